@@ -1,0 +1,64 @@
+//! The `metadata` of a component: settings by name, without case.
+//!
+//! Reading one as a boolean, a number or a duration lives here; which settings there are and what
+//! they mean is each store's own.
+
+use std::{collections::BTreeMap, fmt};
+
+/// A component's settings. Names match without case; values may be secrets, so [`Debug`] shows
+/// names alone.
+#[derive(Clone, Default)]
+pub struct Properties(BTreeMap<String, String>);
+
+/// A setting that cannot be used. Says which and why, never its value: that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("metadata property {setting} {problem}")]
+pub struct SettingError {
+    /// The setting's name, as the documentation spells it.
+    pub setting: String,
+    /// What is wrong with it: "is empty", "is not a whole number".
+    pub problem: String,
+}
+
+impl SettingError {
+    /// An error that reads "metadata property `setting` `problem`".
+    pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Properties {
+    /// The value of a setting as it was written; `None` where it is absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_lowercase()).map(String::as_str)
+    }
+
+    /// Sets a value, in place of an earlier one of the same name.
+    pub fn insert(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_lowercase(), value.into());
+    }
+
+    /// The names that are set, lower-cased, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(settings: I) -> Self {
+        let mut properties = Self::default();
+        for (name, value) in settings {
+            properties.insert(name.as_ref(), value);
+        }
+        properties
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
