@@ -1,0 +1,19 @@
+//! The contract's types and traits, generated from `wit/`. Nothing is written here by hand.
+
+#![allow(unsafe_code, missing_docs, clippy::all)]
+
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "guest",
+    additional_derives: [PartialEq, Eq],
+    pub_export_macro: false,
+});
+
+pub use exports::holdfast::lock::{
+    json::Reply,
+    lock::{Error, IndeterminateOutcome, UnlockStatus},
+};
+pub use holdfast::lock::store::{
+    self, AcquireCommand, Acquired, Failure, Grant, ReleaseCommand, Released, StoreInfo,
+    UnknownOutcome,
+};

@@ -1,0 +1,70 @@
+//! The expiry as the JSON form of protocol buffers allows it: `60`, `"60"`, `60.0`, `6e1`.
+//!
+//! Exact by way of the digits: a binary fraction would let `60.00000000000000000001` pass.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use serde_json::value::RawValue;
+
+/// Reads a 32-bit integer from a JSON number, or from a string that is one.
+///
+/// # Errors
+///
+/// Says what is wrong with it: another type, not whole, out of range.
+pub fn read(value: &RawValue) -> Result<i32, String> {
+    let raw = value.get();
+    match raw.as_bytes().first() {
+        Some(b'"') => {
+            let text: String = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            // A string that is not one JSON number, or has white space around it.
+            let number = serde_json::from_str::<&RawValue>(&text)
+                .ok()
+                .filter(|number| number.get().len() == text.len())
+                .ok_or_else(|| format!("invalid value: string {raw}, expected a whole number"))?;
+            integer(number.get())
+        }
+        _ => integer(raw),
+    }
+}
+
+fn integer(number: &str) -> Result<i32, String> {
+    let not_whole = || format!("invalid value: {number}, expected a whole number");
+    let out_of_range = || format!("invalid value: {number}, expected a 32-bit integer");
+
+    let (negative, magnitude) = match number.strip_prefix('-') {
+        Some(magnitude) => (true, magnitude),
+        None => (false, number),
+    };
+    if !magnitude.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(not_whole());
+    }
+    let (mantissa, exponent) = match magnitude.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse().map_err(|_| out_of_range())?),
+        None => (magnitude, 0_i64),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
+    // digits * 10^scale, without zeros at either end of the digits
+    let digits: String = [whole, fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    let scale = exponent
+        .saturating_sub(fraction.len() as i64)
+        .saturating_add((digits.len() - significant.len()) as i64);
+    let significant = significant.trim_start_matches('0');
+
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    if scale < 0 {
+        return Err(not_whole());
+    }
+    // i32 has ten digits at most.
+    if significant.len() as i64 + scale.min(11) > 10 {
+        return Err(out_of_range());
+    }
+    let value = significant.parse::<i64>().map_err(|_| out_of_range())? * 10_i64.pow(scale as u32);
+    i32::try_from(if negative { -value } else { value }).map_err(|_| out_of_range())
+}
