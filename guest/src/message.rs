@@ -7,8 +7,6 @@ use alloc::{
     string::{String, ToString},
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
-
 use crate::bindings::UnknownOutcome;
 
 /// Which of the two calls a message speaks of.
@@ -89,6 +87,13 @@ pub fn indeterminate(call: Call, outcome: &UnknownOutcome) -> String {
 
 /// A time in milliseconds since 1970, as people read it; `None` beyond the calendar.
 fn rfc3339(milliseconds: u64) -> Option<String> {
-    let time = DateTime::<Utc>::from_timestamp_millis(milliseconds.try_into().ok()?)?;
-    Some(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    const END_OF_YEAR_9999: u64 = 253_402_300_800;
+    let seconds = i64::try_from(milliseconds / 1000)
+        .ok()
+        .filter(|_| milliseconds / 1000 < END_OF_YEAR_9999)?;
+    let (year, month, day, hour, minute, second) = datealgo::secs_to_datetime(seconds);
+    let fraction = milliseconds % 1000;
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z"
+    ))
 }

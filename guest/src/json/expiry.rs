@@ -9,6 +9,8 @@ use alloc::{
 
 use serde_json::value::RawValue;
 
+use super::text::Text;
+
 /// Reads a 32-bit integer from a JSON number, or from a string that is one.
 ///
 /// # Errors
@@ -18,7 +20,7 @@ pub fn read(value: &RawValue) -> Result<i32, String> {
     let raw = value.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
-            let text: String = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            let Text(text) = serde_json::from_str(raw).map_err(|error| error.to_string())?;
             // A string that is not one JSON number, or has white space around it.
             let number = serde_json::from_str::<&RawValue>(&text)
                 .ok()

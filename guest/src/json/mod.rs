@@ -4,6 +4,7 @@ mod expiry;
 mod reply;
 mod request;
 mod strictness;
+mod text;
 
 pub use reply::refusal;
 

@@ -1,6 +1,6 @@
 //! Replies, byte for byte as Dapr 1.18 gives them.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use serde::Serialize;
 
@@ -73,24 +73,26 @@ fn error_body(error_code: &str, message: &str) -> Vec<u8> {
         error_code,
         message,
     })
-    .map(|json| escape_for_html(json).into_bytes())
+    .map(|json| escape_for_html(&json))
     .unwrap_or_default()
 }
 
 /// Go's `json.Marshal` escapes these inside strings, the only place where they can stand here.
-fn escape_for_html(json: String) -> String {
-    const ESCAPES: [(char, &str); 5] = [
-        ('<', "\\u003c"),
-        ('>', "\\u003e"),
-        ('&', "\\u0026"),
-        ('\u{2028}', "\\u2028"),
-        ('\u{2029}', "\\u2029"),
-    ];
-    ESCAPES.into_iter().fold(json, |json, (character, escape)| {
-        if json.contains(character) {
-            json.replace(character, escape)
-        } else {
-            json
-        }
-    })
+fn escape_for_html(json: &str) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(json.len());
+    for character in json.chars() {
+        let escape: &[u8] = match character {
+            '<' => b"\\u003c",
+            '>' => b"\\u003e",
+            '&' => b"\\u0026",
+            '\u{2028}' => b"\\u2028",
+            '\u{2029}' => b"\\u2029",
+            _ => {
+                escaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+        };
+        escaped.extend_from_slice(escape);
+    }
+    escaped
 }

@@ -3,16 +3,13 @@
 //! Source: protobuf-go `encoding/protojson`, with unknown fields discarded, which is what Dapr
 //! 1.18 uses.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-};
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{expiry, strictness};
+use super::{expiry, strictness, text};
 use crate::{
     bindings::Error,
     message::{self, Call},
@@ -55,7 +52,7 @@ fn parse(call: Call, body: &[u8]) -> Result<Body, String> {
 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer
-        .deserialize_map(&mut reader)
+        .deserialize_any(&mut reader)
         .and_then(|()| deserializer.end())
         .map_err(|error| error.to_string())?;
     if reader.skipped {
@@ -105,7 +102,7 @@ impl<'de> Visitor<'de> for &mut Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(text::Text(name)) = map.next_key()? {
             let Some(field) = Field::named(&name, self.call) else {
                 self.skipped = true;
                 map.next_value::<IgnoredAny>()?;
@@ -117,13 +114,19 @@ impl<'de> Visitor<'de> for &mut Reader {
                 continue;
             }
             if core::mem::replace(&mut self.seen[field as usize], true) {
-                return Err(A::Error::custom(format_args!("duplicate field {name:?}")));
+                return Err(A::Error::custom(format_args!("duplicate field '{name}'")));
             }
             self.set(field, value)
-                .map_err(|problem| A::Error::custom(format_args!("field {name:?}: {problem}")))?;
+                .map_err(|problem| A::Error::custom(format_args!("field '{name}': {problem}")))?;
         }
         Ok(())
     }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        Err(text::refusal("a string", &self))
+    }
+
+    text::refuse_scalars_and_arrays!();
 }
 
 impl Reader {
@@ -140,21 +143,7 @@ impl Reader {
 }
 
 fn string(value: &RawValue) -> Result<String, String> {
-    let raw = value.get();
-    if !raw.starts_with('"') {
-        return Err(format!(
-            "invalid type: expected a string, found {}",
-            type_of(raw)
-        ));
-    }
-    serde_json::from_str(raw).map_err(|error| error.to_string())
-}
-
-fn type_of(raw: &str) -> &'static str {
-    match raw.as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b't' | b'f') => "a boolean",
-        _ => "a number",
-    }
+    serde_json::from_str::<text::Text>(value.get())
+        .map(|text::Text(text)| text)
+        .map_err(|error| error.to_string())
 }

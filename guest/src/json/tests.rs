@@ -226,7 +226,7 @@ fn a_message_names_the_field() {
     let reply = try_lock(r#"{"resourceId":7}"#).unwrap_err();
     assert_eq!(
         text(&reply),
-        r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: field \"resourceId\": invalid type: expected a string, found a number at line 1 column 16"}"#
+        r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: field 'resourceId': invalid type: a number, expected a string at line 1 column 1"}"#
     );
 }
 

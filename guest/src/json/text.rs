@@ -1,0 +1,67 @@
+//! Strings, and the refusal of everything else.
+//!
+//! `serde`'s own `String` and its default refusals would do, but their messages can print floating
+//! point numbers and escaped text: 25 KB of tables in a component that is to stay below 80.
+
+use alloc::string::String;
+use core::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Expected, MapAccess, Visitor};
+
+/// A JSON string, or a key.
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Text, A::Error> {
+        Err(refusal("an object", &self))
+    }
+
+    refuse_scalars_and_arrays!();
+}
+
+/// The error for a value of the wrong type.
+pub fn refusal<E: Error>(found: &str, expected: &dyn Expected) -> E {
+    E::custom(format_args!("invalid type: {found}, expected {expected}"))
+}
+
+/// The methods of a [`Visitor`] that wants none of these.
+macro_rules! refuse_scalars_and_arrays {
+    () => {
+        $crate::json::text::refuse_scalars_and_arrays!(visit_bool(bool) "a boolean");
+        $crate::json::text::refuse_scalars_and_arrays!(visit_i64(i64) "a number");
+        $crate::json::text::refuse_scalars_and_arrays!(visit_u64(u64) "a number");
+        $crate::json::text::refuse_scalars_and_arrays!(visit_f64(f64) "a number");
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Err($crate::json::text::refusal("null", &self))
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err($crate::json::text::refusal("an array", &self))
+        }
+    };
+    ($method:ident($type:ty) $found:literal) => {
+        fn $method<E: serde::de::Error>(self, _: $type) -> Result<Self::Value, E> {
+            Err($crate::json::text::refusal($found, &self))
+        }
+    };
+}
+pub(super) use refuse_scalars_and_arrays;
