@@ -30,20 +30,14 @@ unsafe extern "C" fn cabi_realloc(
     if new_size == 0 {
         return core::ptr::without_provenance_mut(align);
     }
-    let Ok(layout) = Layout::from_size_align(old_size.max(new_size), align) else {
-        unreachable()
-    };
+    let Ok(layout) = Layout::from_size_align(old_size.max(new_size), align) else { unreachable() };
     // SAFETY: the sizes are not zero here, the layout was just checked for the larger of them,
     // and `old` is a block of `old_size` bytes by this function's contract.
     let block = unsafe {
         if old_size == 0 {
             alloc(layout)
         } else {
-            realloc(
-                old,
-                Layout::from_size_align_unchecked(old_size, align),
-                new_size,
-            )
+            realloc(old, Layout::from_size_align_unchecked(old_size, align), new_size)
         }
     };
     // The host would write to address 0 if it were given null.

@@ -47,9 +47,7 @@ fn configured<T>(scope: u32, step: impl FnOnce(&Scope) -> T) -> T {
 
 fn imported() -> Result<&'static Scope, Error> {
     let scope = IMPORTED.call_once(|| Scope::new(&store::stores()));
-    scope
-        .as_ref()
-        .map_err(|problem| Error::Other(problem.clone()))
+    scope.as_ref().map_err(|problem| Error::Other(problem.clone()))
 }
 
 impl lock::Guest for Component {
@@ -117,13 +115,7 @@ impl steps::Guest for Component {
         expiry_in_seconds: i32,
     ) -> Result<AcquireCommand, Error> {
         configured(scope, |scope| {
-            request::try_lock(
-                scope,
-                &store_name,
-                &resource_id,
-                &lock_owner,
-                expiry_in_seconds,
-            )
+            request::try_lock(scope, &store_name, &resource_id, &lock_owner, expiry_in_seconds)
         })
     }
 
@@ -137,9 +129,7 @@ impl steps::Guest for Component {
         resource_id: String,
         lock_owner: String,
     ) -> Result<ReleaseCommand, Error> {
-        configured(scope, |scope| {
-            request::unlock(scope, &store_name, &resource_id, &lock_owner)
-        })
+        configured(scope, |scope| request::unlock(scope, &store_name, &resource_id, &lock_owner))
     }
 
     fn end_unlock(outcome: Result<Released, Failure>) -> Result<UnlockStatus, Error> {
@@ -151,9 +141,7 @@ impl steps::Guest for Component {
         store_name: String,
         body: Vec<u8>,
     ) -> Result<AcquireCommand, Reply> {
-        configured(scope, |scope| {
-            wire::begin_try_lock(scope, &store_name, &body)
-        })
+        configured(scope, |scope| wire::begin_try_lock(scope, &store_name, &body))
     }
 
     fn end_json_try_lock(outcome: Result<Acquired, Failure>) -> Reply {

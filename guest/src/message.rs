@@ -55,10 +55,7 @@ pub fn expiry_not_positive(store_name: &str) -> String {
 
 /// The resource id contains `||`.
 pub fn resource_id_reserved(call: Call, resource_id: &str) -> String {
-    store_failed(
-        call,
-        &format!("input key/keyPrefix '{resource_id}' can't contain '||'"),
-    )
+    store_failed(call, &format!("input key/keyPrefix '{resource_id}' can't contain '||'"))
 }
 
 /// The store failed or refused.
@@ -78,11 +75,7 @@ pub fn indeterminate(call: Call, outcome: &UnknownOutcome) -> String {
         (Call::TryLock, None) => "the lock may be held".to_string(),
         (Call::Unlock, _) => "the lock may be free or still held".to_string(),
     };
-    format!(
-        "{}: {}; the outcome is unknown: {consequence}",
-        call.failed(),
-        outcome.cause
-    )
+    format!("{}: {}; the outcome is unknown: {consequence}", call.failed(), outcome.cause)
 }
 
 /// A time in milliseconds since 1970, as people read it; `None` beyond the calendar.
@@ -93,7 +86,5 @@ fn rfc3339(milliseconds: u64) -> Option<String> {
         .filter(|_| milliseconds / 1000 < END_OF_YEAR_9999)?;
     let (year, month, day, hour, minute, second) = datealgo::secs_to_datetime(seconds);
     let fraction = milliseconds % 1000;
-    Some(format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z"
-    ))
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z"))
 }

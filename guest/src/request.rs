@@ -24,13 +24,8 @@ pub fn try_lock(
     lock_owner: &str,
     expiry_in_seconds: i32,
 ) -> Result<AcquireCommand, Error> {
-    let Some(seconds) = u64::try_from(expiry_in_seconds)
-        .ok()
-        .filter(|seconds| *seconds > 0)
-    else {
-        return Err(Error::ExpiryNotPositive(message::expiry_not_positive(
-            store_name,
-        )));
+    let Some(seconds) = u64::try_from(expiry_in_seconds).ok().filter(|seconds| *seconds > 0) else {
+        return Err(Error::ExpiryNotPositive(message::expiry_not_positive(store_name)));
     };
     let store = named_store(scope, store_name, resource_id, lock_owner)?;
     Ok(AcquireCommand {
@@ -71,9 +66,7 @@ fn named_store<'s>(
         return Err(Error::StoreNotConfigured(message::store_not_configured()));
     }
     if resource_id.is_empty() {
-        return Err(Error::ResourceIdEmpty(message::resource_id_empty(
-            store_name,
-        )));
+        return Err(Error::ResourceIdEmpty(message::resource_id_empty(store_name)));
     }
     if lock_owner.is_empty() {
         return Err(Error::LockOwnerEmpty(message::lock_owner_empty(store_name)));

@@ -35,11 +35,7 @@ impl Scope {
     ///
     /// A `keyPrefix` that contains `||`: the text names the store and the setting.
     pub fn new(stores: &[StoreInfo]) -> Result<Self, String> {
-        stores
-            .iter()
-            .map(Store::new)
-            .collect::<Result<_, _>>()
-            .map(|stores| Self { stores })
+        stores.iter().map(Store::new).collect::<Result<_, _>>().map(|stores| Self { stores })
     }
 
     /// Whether there is no lock store at all.
@@ -72,10 +68,7 @@ impl Store {
             "" => format!("lock{SEPARATOR}"),
             prefix => format!("lock{SEPARATOR}{prefix}{SEPARATOR}"),
         };
-        Ok(Self {
-            name: info.name.to_string(),
-            key_start,
-        })
+        Ok(Self { name: info.name.to_string(), key_start })
     }
 
     /// The store's name.
@@ -97,9 +90,7 @@ impl Store {
 
 /// `str::contains` would bring its search algorithm along, for two bytes.
 fn contains_separator(text: &str) -> bool {
-    text.as_bytes()
-        .windows(SEPARATOR.len())
-        .any(|window| window == SEPARATOR.as_bytes())
+    text.as_bytes().windows(SEPARATOR.len()).any(|window| window == SEPARATOR.as_bytes())
 }
 
 #[cfg(test)]
@@ -133,21 +124,14 @@ mod tests {
         for (key_prefix, app_id, key) in rows {
             let scope = store("MyStore", key_prefix, app_id).unwrap();
             let made = scope.store("MyStore").unwrap().key("r");
-            assert_eq!(
-                made.as_deref(),
-                Some(key),
-                "keyPrefix {key_prefix:?}, app id {app_id:?}"
-            );
+            assert_eq!(made.as_deref(), Some(key), "keyPrefix {key_prefix:?}, app id {app_id:?}");
         }
     }
 
     #[test]
     fn a_prefix_with_the_separator_is_a_configuration_error() {
         let error = store("s", "a||b", "app").unwrap_err();
-        assert_eq!(
-            error,
-            "lock store s: keyPrefix: input key/keyPrefix 'a||b' can't contain '||'"
-        );
+        assert_eq!(error, "lock store s: keyPrefix: input key/keyPrefix 'a||b' can't contain '||'");
     }
 
     #[test]

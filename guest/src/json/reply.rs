@@ -11,15 +11,8 @@ use crate::{
 
 /// The reply to a try-lock that has a verdict.
 pub fn success(success: bool) -> Reply {
-    let body: &[u8] = if success {
-        br#"{"success":true}"#
-    } else {
-        br#"{"success":false}"#
-    };
-    Reply {
-        status: 200,
-        body: body.to_vec(),
-    }
+    let body: &[u8] = if success { br#"{"success":true}"# } else { br#"{"success":false}"# };
+    Reply { status: 200, body: body.to_vec() }
 }
 
 /// The reply to an unlock that has a verdict.
@@ -30,10 +23,7 @@ pub fn status(status: UnlockStatus) -> Reply {
         UnlockStatus::LockBelongsToOthers => br#"{"status":2}"#,
         UnlockStatus::InternalError => br#"{"status":3}"#,
     };
-    Reply {
-        status: 200,
-        body: body.to_vec(),
-    }
+    Reply { status: 200, body: body.to_vec() }
 }
 
 /// The reply to a call that has none.
@@ -55,10 +45,7 @@ pub fn refusal(call: Call, error: &Error) -> Reply {
         | Error::Other(message) => (500, failed, message),
         Error::Indeterminate(outcome) => (500, failed, &outcome.message),
     };
-    Reply {
-        status,
-        body: error_body(error_code, message),
-    }
+    Reply { status, body: error_body(error_code, message) }
 }
 
 fn error_body(error_code: &str, message: &str) -> Vec<u8> {
@@ -69,12 +56,9 @@ fn error_body(error_code: &str, message: &str) -> Vec<u8> {
         message: &'a str,
     }
     // Strings always serialize: there is no error to lose here.
-    serde_json::to_string(&ErrorBody {
-        error_code,
-        message,
-    })
-    .map(|json| escape_for_html(&json))
-    .unwrap_or_default()
+    serde_json::to_string(&ErrorBody { error_code, message })
+        .map(|json| escape_for_html(&json))
+        .unwrap_or_default()
 }
 
 /// Go's `json.Marshal` escapes these inside strings, the only place where they can stand here.

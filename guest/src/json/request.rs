@@ -43,12 +43,7 @@ impl Body {
 
 fn parse(call: Call, body: &[u8]) -> Result<Body, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
-    let mut reader = Reader {
-        call,
-        body: Body::default(),
-        seen: [false; FIELDS],
-        skipped: false,
-    };
+    let mut reader = Reader { call, body: Body::default(), seen: [false; FIELDS], skipped: false };
 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer

@@ -26,10 +26,8 @@ fn text(reply: &Reply) -> String {
 
 /// The expiry that a JSON value gives, in seconds.
 fn expiry(value: &str) -> Result<u64, Reply> {
-    try_lock(format!(
-        r#"{{"resourceId":"r","lockOwner":"o","expiryInSeconds":{value}}}"#
-    ))
-    .map(|command| command.ttl / 1000)
+    try_lock(format!(r#"{{"resourceId":"r","lockOwner":"o","expiryInSeconds":{value}}}"#))
+        .map(|command| command.ttl / 1000)
 }
 
 #[test]
@@ -89,17 +87,7 @@ fn expiries_that_are_rejected() {
 
 #[test]
 fn expiries_that_are_not_positive() {
-    for value in [
-        "0",
-        "-1",
-        "null",
-        "-2147483648",
-        "0.0",
-        "-0",
-        "0e5",
-        r#""-6""#,
-        "-6e1",
-    ] {
+    for value in ["0", "-1", "null", "-2147483648", "0.0", "-0", "0e5", r#""-6""#, "-6e1"] {
         let reply = expiry(value).unwrap_err();
         assert_eq!(
             text(&reply),
@@ -215,10 +203,7 @@ fn an_unlock_knows_no_expiry() {
         "lockstore",
         br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":"x","expiryInSeconds":{}}"#,
     );
-    assert_eq!(
-        command.map(|command| command.key),
-        Ok("lock||app1||r".into())
-    );
+    assert_eq!(command.map(|command| command.key), Ok("lock||app1||r".into()));
 }
 
 #[test]
@@ -251,11 +236,7 @@ fn refusals_in_order() {
             r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"ResourceId is empty in lock store s"}"#,
         ),
         (
-            begin_try_lock(
-                &scope(),
-                "s",
-                br#"{"expiryInSeconds":1,"resourceId":"a||b"}"#,
-            ),
+            begin_try_lock(&scope(), "s", br#"{"expiryInSeconds":1,"resourceId":"a||b"}"#),
             400,
             r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"LockOwner is empty in lock store s"}"#,
         ),
@@ -285,25 +266,15 @@ fn refusals_in_order() {
 
 #[test]
 fn replies_byte_for_byte() {
-    let unknown = |held_until| {
-        Failure::Unknown(UnknownOutcome {
-            cause: "reply lost".into(),
-            held_until,
-        })
-    };
+    let unknown =
+        |held_until| Failure::Unknown(UnknownOutcome { cause: "reply lost".into(), held_until });
     let rows = [
         (
-            end_try_lock(Ok(Acquired::Granted(Grant {
-                fencing_token: None,
-            }))),
+            end_try_lock(Ok(Acquired::Granted(Grant { fencing_token: None }))),
             200,
             r#"{"success":true}"#,
         ),
-        (
-            end_try_lock(Ok(Acquired::Held)),
-            200,
-            r#"{"success":false}"#,
-        ),
+        (end_try_lock(Ok(Acquired::Held)), 200, r#"{"success":false}"#),
         (
             end_try_lock(Err(Failure::NotDone("no \"x\"".into()))),
             500,
@@ -321,11 +292,7 @@ fn replies_byte_for_byte() {
         ),
         (end_unlock(Ok(Released::Released)), 200, r#"{"status":0}"#),
         (end_unlock(Ok(Released::Missing)), 200, r#"{"status":1}"#),
-        (
-            end_unlock(Ok(Released::HeldByOther)),
-            200,
-            r#"{"status":2}"#,
-        ),
+        (end_unlock(Ok(Released::HeldByOther)), 200, r#"{"status":2}"#),
         (
             end_unlock(Err(unknown(None))),
             500,

@@ -23,10 +23,7 @@ pub struct SettingError {
 impl SettingError {
     /// An error that reads "metadata property `setting` `problem`".
     pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            setting: setting.into(),
-            problem: problem.into(),
-        }
+        Self { setting: setting.into(), problem: problem.into() }
     }
 }
 

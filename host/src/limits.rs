@@ -1,0 +1,74 @@
+//! How much the lock component and its callers may use.
+
+use std::time::Duration;
+
+use crate::error::BuildError;
+
+/// The bounds of one [`Locks`](crate::Locks): of the component's instances and of the calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many instances are kept warm. Default: one for each processor.
+    pub warm_instances: usize,
+    /// How many instances there may be at a time; at least `warm_instances`, at most 1,000.
+    /// Default: 4 for each processor, at least 16.
+    pub instances: usize,
+    /// How much linear memory an instance may have, in bytes: 1 MiB to 4 GiB. Default: 64 MiB.
+    pub instance_memory: usize,
+    /// An instance that a call has grown beyond this is replaced, in bytes. Default: 1 MiB.
+    pub instance_memory_kept: usize,
+    /// How long one step of a call may run in an instance: 10 ms to an hour, in steps of 10 ms.
+    /// The time that a store takes does not count. Default: 1 s.
+    pub step_deadline: Duration,
+    /// How many calls may be with their stores at a time. Default: 1,024.
+    pub in_flight: usize,
+    /// How many more calls may wait for their turn; others are refused. Default: 4,096.
+    pub waiting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            warm_instances: processors,
+            instances: (processors * 4).max(16),
+            instance_memory: 64 << 20,
+            instance_memory_kept: 1 << 20,
+            step_deadline: Duration::from_secs(1),
+            in_flight: 1024,
+            waiting: 4096,
+        }
+    }
+}
+
+impl Limits {
+    /// How often the clock of the step deadline ticks.
+    pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+    /// The step deadline in ticks, of which the first may already be running out.
+    pub(crate) fn step_ticks(&self) -> u64 {
+        let ticks = self.step_deadline.as_nanos().div_ceil(Self::TICK.as_nanos());
+        u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let rules = [
+            (self.warm_instances >= 1, "warm_instances is not positive"),
+            (self.instances >= self.warm_instances, "instances is below warm_instances"),
+            (self.instances <= 1000, "instances is above 1000"),
+            (self.instance_memory >= 1 << 20, "instance_memory is below 1 MiB"),
+            (self.instance_memory <= 4 << 30, "instance_memory is above 4 GiB"),
+            (self.step_deadline >= Self::TICK, "step_deadline is below 10 ms"),
+            (self.step_deadline <= Duration::from_secs(3600), "step_deadline is above an hour"),
+            (self.in_flight >= 1, "in_flight is not positive"),
+            (
+                self.in_flight <= tokio::sync::Semaphore::MAX_PERMITS,
+                "in_flight is more than can be counted",
+            ),
+        ];
+        match rules.into_iter().find(|(kept, _)| !kept) {
+            Some((_, broken)) => Err(BuildError::Limit(broken)),
+            None => Ok(()),
+        }
+    }
+}

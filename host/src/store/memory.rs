@@ -1,0 +1,159 @@
+//! A store in this process's memory: for tests, and for a single node that needs no Redis.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Acquired, Failure, Grant, Released, Store};
+
+/// Locks in memory. They are gone with the process, and no other process sees them.
+///
+/// Time is tokio's, so a test that pauses tokio's clock decides when a lock runs out.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    leases: Mutex<Leases>,
+}
+
+#[derive(Debug, Default)]
+struct Leases {
+    by_key: HashMap<String, Lease>,
+    /// The number of the latest grant, of any key.
+    grants: u64,
+    /// How many leases there were when those that ran out were last swept away.
+    after_sweep: usize,
+}
+
+#[derive(Debug)]
+struct Lease {
+    owner: String,
+    until: Instant,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leases {
+    fn acquire(&mut self, key: &str, owner: &str, ttl: Duration) -> Acquired {
+        let now = Instant::now();
+        if self.by_key.get(key).is_some_and(|lease| lease.until > now) {
+            return Acquired::Held;
+        }
+        self.sweep(now);
+        // A time to live beyond what the clock can say is as good as the longest that it can.
+        let until = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
+        self.by_key.insert(key.to_owned(), Lease { owner: owner.to_owned(), until });
+        self.grants += 1;
+        Acquired::Granted(Grant { fencing_token: Some(self.grants) })
+    }
+
+    fn release(&mut self, key: &str, owner: &str) -> Released {
+        match self.by_key.get(key) {
+            Some(lease) if lease.until > Instant::now() => {
+                if lease.owner != owner {
+                    return Released::HeldByOther;
+                }
+                self.by_key.remove(key);
+                Released::Released
+            }
+            _ => Released::Missing,
+        }
+    }
+
+    /// Forgets leases that ran out, each time their number has doubled: a cost that no single
+    /// acquire notices.
+    fn sweep(&mut self, now: Instant) {
+        const FEW: usize = 1024;
+        if self.by_key.len() >= FEW.max(self.after_sweep * 2) {
+            self.by_key.retain(|_, lease| lease.until > now);
+            self.after_sweep = self.by_key.len();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let acquired = self.leases().acquire(key, owner, ttl);
+        Box::pin(std::future::ready(Ok(acquired)))
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        let released = self.leases().release(key, owner);
+        Box::pin(std::future::ready(Ok(released)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn granted(number: u64) -> Acquired {
+        Acquired::Granted(Grant { fencing_token: Some(number) })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_lasts_its_time_and_no_longer() {
+        let store = MemoryStore::new();
+        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(granted(1)));
+        tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
+        assert_eq!(store.acquire("k", "b", MINUTE).await, Ok(Acquired::Held));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
+        assert_eq!(store.acquire("k", "b", MINUTE).await, Ok(granted(2)));
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_releases() {
+        let store = MemoryStore::new();
+        assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
+        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(granted(1)));
+        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(Acquired::Held));
+        assert_eq!(store.release("k", "b").await, Ok(Released::HeldByOther));
+        assert_eq!(store.release("k", "a").await, Ok(Released::Released));
+        assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_that_ran_out_are_forgotten() {
+        let store = MemoryStore::new();
+        for round in 0..3 {
+            for key in 0..1024 {
+                let key = format!("{round}/{key}");
+                assert!(store.acquire(&key, "a", MINUTE).await.is_ok());
+            }
+            tokio::time::advance(MINUTE).await;
+        }
+        assert!(store.leases().by_key.len() <= 1024, "{}", store.leases().by_key.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_time_to_live_is_no_overflow() {
+        let store = MemoryStore::new();
+        assert_eq!(store.acquire("k", "a", Duration::MAX).await, Ok(granted(1)));
+        assert_eq!(store.acquire("k", "a", Duration::MAX).await, Ok(Acquired::Held));
+    }
+}
