@@ -1,0 +1,62 @@
+//! What each command runs, once its setup is done.
+
+use std::{env, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, anyhow};
+use holdfast_wasm_build::workspace;
+
+use crate::{
+    redis,
+    run::{cargo, run},
+    setup,
+};
+
+pub fn setup() -> Result<()> {
+    setup::all(&workspace::root()?)
+}
+
+pub fn build() -> Result<()> {
+    setup()?;
+    run(cargo()?.args(["build", "--release", "--package", "holdfast"]))
+}
+
+pub fn serve(args: Vec<OsString>) -> Result<()> {
+    build()?;
+    let holdfast = release_dir()?.join("holdfast");
+    // Its own process would keep signals from the server.
+    let error = Command::new(&holdfast).arg("serve").args(args).exec();
+    Err(anyhow!("cannot run {}: {error}", holdfast.display()))
+}
+
+pub fn test(args: Vec<OsString>) -> Result<()> {
+    setup()?;
+    let redis_server = redis::server(&workspace::root()?)?;
+    let mut cargo = cargo()?;
+    // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
+    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server))
+}
+
+pub fn bench(args: Vec<OsString>) -> Result<()> {
+    setup()?;
+    let redis_server = redis::server(&workspace::root()?)?;
+    let mut cargo = cargo()?;
+    cargo.args(["run", "--release", "--package", "holdfast-bench", "--"]).args(args);
+    run(cargo.env(redis::SERVER, redis_server))
+}
+
+pub fn check() -> Result<()> {
+    run(cargo()?.args(["fmt", "--all", "--check"]))?;
+    // Linting the host builds the guest: build scripts run.
+    setup()?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
+    run(cargo()?.args(clippy))?;
+    let doc = ["doc", "--no-deps", "--workspace"];
+    run(cargo()?.args(doc).env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+/// Next to the directory this very program was built into, whatever the target directory is.
+fn release_dir() -> Result<PathBuf> {
+    let this = env::current_exe().context("cannot tell where xtask is")?;
+    let target_dir = this.ancestors().nth(2).context("xtask is not in a target directory")?;
+    Ok(target_dir.join("release"))
+}

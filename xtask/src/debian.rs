@@ -1,0 +1,167 @@
+//! Debian's packages, downloaded and unpacked into a directory of ours: nothing is installed, so this
+//! needs no rights and starts no service.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{output, run, which};
+
+/// Unpacks the packages that `wanted` names, and what they need that the system lacks, into `into`;
+/// does nothing where `into` exists, for it appears only when it is whole.
+pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<()> {
+    if which("apt-get").is_none() || which("dpkg-deb").is_none() {
+        bail!("this is no Debian system (apt-get or dpkg-deb is missing)");
+    }
+    let _lock = lock(into)?;
+    if into.is_dir() {
+        return Ok(());
+    }
+    let partial = beside(into, "partial");
+    remove(&partial)?;
+    let versions = download(&partial, &wanted).or_else(|stale| {
+        update_lists().context(stale)?;
+        remove(&partial)?;
+        download(&partial, &wanted)
+    })?;
+    unpack_downloads(&partial)?;
+    write(&partial.join("packages.txt"), &versions)?;
+    fs::rename(&partial, into).with_context(|| format!("cannot make {}", into.display()))
+}
+
+/// What `package` depends on directly.
+pub fn depends(package: &str) -> Result<Vec<String>> {
+    let listing = output(Command::new("apt-cache").args(["depends", "--important", package]))?;
+    Ok(dependencies(&listing))
+}
+
+/// Removes a directory that may not be there.
+pub fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file.
+pub fn write(file: &Path, content: &str) -> Result<()> {
+    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Held until it is dropped: two commands at once unpack once.
+fn lock(into: &Path) -> Result<File> {
+    let path = beside(into, "lock");
+    let lock = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| File::create(&path))
+        .and_then(|file| file.lock().map(|()| file));
+    lock.with_context(|| format!("cannot lock {}", path.display()))
+}
+
+/// Returns the packages and their versions, one a line.
+fn download(partial: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<String> {
+    let mut simulate = Command::new("apt-get");
+    simulate.args(["install", "--simulate", "--no-install-recommends", "--reinstall"]);
+    let packages = to_install(&output(simulate.args(wanted()?))?);
+    if packages.is_empty() {
+        bail!("apt-get names no package to download");
+    }
+    let downloads = downloads(partial);
+    fs::create_dir_all(&downloads)
+        .with_context(|| format!("cannot make {}", downloads.display()))?;
+    eprintln!("xtask: downloading from Debian: {}", packages.join(" "));
+    let mut apt = Command::new("apt-get");
+    // Root's downloads run as a user who may not write here.
+    apt.args(["download", "--quiet", "--option", "APT::Sandbox::User=root"]);
+    output(apt.args(&packages).current_dir(&downloads))?;
+    Ok(packages.join("\n") + "\n")
+}
+
+fn unpack_downloads(partial: &Path) -> Result<()> {
+    let downloads = downloads(partial);
+    let packages = fs::read_dir(&downloads).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    for package in packages.with_context(|| format!("cannot read {}", downloads.display()))? {
+        output(Command::new("dpkg-deb").arg("--extract").arg(package.path()).arg(partial))?;
+    }
+    remove(&downloads)
+}
+
+fn update_lists() -> Result<()> {
+    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !root {
+        bail!("run `apt-get update` as root, and this again");
+    }
+    eprintln!("xtask: updating apt's package lists");
+    run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))
+}
+
+fn downloads(partial: &Path) -> PathBuf {
+    partial.join("download")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    path.with_added_extension(suffix)
+}
+
+/// `name=version` of every line like `Inst libllvm22 (1:22.1.8 Debian-Security:12 [amd64])`; a
+/// package to be upgraded has its old version in brackets before.
+fn to_install(simulation: &str) -> Vec<String> {
+    let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst "));
+    lines
+        .filter_map(|line| {
+            let name = line.split_whitespace().next()?;
+            let version = line.split_once('(')?.1.split_whitespace().next()?;
+            Some(format!("{name}={version}"))
+        })
+        .collect()
+}
+
+/// The packages of the lines like `  Depends: libllvm22`, also with a bar before for an alternative;
+/// not the virtual ones, which are in angle brackets.
+fn dependencies(listing: &str) -> Vec<String> {
+    let lines = listing.lines().map(|line| line.trim_start_matches([' ', '|']));
+    let names = lines.filter_map(|line| line.strip_prefix("Depends: "));
+    names.filter(|name| !name.starts_with('<')).map(String::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simulation_names_packages_and_versions() {
+        let simulation = "\
+Reading package lists...
+The following NEW packages will be installed:
+  libllvm22 rustc-web
+Remv rustup [1.26]
+Inst libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])
+Inst rustc-web [1.85.0] (1.96.0+dfsg1 Debian-Security:12 [amd64]) []
+Conf libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])
+";
+        let expected = ["libllvm22=1:22.1.8-1~deb12u1", "rustc-web=1.96.0+dfsg1"];
+        assert_eq!(to_install(simulation), expected);
+    }
+
+    #[test]
+    fn dependencies_are_real_packages() {
+        let listing = "\
+libstd-rust-web-dev
+  Depends: libstd-rust-web-1.96
+ |Depends: gcc
+  Depends: <libc-dev>
+    libc6-dev
+  Conflicts: <rustup>
+";
+        assert_eq!(dependencies(listing), ["libstd-rust-web-1.96", "gcc"]);
+    }
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask`: the commands of this workspace. Here lives the command line and nothing else.
+//!
+//! - `commands.rs`: what each command runs.
+//! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
+//! - `debian.rs`: Debian's packages, unpacked without touching the system.
+//! - `run.rs`: starting programs.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+mod commands;
+mod debian;
+mod redis;
+mod run;
+mod setup;
+mod wasm_target;
+
+/// Sets up, builds, serves and tests Holdfast
+///
+/// Every command first sees to what it needs; what has to be fetched is kept below target/.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask serve                                   a lock on http://127.0.0.1:3500, kept in memory
+  cargo xtask serve -- --resources-path ./components  the same, with the stores these files describe
+  cargo xtask test                                    every test, against a real Redis
+  cargo xtask test -- --package holdfast expiry       only some of them
+
+Environment:
+  HOLDFAST_WASM_TOOLCHAIN  forces the compiler of the components: `rustup` (its target wasm32-wasip2)
+                           or `debian` (Debian's packages, unpacked below target/). Unset: rustup's,
+                           and where that cannot be had, Debian's
+  HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sees to the WebAssembly target and a C compiler; afterwards plain cargo commands work too
+    Setup,
+    /// Builds the lock component and the binary `holdfast` in release mode
+    Build,
+    /// Builds and runs `holdfast serve`
+    Serve {
+        /// For `holdfast serve`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Runs every test, against a real redis-server
+    Test {
+        /// For `cargo test`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Measures, and prints ratios within the run
+    Bench {
+        /// For the bench driver
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Checks format, lints and documentation
+    Check,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup => commands::setup(),
+        Command::Build => commands::build(),
+        Command::Serve { args } => commands::serve(args),
+        Command::Test { args } => commands::test(args),
+        Command::Bench { args } => commands::bench(args),
+        Command::Check => commands::check(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not Debug: that would add a backtrace to a message for people.
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
