@@ -1,0 +1,40 @@
+//! Builds the guest into a component and compiles that to machine code, so that a host only loads it.
+
+use std::{env, fs, path::PathBuf};
+
+#[path = "src/config.rs"]
+mod config;
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Build(#[from] holdfast_wasm_build::Error),
+    #[error("cargo does not say {0}: {1}")]
+    Variable(&'static str, #[source] env::VarError),
+    #[error("the component cannot be compiled: {0:#}")]
+    Compile(#[from] wasmtime::Error),
+    #[error("the component cannot be copied: {0}")]
+    Copy(#[from] std::io::Error),
+}
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/config.rs");
+    if let Err(error) = build() {
+        holdfast_wasm_build::fail(&error);
+    }
+}
+
+fn build() -> Result<(), Error> {
+    let wasm = fs::read(holdfast_wasm_build::component("holdfast-guest")?)?;
+
+    let variable = |name| env::var(name).map_err(|error| Error::Variable(name, error));
+    let mut config = config::config();
+    // Named, so that the code runs on every processor of that kind and not on the builder's alone.
+    config.target(&variable("TARGET")?)?;
+    let compiled = wasmtime::Engine::new(&config)?.precompile_component(&wasm)?;
+
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    fs::write(out.join("holdfast_guest.wasm"), wasm)?;
+    fs::write(out.join("holdfast_guest.cwasm"), compiled)?;
+    Ok(())
+}
