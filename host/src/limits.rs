@@ -17,7 +17,7 @@ pub struct Limits {
     pub instance_memory: usize,
     /// An instance that a call has grown beyond this is replaced, in bytes. Default: 1 MiB.
     pub instance_memory_kept: usize,
-    /// How long one step of a call may run in an instance: 10 ms to an hour, in steps of 10 ms.
+    /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms.
     /// The time that a store takes does not count. Default: 1 s.
     pub step_deadline: Duration,
     /// How many calls may be with their stores at a time. Default: 1,024.
@@ -43,7 +43,7 @@ impl Default for Limits {
 
 impl Limits {
     /// How often the clock of the step deadline ticks.
-    pub(crate) const TICK: Duration = Duration::from_millis(10);
+    pub(crate) const TICK: Duration = Duration::from_millis(100);
 
     /// The step deadline in ticks, of which the first may already be running out.
     pub(crate) fn step_ticks(&self) -> u64 {
@@ -58,7 +58,7 @@ impl Limits {
             (self.instances <= 1000, "instances is above 1000"),
             (self.instance_memory >= 1 << 20, "instance_memory is below 1 MiB"),
             (self.instance_memory <= 4 << 30, "instance_memory is above 4 GiB"),
-            (self.step_deadline >= Self::TICK, "step_deadline is below 10 ms"),
+            (self.step_deadline >= Self::TICK, "step_deadline is below 100 ms"),
             (self.step_deadline <= Duration::from_secs(3600), "step_deadline is above an hour"),
             (self.in_flight >= 1, "in_flight is not positive"),
             (

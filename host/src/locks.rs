@@ -1,12 +1,56 @@
-//! The handle that transports, plugins and embedders call.
+//! The handle that transports, plugins and embedders call: a step of the component, the operation on
+//! the store that it asks for, and the component's verdict.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
+    bindings::provider::holdfast::lock::store::{
+        AcquireCommand, Acquired as WitAcquired, Failure as WitFailure, ReleaseCommand,
+        Released as WitReleased, StoreInfo,
+    },
     error::{BuildError, Error},
+    guest::{Instance, Pool, Scope},
     limits::Limits,
-    store::Store,
+    store::{Acquired, Store},
 };
+
+/// Locks over one or more stores: cheap to clone, safe to share.
+///
+/// A handle speaks for one application: its id and its stores are what [`builder`](Self::builder) or
+/// [`scoped`](Self::scoped) was given, and no argument of a call reaches beyond them.
+///
+/// Futures may be dropped at any point. A lock that was taken for nobody is given back.
+#[derive(Clone)]
+pub struct Locks {
+    shared: Arc<Shared>,
+    scope: Scope,
+    /// The scope's stores, as the component knows them.
+    infos: Arc<[StoreInfo]>,
+}
+
+/// What all handles to the same stores share.
+struct Shared {
+    pool: Pool,
+    stores: HashMap<String, NamedStore>,
+    limits: Limits,
+    in_flight: Semaphore,
+    waiting: AtomicUsize,
+}
+
+struct NamedStore {
+    key_prefix: String,
+    store: Arc<dyn Store>,
+}
 
 /// What came of an unlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +65,6 @@ pub enum UnlockStatus {
     InternalError,
 }
 
-/// Locks over one or more stores: cheap to clone, safe to share.
-#[derive(Clone)]
-pub struct Locks {}
-
 /// What a caller of the wire form is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -34,14 +74,6 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Builds a [`Locks`].
-#[derive(Default)]
-pub struct LocksBuilder {
-    app_id: String,
-    stores: Vec<(String, String, Arc<dyn Store>)>,
-    limits: Limits,
-}
-
 impl Locks {
     /// Starts with no store, no application id and the default limits.
     pub fn builder() -> LocksBuilder {
@@ -49,6 +81,13 @@ impl Locks {
     }
 
     /// Takes a lock if it is free, without waiting.
+    ///
+    /// `true`: the owner holds it from now on for `expiry_in_seconds` (1 to 2,147,483,647). `false`: it
+    /// is held, by whomever; a second try by the same owner is also `false`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: only after [`Error::Indeterminate`] may the lock be taken all the same.
     pub async fn try_lock(
         &self,
         store_name: &str,
@@ -56,34 +95,256 @@ impl Locks {
         lock_owner: &str,
         expiry_in_seconds: i32,
     ) -> Result<bool, Error> {
-        todo!()
+        let _turn = self.turn().await?;
+        let command = self.step(|guest| {
+            let (steps, store) = guest.steps();
+            steps.call_begin_try_lock(
+                store,
+                self.scope,
+                store_name,
+                resource_id,
+                lock_owner,
+                expiry_in_seconds,
+            )
+        })??;
+        let verdict = self
+            .acquire(&command, |guest, outcome| {
+                let (steps, store) = guest.steps();
+                steps.call_end_try_lock(store, outcome)
+            })
+            .await?;
+        Ok(verdict?)
     }
 
     /// Frees a lock if the owner holds it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: after [`Error::Indeterminate`] the lock may be free or still held.
     pub async fn unlock(
         &self,
         store_name: &str,
         resource_id: &str,
         lock_owner: &str,
     ) -> Result<UnlockStatus, Error> {
-        todo!()
+        let _turn = self.turn().await?;
+        let command = self.step(|guest| {
+            let (steps, store) = guest.steps();
+            steps.call_begin_unlock(store, self.scope, store_name, resource_id, lock_owner)
+        })??;
+        let verdict = self
+            .release(&command, |guest, outcome| {
+                let (steps, store) = guest.steps();
+                steps.call_end_unlock(store, outcome)
+            })
+            .await?;
+        Ok(verdict?.into())
     }
 
-    /// A try-lock in the wire form of Dapr's HTTP API. Only [`Error::Overloaded`] and
-    /// [`Error::Guest`] come as errors: everything else is a reply.
+    /// A try-lock in the wire form of Dapr's HTTP API.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] and [`Error::Guest`]; everything else is a reply.
     pub async fn try_lock_json(&self, store_name: &str, body: &[u8]) -> Result<Reply, Error> {
-        todo!()
+        let _turn = self.turn().await?;
+        let begun = self.step(|guest| {
+            let (steps, store) = guest.steps();
+            steps.call_begin_json_try_lock(store, self.scope, store_name, body)
+        })?;
+        match begun {
+            Ok(command) => self
+                .acquire(&command, |guest, outcome| {
+                    let (steps, store) = guest.steps();
+                    steps.call_end_json_try_lock(store, outcome)
+                })
+                .await
+                .map(Reply::from),
+            Err(reply) => Ok(reply.into()),
+        }
     }
 
-    /// An unlock in the wire form, likewise.
+    /// An unlock in the wire form of Dapr's HTTP API.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] and [`Error::Guest`]; everything else is a reply.
     pub async fn unlock_json(&self, store_name: &str, body: &[u8]) -> Result<Reply, Error> {
-        todo!()
+        let _turn = self.turn().await?;
+        let begun = self.step(|guest| {
+            let (steps, store) = guest.steps();
+            steps.call_begin_json_unlock(store, self.scope, store_name, body)
+        })?;
+        match begun {
+            Ok(command) => self
+                .release(&command, |guest, outcome| {
+                    let (steps, store) = guest.steps();
+                    steps.call_end_json_unlock(store, outcome)
+                })
+                .await
+                .map(Reply::from),
+            Err(reply) => Ok(reply.into()),
+        }
     }
 
-    /// Waits until the stores have finished what was left to them, and closes them.
-    pub async fn close(&self) {
-        todo!()
+    /// A handle for another application, over some of the same stores and within the same limits.
+    ///
+    /// What the component learns of an application it never forgets: make one handle for each
+    /// application, not for each call.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoSuchStore`] for a name that the builder was not given.
+    pub fn scoped(&self, app_id: &str, store_names: &[&str]) -> Result<Self, BuildError> {
+        let stores = store_names
+            .iter()
+            .map(|name| {
+                let named = self.shared.stores.get(*name);
+                let named = named.ok_or_else(|| BuildError::NoSuchStore((*name).to_owned()))?;
+                Ok(store_info(name, named, app_id))
+            })
+            .collect::<Result<Vec<_>, BuildError>>()?;
+        Self::in_scope(Arc::clone(&self.shared), stores)
     }
+
+    /// Waits until the stores have finished what was left to them, and closes them. Calls through any
+    /// handle to the same stores fail from then on.
+    pub async fn close(&self) {
+        let stores = self.shared.stores.values();
+        futures_util::future::join_all(stores.map(|named| named.store.close())).await;
+    }
+
+    fn in_scope(shared: Arc<Shared>, infos: Vec<StoreInfo>) -> Result<Self, BuildError> {
+        let scope = shared.pool.add_scope(&infos)?;
+        Ok(Self { shared, scope, infos: infos.into() })
+    }
+
+    /// The stores that this handle may use.
+    pub(crate) fn infos(&self) -> &[StoreInfo] {
+        &self.infos
+    }
+
+    /// The operation alone, for a component that knows the rules itself.
+    pub(crate) async fn acquire_for(
+        &self,
+        command: &AcquireCommand,
+    ) -> Result<WitAcquired, WitFailure> {
+        let _turn = self.turn().await.map_err(not_done)?;
+        let store = self.allowed(&command.store)?;
+        let ttl = Duration::from_millis(command.ttl);
+        let outcome = store.acquire(&command.key, &command.owner, ttl).await;
+        outcome.map(WitAcquired::from).map_err(WitFailure::from)
+    }
+
+    /// The operation alone, likewise.
+    pub(crate) async fn release_for(
+        &self,
+        command: &ReleaseCommand,
+    ) -> Result<WitReleased, WitFailure> {
+        let _turn = self.turn().await.map_err(not_done)?;
+        let store = self.allowed(&command.store)?;
+        let outcome = store.release(&command.key, &command.owner).await;
+        outcome.map(WitReleased::from).map_err(WitFailure::from)
+    }
+
+    /// A store of this handle's scope.
+    fn allowed(&self, name: &str) -> Result<&dyn Store, WitFailure> {
+        if self.infos.iter().any(|info| info.name == name) {
+            return self.store(name).map_err(not_done);
+        }
+        Err(WitFailure::NotDone(format!("there is no lock store {name}")))
+    }
+
+    /// A call's place among those in flight, as soon as there is one.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let Shared { in_flight, waiting, limits, .. } = &*self.shared;
+        if let Ok(turn) = in_flight.try_acquire() {
+            return Ok(turn);
+        }
+        let overloaded =
+            || Error::Overloaded { in_flight: limits.in_flight, waiting: limits.waiting };
+        let _waiting = Waiting::enter(waiting, limits.waiting).ok_or_else(overloaded)?;
+        in_flight.acquire().await.map_err(|_closed| overloaded())
+    }
+
+    fn step<T>(&self, step: impl FnOnce(&mut Instance) -> wasmtime::Result<T>) -> Result<T, Error> {
+        self.shared.pool.run(step)
+    }
+
+    /// Does the operation, and has the component say what its outcome means.
+    async fn acquire<T>(
+        &self,
+        command: &AcquireCommand,
+        end: impl FnOnce(&mut Instance, Result<WitAcquired, &WitFailure>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        let store = self.store(&command.store)?;
+        let ttl = Duration::from_millis(command.ttl);
+        let outcome = store.acquire(&command.key, &command.owner, ttl).await;
+
+        let granted = matches!(outcome, Ok(Acquired::Granted(_)));
+        let outcome = outcome.map(WitAcquired::from).map_err(WitFailure::from);
+        let verdict = self.step(|guest| end(guest, outcome.as_ref().map(|acquired| *acquired)));
+        if granted && verdict.is_err() {
+            // Nobody will hear that it was taken.
+            if let Err(failure) = store.release(&command.key, &command.owner).await {
+                tracing::warn!("a lock that nobody uses could not be given back: {failure}");
+            }
+        }
+        verdict
+    }
+
+    /// Does the operation, and has the component say what its outcome means.
+    async fn release<T>(
+        &self,
+        command: &ReleaseCommand,
+        end: impl FnOnce(&mut Instance, Result<WitReleased, &WitFailure>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        let store = self.store(&command.store)?;
+        let outcome = store.release(&command.key, &command.owner).await;
+        let outcome = outcome.map(WitReleased::from).map_err(WitFailure::from);
+        self.step(|guest| end(guest, outcome.as_ref().map(|released| *released)))
+    }
+
+    /// The store that the component named. It knows no others than the builder was given.
+    fn store(&self, name: &str) -> Result<&dyn Store, Error> {
+        match self.shared.stores.get(name) {
+            Some(named) => Ok(&*named.store),
+            None => Err(Error::Guest(format!("it names a lock store {name} that there is not"))),
+        }
+    }
+}
+
+impl fmt::Debug for Locks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locks")
+            .field("stores", &self.shared.stores.keys())
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call that waits for its turn; counted until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Builds a [`Locks`].
+#[derive(Default)]
+pub struct LocksBuilder {
+    app_id: String,
+    stores: Vec<(String, NamedStore)>,
+    limits: Limits,
 }
 
 impl LocksBuilder {
@@ -93,14 +354,16 @@ impl LocksBuilder {
         self
     }
 
-    /// Adds a store under a name, with its `keyPrefix` setting (empty for the default).
+    /// Adds a store under a name, with its `keyPrefix` setting: `appid` (also when empty), `name`,
+    /// `none`, or any other word. Case does not matter.
     pub fn store(
         mut self,
         name: impl Into<String>,
-        key_prefix: impl Into<String>,
+        key_prefix: impl AsRef<str>,
         store: Arc<dyn Store>,
     ) -> Self {
-        self.stores.push((name.into(), key_prefix.into(), store));
+        let key_prefix = key_prefix.as_ref().to_lowercase();
+        self.stores.push((name.into(), NamedStore { key_prefix, store }));
         self
     }
 
@@ -111,7 +374,51 @@ impl LocksBuilder {
     }
 
     /// Loads the lock component and warms it up.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
     pub fn build(self) -> Result<Locks, BuildError> {
-        todo!()
+        let infos = self.stores.iter();
+        let infos = infos.map(|(name, named)| store_info(name, named, &self.app_id)).collect();
+
+        let mut stores = HashMap::with_capacity(self.stores.len());
+        for (name, named) in self.stores {
+            if stores.contains_key(&name) {
+                return Err(BuildError::DuplicateStore(name));
+            }
+            stores.insert(name, named);
+        }
+        let shared = Shared {
+            pool: Pool::new(&self.limits)?,
+            stores,
+            in_flight: Semaphore::new(self.limits.in_flight),
+            waiting: AtomicUsize::new(0),
+            limits: self.limits,
+        };
+        Locks::in_scope(Arc::new(shared), infos)
+    }
+}
+
+impl fmt::Debug for LocksBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.stores.iter().map(|(name, _)| name).collect();
+        f.debug_struct("LocksBuilder")
+            .field("app_id", &self.app_id)
+            .field("stores", &names)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+fn not_done(error: Error) -> WitFailure {
+    WitFailure::NotDone(error.to_string())
+}
+
+fn store_info(name: &str, named: &NamedStore, app_id: &str) -> StoreInfo {
+    StoreInfo {
+        name: name.to_owned(),
+        key_prefix: named.key_prefix.clone(),
+        app_id: app_id.to_owned(),
     }
 }
