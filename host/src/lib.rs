@@ -1,4 +1,5 @@
 //! Holdfast: a distributed lock for edge runtimes.
 
 pub mod components;
+mod duration;
 pub mod store;
