@@ -68,12 +68,20 @@ fn split_digits(text: &str) -> (&str, &str) {
     )
 }
 
-/// Go reckons fractions in floating point, so that `0.333333333333333333h` is 20 minutes; digits
-/// beyond the eighteenth have no weight.
+/// Go reckons fractions in floating point, so that nineteen threes of an hour are 20 minutes, and
+/// drops the digits that would overflow.
 fn fraction_of(digits: &str, unit: u64) -> u64 {
-    let digits = &digits[..digits.len().min(18)];
-    let numerator: u64 = digits.parse().unwrap_or(0);
-    let scale = 10_f64.powi(digits.len() as i32);
+    let (mut numerator, mut scale) = (0_u64, 1_f64);
+    for digit in digits.bytes() {
+        let longer = numerator
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_add(u64::from(digit - b'0')));
+        match longer {
+            Some(longer) if longer <= 1 << 63 => numerator = longer,
+            _ => break,
+        }
+        scale *= 10.0;
+    }
     (numerator as f64 * (unit as f64 / scale)) as u64
 }
 
@@ -109,7 +117,7 @@ mod tests {
             (".5s", 500 * MILLI),
             ("5.s", 5 * SECOND),
             ("1.004s", SECOND + 4 * MILLI),
-            ("0.333333333333333333h", 20 * MINUTE),
+            ("0.3333333333333333333h", 20 * MINUTE),
             ("0.3333333333333333333333h", 20 * MINUTE),
             ("9223372036854775807ns", i64::MAX),
             ("-9223372036854775808ns", i64::MIN),

@@ -328,6 +328,9 @@ fn number(text: &str) -> Option<String> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
         return None;
     }
+    if text.starts_with('.') {
+        return float(text);
+    }
     let digits = text.replace('_', "");
     integer(&digits).or_else(|| float(&digits))
 }
@@ -410,6 +413,7 @@ mod tests {
             ("1.50", "1.5"),
             ("1.0", "1"),
             (".5", "0.5"),
+            (".5_0", "\".5_0\""),
             ("6e1", "60"),
             ("1e21", "1e+21"),
             ("1e-7", "1e-7"),
@@ -440,10 +444,10 @@ mod tests {
     #[test]
     fn aliases_and_merges_are_written_out() {
         let yaml =
-            "base: &b {x: 1, y: 2}\none: *b\ntwo:\n  <<: *b\n  y: 3\nthree:\n  <<: [*b, {z: 4}]\n";
+            "base: &b {x: 1, w: 2}\none: *b\ntwo:\n  <<: *b\n  w: 3\nthree:\n  <<: [*b, {z: 4}]\n";
         assert_eq!(
             json(yaml),
-            r#"{"base":{"x":1,"y":2},"one":{"x":1,"y":2},"three":{"x":1,"y":2,"z":4},"two":{"x":1,"y":3}}"#
+            r#"{"base":{"w":2,"x":1},"one":{"w":2,"x":1},"three":{"w":2,"x":1,"z":4},"two":{"w":3,"x":1}}"#
         );
         assert!(error("a: &a [*a]").contains("alias"));
         assert!(error("a: *nowhere").contains("line 1"));
@@ -471,8 +475,9 @@ mod tests {
             );
         }
         assert!(error(&tower).contains("deeply"));
-        assert!(error(&"[".repeat(1 << 20)).contains("deeply"));
-        assert!(error(&"{a: ".repeat(1 << 18)).contains("deeply"));
+        assert!(error(&"[".repeat(1 << 20)).contains("limit"));
+        assert!(error(&"{a: ".repeat(1 << 18)).contains("limit"));
+        assert!(error(&"{a: ".repeat(100)).contains("deeply"));
         assert!(error(&"- ".repeat(1 << 19)).contains("deeply"));
     }
 
@@ -513,7 +518,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_of_the_file() {
-        assert!(parse("---\na: [", 7).err().unwrap().contains("line 8"));
+        let error = parse("---\na: }\nb: 1\n", 7).err().unwrap();
+        assert!(error.contains("(line 8)"), "{error}");
     }
 
     proptest! {
