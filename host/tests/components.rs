@@ -402,9 +402,11 @@ fn links_are_followed_to_files() {
     let case = Case::default().folder(&[("data", lock("a").as_bytes())]);
     std::os::unix::fs::symlink(case.path("data"), case.path("a.yaml")).unwrap();
     std::os::unix::fs::symlink(case.path("gone"), case.path("b.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", case.path("c.yaml")).unwrap();
     let outcome = case.load();
     assert_eq!(outcome.names(), ["a"]);
     assert!(outcome.warnings()[0].contains("b.yaml: cannot be read"));
+    assert!(outcome.warnings()[1].contains("c.yaml: cannot be read: it is not a regular file"));
 }
 
 #[test]
@@ -670,6 +672,14 @@ fn secrets_come_from_the_environment() {
             .env("MY_PW", SECRET)
             .load()
             .value(),
+        SECRET
+    );
+    assert_eq!(
+        local_env("").env("PW", "'hunter2'").load().value(),
+        "'hunter2'"
+    );
+    assert_eq!(
+        local_env("").env("PW", "\"hunter2\"").load().value(),
         SECRET
     );
     assert_eq!(local_env("").env("PW", "").load().value(), "");

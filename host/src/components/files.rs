@@ -105,6 +105,10 @@ fn read_file(
 }
 
 fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut bytes = Vec::new();
     File::open(file)?
         .take(MAX_FILE + 1)
