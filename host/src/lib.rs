@@ -3,6 +3,7 @@
 mod bindings;
 pub mod components;
 mod convert;
+mod duration;
 pub mod embed;
 mod error;
 mod guest;

@@ -1,0 +1,150 @@
+//! What can be wrong with component files, and where.
+//!
+//! Nothing here ever carries a setting's value: it may be a secret.
+
+use std::{fmt, io, path::PathBuf};
+
+use super::Source;
+
+/// Something about one place in the component files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Problem {
+    /// The file it is in.
+    pub file: PathBuf,
+    /// The document within the file, from 1; `None` where it is about the file as a whole.
+    pub document: Option<usize>,
+    /// The component's name, where it is known.
+    pub component: Option<String>,
+    /// The path of the field, as in `spec.metadata[2].secretKeyRef`, where it is about one.
+    pub field: Option<String>,
+    /// What is the matter, for a person.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            document: None,
+            component: None,
+            field: None,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn of_document(source: &Source, flaw: Flaw) -> Self {
+        Self {
+            file: source.file.clone(),
+            document: Some(source.document),
+            component: None,
+            field: flaw.field,
+            message: flaw.message,
+        }
+    }
+
+    pub(super) fn of_component(source: &Source, name: &str, flaw: Flaw) -> Self {
+        Self {
+            component: Some(name.to_owned()),
+            ..Self::of_document(source, flaw)
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(document) = self.document {
+            write!(f, ", document {document}")?;
+        }
+        if let Some(component) = &self.component {
+            write!(f, ", component {component}")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, ", {field}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// What is wrong within a document whose place the caller knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) field: Option<String>,
+    pub(super) message: String,
+}
+
+impl Flaw {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            field: None,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn at(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into()),
+            message: message.into(),
+        }
+    }
+}
+
+/// Something that did not stop the loading, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How much it matters.
+    pub level: Level,
+    /// What it is, and where.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+/// How much a [`Notice`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be, but worth knowing: a component of another app, a resource that has
+    /// nothing to do with locks.
+    Info,
+    /// Probably a mistake: a document was skipped, or something in it was taken for nothing.
+    Warning,
+}
+
+/// Why the component files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A resources folder is missing or cannot be read.
+    #[error("cannot read the resources folder {}: {cause}", folder.display())]
+    Folder {
+        /// The folder, as it was given.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Two components have one name.
+    #[error("duplicate component name {name}: {first} and {second}")]
+    Duplicate {
+        /// The name.
+        name: String,
+        /// Where it was seen first.
+        first: Source,
+        /// Where it was seen again.
+        second: Source,
+    },
+    /// Components, none of which has `ignoreErrors: true`, could not be resolved.
+    #[error("{}", join(.0))]
+    Components(
+        /// At least one problem, in the order of the files.
+        Vec<Problem>,
+    ),
+}
+
+fn join(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    lines.join("\n")
+}

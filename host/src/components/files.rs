@@ -1,0 +1,125 @@
+//! From resources folders to component definitions: which files are read, in which order, and
+//! what becomes of those that cannot be.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    str,
+};
+
+use super::{
+    Source,
+    document::{self, Definition, Document},
+    error::{Flaw, Level, LoadError, Notice, Problem},
+    yaml,
+};
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads every component definition of the folders, in order.
+pub(super) fn read_folders(
+    folders: &[PathBuf],
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Vec<(Source, Definition)>, LoadError> {
+    let mut definitions = Vec::new();
+    for folder in folders {
+        let names = names_in(folder).map_err(|cause| LoadError::Folder {
+            folder: folder.clone(),
+            cause,
+        })?;
+        for name in names {
+            let file = folder.join(&name);
+            if is_yaml(&name) {
+                read_file(&file, &mut definitions, notify);
+            } else {
+                notify(Notice {
+                    level: Level::Info,
+                    problem: Problem::of_file(file, "not a YAML file, so it is not read"),
+                });
+            }
+        }
+    }
+    Ok(definitions)
+}
+
+/// What a folder holds except folders, sorted as Go's `os.ReadDir` does.
+fn names_in(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            names.push(entry.file_name());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_yaml(name: &OsString) -> bool {
+    let name = name.to_string_lossy().to_ascii_lowercase();
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+fn read_file(
+    file: &Path,
+    definitions: &mut Vec<(Source, Definition)>,
+    notify: &mut dyn FnMut(Notice),
+) {
+    let bytes = match read_bounded(file) {
+        Ok(bytes) => bytes,
+        Err(cause) => {
+            return notify(Notice {
+                level: Level::Warning,
+                problem: Problem::of_file(file, format!("cannot be read: {cause}")),
+            });
+        }
+    };
+    for (index, part) in yaml::split(&bytes).into_iter().enumerate() {
+        let source = Source {
+            file: file.to_owned(),
+            document: index + 1,
+        };
+        let (level, flaw) = match read_part(&part) {
+            Ok(Document::Component(definition)) => {
+                definitions.push((source, *definition));
+                continue;
+            }
+            Ok(Document::Empty) => continue,
+            Ok(Document::Other { kind }) => (
+                Level::Info,
+                Flaw::at(
+                    "kind",
+                    format!("{kind} is not a component, so it is not read"),
+                ),
+            ),
+            Err(flaw) => (Level::Warning, flaw),
+        };
+        notify(Notice {
+            level,
+            problem: Problem::of_document(&source, flaw),
+        });
+    }
+}
+
+fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn read_part(part: &yaml::Part<'_>) -> Result<Document, Flaw> {
+    let text = str::from_utf8(part.text).map_err(|_| Flaw::new("not valid UTF-8"))?;
+    document::read(yaml::parse(text, part.line).map_err(Flaw::new)?)
+}

@@ -1,0 +1,378 @@
+//! From definitions to components: values from the environment and from secret stores, templates,
+//! versions and time-outs, and whose failure stops the start.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Component, Env, Source,
+    document::{Definition, SecretRef, Setting},
+    error::{Flaw, Level, Notice, Problem},
+    properties::Properties,
+    secrets::{self, SecretStore},
+    templates::Templates,
+};
+use crate::duration::parse_go_duration;
+
+const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What resolving needs, and what came of it so far.
+pub(super) struct Resolver<'a> {
+    pub(super) env: Env<'a>,
+    pub(super) templates: Templates,
+    pub(super) notify: &'a mut dyn FnMut(Notice),
+    stores: BTreeMap<String, Opened>,
+    problems: Vec<Problem>,
+}
+
+/// A secret store that was defined, by name.
+enum Opened {
+    Ready(SecretStore),
+    /// It could not be opened, which was reported.
+    Failed,
+    /// It is of a type that Holdfast has not.
+    Foreign(String),
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(
+        env: Env<'a>,
+        templates: Templates,
+        notify: &'a mut dyn FnMut(Notice),
+    ) -> Self {
+        Self {
+            env,
+            templates,
+            notify,
+            stores: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The problems that stop the start.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Opens the secret store that a definition describes. All must be open before the first
+    /// component is resolved: the order of the files says nothing.
+    pub(super) fn open_secret_store(&mut self, source: &Source, definition: &Definition) {
+        let opened = match self.try_open(source, definition) {
+            Ok(opened) => opened,
+            Err(flaw) => {
+                self.fail(source, definition, flaw);
+                Opened::Failed
+            }
+        };
+        self.stores.insert(definition.name.clone(), opened);
+    }
+
+    fn try_open(&mut self, source: &Source, definition: &Definition) -> Result<Opened, Flaw> {
+        let component_type = definition.component_type.to_ascii_lowercase();
+        if !SecretStore::TYPES.contains(&component_type.as_str()) {
+            self.notify(
+                Level::Info,
+                source,
+                definition,
+                Flaw::at(
+                    "spec.type",
+                    format!(
+                        "{} is not a secret store that Holdfast can ask",
+                        definition.component_type
+                    ),
+                ),
+            );
+            return Ok(Opened::Foreign(definition.component_type.clone()));
+        }
+        check_version(definition)?;
+        let mut properties = Properties::default();
+        for setting in named(self, source, definition) {
+            if setting.secret.is_some() {
+                return Err(Flaw::at(
+                    format!("{}.secretKeyRef", setting.path),
+                    format!(
+                        "{}: a secret store cannot take its own settings from a secret store",
+                        setting.name
+                    ),
+                ));
+            }
+            let value = self.value(source, definition, setting)?;
+            properties.insert(&setting.name, value);
+        }
+        SecretStore::open(&component_type, &properties)
+            .map(Opened::Ready)
+            .map_err(|message| Flaw::at("spec.metadata", message))
+    }
+
+    /// Resolves a lock component; `None` for one that cannot be, which is reported.
+    pub(super) fn component(
+        &mut self,
+        source: Source,
+        definition: Definition,
+    ) -> Option<Component> {
+        match self.try_component(&source, &definition) {
+            Ok((properties, init_timeout)) => Some(Component {
+                name: definition.name,
+                component_type: definition.component_type,
+                version: definition.version,
+                properties,
+                ignore_errors: definition.ignore_errors,
+                init_timeout,
+                source,
+            }),
+            Err(flaw) => {
+                self.fail(&source, &definition, flaw);
+                None
+            }
+        }
+    }
+
+    fn try_component(
+        &mut self,
+        source: &Source,
+        definition: &Definition,
+    ) -> Result<(Properties, Duration), Flaw> {
+        check_version(definition)?;
+        let mut properties = Properties::default();
+        for setting in named(self, source, definition) {
+            let value = self.value(source, definition, setting)?;
+            properties.insert(&setting.name, value);
+        }
+        Ok((properties, self.init_timeout(source, definition)))
+    }
+
+    /// The value of a setting. An `envRef` counts where there is no value, a `secretKeyRef` comes
+    /// before a value (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
+    fn value(
+        &mut self,
+        source: &Source,
+        definition: &Definition,
+        setting: &Setting,
+    ) -> Result<String, Flaw> {
+        let value = match (&setting.value, &setting.secret) {
+            (None, _) if !setting.env_ref.is_empty() => {
+                self.environment_value(source, definition, setting)
+            }
+            (_, Some(secret)) => {
+                let value = self.secret(&definition.secret_store, secret);
+                unquote(value.map_err(|(field, message)| {
+                    let field = match field {
+                        Blame::Store => "auth.secretStore".to_owned(),
+                        Blame::Secret => format!("{}.secretKeyRef", setting.path),
+                    };
+                    Flaw::at(field, format!("{}: {message}", setting.name))
+                })?)
+            }
+            (value, None) => value.clone().unwrap_or_default(),
+        };
+        self.templates.fill(value).map_err(|message| {
+            Flaw::at(
+                format!("{}.value", setting.path),
+                format!("{} {message}", setting.name),
+            )
+        })
+    }
+
+    /// A variable that is not set, or that may not be read, gives an empty value, as in Dapr.
+    fn environment_value(
+        &mut self,
+        source: &Source,
+        definition: &Definition,
+        setting: &Setting,
+    ) -> String {
+        let variable = &setting.env_ref;
+        let problem = if may_be_referred_to(self.env, variable) {
+            match (self.env)(variable) {
+                Some(value) => return unquote(value),
+                None => "is not set",
+            }
+        } else {
+            "may not be referred to"
+        };
+        let message = format!(
+            "the environment variable {variable} {problem}, so {} is empty",
+            setting.name
+        );
+        let field = format!("{}.envRef", setting.path);
+        self.notify(Level::Warning, source, definition, Flaw::at(field, message));
+        String::new()
+    }
+
+    fn secret(&self, store: &str, secret: &SecretRef) -> Result<String, (Blame, String)> {
+        let store = match self.stores.get(store) {
+            Some(Opened::Ready(store)) => store,
+            Some(Opened::Failed) => {
+                return Err((
+                    Blame::Store,
+                    format!("the secret store {store} could not be opened"),
+                ));
+            }
+            Some(Opened::Foreign(component_type)) => {
+                return Err((
+                    Blame::Store,
+                    format!(
+                        "the secret store {store} is of type {component_type}; Holdfast can ask {}",
+                        SecretStore::TYPES.join(" and ")
+                    ),
+                ));
+            }
+            None => {
+                return Err((
+                    Blame::Store,
+                    match store {
+                        "" => "names no secret store, but a secretKeyRef needs one".to_owned(),
+                        "kubernetes" => "the secret store kubernetes is built into Dapr on \
+                            Kubernetes only; hand the secret over as a file or a variable, and \
+                            define a secret store for that"
+                            .to_owned(),
+                        _ => format!("there is no secret store {store} for this app"),
+                    },
+                ));
+            }
+        };
+        let key = match secret.key.as_str() {
+            "" => &secret.name,
+            key => key,
+        };
+        store
+            .get(self.env, &secret.name, key)
+            .map_err(|message| (Blame::Secret, message))
+    }
+
+    /// A time-out that is no positive duration gives the default, as in Dapr 1.18
+    /// (`pkg/runtime/processor/loops/root/component.go`), which does not even mention it.
+    fn init_timeout(&mut self, source: &Source, definition: &Definition) -> Duration {
+        let text = &definition.init_timeout;
+        if text.is_empty() {
+            return DEFAULT_INIT_TIMEOUT;
+        }
+        let nanoseconds = parse_go_duration(text).and_then(|value| u64::try_from(value).ok());
+        match nanoseconds {
+            Some(nanoseconds) if nanoseconds > 0 => Duration::from_nanos(nanoseconds),
+            _ => {
+                let message = format!(
+                    "{text:?} is not a duration above zero such as 5s or 1m30s; taking {DEFAULT_INIT_TIMEOUT:?}"
+                );
+                self.notify(
+                    Level::Warning,
+                    source,
+                    definition,
+                    Flaw::at("spec.initTimeout", message),
+                );
+                DEFAULT_INIT_TIMEOUT
+            }
+        }
+    }
+
+    fn fail(&mut self, source: &Source, definition: &Definition, flaw: Flaw) {
+        if definition.ignore_errors {
+            self.notify(Level::Warning, source, definition, flaw);
+        } else {
+            let problem = Problem::of_component(source, &definition.name, flaw);
+            self.problems.push(problem);
+        }
+    }
+
+    pub(super) fn notify(
+        &mut self,
+        level: Level,
+        source: &Source,
+        definition: &Definition,
+        flaw: Flaw,
+    ) {
+        (self.notify)(Notice {
+            level,
+            problem: Problem::of_component(source, &definition.name, flaw),
+        });
+    }
+}
+
+/// Which field a secret that cannot be had is to be blamed on.
+enum Blame {
+    Store,
+    Secret,
+}
+
+/// The settings that have a name; the others can mean nothing and are reported.
+fn named<'d>(
+    resolver: &mut Resolver<'_>,
+    source: &Source,
+    definition: &'d Definition,
+) -> Vec<&'d Setting> {
+    let (named, unnamed): (Vec<_>, Vec<_>) = definition
+        .settings
+        .iter()
+        .partition(|setting| !setting.name.is_empty());
+    for setting in unnamed {
+        let flaw = Flaw::at(
+            format!("{}.name", setting.path),
+            "is missing, so the entry is not used",
+        );
+        resolver.notify(Level::Warning, source, definition, flaw);
+    }
+    named
+}
+
+/// Every lock and local secret store has one version, which Dapr's registries let files leave out
+/// or call unstable (Dapr 1.18, `pkg/components/versioning.go`).
+fn check_version(definition: &Definition) -> Result<(), Flaw> {
+    let version = &definition.version;
+    if ["", "v0", "v1"].contains(&version.to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Flaw::at(
+        "spec.version",
+        format!(
+            "there is no {}/{version}: leave the version out or write v1",
+            definition.component_type
+        ),
+    ))
+}
+
+/// The runtime's own variables are out of bounds, and `DAPR_ENV_KEYS`, where it is set, lists
+/// what is within (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
+fn may_be_referred_to(env: Env<'_>, variable: &str) -> bool {
+    if variable.contains(' ') || secrets::is_private(variable) {
+        return false;
+    }
+    match env("DAPR_ENV_KEYS") {
+        Some(allowed) if !allowed.is_empty() => {
+            let variable = variable.to_uppercase();
+            allowed.split(' ').any(|name| name == variable)
+        }
+        _ => true,
+    }
+}
+
+/// Dapr takes quotes off what comes from the environment or a secret store, by Go's
+/// `strconv.Unquote` (Dapr 1.18, `pkg/apis/common/namevalue.go`): with Docker's `--env-file` they
+/// are part of a variable. Escapes are read as JSON's; text with others stays as it is.
+fn unquote(text: String) -> String {
+    let mut inside = text.chars();
+    match (inside.next(), inside.next_back(), inside.as_str()) {
+        (Some('"'), Some('"'), _) => serde_json::from_str(&text).unwrap_or(text),
+        (Some('`'), Some('`'), raw) if !raw.contains('`') => raw.to_owned(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquote;
+
+    #[test]
+    fn quotes_around_a_value_come_off() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("", ""),
+            ("\"", "\""),
+            ("\"\"", ""),
+            ("\"pass\\\"word\"", "pass\"word"),
+            ("\"half", "\"half"),
+            ("\"a\"b\"", "\"a\"b\""),
+            ("`raw\\`", "raw\\"),
+            ("'single'", "'single'"),
+        ] {
+            assert_eq!(unquote(text.to_owned()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! YAML text as a tree of plain values, read as Dapr's YAML library reads it.
+//!
+//! Lives here: splitting a file into documents, YAML 1.1's plain scalars, aliases within bounds.
+//! What a component's fields are called and mean does not.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+/// A value with numbers as the text that JSON writes for them: `1.50` is `1.5`, `0x10` is `16`.
+///
+/// Has no `Debug` on purpose: it may hold secrets.
+#[derive(Clone)]
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Node>),
+    Map(BTreeMap<String, Node>),
+}
+
+/// How deep a document may nest.
+const MAX_DEPTH: usize = 64;
+
+/// What a document may weigh in bytes, roughly, with every alias written out. Aliases of aliases
+/// grow exponentially, so what one stands for is counted before it is copied.
+const MAX_WEIGHT: usize = 8 << 20;
+
+/// What a node weighs besides its text.
+const EVERY_NODE: usize = 32;
+
+/// One document of a file: its text, from its `---` on.
+pub(super) struct Part<'a> {
+    pub(super) text: &'a [u8],
+    /// The line of the file that the text starts on, from 1.
+    pub(super) line: usize,
+}
+
+/// Cuts a file at the lines that are `---`, without looking at what is between them: a broken
+/// document must not take its neighbours along. A head of nothing but comments belongs to the
+/// first document.
+pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let mut parts = Vec::new();
+    let (mut start, mut start_line, mut only_comments) = (0, 1, true);
+    let mut offset = 0;
+    for (index, line) in file.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let separates = line
+            .strip_prefix(b"---")
+            .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
+        if separates && !only_comments {
+            parts.push(Part {
+                text: &file[start..offset],
+                line: start_line,
+            });
+            (start, start_line) = (offset, index + 1);
+        }
+        let blank = matches!(line.trim_ascii_start().first(), None | Some(b'#'));
+        only_comments &= blank && !separates;
+        offset += line.len();
+    }
+    parts.push(Part {
+        text: &file[start..],
+        line: start_line,
+    });
+    parts
+}
+
+/// Reads the first document of `text`, whose first line has the number `line` in its file.
+///
+/// # Errors
+///
+/// What is wrong and in which line, without the text itself.
+pub(super) fn parse(text: &str, line: usize) -> Result<Node, String> {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        weight: 0,
+    };
+    reader.document().map_err(|error| {
+        let (at, what) = match &error {
+            Error::Syntax(scan) => (scan.marker().line(), scan.info()),
+            Error::Here(line, what) => (*line, *what),
+        };
+        format!("not valid YAML: {what} (line {})", line + at.max(1) - 1)
+    })
+}
+
+enum Error {
+    Syntax(ScanError),
+    Here(usize, &'static str),
+}
+
+impl From<ScanError> for Error {
+    fn from(error: ScanError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Anchored>,
+    weight: usize,
+}
+
+struct Anchored {
+    node: Node,
+    weight: usize,
+    height: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Node, Error> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(Node::Null),
+                (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
+                (event, line) => return self.node(event, line, 0),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, usize), Error> {
+        match self.parser.next_event() {
+            Some(event) => event
+                .map(|(event, span)| (event, span.start.line()))
+                .map_err(Error::Syntax),
+            None => Ok((Event::StreamEnd, 1)),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Here(line, "nested too deeply"));
+        }
+        let before = self.weight;
+        let (anchor, node) = match event {
+            Event::Alias(anchor) => {
+                let Some(anchored) = self.anchors.get(&anchor) else {
+                    return Err(Error::Here(line, "an alias within its own anchor"));
+                };
+                weigh(&mut self.weight, anchored.weight, line)?;
+                if depth + anchored.height > MAX_DEPTH {
+                    return Err(Error::Here(line, "nested too deeply"));
+                }
+                return Ok(anchored.node.clone());
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                weigh(&mut self.weight, EVERY_NODE + text.len(), line)?;
+                (anchor, scalar(&text, style, tag.as_deref()))
+            }
+            Event::SequenceStart(anchor, _) => {
+                weigh(&mut self.weight, EVERY_NODE, line)?;
+                (anchor, Node::List(self.list(depth)?))
+            }
+            Event::MappingStart(anchor, _) => {
+                weigh(&mut self.weight, EVERY_NODE, line)?;
+                (anchor, Node::Map(self.map(depth)?))
+            }
+            _ => return Err(Error::Here(line, "a value is missing")),
+        };
+        if anchor != 0 {
+            let weight = self.weight - before;
+            weigh(&mut self.weight, weight, line)?;
+            let anchored = Anchored {
+                node: node.clone(),
+                weight,
+                height: node.height(),
+            };
+            self.anchors.insert(anchor, anchored);
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Error> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, line) => items.push(self.node(event, line, depth + 1)?),
+            }
+        }
+    }
+
+    /// A key that comes again replaces the earlier one; what `<<` merges in replaces none.
+    fn map(&mut self, depth: usize) -> Result<BTreeMap<String, Node>, Error> {
+        let mut entries = BTreeMap::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, line) = self.next()?;
+            if event == Event::MappingEnd {
+                break;
+            }
+            let is_merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let key = self
+                .node(event, line, depth + 1)?
+                .into_text()
+                .ok_or(Error::Here(line, "a key that is a list or a mapping"))?;
+            let (event, line) = self.next()?;
+            match self.node(event, line, depth + 1)? {
+                Node::Map(base) if is_merge => merged.push(base),
+                Node::List(bases) if is_merge => {
+                    for base in bases {
+                        match base {
+                            Node::Map(base) => merged.push(base),
+                            _ => return Err(Error::Here(line, "`<<` merges mappings only")),
+                        }
+                    }
+                }
+                _ if is_merge => return Err(Error::Here(line, "`<<` merges mappings only")),
+                value => {
+                    entries.insert(key, value);
+                }
+            }
+        }
+        for (key, value) in merged.into_iter().flatten() {
+            entries.entry(key).or_insert(value);
+        }
+        Ok(entries)
+    }
+}
+
+fn weigh(total: &mut usize, weight: usize, line: usize) -> Result<(), Error> {
+    *total = total.saturating_add(weight);
+    if *total > MAX_WEIGHT {
+        return Err(Error::Here(line, "too large with its aliases written out"));
+    }
+    Ok(())
+}
+
+impl Node {
+    /// How many levels there are below this one.
+    fn height(&self) -> usize {
+        let below = match self {
+            Self::List(items) => items.iter().map(Self::height).max(),
+            Self::Map(entries) => entries.values().map(Self::height).max(),
+            _ => return 0,
+        };
+        1 + below.unwrap_or(0)
+    }
+
+    /// A scalar as text, null as the empty text; `None` for a list or a mapping.
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Self::Null => Some(String::new()),
+            Self::Bool(value) => Some(value.to_string()),
+            Self::Number(text) | Self::Text(text) => Some(text),
+            Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// A scalar as text, anything else as JSON without white space and with sorted keys.
+    pub(super) fn into_text_or_json(self) -> String {
+        match self {
+            Self::List(_) | Self::Map(_) => {
+                let mut json = String::new();
+                self.write_json(&mut json);
+                json
+            }
+            scalar => scalar.into_text().unwrap_or_default(),
+        }
+    }
+
+    fn write_json(&self, json: &mut String) {
+        match self {
+            Self::Null => json.push_str("null"),
+            Self::Bool(value) => {
+                let _ = write!(json, "{value}");
+            }
+            Self::Number(text) => json.push_str(text),
+            Self::Text(text) => {
+                let _ = write!(json, "{}", serde_json::Value::from(text.as_str()));
+            }
+            Self::List(items) => {
+                json.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        json.push(',');
+                    }
+                    item.write_json(json);
+                }
+                json.push(']');
+            }
+            Self::Map(entries) => {
+                json.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    if index > 0 {
+                        json.push(',');
+                    }
+                    let _ = write!(json, "{}:", serde_json::Value::from(key.as_str()));
+                    value.write_json(json);
+                }
+                json.push('}');
+            }
+        }
+    }
+}
+
+/// A scalar by the rules of YAML 1.1, which Dapr's library (sigs.k8s.io/yaml) follows: `yes` and
+/// `on` are true, `010` is 8. Quoted text stays as it is.
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Node {
+    let plain = match tag {
+        Some(tag) if tag.is_yaml_core_schema() => tag.suffix != "str",
+        Some(_) => false,
+        None => style == ScalarStyle::Plain,
+    };
+    if !plain {
+        return Node::Text(text.to_owned());
+    }
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Node::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Node::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Node::Bool(false)
+        }
+        _ => number(text).map_or_else(|| Node::Text(text.to_owned()), Node::Number),
+    }
+}
+
+fn number(text: &str) -> Option<String> {
+    if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
+        return None;
+    }
+    if text.starts_with('.') {
+        return float(text);
+    }
+    let digits = text.replace('_', "");
+    integer(&digits).or_else(|| float(&digits))
+}
+
+fn integer(text: &str) -> Option<String> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let lower = unsigned.to_ascii_lowercase();
+    let (radix, digits) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (16, &lower[2..]),
+        [b'0', b'o', ..] => (8, &lower[2..]),
+        [b'0', b'b', ..] => (2, &lower[2..]),
+        [b'0', _, ..] => (8, &lower[1..]),
+        _ => (10, lower.as_str()),
+    };
+    if !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    let value = i128::from_str_radix(digits, radix).ok()?;
+    let value = if text.starts_with('-') { -value } else { value };
+    (i128::from(i64::MIN)..=i128::from(u64::MAX))
+        .contains(&value)
+        .then(|| value.to_string())
+}
+
+fn float(text: &str) -> Option<String> {
+    // Rust's parser also takes `inf` and the like, which are text in YAML.
+    if !text
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
+    {
+        return None;
+    }
+    let value: f64 = text.parse().ok()?;
+    if !value.is_finite() {
+        return None;
+    }
+    let size = value.abs();
+    if size == 0.0 || (1e-6..1e21).contains(&size) {
+        return Some(value.to_string());
+    }
+    let text = format!("{value:e}");
+    Some(if size >= 1.0 {
+        text.replace('e', "e+")
+    } else {
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(text: &str) -> String {
+        let mut json = String::new();
+        parse(text, 1).unwrap().write_json(&mut json);
+        json
+    }
+
+    fn error(text: &str) -> String {
+        parse(text, 1).err().unwrap()
+    }
+
+    #[test]
+    fn scalars_are_read_as_daprs_library_reads_them() {
+        for (yaml, expected) in [
+            ("6379", "6379"),
+            ("-5", "-5"),
+            ("+5", "5"),
+            ("1_000", "1000"),
+            ("0x1F", "31"),
+            ("0o10", "8"),
+            ("010", "8"),
+            ("08", "8"),
+            ("0b11", "3"),
+            ("0", "0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("18446744073709551616", "18446744073709552000"),
+            ("1.50", "1.5"),
+            ("1.0", "1"),
+            (".5", "0.5"),
+            (".5_0", "\".5_0\""),
+            ("6e1", "60"),
+            ("1e21", "1e+21"),
+            ("1e-7", "1e-7"),
+            ("true", "true"),
+            ("yes", "true"),
+            ("On", "true"),
+            ("off", "false"),
+            ("~", "null"),
+            ("", "null"),
+            ("\"6379\"", "\"6379\""),
+            ("'yes'", "\"yes\""),
+            ("!!str 6379", "\"6379\""),
+            ("2001-12-14", "\"2001-12-14\""),
+            ("1.2.3", "\"1.2.3\""),
+            ("localhost:6379", "\"localhost:6379\""),
+            (".inf", "\".inf\""),
+            ("-", "[null]"),
+            ("0x", "\"0x\""),
+            ("infinity", "\"infinity\""),
+            ("5s", "\"5s\""),
+            ("{b: 1, a: [x, 2]}", r#"{"a":["x",2],"b":1}"#),
+            ("a: 1\na: 2", r#"{"a":2}"#),
+        ] {
+            assert_eq!(json(yaml), expected, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn aliases_and_merges_are_written_out() {
+        let yaml =
+            "base: &b {x: 1, w: 2}\none: *b\ntwo:\n  <<: *b\n  w: 3\nthree:\n  <<: [*b, {z: 4}]\n";
+        assert_eq!(
+            json(yaml),
+            r#"{"base":{"w":2,"x":1},"one":{"w":2,"x":1},"three":{"w":2,"x":1,"z":4},"two":{"w":3,"x":1}}"#
+        );
+        assert!(error("a: &a [*a]").contains("alias"));
+        assert!(error("a: *nowhere").contains("line 1"));
+        assert!(error("<<: 5").contains("merges"));
+    }
+
+    #[test]
+    fn alias_bombs_and_deep_nesting_are_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..30 {
+            let previous = vec![format!("*a{}", level - 1); 9].join(", ");
+            let _ = writeln!(bomb, "a{level}: &a{level} [{previous}]");
+        }
+        assert!(error(&bomb).contains("too large"));
+        let text = "x".repeat(1 << 20);
+        assert!(error(&format!("a: &a {text}\nb: [{}]", "*a, ".repeat(20))).contains("too large"));
+        let mut tower = String::from("a0: &a0 x\n");
+        for level in 1..70 {
+            let _ = writeln!(
+                tower,
+                "a{level}: &a{level} {}*a{}{}",
+                "[".repeat(60),
+                level - 1,
+                "]".repeat(60)
+            );
+        }
+        assert!(error(&tower).contains("deeply"));
+        assert!(error(&"[".repeat(1 << 20)).contains("limit"));
+        assert!(error(&"{a: ".repeat(1 << 18)).contains("limit"));
+        assert!(error(&"{a: ".repeat(100)).contains("deeply"));
+        assert!(error(&"- ".repeat(1 << 19)).contains("deeply"));
+    }
+
+    #[test]
+    fn files_are_split_at_separator_lines_alone() {
+        let split_lines = |file: &str| {
+            split(file.as_bytes())
+                .iter()
+                .map(|part| (part.line, String::from_utf8_lossy(part.text).into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let parts = |expected: &[(usize, &str)]| {
+            expected
+                .iter()
+                .map(|(line, text)| (*line, (*text).to_owned()))
+                .collect::<Vec<_>>()
+        };
+        for (file, expected) in [
+            ("", &[(1, "")][..]),
+            ("a", &[(1, "a")]),
+            ("---\na\n", &[(1, "---\na\n")]),
+            ("\u{feff}---\na\n", &[(1, "---\na\n")]),
+            (
+                "# c\n\n---\na\n---\nb",
+                &[(1, "# c\n\n---\na\n"), (5, "---\nb")],
+            ),
+            ("a\r\n---\r\nb\r\n", &[(1, "a\r\n"), (2, "---\r\nb\r\n")]),
+            ("a\n--- # c\nb", &[(1, "a\n"), (2, "--- # c\nb")]),
+            ("---\n---\na", &[(1, "---\n"), (2, "---\na")]),
+            (
+                "a: |\n  ---\n  x\n-----BEGIN",
+                &[(1, "a: |\n  ---\n  x\n-----BEGIN")],
+            ),
+        ] {
+            assert_eq!(split_lines(file), parts(expected), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_line_of_the_file() {
+        let error = parse("---\na: }\nb: 1\n", 7).err().unwrap();
+        assert!(error.contains("(line 8)"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[-:a0 \n\t\"'&*#{}\\[\\],|>!%?~.<\\\\\r\u{e9}]{0,60}") {
+            for part in split(text.as_bytes()) {
+                let _ = parse(std::str::from_utf8(part.text).unwrap(), part.line);
+            }
+        }
+
+        #[test]
+        fn numbers_are_json_numbers(text in "[-+0-9._eExob]{1,12}") {
+            if let Some(number) = number(&text) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&number).unwrap().is_number());
+            }
+        }
+
+        #[test]
+        fn parts_are_the_file(text in "(---|a|#|\n|\r| ){0,30}") {
+            let whole: Vec<u8> = split(text.as_bytes()).iter().flat_map(|part| part.text.to_vec()).collect();
+            prop_assert_eq!(whole, text.into_bytes());
+        }
+    }
+}
