@@ -39,33 +39,20 @@ pub(crate) fn parse_go_duration(text: &str) -> Option<i64> {
         if whole.is_empty() && fraction.is_empty() {
             return None;
         }
-        let unit_end = after
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let unit_end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         let (_, unit) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-        let whole: u64 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
-        };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         total = total
             .checked_add(whole.checked_mul(unit)?)?
             .checked_add(fraction_of(fraction, unit))?;
         rest = after;
     }
-    if negative {
-        0_i64.checked_sub_unsigned(total)
-    } else {
-        i64::try_from(total).ok()
-    }
+    if negative { 0_i64.checked_sub_unsigned(total) } else { i64::try_from(total).ok() }
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// Go reckons fractions in floating point, so that nineteen threes of an hour are 20 minutes, and
@@ -73,9 +60,8 @@ fn split_digits(text: &str) -> (&str, &str) {
 fn fraction_of(digits: &str, unit: u64) -> u64 {
     let (mut numerator, mut scale) = (0_u64, 1_f64);
     for digit in digits.bytes() {
-        let longer = numerator
-            .checked_mul(10)
-            .and_then(|tens| tens.checked_add(u64::from(digit - b'0')));
+        let longer =
+            numerator.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(digit - b'0')));
         match longer {
             Some(longer) if longer <= 1 << 63 => numerator = longer,
             _ => break,

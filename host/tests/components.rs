@@ -60,10 +60,7 @@ impl Case {
         let folders: Vec<&Path> = self.folders.iter().map(TempDir::path).collect();
         let mut notices = Vec::new();
         let env = |name: &str| self.env.get(name).cloned();
-        let options = Options {
-            app_id: self.app_id,
-            env: &env,
-        };
+        let options = Options { app_id: self.app_id, env: &env };
         let result = load(&folders, &options, &mut |notice| notices.push(notice));
         for notice in &notices {
             assert!(!format!("{notice} {notice:?}").contains(SECRET), "{notice}");
@@ -83,10 +80,7 @@ impl Outcome {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.components()
-            .iter()
-            .map(|component| component.name.as_str())
-            .collect()
+        self.components().iter().map(|component| component.name.as_str()).collect()
     }
 
     fn error(&self) -> String {
@@ -98,11 +92,7 @@ impl Outcome {
     }
 
     fn notices_of(&self, level: Level) -> Vec<String> {
-        self.notices
-            .iter()
-            .filter(|notice| notice.level == level)
-            .map(Notice::to_string)
-            .collect()
+        self.notices.iter().filter(|notice| notice.level == level).map(Notice::to_string).collect()
     }
 
     /// The value of `setting` in the only component there is.
@@ -123,10 +113,7 @@ fn lock(name: &str) -> String {
 
 /// A lock component with an entry called `setting`, and fields of its own at the top level.
 fn with_setting(entry: &str, top_level: &str) -> String {
-    format!(
-        "{}  metadata:\n  - name: setting\n    {entry}\n{top_level}\n",
-        lock("l")
-    )
+    format!("{}  metadata:\n  - name: setting\n    {entry}\n{top_level}\n", lock("l"))
 }
 
 /// A secret store called `vault`.
@@ -162,10 +149,7 @@ spec:
     assert_eq!(component.name, "lockstore");
     assert_eq!(component.component_type, "lock.redis");
     assert_eq!(component.version, "v1");
-    assert_eq!(
-        component.properties.get("redisHost"),
-        Some("localhost:6379")
-    );
+    assert_eq!(component.properties.get("redisHost"), Some("localhost:6379"));
     assert_eq!(component.properties.get("REDISPASSWORD"), Some("hunter2"));
     assert!(!component.ignore_errors);
     assert_eq!(component.init_timeout, Duration::from_secs(5));
@@ -178,10 +162,7 @@ fn files_come_in_order_and_not_from_below() {
     let case = Case::default()
         .folder(&[
             ("b.yml", lock("b").as_bytes()),
-            (
-                "a.yaml",
-                format!("{}---\n{}", lock("a1"), lock("a2")).as_bytes(),
-            ),
+            ("a.yaml", format!("{}---\n{}", lock("a1"), lock("a2")).as_bytes()),
             ("C.YAML", lock("c").as_bytes()),
             ("notes.txt", b"x"),
             (".yaml", lock("hidden").as_bytes()),
@@ -208,23 +189,15 @@ fn a_missing_folder_is_fatal() {
     fs::remove_dir(gone.path()).unwrap();
     case.folders.push(gone);
     let error = case.load().error();
-    assert!(
-        error.contains("cannot read the resources folder"),
-        "{error}"
-    );
-    assert!(
-        error.contains(case.folders[1].path().to_str().unwrap()),
-        "{error}"
-    );
+    assert!(error.contains("cannot read the resources folder"), "{error}");
+    assert!(error.contains(case.folders[1].path().to_str().unwrap()), "{error}");
 }
 
 #[test]
 fn a_duplicate_name_is_fatal_and_names_both_places() {
     let other = lock("a").replace("lock.redis", "state.redis");
-    let case = Case::of(lock("a")).folder(&[(
-        "b.yaml",
-        format!("# c\n---\n{}---\n{other}", lock("x")).as_bytes(),
-    )]);
+    let case = Case::of(lock("a"))
+        .folder(&[("b.yaml", format!("# c\n---\n{}---\n{other}", lock("x")).as_bytes())]);
     let error = case.load().error();
     assert!(error.starts_with("duplicate component name a: "), "{error}");
     assert!(error.contains("a.yaml, document 1 and "), "{error}");
@@ -238,44 +211,20 @@ fn a_bad_document_is_skipped_alone() {
         ("a: [1".to_owned(), "document 2: not valid YAML: "),
         ("a: b: c".to_owned(), "document 2: not valid YAML: "),
         ("a: {".to_owned(), "(line 10)"),
-        (
-            "- hunter2".to_owned(),
-            "document 2: the document must be a mapping",
-        ),
-        (
-            "hunter2".to_owned(),
-            "document 2: the document must be a mapping",
-        ),
+        ("- hunter2".to_owned(), "document 2: the document must be a mapping"),
+        ("hunter2".to_owned(), "document 2: the document must be a mapping"),
         ("a: b".to_owned(), "document 2, kind: is missing"),
         (
             wrong_type("dapr.io/v1alpha1", "dapr.io/v2"),
             "document 2, apiVersion: must be dapr.io/v1alpha1",
         ),
-        (
-            wrong_type("apiVersion: dapr.io/v1alpha1", ""),
-            "document 2, apiVersion: must be",
-        ),
-        (
-            wrong_type("name: bad", ""),
-            "document 2, metadata.name: is missing",
-        ),
-        (
-            wrong_type("name: bad", "name: [hunter2]"),
-            "metadata.name: must be text",
-        ),
-        (
-            wrong_type("name: bad", "name: a/b"),
-            "metadata.name: may not contain",
-        ),
-        (
-            wrong_type("name: bad", "name: .."),
-            "metadata.name: may not be",
-        ),
+        (wrong_type("apiVersion: dapr.io/v1alpha1", ""), "document 2, apiVersion: must be"),
+        (wrong_type("name: bad", ""), "document 2, metadata.name: is missing"),
+        (wrong_type("name: bad", "name: [hunter2]"), "metadata.name: must be text"),
+        (wrong_type("name: bad", "name: a/b"), "metadata.name: may not contain"),
+        (wrong_type("name: bad", "name: .."), "metadata.name: may not be"),
         (wrong_type("type: lock.redis", ""), "spec.type: is missing"),
-        (
-            wrong_type("version: v1", "version: {a: hunter2}"),
-            "spec.version: must be text",
-        ),
+        (wrong_type("version: v1", "version: {a: hunter2}"), "spec.version: must be text"),
         (
             wrong_type("version: v1", "ignoreErrors: \"true\""),
             "spec.ignoreErrors: must be true or false",
@@ -284,44 +233,22 @@ fn a_bad_document_is_skipped_alone() {
             wrong_type("version: v1", "ignoreErrors: hunter2"),
             "spec.ignoreErrors: must be true or false",
         ),
+        (wrong_type("version: v1", "metadata: hunter2"), "spec.metadata: must be a list"),
+        (wrong_type("version: v1", "metadata: [hunter2]"), "spec.metadata[0]: must be a mapping"),
         (
-            wrong_type("version: v1", "metadata: hunter2"),
-            "spec.metadata: must be a list",
-        ),
-        (
-            wrong_type("version: v1", "metadata: [hunter2]"),
-            "spec.metadata[0]: must be a mapping",
-        ),
-        (
-            wrong_type(
-                "version: v1",
-                "metadata: [{}, {name: x, secretKeyRef: hunter2}]",
-            ),
+            wrong_type("version: v1", "metadata: [{}, {name: x, secretKeyRef: hunter2}]"),
             "spec.metadata[1].secretKeyRef: must be a mapping",
         ),
         (
             wrong_type("version: v1", "metadata: [{name: x, envRef: [hunter2]}]"),
             "spec.metadata[0].envRef: must be text",
         ),
-        (
-            wrong_type("kind:", "scopes: hunter2\nkind:"),
-            "document 2, scopes: must be a list",
-        ),
-        (
-            wrong_type("kind:", "scopes: [[hunter2]]\nkind:"),
-            "document 2, scopes[0]: must be text",
-        ),
-        (
-            wrong_type("kind:", "auth: hunter2\nkind:"),
-            "document 2, auth: must be a mapping",
-        ),
+        (wrong_type("kind:", "scopes: hunter2\nkind:"), "document 2, scopes: must be a list"),
+        (wrong_type("kind:", "scopes: [[hunter2]]\nkind:"), "document 2, scopes[0]: must be text"),
+        (wrong_type("kind:", "auth: hunter2\nkind:"), "document 2, auth: must be a mapping"),
     ] {
-        let outcome = Case::of(format!(
-            "{}---\n{bad}\n---\n{}",
-            lock("first"),
-            lock("last")
-        ))
-        .load();
+        let outcome =
+            Case::of(format!("{}---\n{bad}\n---\n{}", lock("first"), lock("last"))).load();
         assert_eq!(outcome.names(), ["first", "last"], "{bad}");
         let [warning] = &outcome.warnings()[..] else {
             panic!("{bad}: {:?}", outcome.warnings());
@@ -342,35 +269,17 @@ fn line_ends_marks_comments_and_empty_documents_do_not_matter() {
     .replace('\n', "\r\n");
     for (text, names, last_document) in [
         (crlf, &["a", "b"][..], 4),
-        (
-            format!("--- # first\n{}\n--- \n{}---", lock("a"), lock("b")),
-            &["a", "b"],
-            2,
-        ),
+        (format!("--- # first\n{}\n--- \n{}---", lock("a"), lock("b")), &["a", "b"], 2),
         (format!("---\n{}", lock("a").trim_end()), &["a"], 1),
     ] {
         let outcome = Case::of(&text).load();
         assert_eq!(outcome.names(), names, "{text}");
-        assert_eq!(
-            outcome.components().last().unwrap().source.document,
-            last_document,
-            "{text}"
-        );
+        assert_eq!(outcome.components().last().unwrap().source.document, last_document, "{text}");
         assert!(outcome.notices.is_empty(), "{text}");
     }
-    for text in [
-        "",
-        "\u{feff}",
-        "# only\n# comments\n",
-        "---\n",
-        "---\n---\n",
-        "\r\n\r\n",
-    ] {
+    for text in ["", "\u{feff}", "# only\n# comments\n", "---\n", "---\n---\n", "\r\n\r\n"] {
         let outcome = Case::of(text).load();
-        assert!(
-            outcome.components().is_empty() && outcome.notices.is_empty(),
-            "{text:?}"
-        );
+        assert!(outcome.components().is_empty() && outcome.notices.is_empty(), "{text:?}");
     }
 }
 
@@ -387,10 +296,8 @@ fn bytes_that_are_not_text_spoil_their_document_alone() {
 #[test]
 fn a_file_that_cannot_be_read_is_a_warning() {
     let huge = "#".repeat((1 << 20) + 1);
-    let case = Case::default().folder(&[
-        ("a.yaml", huge.as_bytes()),
-        ("b.yaml", lock("b").as_bytes()),
-    ]);
+    let case =
+        Case::default().folder(&[("a.yaml", huge.as_bytes()), ("b.yaml", lock("b").as_bytes())]);
     let outcome = case.load();
     assert_eq!(outcome.names(), ["b"]);
     assert!(outcome.warnings()[0].ends_with("a.yaml: cannot be read: it is larger than 1 MiB"));
@@ -413,10 +320,8 @@ fn links_are_followed_to_files() {
 fn an_alias_bomb_is_one_bad_document() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..20 {
-        bomb += &format!(
-            "a{level}: &a{level} [{}]\n",
-            vec![format!("*a{}", level - 1); 9].join(", ")
-        );
+        bomb +=
+            &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", "));
     }
     let outcome = Case::of(format!("{bomb}---\n{}", lock("a"))).load();
     assert_eq!(outcome.names(), ["a"]);
@@ -469,9 +374,7 @@ fn versions_are_the_initial_ones() {
 #[test]
 fn every_component_that_cannot_be_resolved_is_named() {
     let bad = |name| lock(name).replace("version: v1", "version: v2");
-    let error = Case::of(format!("{}---\n{}", bad("a"), bad("b")))
-        .load()
-        .error();
+    let error = Case::of(format!("{}---\n{}", bad("a"), bad("b"))).load().error();
     assert_eq!(error.lines().count(), 2, "{error}");
 }
 
@@ -490,12 +393,7 @@ fn init_timeouts_are_go_durations() {
         assert_eq!(outcome.components()[0].init_timeout, expected, "{text}");
         let found = outcome.warnings();
         assert_eq!(found.len(), warnings, "{text}");
-        assert!(
-            found
-                .iter()
-                .all(|w| w.contains("component a, spec.initTimeout: ")),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|w| w.contains("component a, spec.initTimeout: ")), "{found:?}");
     }
 }
 
@@ -538,20 +436,12 @@ fn templates_are_filled_in() {
             .app("app1")
             .env("POD_NAME", "pod-0")
     };
-    assert_eq!(
-        case("{appID}-{podName}-{namespace}").load().value(),
-        "app1-pod-0-default.app1"
-    );
-    assert_eq!(
-        case("{namespace}").env("NAMESPACE", "prod").load().value(),
-        "prod.app1"
-    );
+    assert_eq!(case("{appID}-{podName}-{namespace}").load().value(), "app1-pod-0-default.app1");
+    assert_eq!(case("{namespace}").env("NAMESPACE", "prod").load().value(), "prod.app1");
     let uuids = case("{uuid}{uuid}").load().value();
     assert_eq!(uuids.len(), 72);
     assert_ne!(uuids[..36], uuids[36..]);
-    let error = Case::of(with_setting("value: '{podName}'", ""))
-        .load()
-        .error();
+    let error = Case::of(with_setting("value: '{podName}'", "")).load().error();
     assert!(
         error.contains("component l, spec.metadata[0].value: setting refers to {podName}"),
         "{error}"
@@ -565,10 +455,7 @@ fn the_environment_is_referred_to() {
     assert_eq!(case("PW").env("PW", "\"hunter2\"").load().value(), SECRET);
     assert_eq!(case("PW").env("PW", "").load().value(), "");
     let beside = Case::of(with_setting(
-        "{value: x, envRef: PW}"
-            .trim_matches(['{', '}'])
-            .replace(", ", "\n    ")
-            .as_str(),
+        "{value: x, envRef: PW}".trim_matches(['{', '}']).replace(", ", "\n    ").as_str(),
         "",
     ));
     assert_eq!(beside.env("PW", SECRET).load().value(), "x");
@@ -594,13 +481,7 @@ fn the_environment_is_referred_to() {
         );
     }
 
-    let listed = |keys| {
-        case("PW")
-            .env("PW", SECRET)
-            .env("DAPR_ENV_KEYS", keys)
-            .load()
-            .value()
-    };
+    let listed = |keys| case("PW").env("PW", SECRET).env("DAPR_ENV_KEYS", keys).load().value();
     assert_eq!(listed("A PW B"), SECRET);
     assert_eq!(listed("PWD APW"), "");
     assert_eq!(listed(""), SECRET);
@@ -616,38 +497,16 @@ fn scopes_and_namespaces_keep_components_apart() {
         assert!(outcome.components().is_empty());
         assert!(outcome.notices_of(Level::Info)[0].contains("component a, scopes: "));
     }
-    assert_eq!(
-        Case::of(format!("{}scopes: []\n", lock("a")))
-            .load()
-            .names(),
-        ["a"]
-    );
+    assert_eq!(Case::of(format!("{}scopes: []\n", lock("a"))).load().names(), ["a"]);
     let theirs = format!("{scoped}---\n{}scopes: [app2]\n", lock("a"));
-    assert_eq!(
-        Case::of(theirs).app("app2").load().components()[0]
-            .source
-            .document,
-        2
-    );
+    assert_eq!(Case::of(theirs).app("app2").load().components()[0].source.document, 2);
 
     let spaced = lock("a").replace("name: a", "name: a\n  namespace: prod");
     assert_eq!(Case::of(&spaced).load().names(), ["a"]);
     assert_eq!(Case::of(&spaced).env("NAMESPACE", "").load().names(), ["a"]);
-    assert_eq!(
-        Case::of(&spaced).env("NAMESPACE", "prod").load().names(),
-        ["a"]
-    );
-    assert_eq!(
-        Case::of(lock("a")).env("NAMESPACE", "prod").load().names(),
-        ["a"]
-    );
-    assert!(
-        Case::of(&spaced)
-            .env("NAMESPACE", "dev")
-            .load()
-            .components()
-            .is_empty()
-    );
+    assert_eq!(Case::of(&spaced).env("NAMESPACE", "prod").load().names(), ["a"]);
+    assert_eq!(Case::of(lock("a")).env("NAMESPACE", "prod").load().names(), ["a"]);
+    assert!(Case::of(&spaced).env("NAMESPACE", "dev").load().components().is_empty());
 }
 
 #[test]
@@ -659,59 +518,26 @@ fn secrets_come_from_the_environment() {
         Case::default().folder(&[("a.yaml", lock.as_bytes()), ("b.yaml", vault.as_bytes())])
     };
     assert_eq!(local_env("").env("PW", SECRET).load().value(), SECRET);
+    assert_eq!(local_env("{name: PREFIX, value: MY_}").env("MY_PW", SECRET).load().value(), SECRET);
     assert_eq!(
-        local_env("{name: PREFIX, value: MY_}")
-            .env("MY_PW", SECRET)
-            .load()
-            .value(),
+        local_env("{name: prefix, envRef: P}").env("P", "MY_").env("MY_PW", SECRET).load().value(),
         SECRET
     );
-    assert_eq!(
-        local_env("{name: prefix, envRef: P}")
-            .env("P", "MY_")
-            .env("MY_PW", SECRET)
-            .load()
-            .value(),
-        SECRET
-    );
-    assert_eq!(
-        local_env("").env("PW", "'hunter2'").load().value(),
-        "'hunter2'"
-    );
-    assert_eq!(
-        local_env("").env("PW", "\"hunter2\"").load().value(),
-        SECRET
-    );
+    assert_eq!(local_env("").env("PW", "'hunter2'").load().value(), "'hunter2'");
+    assert_eq!(local_env("").env("PW", "\"hunter2\"").load().value(), SECRET);
     assert_eq!(local_env("").env("PW", "").load().value(), "");
 
     let error = local_env("").load().error();
     assert!(error.ends_with("a.yaml, document 1, component l, spec.metadata[0].secretKeyRef: setting: the environment variable PW is not set"), "{error}");
-    let error = local_env("{name: prefix, value: DAPR_}")
-        .env("DAPR_PW", SECRET)
-        .load()
-        .error();
-    assert!(
-        error.contains("DAPR_PW may not be read as a secret"),
-        "{error}"
-    );
+    let error = local_env("{name: prefix, value: DAPR_}").env("DAPR_PW", SECRET).load().error();
+    assert!(error.contains("DAPR_PW may not be read as a secret"), "{error}");
 
     let keyed = format!(
         "{}{}",
         with_setting("secretKeyRef: {name: PW, key: K}", AUTH),
-        vault(
-            "SecretStores.local.env"
-                .replace("SecretStores", "secretstores")
-                .as_str(),
-            ""
-        )
+        vault("SecretStores.local.env".replace("SecretStores", "secretstores").as_str(), "")
     );
-    assert!(
-        Case::of(keyed)
-            .env("PW", SECRET)
-            .load()
-            .error()
-            .contains("leave out the key K")
-    );
+    assert!(Case::of(keyed).env("PW", SECRET).load().error().contains("leave out the key K"));
     let ignored = with_setting(entry, AUTH).replace(
         "  metadata:\n  - name: setting",
         "  ignoreErrors: true\n  metadata:\n  - name: setting",
@@ -728,10 +554,7 @@ fn secrets_come_from_a_file() {
     let load = |reference: &str, settings: &str| {
         let case = Case::default().folder(&[("secrets.json", json.as_bytes())]);
         let path = case.path("secrets.json");
-        let settings = format!(
-            "{{name: secretsFile, value: '{}'}}, {settings}",
-            path.display()
-        );
+        let settings = format!("{{name: secretsFile, value: '{}'}}, {settings}", path.display());
         let lock = with_setting(&format!("secretKeyRef: {reference}"), AUTH);
         case.folder(&[(
             "a.yaml",
@@ -747,53 +570,22 @@ fn secrets_come_from_a_file() {
         ("{name: none}", "", ""),
         ("{name: 'redis:pw'}", "", "hunter2a"),
         ("{name: 'redis:more:0'}", "", "hunter2b"),
-        (
-            "{name: redis.pw}",
-            "{name: nestedSeparator, value: .}",
-            "hunter2a",
-        ),
-        (
-            "{name: redis, key: pw}",
-            "{name: multiValued, value: true}",
-            "hunter2a",
-        ),
-        (
-            "{name: redis, key: 'more:0'}",
-            "{name: multiValued, value: 'Yes'}",
-            "hunter2b",
-        ),
+        ("{name: redis.pw}", "{name: nestedSeparator, value: .}", "hunter2a"),
+        ("{name: redis, key: pw}", "{name: multiValued, value: true}", "hunter2a"),
+        ("{name: redis, key: 'more:0'}", "{name: multiValued, value: 'Yes'}", "hunter2b"),
         ("{name: pw}", "{name: multiValued, value: '1'}", "hunter2"),
     ] {
-        assert_eq!(
-            load(reference, settings).value(),
-            expected,
-            "{reference} {settings}"
-        );
+        assert_eq!(load(reference, settings).value(), expected, "{reference} {settings}");
     }
     for (reference, settings, expected) in [
         ("{name: gone}", "", "the secrets file has no secret gone"),
         ("{name: pw, key: gone}", "", "the secret pw has no key gone"),
-        (
-            "{name: redis, key: pw}",
-            "",
-            "the secrets file has no secret redis",
-        ),
-        (
-            "{name: list, key: '0'}",
-            "{name: multiValued, value: true}",
-            "no secret list",
-        ),
-        (
-            "{name: redis}",
-            "{name: multiValued, value: true}",
-            "the secret redis has no key redis",
-        ),
+        ("{name: redis, key: pw}", "", "the secrets file has no secret redis"),
+        ("{name: list, key: '0'}", "{name: multiValued, value: true}", "no secret list"),
+        ("{name: redis}", "{name: multiValued, value: true}", "the secret redis has no key redis"),
     ] {
         let error = load(reference, settings).error();
-        assert!(
-            error.contains("component l, spec.metadata[0].secretKeyRef: setting: "),
-            "{error}"
-        );
+        assert!(error.contains("component l, spec.metadata[0].secretKeyRef: setting: "), "{error}");
         assert!(error.ends_with(expected), "{error} - {expected}");
     }
 }
@@ -804,14 +596,8 @@ fn a_secret_store_that_cannot_be_opened_is_a_problem_of_its_own() {
     let bad_json = bad_json.path("s.json");
     for (settings, expected) in [
         (String::new(), "spec.metadata: secretsFile is not set"),
-        (
-            "{name: secretsFile, value: /no/such}".into(),
-            "cannot read the secrets file /no/such",
-        ),
-        (
-            format!("{{name: secretsFile, value: '{}'}}", bad_json.display()),
-            "is not a JSON object",
-        ),
+        ("{name: secretsFile, value: /no/such}".into(), "cannot read the secrets file /no/such"),
+        (format!("{{name: secretsFile, value: '{}'}}", bad_json.display()), "is not a JSON object"),
         (
             "{name: secretsFile, secretKeyRef: {name: x}}".into(),
             "cannot take its own settings from a secret store",
@@ -829,30 +615,17 @@ fn a_secret_store_that_cannot_be_opened_is_a_problem_of_its_own() {
         assert!(outcome.warnings()[0].contains(expected));
     }
     let text = vault("secretstores.local.env", "").replace("v1\n  m", "v7\n  m");
-    assert!(
-        Case::of(text)
-            .load()
-            .error()
-            .contains("there is no secretstores.local.env/v7")
-    );
+    assert!(Case::of(text).load().error().contains("there is no secretstores.local.env/v7"));
 }
 
 #[test]
 fn a_secrets_file_that_is_no_object_is_refused() {
     for json in ["[]", "{\"pw\": \"hunter2\"", "\"hunter2\"", ""] {
         let case = Case::default().folder(&[("s.json", json.as_bytes())]);
-        let settings = format!(
-            "{{name: secretsFile, value: '{}'}}",
-            case.path("s.json").display()
-        );
-        let case = case.folder(&[(
-            "a.yaml",
-            vault("secretstores.local.file", &settings).as_bytes(),
-        )]);
-        assert!(
-            case.load().error().ends_with("is not a JSON object"),
-            "{json}"
-        );
+        let settings = format!("{{name: secretsFile, value: '{}'}}", case.path("s.json").display());
+        let case =
+            case.folder(&[("a.yaml", vault("secretstores.local.file", &settings).as_bytes())]);
+        assert!(case.load().error().ends_with("is not a JSON object"), "{json}");
     }
 }
 
@@ -860,16 +633,8 @@ fn a_secrets_file_that_is_no_object_is_refused() {
 fn a_secret_needs_a_store_that_can_be_asked() {
     for (top_level, others, expected) in [
         ("", String::new(), "names no secret store"),
-        (
-            "auth: {secretStore: kubernetes}",
-            String::new(),
-            "built into Dapr on Kubernetes only",
-        ),
-        (
-            AUTH,
-            String::new(),
-            "there is no secret store vault for this app",
-        ),
+        ("auth: {secretStore: kubernetes}", String::new(), "built into Dapr on Kubernetes only"),
+        (AUTH, String::new(), "there is no secret store vault for this app"),
         (
             AUTH,
             format!("{}scopes: [app2]\n", vault("secretstores.local.env", "")),
@@ -882,27 +647,14 @@ fn a_secret_needs_a_store_that_can_be_asked() {
         ),
         (
             AUTH,
-            format!(
-                "{}  ignoreErrors: true\n",
-                vault("secretstores.local.file", "")
-            ),
+            format!("{}  ignoreErrors: true\n", vault("secretstores.local.file", "")),
             "the secret store vault could not be opened",
         ),
-        (
-            AUTH,
-            format!("---\n{}", lock("vault")),
-            "there is no secret store vault",
-        ),
+        (AUTH, format!("---\n{}", lock("vault")), "there is no secret store vault"),
     ] {
-        let text = format!(
-            "{}{others}",
-            with_setting("secretKeyRef: {name: PW}", top_level)
-        );
+        let text = format!("{}{others}", with_setting("secretKeyRef: {name: PW}", top_level));
         let error = Case::of(text).app("app1").env("PW", SECRET).load().error();
-        assert!(
-            error.contains("component l, auth.secretStore: setting: "),
-            "{error}"
-        );
+        assert!(error.contains("component l, auth.secretStore: setting: "), "{error}");
         assert!(error.contains(expected), "{error} - {expected}");
     }
 }
@@ -915,20 +667,12 @@ fn a_secret_comes_before_a_value() {
         vault("secretstores.local.env", "")
     );
     assert_eq!(Case::of(text).env("PW", SECRET).load().value(), SECRET);
-    assert_eq!(
-        Case::of(with_setting("value: x\n    secretKeyRef: {}", ""))
-            .load()
-            .value(),
-        "x"
-    );
+    assert_eq!(Case::of(with_setting("value: x\n    secretKeyRef: {}", "")).load().value(), "x");
 }
 
 #[test]
 fn debug_shows_names_and_no_values() {
     let outcome = Case::of(with_setting("value: hunter2", "")).load();
     let shown = format!("{:?}", outcome.components());
-    assert!(
-        shown.contains("setting") && !shown.contains(SECRET),
-        "{shown}"
-    );
+    assert!(shown.contains("setting") && !shown.contains(SECRET), "{shown}");
 }

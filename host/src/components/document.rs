@@ -54,17 +54,11 @@ pub(super) fn read(root: Node) -> Result<Document, Flaw> {
     if matches!(root, Node::Null) {
         return Ok(Document::Empty);
     }
-    let mut root = Field {
-        path: String::new(),
-        node: root,
-    };
+    let mut root = Field { path: String::new(), node: root };
     let kind = root.take("kind")?.text()?;
     match kind.as_str() {
         "" => {
-            return Err(Flaw::at(
-                "kind",
-                "is missing: this is no resource of Dapr's",
-            ));
+            return Err(Flaw::at("kind", "is missing: this is no resource of Dapr's"));
         }
         "Component" => {}
         _ => return Ok(Document::Other { kind }),
@@ -117,10 +111,7 @@ fn check_name(name: &str) -> Result<(), Flaw> {
 
 fn read_setting(mut field: Field) -> Result<Setting, Flaw> {
     let mut secret = field.take("secretKeyRef")?;
-    let secret = SecretRef {
-        name: secret.take("name")?.text()?,
-        key: secret.take("key")?.text()?,
-    };
+    let secret = SecretRef { name: secret.take("name")?.text()?, key: secret.take("key")?.text()? };
     Ok(Setting {
         name: field.take("name")?.text()?,
         value: match field.take("value")?.node {
@@ -148,21 +139,14 @@ impl Field {
                 let key = if entries.contains_key(name) {
                     Some(name.to_owned())
                 } else {
-                    entries
-                        .keys()
-                        .find(|key| key.eq_ignore_ascii_case(name))
-                        .cloned()
+                    entries.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
                 };
-                key.and_then(|key| entries.remove(&key))
-                    .unwrap_or(Node::Null)
+                key.and_then(|key| entries.remove(&key)).unwrap_or(Node::Null)
             }
             _ => return Err(self.flaw("must be a mapping")),
         };
-        let path = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        };
+        let path =
+            if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Ok(Self { path, node })
     }
 
@@ -185,10 +169,7 @@ impl Field {
             Node::List(items) => Ok(items
                 .into_iter()
                 .enumerate()
-                .map(|(index, node)| Self {
-                    path: format!("{}[{index}]", self.path),
-                    node,
-                })
+                .map(|(index, node)| Self { path: format!("{}[{index}]", self.path), node })
                 .collect()),
             _ => Err(self.flaw("must be a list")),
         }

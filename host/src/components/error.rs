@@ -43,10 +43,7 @@ impl Problem {
     }
 
     pub(super) fn of_component(source: &Source, name: &str, flaw: Flaw) -> Self {
-        Self {
-            component: Some(name.to_owned()),
-            ..Self::of_document(source, flaw)
-        }
+        Self { component: Some(name.to_owned()), ..Self::of_document(source, flaw) }
     }
 }
 
@@ -75,17 +72,11 @@ pub(super) struct Flaw {
 
 impl Flaw {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            field: None,
-            message: message.into(),
-        }
+        Self { field: None, message: message.into() }
     }
 
     pub(super) fn at(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: Some(field.into()),
-            message: message.into(),
-        }
+        Self { field: Some(field.into()), message: message.into() }
     }
 }
 

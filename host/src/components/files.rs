@@ -26,10 +26,8 @@ pub(super) fn read_folders(
 ) -> Result<Vec<(Source, Definition)>, LoadError> {
     let mut definitions = Vec::new();
     for folder in folders {
-        let names = names_in(folder).map_err(|cause| LoadError::Folder {
-            folder: folder.clone(),
-            cause,
-        })?;
+        let names = names_in(folder)
+            .map_err(|cause| LoadError::Folder { folder: folder.clone(), cause })?;
         for name in names {
             let file = folder.join(&name);
             if is_yaml(&name) {
@@ -78,10 +76,7 @@ fn read_file(
         }
     };
     for (index, part) in yaml::split(&bytes).into_iter().enumerate() {
-        let source = Source {
-            file: file.to_owned(),
-            document: index + 1,
-        };
+        let source = Source { file: file.to_owned(), document: index + 1 };
         let (level, flaw) = match read_part(&part) {
             Ok(Document::Component(definition)) => {
                 definitions.push((source, *definition));
@@ -90,17 +85,11 @@ fn read_file(
             Ok(Document::Empty) => continue,
             Ok(Document::Other { kind }) => (
                 Level::Info,
-                Flaw::at(
-                    "kind",
-                    format!("{kind} is not a component, so it is not read"),
-                ),
+                Flaw::at("kind", format!("{kind} is not a component, so it is not read")),
             ),
             Err(flaw) => (Level::Warning, flaw),
         };
-        notify(Notice {
-            level,
-            problem: Problem::of_document(&source, flaw),
-        });
+        notify(Notice { level, problem: Problem::of_document(&source, flaw) });
     }
 }
 
@@ -110,9 +99,7 @@ fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    File::open(file)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }

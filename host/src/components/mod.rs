@@ -104,10 +104,7 @@ pub fn load(
     let app_id = options.app_id.unwrap_or_default();
     let namespace = (options.env)("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.as_ref().to_owned())
-        .collect();
+    let folders: Vec<_> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
     let mut definitions = files::read_folders(&folders, notify)?;
     definitions.retain(|(source, definition)| {
         let not_ours = not_ours(definition, app_id, namespace.as_deref());
@@ -154,20 +151,11 @@ pub fn load(
                 "{} has nothing to do with locks, so it is not loaded",
                 definition.component_type
             );
-            resolver.notify(
-                Level::Info,
-                &source,
-                &definition,
-                Flaw::at("spec.type", message),
-            );
+            resolver.notify(Level::Info, &source, &definition, Flaw::at("spec.type", message));
         }
     }
     let problems = resolver.into_problems();
-    if problems.is_empty() {
-        Ok(components)
-    } else {
-        Err(LoadError::Components(problems))
-    }
+    if problems.is_empty() { Ok(components) } else { Err(LoadError::Components(problems)) }
 }
 
 /// Why a component is not for this process, if it is not. The namespace of a component counts
@@ -188,8 +176,5 @@ fn not_ours(
     if scopes.is_empty() || scopes.iter().any(|scope| scope == app_id) {
         return None;
     }
-    Some(Flaw::at(
-        "scopes",
-        format!("the app id {app_id:?} is not among them"),
-    ))
+    Some(Flaw::at("scopes", format!("the app id {app_id:?} is not among them")))
 }

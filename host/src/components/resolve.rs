@@ -39,13 +39,7 @@ impl<'a> Resolver<'a> {
         templates: Templates,
         notify: &'a mut dyn FnMut(Notice),
     ) -> Self {
-        Self {
-            env,
-            templates,
-            notify,
-            stores: BTreeMap::new(),
-            problems: Vec::new(),
-        }
+        Self { env, templates, notify, stores: BTreeMap::new(), problems: Vec::new() }
     }
 
     /// The problems that stop the start.
@@ -165,10 +159,7 @@ impl<'a> Resolver<'a> {
             (value, None) => value.clone().unwrap_or_default(),
         };
         self.templates.fill(value).map_err(|message| {
-            Flaw::at(
-                format!("{}.value", setting.path),
-                format!("{} {message}", setting.name),
-            )
+            Flaw::at(format!("{}.value", setting.path), format!("{} {message}", setting.name))
         })
     }
 
@@ -188,10 +179,8 @@ impl<'a> Resolver<'a> {
         } else {
             "may not be referred to"
         };
-        let message = format!(
-            "the environment variable {variable} {problem}, so {} is empty",
-            setting.name
-        );
+        let message =
+            format!("the environment variable {variable} {problem}, so {} is empty", setting.name);
         let field = format!("{}.envRef", setting.path);
         self.notify(Level::Warning, source, definition, Flaw::at(field, message));
         String::new()
@@ -233,9 +222,7 @@ impl<'a> Resolver<'a> {
             "" => &secret.name,
             key => key,
         };
-        store
-            .get(self.env, &secret.name, key)
-            .map_err(|message| (Blame::Secret, message))
+        store.get(self.env, &secret.name, key).map_err(|message| (Blame::Secret, message))
     }
 
     /// A time-out that is no positive duration gives the default, as in Dapr 1.18
@@ -298,15 +285,11 @@ fn named<'d>(
     source: &Source,
     definition: &'d Definition,
 ) -> Vec<&'d Setting> {
-    let (named, unnamed): (Vec<_>, Vec<_>) = definition
-        .settings
-        .iter()
-        .partition(|setting| !setting.name.is_empty());
+    let (named, unnamed): (Vec<_>, Vec<_>) =
+        definition.settings.iter().partition(|setting| !setting.name.is_empty());
     for setting in unnamed {
-        let flaw = Flaw::at(
-            format!("{}.name", setting.path),
-            "is missing, so the entry is not used",
-        );
+        let flaw =
+            Flaw::at(format!("{}.name", setting.path), "is missing, so the entry is not used");
         resolver.notify(Level::Warning, source, definition, flaw);
     }
     named

@@ -27,9 +27,7 @@ impl SecretStore {
         if component_type == LOCAL_FILE {
             return read_file(properties).map(Self::File);
         }
-        Ok(Self::Env {
-            prefix: properties.get("prefix").unwrap_or_default().to_owned(),
-        })
+        Ok(Self::Env { prefix: properties.get("prefix").unwrap_or_default().to_owned() })
     }
 
     /// One value of a secret. The error says what is missing, by name.
@@ -98,10 +96,7 @@ fn read_file(
     } else {
         let mut values = BTreeMap::new();
         flatten("", Value::Object(entries), separator, &mut values);
-        Ok(values
-            .into_iter()
-            .map(|(name, value)| (name.clone(), single(&name, value)))
-            .collect())
+        Ok(values.into_iter().map(|(name, value)| (name.clone(), single(&name, value))).collect())
     }
 }
 
@@ -109,11 +104,7 @@ fn read_file(
 /// text, where Dapr would hand out Go's note that they are no strings.
 fn flatten(path: &str, value: Value, separator: &str, values: &mut BTreeMap<String, String>) {
     let below = |name: &str| {
-        if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}{separator}{name}")
-        }
+        if path.is_empty() { name.to_owned() } else { format!("{path}{separator}{name}") }
     };
     match value {
         Value::Object(entries) => {
@@ -140,7 +131,5 @@ fn flatten(path: &str, value: Value, separator: &str, values: &mut BTreeMap<Stri
 
 /// Booleans of secret stores, as Dapr's `kit/strings.IsTruthy` reads them.
 fn is_truthy(value: &str) -> bool {
-    ["y", "yes", "true", "t", "on", "1"]
-        .iter()
-        .any(|word| value.trim().eq_ignore_ascii_case(word))
+    ["y", "yes", "true", "t", "on", "1"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }

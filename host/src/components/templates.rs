@@ -32,10 +32,7 @@ impl Templates {
             value = value.replace("{podName}", &self.pod_name);
         }
         Ok(value
-            .replace(
-                "{namespace}",
-                &format!("{}.{}", self.namespace, self.app_id),
-            )
+            .replace("{namespace}", &format!("{}.{}", self.namespace, self.app_id))
             .replace("{appID}", &self.app_id))
     }
 }
@@ -45,11 +42,7 @@ mod tests {
     use super::*;
 
     fn templates(pod_name: &str) -> Templates {
-        Templates {
-            app_id: "app1".into(),
-            namespace: "prod".into(),
-            pod_name: pod_name.into(),
-        }
+        Templates { app_id: "app1".into(), namespace: "prod".into(), pod_name: pod_name.into() }
     }
 
     #[test]

@@ -53,20 +53,14 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
             .strip_prefix(b"---")
             .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
         if separates && !only_comments {
-            parts.push(Part {
-                text: &file[start..offset],
-                line: start_line,
-            });
+            parts.push(Part { text: &file[start..offset], line: start_line });
             (start, start_line) = (offset, index + 1);
         }
         let blank = matches!(line.trim_ascii_start().first(), None | Some(b'#'));
         only_comments &= blank && !separates;
         offset += line.len();
     }
-    parts.push(Part {
-        text: &file[start..],
-        line: start_line,
-    });
+    parts.push(Part { text: &file[start..], line: start_line });
     parts
 }
 
@@ -76,11 +70,8 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
 ///
 /// What is wrong and in which line, without the text itself.
 pub(super) fn parse(text: &str, line: usize) -> Result<Node, String> {
-    let mut reader = Reader {
-        parser: Parser::new_from_str(text),
-        anchors: HashMap::new(),
-        weight: 0,
-    };
+    let mut reader =
+        Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
     reader.document().map_err(|error| {
         let (at, what) = match &error {
             Error::Syntax(scan) => (scan.marker().line(), scan.info()),
@@ -126,9 +117,9 @@ impl<'a> Reader<'a> {
 
     fn next(&mut self) -> Result<(Event<'a>, usize), Error> {
         match self.parser.next_event() {
-            Some(event) => event
-                .map(|(event, span)| (event, span.start.line()))
-                .map_err(Error::Syntax),
+            Some(event) => {
+                event.map(|(event, span)| (event, span.start.line())).map_err(Error::Syntax)
+            }
             None => Ok((Event::StreamEnd, 1)),
         }
     }
@@ -166,11 +157,7 @@ impl<'a> Reader<'a> {
         if anchor != 0 {
             let weight = self.weight - before;
             weigh(&mut self.weight, weight, line)?;
-            let anchored = Anchored {
-                node: node.clone(),
-                weight,
-                height: node.height(),
-            };
+            let anchored = Anchored { node: node.clone(), weight, height: node.height() };
             self.anchors.insert(anchor, anchored);
         }
         Ok(node)
@@ -350,17 +337,12 @@ fn integer(text: &str) -> Option<String> {
     }
     let value = i128::from_str_radix(digits, radix).ok()?;
     let value = if text.starts_with('-') { -value } else { value };
-    (i128::from(i64::MIN)..=i128::from(u64::MAX))
-        .contains(&value)
-        .then(|| value.to_string())
+    (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value).then(|| value.to_string())
 }
 
 fn float(text: &str) -> Option<String> {
     // Rust's parser also takes `inf` and the like, which are text in YAML.
-    if !text
-        .chars()
-        .all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
-    {
+    if !text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)) {
         return None;
     }
     let value: f64 = text.parse().ok()?;
@@ -372,11 +354,7 @@ fn float(text: &str) -> Option<String> {
         return Some(value.to_string());
     }
     let text = format!("{value:e}");
-    Some(if size >= 1.0 {
-        text.replace('e', "e+")
-    } else {
-        text
-    })
+    Some(if size >= 1.0 { text.replace('e', "e+") } else { text })
 }
 
 #[cfg(test)]
@@ -490,27 +468,18 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let parts = |expected: &[(usize, &str)]| {
-            expected
-                .iter()
-                .map(|(line, text)| (*line, (*text).to_owned()))
-                .collect::<Vec<_>>()
+            expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect::<Vec<_>>()
         };
         for (file, expected) in [
             ("", &[(1, "")][..]),
             ("a", &[(1, "a")]),
             ("---\na\n", &[(1, "---\na\n")]),
             ("\u{feff}---\na\n", &[(1, "---\na\n")]),
-            (
-                "# c\n\n---\na\n---\nb",
-                &[(1, "# c\n\n---\na\n"), (5, "---\nb")],
-            ),
+            ("# c\n\n---\na\n---\nb", &[(1, "# c\n\n---\na\n"), (5, "---\nb")]),
             ("a\r\n---\r\nb\r\n", &[(1, "a\r\n"), (2, "---\r\nb\r\n")]),
             ("a\n--- # c\nb", &[(1, "a\n"), (2, "--- # c\nb")]),
             ("---\n---\na", &[(1, "---\n"), (2, "---\na")]),
-            (
-                "a: |\n  ---\n  x\n-----BEGIN",
-                &[(1, "a: |\n  ---\n  x\n-----BEGIN")],
-            ),
+            ("a: |\n  ---\n  x\n-----BEGIN", &[(1, "a: |\n  ---\n  x\n-----BEGIN")]),
         ] {
             assert_eq!(split_lines(file), parts(expected), "{file:?}");
         }
