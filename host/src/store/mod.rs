@@ -4,6 +4,8 @@
 //! lives here: keys arrive already built, and what an outcome means to a caller is the guest's
 //! to say.
 
+pub mod redis;
+
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
