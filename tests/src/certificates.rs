@@ -1,6 +1,6 @@
 //! A certificate authority of the test's own, and what it signs.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// A certificate authority that nobody trusts until told to.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -22,6 +22,10 @@ impl Authority {
     #[allow(clippy::new_without_default, reason = "each is another")]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        // A name of its own: OpenSSL takes a certificate whose issuer has its name as self-signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the test's authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, key()).expect("a certificate authority"))
     }

@@ -151,7 +151,8 @@ where
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_pipeline_buffer_size(WRITE_QUEUE);
-    let info = RedisConnectionInfo::default().set_lib_name("holdfast", env!("CARGO_PKG_VERSION"));
+    // Introducing ourselves is left out: a user who may not would fill the ACL log with it.
+    let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let (mux, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     Ok((mux, driver.boxed()))
 }
