@@ -3,6 +3,7 @@
 //! No test lives here, and nothing that a test asserts.
 
 pub mod certificates;
+pub mod proxy;
 pub mod redis_server;
 
 use std::{

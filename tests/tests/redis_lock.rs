@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 async fn server_and_store() -> (RedisServer, RedisStore) {
     let server = RedisServer::start();
-    let store = connect(&server, &[]).await.unwrap();
+    let store = connect(&server, &[]).await.expect("a store");
     (server, store)
 }
 

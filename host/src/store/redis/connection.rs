@@ -29,6 +29,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
+    RELEASE_LUA,
     failure::{self, Again, Verdict},
     settings::RedisSettings,
     tls,
@@ -137,7 +138,12 @@ impl Dialer {
                 .await?;
         }
         connection.send(&redis::cmd("PING")).await?;
-        Ok(())
+        // Only a convenience for what comes later, so a user may be denied it.
+        let mut load = redis::cmd("SCRIPT");
+        match connection.send(load.arg("LOAD").arg(RELEASE_LUA)).await {
+            Err(error) if failure::verdict(&error) == Verdict::Lost => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -222,15 +228,8 @@ impl Connection {
     /// Sends a command and waits for its reply, for as long as the socket lives. An error that
     /// the server sent is an error here.
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        self.mux()
-            .send_packed_command(command)
-            .await?
-            .extract_error()
-    }
-
-    /// A handle for what sends more than one command.
-    pub(super) fn mux(&self) -> MultiplexedConnection {
-        self.mux.clone()
+        let mut mux = self.mux.clone();
+        mux.send_packed_command(command).await?.extract_error()
     }
 
     /// Whether nothing can be sent any more. `true` before a command was handed over means that

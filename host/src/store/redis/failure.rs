@@ -16,6 +16,8 @@ pub(super) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
     No,
+    /// At once, with the script itself in place of its digest.
+    InFull,
     /// After a wait, on any connection.
     Later,
     /// After a wait, on a new connection: this one leads to a server that was demoted, or is no
@@ -28,6 +30,7 @@ pub(super) fn verdict(error: &RedisError) -> Verdict {
         ErrorKind::Server(_) | ErrorKind::Extension => {
             Verdict::Refused(match error.code().unwrap_or_default() {
                 "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Again::Later,
+                "NOSCRIPT" => Again::InFull,
                 "READONLY" | "NOAUTH" => Again::Elsewhere,
                 _ => Again::No,
             })
@@ -79,6 +82,7 @@ mod tests {
                 Again::Elsewhere,
             ),
             ("NOAUTH Authentication required.", Again::Elsewhere),
+            ("NOSCRIPT x", Again::InFull),
             ("WRONGPASS invalid username-password pair", Again::No),
             ("NOPERM x", Again::No),
             ("MISCONF x", Again::No),

@@ -30,7 +30,7 @@ use self::{
     abandoned::Abandoned,
     connections::{Connections, Place},
     failure::{Again, Verdict},
-    pending::{Command, Pending, Reply},
+    pending::{Command, Form, Pending, Reply},
 };
 use super::{Acquired, Failure, Grant, Released, Store};
 
@@ -42,7 +42,9 @@ const LATE_REPLY: Duration = Duration::from_secs(30);
 /// So long at most closing waits for what is unfinished.
 const CLOSING: Duration = Duration::from_secs(5);
 
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
+const RELEASE_LUA: &str = include_str!("release.lua");
+
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE_LUA));
 
 /// A store that keeps its locks in one Redis server.
 ///
@@ -258,7 +260,7 @@ struct SetIfFree<'a> {
 impl Command for SetIfFree<'_> {
     type Outcome = bool;
 
-    fn send(&self, place: Place) -> Reply<bool> {
+    fn send(&self, place: Place, _: Form) -> Reply<bool> {
         let mut set = redis::cmd("SET");
         let milliseconds = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
         set.arg(self.key)
@@ -291,14 +293,21 @@ struct DeleteIfOwned<'a> {
 impl Command for DeleteIfOwned<'_> {
     type Outcome = Released;
 
-    fn send(&self, place: Place) -> Reply<Released> {
-        let mut call = RELEASE.key(self.key);
-        call.arg(self.owner);
+    fn send(&self, place: Place, form: Form) -> Reply<Released> {
+        let mut eval = match form {
+            Form::Short => redis::cmd("EVALSHA"),
+            Form::Full => redis::cmd("EVAL"),
+        };
+        eval.arg(match form {
+            Form::Short => RELEASE.get_hash(),
+            Form::Full => RELEASE_LUA,
+        });
+        eval.arg(1).arg(self.key).arg(self.owner);
         Box::pin(async move {
-            match call.invoke_async(&mut place.connection().mux()).await? {
-                1 => Ok((Released::Released, place)),
-                -1 => Ok((Released::Missing, place)),
-                -2 => Ok((Released::HeldByOther, place)),
+            match place.connection().send(&eval).await? {
+                Value::Int(1) => Ok((Released::Released, place)),
+                Value::Int(-1) => Ok((Released::Missing, place)),
+                Value::Int(-2) => Ok((Released::HeldByOther, place)),
                 _ => Err(nonsense()),
             }
         })
@@ -315,12 +324,12 @@ impl Inner {
     /// the server said that it did nothing and that this may pass. A reply that is awaited no
     /// longer, by us or by the caller, is left to the command.
     async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, NoOutcome> {
-        let mut refusals = 0;
+        let (mut refusals, mut form) = (0, Form::Short);
         loop {
             let (place, _room) = self.connections.take().await.map_err(NoOutcome::Refused)?;
             let connection = place.connection().clone();
             let sent = Instant::now();
-            let pending = Pending::new(&command, place, sent);
+            let pending = Pending::new(&command, form, place, sent);
             let error = match within(self.settings.read_timeout, pending).await {
                 Some(Ok(outcome)) => return Ok(outcome),
                 Some(Err(error)) => error,
@@ -336,9 +345,15 @@ impl Inner {
                     self.connections.retire(&connection);
                     return Err(NoOutcome::Lost(cause));
                 }
+                Verdict::Refused(Again::InFull) if form == Form::Short => {
+                    form = Form::Full;
+                    continue;
+                }
                 Verdict::Refused(Again::Elsewhere) => self.connections.retire(&connection),
                 Verdict::Refused(Again::Later) => {}
-                Verdict::Refused(Again::No) => return Err(NoOutcome::Refused(cause)),
+                Verdict::Refused(Again::No | Again::InFull) => {
+                    return Err(NoOutcome::Refused(cause));
+                }
             }
             if refusals == self.settings.retries {
                 return Err(NoOutcome::Refused(cause));
@@ -371,7 +386,9 @@ impl Inner {
                 key: &key,
                 owner: &owner,
             };
-            match within(store.settings.read_timeout, release.send(place)).await {
+            // In one command whatever the server remembers.
+            let released = release.send(place, Form::Full);
+            match within(store.settings.read_timeout, released).await {
                 Some(Ok(_)) => tracing::debug!(redis, key, "gave back a lock that came too late"),
                 _ => tracing::warn!(
                     redis,

@@ -15,12 +15,20 @@ use super::connections::Place;
 /// the socket open.
 pub(super) type Reply<T> = BoxFuture<'static, RedisResult<(T, Place)>>;
 
+/// Whether a script is sent by its digest, which the server may not know, or as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Short,
+    Full,
+}
+
 /// What can be sent, and what becomes of it when nobody waits for its reply any more.
 pub(super) trait Command {
     type Outcome;
 
-    /// Hands the command to a connection, once the reply is polled.
-    fn send(&self, place: Place) -> Reply<Self::Outcome>;
+    /// Hands the command to a connection, once the reply is polled. One command and no more, so
+    /// that nothing is sent after the caller has stopped waiting.
+    fn send(&self, place: Place, form: Form) -> Reply<Self::Outcome>;
 
     /// Sees to a reply that is still to come. The command was not sent before `sent`.
     fn leave(&self, reply: Reply<Self::Outcome>, sent: Instant);
@@ -35,11 +43,11 @@ pub(super) struct Pending<'a, C: Command> {
 }
 
 impl<'a, C: Command> Pending<'a, C> {
-    pub(super) fn new(command: &'a C, place: Place, sent: Instant) -> Self {
+    pub(super) fn new(command: &'a C, form: Form, place: Place, sent: Instant) -> Self {
         Self {
             command,
             sent,
-            reply: Some(command.send(place)),
+            reply: Some(command.send(place, form)),
         }
     }
 }
