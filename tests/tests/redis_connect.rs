@@ -1,8 +1,9 @@
 //! What it takes to connect: passwords, users, TLS, and servers that locks cannot be trusted to.
 
 use std::{
-    env, fs,
+    env, fs, io,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -30,7 +31,7 @@ async fn assert_works(store: &RedisStore) {
 }
 
 fn refused(outcome: Result<RedisStore, ConnectError>, server: &RedisServer) -> String {
-    let error = outcome.err().expect("a refusal").to_string();
+    let error = outcome.expect_err("a refusal").to_string();
     assert!(
         error.starts_with(&format!("redis {}: ", server.address())),
         "{error}"
@@ -102,7 +103,7 @@ async fn a_changed_password_is_no_reason_to_hang() {
 async fn a_server_that_is_down_is_named() {
     let address = format!("127.0.0.1:{}", free_port());
     let quick = [ONCE, ("redisPassword", SECRET)];
-    let error = connect_to(&address, &quick).await.err().unwrap();
+    let error = connect_to(&address, &quick).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("redis {address}: connection refused")
@@ -166,6 +167,37 @@ async fn a_server_with_replicas_is_refused() {
     let error = refused(connect(&server, &[]).await, &server);
     assert!(error.contains("replication is not supported"), "{error}");
     assert!(error.contains("failover"), "{error}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("the log").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_may_evict_locks_is_warned_about() {
+    for (policy, warned) in [("noeviction", false), ("allkeys-lru", true)] {
+        let server = RedisServer::start_with(&["--maxmemory-policy", policy]);
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        connect(&server, &[]).await.unwrap();
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.contains("allkeys-lru"), warned, "{text}");
+        assert_eq!(text.contains("WARN"), warned, "{text}");
+    }
 }
 
 struct TlsServer {
@@ -249,7 +281,7 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
         ("clientCert", &tls.authority.certify("x").certificate),
         ("clientKey", key),
     ];
-    let error = connect_to(&tls.address(), &mixed).await.err().unwrap();
+    let error = connect_to(&tls.address(), &mixed).await.unwrap_err();
     assert!(matches!(error, ConnectError::Tls { .. }), "{error}");
     drop(tls.server);
 }

@@ -147,7 +147,7 @@ async fn the_database_is_the_one_that_was_set() {
             .contains("db3:keys=1")
     );
 
-    let error = connect(&server, &[("redisDB", "99")]).await.err().unwrap();
+    let error = connect(&server, &[("redisDB", "99")]).await.unwrap_err();
     assert!(
         error.to_string().contains("DB index is out of range"),
         "{error}"

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -30,6 +30,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     RELEASE_LUA,
+    connections::BUSY,
     failure::{self, Again, Verdict},
     settings::RedisSettings,
     tls,
@@ -37,7 +38,9 @@ use super::{
 
 /// Commands wait here for the task that writes them; as many as one connection is to carry, so
 /// that what is handed over goes out in one write.
-const WRITE_QUEUE: usize = super::connections::BUSY;
+const WRITE_QUEUE: usize = BUSY;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// A peer that has silently gone is noticed on an idle socket within about this and three more
 /// probes.
@@ -194,9 +197,10 @@ pub(super) struct Connection {
     mux: MultiplexedConnection,
     driver: AbortHandle,
     closed: Arc<AtomicBool>,
+    id: u64,
     opened: Instant,
-    under_way: AtomicUsize,
-    taken: AtomicU64,
+    begun: AtomicU64,
+    ended: AtomicU64,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
 
@@ -218,9 +222,10 @@ impl Connection {
             mux,
             driver: driver.abort_handle(),
             closed,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             opened: now,
-            under_way: AtomicUsize::new(0),
-            taken: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             last_seen_busy: Mutex::new((0, now)),
         }
     }
@@ -238,18 +243,23 @@ impl Connection {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// How many commands are under way.
-    pub(super) fn load(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+    /// Its own in this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// How many commands are under way, or a few more: the two counts are not read at once.
+    pub(super) fn load(&self) -> u64 {
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.load(Ordering::Acquire).saturating_sub(ended)
     }
 
     pub(super) fn begin(&self) {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn end(&self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn age(&self, now: Instant) -> Duration {
@@ -259,13 +269,13 @@ impl Connection {
     /// How long nothing has been sent, as far as calls of this method have seen: commands read
     /// no clock.
     pub(super) fn idle(&self, now: Instant) -> Duration {
-        let taken = self.taken.load(Ordering::Relaxed);
+        let begun = self.begun.load(Ordering::Acquire);
         let mut seen = self
             .last_seen_busy
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if seen.0 != taken || self.load() > 0 {
-            *seen = (taken, now);
+        if seen.0 != begun || self.load() > 0 {
+            *seen = (begun, now);
         }
         now.duration_since(seen.1)
     }

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, SemaphorePermit, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,7 @@ pub(super) struct Connections {
     dialer: Dialer,
     open: RwLock<Vec<Arc<Connection>>>,
     /// For so many callers at once.
-    room: Arc<Semaphore>,
+    room: Semaphore,
     /// Set while a connection is being opened: one at a time, whoever asks for it.
     opening: AtomicBool,
     /// What came of the latest attempt to open one.
@@ -53,7 +53,7 @@ pub(super) struct Place {
 
 /// A caller's share of the pool, until it stops waiting: a command that nobody waits for takes
 /// no room from others.
-pub(super) type Room = OwnedSemaphorePermit;
+pub(super) type Room<'a> = SemaphorePermit<'a>;
 
 impl Place {
     fn on(connection: Arc<Connection>) -> Self {
@@ -78,7 +78,7 @@ impl Connections {
         let dialer = Dialer::new(settings.clone())?;
         let runtime = Handle::current();
         let pool = Arc::new_cyclic(|me| Self {
-            room: Arc::new(Semaphore::new(settings.pool_size * BUSY)),
+            room: Semaphore::new(settings.pool_size * BUSY),
             settings,
             name: name.to_owned(),
             dialer,
@@ -100,8 +100,8 @@ impl Connections {
     /// A place for one command. Waits where there is none at once: at most `poolTimeout`, and
     /// while no connection is open for at most `redisMaxRetries` more attempts to open one.
     /// Nothing has been sent when this fails, or when its future is dropped.
-    pub(super) async fn take(&self) -> Result<(Place, Room), String> {
-        if let Ok(room) = self.room.clone().try_acquire_owned()
+    pub(super) async fn take(&self) -> Result<(Place, Room<'_>), String> {
+        if let Ok(room) = self.room.try_acquire()
             && let Some(connection) = self.pick()
         {
             return Ok((Place::on(connection), room));
@@ -113,13 +113,14 @@ impl Connections {
             Ok(place) => place,
             Err(_) => Err(match &*self.attempts.borrow() {
                 Err(error) => error.cause.clone(),
+                Ok(()) if self.read().is_empty() => format!("no connection within {limit:?}"),
                 Ok(()) => format!("no connection was free within {limit:?}"),
             }),
         }
     }
 
-    async fn wait(&self) -> Result<(Place, Room), String> {
-        let room = self.room.clone().acquire_owned().await;
+    async fn wait(&self) -> Result<(Place, Room<'_>), String> {
+        let room = self.room.acquire().await;
         let room = room.map_err(|_| "the store is closed".to_owned())?;
         let mut retries = self.settings.retries;
         loop {
@@ -146,7 +147,7 @@ impl Connections {
         let open = self.read();
         let mut least: Option<&Arc<Connection>> = None;
         for connection in open.iter().filter(|connection| !connection.is_closed()) {
-            if connection.load() < BUSY {
+            if connection.load() < BUSY as u64 {
                 return Some(connection.clone());
             }
             if least.is_none_or(|least| connection.load() < least.load()) {
@@ -161,9 +162,8 @@ impl Connections {
     }
 
     /// Takes a connection away from commands to come. Those under way on it stay.
-    pub(super) fn retire(&self, retired: &Arc<Connection>) {
-        self.write()
-            .retain(|connection| !Arc::ptr_eq(connection, retired));
+    pub(super) fn retire(&self, id: u64) {
+        self.write().retain(|connection| connection.id() != id);
         self.keep_minimum();
     }
 

@@ -17,6 +17,7 @@ mod settings;
 mod tls;
 
 use std::{
+    fmt,
     sync::{Arc, LazyLock},
     time::{Duration, Instant, SystemTime},
 };
@@ -133,6 +134,18 @@ impl RedisStore {
             background: TaskTracker::new(),
             runtime: Handle::current(),
         })))
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisStore").field(&self.0.address).finish()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.connections.close();
     }
 }
 
@@ -313,6 +326,8 @@ impl Command for DeleteIfOwned<'_> {
         })
     }
 
+    /// Where the server has forgotten the script, the lock is left to run out: sending it in full
+    /// now could end a hold that the owner has since taken anew.
     fn leave(&self, reply: Reply<Released>, _: Instant) {
         let task = async move { drop(timeout(LATE_REPLY, reply).await) };
         self.store.background.spawn_on(task, &self.store.runtime);
@@ -327,7 +342,7 @@ impl Inner {
         let (mut refusals, mut form) = (0, Form::Short);
         loop {
             let (place, _room) = self.connections.take().await.map_err(NoOutcome::Refused)?;
-            let connection = place.connection().clone();
+            let connection = place.connection().id();
             let sent = Instant::now();
             let pending = Pending::new(&command, form, place, sent);
             let error = match within(self.settings.read_timeout, pending).await {
@@ -335,21 +350,21 @@ impl Inner {
                 Some(Err(error)) => error,
                 None => {
                     // What comes next must not queue behind a reply that does not come.
-                    self.connections.retire(&connection);
+                    self.connections.retire(connection);
                     return Err(NoOutcome::Late(no_reply(&self.settings), sent));
                 }
             };
             let cause = failure::describe(&error);
             match failure::verdict(&error) {
                 Verdict::Lost => {
-                    self.connections.retire(&connection);
+                    self.connections.retire(connection);
                     return Err(NoOutcome::Lost(cause));
                 }
                 Verdict::Refused(Again::InFull) if form == Form::Short => {
                     form = Form::Full;
                     continue;
                 }
-                Verdict::Refused(Again::Elsewhere) => self.connections.retire(&connection),
+                Verdict::Refused(Again::Elsewhere) => self.connections.retire(connection),
                 Verdict::Refused(Again::Later) => {}
                 Verdict::Refused(Again::No | Again::InFull) => {
                     return Err(NoOutcome::Refused(cause));

@@ -15,8 +15,33 @@ const DEFAULT_PORT: u16 = 6379;
 
 /// The settings of a Redis store, read from a component's metadata.
 ///
+/// | setting | default | what it does |
+/// |---|---|---|
+/// | `redisHost` | required | `host`, `host:port`, `[IPv6]:port` |
+/// | `redisPort` | 6379 | the port where `redisHost` has none |
+/// | `redisUsername`, `redisPassword` | none | the login of each connection |
+/// | `redisDB` | 0 | the database |
+/// | `enableTLS` | false | TLS, with the certificates that the system trusts |
+/// | `insecureSkipTLSVerify` | false | takes any certificate of the server |
+/// | `clientCert`, `clientKey` | none | what this client shows, as PEM text; both or neither |
+/// | `redisMaxRetries`, `maxRetries` | 3 | more tries where nothing was done; -1: none |
+/// | `redisMinRetryInterval` | 2 s | the first wait before another try, doubled each time |
+/// | `redisMaxRetryInterval` | 512 ms | the longest such wait, also where the first is longer |
+/// | `dialTimeout` | 5 s | bounds the opening of a connection, login included |
+/// | `readTimeout` | 3 s | bounds the wait for a reply |
+/// | `writeTimeout` | `readTimeout` | bounds the time in which the network takes nothing |
+/// | `poolSize` | 10 a CPU | most sockets; each carries 256 callers at once |
+/// | `poolTimeout` | `readTimeout` + 1 s | bounds the wait for a connection or for room on one |
+/// | `minIdleConns` | 0 | sockets opened at the start, and kept |
+/// | `maxConnAge` | never | an older socket is replaced |
+/// | `idleTimeout` | 5 min | a socket idle for longer is closed, down to `minIdleConns` |
+/// | `idleCheckFrequency` | 1 min | how often age and idleness are looked at; -1: never |
+/// | `redeliverInterval`, `processingTimeout` | | mean nothing for a lock |
+///
 /// Durations are whole numbers of milliseconds or Go's form (`5s`, `1m30s`); `-1` takes the bound
-/// away. A duration or count of 0 means the default, as for daprd.
+/// away, or the wait. A duration or count of 0 means the default, as for daprd. Booleans are
+/// those of Go. `redisType` other than `node`, `failover`, `sentinelMasterName`, `useEntraID`,
+/// `useOIDC` and every `oidc…` are refused.
 #[derive(Clone)]
 pub struct RedisSettings {
     pub(super) host: String,
