@@ -5,6 +5,7 @@
 //! to say.
 
 pub mod memory;
+pub mod redis;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,0 +1,284 @@
+//! The open sockets, and the one a command takes.
+//!
+//! Redis answers one command at a time however many sockets there are, and a socket carries many
+//! commands at once: so a command takes the first socket that has room, and another is opened
+//! only when all are busy. What a command is, and what its failure means, is not known here.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connection::{Connection, DialError, Dialer},
+    settings::RedisSettings,
+};
+
+/// So many commands under way make a socket busy. Fewer would cost throughput: what is sent
+/// together over one socket shares system calls on both sides.
+pub(super) const BUSY: usize = 256;
+
+/// The pool.
+pub(super) struct Connections {
+    settings: RedisSettings,
+    name: String,
+    dialer: Dialer,
+    open: RwLock<Vec<Arc<Connection>>>,
+    /// For so many callers at once.
+    room: Semaphore,
+    /// Set while a connection is being opened: one at a time, whoever asks for it.
+    opening: AtomicBool,
+    /// What came of the latest attempt to open one.
+    attempts: watch::Sender<Result<(), DialError>>,
+    /// How many attempts failed in a row, and when the last of them did.
+    failures: Mutex<(u32, Instant)>,
+    runtime: Handle,
+    closing: CancellationToken,
+    me: Weak<Self>,
+}
+
+/// A command's place on a connection, until its reply has come: it keeps the socket open.
+pub(super) struct Place {
+    connection: Arc<Connection>,
+}
+
+/// A caller's share of the pool, until it stops waiting: a command that nobody waits for takes
+/// no room from others.
+pub(super) type Room<'a> = SemaphorePermit<'a>;
+
+impl Place {
+    fn on(connection: Arc<Connection>) -> Self {
+        connection.begin();
+        Self { connection }
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connection.end();
+    }
+}
+
+impl Connections {
+    /// A pool without a connection yet. `name` is the component's, for the log.
+    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Arc<Self>, String> {
+        let dialer = Dialer::new(settings.clone())?;
+        let runtime = Handle::current();
+        let pool = Arc::new_cyclic(|me| Self {
+            room: Semaphore::new(settings.pool_size * BUSY),
+            settings,
+            name: name.to_owned(),
+            dialer,
+            open: RwLock::default(),
+            opening: AtomicBool::new(false),
+            attempts: watch::Sender::new(Ok(())),
+            failures: Mutex::new((0, Instant::now())),
+            runtime,
+            closing: CancellationToken::new(),
+            me: me.clone(),
+        });
+        if let Some(every) = pool.settings.idle_check {
+            pool.runtime.spawn(sweep(pool.me.clone(), every, pool.closing.clone()));
+        }
+        Ok(pool)
+    }
+
+    /// A place for one command. Waits where there is none at once: at most `poolTimeout`, and
+    /// while no connection is open for at most `redisMaxRetries` more attempts to open one.
+    /// Nothing has been sent when this fails, or when its future is dropped.
+    pub(super) async fn take(&self) -> Result<(Place, Room<'_>), String> {
+        if let Ok(room) = self.room.try_acquire()
+            && let Some(connection) = self.pick()
+        {
+            return Ok((Place::on(connection), room));
+        }
+        let Some(limit) = self.settings.pool_timeout else {
+            return self.wait().await;
+        };
+        match tokio::time::timeout(limit, self.wait()).await {
+            Ok(place) => place,
+            Err(_) => Err(match &*self.attempts.borrow() {
+                Err(error) => error.cause.clone(),
+                Ok(()) if self.read().is_empty() => format!("no connection within {limit:?}"),
+                Ok(()) => format!("no connection was free within {limit:?}"),
+            }),
+        }
+    }
+
+    async fn wait(&self) -> Result<(Place, Room<'_>), String> {
+        let room = self.room.acquire().await;
+        let room = room.map_err(|_| "the store is closed".to_owned())?;
+        let mut retries = self.settings.retries;
+        loop {
+            // Subscribed before looking, so that no attempt that ends in between is missed.
+            let mut attempts = self.attempts.subscribe();
+            if let Some(connection) = self.pick() {
+                return Ok((Place::on(connection), room));
+            }
+            self.open_another();
+            let ended = self.closing.run_until_cancelled(attempts.changed()).await;
+            if ended.is_none() {
+                return Err("the store is closed".to_owned());
+            }
+            let outcome = attempts.borrow().clone();
+            match outcome {
+                Err(error) if retries == 0 || !error.may_pass => return Err(error.cause),
+                _ => retries = retries.saturating_sub(1),
+            }
+        }
+    }
+
+    /// The first connection with room; else the least busy one, and another is opened.
+    fn pick(&self) -> Option<Arc<Connection>> {
+        let open = self.read();
+        let mut least: Option<&Arc<Connection>> = None;
+        for connection in open.iter().filter(|connection| !connection.is_closed()) {
+            if connection.load() < BUSY as u64 {
+                return Some(connection.clone());
+            }
+            if least.is_none_or(|least| connection.load() < least.load()) {
+                least = Some(connection);
+            }
+        }
+        let least = least.cloned();
+        if least.is_some() && open.len() < self.settings.pool_size {
+            self.open_another();
+        }
+        least
+    }
+
+    /// Takes a connection away from commands to come. Those under way on it stay.
+    pub(super) fn retire(&self, id: u64) {
+        self.write().retain(|connection| connection.id() != id);
+        self.keep_minimum();
+    }
+
+    /// Lets go of all connections; whoever waits for one, or asks for one later, is refused.
+    pub(super) fn close(&self) {
+        self.room.close();
+        self.closing.cancel();
+        self.write().clear();
+    }
+
+    /// No more commands from now on; those under way go on.
+    pub(super) fn refuse(&self) {
+        self.room.close();
+    }
+
+    fn keep_minimum(&self) {
+        if self.read().len() < self.settings.min_idle {
+            self.open_another();
+        }
+    }
+
+    fn open_another(&self) {
+        let Some(me) = self.me.upgrade() else { return };
+        if self.closing.is_cancelled() || self.opening.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.runtime.spawn(async move {
+            let closing = me.closing.clone();
+            closing.run_until_cancelled(me.attempt()).await;
+        });
+    }
+
+    async fn attempt(&self) {
+        tokio::time::sleep(self.wait_before_attempt()).await;
+        let me = self.me.clone();
+        let when_closed = move || {
+            if let Some(pool) = me.upgrade() {
+                pool.write().retain(|connection| !connection.is_closed());
+                pool.keep_minimum();
+            }
+        };
+        let outcome = self.dialer.dial(when_closed).await;
+        self.note(&outcome);
+        let outcome = outcome.map(|connection| {
+            let mut open = self.write();
+            // Under the same lock as `close`, which must not miss one.
+            if !self.closing.is_cancelled() && open.len() < self.settings.pool_size {
+                open.push(Arc::new(connection));
+            }
+        });
+        // Cleared first: whoever sees no outcome in time must be able to start the next attempt.
+        self.opening.store(false, Ordering::Release);
+        drop(self.attempts.send_replace(outcome));
+        self.keep_minimum();
+    }
+
+    fn wait_before_attempt(&self) -> Duration {
+        let (failures, last) = *self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures {
+            0 => Duration::ZERO,
+            _ => self.settings.backoff.after(failures).saturating_sub(last.elapsed()),
+        }
+    }
+
+    fn note(&self, outcome: &Result<Connection, DialError>) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let (store, redis) = (&self.name, self.settings.address());
+        match outcome {
+            Ok(_) => {
+                if failures.0 > 0 {
+                    tracing::info!(store, redis, "connected again");
+                }
+                failures.0 = 0;
+            }
+            Err(error) => {
+                if failures.0 == 0 {
+                    tracing::warn!(store, redis, cause = error.cause, "cannot connect");
+                }
+                *failures = (failures.0.saturating_add(1), Instant::now());
+            }
+        }
+    }
+
+    /// Closes what is too old, and what is idle beyond the minimum.
+    fn sweep(&self) {
+        let now = Instant::now();
+        let settings = &self.settings;
+        let mut open = self.write();
+        open.retain(|connection| settings.max_age.is_none_or(|most| connection.age(now) < most));
+        // From the end: commands prefer the first.
+        for index in (0..open.len()).rev() {
+            let idle = open[index].idle(now);
+            let beyond = open.len() > settings.min_idle;
+            if beyond && settings.idle_timeout.is_some_and(|most| idle >= most) {
+                open.remove(index);
+            }
+        }
+        drop(open);
+        self.keep_minimum();
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Connection>>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Vec<Arc<Connection>>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn sweep(pool: Weak<Connections>, every: Duration, closing: CancellationToken) {
+    let sleep = || tokio::time::sleep(every);
+    while closing.run_until_cancelled(sleep()).await.is_some() {
+        match pool.upgrade() {
+            Some(pool) => pool.sweep(),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What an error of the client means for a lock: whether the command can have been done, and
+//! whether another try makes sense.
+
+use redis::{ErrorKind, RedisError};
+
+/// What is known of a command that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server refused it and changed nothing.
+    Refused(Again),
+    /// It was sent, or may have been, and no reply to it can be had any more.
+    Lost,
+}
+
+/// Whether a refused command is worth sending again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    No,
+    /// At once, with the script itself in place of its digest.
+    InFull,
+    /// After a wait, on any connection.
+    Later,
+    /// After a wait, on a new connection: this one leads to a server that was demoted, or is no
+    /// longer logged in.
+    Elsewhere,
+}
+
+pub(super) fn verdict(error: &RedisError) -> Verdict {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => {
+            Verdict::Refused(match error.code().unwrap_or_default() {
+                "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Again::Later,
+                "NOSCRIPT" => Again::InFull,
+                "READONLY" | "NOAUTH" => Again::Elsewhere,
+                _ => Again::No,
+            })
+        }
+        _ => Verdict::Lost,
+    }
+}
+
+/// The error in a few words. Quotes the server, which never repeats a password.
+pub(super) fn describe(error: &RedisError) -> String {
+    match (error.kind(), error.code()) {
+        (ErrorKind::Server(_) | ErrorKind::Extension, Some(code)) => {
+            format!("{code} {}", error.detail().unwrap_or_default()).trim_end().to_owned()
+        }
+        _ if error.is_timeout() => "sending timed out".to_owned(),
+        _ if error.is_connection_dropped() => "connection lost".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use redis::make_extension_error;
+
+    use super::*;
+
+    fn server(line: &str) -> RedisError {
+        redis::parse_redis_value(format!("-{line}\r\n").as_bytes())
+            .and_then(redis::Value::extract_error)
+            .unwrap_err()
+    }
+
+    #[test]
+    fn the_servers_refusals_changed_nothing() {
+        for (line, again) in [
+            ("LOADING Redis is loading the dataset in memory", Again::Later),
+            ("TRYAGAIN x", Again::Later),
+            ("CLUSTERDOWN x", Again::Later),
+            ("MASTERDOWN x", Again::Later),
+            ("READONLY You can't write against a read only replica.", Again::Elsewhere),
+            ("NOAUTH Authentication required.", Again::Elsewhere),
+            ("NOSCRIPT x", Again::InFull),
+            ("WRONGPASS invalid username-password pair", Again::No),
+            ("NOPERM x", Again::No),
+            ("MISCONF x", Again::No),
+            ("OOM x", Again::No),
+            ("NOREPLICAS x", Again::No),
+            ("WRONGTYPE x", Again::No),
+            ("ERR x", Again::No),
+        ] {
+            assert_eq!(verdict(&server(line)), Verdict::Refused(again), "{line}");
+            assert_eq!(describe(&server(line)), line);
+        }
+        let bare = make_extension_error("MISCONF".to_owned(), None);
+        assert_eq!(describe(&bare), "MISCONF");
+    }
+
+    #[test]
+    fn anything_else_may_have_happened() {
+        for (error, words) in [
+            (RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe)), "connection lost"),
+            (RedisError::from(io::Error::from(io::ErrorKind::TimedOut)), "sending timed out"),
+            (RedisError::from((ErrorKind::Parse, "nonsense")), "nonsense - Parse"),
+        ] {
+            assert_eq!(verdict(&error), Verdict::Lost);
+            assert_eq!(describe(&error), words);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the tests share: real servers, the certificates they show, and waiting for a condition.
+//!
+//! No test lives here, and nothing that a test asserts.
+
+pub mod certificates;
+pub mod proxy;
+pub mod redis_server;
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// After 20 seconds, with `what`.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
