@@ -17,6 +17,7 @@
 #![no_std]
 
 extern crate alloc;
+extern crate holdfast_abi as _;
 
 pub mod bindings;
 pub mod json;
@@ -25,6 +26,4 @@ pub mod request;
 pub mod scope;
 pub mod verdict;
 
-#[cfg(target_family = "wasm")]
-mod abi;
 mod component;

@@ -1,7 +1,14 @@
-//! What the standard library would bring along: an allocator, a panic that traps, and the
-//! canonical ABI's way to ask for memory.
+//! What the standard library would bring along: an allocator, a panic that traps, and the canonical
+//! ABI's way to ask for memory.
+//!
+//! A component without the standard library names this crate (`extern crate holdfast_abi as _`) and
+//! has all three. Built for anything but wasm it is empty.
 
+#![no_std]
+#![cfg(target_family = "wasm")]
 #![allow(unsafe_code)]
+
+extern crate alloc;
 
 use alloc::alloc::{Layout, alloc, realloc};
 use core::arch::wasm32::unreachable;
@@ -45,22 +52,4 @@ unsafe extern "C" fn cabi_realloc(
         unreachable()
     }
     block
-}
-
-/// Compares memory. The one function of C's library that compiled code calls and this target's
-/// prebuilt `core` leaves to wasi-libc, which is not linked.
-///
-/// # Safety
-///
-/// As C's `memcmp`: both pointers are good for `length` bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, length: usize) -> i32 {
-    for index in 0..length {
-        // SAFETY: `index` is below `length`, for which the caller vouches.
-        let (left, right) = unsafe { (*left.add(index), *right.add(index)) };
-        if left != right {
-            return i32::from(left) - i32::from(right);
-        }
-    }
-    0
 }

@@ -1,0 +1,57 @@
+//! A plugin as an edge proxy runs it: one node at a time does the work, the others say who is to blame.
+
+#![no_std]
+
+extern crate alloc;
+extern crate holdfast_abi as _;
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use bindings::holdfast::lock::lock::{Error, UnlockStatus, try_lock, unlock};
+
+/// What the contract and this plugin's own world generate.
+#[allow(unsafe_code, missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit", "wit"],
+        world: "holdfast:test/program",
+        generate_all,
+    });
+
+    #[cfg(target_family = "wasm")]
+    mod exported {
+        super::export!(Program with_types_in super);
+        use crate::Program;
+    }
+}
+
+/// The plugin.
+pub struct Program;
+
+impl bindings::Guest for Program {
+    fn begin(store: String, resource: String, node: String, seconds: i32) -> String {
+        match try_lock(&store, &resource, &node, seconds) {
+            Ok(true) => "mine".to_string(),
+            Ok(false) => "another node's".to_string(),
+            Err(error) => explain(error),
+        }
+    }
+
+    fn end(store: String, resource: String, node: String) -> String {
+        match unlock(&store, &resource, &node) {
+            Ok(UnlockStatus::Success) => "freed".to_string(),
+            Ok(other) => format!("{other:?}"),
+            Err(error) => explain(error),
+        }
+    }
+}
+
+fn explain(error: Error) -> String {
+    match error {
+        Error::Indeterminate(outcome) => format!("unknown: {}", outcome.message),
+        other => format!("{other:?}"),
+    }
+}

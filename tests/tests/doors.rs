@@ -1,0 +1,238 @@
+//! The component's two doors decide alike: `lock` and `json`, which run the steps themselves over the
+//! store that is lent to them, and `steps`, which the host drives.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use holdfast::{
+    Error, Locks, Reply,
+    embed::store::{self, StoreView},
+    store::{Acquired, Failure, Released, Store, memory::MemoryStore},
+};
+use proptest::prelude::*;
+use wasmtime::{
+    Config, Engine,
+    component::{Component, Linker},
+};
+
+mod guest {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "guest",
+        exports: { default: async },
+    });
+}
+
+use guest::exports::holdfast::lock::lock;
+
+/// One call, and time that goes by.
+#[derive(Clone, Debug)]
+enum Call {
+    TryLock { store: String, resource: String, owner: String, seconds: i32 },
+    Unlock { store: String, resource: String, owner: String },
+    TryLockJson { store: String, body: Vec<u8> },
+    UnlockJson { store: String, body: Vec<u8> },
+    Wait { milliseconds: u64 },
+}
+
+/// What a call gave, in a form that both doors can give.
+#[derive(Debug, PartialEq)]
+enum Given {
+    Verdict(String),
+    Reply(Reply),
+    Nothing,
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let store = || {
+        prop_oneof![
+            8 => Just("lockstore"),
+            4 => Just("other"),
+            2 => Just("broken"),
+            1 => Just("nowhere"),
+        ]
+        .prop_map(String::from)
+    };
+    let name = |names: &'static [&'static str]| prop::sample::select(names).prop_map(String::from);
+    let resource = move || name(&["r", "s", "ü/\"<", "", "a||b"]);
+    let owner = move || name(&["a", "b", "c||d", ""]);
+    let seconds = || prop_oneof![4 => 1..4_i32, 1 => any::<i32>(), 1 => Just(0)];
+    let body = move || {
+        prop_oneof![
+            6 => (resource(), owner(), seconds()).prop_map(|(resource, owner, seconds)| {
+                format!(
+                    r#"{{"resourceId":{resource:?},"lockOwner":"{owner}","expiryInSeconds":{seconds}}}"#
+                )
+                .into_bytes()
+            }),
+            1 => proptest::collection::vec(any::<u8>(), 0..30),
+            1 => Just(Vec::new()),
+        ]
+    };
+    let call = prop_oneof![
+        4 => (store(), resource(), owner(), seconds()).prop_map(
+            |(store, resource, owner, seconds)| Call::TryLock { store, resource, owner, seconds }
+        ),
+        3 => (store(), resource(), owner())
+            .prop_map(|(store, resource, owner)| Call::Unlock { store, resource, owner }),
+        3 => (store(), body()).prop_map(|(store, body)| Call::TryLockJson { store, body }),
+        3 => (store(), body()).prop_map(|(store, body)| Call::UnlockJson { store, body }),
+        2 => (0..3000_u64).prop_map(|milliseconds| Call::Wait { milliseconds }),
+    ];
+    proptest::collection::vec(call, 1..30)
+}
+
+/// A store that fails in both ways, by turns.
+struct Broken;
+
+impl Store for Broken {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let failure = if key.ends_with('r') {
+            Failure::NotDone { cause: "no such luck".into() }
+        } else {
+            let held_until = Some(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+            Failure::Unknown { cause: "reply lost".into(), held_until }
+        };
+        Box::pin(async { Err(failure) })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async { Err(Failure::Unknown { cause: "reply lost".into(), held_until: None }) })
+    }
+}
+
+/// Both doors over the same kinds of stores, each over its own.
+fn locks() -> Locks {
+    Locks::builder()
+        .app_id("app1")
+        .store("lockstore", "", Arc::new(MemoryStore::new()))
+        .store("other", "Name", Arc::new(MemoryStore::new()))
+        .store("broken", "none", Arc::new(Broken))
+        .build()
+        .unwrap()
+}
+
+async fn by_steps(locks: &Locks, call: &Call) -> Given {
+    match call {
+        Call::TryLock { store, resource, owner, seconds } => {
+            let verdict = locks.try_lock(store, resource, owner, *seconds).await;
+            Given::Verdict(verdict.map_or_else(|error| described(&error), |held| held.to_string()))
+        }
+        Call::Unlock { store, resource, owner } => {
+            let verdict = locks.unlock(store, resource, owner).await;
+            let shown = verdict.map(|status| format!("{status:?}"));
+            Given::Verdict(shown.unwrap_or_else(|error| described(&error)))
+        }
+        Call::TryLockJson { store, body } => {
+            Given::Reply(locks.try_lock_json(store, body).await.unwrap())
+        }
+        Call::UnlockJson { store, body } => {
+            Given::Reply(locks.unlock_json(store, body).await.unwrap())
+        }
+        Call::Wait { milliseconds } => {
+            tokio::time::advance(Duration::from_millis(*milliseconds)).await;
+            Given::Nothing
+        }
+    }
+}
+
+/// A case and its message.
+fn described(error: &Error) -> String {
+    let debug = format!("{error:?}");
+    let case = debug.split(['(', ' ']).next().unwrap_or_default();
+    format!("{case}: {error}")
+}
+
+struct Composed {
+    store: wasmtime::Store<Locks>,
+    guest: guest::Guest,
+}
+
+impl Composed {
+    async fn new(component: &Component, linker: &Linker<Locks>) -> Self {
+        let mut store = wasmtime::Store::new(component.engine(), locks());
+        let guest = guest::Guest::instantiate_async(&mut store, component, linker).await.unwrap();
+        Self { store, guest }
+    }
+
+    async fn call(&mut self, call: &Call) -> Given {
+        let (lock, json) = (self.guest.holdfast_lock_lock(), self.guest.holdfast_lock_json());
+        let store = &mut self.store;
+        match call {
+            Call::TryLock { store: name, resource, owner, seconds } => {
+                let verdict =
+                    lock.call_try_lock(store, name, resource, owner, *seconds).await.unwrap();
+                Given::Verdict(
+                    verdict.map_or_else(|error| case_and_message(&error), |held| held.to_string()),
+                )
+            }
+            Call::Unlock { store: name, resource, owner } => {
+                let verdict = lock.call_unlock(store, name, resource, owner).await.unwrap();
+                let shown = verdict.map(|status| match status {
+                    lock::UnlockStatus::Success => "Success".to_owned(),
+                    lock::UnlockStatus::LockDoesNotExist => "LockDoesNotExist".to_owned(),
+                    lock::UnlockStatus::LockBelongsToOthers => "LockBelongsToOthers".to_owned(),
+                    lock::UnlockStatus::InternalError => "InternalError".to_owned(),
+                });
+                Given::Verdict(shown.unwrap_or_else(|error| case_and_message(&error)))
+            }
+            Call::TryLockJson { store: name, body } => {
+                let reply = json.call_try_lock(store, name, body).await.unwrap();
+                Given::Reply(Reply { status: reply.status, body: reply.body })
+            }
+            Call::UnlockJson { store: name, body } => {
+                let reply = json.call_unlock(store, name, body).await.unwrap();
+                Given::Reply(Reply { status: reply.status, body: reply.body })
+            }
+            // The clock is one for both; the other door has already moved it.
+            Call::Wait { .. } => Given::Nothing,
+        }
+    }
+}
+
+fn case_and_message(error: &lock::Error) -> String {
+    let (case, message) = match error {
+        lock::Error::StoreNotConfigured(message) => ("StoreNotConfigured", message),
+        lock::Error::StoreNotFound(message) => ("StoreNotFound", message),
+        lock::Error::ResourceIdEmpty(message) => ("ResourceIdEmpty", message),
+        lock::Error::LockOwnerEmpty(message) => ("LockOwnerEmpty", message),
+        lock::Error::ExpiryNotPositive(message) => ("ExpiryNotPositive", message),
+        lock::Error::ResourceIdReserved(message) => ("ResourceIdReserved", message),
+        lock::Error::StoreFailed(message) => ("StoreFailed", message),
+        lock::Error::Indeterminate(outcome) => ("Indeterminate", &outcome.message),
+        lock::Error::MalformedRequest(message) => ("MalformedRequest", message),
+        lock::Error::RequestTooLarge(message) => ("RequestTooLarge", message),
+        lock::Error::Other(message) => ("Other", message),
+    };
+    format!("{case}: {message}")
+}
+
+#[test]
+fn both_doors_decide_alike() {
+    let engine = Engine::new(&Config::new()).unwrap();
+    let component = Component::new(&engine, holdfast::COMPONENT).unwrap();
+    let mut linker = Linker::new(&engine);
+    store::add_to_linker(&mut linker, |locks: &mut Locks| StoreView { locks }).unwrap();
+
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    proptest!(|(calls in calls())| {
+        let differing = runtime().unwrap().block_on(async {
+            let by_the_host = locks();
+            let mut by_itself = Composed::new(&component, &linker).await;
+            for (number, call) in calls.iter().enumerate() {
+                let given = (by_steps(&by_the_host, call).await, by_itself.call(call).await);
+                if given.0 != given.1 {
+                    return Some((number, given));
+                }
+            }
+            None
+        });
+        prop_assert!(differing.is_none(), "{:?}", differing);
+    });
+}

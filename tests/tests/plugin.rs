@@ -1,0 +1,169 @@
+//! An embedder runs plugins in its own wasmtime, over its own state, and lends them locks.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast::{
+    BuildError, Limits, Locks,
+    embed::lock::{self, LockView},
+    store::{
+        memory::MemoryStore,
+        redis::{RedisSettings, RedisStore},
+    },
+};
+use holdfast_tests::redis_server::RedisServer;
+use wasmtime::{
+    Config, Engine, Store,
+    component::{Component, Linker},
+};
+
+mod program {
+    wasmtime::component::bindgen!({
+        path: ["../wit", "plugin/wit"],
+        world: "holdfast:test/program",
+        exports: { default: async },
+    });
+}
+
+/// An embedder's own state, of which the locks are a part.
+struct Node {
+    locks: Locks,
+}
+
+struct Host {
+    component: Component,
+    linker: Linker<Node>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let engine = Engine::new(&Config::new()).unwrap();
+        let component = Component::from_file(&engine, env!("HOLDFAST_TEST_PLUGIN")).unwrap();
+        let mut linker = Linker::new(&engine);
+        lock::add_to_linker(&mut linker, |node: &mut Node| LockView { locks: &node.locks })
+            .unwrap();
+        Self { component, linker }
+    }
+
+    async fn plugin(&self, locks: &Locks) -> Plugin {
+        let node = Node { locks: locks.clone() };
+        let mut store = Store::new(self.component.engine(), node);
+        let program =
+            program::Program::instantiate_async(&mut store, &self.component, &self.linker)
+                .await
+                .unwrap();
+        Plugin { store, program }
+    }
+}
+
+struct Plugin {
+    store: Store<Node>,
+    program: program::Program,
+}
+
+impl Plugin {
+    async fn begin(&mut self, lock_store: &str, resource: &str, node: &str) -> String {
+        self.program.call_begin(&mut self.store, lock_store, resource, node, 60).await.unwrap()
+    }
+
+    async fn end(&mut self, lock_store: &str, resource: &str, node: &str) -> String {
+        self.program.call_end(&mut self.store, lock_store, resource, node).await.unwrap()
+    }
+}
+
+async fn one_node_at_a_time(locks: Locks) {
+    let host = Host::new();
+    let mut first = host.plugin(&locks).await;
+    let mut second = host.plugin(&locks).await;
+    assert_eq!(first.begin("lockstore", "cache", "node1").await, "mine");
+    assert_eq!(second.begin("lockstore", "cache", "node2").await, "another node's");
+    assert_eq!(
+        second.end("lockstore", "cache", "node2").await,
+        "UnlockStatus::LockBelongsToOthers"
+    );
+    assert_eq!(first.end("lockstore", "cache", "node1").await, "freed");
+    assert_eq!(second.begin("lockstore", "cache", "node2").await, "mine");
+    assert_eq!(second.end("lockstore", "cache", "node2").await, "freed");
+    assert_eq!(second.end("lockstore", "cache", "node2").await, "UnlockStatus::LockDoesNotExist");
+}
+
+#[tokio::test]
+async fn plugins_share_a_lock_in_memory() {
+    let locks = Locks::builder()
+        .app_id("edge")
+        .store("lockstore", "", Arc::new(MemoryStore::new()))
+        .build()
+        .unwrap();
+    one_node_at_a_time(locks).await;
+}
+
+#[tokio::test]
+async fn plugins_share_a_lock_in_redis() {
+    let server = RedisServer::start();
+    let settings = RedisSettings::parse(&[("redisHost", server.address())].into_iter().collect());
+    let store = RedisStore::connect("lockstore", settings.unwrap()).await.unwrap();
+    let locks =
+        Locks::builder().app_id("edge").store("lockstore", "", Arc::new(store)).build().unwrap();
+    one_node_at_a_time(locks.clone()).await;
+    locks.close().await;
+}
+
+#[tokio::test]
+async fn a_plugin_gets_messages_and_no_traps() {
+    let locks =
+        Locks::builder().store("lockstore", "", Arc::new(MemoryStore::new())).build().unwrap();
+    let mut plugin = Host::new().plugin(&locks).await;
+    let rows = [
+        (
+            "lockstore",
+            "",
+            "n",
+            "Error::ResourceIdEmpty(\"ResourceId is empty in lock store lockstore\")",
+        ),
+        (
+            "lockstore",
+            "r",
+            "",
+            "Error::LockOwnerEmpty(\"LockOwner is empty in lock store lockstore\")",
+        ),
+        ("nowhere", "r", "n", "Error::StoreNotFound(\"lock store nowhere not found\")"),
+        (
+            "lockstore",
+            "a||b",
+            "n",
+            "Error::ResourceIdReserved(\"failed to try acquiring lock: input key/keyPrefix 'a||b' can't contain '||'\")",
+        ),
+    ];
+    for (store, resource, node, message) in rows {
+        assert_eq!(plugin.begin(store, resource, node).await, message);
+    }
+}
+
+#[tokio::test]
+async fn a_scoped_handle_reaches_its_own_locks_only() {
+    let locks = Locks::builder()
+        .app_id("edge")
+        .store("lockstore", "", Arc::new(MemoryStore::new()))
+        .store("secret", "none", Arc::new(MemoryStore::new()))
+        .build()
+        .unwrap();
+    let one = locks.scoped("one", &["lockstore"]).unwrap();
+    let two = locks.scoped("two", &["lockstore"]).unwrap();
+
+    assert_eq!(one.try_lock("lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(two.try_lock("lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(locks.try_lock("lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(one.try_lock("lockstore", "r", "same", 60).await, Ok(false));
+
+    let refused = one.try_lock("secret", "r", "same", 60).await.unwrap_err();
+    assert_eq!(refused.to_string(), "lock store secret not found");
+    let missing = locks.scoped("three", &["nowhere"]).unwrap_err();
+    assert!(matches!(missing, BuildError::NoSuchStore(name) if name == "nowhere"));
+}
+
+#[tokio::test]
+async fn limits_are_kept() {
+    let mut limits = Limits::default();
+    limits.step_deadline = Duration::from_millis(1);
+    let refused = Locks::builder().limits(limits).build().unwrap_err();
+    assert_eq!(refused.to_string(), "limit step_deadline is below 100 ms");
+}
