@@ -13,9 +13,10 @@ pub struct Limits {
     /// How many instances there may be at a time; at least `warm_instances`, at most 1,000.
     /// Default: 4 for each processor, at least 16.
     pub instances: usize,
-    /// How much linear memory an instance may have, in bytes: 1 MiB to 4 GiB. Default: 64 MiB.
+    /// How much linear memory an instance may have, in bytes: 2 MiB to 4 GiB. Default: 64 MiB.
     pub instance_memory: usize,
-    /// An instance that a call has grown beyond this is replaced, in bytes. Default: 1 MiB.
+    /// An instance that a call has grown beyond this is replaced, in bytes; a new one has a little more
+    /// than 1 MiB. Default: 2 MiB.
     pub instance_memory_kept: usize,
     /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms.
     /// The time that a store takes does not count. Default: 1 s.
@@ -33,7 +34,7 @@ impl Default for Limits {
             warm_instances: processors,
             instances: (processors * 4).max(16),
             instance_memory: 64 << 20,
-            instance_memory_kept: 1 << 20,
+            instance_memory_kept: 2 << 20,
             step_deadline: Duration::from_secs(1),
             in_flight: 1024,
             waiting: 4096,
@@ -56,7 +57,7 @@ impl Limits {
             (self.warm_instances >= 1, "warm_instances is not positive"),
             (self.instances >= self.warm_instances, "instances is below warm_instances"),
             (self.instances <= 1000, "instances is above 1000"),
-            (self.instance_memory >= 1 << 20, "instance_memory is below 1 MiB"),
+            (self.instance_memory >= 2 << 20, "instance_memory is below 2 MiB"),
             (self.instance_memory <= 4 << 30, "instance_memory is above 4 GiB"),
             (self.step_deadline >= Self::TICK, "step_deadline is below 100 ms"),
             (self.step_deadline <= Duration::from_secs(3600), "step_deadline is above an hour"),

@@ -422,3 +422,112 @@ fn store_info(name: &str, named: &NamedStore, app_id: &str) -> StoreInfo {
         app_id: app_id.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, future::BoxFuture};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::store::{Failure, Released, memory::MemoryStore};
+
+    fn in_memory() -> (Locks, Arc<MemoryStore>) {
+        let store = Arc::new(MemoryStore::new());
+        let locks = Locks::builder().store("s", "", Arc::clone(&store) as _).build().unwrap();
+        (locks, store)
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_for_a_call_that_fails_is_given_back() {
+        let (locks, _) = in_memory();
+        let command = AcquireCommand {
+            store: "s".to_owned(),
+            key: "lock||r".to_owned(),
+            owner: "o".to_owned(),
+            ttl: 60_000,
+        };
+        let failed: Result<bool, _> = locks
+            .acquire(&command, |_, outcome| {
+                assert!(matches!(outcome, Ok(WitAcquired::Granted(_))));
+                Err(wasmtime::Error::msg("trapped"))
+            })
+            .await;
+        assert_eq!(failed, Err(Error::Guest("trapped".to_owned())));
+        assert_eq!(locks.try_lock("s", "r", "other", 60).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_was_held_already_is_not_given_back() {
+        let (locks, store) = in_memory();
+        assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(true));
+        let command = AcquireCommand {
+            store: "s".to_owned(),
+            key: "lock||r".to_owned(),
+            owner: "o".to_owned(),
+            ttl: 60_000,
+        };
+        let failed: Result<bool, _> =
+            locks.acquire(&command, |_, _| Err(wasmtime::Error::msg("trapped"))).await;
+        assert!(failed.is_err());
+        assert_eq!(store.release("lock||r", "o").await, Ok(Released::Released));
+    }
+
+    /// A store that answers when it is told to.
+    #[derive(Default)]
+    struct Stuck(Notify);
+
+    impl Store for Stuck {
+        fn acquire<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a str,
+            _: Duration,
+        ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+            Box::pin(async {
+                self.0.notified().await;
+                Ok(Acquired::Held)
+            })
+        }
+
+        fn release<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<Released, Failure>> {
+            Box::pin(async { Ok(Released::Missing) })
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_beyond_the_bounds_are_refused_and_others_served_in_turn() {
+        let stuck = Arc::new(Stuck::default());
+        let limits = Limits { in_flight: 1, waiting: 1, ..Limits::default() };
+        let locks = Locks::builder()
+            .store("s", "", Arc::clone(&stuck) as _)
+            .limits(limits)
+            .build()
+            .unwrap();
+
+        let mut first = Box::pin(locks.try_lock("s", "r", "o", 1));
+        assert!((&mut first).now_or_never().is_none());
+        let mut second = Box::pin(locks.unlock("s", "r", "o"));
+        assert!((&mut second).now_or_never().is_none());
+        let third = locks.unlock("s", "r", "o").await.unwrap_err();
+        assert_eq!(third, Error::Overloaded { in_flight: 1, waiting: 1 });
+        assert_eq!(third.to_string(), "too many calls: 1 in flight and 1 waiting");
+
+        // One that waits and goes away makes room.
+        drop(second);
+        let second = locks.unlock("s", "r", "o");
+        let (first, second, ()) = tokio::join!(first, second, async { stuck.0.notify_one() });
+        assert_eq!(first, Ok(false));
+        assert_eq!(second, Ok(UnlockStatus::LockDoesNotExist));
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let store = || Arc::new(MemoryStore::new());
+        let twice = Locks::builder().store("s", "", store()).store("s", "", store()).build();
+        assert_eq!(twice.unwrap_err().to_string(), "lock store s is given twice");
+    }
+}

@@ -152,3 +152,116 @@ fn failed(trap: wasmtime::Error) -> Error {
     tracing::error!("the lock component failed, its instance is replaced: {trap:#}");
     Error::Guest(trap.root_cause().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(limits: impl FnOnce(&mut Limits)) -> Pool {
+        let mut all = Limits::default();
+        all.warm_instances = 1;
+        limits(&mut all);
+        let pool = Pool::new(&all).unwrap();
+        let info = |name: &str| StoreInfo {
+            name: name.to_owned(),
+            key_prefix: String::new(),
+            app_id: "app".to_owned(),
+        };
+        pool.add_scope(&[info("a")]).unwrap();
+        pool.add_scope(&[info("b")]).unwrap();
+        pool
+    }
+
+    /// The key that the component makes, or its refusal.
+    fn key(
+        pool: &Pool,
+        scope: Scope,
+        store_name: &str,
+        resource_id: &str,
+    ) -> Result<String, Error> {
+        let begun = pool.run(|instance| {
+            let (steps, store) = instance.steps();
+            steps.call_begin_try_lock(store, scope, store_name, resource_id, "owner", 1)
+        })?;
+        Ok(begun.map(|command| command.key).unwrap_or_else(|error| format!("{error:?}")))
+    }
+
+    fn counts(pool: &Pool) -> (usize, usize) {
+        let instances = pool.lock();
+        (instances.warm.len(), instances.alive)
+    }
+
+    #[test]
+    fn an_instance_that_ran_over_its_deadline_is_replaced() {
+        let pool = pool(|_| {});
+        let overrun = pool.run(|instance| {
+            let (steps, store) = instance.steps();
+            store.set_epoch_deadline(0);
+            steps.call_begin_try_lock(store, 0, "a", "r", "o", 1)
+        });
+        assert_eq!(overrun.unwrap_err(), Error::Guest("wasm trap: interrupt".to_owned()));
+        assert_eq!(counts(&pool), (0, 0));
+        // A new one knows both scopes.
+        assert_eq!(key(&pool, 1, "b", "r").as_deref(), Ok("lock||app||r"));
+        assert_eq!(key(&pool, 0, "a", "r").as_deref(), Ok("lock||app||r"));
+        assert_eq!(counts(&pool), (1, 1));
+    }
+
+    #[test]
+    fn an_instance_that_wants_too_much_memory_fails_alone() {
+        let pool = pool(|limits| limits.instance_memory = 2 << 20);
+        let long = "x".repeat(3 << 20);
+        let failed = key(&pool, 0, "a", &long).unwrap_err();
+        assert!(matches!(failed, Error::Guest(_)), "{failed:?}");
+        assert_eq!(key(&pool, 0, "a", "r").as_deref(), Ok("lock||app||r"));
+    }
+
+    #[test]
+    fn an_instance_that_has_grown_is_replaced() {
+        let pool = pool(|_| {});
+        assert_eq!(key(&pool, 0, "a", "r").as_deref(), Ok("lock||app||r"));
+        assert_eq!(counts(&pool), (1, 1));
+        let long = "x".repeat(1 << 20);
+        assert_eq!(key(&pool, 0, "a", &long).map(|key| key.len()), Ok((1 << 20) + 11));
+        assert_eq!(counts(&pool), (0, 0));
+        assert_eq!(key(&pool, 0, "a", "r").as_deref(), Ok("lock||app||r"));
+    }
+
+    #[test]
+    fn threads_wait_for_an_instance_and_no_longer() {
+        let pool = pool(|limits| limits.instances = 2);
+        std::thread::scope(|threads| {
+            for thread in 0..8 {
+                let pool = &pool;
+                threads.spawn(move || {
+                    for call in 0..200 {
+                        let resource = format!("{thread}-{call}");
+                        let made =
+                            key(pool, thread % 2, ["a", "b"][thread as usize % 2], &resource);
+                        assert_eq!(made, Ok(format!("lock||app||{resource}")));
+                    }
+                });
+            }
+        });
+        let (warm, alive) = counts(&pool);
+        assert!(warm == 1 && alive <= 2, "{warm} warm of {alive}");
+    }
+
+    #[test]
+    fn a_prefix_that_cannot_be_is_refused_and_gets_no_number() {
+        let pool = pool(|_| {});
+        let bad = StoreInfo {
+            name: "c".to_owned(),
+            key_prefix: "a||b".to_owned(),
+            app_id: String::new(),
+        };
+        let refused = pool.add_scope(std::slice::from_ref(&bad)).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "lock store c: keyPrefix: input key/keyPrefix 'a||b' can't contain '||'"
+        );
+        let good = StoreInfo { key_prefix: "none".to_owned(), ..bad };
+        assert_eq!(pool.add_scope(&[good]).unwrap(), 2);
+        assert_eq!(key(&pool, 2, "c", "r").as_deref(), Ok("lock||r"));
+    }
+}
