@@ -158,8 +158,7 @@ mod tests {
     use super::*;
 
     fn pool(limits: impl FnOnce(&mut Limits)) -> Pool {
-        let mut all = Limits::default();
-        all.warm_instances = 1;
+        let mut all = Limits { warm_instances: 1, ..Limits::default() };
         limits(&mut all);
         let pool = Pool::new(&all).unwrap();
         let info = |name: &str| StoreInfo {
