@@ -18,7 +18,7 @@ use common::{connect, connect_to};
 
 const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
 const MINUTE: Duration = Duration::from_secs(60);
-const SOON: (&str, &str) = ("readTimeout", "300ms");
+const SOON: (&str, &str) = ("readTimeout", "1s");
 const PATIENT: (&str, &str) = ("readTimeout", "60s");
 const ONCE: (&str, &str) = ("redisMaxRetries", "-1");
 const BRISK: (&str, &str) = ("redisMaxRetryInterval", "20ms");
@@ -59,14 +59,14 @@ async fn assert_recovers(store: &RedisStore) {
 #[tokio::test]
 async fn a_frozen_server_leaves_the_outcome_open_and_its_late_grant_is_given_back() {
     let server = RedisServer::start();
-    let store = connect(&server, &[SOON, ("dialTimeout", "300ms")]).await.unwrap();
+    let store = connect(&server, &[SOON, ("dialTimeout", "1s")]).await.unwrap();
     server.suspend();
     let before = SystemTime::now();
     let outcome = store.acquire("k", "me", MINUTE).await;
     let Err(Failure::Unknown { cause, held_until: Some(until) }) = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(cause, format!("redis {}: no reply within 300ms", server.address()));
+    assert_eq!(cause, format!("redis {}: no reply within 1s", server.address()));
     assert!(until >= before + MINUTE);
     server.resume();
     let server = &server;
@@ -176,7 +176,7 @@ async fn a_late_grant_that_has_run_out_is_left_alone() {
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     proxy.hold_replies();
-    let outcome = store.acquire("k", "me", Duration::from_millis(400)).await;
+    let outcome = store.acquire("k", "me", Duration::from_millis(1500)).await;
     assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
     let store_ref = &store;
     eventually("the same owner takes it anew", || async {
@@ -196,7 +196,7 @@ async fn a_release_whose_reply_is_lost_says_so() {
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
     proxy.hold_replies();
     let expected = Failure::Unknown {
-        cause: format!("redis {}: no reply within 300ms", proxy.address()),
+        cause: format!("redis {}: no reply within 1s", proxy.address()),
         held_until: None,
     };
     assert_eq!(store.release("k", "me").await, Err(expected));

@@ -29,7 +29,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    RELEASE_LUA,
+    commands::RELEASE_LUA,
     connections::BUSY,
     failure::{self, Again, Verdict},
     settings::RedisSettings,

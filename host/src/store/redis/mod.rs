@@ -8,6 +8,7 @@
 mod abandoned;
 mod backoff;
 mod check;
+mod commands;
 mod connection;
 mod connections;
 mod duration;
@@ -18,34 +19,30 @@ mod tls;
 
 use std::{
     fmt,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::BoxFuture;
-use redis::{ErrorKind, RedisError, Script, Value};
 use tokio::{runtime::Handle, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use self::{
     abandoned::Abandoned,
-    connections::{Connections, Place},
+    commands::{DeleteIfOwned, SetIfFree},
+    connections::Connections,
     failure::{Again, Verdict},
     pending::{Command, Form, Pending, Reply},
 };
 use super::{Acquired, Failure, Grant, Released, Store};
 
-pub use self::settings::RedisSettings;
+pub use self::{check::ConnectError, settings::RedisSettings};
 
-/// So long at most a reply is awaited after it was given up, to give back what it grants.
+/// So long at most a reply is awaited that nobody waits for, to give back what it grants.
 const LATE_REPLY: Duration = Duration::from_secs(30);
 
 /// So long at most closing waits for what is unfinished.
 const CLOSING: Duration = Duration::from_secs(5);
-
-const RELEASE_LUA: &str = include_str!("release.lua");
-
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE_LUA));
 
 /// A store that keeps its locks in one Redis server.
 ///
@@ -63,39 +60,6 @@ struct Inner {
     runtime: Handle,
 }
 
-/// Why a Redis store cannot be used. Names the server, never a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectError {
-    /// TLS could not be set up: a client certificate that does not fit its key, a host that no
-    /// certificate can name, no trusted certificates on this system.
-    #[error("redis {address}: {cause}")]
-    Tls {
-        /// The server's `host:port`.
-        address: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// The server could not be reached, did not answer in time, or refused the login.
-    #[error("redis {address}: {cause}")]
-    Unreachable {
-        /// The server's `host:port`.
-        address: String,
-        /// What went wrong, in the last of the attempts.
-        cause: String,
-    },
-    /// The server has replicas. A failover to one of them can lose a lock.
-    #[error(
-        "redis {address}: replication is not supported: the server has {replicas} connected \
-         replica(s), a failover to one could lose a lock, and the setting failover is off"
-    )]
-    Replicated {
-        /// The server's `host:port`.
-        address: String,
-        /// How many there are.
-        replicas: u64,
-    },
-}
-
 /// Why a command has no outcome.
 enum NoOutcome {
     /// It did nothing.
@@ -111,7 +75,7 @@ impl RedisStore {
     /// component's, for the log.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Takes no longer than
-    /// `poolTimeout`, and retries as the settings say.
+    /// `poolTimeout` and `readTimeout` together, and retries as the settings say.
     ///
     /// # Errors
     ///
@@ -122,18 +86,17 @@ impl RedisStore {
             Ok(connections) => connections,
             Err(cause) => return Err(ConnectError::Tls { address, cause }),
         };
-        if let Err(error) = check(name, &address, &settings, &connections).await {
-            connections.close();
-            return Err(error);
-        }
-        Ok(Self(Arc::new(Inner {
+        // Built before it is trusted: whatever ends this future also closes the connections.
+        let store = Self(Arc::new(Inner {
             address,
             settings,
             connections,
             abandoned: Abandoned::default(),
             background: TaskTracker::new(),
             runtime: Handle::current(),
-        })))
+        }));
+        check::trust(name, &store.0).await?;
+        Ok(store)
     }
 }
 
@@ -146,37 +109,6 @@ impl fmt::Debug for RedisStore {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.connections.close();
-    }
-}
-
-async fn check(
-    name: &str,
-    address: &str,
-    settings: &RedisSettings,
-    connections: &Connections,
-) -> Result<(), ConnectError> {
-    let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
-    let (place, _room) = connections.take().await.map_err(unreachable)?;
-    let questions = async {
-        let replicas = check::replicas(place.connection()).await?;
-        Ok::<_, RedisError>((replicas, check::eviction(place.connection()).await))
-    };
-    let (replicas, eviction) = within(settings.read_timeout, questions)
-        .await
-        .ok_or_else(|| unreachable(no_reply(settings)))?
-        .map_err(|error| unreachable(failure::describe(&error)))?;
-    if let Some(policy) = eviction {
-        let (store, redis) = (name, address);
-        tracing::warn!(
-            store,
-            redis,
-            policy,
-            "the server may evict locks before their time: set its maxmemory-policy to noeviction"
-        );
-    }
-    match replicas {
-        None | Some(0) => Ok(()),
-        Some(replicas) => Err(ConnectError::Replicated { address: address.to_owned(), replicas }),
     }
 }
 
@@ -248,74 +180,6 @@ impl Store for RedisStore {
             }
             store.connections.close();
         })
-    }
-}
-
-/// Takes the lock unless it is held: `SET key owner NX PX ttl`.
-struct SetIfFree<'a> {
-    store: &'a Arc<Inner>,
-    key: &'a str,
-    owner: &'a str,
-    ttl: Duration,
-}
-
-impl Command for SetIfFree<'_> {
-    type Outcome = bool;
-
-    fn send(&self, place: Place, _: Form) -> Reply<bool> {
-        let mut set = redis::cmd("SET");
-        let milliseconds = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
-        set.arg(self.key).arg(self.owner).arg("NX").arg("PX").arg(milliseconds);
-        Box::pin(async move {
-            match place.connection().send(&set).await? {
-                Value::Okay => Ok((true, place)),
-                Value::Nil => Ok((false, place)),
-                _ => Err(nonsense()),
-            }
-        })
-    }
-
-    fn leave(&self, reply: Reply<bool>, sent: Instant) {
-        let until = sent + late(self.ttl);
-        self.store.give_back(reply, self.key, self.owner, until);
-    }
-}
-
-/// Releases the lock if it is the owner's, as `release.lua` says.
-struct DeleteIfOwned<'a> {
-    store: &'a Arc<Inner>,
-    key: &'a str,
-    owner: &'a str,
-}
-
-impl Command for DeleteIfOwned<'_> {
-    type Outcome = Released;
-
-    fn send(&self, place: Place, form: Form) -> Reply<Released> {
-        let mut eval = match form {
-            Form::Short => redis::cmd("EVALSHA"),
-            Form::Full => redis::cmd("EVAL"),
-        };
-        eval.arg(match form {
-            Form::Short => RELEASE.get_hash(),
-            Form::Full => RELEASE_LUA,
-        });
-        eval.arg(1).arg(self.key).arg(self.owner);
-        Box::pin(async move {
-            match place.connection().send(&eval).await? {
-                Value::Int(1) => Ok((Released::Released, place)),
-                Value::Int(-1) => Ok((Released::Missing, place)),
-                Value::Int(-2) => Ok((Released::HeldByOther, place)),
-                _ => Err(nonsense()),
-            }
-        })
-    }
-
-    /// Where the server has forgotten the script, the lock is left to run out: sending it in full
-    /// now could end a hold that the owner has since taken anew.
-    fn leave(&self, reply: Reply<Released>, _: Instant) {
-        let task = async move { drop(timeout(LATE_REPLY, reply).await) };
-        self.store.background.spawn_on(task, &self.store.runtime);
     }
 }
 
@@ -410,10 +274,6 @@ fn late(ttl: Duration) -> Duration {
 
 fn no_reply(settings: &RedisSettings) -> String {
     format!("no reply within {:?}", settings.read_timeout.unwrap_or_default())
-}
-
-fn nonsense() -> RedisError {
-    (ErrorKind::UnexpectedReturnType, "the server's reply makes no sense").into()
 }
 
 async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
