@@ -1,6 +1,8 @@
 //! The component's two doors decide alike: `lock` and `json`, which run the steps themselves over the
 //! store that is lent to them, and `steps`, which the host drives.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;

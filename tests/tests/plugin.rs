@@ -1,5 +1,7 @@
 //! An embedder runs plugins in its own wasmtime, over its own state, and lends them locks.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use holdfast::{
