@@ -51,3 +51,7 @@ pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
 pub use locks::{Locks, LocksBuilder, Reply, UnlockStatus};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
