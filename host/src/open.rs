@@ -39,8 +39,7 @@ pub struct OpenError {
     pub component: String,
     /// Its type, as it was written.
     pub component_type: String,
-    /// Why.
-    #[source]
+    /// Why; the error's own text ends with it.
     pub cause: OpenCause,
 }
 
