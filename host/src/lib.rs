@@ -43,8 +43,11 @@ mod duration;
 pub mod embed;
 mod error;
 mod guest;
+#[cfg(feature = "http")]
+pub mod http;
 mod limits;
 mod locks;
+pub mod open;
 pub mod store;
 
 pub use error::{BuildError, Error};

@@ -160,9 +160,19 @@ async fn the_errors_word_for_word_on_both_stores() {
         assert!(body.starts_with(r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: "#), "{body}");
     }
     let missing = holdfast
-        .post("/v1.0-alpha1/lock/nowhere", r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":1}"#)
+        .post(
+            "/v1.0-alpha1/lock/nowhere",
+            r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":1}"#,
+        )
         .await;
-    assert_eq!(missing, (400, r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store nowhere not found"}"#.to_owned()));
+    assert_eq!(
+        missing,
+        (
+            400,
+            r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store nowhere not found"}"#
+                .to_owned()
+        )
+    );
 }
 
 #[tokio::test]
@@ -182,8 +192,7 @@ async fn without_any_store_that_is_what_is_said() {
 #[tokio::test]
 async fn a_reply_that_is_lost_says_until_when_the_lock_may_be_held() {
     let redis = RedisServer::start();
-    let holdfast =
-        serve("app1", &resources(&redis, "  - name: readTimeout\n    value: 300ms"));
+    let holdfast = serve("app1", &resources(&redis, "  - name: readTimeout\n    value: 300ms"));
     assert_eq!(holdfast.try_lock("lockstore", "other", "o", 60).await, TAKEN);
     redis.suspend();
     let body = r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
@@ -206,10 +215,8 @@ async fn a_reply_that_is_lost_says_until_when_the_lock_may_be_held() {
 #[tokio::test]
 async fn a_restart_of_redis_under_load_is_survived() {
     let mut redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let holdfast = Arc::new(serve(
-        "app1",
-        &resources(&redis, "  - name: redisMaxRetries\n    value: -1"),
-    ));
+    let holdfast =
+        Arc::new(serve("app1", &resources(&redis, "  - name: redisMaxRetries\n    value: -1")));
     let ending = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> = (0..8)
         .map(|caller| {
