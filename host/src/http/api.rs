@@ -102,13 +102,7 @@ impl Api {
         reply
     }
 
-    async fn call<B>(
-        &self,
-        route: Route<'_>,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: &mut B,
-    ) -> Reply
+    async fn call<B>(&self, route: Route<'_>, uri: &Uri, headers: &HeaderMap, body: &mut B) -> Reply
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,

@@ -51,9 +51,10 @@ impl Server {
         let readiness = self.api.readiness().clone();
         readiness.set_ready();
 
-        let accepting = self.listeners.into_iter().map(|listener| {
-            accept_all(listener, self.api.clone(), connections.clone())
-        });
+        let accepting = self
+            .listeners
+            .into_iter()
+            .map(|listener| accept_all(listener, self.api.clone(), connections.clone()));
         tokio::select! {
             _never = futures_util::future::join_all(accepting) => {}
             () = shutdown => {}

@@ -24,6 +24,5 @@ fn export(file: &Path) -> Result<()> {
         let written = stdout.write_all(holdfast::COMPONENT).and_then(|()| stdout.flush());
         return written.context("cannot write to stdout");
     }
-    fs::write(file, holdfast::COMPONENT)
-        .with_context(|| format!("cannot write {}", file.display()))
+    fs::write(file, holdfast::COMPONENT).with_context(|| format!("cannot write {}", file.display()))
 }

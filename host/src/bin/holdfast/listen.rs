@@ -69,8 +69,7 @@ async fn socket_address(address: &str, port: u16) -> std::io::Result<SocketAddr>
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
-    let socket =
-        if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A port whose last connections are still closing can be taken.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -27,7 +27,8 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
     let Lock { store, resource, owner, json, .. } = lock;
     with_locks(lock, async |locks| {
         if *json {
-            let body = json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
+            let body =
+                json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
             return raw(locks.try_lock_json(store, body.to_string().as_bytes()).await?);
         }
         let taken = locks.try_lock(store, resource, owner, *expiry).await?;

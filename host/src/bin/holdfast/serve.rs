@@ -103,11 +103,7 @@ async fn open(args: &Stores) -> Result<Vec<OpenStore>> {
 }
 
 fn info(store: OpenStore) -> ComponentInfo {
-    ComponentInfo {
-        name: store.name,
-        component_type: store.component_type,
-        version: store.version,
-    }
+    ComponentInfo { name: store.name, component_type: store.component_type, version: store.version }
 }
 
 fn limits(given: &cli::Limits) -> Limits {
