@@ -1,0 +1,206 @@
+//! A server to talk to, and a client that shows what was sent byte for byte.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use holdfast::{
+    Limits, Locks,
+    http::{Api, ComponentInfo, Server},
+    store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything takes: what is waited for so long is missing.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// A server in this process. It goes with the test's runtime.
+pub struct Served {
+    pub address: SocketAddr,
+    pub api: Api,
+    pub ending: CancellationToken,
+    pub serving: JoinHandle<()>,
+}
+
+/// Serves an API on a free port.
+pub async fn serve(api: Api, grace: Duration) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ending = CancellationToken::new();
+    let server = Server::new(api.clone(), vec![listener]);
+    let ended = ending.clone().cancelled_owned();
+    let serving = tokio::spawn(server.serve(ended, grace));
+    Served { address, api, ending, serving }
+}
+
+/// Serves the application `app1` with one store named `lockstore`.
+pub async fn serve_store(store: impl Store, limits: Limits) -> Served {
+    serve(api(store, limits, None), LONG).await
+}
+
+/// Serves a store in memory named `lockstore`.
+pub async fn serve_memory() -> Served {
+    serve_store(MemoryStore::new(), Limits::default()).await
+}
+
+pub fn api(store: impl Store, limits: Limits, token: Option<&str>) -> Api {
+    let builder = Locks::builder().app_id("app1").store("lockstore", "", Arc::new(store));
+    let locks = builder.limits(limits).build().unwrap();
+    let component = ComponentInfo {
+        name: "lockstore".to_owned(),
+        component_type: "lock.in-memory".to_owned(),
+        version: "v1".to_owned(),
+    };
+    Api::new(locks, "app1", vec![component], token)
+}
+
+/// A response as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    /// Names in lower case, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn parse(bytes: Vec<u8>) -> Self {
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_lowercase(), value.to_owned())
+        });
+        Self { status, headers: headers.collect(), body: body.to_owned() }
+    }
+}
+
+/// Sends a request, whose body may be anything, and reads until the server closes.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> Response {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    received(stream).await
+}
+
+/// What the server sends until it closes.
+pub async fn received(mut stream: TcpStream) -> Response {
+    let mut bytes = Vec::new();
+    let reading = stream.read_to_end(&mut bytes);
+    tokio::time::timeout(LONG, reading).await.expect("the server closes").unwrap();
+    Response::parse(bytes)
+}
+
+/// A request with a body and further header lines, each with its `\r\n`.
+pub fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n{headers}\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+pub async fn get(address: SocketAddr, target: &str) -> Response {
+    exchange(address, &request("GET", target, "", b"")).await
+}
+
+pub async fn post(address: SocketAddr, target: &str, body: impl AsRef<[u8]>) -> Response {
+    exchange(address, &request("POST", target, "", body.as_ref())).await
+}
+
+pub fn lock_body(resource: &str, owner: &str) -> String {
+    format!(r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":60}}"#)
+}
+
+/// A store that grants everything, one call for each permit, and tells what happens to calls.
+pub struct Gate {
+    pub permits: Arc<Semaphore>,
+    pub events: mpsc::UnboundedSender<Event>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    Entered,
+    Answered,
+    Dropped,
+}
+
+struct Call {
+    events: mpsc::UnboundedSender<Event>,
+    answered: bool,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let event = if self.answered { Event::Answered } else { Event::Dropped };
+        let _ = self.events.send(event);
+    }
+}
+
+impl Gate {
+    pub fn new() -> (Self, Arc<Semaphore>, mpsc::UnboundedReceiver<Event>) {
+        let permits = Arc::new(Semaphore::new(0));
+        let (events, told) = mpsc::unbounded_channel();
+        (Self { permits: Arc::clone(&permits), events }, permits, told)
+    }
+
+    async fn pass(&self) {
+        let mut call = Call { events: self.events.clone(), answered: false };
+        self.events.send(Event::Entered).unwrap();
+        self.permits.acquire().await.unwrap().forget();
+        call.answered = true;
+    }
+}
+
+impl Store for Gate {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async {
+            self.pass().await;
+            Ok(Acquired::Granted(Grant::default()))
+        })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async {
+            self.pass().await;
+            Ok(Released::Released)
+        })
+    }
+}
+
+/// A store that is down.
+pub struct Down;
+
+impl Store for Down {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async { Err(Failure::NotDone { cause: "no \"connection\"".to_owned() }) })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async { Err(Failure::NotDone { cause: "no \"connection\"".to_owned() }) })
+    }
+}
