@@ -61,10 +61,13 @@ impl Serving {
                 let _ = lines.send(line);
             }
         });
-        let ready = wait_for(&log, "listening on http://");
+        // Made before it is ready, so that it is killed also when it never is.
+        let mut serving = Self { process, address: ([0, 0, 0, 0], 0).into(), log };
+        let ready = wait_for(&serving.log, "listening on http://");
         let address = ready.split("http://").nth(1).unwrap();
-        let address = address.trim_end_matches(['"', '}']).parse().unwrap();
-        Self { process, address, log }
+        let address = address.split('"').next().unwrap();
+        serving.address = address.parse().unwrap();
+        serving
     }
 
     fn send(&self, request: &str) -> String {
@@ -243,7 +246,7 @@ fn wrong_arguments_are_trouble() {
     ] {
         let (code, _, stderr) = run(args);
         assert_eq!(code, 2, "{args:?}");
-        assert!(stderr.contains("Usage: holdfast"), "{args:?}: {stderr}");
+        assert!(stderr.contains("--help"), "{args:?}: {stderr}");
     }
 }
 
