@@ -1,0 +1,112 @@
+//! The client: as little work as can be, for it shares the processors with what it measures.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use crate::{OWNER, STORE_NAME, lock_body};
+
+/// Connections to one server, kept open from turn to turn.
+pub struct Client {
+    connections: Vec<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    try_lock: Vec<u8>,
+    unlock: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl Client {
+    /// Opens the connections. Each takes and frees a lock that no other wants.
+    pub async fn connect(server: SocketAddr, connections: usize) -> Result<Self> {
+        let mut client = Self { connections: Vec::new() };
+        for number in 0..connections {
+            let stream = TcpStream::connect(server).await?;
+            stream.set_nodelay(true)?;
+            let body = lock_body(&format!("resource-{number}"), OWNER);
+            client.connections.push(Connection {
+                stream,
+                try_lock: request("lock", server, &body),
+                unlock: request("unlock", server, &body),
+                received: Vec::new(),
+            });
+        }
+        Ok(client)
+    }
+
+    /// One request after the other on every connection: requests a second.
+    pub async fn drive(&mut self, length: Duration) -> Result<f64> {
+        let start = Instant::now();
+        let mut running = JoinSet::new();
+        for mut connection in self.connections.drain(..) {
+            running.spawn(async move {
+                let mut requests = 0_u32;
+                while start.elapsed() < length {
+                    connection.pair().await?;
+                    requests += 2;
+                }
+                Ok::<_, anyhow::Error>((connection, requests))
+            });
+        }
+        let mut requests = 0;
+        for done in running.join_all().await {
+            let (connection, did) = done?;
+            self.connections.push(connection);
+            requests += did;
+        }
+        Ok(f64::from(requests) / start.elapsed().as_secs_f64())
+    }
+}
+
+impl Connection {
+    async fn pair(&mut self) -> Result<()> {
+        self.stream.write_all(&self.try_lock).await?;
+        self.expect(br#"{"success":true}"#).await?;
+        self.stream.write_all(&self.unlock).await?;
+        self.expect(br#"{"status":0}"#).await
+    }
+
+    /// Reads one response of status 200 and that body.
+    async fn expect(&mut self, body: &[u8]) -> Result<()> {
+        self.received.clear();
+        loop {
+            let read = self.stream.read_buf(&mut self.received).await?;
+            ensure!(read > 0, "the server closed the connection");
+            let Some((status, whole)) = parse(&self.received)? else { continue };
+            let Some(got) = self.received.get(whole) else { continue };
+            ensure!(status == 200 && got == body, "{status} {}", String::from_utf8_lossy(got));
+            return Ok(());
+        }
+    }
+}
+
+/// The status of a response and where its body is or will be; `None` while its head is incomplete.
+fn parse(received: &[u8]) -> Result<Option<(u16, std::ops::Range<usize>)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(received)? else { return Ok(None) };
+    let status = response.code.context("a response without a status")?;
+    let length = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
+    let length = length.context("a response without a length")?.value;
+    let length: usize = std::str::from_utf8(length)?.parse()?;
+    Ok(Some((status, head..head + length)))
+}
+
+fn request(call: &str, server: SocketAddr, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST /v1.0-alpha1/{call}/{STORE_NAME} HTTP/1.1\r\nHost: {server}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}

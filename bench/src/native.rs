@@ -1,0 +1,189 @@
+//! The lock's rules without a component: the same functions, compiled natively, over either store.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+use holdfast::store::{self, Store, memory::MemoryStore};
+use holdfast_guest::{
+    bindings::{Acquired, Error, Failure, Grant, Released, Reply, StoreInfo, UnlockStatus},
+    json, request,
+    scope::Scope,
+    verdict,
+};
+use redis::{AsyncConnectionConfig, Client, Script, Value, aio::MultiplexedConnection};
+
+use crate::{APP_ID, STORE_NAME};
+
+/// What the rules need of a store.
+pub trait Backend: Send + Sync + 'static {
+    /// Sets `key` to `owner` for `ttl` unless it is set.
+    fn acquire(
+        &self,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Acquired, Failure>> + Send;
+
+    /// Deletes `key` if its value is `owner`.
+    fn release(
+        &self,
+        key: &str,
+        owner: &str,
+    ) -> impl Future<Output = Result<Released, Failure>> + Send;
+}
+
+/// The rules over a store.
+pub struct Native<B> {
+    scope: Scope,
+    store: B,
+}
+
+impl<B: Backend> Native<B> {
+    /// Over a store of the name and with the keys that all contestants use.
+    pub fn new(store: B) -> Result<Self> {
+        let info = StoreInfo {
+            name: STORE_NAME.to_owned(),
+            key_prefix: String::new(),
+            app_id: APP_ID.to_owned(),
+        };
+        match Scope::new(&[info]) {
+            Ok(scope) => Ok(Self { scope, store }),
+            Err(problem) => bail!(problem),
+        }
+    }
+
+    /// A try-lock of typed arguments.
+    pub async fn try_lock(
+        &self,
+        store_name: &str,
+        resource_id: &str,
+        lock_owner: &str,
+        expiry_in_seconds: i32,
+    ) -> Result<bool, Error> {
+        let command =
+            request::try_lock(&self.scope, store_name, resource_id, lock_owner, expiry_in_seconds)?;
+        let ttl = Duration::from_millis(command.ttl);
+        verdict::try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
+    }
+
+    /// An unlock of typed arguments.
+    pub async fn unlock(
+        &self,
+        store_name: &str,
+        resource_id: &str,
+        lock_owner: &str,
+    ) -> Result<UnlockStatus, Error> {
+        let command = request::unlock(&self.scope, store_name, resource_id, lock_owner)?;
+        verdict::unlock(self.store.release(&command.key, &command.owner).await)
+    }
+
+    /// A try-lock in the wire form.
+    pub async fn try_lock_json(&self, store_name: &str, body: &[u8]) -> Reply {
+        let command = match json::begin_try_lock(&self.scope, store_name, body) {
+            Ok(command) => command,
+            Err(reply) => return reply,
+        };
+        let ttl = Duration::from_millis(command.ttl);
+        json::end_try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
+    }
+
+    /// An unlock in the wire form.
+    pub async fn unlock_json(&self, store_name: &str, body: &[u8]) -> Reply {
+        match json::begin_unlock(&self.scope, store_name, body) {
+            Ok(command) => json::end_unlock(self.store.release(&command.key, &command.owner).await),
+            Err(reply) => reply,
+        }
+    }
+}
+
+impl Backend for Arc<MemoryStore> {
+    async fn acquire(&self, key: &str, owner: &str, ttl: Duration) -> Result<Acquired, Failure> {
+        match Store::acquire(&**self, key, owner, ttl).await {
+            Ok(store::Acquired::Granted(grant)) => {
+                Ok(Acquired::Granted(Grant { fencing_token: grant.fencing_token }))
+            }
+            Ok(store::Acquired::Held) => Ok(Acquired::Held),
+            Err(failure) => Err(Failure::NotDone(failure.to_string())),
+        }
+    }
+
+    async fn release(&self, key: &str, owner: &str) -> Result<Released, Failure> {
+        match Store::release(&**self, key, owner).await {
+            Ok(store::Released::Released) => Ok(Released::Released),
+            Ok(store::Released::Missing) => Ok(Released::Missing),
+            Ok(store::Released::HeldByOther) => Ok(Released::HeldByOther),
+            Err(failure) => Err(Failure::NotDone(failure.to_string())),
+        }
+    }
+}
+
+/// The two commands by the bare client, over one connection.
+#[derive(Clone)]
+pub struct BareRedis {
+    connection: MultiplexedConnection,
+    release: Arc<Script>,
+}
+
+impl BareRedis {
+    /// Connects, and loads the script that releases.
+    pub async fn connect(address: &str, nodelay: bool) -> Result<Self> {
+        let client = Client::open(format!("redis://{address}/"))?;
+        let info = client.get_connection_info().clone();
+        let tcp = info.tcp_settings().clone().set_nodelay(nodelay);
+        let client = Client::open(info.set_tcp_settings(tcp))?;
+        // As the store does it: the time it waits is not the client's.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let release = Script::new(include_str!("../../host/src/store/redis/release.lua"));
+        release.load_async(&mut connection).await?;
+        Ok(Self { connection, release: Arc::new(release) })
+    }
+
+    /// `SET key owner NX PX milliseconds`: whether the key was free.
+    pub async fn set(&self, key: &str, owner: &str, milliseconds: u64) -> Result<bool> {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(owner).arg("NX").arg("PX").arg(milliseconds);
+        match self.connection.clone().send_packed_command(&set).await? {
+            Value::Okay => Ok(true),
+            Value::Nil => Ok(false),
+            other => bail!("SET answered {other:?}"),
+        }
+    }
+
+    /// `EVALSHA` of the script: 1 where the key was the owner's.
+    pub async fn compare_and_delete(&self, key: &str, owner: &str) -> Result<i64> {
+        let mut eval = redis::cmd("EVALSHA");
+        eval.arg(self.release.get_hash()).arg(1).arg(key).arg(owner);
+        match self.connection.clone().send_packed_command(&eval).await? {
+            Value::Int(outcome) => Ok(outcome),
+            other => bail!("EVALSHA answered {other:?}"),
+        }
+    }
+
+    /// Takes and gives back a lock.
+    pub async fn pair(&self, key: &str, owner: &str) -> Result<()> {
+        ensure!(self.set(key, owner, 60_000).await?, "{key} was not free");
+        ensure!(self.compare_and_delete(key, owner).await? == 1, "{key} was not ours");
+        Ok(())
+    }
+}
+
+impl Backend for BareRedis {
+    async fn acquire(&self, key: &str, owner: &str, ttl: Duration) -> Result<Acquired, Failure> {
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        match self.set(key, owner, milliseconds).await {
+            Ok(true) => Ok(Acquired::Granted(Grant { fencing_token: None })),
+            Ok(false) => Ok(Acquired::Held),
+            Err(error) => Err(Failure::NotDone(error.to_string())),
+        }
+    }
+
+    async fn release(&self, key: &str, owner: &str) -> Result<Released, Failure> {
+        match self.compare_and_delete(key, owner).await {
+            Ok(1) => Ok(Released::Released),
+            Ok(-1) => Ok(Released::Missing),
+            Ok(_) => Ok(Released::HeldByOther),
+            Err(error) => Err(Failure::NotDone(error.to_string())),
+        }
+    }
+}
