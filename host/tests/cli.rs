@@ -1,5 +1,7 @@
 //! The command `holdfast` as a shell sees it: what it prints, and what it exits with.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

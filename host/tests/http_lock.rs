@@ -1,5 +1,7 @@
 //! The two lock calls over a real socket, byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What surrounds the lock calls: health, metadata, the token, overload, ends of servers and clients.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod support;
 
 use std::time::Duration;
