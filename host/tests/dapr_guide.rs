@@ -1,5 +1,7 @@
 //! What Dapr's guide to locks shows, with the binary over HTTP and a real Redis.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::Path,
