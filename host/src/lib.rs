@@ -1,4 +1,40 @@
 //! Holdfast: a distributed lock for edge runtimes.
+//!
+//! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it
+//! stores, and gives the result to whoever locks: a program that embeds the library, plugins in its
+//! wasmtime, or clients of Dapr's HTTP API.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use holdfast::{Locks, UnlockStatus, store::memory::MemoryStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let locks = Locks::builder()
+//!     .app_id("shop")
+//!     .store("lockstore", "", Arc::new(MemoryStore::new()))
+//!     .build()?;
+//!
+//! assert!(locks.try_lock("lockstore", "order-17", "worker-1", 60).await?);
+//! assert!(!locks.try_lock("lockstore", "order-17", "worker-2", 60).await?);
+//! let status = locks.unlock("lockstore", "order-17", "worker-1").await?;
+//! assert_eq!(status, UnlockStatus::Success);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With Redis the store is a [`RedisStore`](store::redis::RedisStore); plugins get their locks by
+//! [`embed::lock::add_to_linker`].
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
+//! | [`store`] | what a lock needs of a store; Redis, memory |
+//! | [`embed`] | locks for components in an embedder's own wasmtime |
+//! | [`components`] | Dapr's component files: which stores there are |
+//! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
+//! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
 mod bindings;
 pub mod components;
@@ -7,11 +43,18 @@ mod duration;
 pub mod embed;
 mod error;
 mod guest;
+#[cfg(feature = "http")]
+pub mod http;
 mod limits;
 mod locks;
+pub mod open;
 pub mod store;
 
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
 pub use locks::{Locks, LocksBuilder, Reply, UnlockStatus};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

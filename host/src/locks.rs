@@ -207,8 +207,8 @@ impl Locks {
         Self::in_scope(Arc::clone(&self.shared), stores)
     }
 
-    /// Waits until the stores have finished what was left to them, and closes them. Calls through any
-    /// handle to the same stores fail from then on.
+    /// Waits until the stores have finished what was left to them, and closes their connections: calls
+    /// that need one, through any handle to the same stores, fail from then on.
     pub async fn close(&self) {
         let stores = self.shared.stores.values();
         futures_util::future::join_all(stores.map(|named| named.store.close())).await;

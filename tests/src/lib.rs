@@ -3,6 +3,8 @@
 //! No test lives here, and nothing that a test asserts.
 
 pub mod certificates;
+pub mod holdfast;
+pub mod process;
 pub mod proxy;
 pub mod redis_server;
 

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +12,8 @@ use std::{
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::process::Watched;
 
 const STARTING: Duration = Duration::from_secs(20);
 
@@ -21,13 +23,7 @@ pub struct RedisServer {
     arguments: Vec<String>,
     login: Vec<String>,
     dir: TempDir,
-    running: Option<Running>,
-}
-
-struct Running {
-    server: Child,
-    /// Kills the server when this process ends without having done so.
-    watcher: Child,
+    running: Option<Watched>,
 }
 
 impl RedisServer {
@@ -130,7 +126,7 @@ impl RedisServer {
 
     fn signal(&self, signal: Signal) {
         let running = self.running.as_ref().expect("a running server");
-        kill_process(Pid::from_child(&running.server), signal).expect("a signal");
+        kill_process(Pid::from_child(running.process()), signal).expect("a signal");
     }
 
     fn connection(&self) -> RedisResult<Connection> {
@@ -147,14 +143,14 @@ impl RedisServer {
     }
 
     fn try_run(&mut self) -> bool {
-        self.running = Some(Running::start(self.port, self.dir(), &self.arguments));
+        self.running = Some(Watched::start(command(self.port, self.dir(), &self.arguments)));
         let deadline = Instant::now() + STARTING;
         while Instant::now() < deadline {
             if self.try_command::<()>(&["PING"]).is_ok() {
                 return true;
             }
             let running = self.running.as_mut().expect("a started server");
-            if running.server.try_wait().expect("its status").is_some() {
+            if running.process_mut().try_wait().expect("its status").is_some() {
                 break;
             }
             thread::sleep(Duration::from_millis(10));
@@ -168,39 +164,21 @@ impl RedisServer {
     }
 }
 
-impl Running {
-    fn start(port: u16, dir: &Path, arguments: &[String]) -> Self {
-        let program = env::var("HOLDFAST_REDIS_SERVER").unwrap_or("redis-server".to_owned());
-        let server = Command::new(&program)
-            .current_dir(dir)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--logfile", "log", "--daemonize", "no"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
-        // Its input ends when this process does, however that comes about.
-        let watcher = Command::new("sh")
-            .args(["-c", "cat; kill -KILL $0", &server.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell");
-        Self { server, watcher }
-    }
+fn program() -> String {
+    env::var("HOLDFAST_REDIS_SERVER").unwrap_or("redis-server".to_owned())
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The watcher first, or it could hit a process that was given the server's number anew.
-        for child in [&mut self.watcher, &mut self.server] {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+fn command(port: u16, dir: &Path, arguments: &[String]) -> Command {
+    let mut server = Command::new(program());
+    server
+        .current_dir(dir)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--logfile", "log", "--daemonize", "no"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    server
 }
 
 /// A directory for a server, removed with it.

@@ -43,28 +43,25 @@ fn integer(number: &str) -> Result<i32, String> {
     if !magnitude.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(not_whole());
     }
-    let (mantissa, exponent) = match magnitude.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse().map_err(|_| out_of_range())?),
-        None => (magnitude, 0_i64),
-    };
+    let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-
-    // digits * 10^scale, without zeros at either end of the digits
     let digits: String = [whole, fraction].concat();
     let significant = digits.trim_end_matches('0');
-    let scale = exponent
-        .saturating_sub(fraction.len() as i64)
-        .saturating_add((digits.len() - significant.len()) as i64);
-    let significant = significant.trim_start_matches('0');
-
     if significant.is_empty() {
         return Ok(0);
     }
+
+    // The value is significant * 10^scale. Dapr takes no exponent above 20, for whatever digits.
+    let exponent: i64 = exponent.parse().map_err(|_| out_of_range())?;
+    let scale = exponent
+        .saturating_sub(fraction.len() as i64)
+        .saturating_add((digits.len() - significant.len()) as i64);
     if scale < 0 {
         return Err(not_whole());
     }
+    let significant = significant.trim_start_matches('0');
     // i32 has ten digits at most.
-    if significant.len() as i64 + scale.min(11) > 10 {
+    if exponent > 20 || significant.len() as i64 + scale.min(11) > 10 {
         return Err(out_of_range());
     }
     let value = significant.parse::<i64>().map_err(|_| out_of_range())? * 10_i64.pow(scale as u32);

@@ -6,6 +6,26 @@
 //!
 //! Both go into a [`Linker`](wasmtime::component::Linker) of the embedder's own type, whose components
 //! are instantiated and called asynchronously (`instantiate_async`, `call_async`).
+//!
+//! ```
+//! use holdfast::{
+//!     Locks,
+//!     embed::lock::{self, LockView},
+//! };
+//! use wasmtime::{Config, Engine, component::Linker};
+//!
+//! /// The embedder's state of one plugin.
+//! struct Plugin {
+//!     locks: Locks,
+//! }
+//!
+//! # fn main() -> wasmtime::Result<()> {
+//! let engine = Engine::new(&Config::new())?;
+//! let mut linker = Linker::<Plugin>::new(&engine);
+//! lock::add_to_linker(&mut linker, |plugin| LockView { locks: &plugin.locks })?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod lock;
 pub mod store;

@@ -155,6 +155,8 @@ fn failed(trap: wasmtime::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn pool(limits: impl FnOnce(&mut Limits)) -> Pool {
@@ -204,6 +206,21 @@ mod tests {
         assert_eq!(key(&pool, 1, "b", "r").as_deref(), Ok("lock||app||r"));
         assert_eq!(key(&pool, 0, "a", "r").as_deref(), Ok("lock||app||r"));
         assert_eq!(counts(&pool), (1, 1));
+    }
+
+    #[test]
+    fn the_clock_ends_what_does_not_end_by_itself() {
+        let pool = pool(|_| {});
+        let bound = Instant::now() + Duration::from_secs(20);
+        let ended = pool.run(|instance| {
+            let (steps, store) = instance.steps();
+            store.set_epoch_deadline(1);
+            while Instant::now() < bound {
+                steps.call_begin_unlock(&mut *store, 0, "a", "r", "o")?.map(drop).unwrap_or(());
+            }
+            Ok(())
+        });
+        assert_eq!(ended, Err(Error::Guest("wasm trap: interrupt".to_owned())));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Released, Failure>>;
 
     /// Waits until what earlier calls left to be finished in the background is done, and closes
-    /// connections. A call after it fails with [`Failure::NotDone`].
+    /// connections where there are any: calls that need one fail from then on.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }

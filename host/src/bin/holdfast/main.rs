@@ -1,0 +1,36 @@
+//! The command `holdfast`: a server of locks, and single calls from the shell.
+//!
+//! A thin user of the library: arguments, logging and exit codes live here, and nothing else.
+
+mod check;
+mod cli;
+mod component;
+mod listen;
+mod lock;
+mod logging;
+mod serve;
+mod signals;
+mod stores;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// What a command that has a yes and a no exits with when it can say neither.
+const TROUBLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let (outcome, trouble) = match Cli::parse().command {
+        Command::Serve(args) => (serve::run(&args), 1),
+        Command::TryLock(args) => (lock::try_lock(&args), TROUBLE),
+        Command::Unlock(args) => (lock::unlock(&args), TROUBLE),
+        Command::Check(args) => (check::run(&args), TROUBLE),
+        Command::Component(args) => (component::run(&args), TROUBLE),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("holdfast: {error:#}");
+        ExitCode::from(trouble)
+    })
+}

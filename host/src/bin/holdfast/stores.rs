@@ -1,0 +1,65 @@
+//! From the arguments to open stores and locks over them.
+
+use anyhow::{Result, anyhow, bail};
+use futures_util::future::join_all;
+use holdfast::{
+    Limits, Locks,
+    components::{self, Component, Level, Notice, Options},
+    open::{OpenError, OpenStore, open},
+};
+
+use crate::cli::Stores;
+
+/// What came of opening a component's store.
+pub type Opened = (Component, Result<OpenStore, OpenError>);
+
+/// Reads the component files and opens their stores, all at the same time.
+pub async fn open_each(
+    stores: &Stores,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Vec<Opened>, components::LoadError> {
+    let app_id = Some(stores.app_id.as_str()).filter(|app_id| !app_id.is_empty());
+    let options = Options { app_id, env: &components::process_env };
+    let components = components::load(&stores.resources_path, &options, notify)?;
+    let opening = components.into_iter().map(async |component| {
+        let opened = open(&component).await;
+        (component, opened)
+    });
+    Ok(join_all(opening).await)
+}
+
+/// All stores of the component files, less those that cannot be opened and may be missing.
+pub async fn open_all(stores: &Stores) -> Result<Vec<OpenStore>> {
+    let opened = open_each(stores, &mut log).await.map_err(|error| anyhow!("{error}"))?;
+    let mut open = Vec::new();
+    let mut errors = Vec::new();
+    for (component, opened) in opened {
+        match opened {
+            Ok(store) => open.push(store),
+            Err(error) if component.ignore_errors => {
+                tracing::warn!("left out, as its ignoreErrors asks: {error}");
+            }
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    if !errors.is_empty() {
+        bail!("{}", errors.join("\n"));
+    }
+    Ok(open)
+}
+
+/// Locks over open stores.
+pub fn locks(app_id: &str, stores: &[OpenStore], limits: Limits) -> Result<Locks> {
+    let builder = Locks::builder().app_id(app_id).limits(limits);
+    let builder = stores.iter().fold(builder, |builder, open| {
+        builder.store(&open.name, &open.key_prefix, open.store.clone())
+    });
+    builder.build().map_err(|error| anyhow!("{error}"))
+}
+
+fn log(notice: Notice) {
+    match notice.level {
+        Level::Info => tracing::info!("{notice}"),
+        Level::Warning => tracing::warn!("{notice}"),
+    }
+}

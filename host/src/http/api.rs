@@ -1,0 +1,238 @@
+//! The answer to a request.
+
+use std::{error::Error as StdError, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, body::Body};
+use tracing::{Instrument, Span, field};
+
+use super::{
+    metadata::{ComponentInfo, Metadata},
+    path,
+    readiness::Readiness,
+    reply::{self, Reply},
+    route::Route,
+    token::Token,
+    trace_context::trace_id,
+};
+use crate::{Error, Locks};
+
+/// The longest body that is read, in bytes: 4 MiB, as Dapr's default.
+const MAX_BODY: usize = 4 << 20;
+
+/// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
+///
+/// Needs no server of its own: [`Server`](super::Server) is one, and any other that has a
+/// [`hyper::Request`] can call [`answer`](Self::answer).
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    locks: Locks,
+    metadata: Metadata,
+    readiness: Readiness,
+    token: Option<Token>,
+}
+
+/// What differs between the two calls when something fails on the way.
+#[derive(Clone, Copy)]
+struct Failing {
+    error_code: &'static str,
+    doing: &'static str,
+}
+
+const TRY_LOCK: Failing =
+    Failing { error_code: "ERR_TRY_LOCK", doing: "failed to try acquiring lock" };
+const UNLOCK: Failing = Failing { error_code: "ERR_UNLOCK", doing: "failed to release lock" };
+
+impl Api {
+    /// An API over `locks`. The application's id, empty for none, and the components are what the
+    /// metadata says. With a `token`, requests must show it in the header `dapr-api-token`, all but
+    /// health checks; an empty token is none.
+    pub fn new(
+        locks: Locks,
+        app_id: impl Into<String>,
+        components: Vec<ComponentInfo>,
+        token: Option<&str>,
+    ) -> Self {
+        let token = token.filter(|token| !token.is_empty()).map(Token::new);
+        let metadata = Metadata::new(app_id.into(), components);
+        Self(Arc::new(Inner { locks, metadata, readiness: Readiness::new(), token }))
+    }
+
+    /// What the health checks go by. Not ready until somebody says so.
+    pub fn readiness(&self) -> &Readiness {
+        &self.0.readiness
+    }
+
+    /// Answers a request. The body is read up to 4 MiB; what is beyond is refused.
+    ///
+    /// The future may be dropped when the caller goes away: a lock that was taken for nobody is
+    /// given back.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let (head, mut body) = request.into_parts();
+        let sent_path = head.uri.path();
+        if !path::is_well_escaped(sent_path) {
+            return reply::bad_request();
+        }
+        if let Some(token) = &self.0.token
+            && !token.admits(&head.method, sent_path, &head.headers)
+        {
+            return reply::invalid_token();
+        }
+        let path = path::clean(sent_path);
+        let route = Route::of(&head.method, &path);
+
+        let span = request_span(&head.method, &route, &head.headers);
+        if span.is_disabled() {
+            return self.call(route, &head.uri, &head.headers, &mut body).await;
+        }
+        let started = Instant::now();
+        let call = self.call(route, &head.uri, &head.headers, &mut body);
+        let reply = call.instrument(span.clone()).await;
+        let _in_span = span.enter();
+        let (status, duration) = (reply.status().as_u16(), started.elapsed());
+        tracing::debug!(status, duration_us = duration.as_micros(), "answered");
+        reply
+    }
+
+    async fn call<B>(&self, route: Route<'_>, uri: &Uri, headers: &HeaderMap, body: &mut B) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let Inner { locks, metadata, .. } = &*self.0;
+        match route {
+            Route::TryLock { store } => match read(body).await {
+                Ok(body) => match locks.try_lock_json(&store, &body).await {
+                    Ok(verdict) => verdict_reply(verdict),
+                    Err(error) => failed(TRY_LOCK, &error, headers),
+                },
+                Err(refusal) => refusal,
+            },
+            Route::Unlock { store } => match read(body).await {
+                Ok(body) => match locks.unlock_json(&store, &body).await {
+                    Ok(verdict) => verdict_reply(verdict),
+                    Err(error) => failed(UNLOCK, &error, headers),
+                },
+                Err(refusal) => refusal,
+            },
+            Route::Healthz => self.health(uri.query()),
+            Route::OutboundHealthz => self.outbound_health(),
+            Route::Metadata => match metadata.to_json() {
+                Ok(document) => reply::json(StatusCode::OK, document),
+                Err(error) => {
+                    let message = format!("failed to encode response as JSON: {error}");
+                    reply::error(StatusCode::INTERNAL_SERVER_ERROR, "ERR_INTERNAL", &message)
+                }
+            },
+            Route::PutMetadata { key } => match read(body).await {
+                Ok(value) => {
+                    metadata.set(&key, String::from_utf8_lossy(&value).into_owned());
+                    reply::empty()
+                }
+                Err(refusal) => refusal,
+            },
+            Route::Unknown => reply::not_found(),
+        }
+    }
+
+    fn health(&self, query: Option<&str>) -> Reply {
+        if let Some(obstacle) = self.0.readiness.obstacle() {
+            let message = format!("dapr is not ready: [{obstacle}]");
+            return unhealthy("ERR_HEALTH_NOT_READY", &message);
+        }
+        let query = query.unwrap_or_default().as_bytes();
+        let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
+        match asked {
+            Some((_, app_id)) if app_id != self.0.metadata.app_id() => {
+                unhealthy("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+            }
+            _ => reply::empty(),
+        }
+    }
+
+    fn outbound_health(&self) -> Reply {
+        match self.0.readiness.obstacle() {
+            Some(_) => unhealthy("ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),
+            None => reply::empty(),
+        }
+    }
+}
+
+/// The span of a request, which costs nothing where its level is not logged.
+fn request_span(method: &Method, route: &Route<'_>, headers: &HeaderMap) -> Span {
+    let span = tracing::debug_span!(
+        "request",
+        %method,
+        route = route.template(),
+        trace_id = field::Empty,
+    );
+    if !span.is_disabled()
+        && let Some(trace_id) = trace_id(headers)
+    {
+        span.record("trace_id", trace_id);
+    }
+    span
+}
+
+/// The whole body, or the reply that refuses it.
+async fn read<B>(body: &mut B) -> Result<Bytes, Reply>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    // Of a body that cannot be meant, nothing is read.
+    if body.size_hint().lower() > 2 * MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    let cause = match Limited::new(&mut *body, MAX_BODY).collect().await {
+        Ok(whole) => return Ok(whole.to_bytes()),
+        Err(cause) => cause,
+    };
+    if !cause.is::<LengthLimitError>() {
+        return Err(reply::body_not_read(&cause.to_string()));
+    }
+    skip(body).await;
+    Err(too_large())
+}
+
+/// Reads on for a while and forgets it, for a client that looks for the answer only when all is
+/// sent.
+async fn skip<B: Body + Unpin>(body: &mut B) {
+    let mut skipped = 0;
+    while skipped < MAX_BODY
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        skipped += frame.data_ref().map_or(0, bytes::Buf::remaining);
+    }
+}
+
+fn too_large() -> Reply {
+    reply::body_not_read("stream too large")
+}
+
+fn verdict_reply(verdict: crate::Reply) -> Reply {
+    let status = StatusCode::from_u16(verdict.status);
+    reply::json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), verdict.body)
+}
+
+fn failed(failing: Failing, error: &Error, headers: &HeaderMap) -> Reply {
+    if let Error::Overloaded { .. } = error {
+        return reply::overloaded(&error.to_string());
+    }
+    let Failing { error_code, doing } = failing;
+    tracing::error!(trace_id = trace_id(headers), "{doing}: {error}");
+    let message = format!("{doing}: {error}");
+    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, &message)
+}
+
+fn unhealthy(error_code: &str, message: &str) -> Reply {
+    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, message)
+}
