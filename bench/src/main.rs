@@ -33,9 +33,7 @@ const OWNER: &str = "random_id_abc123";
 
 /// The body of a request: try-lock's, which is also good for unlock.
 fn lock_body(resource_id: &str, lock_owner: &str) -> String {
-    format!(
-        r#"{{"resourceId":"{resource_id}","lockOwner":"{lock_owner}","expiryInSeconds":60}}"#
-    )
+    format!(r#"{{"resourceId":"{resource_id}","lockOwner":"{lock_owner}","expiryInSeconds":60}}"#)
 }
 
 /// Measures what Holdfast costs, as ratios within this run

@@ -29,17 +29,17 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let delayed = Bare(runtime.block_on(BareRedis::connect(&address, false))?);
 
     for callers in CALLERS {
-        let [ours, bare] = rounds.run([
-            &mut |length| drive(&runtime, callers, length, &ours),
-            &mut |length| drive(&runtime, callers, length, &bare),
-        ])?;
+        let [ours, bare] = rounds
+            .run([&mut |length| drive(&runtime, callers, length, &ours), &mut |length| {
+                drive(&runtime, callers, length, &bare)
+            }])?;
         let what = format!("acquire + release on Redis, {callers} at once / bare client");
         table.throughput(&what, &ours, &bare, Some(0.9));
     }
-    let [on, off] = rounds.run([
-        &mut |length| drive(&runtime, 64, length, &bare),
-        &mut |length| drive(&runtime, 64, length, &delayed),
-    ])?;
+    let [on, off] = rounds
+        .run([&mut |length| drive(&runtime, 64, length, &bare), &mut |length| {
+            drive(&runtime, 64, length, &delayed)
+        }])?;
     table.throughput("bare client, 64 at once, TCP_NODELAY on / off", &on, &off, None);
     Ok(())
 }

@@ -74,9 +74,8 @@ fn is_healthy(port: u16) -> Result<bool> {
         Err(error) => return Err(error.into()),
     };
     stream.set_read_timeout(Some(STARTING))?;
-    stream.write_all(
-        b"GET /v1.0/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    )?;
+    stream
+        .write_all(b"GET /v1.0/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut response = Vec::new();
     stream.read_to_end(&mut response)?;
     Ok(response.starts_with(b"HTTP/1.1 204"))

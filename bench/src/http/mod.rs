@@ -40,10 +40,10 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let mut ours = clients.block_on(Client::connect(serve(&holdfast, locks)?, CONNECTIONS))?;
     let address = native::serve(&native, Native::new(Arc::new(MemoryStore::new()))?)?;
     let mut theirs = clients.block_on(Client::connect(address, CONNECTIONS))?;
-    let [ours, theirs] = rounds.run([
-        &mut |length| clients.block_on(ours.drive(length)),
-        &mut |length| clients.block_on(theirs.drive(length)),
-    ])?;
+    let [ours, theirs] = rounds
+        .run([&mut |length| clients.block_on(ours.drive(length)), &mut |length| {
+            clients.block_on(theirs.drive(length))
+        }])?;
     let what = "HTTP requests, store in memory, 64 connections / native axum";
     table.throughput(what, &ours, &theirs, Some(0.95));
 
@@ -54,10 +54,10 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let bare = native.block_on(BareRedis::connect(&server.address(), true))?;
     let address = native::serve(&native, Native::new(bare)?)?;
     let mut theirs = clients.block_on(Client::connect(address, CONNECTIONS))?;
-    let [ours, theirs] = rounds.run([
-        &mut |length| clients.block_on(ours.drive(length)),
-        &mut |length| clients.block_on(theirs.drive(length)),
-    ])?;
+    let [ours, theirs] = rounds
+        .run([&mut |length| clients.block_on(ours.drive(length)), &mut |length| {
+            clients.block_on(theirs.drive(length))
+        }])?;
     let what = "HTTP requests, store in Redis, 64 connections / native axum";
     table.throughput(what, &ours, &theirs, Some(0.95));
     Ok(())
