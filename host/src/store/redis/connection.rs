@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -183,8 +184,7 @@ pub(super) struct Connection {
     closed: Arc<AtomicBool>,
     id: u64,
     opened: Instant,
-    begun: AtomicU64,
-    ended: AtomicU64,
+    load: Arc<Load>,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
 
@@ -196,6 +196,8 @@ impl Connection {
     ) -> Self {
         let closed = Arc::new(AtomicBool::new(false));
         let flag = closed.clone();
+        let load = Arc::new(Load::default());
+        let driver = LastInLine { driver, load: load.clone(), waited: false };
         let driver = tokio::spawn(async move {
             driver.await;
             flag.store(true, Ordering::Release);
@@ -208,8 +210,7 @@ impl Connection {
             closed,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             opened: now,
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
+            load,
             last_seen_busy: Mutex::new((0, now)),
         }
     }
@@ -232,18 +233,17 @@ impl Connection {
         self.id
     }
 
-    /// How many commands are under way, or a few more: the two counts are not read at once.
+    /// How many commands are under way, or a few more.
     pub(super) fn load(&self) -> u64 {
-        let ended = self.ended.load(Ordering::Acquire);
-        self.begun.load(Ordering::Acquire).saturating_sub(ended)
+        self.load.under_way()
     }
 
     pub(super) fn begin(&self) {
-        self.begun.fetch_add(1, Ordering::AcqRel);
+        self.load.begun.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn end(&self) {
-        self.ended.fetch_add(1, Ordering::AcqRel);
+        self.load.ended.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn age(&self, now: Instant) -> Duration {
@@ -253,12 +253,50 @@ impl Connection {
     /// How long nothing has been sent, as far as calls of this method have seen: commands read
     /// no clock.
     pub(super) fn idle(&self, now: Instant) -> Duration {
-        let begun = self.begun.load(Ordering::Acquire);
+        let begun = self.load.begun.load(Ordering::Acquire);
         let mut seen = self.last_seen_busy.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.0 != begun || self.load() > 0 {
             *seen = (begun, now);
         }
         now.duration_since(seen.1)
+    }
+}
+
+/// The commands of a connection, counted.
+#[derive(Default)]
+struct Load {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Load {
+    /// Never too few: the two counts are not read at once.
+    fn under_way(&self) -> u64 {
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.load(Ordering::Acquire).saturating_sub(ended)
+    }
+}
+
+/// Runs the driver, but lets callers that are ready go first each time that it is woken: what they
+/// send then goes out in one write, and not in one for each of them. A caller who is alone waits
+/// for nobody.
+struct LastInLine {
+    driver: BoxFuture<'static, ()>,
+    load: Arc<Load>,
+    waited: bool,
+}
+
+impl Future for LastInLine {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waited = !self.waited && self.load.under_way() > 1;
+        if self.waited {
+            // A task that wakes itself is put behind those that are ready.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.driver.as_mut().poll(cx)
     }
 }
 
