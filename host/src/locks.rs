@@ -21,7 +21,7 @@ use crate::{
     error::{BuildError, Error},
     guest::{Instance, Pool, Scope},
     limits::Limits,
-    store::{Acquired, Store},
+    store::Store,
 };
 
 /// Locks over one or more stores: cheap to clone, safe to share.
@@ -230,10 +230,7 @@ impl Locks {
         command: &AcquireCommand,
     ) -> Result<WitAcquired, WitFailure> {
         let _turn = self.turn().await.map_err(not_done)?;
-        let store = self.allowed(&command.store)?;
-        let ttl = Duration::from_millis(command.ttl);
-        let outcome = store.acquire(&command.key, &command.owner, ttl).await;
-        outcome.map(WitAcquired::from).map_err(WitFailure::from)
+        acquire_from(self.allowed(&command.store)?, command).await
     }
 
     /// The operation alone, likewise.
@@ -242,9 +239,7 @@ impl Locks {
         command: &ReleaseCommand,
     ) -> Result<WitReleased, WitFailure> {
         let _turn = self.turn().await.map_err(not_done)?;
-        let store = self.allowed(&command.store)?;
-        let outcome = store.release(&command.key, &command.owner).await;
-        outcome.map(WitReleased::from).map_err(WitFailure::from)
+        release_from(self.allowed(&command.store)?, command).await
     }
 
     /// A store of this handle's scope.
@@ -278,11 +273,8 @@ impl Locks {
         end: impl FnOnce(&mut Instance, Result<WitAcquired, &WitFailure>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         let store = self.store(&command.store)?;
-        let ttl = Duration::from_millis(command.ttl);
-        let outcome = store.acquire(&command.key, &command.owner, ttl).await;
-
-        let granted = matches!(outcome, Ok(Acquired::Granted(_)));
-        let outcome = outcome.map(WitAcquired::from).map_err(WitFailure::from);
+        let outcome = acquire_from(store, command).await;
+        let granted = matches!(outcome, Ok(WitAcquired::Granted(_)));
         let verdict = self.step(|guest| end(guest, outcome.as_ref().map(|acquired| *acquired)));
         if granted && verdict.is_err() {
             // Nobody will hear that it was taken.
@@ -299,9 +291,7 @@ impl Locks {
         command: &ReleaseCommand,
         end: impl FnOnce(&mut Instance, Result<WitReleased, &WitFailure>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
-        let store = self.store(&command.store)?;
-        let outcome = store.release(&command.key, &command.owner).await;
-        let outcome = outcome.map(WitReleased::from).map_err(WitFailure::from);
+        let outcome = release_from(self.store(&command.store)?, command).await;
         self.step(|guest| end(guest, outcome.as_ref().map(|released| *released)))
     }
 
@@ -411,6 +401,23 @@ impl fmt::Debug for LocksBuilder {
     }
 }
 
+async fn acquire_from(
+    store: &dyn Store,
+    command: &AcquireCommand,
+) -> Result<WitAcquired, WitFailure> {
+    let ttl = Duration::from_millis(command.ttl);
+    let outcome = store.acquire(&command.key, &command.owner, ttl).await;
+    outcome.map(WitAcquired::from).map_err(WitFailure::from)
+}
+
+async fn release_from(
+    store: &dyn Store,
+    command: &ReleaseCommand,
+) -> Result<WitReleased, WitFailure> {
+    let outcome = store.release(&command.key, &command.owner).await;
+    outcome.map(WitReleased::from).map_err(WitFailure::from)
+}
+
 fn not_done(error: Error) -> WitFailure {
     WitFailure::NotDone(error.to_string())
 }
@@ -429,7 +436,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::store::{Failure, Released, memory::MemoryStore};
+    use crate::store::{Acquired, Failure, Released, memory::MemoryStore};
 
     fn in_memory() -> (Locks, Arc<MemoryStore>) {
         let store = Arc::new(MemoryStore::new());
