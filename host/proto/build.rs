@@ -1,0 +1,37 @@
+//! Generates the messages and the service from their definition; no `protoc` is needed.
+
+use std::{env, fs, path::PathBuf, process::ExitCode};
+
+use prost::Message;
+
+const DEFINITION: &str = "dapr/proto/runtime/v1/dapr.proto";
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{DEFINITION}: {0}")]
+    Definition(#[from] protox::Error),
+    #[error("cargo does not say OUT_DIR: {0}")]
+    Variable(#[from] env::VarError),
+    #[error("the code cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+fn main() -> ExitCode {
+    println!("cargo::rerun-if-changed={DEFINITION}");
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), Error> {
+    let descriptors = protox::compile([DEFINITION], ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    // Without `connect`, a client needs no transport of tonic's.
+    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    Ok(())
+}

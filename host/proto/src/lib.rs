@@ -1,0 +1,12 @@
+//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it.
+//!
+//! Nothing but what is generated lives here: it cannot keep the rules that hold for our own code.
+
+/// The messages, and the service [`Dapr`](dapr_server::Dapr) for a server and for a client.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
+pub mod runtime {
+    tonic::include_proto!("dapr.proto.runtime.v1");
+}
+
+/// The definition as an encoded `FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
