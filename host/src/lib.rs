@@ -2,7 +2,7 @@
 //!
 //! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it
 //! stores, and gives the result to whoever locks: a program that embeds the library, plugins in its
-//! wasmtime, or clients of Dapr's HTTP API.
+//! wasmtime, or clients of Dapr's HTTP and gRPC APIs.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,6 +33,9 @@
 //! | [`store`] | what a lock needs of a store; Redis, memory |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
 //! | [`components`] | Dapr's component files: which stores there are |
+//! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
+//! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
+//! | [`server`] | carries requests over sockets |
 //! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
 //! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
@@ -42,13 +45,21 @@ mod convert;
 mod duration;
 pub mod embed;
 mod error;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod guest;
 #[cfg(feature = "http")]
 pub mod http;
 mod limits;
 mod locks;
 pub mod open;
+#[cfg(feature = "http")]
+pub mod server;
+#[cfg(feature = "http")]
+pub mod sidecar;
 pub mod store;
+#[cfg(feature = "http")]
+mod trace_context;
 
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;

@@ -24,6 +24,8 @@ fn holdfast() -> Command {
     {
         command.env_remove(name);
     }
+    // A free one, for all tests at once.
+    command.env("DAPR_GRPC_PORT", "0");
     command.env("RUST_BACKTRACE", "1");
     command
 }
@@ -154,12 +156,18 @@ fn requests_are_logged_at_debug_with_their_trace() {
 fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let (code, stdout, stderr) = run(&["serve", "--log-level", "warn", "--dapr-http-port", &port]);
-    assert_eq!((code, stdout.as_str()), (1, ""));
-    let expected =
-        format!("holdfast: cannot listen on 127.0.0.1, port {port}: Address already in use");
-    assert!(stderr.starts_with(&expected), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for option in ["--dapr-http-port", "--dapr-grpc-port", "--dapr-public-port"] {
+        let mut args = vec!["serve", "--log-level", "warn", option, &port];
+        if option != "--dapr-http-port" {
+            args.extend(["--dapr-http-port", "0"]);
+        }
+        let (code, stdout, stderr) = run(&args);
+        assert_eq!((code, stdout.as_str()), (1, ""));
+        let expected = format!("holdfast: {option}: cannot listen on ");
+        assert!(stderr.starts_with(&expected), "{stderr}");
+        assert!(stderr.contains(&format!(", port {port}: Address already in use")), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast::{Limits, Locks, http::Api, store::memory::MemoryStore};
+use holdfast::{Limits, Locks, sidecar::Sidecar, store::memory::MemoryStore};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, header::CONTENT_TYPE};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -123,7 +123,7 @@ async fn each_row_of_the_error_table() {
 #[tokio::test]
 async fn no_store_at_all() {
     let locks = Locks::builder().build().unwrap();
-    let server = serve(Api::new(locks, "", Vec::new(), None), LONG).await;
+    let server = serve(Sidecar::new(locks, "", Vec::new(), None), LONG).await;
     for target in [LOCK, UNLOCK] {
         let response = post(server.address, target, lock_body("r", "o")).await;
         let expected = error("ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured");

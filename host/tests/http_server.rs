@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use holdfast::{Limits, store::memory::MemoryStore};
 use support::{
-    Event, Gate, LONG, api, exchange, get, lock_body, post, received, request, serve, serve_memory,
-    serve_store,
+    Event, Gate, LONG, exchange, get, lock_body, post, received, request, serve, serve_memory,
+    serve_store, sidecar,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -45,7 +45,7 @@ async fn health_checks_tell_whether_it_is_ready_and_whose_it_is() {
         assert_eq!((response.status, response.body.as_str()), (500, expected));
     }
 
-    server.api.readiness().set_ending();
+    server.sidecar.readiness().set_ending();
     for (target, code) in [
         ("/v1.0/healthz", "ERR_HEALTH_NOT_READY"),
         ("/v1.0/healthz/outbound", "ERR_OUTBOUND_HEALTH_NOT_READY"),
@@ -87,9 +87,9 @@ async fn metadata_has_the_shape_that_clients_of_dapr_know() {
 
 #[tokio::test]
 async fn with_a_token_only_health_checks_are_open() {
-    let api = api(MemoryStore::new(), Limits::default(), Some("secret"));
-    assert!(!format!("{api:?}").contains("secret"));
-    let server = serve(api, LONG).await;
+    let sidecar = sidecar(MemoryStore::new(), Limits::default(), Some("secret"));
+    assert!(!format!("{sidecar:?}").contains("secret"));
+    let server = serve(sidecar, LONG).await;
     let body = lock_body("r", "o");
     for headers in ["", "dapr-api-token: Secret\r\n", "dapr-api-token:\r\n"] {
         for (method, target) in [
@@ -115,7 +115,7 @@ async fn with_a_token_only_health_checks_are_open() {
 
 #[tokio::test]
 async fn an_empty_token_is_none() {
-    let server = serve(api(MemoryStore::new(), Limits::default(), Some("")), LONG).await;
+    let server = serve(sidecar(MemoryStore::new(), Limits::default(), Some("")), LONG).await;
     assert_eq!(get(server.address, "/v1.0/metadata").await.status, 200);
 }
 
@@ -161,7 +161,7 @@ async fn the_end_waits_for_requests_in_flight() {
 #[tokio::test]
 async fn the_end_does_not_wait_for_ever() {
     let (gate, _permits, mut events) = Gate::new();
-    let server = serve(api(gate, Limits::default(), None), Duration::from_millis(10)).await;
+    let server = serve(sidecar(gate, Limits::default(), None), Duration::from_millis(10)).await;
     let _in_flight = send_lock(server.address, "a").await;
     assert_eq!(events.recv().await, Some(Event::Entered));
 

@@ -15,7 +15,8 @@ const STARTING: Duration = Duration::from_secs(20);
 
 /// A server that runs until it is dropped.
 pub struct Holdfast {
-    address: String,
+    http: String,
+    grpc: String,
     client: reqwest::Client,
     _process: Watched,
 }
@@ -29,7 +30,7 @@ impl Holdfast {
     pub fn serve(binary: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--dapr-http-port", "0"])
+            .args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"])
             .args(arguments)
             .env_remove("DAPR_API_TOKEN")
             .stdin(Stdio::null())
@@ -39,12 +40,22 @@ impl Holdfast {
         let log = process.process_mut().stderr.take().expect("a pipe");
         let (said, listening) = mpsc::channel();
         thread::spawn(move || follow(log, &said));
-        let address = match listening.recv_timeout(STARTING) {
-            Ok(Ok(address)) => address,
+        let (http, grpc) = match listening.recv_timeout(STARTING) {
+            Ok(Ok(addresses)) => addresses,
             Ok(Err(log)) => panic!("holdfast does not start:\n{log}"),
             Err(_) => panic!("holdfast does not start in time"),
         };
-        Self { address, client: reqwest::Client::new(), _process: process }
+        Self { http, grpc, client: reqwest::Client::new(), _process: process }
+    }
+
+    /// Where the HTTP API is: host and port.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Where the gRPC API is: host and port.
+    pub fn grpc(&self) -> &str {
+        &self.grpc
     }
 
     /// Sends a body; the status and the body of the reply.
@@ -53,7 +64,7 @@ impl Holdfast {
     ///
     /// When there is no reply.
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (u16, String) {
-        let request = self.client.post(format!("http://{}{path}", self.address));
+        let request = self.client.post(format!("http://{}{path}", self.http));
         let reply = request.body(body.into()).send().await.expect("a reply");
         let status = reply.status().as_u16();
         (status, reply.text().await.expect("a body"))
@@ -88,17 +99,27 @@ impl Holdfast {
     }
 }
 
-/// Reads the log to its end, so that the process never waits for a reader. Says the address that it
-/// listens on, or all of the log where that never comes.
-fn follow(log: impl Read, said: &mpsc::Sender<Result<String, String>>) {
-    let mut all = String::new();
+/// The addresses of the HTTP and the gRPC API, or the log of a process that has none.
+type Said = Result<(String, String), String>;
+
+/// Reads the log to its end, so that the process never waits for a reader. Says the addresses that
+/// it listens on, of which the HTTP API's is the last.
+fn follow(log: impl Read, said: &mpsc::Sender<Said>) {
+    let (mut all, mut grpc) = (String::new(), String::new());
     for line in BufReader::new(log).lines().map_while(Result::ok) {
-        if let Some((_, address)) = line.split_once("listening on http://") {
-            let address = address.split_whitespace().next().unwrap_or_default();
-            let _ = said.send(Ok(address.to_owned()));
+        if let Some(address) = address(&line, "listening on grpc://") {
+            grpc = address;
+        }
+        if let Some(http) = address(&line, "listening on http://") {
+            let _ = said.send(Ok((http, grpc.clone())));
         }
         all.push_str(&line);
         all.push('\n');
     }
     let _ = said.send(Err(all));
+}
+
+fn address(line: &str, after: &str) -> Option<String> {
+    let (_, address) = line.split_once(after)?;
+    address.split_whitespace().next().map(str::to_owned)
 }

@@ -7,11 +7,7 @@ mod native;
 use std::sync::Arc;
 
 use anyhow::Result;
-use holdfast::{
-    Locks,
-    http::{Api, Server},
-    store::memory::MemoryStore,
-};
+use holdfast::{Locks, http::Api, server::Server, sidecar::Sidecar, store::memory::MemoryStore};
 use holdfast_tests::redis_server::RedisServer;
 use tokio::{
     net::TcpListener,
@@ -67,7 +63,9 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
 fn serve(runtime: &Runtime, locks: Locks) -> Result<std::net::SocketAddr> {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    let server = Server::new(Api::new(locks, APP_ID, Vec::new(), None), vec![listener]);
+    let sidecar = Sidecar::new(locks, APP_ID, Vec::new(), None);
+    let server = Server::new(sidecar.readiness().clone());
+    let server = server.http(Api::new(sidecar), vec![listener.into()]);
     // It ends with its runtime.
     runtime.spawn(server.serve(std::future::pending(), std::time::Duration::ZERO));
     Ok(address)

@@ -1,39 +1,44 @@
 //! The answer to a request.
 
-use std::{error::Error as StdError, sync::Arc, time::Instant};
+use std::{error::Error as StdError, time::Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, body::Body};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    body::{Body, Incoming},
+};
 use tracing::{Instrument, Span, field};
 
 use super::{
-    metadata::{ComponentInfo, Metadata},
+    admission::admits,
+    metadata::to_json,
     path,
-    readiness::Readiness,
     reply::{self, Reply},
     route::Route,
-    token::Token,
-    trace_context::trace_id,
 };
-use crate::{Error, Locks};
+use crate::{Error, server::Answer, sidecar::Sidecar, trace_context::TraceParent};
 
 /// The longest body that is read, in bytes: 4 MiB, as Dapr's default.
 const MAX_BODY: usize = 4 << 20;
 
 /// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
 ///
-/// Needs no server of its own: [`Server`](super::Server) is one, and any other that has a
+/// Needs no server of its own: [`Server`](crate::server::Server) is one, and any other that has a
 /// [`hyper::Request`] can call [`answer`](Self::answer).
 #[derive(Clone, Debug)]
-pub struct Api(Arc<Inner>);
+pub struct Api {
+    sidecar: Sidecar,
+    access: Access,
+}
 
-#[derive(Debug)]
-struct Inner {
-    locks: Locks,
-    metadata: Metadata,
-    readiness: Readiness,
-    token: Option<Token>,
+/// Who may ask for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Everything, for whoever shows the token.
+    Full,
+    /// Health and metadata, for everybody.
+    Public,
 }
 
 /// What differs between the two calls when something fails on the way.
@@ -48,23 +53,15 @@ const TRY_LOCK: Failing =
 const UNLOCK: Failing = Failing { error_code: "ERR_UNLOCK", doing: "failed to release lock" };
 
 impl Api {
-    /// An API over `locks`. The application's id, empty for none, and the components are what the
-    /// metadata says. With a `token`, requests must show it in the header `dapr-api-token`, all but
-    /// health checks; an empty token is none.
-    pub fn new(
-        locks: Locks,
-        app_id: impl Into<String>,
-        components: Vec<ComponentInfo>,
-        token: Option<&str>,
-    ) -> Self {
-        let token = token.filter(|token| !token.is_empty()).map(Token::new);
-        let metadata = Metadata::new(app_id.into(), components);
-        Self(Arc::new(Inner { locks, metadata, readiness: Readiness::new(), token }))
+    /// The API of a sidecar.
+    pub fn new(sidecar: Sidecar) -> Self {
+        Self { sidecar, access: Access::Full }
     }
 
-    /// What the health checks go by. Not ready until somebody says so.
-    pub fn readiness(&self) -> &Readiness {
-        &self.0.readiness
+    /// The part of a sidecar's API that anybody may see, without a token: `GET` of health and
+    /// metadata (Dapr 1.18, `--dapr-public-port`, which lets metadata be changed, too).
+    pub fn public(sidecar: Sidecar) -> Self {
+        Self { sidecar, access: Access::Public }
     }
 
     /// Answers a request. The body is read up to 4 MiB; what is beyond is refused.
@@ -81,13 +78,17 @@ impl Api {
         if !path::is_well_escaped(sent_path) {
             return reply::bad_request();
         }
-        if let Some(token) = &self.0.token
-            && !token.admits(&head.method, sent_path, &head.headers)
+        if self.access == Access::Full
+            && let Some(token) = self.sidecar.token()
+            && !admits(token, &head.method, sent_path, &head.headers)
         {
             return reply::invalid_token();
         }
         let path = path::clean(sent_path);
         let route = Route::of(&head.method, &path);
+        if self.access == Access::Public && !route.is_public() {
+            return reply::not_public();
+        }
 
         let span = request_span(&head.method, &route, &head.headers);
         if span.is_disabled() {
@@ -107,7 +108,7 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let Inner { locks, metadata, .. } = &*self.0;
+        let (locks, metadata) = (self.sidecar.locks(), self.sidecar.metadata());
         match route {
             Route::TryLock { store } => match read(body).await {
                 Ok(body) => match locks.try_lock_json(&store, &body).await {
@@ -125,7 +126,7 @@ impl Api {
             },
             Route::Healthz => self.health(uri.query()),
             Route::OutboundHealthz => self.outbound_health(),
-            Route::Metadata => match metadata.to_json() {
+            Route::Metadata => match to_json(metadata) {
                 Ok(document) => reply::json(StatusCode::OK, document),
                 Err(error) => {
                     let message = format!("failed to encode response as JSON: {error}");
@@ -144,14 +145,14 @@ impl Api {
     }
 
     fn health(&self, query: Option<&str>) -> Reply {
-        if let Some(obstacle) = self.0.readiness.obstacle() {
+        if let Some(obstacle) = self.sidecar.readiness().obstacle() {
             let message = format!("dapr is not ready: [{obstacle}]");
             return unhealthy("ERR_HEALTH_NOT_READY", &message);
         }
         let query = query.unwrap_or_default().as_bytes();
         let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
         match asked {
-            Some((_, app_id)) if app_id != self.0.metadata.app_id() => {
+            Some((_, app_id)) if app_id != self.sidecar.metadata().app_id() => {
                 unhealthy("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
             }
             _ => reply::empty(),
@@ -159,10 +160,18 @@ impl Api {
     }
 
     fn outbound_health(&self) -> Reply {
-        match self.0.readiness.obstacle() {
+        match self.sidecar.readiness().obstacle() {
             Some(_) => unhealthy("ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),
             None => reply::empty(),
         }
+    }
+}
+
+impl Answer for Api {
+    type Body = Full<Bytes>;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send {
+        Self::answer(self, request)
     }
 }
 
@@ -180,6 +189,10 @@ fn request_span(method: &Method, route: &Route<'_>, headers: &HeaderMap) -> Span
         span.record("trace_id", trace_id);
     }
     span
+}
+
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    TraceParent::of(headers).map(|parent| parent.trace_id())
 }
 
 /// The whole body, or the reply that refuses it.

@@ -41,6 +41,11 @@ pub(super) fn not_found() -> Reply {
     error(StatusCode::NOT_FOUND, "ERR_DIRECT_INVOKE", message)
 }
 
+/// As a router of Go's answers what it has not.
+pub(super) fn not_public() -> Reply {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
 /// As Go's `http.Error` writes it.
 pub(super) fn invalid_token() -> Reply {
     const NO_SNIFFING: (HeaderName, HeaderValue) =

@@ -49,6 +49,11 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// Whether anybody may ask for it.
+    pub(super) fn is_public(&self) -> bool {
+        matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
+    }
+
     /// The route for the log, without what the caller put into it.
     pub(super) fn template(&self) -> &'static str {
         match self {

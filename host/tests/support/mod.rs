@@ -7,7 +7,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use holdfast::{
     Limits, Locks,
-    http::{Api, ComponentInfo, Server},
+    http::Api,
+    server::Server,
+    sidecar::{ComponentInfo, Sidecar},
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
 };
 use tokio::{
@@ -24,25 +26,37 @@ pub const LONG: Duration = Duration::from_secs(60);
 /// A server in this process. It goes with the test's runtime.
 pub struct Served {
     pub address: SocketAddr,
-    pub api: Api,
+    pub sidecar: Sidecar,
     pub ending: CancellationToken,
     pub serving: JoinHandle<()>,
 }
 
-/// Serves an API on a free port.
-pub async fn serve(api: Api, grace: Duration) -> Served {
+/// Serves a sidecar's HTTP API on a free port.
+pub async fn serve(sidecar: Sidecar, grace: Duration) -> Served {
+    serve_with(sidecar, grace, |server, sidecar, listener| {
+        server.http(Api::new(sidecar), vec![listener.into()])
+    })
+    .await
+}
+
+/// Serves a sidecar on a free port, by the API that `add` adds.
+pub async fn serve_with(
+    sidecar: Sidecar,
+    grace: Duration,
+    add: impl FnOnce(Server, Sidecar, TcpListener) -> Server,
+) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let ending = CancellationToken::new();
-    let server = Server::new(api.clone(), vec![listener]);
+    let server = add(Server::new(sidecar.readiness().clone()), sidecar.clone(), listener);
     let ended = ending.clone().cancelled_owned();
     let serving = tokio::spawn(server.serve(ended, grace));
-    Served { address, api, ending, serving }
+    Served { address, sidecar, ending, serving }
 }
 
 /// Serves the application `app1` with one store named `lockstore`.
 pub async fn serve_store(store: impl Store, limits: Limits) -> Served {
-    serve(api(store, limits, None), LONG).await
+    serve(sidecar(store, limits, None), LONG).await
 }
 
 /// Serves a store in memory named `lockstore`.
@@ -50,7 +64,7 @@ pub async fn serve_memory() -> Served {
     serve_store(MemoryStore::new(), Limits::default()).await
 }
 
-pub fn api(store: impl Store, limits: Limits, token: Option<&str>) -> Api {
+pub fn sidecar(store: impl Store, limits: Limits, token: Option<&str>) -> Sidecar {
     let builder = Locks::builder().app_id("app1").store("lockstore", "", Arc::new(store));
     let locks = builder.limits(limits).build().unwrap();
     let component = ComponentInfo {
@@ -58,7 +72,7 @@ pub fn api(store: impl Store, limits: Limits, token: Option<&str>) -> Api {
         component_type: "lock.in-memory".to_owned(),
         version: "v1".to_owned(),
     };
-    Api::new(locks, "app1", vec![component], token)
+    Sidecar::new(locks, "app1", vec![component], token)
 }
 
 /// A response as it came.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  Serve a store in memory, named lockstore, on http://127.0.0.1:3500:
+  Serve a store in memory, named lockstore, on http://127.0.0.1:3500 and gRPC's port 50001:
     holdfast serve
 
   Serve what the component files say, for the application app1:
@@ -20,16 +20,17 @@ Examples:
     holdfast check --resources-path ./components";
 
 const SERVE_EXAMPLES: &str = "\
-The line 'listening on http://ADDRESS:PORT' in the log, which goes to stderr, says that it is ready.
+The line 'listening on http://ADDRESS:PORT' in the log, which goes to stderr, says that it is ready;
+the gRPC API has a line like it before.
 SIGTERM and SIGINT end it in good order; a second one ends it at once.
 
 Environment:
-  DAPR_API_TOKEN  Requests must show this token in the header dapr-api-token
+  DAPR_API_TOKEN  Requests must show this token in the header, or gRPC metadata, dapr-api-token
 
 Examples:
   holdfast serve
   holdfast serve --app-id app1 --resources-path ./components
-  holdfast serve --dapr-http-port 0 --dapr-listen-addresses '127.0.0.1,[::1]'
+  holdfast serve --dapr-http-port 0 --dapr-grpc-port 0 --dapr-listen-addresses '127.0.0.1,[::1]'
 
   curl -X POST http://localhost:3500/v1.0-alpha1/lock/lockstore \\
     -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'";
@@ -71,7 +72,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve locks over Dapr's HTTP API
+    /// Serve locks over Dapr's HTTP and gRPC APIs
     Serve(Serve),
     /// Take a lock if it is free, straight in the store
     TryLock(TryLock),
@@ -89,9 +90,12 @@ pub enum Command {
 pub struct Serve {
     #[command(flatten)]
     pub stores: Stores,
-    /// Port to listen on; 0 for a free one
+    /// Port of the HTTP API; 0 for a free one
     #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
     pub dapr_http_port: u16,
+    /// Port of the gRPC API; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001)]
+    pub dapr_grpc_port: u16,
     /// Addresses to listen on, separated by commas
     #[arg(
         long,
@@ -101,6 +105,16 @@ pub struct Serve {
         default_value = "127.0.0.1"
     )]
     pub dapr_listen_addresses: Vec<String>,
+    /// Folder for Unix domain sockets, on which both APIs are served in place of their ports: they
+    /// are named dapr-ID-http.socket and dapr-ID-grpc.socket after the application's id
+    #[arg(long, value_name = "DIR")]
+    pub unix_domain_socket: Option<PathBuf>,
+    /// Port of health checks and metadata alone, over HTTP and without a token; 0 for a free one
+    #[arg(long, value_name = "PORT")]
+    pub dapr_public_port: Option<u16>,
+    /// Addresses of the public port, separated by commas
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
+    pub dapr_public_listen_address: Vec<String>,
     /// How long requests in flight may take to finish at the end
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub dapr_graceful_shutdown_seconds: u64,

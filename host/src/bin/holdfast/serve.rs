@@ -1,19 +1,20 @@
 //! `holdfast serve`.
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, mem::take, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use holdfast::{
-    Limits, Locks,
-    http::{Api, ComponentInfo, Server},
+    Limits, Locks, grpc, http,
     open::{OpenStore, default_store},
+    server::Server,
+    sidecar::{ComponentInfo, Sidecar},
 };
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, LogLevel, Serve, Stores},
-    listen::Bound,
+    listen::{Bound, Listening},
     logging,
     signals::Signals,
     stores,
@@ -23,7 +24,14 @@ use crate::{
 struct Ready {
     locks: Locks,
     components: Vec<ComponentInfo>,
-    listeners: Vec<TcpListener>,
+    doors: Doors<Listening>,
+}
+
+/// The ways in: addresses first, then sockets that listen there.
+struct Doors<T> {
+    http: T,
+    grpc: T,
+    public: Option<T>,
 }
 
 pub fn run(args: &Serve) -> Result<ExitCode> {
@@ -43,12 +51,15 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     };
 
     let token = env::var("DAPR_API_TOKEN").ok();
-    let Ready { locks, components, listeners } = ready;
-    for listener in &listeners {
-        tracing::info!("listening on http://{}", listener.local_addr()?);
+    let Ready { locks, components, mut doors } = ready;
+    doors.announce();
+    let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
+    let mut server = Server::new(sidecar.readiness().clone())
+        .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
+        .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
+    if let Some(public) = &mut doors.public {
+        server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
     }
-    let api = Api::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
-    let server = Server::new(api, listeners);
 
     let ending = CancellationToken::new();
     let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
@@ -71,14 +82,64 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     }
 }
 
-/// Takes the port first, so that a port in use is known before any store is opened, and listens
+/// Takes the addresses first, so that one in use is known before any store is opened, and listens
 /// last, so that nobody connects who cannot be answered.
 async fn start(args: &Serve) -> Result<Ready> {
-    let bound = Bound::new(&args.dapr_listen_addresses, args.dapr_http_port).await?;
+    let bound = Doors::bind(args).await?;
     let stores = open(&args.stores).await?;
     let locks = stores::locks(&args.stores.app_id, &stores, limits(&args.limits))?;
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, listeners: bound.listen()? })
+    Ok(Ready { locks, components, doors: bound.listen()? })
+}
+
+impl Doors<Bound> {
+    async fn bind(args: &Serve) -> Result<Self> {
+        let tcp = async |port, option| Bound::tcp(&args.dapr_listen_addresses, port, option).await;
+        let (http, grpc) = match &args.unix_domain_socket {
+            Some(folder) => {
+                let socket = |api| format!("dapr-{}-{api}.socket", args.stores.app_id);
+                (
+                    Bound::unix(folder.join(socket("http"))).await?,
+                    Bound::unix(folder.join(socket("grpc"))).await?,
+                )
+            }
+            None => (
+                tcp(args.dapr_http_port, "--dapr-http-port").await?,
+                tcp(args.dapr_grpc_port, "--dapr-grpc-port").await?,
+            ),
+        };
+        let public = match args.dapr_public_port {
+            Some(port) => {
+                let addresses = &args.dapr_public_listen_address;
+                Some(Bound::tcp(addresses, port, "--dapr-public-port").await?)
+            }
+            None => None,
+        };
+        Ok(Self { http, grpc, public })
+    }
+
+    fn listen(self) -> Result<Doors<Listening>> {
+        Ok(Doors {
+            http: self.http.listen()?,
+            grpc: self.grpc.listen()?,
+            public: self.public.map(Bound::listen).transpose()?,
+        })
+    }
+}
+
+impl Doors<Listening> {
+    /// Says where it listens. The HTTP API comes last: whoever waits for its line then knows all.
+    fn announce(&self) {
+        for address in self.public.iter().flat_map(|public| &public.addresses) {
+            tracing::info!("health checks and metadata, for everybody, on http{address}");
+        }
+        for address in &self.grpc.addresses {
+            tracing::info!("listening on grpc{address}");
+        }
+        for address in &self.http.addresses {
+            tracing::info!("listening on http{address}");
+        }
+    }
 }
 
 async fn open(args: &Stores) -> Result<Vec<OpenStore>> {

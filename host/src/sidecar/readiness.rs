@@ -1,45 +1,64 @@
 //! Whether requests are welcome.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
 
-const STARTING: u8 = 0;
-const READY: u8 = 1;
-const ENDING: u8 = 2;
+use tokio::sync::watch;
 
 /// What the health checks say: starting at first, ready once it is told so, and never again after
 /// it was told that the end has begun. Cheap to clone; clones share one state.
 ///
 /// It changes the health checks alone; other requests are answered in each state.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicU8>);
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<watch::Sender<State>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Starting,
+    Ready,
+    Ending,
+}
 
 impl Readiness {
     /// Not ready yet.
     pub fn new() -> Self {
-        Self::default()
+        Self(Arc::new(watch::Sender::new(State::Starting)))
     }
 
     /// From now on the health checks succeed, unless the end has begun.
     pub fn set_ready(&self) {
-        let exchange = self.0.compare_exchange(STARTING, READY, Ordering::SeqCst, Ordering::SeqCst);
-        debug_assert!(exchange != Err(STARTING));
+        self.0.send_if_modified(|state| {
+            let starting = *state == State::Starting;
+            if starting {
+                *state = State::Ready;
+            }
+            starting
+        });
     }
 
     /// From now on, and for good, the health checks fail.
     pub fn set_ending(&self) {
-        self.0.store(ENDING, Ordering::SeqCst);
+        self.0.send_replace(State::Ending);
     }
 
     /// Why the health checks fail, if they do.
-    pub(super) fn obstacle(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::SeqCst) {
-            READY => None,
-            STARTING => Some("starting"),
-            _ => Some("shutting down"),
+    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+        match *self.0.borrow() {
+            State::Starting => Some("starting"),
+            State::Ready => None,
+            State::Ending => Some("shutting down"),
         }
+    }
+
+    /// The state and its changes.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,0 +1,179 @@
+//! The answer to a call.
+
+use std::{convert::Infallible, fmt, time::Instant};
+
+use bytes::Bytes;
+use holdfast_proto::{DESCRIPTORS, runtime::dapr_server::DaprServer};
+use hyper::{
+    HeaderMap, Request, Response,
+    body::{Body, Incoming},
+};
+use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
+use tonic_health::pb::health_server::{self, HealthServer};
+use tonic_reflection::server::Builder;
+use tower::ServiceExt;
+use tracing::{Instrument, Span, field};
+
+use super::{
+    admission::admit,
+    calls::{Calls, METHODS, SERVICE},
+    deadline,
+    health::Checks,
+    status,
+};
+use crate::{server::Answer, sidecar::Sidecar, trace_context::TraceParent};
+
+/// The longest message that is read, in bytes: 4 MiB, as Dapr's default.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// Dapr's gRPC API for locks, as a function from requests to responses. Cheap to clone.
+///
+/// Needs no server of its own: [`Server`](crate::server::Server) is one, and any other that has a
+/// [`hyper::Request`] can call [`answer`](Self::answer).
+#[derive(Clone)]
+pub struct Api {
+    sidecar: Sidecar,
+    routes: Routes,
+}
+
+/// Why the descriptors of the service cannot be shown by reflection.
+#[derive(Debug, thiserror::Error)]
+#[error("the gRPC service's own descriptors cannot be read: {0}")]
+pub struct DescriptorError(#[from] tonic_reflection::server::Error);
+
+impl Api {
+    /// The API of a sidecar, with reflection and health checks.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptorError`], which only a broken build can have.
+    pub fn new(sidecar: Sidecar) -> Result<Self, DescriptorError> {
+        let reflection = || {
+            Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let calls = DaprServer::new(Calls(sidecar.clone()));
+        let routes = Routes::new(calls.max_decoding_message_size(MAX_MESSAGE))
+            .add_service(HealthServer::new(Checks(sidecar.readiness().clone())))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        Ok(Self { sidecar, routes: routes.prepare() })
+    }
+
+    /// Answers a call. Its message is read up to 4 MiB; a longer one is refused.
+    ///
+    /// The future may be dropped when the caller goes away, and ends with the caller's deadline: a
+    /// lock that was taken for nobody is given back.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let span = call_span(&request);
+        if span.is_disabled() {
+            return self.call(request).await;
+        }
+        let started = Instant::now();
+        let response = self.call(request).instrument(span.clone()).await;
+        let _in_span = span.enter();
+        let (code, duration) = (code_of(&response), started.elapsed());
+        tracing::debug!(?code, duration_us = duration.as_micros(), "answered");
+        response
+    }
+
+    async fn call<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let timeout = match self.admit(&request).and_then(|()| deadline::of(request.headers())) {
+            Ok(timeout) => timeout,
+            Err(refusal) => return refusal.into_http(),
+        };
+        let routed = self.routes.clone().oneshot(request);
+        let answered = match timeout {
+            Some(timeout) => match tokio::time::timeout(timeout, routed).await {
+                Ok(answered) => answered,
+                Err(_) => return deadline::exceeded().into_http(),
+            },
+            None => routed.await,
+        };
+        let response = answered.unwrap_or_else(|never: Infallible| match never {});
+        let status = response.extensions().get();
+        match status.and_then(status::of_too_long) {
+            Some(refusal) => refusal.into_http(),
+            None => response,
+        }
+    }
+
+    /// Lets a call pass whose caller may call, and whose method there is.
+    fn admit<B>(&self, request: &Request<B>) -> Result<(), Status> {
+        let (service, method) = method_of(request).unwrap_or_default();
+        // As over HTTP, health checks need no token.
+        let is_health_check = service == health_server::SERVICE_NAME;
+        if let Some(token) = self.sidecar.token()
+            && !is_health_check
+        {
+            admit(token, request.headers())?;
+        }
+        let is_lock_call = service == SERVICE && METHODS.contains(&method);
+        if is_lock_call || is_health_check || service.starts_with("grpc.reflection.") {
+            return Ok(());
+        }
+        let served = METHODS.join(", ");
+        Err(Status::unimplemented(format!(
+            "there is no method {service}/{method} here: Holdfast serves the lock API of Dapr, which \
+             is {served} of {SERVICE}"
+        )))
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("sidecar", &self.sidecar).finish_non_exhaustive()
+    }
+}
+
+impl Answer for Api {
+    type Body = GrpcBody;
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<GrpcBody>> + Send {
+        Self::answer(self, request)
+    }
+}
+
+/// The service and the method that a call names.
+fn method_of<B>(request: &Request<B>) -> Option<(&str, &str)> {
+    request.uri().path().strip_prefix('/')?.split_once('/')
+}
+
+/// The span of a call, which costs nothing where its level is not logged.
+fn call_span<B>(request: &Request<B>) -> Span {
+    let span = tracing::debug_span!("call", method = field::Empty, trace_id = field::Empty);
+    if !span.is_disabled() {
+        span.record("method", request.uri().path());
+        if let Some(parent) = trace_parent(request.headers()) {
+            span.record("trace_id", parent.trace_id());
+        }
+    }
+    span
+}
+
+/// The caller's span: the binary form counts where both are there (Dapr 1.18,
+/// `pkg/diagnostics/grpc_tracing.go`).
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let binary = headers.contains_key("grpc-trace-bin").then(|| {
+        let metadata = MetadataMap::from_headers(headers.clone());
+        let bytes = metadata.get_bin("grpc-trace-bin")?.to_bytes().ok()?;
+        TraceParent::binary(&bytes)
+    });
+    binary.flatten().or_else(|| TraceParent::of(headers))
+}
+
+fn code_of<B>(response: &Response<B>) -> Code {
+    response.extensions().get().map_or(Code::Ok, Status::code)
+}

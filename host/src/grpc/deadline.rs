@@ -1,0 +1,71 @@
+//! The caller's deadline: the header `grpc-timeout` (gRPC over HTTP2, "Requests").
+
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use tonic::Status;
+
+/// How long the caller waits; `None` where it does not say.
+///
+/// # Errors
+///
+/// For a header that is not well formed, which gRPC's implementation in Go, Dapr's, refuses too.
+pub(super) fn of(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(header) = headers.get("grpc-timeout") else {
+        return Ok(None);
+    };
+    let timeout = header.to_str().ok().and_then(parse);
+    let timeout = timeout.ok_or_else(|| Status::internal("malformed grpc-timeout"))?;
+    Ok(Some(timeout))
+}
+
+pub(super) fn exceeded() -> Status {
+    Status::deadline_exceeded("the caller's deadline passed before the call was done")
+}
+
+/// At most eight digits, and a unit.
+fn parse(timeout: &str) -> Option<Duration> {
+    let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_they_are_written() {
+        for (timeout, read) in [
+            ("0n", Some(Duration::ZERO)),
+            ("100n", Some(Duration::from_nanos(100))),
+            ("20u", Some(Duration::from_micros(20))),
+            ("1500m", Some(Duration::from_millis(1500))),
+            ("2S", Some(Duration::from_secs(2))),
+            ("3M", Some(Duration::from_secs(180))),
+            ("99999999H", Some(Duration::from_secs(359_999_996_400))),
+            ("123456789n", None),
+            ("", None),
+            ("S", None),
+            ("5", None),
+            ("-1S", None),
+            ("+1S", None),
+            ("1.5S", None),
+            ("5s", None),
+            ("5é", None),
+        ] {
+            assert_eq!(parse(timeout), read, "{timeout}");
+        }
+    }
+}
