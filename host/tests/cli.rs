@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -55,8 +56,17 @@ struct Serving {
 
 impl Serving {
     fn start(args: &[&str]) -> Self {
-        let mut command = holdfast();
-        command.args(["serve", "--dapr-http-port", "0"]).args(args);
+        let mut serving =
+            Self::spawn(holdfast().args(["serve", "--dapr-http-port", "0"]).args(args));
+        let ready = wait_for(&serving.log, "listening on http://");
+        let address = ready.split("http://").nth(1).unwrap();
+        let address = address.split('"').next().unwrap();
+        serving.address = address.parse().unwrap();
+        serving
+    }
+
+    /// Not ready yet, and without an address.
+    fn spawn(command: &mut Command) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let (lines, log) = mpsc::channel();
@@ -65,13 +75,7 @@ impl Serving {
                 let _ = lines.send(line);
             }
         });
-        // Made before it is ready, so that it is killed also when it never is.
-        let mut serving = Self { process, address: ([0, 0, 0, 0], 0).into(), log };
-        let ready = wait_for(&serving.log, "listening on http://");
-        let address = ready.split("http://").nth(1).unwrap();
-        let address = address.split('"').next().unwrap();
-        serving.address = address.parse().unwrap();
-        serving
+        Self { process, address: ([0, 0, 0, 0], 0).into(), log }
     }
 
     fn send(&self, request: &str) -> String {
@@ -167,6 +171,77 @@ fn a_port_in_use_is_one_clear_line() {
         assert!(stderr.starts_with(&expected), "{stderr}");
         assert!(stderr.contains(&format!(", port {port}: Address already in use")), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn unix_domain_sockets_are_there_as_long_as_the_server() {
+    let folder = TempDir::new().unwrap();
+    let args = ["serve", "--app-id", "app1", "--unix-domain-socket", path(&folder)];
+    let (http, grpc) =
+        (folder.path().join("dapr-app1-http.socket"), folder.path().join("dapr-app1-grpc.socket"));
+    let start = || {
+        let mut serving = Serving::spawn(holdfast().args(args));
+        wait_for(&serving.log, "listening on grpc+unix:///");
+        let ready = wait_for(&serving.log, "listening on http+unix:///");
+        assert!(ready.ends_with(http.to_str().unwrap()), "{ready}");
+        serving
+    };
+    let mut serving = start();
+    let mut stream = UnixStream::connect(&http).unwrap();
+    stream.write_all(HEALTHZ.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 204"), "{response}");
+    assert!(UnixStream::connect(&grpc).is_ok());
+
+    let (code, _, stderr) = run(&args);
+    let expected = format!("holdfast: --unix-domain-socket: cannot listen on {}", http.display());
+    assert_eq!(code, 1);
+    assert!(stderr.contains(&expected), "{stderr}");
+    assert!(UnixStream::connect(&http).is_ok());
+
+    // What a process that was killed leaves behind is no obstacle.
+    assert_eq!(end(&mut serving, "-KILL"), None);
+    assert!(http.exists() && grpc.exists());
+    let mut serving = start();
+    assert_eq!(end(&mut serving, "-TERM"), Some(0));
+    assert!(!http.exists() && !grpc.exists());
+
+    let missing = folder.path().join("missing");
+    let (code, _, stderr) = run(&["serve", "--unix-domain-socket", missing.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("--unix-domain-socket: cannot listen on"), "{stderr}");
+    fs::write(&http, "a file").unwrap();
+    assert_eq!(run(&args).0, 1);
+    assert_eq!(fs::read(&http).unwrap(), b"a file");
+}
+
+#[test]
+fn the_public_port_has_health_and_metadata_for_everybody() {
+    let mut command = holdfast();
+    command.args(["serve", "--dapr-http-port", "0", "--dapr-public-port", "0"]);
+    command.args(["--dapr-public-listen-address", "127.0.0.1"]).env("DAPR_API_TOKEN", "secret");
+    let mut serving = Serving::spawn(&mut command);
+    let public = wait_for(&serving.log, "health checks and metadata, for everybody, on http://");
+    serving.address = public.split("http://").nth(1).unwrap().parse().unwrap();
+    wait_for(&serving.log, "listening on http://");
+
+    assert!(serving.send(HEALTHZ).starts_with("HTTP/1.1 204"));
+    let request = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n")
+    };
+    let metadata = serving.send(&request("GET", "/v1.0/metadata"));
+    assert!(metadata.contains(r#""name":"lockstore""#), "{metadata}");
+    for (method, path) in [
+        ("PUT", "/v1.0/metadata/k"),
+        ("POST", "/v1.0-alpha1/lock/lockstore"),
+        ("POST", "/v1.0-alpha1/unlock/lockstore"),
+        ("GET", "/"),
+    ] {
+        let refused = serving.send(&request(method, path));
+        assert!(refused.starts_with("HTTP/1.1 404"), "{method} {path}: {refused}");
+        assert!(refused.ends_with("\r\n\r\n404 page not found\n"), "{refused}");
     }
 }
 

@@ -1,6 +1,8 @@
-//! What Dapr's guide to locks shows, with the binary over HTTP and a real Redis.
+//! What Dapr's guide to locks shows, with the binary and a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::{
     fs,
@@ -17,7 +19,9 @@ use holdfast_tests::{
     holdfast::Holdfast,
     redis_server::{RedisServer, temporary_dir},
 };
+use support::grpc::{Client, TRY_LOCK, raw, said};
 use tempfile::TempDir;
+use tonic::Code;
 
 const TAKEN: &str = r#"{"success":true}"#;
 const HELD: &str = r#"{"success":false}"#;
@@ -195,23 +199,40 @@ async fn without_any_store_that_is_what_is_said() {
 async fn a_reply_that_is_lost_says_until_when_the_lock_may_be_held() {
     let redis = RedisServer::start();
     let holdfast = serve("app1", &resources(&redis, "  - name: readTimeout\n    value: 300ms"));
+    let grpc = holdfast.grpc().parse().unwrap();
+    let mut client = Client::new(grpc).await;
+    let mut other = Client(client.0.clone());
     assert_eq!(holdfast.try_lock("lockstore", "other", "o", 60).await, TAKEN);
     redis.suspend();
+    // All at once, on the connection that there is: who comes later finds it retired.
     let body = r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
-    let (status, message) = holdfast.post("/v1.0-alpha1/lock/lockstore", body).await;
-    redis.resume();
-    assert_eq!(status, 500);
-    let start = format!(
-        r#"{{"errorCode":"ERR_TRY_LOCK","message":"failed to try acquiring lock: redis {}: no reply within 300ms; the outcome is unknown: the lock may be held until 20"#,
-        redis.address()
+    let r3 = b"\x0a\x09lockstore\x12\x02r3\x1a\x01o\x20\x3c";
+    let ((status, reply), taken, freed, late) = tokio::join!(
+        holdfast.post("/v1.0-alpha1/lock/lockstore", body),
+        client.try_lock("lockstore", "r2", "o", 60),
+        other.unlock("lockstore", "other", "o"),
+        raw(grpc, TRY_LOCK, &[("grpc-timeout", "50m")], r3),
     );
-    assert!(message.starts_with(&start), "{message}");
-    assert!(message.ends_with(r#"Z"}"#), "{message}");
-    eventually("the lock that nobody uses is given back", async || {
-        redis.run::<u64>(&["EXISTS", "lock||app1||r"]) == 0
+    let ((code, message), freed) = (said(taken), said(freed));
+    redis.resume();
+
+    let cause =
+        format!("redis {}: no reply within 300ms; the outcome is unknown: ", redis.address());
+    let start = format!("failed to try acquiring lock: {cause}the lock may be held until 20");
+    assert_eq!(status, 500);
+    let error = format!(r#"{{"errorCode":"ERR_TRY_LOCK","message":"{start}"#);
+    assert!(reply.starts_with(&error) && reply.ends_with(r#"Z"}"#), "{reply}");
+    assert_eq!(code, Code::Internal);
+    assert!(message.starts_with(&start) && message.ends_with('Z'), "{message}");
+    let message = format!("failed to release lock: {cause}the lock may be free or still held");
+    assert_eq!(freed, (Code::Internal, message));
+    assert_eq!(late.trailer("grpc-status"), Some("4"));
+    eventually("the locks that nobody uses are given back", async || {
+        redis.run::<u64>(&["EXISTS", "lock||app1||r", "lock||app1||r2", "lock||app1||r3"]) == 0
     })
     .await;
     assert_eq!(holdfast.try_lock("lockstore", "r", "o", 60).await, TAKEN);
+    assert!(client.try_lock("lockstore", "r3", "o", 60).await.unwrap());
 }
 
 #[tokio::test]
