@@ -181,7 +181,7 @@ fn unix_domain_sockets_are_there_as_long_as_the_server() {
     let (http, grpc) =
         (folder.path().join("dapr-app1-http.socket"), folder.path().join("dapr-app1-grpc.socket"));
     let start = || {
-        let mut serving = Serving::spawn(holdfast().args(args));
+        let serving = Serving::spawn(holdfast().args(args));
         wait_for(&serving.log, "listening on grpc+unix:///");
         let ready = wait_for(&serving.log, "listening on http+unix:///");
         assert!(ready.ends_with(http.to_str().unwrap()), "{ready}");
