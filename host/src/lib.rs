@@ -31,8 +31,9 @@
 //! |---|---|
 //! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
 //! | [`store`] | what a lock needs of a store; Redis, memory |
+//! | [`resiliency`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
-//! | [`components`] | Dapr's component files: which stores there are |
+//! | [`components`] | Dapr's resource files: which stores there are, and under which policies |
 //! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
 //! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
@@ -48,6 +49,7 @@ pub mod http;
 mod limits;
 mod locks;
 pub mod open;
+pub mod resiliency;
 pub mod store;
 
 pub use error::{BuildError, Error};
