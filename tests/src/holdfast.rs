@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -17,6 +17,7 @@ const STARTING: Duration = Duration::from_secs(20);
 pub struct Holdfast {
     address: String,
     client: reqwest::Client,
+    log: Arc<Mutex<String>>,
     _process: Watched,
 }
 
@@ -36,15 +37,21 @@ impl Holdfast {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = Watched::start(command);
-        let log = process.process_mut().stderr.take().expect("a pipe");
+        let stderr = process.process_mut().stderr.take().expect("a pipe");
         let (said, listening) = mpsc::channel();
-        thread::spawn(move || follow(log, &said));
-        let address = match listening.recv_timeout(STARTING) {
-            Ok(Ok(address)) => address,
-            Ok(Err(log)) => panic!("holdfast does not start:\n{log}"),
-            Err(_) => panic!("holdfast does not start in time"),
+        let log = Arc::<Mutex<String>>::default();
+        let all = Arc::clone(&log);
+        // Its end is the end of `said`, so that a process that ends early is not waited for.
+        thread::spawn(move || follow(stderr, &all, &said));
+        let Ok(address) = listening.recv_timeout(STARTING) else {
+            panic!("holdfast does not start:\n{}", text(&log));
         };
-        Self { address, client: reqwest::Client::new(), _process: process }
+        Self { address, client: reqwest::Client::new(), log, _process: process }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        text(&self.log).clone()
     }
 
     /// Sends a body; the status and the body of the reply.
@@ -89,16 +96,19 @@ impl Holdfast {
 }
 
 /// Reads the log to its end, so that the process never waits for a reader. Says the address that it
-/// listens on, or all of the log where that never comes.
-fn follow(log: impl Read, said: &mpsc::Sender<Result<String, String>>) {
-    let mut all = String::new();
-    for line in BufReader::new(log).lines().map_while(Result::ok) {
+/// listens on.
+fn follow(stderr: impl Read, log: &Mutex<String>, said: &mpsc::Sender<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         if let Some((_, address)) = line.split_once("listening on http://") {
             let address = address.split_whitespace().next().unwrap_or_default();
-            let _ = said.send(Ok(address.to_owned()));
+            let _ = said.send(address.to_owned());
         }
-        all.push_str(&line);
-        all.push('\n');
+        let mut log = text(log);
+        log.push_str(&line);
+        log.push('\n');
     }
-    let _ = said.send(Err(all));
+}
+
+fn text(log: &Mutex<String>) -> MutexGuard<'_, String> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }

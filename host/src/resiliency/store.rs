@@ -56,6 +56,7 @@ impl ResilientStore {
     /// Tries until there is an outcome, a failure that is final, or no try left.
     async fn call<'a, T>(
         &self,
+        operation: &str,
         attempt: impl Fn() -> BoxFuture<'a, Result<T, Failure>>,
         given_up: impl Fn(String) -> Failure,
         may_repeat: impl Fn(&Failure) -> bool,
@@ -66,7 +67,7 @@ impl ResilientStore {
             let failure = match self.attempt(&attempt, &given_up).await {
                 Ok(outcome) => {
                     if tries > 1 {
-                        tracing::debug!(store = self.name, tries, "recovered");
+                        tracing::debug!(store = self.name, tries, "{operation} recovered");
                     }
                     return Ok(outcome);
                 }
@@ -79,7 +80,11 @@ impl ResilientStore {
             let Some(wait) = waits.as_mut().and_then(Iterator::next) else {
                 return Err(failure);
             };
-            tracing::debug!(store = self.name, tries, "retrying in {wait:?}: {failure}");
+            tracing::debug!(
+                store = self.name,
+                tries,
+                "{operation} failed, next try in {wait:?}: {failure}"
+            );
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return Err(failure),
@@ -129,7 +134,7 @@ impl Store for ResilientStore {
         };
         let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone { .. });
         let attempt = move || self.store.acquire(key, owner, ttl);
-        Box::pin(self.call(attempt, given_up, may_repeat))
+        Box::pin(self.call("acquire", attempt, given_up, may_repeat))
     }
 
     /// Where the timeout ends a try, the command may have been sent: [`Failure::Unknown`], unless
@@ -141,7 +146,7 @@ impl Store for ResilientStore {
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         let given_up = |cause| Failure::Unknown { cause, held_until: None };
         let attempt = move || self.store.release(key, owner);
-        Box::pin(self.call(attempt, given_up, |_| true))
+        Box::pin(self.call("release", attempt, given_up, |_| true))
     }
 
     /// Calls that wait for another try fail from now on with what the last one failed with.
