@@ -148,6 +148,7 @@ impl Resiliency {
     }
 
     /// Puts a store under the policies that apply to it; gives it back as it is where none do.
+    /// The circuit breaker, if there is one, starts anew and is this store's alone.
     pub fn apply(&self, name: &str, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self.policy_for(name) {
             Policy { timeout: None, retry: None, circuit_breaker: None } => store,

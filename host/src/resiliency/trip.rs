@@ -44,8 +44,8 @@ pub struct Trip {
 pub struct TripError(String);
 
 impl Trip {
-    /// Reads an expression in the Common Expression Language, at most 256 bytes long, that nests at most
-    /// 16 levels deep.
+    /// Reads an expression in the Common Expression Language, at most 256 bytes long and nested
+    /// at most 16 levels deep.
     ///
     /// It may use `requests`, `totalSuccesses`, `totalFailures`, `consecutiveSuccesses` and
     /// `consecutiveFailures`, whole numbers that are counted since the breaker last changed its
