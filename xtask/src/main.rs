@@ -3,7 +3,7 @@
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
-//! - `run.rs`: starting programs.
+//! - `files.rs`, `run.rs`: files, and starting programs.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 mod debian;
+mod files;
 mod redis;
 mod run;
 mod setup;
