@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -26,6 +26,32 @@ pub fn remove(directory: &Path) -> Result<()> {
 /// Writes a file.
 pub fn write(file: &Path, content: &str) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// The files in a directory and in those below it, sorted.
+pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read {}", directory.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() {
+            files.extend(below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Copies a directory's files and those below it into another one.
+pub fn copy(from: &Path, into: &Path) -> Result<()> {
+    for file in below(from)? {
+        let copy = into.join(file.strip_prefix(from)?);
+        copy.parent().map_or(Ok(()), make)?;
+        fs::copy(&file, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+    }
+    Ok(())
 }
 
 /// A lock on what is at `path`, held until it is dropped: two commands at once make it once.

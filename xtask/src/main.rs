@@ -2,6 +2,7 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
+//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -14,6 +15,7 @@ mod debian;
 mod files;
 mod redis;
 mod run;
+mod sdk;
 mod setup;
 mod wasm_target;
 
@@ -38,7 +40,9 @@ Environment:
   HOLDFAST_WASM_TOOLCHAIN  forces the compiler of the components: `rustup` (its target wasm32-wasip2)
                            or `debian` (Debian's packages, unpacked below target/). Unset: rustup's,
                            and where that cannot be had, Debian's
-  HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH";
+  HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH
+  HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
+                           python, rust, or `none`. Unset: those whose tools are on PATH";
 
 #[derive(Subcommand)]
 enum Command {
