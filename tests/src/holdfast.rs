@@ -29,11 +29,21 @@ impl Holdfast {
     ///
     /// When it ends or takes too long, with its log.
     pub fn serve(binary: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with_token(binary, arguments, "")
+    }
+
+    /// Starts `holdfast serve` with these arguments and an API token, where an empty one is none, and
+    /// waits until it says that it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it ends or takes too long, with its log.
+    pub fn serve_with_token(binary: &Path, arguments: &[&str], token: &str) -> Self {
         let mut command = Command::new(binary);
         command
             .args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"])
             .args(arguments)
-            .env_remove("DAPR_API_TOKEN")
+            .env("DAPR_API_TOKEN", token)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
