@@ -37,6 +37,7 @@
 //! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`server`] | carries requests over sockets |
+//! | [`telemetry`] | what can be watched: the names of all metrics |
 //! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
 //! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
@@ -53,6 +54,7 @@ mod guest;
 pub mod http;
 mod limits;
 mod locks;
+mod named_store;
 pub mod open;
 pub mod resiliency;
 #[cfg(feature = "http")]
@@ -60,6 +62,7 @@ pub mod server;
 #[cfg(feature = "http")]
 pub mod sidecar;
 pub mod store;
+pub mod telemetry;
 #[cfg(feature = "http")]
 mod trace_context;
 

@@ -8,10 +8,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
+use metrics::Gauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Instrument;
 
 use crate::{
     bindings::provider::holdfast::lock::store::{
@@ -21,7 +22,11 @@ use crate::{
     error::{BuildError, Error},
     guest::{Instance, Pool, Scope},
     limits::Limits,
+    named_store::NamedStore,
     store::Store,
+    telemetry::{
+        self, Attempt, CALLS_IN_FLIGHT, CALLS_WAITING, Call, Calls, ErrorKind, StoreMetrics, Unlock,
+    },
 };
 
 /// Locks over one or more stores: cheap to clone, safe to share.
@@ -45,11 +50,10 @@ struct Shared {
     limits: Limits,
     in_flight: Semaphore,
     waiting: AtomicUsize,
-}
-
-struct NamedStore {
-    key_prefix: String,
-    store: Arc<dyn Store>,
+    /// Of the calls that name no store that there is.
+    to_no_store: Calls,
+    in_flight_gauge: Gauge,
+    waiting_gauge: Gauge,
 }
 
 /// What came of an unlock.
@@ -95,25 +99,32 @@ impl Locks {
         lock_owner: &str,
         expiry_in_seconds: i32,
     ) -> Result<bool, Error> {
-        let _turn = self.turn().await?;
-        let command = self.step(|guest| {
-            let (steps, store) = guest.steps();
-            steps.call_begin_try_lock(
-                store,
-                self.scope,
-                store_name,
-                resource_id,
-                lock_owner,
-                expiry_in_seconds,
-            )
-        })??;
-        let verdict = self
-            .acquire(&command, |guest, outcome| {
+        let mut call = self.calls(store_name).attempt(store_name);
+        let span = call.span().clone();
+        let trying = async {
+            let _turn = self.turn().await?;
+            let command = self.step(|guest| {
                 let (steps, store) = guest.steps();
-                steps.call_end_try_lock(store, outcome)
-            })
-            .await?;
-        Ok(verdict?)
+                steps.call_begin_try_lock(
+                    store,
+                    self.scope,
+                    store_name,
+                    resource_id,
+                    lock_owner,
+                    expiry_in_seconds,
+                )
+            })??;
+            let verdict = self
+                .acquire(&mut call, &command, |guest, outcome| {
+                    let (steps, store) = guest.steps();
+                    steps.call_end_try_lock(store, outcome)
+                })
+                .await?;
+            Ok(verdict?)
+        };
+        let taken = trying.instrument(span).await;
+        call.ended(&taken);
+        taken
     }
 
     /// Frees a lock if the owner holds it.
@@ -127,18 +138,25 @@ impl Locks {
         resource_id: &str,
         lock_owner: &str,
     ) -> Result<UnlockStatus, Error> {
-        let _turn = self.turn().await?;
-        let command = self.step(|guest| {
-            let (steps, store) = guest.steps();
-            steps.call_begin_unlock(store, self.scope, store_name, resource_id, lock_owner)
-        })??;
-        let verdict = self
-            .release(&command, |guest, outcome| {
+        let mut call = self.calls(store_name).unlock(store_name);
+        let span = call.span().clone();
+        let freeing = async {
+            let _turn = self.turn().await?;
+            let command = self.step(|guest| {
                 let (steps, store) = guest.steps();
-                steps.call_end_unlock(store, outcome)
-            })
-            .await?;
-        Ok(verdict?.into())
+                steps.call_begin_unlock(store, self.scope, store_name, resource_id, lock_owner)
+            })??;
+            let verdict = self
+                .release(&mut call, &command, |guest, outcome| {
+                    let (steps, store) = guest.steps();
+                    steps.call_end_unlock(store, outcome)
+                })
+                .await?;
+            Ok(verdict?.into())
+        };
+        let status = freeing.instrument(span).await;
+        call.ended(&status);
+        status
     }
 
     /// A try-lock in the wire form of Dapr's HTTP API.
@@ -147,21 +165,31 @@ impl Locks {
     ///
     /// [`Error::Overloaded`] and [`Error::Guest`]; everything else is a reply.
     pub async fn try_lock_json(&self, store_name: &str, body: &[u8]) -> Result<Reply, Error> {
-        let _turn = self.turn().await?;
-        let begun = self.step(|guest| {
-            let (steps, store) = guest.steps();
-            steps.call_begin_json_try_lock(store, self.scope, store_name, body)
-        })?;
-        match begun {
-            Ok(command) => self
-                .acquire(&command, |guest, outcome| {
-                    let (steps, store) = guest.steps();
-                    steps.call_end_json_try_lock(store, outcome)
-                })
-                .await
-                .map(Reply::from),
-            Err(reply) => Ok(reply.into()),
-        }
+        let mut call = self.calls(store_name).attempt(store_name);
+        let span = call.span().clone();
+        let replying = async {
+            let _turn = self.turn().await?;
+            let begun = self.step(|guest| {
+                let (steps, store) = guest.steps();
+                steps.call_begin_json_try_lock(store, self.scope, store_name, body)
+            })?;
+            match begun {
+                Ok(command) => self
+                    .acquire(&mut call, &command, |guest, outcome| {
+                        let (steps, store) = guest.steps();
+                        steps.call_end_json_try_lock(store, outcome)
+                    })
+                    .await
+                    .map(Reply::from),
+                Err(reply) => {
+                    call.answered(self.refusal(store_name, reply.status));
+                    Ok(reply.into())
+                }
+            }
+        };
+        let reply = replying.instrument(span).await;
+        call.ended(&reply);
+        reply
     }
 
     /// An unlock in the wire form of Dapr's HTTP API.
@@ -170,21 +198,31 @@ impl Locks {
     ///
     /// [`Error::Overloaded`] and [`Error::Guest`]; everything else is a reply.
     pub async fn unlock_json(&self, store_name: &str, body: &[u8]) -> Result<Reply, Error> {
-        let _turn = self.turn().await?;
-        let begun = self.step(|guest| {
-            let (steps, store) = guest.steps();
-            steps.call_begin_json_unlock(store, self.scope, store_name, body)
-        })?;
-        match begun {
-            Ok(command) => self
-                .release(&command, |guest, outcome| {
-                    let (steps, store) = guest.steps();
-                    steps.call_end_json_unlock(store, outcome)
-                })
-                .await
-                .map(Reply::from),
-            Err(reply) => Ok(reply.into()),
-        }
+        let mut call = self.calls(store_name).unlock(store_name);
+        let span = call.span().clone();
+        let replying = async {
+            let _turn = self.turn().await?;
+            let begun = self.step(|guest| {
+                let (steps, store) = guest.steps();
+                steps.call_begin_json_unlock(store, self.scope, store_name, body)
+            })?;
+            match begun {
+                Ok(command) => self
+                    .release(&mut call, &command, |guest, outcome| {
+                        let (steps, store) = guest.steps();
+                        steps.call_end_json_unlock(store, outcome)
+                    })
+                    .await
+                    .map(Reply::from),
+                Err(reply) => {
+                    call.answered(self.refusal(store_name, reply.status));
+                    Ok(reply.into())
+                }
+            }
+        };
+        let reply = replying.instrument(span).await;
+        call.ended(&reply);
+        reply
     }
 
     /// A handle for another application, over some of the same stores and within the same limits.
@@ -201,7 +239,7 @@ impl Locks {
             .map(|name| {
                 let named = self.shared.stores.get(*name);
                 let named = named.ok_or_else(|| BuildError::NoSuchStore((*name).to_owned()))?;
-                Ok(store_info(name, named, app_id))
+                Ok(named.info(name, app_id))
             })
             .collect::<Result<Vec<_>, BuildError>>()?;
         Self::in_scope(Arc::clone(&self.shared), stores)
@@ -212,6 +250,18 @@ impl Locks {
     pub async fn close(&self) {
         let stores = self.shared.stores.values();
         futures_util::future::join_all(stores.map(|named| named.store.close())).await;
+    }
+
+    /// Brings those gauges up to date that are cheaper to look at than to keep: the component's instances,
+    /// and the calls in flight and waiting. For whoever reads the metrics, right before that; of several
+    /// handles to the same stores one is enough.
+    pub fn record_gauges(&self) {
+        let Shared { pool, limits, in_flight, waiting, in_flight_gauge, waiting_gauge, .. } =
+            &*self.shared;
+        pool.record_gauges();
+        in_flight_gauge.set(limits.in_flight.saturating_sub(in_flight.available_permits()) as f64);
+        // Those that are just being refused are counted too.
+        waiting_gauge.set(waiting.load(Ordering::Relaxed).min(limits.waiting) as f64);
     }
 
     fn in_scope(shared: Arc<Shared>, infos: Vec<StoreInfo>) -> Result<Self, BuildError> {
@@ -229,8 +279,22 @@ impl Locks {
         &self,
         command: &AcquireCommand,
     ) -> Result<WitAcquired, WitFailure> {
-        let _turn = self.turn().await.map_err(not_done)?;
-        acquire_from(self.allowed(&command.store)?, command).await
+        let mut call = self.calls(&command.store).attempt(&command.store);
+        let span = call.span().clone();
+        let acquiring = async {
+            let turn = self.turn().await;
+            call.ended(&turn);
+            let _turn = turn.map_err(not_done)?;
+            let store = self
+                .allowed(&command.store)
+                .inspect_err(|_| call.answered(ErrorKind::StoreNotFound))?;
+            let (outcome, since) = store.acquire(&mut call, command).await;
+            if let Ok(WitAcquired::Granted(_)) = outcome {
+                store.hold_begins(command, since);
+            }
+            outcome
+        };
+        acquiring.instrument(span).await
     }
 
     /// The operation alone, likewise.
@@ -238,16 +302,51 @@ impl Locks {
         &self,
         command: &ReleaseCommand,
     ) -> Result<WitReleased, WitFailure> {
-        let _turn = self.turn().await.map_err(not_done)?;
-        release_from(self.allowed(&command.store)?, command).await
+        let mut call = self.calls(&command.store).unlock(&command.store);
+        let span = call.span().clone();
+        let releasing = async {
+            let turn = self.turn().await;
+            call.ended(&turn);
+            let _turn = turn.map_err(not_done)?;
+            let store = self
+                .allowed(&command.store)
+                .inspect_err(|_| call.answered(ErrorKind::StoreNotFound))?;
+            store.release(&mut call, command).await
+        };
+        releasing.instrument(span).await
     }
 
     /// A store of this handle's scope.
-    fn allowed(&self, name: &str) -> Result<&dyn Store, WitFailure> {
-        if self.infos.iter().any(|info| info.name == name) {
+    fn allowed(&self, name: &str) -> Result<&NamedStore, WitFailure> {
+        if self.has(name) {
             return self.store(name).map_err(not_done);
         }
         Err(WitFailure::NotDone(format!("there is no lock store {name}")))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.infos.iter().any(|info| info.name == name)
+    }
+
+    /// Where calls to a store are counted.
+    fn calls(&self, store_name: &str) -> &Calls {
+        match self.shared.stores.get(store_name) {
+            Some(named) if self.has(store_name) => &named.metrics.calls,
+            _ => &self.shared.to_no_store,
+        }
+    }
+
+    /// Why the component refused a call before it came to the store, as far as can be told without
+    /// reading what only the component reads: of a call that is both malformed and for a store that there
+    /// is not, the store is said.
+    fn refusal(&self, store_name: &str, status: u16) -> ErrorKind {
+        match status {
+            400 if self.has(store_name) => ErrorKind::Invalid,
+            400 => ErrorKind::StoreNotFound,
+            500 if self.infos.is_empty() => ErrorKind::StoreNotConfigured,
+            500 => ErrorKind::Reserved,
+            _ => ErrorKind::Other,
+        }
     }
 
     /// A call's place among those in flight, as soon as there is one.
@@ -269,16 +368,19 @@ impl Locks {
     /// Does the operation, and has the component say what its outcome means.
     async fn acquire<T>(
         &self,
+        call: &mut Call<'_, Attempt>,
         command: &AcquireCommand,
         end: impl FnOnce(&mut Instance, Result<WitAcquired, &WitFailure>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         let store = self.store(&command.store)?;
-        let outcome = acquire_from(store, command).await;
+        let (outcome, since) = store.acquire(call, command).await;
         let granted = matches!(outcome, Ok(WitAcquired::Granted(_)));
         let verdict = self.step(|guest| end(guest, outcome.as_ref().map(|acquired| *acquired)));
-        if granted && verdict.is_err() {
+        if granted && verdict.is_ok() {
+            store.hold_begins(command, since);
+        } else if granted {
             // Nobody will hear that it was taken.
-            if let Err(failure) = store.release(&command.key, &command.owner).await {
+            if let Err(failure) = store.store.release(&command.key, &command.owner).await {
                 tracing::warn!("a lock that nobody uses could not be given back: {failure}");
             }
         }
@@ -288,17 +390,18 @@ impl Locks {
     /// Does the operation, and has the component say what its outcome means.
     async fn release<T>(
         &self,
+        call: &mut Call<'_, Unlock>,
         command: &ReleaseCommand,
         end: impl FnOnce(&mut Instance, Result<WitReleased, &WitFailure>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
-        let outcome = release_from(self.store(&command.store)?, command).await;
+        let outcome = self.store(&command.store)?.release(call, command).await;
         self.step(|guest| end(guest, outcome.as_ref().map(|released| *released)))
     }
 
     /// The store that the component named. It knows no others than the builder was given.
-    fn store(&self, name: &str) -> Result<&dyn Store, Error> {
+    fn store(&self, name: &str) -> Result<&NamedStore, Error> {
         match self.shared.stores.get(name) {
-            Some(named) => Ok(&*named.store),
+            Some(named) => Ok(named),
             None => Err(Error::Guest(format!("it names a lock store {name} that there is not"))),
         }
     }
@@ -333,8 +436,14 @@ impl Drop for Waiting<'_> {
 #[derive(Default)]
 pub struct LocksBuilder {
     app_id: String,
-    stores: Vec<(String, NamedStore)>,
+    stores: Vec<Given>,
     limits: Limits,
+}
+
+struct Given {
+    name: String,
+    key_prefix: String,
+    store: Arc<dyn Store>,
 }
 
 impl LocksBuilder {
@@ -353,7 +462,7 @@ impl LocksBuilder {
         store: Arc<dyn Store>,
     ) -> Self {
         let key_prefix = key_prefix.as_ref().to_lowercase();
-        self.stores.push((name.into(), NamedStore { key_prefix, store }));
+        self.stores.push(Given { name: name.into(), key_prefix, store });
         self
     }
 
@@ -363,20 +472,22 @@ impl LocksBuilder {
         self
     }
 
-    /// Loads the lock component and warms it up.
+    /// Loads the lock component and warms it up. From now on the recorder of metrics that is in place
+    /// gets those of these locks.
     ///
     /// # Errors
     ///
     /// See [`BuildError`].
     pub fn build(self) -> Result<Locks, BuildError> {
-        let infos = self.stores.iter();
-        let infos = infos.map(|(name, named)| store_info(name, named, &self.app_id)).collect();
-
+        telemetry::describe();
+        let mut infos = Vec::with_capacity(self.stores.len());
         let mut stores = HashMap::with_capacity(self.stores.len());
-        for (name, named) in self.stores {
+        for Given { name, key_prefix, store } in self.stores {
             if stores.contains_key(&name) {
                 return Err(BuildError::DuplicateStore(name));
             }
+            let named = NamedStore { key_prefix, store, metrics: StoreMetrics::new(&name) };
+            infos.push(named.info(&name, &self.app_id));
             stores.insert(name, named);
         }
         let shared = Shared {
@@ -385,6 +496,9 @@ impl LocksBuilder {
             in_flight: Semaphore::new(self.limits.in_flight),
             waiting: AtomicUsize::new(0),
             limits: self.limits,
+            to_no_store: Calls::to_no_store(),
+            in_flight_gauge: CALLS_IN_FLIGHT.gauge(&[]),
+            waiting_gauge: CALLS_WAITING.gauge(&[]),
         };
         Locks::in_scope(Arc::new(shared), infos)
     }
@@ -392,7 +506,7 @@ impl LocksBuilder {
 
 impl fmt::Debug for LocksBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.stores.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.stores.iter().map(|given| &given.name).collect();
         f.debug_struct("LocksBuilder")
             .field("app_id", &self.app_id)
             .field("stores", &names)
@@ -401,37 +515,14 @@ impl fmt::Debug for LocksBuilder {
     }
 }
 
-async fn acquire_from(
-    store: &dyn Store,
-    command: &AcquireCommand,
-) -> Result<WitAcquired, WitFailure> {
-    let ttl = Duration::from_millis(command.ttl);
-    let outcome = store.acquire(&command.key, &command.owner, ttl).await;
-    outcome.map(WitAcquired::from).map_err(WitFailure::from)
-}
-
-async fn release_from(
-    store: &dyn Store,
-    command: &ReleaseCommand,
-) -> Result<WitReleased, WitFailure> {
-    let outcome = store.release(&command.key, &command.owner).await;
-    outcome.map(WitReleased::from).map_err(WitFailure::from)
-}
-
 fn not_done(error: Error) -> WitFailure {
     WitFailure::NotDone(error.to_string())
 }
 
-fn store_info(name: &str, named: &NamedStore, app_id: &str) -> StoreInfo {
-    StoreInfo {
-        name: name.to_owned(),
-        key_prefix: named.key_prefix.clone(),
-        app_id: app_id.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::{FutureExt, future::BoxFuture};
     use tokio::sync::Notify;
 
@@ -447,6 +538,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_taken_for_a_call_that_fails_is_given_back() {
         let (locks, _) = in_memory();
+        let mut call = locks.calls("s").attempt("s");
         let command = AcquireCommand {
             store: "s".to_owned(),
             key: "lock||r".to_owned(),
@@ -454,7 +546,7 @@ mod tests {
             ttl: 60_000,
         };
         let failed: Result<bool, _> = locks
-            .acquire(&command, |_, outcome| {
+            .acquire(&mut call, &command, |_, outcome| {
                 assert!(matches!(outcome, Ok(WitAcquired::Granted(_))));
                 Err(wasmtime::Error::msg("trapped"))
             })
@@ -467,6 +559,7 @@ mod tests {
     async fn a_lock_that_was_held_already_is_not_given_back() {
         let (locks, store) = in_memory();
         assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(true));
+        let mut call = locks.calls("s").attempt("s");
         let command = AcquireCommand {
             store: "s".to_owned(),
             key: "lock||r".to_owned(),
@@ -474,7 +567,7 @@ mod tests {
             ttl: 60_000,
         };
         let failed: Result<bool, _> =
-            locks.acquire(&command, |_, _| Err(wasmtime::Error::msg("trapped"))).await;
+            locks.acquire(&mut call, &command, |_, _| Err(wasmtime::Error::msg("trapped"))).await;
         assert!(failed.is_err());
         assert_eq!(store.release("lock||r", "o").await, Ok(Released::Released));
     }

@@ -1,6 +1,6 @@
 //! The answer to a call.
 
-use std::{convert::Infallible, fmt, time::Instant};
+use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use holdfast_proto::{DESCRIPTORS, runtime::dapr_server::DaprServer};
@@ -16,12 +16,17 @@ use tracing::{Instrument, Span, field};
 
 use super::{
     admission::admit,
-    calls::{Calls, METHODS, SERVICE},
+    calls::{Calls, FULL_METHODS, METHODS, SERVICE},
     deadline,
     health::Checks,
     status,
 };
-use crate::{server::Answer, sidecar::Sidecar, trace_context::TraceParent};
+use crate::{
+    server::Answer,
+    sidecar::Sidecar,
+    telemetry::{GrpcMetrics, set_parent},
+    trace_context::TraceParent,
+};
 
 /// The longest message that is read, in bytes: 4 MiB, as Dapr's default.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -34,6 +39,7 @@ const MAX_MESSAGE: usize = 4 << 20;
 pub struct Api {
     sidecar: Sidecar,
     routes: Routes,
+    metrics: Arc<GrpcMetrics>,
 }
 
 /// Why the descriptors of the service cannot be shown by reflection.
@@ -53,12 +59,14 @@ impl Api {
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let calls = DaprServer::new(Calls(sidecar.clone()));
+        let metrics = Arc::new(GrpcMetrics::new(sidecar.metadata().app_id()));
+        let calls = Calls { sidecar: sidecar.clone(), metrics: metrics.clone() };
+        let calls = DaprServer::new(calls);
         let routes = Routes::new(calls.max_decoding_message_size(MAX_MESSAGE))
             .add_service(HealthServer::new(Checks(sidecar.readiness().clone())))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        Ok(Self { sidecar, routes: routes.prepare() })
+        Ok(Self { sidecar, routes: routes.prepare(), metrics })
     }
 
     /// Answers a call. Its message is read up to 4 MiB; a longer one is refused.
@@ -70,14 +78,32 @@ impl Api {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let started = Instant::now();
+        let counted_as = counted_as(&request);
+        let response = self.spanned(request).await;
+        if let Some(method) = counted_as {
+            self.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
+        }
+        response
+    }
+
+    async fn spanned<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let span = call_span(&request);
         if span.is_disabled() {
             return self.call(request).await;
         }
         let started = Instant::now();
         let response = self.call(request).instrument(span.clone()).await;
-        let _in_span = span.enter();
         let (code, duration) = (code_of(&response), started.elapsed());
+        span.record("rpc.grpc.status_code", i32::from(code));
+        if is_our_fault(code) {
+            span.record("otel.status_code", "ERROR");
+        }
+        let _in_span = span.enter();
         tracing::debug!(?code, duration_us = duration.as_micros(), "answered");
         response
     }
@@ -151,13 +177,38 @@ fn method_of<B>(request: &Request<B>) -> Option<(&str, &str)> {
     request.uri().path().strip_prefix('/')?.split_once('/')
 }
 
-/// The span of a call, which costs nothing where its level is not logged.
+/// The name by which a call is counted, of which there are only so many. Streams are not counted, nor
+/// does Dapr count them.
+fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
+    let path = request.uri().path();
+    match method_of(request).unwrap_or_default() {
+        (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
+        (health_server::SERVICE_NAME, "Watch") => None,
+        (service, _) if service.starts_with("grpc.reflection.") => None,
+        _ => Some(FULL_METHODS.into_iter().find(|known| *known == path).unwrap_or("unknown")),
+    }
+}
+
+/// The span of a call, which costs nothing where its level is not asked for.
 fn call_span<B>(request: &Request<B>) -> Span {
-    let span = tracing::debug_span!("call", method = field::Empty, trace_id = field::Empty);
+    let span = tracing::debug_span!(
+        "call",
+        otel.name = request.uri().path().trim_start_matches('/'),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        rpc.system = "grpc",
+        rpc.service = field::Empty,
+        rpc.method = field::Empty,
+        rpc.grpc.status_code = field::Empty,
+        trace_id = field::Empty,
+    );
     if !span.is_disabled() {
-        span.record("method", request.uri().path());
+        if let Some((service, method)) = method_of(request) {
+            span.record("rpc.service", service).record("rpc.method", method);
+        }
         if let Some(parent) = trace_parent(request.headers()) {
             span.record("trace_id", parent.trace_id());
+            set_parent(&span, &parent, request.headers());
         }
     }
     span
@@ -176,4 +227,34 @@ fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
 
 fn code_of<B>(response: &Response<B>) -> Code {
     response.extensions().get().map_or(Code::Ok, Status::code)
+}
+
+/// The codes that mean an error of a server and not of its caller (OpenTelemetry, semantic conventions
+/// for gRPC).
+fn is_our_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
+
+/// A code as gRPC's implementation in Go, Dapr's, names it.
+fn name_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "Canceled",
+        Code::Unknown => "Unknown",
+        Code::InvalidArgument => "InvalidArgument",
+        Code::DeadlineExceeded => "DeadlineExceeded",
+        Code::NotFound => "NotFound",
+        Code::AlreadyExists => "AlreadyExists",
+        Code::PermissionDenied => "PermissionDenied",
+        Code::ResourceExhausted => "ResourceExhausted",
+        Code::FailedPrecondition => "FailedPrecondition",
+        Code::Aborted => "Aborted",
+        Code::OutOfRange => "OutOfRange",
+        Code::Unimplemented => "Unimplemented",
+        Code::Internal => "Internal",
+        Code::Unavailable => "Unavailable",
+        Code::DataLoss => "DataLoss",
+        Code::Unauthenticated => "Unauthenticated",
+    }
 }

@@ -1,5 +1,7 @@
 //! The methods of Dapr's service.
 
+use std::sync::Arc;
+
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
     RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
@@ -7,12 +9,14 @@ use holdfast_proto::runtime::{
     dapr_server::{self, Dapr},
     unlock_response,
 };
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::status;
 use crate::{
     Error, UnlockStatus,
     sidecar::{ComponentInfo, RUNTIME_VERSION, Sidecar},
+    telemetry::GrpcMetrics,
 };
 
 /// The service's full name.
@@ -21,8 +25,31 @@ pub(super) const SERVICE: &str = dapr_server::SERVICE_NAME;
 /// The methods that are there; all others of Dapr's service are not.
 pub(super) const METHODS: [&str; 3] = ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata"];
 
+/// The same as paths.
+pub(super) const FULL_METHODS: [&str; 3] = [TRY_LOCK, UNLOCK, GET_METADATA];
+
+const TRY_LOCK: &str = "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1";
+const UNLOCK: &str = "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1";
+const GET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/GetMetadata";
+
 /// The methods, over a sidecar.
-pub(super) struct Calls(pub Sidecar);
+pub(super) struct Calls {
+    pub sidecar: Sidecar,
+    pub metrics: Arc<GrpcMetrics>,
+}
+
+impl Calls {
+    /// Counts what a call carries, as messages, on its way out.
+    fn carried<T: Message>(
+        &self,
+        method: &'static str,
+        received: usize,
+        answer: Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        self.metrics.carried(method, received, answer.as_ref().map_or(0, Message::encoded_len));
+        answer.map(Response::new)
+    }
+}
 
 #[tonic::async_trait]
 impl Dapr for Calls {
@@ -30,40 +57,47 @@ impl Dapr for Calls {
         &self,
         request: Request<TryLockRequest>,
     ) -> Result<Response<TryLockResponse>, Status> {
+        let received = request.get_ref().encoded_len();
         let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
             request.into_inner();
-        let locks = self.0.locks();
-        match locks.try_lock(&store_name, &resource_id, &lock_owner, expiry_in_seconds).await {
-            Ok(success) => Ok(Response::new(TryLockResponse { success })),
+        let locks = self.sidecar.locks();
+        let taken = locks.try_lock(&store_name, &resource_id, &lock_owner, expiry_in_seconds).await;
+        let answer = match taken {
+            Ok(success) => Ok(TryLockResponse { success }),
             Err(error) => Err(failed("failed to try acquiring lock", &error)),
-        }
+        };
+        self.carried(TRY_LOCK, received, answer)
     }
 
     async fn unlock_alpha1(
         &self,
         request: Request<UnlockRequest>,
     ) -> Result<Response<UnlockResponse>, Status> {
+        let received = request.get_ref().encoded_len();
         let UnlockRequest { store_name, resource_id, lock_owner } = request.into_inner();
-        match self.0.locks().unlock(&store_name, &resource_id, &lock_owner).await {
-            Ok(status) => Ok(Response::new(UnlockResponse { status: number(status).into() })),
+        let locks = self.sidecar.locks();
+        let answer = match locks.unlock(&store_name, &resource_id, &lock_owner).await {
+            Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
             Err(error) => Err(failed("failed to release lock", &error)),
-        }
+        };
+        self.carried(UNLOCK, received, answer)
     }
 
     async fn get_metadata(
         &self,
-        _: Request<GetMetadataRequest>,
+        request: Request<GetMetadataRequest>,
     ) -> Result<Response<GetMetadataResponse>, Status> {
-        let metadata = self.0.metadata();
+        let metadata = self.sidecar.metadata();
         let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
-        Ok(Response::new(GetMetadataResponse {
+        let answer = GetMetadataResponse {
             id: metadata.app_id().to_owned(),
             registered_components: metadata.components().iter().map(component).collect(),
             extended_metadata: metadata.extended().into_iter().collect(),
             app_connection_properties: Some(AppConnectionProperties {}),
             runtime_version: RUNTIME_VERSION.to_owned(),
             actor_runtime: Some(disabled),
-        }))
+        };
+        self.carried(GET_METADATA, request.get_ref().encoded_len(), Ok(answer))
     }
 }
 
@@ -94,5 +128,15 @@ fn component(info: &ComponentInfo) -> RegisteredComponents {
         r#type: info.component_type.clone(),
         version: info.version.clone(),
         capabilities: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_and_their_paths_are_the_same() {
+        assert_eq!(METHODS.map(|method| format!("/{SERVICE}/{method}")), FULL_METHODS);
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     bindings::{guest::GuestPre, provider::holdfast::lock::store::StoreInfo},
     error::{BuildError, Error},
     limits::Limits,
+    telemetry::{Discarded, InstanceMetrics},
 };
 
 /// Instances of the lock component, and the scopes that each of them is to know.
@@ -21,6 +22,7 @@ pub(crate) struct Pool {
     scopes: RwLock<Vec<Vec<StoreInfo>>>,
     instances: Mutex<Instances>,
     returned: Condvar,
+    metrics: InstanceMetrics,
 }
 
 #[derive(Default)]
@@ -35,8 +37,9 @@ impl Pool {
     pub fn new(limits: &Limits) -> Result<Self, BuildError> {
         limits.check()?;
         let guest = engine::load(limits).map_err(BuildError::Component)?;
+        let metrics = InstanceMetrics::new();
         let warm = (0..limits.warm_instances)
-            .map(|_| Instance::new(&guest, limits))
+            .map(|_| Instance::new(&guest, limits).inspect(|_| metrics.created()))
             .collect::<Result<Vec<_>>>()
             .map_err(BuildError::Component)?;
         Ok(Self {
@@ -45,6 +48,7 @@ impl Pool {
             limits: limits.clone(),
             scopes: RwLock::default(),
             returned: Condvar::new(),
+            metrics,
         })
     }
 
@@ -66,7 +70,7 @@ impl Pool {
                 Ok(number)
             }
             Err(trap) => {
-                self.discard(instance);
+                self.discard(instance, Discarded::Trapped);
                 Err(trap)
             }
         }
@@ -82,7 +86,7 @@ impl Pool {
                 Ok(done)
             }
             Err(trap) => {
-                self.discard(instance);
+                self.discard(instance, Discarded::Trapped);
                 Err(failed(trap))
             }
         }
@@ -108,22 +112,36 @@ impl Pool {
             instances = self.returned.wait(instances).unwrap_or_else(PoisonError::into_inner);
         }
         drop(instances);
-        Instance::new(&self.guest, &self.limits).inspect_err(|_| self.forget())
+        Instance::new(&self.guest, &self.limits)
+            .inspect(|_| self.metrics.created())
+            .inspect_err(|_| self.forget())
     }
 
     fn put_back(&self, instance: Instance) {
         let grown = instance.memory() > self.limits.instance_memory_kept;
+        if grown {
+            return self.discard(instance, Discarded::Grown);
+        }
         let mut instances = self.lock();
-        if grown || instances.warm.len() >= self.limits.warm_instances {
+        if instances.warm.len() >= self.limits.warm_instances {
             drop(instances);
-            return self.discard(instance);
+            return self.discard(instance, Discarded::Surplus);
         }
         instances.warm.push(instance);
         drop(instances);
         self.returned.notify_one();
     }
 
-    fn discard(&self, instance: Instance) {
+    /// Says how many instances there are, to whoever watches.
+    pub fn record_gauges(&self) {
+        let instances = self.lock();
+        let (idle, alive) = (instances.warm.len(), instances.alive);
+        drop(instances);
+        self.metrics.there_are(idle, alive - idle);
+    }
+
+    fn discard(&self, instance: Instance, why: Discarded) {
+        self.metrics.discarded(why);
         // Its memory first: the place it had is another's as soon as it is forgotten.
         drop(instance);
         self.forget();

@@ -1,12 +1,14 @@
 //! The answer to a request.
 
-use std::{error::Error as StdError, time::Instant};
+use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, Request, Response, StatusCode,
     body::{Body, Incoming},
+    header::CONTENT_LENGTH,
+    http::request::Parts,
 };
 use tracing::{Instrument, Span, field};
 
@@ -17,7 +19,13 @@ use super::{
     reply::{self, Reply},
     route::Route,
 };
-use crate::{Error, server::Answer, sidecar::Sidecar, trace_context::TraceParent};
+use crate::{
+    Error,
+    server::Answer,
+    sidecar::Sidecar,
+    telemetry::{HttpMetrics, Path, set_parent},
+    trace_context::TraceParent,
+};
 
 /// The longest body that is read, in bytes: 4 MiB, as Dapr's default.
 const MAX_BODY: usize = 4 << 20;
@@ -30,6 +38,7 @@ const MAX_BODY: usize = 4 << 20;
 pub struct Api {
     sidecar: Sidecar,
     access: Access,
+    metrics: Arc<HttpMetrics>,
 }
 
 /// Who may ask for what.
@@ -55,13 +64,19 @@ const UNLOCK: Failing = Failing { error_code: "ERR_UNLOCK", doing: "failed to re
 impl Api {
     /// The API of a sidecar.
     pub fn new(sidecar: Sidecar) -> Self {
-        Self { sidecar, access: Access::Full }
+        Self::with_access(sidecar, Access::Full)
     }
 
     /// The part of a sidecar's API that anybody may see, without a token: `GET` of health and
     /// metadata (Dapr 1.18, `--dapr-public-port`, which lets metadata be changed, too).
     pub fn public(sidecar: Sidecar) -> Self {
-        Self { sidecar, access: Access::Public }
+        Self::with_access(sidecar, Access::Public)
+    }
+
+    fn with_access(sidecar: Sidecar, access: Access) -> Self {
+        let stores = sidecar.locks().infos().iter().map(|info| info.name.clone());
+        let metrics = HttpMetrics::new(sidecar.metadata().app_id(), stores.collect());
+        Self { sidecar, access, metrics: Arc::new(metrics) }
     }
 
     /// Answers a request. The body is read up to 4 MiB; what is beyond is refused.
@@ -73,37 +88,63 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
+        let started = Instant::now();
         let (head, mut body) = request.into_parts();
+        let path = path::clean(head.uri.path());
+        let route = Route::of(&head.method, &path);
+        let labels = Path {
+            method: Route::method(&head.method),
+            template: route.template(),
+            store: route.store().and_then(|store| self.metrics.store(store)),
+        };
+
+        let reply = match self.refusal(&head, &route) {
+            Some(refusal) => refusal,
+            None => self.admitted(route, &head, &mut body).await,
+        };
+        let bytes = [length(&head.headers), reply.body().size_hint().lower()];
+        self.metrics.answered(labels, reply.status().as_u16(), started.elapsed(), bytes);
+        reply
+    }
+
+    /// What a request hears that may not be made at all.
+    fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
         let sent_path = head.uri.path();
         if !path::is_well_escaped(sent_path) {
-            return reply::bad_request();
+            return Some(reply::bad_request());
         }
         if self.access == Access::Full
             && let Some(token) = self.sidecar.token()
             && !admits(token, &head.method, sent_path, &head.headers)
         {
-            return reply::invalid_token();
+            return Some(reply::invalid_token());
         }
-        let path = path::clean(sent_path);
-        let route = Route::of(&head.method, &path);
-        if self.access == Access::Public && !route.is_public() {
-            return reply::not_public();
-        }
+        let hidden = self.access == Access::Public && !route.is_public();
+        hidden.then(reply::not_public)
+    }
 
-        let span = request_span(&head.method, &route, &head.headers);
+    async fn admitted<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let span = request_span(head, &route);
         if span.is_disabled() {
-            return self.call(route, &head.uri, &head.headers, &mut body).await;
+            return self.call(route, head, body).await;
         }
         let started = Instant::now();
-        let call = self.call(route, &head.uri, &head.headers, &mut body);
-        let reply = call.instrument(span.clone()).await;
+        let reply = self.call(route, head, body).instrument(span.clone()).await;
+        let (status, duration) = (reply.status(), started.elapsed());
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
         let _in_span = span.enter();
-        let (status, duration) = (reply.status().as_u16(), started.elapsed());
-        tracing::debug!(status, duration_us = duration.as_micros(), "answered");
+        tracing::debug!(duration_us = duration.as_micros(), "answered");
         reply
     }
 
-    async fn call<B>(&self, route: Route<'_>, uri: &Uri, headers: &HeaderMap, body: &mut B) -> Reply
+    async fn call<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -113,18 +154,18 @@ impl Api {
             Route::TryLock { store } => match read(body).await {
                 Ok(body) => match locks.try_lock_json(&store, &body).await {
                     Ok(verdict) => verdict_reply(verdict),
-                    Err(error) => failed(TRY_LOCK, &error, headers),
+                    Err(error) => failed(TRY_LOCK, &error, &head.headers),
                 },
                 Err(refusal) => refusal,
             },
             Route::Unlock { store } => match read(body).await {
                 Ok(body) => match locks.unlock_json(&store, &body).await {
                     Ok(verdict) => verdict_reply(verdict),
-                    Err(error) => failed(UNLOCK, &error, headers),
+                    Err(error) => failed(UNLOCK, &error, &head.headers),
                 },
                 Err(refusal) => refusal,
             },
-            Route::Healthz => self.health(uri.query()),
+            Route::Healthz => self.health(head.uri.query()),
             Route::OutboundHealthz => self.outbound_health(),
             Route::Metadata => match to_json(metadata) {
                 Ok(document) => reply::json(StatusCode::OK, document),
@@ -175,24 +216,36 @@ impl Answer for Api {
     }
 }
 
-/// The span of a request, which costs nothing where its level is not logged.
-fn request_span(method: &Method, route: &Route<'_>, headers: &HeaderMap) -> Span {
+/// The span of a request, which costs nothing where its level is not asked for.
+fn request_span(head: &Parts, route: &Route<'_>) -> Span {
+    let (method, template) = (Route::method(&head.method), route.template());
     let span = tracing::debug_span!(
         "request",
-        %method,
-        route = route.template(),
+        otel.name = %format_args!("{method} {template}"),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = template,
+        http.response.status_code = field::Empty,
         trace_id = field::Empty,
     );
     if !span.is_disabled()
-        && let Some(trace_id) = trace_id(headers)
+        && let Some(parent) = TraceParent::of(&head.headers)
     {
-        span.record("trace_id", trace_id);
+        span.record("trace_id", parent.trace_id());
+        set_parent(&span, &parent, &head.headers);
     }
     span
 }
 
 fn trace_id(headers: &HeaderMap) -> Option<String> {
     TraceParent::of(headers).map(|parent| parent.trace_id())
+}
+
+/// The length of the body as the caller says it, and 0 where it does not: so Dapr measures it.
+fn length(headers: &HeaderMap) -> u64 {
+    let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    said.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 /// The whole body, or the reply that refuses it.

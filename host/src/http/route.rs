@@ -54,6 +54,30 @@ impl<'a> Route<'a> {
         matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
     }
 
+    /// The method, of the few that there are a name for.
+    pub(super) fn method(sent: &Method) -> &'static str {
+        match *sent {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            Method::CONNECT => "CONNECT",
+            Method::TRACE => "TRACE",
+            _ => "_OTHER",
+        }
+    }
+
+    /// The store that it names, if it names one.
+    pub(super) fn store(&self) -> Option<&str> {
+        match self {
+            Self::TryLock { store } | Self::Unlock { store } => Some(store),
+            _ => None,
+        }
+    }
+
     /// The route for the log, without what the caller put into it.
     pub(super) fn template(&self) -> &'static str {
         match self {

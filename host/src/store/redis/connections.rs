@@ -22,6 +22,7 @@ use super::{
     connection::{Connection, DialError, Dialer},
     settings::RedisSettings,
 };
+use crate::telemetry::{Closed, RedisMetrics};
 
 /// So many commands under way make a socket busy. Fewer would cost throughput: what is sent
 /// together over one socket shares system calls on both sides.
@@ -43,6 +44,7 @@ pub(super) struct Connections {
     failures: Mutex<(u32, Instant)>,
     runtime: Handle,
     closing: CancellationToken,
+    metrics: RedisMetrics,
     me: Weak<Self>,
 }
 
@@ -88,6 +90,7 @@ impl Connections {
             failures: Mutex::new((0, Instant::now())),
             runtime,
             closing: CancellationToken::new(),
+            metrics: RedisMetrics::new(name),
             me: me.clone(),
         });
         if let Some(every) = pool.settings.idle_check {
@@ -162,7 +165,7 @@ impl Connections {
 
     /// Takes a connection away from commands to come. Those under way on it stay.
     pub(super) fn retire(&self, id: u64) {
-        self.write().retain(|connection| connection.id() != id);
+        self.keep(Closed::Retired, |connection| connection.id() != id);
         self.keep_minimum();
     }
 
@@ -170,7 +173,7 @@ impl Connections {
     pub(super) fn close(&self) {
         self.room.close();
         self.closing.cancel();
-        self.write().clear();
+        self.keep(Closed::Shutdown, |_| false);
     }
 
     /// No more commands from now on; those under way go on.
@@ -200,7 +203,7 @@ impl Connections {
         let me = self.me.clone();
         let when_closed = move || {
             if let Some(pool) = me.upgrade() {
-                pool.write().retain(|connection| !connection.is_closed());
+                pool.keep(Closed::Lost, |connection| !connection.is_closed());
                 pool.keep_minimum();
             }
         };
@@ -211,6 +214,7 @@ impl Connections {
             // Under the same lock as `close`, which must not miss one.
             if !self.closing.is_cancelled() && open.len() < self.settings.pool_size {
                 open.push(Arc::new(connection));
+                self.metrics.there_are(open.len());
             }
         });
         // Cleared first: whoever sees no outcome in time must be able to start the next attempt.
@@ -230,6 +234,7 @@ impl Connections {
     fn note(&self, outcome: &Result<Connection, DialError>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (store, redis) = (&self.name, self.settings.address());
+        self.metrics.connected(outcome.is_ok());
         match outcome {
             Ok(_) => {
                 if failures.0 > 0 {
@@ -250,8 +255,11 @@ impl Connections {
     fn sweep(&self) {
         let now = Instant::now();
         let settings = &self.settings;
+        self.keep(Closed::Aged, |connection| {
+            settings.max_age.is_none_or(|most| connection.age(now) < most)
+        });
         let mut open = self.write();
-        open.retain(|connection| settings.max_age.is_none_or(|most| connection.age(now) < most));
+        let before = open.len();
         // From the end: commands prefer the first.
         for index in (0..open.len()).rev() {
             let idle = open[index].idle(now);
@@ -260,8 +268,24 @@ impl Connections {
                 open.remove(index);
             }
         }
+        self.count(Closed::Idle, before, &open);
         drop(open);
         self.keep_minimum();
+    }
+
+    /// Lets go of the connections that `kept` does not say are kept.
+    fn keep(&self, why: Closed, mut kept: impl FnMut(&Connection) -> bool) {
+        let mut open = self.write();
+        let before = open.len();
+        open.retain(|connection| kept(connection));
+        self.count(why, before, &open);
+    }
+
+    fn count(&self, why: Closed, before: usize, open: &[Arc<Connection>]) {
+        if open.len() < before {
+            self.metrics.closed(why, before - open.len());
+            self.metrics.there_are(open.len());
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Connection>>> {

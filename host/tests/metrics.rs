@@ -1,0 +1,325 @@
+//! What is counted, as an embedder's own recorder gets it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use holdfast::{
+    Error, Limits, Locks, UnlockStatus,
+    store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
+    telemetry::METRICS,
+};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use support::{Down, Event, Gate};
+
+/// Locks whose metrics go to a recorder of their own.
+fn watched(build: impl FnOnce() -> Locks) -> (Locks, Watch) {
+    let recorder = DebuggingRecorder::new();
+    let watch = Watch(recorder.snapshotter());
+    (metrics::with_local_recorder(&recorder, build), watch)
+}
+
+fn one_store(store: impl Store, limits: Limits) -> (Locks, Watch) {
+    watched(|| {
+        let builder = Locks::builder().app_id("app").store("s", "", Arc::new(store));
+        builder.limits(limits).build().unwrap()
+    })
+}
+
+/// What a recorder has got.
+struct Watch(Snapshotter);
+
+/// Every series that is not zero, as `name{label=value}`: what was counted since the look before, what
+/// a gauge was set to since then, or what was recorded.
+struct Seen(BTreeMap<String, Vec<f64>>);
+
+impl Watch {
+    fn look(&self) -> Seen {
+        let snapshot = self.0.snapshot().into_vec();
+        let series = snapshot.into_iter().map(|(key, _, _, value)| {
+            let key = key.key();
+            let metric = METRICS.iter().find(|metric| metric.name == key.name());
+            let metric = metric.unwrap_or_else(|| panic!("{key} is not listed"));
+            let names: Vec<_> = key.labels().map(|label| label.key()).collect();
+            assert_eq!(names, metric.labels, "{key}");
+            let labels = key.labels().filter(|label| !label.value().is_empty());
+            let labels: Vec<_> =
+                labels.map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let values = match value {
+                DebugValue::Counter(count) => vec![count as f64],
+                DebugValue::Gauge(gauge) => vec![gauge.into_inner()],
+                DebugValue::Histogram(recorded) => {
+                    recorded.into_iter().map(|value| value.into_inner()).collect()
+                }
+            };
+            (format!("{}{{{}}}", key.name(), labels.join(",")), values)
+        });
+        Seen(series.filter(|(_, values)| values.iter().any(|value| *value != 0.0)).collect())
+    }
+}
+
+impl Seen {
+    /// The counts of calls.
+    fn calls(&self) -> Vec<(String, f64)> {
+        let calls = ["holdfast_lock_attempts_total", "holdfast_unlocks_total"];
+        let of_calls = |key: &str| calls.iter().any(|name| key.starts_with(name));
+        let counts = self.0.iter().filter(|(key, _)| of_calls(key));
+        counts.map(|(key, values)| (key.clone(), values[0])).collect()
+    }
+
+    /// A count or a gauge.
+    fn value(&self, series: &str) -> f64 {
+        self.0.get(series).map_or(0.0, |values| values[0])
+    }
+
+    fn recorded(&self, series: &str) -> &[f64] {
+        self.0.get(series).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn counts<const N: usize>(counts: [(&str, f64); N]) -> Vec<(String, f64)> {
+    counts.map(|(name, count)| (name.to_owned(), count)).to_vec()
+}
+
+#[tokio::test]
+async fn verdicts_are_counted_whatever_form_they_have() {
+    let (locks, watch) = one_store(MemoryStore::new(), Limits::default());
+    assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(true));
+    assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(false));
+    let body = br#"{"resourceId":"r","lockOwner":"p","expiryInSeconds":60}"#;
+    assert_eq!(locks.try_lock_json("s", body).await.unwrap().body, br#"{"success":false}"#);
+    let body = br#"{"resourceId":"q","lockOwner":"p","expiryInSeconds":60}"#;
+    assert_eq!(locks.try_lock_json("s", body).await.unwrap().body, br#"{"success":true}"#);
+
+    assert_eq!(locks.unlock("s", "r", "p").await, Ok(UnlockStatus::LockBelongsToOthers));
+    assert_eq!(locks.unlock("s", "r", "o").await, Ok(UnlockStatus::Success));
+    assert_eq!(locks.unlock("s", "r", "o").await, Ok(UnlockStatus::LockDoesNotExist));
+    let body = br#"{"resourceId":"q","lockOwner":"p"}"#;
+    assert_eq!(locks.unlock_json("s", body).await.unwrap().body, br#"{"status":0}"#);
+
+    let expected = counts([
+        ("holdfast_lock_attempts_total{store=s,outcome=acquired}", 2.0),
+        ("holdfast_lock_attempts_total{store=s,outcome=held}", 2.0),
+        ("holdfast_unlocks_total{store=s,status=lock_belongs_to_others}", 1.0),
+        ("holdfast_unlocks_total{store=s,status=lock_does_not_exist}", 1.0),
+        ("holdfast_unlocks_total{store=s,status=success}", 2.0),
+    ]);
+    let seen = watch.look();
+    assert_eq!(seen.calls(), expected);
+    for series in [
+        "holdfast_store_operation_seconds{store=s,operation=acquire}",
+        "holdfast_store_operation_seconds{store=s,operation=release}",
+    ] {
+        assert_eq!(seen.recorded(series).len(), 4, "{series}");
+    }
+    assert_eq!(seen.recorded("holdfast_lock_hold_seconds{store=s}").len(), 2);
+    let version = concat!("holdfast_build_info{version=", env!("CARGO_PKG_VERSION"), "}");
+    assert_eq!(seen.value(version), 1.0);
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_kind_and_never_by_a_name_that_the_caller_made_up() {
+    let (locks, watch) = one_store(MemoryStore::new(), Limits::default());
+    for (store, resource, owner, expiry) in
+        [("s", "", "o", 60), ("s", "r", "", 60), ("s", "r", "o", 0), ("s", "a||b", "o", 60)]
+    {
+        assert!(locks.try_lock(store, resource, owner, expiry).await.is_err());
+        let body = format!(
+            r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":{expiry}}}"#
+        );
+        assert_ne!(locks.try_lock_json(store, body.as_bytes()).await.unwrap().status, 200);
+    }
+    assert!(locks.try_lock("made up", "r", "o", 60).await.is_err());
+    assert!(locks.unlock("made up", "r", "o").await.is_err());
+    let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
+    assert_eq!(locks.try_lock_json("made up too", body).await.unwrap().status, 400);
+    assert_eq!(locks.try_lock_json("s", b"no JSON").await.unwrap().status, 400);
+    assert_eq!(locks.unlock_json("s", b"no JSON").await.unwrap().status, 400);
+
+    let expected = counts([
+        ("holdfast_lock_attempts_total{store=_unknown,outcome=error,error=store_not_found}", 2.0),
+        ("holdfast_lock_attempts_total{store=s,outcome=error,error=invalid}", 7.0),
+        ("holdfast_lock_attempts_total{store=s,outcome=error,error=reserved}", 2.0),
+        ("holdfast_unlocks_total{store=_unknown,status=error,error=store_not_found}", 1.0),
+        ("holdfast_unlocks_total{store=s,status=error,error=invalid}", 1.0),
+    ]);
+    let seen = watch.look();
+    assert_eq!(seen.calls(), expected);
+}
+
+#[tokio::test]
+async fn where_there_is_no_store_that_is_what_is_counted() {
+    let (locks, watch) = watched(|| Locks::builder().build().unwrap());
+    assert!(locks.try_lock("s", "r", "o", 60).await.is_err());
+    let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
+    assert_eq!(locks.try_lock_json("s", body).await.unwrap().status, 500);
+    let expected = counts([(
+        "holdfast_lock_attempts_total{store=_unknown,outcome=error,error=store_not_configured}",
+        2.0,
+    )]);
+    let seen = watch.look();
+    assert_eq!(seen.calls(), expected);
+}
+
+/// A store whose replies are lost.
+struct Silent;
+
+impl Store for Silent {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let failure = Failure::Unknown { cause: "lost".to_owned(), held_until: None };
+        Box::pin(async { Err(failure) })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
+        let failure = Failure::Unknown { cause: "lost".to_owned(), held_until: None };
+        Box::pin(async { Err(failure) })
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_and_one_that_falls_silent_are_told_apart() {
+    let (locks, watch) = watched(|| {
+        let builder = Locks::builder().store("down", "", Arc::new(Down));
+        builder.store("silent", "", Arc::new(Silent)).build().unwrap()
+    });
+    let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
+    for store in ["down", "silent"] {
+        assert!(locks.try_lock(store, "r", "o", 60).await.is_err());
+        assert_eq!(locks.try_lock_json(store, body).await.unwrap().status, 500);
+        assert!(locks.unlock(store, "r", "o").await.is_err());
+    }
+    let expected = counts([
+        ("holdfast_lock_attempts_total{store=down,outcome=error,error=store_failed}", 2.0),
+        ("holdfast_lock_attempts_total{store=silent,outcome=error,error=indeterminate}", 2.0),
+        ("holdfast_unlocks_total{store=down,status=error,error=store_failed}", 1.0),
+        ("holdfast_unlocks_total{store=silent,status=error,error=indeterminate}", 1.0),
+    ]);
+    let seen = watch.look();
+    assert_eq!(seen.calls(), expected);
+    let failures = "holdfast_store_operation_seconds{store=silent,operation=acquire}";
+    assert_eq!(seen.recorded(failures).len(), 2);
+}
+
+#[tokio::test]
+async fn calls_in_flight_waiting_refused_and_gone_are_seen() {
+    let (gate, permits, mut events) = Gate::new();
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.waiting) = (1, 1);
+    let (locks, watch) = one_store(gate, limits);
+    let mut first = Box::pin(locks.try_lock("s", "a", "o", 60));
+    assert!((&mut first).now_or_never().is_none());
+    assert_eq!(events.recv().await, Some(Event::Entered));
+    let mut second = Box::pin(locks.try_lock("s", "b", "o", 60));
+    assert!((&mut second).now_or_never().is_none());
+    let third = locks.unlock("s", "c", "o").await;
+    assert_eq!(third, Err(Error::Overloaded { in_flight: 1, waiting: 1 }));
+
+    locks.record_gauges();
+    let seen = watch.look();
+    assert_eq!(seen.value("holdfast_calls_in_flight{}"), 1.0);
+    assert_eq!(seen.value("holdfast_calls_waiting{}"), 1.0);
+    let refused = ("holdfast_unlocks_total{store=s,status=error,error=overloaded}", 1.0);
+    assert_eq!(seen.calls(), counts([refused]));
+
+    drop(second);
+    permits.add_permits(1);
+    assert_eq!(first.await, Ok(true));
+    locks.record_gauges();
+    let seen = watch.look();
+    assert_eq!(seen.value("holdfast_calls_in_flight{}"), 0.0);
+    assert_eq!(seen.value("holdfast_calls_waiting{}"), 0.0);
+    let expected = counts([
+        ("holdfast_lock_attempts_total{store=s,outcome=acquired}", 1.0),
+        ("holdfast_lock_attempts_total{store=s,outcome=error,error=cancelled}", 1.0),
+    ]);
+    assert_eq!(seen.calls(), expected);
+}
+
+#[tokio::test]
+async fn instances_that_trap_or_have_grown_are_counted() {
+    let mut limits = Limits::default();
+    (limits.warm_instances, limits.instances, limits.instance_memory) = (1, 1, 16 << 20);
+    let (locks, watch) = one_store(MemoryStore::new(), limits);
+    locks.record_gauges();
+    let seen = watch.look();
+    assert_eq!(seen.value("holdfast_component_instances_created_total{}"), 1.0);
+    assert_eq!(seen.value("holdfast_component_instances{state=idle}"), 1.0);
+    assert_eq!(seen.value("holdfast_component_instances{state=busy}"), 0.0);
+
+    let traps = "x".repeat(20 << 20);
+    assert!(matches!(locks.try_lock("s", &traps, "o", 60).await, Err(Error::Guest(_))));
+    let seen = watch.look();
+    let trapped = "holdfast_component_instances_discarded_total{reason=trapped}";
+    assert_eq!(seen.value(trapped), 1.0);
+    let failed =
+        ("holdfast_lock_attempts_total{store=s,outcome=error,error=component_failed}", 1.0);
+    assert_eq!(seen.calls(), counts([failed]));
+
+    let grows = "x".repeat(1 << 20);
+    assert_eq!(locks.try_lock("s", &grows, "o", 60).await, Ok(true));
+    locks.record_gauges();
+    let seen = watch.look();
+    // The first step makes it grow; the second has an instance that is kept.
+    let grown = "holdfast_component_instances_discarded_total{reason=grown}";
+    assert_eq!(seen.value(grown), 1.0);
+    assert_eq!(seen.value("holdfast_component_instances_created_total{}"), 2.0);
+    assert_eq!(seen.value("holdfast_component_instances{state=idle}"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_lasts_from_the_grant_to_the_release_and_not_beyond_its_expiry() {
+    let (locks, watch) = one_store(MemoryStore::new(), Limits::default());
+    assert_eq!(locks.try_lock("s", "kept", "o", 60).await, Ok(true));
+    assert_eq!(locks.try_lock("s", "lost", "o", 1).await, Ok(true));
+    tokio::time::advance(Duration::from_secs(7)).await;
+    // It ran out, and is taken anew.
+    assert_eq!(locks.try_lock("s", "lost", "p", 60).await, Ok(true));
+    assert_eq!(locks.unlock("s", "lost", "o").await, Ok(UnlockStatus::LockBelongsToOthers));
+    assert_eq!(locks.unlock("s", "kept", "o").await, Ok(UnlockStatus::Success));
+    assert_eq!(watch.look().recorded("holdfast_lock_hold_seconds{store=s}"), [7.0]);
+}
+
+/// A store that grants everything.
+struct Generous;
+
+impl Store for Generous {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async { Ok(Acquired::Granted(Grant::default())) })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async { Ok(Released::Released) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_holds_are_followed() {
+    const MOST: usize = 1 << 16;
+    let (locks, watch) = one_store(Generous, Limits::default());
+    for lock in 0..=MOST {
+        assert_eq!(locks.try_lock("s", &lock.to_string(), "o", 60).await, Ok(true));
+    }
+    let untracked = "holdfast_lock_holds_untracked_total{store=s}";
+    assert_eq!(watch.look().value(untracked), 1.0);
+    // Those that ran out make room.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(locks.try_lock("s", "again", "o", 60).await, Ok(true));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(locks.unlock("s", "again", "o").await, Ok(UnlockStatus::Success));
+    let seen = watch.look();
+    assert_eq!(seen.value(untracked), 0.0);
+    assert_eq!(seen.recorded("holdfast_lock_hold_seconds{store=s}"), [3.0]);
+}
