@@ -52,6 +52,7 @@ fn start(holdfast: &PathBuf) -> Result<Duration> {
     let port = free_port();
     let mut command = Command::new(holdfast);
     command.args(["serve", "--dapr-http-port", &port.to_string(), "--dapr-grpc-port", "0"]);
+    command.args(["--metrics-port", "0"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
     let mut running = Running(command.spawn().context("cannot run holdfast")?);

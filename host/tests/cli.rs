@@ -25,8 +25,8 @@ fn holdfast() -> Command {
     {
         command.env_remove(name);
     }
-    // A free one, for all tests at once.
-    command.env("DAPR_GRPC_PORT", "0");
+    // Free ones, for all tests at once.
+    command.env("DAPR_GRPC_PORT", "0").env("DAPR_METRICS_PORT", "0");
     command.env("RUST_BACKTRACE", "1");
     command
 }
@@ -158,17 +158,18 @@ fn requests_are_logged_at_debug_with_their_trace() {
     assert!(serving.send(HEALTHZ).starts_with("HTTP/1.1 204"));
     let line = wait_for(&serving.log, "answered");
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(line["status"], 204);
-    assert_eq!(line["span"]["method"], "GET");
-    assert_eq!(line["span"]["route"], "/v1.0/healthz");
-    assert_eq!(line["span"]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    let span = &line["span"];
+    assert_eq!(span["http.request.method"], "GET");
+    assert_eq!(span["http.route"], "/v1.0/healthz");
+    assert_eq!(span["http.response.status_code"], 204);
+    assert_eq!(span["trace_id"], "0af7651916cd43dd8448eb211c80319c");
 }
 
 #[test]
 fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for option in ["--dapr-http-port", "--dapr-grpc-port", "--dapr-public-port"] {
+    for option in ["--dapr-http-port", "--dapr-grpc-port", "--dapr-public-port", "--metrics-port"] {
         let mut args = vec!["serve", "--log-level", "warn", option, &port];
         if option != "--dapr-http-port" {
             args.extend(["--dapr-http-port", "0"]);

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::process::Watched;
 
 const STARTING: Duration = Duration::from_secs(20);
@@ -17,9 +19,10 @@ const STARTING: Duration = Duration::from_secs(20);
 pub struct Holdfast {
     http: String,
     grpc: String,
+    metrics: String,
     client: reqwest::Client,
     log: Arc<Mutex<String>>,
-    _process: Watched,
+    process: Watched,
 }
 
 impl Holdfast {
@@ -29,21 +32,31 @@ impl Holdfast {
     ///
     /// When it ends or takes too long, with its log.
     pub fn serve(binary: &Path, arguments: &[&str]) -> Self {
-        Self::serve_with_token(binary, arguments, "")
+        Self::serve_in(&[], binary, arguments)
     }
 
-    /// Starts `holdfast serve` with these arguments and an API token, where an empty one is none, and
-    /// waits until it says that it listens.
+    /// The same with an API token, where an empty one is none.
     ///
     /// # Panics
     ///
-    /// When it ends or takes too long, with its log.
+    /// Likewise.
     pub fn serve_with_token(binary: &Path, arguments: &[&str], token: &str) -> Self {
+        Self::serve_in(&[("DAPR_API_TOKEN", token)], binary, arguments)
+    }
+
+    /// The same, in an environment with these variables.
+    ///
+    /// # Panics
+    ///
+    /// Likewise.
+    pub fn serve_in(environment: &[(&str, &str)], binary: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary);
         command
             .args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"])
+            .args(["--metrics-port", "0", "--metrics-listen-address", "127.0.0.1"])
             .args(arguments)
-            .env("DAPR_API_TOKEN", token)
+            .env_remove("DAPR_API_TOKEN")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -57,9 +70,11 @@ impl Holdfast {
         let Ok(()) = listening.recv_timeout(STARTING) else {
             panic!("holdfast does not start:\n{}", text(&log));
         };
-        let address = |protocol| address(&text(&log), protocol).expect("an address");
-        let (http, grpc) = (address("http"), address("grpc"));
-        Self { http, grpc, client: reqwest::Client::new(), log, _process: process }
+        let address = |before| address(&text(&log), before).expect("an address");
+        let http = address("listening on http://");
+        let grpc = address("listening on grpc://");
+        let metrics = address("metrics on http://");
+        Self { http, grpc, metrics, client: reqwest::Client::new(), log, process }
     }
 
     /// Where the HTTP API is: host and port.
@@ -75,6 +90,33 @@ impl Holdfast {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         text(&self.log).clone()
+    }
+
+    /// Asks it to end, and waits until it has: its exit code and its log.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be asked, or ends by a signal.
+    pub async fn end(mut self) -> (i32, String) {
+        let ended = tokio::task::spawn_blocking(move || {
+            let process = self.process.process_mut();
+            kill_process(Pid::from_child(process), Signal::TERM).expect("a process to ask");
+            let code = process.wait().expect("an end").code().expect("an exit code");
+            (code, self.log())
+        });
+        ended.await.expect("an end")
+    }
+
+    /// The metrics, as Prometheus reads them.
+    ///
+    /// # Panics
+    ///
+    /// When there are none.
+    pub async fn scrape(&self) -> String {
+        let reply = self.client.get(format!("http://{}", self.metrics)).send().await;
+        let reply = reply.expect("a reply");
+        assert_eq!(reply.status(), 200);
+        reply.text().await.expect("a body")
     }
 
     /// Sends a body; the status and the body of the reply.
@@ -132,9 +174,9 @@ fn follow(stderr: impl Read, log: &Mutex<String>, said: &mpsc::Sender<()>) {
     }
 }
 
-/// The address that the log names for an API.
-fn address(log: &str, protocol: &str) -> Option<String> {
-    let (_, address) = log.split_once(&format!("listening on {protocol}://"))?;
+/// The address that the log names after these words.
+fn address(log: &str, before: &str) -> Option<String> {
+    let (_, address) = log.split_once(before)?;
     address.split_whitespace().next().map(str::to_owned)
 }
 

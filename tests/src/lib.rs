@@ -4,6 +4,7 @@
 //! No test lives here, and nothing that a test asserts.
 
 pub mod certificates;
+pub mod exposition;
 pub mod holdfast;
 pub mod process;
 pub mod proxy;

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod collector;
 pub mod grpc;
+pub mod known_calls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

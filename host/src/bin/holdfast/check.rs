@@ -25,7 +25,7 @@ use crate::{
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 
 pub fn run(args: &Check) -> Result<ExitCode> {
-    logging::start(&args.log, LogLevel::Warn);
+    logging::start(&args.log, LogLevel::Warn, None);
     if args.stores.resources_path.is_empty() {
         bail!("--resources-path is missing: there are no component files to check");
     }

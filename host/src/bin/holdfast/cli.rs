@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +26,8 @@ SIGTERM and SIGINT end it in good order; a second one ends it at once.
 
 Environment:
   DAPR_API_TOKEN  Requests must show this token in the header, or gRPC metadata, dapr-api-token
+  OTEL_EXPORTER_OTLP_ENDPOINT  Traces are sent to this collector; other variables of OpenTelemetry
+                  (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …) say how
 
 Examples:
   holdfast serve
@@ -115,6 +117,23 @@ pub struct Serve {
     /// Addresses of the public port, separated by commas
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub dapr_public_listen_address: Vec<String>,
+    /// Whether metrics are recorded, and served for Prometheus
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set
+    )]
+    pub enable_metrics: bool,
+    /// Port of the metrics; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090)]
+    pub metrics_port: u16,
+    /// Addresses of the metrics, separated by commas
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
+    pub metrics_listen_address: Vec<String>,
     /// How long requests in flight may take to finish at the end
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub dapr_graceful_shutdown_seconds: u64,

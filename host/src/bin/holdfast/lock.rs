@@ -54,7 +54,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
 }
 
 fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> Result<ExitCode> {
-    logging::start(&lock.log, LogLevel::Warn);
+    logging::start(&lock.log, LogLevel::Warn, None);
     if lock.stores.resources_path.is_empty() {
         bail!(
             "--resources-path is missing: without component files there is only a store in memory, \

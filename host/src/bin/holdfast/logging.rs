@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{
+    Layer, Registry,
     filter::{LevelFilter, Targets},
     fmt,
     layer::SubscriberExt,
@@ -11,10 +12,17 @@ use tracing_subscriber::{
 
 use crate::cli::{Log, LogLevel};
 
-/// Starts logging at the level that was asked for, else at `default`.
-///
+/// What is done with spans and events.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging at the level that was asked for, else at `default`. What else is to be done with spans
+/// is asked for by `more`, whatever the level.
+pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
+    tracing_subscriber::registry().with(layers(log, default, more)).init();
+}
+
 /// What other crates say below a warning is left out: it is about their insides.
-pub fn start(log: &Log, default: LogLevel) {
+fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLayer> {
     let level = match log.log_level.unwrap_or(default) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
@@ -24,10 +32,28 @@ pub fn start(log: &Log, default: LogLevel) {
     let filter =
         Targets::new().with_target("holdfast", level).with_default(level.min(LevelFilter::WARN));
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    let registry = tracing_subscriber::registry().with(filter);
-    if log.log_as_json {
-        registry.with(lines.json().flatten_event(true)).init();
+    let lines = if log.log_as_json {
+        lines.json().flatten_event(true).with_filter(filter).boxed()
     } else {
-        registry.with(lines).init();
+        lines.with_filter(filter).boxed()
+    };
+    [lines].into_iter().chain(more).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Subscriber;
+
+    use super::*;
+
+    /// The spans of calls are below it, and then cost one comparison.
+    #[test]
+    fn without_traces_nobody_asks_for_more_than_the_log_shows() {
+        let log = Log { log_level: None, log_as_json: false };
+        let plain = Registry::default().with(layers(&log, LogLevel::Info, None));
+        assert_eq!(plain.max_level_hint(), Some(LevelFilter::INFO));
+        let more = fmt::layer().with_filter(LevelFilter::DEBUG).boxed();
+        let traced = Registry::default().with(layers(&log, LogLevel::Info, Some(more)));
+        assert_eq!(traced.max_level_hint(), Some(LevelFilter::DEBUG));
     }
 }

@@ -8,9 +8,11 @@ mod component;
 mod listen;
 mod lock;
 mod logging;
+mod metrics;
 mod serve;
 mod signals;
 mod stores;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -1,29 +1,40 @@
 //! `holdfast serve`.
 
-use std::{env, mem::take, process::ExitCode, time::Duration};
+use std::{
+    env,
+    mem::take,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
+use futures_util::FutureExt;
 use holdfast::{
     Limits, Locks, grpc, http,
     open::{OpenStore, default_store},
     server::Server,
     sidecar::{ComponentInfo, Sidecar},
+    telemetry::ComponentMetrics,
 };
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::Layer;
 
 use crate::{
     cli::{self, LogLevel, Serve, Stores},
     listen::{Bound, Listening},
     logging,
+    metrics::{Recorder, Scrape},
     signals::Signals,
     stores,
+    traces::Traces,
 };
 
 /// All that is needed to serve.
 struct Ready {
     locks: Locks,
     components: Vec<ComponentInfo>,
+    recorder: Option<Recorder>,
     doors: Doors<Listening>,
 }
 
@@ -32,15 +43,17 @@ struct Doors<T> {
     http: T,
     grpc: T,
     public: Option<T>,
+    metrics: Option<T>,
 }
 
 pub fn run(args: &Serve) -> Result<ExitCode> {
-    logging::start(&args.log, LogLevel::Info);
     let runtime = Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(serve(args))
+    let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
+    logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
+    runtime.block_on(serve(args, traces))
 }
 
-async fn serve(args: &Serve) -> Result<ExitCode> {
+async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     let mut signals = Signals::new().context("cannot watch for signals")?;
     let ready = tokio::select! {
         ready = start(args) => ready?,
@@ -51,7 +64,10 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     };
 
     let token = env::var("DAPR_API_TOKEN").ok();
-    let Ready { locks, components, mut doors } = ready;
+    let Ready { locks, components, recorder, mut doors } = ready;
+    if let Some(traces) = &traces {
+        traces.announce();
+    }
     doors.announce();
     let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
     let mut server = Server::new(sidecar.readiness().clone())
@@ -60,12 +76,23 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     if let Some(public) = &mut doors.public {
         server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
     }
+    if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
+        let scrape = Scrape::new(recorder, locks.clone());
+        server = server.http(scrape, take(&mut metrics.listeners));
+    }
 
     let ending = CancellationToken::new();
     let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
     let serving = async {
-        server.serve(ending.cancelled(), grace).await;
+        let shutdown = async {
+            ending.cancelled().await;
+            Instant::now()
+        };
+        let shutdown = shutdown.shared();
+        server.serve(shutdown.clone().map(drop), grace).await;
+        let left = grace.saturating_sub(shutdown.await.elapsed());
         locks.close().await;
+        flush(traces, left).await;
     };
     let second_signal = async {
         signals.next().await;
@@ -82,14 +109,24 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     }
 }
 
+/// Sends the traces that are left, in the time that is left.
+async fn flush(traces: Option<Traces>, left: Duration) {
+    if let Some(traces) = traces {
+        // It can only fail if the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || traces.flush(left)).await;
+    }
+}
+
 /// Takes the addresses first, so that one in use is known before any store is opened, and listens
 /// last, so that nobody connects who cannot be answered.
 async fn start(args: &Serve) -> Result<Ready> {
     let bound = Doors::bind(args).await?;
+    // Before there is anything to be counted.
+    let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let stores = open(&args.stores).await?;
     let locks = stores::locks(&args.stores.app_id, &stores, limits(&args.limits))?;
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, doors: bound.listen()? })
+    Ok(Ready { locks, components, recorder, doors: bound.listen()? })
 }
 
 impl Doors<Bound> {
@@ -115,7 +152,13 @@ impl Doors<Bound> {
             }
             None => None,
         };
-        Ok(Self { http, grpc, public })
+        let metrics = if args.enable_metrics {
+            let addresses = &args.metrics_listen_address;
+            Some(Bound::tcp(addresses, args.metrics_port, "--metrics-port").await?)
+        } else {
+            None
+        };
+        Ok(Self { http, grpc, public, metrics })
     }
 
     fn listen(self) -> Result<Doors<Listening>> {
@@ -123,6 +166,7 @@ impl Doors<Bound> {
             http: self.http.listen()?,
             grpc: self.grpc.listen()?,
             public: self.public.map(Bound::listen).transpose()?,
+            metrics: self.metrics.map(Bound::listen).transpose()?,
         })
     }
 }
@@ -132,6 +176,9 @@ impl Doors<Listening> {
     fn announce(&self) {
         for address in self.public.iter().flat_map(|public| &public.addresses) {
             tracing::info!("health checks and metadata, for everybody, on http{address}");
+        }
+        for address in self.metrics.iter().flat_map(|metrics| &metrics.addresses) {
+            tracing::info!("metrics on http{address}/metrics");
         }
         for address in &self.grpc.addresses {
             tracing::info!("listening on grpc{address}");
@@ -151,6 +198,8 @@ async fn open(args: &Stores) -> Result<Vec<OpenStore>> {
             store.name,
             store.component_type,
         );
+        let opened = Ok(store.clone());
+        ComponentMetrics::new(&args.app_id).opened(&opened);
         return Ok(vec![store]);
     }
     let stores = stores::open_all(args).await?;

@@ -7,6 +7,7 @@ use holdfast::{
     components::{self, Component, Level, Notice, Options, Resources},
     open::{OpenError, OpenStore, open},
     resiliency::Resiliency,
+    telemetry::ComponentMetrics,
 };
 
 use crate::cli::Stores;
@@ -43,9 +44,11 @@ fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
 /// All stores of the component files, less those that cannot be opened and may be missing.
 pub async fn open_all(stores: &Stores) -> Result<Vec<OpenStore>> {
     let opened = open_each(stores, &mut log).await.map_err(|error| anyhow!("{error}"))?;
+    let metrics = ComponentMetrics::new(&stores.app_id);
     let mut open = Vec::new();
     let mut errors = Vec::new();
     for (component, opened) in opened {
+        metrics.opened(&opened);
         match opened {
             Ok(store) => open.push(store),
             Err(error) if component.ignore_errors => {
