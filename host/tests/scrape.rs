@@ -109,6 +109,8 @@ async fn the_numbers_are_those_of_the_calls() {
     assert_eq!(seen.get("holdfast_redis_connections", &of_redis), Some(1.0));
     let connects = seen.non_zero("holdfast_redis_connects_total");
     assert_eq!(connects, series([("outcome=success,store=redis", 1.0)]));
+    assert_eq!(seen.get("holdfast_circuit_breaker_state", &of_redis), Some(0.0));
+    assert_eq!(seen.get("holdfast_resiliency_retries_total", &of_redis), Some(0.0));
     assert_eq!(seen.get("holdfast_calls_in_flight", &[]), Some(0.0));
     assert_eq!(seen.get("holdfast_calls_waiting", &[]), Some(0.0));
     let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -157,6 +159,13 @@ async fn connections_that_are_lost_are_seen() {
     assert_eq!(closed, series([("reason=lost,store=redis", 1.0)]));
     let failures = [("store", "redis"), ("outcome", "failure")];
     assert!(seen.get("holdfast_redis_connects_total", &failures) >= Some(1.0));
+    assert_eq!(seen.get("holdfast_resiliency_retries_total", &of_redis), Some(1.0));
+    assert_eq!(seen.get("holdfast_resiliency_refusals_total", &of_redis), Some(0.0));
+    assert_eq!(seen.get("holdfast_circuit_breaker_state", &of_redis), Some(2.0));
+
+    assert_eq!(watched.holdfast.post("/v1.0-alpha1/lock/redis", body).await.0, 500);
+    let seen = watched.scrape().await;
+    assert_eq!(seen.get("holdfast_resiliency_refusals_total", &of_redis), Some(1.0));
     let failed = [("store", "redis"), ("outcome", "error"), ("error", "store_failed")];
-    assert_eq!(seen.get("holdfast_lock_attempts_total", &failed), Some(1.0));
+    assert_eq!(seen.get("holdfast_lock_attempts_total", &failed), Some(2.0));
 }

@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Trip;
+use crate::telemetry::BreakerMetrics;
 
 /// How a circuit breaker behaves.
 #[derive(Clone, Debug)]
@@ -88,6 +89,7 @@ pub(super) struct Breaker {
     /// Whose calls it looks at, for the log.
     store: String,
     state: Mutex<State>,
+    metrics: BreakerMetrics,
 }
 
 #[derive(Debug)]
@@ -110,7 +112,8 @@ impl Breaker {
     pub(super) fn new(store: &str, settings: CircuitBreaker) -> Self {
         let phase = Phase::Closed(settings.interval.and_then(after));
         let state = State { phase, generation: 0, counts: Counts::default() };
-        Self { settings, store: store.to_owned(), state: Mutex::new(state) }
+        let metrics = BreakerMetrics::new(store);
+        Self { settings, store: store.to_owned(), state: Mutex::new(state), metrics }
     }
 
     /// Asks to pass.
@@ -152,9 +155,16 @@ impl Breaker {
         state.begin(phase);
         let (store, breaker) = (&self.store, &self.settings.name);
         match phase {
-            Phase::Closed(_) => tracing::info!(store, breaker, "the circuit breaker is closed"),
-            Phase::HalfOpen => tracing::info!(store, breaker, "the circuit breaker is half-open"),
+            Phase::Closed(_) => {
+                self.metrics.closed();
+                tracing::info!(store, breaker, "the circuit breaker is closed");
+            }
+            Phase::HalfOpen => {
+                self.metrics.half_open();
+                tracing::info!(store, breaker, "the circuit breaker is half-open");
+            }
             Phase::Open(_) => {
+                self.metrics.open();
                 let timeout = self.settings.timeout;
                 tracing::warn!(store, breaker, "the circuit breaker is open for {timeout:?}");
             }

@@ -18,7 +18,10 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{Policy, Retry, breaker::Breaker};
-use crate::store::{Acquired, Failure, Released, Store, late};
+use crate::{
+    store::{Acquired, Failure, Released, Store, late},
+    telemetry::PolicyMetrics,
+};
 
 /// A store under a [`Policy`].
 ///
@@ -34,6 +37,7 @@ pub struct ResilientStore {
     retry: Option<Retry>,
     breaker: Option<Breaker>,
     closing: CancellationToken,
+    metrics: PolicyMetrics,
 }
 
 /// Why a try failed.
@@ -49,8 +53,17 @@ impl ResilientStore {
     pub fn new(name: impl Into<String>, store: Arc<dyn Store>, policy: Policy) -> Self {
         let name = name.into();
         let breaker = policy.circuit_breaker.map(|settings| Breaker::new(&name, settings));
+        let metrics = PolicyMetrics::new(&name);
         let closing = CancellationToken::new();
-        Self { name, store, timeout: policy.timeout, retry: policy.retry, breaker, closing }
+        Self {
+            name,
+            store,
+            timeout: policy.timeout,
+            retry: policy.retry,
+            breaker,
+            closing,
+            metrics,
+        }
     }
 
     /// Tries until there is an outcome, a failure that is final, or no try left.
@@ -90,6 +103,7 @@ impl ResilientStore {
                 () = self.closing.cancelled() => return Err(failure),
                 () = tokio::time::sleep(wait) => tries = tries.saturating_add(1),
             }
+            self.metrics.retried();
         }
     }
 
@@ -103,12 +117,14 @@ impl ResilientStore {
         let passage = match self.breaker.as_ref().map(Breaker::enter).transpose() {
             Ok(passage) => passage,
             Err(refusal) => {
+                self.metrics.refused();
                 return Err(Failed::Refused(Failure::NotDone { cause: refusal.to_string() }));
             }
         };
         let outcome = match self.timeout {
             None => attempt().await,
             Some(limit) => tokio::time::timeout(limit, attempt()).await.unwrap_or_else(|_| {
+                self.metrics.timed_out();
                 Err(given_up(format!("no outcome within the resiliency timeout of {limit:?}")))
             }),
         };

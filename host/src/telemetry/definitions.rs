@@ -51,6 +51,10 @@ pub const METRICS: &[Definition] = &[
     REDIS_CONNECTIONS,
     REDIS_CONNECTS,
     REDIS_CONNECTIONS_CLOSED,
+    RESILIENCY_RETRIES,
+    RESILIENCY_TIMEOUTS,
+    RESILIENCY_REFUSALS,
+    BREAKER_STATE,
     HTTP_REQUEST_COUNT,
     HTTP_RESPONSE_COUNT,
     HTTP_LATENCY,
@@ -209,6 +213,38 @@ pub(crate) const REDIS_CONNECTIONS_CLOSED: Definition = Definition {
     unit: Unit::Count,
     labels: &["store", "reason"],
     help: "Connections to Redis that were closed or given up.",
+};
+
+pub(crate) const RESILIENCY_RETRIES: Definition = Definition {
+    name: "holdfast_resiliency_retries_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &["store"],
+    help: "Further tries that a store's resiliency policy made.",
+};
+
+pub(crate) const RESILIENCY_TIMEOUTS: Definition = Definition {
+    name: "holdfast_resiliency_timeouts_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &["store"],
+    help: "Tries that a store's resiliency policy ended for their time.",
+};
+
+pub(crate) const RESILIENCY_REFUSALS: Definition = Definition {
+    name: "holdfast_resiliency_refusals_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &["store"],
+    help: "Tries that a store's circuit breaker did not let pass.",
+};
+
+pub(crate) const BREAKER_STATE: Definition = Definition {
+    name: "holdfast_circuit_breaker_state",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &["store"],
+    help: "The state of a store's circuit breaker at its latest call: 0 is closed, 1 half-open, 2 open.",
 };
 
 pub(crate) const HTTP_REQUEST_COUNT: Definition = Definition {

@@ -19,6 +19,7 @@ mod instances;
 #[cfg(feature = "http")]
 mod parent;
 mod redis;
+mod resiliency;
 mod spans;
 mod store;
 
@@ -36,5 +37,6 @@ pub(crate) use instances::{Discarded, InstanceMetrics};
 #[cfg(feature = "http")]
 pub(crate) use parent::set_parent;
 pub(crate) use redis::{Closed, RedisMetrics};
+pub(crate) use resiliency::{BreakerMetrics, PolicyMetrics};
 pub(crate) use spans::details;
 pub(crate) use store::StoreMetrics;

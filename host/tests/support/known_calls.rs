@@ -12,6 +12,25 @@ use tonic::Code;
 
 use super::grpc::Client;
 
+/// A failing call of `redis` is tried again once, and then no more are made.
+const RESILIENCY: &str = "apiVersion: dapr.io/v1alpha1
+kind: Resiliency
+metadata:
+  name: policies
+spec:
+  policies:
+    timeouts:
+      long: 60s
+    retries:
+      once: {policy: constant, duration: 1ms, maxRetries: 1}
+    circuitBreakers:
+      early: {timeout: 600s, trip: consecutiveFailures >= 2}
+  targets:
+    components:
+      redis:
+        outbound: {timeout: long, retry: once, circuitBreaker: early}
+";
+
 /// The binary with the stores `redis` and `memory`, and one that could not be opened.
 pub struct Watched {
     pub holdfast: Holdfast,
@@ -31,7 +50,8 @@ impl Watched {
         let host = format!("  metadata:\n  - name: redisHost\n    value: {}\n", redis.address());
         let file = component("redis", "lock.redis", &host)
             + &component("memory", "lock.in-memory", "")
-            + &component("absent", "lock.etcd", "  ignoreErrors: true\n");
+            + &component("absent", "lock.etcd", "  ignoreErrors: true\n")
+            + RESILIENCY;
         let resources = temporary_dir();
         fs::write(resources.path().join("stores.yaml"), file).unwrap();
         let folder = resources.path().to_str().unwrap();
