@@ -4,11 +4,14 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use holdfast::telemetry::{Kind, METRICS};
-use holdfast_tests::exposition::Exposition;
-use support::known_calls::Watched;
+use holdfast_tests::{exposition::Exposition, holdfast::Holdfast};
+use support::{get, known_calls::Watched, post};
 
 fn series<const N: usize>(series: [(&str, f64); N]) -> BTreeMap<String, f64> {
     series.map(|(labels, value)| (labels.to_owned(), value)).into()
@@ -168,4 +171,24 @@ async fn connections_that_are_lost_are_seen() {
     assert_eq!(seen.get("holdfast_resiliency_refusals_total", &of_redis), Some(1.0));
     let failed = [("store", "redis"), ("outcome", "error"), ("error", "store_failed")];
     assert_eq!(seen.get("holdfast_lock_attempts_total", &failed), Some(2.0));
+}
+
+#[tokio::test]
+async fn metrics_are_where_daprd_has_them_and_where_prometheus_looks() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_holdfast"));
+    let holdfast = Holdfast::serve(binary, &[]);
+    let address = holdfast.metrics().trim_end_matches("/metrics").parse().unwrap();
+    for target in ["/", "/metrics", "/metrics?name=value"] {
+        let response = get(address, target).await;
+        let text = "text/plain; version=0.0.4; charset=utf-8";
+        assert_eq!((response.status, response.header("content-type")), (200, Some(text)));
+        let seen = Exposition::parse(&response.body);
+        assert_eq!(seen.get("dapr_runtime_component_loaded", &[]), Some(1.0), "{target}");
+    }
+    assert_eq!(get(address, "/v1.0/healthz").await.status, 404);
+    assert_eq!(post(address, "/metrics", "").await.status, 405);
+
+    let none = Holdfast::serve(binary, &["--enable-metrics=false"]);
+    assert_eq!(none.metrics(), "");
+    assert_eq!(none.try_lock("lockstore", "r", "o", 60).await, r#"{"success":true}"#);
 }

@@ -4,13 +4,15 @@
 
 mod support;
 
-use std::{net::SocketAddr, path::Path, sync::atomic::Ordering};
+use std::{fs, net::SocketAddr, path::Path, sync::atomic::Ordering};
 
 use holdfast_proto::runtime::UnlockRequest;
-use holdfast_tests::{eventually, holdfast::Holdfast};
+use holdfast_tests::{
+    certificates::Authority, eventually, holdfast::Holdfast, redis_server::temporary_dir,
+};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use support::{
-    collector::{Collector, attribute, rude},
+    collector::{Collector, attribute, behind_tls, rude},
     exchange,
     grpc::Client,
     lock_body, request,
@@ -180,6 +182,41 @@ async fn what_is_left_is_sent_at_the_end() {
     assert!(collector.spans().is_empty());
     assert_eq!(holdfast.end().await.0, 0);
     assert_eq!(collector.spans().len(), 2);
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_must_show_a_certificate_that_is_trusted() {
+    let authority = Authority::new();
+    let folder = temporary_dir();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, authority.certificate()).unwrap();
+    let ca = file.to_str().unwrap();
+    for (protocol, (collector, plain)) in
+        [("http/protobuf", Collector::http().await), ("grpc", Collector::grpc().await)]
+    {
+        let address = behind_tls(plain, &authority).await;
+        let endpoint = format!("https://localhost:{}", address.port());
+        for trust in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"] {
+            let before = collector.spans().len();
+            let environment = [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), (trust, ca)];
+            let holdfast = serve(&endpoint, &environment, &[]);
+            assert_eq!(try_lock(&holdfast, "lockstore", "r", true).await, 200);
+            let (_, log) = holdfast.end().await;
+            assert_eq!(collector.spans().len(), before + 2, "{protocol} {trust}: {log}");
+        }
+
+        fs::write(folder.path().join("other.pem"), Authority::new().certificate()).unwrap();
+        let other = folder.path().join("other.pem");
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", other.to_str().unwrap()),
+        ];
+        let before = collector.spans().len();
+        let holdfast = serve(&endpoint, &environment, &["--dapr-graceful-shutdown-seconds", "1"]);
+        assert_eq!(try_lock(&holdfast, "lockstore", "r", true).await, 200);
+        eventually("it is said", async || holdfast.log().contains("traces cannot be sent")).await;
+        assert_eq!(collector.spans().len(), before);
+    }
 }
 
 #[tokio::test]

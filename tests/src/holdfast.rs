@@ -70,10 +70,11 @@ impl Holdfast {
         let Ok(()) = listening.recv_timeout(STARTING) else {
             panic!("holdfast does not start:\n{}", text(&log));
         };
-        let address = |before| address(&text(&log), before).expect("an address");
-        let http = address("listening on http://");
-        let grpc = address("listening on grpc://");
-        let metrics = address("metrics on http://");
+        let address = |before| address(&text(&log), before);
+        let http = address("listening on http://").expect("an address");
+        let grpc = address("listening on grpc://").expect("an address");
+        // They may have been turned off.
+        let metrics = address("metrics on http://").unwrap_or_default();
         Self { http, grpc, metrics, client: reqwest::Client::new(), log, process }
     }
 
@@ -85,6 +86,11 @@ impl Holdfast {
     /// Where the gRPC API is: host and port.
     pub fn grpc(&self) -> &str {
         &self.grpc
+    }
+
+    /// Where the metrics are: host, port and path; empty where there are none.
+    pub fn metrics(&self) -> &str {
+        &self.metrics
     }
 
     /// What it has logged so far.

@@ -14,6 +14,7 @@ use holdfast::{
     server::{Answer, Server},
     sidecar::Readiness,
 };
+use holdfast_tests::certificates::{Authority, Certified};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, Response, body::Incoming};
 use opentelemetry_proto::tonic::{
@@ -25,7 +26,16 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message;
-use tokio::net::TcpListener;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 use tonic::{Status, service::Routes};
 use tower::ServiceExt;
 
@@ -73,6 +83,35 @@ impl Collector {
     fn keep(&self, headers: HeaderMap, request: ExportTraceServiceRequest) {
         self.0.lock().unwrap().push((headers, request));
     }
+}
+
+/// What stands before a collector and speaks TLS, with a certificate for `localhost` by this authority.
+pub async fn behind_tls(collector: SocketAddr, authority: &Authority) -> SocketAddr {
+    let Certified { certificate, key } = authority.certify("localhost");
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.unwrap(), key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut inside = TcpStream::connect(collector).await.unwrap();
+                if let Ok(mut outside) = acceptor.accept(stream).await {
+                    let _ = copy_bidirectional(&mut outside, &mut inside).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// What stands where a collector should, and hangs up on everybody; and how often it has.

@@ -2,12 +2,16 @@
 
 mod export;
 mod settings;
+mod tls;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use opentelemetry::{KeyValue, trace::TracerProvider};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_otlp::{
+    Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -73,13 +77,26 @@ impl Traces {
 }
 
 fn exporter(settings: &Settings) -> Result<SpanExporter> {
-    let Settings { endpoint, protocol, timeout } = settings;
+    let Settings { endpoint, protocol, timeout, tls } = settings;
     let builder = SpanExporter::builder();
-    let exporter = match protocol {
-        Protocol::Grpc => {
-            builder.with_tonic().with_endpoint(endpoint).with_timeout(*timeout).build()
+    let exporter = match (protocol, tls.clone()) {
+        (Protocol::Grpc, tls) => {
+            let builder = builder.with_tonic().with_endpoint(endpoint).with_timeout(*timeout);
+            match tls {
+                Some(roots) => builder.with_tls_config(tls::for_grpc(roots)).build(),
+                None => builder.build(),
+            }
         }
-        _ => builder.with_http().with_endpoint(endpoint).with_timeout(*timeout).build(),
+        (_, tls) => {
+            let builder = builder.with_http().with_endpoint(endpoint).with_timeout(*timeout);
+            match tls {
+                Some(roots) => {
+                    let client = HyperClient::new(tls::for_http(roots)?, *timeout, None);
+                    builder.with_http_client(client).build()
+                }
+                None => builder.build(),
+            }
+        }
     };
     Ok(exporter?)
 }

@@ -10,11 +10,16 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 use opentelemetry_otlp::Protocol;
+use rustls::RootCertStore;
+
+use super::tls;
 
 const ENDPOINT: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOL: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 const TIMEOUT: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const CERTIFICATE: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
 const COMPRESSION: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
 const NUMBERS: [&str; 4] = [
@@ -35,11 +40,13 @@ const SAMPLERS: [&str; 6] = [
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where spans go, and how.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Settings {
     pub endpoint: String,
     pub protocol: Protocol,
     pub timeout: Duration,
+    /// Whose certificates are trusted, where there is TLS.
+    pub tls: Option<RootCertStore>,
 }
 
 /// A variable's value, and the variable.
@@ -89,7 +96,15 @@ impl Settings {
             }
         }
         check_sampler(first(&["OTEL_TRACES_SAMPLER"])?, first(&["OTEL_TRACES_SAMPLER_ARG"])?)?;
-        Ok(Some(Self { endpoint, protocol, timeout }))
+        let tls = if endpoint.starts_with("https:") {
+            let certificate = first(&CERTIFICATE)?;
+            let file = certificate.as_ref().map(|(file, _)| file.as_str());
+            let var = certificate.as_ref().map_or(endpoint_var, |(_, var)| var);
+            Some(tls::trusted(file).context(var)?)
+        } else {
+            None
+        };
+        Ok(Some(Self { endpoint, protocol, timeout, tls }))
     }
 }
 
@@ -129,9 +144,8 @@ fn parse_endpoint(endpoint: &str) -> Result<String> {
     let uri: Uri = endpoint.parse().with_context(|| format!("{endpoint} is no URL"))?;
     ensure!(uri.host().is_some(), "{endpoint} names no host");
     match uri.scheme_str() {
-        Some("http") => Ok(endpoint.to_owned()),
-        Some(other) => bail!("{other} is not supported: {endpoint} must start with http://"),
-        None => bail!("{endpoint} must start with http://"),
+        Some("http" | "https") => Ok(endpoint.to_owned()),
+        _ => bail!("{endpoint} must start with http:// or https://"),
     }
 }
 
@@ -186,15 +200,14 @@ mod tests {
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318"), ("OTEL_SDK_DISABLED", "True")],
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318"), ("OTEL_TRACES_EXPORTER", "none")],
         ] {
-            assert_eq!(read(set).unwrap(), None, "{set:?}");
+            assert!(read(set).unwrap().is_none(), "{set:?}");
         }
     }
 
     #[test]
     fn what_is_for_traces_alone_comes_first() {
         let settings = |endpoint: &str, protocol, seconds| {
-            let timeout = Duration::from_secs(seconds);
-            Some(Settings { endpoint: endpoint.to_owned(), protocol, timeout })
+            (endpoint.to_owned(), protocol, Duration::from_secs(seconds))
         };
         for (set, expected) in [
             (
@@ -219,7 +232,9 @@ mod tests {
                 settings("http://t/own", Protocol::HttpBinary, 10),
             ),
         ] {
-            assert_eq!(read(set).unwrap(), expected, "{set:?}");
+            let read = read(set).unwrap().unwrap();
+            assert!(read.tls.is_none());
+            assert_eq!((read.endpoint, read.protocol, read.timeout), expected, "{set:?}");
         }
     }
 
@@ -248,18 +263,20 @@ mod tests {
             (
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                 "collector:4317",
-                "collector:4317 must start with http://",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-                "https://c",
-                "https is not supported: https://c must start with http://",
+                "collector:4317 must start with http:// or https://",
             ),
         ] {
             let set = [(name, value), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318")];
             let refused = format!("{:#}", read(&set).unwrap_err());
             assert_eq!(refused, format!("{name}: {error}"));
         }
+        let nowhere = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h:4318"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file"),
+        ]);
+        let refused = format!("{:#}", nowhere.unwrap_err());
+        let expected = "OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read /no/such/file: ";
+        assert!(refused.starts_with(expected), "{refused}");
         let sampler = |name, argument| {
             let refused = read(&[
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318"),
