@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{self, LogLevel, Serve, Stores},
     listen::{Bound, Listening},
-    logging,
+    logging, service_manager,
     signals::Signals,
     stores,
 };
@@ -61,6 +61,7 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
         server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
     }
 
+    service_manager::ready();
     let ending = CancellationToken::new();
     let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
     let serving = async {
@@ -70,6 +71,7 @@ async fn serve(args: &Serve) -> Result<ExitCode> {
     let second_signal = async {
         signals.next().await;
         tracing::info!("shutting down");
+        service_manager::stopping();
         ending.cancel();
         signals.next().await;
     };
