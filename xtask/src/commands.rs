@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
 
 use crate::{
-    redis,
+    lint, redis,
     run::{cargo, run},
     setup,
 };
@@ -48,6 +48,7 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
 
 pub fn check() -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
+    lint::deploy(&workspace::root()?)?;
     // Linting the host builds the guest: build scripts run.
     setup()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];

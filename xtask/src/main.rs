@@ -2,6 +2,7 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
+//! - `lint.rs`: linters for the files of `deploy/`.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `run.rs`: starting programs.
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 mod debian;
+mod lint;
 mod redis;
 mod run;
 mod setup;
@@ -63,7 +65,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Checks format, lints and documentation
+    /// Checks format, lints and documentation, and lints the files of deploy/
     Check,
 }
 
