@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+pub mod deployed;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Output, Stdio},
@@ -75,8 +77,8 @@ impl Serving {
     pub fn port(&self, what: &str) -> String {
         let line = self.wait_for(what);
         let address = line.split("http://").nth(1).unwrap();
-        let (_, port) = address.rsplit_once(':').unwrap();
-        port.chars().take_while(char::is_ascii_digit).collect()
+        let address = address.split(['"', '/', ' ']).next().unwrap();
+        address.rsplit_once(':').unwrap().1.to_owned()
     }
 
     /// The next line of the log with this in it.
