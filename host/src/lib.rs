@@ -31,8 +31,9 @@
 //! |---|---|
 //! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
 //! | [`store`] | what a lock needs of a store; Redis, memory |
+//! | [`resiliency`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
-//! | [`components`] | Dapr's component files: which stores there are |
+//! | [`components`] | Dapr's resource files: which stores there are, and under which policies |
 //! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`server`] | carries requests over sockets |
@@ -53,6 +54,7 @@ pub mod http;
 mod limits;
 mod locks;
 pub mod open;
+pub mod resiliency;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "http")]

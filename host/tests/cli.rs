@@ -52,13 +52,16 @@ struct Serving {
     process: Child,
     address: SocketAddr,
     log: mpsc::Receiver<String>,
+    /// What it said before it was ready.
+    log_before: Vec<String>,
 }
 
 impl Serving {
     fn start(args: &[&str]) -> Self {
         let mut serving =
             Self::spawn(holdfast().args(["serve", "--dapr-http-port", "0"]).args(args));
-        let ready = wait_for(&serving.log, "listening on http://");
+        let (before, ready) = wait_until(&serving.log, "listening on http://");
+        serving.log_before = before;
         let address = ready.split("http://").nth(1).unwrap();
         let address = address.split('"').next().unwrap();
         serving.address = address.parse().unwrap();
@@ -75,7 +78,7 @@ impl Serving {
                 let _ = lines.send(line);
             }
         });
-        Self { process, address: ([0, 0, 0, 0], 0).into(), log }
+        Self { process, address: ([0, 0, 0, 0], 0).into(), log, log_before: Vec::new() }
     }
 
     fn send(&self, request: &str) -> String {
@@ -96,10 +99,15 @@ impl Drop for Serving {
 
 /// The next line of the log with this in it.
 fn wait_for(log: &mpsc::Receiver<String>, what: &str) -> String {
+    wait_until(log, what).1
+}
+
+/// The lines of the log before the next one with this in it, and that one.
+fn wait_until(log: &mpsc::Receiver<String>, what: &str) -> (Vec<String>, String) {
     let mut seen = Vec::new();
     loop {
         match log.recv_timeout(Duration::from_secs(60)) {
-            Ok(line) if line.contains(what) => return line,
+            Ok(line) if line.contains(what) => return (seen, line),
             Ok(line) => seen.push(line),
             Err(_) => panic!("no {what:?} in the log: {seen:#?}"),
         }
@@ -352,6 +360,39 @@ fn check_shows_a_table() {
     assert_eq!(run(&["check", "--resources-path", path(&folder)]).0, 0);
     assert_eq!(run(&["check", "--resources-path", "/no/such/folder"]).0, 2);
     assert_eq!(run(&["check"]).0, 2);
+}
+
+const RESILIENCY: &str = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: res\n\
+    spec:\n  policies:\n    timeouts:\n      fast: 200ms\n  targets:\n    components:\n\
+    \x20     memory:\n        outbound:\n          timeout: fast\n";
+
+#[test]
+fn serve_says_which_policies_a_store_is_under() {
+    let folder = folder(MEMORY);
+    fs::write(folder.path().join("resiliency.yaml"), RESILIENCY).unwrap();
+    let serving = Serving::start(&["--resources-path", path(&folder)]);
+    let line = serving.log_before.iter().find(|line| line.contains("are under")).unwrap();
+    let expected = "calls of the store memory are under timeout fast (timeout 200ms)";
+    assert!(line.contains(expected), "{line}");
+}
+
+#[test]
+fn check_and_single_calls_say_what_is_wrong_with_a_resiliency_file() {
+    let folder = folder(MEMORY);
+    let bad = RESILIENCY.replace("200ms", "soon");
+    fs::write(folder.path().join("resiliency.yaml"), bad).unwrap();
+    let named = "resiliency.yaml, document 1, resiliency res, spec.policies.timeouts.fast: must be";
+    for (args, expected) in [
+        (&["check"][..], 0),
+        (&["try-lock", "memory", "r", "--owner", "o", "--expiry", "60"], 0),
+        (&["unlock", "memory", "r", "--owner", "o"], 1),
+    ] {
+        let args: Vec<_> =
+            args.iter().copied().chain(["--resources-path", path(&folder)]).collect();
+        let (code, _, stderr) = run(&args);
+        assert_eq!(code, expected, "{stderr}");
+        assert!(stderr.contains(named), "{stderr}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -18,6 +18,7 @@ pub struct Holdfast {
     http: String,
     grpc: String,
     client: reqwest::Client,
+    log: Arc<Mutex<String>>,
     _process: Watched,
 }
 
@@ -28,24 +29,37 @@ impl Holdfast {
     ///
     /// When it ends or takes too long, with its log.
     pub fn serve(binary: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with_token(binary, arguments, "")
+    }
+
+    /// Starts `holdfast serve` with these arguments and an API token, where an empty one is none, and
+    /// waits until it says that it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it ends or takes too long, with its log.
+    pub fn serve_with_token(binary: &Path, arguments: &[&str], token: &str) -> Self {
         let mut command = Command::new(binary);
         command
             .args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"])
             .args(arguments)
-            .env_remove("DAPR_API_TOKEN")
+            .env("DAPR_API_TOKEN", token)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = Watched::start(command);
-        let log = process.process_mut().stderr.take().expect("a pipe");
+        let stderr = process.process_mut().stderr.take().expect("a pipe");
         let (said, listening) = mpsc::channel();
-        thread::spawn(move || follow(log, &said));
-        let (http, grpc) = match listening.recv_timeout(STARTING) {
-            Ok(Ok(addresses)) => addresses,
-            Ok(Err(log)) => panic!("holdfast does not start:\n{log}"),
-            Err(_) => panic!("holdfast does not start in time"),
+        let log = Arc::<Mutex<String>>::default();
+        let all = Arc::clone(&log);
+        // Its end is the end of `said`, so that a process that ends early is not waited for.
+        thread::spawn(move || follow(stderr, &all, &said));
+        let Ok(()) = listening.recv_timeout(STARTING) else {
+            panic!("holdfast does not start:\n{}", text(&log));
         };
-        Self { http, grpc, client: reqwest::Client::new(), _process: process }
+        let address = |protocol| address(&text(&log), protocol).expect("an address");
+        let (http, grpc) = (address("http"), address("grpc"));
+        Self { http, grpc, client: reqwest::Client::new(), log, _process: process }
     }
 
     /// Where the HTTP API is: host and port.
@@ -56,6 +70,11 @@ impl Holdfast {
     /// Where the gRPC API is: host and port.
     pub fn grpc(&self) -> &str {
         &self.grpc
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        text(&self.log).clone()
     }
 
     /// Sends a body; the status and the body of the reply.
@@ -99,27 +118,26 @@ impl Holdfast {
     }
 }
 
-/// The addresses of the HTTP and the gRPC API, or the log of a process that has none.
-type Said = Result<(String, String), String>;
-
-/// Reads the log to its end, so that the process never waits for a reader. Says the addresses that
-/// it listens on, of which the HTTP API's is the last.
-fn follow(log: impl Read, said: &mpsc::Sender<Said>) {
-    let (mut all, mut grpc) = (String::new(), String::new());
-    for line in BufReader::new(log).lines().map_while(Result::ok) {
-        if let Some(address) = address(&line, "listening on grpc://") {
-            grpc = address;
-        }
-        if let Some(http) = address(&line, "listening on http://") {
-            let _ = said.send(Ok((http, grpc.clone())));
-        }
+/// Reads the log to its end, so that the process never waits for a reader. Says when it listens: the
+/// HTTP API's address comes last.
+fn follow(stderr: impl Read, log: &Mutex<String>, said: &mpsc::Sender<()>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let mut all = text(log);
         all.push_str(&line);
         all.push('\n');
+        drop(all);
+        if line.contains("listening on http://") {
+            let _ = said.send(());
+        }
     }
-    let _ = said.send(Err(all));
 }
 
-fn address(line: &str, after: &str) -> Option<String> {
-    let (_, address) = line.split_once(after)?;
+/// The address that the log names for an API.
+fn address(log: &str, protocol: &str) -> Option<String> {
+    let (_, address) = log.split_once(&format!("listening on {protocol}://"))?;
     address.split_whitespace().next().map(str::to_owned)
+}
+
+fn text(log: &Mutex<String>) -> MutexGuard<'_, String> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! What the tests share: real servers, the certificates they show, and waiting for a condition.
+//! What the tests share: real servers and clients, the certificates that servers show, and waiting for
+//! a condition.
 //!
 //! No test lives here, and nothing that a test asserts.
 
@@ -7,6 +8,7 @@ pub mod holdfast;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;
+pub mod sdk;
 
 use std::{
     future::Future,

@@ -171,6 +171,41 @@ async fn a_late_grant_does_not_end_the_owners_next_hold() {
 }
 
 #[tokio::test]
+async fn a_late_grant_does_not_end_the_next_hold_where_nobody_waited_for_the_release_either() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
+    proxy.hold_replies();
+    let until_exists = |expected| {
+        let server = &server;
+        eventually(
+            "the command is carried out",
+            move || async move { exists(server, "k") == expected },
+        )
+    };
+    tokio::select! {
+        outcome = store.acquire("k", "me", MINUTE) => panic!("{outcome:?}"),
+        () = until_exists(true) => {}
+    }
+    tokio::select! {
+        outcome = store.release("k", "me") => panic!("{outcome:?}"),
+        () = until_exists(false) => {}
+    }
+    // The connection that owes both replies is given up, though no caller waited so long.
+    let store_ref = &store;
+    eventually("another connection answers", || async {
+        let short = Duration::from_millis(100);
+        let answer = tokio::time::timeout(short, store_ref.release("other", "me")).await;
+        answer == Ok(Ok(Released::Missing))
+    })
+    .await;
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    proxy.let_replies_through();
+    store.close().await;
+    assert_eq!(server.run::<String>(&["GET", "k"]), "me");
+}
+
+#[tokio::test]
 async fn a_late_grant_that_has_run_out_is_left_alone() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;

@@ -8,7 +8,7 @@ use holdfast_wasm_build::workspace;
 use crate::{
     lint, redis,
     run::{cargo, run},
-    setup,
+    sdk, setup,
 };
 
 pub fn setup() -> Result<()> {
@@ -30,10 +30,12 @@ pub fn serve(args: Vec<OsString>) -> Result<()> {
 
 pub fn test(args: Vec<OsString>) -> Result<()> {
     setup()?;
-    let redis_server = redis::server(&workspace::root()?)?;
+    let root = workspace::root()?;
+    let redis_server = redis::server(&root)?;
+    let sdks = sdk::prepare(&root)?;
     let mut cargo = cargo()?;
     // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
-    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server))
+    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks))
 }
 
 pub fn bench(args: Vec<OsString>) -> Result<()> {
@@ -48,6 +50,8 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
 
 pub fn check() -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    run(cargo()?.args(["fmt", "--check", "--manifest-path", "tests/sdk/rust/Cargo.toml"]))?;
     lint::deploy(&workspace::root()?)?;
     // Linting the host builds the guest: build scripts run.
     setup()?;

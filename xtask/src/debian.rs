@@ -2,8 +2,7 @@
 //! needs no rights and starts no service.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -11,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{output, run, which};
+use crate::{
+    files::{lock, make, remove, write},
+    run::{output, run, which},
+};
 
 /// Unpacks the packages that `wanted` names, and what they need that the system lacks, into `into`;
 /// does nothing where `into` exists, for it appears only when it is whole.
@@ -23,7 +25,7 @@ pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<(
     if into.is_dir() {
         return Ok(());
     }
-    let partial = beside(into, "partial");
+    let partial = into.with_added_extension("partial");
     remove(&partial)?;
     let versions = download(&partial, &wanted).or_else(|stale| {
         update_lists().context(stale)?;
@@ -41,32 +43,6 @@ pub fn depends(package: &str) -> Result<Vec<String>> {
     Ok(dependencies(&listing))
 }
 
-/// Removes a directory that may not be there.
-pub fn remove(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file.
-pub fn write(file: &Path, content: &str) -> Result<()> {
-    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
-}
-
-/// Held until it is dropped: two commands at once unpack once.
-fn lock(into: &Path) -> Result<File> {
-    let path = beside(into, "lock");
-    let lock = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| File::create(&path))
-        .and_then(|file| file.lock().map(|()| file));
-    lock.with_context(|| format!("cannot lock {}", path.display()))
-}
-
 /// Returns the packages and their versions, one a line.
 fn download(partial: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<String> {
     let mut simulate = Command::new("apt-get");
@@ -76,8 +52,7 @@ fn download(partial: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<
         bail!("apt-get names no package to download");
     }
     let downloads = downloads(partial);
-    fs::create_dir_all(&downloads)
-        .with_context(|| format!("cannot make {}", downloads.display()))?;
+    make(&downloads)?;
     eprintln!("xtask: downloading from Debian: {}", packages.join(" "));
     let mut apt = Command::new("apt-get");
     // Root's downloads run as a user who may not write here.
@@ -106,10 +81,6 @@ fn update_lists() -> Result<()> {
 
 fn downloads(partial: &Path) -> PathBuf {
     partial.join("download")
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    path.with_added_extension(suffix)
 }
 
 /// `name=version` of every line like `Inst libllvm22 (1:22.1.8 Debian-Security:12 [amd64])`; a

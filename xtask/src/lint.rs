@@ -4,7 +4,7 @@
 //! installed below `target/`.
 
 use std::{
-    fs, io,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 
 use crate::{
-    debian::{remove, write},
+    files,
     run::{output, run, which},
 };
 
@@ -60,16 +60,13 @@ fn systemd() -> Result<()> {
 }
 
 fn unit(root: &Path) -> Result<()> {
-    let unit = root.join("deploy/systemd/holdfast.service");
-    let text =
-        fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    let text = read(&root.join("deploy/systemd/holdfast.service"))?;
     // It must name a program that there is: this one.
-    let this = std::env::current_exe().context("cannot tell where xtask is")?;
+    let this = env::current_exe().context("cannot tell where xtask is")?;
     let directory = root.join("target/lint");
+    files::make(&directory)?;
     let copy = directory.join("holdfast.service");
-    fs::create_dir_all(&directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
-    write(&copy, &text.replace(BINARY, &this.display().to_string()))?;
+    files::write(&copy, &text.replace(BINARY, &this.display().to_string()))?;
     let analyze = || {
         let mut analyze = Command::new("systemd-analyze");
         analyze.arg("--no-pager");
@@ -89,36 +86,36 @@ fn python() -> Result<()> {
 
 /// Where the installed linters are; installs them, unless they are the ones that `linters.txt` names.
 fn install(root: &Path) -> Result<PathBuf> {
-    let wanted = root.join("xtask/linters.txt");
-    let wanted_text =
-        fs::read_to_string(&wanted).with_context(|| format!("cannot read {}", wanted.display()))?;
+    let list = root.join("xtask/linters.txt");
+    let wanted = read(&list)?;
     let environment = root.join("target/lint/python");
+    let _lock = files::lock(&environment)?;
     let tools = environment.join("bin");
     let installed = environment.join("linters.txt");
-    if fs::read_to_string(&installed).is_ok_and(|text| text == wanted_text) {
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(tools);
     }
-    remove(&environment)?;
-    eprintln!("xtask: installing the linters that {} names", wanted.display());
+    files::remove(&environment)?;
+    eprintln!("xtask: installing the linters that {} names", list.display());
     output(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    let mut pip = Command::new(tools.join("pip"));
-    output(pip.args(["install", "--quiet", "--requirement"]).arg(&wanted))?;
+    let mut pip = Command::new(tools.join("python"));
+    output(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&list))?;
     // Last, so that what is half done is done again.
-    write(&installed, &wanted_text)?;
+    files::write(&installed, &wanted)?;
     Ok(tools)
 }
 
 fn kubernetes(root: &Path, tools: &Path) -> Result<()> {
-    let folder = root.join("deploy/kubernetes");
-    let files = fs::read_dir(&folder)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
-    let mut files = files.with_context(|| format!("cannot read {}", folder.display()))?;
-    files.sort();
+    let files = files::below(&root.join("deploy/kubernetes"))?;
     for version in [Some(OLDEST_KUBERNETES), None] {
-        let mut validate = Command::new(tools.join("kubernetes-validate"));
-        validate.args(["--strict", "--quiet"]);
+        let mut validate = Command::new(tools.join("python"));
+        validate.args(["-m", "kubernetes_validate", "--strict", "--quiet"]);
         validate.args(version.iter().flat_map(|version| ["--kubernetes-version", version]));
         run(validate.args(&files))?;
     }
     Ok(())
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -2,9 +2,10 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
+//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
 //! - `lint.rs`: linters for the files of `deploy/`.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
-//! - `run.rs`: starting programs.
+//! - `files.rs`, `run.rs`: files, and starting programs.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -12,9 +13,11 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 mod debian;
+mod files;
 mod lint;
 mod redis;
 mod run;
+mod sdk;
 mod setup;
 mod wasm_target;
 
@@ -39,7 +42,9 @@ Environment:
   HOLDFAST_WASM_TOOLCHAIN  forces the compiler of the components: `rustup` (its target wasm32-wasip2)
                            or `debian` (Debian's packages, unpacked below target/). Unset: rustup's,
                            and where that cannot be had, Debian's
-  HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH";
+  HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH
+  HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
+                           python, rust, or `none`. Unset: those whose tools are on PATH";
 
 #[derive(Subcommand)]
 enum Command {

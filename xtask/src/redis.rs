@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast_wasm_build::library_dirs;
 
-use crate::{debian, run::which};
+use crate::{debian, files, run::which};
 
 /// Names the server to the tests; whoever sets it himself chooses it.
 pub const SERVER: &str = "HOLDFAST_REDIS_SERVER";
@@ -47,7 +47,7 @@ fn launcher(unpacked: &Path) -> Result<PathBuf> {
         libraries.display(),
         unpacked.join("usr/bin/redis-server").display(),
     );
-    debian::write(&launcher, &script)?;
+    files::write(&launcher, &script)?;
     fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("cannot make {} executable", launcher.display()))?;
     Ok(launcher)

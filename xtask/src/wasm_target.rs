@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use holdfast_wasm_build::{CHOICE, TARGET, Toolchain, library_dirs, workspace};
 
 use crate::{
-    debian,
+    debian, files,
     run::{output, which},
 };
 
@@ -17,7 +17,7 @@ pub fn install(root: &Path) -> Result<()> {
         Ok(Toolchain::Rustup(_)) => return Ok(()),
         Ok(Toolchain::Debian(debian)) if works(&debian).is_ok() => return Ok(()),
         // Half gone, or unpacked on another system.
-        Ok(Toolchain::Debian(debian)) => debian::remove(&debian)?,
+        Ok(Toolchain::Debian(debian)) => files::remove(&debian)?,
         Err(_) => {}
     }
     match forced.as_deref() {

@@ -2,7 +2,7 @@
 //!
 //! Nothing but what is generated lives here: it cannot keep the rules that hold for our own code.
 
-/// The messages, and the service [`Dapr`](dapr_server::Dapr) for a server and for a client.
+/// The messages, and the service `Dapr` for a server and for a client.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
 pub mod runtime {
     tonic::include_proto!("dapr.proto.runtime.v1");

@@ -1,4 +1,5 @@
-//! One YAML document as a component: which fields there are and what types they have.
+//! One YAML document as a component: which fields there are and what types they have. Documents
+//! of another kind that is read have a file of their own.
 //!
 //! Types are checked as Go's JSON decoder does for Dapr's `Component` (Dapr 1.18,
 //! `pkg/apis/components/v1alpha1/types.go`): names of fields match without case, unknown ones are
@@ -10,6 +11,8 @@ use super::{error::Flaw, yaml::Node};
 /// What a document turned out to be.
 pub(super) enum Document {
     Component(Box<Definition>),
+    /// A resiliency resource, which is read once all are found.
+    Resiliency(Field),
     /// A resource of another kind.
     Other {
         kind: String,
@@ -61,6 +64,7 @@ pub(super) fn read(root: Node) -> Result<Document, Flaw> {
             return Err(Flaw::at("kind", "is missing: this is no resource of Dapr's"));
         }
         "Component" => {}
+        "Resiliency" => return Ok(Document::Resiliency(root)),
         _ => return Ok(Document::Other { kind }),
     }
     if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
@@ -125,14 +129,14 @@ fn read_setting(mut field: Field) -> Result<Setting, Flaw> {
 }
 
 /// A node and the way to it.
-struct Field {
-    path: String,
+pub(super) struct Field {
+    pub(super) path: String,
     node: Node,
 }
 
 impl Field {
     /// Takes a field out of a mapping; null where it is absent.
-    fn take(&mut self, name: &str) -> Result<Self, Flaw> {
+    pub(super) fn take(&mut self, name: &str) -> Result<Self, Flaw> {
         let node = match &mut self.node {
             Node::Null => Node::Null,
             Node::Map(entries) => {
@@ -150,9 +154,24 @@ impl Field {
         Ok(Self { path, node })
     }
 
-    fn text(self) -> Result<String, Flaw> {
+    pub(super) fn text(self) -> Result<String, Flaw> {
         let flaw = self.flaw("must be text");
         self.node.into_text().ok_or(flaw)
+    }
+
+    /// Text, which null and an empty one are as good as none of.
+    pub(super) fn some_text(self) -> Result<Option<String>, Flaw> {
+        Ok(Some(self.text()?).filter(|text| !text.is_empty()))
+    }
+
+    /// A whole number; `None` for null.
+    pub(super) fn integer(self) -> Result<Option<i64>, Flaw> {
+        let flaw = self.flaw("must be a whole number");
+        match self.node {
+            Node::Null => Ok(None),
+            Node::Number(text) => text.parse().map(Some).map_err(|_| flaw),
+            _ => Err(flaw),
+        }
     }
 
     fn flag(self) -> Result<bool, Flaw> {
@@ -163,7 +182,7 @@ impl Field {
         }
     }
 
-    fn items(self) -> Result<Vec<Self>, Flaw> {
+    pub(super) fn items(self) -> Result<Vec<Self>, Flaw> {
         match self.node {
             Node::Null => Ok(Vec::new()),
             Node::List(items) => Ok(items
@@ -175,7 +194,26 @@ impl Field {
         }
     }
 
-    fn flaw(&self, message: &str) -> Flaw {
+    /// The entries of a mapping whose keys are names, in their order.
+    pub(super) fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
+        match self.node {
+            Node::Null => Ok(Vec::new()),
+            Node::Map(entries) => Ok(entries
+                .into_iter()
+                .map(|(name, node)| {
+                    let path = format!("{}.{name}", self.path);
+                    (name, Self { path, node })
+                })
+                .collect()),
+            _ => Err(self.flaw("must be a mapping")),
+        }
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.node, Node::Null)
+    }
+
+    pub(super) fn flaw(&self, message: &str) -> Flaw {
         if self.path.is_empty() {
             Flaw::new(format!("the document {message}"))
         } else {

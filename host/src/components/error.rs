@@ -1,4 +1,4 @@
-//! What can be wrong with component files, and where.
+//! What can be wrong with resource files, and where.
 //!
 //! Nothing here ever carries a setting's value: it may be a secret.
 
@@ -13,8 +13,10 @@ pub struct Problem {
     pub file: PathBuf,
     /// The document within the file, from 1; `None` where it is about the file as a whole.
     pub document: Option<usize>,
-    /// The component's name, where it is known.
+    /// The component's name, where it is about one whose name is known.
     pub component: Option<String>,
+    /// The name of the resiliency resource, likewise.
+    pub resiliency: Option<String>,
     /// The path of the field, as in `spec.metadata[2].secretKeyRef`, where it is about one.
     pub field: Option<String>,
     /// What is the matter, for a person.
@@ -27,6 +29,7 @@ impl Problem {
             file: file.into(),
             document: None,
             component: None,
+            resiliency: None,
             field: None,
             message: message.into(),
         }
@@ -37,6 +40,7 @@ impl Problem {
             file: source.file.clone(),
             document: Some(source.document),
             component: None,
+            resiliency: None,
             field: flaw.field,
             message: flaw.message,
         }
@@ -44,6 +48,11 @@ impl Problem {
 
     pub(super) fn of_component(source: &Source, name: &str, flaw: Flaw) -> Self {
         Self { component: Some(name.to_owned()), ..Self::of_document(source, flaw) }
+    }
+
+    pub(super) fn of_resiliency(source: &Source, name: &str, flaw: Flaw) -> Self {
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        Self { resiliency: name, ..Self::of_document(source, flaw) }
     }
 }
 
@@ -55,6 +64,9 @@ impl fmt::Display for Problem {
         }
         if let Some(component) = &self.component {
             write!(f, ", component {component}")?;
+        }
+        if let Some(resiliency) = &self.resiliency {
+            write!(f, ", resiliency {resiliency}")?;
         }
         if let Some(field) = &self.field {
             write!(f, ", {field}")?;

@@ -1,4 +1,4 @@
-//! From resources folders to component definitions: which files are read, in which order, and
+//! From resources folders to the documents in them: which files are read, in which order, and
 //! what becomes of those that cannot be.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Source,
-    document::{self, Definition, Document},
+    document::{self, Definition, Document, Field},
     error::{Flaw, Level, LoadError, Notice, Problem},
     yaml,
 };
@@ -19,19 +19,26 @@ use super::{
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Reads every component definition of the folders, in order.
+/// The documents that were found, in order.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) components: Vec<(Source, Definition)>,
+    pub(super) resiliency: Vec<(Source, Field)>,
+}
+
+/// Reads every document of the folders, in order.
 pub(super) fn read_folders(
     folders: &[PathBuf],
     notify: &mut dyn FnMut(Notice),
-) -> Result<Vec<(Source, Definition)>, LoadError> {
-    let mut definitions = Vec::new();
+) -> Result<Found, LoadError> {
+    let mut found = Found::default();
     for folder in folders {
         let names = names_in(folder)
             .map_err(|cause| LoadError::Folder { folder: folder.clone(), cause })?;
         for name in names {
             let file = folder.join(&name);
             if is_yaml(&name) {
-                read_file(&file, &mut definitions, notify);
+                read_file(&file, &mut found, notify);
             } else {
                 notify(Notice {
                     level: Level::Info,
@@ -40,7 +47,7 @@ pub(super) fn read_folders(
             }
         }
     }
-    Ok(definitions)
+    Ok(found)
 }
 
 /// What a folder holds except folders, sorted as Go's `os.ReadDir` does.
@@ -61,11 +68,7 @@ fn is_yaml(name: &OsString) -> bool {
     name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
-fn read_file(
-    file: &Path,
-    definitions: &mut Vec<(Source, Definition)>,
-    notify: &mut dyn FnMut(Notice),
-) {
+fn read_file(file: &Path, found: &mut Found, notify: &mut dyn FnMut(Notice)) {
     let bytes = match read_bounded(file) {
         Ok(bytes) => bytes,
         Err(cause) => {
@@ -79,13 +82,17 @@ fn read_file(
         let source = Source { file: file.to_owned(), document: index + 1 };
         let (level, flaw) = match read_part(&part) {
             Ok(Document::Component(definition)) => {
-                definitions.push((source, *definition));
+                found.components.push((source, *definition));
+                continue;
+            }
+            Ok(Document::Resiliency(root)) => {
+                found.resiliency.push((source, root));
                 continue;
             }
             Ok(Document::Empty) => continue,
             Ok(Document::Other { kind }) => (
                 Level::Info,
-                Flaw::at("kind", format!("{kind} is not a component, so it is not read")),
+                Flaw::at("kind", format!("{kind} has nothing to do with locks, so it is not read")),
             ),
             Err(flaw) => (Level::Warning, flaw),
         };

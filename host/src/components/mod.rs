@@ -1,13 +1,15 @@
-//! Component files: which stores there are, as Dapr's component YAML says it.
+//! Resource files: which stores there are, as Dapr's component YAML says it, and which policies
+//! their calls are under, as its resiliency YAML does.
 //!
 //! Here lives the way from resources folders to a list of [`Component`]s with their settings
-//! resolved; [`properties`] reads single settings. Stores are opened elsewhere, and what a
-//! setting means is each store's own to say.
+//! resolved, and to a [`Resiliency`]; [`properties`] reads single settings. Stores are opened
+//! elsewhere, and what a setting means is each store's own to say.
 
 mod document;
 mod error;
 mod files;
 pub mod properties;
+mod resiliency;
 mod resolve;
 mod secrets;
 mod templates;
@@ -25,6 +27,8 @@ pub use error::{Level, LoadError, Notice, Problem};
 use properties::Properties;
 use resolve::Resolver;
 use templates::Templates;
+
+use crate::resiliency::Resiliency;
 
 /// Looks up an environment variable; `None` where it is not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -63,7 +67,17 @@ pub struct Component {
     pub source: Source,
 }
 
-/// A place in the component files.
+/// What the files of some resources folders say about locks.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Resources {
+    /// The lock components, in the order of the files.
+    pub components: Vec<Component>,
+    /// The policies, and which of them apply to which component.
+    pub resiliency: Resiliency,
+}
+
+/// A place in the resource files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The file, below the folder as it was given.
@@ -78,14 +92,37 @@ impl fmt::Display for Source {
     }
 }
 
-/// Reads the lock components of some resources folders, by the rules of Dapr 1.18 when it runs on
-/// its own (`pkg/internal/loader/disk`).
+/// Reads the lock components of some resources folders; see [`load_resources`]. Resiliency files
+/// are read and then left out of account, which `notify` is told.
+///
+/// # Errors
+///
+/// See [`load_resources`].
+pub fn load(
+    folders: &[impl AsRef<Path>],
+    options: &Options<'_>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Vec<Component>, LoadError> {
+    let (resources, resiliency) = load_all(folders, options, notify)?;
+    for source in resiliency {
+        let flaw = Flaw::at("kind", "Resiliency is not a component, so it has no effect here");
+        notify(Notice { level: Level::Info, problem: Problem::of_document(&source, flaw) });
+    }
+    Ok(resources.components)
+}
+
+/// Reads the lock components of some resources folders and the policies that they are under, by
+/// the rules of Dapr 1.18 when it runs on its own (`pkg/internal/loader/disk`, `pkg/resiliency`).
 ///
 /// From each folder, in the order given, come the files `*.yaml` and `*.yml`, not those of
 /// folders below, in the order of their names; from each file its documents. A component of
 /// another namespace, or whose `scopes` leave this application out, is passed over. Secret stores
 /// of the types `secretstores.local.env` and `secretstores.local.file` are there for the
 /// components to take secrets from, whatever the order; other types have nothing to do with locks.
+///
+/// Of resiliency resources whose `scopes` do not leave this application out, the policies and the
+/// outbound policies of components count, all files together: where two define one name, the
+/// later one does. One that cannot be read has no effect at all, with a warning.
 ///
 /// What does not stop the loading goes to `notify` as it is met, also before an error. Neither
 /// notices nor errors contain a setting's value.
@@ -96,16 +133,26 @@ impl fmt::Display for Source {
 /// resolved (a version or a secret that there is none of) and has no `ignoreErrors: true`. A
 /// document that is not even a well-formed component is not an error: it is passed over with a
 /// warning, and so is a file that cannot be read.
-pub fn load(
+pub fn load_resources(
     folders: &[impl AsRef<Path>],
     options: &Options<'_>,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Vec<Component>, LoadError> {
+) -> Result<Resources, LoadError> {
+    load_all(folders, options, notify).map(|(resources, _)| resources)
+}
+
+/// The resources, and where the resiliency ones among them were read.
+fn load_all(
+    folders: &[impl AsRef<Path>],
+    options: &Options<'_>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<(Resources, Vec<Source>), LoadError> {
     let app_id = options.app_id.unwrap_or_default();
     let namespace = (options.env)("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
     let folders: Vec<_> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
-    let mut definitions = files::read_folders(&folders, notify)?;
+    let files::Found { components: mut definitions, resiliency } =
+        files::read_folders(&folders, notify)?;
     definitions.retain(|(source, definition)| {
         let not_ours = not_ours(definition, app_id, namespace.as_deref());
         match not_ours {
@@ -155,7 +202,12 @@ pub fn load(
         }
     }
     let problems = resolver.into_problems();
-    if problems.is_empty() { Ok(components) } else { Err(LoadError::Components(problems)) }
+    if !problems.is_empty() {
+        return Err(LoadError::Components(problems));
+    }
+    let sources = resiliency.iter().map(|(source, _)| source.clone()).collect();
+    let resiliency = resiliency::read(resiliency, app_id, &components, notify);
+    Ok((Resources { components, resiliency }, sources))
 }
 
 /// Why a component is not for this process, if it is not. The namespace of a component counts

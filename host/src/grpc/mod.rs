@@ -12,4 +12,4 @@ mod deadline;
 mod health;
 mod status;
 
-pub use api::Api;
+pub use api::{Api, DescriptorError};

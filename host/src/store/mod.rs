@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 /// Both operations are *cancel safe* in this sense: a caller may drop the future at any await
 /// point and no lock is left behind unnoticed. An [`acquire`](Store::acquire) that was sent
 /// before its future was dropped is finished in the background, and what it was granted is
-/// given back.
+/// given back, until [`late`] has passed since it was sent.
 pub trait Store: Send + Sync + 'static {
     /// Sets `key` to `owner` for `ttl` unless the key is set, in one atomic step.
     ///
@@ -41,6 +41,18 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// So long at most a reply is awaited that nobody waits for.
+pub(crate) const LATE_REPLY: Duration = Duration::from_secs(30);
+
+/// How long after an acquire of this `ttl` was sent its reply is still awaited, to give back what
+/// it grants: the time to live, 30 seconds at most.
+///
+/// A store may take the command up at the last of these moments, so an acquire whose future is
+/// dropped now can hold its lock for `late(ttl) + ttl` from now on.
+pub fn late(ttl: Duration) -> Duration {
+    ttl.min(LATE_REPLY)
 }
 
 /// What came of an [`acquire`](Store::acquire) that the store answered.

@@ -108,11 +108,14 @@ pub async fn raw(address: SocketAddr, path: &str, headers: &[(&str, &str)], mess
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response =
-        client.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-    assert_eq!(response.status(), 200);
-    let headers = response.headers().clone();
-    let whole = response.into_body().collect().await.unwrap();
-    let trailers = whole.trailers().cloned().unwrap_or_default();
-    Raw { headers, body: whole.to_bytes(), trailers }
+    let request = request.body(Full::new(Bytes::from(body))).unwrap();
+    let exchange = async {
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let headers = response.headers().clone();
+        let whole = response.into_body().collect().await.unwrap();
+        let trailers = whole.trailers().cloned().unwrap_or_default();
+        Raw { headers, body: whole.to_bytes(), trailers }
+    };
+    tokio::time::timeout(LONG, exchange).await.expect("an answer")
 }

@@ -155,6 +155,16 @@ pub enum Event {
     Dropped,
 }
 
+/// What happens to calls, in order.
+pub struct Events(mpsc::UnboundedReceiver<Event>);
+
+impl Events {
+    /// The next event; none comes when the store is gone.
+    pub async fn recv(&mut self) -> Option<Event> {
+        tokio::time::timeout(LONG, self.0.recv()).await.expect("an event")
+    }
+}
+
 struct Call {
     events: mpsc::UnboundedSender<Event>,
     answered: bool,
@@ -168,10 +178,10 @@ impl Drop for Call {
 }
 
 impl Gate {
-    pub fn new() -> (Self, Arc<Semaphore>, mpsc::UnboundedReceiver<Event>) {
+    pub fn new() -> (Self, Arc<Semaphore>, Events) {
         let permits = Arc::new(Semaphore::new(0));
         let (events, told) = mpsc::unbounded_channel();
-        (Self { permits: Arc::clone(&permits), events }, permits, told)
+        (Self { permits: Arc::clone(&permits), events }, permits, Events(told))
     }
 
     async fn pass(&self) {

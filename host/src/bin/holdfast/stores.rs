@@ -4,8 +4,9 @@ use anyhow::{Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits, Locks,
-    components::{self, Component, Level, Notice, Options},
+    components::{self, Component, Level, Notice, Options, Resources},
     open::{OpenError, OpenStore, open},
+    resiliency::Resiliency,
 };
 
 use crate::cli::Stores;
@@ -13,19 +14,30 @@ use crate::cli::Stores;
 /// What came of opening a component's store.
 pub type Opened = (Component, Result<OpenStore, OpenError>);
 
-/// Reads the component files and opens their stores, all at the same time.
+/// Reads the resource files and opens their stores, all at the same time, each under its policies.
 pub async fn open_each(
     stores: &Stores,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Vec<Opened>, components::LoadError> {
     let app_id = Some(stores.app_id.as_str()).filter(|app_id| !app_id.is_empty());
     let options = Options { app_id, env: &components::process_env };
-    let components = components::load(&stores.resources_path, &options, notify)?;
+    let Resources { components, resiliency, .. } =
+        components::load_resources(&stores.resources_path, &options, notify)?;
     let opening = components.into_iter().map(async |component| {
         let opened = open(&component).await;
-        (component, opened)
+        (component, opened.map(|open| under_policies(open, &resiliency)))
     });
     Ok(join_all(opening).await)
+}
+
+fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
+    let names = resiliency.names_for(&open.name);
+    if !names.is_empty() {
+        let policy = resiliency.policy_for(&open.name);
+        tracing::info!("calls of the store {} are under {names} ({policy})", open.name);
+    }
+    let store = resiliency.apply(&open.name, open.store);
+    OpenStore { store, ..open }
 }
 
 /// All stores of the component files, less those that cannot be opened and may be missing.

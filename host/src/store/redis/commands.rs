@@ -6,15 +6,13 @@ use std::{
 };
 
 use redis::{ErrorKind, RedisError, Script, Value};
-use tokio::time::timeout;
 
 use super::{
-    Inner, LATE_REPLY,
+    Inner,
     connections::Place,
-    late,
-    pending::{Command, Form, Reply},
+    pending::{Command, Form, Left, Reply},
 };
-use crate::store::Released;
+use crate::store::{LATE_REPLY, Released, late};
 
 pub(super) const RELEASE_LUA: &str = include_str!("release.lua");
 
@@ -44,9 +42,9 @@ impl Command for SetIfFree<'_> {
         })
     }
 
-    fn leave(&self, reply: Reply<bool>, sent: Instant) {
-        let until = sent + late(self.ttl);
-        self.store.give_back(reply, self.key, self.owner, until);
+    fn leave(&self, left: Left<bool>) {
+        let until = left.sent + late(self.ttl);
+        self.store.give_back(left, self.key, self.owner, until);
     }
 }
 
@@ -82,8 +80,11 @@ impl Command for DeleteIfOwned<'_> {
 
     /// Where the server has forgotten the script, the lock is left to run out: sending it in full
     /// now could end a hold that the owner has since taken anew.
-    fn leave(&self, reply: Reply<Released>, _: Instant) {
-        let task = async move { drop(timeout(LATE_REPLY, reply).await) };
+    fn leave(&self, left: Left<Released>) {
+        self.store.abandoned.forget(self.key, self.owner);
+        let store = self.store.clone();
+        let until = Instant::now() + LATE_REPLY;
+        let task = async move { drop(store.late_reply(left, until).await) };
         self.store.background.spawn_on(task, &self.store.runtime);
     }
 }

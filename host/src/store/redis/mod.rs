@@ -24,22 +24,20 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use redis::RedisResult;
 use tokio::{runtime::Handle, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use self::{
     abandoned::Abandoned,
     commands::{DeleteIfOwned, SetIfFree},
-    connections::Connections,
+    connections::{Connections, Place},
     failure::{Again, Verdict},
-    pending::{Command, Form, Pending, Reply},
+    pending::{Command, Form, Left, Pending},
 };
-use super::{Acquired, Failure, Grant, Released, Store};
+use super::{Acquired, Failure, Grant, Released, Store, late};
 
 pub use self::{check::ConnectError, settings::RedisSettings};
-
-/// So long at most a reply is awaited that nobody waits for, to give back what it grants.
-const LATE_REPLY: Duration = Duration::from_secs(30);
 
 /// So long at most closing waits for what is unfinished.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -231,14 +229,14 @@ impl Inner {
     ///
     /// Not after `until`, for from then on the lock may have run out, and the owner may have
     /// taken it anew. On the connection that the grant came by, so that nothing overtakes it.
-    fn give_back(self: &Arc<Self>, reply: Reply<bool>, key: &str, owner: &str, until: Instant) {
+    fn give_back(self: &Arc<Self>, left: Left<bool>, key: &str, owner: &str, until: Instant) {
         let store = self.clone();
         let (key, owner) = (key.to_owned(), owner.to_owned());
         let ticket = self.abandoned.add(&key, &owner);
         let task = async move {
-            let granted = timeout(until.saturating_duration_since(Instant::now()), reply).await;
+            let granted = store.late_reply(left, until).await;
             let wanted = store.abandoned.take(&key, &owner, ticket);
-            let Ok(Ok((true, place))) = granted else {
+            let Some(Ok((true, place))) = granted else {
                 return;
             };
             if !wanted || Instant::now() >= until {
@@ -258,6 +256,27 @@ impl Inner {
         self.background.spawn_on(task, &self.runtime);
     }
 
+    /// A reply that nobody waits for any more. A connection that owes it for longer than
+    /// `readTimeout` takes no more commands: callers who all leave earlier must not keep a dead
+    /// one in use.
+    async fn late_reply<T>(
+        &self,
+        left: Left<T>,
+        until: Instant,
+    ) -> Option<RedisResult<(T, Place)>> {
+        let Left { mut reply, connection, sent } = left;
+        let within = |end: Instant| end.saturating_duration_since(Instant::now());
+        if let Some(end) = self.settings.read_timeout.and_then(|limit| sent.checked_add(limit)) {
+            if let Ok(reply) = timeout(within(end.min(until)), &mut reply).await {
+                return Some(reply);
+            }
+            if end <= until {
+                self.connections.retire(connection);
+            }
+        }
+        timeout(within(until), reply).await.ok()
+    }
+
     fn not_done(&self, cause: &str) -> Failure {
         Failure::NotDone { cause: format!("redis {}: {cause}", self.address) }
     }
@@ -265,11 +284,6 @@ impl Inner {
     fn unknown(&self, cause: &str, held_until: Option<SystemTime>) -> Failure {
         Failure::Unknown { cause: format!("redis {}: {cause}", self.address), held_until }
     }
-}
-
-/// How long after an acquire was sent its grant is still given back.
-fn late(ttl: Duration) -> Duration {
-    ttl.min(LATE_REPLY)
 }
 
 fn no_reply(settings: &RedisSettings) -> String {

@@ -30,21 +30,32 @@ pub(super) trait Command {
     /// that nothing is sent after the caller has stopped waiting.
     fn send(&self, place: Place, form: Form) -> Reply<Self::Outcome>;
 
-    /// Sees to a reply that is still to come. The command was not sent before `sent`.
-    fn leave(&self, reply: Reply<Self::Outcome>, sent: Instant);
+    /// Sees to a reply that is still to come.
+    fn leave(&self, left: Left<Self::Outcome>);
+}
+
+/// A reply that is still to come, and that its caller has left.
+pub(super) struct Left<T> {
+    pub(super) reply: Reply<T>,
+    /// The connection that it is to come by.
+    pub(super) connection: u64,
+    /// The command was not sent before.
+    pub(super) sent: Instant,
 }
 
 /// Waits for a reply. Where the waiting ends, because the time is up or because the caller has
 /// gone, the reply is left to the command and not dropped: a command cannot be taken back.
 pub(super) struct Pending<'a, C: Command> {
     command: &'a C,
+    connection: u64,
     sent: Instant,
     reply: Option<Reply<C::Outcome>>,
 }
 
 impl<'a, C: Command> Pending<'a, C> {
     pub(super) fn new(command: &'a C, form: Form, place: Place, sent: Instant) -> Self {
-        Self { command, sent, reply: Some(command.send(place, form)) }
+        let connection = place.connection().id();
+        Self { command, connection, sent, reply: Some(command.send(place, form)) }
     }
 }
 
@@ -64,7 +75,8 @@ impl<C: Command> Future for Pending<'_, C> {
 impl<C: Command> Drop for Pending<'_, C> {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
-            self.command.leave(reply, self.sent);
+            let (connection, sent) = (self.connection, self.sent);
+            self.command.leave(Left { reply, connection, sent });
         }
     }
 }

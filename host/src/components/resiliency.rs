@@ -1,0 +1,315 @@
+//! From resiliency documents to policies: which fields there are, what they default to, and how
+//! several documents make one [`Resiliency`].
+//!
+//! The rules are Dapr 1.18's (`pkg/resiliency/resiliency.go`, `pkg/apis/resiliency/v1alpha1`,
+//! `dapr/kit/retry` and `config`), with three differences. Every document of a file counts, where
+//! daprd sees the first. One with a mistake has no effect, where daprd keeps what it happened to
+//! read before it. And what daprd passes over in silence is notified.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Component, Source,
+    document::Field,
+    error::{Flaw, Level, Notice, Problem},
+};
+use crate::{
+    duration::parse_go_duration,
+    resiliency::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip},
+};
+
+/// Dapr's own retry policies, which a file may change so long as there are enough retries.
+const BUILT_IN: [&str; 4] = [
+    "DaprBuiltInServiceRetries",
+    "DaprBuiltInActorRetries",
+    "DaprBuiltInActorReminderRetries",
+    "DaprBuiltInInitializationRetries",
+];
+
+/// The fewest retries of Dapr's own policies.
+const BUILT_IN_RETRIES: u32 = 3;
+
+/// Dapr's own policy that no file may change.
+const PROTECTED: &str = "DaprBuiltInActorNotFoundRetries";
+
+/// What exponential waits grow to where the policy does not say.
+const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(60);
+
+const TARGETS: &str = "spec.targets.components";
+
+/// Reads the documents in their order.
+pub(super) fn read(
+    documents: Vec<(Source, Field)>,
+    app_id: &str,
+    components: &[Component],
+    notify: &mut dyn FnMut(Notice),
+) -> Resiliency {
+    let mut merged = Merged { all: Resiliency::default(), places: BTreeMap::new(), notify };
+    for (source, mut root) in documents {
+        let mut place = Place { source, name: String::new() };
+        match name(&mut root) {
+            Ok(name) => place.name = name,
+            Err(flaw) => {
+                merged.notify(Level::Warning, &place, flaw);
+                continue;
+            }
+        }
+        match Document::read(root, app_id) {
+            Ok(document) => merged.add(&place, document),
+            Err(NotRead { level, flaw }) => merged.notify(level, &place, flaw),
+        }
+    }
+    merged.check_targets(components);
+    merged.all
+}
+
+/// The name only serves to tell documents apart, so there need not be one.
+fn name(root: &mut Field) -> Result<String, Flaw> {
+    root.take("metadata")?.take("name")?.text()
+}
+
+/// Where a document is, and what it is called.
+#[derive(Clone)]
+struct Place {
+    source: Source,
+    name: String,
+}
+
+/// The documents so far.
+struct Merged<'a> {
+    all: Resiliency,
+    /// Where each policy and target was read, by its path.
+    places: BTreeMap<String, Place>,
+    notify: &'a mut dyn FnMut(Notice),
+}
+
+impl Merged<'_> {
+    fn notify(&mut self, level: Level, place: &Place, flaw: Flaw) {
+        let problem = Problem::of_resiliency(&place.source, &place.name, flaw);
+        (self.notify)(Notice { level, problem });
+    }
+
+    /// Takes over what a document defines, also what an earlier one has defined.
+    fn add(&mut self, place: &Place, document: Document) {
+        let Document { policies, remarks } = document;
+        for (level, flaw) in remarks {
+            self.notify(level, place, flaw);
+        }
+        let paths = paths("spec.policies.timeouts", &policies.timeouts)
+            .chain(paths("spec.policies.retries", &policies.retries))
+            .chain(paths("spec.policies.circuitBreakers", &policies.circuit_breakers))
+            .chain(paths(TARGETS, &policies.targets));
+        for path in paths {
+            if let Some(earlier) = self.places.insert(path.clone(), place.clone()) {
+                let message = format!("takes the place of the one in {}", earlier.source);
+                self.notify(Level::Warning, place, Flaw::at(path, message));
+            }
+        }
+        self.all.timeouts.extend(policies.timeouts);
+        self.all.retries.extend(policies.retries);
+        self.all.circuit_breakers.extend(policies.circuit_breakers);
+        self.all.targets.extend(policies.targets);
+    }
+
+    /// Says which targets mean no store, and which policies that they name there are not: daprd
+    /// does without such a timeout or retry, and fails every call for want of such a breaker.
+    fn check_targets(&mut self, components: &[Component]) {
+        let targets = self.all.targets.clone();
+        for (target, names) in targets {
+            let Some(place) = self.places.get(&format!("{TARGETS}.{target}")).cloned() else {
+                continue;
+            };
+            if !components.iter().any(|component| component.name == target) {
+                let flaw =
+                    Flaw::at(format!("{TARGETS}.{target}"), "there is no lock store of this name");
+                self.notify(Level::Info, &place, flaw);
+            }
+            let there_are = self.all.names_for(&target);
+            for (field, named, found) in [
+                ("timeout", names.timeout, there_are.timeout),
+                ("retry", names.retry, there_are.retry),
+                ("circuitBreaker", names.circuit_breaker, there_are.circuit_breaker),
+            ] {
+                if let (Some(named), None) = (named, found) {
+                    let message = format!("there is no policy {named}, so none applies");
+                    let path = format!("{TARGETS}.{target}.outbound.{field}");
+                    self.notify(Level::Warning, &place, Flaw::at(path, message));
+                }
+            }
+        }
+    }
+}
+
+fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = String> {
+    entries.keys().map(move |name| format!("{path}.{name}"))
+}
+
+/// What one document defines.
+struct Document {
+    policies: Policies,
+    /// What is worth knowing, and no reason to pass the document over.
+    remarks: Vec<(Level, Flaw)>,
+}
+
+#[derive(Default)]
+struct Policies {
+    timeouts: BTreeMap<String, Option<Duration>>,
+    retries: BTreeMap<String, Retry>,
+    circuit_breakers: BTreeMap<String, CircuitBreaker>,
+    targets: BTreeMap<String, PolicyNames>,
+}
+
+/// Why a document has no effect.
+struct NotRead {
+    level: Level,
+    flaw: Flaw,
+}
+
+impl From<Flaw> for NotRead {
+    fn from(flaw: Flaw) -> Self {
+        Self { level: Level::Warning, flaw }
+    }
+}
+
+impl Document {
+    fn read(mut root: Field, app_id: &str) -> Result<Self, NotRead> {
+        let mut document = Self { policies: Policies::default(), remarks: Vec::new() };
+        if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
+            document.warn(Flaw::at("apiVersion", "should be dapr.io/v1alpha1; read all the same"));
+        }
+        let scopes = root.take("scopes")?.items()?.into_iter().map(Field::text);
+        let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
+        if !scopes.is_empty() && !scopes.iter().any(|scope| scope == app_id) {
+            let flaw = Flaw::at("scopes", format!("the app id {app_id:?} is not among them"));
+            return Err(NotRead { level: Level::Info, flaw });
+        }
+        let mut spec = root.take("spec")?;
+        let mut policies = spec.take("policies")?;
+        for (name, field) in policies.take("timeouts")?.entries()? {
+            let flaw = field.flaw("is missing");
+            let timeout = some_duration(field)?.ok_or(flaw)?;
+            document.policies.timeouts.insert(name, positive(timeout));
+        }
+        for (name, field) in policies.take("retries")?.entries()? {
+            document.add_retry(name, field)?;
+        }
+        for (name, field) in policies.take("circuitBreakers")?.entries()? {
+            let breaker = document.circuit_breaker(&name, field)?;
+            document.policies.circuit_breakers.insert(name, breaker);
+        }
+        for (name, mut field) in spec.take("targets")?.take("components")?.entries()? {
+            let names = policy_names(field.take("outbound")?)?;
+            document.policies.targets.insert(name, names);
+        }
+        Ok(document)
+    }
+
+    fn warn(&mut self, flaw: Flaw) {
+        self.remarks.push((Level::Warning, flaw));
+    }
+
+    fn add_retry(&mut self, name: String, mut field: Field) -> Result<(), Flaw> {
+        let path = field.path.clone();
+        if !field.take("matching")?.is_null() {
+            let flaw = Flaw::at(
+                format!("{path}.matching"),
+                "is about status codes, which the calls of a lock store have none of",
+            );
+            self.remarks.push((Level::Info, flaw));
+        }
+        let mut retry = retry(field)?;
+        if name == PROTECTED {
+            self.warn(Flaw::at(path, "is a policy of Dapr's own that cannot be changed"));
+            return Ok(());
+        }
+        let enough = retry.max_retries.is_some_and(|retries| retries >= BUILT_IN_RETRIES);
+        if BUILT_IN.contains(&name.as_str()) && !enough {
+            let message = format!("must be at least {BUILT_IN_RETRIES} for a policy of Dapr's own");
+            self.warn(Flaw::at(
+                format!("{path}.maxRetries"),
+                format!("{message}; taking {BUILT_IN_RETRIES}"),
+            ));
+            retry.max_retries = Some(BUILT_IN_RETRIES);
+        }
+        self.policies.retries.insert(name, retry);
+        Ok(())
+    }
+
+    fn circuit_breaker(&mut self, name: &str, mut field: Field) -> Result<CircuitBreaker, Flaw> {
+        let mut breaker = CircuitBreaker::new(name);
+        let max_requests = field.take("maxRequests")?;
+        let flaw = max_requests.flaw("must be from 0 to 4294967295");
+        if let Some(requests) = max_requests.integer()? {
+            breaker.max_requests = u32::try_from(requests).map_err(|_| flaw)?;
+        }
+        breaker.interval = some_duration(field.take("interval")?)?.and_then(positive);
+        if let Some(timeout) = some_duration(field.take("timeout")?)?.and_then(positive) {
+            breaker.timeout = timeout;
+        }
+        let trip = field.take("trip")?;
+        let path = trip.path.clone();
+        if let Some(text) = trip.some_text()? {
+            let trip = Trip::parse(&text).map_err(|error| Flaw::at(&path, error.to_string()))?;
+            if let Some(doubt) = trip.doubt() {
+                self.warn(Flaw::at(path, doubt));
+            }
+            breaker.trip = Some(trip);
+        }
+        Ok(breaker)
+    }
+}
+
+/// Constant waits are `duration`; exponential ones begin as they always do.
+fn retry(mut field: Field) -> Result<Retry, Flaw> {
+    let mut retry = Retry::default();
+    let constant = some_duration(field.take("duration")?)?.map(not_negative);
+    let max_interval = some_duration(field.take("maxInterval")?)?.map(not_negative);
+    let policy = field.take("policy")?;
+    let flaw = policy.flaw("must be constant or exponential");
+    match policy.text()?.to_lowercase().as_str() {
+        "" | "constant" => {
+            if let Some(wait) = constant {
+                retry.backoff = Backoff::Constant(wait);
+            }
+        }
+        "exponential" => {
+            retry.backoff = Backoff::exponential(max_interval.unwrap_or(DEFAULT_MAX_INTERVAL));
+        }
+        _ => return Err(flaw),
+    }
+    // Beyond 32 bits there is no telling it from ever.
+    retry.max_retries =
+        field.take("maxRetries")?.integer()?.and_then(|retries| u32::try_from(retries).ok());
+    Ok(retry)
+}
+
+fn policy_names(mut outbound: Field) -> Result<PolicyNames, Flaw> {
+    Ok(PolicyNames {
+        timeout: outbound.take("timeout")?.some_text()?,
+        retry: outbound.take("retry")?.some_text()?,
+        circuit_breaker: outbound.take("circuitBreaker")?.some_text()?,
+    })
+}
+
+/// Nanoseconds: a whole number of milliseconds, or Go's form such as `1m30s`. `None` where there
+/// is no text.
+fn some_duration(field: Field) -> Result<Option<i64>, Flaw> {
+    let flaw = field.flaw("must be a number of milliseconds or a duration such as 500ms or 1m30s");
+    let Some(text) = field.some_text()? else {
+        return Ok(None);
+    };
+    let nanoseconds = match text.parse::<i64>() {
+        Ok(milliseconds) => milliseconds.checked_mul(1_000_000),
+        Err(_) => parse_go_duration(&text),
+    };
+    nanoseconds.map(Some).ok_or(flaw)
+}
+
+/// Zero and less stand for no bound.
+fn positive(nanoseconds: i64) -> Option<Duration> {
+    u64::try_from(nanoseconds).ok().filter(|it| *it > 0).map(Duration::from_nanos)
+}
+
+fn not_negative(nanoseconds: i64) -> Duration {
+    positive(nanoseconds).unwrap_or_default()
+}

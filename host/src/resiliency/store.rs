@@ -1,0 +1,168 @@
+//! A store whose calls are under a policy: a timeout for each try, within the circuit breaker,
+//! within the retries.
+//!
+//! What is safe to send again is decided here and nowhere else. An acquire is sent again only
+//! where it is certain that it did nothing; once its outcome is unknown, that is the answer. A
+//! release may be sent again in either case: at worst the caller hears that a lock does not exist
+//! which an earlier try has released. What holds for every release of unknown outcome holds for
+//! one that was repeated, too: should the network deliver an earlier try after a later one, it
+//! could end a hold that the same owner has since taken anew. Owners that are used once are safe.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::{Policy, Retry, breaker::Breaker};
+use crate::store::{Acquired, Failure, Released, Store, late};
+
+/// A store under a [`Policy`].
+///
+/// Outcomes, also that a lock is held, are never retried and are successes to the circuit
+/// breaker; every [`Failure`] is a failure to it. A call that the breaker refuses fails with
+/// [`Failure::NotDone`] at once, and is not retried either.
+///
+/// Futures may be dropped at any point, as those of every store: the breaker forgets the call.
+pub struct ResilientStore {
+    name: String,
+    store: Arc<dyn Store>,
+    timeout: Option<Duration>,
+    retry: Option<Retry>,
+    breaker: Option<Breaker>,
+    closing: CancellationToken,
+}
+
+/// Why a try failed.
+enum Failed {
+    /// It was made, and failed.
+    Tried(Failure),
+    /// It was not made.
+    Refused(Failure),
+}
+
+impl ResilientStore {
+    /// Puts a store under a policy. `name` is the store's, for the log.
+    pub fn new(name: impl Into<String>, store: Arc<dyn Store>, policy: Policy) -> Self {
+        let name = name.into();
+        let breaker = policy.circuit_breaker.map(|settings| Breaker::new(&name, settings));
+        let closing = CancellationToken::new();
+        Self { name, store, timeout: policy.timeout, retry: policy.retry, breaker, closing }
+    }
+
+    /// Tries until there is an outcome, a failure that is final, or no try left.
+    async fn call<'a, T>(
+        &self,
+        operation: &str,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, Failure>>,
+        given_up: impl Fn(String) -> Failure,
+        may_repeat: impl Fn(&Failure) -> bool,
+    ) -> Result<T, Failure> {
+        let mut waits = self.retry.map(Retry::waits);
+        let mut tries: u32 = 1;
+        loop {
+            let failure = match self.attempt(&attempt, &given_up).await {
+                Ok(outcome) => {
+                    if tries > 1 {
+                        tracing::debug!(store = self.name, tries, "{operation} recovered");
+                    }
+                    return Ok(outcome);
+                }
+                Err(Failed::Refused(failure)) => return Err(failure),
+                Err(Failed::Tried(failure)) => failure,
+            };
+            if !may_repeat(&failure) {
+                return Err(failure);
+            }
+            let Some(wait) = waits.as_mut().and_then(Iterator::next) else {
+                return Err(failure);
+            };
+            tracing::debug!(
+                store = self.name,
+                tries,
+                "{operation} failed, next try in {wait:?}: {failure}"
+            );
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return Err(failure),
+                () = tokio::time::sleep(wait) => tries = tries.saturating_add(1),
+            }
+        }
+    }
+
+    /// One try, if the breaker lets it pass.
+    async fn attempt<'a, T>(
+        &self,
+        attempt: &impl Fn() -> BoxFuture<'a, Result<T, Failure>>,
+        given_up: &impl Fn(String) -> Failure,
+    ) -> Result<T, Failed> {
+        // Before the store is called: it may act at once, and not only when it is awaited.
+        let passage = match self.breaker.as_ref().map(Breaker::enter).transpose() {
+            Ok(passage) => passage,
+            Err(refusal) => {
+                return Err(Failed::Refused(Failure::NotDone { cause: refusal.to_string() }));
+            }
+        };
+        let outcome = match self.timeout {
+            None => attempt().await,
+            Some(limit) => tokio::time::timeout(limit, attempt()).await.unwrap_or_else(|_| {
+                Err(given_up(format!("no outcome within the resiliency timeout of {limit:?}")))
+            }),
+        };
+        if let Some(passage) = passage {
+            passage.end(outcome.is_ok());
+        }
+        outcome.map_err(Failed::Tried)
+    }
+}
+
+impl Store for ResilientStore {
+    /// Where the timeout ends a try, the command may have been sent: [`Failure::Unknown`], and
+    /// what it may still be granted is given back.
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let given_up = move |cause| {
+            let longest = late(ttl).saturating_add(ttl);
+            Failure::Unknown { cause, held_until: SystemTime::now().checked_add(longest) }
+        };
+        let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone { .. });
+        let attempt = move || self.store.acquire(key, owner, ttl);
+        Box::pin(self.call("acquire", attempt, given_up, may_repeat))
+    }
+
+    /// Where the timeout ends a try, the command may have been sent: [`Failure::Unknown`], unless
+    /// another try has an outcome.
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        let given_up = |cause| Failure::Unknown { cause, held_until: None };
+        let attempt = move || self.store.release(key, owner);
+        Box::pin(self.call("release", attempt, given_up, |_| true))
+    }
+
+    /// Calls that wait for another try fail from now on with what the last one failed with.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closing.cancel();
+        self.store.close()
+    }
+}
+
+impl fmt::Debug for ResilientStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResilientStore")
+            .field("name", &self.name)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+// Tries to take each lock that a line of the input names, once, and prints whether it was taken.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	dapr "github.com/dapr/go-sdk/client"
+)
+
+func main() {
+	// Its log goes to the standard output.
+	dapr.SetLogger(nil)
+	client, err := dapr.NewClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	fmt.Println("ready")
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		response, err := client.TryLockAlpha1(context.Background(), "lockstore", &dapr.LockRequest{
+			ResourceID:      lines.Text(),
+			LockOwner:       "go",
+			ExpiryInSeconds: 60,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(response.Success)
+	}
+}

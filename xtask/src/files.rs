@@ -1,0 +1,63 @@
+//! Files and directories below `target/`, with errors for people.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// Makes a directory and those above it.
+pub fn make(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))
+}
+
+/// Removes a directory that may not be there.
+pub fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file.
+pub fn write(file: &Path, content: &str) -> Result<()> {
+    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// The files in a directory and in those below it, sorted.
+pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read {}", directory.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() {
+            files.extend(below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Copies a directory's files and those below it into another one.
+pub fn copy(from: &Path, into: &Path) -> Result<()> {
+    for file in below(from)? {
+        let copy = into.join(file.strip_prefix(from)?);
+        copy.parent().map_or(Ok(()), make)?;
+        fs::copy(&file, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+    }
+    Ok(())
+}
+
+/// A lock on what is at `path`, held until it is dropped: two commands at once make it once.
+pub fn lock(path: &Path) -> Result<File> {
+    let path = path.with_added_extension("lock");
+    path.parent().map_or(Ok(()), make)?;
+    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    lock.with_context(|| format!("cannot lock {}", path.display()))
+}
