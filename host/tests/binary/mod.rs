@@ -49,7 +49,7 @@ pub fn help_of_serve() -> String {
 
 /// Whether `holdfast serve` has an option.
 pub fn knows(option: &str) -> bool {
-    help_of_serve().split([' ', '\n', ',', ']']).any(|word| word == option)
+    help_of_serve().split([' ', '\n', ',', '[', ']', '=']).any(|word| word == option)
 }
 
 /// A running `holdfast serve`, which is killed with the test.
