@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
 
 use crate::{
-    redis,
+    lint, redis,
     run::{cargo, run},
     sdk, setup,
 };
@@ -52,6 +52,7 @@ pub fn check() -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
     // A workspace of its own.
     run(cargo()?.args(["fmt", "--check", "--manifest-path", "tests/sdk/rust/Cargo.toml"]))?;
+    lint::deploy(&workspace::root()?)?;
     // Linting the host builds the guest: build scripts run.
     setup()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];

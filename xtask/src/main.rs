@@ -3,6 +3,7 @@
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
 //! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
+//! - `lint.rs`: linters for the files of `deploy/`.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 mod commands;
 mod debian;
 mod files;
+mod lint;
 mod redis;
 mod run;
 mod sdk;
@@ -68,7 +70,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Checks format, lints and documentation
+    /// Checks format, lints and documentation, and lints the files of deploy/
     Check,
 }
 

@@ -21,7 +21,7 @@ Examples:
 
 const SERVE_EXAMPLES: &str = "\
 The line 'listening on http://ADDRESS:PORT' in the log, which goes to stderr, says that it is ready;
-the gRPC API has a line like it before.
+the gRPC API has a line like it before. A service manager of systemd's kind is told so as well.
 SIGTERM and SIGINT end it in good order; a second one ends it at once.
 
 Environment:
@@ -59,6 +59,13 @@ Examples:
   holdfast check --resources-path ./components
   holdfast check --app-id app1 --resources-path ./components --resources-path ./more";
 
+const HEALTH_EXAMPLES: &str = "\
+Exits with 0 if the server answers that it is ready, else with 1 and the reason. Needs no token.
+
+Examples:
+  holdfast health
+  holdfast health --port 3501 --timeout 1";
+
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   holdfast component export holdfast.wasm
@@ -82,6 +89,8 @@ pub enum Command {
     Unlock(Unlock),
     /// Check component files, and connect to their servers
     Check(Check),
+    /// Ask a server that runs on this machine whether it is ready
+    Health(Health),
     /// The WebAssembly component that holds the rules of the lock
     #[command(arg_required_else_help = true)]
     Component(Component),
@@ -189,6 +198,20 @@ pub struct Check {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = HEALTH_EXAMPLES)]
+pub struct Health {
+    /// Where the server's HTTP API or its public port is
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub address: String,
+    /// Port of the one or the other
+    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
+    pub port: u16,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub timeout: u64,
+}
+
+#[derive(Args, Debug)]
 pub struct Component {
     #[command(subcommand)]
     pub command: ComponentCommand,
@@ -211,7 +234,7 @@ pub struct Stores {
     #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
     pub app_id: String,
     /// Folder of component files; may be given more than once
-    #[arg(long, value_name = "DIR", alias = "components-path")]
+    #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub resources_path: Vec<PathBuf>,
 }
 

@@ -5,11 +5,13 @@
 mod check;
 mod cli;
 mod component;
+mod health;
 mod listen;
 mod lock;
 mod logging;
 mod metrics;
 mod serve;
+mod service_manager;
 mod signals;
 mod stores;
 mod traces;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => (serve::run(&args), 1),
         Command::TryLock(args) => (lock::try_lock(&args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(&args), TROUBLE),
+        Command::Health(args) => (health::run(&args), 1),
         Command::Check(args) => (check::run(&args), TROUBLE),
         Command::Component(args) => (component::run(&args), TROUBLE),
     };

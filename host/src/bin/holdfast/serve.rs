@@ -25,6 +25,7 @@ use crate::{
     listen::{Bound, Listening},
     logging,
     metrics::{Recorder, Scrape},
+    service_manager,
     signals::Signals,
     stores,
     traces::Traces,
@@ -81,6 +82,7 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
         server = server.http(scrape, take(&mut metrics.listeners));
     }
 
+    service_manager::ready();
     let ending = CancellationToken::new();
     let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
     let serving = async {
@@ -97,6 +99,7 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     let second_signal = async {
         signals.next().await;
         tracing::info!("shutting down");
+        service_manager::stopping();
         ending.cancel();
         signals.next().await;
     };

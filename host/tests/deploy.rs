@@ -1,0 +1,126 @@
+//! The files of `deploy/` fit the binary: it takes their command lines, and the ports and paths in them
+//! are each other's.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod binary;
+
+use std::fs;
+
+use binary::{
+    deployed::{self, Options, assert_serves},
+    help_of_serve, holdfast, knows,
+};
+use tempfile::TempDir;
+
+const BINARY: &str = "/usr/local/bin/holdfast";
+
+const MEMORY: &str = "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: memory\n\
+    spec:\n  type: lock.in-memory\n";
+
+/// How long stores may take to close, after the graceful seconds.
+const CLOSING: i64 = 5;
+
+/// A file's lines, with those that end in a backslash joined to their next.
+fn joined(text: &str) -> Vec<String> {
+    text.replace("\\\n", "").lines().map(str::to_owned).collect()
+}
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("memory.yaml"), MEMORY).unwrap();
+    folder
+}
+
+#[test]
+fn the_systemd_unit_starts_the_binary() {
+    let unit = deployed::file("systemd/holdfast.service");
+    let lines = joined(&unit);
+    let setting = |name: &str| {
+        let values = lines.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let values: Vec<_> = values.collect();
+        assert_eq!(values.len(), 1, "{name} is there as {values:?}");
+        values[0]
+    };
+    let mut words = setting("ExecStart").split_whitespace();
+    assert_eq!(words.next(), Some(BINARY));
+    let options = Options::parse(words);
+
+    let folder = folder();
+    assert_serves(options.serve(folder.path().to_str().unwrap()));
+
+    assert_eq!(setting("Type"), "notify");
+    let grace = options.number("--dapr-graceful-shutdown-seconds");
+    assert!(setting("TimeoutStopSec").parse::<i64>().unwrap() > grace + CLOSING);
+    let installed = unit.lines().filter(|line| line.starts_with("#   install"));
+    let installed = installed.collect::<Vec<_>>().join("\n");
+    let environment = setting("EnvironmentFile").trim_start_matches('-');
+    for path in ["/usr/local/bin/", options.value("--resources-path"), environment] {
+        assert!(installed.contains(path), "{path} is not in:\n{installed}");
+    }
+}
+
+#[test]
+fn the_image_starts_the_binary_and_asks_for_its_health() {
+    let lines = joined(&deployed::file("docker/Dockerfile"));
+    let instructions = |name: &str| {
+        let rest = lines.iter().filter_map(|line| line.trim().strip_prefix(name));
+        rest.map(|rest| rest.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let one = |name: &str| {
+        let found = instructions(name);
+        assert_eq!(found.len(), 1, "{name} is there as {found:?}");
+        found[0].clone()
+    };
+    let words = |json: &str| serde_json::from_str::<Vec<String>>(json).unwrap();
+
+    assert_eq!(words(&one("ENTRYPOINT ")), [BINARY]);
+    assert!(one("COPY --from=build ").ends_with(BINARY));
+    let command = words(&one("CMD "));
+    let options = Options::parse(command.iter().map(String::as_str));
+    let environment: Vec<_> = instructions("ENV ");
+    let environment: Vec<_> =
+        environment.iter().map(|setting| setting.split_once('=').unwrap()).collect();
+    assert_eq!(environment, [("DAPR_LISTEN_ADDRESSES", "0.0.0.0")]);
+
+    // All that CMD leaves to defaults: as somebody would who runs it beside others.
+    let mut command = options.serve("");
+    command.envs(environment).envs([("DAPR_HTTP_PORT", "0"), ("DAPR_GRPC_PORT", "0")]);
+    if knows("--metrics-port") {
+        command.args(["--metrics-port", "0"]);
+    }
+    let mut serving = binary::Serving::start(command);
+    let line = serving.wait_for("listening on http://");
+    let (_, port) = line.split_once("listening on http://0.0.0.0:").unwrap();
+
+    let (_, health) = one("HEALTHCHECK ").split_once("CMD ").map(own).unwrap();
+    let health = words(&health);
+    assert_eq!(health[0], BINARY);
+    let ask = || holdfast().args(&health[1..]).env("DAPR_HTTP_PORT", port).output().unwrap();
+    assert_eq!(ask().status.code(), Some(0));
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(ask().status.code(), Some(1));
+
+    let help = help_of_serve();
+    for port in one("EXPOSE ").split_whitespace() {
+        let is_default = help.contains(&format!("[default: {port}]"));
+        assert!(is_default || !knows("--metrics-port") && port == "9090", "{port}");
+    }
+}
+
+fn own((a, b): (&str, &str)) -> (String, String) {
+    (a.to_owned(), b.to_owned())
+}
+
+#[test]
+fn the_image_is_built_with_the_workspaces_compiler() {
+    let toolchain = deployed::read("rust-toolchain.toml");
+    let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap();
+    let image = format!("FROM rust:{}-bookworm AS build", channel.trim_matches('"'));
+    let dockerfile = deployed::file("docker/Dockerfile");
+    assert!(dockerfile.lines().any(|line| line == image), "no {image}");
+    // What it copies is not left out, and what makes it large is.
+    let ignored = deployed::read(".dockerignore");
+    let ignored: Vec<_> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(ignored, [".git", "**/target", "deploy", "docs"]);
+}
