@@ -9,7 +9,7 @@ use std::fs;
 
 use binary::{
     deployed::{self, Options, assert_serves},
-    help_of_serve, holdfast, knows,
+    help_of_serve, holdfast,
 };
 use tempfile::TempDir;
 
@@ -86,9 +86,7 @@ fn the_image_starts_the_binary_and_asks_for_its_health() {
     // All that CMD leaves to defaults: as somebody would who runs it beside others.
     let mut command = options.serve("");
     command.envs(environment).envs([("DAPR_HTTP_PORT", "0"), ("DAPR_GRPC_PORT", "0")]);
-    if knows("--metrics-port") {
-        command.args(["--metrics-port", "0"]);
-    }
+    command.args(["--metrics-port", "0"]);
     let mut serving = binary::Serving::start(command);
     let line = serving.wait_for("listening on http://");
     let (_, port) = line.split_once("listening on http://0.0.0.0:").unwrap();
@@ -103,8 +101,7 @@ fn the_image_starts_the_binary_and_asks_for_its_health() {
 
     let help = help_of_serve();
     for port in one("EXPOSE ").split_whitespace() {
-        let is_default = help.contains(&format!("[default: {port}]"));
-        assert!(is_default || !knows("--metrics-port") && port == "9090", "{port}");
+        assert!(help.contains(&format!("[default: {port}]")), "{port}");
     }
 }
 

@@ -15,9 +15,6 @@ use tempfile::TempDir;
 
 const PAGE: &str = "docs/from-dapr.md";
 
-/// A heading that the README may lack.
-const OPTIONAL: &str = "watching-it";
-
 /// The options of daprd, and what each is here.
 fn options(page: &str) -> Vec<(&str, &str)> {
     let table = page.split("\n## ").find(|part| part.starts_with("The options of daprd")).unwrap();
@@ -31,14 +28,13 @@ fn options(page: &str) -> Vec<(&str, &str)> {
 #[test]
 fn the_options_table_is_true() {
     for (option, here) in options(&read(PAGE)) {
-        let metrics = option.contains("metrics");
         let refused = || {
             let output = holdfast().args(["serve", option]).output().unwrap();
             let error = String::from_utf8(output.stderr).unwrap();
             error.starts_with(&format!("error: unexpected argument '{option}' found"))
         };
         match here {
-            "same" => assert!(knows(option) || metrics, "{option} is missing"),
+            "same" => assert!(knows(option), "{option} is missing"),
             "other" | "none" => assert!(refused(), "{option} is known"),
             _ => panic!("{option} is {here}"),
         }
@@ -69,8 +65,7 @@ fn its_links_lead_somewhere() {
         let text = if file.is_empty() { &page } else { &readme };
         let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
         let mut anchors = headings.map(anchor);
-        let is_there = heading.is_empty() || anchors.any(|anchor| anchor == heading);
-        assert!(is_there || heading == OPTIONAL, "{link}");
+        assert!(heading.is_empty() || anchors.any(|anchor| anchor == heading), "{link}");
     }
     assert!(readme.contains("](docs/from-dapr.md)"));
 }

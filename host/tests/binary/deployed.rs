@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use super::{Serving, holdfast, knows};
+use super::{Serving, holdfast};
 
 /// A file of `deploy/`.
 pub fn file(name: &str) -> String {
@@ -52,9 +52,6 @@ impl Options {
         let mut command = holdfast();
         command.arg("serve");
         for (option, value) in &self.0 {
-            if option.starts_with("--metrics-") && !knows(option) {
-                continue;
-            }
             command.arg(option);
             match option.as_str() {
                 "--resources-path" => _ = command.arg(components),

@@ -34,9 +34,7 @@ pub fn holdfast() -> Command {
 pub fn serve() -> Command {
     let mut command = holdfast();
     command.args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"]);
-    if knows("--metrics-port") {
-        command.args(["--metrics-port", "0", "--metrics-listen-address", "127.0.0.1"]);
-    }
+    command.args(["--metrics-port", "0", "--metrics-listen-address", "127.0.0.1"]);
     command
 }
 
