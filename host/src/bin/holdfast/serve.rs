@@ -51,7 +51,10 @@ pub fn run(args: &Serve) -> Result<ExitCode> {
     let runtime = Runtime::new().context("cannot start the runtime")?;
     let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
     logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
-    runtime.block_on(serve(args, traces))
+    let outcome = runtime.block_on(serve(args, traces));
+    // What still runs was told to end at once.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {

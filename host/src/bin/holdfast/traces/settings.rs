@@ -141,6 +141,8 @@ fn parse_protocol(protocol: &str) -> Result<Protocol> {
 }
 
 fn parse_endpoint(endpoint: &str) -> Result<String> {
+    // Not to be shown: it may have a password in it.
+    ensure!(!endpoint.contains('@'), "credentials belong into {}", HEADERS[1]);
     let uri: Uri = endpoint.parse().with_context(|| format!("{endpoint} is no URL"))?;
     ensure!(uri.host().is_some(), "{endpoint} names no host");
     match uri.scheme_str() {
@@ -264,6 +266,11 @@ mod tests {
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                 "collector:4317",
                 "collector:4317 must start with http:// or https://",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "http://user:secret@c",
+                "credentials belong into OTEL_EXPORTER_OTLP_HEADERS",
             ),
         ] {
             let set = [(name, value), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318")];
