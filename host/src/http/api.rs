@@ -3,24 +3,27 @@
 use std::{error::Error as StdError, time::Instant};
 
 use bytes::Bytes;
+use holdfast_http_api::{
+    Reply, Route,
+    body::{self, MAX},
+    health,
+    metadata::{self, Component},
+    path, reply,
+};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, Method, Request, Response, Uri,
     body::{Body, Incoming},
 };
 use tracing::{Instrument, Span, field};
 
-use super::{
-    admission::admits,
-    metadata::to_json,
-    path,
-    reply::{self, Reply},
-    route::Route,
+use super::{admission::admits, send};
+use crate::{
+    Error,
+    server::Answer,
+    sidecar::{ComponentInfo, Metadata, Sidecar},
+    trace_context::TraceParent,
 };
-use crate::{Error, server::Answer, sidecar::Sidecar, trace_context::TraceParent};
-
-/// The longest body that is read, in bytes: 4 MiB, as Dapr's default.
-const MAX_BODY: usize = 4 << 20;
 
 /// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
 ///
@@ -73,6 +76,14 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
+        send::response(self.reply(request).await)
+    }
+
+    async fn reply<B>(&self, request: Request<B>) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
         let (head, mut body) = request.into_parts();
         let sent_path = head.uri.path();
         if !path::is_well_escaped(sent_path) {
@@ -85,7 +96,7 @@ impl Api {
             return reply::invalid_token();
         }
         let path = path::clean(sent_path);
-        let route = Route::of(&head.method, &path);
+        let route = Route::of(head.method.as_str(), &path);
         if self.access == Access::Public && !route.is_public() {
             return reply::not_public();
         }
@@ -98,7 +109,7 @@ impl Api {
         let call = self.call(route, &head.uri, &head.headers, &mut body);
         let reply = call.instrument(span.clone()).await;
         let _in_span = span.enter();
-        let (status, duration) = (reply.status().as_u16(), started.elapsed());
+        let (status, duration) = (reply.status, started.elapsed());
         tracing::debug!(status, duration_us = duration.as_micros(), "answered");
         reply
     }
@@ -112,27 +123,24 @@ impl Api {
         match route {
             Route::TryLock { store } => match read(body).await {
                 Ok(body) => match locks.try_lock_json(&store, &body).await {
-                    Ok(verdict) => verdict_reply(verdict),
+                    Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(TRY_LOCK, &error, headers),
                 },
                 Err(refusal) => refusal,
             },
             Route::Unlock { store } => match read(body).await {
                 Ok(body) => match locks.unlock_json(&store, &body).await {
-                    Ok(verdict) => verdict_reply(verdict),
+                    Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(UNLOCK, &error, headers),
                 },
                 Err(refusal) => refusal,
             },
-            Route::Healthz => self.health(uri.query()),
-            Route::OutboundHealthz => self.outbound_health(),
-            Route::Metadata => match to_json(metadata) {
-                Ok(document) => reply::json(StatusCode::OK, document),
-                Err(error) => {
-                    let message = format!("failed to encode response as JSON: {error}");
-                    reply::error(StatusCode::INTERNAL_SERVER_ERROR, "ERR_INTERNAL", &message)
-                }
-            },
+            Route::Healthz => {
+                let obstacle = self.sidecar.readiness().obstacle();
+                health::healthz(metadata.app_id(), uri.query(), obstacle)
+            }
+            Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
+            Route::Metadata => describe(metadata),
             Route::PutMetadata { key } => match read(body).await {
                 Ok(value) => {
                     metadata.set(&key, String::from_utf8_lossy(&value).into_owned());
@@ -143,34 +151,15 @@ impl Api {
             Route::Unknown => reply::not_found(),
         }
     }
-
-    fn health(&self, query: Option<&str>) -> Reply {
-        if let Some(obstacle) = self.sidecar.readiness().obstacle() {
-            let message = format!("dapr is not ready: [{obstacle}]");
-            return unhealthy("ERR_HEALTH_NOT_READY", &message);
-        }
-        let query = query.unwrap_or_default().as_bytes();
-        let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
-        match asked {
-            Some((_, app_id)) if app_id != self.sidecar.metadata().app_id() => {
-                unhealthy("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
-            }
-            _ => reply::empty(),
-        }
-    }
-
-    fn outbound_health(&self) -> Reply {
-        match self.sidecar.readiness().obstacle() {
-            Some(_) => unhealthy("ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),
-            None => reply::empty(),
-        }
-    }
 }
 
 impl Answer for Api {
     type Body = Full<Bytes>;
 
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::answer(self, request)
     }
 }
@@ -201,11 +190,10 @@ where
     B: Body + Unpin,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    // Of a body that cannot be meant, nothing is read.
-    if body.size_hint().lower() > 2 * MAX_BODY as u64 {
-        return Err(too_large());
+    if body::is_absurd(body.size_hint().lower()) {
+        return Err(reply::body_too_large());
     }
-    let cause = match Limited::new(&mut *body, MAX_BODY).collect().await {
+    let cause = match Limited::new(&mut *body, MAX).collect().await {
         Ok(whole) => return Ok(whole.to_bytes()),
         Err(cause) => cause,
     };
@@ -213,27 +201,31 @@ where
         return Err(reply::body_not_read(&cause.to_string()));
     }
     skip(body).await;
-    Err(too_large())
+    Err(reply::body_too_large())
 }
 
 /// Reads on for a while and forgets it, for a client that looks for the answer only when all is
 /// sent.
 async fn skip<B: Body + Unpin>(body: &mut B) {
     let mut skipped = 0;
-    while skipped < MAX_BODY
+    while skipped < MAX
         && let Some(Ok(frame)) = body.frame().await
     {
         skipped += frame.data_ref().map_or(0, bytes::Buf::remaining);
     }
 }
 
-fn too_large() -> Reply {
-    reply::body_not_read("stream too large")
+fn describe(metadata: &Metadata) -> Reply {
+    let components = metadata.components().iter().map(listed);
+    match metadata::to_json(metadata.app_id(), components, &metadata.extended()) {
+        Ok(document) => reply::json(200, document),
+        Err(error) => reply::not_encoded(&error),
+    }
 }
 
-fn verdict_reply(verdict: crate::Reply) -> Reply {
-    let status = StatusCode::from_u16(verdict.status);
-    reply::json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), verdict.body)
+fn listed(info: &ComponentInfo) -> Component<'_> {
+    let ComponentInfo { name, component_type, version } = info;
+    Component { name, component_type, version }
 }
 
 fn failed(failing: Failing, error: &Error, headers: &HeaderMap) -> Reply {
@@ -243,9 +235,5 @@ fn failed(failing: Failing, error: &Error, headers: &HeaderMap) -> Reply {
     let Failing { error_code, doing } = failing;
     tracing::error!(trace_id = trace_id(headers), "{doing}: {error}");
     let message = format!("{doing}: {error}");
-    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, &message)
-}
-
-fn unhealthy(error_code: &str, message: &str) -> Reply {
-    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, message)
+    reply::error(500, error_code, &message)
 }
