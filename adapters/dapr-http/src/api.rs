@@ -9,10 +9,17 @@ use holdfast_http_api::{
 };
 use wasip2::http::types::{IncomingRequest, Method};
 
-use crate::{bindings::json, body, settings::Settings};
+use crate::{
+    bindings::{json, store},
+    body,
+    settings::Settings,
+};
 
 /// An instance that can be asked is ready.
 const READY: Option<&str> = None;
+
+/// What stores are called, whose interface does not say it: those of the compositions are in Redis.
+const STORE_TYPE: &str = "lock.redis";
 
 pub(crate) fn answer(request: &IncomingRequest) -> Reply {
     let settings = Settings::get();
@@ -59,8 +66,12 @@ fn shown(request: &IncomingRequest) -> Vec<u8> {
 }
 
 fn describe(settings: &Settings) -> Reply {
-    let component = |name| Component { name, component_type: "lock.redis", version: "v1" };
-    let components = settings.redis_store.as_deref().map(component);
+    let stores = store::stores();
+    let components = stores.iter().map(|store| Component {
+        name: &store.name,
+        component_type: STORE_TYPE,
+        version: "v1",
+    });
     let extended = metadata::extended(BTreeMap::<String, String>::new());
     match metadata::to_json(&settings.app_id, components, &extended) {
         Ok(document) => reply::json(200, document),

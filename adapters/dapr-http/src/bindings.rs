@@ -7,9 +7,10 @@ wit_bindgen::generate!({
 
         world adapter {
             import holdfast:lock/json@0.1.0;
+            import holdfast:lock/store@0.1.0;
         }
     ",
     generate_all,
 });
 
-pub(crate) use holdfast::lock::json;
+pub(crate) use holdfast::lock::{json, store};

@@ -1,5 +1,5 @@
 //! Dapr's HTTP API for locks on a stock runtime: a handler of `wasi:http` over the lock component's
-//! `json`.
+//! `json`. Of `store` it asks only which ones there are, for the metadata.
 //!
 //! Built for `wasm32-wasip2` this is a component that exports `wasi:http/incoming-handler`. It answers as
 //! `holdfast serve` does, byte for byte: what a path means and what replies look like is

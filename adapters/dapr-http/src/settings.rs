@@ -6,15 +6,11 @@ use spin::Once;
 use subtle::ConstantTimeEq;
 use wasip2::cli::environment::get_environment;
 
-const STORE_NAME: &str = "lockstore";
-
 /// What the environment says of this component; the store reads what is its own.
 #[derive(Default)]
 pub(crate) struct Settings {
     /// `APP_ID`: the application's id; empty for none.
     pub(crate) app_id: String,
-    /// The name of the store in Redis (`STORE_NAME`), where there is one (`REDIS_HOST`).
-    pub(crate) redis_store: Option<String>,
     /// `DAPR_API_TOKEN`: what callers must show; empty for nothing.
     token: String,
 }
@@ -28,20 +24,14 @@ impl Settings {
 
     fn of(environment: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut settings = Self::default();
-        let (mut redis, mut name) = (false, String::new());
         for (variable, value) in environment {
             match variable.as_str() {
-                "APP_ID" => settings.app_id = value,
+                // The store that makes keys of it reads it so, too.
+                "APP_ID" => settings.app_id = value.trim().into(),
                 "DAPR_API_TOKEN" => settings.token = value,
-                "REDIS_HOST" => redis = !value.is_empty(),
-                "STORE_NAME" => name = value,
                 _ => {}
             }
         }
-        if name.is_empty() {
-            name.push_str(STORE_NAME);
-        }
-        settings.redis_store = redis.then_some(name);
         settings
     }
 
@@ -67,23 +57,16 @@ mod tests {
     #[test]
     fn nothing_has_to_be_set() {
         let none = settings(&[("PATH", "/bin")]);
-        assert_eq!((none.app_id.as_str(), none.redis_store.as_deref()), ("", None));
+        assert_eq!(none.app_id, "");
         assert!(!none.has_token());
         assert!(!settings(&[("DAPR_API_TOKEN", "")]).has_token());
     }
 
     #[test]
     fn each_setting_is_read() {
-        let all = settings(&[
-            ("APP_ID", "app1"),
-            ("REDIS_HOST", "localhost"),
-            ("STORE_NAME", "mine"),
-            ("DAPR_API_TOKEN", "secret"),
-        ]);
-        assert_eq!((all.app_id.as_str(), all.redis_store.as_deref()), ("app1", Some("mine")));
+        let all = settings(&[("APP_ID", " app1 "), ("DAPR_API_TOKEN", "secret")]);
+        assert_eq!(all.app_id, "app1");
         assert!(all.has_token() && all.is_token(b"secret"));
         assert!(!all.is_token(b"secre") && !all.is_token(b""));
-        let unnamed = settings(&[("REDIS_HOST", "localhost")]);
-        assert_eq!(unnamed.redis_store.as_deref(), Some("lockstore"));
     }
 }
