@@ -1,8 +1,13 @@
-//! Builds the plugin that the tests run.
+//! Builds the components that the tests run.
 
 fn main() {
-    match holdfast_wasm_build::component("holdfast-test-plugin") {
-        Ok(wasm) => println!("cargo::rustc-env=HOLDFAST_TEST_PLUGIN={}", wasm.display()),
-        Err(error) => holdfast_wasm_build::fail(&error),
+    for (package, variable) in [
+        ("holdfast-test-plugin", "HOLDFAST_TEST_PLUGIN"),
+        ("holdfast-redis-store", "HOLDFAST_REDIS_STORE"),
+    ] {
+        match holdfast_wasm_build::component(package) {
+            Ok(wasm) => println!("cargo::rustc-env={variable}={}", wasm.display()),
+            Err(error) => holdfast_wasm_build::fail(&error),
+        }
     }
 }

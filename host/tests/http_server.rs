@@ -7,13 +7,12 @@ mod support;
 use std::time::Duration;
 
 use holdfast::{Limits, store::memory::MemoryStore};
+use holdfast_tests::http_api::{self, LOCK};
 use support::{
     Event, Gate, LONG, exchange, get, lock_body, post, received, request, serve, serve_memory,
     serve_store, sidecar,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
-
-const LOCK: &str = "/v1.0-alpha1/lock/lockstore";
 
 /// A try-lock on a connection of its own, of which nothing is read yet.
 async fn send_lock(address: std::net::SocketAddr, resource: &str) -> TcpStream {
@@ -26,24 +25,7 @@ async fn send_lock(address: std::net::SocketAddr, resource: &str) -> TcpStream {
 #[tokio::test]
 async fn health_checks_tell_whether_it_is_ready_and_whose_it_is() {
     let server = serve_memory().await;
-    for target in [
-        "/v1.0/healthz",
-        "/v1.0/healthz/",
-        "/v1.0/healthz/outbound",
-        "/v1.0/healthz?appid=app1",
-        "/v1.0/healthz?other=1",
-        "/v1.0/healthz/outbound?appid=other",
-    ] {
-        let response = get(server.address, target).await;
-        assert_eq!((response.status, response.body.as_str()), (204, ""), "{target}");
-        assert_eq!(response.header("content-type"), None);
-    }
-    for target in ["/v1.0/healthz?appid=app2", "/v1.0/healthz?appid="] {
-        let response = get(server.address, target).await;
-        let expected =
-            r#"{"errorCode":"ERR_HEALTH_APPID_NOT_MATCH","message":"dapr app-id does not match"}"#;
-        assert_eq!((response.status, response.body.as_str()), (500, expected));
-    }
+    http_api::health(server.address).await;
 
     server.sidecar.readiness().set_ending();
     for (target, code) in [
@@ -90,27 +72,7 @@ async fn with_a_token_only_health_checks_are_open() {
     let sidecar = sidecar(MemoryStore::new(), Limits::default(), Some("secret"));
     assert!(!format!("{sidecar:?}").contains("secret"));
     let server = serve(sidecar, LONG).await;
-    let body = lock_body("r", "o");
-    for headers in ["", "dapr-api-token: Secret\r\n", "dapr-api-token:\r\n"] {
-        for (method, target) in [
-            ("POST", LOCK),
-            ("GET", "/v1.0/metadata"),
-            ("GET", "/nowhere"),
-            ("POST", "/v1.0/healthz"),
-            ("GET", "/v1.0//healthz"),
-        ] {
-            let request = request(method, target, headers, body.as_bytes());
-            let response = exchange(server.address, &request).await;
-            assert_eq!((response.status, response.body.as_str()), (401, "invalid api token\n"));
-            assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
-            assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
-        }
-    }
-    for target in ["/v1.0/healthz", "/v1.0/healthz/outbound", "/v1.0/healthz/"] {
-        assert_eq!(get(server.address, target).await.status, 204, "{target}");
-    }
-    let request = request("POST", LOCK, "Dapr-Api-Token: secret\r\n", body.as_bytes());
-    assert_eq!(exchange(server.address, &request).await.body, r#"{"success":true}"#);
+    http_api::token(server.address).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! What the tests share: real servers and clients, the certificates that servers show, and waiting for
 //! a condition.
 //!
-//! No test lives here, and nothing that a test asserts.
+//! No test lives here. What is asserted here is what several servers of one API must do alike.
 
 pub mod certificates;
 pub mod exposition;
 pub mod holdfast;
+pub mod http_api;
+pub mod http_client;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;

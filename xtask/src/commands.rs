@@ -1,6 +1,12 @@
 //! What each command runs, once its setup is done.
 
-use std::{env, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
@@ -18,6 +24,13 @@ pub fn setup() -> Result<()> {
 pub fn build() -> Result<()> {
     setup()?;
     run(cargo()?.args(["build", "--release", "--package", "holdfast"]))
+}
+
+pub fn components() -> Result<()> {
+    setup()?;
+    let folder = Path::new("target").join("components");
+    let run_it = ["run", "--quiet", "--package", "holdfast-compositions", "--"];
+    run(cargo()?.args(run_it).arg(folder))
 }
 
 pub fn serve(args: Vec<OsString>) -> Result<()> {

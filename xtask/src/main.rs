@@ -35,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask serve                                   a lock on http://127.0.0.1:3500, kept in memory
   cargo xtask serve -- --resources-path ./components  the same, with the stores these files describe
+  cargo xtask components                              target/components/holdfast-lock-http.wasm and others
   cargo xtask test                                    every test, against a real Redis
   cargo xtask test -- --package holdfast expiry       only some of them
 
@@ -52,6 +53,8 @@ enum Command {
     Setup,
     /// Builds the lock component and the binary `holdfast` in release mode
     Build,
+    /// Writes the components for stock runtimes into target/components
+    Components,
     /// Builds and runs `holdfast serve`
     Serve {
         /// For `holdfast serve`
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup => commands::setup(),
         Command::Build => commands::build(),
+        Command::Components => commands::components(),
         Command::Serve { args } => commands::serve(args),
         Command::Test { args } => commands::test(args),
         Command::Bench { args } => commands::bench(args),

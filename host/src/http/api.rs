@@ -3,32 +3,30 @@
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use holdfast_http_api::{
+    Reply, Route,
+    body::{self, MAX},
+    health,
+    metadata::{self, Component},
+    path, reply,
+};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response,
     body::{Body, Incoming},
     header::CONTENT_LENGTH,
     http::request::Parts,
 };
 use tracing::{Instrument, Span, field};
 
-use super::{
-    admission::admits,
-    metadata::to_json,
-    path,
-    reply::{self, Reply},
-    route::Route,
-};
+use super::{admission::admits, send};
 use crate::{
     Error,
     server::Answer,
-    sidecar::Sidecar,
+    sidecar::{ComponentInfo, Metadata, Sidecar},
     telemetry::{HttpMetrics, Path, set_parent},
     trace_context::TraceParent,
 };
-
-/// The longest body that is read, in bytes: 4 MiB, as Dapr's default.
-const MAX_BODY: usize = 4 << 20;
 
 /// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
 ///
@@ -91,9 +89,9 @@ impl Api {
         let started = Instant::now();
         let (head, mut body) = request.into_parts();
         let path = path::clean(head.uri.path());
-        let route = Route::of(&head.method, &path);
+        let route = Route::of(head.method.as_str(), &path);
         let labels = Path {
-            method: Route::method(&head.method),
+            method: method(&head.method),
             template: route.template(),
             store: route.store().and_then(|store| self.metrics.store(store)),
         };
@@ -102,9 +100,9 @@ impl Api {
             Some(refusal) => refusal,
             None => self.admitted(route, &head, &mut body).await,
         };
-        let bytes = [length(&head.headers), reply.body().size_hint().lower()];
-        self.metrics.answered(labels, reply.status().as_u16(), started.elapsed(), bytes);
-        reply
+        let bytes = [length(&head.headers), reply.body.len() as u64];
+        self.metrics.answered(labels, reply.status, started.elapsed(), bytes);
+        send::response(reply)
     }
 
     /// What a request hears that may not be made at all.
@@ -134,9 +132,9 @@ impl Api {
         }
         let started = Instant::now();
         let reply = self.call(route, head, body).instrument(span.clone()).await;
-        let (status, duration) = (reply.status(), started.elapsed());
-        span.record("http.response.status_code", status.as_u16());
-        if status.is_server_error() {
+        let (status, duration) = (reply.status, started.elapsed());
+        span.record("http.response.status_code", status);
+        if status >= 500 {
             span.record("otel.status_code", "ERROR");
         }
         let _in_span = span.enter();
@@ -153,27 +151,24 @@ impl Api {
         match route {
             Route::TryLock { store } => match read(body).await {
                 Ok(body) => match locks.try_lock_json(&store, &body).await {
-                    Ok(verdict) => verdict_reply(verdict),
+                    Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(TRY_LOCK, &error, &head.headers),
                 },
                 Err(refusal) => refusal,
             },
             Route::Unlock { store } => match read(body).await {
                 Ok(body) => match locks.unlock_json(&store, &body).await {
-                    Ok(verdict) => verdict_reply(verdict),
+                    Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(UNLOCK, &error, &head.headers),
                 },
                 Err(refusal) => refusal,
             },
-            Route::Healthz => self.health(head.uri.query()),
-            Route::OutboundHealthz => self.outbound_health(),
-            Route::Metadata => match to_json(metadata) {
-                Ok(document) => reply::json(StatusCode::OK, document),
-                Err(error) => {
-                    let message = format!("failed to encode response as JSON: {error}");
-                    reply::error(StatusCode::INTERNAL_SERVER_ERROR, "ERR_INTERNAL", &message)
-                }
-            },
+            Route::Healthz => {
+                let obstacle = self.sidecar.readiness().obstacle();
+                health::healthz(metadata.app_id(), head.uri.query(), obstacle)
+            }
+            Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
+            Route::Metadata => describe(metadata),
             Route::PutMetadata { key } => match read(body).await {
                 Ok(value) => {
                     metadata.set(&key, String::from_utf8_lossy(&value).into_owned());
@@ -184,41 +179,22 @@ impl Api {
             Route::Unknown => reply::not_found(),
         }
     }
-
-    fn health(&self, query: Option<&str>) -> Reply {
-        if let Some(obstacle) = self.sidecar.readiness().obstacle() {
-            let message = format!("dapr is not ready: [{obstacle}]");
-            return unhealthy("ERR_HEALTH_NOT_READY", &message);
-        }
-        let query = query.unwrap_or_default().as_bytes();
-        let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
-        match asked {
-            Some((_, app_id)) if app_id != self.sidecar.metadata().app_id() => {
-                unhealthy("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
-            }
-            _ => reply::empty(),
-        }
-    }
-
-    fn outbound_health(&self) -> Reply {
-        match self.sidecar.readiness().obstacle() {
-            Some(_) => unhealthy("ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),
-            None => reply::empty(),
-        }
-    }
 }
 
 impl Answer for Api {
     type Body = Full<Bytes>;
 
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::answer(self, request)
     }
 }
 
 /// The span of a request, which costs nothing where its level is not asked for.
 fn request_span(head: &Parts, route: &Route<'_>) -> Span {
-    let (method, template) = (Route::method(&head.method), route.template());
+    let (method, template) = (method(&head.method), route.template());
     let span = tracing::debug_span!(
         "request",
         otel.name = %format_args!("{method} {template}"),
@@ -242,6 +218,22 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     TraceParent::of(headers).map(|parent| parent.trace_id())
 }
 
+/// The method as a label, of the few that there is a name for.
+fn method(sent: &Method) -> &'static str {
+    match *sent {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
 /// The length of the body as the caller says it, and 0 where it does not: so Dapr measures it.
 fn length(headers: &HeaderMap) -> u64 {
     let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -254,11 +246,10 @@ where
     B: Body + Unpin,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    // Of a body that cannot be meant, nothing is read.
-    if body.size_hint().lower() > 2 * MAX_BODY as u64 {
-        return Err(too_large());
+    if body::is_absurd(body.size_hint().lower()) {
+        return Err(reply::body_too_large());
     }
-    let cause = match Limited::new(&mut *body, MAX_BODY).collect().await {
+    let cause = match Limited::new(&mut *body, MAX).collect().await {
         Ok(whole) => return Ok(whole.to_bytes()),
         Err(cause) => cause,
     };
@@ -266,27 +257,31 @@ where
         return Err(reply::body_not_read(&cause.to_string()));
     }
     skip(body).await;
-    Err(too_large())
+    Err(reply::body_too_large())
 }
 
 /// Reads on for a while and forgets it, for a client that looks for the answer only when all is
 /// sent.
 async fn skip<B: Body + Unpin>(body: &mut B) {
     let mut skipped = 0;
-    while skipped < MAX_BODY
+    while skipped < MAX
         && let Some(Ok(frame)) = body.frame().await
     {
         skipped += frame.data_ref().map_or(0, bytes::Buf::remaining);
     }
 }
 
-fn too_large() -> Reply {
-    reply::body_not_read("stream too large")
+fn describe(metadata: &Metadata) -> Reply {
+    let components = metadata.components().iter().map(listed);
+    match metadata::to_json(metadata.app_id(), components, &metadata.extended()) {
+        Ok(document) => reply::json(200, document),
+        Err(error) => reply::not_encoded(&error),
+    }
 }
 
-fn verdict_reply(verdict: crate::Reply) -> Reply {
-    let status = StatusCode::from_u16(verdict.status);
-    reply::json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), verdict.body)
+fn listed(info: &ComponentInfo) -> Component<'_> {
+    let ComponentInfo { name, component_type, version } = info;
+    Component { name, component_type, version }
 }
 
 fn failed(failing: Failing, error: &Error, headers: &HeaderMap) -> Reply {
@@ -296,9 +291,5 @@ fn failed(failing: Failing, error: &Error, headers: &HeaderMap) -> Reply {
     let Failing { error_code, doing } = failing;
     tracing::error!(trace_id = trace_id(headers), "{doing}: {error}");
     let message = format!("{doing}: {error}");
-    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, &message)
-}
-
-fn unhealthy(error_code: &str, message: &str) -> Reply {
-    reply::error(StatusCode::INTERNAL_SERVER_ERROR, error_code, message)
+    reply::error(500, error_code, &message)
 }

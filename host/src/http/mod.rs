@@ -1,16 +1,12 @@
 //! Dapr's HTTP API for locks.
 //!
-//! Here live addresses, headers, bounds on bodies, health and metadata. No body of a lock request is
-//! read here and no verdict is formed: [`Locks`](crate::Locks) gets the bytes, and the bytes of its
-//! reply are sent.
-//!
-//! What is answered follows Dapr 1.18, `pkg/api/http`.
+//! Here live headers, tokens and the reading of bodies. What a path means and what replies look like is
+//! `holdfast-http-api`, which other servers of the same API share. No body of a lock request is parsed
+//! here and no verdict is formed: [`Locks`](crate::Locks) gets the bytes, and the bytes of its reply are
+//! sent.
 
 mod admission;
 mod api;
-mod metadata;
-mod path;
-mod reply;
-mod route;
+mod send;
 
 pub use api::Api;

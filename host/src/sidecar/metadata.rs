@@ -5,19 +5,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
-
-/// The version of Dapr whose API this is, which clients compare, and as build metadata, which does
-/// not take part in comparisons, our own.
-pub(crate) const RUNTIME_VERSION: &str = concat!("1.18.0+holdfast.", env!("CARGO_PKG_VERSION"));
+use holdfast_http_api::metadata;
 
 /// A component as the metadata lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentInfo {
     /// Its name, which is unique.
     pub name: String,
     /// Its type, as in `lock.redis`.
-    #[serde(rename = "type")]
     pub component_type: String,
     /// Its version; may be empty.
     pub version: String,
@@ -46,9 +41,7 @@ impl Metadata {
 
     /// What callers have added, and the version.
     pub(crate) fn extended(&self) -> BTreeMap<String, String> {
-        let mut extended = self.lock().clone();
-        extended.insert("daprRuntimeVersion".to_owned(), RUNTIME_VERSION.to_owned());
-        extended
+        metadata::extended(self.lock().clone())
     }
 
     pub(crate) fn set(&self, key: &str, value: String) {

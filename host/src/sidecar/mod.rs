@@ -12,11 +12,9 @@ use std::{fmt, sync::Arc};
 #[cfg(feature = "grpc")]
 pub(crate) use self::readiness::State;
 pub use self::{metadata::ComponentInfo, readiness::Readiness};
-pub(crate) use self::{
-    metadata::{Metadata, RUNTIME_VERSION},
-    token::{TOKEN_HEADER, Token},
-};
+pub(crate) use self::{metadata::Metadata, token::Token};
 use crate::Locks;
+pub(crate) use holdfast_http_api::{TOKEN_HEADER, metadata::RUNTIME_VERSION};
 
 /// An application's sidecar, as the process that Dapr puts beside an application is called. Cheap to
 /// clone; clones share one state.

@@ -4,9 +4,6 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// The header, or the metadata of a gRPC call, in which the token is shown.
-pub(crate) const TOKEN_HEADER: &str = "dapr-api-token";
-
 /// What each request must show. Never shown itself, not in debug output either.
 pub(crate) struct Token(Vec<u8>);
 

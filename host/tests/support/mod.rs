@@ -1,10 +1,13 @@
-//! A server to talk to, and a client that shows what was sent byte for byte.
+//! A server to talk to.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod collector;
 pub mod grpc;
 pub mod known_calls;
+
+#[allow(unused_imports, reason = "each test file uses its own part")]
+pub use holdfast_tests::http_client::{LONG, exchange, get, lock_body, post, received, request};
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,15 +20,11 @@ use holdfast::{
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, mpsc},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-
-/// Longer than anything takes: what is waited for so long is missing.
-pub const LONG: Duration = Duration::from_secs(60);
 
 /// A server in this process. It goes with the test's runtime.
 pub struct Served {
@@ -77,71 +76,6 @@ pub fn sidecar(store: impl Store, limits: Limits, token: Option<&str>) -> Sideca
         version: "v1".to_owned(),
     };
     Sidecar::new(locks, "app1", vec![component], token)
-}
-
-/// A response as it came.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Response {
-    pub status: u16,
-    /// Names in lower case, in the order in which they came.
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    fn parse(bytes: Vec<u8>) -> Self {
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_lowercase(), value.to_owned())
-        });
-        Self { status, headers: headers.collect(), body: body.to_owned() }
-    }
-}
-
-/// Sends a request, whose body may be anything, and reads until the server closes.
-pub async fn exchange(address: SocketAddr, request: &[u8]) -> Response {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request).await.unwrap();
-    received(stream).await
-}
-
-/// What the server sends until it closes.
-pub async fn received(mut stream: TcpStream) -> Response {
-    let mut bytes = Vec::new();
-    let reading = stream.read_to_end(&mut bytes);
-    tokio::time::timeout(LONG, reading).await.expect("the server closes").unwrap();
-    Response::parse(bytes)
-}
-
-/// A request with a body and further header lines, each with its `\r\n`.
-pub fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let length = body.len();
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n{headers}\r\n"
-    );
-    [head.as_bytes(), body].concat()
-}
-
-pub async fn get(address: SocketAddr, target: &str) -> Response {
-    exchange(address, &request("GET", target, "", b"")).await
-}
-
-pub async fn post(address: SocketAddr, target: &str, body: impl AsRef<[u8]>) -> Response {
-    exchange(address, &request("POST", target, "", body.as_ref())).await
-}
-
-pub fn lock_body(resource: &str, owner: &str) -> String {
-    format!(r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":60}}"#)
 }
 
 /// A store that grants everything, one call for each permit, and tells what happens to calls.

@@ -1,6 +1,6 @@
 //! Durations as a component file writes them: Go's form, or a bare number of milliseconds.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::duration::parse_go_duration;
 

@@ -3,12 +3,12 @@
 //! Cleaning works on the path as it was sent: `%2F` is no separator and `%2e` no dot. So does Dapr
 //! 1.18 (`CleanPathMiddleware`: Go's `path.Clean` of the escaped path).
 
-use std::borrow::Cow;
+use alloc::{borrow::Cow, format, vec::Vec};
 
 use percent_encoding::percent_decode_str;
 
 /// The path without empty and `.` segments, with `..` resolved, and without a slash at its end.
-pub(super) fn clean(path: &str) -> Cow<'_, str> {
+pub fn clean(path: &str) -> Cow<'_, str> {
     let untidy = path.contains("//") || path.contains("/.") || path.ends_with('/');
     if path.len() <= 1 || !untidy {
         return Cow::Borrowed(path);
@@ -27,7 +27,7 @@ pub(super) fn clean(path: &str) -> Cow<'_, str> {
 }
 
 /// Whether each `%` is followed by two hexadecimal digits.
-pub(super) fn is_well_escaped(path: &str) -> bool {
+pub fn is_well_escaped(path: &str) -> bool {
     path.split('%').skip(1).all(|rest| {
         let digits = rest.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -36,7 +36,7 @@ pub(super) fn is_well_escaped(path: &str) -> bool {
 
 /// A segment with its escapes resolved, and `+` for a space: Dapr uses Go's `url.QueryUnescape`.
 /// What is not UTF-8 becomes U+FFFD.
-pub(super) fn unescape(segment: &str) -> Cow<'_, str> {
+pub fn unescape(segment: &str) -> Cow<'_, str> {
     if !segment.contains(['%', '+']) {
         return Cow::Borrowed(segment);
     }

@@ -1,0 +1,15 @@
+//! The contract's types and traits, generated from `wit/`. Nothing is written here by hand.
+
+#![allow(unsafe_code, missing_docs, clippy::all)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "store-provider",
+    additional_derives: [PartialEq, Eq],
+    pub_export_macro: false,
+});
+
+pub use exports::holdfast::lock::store::{
+    AcquireCommand, Acquired, Failure, Grant, Guest, ReleaseCommand, Released, StoreInfo,
+    UnknownOutcome,
+};

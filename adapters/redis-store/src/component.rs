@@ -1,0 +1,67 @@
+//! The export: finds the store that a call is for, and has it do what is asked.
+
+use alloc::{format, string::String, vec::Vec};
+
+use spin::{Mutex, Once};
+use wasip2::cli::environment::get_environment;
+
+use crate::{
+    bindings::{AcquireCommand, Acquired, Failure, Guest, ReleaseCommand, Released, StoreInfo},
+    redis::Redis,
+    stores,
+};
+
+struct Component;
+
+#[cfg(target_family = "wasm")]
+#[allow(unsafe_code)]
+mod export {
+    crate::bindings::export!(Component with_types_in crate::bindings);
+    use super::Component;
+}
+
+struct Store {
+    info: StoreInfo,
+    /// Or why it cannot be used: a component cannot fail its start, so every call says so.
+    redis: Result<Mutex<Redis>, String>,
+}
+
+static STORES: Once<Vec<Store>> = Once::new();
+
+fn all() -> &'static [Store] {
+    STORES.call_once(|| {
+        let described = stores::described(&get_environment());
+        let store = |described: stores::Described| Store {
+            info: described.info,
+            redis: described.settings.map(|settings| Mutex::new(Redis::new(settings))),
+        };
+        described.into_iter().map(store).collect()
+    })
+}
+
+fn with<T>(
+    name: &str,
+    operation: impl FnOnce(&mut Redis) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Some(store) = all().iter().find(|store| store.info.name == name) else {
+        return Err(Failure::NotDone(format!("there is no store {name}")));
+    };
+    match &store.redis {
+        Ok(redis) => operation(&mut redis.lock()),
+        Err(problem) => Err(Failure::NotDone(problem.clone())),
+    }
+}
+
+impl Guest for Component {
+    fn stores() -> Vec<StoreInfo> {
+        all().iter().map(|store| store.info.clone()).collect()
+    }
+
+    fn acquire(command: AcquireCommand) -> Result<Acquired, Failure> {
+        with(&command.store, |redis| redis.acquire(&command.key, &command.owner, command.ttl))
+    }
+
+    fn release(command: ReleaseCommand) -> Result<Released, Failure> {
+        with(&command.store, |redis| redis.release(&command.key, &command.owner))
+    }
+}

@@ -1,0 +1,226 @@
+//! Opening a connection: name lookup, TCP, login, and what is asked of the server before locks are
+//! trusted to it.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+use core::{net::IpAddr, time::Duration};
+
+use wasip2::sockets::{
+    instance_network::instance_network,
+    ip_name_lookup::resolve_addresses,
+    network::{
+        ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress,
+        Ipv6SocketAddress, Network,
+    },
+    tcp_create_socket::create_tcp_socket,
+};
+
+use crate::{
+    connection::{Broken, Connection},
+    protocol::{Reply, push},
+    redis::RELEASE_LUA,
+    refusal,
+    settings::Settings,
+    time::Deadline,
+};
+
+/// A peer that has silently gone is noticed on an idle socket within about this and some probes.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why no connection could be opened.
+pub(crate) struct DialError {
+    pub(crate) cause: String,
+    /// Whether waiting may help. A wrong password stays wrong.
+    pub(crate) may_pass: bool,
+}
+
+impl DialError {
+    fn new(cause: impl Into<String>, may_pass: bool) -> Self {
+        Self { cause: cause.into(), may_pass }
+    }
+}
+
+/// Opens a connection that is logged in, on its database, and has answered a PING. `None` as the error
+/// where the time was over.
+pub(crate) fn dial(
+    settings: &Settings,
+    deadline: Deadline,
+) -> Result<Connection, Option<DialError>> {
+    log_in(connect(settings, deadline)?, settings, deadline)
+}
+
+/// Tries the host's addresses in order, each for its share of the time. The error is that of the last
+/// one.
+fn connect(settings: &Settings, deadline: Deadline) -> Result<Connection, Option<DialError>> {
+    let network = instance_network();
+    let addresses = addresses(&network, &settings.host, deadline)?;
+    let mut outcome = Err(Some(DialError::new("the host has no address", true)));
+    for (index, address) in addresses.iter().enumerate() {
+        let share = deadline.share(addresses.len() - index);
+        outcome = open(&network, *address, settings.port, share);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn addresses(
+    network: &Network,
+    host: &str,
+    deadline: Deadline,
+) -> Result<Vec<IpAddress>, Option<DialError>> {
+    // Without asking: a runtime may allow connections and no name lookup.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![match address {
+            IpAddr::V4(address) => IpAddress::Ipv4(address.octets().into()),
+            IpAddr::V6(address) => IpAddress::Ipv6(address.segments().into()),
+        }]);
+    }
+    let failed = |code| match code {
+        ErrorCode::AccessDenied => DialError::new(
+            "the runtime allows no name lookup (wasmtime: -S allow-ip-name-lookup)",
+            false,
+        ),
+        code => DialError::new(format!("name lookup: {}", words(code)), true),
+    };
+    let found = resolve_addresses(network, host).map_err(failed)?;
+    let mut addresses = Vec::new();
+    loop {
+        match found.resolve_next_address() {
+            Ok(Some(address)) => addresses.push(address),
+            Ok(None) => return Ok(addresses),
+            Err(ErrorCode::WouldBlock) => {
+                let more = found.subscribe();
+                if !deadline.wait(&more) {
+                    return Err(None);
+                }
+            }
+            Err(code) => return Err(Some(failed(code))),
+        }
+    }
+}
+
+fn open(
+    network: &Network,
+    address: IpAddress,
+    port: u16,
+    deadline: Deadline,
+) -> Result<Connection, Option<DialError>> {
+    let (family, address) = match address {
+        IpAddress::Ipv4(address) => {
+            (IpAddressFamily::Ipv4, IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address }))
+        }
+        IpAddress::Ipv6(address) => (
+            IpAddressFamily::Ipv6,
+            IpSocketAddress::Ipv6(Ipv6SocketAddress { port, flow_info: 0, address, scope_id: 0 }),
+        ),
+    };
+    let failed = |code| match code {
+        ErrorCode::AccessDenied => {
+            DialError::new("the runtime allows no connection (wasmtime: -S inherit-network)", false)
+        }
+        code => DialError::new(words(code), true),
+    };
+    let socket = create_tcp_socket(family).map_err(failed)?;
+    // Only of use to a connection that idles; a runtime may not have it.
+    let _ = socket.set_keep_alive_enabled(true);
+    let _ = socket.set_keep_alive_idle_time(KEEPALIVE.as_nanos() as u64);
+    let _ = socket.set_keep_alive_interval(KEEPALIVE.as_nanos() as u64);
+    socket.start_connect(network, address).map_err(failed)?;
+    loop {
+        match socket.finish_connect() {
+            Ok((input, output)) => return Ok(Connection::new(socket, input, output)),
+            Err(ErrorCode::WouldBlock) => {
+                let connected = socket.subscribe();
+                if !deadline.wait(&connected) {
+                    return Err(None);
+                }
+            }
+            Err(code) => return Err(Some(failed(code))),
+        }
+    }
+}
+
+/// `connection refused` for `connection-refused`.
+fn words(code: ErrorCode) -> String {
+    code.name().replace('-', " ")
+}
+
+/// Sends everything at once and reads the replies one by one: one round trip.
+fn log_in(
+    mut connection: Connection,
+    settings: &Settings,
+    deadline: Deadline,
+) -> Result<Connection, Option<DialError>> {
+    let database = settings.db.to_string();
+    let (login, select) = (settings.password.is_some(), settings.db != 0);
+    let mut commands = Vec::new();
+    match (&settings.username, &settings.password) {
+        (Some(username), Some(password)) => {
+            push(&mut commands, &[b"AUTH", username.as_bytes(), password.as_bytes()]);
+        }
+        (None, Some(password)) => push(&mut commands, &[b"AUTH", password.as_bytes()]),
+        (_, None) => {}
+    }
+    if select {
+        push(&mut commands, &[b"SELECT", database.as_bytes()]);
+    }
+    push(&mut commands, &[b"PING"]);
+    push(&mut commands, &[b"INFO", b"replication"]);
+    push(&mut commands, &[b"SCRIPT", b"LOAD", RELEASE_LUA.as_bytes()]);
+
+    connection.send(&commands, settings.write_timeout).map_err(|broken| match broken {
+        Broken::Unsent(cause) | Broken::Unanswered(cause) => DialError::new(cause, true),
+    })?;
+    let mut reply = || {
+        connection.reply(deadline).map_err(|cause| cause.map(|cause| DialError::new(cause, true)))
+    };
+    for _ in 0..usize::from(login) + usize::from(select) + 1 {
+        if let Reply::Error(error) = reply()? {
+            let may_pass = refusal::may_pass(&error);
+            return Err(Some(DialError::new(error, may_pass)));
+        }
+    }
+    // A user may be denied these two: one is a precaution, the other saves bytes.
+    let replication = reply()?;
+    let script = reply()?;
+    if let Reply::Text(info) = replication
+        && let Some(replicas) = replicas(&info).filter(|replicas| *replicas > 0)
+    {
+        let cause = format!(
+            "replication is not supported: the server has {replicas} connected replica(s), and a \
+             failover to one could lose a lock"
+        );
+        return Err(Some(DialError::new(cause, false)));
+    }
+    if let Reply::Text(digest) = script {
+        connection.script = Some(digest);
+    }
+    Ok(connection)
+}
+
+/// How many replicas follow the server, if it tells.
+fn replicas(info: &str) -> Option<u64> {
+    let count = info.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
+    count.and_then(|count| count.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_replicas() {
+        assert_eq!(
+            replicas("# Replication\r\nrole:master\r\nconnected_slaves:2\r\nx:1\r\n"),
+            Some(2)
+        );
+        assert_eq!(replicas("role:slave\r\n"), None);
+        assert_eq!(replicas("connected_slaves:many\r\n"), None);
+    }
+}

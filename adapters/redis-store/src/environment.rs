@@ -1,0 +1,112 @@
+//! A setting's environment variables, and which of them counts.
+
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+
+/// The variables of one store.
+#[derive(Clone)]
+pub(crate) struct Variables<'a> {
+    all: &'a [(String, String)],
+    /// Stands before the names of this store's own variables; empty where there is one store.
+    prefix: String,
+}
+
+/// A setting as it was found. Its value may be a secret.
+#[derive(Clone, Copy)]
+pub(crate) struct Variable<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+}
+
+impl<'a> Variables<'a> {
+    pub(crate) fn new(all: &'a [(String, String)], prefix: &str) -> Self {
+        Self { all, prefix: prefix.to_owned() }
+    }
+
+    /// The first that is set of the variables that `setting` may be in: with the store's prefix before
+    /// one without, and with `REDIS_` in front before one without. One that is empty is as good as not
+    /// set, and white space around a value is not part of it.
+    pub(crate) fn get(&self, setting: &str) -> Option<Variable<'a>> {
+        self.spellings(setting).iter().find_map(|spelling| self.exact(spelling))
+    }
+
+    /// The variables of this store whose setting starts with `start`.
+    pub(crate) fn starting_with(&self, start: &str) -> Option<Variable<'a>> {
+        self.spellings(start).iter().find_map(|spelling| {
+            self.set().find(|variable| variable.name.starts_with(spelling.as_str()))
+        })
+    }
+
+    /// The name under which a setting that is missing would be looked for first.
+    pub(crate) fn name(&self, setting: &str) -> String {
+        format!("{}{setting}", self.prefix)
+    }
+
+    fn exact(&self, name: &str) -> Option<Variable<'a>> {
+        self.set().find(|variable| variable.name == name)
+    }
+
+    fn set(&self) -> impl Iterator<Item = Variable<'a>> {
+        self.all
+            .iter()
+            .map(|(name, value)| Variable { name, value: value.trim() })
+            .filter(|variable| !variable.value.is_empty())
+    }
+
+    fn spellings(&self, setting: &str) -> Vec<String> {
+        let mut spellings = Vec::new();
+        let own = (!self.prefix.is_empty()).then_some(self.prefix.as_str());
+        for prefix in own.into_iter().chain([""]) {
+            if !setting.starts_with("REDIS_") {
+                spellings.push(format!("{prefix}REDIS_{setting}"));
+            }
+            spellings.push(format!("{prefix}{setting}"));
+        }
+        spellings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn all(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn the_nearest_spelling_counts() {
+        let nearest_last = all(&[
+            ("READ_TIMEOUT", "1"),
+            ("REDIS_READ_TIMEOUT", "2"),
+            ("A_READ_TIMEOUT", "3"),
+            ("A_REDIS_READ_TIMEOUT", "4"),
+            ("B_READ_TIMEOUT", "5"),
+        ]);
+        for set in 1..=4 {
+            let variables = Variables::new(&nearest_last[..set], "A_");
+            let found = variables.get("READ_TIMEOUT").unwrap();
+            assert_eq!((found.name, found.value), {
+                let (name, value) = &nearest_last[set - 1];
+                (name.as_str(), value.as_str())
+            });
+        }
+        assert!(Variables::new(&nearest_last[4..], "A_").get("READ_TIMEOUT").is_none());
+        let without_prefix = Variables::new(&nearest_last, "").get("READ_TIMEOUT").unwrap();
+        assert_eq!(without_prefix.name, "REDIS_READ_TIMEOUT");
+    }
+
+    #[test]
+    fn redis_is_put_in_front_once() {
+        let set = all(&[("REDIS_REDIS_HOST", "x"), ("HOST", "y")]);
+        assert!(Variables::new(&set, "").get("REDIS_HOST").is_none());
+    }
+
+    #[test]
+    fn white_space_is_nothing() {
+        let set = all(&[("A_REDIS_HOST", " \t"), ("REDIS_HOST", " h ")]);
+        let found = Variables::new(&set, "A_").get("REDIS_HOST").unwrap();
+        assert_eq!((found.name, found.value), ("REDIS_HOST", "h"));
+    }
+}

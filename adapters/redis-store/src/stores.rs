@@ -1,0 +1,162 @@
+//! The stores that the environment describes.
+//!
+//! `HOLDFAST_STORES` lists their names, each of which makes the prefix of that store's variables; without
+//! it there is one store, whose variables have no prefix.
+
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
+
+use crate::{
+    bindings::StoreInfo,
+    environment::Variables,
+    settings::{SettingError, Settings},
+};
+
+/// The one store's name, as in Dapr's documentation.
+const DEFAULT_NAME: &str = "lockstore";
+
+/// A store, and what speaks against it.
+pub(crate) struct Described {
+    pub(crate) info: StoreInfo,
+    pub(crate) settings: Result<Settings, String>,
+}
+
+/// Reads the environment. A mistake concerns its own store alone.
+pub(crate) fn described(environment: &[(String, String)]) -> Vec<Described> {
+    let common = Variables::new(environment, "");
+    let Some(list) = common.get("HOLDFAST_STORES") else {
+        let name = common.get("STORE_NAME").map_or(DEFAULT_NAME, |variable| variable.value);
+        return vec![describe(name, &common)];
+    };
+    let names: Vec<&str> =
+        list.value.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let mut described = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let prefix = prefix(name);
+        let mut store = describe(name, &Variables::new(environment, &prefix));
+        if let Some(other) = names[..index].iter().find(|other| self::prefix(other) == prefix) {
+            store.settings = Err(format!(
+                "lock store {name}: environment variable HOLDFAST_STORES lists {other} too, whose \
+                 variables start with {prefix} as well"
+            ));
+        }
+        described.push(store);
+    }
+    described
+}
+
+fn describe(name: &str, variables: &Variables) -> Described {
+    let text = |setting| variables.get(setting).map(|variable| variable.value);
+    let settings = lowered(variables).and(Settings::parse(variables));
+    Described {
+        info: StoreInfo {
+            name: name.to_owned(),
+            key_prefix: lowered(variables).unwrap_or_default(),
+            app_id: text("APP_ID").unwrap_or_default().to_owned(),
+        },
+        settings: settings
+            .map_err(|error| format!("lock store {name}: environment variable {error}")),
+    }
+}
+
+/// The key prefix in lower case. What lower case is for the letters of all scripts would take a seventh
+/// of the component, and to get it wrong would make keys that nobody else respects.
+fn lowered(variables: &Variables) -> Result<String, SettingError> {
+    match variables.get("KEY_PREFIX") {
+        None => Ok(String::new()),
+        Some(prefix) if prefix.value.is_ascii() => Ok(prefix.value.to_ascii_lowercase()),
+        Some(prefix) => Err(SettingError::new(prefix.name, "has other characters than ASCII")),
+    }
+}
+
+/// `lock-eu` has variables that start with `LOCK_EU_`.
+fn prefix(name: &str) -> String {
+    let in_a_variable =
+        |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    name.chars().map(in_a_variable).chain(['_']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Vec<Described> {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        described(&variables.iter().map(owned).collect::<Vec<_>>())
+    }
+
+    fn info(name: &str, key_prefix: &str, app_id: &str) -> StoreInfo {
+        StoreInfo { name: name.into(), key_prefix: key_prefix.into(), app_id: app_id.into() }
+    }
+
+    fn problem(described: &Described) -> &str {
+        described.settings.as_ref().err().map_or("", String::as_str)
+    }
+
+    #[test]
+    fn one_store_without_a_list() {
+        let stores = read(&[("REDIS_HOST", "h"), ("APP_ID", "App"), ("KEY_PREFIX", "MyWord")]);
+        assert_eq!(stores[0].info, info("lockstore", "myword", "App"));
+        assert_eq!((stores.len(), problem(&stores[0])), (1, ""));
+        let named = read(&[("REDIS_HOST", "h"), ("STORE_NAME", "other")]);
+        assert_eq!(named[0].info, info("other", "", ""));
+    }
+
+    #[test]
+    fn a_prefix_that_cannot_be_lowered_is_refused() {
+        let stores = read(&[("REDIS_HOST", "h"), ("KEY_PREFIX", "Ä")]);
+        assert_eq!(
+            problem(&stores[0]),
+            "lock store lockstore: environment variable KEY_PREFIX has other characters than ASCII"
+        );
+    }
+
+    #[test]
+    fn a_list_gives_each_its_variables() {
+        let stores = read(&[
+            ("HOLDFAST_STORES", "a, lock-eu,"),
+            ("STORE_NAME", "unused"),
+            ("A_REDIS_HOST", "h:1"),
+            ("LOCK_EU_REDIS_HOST", "h:2"),
+            ("LOCK_EU_APP_ID", "eu"),
+            ("APP_ID", "all"),
+        ]);
+        let infos: Vec<_> = stores.iter().map(|store| store.info.clone()).collect();
+        assert_eq!(infos, [info("a", "", "all"), info("lock-eu", "", "eu")]);
+        let addresses: Vec<_> =
+            stores.iter().map(|store| store.settings.as_ref().unwrap().address()).collect();
+        assert_eq!(addresses, ["h:1", "h:2"]);
+    }
+
+    #[test]
+    fn a_mistake_names_store_and_variable() {
+        let none = read(&[]);
+        assert_eq!(
+            problem(&none[0]),
+            "lock store lockstore: environment variable REDIS_HOST is not set"
+        );
+        let one_of_two =
+            read(&[("HOLDFAST_STORES", "a,b"), ("A_REDIS_HOST", "h"), ("A_READ_TIMEOUT", "soon")]);
+        assert_eq!(
+            problem(&one_of_two[0]),
+            "lock store a: environment variable A_READ_TIMEOUT is not a duration, such as 5s or \
+             1m30s, or a number of milliseconds"
+        );
+        assert_eq!(
+            problem(&one_of_two[1]),
+            "lock store b: environment variable B_REDIS_HOST is not set"
+        );
+    }
+
+    #[test]
+    fn two_stores_cannot_share_a_prefix() {
+        let stores = read(&[("HOLDFAST_STORES", "a-b,a_b"), ("REDIS_HOST", "h")]);
+        assert_eq!(problem(&stores[0]), "");
+        assert_eq!(
+            problem(&stores[1]),
+            "lock store a_b: environment variable HOLDFAST_STORES lists a-b too, whose variables \
+             start with A_B_ as well"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! Deadlines and pauses, by the runtime's monotonic clock; the wall clock only to tell a person's time.
+
+use alloc::{format, string::String};
+use core::time::Duration;
+
+use wasip2::{
+    clocks::{
+        monotonic_clock::{self, Instant},
+        wall_clock,
+    },
+    io::poll::{Pollable, poll},
+    random::insecure::get_insecure_random_u64,
+};
+
+/// The end of a wait; `None` where there is none.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// So long from now on; a bound that the clock cannot tell is none.
+    pub(crate) fn after(limit: Option<Duration>) -> Self {
+        let end = |limit| monotonic_clock::now().checked_add(nanoseconds(limit)?);
+        Self(limit.and_then(end))
+    }
+
+    /// Waits until `event` has come, or the deadline: whether the event has.
+    pub(crate) fn wait(self, event: &Pollable) -> bool {
+        match self.0 {
+            None => {
+                event.block();
+                true
+            }
+            Some(end) => {
+                let timer = monotonic_clock::subscribe_instant(end);
+                poll(&[event, &timer]).contains(&0)
+            }
+        }
+    }
+
+    /// The time that is left; `None` where there is no end.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.map(|end| Duration::from_nanos(end.saturating_sub(monotonic_clock::now())))
+    }
+
+    /// An earlier one, that leaves as much for each of `waits` waits that follow one another.
+    pub(crate) fn share(self, waits: usize) -> Self {
+        let waits = u32::try_from(waits).unwrap_or(u32::MAX).max(1);
+        Self::after(self.left().map(|left| left / waits))
+    }
+}
+
+/// The time since an earlier [`monotonic_clock::now`].
+pub(crate) fn since(earlier: Instant) -> Duration {
+    Duration::from_nanos(monotonic_clock::now().saturating_sub(earlier))
+}
+
+/// Does nothing for a while.
+pub(crate) fn pause(time: Duration) {
+    if let Some(time) = nanoseconds(time) {
+        monotonic_clock::subscribe_duration(time).block();
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z, rounded up.
+pub(crate) fn wall_clock() -> u64 {
+    let now = wall_clock::now();
+    now.seconds.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds.div_ceil(1_000_000)))
+}
+
+/// Any number: good enough to keep callers apart, and for nothing else.
+pub(crate) fn random() -> u64 {
+    get_insecure_random_u64()
+}
+
+/// A limit as a person would write it. [`Duration`]'s own form would take 3 KB.
+pub(crate) fn written(limit: Duration) -> String {
+    match limit.subsec_millis() {
+        0 => format!("{}s", limit.as_secs()),
+        rest => format!("{}ms", limit.as_secs().saturating_mul(1_000).saturating_add(rest.into())),
+    }
+}
+
+fn nanoseconds(time: Duration) -> Option<u64> {
+    u64::try_from(time.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_short() {
+        for (milliseconds, text) in [(0, "0s"), (200, "200ms"), (1_000, "1s"), (1_500, "1500ms")] {
+            assert_eq!(written(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The health checks (Dapr 1.18, `pkg/api/http/health.go`).
+
+use alloc::format;
+
+use crate::reply::{self, Reply};
+
+/// Whether a request is a health check, which needs no token, as long as its path is as Dapr writes
+/// it: the exemption is looked up before the path is cleaned (Dapr 1.18,
+/// `isRouteExcludedFromAPITokenAuth`).
+pub fn is_check(method: &str, path: &str) -> bool {
+    method == "GET" && matches!(path.trim_matches('/'), "v1.0/healthz" | "v1.0/healthz/outbound")
+}
+
+/// The answer to `GET /v1.0/healthz` of an application's sidecar; the `obstacle` is why it is not
+/// ready, if it is not.
+pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Reply {
+    if let Some(obstacle) = obstacle {
+        let message = format!("dapr is not ready: [{obstacle}]");
+        return reply::error(500, "ERR_HEALTH_NOT_READY", &message);
+    }
+    let query = query.unwrap_or_default().as_bytes();
+    let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
+    match asked {
+        Some((_, asked)) if asked != app_id => {
+            reply::error(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+        }
+        _ => reply::empty(),
+    }
+}
+
+/// The answer to `GET /v1.0/healthz/outbound`.
+pub fn outbound(obstacle: Option<&str>) -> Reply {
+    match obstacle {
+        Some(_) => reply::error(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),
+        None => reply::empty(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Which call a method and a path ask for.
+
+use alloc::borrow::Cow;
+
+use crate::path::unescape;
+
+/// A call of the API.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// `POST /v1.0-alpha1/lock/{store}`
+    TryLock {
+        /// The store's name.
+        store: Cow<'a, str>,
+    },
+    /// `POST /v1.0-alpha1/unlock/{store}`
+    Unlock {
+        /// The store's name.
+        store: Cow<'a, str>,
+    },
+    /// `GET /v1.0/healthz`
+    Healthz,
+    /// `GET /v1.0/healthz/outbound`
+    OutboundHealthz,
+    /// `GET /v1.0/metadata`
+    Metadata,
+    /// `PUT /v1.0/metadata/{key}`
+    PutMetadata {
+        /// What is added.
+        key: Cow<'a, str>,
+    },
+    /// Anything else.
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// What a method and a path ask for, which is [clean](crate::path::clean) and still escaped.
+    pub fn of(method: &str, path: &'a str) -> Self {
+        Self::known(method, path).unwrap_or(Self::Unknown)
+    }
+
+    fn known(method: &str, path: &'a str) -> Option<Self> {
+        if method == "POST" {
+            let call = path.strip_prefix("/v1.0-alpha1/")?;
+            if let Some(store) = call.strip_prefix("lock/") {
+                return Some(Self::TryLock { store: parameter(store)? });
+            }
+            let store = parameter(call.strip_prefix("unlock/")?)?;
+            return Some(Self::Unlock { store });
+        }
+        let call = path.strip_prefix("/v1.0/")?;
+        if method == "PUT" {
+            let key = parameter(call.strip_prefix("metadata/")?)?;
+            return Some(Self::PutMetadata { key });
+        }
+        if method != "GET" {
+            return None;
+        }
+        match call {
+            "healthz" => Some(Self::Healthz),
+            "healthz/outbound" => Some(Self::OutboundHealthz),
+            "metadata" => Some(Self::Metadata),
+            _ => None,
+        }
+    }
+
+    /// Whether anybody may ask for it.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
+    }
+
+    /// The store that it names, if it names one.
+    pub fn store(&self) -> Option<&str> {
+        match self {
+            Self::TryLock { store } | Self::Unlock { store } => Some(store),
+            _ => None,
+        }
+    }
+
+    /// The route for the log, without what the caller put into it.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::TryLock { .. } => "/v1.0-alpha1/lock/{store}",
+            Self::Unlock { .. } => "/v1.0-alpha1/unlock/{store}",
+            Self::Healthz => "/v1.0/healthz",
+            Self::OutboundHealthz => "/v1.0/healthz/outbound",
+            Self::Metadata => "/v1.0/metadata",
+            Self::PutMetadata { .. } => "/v1.0/metadata/{key}",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The last segment of a path, if that is what `rest` is.
+fn parameter(rest: &str) -> Option<Cow<'_, str>> {
+    (!rest.is_empty() && !rest.contains('/')).then(|| unescape(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_told_by_method_and_path() {
+        let store = |name| Cow::Borrowed(name);
+        for (method, path, route) in [
+            ("POST", "/v1.0-alpha1/lock/a", Route::TryLock { store: store("a") }),
+            ("POST", "/v1.0-alpha1/lock/a%2Fb", Route::TryLock { store: store("a/b") }),
+            ("POST", "/v1.0-alpha1/unlock/a", Route::Unlock { store: store("a") }),
+            ("GET", "/v1.0/healthz", Route::Healthz),
+            ("GET", "/v1.0/healthz/outbound", Route::OutboundHealthz),
+            ("GET", "/v1.0/metadata", Route::Metadata),
+            ("PUT", "/v1.0/metadata/k", Route::PutMetadata { key: store("k") }),
+            ("POST", "/v1.0-alpha1/lock", Route::Unknown),
+            ("POST", "/v1.0-alpha1/lock/", Route::Unknown),
+            ("POST", "/v1.0-alpha1/lock/a/b", Route::Unknown),
+            ("POST", "/v1.0/lock/a", Route::Unknown),
+            ("GET", "/v1.0-alpha1/lock/a", Route::Unknown),
+            ("HEAD", "/v1.0/healthz", Route::Unknown),
+            ("POST", "/v1.0/metadata/k", Route::Unknown),
+            ("PUT", "/v1.0/metadata", Route::Unknown),
+            ("GET", "/", Route::Unknown),
+            ("OPTIONS", "*", Route::Unknown),
+        ] {
+            assert_eq!(Route::of(method, path), route, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! A reply as a response.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use holdfast_http_api::Reply;
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+
+/// The response that says this.
+pub(super) fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let body = match reply.body {
+        Cow::Borrowed(body) => Bytes::from_static(body),
+        Cow::Owned(body) => Bytes::from(body),
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = reply.content_type.map(HeaderValue::from_static);
+    let other = reply
+        .header
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let content_type = content_type.map(|value| (CONTENT_TYPE, value));
+    response.headers_mut().extend(content_type.into_iter().chain(other));
+    response
+}

@@ -1,0 +1,317 @@
+//! What Dapr's HTTP API answers, whoever serves it: one table for each of its servers.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+use std::net::SocketAddr;
+
+use crate::http_client::{exchange, get, lock_body, post, request};
+
+/// A try-lock in the store that all of this is asked of.
+pub const LOCK: &str = "/v1.0-alpha1/lock/lockstore";
+
+/// An unlock there.
+pub const UNLOCK: &str = "/v1.0-alpha1/unlock/lockstore";
+
+/// The longest body that is taken, in bytes.
+pub const MAX_BODY: usize = 4 << 20;
+
+/// The body of an error.
+pub fn error(code: &str, message: &str) -> String {
+    format!(r#"{{"errorCode":"{code}","message":"{message}"}}"#)
+}
+
+/// The calls of Dapr's guide, headers included.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn guide(address: SocketAddr) {
+    let body =
+        r#"{"resourceId":"my_file_name","lockOwner":"random_id_abc123","expiryInSeconds":60}"#;
+    for (target, body, reply) in [
+        (LOCK, body, r#"{"success":true}"#),
+        (LOCK, body, r#"{"success":false}"#),
+        (UNLOCK, r#"{"resourceId":"my_file_name","lockOwner":"other"}"#, r#"{"status":2}"#),
+        (UNLOCK, body, r#"{"status":0}"#),
+        (UNLOCK, body, r#"{"status":1}"#),
+    ] {
+        let response = post(address, target, body).await;
+        assert_eq!((response.status, response.body.as_str()), (200, reply));
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("content-length"), Some(reply.len().to_string().as_str()));
+        let mut names: Vec<_> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["connection", "content-length", "content-type", "date"]);
+    }
+}
+
+/// Each row of the error table that needs no broken store.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn errors(address: SocketAddr) {
+    let (malformed, not_found) = ("ERR_MALFORMED_REQUEST", "ERR_LOCK_STORE_NOT_FOUND");
+    let reserved = "input key/keyPrefix 'a||b' can't contain '||'";
+    let rows = [
+        ("lock/other", lock_body("r", "o"), 400, not_found, "lock store other not found"),
+        ("unlock/other", lock_body("r", "o"), 400, not_found, "lock store other not found"),
+        (
+            "lock/lockstore",
+            lock_body("", "o"),
+            400,
+            malformed,
+            "ResourceId is empty in lock store lockstore",
+        ),
+        (
+            "unlock/lockstore",
+            lock_body("", "o"),
+            400,
+            malformed,
+            "ResourceId is empty in lock store lockstore",
+        ),
+        (
+            "lock/lockstore",
+            lock_body("r", ""),
+            400,
+            malformed,
+            "LockOwner is empty in lock store lockstore",
+        ),
+        (
+            "unlock/lockstore",
+            lock_body("r", ""),
+            400,
+            malformed,
+            "LockOwner is empty in lock store lockstore",
+        ),
+        (
+            "lock/lockstore",
+            r#"{"resourceId":"r","lockOwner":"o"}"#.to_owned(),
+            400,
+            malformed,
+            "ExpiryInSeconds is not positive in lock store lockstore",
+        ),
+        (
+            "lock/lockstore",
+            lock_body("a||b", "o"),
+            500,
+            "ERR_TRY_LOCK",
+            &format!("failed to try acquiring lock: {reserved}"),
+        ),
+        (
+            "unlock/lockstore",
+            lock_body("a||b", "o"),
+            500,
+            "ERR_UNLOCK",
+            &format!("failed to release lock: {reserved}"),
+        ),
+    ];
+    for (call, body, status, code, message) in rows {
+        let response = post(address, &format!("/v1.0-alpha1/{call}"), body).await;
+        assert_eq!((response.status, response.body), (status, error(code, message)), "{call}");
+    }
+    for body in ["{", "null", "[]", " ", r#"{"expiryInSeconds":60.5}"#, "{}{}", "\u{FEFF}{}"] {
+        for target in [LOCK, UNLOCK] {
+            if target == UNLOCK && body.contains("60.5") {
+                continue;
+            }
+            let response = post(address, target, body).await;
+            assert_eq!(response.status, 400, "{body}");
+            let start = error(malformed, "failed deserializing HTTP body: ");
+            let start = start.trim_end_matches("\"}");
+            assert!(response.body.starts_with(start), "{body}: {}", response.body);
+        }
+    }
+}
+
+/// What Dapr forgives is forgiven.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn forgiven(address: SocketAddr) {
+    for (number, body) in [
+        r#"{"resource_id":"r1","lock_owner":"o","expiry_in_seconds":"60"}"#,
+        r#"{"resourceId":"r2","lockOwner":"o","expiryInSeconds":6e1,"storeName":"x","more":[]}"#,
+        r#" {"resourceId" : "r3", "lockOwner":"o","expiryInSeconds":60.0}"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let content_type = ["", "Content-Type: text/plain\r\n", "Content-Type: nonsense\r\n"];
+        let request = request("POST", LOCK, content_type[number], body.as_bytes());
+        let response = exchange(address, &request).await;
+        assert_eq!(response.body, r#"{"success":true}"#, "{body}");
+    }
+    let empty = post(address, UNLOCK, "").await;
+    assert!(empty.body.contains("ResourceId is empty"), "{}", empty.body);
+}
+
+/// A body of 4 MiB is read, and no more.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn bounded_bodies(address: SocketAddr) {
+    let mut body = lock_body("big", "o").into_bytes();
+    body.resize(MAX_BODY, b' ');
+    let taken = post(address, LOCK, &body).await;
+    assert_eq!((taken.status, taken.body.as_str()), (200, r#"{"success":true}"#));
+
+    let too_large = error("ERR_BODY_READ", "failed to read request body: stream too large");
+    body.push(b' ');
+    let refused = post(address, LOCK, &body).await;
+    assert_eq!((refused.status, &refused.body), (400, &too_large));
+
+    for (padding, expected) in [(0, r#"{"status":0}"#), (1, too_large.as_str())] {
+        let mut chunked = b"POST /v1.0-alpha1/unlock/lockstore HTTP/1.1\r\nHost: l\r\n\
+            Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            .to_vec();
+        for chunk in body[..MAX_BODY + padding].chunks(100_000) {
+            chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            chunked.extend_from_slice(chunk);
+            chunked.extend_from_slice(b"\r\n");
+        }
+        chunked.extend_from_slice(b"0\r\n\r\n");
+        let response = exchange(address, &chunked).await;
+        assert_eq!(response.body, expected, "{padding}");
+    }
+}
+
+/// Of a huge body nothing is read.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn huge_bodies(address: SocketAddr) {
+    let head = "POST /v1.0-alpha1/lock/lockstore HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\
+        Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n";
+    let response = exchange(address, head.as_bytes()).await;
+    assert_eq!(response.status, 400);
+    assert!(response.body.contains("stream too large"), "{}", response.body);
+}
+
+/// Paths are cleaned and then unescaped.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn paths(address: SocketAddr) {
+    for target in [
+        "//v1.0-alpha1///lock//lockstore",
+        "/v1.0-alpha1/lock/lockstore/",
+        "/x/../v1.0-alpha1/./lock/y/../lockstore",
+        "/../v1.0-alpha1/lock/lockstore",
+        "/v1.0-alpha1/lock/%6Cockstore",
+        "/v1.0-alpha1/lock/lockstore?a=b",
+        "http://localhost/v1.0-alpha1/lock/lockstore",
+    ] {
+        let response = post(address, target, lock_body(target, "o")).await;
+        assert_eq!(response.body, r#"{"success":true}"#, "{target}");
+    }
+    for (segment, name) in [
+        ("a%2Fb", "a/b"),
+        ("a%20b", "a b"),
+        ("a+b", "a b"),
+        ("a%2Bb", "a+b"),
+        ("%2e%2e", ".."),
+        ("%C3%A9", "é"),
+        ("a%25", "a%"),
+    ] {
+        let target = format!("/v1.0-alpha1/lock/{segment}");
+        let response = post(address, &target, lock_body("r", "o")).await;
+        let message = format!("lock store {name} not found");
+        assert_eq!(response.body, error("ERR_LOCK_STORE_NOT_FOUND", &message));
+    }
+    let broken = post(address, "/v1.0-alpha1/lock/a%zz", "{}").await;
+    assert_eq!((broken.status, broken.body.as_str()), (400, "400 Bad Request"));
+    assert_eq!(broken.header("content-type"), Some("text/plain; charset=utf-8"));
+}
+
+/// Everything else is not found, and never not allowed.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn unknown(address: SocketAddr) {
+    let message = "failed getting app id either from the URL path or the header dapr-app-id";
+    for (method, target) in [
+        ("GET", LOCK),
+        ("PUT", LOCK),
+        ("DELETE", UNLOCK),
+        ("BREW", LOCK),
+        ("POST", "/v1.0-alpha1/lock"),
+        ("POST", "/v1.0-alpha1/lock/"),
+        ("POST", "/v1.0-alpha1/lock/a/b"),
+        ("POST", "/v1.0/lock/lockstore"),
+        ("POST", "/v1.0%2Dalpha1/lock/lockstore"),
+        ("POST", "/v1.0-alpha1/lock%2Flockstore"),
+        ("POST", "/V1.0-alpha1/lock/lockstore"),
+        ("POST", "/v1.0/healthz"),
+        ("POST", "/v1.0/metadata"),
+        ("GET", "/v1.0/metadata/key"),
+        ("GET", "/"),
+        ("GET", "/v1.0/invoke"),
+    ] {
+        let request = request(method, target, "", b"{}");
+        let response = exchange(address, &request).await;
+        let expected = (404, error("ERR_DIRECT_INVOKE", message));
+        assert_eq!((response.status, response.body), expected, "{method} {target}");
+        assert_eq!(response.headers.iter().find(|(name, _)| name == "allow"), None);
+    }
+}
+
+/// The health checks of the application `app1`, which is ready.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn health(address: SocketAddr) {
+    for target in [
+        "/v1.0/healthz",
+        "/v1.0/healthz/",
+        "/v1.0/healthz/outbound",
+        "/v1.0/healthz?appid=app1",
+        "/v1.0/healthz?other=1",
+        "/v1.0/healthz/outbound?appid=other",
+    ] {
+        let response = get(address, target).await;
+        assert_eq!((response.status, response.body.as_str()), (204, ""), "{target}");
+        assert_eq!(response.header("content-type"), None);
+    }
+    for target in ["/v1.0/healthz?appid=app2", "/v1.0/healthz?appid="] {
+        let response = get(address, target).await;
+        let expected =
+            r#"{"errorCode":"ERR_HEALTH_APPID_NOT_MATCH","message":"dapr app-id does not match"}"#;
+        assert_eq!((response.status, response.body.as_str()), (500, expected));
+    }
+}
+
+/// With the token `secret` only health checks are open.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn token(address: SocketAddr) {
+    let body = lock_body("r", "o");
+    for headers in ["", "dapr-api-token: Secret\r\n", "dapr-api-token:\r\n"] {
+        for (method, target) in [
+            ("POST", LOCK),
+            ("GET", "/v1.0/metadata"),
+            ("GET", "/nowhere"),
+            ("POST", "/v1.0/healthz"),
+            ("GET", "/v1.0//healthz"),
+        ] {
+            let request = request(method, target, headers, body.as_bytes());
+            let response = exchange(address, &request).await;
+            assert_eq!((response.status, response.body.as_str()), (401, "invalid api token\n"));
+            assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
+            assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        }
+    }
+    for target in ["/v1.0/healthz", "/v1.0/healthz/outbound", "/v1.0/healthz/"] {
+        assert_eq!(get(address, target).await.status, 204, "{target}");
+    }
+    let request = request("POST", LOCK, "Dapr-Api-Token: secret\r\n", body.as_bytes());
+    assert_eq!(exchange(address, &request).await.body, r#"{"success":true}"#);
+}

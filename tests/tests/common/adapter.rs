@@ -1,0 +1,173 @@
+//! The component `adapters/redis-store` in a runtime without anything of ours, as a store.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::BoxFuture;
+use holdfast::store::{Acquired, Failure, Grant, Released, Store};
+use tokio::sync::{Mutex, MutexGuard};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use bindings::{StoreProvider, StoreProviderPre, exports::holdfast::lock::store};
+
+#[allow(missing_docs)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "store-provider",
+        exports: { default: async },
+    });
+}
+
+static COMPONENT: LazyLock<StoreProviderPre<Host>> = LazyLock::new(|| {
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, env!("HOLDFAST_REDIS_STORE"));
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
+    let instance = linker.instantiate_pre(&component.expect("a component"));
+    StoreProviderPre::new(instance.expect("no import but WASI's")).expect("the contract's store")
+});
+
+/// Instances of the component, which share the calls. Its one store is `lockstore`.
+pub struct Adapter {
+    instances: Vec<Mutex<Instance>>,
+    next: AtomicUsize,
+}
+
+struct Instance {
+    store: wasmtime::Store<Host>,
+    component: StoreProvider,
+}
+
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Adapter {
+    /// Starts so many instances in an environment of these variables alone.
+    pub async fn start(instances: usize, environment: &[(String, String)]) -> Self {
+        let mut started = Vec::new();
+        for _ in 0..instances {
+            started.push(Mutex::new(Instance::start(environment).await));
+        }
+        Self { instances: started, next: AtomicUsize::new(0) }
+    }
+
+    /// The stores that the component says there are: name, key prefix and application id of each.
+    pub async fn stores(&self) -> Vec<(String, String, String)> {
+        let mut instance = self.instance().await;
+        let Instance { store, component } = &mut *instance;
+        let stores = component.holdfast_lock_store().call_stores(store).await;
+        let stores = stores.expect("no trap");
+        stores.into_iter().map(|info| (info.name, info.key_prefix, info.app_id)).collect()
+    }
+
+    /// Acquires in the store of that name.
+    pub async fn acquire_in(
+        &self,
+        store: &str,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Acquired, Failure> {
+        let ttl = u64::try_from(ttl.as_millis()).expect("fewer milliseconds");
+        let command = store::AcquireCommand {
+            store: store.to_owned(),
+            key: key.to_owned(),
+            owner: owner.to_owned(),
+            ttl,
+        };
+        let mut instance = self.instance().await;
+        let Instance { store, component } = &mut *instance;
+        let outcome = component.holdfast_lock_store().call_acquire(store, &command).await;
+        match outcome.expect("no trap") {
+            Ok(store::Acquired::Granted(store::Grant { fencing_token })) => {
+                Ok(Acquired::Granted(Grant { fencing_token }))
+            }
+            Ok(store::Acquired::Held) => Ok(Acquired::Held),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn instance(&self) -> MutexGuard<'_, Instance> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        self.instances[next % self.instances.len()].lock().await
+    }
+}
+
+impl Instance {
+    async fn start(environment: &[(String, String)]) -> Self {
+        let wasi = WasiCtx::builder()
+            .inherit_network()
+            .allow_tcp(true)
+            .allow_ip_name_lookup(true)
+            .envs(environment)
+            .build();
+        let host = Host { wasi, table: ResourceTable::new() };
+        let mut store = wasmtime::Store::new(COMPONENT.engine(), host);
+        let component = COMPONENT.instantiate_async(&mut store).await.expect("an instance");
+        Self { store, component }
+    }
+}
+
+impl Store for Adapter {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.acquire_in("lockstore", key, owner, ttl))
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        let command = store::ReleaseCommand {
+            store: "lockstore".to_owned(),
+            key: key.to_owned(),
+            owner: owner.to_owned(),
+        };
+        Box::pin(async move {
+            let mut instance = self.instance().await;
+            let Instance { store, component } = &mut *instance;
+            let outcome = component.holdfast_lock_store().call_release(store, &command).await;
+            match outcome.expect("no trap") {
+                Ok(store::Released::Released) => Ok(Released::Released),
+                Ok(store::Released::Missing) => Ok(Released::Missing),
+                Ok(store::Released::HeldByOther) => Ok(Released::HeldByOther),
+                Err(failure) => Err(failure.into()),
+            }
+        })
+    }
+}
+
+impl From<store::Failure> for Failure {
+    fn from(failure: store::Failure) -> Self {
+        match failure {
+            store::Failure::NotDone(cause) => Self::NotDone { cause },
+            store::Failure::Unknown(store::UnknownOutcome { cause, held_until }) => {
+                let time = |since| SystemTime::UNIX_EPOCH + Duration::from_millis(since);
+                Self::Unknown { cause, held_until: held_until.map(time) }
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `holdfast-lock-http.wasm` over a real socket: the expectations of Dapr's HTTP API, as for the host.
+
+use futures_util::future::join_all;
+use holdfast_tests::{
+    http_api::{self, LOCK, UNLOCK},
+    http_client::{get, lock_body, post},
+    redis_server::{RedisServer, free_port},
+};
+
+use crate::{runtime::Grants, server::Server};
+
+/// A Redis, and a server of the application `app1` over it.
+async fn serve() -> (RedisServer, Server) {
+    let redis = RedisServer::start();
+    let grants = Grants::of(&redis).with("APP_ID", "app1");
+    let server = Server::start(grants).await;
+    (redis, server)
+}
+
+#[tokio::test]
+async fn the_calls_of_the_guide_are_answered_byte_for_byte() {
+    let (redis, server) = serve().await;
+    http_api::guide(server.address).await;
+    assert_eq!(redis.run::<usize>(&["DBSIZE"]), 0);
+}
+
+#[tokio::test]
+async fn each_row_of_the_error_table() {
+    let (_redis, server) = serve().await;
+    http_api::errors(server.address).await;
+}
+
+#[tokio::test]
+async fn what_dapr_forgives_is_forgiven() {
+    let (_redis, server) = serve().await;
+    http_api::forgiven(server.address).await;
+}
+
+#[tokio::test]
+async fn a_body_of_four_mebibytes_is_read_and_no_more() {
+    let (_redis, server) = serve().await;
+    http_api::bounded_bodies(server.address).await;
+}
+
+#[tokio::test]
+async fn of_a_huge_body_nothing_is_read() {
+    let (_redis, server) = serve().await;
+    http_api::huge_bodies(server.address).await;
+}
+
+#[tokio::test]
+async fn paths_are_cleaned_and_then_unescaped() {
+    let (_redis, server) = serve().await;
+    http_api::paths(server.address).await;
+}
+
+#[tokio::test]
+async fn everything_else_is_not_found_and_never_not_allowed() {
+    let (_redis, server) = serve().await;
+    http_api::unknown(server.address).await;
+}
+
+#[tokio::test]
+async fn health_checks_tell_whose_it_is() {
+    let (_redis, server) = serve().await;
+    http_api::health(server.address).await;
+}
+
+#[tokio::test]
+async fn with_a_token_only_health_checks_are_open() {
+    let redis = RedisServer::start();
+    let server = Server::start(Grants::of(&redis).with("DAPR_API_TOKEN", "secret")).await;
+    http_api::token(server.address).await;
+}
+
+#[tokio::test]
+async fn metadata_names_the_store() {
+    let (_redis, server) = serve().await;
+    let response = get(server.address, "/v1.0/metadata").await;
+    let version = format!("1.18.0+holdfast.{}", env!("CARGO_PKG_VERSION"));
+    let expected = format!(
+        r#"{{"id":"app1","runtimeVersion":"{version}","actors":[],"components":[{{"name":"lockstore","type":"lock.redis","version":"v1","capabilities":[]}}],"extended":{{"daprRuntimeVersion":"{version}"}},"subscriptions":[],"httpEndpoints":[],"appConnectionProperties":{{}},"actorRuntime":{{"runtimeStatus":"DISABLED","hostReady":false}}}}"#
+    );
+    assert_eq!((response.status, response.body), (200, expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_callers_at_once_one_gets_the_lock() {
+    let (_redis, server) = serve().await;
+    let address = server.address;
+    let callers = (0..60).map(|caller| async move {
+        let owner = format!("owner{caller}");
+        let taken = post(address, LOCK, lock_body("r", &owner)).await;
+        assert_eq!(taken.status, 200, "{}", taken.body);
+        (owner, taken.body == r#"{"success":true}"#)
+    });
+    let outcomes = join_all(callers).await;
+    let mut winners = outcomes.into_iter().filter_map(|(owner, taken)| taken.then_some(owner));
+    let winner = winners.next().expect("one");
+    assert_eq!(winners.next(), None);
+    let freed = post(address, UNLOCK, lock_body("r", &winner)).await;
+    assert_eq!(freed.body, r#"{"status":0}"#);
+}
+
+#[tokio::test]
+async fn without_the_network_the_error_says_so() {
+    let redis = RedisServer::start();
+    let mut grants = Grants::of(&redis);
+    grants.network = false;
+    let server = Server::start(grants).await;
+    let response = post(server.address, LOCK, lock_body("r", "o")).await;
+    assert_eq!(response.status, 500, "{}", response.body);
+    assert!(response.body.contains("inherit-network"), "{}", response.body);
+}
+
+#[tokio::test]
+async fn without_redis_nothing_is_done() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let server = Server::start(Grants::to(&address)).await;
+    for (target, start) in [
+        (LOCK, r#"{"errorCode":"ERR_TRY_LOCK","message":"failed to try acquiring lock: "#),
+        (UNLOCK, r#"{"errorCode":"ERR_UNLOCK","message":"failed to release lock: "#),
+    ] {
+        let response = post(server.address, target, lock_body("r", "o")).await;
+        assert_eq!(response.status, 500, "{}", response.body);
+        assert!(response.body.starts_with(start), "{}", response.body);
+        assert!(!response.body.contains("the outcome is unknown"), "{}", response.body);
+    }
+}

@@ -1,0 +1,104 @@
+//! `holdfast-lock-redis.wasm`, called by a host that knows nothing of locks but their interface.
+
+use holdfast_tests::redis_server::{RedisServer, free_port};
+use wasmtime::Store;
+
+use self::locker::{
+    Locker,
+    exports::holdfast::lock::lock::{Error, UnlockStatus},
+};
+use crate::runtime::{Grants, LOCK_REDIS, State};
+
+mod locker {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package holdfast:test;
+
+            world locker {
+                export holdfast:lock/lock@0.1.0;
+                export holdfast:lock/json@0.1.0;
+            }
+        ",
+        exports: { default: async },
+    });
+}
+
+struct Instance {
+    store: Store<State>,
+    locker: Locker,
+}
+
+impl Instance {
+    async fn new(grants: &Grants) -> Self {
+        let mut store = grants.store();
+        let instance = LOCK_REDIS.pre().instantiate_async(&mut store).await.unwrap();
+        let locker = Locker::new(&mut store, &instance).unwrap();
+        Self { store, locker }
+    }
+
+    async fn try_lock(&mut self, resource: &str, owner: &str) -> Result<bool, Error> {
+        let lock = self.locker.holdfast_lock_lock();
+        lock.call_try_lock(&mut self.store, "lockstore", resource, owner, 60).await.unwrap()
+    }
+
+    async fn unlock(&mut self, resource: &str, owner: &str) -> Result<UnlockStatus, Error> {
+        let lock = self.locker.holdfast_lock_lock();
+        lock.call_unlock(&mut self.store, "lockstore", resource, owner).await.unwrap()
+    }
+}
+
+/// The message of a store that did not do what it was asked.
+fn not_done<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Err(Error::StoreFailed(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn instances_share_a_lock() {
+    let server = RedisServer::start();
+    let grants = Grants::of(&server).with("APP_ID", "edge");
+    let (mut one, mut two) = (Instance::new(&grants).await, Instance::new(&grants).await);
+    assert!(one.try_lock("r", "a").await.unwrap());
+    assert!(!two.try_lock("r", "b").await.unwrap());
+    assert!(!one.try_lock("r", "a").await.unwrap());
+    assert_eq!(server.run::<String>(&["GET", "lock||edge||r"]), "a");
+    assert_eq!(two.unlock("r", "b").await.unwrap(), UnlockStatus::LockBelongsToOthers);
+    assert_eq!(one.unlock("r", "a").await.unwrap(), UnlockStatus::Success);
+    assert_eq!(two.unlock("r", "b").await.unwrap(), UnlockStatus::LockDoesNotExist);
+}
+
+#[tokio::test]
+async fn json_is_exported_as_well() {
+    let server = RedisServer::start();
+    let mut instance = Instance::new(&Grants::of(&server)).await;
+    let json = instance.locker.holdfast_lock_json();
+    let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
+    for expected in [r#"{"success":true}"#, r#"{"success":false}"#] {
+        let reply = json.call_try_lock(&mut instance.store, "lockstore", body).await.unwrap();
+        assert_eq!((reply.status, reply.body.as_slice()), (200, expected.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn without_the_network_the_error_says_so() {
+    let server = RedisServer::start();
+    let mut grants = Grants::of(&server);
+    grants.network = false;
+    let mut instance = Instance::new(&grants).await;
+    for message in
+        [not_done(instance.try_lock("r", "o").await), not_done(instance.unlock("r", "o").await)]
+    {
+        assert!(message.contains("inherit-network"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn without_redis_nothing_is_done() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut instance = Instance::new(&Grants::to(&address)).await;
+    let message = not_done(instance.try_lock("r", "o").await);
+    assert!(message.contains(&address), "{message}");
+}

@@ -1,0 +1,100 @@
+//! What the compositions import and export, and how large they are.
+
+use std::collections::BTreeSet;
+
+use holdfast_compositions::all;
+use wasmtime::component::Component;
+
+use crate::runtime::engine;
+
+/// What the store in Redis needs.
+const SOCKETS: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+];
+
+struct Shape {
+    name: &'static str,
+    /// What it imports beside [`SOCKETS`].
+    imports: &'static [&'static str],
+    sockets: bool,
+    exports: &'static [&'static str],
+    /// In bytes.
+    largest: usize,
+}
+
+const SHAPES: [Shape; 4] = [
+    Shape {
+        name: "holdfast-lock.wasm",
+        imports: &["holdfast:lock/store@0.1.0"],
+        sockets: false,
+        exports: &[
+            "holdfast:lock/json@0.1.0",
+            "holdfast:lock/lock@0.1.0",
+            "holdfast:lock/steps@0.1.0",
+        ],
+        largest: 80 << 10,
+    },
+    Shape {
+        name: "holdfast-lock-redis.wasm",
+        imports: &[],
+        sockets: true,
+        exports: &["holdfast:lock/json@0.1.0", "holdfast:lock/lock@0.1.0"],
+        largest: 170 << 10,
+    },
+    Shape {
+        name: "holdfast-lock-http.wasm",
+        imports: &["wasi:http/types@0.2.12"],
+        sockets: true,
+        exports: &["wasi:http/incoming-handler@0.2.12"],
+        largest: 260 << 10,
+    },
+    Shape {
+        name: "holdfast-lock-cli.wasm",
+        imports: &["wasi:cli/exit@0.2.12", "wasi:cli/stderr@0.2.12", "wasi:cli/stdout@0.2.12"],
+        sockets: true,
+        exports: &["wasi:cli/run@0.2.12"],
+        largest: 260 << 10,
+    },
+];
+
+#[test]
+fn each_imports_and_exports_what_it_should_and_is_small() {
+    for (composition, shape) in all().unwrap().iter().zip(SHAPES) {
+        let name = composition.name;
+        assert_eq!(name, shape.name);
+        let component = Component::new(engine(), &composition.wasm).unwrap();
+        let ty = component.component_type();
+        let exports: BTreeSet<_> = ty.exports(engine()).map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(exports, set(shape.exports), "{name}");
+
+        let imports: BTreeSet<_> = ty.imports(engine()).map(|(name, _)| name.to_owned()).collect();
+        let mut expected = set(shape.imports);
+        if shape.sockets {
+            expected.extend(SOCKETS.iter().map(|interface| format!("{interface}@0.2.12")));
+        }
+        assert_eq!(imports, expected, "{name}");
+
+        let size = composition.wasm.len();
+        assert!(size <= shape.largest, "{name} has {size} bytes");
+    }
+}
+
+#[test]
+fn the_same_parts_give_the_same_bytes() {
+    assert_eq!(all().unwrap(), all().unwrap());
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
