@@ -6,9 +6,11 @@ use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
 
 use crate::{
+    hosts::HOSTS,
     redis,
     run::{cargo, run},
-    sdk, setup,
+    sdk::SDKS,
+    setup,
 };
 
 pub fn setup() -> Result<()> {
@@ -32,10 +34,11 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     setup()?;
     let root = workspace::root()?;
     let redis_server = redis::server(&root)?;
-    let sdks = sdk::prepare(&root)?;
+    let sdks = SDKS.prepare(&root)?;
+    let hosts = HOSTS.prepare(&root)?;
     let mut cargo = cargo()?;
     // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
-    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks))
+    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks).envs(hosts))
 }
 
 pub fn bench(args: Vec<OsString>) -> Result<()> {

@@ -2,7 +2,8 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
-//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
+//! - `programs.rs`: programs in other languages that tests run; `sdk.rs`: those that use Dapr's SDKs,
+//!   `hosts.rs`: those that run the lock component.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -13,6 +14,8 @@ use clap::{Parser, Subcommand};
 mod commands;
 mod debian;
 mod files;
+mod hosts;
+mod programs;
 mod redis;
 mod run;
 mod sdk;
@@ -42,7 +45,9 @@ Environment:
                            and where that cannot be had, Debian's
   HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH
   HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
-                           python, rust, or `none`. Unset: those whose tools are on PATH";
+                           python, rust, or `none`. Unset: those whose tools are on PATH
+  HOLDFAST_HOSTS           the hosts that run the lock component in tests, with commas: node, python, or
+                           `none`. Unset: those whose tools are on PATH";
 
 #[derive(Subcommand)]
 enum Command {
