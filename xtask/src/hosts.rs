@@ -10,14 +10,14 @@ pub const HOSTS: Group = Group {
     programs: &[
         Program {
             name: "node",
-            source: "examples/node-store",
+            source: Some("examples/node-store"),
             tools: &["node", "npm"],
             version: &["node", "--version"],
             prepare: npm,
         },
         Program {
             name: "python",
-            source: "examples/python-store",
+            source: Some("examples/python-store"),
             tools: &["python3"],
             version: PYTHON,
             prepare: venv,

@@ -2,8 +2,9 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
-//! - `programs.rs`: programs in other languages that tests run; `sdk.rs`: those that use Dapr's SDKs,
-//!   `hosts.rs`: those that run the lock component.
+//! - `programs.rs`: programs that tests run; `sdk.rs`: those that use Dapr's SDKs, `hosts.rs`: those that
+//!   run the lock component, `servers.rs`: other people's servers.
+//! - `publish.rs`: packaging and publishing.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -16,9 +17,11 @@ mod debian;
 mod files;
 mod hosts;
 mod programs;
+mod publish;
 mod redis;
 mod run;
 mod sdk;
+mod servers;
 mod setup;
 mod wasm_target;
 
@@ -38,6 +41,7 @@ Examples:
   cargo xtask serve -- --resources-path ./components  the same, with the stores these files describe
   cargo xtask test                                    every test, against a real Redis
   cargo xtask test -- --package holdfast expiry       only some of them
+  cargo xtask publish --registry ghcr.io/NAME         the components and the contract, for `wkg get`
 
 Environment:
   HOLDFAST_WASM_TOOLCHAIN  forces the compiler of the components: `rustup` (its target wasm32-wasip2)
@@ -47,7 +51,9 @@ Environment:
   HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
                            python, rust, or `none`. Unset: those whose tools are on PATH
   HOLDFAST_HOSTS           the hosts that run the lock component in tests, with commas: node, python, or
-                           `none`. Unset: those whose tools are on PATH";
+                           `none`. Unset: those whose tools are on PATH
+  HOLDFAST_SERVERS         the servers that tests start, with commas: nginx, registry, or `none`. Unset:
+                           those that are on PATH or can be had from Debian";
 
 #[derive(Subcommand)]
 enum Command {
@@ -73,6 +79,20 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Writes the components, the WIT package, their bills of materials and SHA256SUMS into dist/
+    Package,
+    /// Packages, and puts the components and the WIT package into an OCI registry
+    ///
+    /// The login is that of Docker's configuration. A version that is there already stays as it is; with
+    /// another content it is an error.
+    Publish {
+        /// HOST[:PORT]/NAMESPACE; the packages are NAMESPACE/holdfast/lock and so on
+        #[arg(long)]
+        registry: String,
+        /// Over HTTP without TLS
+        #[arg(long)]
+        insecure: bool,
+    },
     /// Checks format, lints and documentation
     Check,
 }
@@ -84,6 +104,8 @@ fn main() -> ExitCode {
         Command::Serve { args } => commands::serve(args),
         Command::Test { args } => commands::test(args),
         Command::Bench { args } => commands::bench(args),
+        Command::Package => publish::package(),
+        Command::Publish { registry, insecure } => publish::publish_to(&registry, insecure),
         Command::Check => commands::check(),
     };
     match result {

@@ -1,8 +1,8 @@
-//! Programs in other languages, which tests run: made ready below `target/`, each with its own language's
-//! tools and as these are configured.
+//! Programs that tests run: made ready below `target/`, those in other languages with these languages' tools
+//! and as these are configured.
 //!
-//! Which programs there are is said elsewhere (`sdk.rs`, `hosts.rs`); here is when one is made, and what
-//! several are made with.
+//! Which programs there are is said elsewhere (`sdk.rs`, `hosts.rs`, `servers.rs`); here is when one is made,
+//! and what several are made with.
 
 use std::{
     env, fs,
@@ -32,8 +32,8 @@ pub struct Group {
 
 pub struct Program {
     pub name: &'static str,
-    /// Where it comes from, in the workspace.
-    pub source: &'static str,
+    /// Where it comes from, in the workspace; none where it is somebody else's.
+    pub source: Option<&'static str>,
     pub tools: &'static [&'static str],
     /// Fails where a tool is there in name only.
     pub version: &'static [&'static str],
@@ -43,7 +43,7 @@ pub struct Program {
 /// The version of Python; Debian has what makes virtual environments in a package of its own.
 pub const PYTHON: &[&str] = &["python3", "-c", "import ensurepip, sys; print(sys.version)"];
 
-/// Where a program comes from, and where it is made.
+/// Where a program comes from, which may be the workspace's root, and where it is made.
 pub struct Place {
     pub source: PathBuf,
     pub made: PathBuf,
@@ -69,7 +69,8 @@ impl Group {
                 Err(missing) => bail!("{} names {name}: {missing:#}", self.choice),
             };
             let made = root.join("target").join(self.made).join(name);
-            let place = Place { source: root.join(program.source), made };
+            let source = root.join(program.source.unwrap_or_default());
+            let place = Place { source, made };
             let made = self.make(program, &place, &version);
             made.with_context(|| format!("cannot prepare {} {name}", self.what))?;
             prepared.push((self.directory.to_owned() + &name.to_uppercase(), place.made));
@@ -98,7 +99,10 @@ impl Group {
     /// Makes the program, unless it was made from the same files with the same tool.
     fn make(&self, program: &Program, place: &Place, version: &str) -> Result<()> {
         let _lock = files::lock(&place.made)?;
-        let wanted = place.stamp(version)?;
+        let mut wanted = version.to_owned();
+        if program.source.is_some() {
+            wanted += &place.text()?;
+        }
         let stamp = place.made.join("stamp");
         if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
             return Ok(());
@@ -124,14 +128,14 @@ impl Program {
 
 impl Place {
     /// What the program is made from.
-    fn stamp(&self, version: &str) -> Result<String> {
-        let mut stamp = version.to_owned();
+    fn text(&self) -> Result<String> {
+        let mut all = String::new();
         for file in files::below(&self.source)? {
             let text = fs::read_to_string(&file);
-            stamp += &file.display().to_string();
-            stamp += &text.with_context(|| format!("cannot read {}", file.display()))?;
+            all += &file.display().to_string();
+            all += &text.with_context(|| format!("cannot read {}", file.display()))?;
         }
-        Ok(stamp)
+        Ok(all)
     }
 }
 
@@ -157,7 +161,7 @@ mod tests {
     use super::{Group, Program};
 
     const PROGRAM: Program =
-        Program { name: "go", source: "", tools: &[], version: &[], prepare: |_| Ok(()) };
+        Program { name: "go", source: None, tools: &[], version: &[], prepare: |_| Ok(()) };
 
     const GROUP: Group = Group {
         choice: "CHOICE",
