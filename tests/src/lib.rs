@@ -5,6 +5,7 @@
 
 pub mod certificates;
 pub mod holdfast;
+pub mod nginx;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;
