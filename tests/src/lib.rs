@@ -8,13 +8,17 @@ pub mod exposition;
 pub mod holdfast;
 pub mod http_api;
 pub mod http_client;
+pub mod nginx;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod sdk;
 
 use std::{
+    env,
     future::Future,
+    io::{self, Write},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -29,4 +33,16 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
         assert!(Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Where `cargo xtask test` has prepared something, as this environment variable says; else says that what
+/// needs it is skipped.
+pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
+    let made = env::var_os(variable);
+    if made.is_none() {
+        // Not by `eprintln!`: that is kept back in a test that passes.
+        let why = "`cargo xtask test` prepares it where its tools are";
+        let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
+    }
+    made.map(PathBuf::from)
 }

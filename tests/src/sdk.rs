@@ -3,7 +3,7 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::process::Watched;
+use crate::{prepared, process::Watched};
 
 /// An SDK gives a sidecar half a minute to get ready, or a minute, before it gives it up.
 const ANSWERING: Duration = Duration::from_secs(120);
@@ -49,15 +49,8 @@ impl Sdk {
     /// The programs, if they are prepared; else says that what needs them is skipped.
     pub fn prepared(language: Language) -> Option<Self> {
         let variable = format!("HOLDFAST_SDK_{language:?}").to_uppercase();
-        match env::var_os(&variable) {
-            Some(made) => Some(Self { language, made: made.into() }),
-            None => {
-                let why = "`cargo xtask test` prepares it where the language's tools are";
-                // Not by `eprintln!`: that is kept back in a test that passes.
-                let _ = writeln!(io::stderr(), "skipped: no SDK for {language:?}: {why}");
-                None
-            }
-        }
+        let made = prepared(&variable, &format!("SDK for {language:?}"))?;
+        Some(Self { language, made })
     }
 
     /// How a program is run: `locks`, or `contend` in Go and Python. The environment is that of this

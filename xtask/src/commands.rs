@@ -12,9 +12,12 @@ use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
 
 use crate::{
-    lint, redis,
+    hosts::HOSTS,
+    lint, publish, redis,
     run::{cargo, run},
-    sdk, setup,
+    sdk::SDKS,
+    servers::SERVERS,
+    setup,
 };
 
 pub fn setup() -> Result<()> {
@@ -45,10 +48,15 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     setup()?;
     let root = workspace::root()?;
     let redis_server = redis::server(&root)?;
-    let sdks = sdk::prepare(&root)?;
+    let sdks = SDKS.prepare(&root)?;
+    let hosts = HOSTS.prepare(&root)?;
+    let servers = SERVERS.prepare(&root)?;
     let mut cargo = cargo()?;
+    cargo.envs(sdks).envs(hosts).envs(servers.iter().cloned());
     // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
-    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks))
+    run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
+    // ARGS choose among the members.
+    if args.is_empty() { publish::test(&servers) } else { Ok(()) }
 }
 
 pub fn bench(args: Vec<OsString>) -> Result<()> {
@@ -68,15 +76,20 @@ pub fn check() -> Result<()> {
     lint::deploy(&workspace::root()?)?;
     // Linting the host builds the guest: build scripts run.
     setup()?;
+    publish::check()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
     run(cargo()?.args(clippy))?;
     let doc = ["doc", "--no-deps", "--workspace"];
     run(cargo()?.args(doc).env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
-/// Next to the directory this very program was built into, whatever the target directory is.
 fn release_dir() -> Result<PathBuf> {
+    Ok(target_dir()?.join("release"))
+}
+
+/// The one this very program was built into.
+pub fn target_dir() -> Result<PathBuf> {
     let this = env::current_exe().context("cannot tell where xtask is")?;
     let target_dir = this.ancestors().nth(2).context("xtask is not in a target directory")?;
-    Ok(target_dir.join("release"))
+    Ok(target_dir.to_owned())
 }

@@ -2,13 +2,14 @@
 //! needs no rights and starts no service.
 
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
+    env, fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use holdfast_wasm_build::library_dirs;
 
 use crate::{
     files::{lock, make, remove, write},
@@ -35,6 +36,19 @@ pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<(
     unpack_downloads(&partial)?;
     write(&partial.join("packages.txt"), &versions)?;
     fs::rename(&partial, into).with_context(|| format!("cannot make {}", into.display()))
+}
+
+/// Writes a script that starts an unpacked program with its own libraries, so that they are nobody else's.
+pub fn launcher(unpacked: &Path, program: &str, launcher: &Path) -> Result<()> {
+    let libraries = env::join_paths(library_dirs(unpacked))?;
+    let script = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH='{}' exec '{}' \"$@\"\n",
+        libraries.display(),
+        unpacked.join(program).display(),
+    );
+    write(launcher, &script)?;
+    fs::set_permissions(launcher, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} executable", launcher.display()))
 }
 
 /// What `package` depends on directly.

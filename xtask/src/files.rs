@@ -23,17 +23,33 @@ pub fn remove(directory: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file that may not be there.
+pub fn remove_file(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file.
 pub fn write(file: &Path, content: &str) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The files in a directory and in those below it, sorted.
+/// The files in a directory and in those below it, sorted; without those that a directory's `.gitignore`
+/// names, for somebody may have tried a program where it is.
 pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read {}", directory.display());
+    let ignored = fs::read_to_string(directory.join(".gitignore")).unwrap_or_default();
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
+        let entry = entry.with_context(unreadable)?;
+        if ignored.lines().any(|name| entry.file_name() == name) {
+            continue;
+        }
+        let path = entry.path();
         if path.is_dir() {
             files.extend(below(&path)?);
         } else {

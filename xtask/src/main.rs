@@ -2,8 +2,10 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
-//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
+//! - `programs.rs`: programs that tests run; `sdk.rs`: those that use Dapr's SDKs, `hosts.rs`: those that
+//!   run the lock component, `servers.rs`: other people's servers.
 //! - `lint.rs`: linters for the files of `deploy/`.
+//! - `publish.rs`: packaging and publishing.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -14,10 +16,14 @@ use clap::{Parser, Subcommand};
 mod commands;
 mod debian;
 mod files;
+mod hosts;
 mod lint;
+mod programs;
+mod publish;
 mod redis;
 mod run;
 mod sdk;
+mod servers;
 mod setup;
 mod wasm_target;
 
@@ -38,6 +44,7 @@ Examples:
   cargo xtask components                              target/components/holdfast-lock-http.wasm and others
   cargo xtask test                                    every test, against a real Redis
   cargo xtask test -- --package holdfast expiry       only some of them
+  cargo xtask publish --registry ghcr.io/NAME         the components and the contract, for `wkg get`
 
 Environment:
   HOLDFAST_WASM_TOOLCHAIN  forces the compiler of the components: `rustup` (its target wasm32-wasip2)
@@ -45,7 +52,11 @@ Environment:
                            and where that cannot be had, Debian's
   HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH
   HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
-                           python, rust, or `none`. Unset: those whose tools are on PATH";
+                           python, rust, or `none`. Unset: those whose tools are on PATH
+  HOLDFAST_HOSTS           the hosts that run the lock component in tests, with commas: node, python, or
+                           `none`. Unset: those whose tools are on PATH
+  HOLDFAST_SERVERS         the servers that tests start, with commas: nginx, registry, or `none`. Unset:
+                           those that are on PATH or can be had from Debian";
 
 #[derive(Subcommand)]
 enum Command {
@@ -73,6 +84,20 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Writes the components, the WIT package, their bills of materials and SHA256SUMS into dist/
+    Package,
+    /// Packages, and puts the components and the WIT package into an OCI registry
+    ///
+    /// The login is that of Docker's configuration. A version that is there already stays as it is; with
+    /// another content it is an error.
+    Publish {
+        /// HOST[:PORT]/NAMESPACE; the packages are NAMESPACE/holdfast/lock and so on
+        #[arg(long)]
+        registry: String,
+        /// Over HTTP without TLS
+        #[arg(long)]
+        insecure: bool,
+    },
     /// Checks format, lints and documentation, and lints the files of deploy/
     Check,
 }
@@ -85,6 +110,8 @@ fn main() -> ExitCode {
         Command::Serve { args } => commands::serve(args),
         Command::Test { args } => commands::test(args),
         Command::Bench { args } => commands::bench(args),
+        Command::Package => publish::package(),
+        Command::Publish { registry, insecure } => publish::publish_to(&registry, insecure),
         Command::Check => commands::check(),
     };
     match result {

@@ -1,0 +1,186 @@
+//! A release goes into a real registry, and comes back from it as `wkg get` asks for it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+#[allow(dead_code, reason = "Holdfast's own tests use more of it")]
+#[path = "../../tests/src/process.rs"]
+mod process;
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use futures_util::TryStreamExt;
+use holdfast_publish::{
+    ARTIFACTS, CONTRACT,
+    registry::{self, Place},
+};
+use oci_client::{
+    Reference,
+    client::{ClientConfig, ClientProtocol},
+    secrets::RegistryAuth,
+};
+use oci_wasm::WasmClient;
+use tempfile::TempDir;
+use wasm_pkg_client::{Client, Config, PackageRef};
+
+use common::release;
+use process::Watched;
+
+const STARTING: Duration = Duration::from_secs(20);
+
+/// `docker-registry` on a free port, with an empty storage.
+struct Registry {
+    address: String,
+    _process: Watched,
+    _storage: TempDir,
+}
+
+impl Registry {
+    /// None where `cargo xtask test` could not prepare one.
+    fn start() -> Option<Self> {
+        let Some(made) = env::var_os("HOLDFAST_SERVER_REGISTRY").map(PathBuf::from) else {
+            // Not by `eprintln!`: that is kept back in a test that passes.
+            let _ = writeln!(io::stderr(), "skipped: no registry: `cargo xtask test` prepares one");
+            return None;
+        };
+        let storage = tempfile::tempdir().unwrap();
+        let settings = storage.path().join("registry.yml");
+        let content = format!(
+            "version: 0.1
+log: {{level: info}}
+storage: {{filesystem: {{rootdirectory: {}}}}}
+http: {{addr: 127.0.0.1:0}}
+",
+            storage.path().join("data").display(),
+        );
+        fs::write(&settings, content).unwrap();
+        let mut command = Command::new(made.join("docker-registry"));
+        command.arg("serve").arg(settings).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped());
+        let mut process = Watched::start(command);
+        let log = BufReader::new(process.process_mut().stderr.take().unwrap());
+        let (said, listening) = mpsc::channel();
+        // To its end, so that the process never waits for a reader.
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("listening on ") {
+                    let _ = said.send(rest.split('"').next().unwrap_or_default().to_owned());
+                }
+            }
+        });
+        let address = listening.recv_timeout(STARTING).expect("a registry that listens");
+        Some(Self { address, _process: process, _storage: storage })
+    }
+
+    async fn publish(&self, dist: &Path) -> anyhow::Result<Vec<(String, bool)>> {
+        let registry = format!("{}/edge", self.address);
+        registry::publish(dist, &Place { registry: &registry, insecure: true }).await
+    }
+
+    /// What `wkg get` gives whose settings have our packages in this registry.
+    async fn get(&self, package: &str) -> Vec<u8> {
+        let settings = format!(
+            r#"
+[namespace_registries]
+holdfast = {{ registry = "{0}", metadata = {{ preferredProtocol = "oci", oci = {{ registry = "{0}", namespacePrefix = "edge/" }} }} }}
+
+[registry."{0}".oci]
+protocol = "http"
+"#,
+            self.address,
+        );
+        let client = Client::new(Config::from_toml(&settings).unwrap());
+        let package: PackageRef = package.parse().unwrap();
+        let release = client.get_release(&package, &"0.1.0".parse().unwrap()).await.unwrap();
+        let content = client.stream_content(&package, &release).await.unwrap();
+        let pieces: Vec<_> = content.try_collect().await.unwrap();
+        pieces.concat()
+    }
+
+    /// The annotations of a package's manifest, whose media types are checked on the way.
+    async fn annotations(&self, package: &str) -> Vec<(String, String)> {
+        let protocol = ClientProtocol::Http;
+        let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
+        let repository = package.replace(':', "/");
+        let reference: Reference =
+            format!("{}/edge/{repository}:0.1.0", self.address).parse().unwrap();
+        let client = WasmClient::new(client);
+        let manifest =
+            client.pull_manifest_and_config(&reference, &RegistryAuth::Anonymous).await.unwrap();
+        manifest.0.annotations.unwrap().into_iter().collect()
+    }
+}
+
+fn annotation(name: &str, value: &str) -> (String, String) {
+    (format!("org.opencontainers.image.{name}"), value.to_owned())
+}
+
+#[tokio::test]
+async fn what_is_published_comes_back_with_its_annotations() {
+    let Some(registry) = Registry::start() else { return };
+    let (folder, _) = release().await;
+    let dist = folder.path().join("dist");
+    let published = registry.publish(&dist).await.unwrap();
+    assert_eq!(published.len(), ARTIFACTS.len() + 1);
+    assert!(published.contains(&("holdfast:lock@0.1.0".to_owned(), true)), "{published:?}");
+
+    let contract = fs::read(dist.join("holdfast:lock@0.1.0.wasm")).unwrap();
+    assert!(registry.get(CONTRACT).await == contract);
+    for artifact in ARTIFACTS {
+        let wasm = fs::read(dist.join(format!("{}.wasm", artifact.name))).unwrap();
+        assert!(registry.get(artifact.package).await == wasm, "{}", artifact.package);
+        assert_eq!(
+            registry.annotations(artifact.package).await,
+            [
+                annotation("authors", "The Holdfast authors"),
+                annotation("description", artifact.description),
+                annotation("licenses", "Apache-2.0"),
+                annotation("version", "0.1.0"),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_stays_as_it_is() {
+    let Some(registry) = Registry::start() else { return };
+    let (folder, _) = release().await;
+    let dist = folder.path().join("dist");
+    registry.publish(&dist).await.unwrap();
+    let again = registry.publish(&dist).await.unwrap();
+    assert!(again.iter().all(|(_, new)| !new), "{again:?}");
+
+    let file = dist.join("holdfast-lock.wasm");
+    let published = fs::read(&file).unwrap();
+    let mut other = wasm_metadata::AddMetadata::default();
+    other.language = vec![("Rust".to_owned(), "of another day".to_owned())];
+    fs::write(&file, other.to_wasm(&published).unwrap()).unwrap();
+    let refused = format!("{:#}", registry.publish(&dist).await.unwrap_err());
+    assert!(refused.ends_with("this version is there already, with another content"), "{refused}");
+    assert!(registry.get("holdfast:lock-component").await == published);
+}
+
+#[tokio::test]
+async fn a_registry_has_to_be_named_and_there() {
+    let (folder, _) = release().await;
+    let dist = folder.path().join("dist");
+    let error = async |registry: &str| {
+        let place = Place { registry, insecure: true };
+        format!("{:#}", registry::publish(&dist, &place).await.unwrap_err())
+    };
+    for registry in ["edge", "", "127.0.0.1:80/a b"] {
+        let form = format!("`{registry}` is not of the form HOST[:PORT]/NAMESPACE");
+        assert!(error(registry).await.contains(&form), "{}", error(registry).await);
+    }
+    let nobody = error("127.0.0.1:1/edge").await;
+    assert!(nobody.starts_with("cannot publish holdfast:lock"), "{nobody}");
+    assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
+}

@@ -1,0 +1,187 @@
+//! The files of a release are complete, valid, and the same each time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use cyclonedx_bom::{models::bom::Bom, validation::Validate};
+use holdfast_publish::{
+    ARTIFACTS,
+    package::{self, Places},
+};
+use serde_json::Value;
+use wasm_metadata::{Metadata, Payload};
+use wit_component::DecodedWasm;
+
+use common::{release, root};
+
+fn metadata(wasm: &[u8]) -> Metadata {
+    match Payload::from_binary(wasm).unwrap() {
+        Payload::Component { metadata, .. } | Payload::Module(metadata) => metadata,
+    }
+}
+
+/// Runs a program in a directory.
+fn run(directory: &Path, program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).current_dir(directory).output().unwrap()
+}
+
+#[tokio::test]
+async fn two_runs_write_the_same_files() {
+    let ((one, files), (other, others)) = (release().await, release().await);
+    assert_eq!(files, others);
+    for file in files {
+        let read = |folder: &Path| fs::read(folder.join("dist").join(&file)).unwrap();
+        assert!(read(one.path()) == read(other.path()), "{file} differs");
+    }
+}
+
+#[tokio::test]
+async fn it_has_every_component_and_the_contract_and_nothing_else() {
+    let (folder, files) = release().await;
+    let mut expected = vec!["holdfast:lock@0.1.0.wasm".to_owned(), "SHA256SUMS".to_owned()];
+    for artifact in ARTIFACTS {
+        expected.extend([".wasm", ".cdx.json"].map(|end| artifact.name.to_owned() + end));
+    }
+    expected.sort();
+    let mut files = files;
+    files.sort();
+    assert_eq!(files, expected);
+    let there = fs::read_dir(folder.path().join("dist")).unwrap();
+    let mut there: Vec<_> =
+        there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    there.sort();
+    assert_eq!(there, expected);
+}
+
+#[tokio::test]
+async fn the_sums_are_those_of_the_files() {
+    let (folder, files) = release().await;
+    let dist = folder.path().join("dist");
+    let checked = run(&dist, "sha256sum", &["--check", "--strict", "--quiet", "SHA256SUMS"]);
+    assert!(checked.status.success(), "{checked:?}");
+    let sums = fs::read_to_string(dist.join("SHA256SUMS")).unwrap();
+    assert_eq!(sums.lines().count(), files.len() - 1, "each file but the sums themselves");
+}
+
+#[tokio::test]
+async fn a_component_says_what_it_is_and_is_else_as_it_was_built() {
+    let (folder, _) = release().await;
+    for artifact in ARTIFACTS {
+        let file = format!("{}.wasm", artifact.name);
+        let wasm = fs::read(folder.path().join("dist").join(&file)).unwrap();
+        let said = metadata(&wasm);
+        assert_eq!(said.name.as_deref(), Some(artifact.name));
+        assert_eq!(said.description.as_ref().unwrap().to_string(), artifact.description);
+        assert_eq!(said.version.as_ref().unwrap().to_string(), "0.1.0");
+        assert_eq!(said.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
+
+        let built = fs::read(root().join("target/components").join(&file)).unwrap();
+        let wit = |wasm: &[u8]| {
+            let DecodedWasm::Component(resolve, world) = wit_component::decode(wasm).unwrap()
+            else {
+                panic!("{file} is no component");
+            };
+            let package = resolve.worlds[world].package.unwrap();
+            let mut printer = wit_component::WitPrinter::default();
+            printer.print(&resolve, package, &[]).unwrap();
+            printer.output.to_string()
+        };
+        assert_eq!(wit(&wasm), wit(&built));
+    }
+}
+
+#[tokio::test]
+async fn the_contract_is_that_of_the_sources_with_its_documentation() {
+    let (folder, _) = release().await;
+    let wasm = fs::read(folder.path().join("dist/holdfast:lock@0.1.0.wasm")).unwrap();
+    let said = metadata(&wasm);
+    assert_eq!(said.name.as_deref(), Some("holdfast:lock"));
+    assert_eq!(said.version.as_ref().unwrap().to_string(), "0.1.0");
+    assert_eq!(said.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
+    let DecodedWasm::WitPackage(resolve, package) = wit_component::decode(&wasm).unwrap() else {
+        panic!("a component, not a package");
+    };
+    let package = &resolve.packages[package];
+    assert_eq!(package.name.to_string(), "holdfast:lock@0.1.0");
+    let mut interfaces: Vec<_> = package.interfaces.keys().collect();
+    interfaces.sort();
+    assert_eq!(interfaces, ["json", "lock", "steps", "store"]);
+    for id in package.interfaces.values() {
+        assert!(resolve.interfaces[*id].docs.contents.is_some());
+    }
+    let worlds: Vec<_> = package.worlds.keys().collect();
+    assert_eq!(worlds, ["guest", "plugin", "store-provider"]);
+}
+
+#[tokio::test]
+async fn the_bill_of_materials_is_valid_and_names_what_is_compiled_in() {
+    let (folder, _) = release().await;
+    for artifact in ARTIFACTS {
+        let file = folder.path().join("dist").join(format!("{}.cdx.json", artifact.name));
+        let json = fs::read(&file).unwrap();
+        let bom = Bom::parse_from_json(json.as_slice()).unwrap();
+        let validation = bom.validate();
+        assert!(validation.passed(), "{validation:?}");
+
+        let json: Value = serde_json::from_slice(&json).unwrap();
+        let wasm = fs::read(file.with_file_name(format!("{}.wasm", artifact.name))).unwrap();
+        let hash = json.pointer("/metadata/component/hashes/0/content").unwrap();
+        assert_eq!(hash, &Value::from(sha256(&wasm)));
+
+        let components = json["components"].as_array().unwrap();
+        let references: Vec<_> =
+            components.iter().map(|component| component["bom-ref"].as_str().unwrap()).collect();
+        let named = |name: &str| {
+            references.iter().any(|reference| reference.split('@').next() == Some(name))
+        };
+        for name in artifact.crates {
+            assert!(named(name), "{name} is missing");
+        }
+        assert!(named("serde_json"), "a dependency is missing");
+        for name in ["serde_derive", "wit-bindgen-rust-macro", "proptest", "wasmtime"] {
+            assert!(!named(name), "{name} is not compiled in");
+        }
+        for component in components {
+            assert!(!component["licenses"].is_null(), "{component} has no license");
+            assert!(component["purl"].as_str().unwrap().starts_with("pkg:cargo/"));
+        }
+        for dependency in json["dependencies"].as_array().unwrap() {
+            for on in dependency["dependsOn"].as_array().into_iter().flatten() {
+                assert!(references.contains(&on.as_str().unwrap()), "{on} is no component");
+            }
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn a_component_that_is_missing_or_unknown_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = async || {
+        let (components, dist) = (folder.path().join("components"), folder.path().join("dist"));
+        let places = Places { root: root(), components, dist };
+        package::write(&places).await.unwrap_err().to_string()
+    };
+    let components = folder.path().join("components");
+    fs::create_dir(&components).unwrap();
+    assert!(error().await.contains("has no holdfast-lock"), "{}", error().await);
+
+    for artifact in ARTIFACTS {
+        fs::write(components.join(format!("{}.wasm", artifact.name)), "").unwrap();
+    }
+    assert!(error().await.contains("is no component"), "{}", error().await);
+    fs::write(components.join("unheard-of.wasm"), "").unwrap();
+    let unknown = "has unheard-of.wasm, which publish/src/artifacts.rs does not name";
+    assert!(error().await.contains(unknown), "{}", error().await);
+}

@@ -1,0 +1,66 @@
+//! The commands that end in a release. What they do with the components is in `publish/`, a workspace of
+//! its own, which is built for them alone.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use holdfast_wasm_build::workspace;
+
+use crate::{
+    commands::target_dir,
+    files,
+    run::{cargo, run},
+    setup,
+};
+
+/// Writes `dist/`.
+pub fn package() -> Result<()> {
+    let root = workspace::root()?;
+    let components = components(&root)?;
+    let package = ["package", "--root", ".", "--dist", "dist", "--components"];
+    run(publish(&["run", "--quiet"])?.arg("--").args(package).arg(components))
+}
+
+/// Writes `dist/` and puts it into a registry.
+pub fn publish_to(registry: &str, insecure: bool) -> Result<()> {
+    package()?;
+    let publish_dist = ["publish", "--dist", "dist", "--registry", registry];
+    let insecure = insecure.then_some("--insecure");
+    run(publish(&["run", "--quiet"])?.arg("--").args(publish_dist).args(insecure))
+}
+
+/// Tests what the other two do.
+pub fn test(servers: &[(String, PathBuf)]) -> Result<()> {
+    components(&workspace::root()?)?;
+    run(publish(&["test"])?.envs(servers.iter().cloned()))
+}
+
+/// Its format and lints.
+pub fn check() -> Result<()> {
+    let manifest = ["fmt", "--check", "--manifest-path", MANIFEST];
+    run(cargo()?.args(manifest))?;
+    run(publish(&["clippy", "--all-targets"])?.args(["--", "-Dwarnings"]))
+}
+
+const MANIFEST: &str = "publish/Cargo.toml";
+
+/// A command of cargo for that workspace, which shares our target directory.
+fn publish(command: &[&str]) -> Result<Command> {
+    let mut cargo = cargo()?;
+    cargo.args(command).args(["--locked", "--manifest-path", MANIFEST]);
+    cargo.arg("--target-dir").arg(target_dir()?);
+    Ok(cargo)
+}
+
+/// Builds the components into `target/components`.
+fn components(root: &Path) -> Result<PathBuf> {
+    setup::all(root)?;
+    let components = root.join("target/components");
+    files::make(&components)?;
+    let export = ["run", "--quiet", "--package", "holdfast", "--", "component", "export"];
+    run(cargo()?.args(export).arg(components.join("holdfast-lock.wasm")))?;
+    Ok(components)
+}
