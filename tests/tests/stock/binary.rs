@@ -149,4 +149,5 @@ async fn the_http_api_is_served() {
     http_api::paths(address).await;
     http_api::unknown(address).await;
     http_api::health(address).await;
+    http_api::contention(address).await;
 }
