@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use tokio::task::JoinSet;
+
 use crate::http_client::{exchange, get, lock_body, post, request};
 
 /// A try-lock in the store that all of this is asked of.
@@ -314,4 +316,24 @@ pub async fn token(address: SocketAddr) {
     }
     let request = request("POST", LOCK, "Dapr-Api-Token: secret\r\n", body.as_bytes());
     assert_eq!(exchange(address, &request).await.body, r#"{"success":true}"#);
+}
+
+/// Of many callers at once one gets the lock.
+///
+/// # Panics
+///
+/// Where it is not so.
+pub async fn contention(address: SocketAddr) {
+    let callers: JoinSet<_> = (0..60)
+        .map(|caller| async move {
+            let owner = format!("owner{caller}");
+            let response = post(address, LOCK, lock_body("contended", &owner)).await;
+            assert_eq!(response.status, 200, "{}", response.body);
+            (response.body == r#"{"success":true}"#).then_some(owner)
+        })
+        .collect();
+    let winners: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
+    let [winner] = winners.as_slice() else { panic!("{winners:?}") };
+    let freed = post(address, UNLOCK, lock_body("contended", winner)).await;
+    assert_eq!(freed.body, r#"{"status":0}"#);
 }

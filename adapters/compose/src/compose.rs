@@ -29,12 +29,12 @@ pub(crate) struct Adapter {
 #[non_exhaustive]
 pub enum Error {
     /// A part is no component.
-    #[error("{part} is no component: {source:#}")]
+    #[error("{part} is no component: {problem}")]
     Part {
         /// Which part.
         part: &'static str,
         /// Why not.
-        source: anyhow::Error,
+        problem: String,
     },
     /// A part lacks an export that another needs.
     #[error("{part} does not export {interface}")]
@@ -103,7 +103,8 @@ impl Placed {
     fn new(graph: &mut CompositionGraph, part: &Part) -> Result<Self, Error> {
         let name = part.name;
         let package = Package::from_bytes(name, None, part.wasm, graph.types_mut());
-        let package = package.map_err(|source| Error::Part { part: name, source })?;
+        let package = package
+            .map_err(|problem| Error::Part { part: name, problem: format!("{problem:#}") })?;
         let world = &graph.types()[package.ty()];
         let imports = world.imports.keys().cloned().collect();
         let exports = world.exports.keys().cloned().collect();

@@ -145,7 +145,9 @@ async fn the_http_api_is_served() {
     http_api::errors(address).await;
     http_api::forgiven(address).await;
     http_api::bounded_bodies(address).await;
+    http_api::huge_bodies(address).await;
     http_api::paths(address).await;
     http_api::unknown(address).await;
     http_api::health(address).await;
+    http_api::contention(address).await;
 }

@@ -1,6 +1,5 @@
 //! `holdfast-lock-http.wasm` over a real socket: the expectations of Dapr's HTTP API, as for the host.
 
-use futures_util::future::join_all;
 use holdfast_tests::{
     http_api::{self, LOCK, UNLOCK},
     http_client::{get, lock_body, post},
@@ -87,19 +86,7 @@ async fn metadata_names_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_callers_at_once_one_gets_the_lock() {
     let (_redis, server) = serve().await;
-    let address = server.address;
-    let callers = (0..60).map(|caller| async move {
-        let owner = format!("owner{caller}");
-        let taken = post(address, LOCK, lock_body("r", &owner)).await;
-        assert_eq!(taken.status, 200, "{}", taken.body);
-        (owner, taken.body == r#"{"success":true}"#)
-    });
-    let outcomes = join_all(callers).await;
-    let mut winners = outcomes.into_iter().filter_map(|(owner, taken)| taken.then_some(owner));
-    let winner = winners.next().expect("one");
-    assert_eq!(winners.next(), None);
-    let freed = post(address, UNLOCK, lock_body("r", &winner)).await;
-    assert_eq!(freed.body, r#"{"status":0}"#);
+    http_api::contention(server.address).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //!
 //! - `shapes.rs`: what they import and export, and how large they are.
 //! - `lock.rs`, `http.rs`, `cli.rs`: each one with a real Redis.
+//! - `plugin.rs`: somebody's plugin, composed with one of them.
 //! - `binary.rs`: the same by the command `wasmtime`.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.
 
@@ -12,6 +13,7 @@ mod binary;
 mod cli;
 mod http;
 mod lock;
+mod plugin;
 mod runtime;
 mod server;
 mod shapes;

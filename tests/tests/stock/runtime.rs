@@ -29,7 +29,12 @@ impl Program {
 }
 
 fn linked(composition: Result<Composition, Error>) -> InstancePre<State> {
-    let component = Component::new(&ENGINE, composition.unwrap().wasm).unwrap();
+    link(&composition.unwrap().wasm)
+}
+
+/// Compiles a component and links it with WASI alone.
+pub fn link(wasm: &[u8]) -> InstancePre<State> {
+    let component = Component::new(&ENGINE, wasm).unwrap();
     let mut linker = Linker::new(&ENGINE);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).unwrap();
