@@ -86,7 +86,7 @@ enum Command {
     /// The login is that of Docker's configuration. A version that is there already stays as it is; with
     /// another content it is an error.
     Publish {
-        /// HOST[:PORT]/NAMESPACE; the packages are NAMESPACE/holdfast/lock and so on
+        /// `HOST[:PORT]/NAMESPACE`; the packages are NAMESPACE/holdfast/lock and so on
         #[arg(long)]
         registry: String,
         /// Over HTTP without TLS

@@ -38,11 +38,12 @@ pub fn test(servers: &[(String, PathBuf)]) -> Result<()> {
     run(publish(&["test"])?.envs(servers.iter().cloned()))
 }
 
-/// Its format and lints.
+/// Its format, lints and documentation.
 pub fn check() -> Result<()> {
     let manifest = ["fmt", "--check", "--manifest-path", MANIFEST];
     run(cargo()?.args(manifest))?;
-    run(publish(&["clippy", "--all-targets"])?.args(["--", "-Dwarnings"]))
+    run(publish(&["clippy", "--all-targets"])?.args(["--", "-Dwarnings"]))?;
+    run(publish(&["doc", "--no-deps"])?.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
 const MANIFEST: &str = "publish/Cargo.toml";
