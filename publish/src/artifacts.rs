@@ -13,9 +13,29 @@ pub struct Artifact {
 }
 
 /// All of them.
-pub const ARTIFACTS: &[Artifact] = &[Artifact {
-    name: "holdfast-lock",
-    package: "holdfast:lock-component",
-    description: "The rules of a distributed lock, over a store that a host lends",
-    crates: &["holdfast-guest"],
-}];
+pub const ARTIFACTS: &[Artifact] = &[
+    Artifact {
+        name: "holdfast-lock",
+        package: "holdfast:lock-component",
+        description: "The rules of a distributed lock, over a store that a host lends",
+        crates: &["holdfast-guest"],
+    },
+    Artifact {
+        name: "holdfast-lock-redis",
+        package: "holdfast:lock-redis",
+        description: "A distributed lock in Redis, for plugins and stock runtimes",
+        crates: &["holdfast-guest", "holdfast-redis-store"],
+    },
+    Artifact {
+        name: "holdfast-lock-http",
+        package: "holdfast:lock-http",
+        description: "A distributed lock in Redis, with Dapr's HTTP API as a handler of wasi:http",
+        crates: &["holdfast-guest", "holdfast-redis-store", "holdfast-dapr-http"],
+    },
+    Artifact {
+        name: "holdfast-lock-cli",
+        package: "holdfast:lock-cli",
+        description: "A distributed lock in Redis, as a command",
+        crates: &["holdfast-guest", "holdfast-redis-store", "holdfast-cli"],
+    },
+];

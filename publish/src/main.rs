@@ -35,7 +35,7 @@ enum Command {
         /// The release
         #[arg(long)]
         dist: PathBuf,
-        /// HOST[:PORT]/NAMESPACE
+        /// `HOST[:PORT]/NAMESPACE`
         #[arg(long)]
         registry: String,
         /// Over HTTP without TLS

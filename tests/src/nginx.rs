@@ -6,9 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{eventually, prepared, process::Watched, redis_server::temporary_dir};
-
 use tempfile::TempDir;
+
+use crate::{eventually, prepared, process::Watched, redis_server::temporary_dir};
 
 /// A server that runs until it is dropped.
 pub struct Nginx {

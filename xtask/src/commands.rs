@@ -1,12 +1,6 @@
 //! What each command runs, once its setup is done.
 
-use std::{
-    env,
-    ffi::OsString,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
@@ -29,11 +23,13 @@ pub fn build() -> Result<()> {
     run(cargo()?.args(["build", "--release", "--package", "holdfast"]))
 }
 
-pub fn components() -> Result<()> {
+/// Returns where they are.
+pub fn components() -> Result<PathBuf> {
     setup()?;
-    let folder = Path::new("target").join("components");
-    let run_it = ["run", "--quiet", "--package", "holdfast-compositions", "--"];
-    run(cargo()?.args(run_it).arg(folder))
+    let folder = workspace::root()?.join("target/components");
+    let write = ["run", "--quiet", "--package", "holdfast-compositions", "--"];
+    run(cargo()?.args(write).arg(&folder))?;
+    Ok(folder)
 }
 
 pub fn serve(args: Vec<OsString>) -> Result<()> {

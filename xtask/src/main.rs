@@ -91,7 +91,7 @@ enum Command {
     /// The login is that of Docker's configuration. A version that is there already stays as it is; with
     /// another content it is an error.
     Publish {
-        /// HOST[:PORT]/NAMESPACE; the packages are NAMESPACE/holdfast/lock and so on
+        /// `HOST[:PORT]/NAMESPACE`; the packages are NAMESPACE/holdfast/lock and so on
         #[arg(long)]
         registry: String,
         /// Over HTTP without TLS
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup => commands::setup(),
         Command::Build => commands::build(),
-        Command::Components => commands::components(),
+        Command::Components => commands::components().map(drop),
         Command::Serve { args } => commands::serve(args),
         Command::Test { args } => commands::test(args),
         Command::Bench { args } => commands::bench(args),

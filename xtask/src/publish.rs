@@ -1,25 +1,18 @@
 //! The commands that end in a release. What they do with the components is in `publish/`, a workspace of
 //! its own, which is built for them alone.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
-use holdfast_wasm_build::workspace;
 
 use crate::{
-    commands::target_dir,
-    files,
+    commands::{self, target_dir},
     run::{cargo, run},
-    setup,
 };
 
 /// Writes `dist/`.
 pub fn package() -> Result<()> {
-    let root = workspace::root()?;
-    let components = components(&root)?;
+    let components = commands::components()?;
     let package = ["package", "--root", ".", "--dist", "dist", "--components"];
     run(publish(&["run", "--quiet"])?.arg("--").args(package).arg(components))
 }
@@ -34,15 +27,16 @@ pub fn publish_to(registry: &str, insecure: bool) -> Result<()> {
 
 /// Tests what the other two do.
 pub fn test(servers: &[(String, PathBuf)]) -> Result<()> {
-    components(&workspace::root()?)?;
+    commands::components()?;
     run(publish(&["test"])?.envs(servers.iter().cloned()))
 }
 
-/// Its format and lints.
+/// Its format, lints and documentation.
 pub fn check() -> Result<()> {
     let manifest = ["fmt", "--check", "--manifest-path", MANIFEST];
     run(cargo()?.args(manifest))?;
-    run(publish(&["clippy", "--all-targets"])?.args(["--", "-Dwarnings"]))
+    run(publish(&["clippy", "--all-targets"])?.args(["--", "-Dwarnings"]))?;
+    run(publish(&["doc", "--no-deps"])?.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
 const MANIFEST: &str = "publish/Cargo.toml";
@@ -53,14 +47,4 @@ fn publish(command: &[&str]) -> Result<Command> {
     cargo.args(command).args(["--locked", "--manifest-path", MANIFEST]);
     cargo.arg("--target-dir").arg(target_dir()?);
     Ok(cargo)
-}
-
-/// Builds the components into `target/components`.
-fn components(root: &Path) -> Result<PathBuf> {
-    setup::all(root)?;
-    let components = root.join("target/components");
-    files::make(&components)?;
-    let export = ["run", "--quiet", "--package", "holdfast", "--", "component", "export"];
-    run(cargo()?.args(export).arg(components.join("holdfast-lock.wasm")))?;
-    Ok(components)
 }
