@@ -1,9 +1,10 @@
-//! What the tests share: real servers and clients, the certificates that servers show, and waiting for
-//! a condition.
+//! What the tests share: real servers and clients, the certificates that servers show, waiting for a
+//! condition, and the promises that every store is held to.
 //!
-//! No test lives here, and nothing that a test asserts.
+//! No test lives here, and but for those promises nothing that a test asserts.
 
 pub mod certificates;
+pub mod conformance;
 pub mod holdfast;
 pub mod process;
 pub mod proxy;
