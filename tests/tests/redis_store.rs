@@ -4,7 +4,10 @@
 use std::{fs, time::Duration};
 
 use holdfast::store::{Acquired, Failure, Grant, Released, Store};
-use holdfast_tests::redis_server::{RedisServer, free_port};
+use holdfast_tests::{
+    eventually,
+    redis_server::{RedisServer, free_port},
+};
 use wasmtime_wasi::WasiCtx;
 use wit_component::DecodedWasm;
 
@@ -46,16 +49,30 @@ async fn one_connection_serves_all_calls() {
 
 #[tokio::test]
 async fn a_connection_that_idled_for_too_long_is_replaced() {
-    let server = RedisServer::start();
     for setting in ["IDLE_TIMEOUT", "MAX_CONN_AGE"] {
+        let server = RedisServer::start();
         let store = start(&[("REDIS_HOST", &server.address()), (setting, "1ms")]).await;
-        let opened = opened(&server);
-        assert_eq!(store.acquire(setting, "me", MINUTE).await, Ok(GRANTED));
+        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        let before = opened(&server);
         tokio::time::sleep(Duration::from_millis(2)).await;
-        assert_eq!(store.release(setting, "me").await, Ok(Released::Released));
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
         // The question is asked over a connection of its own.
-        assert_eq!(self::opened(&server), opened + 3, "{setting}");
-        assert_eq!(server.clients(), 1);
+        assert_eq!(opened(&server), before + 2, "{setting}");
+        let server = &server;
+        eventually("the old one is closed", || async { server.clients() == 1 }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ended_takes_no_command() {
+    let server = RedisServer::start();
+    let store = start(&[("REDIS_HOST", &server.address())]).await;
+    for _ in 0..3 {
+        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        // The runtime looks at its sockets when it has nothing else to do.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     }
 }
 
