@@ -1,9 +1,10 @@
-//! What the tests share: real servers and clients, the certificates that servers show, and waiting for
-//! a condition.
+//! What the tests share: real servers and clients, the certificates that servers show, waiting for a
+//! condition, the promises that every store is held to, and the answers of every HTTP API.
 //!
-//! No test lives here. What is asserted here is what several servers of one API must do alike.
+//! No test lives here, and but for those promises and answers nothing that a test asserts.
 
 pub mod certificates;
+pub mod conformance;
 pub mod exposition;
 pub mod holdfast;
 pub mod http_api;

@@ -1,10 +1,15 @@
 //! The component `adapters/redis-store`, in what the other stores have not: its environment, its
 //! connection between calls, and its size.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use holdfast::store::{Acquired, Failure, Grant, Released, Store};
-use holdfast_tests::redis_server::RedisServer;
+use holdfast_tests::{
+    eventually,
+    redis_server::{RedisServer, free_port},
+};
+use wasmtime_wasi::WasiCtx;
+use wit_component::DecodedWasm;
 
 #[path = "common/adapter.rs"]
 mod adapter;
@@ -38,8 +43,147 @@ async fn one_connection_serves_all_calls() {
         assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
         assert_eq!(server.clients(), 1);
     }
-    let accepted: String = server.run(&["CLIENT", "LIST"]);
-    assert!(accepted.contains("cmd=evalsha"), "{accepted}");
+    // The script is sent by its digest.
+    assert!(server.run::<String>(&["CLIENT", "LIST"]).contains("cmd=evalsha"));
+}
+
+#[tokio::test]
+async fn a_connection_that_idled_for_too_long_is_replaced() {
+    for setting in ["IDLE_TIMEOUT", "MAX_CONN_AGE"] {
+        let server = RedisServer::start();
+        let store = start(&[("REDIS_HOST", &server.address()), (setting, "1ms")]).await;
+        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        let before = opened(&server);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+        // The question is asked over a connection of its own.
+        assert_eq!(opened(&server), before + 2, "{setting}");
+        let server = &server;
+        eventually("the old one is closed", || async { server.clients() == 1 }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ended_takes_no_command() {
+    let server = RedisServer::start();
+    let store = start(&[("REDIS_HOST", &server.address())]).await;
+    for _ in 0..3 {
+        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        // The runtime looks at its sockets when it has nothing else to do.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    }
+}
+
+fn opened(server: &RedisServer) -> u64 {
+    let stats: String = server.run(&["INFO", "stats"]);
+    let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    count.expect("a count").trim().parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_command_that_was_not_handed_over_was_not_done() {
+    let server = RedisServer::start();
+    let store = start(&[
+        ("REDIS_HOST", &server.address()),
+        ("WRITE_TIMEOUT", "500ms"),
+        ("REDIS_MAX_RETRIES", "-1"),
+    ])
+    .await;
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    server.suspend();
+    // More than the buffers between the two take.
+    let owner = "me".repeat(12 << 20);
+    let outcome = store.acquire("long", &owner, MINUTE).await;
+    server.resume();
+    assert_eq!(refusal(outcome), format!("redis {}: sending timed out", server.address()));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+}
+
+#[tokio::test]
+async fn a_host_may_have_a_name() {
+    let server = RedisServer::start();
+    let store = start(&[("REDIS_HOST", &format!("localhost:{}", server.port()))]).await;
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+
+    let store = start(&[("REDIS_HOST", "no-such-host.invalid"), ("REDIS_MAX_RETRIES", "-1")]).await;
+    let cause = refusal(store.acquire("k", "me", MINUTE).await);
+    assert!(cause.starts_with("redis no-such-host.invalid:6379: name lookup"), "{cause}");
+}
+
+#[tokio::test]
+async fn what_the_runtime_does_not_grant_is_named() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let nothing = WasiCtx::builder().env("REDIS_HOST", &address).build();
+    let store = Adapter::start_with(nothing).await;
+    assert_eq!(
+        refusal(store.acquire("k", "me", MINUTE).await),
+        format!("redis {address}: the runtime allows no connection (wasmtime: -S inherit-network)")
+    );
+    let no_names =
+        WasiCtx::builder().inherit_network().allow_tcp(true).env("REDIS_HOST", "localhost").build();
+    let store = Adapter::start_with(no_names).await;
+    assert_eq!(
+        refusal(store.release("k", "me").await),
+        "redis localhost:6379: name lookup failed, or the runtime allows none (wasmtime: -S \
+         allow-ip-name-lookup)"
+    );
+}
+
+#[tokio::test]
+async fn several_stores_have_several_servers() {
+    let (one, two) = (RedisServer::start(), RedisServer::start());
+    let store = start(&[
+        ("HOLDFAST_STORES", "one, lock-two, three"),
+        ("ONE_REDIS_HOST", &one.address()),
+        ("LOCK_TWO_REDIS_HOST", &two.address()),
+        ("LOCK_TWO_KEY_PREFIX", "Name"),
+        ("APP_ID", "app"),
+    ])
+    .await;
+    let owned =
+        |name: &str, key_prefix: &str| (name.to_owned(), key_prefix.to_owned(), "app".to_owned());
+    let expected = [owned("one", ""), owned("lock-two", "name"), owned("three", "")];
+    assert_eq!(store.stores().await, expected);
+
+    for (name, server) in [("one", &one), ("lock-two", &two)] {
+        assert_eq!(store.acquire_in(name, "k", name, MINUTE).await, Ok(GRANTED));
+        assert_eq!(server.run::<String>(&["GET", "k"]), name);
+    }
+    assert_eq!(
+        refusal(store.acquire_in("three", "k", "me", MINUTE).await),
+        "lock store three: environment variable THREE_REDIS_HOST is not set"
+    );
+    let unknown = refusal(store.acquire_in("four", "k", "me", MINUTE).await);
+    assert_eq!(unknown, "there is no store four");
+}
+
+#[tokio::test]
+async fn a_time_to_live_that_redis_refuses_is_no_trap() {
+    let server = RedisServer::start();
+    let store = start(&[("REDIS_HOST", &server.address())]).await;
+    let cause = refusal(store.acquire("k", "me", Duration::ZERO).await);
+    assert!(cause.contains("invalid expire time"), "{cause}");
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+}
+
+#[test]
+fn the_component_is_small_and_needs_wasi_alone() {
+    let wasm = fs::read(env!("HOLDFAST_REDIS_STORE")).unwrap();
+    assert!(wasm.len() < 92_000, "{} bytes", wasm.len());
+    let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(&wasm) else {
+        panic!("no component");
+    };
+    let world = &resolve.worlds[world];
+    let imports: Vec<_> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    assert!(imports.iter().all(|name| name.starts_with("wasi:")), "{imports:?}");
+    for unneeded in ["wasi:cli/std", "wasi:filesystem", "wasi:http", "wasi:sockets/udp"] {
+        assert!(!imports.iter().any(|name| name.starts_with(unneeded)), "{imports:?}");
+    }
+    let exports: Vec<_> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    assert_eq!(exports, ["holdfast:lock/store@0.1.0"]);
 }
 
 #[tokio::test]

@@ -3,14 +3,16 @@
 use alloc::{
     format,
     string::{String, ToString},
+    sync::Arc,
     vec::Vec,
 };
 use core::time::Duration;
 
+use spin::Mutex;
 use wasip2::{
     clocks::monotonic_clock::{self, Instant},
     io::streams::{InputStream, OutputStream, StreamError},
-    sockets::tcp::TcpSocket,
+    sockets::tcp::{ShutdownType, TcpSocket},
 };
 
 use crate::{
@@ -28,13 +30,9 @@ pub(crate) enum Broken {
     Unanswered(String),
 }
 
-/// An open socket.
-///
-/// A resource must go before the one it was made from, and fields go in order.
+/// A logged-in connection.
 pub(crate) struct Connection {
-    input: InputStream,
-    output: OutputStream,
-    _socket: TcpSocket,
+    socket: Arc<Socket>,
     /// What came in and was not taken yet.
     received: Vec<u8>,
     /// What the server calls the script that releases a lock, if it told.
@@ -43,11 +41,41 @@ pub(crate) struct Connection {
     last_used: Instant,
 }
 
+/// A resource must go before the one it was made from, and fields go in order.
+struct Socket {
+    input: InputStream,
+    output: OutputStream,
+    tcp: TcpSocket,
+}
+
+impl Socket {
+    /// Whether what was handed over has gone out, or never will.
+    fn has_ended(&self) -> bool {
+        self.output.check_write().is_err()
+    }
+}
+
+/// Sockets that were shut down and have not ended: wasmtime lets no stream go before what was handed over
+/// has gone out, and a server that stands still may never take it.
+static ENDING: Mutex<Vec<Arc<Socket>>> = Mutex::new(Vec::new());
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Fails where the other side has ended it, which is as good.
+        let _ = self.socket.tcp.shutdown(ShutdownType::Both);
+        let mut ending = ENDING.lock();
+        ending.retain(|socket| !socket.has_ended());
+        if !self.socket.has_ended() {
+            ending.push(self.socket.clone());
+        }
+    }
+}
+
 impl Connection {
-    pub(crate) fn new(socket: TcpSocket, input: InputStream, output: OutputStream) -> Self {
+    pub(crate) fn new(tcp: TcpSocket, input: InputStream, output: OutputStream) -> Self {
         let now = monotonic_clock::now();
-        let (received, script) = (Vec::new(), None);
-        Self { input, output, _socket: socket, received, script, opened: now, last_used: now }
+        let socket = Arc::new(Socket { input, output, tcp });
+        Self { socket, received: Vec::new(), script: None, opened: now, last_used: now }
     }
 
     /// Whether it can take a command still: it has not been idle for too long, is not too old, and
@@ -58,7 +86,7 @@ impl Connection {
         within(since(self.last_used), settings.idle_timeout)
             && within(since(self.opened), settings.max_age)
             && self.received.is_empty()
-            && self.input.read(1).is_ok_and(|bytes| bytes.is_empty())
+            && self.socket.input.read(1).is_ok_and(|bytes| bytes.is_empty())
     }
 
     /// Sends one command and waits for its reply.
@@ -78,9 +106,9 @@ impl Connection {
         let mut rest = bytes;
         while !rest.is_empty() {
             let lost = |_| Broken::Unsent("connection lost".to_string());
-            let room = match self.output.check_write().map_err(lost)? {
+            let room = match self.socket.output.check_write().map_err(lost)? {
                 0 => {
-                    let writable = self.output.subscribe();
+                    let writable = self.socket.output.subscribe();
                     if !Deadline::after(limit).wait(&writable) {
                         return Err(Broken::Unsent("sending timed out".to_string()));
                     }
@@ -89,7 +117,7 @@ impl Connection {
                 room => usize::try_from(room).unwrap_or(usize::MAX),
             };
             let (now, later) = rest.split_at(room.min(rest.len()));
-            self.output.write(now).map_err(|error| match error {
+            self.socket.output.write(now).map_err(|error| match error {
                 // Only the last piece completes the command.
                 StreamError::LastOperationFailed(_) if later.is_empty() => {
                     Broken::Unanswered("connection lost".to_string())
@@ -111,9 +139,10 @@ impl Connection {
                 self.received.drain(..length);
                 return Ok(reply);
             }
-            let piece = self.input.read(PIECE).map_err(|_| Some("connection lost".to_string()))?;
+            let piece =
+                self.socket.input.read(PIECE).map_err(|_| Some("connection lost".to_string()))?;
             if piece.is_empty() {
-                let readable = self.input.subscribe();
+                let readable = self.socket.input.subscribe();
                 if !deadline.wait(&readable) {
                     return Err(None);
                 }

@@ -82,8 +82,9 @@ fn addresses(
         }]);
     }
     let failed = |code| match code {
-        ErrorCode::AccessDenied => DialError::new(
-            "the runtime allows no name lookup (wasmtime: -S allow-ip-name-lookup)",
+        // wasmtime answers the latter where it should be the former.
+        ErrorCode::AccessDenied | ErrorCode::PermanentResolverFailure => DialError::new(
+            "name lookup failed, or the runtime allows none (wasmtime: -S allow-ip-name-lookup)",
             false,
         ),
         code => DialError::new(format!("name lookup: {}", words(code)), true),

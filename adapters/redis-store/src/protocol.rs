@@ -1,6 +1,6 @@
 //! Commands and replies as bytes: RESP2, of which a lock needs little.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use redis_protocol::resp2::{
     decode::decode_range,
@@ -31,11 +31,11 @@ pub(crate) struct Nonsense;
 pub(crate) fn push(out: &mut Vec<u8>, words: &[&[u8]]) {
     let words: Vec<_> = words.iter().map(|word| BorrowedFrame::BulkString(word)).collect();
     let command = BorrowedFrame::Array(&words);
-    let mut bytes = vec![0; command.encode_len(false)];
-    let Ok(_) = encode_borrowed(&mut bytes, &command, false) else {
-        unreachable!("the buffer is as long as the command asked for");
+    let start = out.len();
+    out.resize(start + command.encode_len(false), 0);
+    let Ok(_) = encode_borrowed(&mut out[start..], &command, false) else {
+        unreachable!("there is as much room as the command asked for");
     };
-    out.append(&mut bytes);
 }
 
 /// The first reply in `bytes` and its length; `None` while it is not complete.

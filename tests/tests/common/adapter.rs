@@ -60,13 +60,25 @@ impl WasiView for Host {
 }
 
 impl Adapter {
-    /// Starts so many instances in an environment of these variables alone.
+    /// Starts so many instances in an environment of these variables alone, with every grant.
     pub async fn start(instances: usize, environment: &[(String, String)]) -> Self {
         let mut started = Vec::new();
         for _ in 0..instances {
-            started.push(Mutex::new(Instance::start(environment).await));
+            let wasi = WasiCtx::builder()
+                .inherit_network()
+                .allow_tcp(true)
+                .allow_ip_name_lookup(true)
+                .envs(environment)
+                .build();
+            started.push(Mutex::new(Instance::start(wasi).await));
         }
         Self { instances: started, next: AtomicUsize::new(0) }
+    }
+
+    /// Starts one instance with what a runtime grants it.
+    pub async fn start_with(wasi: WasiCtx) -> Self {
+        let instance = Mutex::new(Instance::start(wasi).await);
+        Self { instances: vec![instance], next: AtomicUsize::new(0) }
     }
 
     /// The stores that the component says there are: name, key prefix and application id of each.
@@ -112,13 +124,7 @@ impl Adapter {
 }
 
 impl Instance {
-    async fn start(environment: &[(String, String)]) -> Self {
-        let wasi = WasiCtx::builder()
-            .inherit_network()
-            .allow_tcp(true)
-            .allow_ip_name_lookup(true)
-            .envs(environment)
-            .build();
+    async fn start(wasi: WasiCtx) -> Self {
         let host = Host { wasi, table: ResourceTable::new() };
         let mut store = wasmtime::Store::new(COMPONENT.engine(), host);
         let component = COMPONENT.instantiate_async(&mut store).await.expect("an instance");

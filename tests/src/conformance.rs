@@ -1,0 +1,169 @@
+//! What every store promises a lock, as one list of cases that all stores are held to.
+//!
+//! Here live the list and what a case is given; the cases themselves are in `conformance/`: those of a
+//! lock (`lock.rs`), of keys and owners as they are (`text.rs`), of the server that keeps them
+//! (`server.rs`) and of its failures (`faults.rs`). Which stores there are is not known here.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use holdfast::store::{Acquired, Failure, Released, Store};
+
+use crate::{eventually, redis_server::RedisServer};
+
+mod faults;
+mod lock;
+mod server;
+mod text;
+
+/// A promise, and how it is tried out.
+pub struct Case {
+    /// The name of its test.
+    pub name: &'static str,
+    /// What is promised, for a table.
+    pub promise: &'static str,
+    /// Panics where the promise is broken.
+    pub run: Run,
+}
+
+/// What a case needs.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Any store, and it empty.
+    OnAny(fn(Arc<dyn Store>) -> Running),
+    /// A store in Redis, for it to do something to its server.
+    OnRedis(fn(Arc<dyn Redis>) -> Running),
+}
+
+/// A case under way.
+pub type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A way to keep locks in Redis.
+pub trait Redis {
+    /// Opens a store with settings by the names of a component file; where that takes a connection and
+    /// there is none, says why.
+    fn open<'a>(&'a self, settings: &'a [Setting<'a>]) -> Opening<'a>;
+}
+
+/// A setting's name and value.
+pub type Setting<'a> = (&'a str, &'a str);
+
+/// A store about to be opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, String>> + 'a>>;
+
+macro_rules! on_any {
+    ($($module:ident::$case:ident: $promise:literal,)*) => {
+        [$(Case {
+            name: stringify!($case),
+            promise: $promise,
+            run: Run::OnAny(|store| Box::pin($module::$case(store))),
+        }),*]
+    };
+}
+
+macro_rules! on_redis {
+    ($($module:ident::$case:ident: $promise:literal,)*) => {
+        [$(Case {
+            name: stringify!($case),
+            promise: $promise,
+            run: Run::OnRedis(|redis| Box::pin($module::$case(redis))),
+        }),*]
+    };
+}
+
+/// Every case. One that is written and not listed does not compile: nothing would use it.
+pub fn cases() -> impl Iterator<Item = Case> {
+    let any = on_any![
+        lock::grant: "a free key is granted",
+        lock::held: "a held key is denied, to its owner too",
+        lock::release_by_owner: "its owner frees it, and the next one gets it",
+        lock::release_by_other: "another owner does not free it",
+        lock::release_of_nothing: "releasing a key that nobody holds says so",
+        lock::expiry: "it runs out after its time to live, and not before",
+        lock::longest: "the longest time to live is granted",
+        lock::keys_are_apart: "keys are apart, down to a space at the end",
+        lock::one_of_many: "of 60 callers at once one gets it",
+        lock::exclusion: "no two hold it at a time, over 80 turns of 8 callers",
+        text::any_text: "keys and owners may be any text: empty, Unicode, line breaks, commands",
+        text::long_text: "keys and owners may be of 1 MB",
+    ];
+    let redis = on_redis![
+        server::exact: "the server has exactly the key, the owner and the time to live",
+        server::database: "the lock is in the database that was set",
+        server::foreign_lock: "a lock that daprd took is respected",
+        server::other_type: "a key of another type is no free lock",
+        server::login: "user and password are shown to the server",
+        server::wrong_password: "a wrong password is refused, named and not repeated",
+        server::no_password: "so is a missing one",
+        server::replicas: "a server with replicas is refused",
+        faults::nobody_listens: "a server that is down is named, and nothing was done",
+        faults::restart: "a restart of the server is recovered from",
+        faults::killed_connections: "connections that the server ends are replaced",
+        faults::forgotten_script: "so is a script that the server forgot",
+        faults::loading: "LOADING: nothing was done",
+        faults::read_only: "READONLY: nothing was done",
+        faults::out_of_memory: "OOM: nothing was done",
+        faults::frozen: "a server that stands still leaves the outcome open, in time",
+        faults::lost_grant: "an acquire whose reply is lost: open, with a bound, sent once",
+        faults::late_grant: "an acquire whose reply is late: the same",
+        faults::lost_release: "a release whose reply is lost: open",
+    ];
+    any.into_iter().chain(redis)
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const ONCE: Setting = ("redisMaxRetries", "-1");
+const SOON: Setting = ("readTimeout", "500ms");
+const PATIENT: Setting = ("readTimeout", "60s");
+
+fn granted(outcome: &Result<Acquired, Failure>) -> bool {
+    matches!(outcome, Ok(Acquired::Granted(_)))
+}
+
+/// Acquires what is free.
+async fn take(store: &dyn Store, key: &str, owner: &str) {
+    let outcome = store.acquire(key, owner, MINUTE).await;
+    assert!(granted(&outcome), "{outcome:?}");
+}
+
+async fn assert_held(store: &dyn Store, key: &str, owner: &str) {
+    assert_eq!(store.acquire(key, owner, MINUTE).await, Ok(Acquired::Held));
+}
+
+async fn assert_released(store: &dyn Store, key: &str, owner: &str, expected: Released) {
+    assert_eq!(store.release(key, owner).await, Ok(expected));
+}
+
+/// Opens a store on that address.
+async fn open_at(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> Arc<dyn Store> {
+    let all = [&[("redisHost", address)], settings].concat();
+    redis.open(&all).await.unwrap_or_else(|cause| panic!("{cause}"))
+}
+
+/// Opens a store on that server.
+async fn open(redis: &dyn Redis, server: &RedisServer, settings: &[Setting<'_>]) -> Arc<dyn Store> {
+    open_at(redis, &server.address(), settings).await
+}
+
+/// Why a store that cannot be used cannot be: some say so when they are opened, the others at each call.
+async fn refusal(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> String {
+    let all = [&[("redisHost", address)], settings].concat();
+    match redis.open(&all).await {
+        Err(cause) => cause,
+        Ok(store) => not_done(store.acquire("k", "me", MINUTE).await),
+    }
+}
+
+fn not_done(outcome: Result<Acquired, Failure>) -> String {
+    match outcome {
+        Err(Failure::NotDone { cause }) => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn assert_recovers(store: &dyn Store) {
+    eventually("the store works again", || async {
+        granted(&store.acquire("recovers", "me", MINUTE).await)
+    })
+    .await;
+    assert_released(store, "recovers", "me", Released::Released).await;
+}
