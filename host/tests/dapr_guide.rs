@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -241,9 +241,11 @@ async fn a_restart_of_redis_under_load_is_survived() {
     let holdfast =
         Arc::new(serve("app1", &resources(&redis, "  - name: redisMaxRetries\n    value: -1")));
     let ending = Arc::new(AtomicBool::new(false));
+    let failed = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..8)
         .map(|caller| {
             let (holdfast, ending) = (Arc::clone(&holdfast), Arc::clone(&ending));
+            let failed = Arc::clone(&failed);
             tokio::spawn(async move {
                 let (mut taken, mut errors) = (Vec::new(), Vec::new());
                 for number in 0..1_000_000 {
@@ -260,6 +262,7 @@ async fn a_restart_of_redis_under_load_is_survived() {
                         (status, body) => {
                             assert_eq!(status, 500, "{body}");
                             errors.push(body);
+                            failed.fetch_add(1, Ordering::Relaxed);
                             // Errors may be quick, and the test has other work to do.
                             tokio::time::sleep(Duration::from_millis(5)).await;
                         }
@@ -273,11 +276,7 @@ async fn a_restart_of_redis_under_load_is_survived() {
     let locks = || redis_size(&redis);
     eventually("locks are taken", async || locks() >= 100).await;
     redis.kill();
-    let body = r#"{"resourceId":"probe","lockOwner":"o","expiryInSeconds":600}"#;
-    eventually("errors come", async || {
-        holdfast.post("/v1.0-alpha1/lock/lockstore", body).await.0 == 500
-    })
-    .await;
+    eventually("errors come", async || failed.load(Ordering::Relaxed) > 0).await;
     redis.restart();
     let before = redis_size(&redis);
     eventually("locks are taken again", async || redis_size(&redis) >= before + 100).await;
