@@ -1,5 +1,6 @@
 //! The methods of Dapr's service.
 
+use holdfast_http_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
     RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
@@ -12,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::status;
 use crate::{
     Error, UnlockStatus,
-    sidecar::{ComponentInfo, RUNTIME_VERSION, Sidecar},
+    sidecar::{ComponentInfo, Sidecar},
 };
 
 /// The service's full name.
