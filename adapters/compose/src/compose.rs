@@ -63,7 +63,7 @@ pub enum Error {
 }
 
 /// Gives the `store` to the lock component, and both to the adapter, where there is one; without, it is
-/// `lock` and `json` that the result exports.
+/// `lock` that the result exports, alone: a shell may then call a function by its bare name.
 pub(crate) fn compose(
     store: &Part,
     lock: &Part,
@@ -82,11 +82,7 @@ pub(crate) fn compose(
             }
             adapter.export(&mut graph, export)?;
         }
-        None => {
-            for interface in [LOCK, JSON] {
-                lock.export(&mut graph, interface)?;
-            }
-        }
+        None => lock.export(&mut graph, LOCK)?,
     }
     graph.encode(EncodeOptions::default()).map_err(|problem| lock.mismatch(&problem))
 }

@@ -41,7 +41,7 @@ pub fn lock() -> Composition {
     Composition { name: "holdfast-lock.wasm", wasm: LOCK.wasm.to_vec() }
 }
 
-/// With its store in Redis: exports `lock` and `json`, for plugins and for shells.
+/// With its store in Redis: exports `lock`, for plugins and for shells.
 ///
 /// # Errors
 ///

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use holdfast_http_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
     RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
@@ -15,7 +16,7 @@ use tonic::{Request, Response, Status};
 use super::status;
 use crate::{
     Error, UnlockStatus,
-    sidecar::{ComponentInfo, RUNTIME_VERSION, Sidecar},
+    sidecar::{ComponentInfo, Sidecar},
     telemetry::GrpcMetrics,
 };
 

@@ -62,10 +62,8 @@ fn invoke(redis: &str, grants: &[&str], call: &str) -> Outcome {
     run(redis, &[&["run"], grants, &file].concat())
 }
 
-const TRY_LOCK: &str =
-    r#"holdfast:lock/lock.try-lock@0.1.0("lockstore","my_file_name","random_id_abc123",60)"#;
-const UNLOCK: &str =
-    r#"holdfast:lock/lock.unlock@0.1.0("lockstore","my_file_name","random_id_abc123")"#;
+const TRY_LOCK: &str = r#"try-lock("lockstore","my_file_name","random_id_abc123",60)"#;
+const UNLOCK: &str = r#"unlock("lockstore","my_file_name","random_id_abc123")"#;
 const NETWORK: &[&str] = &["-S", "inherit-network"];
 
 #[test]

@@ -17,7 +17,6 @@ mod locker {
 
             world locker {
                 export holdfast:lock/lock@0.1.0;
-                export holdfast:lock/json@0.1.0;
             }
         ",
         exports: { default: async },
@@ -68,18 +67,6 @@ async fn instances_share_a_lock() {
     assert_eq!(two.unlock("r", "b").await.unwrap(), UnlockStatus::LockBelongsToOthers);
     assert_eq!(one.unlock("r", "a").await.unwrap(), UnlockStatus::Success);
     assert_eq!(two.unlock("r", "b").await.unwrap(), UnlockStatus::LockDoesNotExist);
-}
-
-#[tokio::test]
-async fn json_is_exported_as_well() {
-    let server = RedisServer::start();
-    let mut instance = Instance::new(&Grants::of(&server)).await;
-    let json = instance.locker.holdfast_lock_json();
-    let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
-    for expected in [r#"{"success":true}"#, r#"{"success":false}"#] {
-        let reply = json.call_try_lock(&mut instance.store, "lockstore", body).await.unwrap();
-        assert_eq!((reply.status, reply.body.as_slice()), (200, expected.as_bytes()));
-    }
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ const SHAPES: [Shape; 4] = [
         name: "holdfast-lock-redis.wasm",
         imports: &[],
         sockets: true,
-        exports: &["holdfast:lock/json@0.1.0", "holdfast:lock/lock@0.1.0"],
+        exports: &["holdfast:lock/lock@0.1.0"],
         largest: 170 << 10,
     },
     Shape {
