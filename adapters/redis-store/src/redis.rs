@@ -63,10 +63,10 @@ impl Redis {
                 [b"SET", key.as_bytes(), owner.as_bytes(), b"NX", b"PX", milliseconds.as_bytes()];
             command(&words)
         };
-        let outcome = self.run(set, |reply| match reply {
-            Reply::Status(_) => Some(Acquired::Granted(Grant { fencing_token: None })),
-            Reply::Nil => Some(Acquired::Held),
-            _ => None,
+        let outcome = self.run(&set).and_then(|reply| match reply {
+            Reply::Status(_) => Ok(Acquired::Granted(Grant { fencing_token: None })),
+            Reply::Nil => Ok(Acquired::Held),
+            _ => Err(self.nonsense()),
         });
         outcome.map_err(|error| self.failure(error, Some(held_until(wall_clock(), ttl))))
     }
@@ -81,22 +81,18 @@ impl Redis {
                 command(&[b"EVAL", RELEASE_LUA.as_bytes(), b"1", key.as_bytes(), owner.as_bytes()])
             }
         };
-        let outcome = self.run(eval, |reply| match reply {
-            Reply::Integer(1) => Some(Released::Released),
-            Reply::Integer(-1) => Some(Released::Missing),
-            Reply::Integer(-2) => Some(Released::HeldByOther),
-            _ => None,
+        let outcome = self.run(&eval).and_then(|reply| match reply {
+            Reply::Integer(1) => Ok(Released::Released),
+            Reply::Integer(-1) => Ok(Released::Missing),
+            Reply::Integer(-2) => Ok(Released::HeldByOther),
+            _ => Err(self.nonsense()),
         });
         outcome.map_err(|error| self.failure(error, None))
     }
 
     /// Sends a command and waits for its reply. Sends it again only where it was certainly not carried
     /// out and this may pass.
-    fn run<T>(
-        &mut self,
-        command: impl Fn(&Connection, Form) -> Vec<u8>,
-        outcome: impl Fn(&Reply) -> Option<T>,
-    ) -> Result<T, NoOutcome> {
+    fn run(&mut self, command: &dyn Fn(&Connection, Form) -> Vec<u8>) -> Result<Reply, NoOutcome> {
         let (mut failures, mut form) = (0, Form::Short);
         loop {
             // Put back only if it can take another command.
@@ -119,16 +115,10 @@ impl Redis {
                         return Err(NoOutcome::NotDone(error));
                     }
                 },
-                Ok(reply) => match outcome(&reply) {
-                    Some(outcome) => {
-                        self.connection = Some(connection);
-                        return Ok(outcome);
-                    }
-                    None => {
-                        let cause = "the server's reply makes no sense".to_string();
-                        return Err(NoOutcome::Unknown(cause));
-                    }
-                },
+                Ok(reply) => {
+                    self.connection = Some(connection);
+                    return Ok(reply);
+                }
                 Err(Broken::Unsent(cause)) => cause,
                 Err(Broken::Unanswered(cause)) => return Err(NoOutcome::Unknown(cause)),
             };
@@ -173,6 +163,12 @@ impl Redis {
             failures += 1;
             pause(wait);
         }
+    }
+
+    /// A reply that is none to the command: what the connection brings next is not to be trusted either.
+    fn nonsense(&mut self) -> NoOutcome {
+        self.connection = None;
+        NoOutcome::Unknown("the server's reply makes no sense".to_string())
     }
 
     fn failure(&self, error: NoOutcome, held_until: Option<u64>) -> Failure {
