@@ -6,9 +6,9 @@ use anyhow::{Context, Result, anyhow};
 use holdfast_wasm_build::workspace;
 
 use crate::{
-    redis,
+    plugins, redis,
     run::{cargo, run},
-    sdk, setup,
+    sdk, setup, wit,
 };
 
 pub fn setup() -> Result<()> {
@@ -33,9 +33,10 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     let root = workspace::root()?;
     let redis_server = redis::server(&root)?;
     let sdks = sdk::prepare(&root)?;
+    let plugins = plugins::prepare(&root)?;
     let mut cargo = cargo()?;
     // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
-    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks))
+    run(cargo.arg("test").args(args).env(redis::SERVER, redis_server).envs(sdks).envs(plugins))
 }
 
 pub fn bench(args: Vec<OsString>) -> Result<()> {
@@ -48,10 +49,18 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
     run(Command::new(bench).args(args).env(redis::SERVER, redis_server))
 }
 
+pub fn wit() -> Result<()> {
+    let wit = wit::gather(&workspace::root()?)?;
+    println!("{}", wit.display());
+    Ok(())
+}
+
 pub fn check() -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
-    // A workspace of its own.
-    run(cargo()?.args(["fmt", "--check", "--manifest-path", "tests/sdk/rust/Cargo.toml"]))?;
+    // Workspaces of their own.
+    for manifest in ["tests/sdk/rust/Cargo.toml", "examples/single-flight-rust/Cargo.toml"] {
+        run(cargo()?.args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
     // Linting the host builds the guest: build scripts run.
     setup()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];

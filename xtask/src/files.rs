@@ -44,13 +44,10 @@ pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies a directory's files and those below it into another one.
-pub fn copy(from: &Path, into: &Path) -> Result<()> {
-    for file in below(from)? {
-        let copy = into.join(file.strip_prefix(from)?);
-        copy.parent().map_or(Ok(()), make)?;
-        fs::copy(&file, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
-    }
+/// Copies a file, and makes the directories that it needs.
+pub fn copy_file(file: &Path, copy: &Path) -> Result<()> {
+    copy.parent().map_or(Ok(()), make)?;
+    fs::copy(file, copy).with_context(|| format!("cannot write {}", copy.display()))?;
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
-//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs.
+//! - `sdk.rs`: the programs of the tests that use Dapr's SDKs; `plugins.rs`: the plugins of `examples/`;
+//!   `languages.rs`: what both share; `wit.rs`: the WIT that plugins are built with.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
 //! - `files.rs`, `run.rs`: files, and starting programs.
 
@@ -13,11 +14,14 @@ use clap::{Parser, Subcommand};
 mod commands;
 mod debian;
 mod files;
+mod languages;
+mod plugins;
 mod redis;
 mod run;
 mod sdk;
 mod setup;
 mod wasm_target;
+mod wit;
 
 /// Sets up, builds, serves and tests Holdfast
 ///
@@ -42,7 +46,9 @@ Environment:
                            and where that cannot be had, Debian's
   HOLDFAST_REDIS_SERVER    the redis-server the tests start, if it is not the one on PATH
   HOLDFAST_SDKS            the languages whose Dapr SDK is tested, with commas: go, java, javascript,
-                           python, rust, or `none`. Unset: those whose tools are on PATH";
+                           python, rust, or `none`. Unset: those whose tools are on PATH
+  HOLDFAST_PLUGINS         the languages whose plugin of examples/ is tested: javascript, python, rust,
+                           or `none`. Unset: those whose tools are on PATH";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,6 +74,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Gathers the WIT that the plugins of examples/ are built with, in target/plugins/wit
+    Wit,
     /// Checks format, lints and documentation
     Check,
 }
@@ -79,6 +87,7 @@ fn main() -> ExitCode {
         Command::Serve { args } => commands::serve(args),
         Command::Test { args } => commands::test(args),
         Command::Bench { args } => commands::bench(args),
+        Command::Wit => commands::wit(),
         Command::Check => commands::check(),
     };
     match result {
