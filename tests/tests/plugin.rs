@@ -72,6 +72,11 @@ impl Plugin {
     }
 }
 
+async fn store_in(server: &RedisServer) -> Arc<RedisStore> {
+    let settings = RedisSettings::parse(&[("redisHost", server.address())].into_iter().collect());
+    Arc::new(RedisStore::connect("lockstore", settings.unwrap()).await.unwrap())
+}
+
 async fn one_node_at_a_time(locks: Locks) {
     let host = Host::new();
     let mut first = host.plugin(&locks).await;
@@ -101,10 +106,8 @@ async fn plugins_share_a_lock_in_memory() {
 #[tokio::test]
 async fn plugins_share_a_lock_in_redis() {
     let server = RedisServer::start();
-    let settings = RedisSettings::parse(&[("redisHost", server.address())].into_iter().collect());
-    let store = RedisStore::connect("lockstore", settings.unwrap()).await.unwrap();
-    let locks =
-        Locks::builder().app_id("edge").store("lockstore", "", Arc::new(store)).build().unwrap();
+    let store = store_in(&server).await;
+    let locks = Locks::builder().app_id("edge").store("lockstore", "", store).build().unwrap();
     one_node_at_a_time(locks.clone()).await;
     locks.close().await;
 }
@@ -160,6 +163,83 @@ async fn a_scoped_handle_reaches_its_own_locks_only() {
     assert_eq!(refused.to_string(), "lock store secret not found");
     let missing = locks.scoped("three", &["nowhere"]).unwrap_err();
     assert!(matches!(missing, BuildError::NoSuchStore(name) if name == "nowhere"));
+}
+
+/// Arguments that look as if they led elsewhere, and whether they name a lock all the same.
+const RESOURCES: [(&str, bool); 14] = [
+    ("", false),
+    ("two||cache", false),
+    ("||two||cache", false),
+    ("lock||two||cache", false),
+    ("\r\nDEL lock||two||cache\r\n", false),
+    ("cache", true),
+    ("|", true),
+    ("../two/cache", true),
+    ("/two/cache", true),
+    ("two\u{2016}cache", true),
+    ("two\u{ff5c}\u{ff5c}cache", true),
+    ("two|\u{200b}|cache", true),
+    ("\0\u{202e}*{two}?[a-z]", true),
+    ("\r\nFLUSHALL\r\n", true),
+];
+
+const STORES: [&str; 10] = [
+    "",
+    "secret",
+    "two",
+    "LOCKSTORE",
+    "lockstore ",
+    "lockstore\0",
+    "lockstore||two",
+    "../secret",
+    "l\u{f3}ckstore",
+    "\u{ff4c}ockstore",
+];
+
+#[tokio::test]
+async fn no_argument_leads_to_the_locks_of_another_plugin() {
+    let server = RedisServer::start();
+    let locks = Locks::builder()
+        .app_id("edge")
+        .store("lockstore", "", store_in(&server).await)
+        .store("secret", "", store_in(&server).await)
+        .build()
+        .unwrap();
+    let host = Host::new();
+    let mut one = host.plugin(&locks.scoped("one", &["lockstore"]).unwrap()).await;
+    let mut two = host.plugin(&locks.scoped("two", &["lockstore", "secret"]).unwrap()).await;
+    assert_eq!(two.begin("lockstore", "cache", "same").await, "mine");
+    assert_eq!(two.begin("secret", "hidden", "same").await, "mine");
+    let mut of_two: Vec<String> = server.run(&["KEYS", "*"]);
+    of_two.sort_unstable();
+    assert_eq!(of_two, ["lock||two||cache", "lock||two||hidden"]);
+
+    for (resource, named) in RESOURCES {
+        let said = one.begin("lockstore", resource, "same").await;
+        let refused = said.starts_with("Error::ResourceId");
+        assert_eq!((said == "mine", refused), (named, !named), "{resource:?}: {said}");
+        let key = format!("lock||one||{resource}");
+        assert_eq!(server.run::<bool>(&["EXISTS", &key]), named, "{resource:?}");
+    }
+    for store in STORES {
+        for said in
+            [one.begin(store, "hidden", "same").await, one.end(store, "hidden", "same").await]
+        {
+            assert!(said.starts_with("Error::StoreNotFound"), "{store:?}: {said}");
+        }
+    }
+    let keys: Vec<String> = server.run(&["KEYS", "*"]);
+    let (own, others): (Vec<_>, Vec<_>) =
+        keys.into_iter().partition(|key| key.starts_with("lock||one||"));
+    assert_eq!(own.len(), RESOURCES.iter().filter(|(_, named)| *named).count());
+
+    for (resource, _) in RESOURCES {
+        one.end("lockstore", resource, "same").await;
+    }
+    let mut left: Vec<String> = server.run(&["KEYS", "*"]);
+    left.sort_unstable();
+    assert_eq!((others.len(), left), (2, of_two));
+    locks.close().await;
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ use holdfast_wasm_build::workspace;
 
 use crate::{
     hosts::HOSTS,
-    lint, publish, redis,
+    lint,
+    plugins::PLUGINS,
+    publish, redis,
     run::{cargo, run},
     sdk::SDKS,
     servers::SERVERS,
-    setup,
+    setup, wit,
 };
 
 pub fn setup() -> Result<()> {
@@ -47,8 +49,9 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     let sdks = SDKS.prepare(&root)?;
     let hosts = HOSTS.prepare(&root)?;
     let servers = SERVERS.prepare(&root)?;
+    let plugins = PLUGINS.prepare(&root)?;
     let mut cargo = cargo()?;
-    cargo.envs(sdks).envs(hosts).envs(servers.iter().cloned());
+    cargo.envs(sdks).envs(plugins).envs(hosts).envs(servers.iter().cloned());
     // From the root this tests every member; `--workspace` would overrule a `--package` among ARGS.
     run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
     // ARGS choose among the members.
@@ -65,10 +68,18 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
     run(Command::new(bench).args(args).env(redis::SERVER, redis_server))
 }
 
+pub fn wit() -> Result<()> {
+    let wit = wit::gather(&workspace::root()?)?;
+    println!("{}", wit.display());
+    Ok(())
+}
+
 pub fn check() -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
-    // A workspace of its own.
-    run(cargo()?.args(["fmt", "--check", "--manifest-path", "tests/sdk/rust/Cargo.toml"]))?;
+    // Workspaces of their own.
+    for manifest in ["tests/sdk/rust/Cargo.toml", "examples/single-flight-rust/Cargo.toml"] {
+        run(cargo()?.args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
     lint::deploy(&workspace::root()?)?;
     // Linting the host builds the guest: build scripts run.
     setup()?;

@@ -60,12 +60,17 @@ pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies a directory's files and those below it into another one.
+/// Copies a file, and makes the directories that it needs.
+pub fn copy_file(file: &Path, copy: &Path) -> Result<()> {
+    copy.parent().map_or(Ok(()), make)?;
+    fs::copy(file, copy).with_context(|| format!("cannot write {}", copy.display()))?;
+    Ok(())
+}
+
+/// Copies the files in a directory and in those below it.
 pub fn copy(from: &Path, into: &Path) -> Result<()> {
     for file in below(from)? {
-        let copy = into.join(file.strip_prefix(from)?);
-        copy.parent().map_or(Ok(()), make)?;
-        fs::copy(&file, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        copy_file(&file, &into.join(file.strip_prefix(from)?))?;
     }
     Ok(())
 }

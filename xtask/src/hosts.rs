@@ -7,6 +7,7 @@ pub const HOSTS: Group = Group {
     directory: "HOLDFAST_HOST_",
     what: "the lock component's host",
     made: "hosts",
+    shared: None,
     programs: &[
         Program {
             name: "node",

@@ -3,7 +3,8 @@
 //! - `commands.rs`: what each command runs.
 //! - `setup.rs`: what every command needs first; `wasm_target.rs`, `redis.rs`: the parts of it.
 //! - `programs.rs`: programs that tests run; `sdk.rs`: those that use Dapr's SDKs, `hosts.rs`: those that
-//!   run the lock component, `servers.rs`: other people's servers.
+//!   run the lock component, `servers.rs`: other people's servers,
+//!   `plugins.rs`: the plugins of `examples/`; `wit.rs`: the WIT that these are built with.
 //! - `lint.rs`: linters for the files of `deploy/`.
 //! - `publish.rs`: packaging and publishing.
 //! - `debian.rs`: Debian's packages, unpacked without touching the system.
@@ -18,6 +19,7 @@ mod debian;
 mod files;
 mod hosts;
 mod lint;
+mod plugins;
 mod programs;
 mod publish;
 mod redis;
@@ -26,6 +28,7 @@ mod sdk;
 mod servers;
 mod setup;
 mod wasm_target;
+mod wit;
 
 /// Sets up, builds, serves and tests Holdfast
 ///
@@ -56,7 +59,9 @@ Environment:
   HOLDFAST_HOSTS           the hosts that run the lock component in tests, with commas: node, python, or
                            `none`. Unset: those whose tools are on PATH
   HOLDFAST_SERVERS         the servers that tests start, with commas: nginx, registry, or `none`. Unset:
-                           those that are on PATH or can be had from Debian";
+                           those that are on PATH or can be had from Debian
+  HOLDFAST_PLUGINS         the languages whose plugin of examples/ is tested: javascript, python, rust,
+                           or `none`. Unset: those whose tools are on PATH";
 
 #[derive(Subcommand)]
 enum Command {
@@ -84,6 +89,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Gathers the WIT that the plugins of examples/ are built with, in target/plugins/wit
+    Wit,
     /// Writes the components, the WIT package, their bills of materials and SHA256SUMS into dist/
     Package,
     /// Packages, and puts the components and the WIT package into an OCI registry
@@ -112,6 +119,7 @@ fn main() -> ExitCode {
         Command::Bench { args } => commands::bench(args),
         Command::Package => publish::package(),
         Command::Publish { registry, insecure } => publish::publish_to(&registry, insecure),
+        Command::Wit => commands::wit(),
         Command::Check => commands::check(),
     };
     match result {

@@ -1,7 +1,7 @@
 //! Programs that tests run: made ready below `target/`, those in other languages with these languages' tools
 //! and as these are configured.
 //!
-//! Which programs there are is said elsewhere (`sdk.rs`, `hosts.rs`, `servers.rs`); here is when one is made,
+//! Which programs there are is said elsewhere (`sdk.rs`, `plugins.rs`, `hosts.rs`, `servers.rs`); here is when one is made,
 //! and what several are made with.
 
 use std::{
@@ -27,6 +27,8 @@ pub struct Group {
     pub what: &'static str,
     /// The folder below `target/`.
     pub made: &'static str,
+    /// Gathers what all of them are made from besides their sources, and says where it is.
+    pub shared: Option<fn(&Path) -> Result<PathBuf>>,
     pub programs: &'static [Program],
 }
 
@@ -54,6 +56,8 @@ impl Group {
     pub fn prepare(&self, root: &Path) -> Result<Vec<(String, PathBuf)>> {
         let choice = env::var(self.choice).ok().filter(|choice| !choice.is_empty());
         let chosen = choice.as_deref().map(|choice| self.chosen(choice)).transpose()?;
+        let shared = self.shared.map(|gather| gather(root).and_then(|folder| text(&folder)));
+        let shared = shared.transpose()?.unwrap_or_default();
         let mut prepared = Vec::new();
         for program in self.programs {
             let name = program.name;
@@ -71,7 +75,7 @@ impl Group {
             let made = root.join("target").join(self.made).join(name);
             let source = root.join(program.source.unwrap_or_default());
             let place = Place { source, made };
-            let made = self.make(program, &place, &version);
+            let made = self.make(program, &place, version + &shared);
             made.with_context(|| format!("cannot prepare {} {name}", self.what))?;
             prepared.push((self.directory.to_owned() + &name.to_uppercase(), place.made));
         }
@@ -96,12 +100,12 @@ impl Group {
             .collect()
     }
 
-    /// Makes the program, unless it was made from the same files with the same tool.
-    fn make(&self, program: &Program, place: &Place, version: &str) -> Result<()> {
+    /// Makes the program, unless it was made from the same files with the same tool, which `wanted`
+    /// names.
+    fn make(&self, program: &Program, place: &Place, mut wanted: String) -> Result<()> {
         let _lock = files::lock(&place.made)?;
-        let mut wanted = version.to_owned();
         if program.source.is_some() {
-            wanted += &place.text()?;
+            wanted += &text(&place.source)?;
         }
         let stamp = place.made.join("stamp");
         if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
@@ -126,17 +130,15 @@ impl Program {
     }
 }
 
-impl Place {
-    /// What the program is made from.
-    fn text(&self) -> Result<String> {
-        let mut all = String::new();
-        for file in files::below(&self.source)? {
-            let text = fs::read_to_string(&file);
-            all += &file.display().to_string();
-            all += &text.with_context(|| format!("cannot read {}", file.display()))?;
-        }
-        Ok(all)
+/// A folder's files in one text.
+fn text(folder: &Path) -> Result<String> {
+    let mut all = String::new();
+    for file in files::below(folder)? {
+        let text = fs::read_to_string(&file);
+        all += &file.display().to_string();
+        all += &text.with_context(|| format!("cannot read {}", file.display()))?;
     }
+    Ok(all)
 }
 
 /// Copies the program, and puts the packages next to it that its lock file names.
@@ -168,6 +170,7 @@ mod tests {
         directory: "",
         what: "",
         made: "",
+        shared: None,
         programs: &[PROGRAM, Program { name: "python", ..PROGRAM }],
     };
 

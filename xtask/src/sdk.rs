@@ -15,6 +15,7 @@ pub const SDKS: Group = Group {
     directory: "HOLDFAST_SDK_",
     what: "Dapr's SDK for",
     made: "sdk",
+    shared: None,
     programs: &[
         Program {
             name: "go",

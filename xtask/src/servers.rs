@@ -18,6 +18,7 @@ pub const SERVERS: Group = Group {
     directory: "HOLDFAST_SERVER_",
     what: "the server",
     made: "servers",
+    shared: None,
     programs: &[
         Program {
             name: "nginx",

@@ -1,0 +1,160 @@
+//! A small reverse proxy whose answers come from plugins, and which lends them locks.
+//!
+//! - `options.rs`: the command line.
+//! - `plugin.rs`: a plugin, its limits, and what it is lent: here are the lines that lend locks.
+//! - `keyvalue.rs`: the values that plugins keep. `upstream.rs`: whom they may call.
+//!
+//! This file puts them together and serves.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc, thread};
+
+use clap::Parser;
+use holdfast::{
+    Locks,
+    store::redis::{RedisSettings, RedisStore},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{HOST, HeaderValue, RETRY_AFTER},
+    http::uri::{Authority, PathAndQuery, Scheme},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use redis::aio::ConnectionManager;
+use tokio::net::TcpListener;
+use wasmtime::{Config, Engine, Result, bail, error::Context as _};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use crate::{
+    keyvalue::Values,
+    options::Options,
+    plugin::{Failed, Plugin, TICK},
+};
+
+mod keyvalue;
+mod options;
+mod plugin;
+mod upstream;
+
+/// This node of the edge.
+struct Node {
+    plugins: HashMap<String, Plugin>,
+    upstream: Authority,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let node = Arc::new(Node::start(&options).await?);
+    let listener = TcpListener::bind(options.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", options.listen))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let node = Arc::clone(&node);
+        tokio::spawn(async move {
+            let service = service_fn(|request| node.answer(request));
+            let mut server = http1::Builder::new();
+            let server = server.timer(TokioTimer::new());
+            if let Err(error) = server.serve_connection(TokioIo::new(socket), service).await {
+                eprintln!("connection: {error}");
+            }
+        });
+    }
+}
+
+impl Node {
+    async fn start(options: &Options) -> Result<Self> {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config)?;
+        let ticked = engine.clone();
+        thread::spawn(move || {
+            loop {
+                thread::sleep(TICK);
+                ticked.increment_epoch();
+            }
+        });
+
+        let locks = locks(&options.stores).await?;
+        let cache = redis::Client::open(format!("redis://{}/", options.cache))?;
+        let cache = ConnectionManager::new(cache).await;
+        let cache = cache.with_context(|| format!("cannot reach the cache {}", options.cache))?;
+
+        let mut plugins = HashMap::new();
+        for plugin in &options.plugins {
+            let load = || {
+                let stores: Vec<_> = plugin.stores.iter().map(String::as_str).collect();
+                let locks = locks.scoped(&plugin.app_id, &stores)?;
+                let values = Values::new(cache.clone(), &plugin.app_id);
+                Plugin::load(&engine, plugin, &options.upstream, locks, values)
+            };
+            let loaded = load().with_context(|| format!("plugin {}", plugin.name))?;
+            if plugins.insert(plugin.name.clone(), loaded).is_some() {
+                bail!("plugin {} is given twice", plugin.name);
+            }
+        }
+        Ok(Self { plugins, upstream: options.upstream.clone() })
+    }
+
+    /// The first part of the path says whose the request is.
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<HyperOutgoingBody>, Infallible> {
+        let name = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+        let Some(plugin) = self.plugins.get(&name) else {
+            return Ok(reply(StatusCode::NOT_FOUND, "there is no such plugin\n"));
+        };
+        Ok(match plugin.call(self.for_upstream(request)).await {
+            Ok(response) => response,
+            Err(Failed::Busy) => reply(StatusCode::SERVICE_UNAVAILABLE, "too many calls\n"),
+            Err(Failed::TooLong) => {
+                eprintln!("plugin {name}: a call took too long");
+                reply(StatusCode::GATEWAY_TIMEOUT, "the plugin took too long\n")
+            }
+            Err(Failed::Stopped(error)) => {
+                eprintln!("plugin {name}: {error:?}");
+                reply(StatusCode::BAD_GATEWAY, "the plugin failed\n")
+            }
+        })
+    }
+
+    /// A plugin gets a request as if it stood before the upstream: to fetch the same is to ask there.
+    fn for_upstream(&self, mut request: Request<Incoming>) -> Request<Incoming> {
+        let path = request.uri().path_and_query().cloned();
+        let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.upstream.clone());
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        if let Ok(uri) = uri.path_and_query(path).build() {
+            *request.uri_mut() = uri;
+        }
+        if let Ok(host) = HeaderValue::from_str(self.upstream.as_str()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        request
+    }
+}
+
+/// Locks over these stores, for nobody yet.
+async fn locks(stores: &[(String, String)]) -> Result<Locks> {
+    let mut locks = Locks::builder();
+    for (name, address) in stores {
+        let settings = RedisSettings::parse(&[("redisHost", address)].into_iter().collect())?;
+        let store = RedisStore::connect(name, settings).await?;
+        locks = locks.store(name, "", Arc::new(store));
+    }
+    Ok(locks.build()?)
+}
+
+fn reply(status: StatusCode, text: &'static str) -> Response<HyperOutgoingBody> {
+    let body = Full::from(text).map_err(|never: Infallible| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

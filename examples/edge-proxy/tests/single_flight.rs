@@ -1,0 +1,140 @@
+//! The plugin of `examples/`, in each of its languages, on two nodes that share one Redis.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use futures_util::future::join_all;
+use holdfast_tests::{eventually, redis_server::RedisServer};
+
+use support::{Node, Upstream, prepared};
+
+/// Requests that a node has at once.
+const AT_ONCE: usize = 12;
+
+/// How long an answer is fresh, in seconds.
+fn max_age(path: &str, number: usize) -> u64 {
+    let brief = ["/quote/short", "/quote/old"].contains(&path) && number == 1;
+    if brief { 1 } else { 3600 }
+}
+
+/// Two nodes with the plugin, what they share and whom they ask.
+struct Edge {
+    redis: RedisServer,
+    upstream: Upstream,
+    one: Node,
+    two: Node,
+}
+
+impl Edge {
+    async fn start(language: &str) -> Option<Self> {
+        let plugin = prepared(language)?;
+        let plugin = format!("quote={},app-id=edge,stores=lockstore", plugin.display());
+        let redis = RedisServer::start();
+        let upstream = Upstream::start(max_age).await;
+        let one = Node::start(&redis, &upstream, std::slice::from_ref(&plugin));
+        let two = Node::start(&redis, &upstream, &[plugin]);
+        Some(Self { redis, upstream, one, two })
+    }
+
+    /// Each node gets that many requests at once, by turns.
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        (0..AT_ONCE).flat_map(|_| [&self.one, &self.two])
+    }
+
+    fn lock(&self, path: &str) -> Option<String> {
+        self.redis.run(&["GET", &format!("lock||edge||{path}")])
+    }
+}
+
+/// With nothing in the cache, everybody gets the one answer.
+async fn one_request_for_all(edge: &Edge) {
+    let path = "/quote/cold";
+    let all = join_all(edge.nodes().map(|node| node.get(path))).await;
+    for got in &all {
+        assert_eq!((got.status, got.body.as_str()), (200, "answer 1"), "{all:?}");
+    }
+    assert_eq!(edge.upstream.count(path), 1);
+    assert_eq!(edge.lock(path), None, "the lock is given back");
+}
+
+/// The first answer is fresh for a second, and the second one for an hour.
+async fn one_request_a_period(edge: &Edge) {
+    let path = "/quote/short";
+    assert_eq!(edge.one.get(path).await.body, "answer 1");
+    let until_new = async |node: &Node| {
+        loop {
+            let got = node.get(path).await;
+            assert_eq!(got.status, 200, "{got:?}");
+            match got.body.as_str() {
+                "answer 1" => {}
+                "answer 2" => break,
+                _ => panic!("{got:?}"),
+            }
+        }
+    };
+    join_all(edge.nodes().map(until_new)).await;
+    assert_eq!(edge.upstream.count(path), 2);
+}
+
+/// While one node waits for the upstream, another one does not.
+async fn without_an_answer_there_is_one_later(edge: &Edge) {
+    let path = "/quote/slow";
+    edge.upstream.hold(true);
+    edge.one.send(path);
+    eventually("the upstream is asked", async || edge.upstream.count(path) == 1).await;
+    let got = edge.two.get(path).await;
+    assert_eq!((got.status, got.retry_after.as_str()), (503, "1"), "{got:?}");
+    edge.upstream.hold(false);
+    eventually("the answer is there", async || edge.two.get(path).await.body == "answer 1").await;
+    assert_eq!(edge.upstream.count(path), 1);
+}
+
+/// A node is killed while it refreshes: its lock runs out, and the other node refreshes.
+async fn another_node_takes_over(edge: Edge) {
+    let path = "/quote/old";
+    let Edge { redis, upstream, one, two } = edge;
+    assert_eq!(one.get(path).await.body, "answer 1");
+    eventually("it is old", async || {
+        upstream.hold(true);
+        one.send(path);
+        upstream.count(path) == 2
+    })
+    .await;
+    let key = format!("lock||edge||{path}");
+    let owner: Option<String> = redis.run(&["GET", &key]);
+    assert!(owner.is_some(), "it holds the lock");
+    drop(one);
+    upstream.hold(false);
+
+    let got = two.get(path).await;
+    assert_eq!((got.status, got.body.as_str(), got.cache.as_str()), (200, "answer 1", "stale"));
+    assert_eq!(upstream.count(path), 2);
+    assert_eq!(redis.run::<Option<String>>(&["GET", &key]), owner, "nobody gave it back");
+    eventually("the other refreshes", async || two.get(path).await.body == "answer 3").await;
+    assert_eq!(upstream.count(path), 3);
+}
+
+async fn single_flight(language: &str) {
+    if let Some(edge) = Edge::start(language).await {
+        one_request_for_all(&edge).await;
+        one_request_a_period(&edge).await;
+        without_an_answer_there_is_one_later(&edge).await;
+        another_node_takes_over(edge).await;
+    }
+}
+
+#[tokio::test]
+async fn in_javascript() {
+    single_flight("javascript").await;
+}
+
+#[tokio::test]
+async fn in_python() {
+    single_flight("python").await;
+}
+
+#[tokio::test]
+async fn in_rust() {
+    single_flight("rust").await;
+}
