@@ -2,7 +2,8 @@
 //!
 //! - `options.rs`: the command line.
 //! - `plugin.rs`: a plugin, its limits, and what it is lent: here are the lines that lend locks.
-//! - `keyvalue.rs`: the values that plugins keep. `upstream.rs`: whom they may call.
+//! - `keyvalue.rs`: the values that plugins keep. `upstream.rs`: whom they may call. `memory.rs`: what one
+//!   call may use.
 //!
 //! This file puts them together and serves.
 
@@ -35,6 +36,7 @@ use crate::{
 };
 
 mod keyvalue;
+mod memory;
 mod options;
 mod plugin;
 mod upstream;

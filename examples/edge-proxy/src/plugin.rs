@@ -10,7 +10,7 @@ use holdfast::{
 use hyper::{Request, Response, body::Incoming, http::uri::Authority};
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::{
-    Engine, Result, Store, StoreLimits, StoreLimitsBuilder,
+    Engine, Result, Store,
     component::{Component, Linker, ResourceTable},
     error::Context as _,
 };
@@ -25,6 +25,7 @@ use wasmtime_wasi_http::{
 
 use crate::{
     keyvalue::{self, Values},
+    memory::Memory,
     options::PluginOptions,
     upstream::Upstream,
 };
@@ -59,7 +60,7 @@ struct Call {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
-    limits: StoreLimits,
+    memory: Memory,
     locks: Locks,
     values: Values,
     upstream: Upstream,
@@ -132,13 +133,13 @@ impl Plugin {
             wasi: WasiCtx::builder().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(self.memory).build(),
+            memory: Memory::new(self.memory),
             locks: self.locks.clone(),
             values: self.values.clone(),
             upstream: Upstream::new(self.upstream.clone()),
         };
         let mut store = Store::new(self.pre.engine(), call);
-        store.limiter(|call| &mut call.limits);
+        store.limiter(|call| &mut call.memory);
         // A plugin that computes for ever comes back here, where the deadline ends it.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
