@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 
+use crate::strip::strip;
+
 // Interfaces are named without their versions, which are those of the parts.
 pub(crate) const LOCK: &str = "holdfast:lock/lock";
 pub(crate) const JSON: &str = "holdfast:lock/json";
@@ -84,7 +86,9 @@ pub(crate) fn compose(
         }
         None => lock.export(&mut graph, LOCK)?,
     }
-    graph.encode(EncodeOptions::default()).map_err(|problem| lock.mismatch(&problem))
+    let whole = graph.encode(EncodeOptions::default());
+    let whole = whole.map_err(|problem| lock.mismatch(&problem))?;
+    strip(&whole).map_err(|problem| lock.mismatch(&problem))
 }
 
 /// A part in the composition.

@@ -4,9 +4,10 @@
 //! it. The files are the same bytes whenever they are made of the same parts.
 //!
 //! - [`all`] says which there are (this file).
-//! - `compose.rs` puts parts together.
+//! - `compose.rs` puts parts together, `strip.rs` takes out what only debuggers read.
 
 mod compose;
+mod strip;
 
 pub use compose::Error;
 use compose::{Adapter, Part, compose};

@@ -43,28 +43,28 @@ const SHAPES: [Shape; 4] = [
             "holdfast:lock/lock@0.1.0",
             "holdfast:lock/steps@0.1.0",
         ],
-        largest: 80 << 10,
+        largest: 80_000,
     },
     Shape {
         name: "holdfast-lock-redis.wasm",
         imports: &[],
         sockets: true,
         exports: &["holdfast:lock/lock@0.1.0"],
-        largest: 170 << 10,
+        largest: 170_000,
     },
     Shape {
         name: "holdfast-lock-http.wasm",
         imports: &["wasi:http/types@0.2.12"],
         sockets: true,
         exports: &["wasi:http/incoming-handler@0.2.12"],
-        largest: 260 << 10,
+        largest: 260_000,
     },
     Shape {
         name: "holdfast-lock-cli.wasm",
         imports: &["wasi:cli/exit@0.2.12", "wasi:cli/stderr@0.2.12", "wasi:cli/stdout@0.2.12"],
         sockets: true,
         exports: &["wasi:cli/run@0.2.12"],
-        largest: 260 << 10,
+        largest: 260_000,
     },
 ];
 
