@@ -67,6 +67,10 @@ pub enum BuildError {
     /// A store of that name was never given.
     #[error("there is no lock store {0} to allow")]
     NoSuchStore(String),
+    /// An application's id contains `|`: with `one|` the resource `x` would have the key that `|x` has
+    /// with `one`.
+    #[error("the app id {0} contains |, which separates the parts of a key")]
+    AppId(String),
     /// A store's settings cannot be used; says which store, which setting and why.
     #[error("{0}")]
     Store(String),

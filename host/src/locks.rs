@@ -232,8 +232,12 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`BuildError::NoSuchStore`] for a name that the builder was not given.
+    /// [`BuildError::NoSuchStore`] for a name that the builder was not given; [`BuildError::AppId`] for
+    /// an id with a `|`.
     pub fn scoped(&self, app_id: &str, store_names: &[&str]) -> Result<Self, BuildError> {
+        if app_id.contains('|') {
+            return Err(BuildError::AppId(app_id.to_owned()));
+        }
         let stores = store_names
             .iter()
             .map(|name| {
@@ -533,6 +537,17 @@ mod tests {
         let store = Arc::new(MemoryStore::new());
         let locks = Locks::builder().store("s", "", Arc::clone(&store) as _).build().unwrap();
         (locks, store)
+    }
+
+    #[test]
+    fn no_two_applications_can_share_a_key() {
+        let (locks, _) = in_memory();
+        let refused = locks.scoped("one|", &["s"]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the app id one| contains |, which separates the parts of a key"
+        );
+        assert!(locks.scoped("one", &["s"]).is_ok());
     }
 
     #[tokio::test]
