@@ -40,6 +40,8 @@ extern crate holdfast_abi as _;
 
 pub mod bindings;
 
+#[path = "../../../host/src/store/redis/again.rs"]
+mod again;
 mod component;
 mod connection;
 mod dial;

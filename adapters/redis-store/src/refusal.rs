@@ -1,27 +1,11 @@
 //! What an error that the server sent means for a lock: the server did nothing, and another try may or
 //! may not make sense.
 
-/// Whether a refused command is worth sending again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    No,
-    /// At once, with the script itself in place of its digest.
-    InFull,
-    /// After a wait, on any connection.
-    Later,
-    /// After a wait, on a new connection: this one leads to a server that was demoted, or is no longer
-    /// logged in.
-    Elsewhere,
-}
+pub(crate) use crate::again::Again;
 
 /// Reads an error line, without its leading `-`.
 pub(crate) fn again(error: &str) -> Again {
-    match error.split(' ').next().unwrap_or_default() {
-        "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Again::Later,
-        "NOSCRIPT" => Again::InFull,
-        "READONLY" | "NOAUTH" => Again::Elsewhere,
-        _ => Again::No,
-    }
+    Again::after(error.split(' ').next().unwrap_or_default())
 }
 
 /// Whether a server that refuses a connection with this error may take one later.

@@ -3,6 +3,8 @@
 
 use redis::{ErrorKind, RedisError};
 
+pub(super) use super::again::Again;
+
 /// What is known of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -12,28 +14,10 @@ pub(super) enum Verdict {
     Lost,
 }
 
-/// Whether a refused command is worth sending again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
-    No,
-    /// At once, with the script itself in place of its digest.
-    InFull,
-    /// After a wait, on any connection.
-    Later,
-    /// After a wait, on a new connection: this one leads to a server that was demoted, or is no
-    /// longer logged in.
-    Elsewhere,
-}
-
 pub(super) fn verdict(error: &RedisError) -> Verdict {
     match error.kind() {
         ErrorKind::Server(_) | ErrorKind::Extension => {
-            Verdict::Refused(match error.code().unwrap_or_default() {
-                "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Again::Later,
-                "NOSCRIPT" => Again::InFull,
-                "READONLY" | "NOAUTH" => Again::Elsewhere,
-                _ => Again::No,
-            })
+            Verdict::Refused(Again::after(error.code().unwrap_or_default()))
         }
         _ => Verdict::Lost,
     }

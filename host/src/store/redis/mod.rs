@@ -6,6 +6,7 @@
 //! a key is built is not known here.
 
 mod abandoned;
+mod again;
 mod backoff;
 mod check;
 mod commands;
