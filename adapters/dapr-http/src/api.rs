@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use holdfast_http_api::{
+use holdfast_dapr_api::{
     Reply, Route, TOKEN_HEADER, health,
     metadata::{self, Component},
     path, reply,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::str;
 
-use holdfast_http_api::{
+use holdfast_dapr_api::{
     Reply,
     body::{MAX, is_absurd},
     reply,

@@ -3,7 +3,7 @@
 //!
 //! Built for `wasm32-wasip2` this is a component that exports `wasi:http/incoming-handler`. It answers as
 //! `holdfast serve` does, byte for byte: what a path means and what replies look like is
-//! `holdfast-http-api`, which both share. Which requests wait for which, and how many instances there
+//! `holdfast-dapr-api`, which both share. Which requests wait for which, and how many instances there
 //! are, is the runtime's business.
 //!
 //! | module | what lives there |

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use holdfast_http_api::Reply;
+use holdfast_dapr_api::Reply;
 use wasip2::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
 /// The most that one write may carry, in bytes, by the definition of `blocking-write-and-flush`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use holdfast_http_api::metadata::RUNTIME_VERSION;
+use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
     RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,

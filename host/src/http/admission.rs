@@ -1,6 +1,6 @@
 //! Which requests need no API token.
 
-use holdfast_http_api::health;
+use holdfast_dapr_api::health;
 use hyper::{HeaderMap, Method};
 
 use crate::sidecar::{TOKEN_HEADER, Token};

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use holdfast_http_api::{
+use holdfast_dapr_api::{
     Reply, Route,
     body::{self, MAX},
     health,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use holdfast_http_api::Reply;
+use holdfast_dapr_api::Reply;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,

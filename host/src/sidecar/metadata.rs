@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use holdfast_http_api::metadata;
+use holdfast_dapr_api::metadata;
 
 /// A component as the metadata lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub(crate) use self::readiness::State;
 pub use self::{metadata::ComponentInfo, readiness::Readiness};
 pub(crate) use self::{metadata::Metadata, token::Token};
 use crate::Locks;
-pub(crate) use holdfast_http_api::TOKEN_HEADER;
+pub(crate) use holdfast_dapr_api::TOKEN_HEADER;
 
 /// An application's sidecar, as the process that Dapr puts beside an application is called. Cheap to
 /// clone; clones share one state.
