@@ -31,9 +31,9 @@
 //! |---|---|
 //! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
 //! | [`store`] | what a lock needs of a store; Redis, memory |
-//! | [`resiliency`] | timeouts, retries and circuit breakers on the calls of a store |
+//! | [`policy`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
-//! | [`components`] | Dapr's resource files: which stores there are, and under which policies |
+//! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |
 //! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`server`] | carries requests over sockets |
@@ -42,7 +42,6 @@
 //! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
 mod bindings;
-pub mod components;
 mod convert;
 mod duration;
 pub mod embed;
@@ -55,8 +54,8 @@ pub mod http;
 mod limits;
 mod locks;
 mod named_store;
-pub mod open;
-pub mod resiliency;
+pub mod policy;
+pub mod resources;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "http")]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use holdfast::components::{Component, Level, LoadError, Notice, Options, load};
+use holdfast::resources::{Component, Level, LoadError, Notice, Options, load};
 use tempfile::TempDir;
 
 /// What must never show up in a message.

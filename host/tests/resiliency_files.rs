@@ -5,8 +5,8 @@
 use std::{fs, time::Duration};
 
 use holdfast::{
-    components::{Level, Notice, Options, Resources, load_resources},
-    resiliency::{Backoff, Resiliency, Retry},
+    policy::{Backoff, Resiliency, Retry},
+    resources::{Level, Notice, Options, Resources, load_resources},
 };
 use tempfile::TempDir;
 

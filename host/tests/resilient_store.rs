@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast::{
-    resiliency::{Backoff, CircuitBreaker, Policy, ResilientStore, Retry, Trip},
+    policy::{Backoff, CircuitBreaker, Policy, ResilientStore, Retry, Trip},
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
 };
 use tokio::time::Instant;

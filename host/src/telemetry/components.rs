@@ -1,7 +1,7 @@
 //! What Dapr counts of components at the start.
 
 use super::definitions::{COMPONENT_INIT, COMPONENT_INIT_FAIL, COMPONENT_LOADED};
-use crate::open::{OpenCause, OpenError, OpenStore};
+use crate::resources::open::{OpenCause, OpenError, OpenStore};
 
 /// Counts one application's components as they are opened.
 #[derive(Clone, Debug)]

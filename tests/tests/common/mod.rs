@@ -1,7 +1,7 @@
 //! A store on a test's server.
 
 use holdfast::{
-    components::properties::Properties,
+    resources::properties::Properties,
     store::redis::{ConnectError, RedisSettings, RedisStore},
 };
 use holdfast_tests::redis_server::RedisServer;

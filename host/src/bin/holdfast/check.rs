@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits,
-    components::{Level, Notice},
-    open::OpenStore,
+    resources::open::OpenStore,
+    resources::{Level, Notice},
 };
 use tokio::runtime;
 

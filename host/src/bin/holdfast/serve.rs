@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::{
     Limits, Locks, grpc, http,
-    open::{OpenStore, default_store},
+    resources::open::{OpenStore, default_store},
     server::Server,
     sidecar::{ComponentInfo, Sidecar},
     telemetry::ComponentMetrics,

@@ -4,9 +4,11 @@ use anyhow::{Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits, Locks,
-    components::{self, Component, Level, Notice, Options, Resources},
-    open::{OpenError, OpenStore, open},
-    resiliency::Resiliency,
+    policy::Resiliency,
+    resources::{
+        self, Component, Level, Notice, Options, Resources,
+        open::{OpenError, OpenStore, open},
+    },
     telemetry::ComponentMetrics,
 };
 
@@ -19,11 +21,11 @@ pub type Opened = (Component, Result<OpenStore, OpenError>);
 pub async fn open_each(
     stores: &Stores,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Vec<Opened>, components::LoadError> {
+) -> Result<Vec<Opened>, resources::LoadError> {
     let app_id = Some(stores.app_id.as_str()).filter(|app_id| !app_id.is_empty());
-    let options = Options { app_id, env: &components::process_env };
+    let options = Options { app_id, env: &resources::process_env };
     let Resources { components, resiliency, .. } =
-        components::load_resources(&stores.resources_path, &options, notify)?;
+        resources::load_resources(&stores.resources_path, &options, notify)?;
     let opening = components.into_iter().map(async |component| {
         let opened = open(&component).await;
         (component, opened.map(|open| under_policies(open, &resiliency)))

@@ -9,7 +9,7 @@ use super::{
     duration::{self, Span},
     tls::{Identity, Tls},
 };
-use crate::components::properties::{Properties, SettingError};
+use crate::resources::properties::{Properties, SettingError};
 
 const DEFAULT_PORT: u16 = 6379;
 

@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use crate::components::properties::SettingError;
+use crate::resources::properties::SettingError;
 
 /// How to speak TLS.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     duration::parse_go_duration,
-    resiliency::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip},
+    policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip},
 };
 
 /// Dapr's own retry policies, which a file may change so long as there are enough retries.

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    components::{Component, Source, properties::SettingError},
+    resources::{Component, Source, properties::SettingError},
     store::{
         Store,
         memory::MemoryStore,

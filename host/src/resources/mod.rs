@@ -8,6 +8,7 @@
 mod document;
 mod error;
 mod files;
+pub mod open;
 pub mod properties;
 mod resiliency;
 mod resolve;
@@ -28,7 +29,7 @@ use properties::Properties;
 use resolve::Resolver;
 use templates::Templates;
 
-use crate::resiliency::Resiliency;
+use crate::policy::Resiliency;
 
 /// Looks up an environment variable; `None` where it is not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

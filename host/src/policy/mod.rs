@@ -2,7 +2,7 @@
 //! circuit breaker.
 //!
 //! Here live the policies, by name and as they apply to a store; [`ResilientStore`] carries them
-//! out. What files say is read in [`components`](crate::components). What applies is what daprd
+//! out. What files say is read in [`resources`](crate::resources). What applies is what daprd
 //! 1.18 (`pkg/resiliency`) applies to a component's outbound calls, except that nothing is ever
 //! sent again that may have taken a lock.
 
@@ -28,7 +28,7 @@ use crate::store::Store;
 ///
 /// use holdfast::{
 ///     Locks,
-///     resiliency::{Backoff, Policy, ResilientStore, Retry},
+///     policy::{Backoff, Policy, ResilientStore, Retry},
 ///     store::memory::MemoryStore,
 /// };
 ///
