@@ -37,11 +37,13 @@
 //! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`server`] | carries requests over sockets |
-//! | [`telemetry`] | what can be watched: the names of all metrics |
+//! | [`metrics`] | all metrics and their labels |
 //! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
 //! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
 
 mod bindings;
+#[cfg(feature = "http")]
+mod cache;
 mod convert;
 mod duration;
 pub mod embed;
@@ -53,7 +55,7 @@ mod guest;
 pub mod http;
 mod limits;
 mod locks;
-mod named_store;
+pub mod metrics;
 pub mod policy;
 pub mod resources;
 #[cfg(feature = "http")]
@@ -61,14 +63,13 @@ pub mod server;
 #[cfg(feature = "http")]
 pub mod sidecar;
 pub mod store;
-pub mod telemetry;
 #[cfg(feature = "http")]
 mod trace_context;
 
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
-pub use locks::{Locks, LocksBuilder, Reply, UnlockStatus};
+pub use locks::{Locks, LocksBuilder, Reply, SPAN_DETAILS, UnlockStatus};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

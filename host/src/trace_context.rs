@@ -2,6 +2,7 @@
 //! binary form, which callers over gRPC may send in its place.
 
 use hyper::HeaderMap;
+use tracing::Span;
 
 /// The span that a call comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(crate) struct TraceParent {
 }
 
 impl TraceParent {
-    /// What the header `traceparent` says. One that is not well formed is as good as none.
+    /// Reads the header `traceparent`. A malformed one counts as absent.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         Self::text(headers.get("traceparent")?.to_str().ok()?)
     }
@@ -24,6 +25,29 @@ impl TraceParent {
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
     }
+
+    /// Makes `span` a child of the caller's span. Does nothing unless spans are exported.
+    #[cfg(feature = "traces")]
+    pub fn adopt(&self, span: &Span, headers: &HeaderMap) {
+        use opentelemetry::{
+            Context,
+            trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId},
+        };
+        use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+        let context = SpanContext::new(
+            TraceId::from(self.trace_id),
+            SpanId::from(self.span_id),
+            if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
+            true,
+            trace_state(headers),
+        );
+        // Fails without a layer that exports spans; then there is no trace to belong to.
+        let _ = span.set_parent(Context::new().with_remote_span_context(context));
+    }
+
+    #[cfg(not(feature = "traces"))]
+    pub fn adopt(&self, _: &Span, _: &HeaderMap) {}
 
     fn text(header: &str) -> Option<Self> {
         let mut fields = header.split('-');
@@ -61,7 +85,17 @@ impl TraceParent {
     }
 }
 
-/// A number of so many hexadecimal digits, in lower case.
+/// Reads the header `tracestate`. A malformed one counts as absent (W3C Trace Context, "tracestate Header
+/// Field Values").
+#[cfg(feature = "traces")]
+fn trace_state(headers: &HeaderMap) -> opentelemetry::trace::TraceState {
+    let parts = headers.get_all("tracestate").iter().map(|part| part.to_str());
+    let parts: Result<Vec<_>, _> = parts.collect();
+    let whole = parts.map(|parts| parts.join(",")).unwrap_or_default();
+    whole.parse().unwrap_or_default()
+}
+
+/// A number of `DIGITS` hexadecimal digits, in lower case.
 fn hex<const DIGITS: usize>(field: &str) -> Option<u128> {
     let lower_hex = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
     let well_formed = field.len() == DIGITS && field.bytes().all(lower_hex);

@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast::telemetry::{Kind, METRICS};
+use holdfast::metrics::{Kind, METRICS};
 use promql_parser::{
     parser::{self, Expr, VectorSelector},
     util::{ExprVisitor, walk_expr},

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast::{
     Error, Limits, Locks, UnlockStatus,
+    metrics::METRICS,
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
-    telemetry::METRICS,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use support::{Down, Event, Gate};

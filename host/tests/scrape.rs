@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use holdfast::telemetry::{Kind, METRICS};
+use holdfast::metrics::{Kind, METRICS};
 use holdfast_tests::{exposition::Exposition, holdfast::Holdfast};
 use support::{get, known_calls::Watched, post};
 

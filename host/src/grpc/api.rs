@@ -19,14 +19,10 @@ use super::{
     calls::{Calls, FULL_METHODS, METHODS, SERVICE},
     deadline,
     health::Checks,
+    metrics::GrpcMetrics,
     status,
 };
-use crate::{
-    server::Answer,
-    sidecar::Sidecar,
-    telemetry::{GrpcMetrics, set_parent},
-    trace_context::TraceParent,
-};
+use crate::{server::Answer, sidecar::Sidecar, trace_context::TraceParent};
 
 /// The longest message that is read, in bytes: 4 MiB, as Dapr's default.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -177,8 +173,8 @@ fn method_of<B>(request: &Request<B>) -> Option<(&str, &str)> {
     request.uri().path().strip_prefix('/')?.split_once('/')
 }
 
-/// The name by which a call is counted, of which there are only so many. Streams are not counted, nor
-/// does Dapr count them.
+/// The method's name as a label; the number of its values is bounded. `None` for streams, which Dapr does
+/// not count either.
 fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
     let path = request.uri().path();
     match method_of(request).unwrap_or_default() {
@@ -189,7 +185,7 @@ fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
     }
 }
 
-/// The span of a call, which costs nothing where its level is not asked for.
+/// The span of a call, which is disabled unless a subscriber wants it.
 fn call_span<B>(request: &Request<B>) -> Span {
     let span = tracing::debug_span!(
         "call",
@@ -208,7 +204,7 @@ fn call_span<B>(request: &Request<B>) -> Span {
         }
         if let Some(parent) = trace_parent(request.headers()) {
             span.record("trace_id", parent.trace_id());
-            set_parent(&span, &parent, request.headers());
+            parent.adopt(&span, request.headers());
         }
     }
     span

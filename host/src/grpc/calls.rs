@@ -13,11 +13,10 @@ use holdfast_proto::runtime::{
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{metrics::GrpcMetrics, status};
 use crate::{
     Error, UnlockStatus,
     sidecar::{ComponentInfo, Sidecar},
-    telemetry::GrpcMetrics,
 };
 
 /// The service's full name.
@@ -40,7 +39,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Counts what a call carries, as messages, on its way out.
+    /// Records the lengths of a call's messages and makes the response.
     fn carried<T: Message>(
         &self,
         method: &'static str,

@@ -10,6 +10,7 @@ mod api;
 mod calls;
 mod deadline;
 mod health;
+mod metrics;
 mod status;
 
 pub use api::{Api, DescriptorError};

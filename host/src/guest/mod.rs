@@ -5,6 +5,7 @@
 mod clock;
 mod engine;
 mod instance;
+mod metrics;
 mod pool;
 
 pub(crate) use instance::{Instance, Scope};

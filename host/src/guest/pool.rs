@@ -7,12 +7,12 @@ use wasmtime::Result;
 use super::{
     engine,
     instance::{Instance, Scope, State},
+    metrics::{Discarded, InstanceMetrics},
 };
 use crate::{
     bindings::{guest::GuestPre, provider::holdfast::lock::store::StoreInfo},
     error::{BuildError, Error},
     limits::Limits,
-    telemetry::{Discarded, InstanceMetrics},
 };
 
 /// Instances of the lock component, and the scopes that each of them is to know.
@@ -132,12 +132,12 @@ impl Pool {
         self.returned.notify_one();
     }
 
-    /// Says how many instances there are, to whoever watches.
+    /// Records how many instances are idle and busy.
     pub fn record_gauges(&self) {
         let instances = self.lock();
         let (idle, alive) = (instances.warm.len(), instances.alive);
         drop(instances);
-        self.metrics.there_are(idle, alive - idle);
+        self.metrics.set_counts(idle, alive - idle);
     }
 
     fn discard(&self, instance: Instance, why: Discarded) {

@@ -19,12 +19,15 @@ use hyper::{
 };
 use tracing::{Instrument, Span, field};
 
-use super::{admission::admits, send};
+use super::{
+    admission::admits,
+    metrics::{BodyBytes, Endpoint, HttpMetrics},
+    send,
+};
 use crate::{
     Error,
     server::Answer,
     sidecar::{ComponentInfo, Metadata, Sidecar},
-    telemetry::{HttpMetrics, Path, set_parent},
     trace_context::TraceParent,
 };
 
@@ -90,7 +93,7 @@ impl Api {
         let (head, mut body) = request.into_parts();
         let path = path::clean(head.uri.path());
         let route = Route::of(head.method.as_str(), &path);
-        let labels = Path {
+        let endpoint = Endpoint {
             method: method(&head.method),
             template: route.template(),
             store: route.store().and_then(|store| self.metrics.store(store)),
@@ -100,8 +103,8 @@ impl Api {
             Some(refusal) => refusal,
             None => self.admitted(route, &head, &mut body).await,
         };
-        let bytes = [length(&head.headers), reply.body.len() as u64];
-        self.metrics.answered(labels, reply.status, started.elapsed(), bytes);
+        let bytes = BodyBytes { request: length(&head.headers), response: reply.body.len() as u64 };
+        self.metrics.answered(endpoint, reply.status, started.elapsed(), bytes);
         send::response(reply)
     }
 
@@ -192,7 +195,7 @@ impl Answer for Api {
     }
 }
 
-/// The span of a request, which costs nothing where its level is not asked for.
+/// The span of a request, which is disabled unless a subscriber wants it.
 fn request_span(head: &Parts, route: &Route<'_>) -> Span {
     let (method, template) = (method(&head.method), route.template());
     let span = tracing::debug_span!(
@@ -209,7 +212,7 @@ fn request_span(head: &Parts, route: &Route<'_>) -> Span {
         && let Some(parent) = TraceParent::of(&head.headers)
     {
         span.record("trace_id", parent.trace_id());
-        set_parent(&span, &parent, &head.headers);
+        parent.adopt(&span, &head.headers);
     }
     span
 }
@@ -218,7 +221,7 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     TraceParent::of(headers).map(|parent| parent.trace_id())
 }
 
-/// The method as a label, of the few that there is a name for.
+/// The method as a label; the number of its values is bounded.
 fn method(sent: &Method) -> &'static str {
     match *sent {
         Method::GET => "GET",
@@ -234,7 +237,7 @@ fn method(sent: &Method) -> &'static str {
     }
 }
 
-/// The length of the body as the caller says it, and 0 where it does not: so Dapr measures it.
+/// The length of the body by its `Content-Length`, 0 without one, as Dapr measures it.
 fn length(headers: &HeaderMap) -> u64 {
     let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     said.and_then(|length| length.parse().ok()).unwrap_or(0)

@@ -7,6 +7,7 @@
 
 mod admission;
 mod api;
+mod metrics;
 mod send;
 
 pub use api::Api;

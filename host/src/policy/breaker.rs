@@ -12,8 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Trip;
-use crate::telemetry::BreakerMetrics;
+use super::{Trip, metrics::BreakerMetrics};
 
 /// How a circuit breaker behaves.
 #[derive(Clone, Debug)]
@@ -156,15 +155,15 @@ impl Breaker {
         let (store, breaker) = (&self.store, &self.settings.name);
         match phase {
             Phase::Closed(_) => {
-                self.metrics.closed();
+                self.metrics.set_closed();
                 tracing::info!(store, breaker, "the circuit breaker is closed");
             }
             Phase::HalfOpen => {
-                self.metrics.half_open();
+                self.metrics.set_half_open();
                 tracing::info!(store, breaker, "the circuit breaker is half-open");
             }
             Phase::Open(_) => {
-                self.metrics.open();
+                self.metrics.set_open();
                 let timeout = self.settings.timeout;
                 tracing::warn!(store, breaker, "the circuit breaker is open for {timeout:?}");
             }

@@ -7,6 +7,7 @@
 //! sent again that may have taken a lock.
 
 mod breaker;
+mod metrics;
 mod retry;
 mod store;
 mod trip;

@@ -17,11 +17,8 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{Policy, Retry, breaker::Breaker};
-use crate::{
-    store::{Acquired, Failure, Released, Store, late},
-    telemetry::PolicyMetrics,
-};
+use super::{Policy, Retry, breaker::Breaker, metrics::PolicyMetrics};
+use crate::store::{Acquired, Failure, Released, Store, late};
 
 /// A store under a [`Policy`].
 ///

@@ -8,6 +8,7 @@
 mod document;
 mod error;
 mod files;
+mod metrics;
 pub mod open;
 pub mod properties;
 mod resiliency;
@@ -25,6 +26,7 @@ use std::{
 
 use error::Flaw;
 pub use error::{Level, LoadError, Notice, Problem};
+pub use metrics::ComponentMetrics;
 use properties::Properties;
 use resolve::Resolver;
 use templates::Templates;

@@ -1,4 +1,4 @@
-//! The metrics as Prometheus reads them.
+//! The metrics in the text format of Prometheus.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use holdfast::{
     Locks,
+    metrics::{Kind, METRICS},
     server::Answer,
-    telemetry::{Kind, METRICS},
 };
 use http_body_util::Full;
 use hyper::{
@@ -17,14 +17,14 @@ use hyper::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// How often what histograms were told is summed up. What is told between takes memory.
-const SUMMING_UP: Duration = Duration::from_secs(1);
+/// How often the values of histograms are put into their buckets. Until then each value takes memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The recorder of this process.
 #[derive(Clone)]
 pub struct Recorder(PrometheusHandle);
 
-/// Answers whoever scrapes. Cheap to clone.
+/// Answers requests for the metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Scrape(Arc<Inner>);
 
@@ -34,7 +34,7 @@ struct Inner {
 }
 
 impl Recorder {
-    /// From now on everything is recorded. Must be called in a Tokio runtime.
+    /// Installs the recorder. Must be called in a Tokio runtime.
     pub fn install() -> Result<Self> {
         let mut builder = PrometheusBuilder::new();
         for metric in METRICS {
@@ -44,11 +44,11 @@ impl Recorder {
             }
         }
         let handle = builder.install_recorder().context("cannot record metrics")?;
-        let summed_up = handle.clone();
+        let upkeep = handle.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SUMMING_UP).await;
-                summed_up.run_upkeep();
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                upkeep.run_upkeep();
             }
         });
         Ok(Self(handle))
@@ -70,7 +70,7 @@ impl Scrape {
 impl Answer for Scrape {
     type Body = Full<Bytes>;
 
-    /// On `/`, where daprd has them, and where Prometheus looks by itself.
+    /// Serves `/`, where daprd has its metrics, and `/metrics`, the default of Prometheus.
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
         if !matches!(request.uri().path(), "/" | "/metrics") {

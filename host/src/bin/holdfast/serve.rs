@@ -11,10 +11,12 @@ use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::{
     Limits, Locks, grpc, http,
-    resources::open::{OpenStore, default_store},
+    resources::{
+        ComponentMetrics,
+        open::{OpenStore, default_store},
+    },
     server::Server,
     sidecar::{ComponentInfo, Sidecar},
-    telemetry::ComponentMetrics,
 };
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

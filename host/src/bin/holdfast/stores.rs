@@ -6,10 +6,9 @@ use holdfast::{
     Limits, Locks,
     policy::Resiliency,
     resources::{
-        self, Component, Level, Notice, Options, Resources,
+        self, Component, ComponentMetrics, Level, Notice, Options, Resources,
         open::{OpenError, OpenStore, open},
     },
-    telemetry::ComponentMetrics,
 };
 
 use crate::cli::Stores;

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{Connection, DialError, Dialer},
+    metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
 };
-use crate::telemetry::{Closed, RedisMetrics};
 
 /// So many commands under way make a socket busy. Fewer would cost throughput: what is sent
 /// together over one socket shares system calls on both sides.
@@ -214,7 +214,7 @@ impl Connections {
             // Under the same lock as `close`, which must not miss one.
             if !self.closing.is_cancelled() && open.len() < self.settings.pool_size {
                 open.push(Arc::new(connection));
-                self.metrics.there_are(open.len());
+                self.metrics.set_open(open.len());
             }
         });
         // Cleared first: whoever sees no outcome in time must be able to start the next attempt.
@@ -284,7 +284,7 @@ impl Connections {
     fn count(&self, why: Closed, before: usize, open: &[Arc<Connection>]) {
         if open.len() < before {
             self.metrics.closed(why, before - open.len());
-            self.metrics.there_are(open.len());
+            self.metrics.set_open(open.len());
         }
     }
 

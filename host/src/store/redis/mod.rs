@@ -14,6 +14,7 @@ mod connection;
 mod connections;
 mod duration;
 mod failure;
+mod metrics;
 mod pending;
 mod settings;
 mod tls;

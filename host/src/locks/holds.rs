@@ -7,20 +7,21 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Histogram};
+use ::metrics::{Counter, Histogram};
 use tokio::time::Instant;
 
-use super::definitions::{LOCK_HOLD, LOCK_HOLDS_UNTRACKED};
+use crate::metrics::{LOCK_HOLD, LOCK_HOLDS_UNTRACKED, StoreLabels};
 
-/// So many locks of a store are followed at most, in about 4 MiB.
-const MOST: usize = 1 << 16;
+/// How many locks of one store are tracked at most. They take about 4 MiB.
+const MAX: usize = 1 << 16;
 
-/// So many are few enough to leave those that ran out among them.
-const FEW: usize = 1024;
+/// Below this number, expired locks are not removed.
+const SWEEP_FROM: usize = 1024;
 
-/// The locks that this process took in one store and has not freed. Each is forgotten once it has run
-/// out. What is kept of a lock is a hash: of two that had the same, one would have the other's time.
-pub(super) struct Holds {
+/// Measures how long this process holds locks of one store. Locks that expire are not measured.
+///
+/// Only a hash of a lock's key and owner is kept: two locks with the same hash would share one time.
+pub(crate) struct Holds {
     hasher: RandomState,
     held: Mutex<Held>,
     seconds: Histogram,
@@ -30,8 +31,9 @@ pub(super) struct Holds {
 #[derive(Default)]
 struct Held {
     by_lock: HashMap<u64, Hold>,
-    /// How many there were when those that ran out were last swept away, and when that was.
+    /// How many locks the latest sweep left.
     after_sweep: usize,
+    /// When the latest sweep was.
     swept: Option<Instant>,
 }
 
@@ -45,18 +47,19 @@ impl Holds {
         Self {
             hasher: RandomState::new(),
             held: Mutex::default(),
-            seconds: LOCK_HOLD.histogram(&[store]),
-            untracked: LOCK_HOLDS_UNTRACKED.counter(&[store]),
+            seconds: LOCK_HOLD.with(StoreLabels { store }),
+            untracked: LOCK_HOLDS_UNTRACKED.with(StoreLabels { store }),
         }
     }
 
+    /// Begins to measure a lock that was taken.
     pub(super) fn begin(&self, key: &str, owner: &str, since: Instant, ttl: Duration) {
-        // What the clock cannot say will not run out.
+        // The lock ends beyond the range of the clock.
         let Some(until) = since.checked_add(ttl) else { return self.untracked.increment(1) };
         let lock = self.hasher.hash_one((key, owner));
         let mut held = self.lock();
         held.make_room(since);
-        if held.by_lock.len() < MOST {
+        if held.by_lock.len() < MAX {
             held.by_lock.insert(lock, Hold { since, until });
         } else {
             drop(held);
@@ -64,6 +67,7 @@ impl Holds {
         }
     }
 
+    /// Records how long a lock was held that is free now.
     pub(super) fn end(&self, key: &str, owner: &str, now: Instant) {
         let lock = self.hasher.hash_one((key, owner));
         let hold = self.lock().by_lock.remove(&lock);
@@ -81,14 +85,14 @@ impl Holds {
 }
 
 impl Held {
-    /// Forgets locks that ran out, each time their number has doubled, and when there is no room at all
-    /// once a second: a cost that no single call notices.
+    /// Removes expired locks whenever the number of locks has doubled, and once a second while there is no
+    /// room, so that the cost for a single call stays small.
     fn make_room(&mut self, now: Instant) {
-        const AGAIN: Duration = Duration::from_secs(1);
-        let many = self.by_lock.len() >= FEW.max(self.after_sweep * 2);
-        let full = self.by_lock.len() >= MOST;
-        let due = self.swept.is_none_or(|swept| now.duration_since(swept) >= AGAIN);
-        if many || full && due {
+        const INTERVAL: Duration = Duration::from_secs(1);
+        let doubled = self.by_lock.len() >= SWEEP_FROM.max(self.after_sweep * 2);
+        let full = self.by_lock.len() >= MAX;
+        let due = self.swept.is_none_or(|swept| now.duration_since(swept) >= INTERVAL);
+        if doubled || full && due {
             self.by_lock.retain(|_, hold| hold.until > now);
             self.after_sweep = self.by_lock.len();
             self.swept = Some(now);

@@ -1,6 +1,13 @@
 //! The handle that transports, plugins and embedders call: a step of the component, the operation on
 //! the store that it asks for, and the component's verdict.
 
+mod calls;
+mod holds;
+mod metrics;
+mod named_store;
+mod outcomes;
+mod spans;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -10,10 +17,17 @@ use std::{
     },
 };
 
-use metrics::Gauge;
+use ::metrics::Gauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
+pub use self::spans::SPAN_DETAILS;
+use self::{
+    calls::{Call, Calls},
+    metrics::StoreMetrics,
+    named_store::NamedStore,
+    outcomes::{Attempt, ErrorKind, Unlock},
+};
 use crate::{
     bindings::provider::holdfast::lock::store::{
         AcquireCommand, Acquired as WitAcquired, Failure as WitFailure, ReleaseCommand,
@@ -22,11 +36,8 @@ use crate::{
     error::{BuildError, Error},
     guest::{Instance, Pool, Scope},
     limits::Limits,
-    named_store::NamedStore,
+    metrics::{CALLS_IN_FLIGHT, CALLS_WAITING},
     store::Store,
-    telemetry::{
-        self, Attempt, CALLS_IN_FLIGHT, CALLS_WAITING, Call, Calls, ErrorKind, StoreMetrics, Unlock,
-    },
 };
 
 /// Locks over one or more stores: cheap to clone, safe to share.
@@ -50,8 +61,8 @@ struct Shared {
     limits: Limits,
     in_flight: Semaphore,
     waiting: AtomicUsize,
-    /// Of the calls that name no store that there is.
-    to_no_store: Calls,
+    /// Calls that name an unknown store.
+    to_unknown_store: Calls,
     in_flight_gauge: Gauge,
     waiting_gauge: Gauge,
 }
@@ -336,7 +347,7 @@ impl Locks {
     fn calls(&self, store_name: &str) -> &Calls {
         match self.shared.stores.get(store_name) {
             Some(named) if self.has(store_name) => &named.metrics.calls,
-            _ => &self.shared.to_no_store,
+            _ => &self.shared.to_unknown_store,
         }
     }
 
@@ -483,7 +494,7 @@ impl LocksBuilder {
     ///
     /// See [`BuildError`].
     pub fn build(self) -> Result<Locks, BuildError> {
-        telemetry::describe();
+        crate::metrics::describe();
         let mut infos = Vec::with_capacity(self.stores.len());
         let mut stores = HashMap::with_capacity(self.stores.len());
         for Given { name, key_prefix, store } in self.stores {
@@ -500,9 +511,9 @@ impl LocksBuilder {
             in_flight: Semaphore::new(self.limits.in_flight),
             waiting: AtomicUsize::new(0),
             limits: self.limits,
-            to_no_store: Calls::to_no_store(),
-            in_flight_gauge: CALLS_IN_FLIGHT.gauge(&[]),
-            waiting_gauge: CALLS_WAITING.gauge(&[]),
+            to_unknown_store: Calls::to_unknown_store(),
+            in_flight_gauge: CALLS_IN_FLIGHT.with(()),
+            waiting_gauge: CALLS_WAITING.with(()),
         };
         Locks::in_scope(Arc::new(shared), infos)
     }

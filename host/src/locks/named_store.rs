@@ -1,15 +1,20 @@
-//! A store under the name that callers know it by, and what is watched of its operations.
+//! A store under the name that callers use, whose operations are measured.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::{
+    calls::Call,
+    metrics::StoreMetrics,
+    outcomes::{Attempt, Unlock},
+    spans,
+};
 use crate::{
     bindings::provider::holdfast::lock::store::{
         AcquireCommand, Acquired, Failure, ReleaseCommand, Released, StoreInfo,
     },
     store::Store,
-    telemetry::{self, Attempt, Call, StoreMetrics, Unlock},
 };
 
 pub(crate) struct NamedStore {
@@ -19,14 +24,14 @@ pub(crate) struct NamedStore {
 }
 
 impl NamedStore {
-    /// The outcome, and when it was known: from then on a lock that was granted is held.
+    /// The outcome, and when it arrived: from then on a lock that was granted is held.
     pub(crate) async fn acquire(
         &self,
         call: &mut Call<'_, Attempt>,
         command: &AcquireCommand,
     ) -> (Result<Acquired, Failure>, Instant) {
         let AcquireCommand { key, owner, ttl, .. } = command;
-        telemetry::details(call.span(), key, owner);
+        spans::details(call.span(), key, owner);
         let begun = Instant::now();
         let outcome = self.store.acquire(key, owner, Duration::from_millis(*ttl)).await;
         let now = Instant::now();
@@ -42,23 +47,23 @@ impl NamedStore {
         command: &ReleaseCommand,
     ) -> Result<Released, Failure> {
         let ReleaseCommand { key, owner, .. } = command;
-        telemetry::details(call.span(), key, owner);
+        spans::details(call.span(), key, owner);
         let begun = Instant::now();
         let outcome = self.store.release(key, owner).await;
         let now = Instant::now();
         self.metrics.release_took(now.duration_since(begun));
         let outcome = outcome.map(Released::from).map_err(Failure::from);
         if let Ok(Released::Released) = outcome {
-            self.metrics.hold_ends(key, owner, now);
+            self.metrics.holds.end(key, owner, now);
         }
         call.answered(&outcome);
         outcome
     }
 
-    /// Whoever asked for the lock knows that it is held.
+    /// Begins to measure how long a lock is held, once its caller knows of it.
     pub(crate) fn hold_begins(&self, command: &AcquireCommand, since: Instant) {
         let ttl = Duration::from_millis(command.ttl);
-        self.metrics.hold_begins(&command.key, &command.owner, since, ttl);
+        self.metrics.holds.begin(&command.key, &command.owner, since, ttl);
     }
 
     pub(crate) fn info(&self, name: &str, app_id: &str) -> StoreInfo {

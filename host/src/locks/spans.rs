@@ -1,10 +1,10 @@
-//! The spans of calls. They are on the level debug, and cost nothing where nobody asks for that level.
+//! The spans of calls, at the level debug. A call makes no span unless a subscriber wants that level.
 
 use tracing::{Level, Span, field};
 
-/// Who asks for the level debug of this target is shown resources and owners as well, which may say more
-/// of users than a trace should.
-pub const DETAILS: &str = "holdfast::details";
+/// The target for which a subscriber enables the level debug to see resources and owners in the spans of
+/// calls. They may say more about users than a trace should.
+pub const SPAN_DETAILS: &str = "holdfast::details";
 
 /// The span of a call to a store.
 pub(super) fn call(operation: &'static str, store: &str) -> Span {
@@ -21,13 +21,14 @@ pub(super) fn call(operation: &'static str, store: &str) -> Span {
     )
 }
 
-/// Says what is locked, and by whom, to those who ask for it.
-pub(crate) fn details(span: &Span, key: &str, owner: &str) {
-    if !span.is_disabled() && tracing::enabled!(target: DETAILS, Level::DEBUG) {
+/// Records the key and the owner for a subscriber that wants [`SPAN_DETAILS`].
+pub(super) fn details(span: &Span, key: &str, owner: &str) {
+    if !span.is_disabled() && tracing::enabled!(target: SPAN_DETAILS, Level::DEBUG) {
         span.record("lock.key", key).record("lock.owner", owner);
     }
 }
 
+/// Records the outcome of the call. `error` is empty for a call that did not fail.
 pub(super) fn end(span: &Span, outcome: &'static str, error: &'static str) {
     if span.is_disabled() {
         return;

@@ -1,4 +1,4 @@
-//! Handles that are made when they are first needed, and kept.
+//! Metric handles whose labels are only known at run time: made when first needed, and kept.
 
 use std::{
     collections::HashMap,
@@ -6,9 +6,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// For keys of which there are only so many: what is made is never forgotten.
+/// Values by key. The number of keys must be bounded: no value is ever removed.
 #[derive(Debug)]
-pub(super) struct Cache<K, V>(RwLock<HashMap<K, Arc<V>>>);
+pub(crate) struct Cache<K, V>(RwLock<HashMap<K, Arc<V>>>);
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
@@ -17,7 +17,8 @@ impl<K, V> Default for Cache<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Cache<K, V> {
-    pub(super) fn get(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    /// The value of `key`, made by `make` if there is none yet.
+    pub(crate) fn get(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
             let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,38 @@
+//! The metrics of one store's calls and operations.
+
+use std::time::Duration;
+
+use ::metrics::Histogram;
+
+use super::{calls::Calls, holds::Holds};
+use crate::metrics::{OperationLabels, STORE_OPERATION};
+
+/// The handles of one store's metrics.
+pub(crate) struct StoreMetrics {
+    pub(super) calls: Calls,
+    pub(super) holds: Holds,
+    acquire_seconds: Histogram,
+    release_seconds: Histogram,
+}
+
+impl StoreMetrics {
+    pub(super) fn new(store: &str) -> Self {
+        let seconds = |operation| STORE_OPERATION.with(OperationLabels { store, operation });
+        Self {
+            calls: Calls::new(store),
+            holds: Holds::new(store),
+            acquire_seconds: seconds("acquire"),
+            release_seconds: seconds("release"),
+        }
+    }
+
+    /// Records how long an acquire took.
+    pub(super) fn acquire_took(&self, time: Duration) {
+        self.acquire_seconds.record(time);
+    }
+
+    /// Records how long a release took.
+    pub(super) fn release_took(&self, time: Duration) {
+        self.release_seconds.record(time);
+    }
+}

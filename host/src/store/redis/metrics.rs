@@ -1,0 +1,73 @@
+//! The metrics of a store's connections to Redis.
+
+use ::metrics::{Counter, Gauge};
+
+use crate::metrics::{
+    ClosedLabels, ConnectLabels, REDIS_CONNECTIONS, REDIS_CONNECTIONS_CLOSED, REDIS_CONNECTS,
+    StoreLabels,
+};
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Closed {
+    /// The server or the network ended it.
+    Lost,
+    /// Replies are missing, or the server does not accept commands.
+    Retired,
+    /// It reached `maxConnAge`.
+    Aged,
+    /// It reached `idleTimeout`.
+    Idle,
+    /// The store was closed.
+    Shutdown,
+}
+
+/// The handles of one store's connection metrics.
+pub(super) struct RedisMetrics {
+    open: Gauge,
+    succeeded: Counter,
+    failed: Counter,
+    lost: Counter,
+    retired: Counter,
+    aged: Counter,
+    idle: Counter,
+    shutdown: Counter,
+}
+
+impl RedisMetrics {
+    pub(super) fn new(store: &str) -> Self {
+        let connects = |outcome| REDIS_CONNECTS.with(ConnectLabels { store, outcome });
+        let closed = |reason| REDIS_CONNECTIONS_CLOSED.with(ClosedLabels { store, reason });
+        Self {
+            open: REDIS_CONNECTIONS.with(StoreLabels { store }),
+            succeeded: connects("success"),
+            failed: connects("failure"),
+            lost: closed("lost"),
+            retired: closed("retired"),
+            aged: closed("aged"),
+            idle: closed("idle"),
+            shutdown: closed("shutdown"),
+        }
+    }
+
+    pub(super) fn set_open(&self, connections: usize) {
+        self.open.set(connections as f64);
+    }
+
+    /// Counts an attempt to connect.
+    pub(super) fn connected(&self, succeeded: bool) {
+        let counter = if succeeded { &self.succeeded } else { &self.failed };
+        counter.increment(1);
+    }
+
+    pub(super) fn closed(&self, why: Closed, connections: usize) {
+        let counter = match why {
+            Closed::Lost => &self.lost,
+            Closed::Retired => &self.retired,
+            Closed::Aged => &self.aged,
+            Closed::Idle => &self.idle,
+            Closed::Shutdown => &self.shutdown,
+        };
+        counter.increment(connections as u64);
+    }
+}
