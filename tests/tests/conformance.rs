@@ -1,5 +1,5 @@
 //! Holds every store to every case of `holdfast_tests::conformance` that applies to it, and the table in
-//! the README to what is tested.
+//! `docs/conformance.md` to what is tested.
 
 use std::{fs::read_to_string, path::Path, process::ExitCode, sync::Arc};
 
@@ -129,21 +129,21 @@ fn table() -> String {
     table
 }
 
-fn readme() -> Trial {
-    Trial::test("readme::table", || {
-        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+fn page() -> Trial {
+    Trial::test("page::table", || {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance.md");
         let table = table();
-        if read_to_string(readme)?.contains(&table) {
+        if read_to_string(page)?.contains(&table) {
             Ok(())
         } else {
-            Err(format!("the README has not this table:\n{table}").into())
+            Err(format!("docs/conformance.md lacks this table:\n{table}").into())
         }
     })
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials = vec![readme()];
+    let mut trials = vec![page()];
     for case in cases() {
         let kinds = KINDS.into_iter().filter(|kind| applies(&case, *kind));
         trials.extend(kinds.map(|kind| trial(&case, kind)));
