@@ -1,5 +1,5 @@
-//! The commands that end in a release. What they do with the components is in `publish/`, a workspace of
-//! its own, which is built for them alone.
+//! The commands that end in a release. `xtask/publish/`, a workspace of its own, packages and publishes the
+//! components.
 
 use std::{path::PathBuf, process::Command};
 
@@ -39,7 +39,7 @@ pub fn check() -> Result<()> {
     run(publish(&["doc", "--no-deps"])?.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
-const MANIFEST: &str = "publish/Cargo.toml";
+const MANIFEST: &str = "xtask/publish/Cargo.toml";
 
 /// A command of cargo for that workspace, which shares our target directory.
 fn publish(command: &[&str]) -> Result<Command> {

@@ -182,6 +182,6 @@ async fn a_component_that_is_missing_or_unknown_is_named() {
     }
     assert!(error().await.contains("is no component"), "{}", error().await);
     fs::write(components.join("unheard-of.wasm"), "").unwrap();
-    let unknown = "has unheard-of.wasm, which publish/src/artifacts.rs does not name";
+    let unknown = "has unheard-of.wasm, which xtask/publish/src/artifacts.rs does not name";
     assert!(error().await.contains(unknown), "{}", error().await);
 }

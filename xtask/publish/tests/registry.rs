@@ -4,7 +4,7 @@
 
 mod common;
 #[allow(dead_code, reason = "Holdfast's own tests use more of it")]
-#[path = "../../tests/src/process.rs"]
+#[path = "../../../tests/src/process.rs"]
 mod process;
 
 use std::{

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 /// The workspace of Holdfast.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A directory with a release, and its files' names.

@@ -134,7 +134,7 @@ impl BareRedis {
         // As the store does it: the time it waits is not the client's.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let release = Script::new(include_str!("../../host/src/store/redis/release.lua"));
+        let release = Script::new(include_str!("../../../host/src/store/redis/release.lua"));
         release.load_async(&mut connection).await?;
         Ok(Self { connection, release: Arc::new(release) })
     }

@@ -68,7 +68,7 @@ fn complete(components: &Path) -> Result<()> {
     }
     if let Some(unknown) = built.difference(&named).next() {
         let components = components.display();
-        bail!("{components} has {unknown}.wasm, which publish/src/artifacts.rs does not name");
+        bail!("{components} has {unknown}.wasm, which xtask/publish/src/artifacts.rs does not name");
     }
     Ok(())
 }
