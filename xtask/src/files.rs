@@ -1,4 +1,4 @@
-//! Files and directories below `target/`, with errors for people.
+//! Files and directories, with error messages for people.
 
 use std::{
     fs::{self, File},
@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// Makes a directory and those above it.
+/// Creates a directory and its parents.
 pub fn make(directory: &Path) -> Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))
 }
 
-/// Removes a directory that may not be there.
+/// Removes a directory, if it exists.
 pub fn remove(directory: &Path) -> Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -23,7 +23,7 @@ pub fn remove(directory: &Path) -> Result<()> {
     }
 }
 
-/// Removes a file that may not be there.
+/// Removes a file, if it exists.
 pub fn remove_file(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -33,13 +33,18 @@ pub fn remove_file(file: &Path) -> Result<()> {
     }
 }
 
+/// Reads a text file.
+pub fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
 /// Writes a file.
 pub fn write(file: &Path, content: &str) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The files in a directory and in those below it, sorted; without those that a directory's `.gitignore`
-/// names, for somebody may have tried a program where it is.
+/// All files below a directory, sorted. What a directory's `.gitignore` names is left out: running a
+/// program in place leaves such files behind.
 pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read {}", directory.display());
     let ignored = fs::read_to_string(directory.join(".gitignore")).unwrap_or_default();
@@ -60,14 +65,14 @@ pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies a file, and makes the directories that it needs.
+/// Copies a file, and creates the directories above the copy.
 pub fn copy_file(file: &Path, copy: &Path) -> Result<()> {
     copy.parent().map_or(Ok(()), make)?;
     fs::copy(file, copy).with_context(|| format!("cannot write {}", copy.display()))?;
     Ok(())
 }
 
-/// Copies the files in a directory and in those below it.
+/// Copies all files below a directory.
 pub fn copy(from: &Path, into: &Path) -> Result<()> {
     for file in below(from)? {
         copy_file(&file, &into.join(file.strip_prefix(from)?))?;
@@ -75,7 +80,7 @@ pub fn copy(from: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A lock on what is at `path`, held until it is dropped: two commands at once make it once.
+/// A lock on `path`, held until it is dropped, so that two commands at once do the work once.
 pub fn lock(path: &Path) -> Result<File> {
     let path = path.with_added_extension("lock");
     path.parent().map_or(Ok(()), make)?;

@@ -1,7 +1,7 @@
-//! Other people's linters for the files of `deploy/`: systemd's own, hadolint, and Kubernetes' schemas.
+//! Linters for the files of `deploy/`: `systemd-analyze`, hadolint, and the schemas of Kubernetes.
 //!
-//! What is not on this machine is skipped, and says so. The two that Python's package index carries are
-//! installed below `target/`.
+//! A linter whose tool is missing on this machine is skipped, with a message. The two from PyPI are installed
+//! below `target/`.
 
 use std::{
     env, fs,
@@ -13,22 +13,22 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::{
     files,
-    run::{output, run, which},
+    process::{output, run, which},
 };
 
-/// Where the unit expects the binary.
+/// The path of the binary in the unit.
 const BINARY: &str = "/usr/local/bin/holdfast";
 
-/// The first whose linter rates a file as it lies there.
+/// The first version of systemd that rates a unit without loading it.
 const SYSTEMD: u32 = 250;
 
-/// What the service may do to the rest of the system, at most, in tenths of systemd's measure of 0 to 10.
+/// The highest exposure that the unit may have, in tenths of systemd's scale from 0 to 10.
 const MOST_EXPOSURE: &str = "15";
 
-/// The oldest that has native sidecars by default; the newest that the linter knows is tried as well.
+/// The first version with native sidecars on by default. The newest that the linter knows is checked too.
 const OLDEST_KUBERNETES: &str = "1.29";
 
-/// Lints what is in `deploy/`.
+/// Lints the files of `deploy/`.
 pub fn deploy(root: &Path) -> Result<()> {
     unless_missing("systemd unit", systemd(), || unit(root))?;
     unless_missing("Dockerfile and the Kubernetes files", python(), || {
@@ -38,19 +38,19 @@ pub fn deploy(root: &Path) -> Result<()> {
     })
 }
 
-/// A tool that this machine has not is no fault of the files.
+/// Skips `lint`, with a message, if its tool is missing.
 fn unless_missing(what: &str, tool: Result<()>, lint: impl FnOnce() -> Result<()>) -> Result<()> {
     match tool {
         Ok(()) => lint(),
         Err(missing) => {
-            eprintln!("xtask: lint of the {what} skipped: {missing:#}");
+            eprintln!("xtask: skipped the lint of the {what}: {missing:#}");
             Ok(())
         }
     }
 }
 
 fn systemd() -> Result<()> {
-    which("systemd-analyze").context("no systemd-analyze")?;
+    which("systemd-analyze").context("systemd-analyze is not on PATH")?;
     let version = output(Command::new("systemd-analyze").arg("--version"))?;
     let version = version.split_whitespace().nth(1).and_then(|version| version.parse::<u32>().ok());
     match version {
@@ -60,9 +60,9 @@ fn systemd() -> Result<()> {
 }
 
 fn unit(root: &Path) -> Result<()> {
-    let text = read(&root.join("deploy/systemd/holdfast.service"))?;
-    // It must name a program that there is: this one.
-    let this = env::current_exe().context("cannot tell where xtask is")?;
+    let text = files::read(&root.join("deploy/systemd/holdfast.service"))?;
+    // `verify` requires a program that exists, so the copy names this one.
+    let this = env::current_exe().context("cannot find the running xtask")?;
     let directory = root.join("target/lint");
     files::make(&directory)?;
     let copy = directory.join("holdfast.service");
@@ -74,20 +74,20 @@ fn unit(root: &Path) -> Result<()> {
     };
     run(analyze().args(["verify", "--man=no", "--recursive-errors=no"]).arg(&copy))?;
     let threshold = format!("--threshold={MOST_EXPOSURE}");
-    // A table of all that it looked at.
+    // Its output is a table of every setting that it rates.
     run(analyze().args(["security", "--offline=yes", &threshold]).arg(&copy).stdout(Stdio::null()))
 }
 
 fn python() -> Result<()> {
-    which("python3").context("no python3")?;
-    // Debian has what makes virtual environments in a package of its own.
+    which("python3").context("python3 is not on PATH")?;
+    // Virtual environments need it, and Debian packages it separately.
     output(Command::new("python3").args(["-c", "import ensurepip"])).map(drop)
 }
 
-/// Where the installed linters are; installs them, unless they are the ones that `linters.txt` names.
+/// The directory of the linters. Installs those that `linters.txt` names, unless they are there.
 fn install(root: &Path) -> Result<PathBuf> {
     let list = root.join("xtask/linters.txt");
-    let wanted = read(&list)?;
+    let wanted = files::read(&list)?;
     let environment = root.join("target/lint/python");
     let _lock = files::lock(&environment)?;
     let tools = environment.join("bin");
@@ -100,7 +100,7 @@ fn install(root: &Path) -> Result<PathBuf> {
     output(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     let mut pip = Command::new(tools.join("python"));
     output(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&list))?;
-    // Last, so that what is half done is done again.
+    // Written last: an interrupted installation starts over.
     files::write(&installed, &wanted)?;
     Ok(tools)
 }
@@ -114,8 +114,4 @@ fn kubernetes(root: &Path, tools: &Path) -> Result<()> {
         run(validate.args(&files))?;
     }
     Ok(())
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -1,4 +1,4 @@
-//! A compiler for the components: rustup's target, or else Debian's toolchain below `target/`.
+//! The compiler of the components: rustup's target, or else Debian's toolchain below `target/`.
 
 use std::{path::Path, process::Command};
 
@@ -6,17 +6,18 @@ use anyhow::{Result, anyhow, bail};
 use holdfast_wasm_build::{CHOICE, TARGET, Toolchain, library_dirs, workspace};
 
 use crate::{
-    debian, files,
-    run::{output, which},
+    files,
+    needs::debian,
+    process::{output, which},
 };
 
-/// Makes sure that [`Toolchain::find`] finds one.
+/// Installs a toolchain, unless [`Toolchain::find`] finds one that works.
 pub fn install(root: &Path) -> Result<()> {
     let forced = Toolchain::forced()?;
     match Toolchain::find(root) {
         Ok(Toolchain::Rustup(_)) => return Ok(()),
         Ok(Toolchain::Debian(debian)) if works(&debian).is_ok() => return Ok(()),
-        // Half gone, or unpacked on another system.
+        // Incomplete, or unpacked on another system.
         Ok(Toolchain::Debian(debian)) => files::remove(&debian)?,
         Err(_) => {}
     }
@@ -24,7 +25,7 @@ pub fn install(root: &Path) -> Result<()> {
         Some("rustup") => add_with_rustup(root),
         Some(_) => unpack_debian(root),
         None => add_with_rustup(root).or_else(|rustup| {
-            eprintln!("xtask: {rustup:#}; taking Debian's toolchain instead");
+            eprintln!("xtask: {rustup:#}; using Debian's toolchain instead");
             unpack_debian(root).map_err(|debian| missing(&rustup, &debian))
         }),
     }
@@ -33,7 +34,7 @@ pub fn install(root: &Path) -> Result<()> {
 fn missing(rustup: &anyhow::Error, debian: &anyhow::Error) -> anyhow::Error {
     anyhow!(
         "the target {TARGET} is missing: run `rustup target add {TARGET}` where rustup can reach \
-         its server. Tried here: {rustup:#}; {debian:#}"
+         its server. Tried: {rustup:#}; {debian:#}"
     )
 }
 
@@ -45,7 +46,7 @@ fn add_with_rustup(root: &Path) -> Result<()> {
     output(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root))?;
     match Toolchain::find(root) {
         Ok(Toolchain::Rustup(_)) => Ok(()),
-        _ => bail!("rustup added {TARGET} to another toolchain than the one cargo uses"),
+        _ => bail!("rustup added {TARGET} to a toolchain that cargo does not use"),
     }
 }
 
@@ -53,20 +54,20 @@ fn unpack_debian(root: &Path) -> Result<()> {
     let toolchain = workspace::debian_toolchain(root);
     debian::unpack(&toolchain, debian_packages)?;
     works(&toolchain)?;
-    eprintln!("xtask: the components will be built with it ({CHOICE} chooses)");
+    eprintln!("xtask: the components are built with Debian's toolchain (set {CHOICE} to choose)");
     Ok(())
 }
 
-/// Debian builds Firefox and Chromium with these packages, and so keeps them recent.
+/// Debian builds Firefox and Chromium with these packages, and therefore keeps them recent.
 fn debian_packages() -> Result<Vec<String>> {
     let library = debian::depends("libstd-rust-web-dev")?;
-    // The library's package carries its version in its name.
+    // The name of the library's package contains its version.
     let library = library.into_iter().filter(|package| package.starts_with("libstd-rust-web-"));
     let fixed = ["rustc-web", "rust-web-src", "libstd-rust-web-dev"].map(String::from);
     Ok(fixed.into_iter().chain(library).collect())
 }
 
-/// The compiler starts and has the library's source where cargo looks for it.
+/// Checks that the compiler starts, and that the library's source is where cargo looks for it.
 fn works(debian: &Path) -> Result<()> {
     let libraries = std::env::join_paths(library_dirs(debian))?;
     let mut rustc = Command::new(debian.join("usr/bin/rustc"));

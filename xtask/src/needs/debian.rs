@@ -1,5 +1,5 @@
-//! Debian's packages, downloaded and unpacked into a directory of ours: nothing is installed, so this
-//! needs no rights and starts no service.
+//! Debian packages, downloaded and unpacked into a directory below `target/`. Nothing is installed, so this
+//! needs no privileges and starts no service.
 
 use std::{
     env, fs, io,
@@ -13,14 +13,14 @@ use holdfast_wasm_build::library_dirs;
 
 use crate::{
     files::{lock, make, remove, write},
-    run::{output, run, which},
+    process::{output, run, which},
 };
 
-/// Unpacks the packages that `wanted` names, and what they need that the system lacks, into `into`;
-/// does nothing where `into` exists, for it appears only when it is whole.
+/// Unpacks the packages that `wanted` names, and those of their dependencies that the system lacks, into
+/// `into`. Does nothing if `into` exists: it is created only once everything is in it.
 pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<()> {
     if which("apt-get").is_none() || which("dpkg-deb").is_none() {
-        bail!("this is no Debian system (apt-get or dpkg-deb is missing)");
+        bail!("this is not a Debian system (apt-get or dpkg-deb is missing)");
     }
     let _lock = lock(into)?;
     if into.is_dir() {
@@ -35,10 +35,11 @@ pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<(
     })?;
     unpack_downloads(&partial)?;
     write(&partial.join("packages.txt"), &versions)?;
-    fs::rename(&partial, into).with_context(|| format!("cannot make {}", into.display()))
+    fs::rename(&partial, into).with_context(|| format!("cannot create {}", into.display()))
 }
 
-/// Writes a script that starts an unpacked program with its own libraries, so that they are nobody else's.
+/// Writes a script that starts an unpacked program with the libraries unpacked beside it. A variable
+/// in the environment would give these libraries to every other program as well.
 pub fn launcher(unpacked: &Path, program: &str, launcher: &Path) -> Result<()> {
     let libraries = env::join_paths(library_dirs(unpacked))?;
     let script = format!(
@@ -48,16 +49,16 @@ pub fn launcher(unpacked: &Path, program: &str, launcher: &Path) -> Result<()> {
     );
     write(launcher, &script)?;
     fs::set_permissions(launcher, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("cannot make {} executable", launcher.display()))
+        .with_context(|| format!("cannot create {} executable", launcher.display()))
 }
 
-/// What `package` depends on directly.
+/// The direct dependencies of `package`.
 pub fn depends(package: &str) -> Result<Vec<String>> {
     let listing = output(Command::new("apt-cache").args(["depends", "--important", package]))?;
     Ok(dependencies(&listing))
 }
 
-/// Returns the packages and their versions, one a line.
+/// Downloads the packages, and returns their names and versions, one a line.
 fn download(partial: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<String> {
     let mut simulate = Command::new("apt-get");
     simulate.args(["install", "--simulate", "--no-install-recommends", "--reinstall"]);
@@ -69,7 +70,7 @@ fn download(partial: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<
     make(&downloads)?;
     eprintln!("xtask: downloading from Debian: {}", packages.join(" "));
     let mut apt = Command::new("apt-get");
-    // Root's downloads run as a user who may not write here.
+    // For root, apt downloads as a user who cannot write here.
     apt.args(["download", "--quiet", "--option", "APT::Sandbox::User=root"]);
     output(apt.args(&packages).current_dir(&downloads))?;
     Ok(packages.join("\n") + "\n")
@@ -87,7 +88,7 @@ fn unpack_downloads(partial: &Path) -> Result<()> {
 fn update_lists() -> Result<()> {
     let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if !root {
-        bail!("run `apt-get update` as root, and this again");
+        bail!("run `apt-get update` as root, then try again");
     }
     eprintln!("xtask: updating apt's package lists");
     run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))
@@ -97,8 +98,8 @@ fn downloads(partial: &Path) -> PathBuf {
     partial.join("download")
 }
 
-/// `name=version` of every line like `Inst libllvm22 (1:22.1.8 Debian-Security:12 [amd64])`; a
-/// package to be upgraded has its old version in brackets before.
+/// `name=version` for every line like `Inst libllvm22 (1:22.1.8 Debian-Security:12 [amd64])`. For an
+/// upgrade, the old version comes first, in square brackets.
 fn to_install(simulation: &str) -> Vec<String> {
     let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst "));
     lines
@@ -110,8 +111,8 @@ fn to_install(simulation: &str) -> Vec<String> {
         .collect()
 }
 
-/// The packages of the lines like `  Depends: libllvm22`, also with a bar before for an alternative;
-/// not the virtual ones, which are in angle brackets.
+/// The packages in lines like `  Depends: libllvm22`; an alternative starts with a bar. Virtual packages,
+/// in angle brackets, are left out.
 fn dependencies(listing: &str) -> Vec<String> {
     let lines = listing.lines().map(|line| line.trim_start_matches([' ', '|']));
     let names = lines.filter_map(|line| line.strip_prefix("Depends: "));

@@ -1,14 +1,14 @@
-//! The programs below `tests/sdk/`, which use Holdfast through Dapr's published SDKs.
+//! Programs in `tests/sdk/` that use Holdfast through Dapr's published SDKs.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{
-    files,
-    programs::{Group, PYTHON, Place, Program, npm, venv},
-    run::{cargo, run},
+use super::{
+    group::{Group, Place, Program},
+    packages::{PYTHON, npm, venv},
 };
+use crate::{cargo::cargo, files, process::run};
 
 pub const SDKS: Group = Group {
     choice: "HOLDFAST_SDKS",
@@ -56,7 +56,7 @@ pub const SDKS: Group = Group {
 };
 
 fn go(place: &Place) -> Result<()> {
-    // With a directory that is there, each program gets its own file.
+    // If the output is an existing directory, each program gets a file in it.
     let programs = place.made.join("bin");
     files::make(&programs)?;
     let build = ["build", "-mod=readonly", "-o"];
@@ -64,7 +64,7 @@ fn go(place: &Place) -> Result<()> {
 }
 
 fn java(place: &Place) -> Result<()> {
-    // Nothing of an older SDK may be left on the class path.
+    // An older SDK must not stay on the class path.
     files::remove(&place.made.join("target"))?;
     files::copy(&place.source, &place.made)?;
     let compile = ["--quiet", "--batch-mode", "-Dstyle.color=never", "process-classes"];

@@ -1,8 +1,5 @@
-//! Programs that tests run: made ready below `target/`, those in other languages with these languages' tools
-//! and as these are configured.
-//!
-//! Which programs there are is said elsewhere (`sdk.rs`, `plugins.rs`, `hosts.rs`, `servers.rs`); here is when one is made,
-//! and what several are made with.
+//! Groups of programs, and when a program is prepared: unless it was already prepared from the same files
+//! with the same tools.
 
 use std::{
     env, fs,
@@ -14,49 +11,52 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     files,
-    run::{output, run, which},
+    process::{output, which},
 };
 
 /// Programs that are chosen together.
 pub struct Group {
-    /// Names the programs to prepare; one that is named has to be there.
+    /// The variable with the names of the programs to prepare. A named program whose tools are missing
+    /// is an error.
     pub choice: &'static str,
-    /// Before a program's name: tells the tests which directory is prepared.
+    /// The prefix of the variable that tells tests where a program is. The program's name follows.
     pub directory: &'static str,
-    /// What stands before a program's name in messages.
+    /// The text before a program's name in messages.
     pub what: &'static str,
-    /// The folder below `target/`.
+    /// The directory below `target/`.
     pub made: &'static str,
-    /// Gathers what all of them are made from besides their sources, and says where it is.
+    /// Gathers the files that all programs are built from besides their sources, and returns the directory.
     pub shared: Option<fn(&Path) -> Result<PathBuf>>,
     pub programs: &'static [Program],
 }
 
+/// A program of a group.
 pub struct Program {
     pub name: &'static str,
-    /// Where it comes from, in the workspace; none where it is somebody else's.
+    /// The directory of its source in the workspace. None for a program that is not built here.
     pub source: Option<&'static str>,
+    /// What has to be on `PATH`.
     pub tools: &'static [&'static str],
-    /// Fails where a tool is there in name only.
+    /// The command that prints the version of the main tool. It fails if the tool does not work.
     pub version: &'static [&'static str],
+    /// Prepares the program.
     pub prepare: fn(&Place) -> Result<()>,
 }
 
-/// The version of Python; Debian has what makes virtual environments in a package of its own.
-pub const PYTHON: &[&str] = &["python3", "-c", "import ensurepip, sys; print(sys.version)"];
-
-/// Where a program comes from, which may be the workspace's root, and where it is made.
+/// The directories of a program: its source, or the root of the workspace if it has none, and the one it
+/// is prepared in.
 pub struct Place {
     pub source: PathBuf,
     pub made: PathBuf,
 }
 
 impl Group {
-    /// Prepares what can be; what to tell the tests of it, as environment variables.
+    /// Prepares the chosen programs, or all whose tools are there. Returns the variables that tell tests
+    /// where they are.
     pub fn prepare(&self, root: &Path) -> Result<Vec<(String, PathBuf)>> {
         let choice = env::var(self.choice).ok().filter(|choice| !choice.is_empty());
         let chosen = choice.as_deref().map(|choice| self.chosen(choice)).transpose()?;
-        let shared = self.shared.map(|gather| gather(root).and_then(|folder| text(&folder)));
+        let shared = self.shared.map(|gather| gather(root).and_then(|directory| text(&directory)));
         let shared = shared.transpose()?.unwrap_or_default();
         let mut prepared = Vec::new();
         for program in self.programs {
@@ -67,7 +67,7 @@ impl Group {
             let version = match program.version() {
                 Ok(version) => version,
                 Err(missing) if chosen.is_none() => {
-                    eprintln!("xtask: {} {name} is skipped: {missing:#}", self.what);
+                    eprintln!("xtask: {} {name}: skipped: {missing:#}", self.what);
                     continue;
                 }
                 Err(missing) => bail!("{} names {name}: {missing:#}", self.choice),
@@ -82,7 +82,7 @@ impl Group {
         Ok(prepared)
     }
 
-    /// The programs that a choice names.
+    /// The programs that the variable names.
     fn chosen(&self, choice: &str) -> Result<Vec<&'static str>> {
         if choice == "none" {
             return Ok(Vec::new());
@@ -94,14 +94,14 @@ impl Group {
                 let program = known.iter().find(|known| **known == name).copied();
                 program.with_context(|| {
                     let known = known.join(", ");
-                    format!("{} names `{name}`, which is none of {known}", self.choice)
+                    format!("{} names `{name}`; the choices are {known}", self.choice)
                 })
             })
             .collect()
     }
 
-    /// Makes the program, unless it was made from the same files with the same tool, which `wanted`
-    /// names.
+    /// Prepares the program, unless it was prepared from the same files with the same tools. `wanted`
+    /// identifies the tools.
     fn make(&self, program: &Program, place: &Place, mut wanted: String) -> Result<()> {
         let _lock = files::lock(&place.made)?;
         if program.source.is_some() {
@@ -113,7 +113,7 @@ impl Group {
         }
         eprintln!("xtask: preparing {} {}", self.what, program.name);
         files::make(&place.made)?;
-        // A program that is half made must not be taken for the one before.
+        // If this is interrupted, the next command starts over.
         files::write(&stamp, "")?;
         (program.prepare)(place)?;
         files::write(&stamp, &wanted)
@@ -121,41 +121,23 @@ impl Group {
 }
 
 impl Program {
-    /// What the language's main tool calls itself, or which tool is missing.
+    /// The version of the main tool. If a tool is missing, the error names it.
     fn version(&self) -> Result<String> {
         if let Some(missing) = self.tools.iter().find(|tool| which(tool).is_none()) {
-            bail!("no {missing}");
+            bail!("{missing} is not on PATH");
         }
         output(Command::new(self.version[0]).args(&self.version[1..]))
     }
 }
 
-/// A folder's files in one text.
-fn text(folder: &Path) -> Result<String> {
+/// The names and contents of all files below a directory, as one text.
+fn text(directory: &Path) -> Result<String> {
     let mut all = String::new();
-    for file in files::below(folder)? {
-        let text = fs::read_to_string(&file);
+    for file in files::below(directory)? {
         all += &file.display().to_string();
-        all += &text.with_context(|| format!("cannot read {}", file.display()))?;
+        all += &files::read(&file)?;
     }
     Ok(all)
-}
-
-/// Copies the program, and puts the packages next to it that its lock file names.
-pub fn npm(place: &Place) -> Result<()> {
-    files::copy(&place.source, &place.made)?;
-    let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    run(Command::new("npm").args(install).current_dir(&place.made))
-}
-
-/// Makes a virtual environment, with what the program's `requirements.txt` names.
-pub fn venv(place: &Place) -> Result<()> {
-    let environment = place.made.join("venv");
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let install =
-        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    let requirements = place.source.join("requirements.txt");
-    run(Command::new(environment.join("bin/python")).args(install).arg(requirements))
 }
 
 #[cfg(test)]
@@ -179,6 +161,6 @@ mod tests {
         assert_eq!(GROUP.chosen("python, go").ok(), Some(vec!["python", "go"]));
         assert_eq!(GROUP.chosen("none").ok(), Some(vec![]));
         let unknown = GROUP.chosen("go,perl").map_err(|error| error.to_string());
-        assert_eq!(unknown, Err("CHOICE names `perl`, which is none of go, python".to_owned()));
+        assert_eq!(unknown, Err("CHOICE names `perl`; the choices are go, python".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! Servers that tests start besides Redis: those on `PATH`, or Debian's below `target/`.
+//! Servers other than Redis that tests start: those on `PATH`, or Debian's below `target/`.
 
 use std::{
     os::unix::fs::symlink,
@@ -7,11 +7,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{
-    debian, files,
-    programs::{Group, Place, Program},
-    run::which,
-};
+use super::group::{Group, Place, Program};
+use crate::{files, needs::debian, process::which};
 
 pub const SERVERS: Group = Group {
     choice: "HOLDFAST_SERVERS",
@@ -37,16 +34,16 @@ pub const SERVERS: Group = Group {
     ],
 };
 
-/// Where the modules of Debian's nginx are.
+/// The directory of nginx's modules in Debian.
 const MODULES: &str = "usr/lib/nginx/modules";
 
 const NJS: &str = "ngx_http_js_module.so";
 
-/// An nginx without njs is of no use.
+/// Tests need an nginx with njs.
 const NGINX_OR_APT: &str = "{ test -e /usr/lib/nginx/modules/ngx_http_js_module.so && command -v nginx; } \
                             || apt-get --version";
 
-/// `nginx`, and its module next to it.
+/// Puts `nginx` and its module into `place`.
 fn nginx(place: &Place) -> Result<()> {
     let system = Path::new("/").join(MODULES).join(NJS);
     let installed = if system.exists() { which("nginx") } else { None };
@@ -64,7 +61,7 @@ fn nginx(place: &Place) -> Result<()> {
     link(&module, &place.made.join(NJS))
 }
 
-/// `docker-registry`, a registry of OCI artifacts.
+/// Puts `docker-registry`, a registry of OCI artifacts, into `place`.
 fn registry(place: &Place) -> Result<()> {
     let launcher = place.made.join("docker-registry");
     match which("docker-registry") {
@@ -84,5 +81,5 @@ fn unpacked(place: &Place, packages: &[&str]) -> Result<PathBuf> {
 
 fn link(file: &Path, link: &Path) -> Result<()> {
     files::remove_file(link)?;
-    symlink(file, link).with_context(|| format!("cannot make {}", link.display()))
+    symlink(file, link).with_context(|| format!("cannot create {}", link.display()))
 }

@@ -1,22 +1,22 @@
-//! The plugins below `examples/`, each built as its README says.
+//! The plugins in `examples/`, each built as its README describes.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{
-    files,
-    programs::{Group, PYTHON, Place, Program, venv},
-    run::{cargo, run},
-    wit,
+use super::{
+    group::{Group, Place, Program},
+    packages::{PYTHON, venv},
+    plugin_wit,
 };
+use crate::{cargo::cargo, files, process::run};
 
 pub const PLUGINS: Group = Group {
     choice: "HOLDFAST_PLUGINS",
     directory: "HOLDFAST_PLUGIN_",
     what: "the plugin in",
     made: "plugins",
-    shared: Some(wit::gather),
+    shared: Some(plugin_wit::gather),
     programs: &[
         Program {
             name: "javascript",
@@ -36,7 +36,7 @@ pub const PLUGINS: Group = Group {
             name: "rust",
             source: Some("examples/single-flight-rust"),
             tools: &["cargo", "rustc", "sh"],
-            // Debian's toolchain has no standard library for it.
+            // Fails with Debian's toolchain, which has no standard library for this target.
             version: &[
                 "sh",
                 "-c",
@@ -49,7 +49,7 @@ pub const PLUGINS: Group = Group {
 
 fn javascript(place: &Place) -> Result<()> {
     files::copy(&place.source, &place.made)?;
-    // Not `ci`, which refuses a lock file without the optional packages of other platforms.
+    // `npm ci` would refuse a lock file that lacks the optional packages of other platforms.
     let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     run(Command::new("npm").args(install).current_dir(&place.made))?;
     let mut jco = Command::new("node_modules/.bin/jco");

@@ -1,4 +1,4 @@
-//! The redis-server that the tests start: the one on `PATH`, or Debian's below `target/`.
+//! The redis-server that tests start: the one on `PATH`, or Debian's below `target/`.
 
 use std::{
     env,
@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::{debian, run::which};
+use crate::{needs::debian, process::which};
 
-/// Names the server to the tests; whoever sets it himself chooses it.
+/// The variable that tells tests where the server is. If the user has set it, that server is used.
 pub const SERVER: &str = "HOLDFAST_REDIS_SERVER";
 
-/// Where the server is, fetched first if need be.
+/// The path of the server; fetches it if it is missing.
 pub fn server(root: &Path) -> Result<PathBuf> {
     if let Some(chosen) = env::var_os(SERVER).filter(|chosen| !chosen.is_empty()) {
         return existing(chosen.into());
@@ -33,7 +33,7 @@ pub fn server(root: &Path) -> Result<PathBuf> {
 
 fn existing(chosen: PathBuf) -> Result<PathBuf> {
     if !chosen.is_file() {
-        bail!("{SERVER} is {}, where there is no file", chosen.display());
+        bail!("{SERVER} is {}, which is not a file", chosen.display());
     }
     Ok(chosen)
 }

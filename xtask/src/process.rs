@@ -1,4 +1,4 @@
-//! Starting programs, with errors for people.
+//! Starting programs, with error messages for people.
 
 use std::{
     env,
@@ -7,24 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use holdfast_wasm_build::workspace;
 
-/// The cargo that runs us, in the workspace's root.
-pub fn cargo() -> Result<Command> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace::root()?);
-    // `cargo run` sets these for us. Some build scripts watch them, and would run again whenever a
-    // plain cargo command follows one of ours.
-    for (name, _) in env::vars_os() {
-        let ours = ["CARGO_MANIFEST_", "CARGO_PKG_"];
-        if name.to_str().is_some_and(|name| ours.iter().any(|prefix| name.starts_with(prefix))) {
-            cargo.env_remove(name);
-        }
-    }
-    Ok(cargo)
-}
-
-/// Runs `command` on our own terminal.
+/// Runs `command` with this program's own input and output.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {}", name(command)))?;
     if !status.success() {
@@ -33,30 +17,30 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` in silence and returns what it printed; where it fails, its own last complaint is
-/// the error.
+/// Runs `command` without showing its output, and returns what it printed. If it fails, the error
+/// carries the command's own message.
 pub fn output(command: &mut Command) -> Result<String> {
-    // Messages that are read must not be translated.
+    // The output is parsed, so it must not be translated.
     command.env("LC_ALL", "C").env("RUST_BACKTRACE", "0");
     let output = command.output().with_context(|| format!("cannot run {}", name(command)))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(anyhow!("`{}` failed: {}", line(command), complaint(&stderr)));
+        return Err(anyhow!("`{}` failed: {}", line(command), error_line(&stderr)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Where `program` is on `PATH`.
+/// The path of `program`, if it is on `PATH`.
 pub fn which(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
-/// The line that names the error (apt says `E:`, rustup `error:`), or else the last one.
-fn complaint(stderr: &str) -> &str {
+/// The line that names the error (apt starts it with `E:`, rustup with `error:`), or else the last line.
+fn error_line(stderr: &str) -> &str {
     let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let named = lines.clone().find(|line| line.starts_with("E:") || line.starts_with("error:"));
-    named.or_else(|| lines.next_back()).unwrap_or("it did not say why")
+    named.or_else(|| lines.next_back()).unwrap_or("no reason given")
 }
 
 fn name(command: &Command) -> String {
@@ -71,13 +55,13 @@ fn line(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::complaint;
+    use super::error_line;
 
     #[test]
-    fn the_complaint_is_the_named_error() {
+    fn the_error_line_is_the_one_that_names_the_error() {
         let apt = "Reading state...\nE: Unable to locate package rustc-web\nE: No packages\n";
-        assert_eq!(complaint(apt), "E: Unable to locate package rustc-web");
-        assert_eq!(complaint("warning\nno such thing\n\n"), "no such thing");
-        assert_eq!(complaint(""), "it did not say why");
+        assert_eq!(error_line(apt), "E: Unable to locate package rustc-web");
+        assert_eq!(error_line("warning\nno such thing\n\n"), "no such thing");
+        assert_eq!(error_line(""), "no reason given");
     }
 }

@@ -1,11 +1,14 @@
-//! The programs below `examples/` that run the lock component in hosts which are not ours.
+//! Programs in `examples/` that run the lock component in runtimes other than wasmtime.
 
-use crate::programs::{Group, PYTHON, Program, npm, venv};
+use super::{
+    group::{Group, Program},
+    packages::{PYTHON, npm, venv},
+};
 
 pub const HOSTS: Group = Group {
     choice: "HOLDFAST_HOSTS",
     directory: "HOLDFAST_HOST_",
-    what: "the lock component's host",
+    what: "the lock component's host for",
     made: "hosts",
     shared: None,
     programs: &[

@@ -1,0 +1,29 @@
+//! `cargo xtask check`: what CI checks besides the tests.
+
+use anyhow::Result;
+use holdfast_wasm_build::workspace;
+
+use crate::{
+    cargo::cargo,
+    commands::{lint, release_tool, setup::setup},
+    process::run,
+};
+
+/// Packages that are workspaces of their own, besides the release tool.
+const OUTSIDE: [&str; 2] = ["tests/sdk/rust/Cargo.toml", "examples/single-flight-rust/Cargo.toml"];
+
+/// Checks format, lints and documentation, and lints the files of `deploy/`.
+pub fn check() -> Result<()> {
+    run(cargo()?.args(["fmt", "--all", "--check"]))?;
+    for manifest in OUTSIDE {
+        run(cargo()?.args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
+    lint::deploy(&workspace::root()?)?;
+    // Clippy runs build scripts, and one of them builds the guest.
+    setup()?;
+    release_tool::check()?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
+    run(cargo()?.args(clippy))?;
+    let doc = ["doc", "--no-deps", "--workspace"];
+    run(cargo()?.args(doc).env("RUSTDOCFLAGS", "-Dwarnings"))
+}
