@@ -91,6 +91,8 @@ enum Command {
         #[arg(long)]
         insecure: bool,
     },
+    /// Finds circles of files and folders, and dependencies that point up
+    Layers,
     /// Checks format, lints and documentation, and lints the files of deploy/
     Check,
 }
@@ -106,6 +108,7 @@ fn main() -> ExitCode {
         Command::Wit => commands::wit::wit(),
         Command::Package => commands::package::package(),
         Command::Publish { registry, insecure } => commands::publish::publish(&registry, insecure),
+        Command::Layers => commands::layers::layers(),
         Command::Check => commands::check::check(),
     };
     match result {
