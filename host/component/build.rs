@@ -25,7 +25,8 @@ fn main() {
 }
 
 fn build() -> Result<(), Error> {
-    let wasm = fs::read(holdfast_wasm_build::component("holdfast-guest")?)?;
+    let wasm =
+        fs::read(holdfast_wasm_build::component_or_packaged("holdfast-guest", "../../guest")?)?;
 
     let variable = |name| env::var(name).map_err(|error| Error::Variable(name, error));
     let mut config = config::config();

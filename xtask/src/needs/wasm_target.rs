@@ -13,7 +13,7 @@ use crate::{
 
 /// Installs a toolchain, unless [`Toolchain::find`] finds one that works.
 pub fn install(root: &Path) -> Result<()> {
-    let forced = Toolchain::forced()?;
+    let chosen = Toolchain::chosen()?;
     match Toolchain::find(root) {
         Ok(Toolchain::Rustup(_)) => return Ok(()),
         Ok(Toolchain::Debian(debian)) if works(&debian).is_ok() => return Ok(()),
@@ -21,7 +21,7 @@ pub fn install(root: &Path) -> Result<()> {
         Ok(Toolchain::Debian(debian)) => files::remove(&debian)?,
         Err(_) => {}
     }
-    match forced.as_deref() {
+    match chosen.as_deref() {
         Some("rustup") => add_with_rustup(root),
         Some(_) => unpack_debian(root),
         None => add_with_rustup(root).or_else(|rustup| {

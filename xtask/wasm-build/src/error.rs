@@ -1,32 +1,46 @@
-//! What can go wrong while a component is built.
+//! Why a component cannot be built.
 
 use std::{env::JoinPathsError, io, path::PathBuf};
 
-use crate::toolchain::{CHOICE, TARGET};
+use crate::target::{CHOICE, TARGET};
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither rustup's target nor Debian's toolchain is there.
-    #[error("the target {TARGET} is missing: run `cargo xtask setup`")]
+    /// Neither rustup's target nor Debian's toolchain is installed.
+    #[error(
+        "building this crate from source needs the target {TARGET}: run `rustup target add {TARGET}` \
+         (in a checkout of Holdfast, `cargo xtask setup` also works without rustup)"
+    )]
     NoToolchain,
-    /// The variable that forces a toolchain names one that does not exist.
+    /// [`CHOICE`] has an unknown value.
     #[error("{CHOICE} is {0:?}: it may be \"rustup\" or \"debian\"")]
     UnknownToolchain(String),
-    /// Cargo sets this variable for build scripts and `cargo run`; somebody else called.
+    /// A variable that cargo sets for build scripts and `cargo run` is not set.
     #[error("{0} is not set: run this with cargo")]
     NoVariable(&'static str),
-    /// No manifest with a `[workspace]` in or above this directory.
+    /// There is no manifest with a `[workspace]` in this directory or above it.
     #[error("no cargo workspace in or above {0}")]
     NoWorkspace(PathBuf),
-    /// A directory that has to go on a search path cannot: its name has a colon.
+    /// The package has neither the source of a component beside it nor the component in it.
+    #[error(
+        "there is neither {wasm} nor its source in {source_dir}: depend on the published package, or on a \
+         checkout of the whole repository (`cargo vendor` copies neither of them from a git dependency)"
+    )]
+    NoSource {
+        /// The file of the component.
+        wasm: PathBuf,
+        /// The directory of its source, relative to the package.
+        source_dir: PathBuf,
+    },
+    /// A directory that belongs in a search path has a colon in its name.
     #[error("cannot make a search path: {0}")]
     SearchPath(#[from] JoinPathsError),
     /// A program could not be started.
     #[error("cannot run {program}: {source}")]
     Run {
-        /// Which program.
+        /// The program.
         program: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -34,15 +48,15 @@ pub enum Error {
     /// The package did not compile.
     #[error("{package} did not build for {TARGET}\n{stderr}")]
     Build {
-        /// Which package.
+        /// The package.
         package: String,
-        /// What the nested cargo and its compiler said.
+        /// The messages of the nested cargo and its compiler.
         stderr: String,
     },
-    /// The package compiled, but cargo named no component among what it made.
+    /// The package compiled, but cargo reported no component.
     #[error("{package} was built, but cargo reports no component")]
     NoComponent {
-        /// Which package.
+        /// The package.
         package: String,
     },
 }

@@ -8,9 +8,9 @@
 //! }
 //! ```
 //!
-//! - [`component`] runs the nested cargo (this file).
-//! - [`Toolchain`] says which compiler serves it (`toolchain.rs`).
-//! - [`workspace`] knows the directories.
+//! - [`component`] runs the nested cargo, and [`component_or_packaged`] does so only in a checkout (this file).
+//! - [`Toolchain`] is the compiler (`toolchain.rs`) of [`TARGET`] (`target.rs`).
+//! - [`workspace`] finds the directories.
 //! - `messages.rs` reads what the nested cargo reports.
 
 use std::{
@@ -21,21 +21,42 @@ use std::{
 
 mod error;
 mod messages;
+mod target;
 mod toolchain;
 pub mod workspace;
 
 pub use error::Error;
-pub use toolchain::{CHOICE, TARGET, Toolchain, library_dirs};
+pub use target::{CHOICE, TARGET};
+pub use toolchain::{Toolchain, library_dirs};
 
-/// Builds `package` with the profile `guest` and returns the path of the component.
+/// The component of `package` in a checkout or in a published package.
 ///
-/// Prints what cargo has to know to run the calling build script again: the directories of the
-/// package and of every other member it is made of, `wit/`, the workspace's manifest and lock file.
+/// If the directory `source`, relative to the calling package, has a manifest, [`component`] builds the
+/// component. Otherwise the file `PACKAGE.wasm` in the calling package is the component: a published package
+/// has no source beside it.
 ///
 /// # Errors
 ///
-/// When there is no toolchain for wasm, or the package does not compile: the compiler's own
-/// messages are part of the error then.
+/// If there is neither, or for the reasons of [`component`].
+pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Error> {
+    let caller = PathBuf::from(workspace::variable("CARGO_MANIFEST_DIR")?);
+    if caller.join(source).join("Cargo.toml").is_file() {
+        return component(package);
+    }
+    let wasm = caller.join(package).with_added_extension("wasm");
+    println!("cargo::rerun-if-changed={}", wasm.display());
+    if wasm.is_file() { Ok(wasm) } else { Err(Error::NoSource { wasm, source_dir: source.into() }) }
+}
+
+/// Builds `package` with the profile `guest`, and returns the path of the component.
+///
+/// Tells cargo to run the calling build script again if a source changes: the directory of the package or of
+/// another member that it depends on, `wit/`, or the manifest and lock file of the workspace.
+///
+/// # Errors
+///
+/// If there is no toolchain for wasm, or the package does not compile. The error contains the messages of
+/// the compiler.
 pub fn component(package: &str) -> Result<PathBuf, Error> {
     let root = workspace::root()?;
     for input in ["Cargo.toml", "Cargo.lock", "wit"] {
@@ -47,12 +68,12 @@ pub fn component(package: &str) -> Result<PathBuf, Error> {
     let mut cargo = nested_cargo()?;
     cargo
         .current_dir(&root)
-        // As a crate type of the manifest it would apply to the native build too, which has no use
-        // for it, and for a `no_std` crate cannot link it.
+        // In the manifest, the crate type would apply to the native build too, which cannot link a
+        // `no_std` crate.
         .args(["rustc", "--quiet", "--package", package, "--lib", "--crate-type", "cdylib"])
         .args(["--target", TARGET, "--profile", "guest"])
         .arg("--message-format=json-render-diagnostics")
-        // The outer cargo holds the lock of its own target directory while it waits for us.
+        // The outer cargo holds the lock of its own target directory while this one runs.
         .arg("--target-dir")
         .arg(workspace::target_dir()?.join("wasm"));
     toolchain.apply(&mut cargo)?;
@@ -74,17 +95,17 @@ pub fn component(package: &str) -> Result<PathBuf, Error> {
     report.component.ok_or_else(|| Error::NoComponent { package: package.into() })
 }
 
-/// Lets the build script fail with `error` in cargo's own form, line by line.
+/// Makes the build script fail with `error`, in cargo's format.
 ///
-/// A panic or an error returned from `main` would come with the script's whole output and a backtrace.
+/// For a panic or an error returned from `main`, cargo would print the script's whole output.
 pub fn fail(error: &impl Display) {
     for line in error.to_string().lines() {
         println!("cargo::error={line}");
     }
 }
 
-/// A cargo that does not mistake what the outer cargo set for this build script, or the user for the
-/// host's own build, for its own settings.
+/// A cargo without the settings that the outer cargo made for this build script, or the user for the native
+/// build.
 fn nested_cargo() -> Result<Command, Error> {
     let mut cargo = Command::new(workspace::variable("CARGO")?);
     for (name, _) in std::env::vars_os() {
@@ -96,7 +117,7 @@ fn nested_cargo() -> Result<Command, Error> {
 }
 
 fn misleads(name: &str) -> bool {
-    // A wrapper is clippy, or measures coverage: both are about the host's code.
+    // A wrapper is clippy, or measures coverage, of native code.
     let exact = [
         "CARGO_ENCODED_RUSTFLAGS",
         "CARGO_INCREMENTAL",
@@ -114,7 +135,7 @@ mod tests {
     use super::misleads;
 
     #[test]
-    fn only_what_misleads_is_taken_away() {
+    fn only_misleading_variables_are_removed() {
         for name in ["RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
             assert!(misleads(name), "{name}");
         }

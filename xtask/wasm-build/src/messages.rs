@@ -1,19 +1,19 @@
-//! Reads the nested cargo's JSON messages: where the component is, and which members went into it.
+//! The nested cargo's JSON messages: the path of the component, and the members that it is made of.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// What one nested build made.
+/// The result of a nested build.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// The last `.wasm` made; cargo builds a package after everything it depends on.
+    /// The last `.wasm` that was built. Cargo builds a package after its dependencies.
     pub(crate) component: Option<PathBuf>,
     packages: Vec<PathBuf>,
 }
 
 impl Report {
-    /// Lines that are no artifact are none of our business.
+    /// Reads the messages, and ignores those that report no artifact.
     pub(crate) fn read(stdout: &[u8]) -> Self {
         let mut report = Self::default();
         for line in String::from_utf8_lossy(stdout).lines() {
@@ -39,8 +39,8 @@ impl Report {
         }
     }
 
-    /// The directories of the packages that live in the workspace itself, and not in its `target/`
-    /// (as an unpacked standard library does).
+    /// The directories of the packages in the workspace. A standard library unpacked in its `target/` is
+    /// left out.
     pub(crate) fn members(&self, root: &Path) -> impl Iterator<Item = &Path> {
         let target = root.join("target");
         self.packages
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_what_the_workspace_owns() {
+    fn members_are_the_packages_of_the_workspace() {
         let report = Report::read(MESSAGES.as_bytes());
         let members: Vec<_> = report.members(Path::new("/w")).collect();
         assert_eq!(members, [Path::new("/w/rules"), Path::new("/w/guest")]);

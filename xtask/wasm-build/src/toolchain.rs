@@ -1,5 +1,5 @@
-//! Which compiler builds the components: the one rustup has the target for, or Debian's, unpacked
-//! under `target/` by `cargo xtask setup`.
+//! The compiler of components: the one that rustup has the target for, or Debian's, which
+//! `cargo xtask setup` unpacks below `target/`.
 
 use std::{
     env,
@@ -9,34 +9,32 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, workspace};
-
-/// The target every component is built for.
-pub const TARGET: &str = "wasm32-wasip2";
-
-/// The variable that forces a toolchain: `rustup` or `debian`.
-pub const CHOICE: &str = "HOLDFAST_WASM_TOOLCHAIN";
+use crate::{
+    Error,
+    target::{CHOICE, TARGET},
+    workspace,
+};
 
 /// A compiler for [`TARGET`].
 #[derive(Debug)]
 pub enum Toolchain {
-    /// The compiler cargo already uses, with the target's prebuilt library in this directory.
+    /// The compiler that cargo uses, with the target's prebuilt library in this directory.
     Rustup(PathBuf),
-    /// Debian's compiler and library source, unpacked below this directory.
+    /// Debian's compiler and library source, unpacked in this directory.
     Debian(PathBuf),
 }
 
 impl Toolchain {
-    /// The toolchain to build with: rustup's, where it has the target.
+    /// The toolchain to build with: rustup's if it has the target, or else Debian's.
     ///
     /// # Errors
     ///
-    /// When there is none, or not the one that [`CHOICE`] demands.
+    /// If there is none, or not the one that [`CHOICE`] names.
     pub fn find(root: &Path) -> Result<Self, Error> {
         let rustup = || rustup_library().map(Self::Rustup);
         let debian =
             || Some(workspace::debian_toolchain(root)).filter(|dir| dir.is_dir()).map(Self::Debian);
-        let found = match Self::forced()?.as_deref() {
+        let found = match Self::chosen()?.as_deref() {
             Some("rustup") => rustup(),
             Some(_) => debian(),
             None => rustup().or_else(debian),
@@ -44,12 +42,12 @@ impl Toolchain {
         found.ok_or(Error::NoToolchain)
     }
 
-    /// What [`CHOICE`] demands: `rustup`, `debian` or, unset or empty, nothing.
+    /// The value of [`CHOICE`]: `rustup` or `debian`, or none if it is unset or empty.
     ///
     /// # Errors
     ///
-    /// When it demands something else.
-    pub fn forced() -> Result<Option<String>, Error> {
+    /// If it has another value.
+    pub fn chosen() -> Result<Option<String>, Error> {
         let choice = env::var_os(CHOICE).unwrap_or_default();
         match choice.to_string_lossy().as_ref() {
             "" => Ok(None),
@@ -58,20 +56,20 @@ impl Toolchain {
         }
     }
 
-    /// Lets `cargo` build with this toolchain.
+    /// Makes `cargo` build with this toolchain.
     pub(crate) fn apply(&self, cargo: &mut Command) -> Result<(), Error> {
-        // Without this the linker starts from wasi-libc, which imports a dozen WASI interfaces.
+        // Otherwise wasi-libc is linked, which imports a dozen WASI interfaces.
         let mut flags = vec!["-Clink-self-contained=no".to_owned()];
         match self {
             Self::Rustup(library) => {
-                // The prebuilt library expects `memcmp` of wasi-libc. An archive gives only what is
-                // missing, so nothing that imports comes with it.
+                // The prebuilt library needs `memcmp` from wasi-libc. Of an archive, only what is
+                // missing is linked, and that imports nothing.
                 flags.push(format!("-Lnative={}", library.join("self-contained").display()));
                 flags.push("-Clink-arg=-lc".into());
             }
             Self::Debian(root) => {
                 cargo
-                    // Debian has no prebuilt library, and cargo builds one only "unstably".
+                    // Debian has no prebuilt library, and building one is an unstable feature.
                     .args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"])
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("RUSTC", root.join("usr/bin/rustc"))
@@ -84,7 +82,7 @@ impl Toolchain {
     }
 }
 
-/// The directories below `root`, an unpacked Debian package, that hold its shared libraries.
+/// The directories with shared libraries below `root`, where Debian packages are unpacked.
 pub fn library_dirs(root: &Path) -> Vec<PathBuf> {
     let lib = root.join("usr/lib");
     let multiarch = fs::read_dir(&lib).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -99,7 +97,7 @@ fn rustup_library() -> Option<PathBuf> {
     installed.then_some(library)
 }
 
-/// Where rustup's toolchain keeps `wasm-component-ld` and `rust-lld`, which Debian's lacks.
+/// The directory of `wasm-component-ld` and `rust-lld` in rustup's toolchain. Debian's lacks them.
 fn linker_dir() -> Option<PathBuf> {
     Some(target_libdir(&[])?.parent()?.join("bin"))
 }

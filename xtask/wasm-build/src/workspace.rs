@@ -1,4 +1,4 @@
-//! The workspace's directories, as a build script or `cargo run` sees them.
+//! The directories of the workspace, found from what cargo tells a build script or `cargo run`.
 
 use std::{
     env,
@@ -9,24 +9,24 @@ use std::{
 
 use crate::Error;
 
-/// The workspace's root directory.
+/// The root directory of the workspace.
 ///
 /// # Errors
 ///
-/// When not run by cargo, or outside of a workspace.
+/// If not run by cargo, or outside of a workspace.
 pub fn root() -> Result<PathBuf, Error> {
     let start = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let root = start.ancestors().find(|directory| is_root(directory)).map(Path::to_path_buf);
     root.ok_or(Error::NoWorkspace(start))
 }
 
-/// Where Debian's toolchain is unpacked; always here, so that whoever unpacks it and whoever uses it
-/// agree without asking cargo for its target directory.
+/// The directory that Debian's toolchain is unpacked in. It does not depend on the target directory of
+/// cargo, which build scripts and `cargo xtask setup` may see differently.
 pub fn debian_toolchain(root: &Path) -> PathBuf {
     root.join("target").join("wasm-toolchain")
 }
 
-/// The target directory of the cargo that runs this build script.
+/// The target directory of the cargo that runs the calling build script.
 pub(crate) fn target_dir() -> Result<PathBuf, Error> {
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     let triple = env::var_os("TARGET").unwrap_or_default();
