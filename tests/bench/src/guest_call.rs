@@ -1,5 +1,5 @@
-//! One call through the component, without I/O: the rules natively, a warm instance, and an
-//! instance that is thrown away after each step. All over the store in memory, on one thread.
+//! A call through the component, without I/O: the rules natively, a warm instance, and a fresh instance
+//! for each step. All use the store in memory, on one thread.
 
 use std::{
     hint::black_box,
@@ -12,12 +12,17 @@ use holdfast::{Limits, Locks, UnlockStatus, store::memory::MemoryStore};
 use holdfast_guest::bindings as guest;
 use tokio::runtime::{self, Runtime};
 
-use crate::{APP_ID, OWNER, STORE_NAME, lock_body, native::Native, rounds::Rounds, table::Table};
+use crate::{
+    native::Native,
+    rounds::Rounds,
+    table::Table,
+    workload::{APP_ID, OWNER, STORE_NAME, lock_body},
+};
 
-/// The clock is read once in so many pairs of calls.
+/// How many pairs of calls are made between two looks at the clock.
 const PAIRS: usize = 32;
 
-/// Measures, and adds the rows.
+/// Measures the calls, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let runtime = runtime::Builder::new_current_thread().build()?;
     let native = Native::new(Arc::new(MemoryStore::new()))?;
@@ -52,7 +57,7 @@ fn locks(limits: Limits) -> Result<Locks> {
     Ok(Locks::builder().app_id(APP_ID).store(STORE_NAME, "", store).limits(limits).build()?)
 }
 
-/// Pairs of calls, one after the other: calls a second.
+/// Makes pairs of calls, one after the other, and returns the calls per second.
 fn repeat(runtime: &Runtime, length: Duration, pair: impl AsyncFn() -> Result<()>) -> Result<f64> {
     runtime.block_on(async {
         let start = Instant::now();

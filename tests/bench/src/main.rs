@@ -1,15 +1,15 @@
-//! What Holdfast costs: each figure is measured next to what it is compared with, in turns, and
-//! printed as the ratio of the two. Nothing is asserted.
+//! What Holdfast costs. Each part measures contestants in turns, and prints their ratio. Nothing is asserted.
 //!
-//! | module | what lives there |
+//! | module | contents |
 //! |---|---|
-//! | [`rounds`] | taking turns, and the medians of what came of it |
-//! | [`table`] | the rows, for the terminal and for the README |
-//! | [`native`] | the lock's rules without a component, over either store |
-//! | [`guest_call`] | one call through a component, warm and fresh |
-//! | [`redis_locks`] | acquire and release against the bare client |
-//! | [`http`] | requests over sockets against a native handler |
-//! | [`start_up`] | from the process's start to its first healthy answer |
+//! | [`guest_call`] | a call through the component, warm and fresh |
+//! | [`redis_locks`] | acquire and release, against the bare client |
+//! | [`http`] | requests over sockets, against a native handler |
+//! | [`start_up`] | the time from process start to readiness |
+//! | [`native`] | the lock's rules without a component, on either store |
+//! | [`workload`] | the call that every contestant makes |
+//! | [`rounds`] | taking turns, and the medians of the rates |
+//! | [`table`] | the rows, for the terminal and for the docs |
 
 mod guest_call;
 mod http;
@@ -18,6 +18,7 @@ mod redis_locks;
 mod rounds;
 mod start_up;
 mod table;
+mod workload;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -26,24 +27,14 @@ use clap::{Parser, ValueEnum};
 
 use crate::{rounds::Rounds, table::Table};
 
-/// What all contestants call their one store, and whose locks they take.
-const STORE_NAME: &str = "lockstore";
-const APP_ID: &str = "app1";
-const OWNER: &str = "random_id_abc123";
-
-/// The body of a request: try-lock's, which is also good for unlock.
-fn lock_body(resource_id: &str, lock_owner: &str) -> String {
-    format!(r#"{{"resourceId":"{resource_id}","lockOwner":"{lock_owner}","expiryInSeconds":60}}"#)
-}
-
 /// Measures what Holdfast costs, as ratios within this run
 #[derive(Parser)]
 #[command(name = "cargo xtask bench --")]
 struct Cli {
-    /// A smoke run of some seconds, whose figures mean little
+    /// Run for a few seconds only; the figures mean little
     #[arg(long)]
     quick: bool,
-    /// Only these parts
+    /// Measure only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
 }
@@ -56,7 +47,7 @@ enum Part {
     Redis,
     /// HTTP at 64 connections
     Http,
-    /// From the process's start to readiness
+    /// The time from process start to readiness
     StartUp,
 }
 

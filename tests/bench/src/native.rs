@@ -1,4 +1,4 @@
-//! The lock's rules without a component: the same functions, compiled natively, over either store.
+//! The lock's rules without a component: the same functions, compiled natively, on either store.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use holdfast_guest::{
 };
 use redis::{AsyncConnectionConfig, Client, Script, Value, aio::MultiplexedConnection};
 
-use crate::{APP_ID, STORE_NAME};
+use crate::workload::{APP_ID, STORE_NAME};
 
-/// What the rules need of a store.
+/// The store that the rules need.
 pub trait Backend: Send + Sync + 'static {
     /// Sets `key` to `owner` for `ttl` unless it is set.
     fn acquire(
@@ -32,14 +32,14 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Released, Failure>> + Send;
 }
 
-/// The rules over a store.
+/// The rules on a store.
 pub struct Native<B> {
     scope: Scope,
     store: B,
 }
 
 impl<B: Backend> Native<B> {
-    /// Over a store of the name and with the keys that all contestants use.
+    /// Rules with the store name and keys of all contestants.
     pub fn new(store: B) -> Result<Self> {
         let info = StoreInfo {
             name: STORE_NAME.to_owned(),
@@ -52,7 +52,7 @@ impl<B: Backend> Native<B> {
         }
     }
 
-    /// A try-lock of typed arguments.
+    /// Tries to take a lock, with typed arguments.
     pub async fn try_lock(
         &self,
         store_name: &str,
@@ -66,7 +66,7 @@ impl<B: Backend> Native<B> {
         verdict::try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
     }
 
-    /// An unlock of typed arguments.
+    /// Releases a lock, with typed arguments.
     pub async fn unlock(
         &self,
         store_name: &str,
@@ -77,7 +77,7 @@ impl<B: Backend> Native<B> {
         verdict::unlock(self.store.release(&command.key, &command.owner).await)
     }
 
-    /// A try-lock in the wire form.
+    /// Tries to take a lock, with a JSON body.
     pub async fn try_lock_json(&self, store_name: &str, body: &[u8]) -> Reply {
         let command = match json::begin_try_lock(&self.scope, store_name, body) {
             Ok(command) => command,
@@ -87,7 +87,7 @@ impl<B: Backend> Native<B> {
         json::end_try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
     }
 
-    /// An unlock in the wire form.
+    /// Releases a lock, with a JSON body.
     pub async fn unlock_json(&self, store_name: &str, body: &[u8]) -> Reply {
         match json::begin_unlock(&self.scope, store_name, body) {
             Ok(command) => json::end_unlock(self.store.release(&command.key, &command.owner).await),
@@ -117,7 +117,7 @@ impl Backend for Arc<MemoryStore> {
     }
 }
 
-/// The two commands by the bare client, over one connection.
+/// The two Redis commands of a lock, sent by the bare client over one connection.
 #[derive(Clone)]
 pub struct BareRedis {
     connection: MultiplexedConnection,
@@ -125,13 +125,13 @@ pub struct BareRedis {
 }
 
 impl BareRedis {
-    /// Connects, and loads the script that releases.
+    /// Connects, and loads the script that releases a lock.
     pub async fn connect(address: &str, nodelay: bool) -> Result<Self> {
         let client = Client::open(format!("redis://{address}/"))?;
         let info = client.get_connection_info().clone();
         let tcp = info.tcp_settings().clone().set_nodelay(nodelay);
         let client = Client::open(info.set_tcp_settings(tcp))?;
-        // As the store does it: the time it waits is not the client's.
+        // As in Holdfast's store, which does not use the client's timeout.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let release = Script::new(include_str!("../../../host/src/store/redis/release.lua"));
@@ -150,7 +150,7 @@ impl BareRedis {
         }
     }
 
-    /// `EVALSHA` of the script: 1 where the key was the owner's.
+    /// `EVALSHA` of the script: 1 if the key had this owner.
     pub async fn compare_and_delete(&self, key: &str, owner: &str) -> Result<i64> {
         let mut eval = redis::cmd("EVALSHA");
         eval.arg(self.release.get_hash()).arg(1).arg(key).arg(owner);
@@ -160,10 +160,10 @@ impl BareRedis {
         }
     }
 
-    /// Takes and gives back a lock.
+    /// Takes and releases a lock.
     pub async fn pair(&self, key: &str, owner: &str) -> Result<()> {
         ensure!(self.set(key, owner, 60_000).await?, "{key} was not free");
-        ensure!(self.compare_and_delete(key, owner).await? == 1, "{key} was not ours");
+        ensure!(self.compare_and_delete(key, owner).await? == 1, "{key} had another owner");
         Ok(())
     }
 }

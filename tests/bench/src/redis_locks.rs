@@ -1,5 +1,5 @@
-//! Acquire and release on Redis: through the component and its host, against the same two commands
-//! by the bare client. Many callers at once, on as many threads as there are processors.
+//! Acquire and release on Redis: through the component and its host, against the same two commands sent by
+//! the bare client. Many callers at once, on as many threads as there are processors.
 
 use std::{
     future::Future,
@@ -15,11 +15,17 @@ use holdfast::{
 use holdfast_tests::redis_server::RedisServer;
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::{APP_ID, OWNER, STORE_NAME, native::BareRedis, rounds::Rounds, table::Table};
+use crate::{
+    native::BareRedis,
+    rounds::Rounds,
+    table::Table,
+    workload::{APP_ID, OWNER, STORE_NAME},
+};
 
+/// How many callers there are at once.
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
 
-/// Measures, and adds the rows.
+/// Measures the pairs, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let server = RedisServer::start();
     let runtime = Runtime::new()?;
@@ -44,14 +50,14 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Locks on the server, with the settings that a component file has by default.
+/// Locks on the server, with default settings.
 pub async fn locks(address: &str) -> Result<Locks> {
     let settings = RedisSettings::parse(&[("redisHost", address)].into_iter().collect())?;
     let store = Arc::new(RedisStore::connect(STORE_NAME, settings).await?);
     Ok(Locks::builder().app_id(APP_ID).store(STORE_NAME, "", store).build()?)
 }
 
-/// Takes and gives back a lock that nobody else wants.
+/// Takes and releases a lock that no other caller wants.
 trait Pair: Clone + Send + Sync + 'static {
     fn pair(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
 }
@@ -73,12 +79,12 @@ struct Bare(BareRedis);
 
 impl Pair for Bare {
     async fn pair(&self, resource: &str) -> Result<()> {
-        // The key is made anew for each lock here as well.
+        // Holdfast builds the key for each call, too.
         self.0.pair(&format!("lock||{APP_ID}||{resource}"), OWNER).await
     }
 }
 
-/// Pairs a second, of so many callers at once.
+/// Runs `callers` at once, and returns their pairs per second.
 fn drive(runtime: &Runtime, callers: usize, length: Duration, by: &impl Pair) -> Result<f64> {
     let by = by.clone();
     runtime.block_on(async move {

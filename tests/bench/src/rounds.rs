@@ -1,10 +1,10 @@
-//! Taking turns, so that whatever else the machine does hits all contestants alike.
+//! Taking turns, so that other load on the machine affects all contestants alike.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// How often each contestant has its turn, and how long a turn lasts.
+/// How many turns each contestant has, and how long a turn lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounds {
     /// The number of rounds.
@@ -13,12 +13,12 @@ pub struct Rounds {
     pub length: Duration,
 }
 
-/// Runs for about the given time, and says how many operations it did in a second.
+/// Runs for about the given time, and returns the operations per second.
 pub type Turn<'a> = &'a mut dyn FnMut(Duration) -> Result<f64>;
 
 impl Rounds {
-    /// Gives every contestant a turn in every round, each round in another order, and returns the
-    /// rates of each contestant by round. A first round, in which things warm up, does not count.
+    /// Gives every contestant a turn in every round, in another order each time, and returns each
+    /// contestant's rates by round. The first round warms up and does not count.
     pub fn run<const N: usize>(self, contestants: [Turn<'_>; N]) -> Result<[Vec<f64>; N]> {
         let mut rates = [const { Vec::new() }; N];
         for round in 0..=self.count {
@@ -34,7 +34,7 @@ impl Rounds {
     }
 }
 
-/// The middle of some figures, and the middle half of them.
+/// The median of some figures, and their middle half.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
     /// The lower quartile.
@@ -46,7 +46,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one figure.
+    /// The spread of `figures`, of which there must be at least one.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
@@ -54,7 +54,7 @@ impl Spread {
         Self { low: figures[last / 4], median: figures[last / 2], high: figures[last - last / 4] }
     }
 
-    /// Of what `of` makes of the two contestants' rates, round by round.
+    /// The spread of `of` applied to the two contestants' rates, round by round.
     pub fn by_round(ours: &[f64], theirs: &[f64], of: impl Fn(f64, f64) -> f64) -> Self {
         Self::of(ours.iter().zip(theirs).map(|(ours, theirs)| of(*ours, *theirs)))
     }

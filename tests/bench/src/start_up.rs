@@ -1,4 +1,4 @@
-//! From the start of the process `holdfast serve` to its first healthy answer.
+//! The time from the start of the process `holdfast serve` to its first healthy response.
 
 use std::{
     env,
@@ -15,30 +15,30 @@ use holdfast_tests::redis_server::free_port;
 
 use crate::{rounds::Spread, table::Table};
 
-/// So long at most a start may take.
+/// How long to wait for a start.
 const STARTING: Duration = Duration::from_secs(10);
 
-/// Measures so many starts, and adds the row.
+/// Measures this many starts, and adds the row.
 pub fn measure(starts: usize, table: &mut Table) -> Result<()> {
     let holdfast = holdfast()?;
     if !holdfast.is_file() {
-        eprintln!("bench: start-up is left out, there is no {}", holdfast.display());
+        eprintln!("bench: start-up skipped: {} not found", holdfast.display());
         return Ok(());
     }
-    // The first one, which brings the file into memory, does not count.
+    // The first start loads the file into memory and does not count.
     let times = (0..=starts).map(|_| start(&holdfast)).collect::<Result<Vec<_>>>()?;
     let milliseconds = times[1..].iter().map(|time| time.as_secs_f64() * 1000.0);
     table.duration("`holdfast serve`, process start to ready", Spread::of(milliseconds), "30 ms");
     Ok(())
 }
 
-/// The binary that was built with this one.
+/// The binary that was built along with this program.
 fn holdfast() -> Result<PathBuf> {
-    let this = env::current_exe().context("cannot tell where this program is")?;
+    let this = env::current_exe().context("cannot find the running program")?;
     Ok(this.with_file_name("holdfast"))
 }
 
-/// The process, ended when it is dropped.
+/// The process. Dropping it ends the process.
 struct Running(Child);
 
 impl Drop for Running {
@@ -61,7 +61,7 @@ fn start(holdfast: &PathBuf) -> Result<Duration> {
             return Ok(start.elapsed());
         }
         if let Some(status) = running.0.try_wait()? {
-            bail!("holdfast ended by itself: {status}");
+            bail!("holdfast ended: {status}");
         }
         thread::sleep(Duration::from_micros(200));
     }

@@ -1,4 +1,4 @@
-//! The rows of figures: each is printed as soon as it is there, and all of them at the end.
+//! The rows of figures: each is printed when it is measured, and all of them at the end.
 
 use std::{
     fmt::Write as _,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::rounds::Spread;
 
-/// What has been measured so far.
+/// The rows that have been measured.
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Row>,
@@ -22,8 +22,7 @@ struct Row {
 }
 
 impl Table {
-    /// Adds what is measured in operations a second: more is better, and the ratio says how much
-    /// of the other's throughput is ours.
+    /// Adds a throughput in operations per second. The ratio is ours to theirs.
     pub fn throughput(&mut self, what: &str, ours: &[f64], theirs: &[f64], aim: Option<f64>) {
         let outcome = ratio(Spread::by_round(ours, theirs, |ours, theirs| ours / theirs));
         let rate = |rates: &[f64]| format!("{:.0}/s", Spread::of(rates.iter().copied()).median);
@@ -31,8 +30,7 @@ impl Table {
         self.add(what, rate(ours), rate(theirs), outcome, aim);
     }
 
-    /// Adds what is measured in calls a second, and is so short that the time of one says more:
-    /// the ratio is that of the times.
+    /// Adds calls per second, shown as the time of one call. The ratio is that of the times.
     pub fn call(&mut self, what: &str, ours: &[f64], theirs: &[f64], aim: &str) {
         let added = Spread::by_round(ours, theirs, |ours, theirs| time(ours) - time(theirs));
         let times = Spread::by_round(ours, theirs, |ours, theirs| theirs / ours);
@@ -43,7 +41,7 @@ impl Table {
         self.add(what, of(ours), of(theirs), outcome, aim.to_owned());
     }
 
-    /// Adds a duration in milliseconds that is compared with nothing.
+    /// Adds a duration in milliseconds, without a ratio.
     pub fn duration(&mut self, what: &str, milliseconds: Spread, aim: &str) {
         let Spread { low, median, high } = milliseconds;
         let ours = format!("{median:.1} ms ({low:.1} to {high:.1})");
@@ -73,7 +71,7 @@ fn ratio(Spread { low, median, high }: Spread) -> String {
     format!("{median:.2} ({low:.2} to {high:.2})")
 }
 
-/// What one operation takes, in microseconds.
+/// The time of one operation, in microseconds.
 fn time(rate: f64) -> f64 {
     1e6 / rate
 }

@@ -1,4 +1,4 @@
-//! The client: as little work as can be, for it shares the processors with what it measures.
+//! The client. It does as little work as possible, since it shares the processors with the servers.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{OWNER, STORE_NAME, lock_body};
+use crate::workload::{OWNER, STORE_NAME, lock_body};
 
 /// Connections to one server, kept open from turn to turn.
 pub struct Client {
@@ -27,7 +27,7 @@ struct Connection {
 }
 
 impl Client {
-    /// Opens the connections. Each takes and frees a lock that no other wants.
+    /// Opens the connections. Each takes and releases a lock of its own.
     pub async fn connect(server: SocketAddr, connections: usize) -> Result<Self> {
         let mut client = Self { connections: Vec::new() };
         for number in 0..connections {
@@ -44,7 +44,7 @@ impl Client {
         Ok(client)
     }
 
-    /// One request after the other on every connection: requests a second.
+    /// Sends one request after the other on every connection, and returns the requests per second.
     pub async fn drive(&mut self, length: Duration) -> Result<f64> {
         let start = Instant::now();
         let mut running = JoinSet::new();
@@ -76,7 +76,7 @@ impl Connection {
         self.expect(br#"{"status":0}"#).await
     }
 
-    /// Reads one response of status 200 and that body.
+    /// Reads one response, which must have status 200 and this body.
     async fn expect(&mut self, body: &[u8]) -> Result<()> {
         self.received.clear();
         loop {
@@ -90,7 +90,7 @@ impl Connection {
     }
 }
 
-/// The status of a response and where its body is or will be; `None` while its head is incomplete.
+/// The status of a response and the position of its body. `None` while the head is incomplete.
 fn parse(received: &[u8]) -> Result<Option<(u16, std::ops::Range<usize>)>> {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut response = httparse::Response::new(&mut headers);

@@ -1,5 +1,5 @@
-//! HTTP at 64 connections: Holdfast's server against an axum handler that does the same natively,
-//! each on its own threads, with the client on a thread of its own.
+//! HTTP at 64 connections: Holdfast's server against an axum handler with the native rules. Each server has
+//! its own threads, and so has the client.
 
 mod client;
 mod native;
@@ -16,17 +16,17 @@ use tokio::{
 
 use self::client::Client;
 use crate::{
-    APP_ID, STORE_NAME,
     native::{BareRedis, Native},
     redis_locks,
     rounds::Rounds,
     table::Table,
+    workload::{APP_ID, STORE_NAME},
 };
 
-/// How many clients there are, each with one connection and one request at a time.
+/// How many connections there are, each with one request at a time.
 const CONNECTIONS: usize = 64;
 
-/// Measures, and adds the rows.
+/// Measures the requests, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let clients = runtime::Builder::new_current_thread().enable_all().build()?;
 
@@ -59,7 +59,7 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Starts Holdfast's server, and says where it listens.
+/// Starts Holdfast's server, and returns its address.
 fn serve(runtime: &Runtime, locks: Locks) -> Result<std::net::SocketAddr> {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;

@@ -1,4 +1,4 @@
-//! The contestant: an axum handler over the rules in native Rust.
+//! The contestant: an axum handler with the native rules.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::native::{Backend, Native};
 
-/// Starts the server, and says where it listens.
+/// Starts the server, and returns its address.
 pub fn serve(runtime: &Runtime, locks: Native<impl Backend>) -> Result<SocketAddr> {
     let router = Router::new()
         .route("/v1.0-alpha1/lock/{store}", post(try_lock))
@@ -25,7 +25,7 @@ pub fn serve(runtime: &Runtime, locks: Native<impl Backend>) -> Result<SocketAdd
         .with_state(Arc::new(locks));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    // A socket without it is only slower.
+    // Without it, a socket is only slower.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     // It ends with its runtime.
     runtime.spawn(axum::serve(listener, router).into_future());
