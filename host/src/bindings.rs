@@ -5,7 +5,7 @@
 /// `store`, as the host lends it.
 pub mod provider {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         interfaces: "import holdfast:lock/store@0.1.0;",
         imports: { default: async },
     });
@@ -14,7 +14,7 @@ pub mod provider {
 /// `lock`, as the host lends it to a plugin.
 pub mod plugin {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         world: "plugin",
         imports: { default: async },
     });
@@ -23,7 +23,7 @@ pub mod plugin {
 /// The lock component, as the host calls it.
 pub mod guest {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         world: "guest",
         with: { "holdfast:lock/store": super::provider::holdfast::lock::store },
         require_store_data_send: true,

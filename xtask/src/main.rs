@@ -3,6 +3,7 @@
 //! - `commands/`: the commands, one a file.
 //! - `programs/`: the programs and servers that tests start.
 //! - `needs/`: what commands need from this machine, such as a compiler for WebAssembly.
+//! - `crates.rs`: the packages that are published as crates.
 //! - `cargo.rs`, `process.rs`, `files.rs`: cargo, other programs, and files.
 
 use std::{ffi::OsString, process::ExitCode};
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod cargo;
 mod commands;
+mod crates;
 mod files;
 mod needs;
 mod process;
@@ -77,8 +79,10 @@ enum Command {
     },
     /// Gathers the WIT that the plugins in examples/ are built with, in target/plugins/wit
     Wit,
-    /// Writes the components, the WIT package, their bills of materials and SHA256SUMS into dist/
+    /// Writes the components, the WIT package, the crates, bills of materials and SHA256SUMS into dist/
     Package,
+    /// Builds programs outside the workspace that embed Holdfast: from its crates, and from its source
+    Embed,
     /// Packages, and puts the components and the WIT package into an OCI registry
     ///
     /// The login comes from Docker's configuration. A version that the registry already has is left alone;
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Bench { args } => commands::bench::bench(args),
         Command::Wit => commands::wit::wit(),
         Command::Package => commands::package::package(),
+        Command::Embed => commands::embed::embed(),
         Command::Publish { registry, insecure } => commands::publish::publish(&registry, insecure),
         Command::Layers => commands::layers::layers(),
         Command::Check => commands::check::check(),

@@ -1,18 +1,18 @@
-//! The components of a release. Whoever adds one to `cargo xtask components` names it here.
+//! The components of a release. A component that is added to `cargo xtask components` is named here.
 
-/// A component, and how it is published.
+/// A component of a release.
 pub struct Artifact {
-    /// Its file's name without `.wasm`; also the component's own name.
+    /// The name of the component, and of its file without `.wasm`.
     pub name: &'static str,
-    /// The package in a registry. The contract is `holdfast:lock`.
+    /// The package in the registry. `holdfast:lock` is the contract.
     pub package: &'static str,
-    /// What it is, in a line.
+    /// A description of one line.
     pub description: &'static str,
-    /// The workspace's packages that it is made of; the first one's version is the artifact's.
+    /// The packages of the workspace that it is made of. It has the version of the first.
     pub crates: &'static [&'static str],
 }
 
-/// All of them.
+/// All components.
 pub const ARTIFACTS: &[Artifact] = &[
     Artifact {
         name: "holdfast-lock",

@@ -1,4 +1,4 @@
-//! The contract as a binary, built by the library that `wkg wit build` is.
+//! The contract as a binary WIT package, built with the library behind `wkg wit build`.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use anyhow::{Context, Result, bail};
 use wasm_pkg_client::caching::{CachingClient, FileCache};
 use wasm_pkg_core::{lock::LockFile, manifest::Manifest, wit};
 
-/// The package in a registry.
+/// The package in the registry.
 pub const PACKAGE: &str = "holdfast:lock";
 
-/// The file's name and content. `scratch` is a directory for what the library keeps besides.
+/// Builds the file, and returns its name and content. The library keeps other files in `scratch`.
 pub async fn build(
     manifest: &Manifest,
     wit_dir: &Path,
     scratch: &Path,
 ) -> Result<(String, Vec<u8>)> {
     let mut lock = LockFile::new_with_path([], scratch.join("wkg.lock")).await?;
-    // Without a client: the contract depends on nothing.
+    // The contract has no dependencies, so no client is needed.
     let client = CachingClient::new(None, FileCache::new(scratch.join("cache")).await?);
     let built = wit::build_package(manifest, wit_dir, &mut lock, client).await;
     let (package, version, wasm) =

@@ -1,9 +1,9 @@
-//! What `cargo xtask package` and `cargo xtask publish` do once the components are built.
+//! `cargo xtask package` and `cargo xtask publish`, once the components and crates are built.
 //!
-//! - `artifacts.rs`: which components there are.
-//! - `package.rs`: the files of a release; `metadata.rs`, `contract.rs`, `sbom.rs`, `sums.rs`: what is in
-//!   them.
-//! - `registry.rs`: an OCI registry, as a place to publish to.
+//! - `artifacts.rs`: the list of components.
+//! - `package.rs`: the files of a release. Their contents come from `metadata.rs`, `contract.rs`, `sbom.rs` and
+//!   `sums.rs`.
+//! - `registry.rs`: publishing to an OCI registry.
 
 mod artifacts;
 mod contract;

@@ -1,4 +1,4 @@
-//! The command line behind `cargo xtask package` and `cargo xtask publish`.
+//! The command line of the tool behind `cargo xtask package` and `cargo xtask publish`.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,7 +9,7 @@ use holdfast_publish::{
     registry::{self, Place},
 };
 
-/// Packages the components and the contract, and publishes them
+/// Packages a release, and publishes it
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -20,25 +20,27 @@ struct Cli {
 enum Command {
     /// Writes the files of a release
     Package {
-        /// The workspace
+        /// The root of the workspace
         #[arg(long)]
         root: PathBuf,
-        /// The components as they were built
+        /// The directory of the built components
         #[arg(long)]
         components: PathBuf,
-        /// Where the release is to be; what is there is removed
+        /// The `.crate` files
+        crates: Vec<PathBuf>,
+        /// The directory of the release, which is emptied first
         #[arg(long)]
         dist: PathBuf,
     },
     /// Puts a release into an OCI registry
     Publish {
-        /// The release
+        /// The directory of the release
         #[arg(long)]
         dist: PathBuf,
         /// `HOST[:PORT]/NAMESPACE`
         #[arg(long)]
         registry: String,
-        /// Over HTTP without TLS
+        /// Use HTTP without TLS
         #[arg(long)]
         insecure: bool,
     },
@@ -49,7 +51,7 @@ async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not Debug: that would add a backtrace to a message for people.
+            // Not Debug, which would add a backtrace.
             eprintln!("holdfast-publish: {error:#}");
             ExitCode::FAILURE
         }
@@ -58,8 +60,9 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Package { root, components, dist } => {
-            let files = package::write(&Places { root, components, dist: dist.clone() }).await?;
+        Command::Package { root, components, crates, dist } => {
+            let places = Places { root, components, crates, dist: dist.clone() };
+            let files = package::write(&places).await?;
             for file in files {
                 println!("{}", dist.join(file).display());
             }
@@ -67,7 +70,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Publish { dist, registry, insecure } => {
             let place = Place { registry: &registry, insecure };
             for (package, new) in registry::publish(&dist, &place).await? {
-                let what = if new { "now has" } else { "has, unchanged," };
+                let what = if new { "now has" } else { "already has" };
                 println!("{registry} {what} {package}");
             }
         }

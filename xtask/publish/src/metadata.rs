@@ -1,5 +1,5 @@
-//! What a component says of itself, in the custom sections that `wasm-tools metadata show` reads and
-//! registries make annotations of.
+//! A component's metadata: the custom sections that `wasm-tools metadata show` prints and that become the
+//! annotations in a registry.
 
 use anyhow::{Context, Result};
 use wasm_metadata::{AddMetadata, AddMetadataField};
@@ -7,7 +7,7 @@ use wasm_pkg_core::manifest::Metadata;
 
 use crate::Artifact;
 
-/// The component with its name, description and version, and what `wkg.toml` says of all of Holdfast.
+/// Adds the component's name, description and version, and the metadata of `wkg.toml`, to `wasm`.
 pub fn add(artifact: &Artifact, version: &str, shared: &Metadata, wasm: &[u8]) -> Result<Vec<u8>> {
     let mut add = AddMetadata::default();
     add.name = AddMetadataField::Set(artifact.name.to_owned());
@@ -18,7 +18,7 @@ pub fn add(artifact: &Artifact, version: &str, shared: &Metadata, wasm: &[u8]) -
     add.source = field("source", shared.source.as_deref())?;
     add.homepage = field("homepage", shared.homepage.as_deref())?;
     add.revision = field("revision", shared.revision.as_deref())?;
-    add.to_wasm(wasm).with_context(|| format!("{}.wasm is no component", artifact.name))
+    add.to_wasm(wasm).with_context(|| format!("{}.wasm is not a component", artifact.name))
 }
 
 fn field<T>(name: &str, value: Option<&str>) -> Result<AddMetadataField<T>>

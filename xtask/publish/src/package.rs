@@ -1,4 +1,4 @@
-//! The files of a release, in a directory of their own.
+//! The files of a release.
 
 use std::{
     collections::BTreeSet,
@@ -11,21 +11,23 @@ use wasm_pkg_core::manifest::Manifest;
 
 use crate::{ARTIFACTS, contract, metadata, sbom, sums};
 
-/// Where everything is.
+/// Where the parts of a release are, and where it goes.
 pub struct Places {
-    /// The workspace.
+    /// The root of the workspace.
     pub root: PathBuf,
-    /// The components as they were built.
+    /// The directory of the built components.
     pub components: PathBuf,
-    /// The release; what was in it is removed.
+    /// The `.crate` files.
+    pub crates: Vec<PathBuf>,
+    /// The directory of the release, which is emptied first.
     pub dist: PathBuf,
 }
 
-/// Writes all of it; the names of the files.
+/// Writes the release, and returns the names of its files.
 ///
 /// # Errors
 ///
-/// Where a component is missing or is not among [`ARTIFACTS`], or a file cannot be read or written.
+/// If a component is missing or not among [`ARTIFACTS`], or a file cannot be read or written.
 pub async fn write(places: &Places) -> Result<Vec<String>> {
     complete(&places.components)?;
     let manifest = Manifest::load_from_path(places.root.join("wkg.toml"))?;
@@ -47,6 +49,10 @@ pub async fn write(places: &Places) -> Result<Vec<String>> {
     let (file, wasm) = contract::build(&manifest, &places.root.join("wit"), &scratch).await?;
     fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
     files.push(put(&places.dist, file, &wasm)?);
+    for package in &places.crates {
+        let file = package.file_name().context("a file has a name")?.to_string_lossy();
+        files.push(put(&places.dist, file.into_owned(), &read(package)?)?);
+    }
     files.sort();
 
     let sums = sums::of(&places.dist, &files)?;
@@ -54,7 +60,8 @@ pub async fn write(places: &Places) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// A component that is built and not published would be missed by nobody but its users.
+/// Checks that exactly the components of [`ARTIFACTS`] are built. Nothing else would notice one that is not
+/// published.
 fn complete(components: &Path) -> Result<()> {
     let unreadable = || format!("cannot read {}", components.display());
     let mut built = BTreeSet::new();
@@ -68,19 +75,21 @@ fn complete(components: &Path) -> Result<()> {
     }
     if let Some(unknown) = built.difference(&named).next() {
         let components = components.display();
-        bail!("{components} has {unknown}.wasm, which xtask/publish/src/artifacts.rs does not name");
+        bail!(
+            "{components} has {unknown}.wasm, which xtask/publish/src/artifacts.rs does not name"
+        );
     }
     Ok(())
 }
 
-/// Nothing of a release before may be taken for a part of this one.
+/// Empties a directory, so that no file of an earlier release stays.
 fn empty(directory: &Path) -> Result<()> {
     if directory.exists() {
         fs::remove_dir_all(directory)
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
     fs::create_dir_all(directory.join("scratch"))
-        .with_context(|| format!("cannot make {}", directory.display()))
+        .with_context(|| format!("cannot create {}", directory.display()))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -1,8 +1,8 @@
-//! An OCI registry, and how a release is put there: in the layout of the CNCF's guidance for Wasm OCI
-//! artifacts, under the names by which `wkg get` looks for packages.
+//! Publishing to an OCI registry: in the layout of the CNCF's guidance for Wasm OCI artifacts, under the names
+//! that `wkg get` looks up.
 //!
-//! The package `ns:name` of a version is the tag of that version in the repository `NAMESPACE/ns/name`.
-//! Annotations of its manifest are what the component says of itself.
+//! A version of the package `ns:name` is a tag in the repository `NAMESPACE/ns/name`. Its manifest is annotated
+//! with the component's metadata.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -20,15 +20,15 @@ use wasm_metadata::Payload;
 
 use crate::{ARTIFACTS, CONTRACT};
 
-/// A registry's host and port, and the namespace in it.
+/// The registry, and the namespace in it.
 pub struct Place<'a> {
-    /// `HOST[:PORT]/NAMESPACE`, or without a namespace.
+    /// `HOST[:PORT]/NAMESPACE`. The namespace may be missing.
     pub registry: &'a str,
-    /// Over HTTP without TLS.
+    /// Use HTTP without TLS.
     pub insecure: bool,
 }
 
-/// A file of a release, as a registry has it.
+/// A package of a release.
 struct Release {
     file: String,
     /// `ns:name`
@@ -37,13 +37,13 @@ struct Release {
     wasm: Vec<u8>,
 }
 
-/// Publishes what is in `dist`; says of each package `ns:name@version` whether it is new there. What was
-/// published stays as it is, so that a publication that failed half-way can be done again.
+/// Publishes the components and the contract in `dist`. Returns each package as `ns:name@version`, and whether
+/// it is new in the registry. A version that is there already is left alone, so a publication that failed
+/// can be repeated.
 ///
 /// # Errors
 ///
-/// Where `dist` has no release, or the registry refuses something or has another content under the same
-/// version.
+/// If `dist` has no release, or the registry refuses a package or has the same version with other content.
 pub async fn publish(dist: &Path, place: &Place<'_>) -> Result<Vec<(String, bool)>> {
     let protocol = if place.insecure { ClientProtocol::Http } else { ClientProtocol::Https };
     let client = Client::new(ClientConfig { protocol, ..ClientConfig::default() });
@@ -71,11 +71,11 @@ fn releases(dist: &Path) -> Result<Vec<Release>> {
             CONTRACT
         } else {
             let artifact = ARTIFACTS.iter().find(|artifact| artifact.name == name);
-            artifact.with_context(|| format!("{file} is no part of a release"))?.package
+            artifact.with_context(|| format!("{file} is not part of a release"))?.package
         };
         let wasm = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let said = Payload::from_binary(&wasm)?.metadata().version.clone();
-        let version = said.with_context(|| format!("{file} does not say its version"))?.to_string();
+        let version = Payload::from_binary(&wasm)?.metadata().version.clone();
+        let version = version.with_context(|| format!("{file} has no version"))?.to_string();
         releases.push(Release { file: file.clone().into_owned(), package, version, wasm });
     }
     if releases.is_empty() {
@@ -85,7 +85,7 @@ fn releases(dist: &Path) -> Result<Vec<Release>> {
     Ok(releases)
 }
 
-/// Whether it was put there; else it is there already.
+/// Publishes a package. Returns false if the registry has it already.
 async fn put(client: &WasmClient, place: &Place<'_>, release: Release) -> Result<bool> {
     let reference = reference(place, &release)?;
     let auth = credentials(reference.resolve_registry())?;
@@ -93,7 +93,7 @@ async fn put(client: &WasmClient, place: &Place<'_>, release: Release) -> Result
 
     let annotations = annotations(&release)?;
     let (mut config, mut layer) = WasmConfig::from_raw_component(release.wasm, None)?;
-    // The same release has the same digest whenever it is put there.
+    // The digest of a release must not depend on the time it is published.
     config.created = Default::default();
     let title = annotations::ORG_OPENCONTAINERS_IMAGE_TITLE.to_owned();
     layer.annotations = Some([(title, release.file)].into());
@@ -103,14 +103,14 @@ async fn put(client: &WasmClient, place: &Place<'_>, release: Release) -> Result
             Ok(true)
         }
         Some(there) if there == config.layer_digests => Ok(false),
-        Some(_) => bail!("this version is there already, with another content"),
+        Some(_) => bail!("the registry already has this version with other content"),
     }
 }
 
 fn reference(place: &Place<'_>, release: &Release) -> Result<Reference> {
     let form = || format!("`{}` is not of the form HOST[:PORT]/NAMESPACE", place.registry);
     let host = place.registry.split('/').next().unwrap_or_default();
-    // Else it would be a name at Docker's own registry.
+    // A name without a dot or port would be a namespace in Docker Hub.
     if host != "localhost" && !host.contains(['.', ':']) {
         bail!(form());
     }
@@ -119,7 +119,7 @@ fn reference(place: &Place<'_>, release: &Release) -> Result<Reference> {
     format!("{registry}/{repository}:{}", release.version).parse().with_context(form)
 }
 
-/// What Docker's own client would show to the registry.
+/// The login for the registry in Docker's configuration.
 fn credentials(registry: &str) -> Result<RegistryAuth> {
     use CredentialRetrievalError::{ConfigNotFound, ConfigReadError, NoCredentialConfigured};
     match docker_credential::get_credential(registry) {
@@ -136,7 +136,7 @@ fn credentials(registry: &str) -> Result<RegistryAuth> {
     }
 }
 
-/// The digests of what a tag has, if there is such a tag.
+/// The digests of a tag's layers, if the tag exists.
 async fn layers(
     client: &WasmClient,
     reference: &Reference,
@@ -160,21 +160,21 @@ async fn layers(
     }
 }
 
-/// What the component says of itself, in the registry's terms.
+/// The component's metadata as annotations.
 fn annotations(release: &Release) -> Result<BTreeMap<String, String>> {
     let payload = Payload::from_binary(&release.wasm)?;
-    let said = payload.metadata();
+    let metadata = payload.metadata();
     let named = [
-        (annotations::ORG_OPENCONTAINERS_IMAGE_AUTHORS, text(&said.authors)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_DESCRIPTION, text(&said.description)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_LICENSES, text(&said.licenses)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_REVISION, text(&said.revision)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_SOURCE, text(&said.source)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_URL, text(&said.homepage)),
-        (annotations::ORG_OPENCONTAINERS_IMAGE_VERSION, text(&said.version)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_AUTHORS, text(&metadata.authors)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_DESCRIPTION, text(&metadata.description)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_LICENSES, text(&metadata.licenses)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_REVISION, text(&metadata.revision)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_SOURCE, text(&metadata.source)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_URL, text(&metadata.homepage)),
+        (annotations::ORG_OPENCONTAINERS_IMAGE_VERSION, text(&metadata.version)),
     ];
-    let said = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Ok(said.collect())
+    let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Ok(named.collect())
 }
 
 fn text<T: ToString>(value: &Option<T>) -> Option<String> {

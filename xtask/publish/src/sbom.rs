@@ -1,7 +1,7 @@
-//! What an artifact is made of, in CycloneDX 1.5: the crates that are compiled into it. Those that only
-//! generate code, macros and build scripts, are not.
+//! Bills of materials in CycloneDX 1.5: the crates that are compiled into a component. Macros and build scripts
+//! only generate code, and are left out.
 //!
-//! There is neither a serial number nor a time in it: the same source gives the same file.
+//! There is no serial number and no time, so the same source always gives the same file.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -21,28 +21,28 @@ use cyclonedx_bom::{
 
 use crate::{Artifact, sums};
 
-/// What components are compiled for.
+/// The target of components.
 const TARGET: &str = "wasm32-wasip2";
 
-/// The workspace's packages and all that they depend on.
+/// The packages of the workspace and all their dependencies.
 pub fn workspace(root: &Path) -> Result<Metadata> {
     let mut metadata = MetadataCommand::new();
     let options = ["--locked", "--filter-platform", TARGET].map(String::from);
     metadata.manifest_path(root.join("Cargo.toml")).other_options(options);
-    metadata.exec().context("cargo does not say what Holdfast is made of")
+    metadata.exec().context("cannot read the dependencies of the workspace")
 }
 
 /// The version of a package of the workspace.
 pub fn version(workspace: &Metadata, name: &str) -> Result<String> {
     let packages = workspace.workspace_packages();
     let package = packages.iter().find(|package| package.name == name);
-    Ok(package.with_context(|| format!("there is no package {name}"))?.version.to_string())
+    Ok(package.with_context(|| format!("no package {name}"))?.version.to_string())
 }
 
-/// The bill of materials of a file, as JSON.
+/// The bill of materials of a component, as JSON.
 pub fn of(artifact: &Artifact, wasm: &[u8], workspace: &Metadata) -> Result<Vec<u8>> {
     let compiled = compiled(artifact, workspace)?;
-    let itself = itself(artifact, wasm, workspace)?;
+    let component = component(artifact, wasm, workspace)?;
     let mut dependencies = vec![Dependency {
         dependency_ref: artifact.name.into(),
         dependencies: artifact
@@ -58,8 +58,10 @@ pub fn of(artifact: &Artifact, wasm: &[u8], workspace: &Metadata) -> Result<Vec<
     }));
     let bom = Bom {
         serial_number: None,
-        metadata: Some(BomMetadata { component: Some(itself), ..BomMetadata::default() }),
-        components: Some(Components(compiled.iter().map(|p| crate_of(p)).collect::<Result<_>>()?)),
+        metadata: Some(BomMetadata { component: Some(component), ..BomMetadata::default() }),
+        components: Some(Components(
+            compiled.iter().map(|p| dependency(p)).collect::<Result<_>>()?,
+        )),
         dependencies: Some(Dependencies(dependencies)),
         ..Bom::default()
     };
@@ -69,8 +71,8 @@ pub fn of(artifact: &Artifact, wasm: &[u8], workspace: &Metadata) -> Result<Vec<
     Ok(json)
 }
 
-/// The packages that are compiled into it, by name and version. Only `cargo tree` knows them: the resolver
-/// of `cargo metadata` turns on the features that any package of the workspace asks for.
+/// The packages that are compiled into a component, by name and version. Only `cargo tree` knows them:
+/// `cargo metadata` enables the features that any package of the workspace asks for.
 fn compiled<'a>(artifact: &Artifact, workspace: &'a Metadata) -> Result<Vec<&'a Package>> {
     let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     tree.args(["tree", "--locked", "--edges", "normal,no-proc-macro", "--target", TARGET])
@@ -79,10 +81,10 @@ fn compiled<'a>(artifact: &Artifact, workspace: &'a Metadata) -> Result<Vec<&'a 
         .current_dir(&workspace.workspace_root);
     let output = tree.output().context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("cargo tree fails: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!("cargo tree failed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     let text = String::from_utf8(output.stdout)?;
-    // `name v1.2.3`, with a path behind it where it is ours.
+    // `name v1.2.3`, followed by the path of a package of the workspace.
     let named: BTreeSet<_> = text
         .lines()
         .filter_map(|line| {
@@ -96,12 +98,14 @@ fn compiled<'a>(artifact: &Artifact, workspace: &'a Metadata) -> Result<Vec<&'a 
             let is =
                 |package: &&Package| package.name == name && package.version.to_string() == version;
             let package = workspace.packages.iter().find(is);
-            package.with_context(|| format!("cargo tree names {name} {version}, nobody else does"))
+            package.with_context(|| {
+                format!("cargo metadata lacks {name} {version}, which cargo tree has")
+            })
         })
         .collect()
 }
 
-/// Which of the packages this one needs.
+/// The direct dependencies of `package` among these packages.
 fn depends<'a>(package: &Package, among: &[&'a Package], workspace: &Metadata) -> Vec<&'a Package> {
     let nodes = workspace.resolve.iter().flat_map(|resolve| &resolve.nodes);
     let normal = nodes.filter(|node| node.id == package.id).flat_map(|node| &node.deps);
@@ -112,27 +116,30 @@ fn depends<'a>(package: &Package, among: &[&'a Package], workspace: &Metadata) -
     among.iter().copied().filter(|other| normal.contains(&other.id)).collect()
 }
 
-fn itself(artifact: &Artifact, wasm: &[u8], workspace: &Metadata) -> Result<Component> {
+/// The component, as the subject of the bill.
+fn component(artifact: &Artifact, wasm: &[u8], workspace: &Metadata) -> Result<Component> {
     let version = version(workspace, artifact.crates[0])?;
-    let mut itself = Component::new(
+    let mut component = Component::new(
         Classification::Library,
         artifact.name,
         &version,
         Some(artifact.name.to_owned()),
     );
-    itself.mime_type = Some(MimeType("application/wasm".into()));
-    itself.description = Some(cyclonedx_bom::prelude::NormalizedString::new(artifact.description));
+    component.mime_type = Some(MimeType("application/wasm".into()));
+    component.description =
+        Some(cyclonedx_bom::prelude::NormalizedString::new(artifact.description));
     let sum = Hash { alg: HashAlgorithm::SHA_256, content: HashValue(sums::hex(wasm)) };
-    itself.hashes = Some(Hashes(vec![sum]));
-    Ok(itself)
+    component.hashes = Some(Hashes(vec![sum]));
+    Ok(component)
 }
 
-fn crate_of(package: &Package) -> Result<Component> {
+/// A package, as a part of the component.
+fn dependency(package: &Package) -> Result<Component> {
     let (name, version) = (package.name.as_str(), package.version.to_string());
     let mut component =
         Component::new(Classification::Library, name, &version, Some(reference(package)));
     component.purl = Some(Purl::new("cargo", name, &version)?);
-    // An old form of "or" that SPDX does not have.
+    // Some packages still write `/` for `OR`, which SPDX does not know.
     let license = package.license.as_deref().map(|license| license.replace('/', " OR "));
     component.licenses = license.map(|it| Licenses(vec![LicenseChoice::expression(&it)]));
     Ok(component)

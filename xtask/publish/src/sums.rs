@@ -1,14 +1,14 @@
-//! `SHA256SUMS`, as `sha256sum --check` reads it.
+//! The file `SHA256SUMS`, for `sha256sum --check`.
 
 use std::{fmt::Write, fs, path::Path};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// The file's name.
+/// The name of the file.
 pub const FILE: &str = "SHA256SUMS";
 
-/// The sums of these files of a directory, one a line.
+/// The content of the file: the sums of these files in `directory`, one a line.
 pub fn of(directory: &Path, files: &[String]) -> Result<String> {
     let mut sums = String::new();
     for file in files {
@@ -19,7 +19,7 @@ pub fn of(directory: &Path, files: &[String]) -> Result<String> {
     Ok(sums)
 }
 
-/// The SHA-256 of these bytes, in hexadecimal digits.
+/// The SHA-256 of `bytes`, in hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }

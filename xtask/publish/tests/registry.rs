@@ -1,9 +1,9 @@
-//! A release goes into a real registry, and comes back from it as `wkg get` asks for it.
+//! A release is published to a real registry, and fetched from it as `wkg get` does.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
-#[allow(dead_code, reason = "Holdfast's own tests use more of it")]
+#[allow(dead_code, reason = "the tests of the workspace use more of it")]
 #[path = "../../../tests/src/process.rs"]
 mod process;
 
@@ -36,7 +36,7 @@ use process::Watched;
 
 const STARTING: Duration = Duration::from_secs(20);
 
-/// `docker-registry` on a free port, with an empty storage.
+/// `docker-registry` on a free port, with empty storage.
 struct Registry {
     address: String,
     _process: Watched,
@@ -44,10 +44,10 @@ struct Registry {
 }
 
 impl Registry {
-    /// None where `cargo xtask test` could not prepare one.
+    /// Starts the registry. None if `cargo xtask test` could not prepare one.
     fn start() -> Option<Self> {
         let Some(made) = env::var_os("HOLDFAST_SERVER_REGISTRY").map(PathBuf::from) else {
-            // Not by `eprintln!`: that is kept back in a test that passes.
+            // The output of `eprintln!` is hidden in a test that passes.
             let _ = writeln!(io::stderr(), "skipped: no registry: `cargo xtask test` prepares one");
             return None;
         };
@@ -67,16 +67,16 @@ http: {{addr: 127.0.0.1:0}}
         command.stderr(Stdio::piped());
         let mut process = Watched::start(command);
         let log = BufReader::new(process.process_mut().stderr.take().unwrap());
-        let (said, listening) = mpsc::channel();
-        // To its end, so that the process never waits for a reader.
+        let (sender, receiver) = mpsc::channel();
+        // Reads to the end, so that the process never waits for a reader.
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("listening on ") {
-                    let _ = said.send(rest.split('"').next().unwrap_or_default().to_owned());
+                    let _ = sender.send(rest.split('"').next().unwrap_or_default().to_owned());
                 }
             }
         });
-        let address = listening.recv_timeout(STARTING).expect("a registry that listens");
+        let address = receiver.recv_timeout(STARTING).expect("a registry that listens");
         Some(Self { address, _process: process, _storage: storage })
     }
 
@@ -85,7 +85,7 @@ http: {{addr: 127.0.0.1:0}}
         registry::publish(dist, &Place { registry: &registry, insecure: true }).await
     }
 
-    /// What `wkg get` gives whose settings have our packages in this registry.
+    /// What `wkg get` fetches, with settings that map our packages to this registry.
     async fn get(&self, package: &str) -> Vec<u8> {
         let settings = format!(
             r#"
@@ -105,7 +105,7 @@ protocol = "http"
         pieces.concat()
     }
 
-    /// The annotations of a package's manifest, whose media types are checked on the way.
+    /// The annotations of a package's manifest. The client also checks its media types.
     async fn annotations(&self, package: &str) -> Vec<(String, String)> {
         let protocol = ClientProtocol::Http;
         let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
@@ -124,7 +124,7 @@ fn annotation(name: &str, value: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn what_is_published_comes_back_with_its_annotations() {
+async fn a_published_package_can_be_fetched_with_its_annotations() {
     let Some(registry) = Registry::start() else { return };
     let (folder, _) = release().await;
     let dist = folder.path().join("dist");
@@ -150,7 +150,7 @@ async fn what_is_published_comes_back_with_its_annotations() {
 }
 
 #[tokio::test]
-async fn what_is_published_stays_as_it_is() {
+async fn a_published_version_is_never_changed() {
     let Some(registry) = Registry::start() else { return };
     let (folder, _) = release().await;
     let dist = folder.path().join("dist");
@@ -161,15 +161,18 @@ async fn what_is_published_stays_as_it_is() {
     let file = dist.join("holdfast-lock.wasm");
     let published = fs::read(&file).unwrap();
     let mut other = wasm_metadata::AddMetadata::default();
-    other.language = vec![("Rust".to_owned(), "of another day".to_owned())];
+    other.language = vec![("Rust".to_owned(), "another".to_owned())];
     fs::write(&file, other.to_wasm(&published).unwrap()).unwrap();
     let refused = format!("{:#}", registry.publish(&dist).await.unwrap_err());
-    assert!(refused.ends_with("this version is there already, with another content"), "{refused}");
+    assert!(
+        refused.ends_with("the registry already has this version with other content"),
+        "{refused}"
+    );
     assert!(registry.get("holdfast:lock-component").await == published);
 }
 
 #[tokio::test]
-async fn a_registry_has_to_be_named_and_there() {
+async fn a_registry_must_be_named_and_reachable() {
     let (folder, _) = release().await;
     let dist = folder.path().join("dist");
     let error = async |registry: &str| {
@@ -180,7 +183,7 @@ async fn a_registry_has_to_be_named_and_there() {
         let form = format!("`{registry}` is not of the form HOST[:PORT]/NAMESPACE");
         assert!(error(registry).await.contains(&form), "{}", error(registry).await);
     }
-    let nobody = error("127.0.0.1:1/edge").await;
-    assert!(nobody.starts_with("cannot publish holdfast:lock"), "{nobody}");
-    assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
+    let unreachable = error("127.0.0.1:1/edge").await;
+    assert!(unreachable.starts_with("cannot publish holdfast:lock"), "{unreachable}");
+    assert!(unreachable.contains("127.0.0.1:1"), "{unreachable}");
 }

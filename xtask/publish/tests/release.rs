@@ -1,4 +1,4 @@
-//! The files of a release are complete, valid, and the same each time.
+//! The files of a release are complete and valid, and always the same.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 use wasm_metadata::{Metadata, Payload};
 use wit_component::DecodedWasm;
 
-use common::{release, root};
+use common::{CRATE, release, root};
 
 fn metadata(wasm: &[u8]) -> Metadata {
     match Payload::from_binary(wasm).unwrap() {
@@ -43,9 +43,10 @@ async fn two_runs_write_the_same_files() {
 }
 
 #[tokio::test]
-async fn it_has_every_component_and_the_contract_and_nothing_else() {
+async fn it_has_every_component_the_contract_and_the_crates_and_nothing_else() {
     let (folder, files) = release().await;
-    let mut expected = vec!["holdfast:lock@0.1.0.wasm".to_owned(), "SHA256SUMS".to_owned()];
+    let mut expected =
+        [CRATE, "holdfast:lock@0.1.0.wasm", "SHA256SUMS"].map(str::to_owned).to_vec();
     for artifact in ARTIFACTS {
         expected.extend([".wasm", ".cdx.json"].map(|end| artifact.name.to_owned() + end));
     }
@@ -71,22 +72,22 @@ async fn the_sums_are_those_of_the_files() {
 }
 
 #[tokio::test]
-async fn a_component_says_what_it_is_and_is_else_as_it_was_built() {
+async fn a_component_has_metadata_and_is_otherwise_as_it_was_built() {
     let (folder, _) = release().await;
     for artifact in ARTIFACTS {
         let file = format!("{}.wasm", artifact.name);
         let wasm = fs::read(folder.path().join("dist").join(&file)).unwrap();
-        let said = metadata(&wasm);
-        assert_eq!(said.name.as_deref(), Some(artifact.name));
-        assert_eq!(said.description.as_ref().unwrap().to_string(), artifact.description);
-        assert_eq!(said.version.as_ref().unwrap().to_string(), "0.1.0");
-        assert_eq!(said.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
+        let metadata = metadata(&wasm);
+        assert_eq!(metadata.name.as_deref(), Some(artifact.name));
+        assert_eq!(metadata.description.as_ref().unwrap().to_string(), artifact.description);
+        assert_eq!(metadata.version.as_ref().unwrap().to_string(), "0.1.0");
+        assert_eq!(metadata.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
 
         let built = fs::read(root().join("target/components").join(&file)).unwrap();
         let wit = |wasm: &[u8]| {
             let DecodedWasm::Component(resolve, world) = wit_component::decode(wasm).unwrap()
             else {
-                panic!("{file} is no component");
+                panic!("{file} is not a component");
             };
             let package = resolve.worlds[world].package.unwrap();
             let mut printer = wit_component::WitPrinter::default();
@@ -101,10 +102,10 @@ async fn a_component_says_what_it_is_and_is_else_as_it_was_built() {
 async fn the_contract_is_that_of_the_sources_with_its_documentation() {
     let (folder, _) = release().await;
     let wasm = fs::read(folder.path().join("dist/holdfast:lock@0.1.0.wasm")).unwrap();
-    let said = metadata(&wasm);
-    assert_eq!(said.name.as_deref(), Some("holdfast:lock"));
-    assert_eq!(said.version.as_ref().unwrap().to_string(), "0.1.0");
-    assert_eq!(said.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
+    let metadata = metadata(&wasm);
+    assert_eq!(metadata.name.as_deref(), Some("holdfast:lock"));
+    assert_eq!(metadata.version.as_ref().unwrap().to_string(), "0.1.0");
+    assert_eq!(metadata.licenses.as_ref().unwrap().to_string(), "Apache-2.0");
     let DecodedWasm::WitPackage(resolve, package) = wit_component::decode(&wasm).unwrap() else {
         panic!("a component, not a package");
     };
@@ -154,7 +155,7 @@ async fn the_bill_of_materials_is_valid_and_names_what_is_compiled_in() {
         }
         for dependency in json["dependencies"].as_array().unwrap() {
             for on in dependency["dependsOn"].as_array().into_iter().flatten() {
-                assert!(references.contains(&on.as_str().unwrap()), "{on} is no component");
+                assert!(references.contains(&on.as_str().unwrap()), "{on} is not a component");
             }
         }
     }
@@ -166,11 +167,11 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_component_that_is_missing_or_unknown_is_named() {
+async fn a_missing_or_unknown_component_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = async || {
         let (components, dist) = (folder.path().join("components"), folder.path().join("dist"));
-        let places = Places { root: root(), components, dist };
+        let places = Places { root: root(), components, crates: Vec::new(), dist };
         package::write(&places).await.unwrap_err().to_string()
     };
     let components = folder.path().join("components");
@@ -180,7 +181,7 @@ async fn a_component_that_is_missing_or_unknown_is_named() {
     for artifact in ARTIFACTS {
         fs::write(components.join(format!("{}.wasm", artifact.name)), "").unwrap();
     }
-    assert!(error().await.contains("is no component"), "{}", error().await);
+    assert!(error().await.contains("is not a component"), "{}", error().await);
     fs::write(components.join("unheard-of.wasm"), "").unwrap();
     let unknown = "has unheard-of.wasm, which xtask/publish/src/artifacts.rs does not name";
     assert!(error().await.contains(unknown), "{}", error().await);

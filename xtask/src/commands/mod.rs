@@ -7,6 +7,7 @@ pub mod bench;
 pub mod build;
 pub mod check;
 pub mod components;
+pub mod embed;
 pub mod layers;
 mod lint;
 pub mod package;

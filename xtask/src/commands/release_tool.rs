@@ -15,10 +15,10 @@ use crate::{
 
 const MANIFEST: &str = "xtask/publish/Cargo.toml";
 
-/// Writes `dist/` from the built components.
-pub fn package(components: &Path) -> Result<()> {
+/// Writes `dist/` from the built components and `.crate` files.
+pub fn package(components: &Path, crates: &[PathBuf]) -> Result<()> {
     let package = ["package", "--root", ".", "--dist", "dist", "--components"];
-    run(tool(&["run", "--quiet"])?.arg("--").args(package).arg(components))
+    run(tool(&["run", "--quiet"])?.arg("--").args(package).arg(components).args(crates))
 }
 
 /// Puts `dist/` into a registry.

@@ -9,11 +9,11 @@ use crate::target::{CHOICE, TARGET};
 #[non_exhaustive]
 pub enum Error {
     /// Neither rustup's target nor Debian's toolchain is installed.
-    #[error(
-        "building this crate from source needs the target {TARGET}: run `rustup target add {TARGET}` \
-         (in a checkout of Holdfast, `cargo xtask setup` also works without rustup)"
-    )]
-    NoToolchain,
+    #[error("the target {TARGET} is missing: run `rustup target add {TARGET}`{also}")]
+    NoToolchain {
+        /// What else works here.
+        also: &'static str,
+    },
     /// [`CHOICE`] has an unknown value.
     #[error("{CHOICE} is {0:?}: it may be \"rustup\" or \"debian\"")]
     UnknownToolchain(String),

@@ -39,7 +39,7 @@ impl Toolchain {
             Some(_) => debian(),
             None => rustup().or_else(debian),
         };
-        found.ok_or(Error::NoToolchain)
+        found.ok_or_else(|| Error::NoToolchain { also: workspace::setup_hint(root) })
     }
 
     /// The value of [`CHOICE`]: `rustup` or `debian`, or none if it is unset or empty.

@@ -33,6 +33,15 @@ pub(crate) fn target_dir() -> Result<PathBuf, Error> {
     above_build(&out_dir, Path::new(&triple)).ok_or(Error::NoVariable("OUT_DIR"))
 }
 
+/// The end of the message that no toolchain was found. Empty if the workspace is the dependency of another,
+/// which has no xtask.
+pub(crate) fn setup_hint(root: &Path) -> &'static str {
+    match target_dir() {
+        Ok(target_dir) if !target_dir.starts_with(root) => "",
+        _ => ", or `cargo xtask setup`, which also works without rustup",
+    }
+}
+
 pub(crate) fn variable(name: &'static str) -> Result<OsString, Error> {
     env::var_os(name).ok_or(Error::NoVariable(name))
 }

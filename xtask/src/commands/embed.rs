@@ -1,0 +1,200 @@
+//! `cargo xtask embed`: whether a program outside this workspace can embed Holdfast.
+//!
+//! A program is built twice: from the published crates, without network and without a WebAssembly target; and
+//! from this source. The second build must also fail with advice if the target is missing.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use holdfast_wasm_build::{CHOICE, TARGET, workspace};
+
+use crate::{
+    cargo::cargo,
+    commands::components::components,
+    crates, files,
+    process::{output, run},
+};
+
+/// The program. It prints `true`.
+const PROGRAM: &str = r#"
+use std::sync::Arc;
+
+use holdfast::{Locks, store::memory::MemoryStore};
+
+#[tokio::main]
+async fn main() {
+    let store = Arc::new(MemoryStore::new());
+    let locks = Locks::builder().app_id("app").store("locks", "", store).build().unwrap();
+    println!("{}", locks.try_lock("locks", "resource", "owner", 60).await.unwrap());
+}
+"#;
+
+const ADVICE: &str = "run `rustup target add wasm32-wasip2`";
+
+/// Builds and runs the programs.
+pub fn embed() -> Result<()> {
+    let root = workspace::root()?;
+    let lock_component = components()?.join("holdfast-lock.wasm");
+    let crates = crates::write(&root, &lock_component)?;
+
+    let place = Place::new(&root)?;
+    let vendor = place.vendor(&crates)?;
+    check_packages(&root, &vendor, &lock_component)?;
+
+    let published = place.project("published", "version = \"*\"", &vendor)?;
+    place.build_without_target(&published)?;
+    if place.target.join("wasm").exists() {
+        bail!("the build of a published crate wrote outside of its OUT_DIR");
+    }
+    place.run(&published)?;
+
+    let source = format!("path = \"{}\"", root.join("host").display());
+    let from_source = place.project("from-source", &source, &vendor)?;
+    let Err(refused) = place.build_without_target(&from_source) else {
+        bail!("a build from source without {TARGET} succeeded");
+    };
+    if !refused.to_string().contains(ADVICE) {
+        bail!("a build from source without {TARGET} gives no advice: {refused}");
+    }
+    place.run(&from_source)
+}
+
+/// Checks what no build would find: the contract and the lock component in the packages.
+fn check_packages(root: &Path, vendor: &Path, lock_component: &Path) -> Result<()> {
+    for package in crates::published()? {
+        let package = vendor.join(package.stem());
+        for (name, original) in
+            [("wit", root.join("wit")), ("holdfast-guest.wasm", lock_component.to_path_buf())]
+        {
+            let packaged = package.join(name);
+            if packaged.exists() {
+                run(Command::new("diff").arg("--recursive").arg(packaged).arg(original))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A directory outside of the workspace, for the programs and the packages that they are made of.
+struct Place {
+    directory: PathBuf,
+    /// The target directory of the programs. It is kept.
+    target: PathBuf,
+}
+
+impl Place {
+    fn new(root: &Path) -> Result<Self> {
+        let directory = env::temp_dir().join(format!("holdfast-embed-{}", std::process::id()));
+        files::make(&directory)?;
+        let target = root.join("target/embed");
+        // What a build script writes there shows that it does.
+        files::remove(&target.join("wasm"))?;
+        Ok(Self { directory, target })
+    }
+
+    /// Vendors the published crates and all that they depend on, and returns the directory.
+    fn vendor(&self, crates: &[PathBuf]) -> Result<PathBuf> {
+        let unpacked = self.directory.join("unpacked");
+        files::make(&unpacked)?;
+        for file in crates {
+            let mut tar = Command::new("tar");
+            run(tar.arg("--extract").arg("--file").arg(file).arg("--directory").arg(&unpacked))?;
+        }
+        let published = crates::published()?;
+        let mut manifest = manifest("version = \"*\"") + "\n[patch.crates-io]\n";
+        for package in &published {
+            let path = unpacked.join(package.stem());
+            manifest += &format!("{} = {{ path = \"{}\" }}\n", package.name, path.display());
+        }
+        let project = self.directory.join("vendored");
+        self.write(&project, &manifest)?;
+        let vendor = self.directory.join("vendor");
+        output(cargo()?.args(["vendor", "--quiet"]).arg(&vendor).current_dir(&project))?;
+
+        for package in &published {
+            let package = package.stem();
+            let (from, into) = (unpacked.join(&package), vendor.join(&package));
+            fs::rename(&from, &into).with_context(|| format!("cannot move {}", from.display()))?;
+            // No sums: the files are unpacked just now.
+            files::write(&into.join(".cargo-checksum.json"), r#"{"files":{}}"#)?;
+        }
+        Ok(vendor)
+    }
+
+    /// Writes a program that embeds Holdfast from `source`, and all other packages from `vendor`.
+    fn project(&self, name: &str, source: &str, vendor: &Path) -> Result<PathBuf> {
+        let project = self.directory.join(name);
+        self.write(&project, &manifest(source))?;
+        let config = format!(
+            "[source.crates-io]\nreplace-with = \"vendor\"\n\n[source.vendor]\ndirectory = \"{}\"\n",
+            vendor.display()
+        );
+        files::make(&project.join(".cargo"))?;
+        files::write(&project.join(".cargo/config.toml"), &config)?;
+        Ok(project)
+    }
+
+    fn write(&self, project: &Path, manifest: &str) -> Result<()> {
+        files::make(&project.join("src"))?;
+        files::write(&project.join("Cargo.toml"), manifest)?;
+        files::write(&project.join("src/main.rs"), PROGRAM)
+    }
+
+    fn cargo(&self, command: &str, project: &Path) -> Result<Command> {
+        let mut cargo = cargo()?;
+        cargo.args([command, "--quiet", "--offline"]).current_dir(project);
+        cargo.env("CARGO_TARGET_DIR", &self.target);
+        Ok(cargo)
+    }
+
+    /// Builds a program with an empty cargo home and a compiler that has no target for components.
+    fn build_without_target(&self, project: &Path) -> Result<()> {
+        let compiler = self.directory.join("rustc");
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *'--target {TARGET}'*) exit 1 ;; esac\nexec rustc \"$@\"\n"
+        );
+        files::write(&compiler, &script)?;
+        fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755))?;
+        let mut cargo = self.cargo("build", project)?;
+        cargo.env("CARGO_HOME", self.directory.join("cargo-home"));
+        output(cargo.env("RUSTC", compiler).env(CHOICE, "rustup")).map(drop)
+    }
+
+    /// Runs a program.
+    fn run(&self, project: &Path) -> Result<()> {
+        let printed = output(&mut self.cargo("run", project)?)?;
+        if printed.trim_end() != "true" {
+            bail!("the program in {} printed {printed:?}", project.display());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // It is in the system's directory for temporary files.
+        let _ = files::remove(&self.directory);
+    }
+}
+
+/// The manifest of a program that embeds Holdfast from `source`.
+fn manifest(source: &str) -> String {
+    format!(
+        r#"[package]
+name = "embedder"
+edition = "2024"
+
+[dependencies]
+holdfast = {{ {source}, default-features = false }}
+tokio = {{ version = "1", features = ["macros", "rt-multi-thread"] }}
+
+[profile.dev]
+debug = "none"
+"#
+    )
+}
