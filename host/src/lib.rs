@@ -45,7 +45,6 @@ mod bindings;
 #[cfg(feature = "http")]
 mod cache;
 mod convert;
-mod duration;
 pub mod embed;
 mod error;
 #[cfg(feature = "grpc")]

@@ -8,6 +8,7 @@ use alloc::{
 };
 use core::time::Duration;
 
+use holdfast_redis_rules::{reply::Reply, resp, settings::Settings};
 use spin::Mutex;
 use wasip2::{
     clocks::monotonic_clock::{self, Instant},
@@ -15,11 +16,7 @@ use wasip2::{
     sockets::tcp::{ShutdownType, TcpSocket},
 };
 
-use crate::{
-    protocol::{self, Reply},
-    settings::Settings,
-    time::{Deadline, since, written},
-};
+use crate::time::{Deadline, since, written};
 
 /// Why a command has no reply. The connection is of no more use.
 #[derive(Debug)]
@@ -133,8 +130,8 @@ impl Connection {
     pub(crate) fn reply(&mut self, deadline: Deadline) -> Result<Reply, Option<String>> {
         const PIECE: u64 = 4096;
         loop {
-            let reply = protocol::reply(&self.received)
-                .map_err(|_| Some("the server's reply makes no sense".to_string()))?;
+            let reply =
+                resp::reply(&self.received).map_err(|nonsense| Some(nonsense.to_string()))?;
             if let Some((reply, length)) = reply {
                 self.received.drain(..length);
                 return Ok(reply);

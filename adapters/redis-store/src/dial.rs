@@ -9,6 +9,15 @@ use alloc::{
 };
 use core::{net::IpAddr, time::Duration};
 
+use holdfast_redis_rules::{
+    fitness::{ASK_REPLICATION, check_replication},
+    login::Login,
+    refusal,
+    release::LOAD_RELEASE,
+    reply::Reply,
+    resp::push,
+    settings::Settings,
+};
 use wasip2::sockets::{
     instance_network::instance_network,
     ip_name_lookup::resolve_addresses,
@@ -21,10 +30,6 @@ use wasip2::sockets::{
 
 use crate::{
     connection::{Broken, Connection},
-    protocol::{Reply, push},
-    redis::RELEASE_LUA,
-    refusal,
-    settings::Settings,
     time::Deadline,
 };
 
@@ -57,11 +62,11 @@ pub(crate) fn dial(
 /// one.
 fn connect(settings: &Settings, deadline: Deadline) -> Result<Connection, Option<DialError>> {
     let network = instance_network();
-    let addresses = addresses(&network, &settings.host, deadline)?;
+    let addresses = addresses(&network, &settings.address.host, deadline)?;
     let mut outcome = Err(Some(DialError::new("the host has no address", true)));
     for (index, address) in addresses.iter().enumerate() {
         let share = deadline.share(addresses.len() - index);
-        outcome = open(&network, *address, settings.port, share);
+        outcome = open(&network, *address, settings.address.port, share);
         if outcome.is_ok() {
             break;
         }
@@ -158,22 +163,14 @@ fn log_in(
     settings: &Settings,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    let database = settings.db.to_string();
-    let (login, select) = (settings.password.is_some(), settings.db != 0);
+    let login = Login::new(settings);
+    let login = login.commands();
     let mut commands = Vec::new();
-    match (&settings.username, &settings.password) {
-        (Some(username), Some(password)) => {
-            push(&mut commands, &[b"AUTH", username.as_bytes(), password.as_bytes()]);
-        }
-        (None, Some(password)) => push(&mut commands, &[b"AUTH", password.as_bytes()]),
-        (_, None) => {}
+    for words in &login {
+        push(&mut commands, words);
     }
-    if select {
-        push(&mut commands, &[b"SELECT", database.as_bytes()]);
-    }
-    push(&mut commands, &[b"PING"]);
-    push(&mut commands, &[b"INFO", b"replication"]);
-    push(&mut commands, &[b"SCRIPT", b"LOAD", RELEASE_LUA.as_bytes()]);
+    push(&mut commands, &ASK_REPLICATION);
+    push(&mut commands, &LOAD_RELEASE);
 
     connection.send(&commands, settings.write_timeout).map_err(|broken| match broken {
         Broken::Unsent(cause) | Broken::Unanswered(cause) => DialError::new(cause, true),
@@ -181,7 +178,7 @@ fn log_in(
     let mut reply = || {
         connection.reply(deadline).map_err(|cause| cause.map(|cause| DialError::new(cause, true)))
     };
-    for _ in 0..usize::from(login) + usize::from(select) + 1 {
+    for _ in &login {
         if let Reply::Error(error) = reply()? {
             let may_pass = refusal::may_pass(&error);
             return Err(Some(DialError::new(error, may_pass)));
@@ -190,38 +187,12 @@ fn log_in(
     // A user may be denied these two: one is a precaution, the other saves bytes.
     let replication = reply()?;
     let script = reply()?;
-    if let Reply::Text(info) = replication
-        && let Some(replicas) = replicas(&info).filter(|replicas| *replicas > 0)
-    {
-        let cause = format!(
-            "replication is not supported: the server has {replicas} connected replica(s), and a \
-             failover to one could lose a lock"
-        );
-        return Err(Some(DialError::new(cause, false)));
+    if let Reply::Text(info) = replication {
+        check_replication(&info)
+            .map_err(|replicated| Some(DialError::new(replicated.to_string(), false)))?;
     }
     if let Reply::Text(digest) = script {
         connection.script = Some(digest);
     }
     Ok(connection)
-}
-
-/// How many replicas follow the server, if it tells.
-fn replicas(info: &str) -> Option<u64> {
-    let count = info.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
-    count.and_then(|count| count.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_replicas() {
-        assert_eq!(
-            replicas("# Replication\r\nrole:master\r\nconnected_slaves:2\r\nx:1\r\n"),
-            Some(2)
-        );
-        assert_eq!(replicas("role:slave\r\n"), None);
-        assert_eq!(replicas("connected_slaves:many\r\n"), None);
-    }
 }

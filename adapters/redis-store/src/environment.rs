@@ -2,19 +2,14 @@
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
+use holdfast_redis_rules::settings::{Found, Source, names::Setting};
+
 /// The variables of one store.
 #[derive(Clone)]
 pub(crate) struct Variables<'a> {
     all: &'a [(String, String)],
     /// Stands before the names of this store's own variables; empty where there is one store.
     prefix: String,
-}
-
-/// A setting as it was found. Its value may be a secret.
-#[derive(Clone, Copy)]
-pub(crate) struct Variable<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) value: &'a str,
 }
 
 impl<'a> Variables<'a> {
@@ -25,30 +20,18 @@ impl<'a> Variables<'a> {
     /// The first that is set of the variables that `setting` may be in: with the store's prefix before
     /// one without, and with `REDIS_` in front before one without. One that is empty is as good as not
     /// set, and white space around a value is not part of it.
-    pub(crate) fn get(&self, setting: &str) -> Option<Variable<'a>> {
+    pub(crate) fn get(&self, setting: &str) -> Option<Found<'a>> {
         self.spellings(setting).iter().find_map(|spelling| self.exact(spelling))
     }
 
-    /// The variables of this store whose setting starts with `start`.
-    pub(crate) fn starting_with(&self, start: &str) -> Option<Variable<'a>> {
-        self.spellings(start).iter().find_map(|spelling| {
-            self.set().find(|variable| variable.name.starts_with(spelling.as_str()))
-        })
-    }
-
-    /// The name under which a setting that is missing would be looked for first.
-    pub(crate) fn name(&self, setting: &str) -> String {
-        format!("{}{setting}", self.prefix)
-    }
-
-    fn exact(&self, name: &str) -> Option<Variable<'a>> {
+    fn exact(&self, name: &str) -> Option<Found<'a>> {
         self.set().find(|variable| variable.name == name)
     }
 
-    fn set(&self) -> impl Iterator<Item = Variable<'a>> {
+    fn set(&self) -> impl Iterator<Item = Found<'a>> {
         self.all
             .iter()
-            .map(|(name, value)| Variable { name, value: value.trim() })
+            .map(|(name, value)| Found { name, value: value.trim() })
             .filter(|variable| !variable.value.is_empty())
     }
 
@@ -62,6 +45,24 @@ impl<'a> Variables<'a> {
             spellings.push(format!("{prefix}{setting}"));
         }
         spellings
+    }
+}
+
+impl Source for Variables<'_> {
+    const MISSING: &'static str = "is not set";
+
+    fn find(&self, setting: &Setting) -> Option<Found<'_>> {
+        self.get(setting.variable)
+    }
+
+    fn find_by_start(&self, start: &Setting) -> Option<Found<'_>> {
+        self.spellings(start.variable).iter().find_map(|spelling| {
+            self.set().find(|variable| variable.name.starts_with(spelling.as_str()))
+        })
+    }
+
+    fn name(&self, setting: &Setting) -> String {
+        format!("{}{}", self.prefix, setting.variable)
     }
 }
 

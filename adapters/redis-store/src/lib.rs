@@ -2,8 +2,8 @@
 //! `holdfast:lock/store` and speaks to Redis over WASI sockets (WASI 0.2).
 //!
 //! Composed with the lock component it makes one that a stock runtime runs. Settings come from the
-//! environment. Keys, values and scripts are those of the library's own Redis store, so both exclude
-//! each other, and both exclude daprd.
+//! environment. Settings, commands and retries are the library's (`holdfast-redis-rules`), so this store
+//! and the library's exclude each other, and both exclude daprd.
 //!
 //! An instance serves one call at a time over one connection, which it opens at its first call and
 //! keeps. It cannot work between calls, which decides what becomes of a command whose reply does not
@@ -23,36 +23,23 @@
 //! | `component` | the export: which store a call is for |
 //! | `stores` | the stores that the environment describes |
 //! | `environment` | a setting's variables, and which of them counts |
-//! | `settings` | the settings of one Redis store |
 //! | `redis` | acquire and release, and when they are tried again |
-//! | `refusal` | what the server's error means for a lock |
 //! | `connection` | one socket: sending, and waiting for a reply |
 //! | `dial` | opening it: name lookup, login, and the server's fitness |
-//! | `protocol` | commands and replies as bytes |
 //! | `time` | deadlines and pauses |
 //! | [`bindings`] | the types and traits that the contract in `wit/` generates |
 
-// The tests of the two modules that the library shares expect its prelude.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 
 extern crate alloc;
 extern crate holdfast_abi as _;
 
 pub mod bindings;
 
-#[path = "../../../host/src/store/redis/again.rs"]
-mod again;
 mod component;
 mod connection;
 mod dial;
-#[path = "../../../host/src/duration.rs"]
-mod duration;
 mod environment;
-mod protocol;
 mod redis;
-mod refusal;
-mod settings;
-#[path = "../../../host/src/store/redis/duration.rs"]
-mod span;
 mod stores;
 mod time;

@@ -1,5 +1,4 @@
-//! Acquire and release: which commands they are, when they are tried again, and what their outcome
-//! means.
+//! Acquire and release: when they are tried again, and what their outcome means.
 
 use alloc::{
     format,
@@ -8,33 +7,28 @@ use alloc::{
 };
 use core::time::Duration;
 
+use holdfast_redis_rules::{
+    acquire::{self, Acquire},
+    late::longest_hold,
+    refusal::Again,
+    release::{self, Form, Release},
+    reply::{Nonsense, Reply},
+    resp::push,
+    settings::Settings,
+    tries::{Next, Tries},
+};
+
 use crate::{
     bindings::{Acquired, Failure, Grant, Released, UnknownOutcome},
     connection::{Broken, Connection},
     dial::{DialError, dial},
-    protocol::{Reply, push},
-    refusal::{Again, again},
-    settings::Settings,
     time::{Deadline, pause, random, wall_clock, written},
 };
-
-/// The script that both this and the library's own Redis store release by.
-pub(crate) const RELEASE_LUA: &str = include_str!("../../../host/src/store/redis/release.lua");
-
-/// So long at most after its answer a command is reckoned with that was not answered.
-const LATE: u64 = 30_000;
 
 /// One server, and the connection to it if there is one.
 pub(crate) struct Redis {
     settings: Settings,
     connection: Option<Connection>,
-}
-
-/// Whether a script is sent by its digest, which the server may not know, or as it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Short,
-    Full,
 }
 
 /// Why a command has no outcome.
@@ -50,83 +44,69 @@ impl Redis {
         Self { settings, connection: None }
     }
 
-    /// `SET key owner NX PX ttl`.
+    /// Takes a lock unless it is held; `ttl` is in milliseconds.
     pub(crate) fn acquire(
         &mut self,
         key: &str,
         owner: &str,
         ttl: u64,
     ) -> Result<Acquired, Failure> {
-        let milliseconds = ttl.to_string();
-        let set = |_: &Connection, _| {
-            let words =
-                [b"SET", key.as_bytes(), owner.as_bytes(), b"NX", b"PX", milliseconds.as_bytes()];
-            command(&words)
-        };
-        let outcome = self.run(&set).and_then(|reply| match reply {
-            Reply::Status(_) => Ok(Acquired::Granted(Grant { fencing_token: None })),
-            Reply::Nil => Ok(Acquired::Held),
-            _ => Err(self.nonsense()),
-        });
-        outcome.map_err(|error| self.failure(error, Some(held_until(wall_clock(), ttl))))
+        let acquire = Acquire::new(key, owner, ttl);
+        let outcome = self
+            .run(&|_, _| command(&acquire.words()))
+            .and_then(|reply| self.understood(acquire::Acquired::read(&reply)));
+        match outcome {
+            Ok(acquire::Acquired::Granted) => Ok(Acquired::Granted(Grant { fencing_token: None })),
+            Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
+            Err(error) => Err(self.failure(error, Some(held_until(wall_clock(), ttl)))),
+        }
     }
 
-    /// As `release.lua` says.
+    /// Releases a lock if it is the owner's.
     pub(crate) fn release(&mut self, key: &str, owner: &str) -> Result<Released, Failure> {
-        let eval = |connection: &Connection, form| match &connection.script {
-            Some(digest) if form == Form::Short => {
-                command(&[b"EVALSHA", digest.as_bytes(), b"1", key.as_bytes(), owner.as_bytes()])
-            }
-            _ => {
-                command(&[b"EVAL", RELEASE_LUA.as_bytes(), b"1", key.as_bytes(), owner.as_bytes()])
-            }
+        let release = Release { key, owner };
+        let send = |connection: &Connection, form| match (&connection.script, form) {
+            (Some(digest), Form::Short) => command(&release.short(digest)),
+            _ => command(&release.full()),
         };
-        let outcome = self.run(&eval).and_then(|reply| match reply {
-            Reply::Integer(1) => Ok(Released::Released),
-            Reply::Integer(-1) => Ok(Released::Missing),
-            Reply::Integer(-2) => Ok(Released::HeldByOther),
-            _ => Err(self.nonsense()),
-        });
-        outcome.map_err(|error| self.failure(error, None))
+        let outcome =
+            self.run(&send).and_then(|reply| self.understood(release::Released::read(&reply)));
+        match outcome {
+            Ok(release::Released::Released) => Ok(Released::Released),
+            Ok(release::Released::Missing) => Ok(Released::Missing),
+            Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),
+            Err(error) => Err(self.failure(error, None)),
+        }
     }
 
     /// Sends a command and waits for its reply. Sends it again only where it was certainly not carried
     /// out and this may pass.
     fn run(&mut self, command: &dyn Fn(&Connection, Form) -> Vec<u8>) -> Result<Reply, NoOutcome> {
-        let (mut failures, mut form) = (0, Form::Short);
+        let mut tries = Tries::new(self.settings.retries, self.settings.backoff);
         loop {
             // Put back only if it can take another command.
             let mut connection = self.connection()?;
-            let bytes = command(&connection, form);
-            let cause = match connection.call(&bytes, &self.settings) {
-                Ok(Reply::Error(error)) => match again(&error) {
-                    Again::InFull if form == Form::Short => {
+            let bytes = command(&connection, tries.form());
+            let (cause, next) = match connection.call(&bytes, &self.settings) {
+                Ok(Reply::Error(error)) => {
+                    let again = Again::after(&error);
+                    if again != Again::Elsewhere {
                         self.connection = Some(connection);
-                        form = Form::Full;
-                        continue;
                     }
-                    Again::Elsewhere => error,
-                    Again::Later => {
-                        self.connection = Some(connection);
-                        error
-                    }
-                    Again::No | Again::InFull => {
-                        self.connection = Some(connection);
-                        return Err(NoOutcome::NotDone(error));
-                    }
-                },
+                    (error, tries.refused(again, random()))
+                }
                 Ok(reply) => {
                     self.connection = Some(connection);
                     return Ok(reply);
                 }
-                Err(Broken::Unsent(cause)) => cause,
+                Err(Broken::Unsent(cause)) => (cause, tries.failed(random())),
                 Err(Broken::Unanswered(cause)) => return Err(NoOutcome::Unknown(cause)),
             };
-            if failures == self.settings.retries {
-                return Err(NoOutcome::NotDone(cause));
+            match next {
+                Next::Now => {}
+                Next::After(wait) => pause(wait),
+                Next::GiveUp => return Err(NoOutcome::NotDone(cause)),
             }
-            failures += 1;
-            pause(self.settings.backoff.after(failures, random()));
         }
     }
 
@@ -139,7 +119,7 @@ impl Redis {
             return Ok(connection);
         }
         let patience = Deadline::after(self.settings.pool_timeout);
-        let mut failures = 0;
+        let mut tries = Tries::new(self.settings.retries, self.settings.backoff);
         loop {
             let dialing = Deadline::after(self.settings.dial_timeout);
             let (deadline, limit) = match (patience.left(), dialing.left()) {
@@ -155,24 +135,27 @@ impl Redis {
                     DialError { cause: format!("no connection within {limit}"), may_pass: true }
                 }
             };
-            let wait = self.settings.backoff.after(failures + 1, random());
-            let too_late = patience.left().is_some_and(|left| left <= wait);
-            if failures == self.settings.retries || !error.may_pass || too_late {
-                return Err(NoOutcome::NotDone(error.cause));
+            match tries.failed(random()) {
+                Next::After(wait)
+                    if error.may_pass && patience.left().is_none_or(|left| wait < left) =>
+                {
+                    pause(wait);
+                }
+                _ => return Err(NoOutcome::NotDone(error.cause)),
             }
-            failures += 1;
-            pause(wait);
         }
     }
 
-    /// A reply that is none to the command: what the connection brings next is not to be trusted either.
-    fn nonsense(&mut self) -> NoOutcome {
-        self.connection = None;
-        NoOutcome::Unknown("the server's reply makes no sense".to_string())
+    /// After a reply that the command cannot have, the connection's next one cannot be trusted either.
+    fn understood<T>(&mut self, outcome: Result<T, Nonsense>) -> Result<T, NoOutcome> {
+        outcome.map_err(|nonsense| {
+            self.connection = None;
+            NoOutcome::Unknown(nonsense.to_string())
+        })
     }
 
     fn failure(&self, error: NoOutcome, held_until: Option<u64>) -> Failure {
-        let about = |cause| format!("redis {}: {cause}", self.settings.address());
+        let about = |cause| format!("redis {}: {cause}", self.settings.address);
         match error {
             NoOutcome::NotDone(cause) => Failure::NotDone(about(cause)),
             NoOutcome::Unknown(cause) => {
@@ -182,41 +165,20 @@ impl Redis {
     }
 }
 
-fn command(words: &[&[u8]]) -> Vec<u8> {
+fn command(words: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     push(&mut bytes, words);
     bytes
 }
 
-/// Until when a lock may be held whose acquire was not answered: its time to live, from the last moment
-/// at which a server is reckoned to take the command up.
+/// Until when a lock may be held whose acquire was not answered, in milliseconds like `now` and `ttl`.
 fn held_until(now: u64, ttl: u64) -> u64 {
-    now.saturating_add(ttl.min(LATE)).saturating_add(ttl)
-}
-
-/// Waits that double from `min` to `max`, drawn at random so that many callers do not return together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Backoff {
-    pub(crate) min: Duration,
-    pub(crate) max: Duration,
-}
-
-impl Backoff {
-    /// The wait after `failures` failures in a row, of which there is at least one. Never longer than
-    /// `max`, also where `min` is.
-    fn after(&self, failures: u32, random: u64) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        let widest = self.min.saturating_mul(1 << doublings).min(self.max);
-        let least = self.min.min(self.max);
-        let room = u64::try_from((widest - least).as_nanos()).unwrap_or(u64::MAX - 1);
-        least + Duration::from_nanos(random % (room + 1))
-    }
+    let longest = longest_hold(Duration::from_millis(ttl), Duration::ZERO);
+    now.saturating_add(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -224,20 +186,5 @@ mod tests {
         assert_eq!(held_until(1_000, 500), 2_000);
         assert_eq!(held_until(1_000, 60_000), 91_000);
         assert_eq!(held_until(1_000, u64::MAX), u64::MAX);
-    }
-
-    proptest! {
-        #[test]
-        fn waits_stay_between_their_bounds(failures in 1..100_u32, random: u64) {
-            let backoff = Backoff { min: Duration::from_millis(8), max: Duration::from_millis(512) };
-            let wait = backoff.after(failures, random);
-            prop_assert!(wait >= backoff.min && wait <= backoff.max, "{:?}", wait);
-        }
-
-        #[test]
-        fn the_longest_interval_wins_over_the_shortest(failures in 1..100_u32, random: u64) {
-            let backoff = Backoff { min: Duration::from_secs(2), max: Duration::from_millis(512) };
-            prop_assert_eq!(backoff.after(failures, random), backoff.max);
-        }
     }
 }

@@ -5,11 +5,9 @@
 
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 
-use crate::{
-    bindings::StoreInfo,
-    environment::Variables,
-    settings::{SettingError, Settings},
-};
+use holdfast_redis_rules::settings::{SettingError, Settings, tls::Tls};
+
+use crate::{bindings::StoreInfo, environment::Variables};
 
 /// The one store's name, as in Dapr's documentation.
 const DEFAULT_NAME: &str = "lockstore";
@@ -46,7 +44,9 @@ pub(crate) fn described(environment: &[(String, String)]) -> Vec<Described> {
 
 fn describe(name: &str, variables: &Variables) -> Described {
     let text = |setting| variables.get(setting).map(|variable| variable.value);
-    let settings = lowered(variables).and(Settings::parse(variables));
+    let settings = lowered(variables)
+        .and_then(|_| Tls::refuse(variables))
+        .and_then(|()| Settings::read(variables));
     Described {
         info: StoreInfo {
             name: name.to_owned(),
@@ -64,7 +64,7 @@ fn lowered(variables: &Variables) -> Result<String, SettingError> {
     match variables.get("KEY_PREFIX") {
         None => Ok(String::new()),
         Some(prefix) if prefix.value.is_ascii() => Ok(prefix.value.to_ascii_lowercase()),
-        Some(prefix) => Err(SettingError::new(prefix.name, "has other characters than ASCII")),
+        Some(prefix) => Err(prefix.error("has other characters than ASCII")),
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         StoreInfo { name: name.into(), key_prefix: key_prefix.into(), app_id: app_id.into() }
     }
 
-    fn problem(described: &Described) -> &str {
+    fn problem_of(described: &Described) -> &str {
         described.settings.as_ref().err().map_or("", String::as_str)
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn one_store_without_a_list() {
         let stores = read(&[("REDIS_HOST", "h"), ("APP_ID", "App"), ("KEY_PREFIX", "MyWord")]);
         assert_eq!(stores[0].info, info("lockstore", "myword", "App"));
-        assert_eq!((stores.len(), problem(&stores[0])), (1, ""));
+        assert_eq!((stores.len(), problem_of(&stores[0])), (1, ""));
         let named = read(&[("REDIS_HOST", "h"), ("STORE_NAME", "other")]);
         assert_eq!(named[0].info, info("other", "", ""));
     }
@@ -107,7 +107,7 @@ mod tests {
     fn a_prefix_that_cannot_be_lowered_is_refused() {
         let stores = read(&[("REDIS_HOST", "h"), ("KEY_PREFIX", "Ä")]);
         assert_eq!(
-            problem(&stores[0]),
+            problem_of(&stores[0]),
             "lock store lockstore: environment variable KEY_PREFIX has other characters than ASCII"
         );
     }
@@ -124,8 +124,10 @@ mod tests {
         ]);
         let infos: Vec<_> = stores.iter().map(|store| store.info.clone()).collect();
         assert_eq!(infos, [info("a", "", "all"), info("lock-eu", "", "eu")]);
-        let addresses: Vec<_> =
-            stores.iter().map(|store| store.settings.as_ref().unwrap().address()).collect();
+        let addresses: Vec<_> = stores
+            .iter()
+            .map(|store| store.settings.as_ref().unwrap().address.to_string())
+            .collect();
         assert_eq!(addresses, ["h:1", "h:2"]);
     }
 
@@ -133,28 +135,53 @@ mod tests {
     fn a_mistake_names_store_and_variable() {
         let none = read(&[]);
         assert_eq!(
-            problem(&none[0]),
+            problem_of(&none[0]),
             "lock store lockstore: environment variable REDIS_HOST is not set"
         );
         let one_of_two =
             read(&[("HOLDFAST_STORES", "a,b"), ("A_REDIS_HOST", "h"), ("A_READ_TIMEOUT", "soon")]);
         assert_eq!(
-            problem(&one_of_two[0]),
+            problem_of(&one_of_two[0]),
             "lock store a: environment variable A_READ_TIMEOUT is not a duration, such as 5s or \
              1m30s, or a number of milliseconds"
         );
         assert_eq!(
-            problem(&one_of_two[1]),
+            problem_of(&one_of_two[1]),
             "lock store b: environment variable B_REDIS_HOST is not set"
         );
     }
 
     #[test]
+    fn a_mistake_names_the_variable_that_is_set() {
+        let tls = "asks for TLS, which this component does not speak";
+        let sentinel = "asks for Redis Sentinel, which is not supported yet by this version";
+        for (variable, value, problem) in [
+            ("REDIS_PORT", "2", "differs from the port in REDIS_HOST"),
+            ("REDIS_SENTINEL_MASTER_NAME", "m", sentinel),
+            ("SENTINEL_MASTER_NAME", "m", sentinel),
+            ("ENABLE_TLS", "true", tls),
+            ("REDIS_ENABLE_TLS", "1", tls),
+            ("ENABLE_TLS", "yes", "is not true or false"),
+            (
+                "OIDC_CLIENT_ID",
+                "x",
+                "asks for a cloud identity provider, which cannot be reached from here",
+            ),
+            ("REDIS_MAX_RETRIES", "few", "is not a whole number, or -1 for no retries"),
+        ] {
+            let store = &read(&[("REDIS_HOST", "h:1"), (variable, value)])[0];
+            let expected =
+                format!("lock store lockstore: environment variable {variable} {problem}");
+            assert_eq!(problem_of(store), expected);
+        }
+    }
+
+    #[test]
     fn two_stores_cannot_share_a_prefix() {
         let stores = read(&[("HOLDFAST_STORES", "a-b,a_b"), ("REDIS_HOST", "h")]);
-        assert_eq!(problem(&stores[0]), "");
+        assert_eq!(problem_of(&stores[0]), "");
         assert_eq!(
-            problem(&stores[1]),
+            problem_of(&stores[1]),
             "lock store a_b: environment variable HOLDFAST_STORES lists a-b too, whose variables \
              start with A_B_ as well"
         );

@@ -2,7 +2,7 @@
 //! their calls are under, as its resiliency YAML does.
 //!
 //! Here lives the way from resources folders to a list of [`Component`]s with their settings
-//! resolved, and to a [`Resiliency`]; [`properties`] reads single settings. Stores are opened
+//! resolved, and to a [`Resiliency`]. Stores are opened
 //! elsewhere, and what a setting means is each store's own to say.
 
 mod document;
@@ -10,7 +10,6 @@ mod error;
 mod files;
 mod metrics;
 pub mod open;
-pub mod properties;
 mod resiliency;
 mod resolve;
 mod secrets;
@@ -27,11 +26,10 @@ use std::{
 use error::Flaw;
 pub use error::{Level, LoadError, Notice, Problem};
 pub use metrics::ComponentMetrics;
-use properties::Properties;
 use resolve::Resolver;
 use templates::Templates;
 
-use crate::policy::Resiliency;
+use crate::{policy::Resiliency, store::properties::Properties};
 
 /// Looks up an environment variable; `None` where it is not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -6,10 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    resources::{Component, Source, properties::SettingError},
+    resources::{Component, Source},
     store::{
         Store,
         memory::MemoryStore,
+        properties::SettingError,
         redis::{ConnectError, RedisSettings, RedisStore},
     },
 };

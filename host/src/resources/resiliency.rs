@@ -8,15 +8,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use holdfast_redis_rules::go_duration::parse_go_duration;
+
 use super::{
     Component, Source,
     document::Field,
     error::{Flaw, Level, Notice, Problem},
 };
-use crate::{
-    duration::parse_go_duration,
-    policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip},
-};
+use crate::policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip};
 
 /// Dapr's own retry policies, which a file may change so long as there are enough retries.
 const BUILT_IN: [&str; 4] = [

@@ -3,15 +3,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use holdfast_redis_rules::go_duration::parse_go_duration;
+
 use super::{
     Component, Env, Source,
     document::{Definition, SecretRef, Setting},
     error::{Flaw, Level, Notice, Problem},
-    properties::Properties,
     secrets::{self, SecretStore},
     templates::Templates,
 };
-use crate::duration::parse_go_duration;
+use crate::store::properties::Properties;
 
 const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fs, io};
 
 use serde_json::Value;
 
-use super::{Env, properties::Properties};
+use super::Env;
+use crate::store::properties::Properties;
 
 const LOCAL_ENV: &str = "secretstores.local.env";
 const LOCAL_FILE: &str = "secretstores.local.file";

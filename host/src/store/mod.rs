@@ -5,6 +5,7 @@
 //! to say.
 
 pub mod memory;
+pub mod properties;
 pub mod redis;
 
 use std::time::{Duration, SystemTime};
@@ -43,16 +44,13 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// So long at most a reply is awaited that nobody waits for.
-pub(crate) const LATE_REPLY: Duration = Duration::from_secs(30);
-
 /// How long after an acquire of this `ttl` was sent its reply is still awaited, to give back what
 /// it grants: the time to live, 30 seconds at most.
 ///
 /// A store may take the command up at the last of these moments, so an acquire whose future is
 /// dropped now can hold its lock for `late(ttl) + ttl` from now on.
 pub fn late(ttl: Duration) -> Duration {
-    ttl.min(LATE_REPLY)
+    holdfast_redis_rules::late::late(ttl)
 }
 
 /// What came of an [`acquire`](Store::acquire) that the store answered.

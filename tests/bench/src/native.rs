@@ -10,6 +10,7 @@ use holdfast_guest::{
     scope::Scope,
     verdict,
 };
+use holdfast_redis_rules::release::RELEASE_LUA;
 use redis::{AsyncConnectionConfig, Client, Script, Value, aio::MultiplexedConnection};
 
 use crate::workload::{APP_ID, STORE_NAME};
@@ -134,7 +135,7 @@ impl BareRedis {
         // As in Holdfast's store, which does not use the client's timeout.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let release = Script::new(include_str!("../../../host/src/store/redis/release.lua"));
+        let release = Script::new(RELEASE_LUA);
         release.load_async(&mut connection).await?;
         Ok(Self { connection, release: Arc::new(release) })
     }

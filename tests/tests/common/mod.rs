@@ -1,8 +1,8 @@
 //! A store on a test's server.
 
-use holdfast::{
-    resources::properties::Properties,
-    store::redis::{ConnectError, RedisSettings, RedisStore},
+use holdfast::store::{
+    properties::Properties,
+    redis::{ConnectError, RedisSettings, RedisStore},
 };
 use holdfast_tests::redis_server::RedisServer;
 

@@ -1,8 +1,15 @@
 //! What is asked of a server once, before locks are trusted to it, and why it is not.
 
-use redis::{RedisError, Value, from_redis_value};
+use holdfast_redis_rules::fitness::{
+    ASK_EVICTION, ASK_REPLICATION, Replicated, check_replication, may_evict,
+};
+use redis::{RedisError, from_redis_value};
 
-use super::{Inner, connection::Connection, failure, no_reply, within};
+use super::{
+    client::Client,
+    connection::{Connection, command},
+    failure,
+};
 
 /// Why a Redis store cannot be used. Names the server, never a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,10 +32,7 @@ pub enum ConnectError {
         cause: String,
     },
     /// The server has replicas. A failover to one of them can lose a lock.
-    #[error(
-        "redis {address}: replication is not supported: the server has {replicas} connected \
-         replica(s), a failover to one could lose a lock, and the setting failover is off"
-    )]
+    #[error("redis {address}: {}", Replicated { replicas: *replicas })]
     Replicated {
         /// The server's `host:port`.
         address: String,
@@ -38,17 +42,18 @@ pub enum ConnectError {
 }
 
 /// Connects, and asks the server what speaks against it.
-pub(super) async fn trust(name: &str, store: &Inner) -> Result<(), ConnectError> {
-    let Inner { address, settings, .. } = store;
-    let unreachable = |cause| ConnectError::Unreachable { address: address.clone(), cause };
-    let (place, _room) = store.connections.take().await.map_err(unreachable)?;
+pub(super) async fn trust(name: &str, client: &Client) -> Result<(), ConnectError> {
+    let address = client.address();
+    let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
+    let (place, _room) = client.connections().take().await.map_err(unreachable)?;
     let questions = async {
-        let replicas = replicas(place.connection()).await?;
-        Ok::<_, RedisError>((replicas, eviction(place.connection()).await))
+        let replication = replication(place.connection()).await?;
+        Ok::<_, RedisError>((replication, eviction(place.connection()).await))
     };
-    let (replicas, policy) = within(settings.read_timeout, questions)
+    let (replication, policy) = client
+        .within_read_timeout(questions)
         .await
-        .ok_or_else(|| unreachable(no_reply(settings)))?
+        .ok_or_else(|| unreachable(client.no_reply()))?
         .map_err(|error| unreachable(failure::describe(&error)))?;
     if let Some(policy) = policy {
         let (store, redis) = (name, address);
@@ -59,38 +64,25 @@ pub(super) async fn trust(name: &str, store: &Inner) -> Result<(), ConnectError>
             "the server may evict locks before their time: set its maxmemory-policy to noeviction"
         );
     }
-    match replicas {
-        None | Some(0) => Ok(()),
-        Some(replicas) => Err(ConnectError::Replicated { address: address.clone(), replicas }),
-    }
+    check_replication(&replication).map_err(|Replicated { replicas }| ConnectError::Replicated {
+        address: address.to_owned(),
+        replicas,
+    })
 }
 
-/// How many replicas follow this server; `None` where it will not say.
-async fn replicas(connection: &Connection) -> Result<Option<u64>, RedisError> {
-    let mut info = redis::cmd("INFO");
-    match connection.send(info.arg("replication")).await {
-        Ok(reply) => Ok(field(&text(reply), "connected_slaves").and_then(|n| n.parse().ok())),
-        Err(error) if error.code().is_some() => Ok(None),
+/// What the server says of its replicas; empty where it will not say.
+async fn replication(connection: &Connection) -> Result<String, RedisError> {
+    match connection.send(&command(&ASK_REPLICATION)).await {
+        Ok(reply) => Ok(from_redis_value(reply).unwrap_or_default()),
+        Err(error) if error.code().is_some() => Ok(String::new()),
         Err(error) => Err(error),
     }
 }
 
 /// The server's `maxmemory-policy`, where that lets it throw a lock away before its time.
 async fn eviction(connection: &Connection) -> Option<String> {
-    let mut get = redis::cmd("CONFIG");
-    get.arg("GET").arg("maxmemory-policy");
     // A server that does not let its clients ask is none the worse for it.
-    let reply = connection.send(&get).await.ok()?;
+    let reply = connection.send(&command(&ASK_EVICTION)).await.ok()?;
     let pairs: Vec<String> = from_redis_value(reply).ok()?;
-    pairs.into_iter().nth(1).filter(|policy| policy != "noeviction")
-}
-
-fn text(reply: Value) -> String {
-    from_redis_value(reply).unwrap_or_default()
-}
-
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find_map(|(key, value)| (key == name).then_some(value.trim()))
+    pairs.into_iter().nth(1).filter(|policy| may_evict(policy))
 }

@@ -1,56 +1,52 @@
-//! The two commands that locks are made of, and what becomes of each when its caller has gone.
+//! The two commands that locks are made of, handed to a connection.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::{Duration, Instant},
+use std::{sync::LazyLock, time::Duration};
+
+use futures_util::future::BoxFuture;
+use holdfast_redis_rules::{
+    acquire::{Acquire, Acquired},
+    release::{Form, RELEASE_LUA, Release, Released},
+    reply::{self, Nonsense},
 };
+use redis::{ErrorKind, RedisError, RedisResult, Script, Value};
 
-use redis::{ErrorKind, RedisError, Script, Value};
-
-use super::{
-    Inner,
-    connections::Place,
-    pending::{Command, Form, Left, Reply},
-};
-use crate::store::{LATE_REPLY, Released, late};
-
-pub(super) const RELEASE_LUA: &str = include_str!("release.lua");
+use super::{connection::command, connections::Place};
 
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE_LUA));
 
-/// Takes the lock unless it is held: `SET key owner NX PX ttl`.
+/// The way a command's reply comes in. It keeps its place on the connection until then, and holds
+/// the socket open.
+pub(super) type Reply<T> = BoxFuture<'static, RedisResult<(T, Place)>>;
+
+/// What can be sent.
+pub(super) trait Command: Sync {
+    /// What the reply means.
+    type Outcome: Send;
+
+    /// Hands the command to a connection, once the reply is polled. One command and no more, so
+    /// that nothing is sent after the caller has stopped waiting.
+    fn send(&self, place: Place, form: Form) -> Reply<Self::Outcome>;
+}
+
+/// Takes the lock unless it is held.
 pub(super) struct SetIfFree<'a> {
-    pub(super) store: &'a Arc<Inner>,
     pub(super) key: &'a str,
     pub(super) owner: &'a str,
     pub(super) ttl: Duration,
 }
 
 impl Command for SetIfFree<'_> {
-    type Outcome = bool;
+    type Outcome = Acquired;
 
-    fn send(&self, place: Place, _: Form) -> Reply<bool> {
-        let mut set = redis::cmd("SET");
+    fn send(&self, place: Place, _: Form) -> Reply<Acquired> {
         let milliseconds = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
-        set.arg(self.key).arg(self.owner).arg("NX").arg("PX").arg(milliseconds);
-        Box::pin(async move {
-            match place.connection().send(&set).await? {
-                Value::Okay => Ok((true, place)),
-                Value::Nil => Ok((false, place)),
-                _ => Err(nonsense()),
-            }
-        })
-    }
-
-    fn leave(&self, left: Left<bool>) {
-        let until = left.sent + late(self.ttl);
-        self.store.give_back(left, self.key, self.owner, until);
+        let set = Acquire::new(self.key, self.owner, milliseconds);
+        call(place, &set.words(), Acquired::read)
     }
 }
 
-/// Releases the lock if it is the owner's, as `release.lua` says.
+/// Releases the lock if it is the owner's.
 pub(super) struct DeleteIfOwned<'a> {
-    pub(super) store: &'a Arc<Inner>,
     pub(super) key: &'a str,
     pub(super) owner: &'a str,
 }
@@ -59,36 +55,34 @@ impl Command for DeleteIfOwned<'_> {
     type Outcome = Released;
 
     fn send(&self, place: Place, form: Form) -> Reply<Released> {
-        let mut eval = match form {
-            Form::Short => redis::cmd("EVALSHA"),
-            Form::Full => redis::cmd("EVAL"),
+        let release = Release { key: self.key, owner: self.owner };
+        let words = match form {
+            Form::Short => release.short(RELEASE.get_hash()),
+            Form::Full => release.full(),
         };
-        eval.arg(match form {
-            Form::Short => RELEASE.get_hash(),
-            Form::Full => RELEASE_LUA,
-        });
-        eval.arg(1).arg(self.key).arg(self.owner);
-        Box::pin(async move {
-            match place.connection().send(&eval).await? {
-                Value::Int(1) => Ok((Released::Released, place)),
-                Value::Int(-1) => Ok((Released::Missing, place)),
-                Value::Int(-2) => Ok((Released::HeldByOther, place)),
-                _ => Err(nonsense()),
-            }
-        })
-    }
-
-    /// Where the server has forgotten the script, the lock is left to run out: sending it in full
-    /// now could end a hold that the owner has since taken anew.
-    fn leave(&self, left: Left<Released>) {
-        self.store.abandoned.forget(self.key, self.owner);
-        let store = self.store.clone();
-        let until = Instant::now() + LATE_REPLY;
-        let task = async move { drop(store.late_reply(left, until).await) };
-        self.store.background.spawn_on(task, &self.store.runtime);
+        call(place, &words, Released::read)
     }
 }
 
-fn nonsense() -> RedisError {
-    (ErrorKind::UnexpectedReturnType, "the server's reply makes no sense").into()
+fn call<T: 'static>(
+    place: Place,
+    words: &[&str],
+    read: fn(&reply::Reply) -> Result<T, Nonsense>,
+) -> Reply<T> {
+    let command = command(words);
+    Box::pin(async move {
+        let value = place.connection().send(&command).await?;
+        let outcome = reply(value).and_then(|reply| read(&reply));
+        let nonsense = |_| RedisError::from((ErrorKind::UnexpectedReturnType, Nonsense::TEXT));
+        Ok((outcome.map_err(nonsense)?, place))
+    })
+}
+
+fn reply(value: Value) -> Result<reply::Reply, Nonsense> {
+    match value {
+        Value::Okay => Ok(reply::Reply::Okay),
+        Value::Nil => Ok(reply::Reply::Nil),
+        Value::Int(number) => Ok(reply::Reply::Integer(number)),
+        _ => Err(Nonsense),
+    }
 }

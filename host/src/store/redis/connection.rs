@@ -1,10 +1,8 @@
 //! One socket to Redis, shared by many commands at once.
 //!
-//! Opening it, with TLS and login, and counting what is under way on it live here; how many
-//! there are and which one a command takes is the pool's affair.
+//! Opening it is `dial`'s affair; how many there are and which one a command takes is the pool's.
 
 use std::{
-    io,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,167 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
-use redis::{
-    AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, RedisResult, Value,
-    aio::MultiplexedConnection,
-};
-use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    task::AbortHandle,
-};
-use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsConnector;
+use futures_util::future::BoxFuture;
+use redis::{Cmd, RedisResult, Value, aio::MultiplexedConnection};
+use tokio::task::AbortHandle;
 
-use super::{
-    commands::RELEASE_LUA,
-    connections::BUSY,
-    failure::{self, Again, Verdict},
-    settings::RedisSettings,
-    tls,
-};
-
-/// Commands wait here for the task that writes them; as many as one connection is to carry, so
-/// that what is handed over goes out in one write.
-const WRITE_QUEUE: usize = BUSY;
+/// How many commands under way make a socket busy. Fewer would cost throughput: what is sent
+/// together over one socket shares system calls on both sides.
+pub(super) const BUSY: usize = 256;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-/// A peer that has silently gone is noticed on an idle socket within about this and three more
-/// probes.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// What opening a connection takes, worked out once.
-pub(super) struct Dialer {
-    settings: RedisSettings,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-}
-
-/// Why no connection could be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DialError {
-    pub(super) cause: String,
-    /// Whether waiting may help. A wrong password stays wrong.
-    pub(super) may_pass: bool,
-}
-
-impl Dialer {
-    /// Fails, with the cause, on TLS settings that cannot be used.
-    pub(super) fn new(settings: RedisSettings) -> Result<Self, String> {
-        let tls = match &settings.tls {
-            None => None,
-            Some(tls) => {
-                let name = ServerName::try_from(settings.host.clone())
-                    .map_err(|_| "redisHost is no name that a certificate can carry".to_owned())?;
-                let config = Arc::new(tls::client_config(tls)?);
-                Some((TlsConnector::from(config), name))
-            }
-        };
-        Ok(Self { settings, tls })
+/// The words of a command as the client library takes them.
+pub(super) fn command(words: &[&str]) -> Cmd {
+    let mut command = Cmd::with_capacity(words.len(), words.iter().map(|word| word.len()).sum());
+    for word in words {
+        command.arg(word);
     }
-
-    /// Opens a connection that is logged in, on its database, and has answered a PING, within
-    /// `dialTimeout`. `when_closed` is called once the peer or the network has ended it.
-    pub(super) async fn dial(
-        &self,
-        when_closed: impl FnOnce() + Send + 'static,
-    ) -> Result<Connection, DialError> {
-        let dialing = async {
-            let (mux, driver) = self.connect().await?;
-            let connection = Connection::spawn(mux, driver, when_closed);
-            self.log_in(&connection).await?;
-            Ok(connection)
-        };
-        match self.settings.dial_timeout {
-            None => dialing.await,
-            Some(limit) => tokio::time::timeout(limit, dialing).await.unwrap_or_else(|_| {
-                Err(DialError { cause: format!("no connection within {limit:?}"), may_pass: true })
-            }),
-        }
-    }
-
-    async fn connect(&self) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), DialError> {
-        let settings = &self.settings;
-        let tcp = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
-        tcp.set_nodelay(true)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
-        let mut socket = TimeoutStream::new(tcp);
-        socket.set_write_timeout(settings.write_timeout);
-        let socket = Box::pin(socket);
-        match &self.tls {
-            None => share(socket).await,
-            Some((connector, name)) => {
-                let stream =
-                    connector.connect(name.clone(), socket).await.map_err(|error| DialError {
-                        cause: format!("TLS: {error}"),
-                        may_pass: error.kind() != io::ErrorKind::InvalidData,
-                    })?;
-                share(Box::pin(stream)).await
-            }
-        }
-    }
-
-    /// The client library can do this too, but then a server that is loading, or full, reads
-    /// like a wrong password.
-    async fn log_in(&self, connection: &Connection) -> Result<(), DialError> {
-        let settings = &self.settings;
-        if let Some(password) = &settings.password {
-            let mut auth = redis::cmd("AUTH");
-            auth.arg(settings.username.as_deref()).arg(password);
-            connection.send(&auth).await?;
-        }
-        if settings.db != 0 {
-            connection.send(redis::cmd("SELECT").arg(settings.db)).await?;
-        }
-        connection.send(&redis::cmd("PING")).await?;
-        // Only a convenience for what comes later, so a user may be denied it.
-        let mut load = redis::cmd("SCRIPT");
-        match connection.send(load.arg("LOAD").arg(RELEASE_LUA)).await {
-            Err(error) if failure::verdict(&error) == Verdict::Lost => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-async fn share<S>(
-    stream: Pin<Box<S>>,
-) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), DialError>
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    // No response timeout: a reply that comes late still says whether a lock was taken.
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(WRITE_QUEUE);
-    // Introducing ourselves is left out: a user who may not would fill the ACL log with it.
-    let info = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let (mux, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
-    Ok((mux, driver.boxed()))
-}
-
-impl From<io::Error> for DialError {
-    fn from(error: io::Error) -> Self {
-        let cause = match error.kind() {
-            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            _ => error.to_string(),
-        };
-        Self { cause, may_pass: true }
-    }
-}
-
-impl From<RedisError> for DialError {
-    fn from(error: RedisError) -> Self {
-        // A server that is full says so with the code of any other error.
-        let full = error.detail().is_some_and(|text| text.contains("max number of clients"));
-        Self {
-            cause: failure::describe(&error),
-            may_pass: full || failure::verdict(&error) != Verdict::Refused(Again::No),
-        }
-    }
+    command
 }
 
 /// An open socket. It closes when the last command on it is done and the pool has let go of it.
@@ -189,7 +43,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn spawn(
+    /// Runs `driver`, which moves bytes between `mux` and the socket. `when_closed` is called once it
+    /// has ended.
+    pub(super) fn spawn(
         mux: MultiplexedConnection,
         driver: BoxFuture<'static, ()>,
         when_closed: impl FnOnce() + Send + 'static,

@@ -19,18 +19,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::{Connection, DialError, Dialer},
+    connection::{BUSY, Connection},
+    dial::{DialError, Dialer},
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
 };
 
-/// So many commands under way make a socket busy. Fewer would cost throughput: what is sent
-/// together over one socket shares system calls on both sides.
-pub(super) const BUSY: usize = 256;
-
 /// The pool.
 pub(super) struct Connections {
-    settings: RedisSettings,
+    settings: Arc<RedisSettings>,
     name: String,
     dialer: Dialer,
     open: RwLock<Vec<Arc<Connection>>>,
@@ -76,11 +73,11 @@ impl Drop for Place {
 
 impl Connections {
     /// A pool without a connection yet. `name` is the component's, for the log.
-    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Arc<Self>, String> {
+    pub(super) fn new(name: &str, settings: Arc<RedisSettings>) -> Result<Arc<Self>, String> {
         let dialer = Dialer::new(settings.clone())?;
         let runtime = Handle::current();
         let pool = Arc::new_cyclic(|me| Self {
-            room: Semaphore::new(settings.pool_size * BUSY),
+            room: Semaphore::new(settings.pool.size * BUSY),
             settings,
             name: name.to_owned(),
             dialer,
@@ -93,7 +90,7 @@ impl Connections {
             metrics: RedisMetrics::new(name),
             me: me.clone(),
         });
-        if let Some(every) = pool.settings.idle_check {
+        if let Some(every) = pool.settings.pool.idle_check {
             pool.runtime.spawn(sweep(pool.me.clone(), every, pool.closing.clone()));
         }
         Ok(pool)
@@ -108,7 +105,7 @@ impl Connections {
         {
             return Ok((Place::on(connection), room));
         }
-        let Some(limit) = self.settings.pool_timeout else {
+        let Some(limit) = self.settings.common.pool_timeout else {
             return self.wait().await;
         };
         match tokio::time::timeout(limit, self.wait()).await {
@@ -124,7 +121,7 @@ impl Connections {
     async fn wait(&self) -> Result<(Place, Room<'_>), String> {
         let room = self.room.acquire().await;
         let room = room.map_err(|_| "the store is closed".to_owned())?;
-        let mut retries = self.settings.retries;
+        let mut retries = self.settings.common.retries;
         loop {
             // Subscribed before looking, so that no attempt that ends in between is missed.
             let mut attempts = self.attempts.subscribe();
@@ -157,7 +154,7 @@ impl Connections {
             }
         }
         let least = least.cloned();
-        if least.is_some() && open.len() < self.settings.pool_size {
+        if least.is_some() && open.len() < self.settings.pool.size {
             self.open_another();
         }
         least
@@ -182,7 +179,7 @@ impl Connections {
     }
 
     fn keep_minimum(&self) {
-        if self.read().len() < self.settings.min_idle {
+        if self.read().len() < self.settings.pool.min_idle {
             self.open_another();
         }
     }
@@ -212,7 +209,7 @@ impl Connections {
         let outcome = outcome.map(|connection| {
             let mut open = self.write();
             // Under the same lock as `close`, which must not miss one.
-            if !self.closing.is_cancelled() && open.len() < self.settings.pool_size {
+            if !self.closing.is_cancelled() && open.len() < self.settings.pool.size {
                 open.push(Arc::new(connection));
                 self.metrics.set_open(open.len());
             }
@@ -227,7 +224,12 @@ impl Connections {
         let (failures, last) = *self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         match failures {
             0 => Duration::ZERO,
-            _ => self.settings.backoff.after(failures).saturating_sub(last.elapsed()),
+            _ => self
+                .settings
+                .common
+                .backoff
+                .after(failures, fastrand::u64(..))
+                .saturating_sub(last.elapsed()),
         }
     }
 
@@ -256,15 +258,15 @@ impl Connections {
         let now = Instant::now();
         let settings = &self.settings;
         self.keep(Closed::Aged, |connection| {
-            settings.max_age.is_none_or(|most| connection.age(now) < most)
+            settings.common.max_age.is_none_or(|most| connection.age(now) < most)
         });
         let mut open = self.write();
         let before = open.len();
         // From the end: commands prefer the first.
         for index in (0..open.len()).rev() {
             let idle = open[index].idle(now);
-            let beyond = open.len() > settings.min_idle;
-            if beyond && settings.idle_timeout.is_some_and(|most| idle >= most) {
+            let beyond = open.len() > settings.pool.min_idle;
+            if beyond && settings.common.idle_timeout.is_some_and(|most| idle >= most) {
                 open.remove(index);
             }
         }

@@ -1,9 +1,8 @@
 //! What an error of the client means for a lock: whether the command can have been done, and
 //! whether another try makes sense.
 
+use holdfast_redis_rules::refusal::Again;
 use redis::{ErrorKind, RedisError};
-
-pub(super) use super::again::Again;
 
 /// What is known of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +52,9 @@ mod tests {
     fn the_servers_refusals_changed_nothing() {
         for (line, again) in [
             ("LOADING Redis is loading the dataset in memory", Again::Later),
-            ("TRYAGAIN x", Again::Later),
-            ("CLUSTERDOWN x", Again::Later),
-            ("MASTERDOWN x", Again::Later),
             ("READONLY You can't write against a read only replica.", Again::Elsewhere),
-            ("NOAUTH Authentication required.", Again::Elsewhere),
             ("NOSCRIPT x", Again::InFull),
             ("WRONGPASS invalid username-password pair", Again::No),
-            ("NOPERM x", Again::No),
-            ("MISCONF x", Again::No),
-            ("OOM x", Again::No),
-            ("NOREPLICAS x", Again::No),
-            ("WRONGTYPE x", Again::No),
             ("ERR x", Again::No),
         ] {
             assert_eq!(verdict(&server(line)), Verdict::Refused(again), "{line}");

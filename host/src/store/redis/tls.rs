@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use crate::resources::properties::SettingError;
+use crate::store::properties::SettingError;
 
 /// How to speak TLS.
 #[derive(Clone, Debug)]

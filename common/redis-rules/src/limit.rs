@@ -1,40 +1,44 @@
-//! Durations as a component file writes them: Go's form, or a bare number of milliseconds.
+//! Durations as a settings file writes them: Go's form, or a bare number of milliseconds.
 
 use core::time::Duration;
 
-use crate::duration::parse_go_duration;
+use crate::go_duration::parse_go_duration;
 
 /// What a duration setting says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
-    /// `-1`: what the setting bounds has no bound.
+pub enum Limit {
+    /// `-1`: no limit.
     Off,
-    /// Anything else, zero included.
+    /// Any other value, zero included.
     Of(Duration),
 }
 
-/// Reads `-1`, a whole number of milliseconds, or Go's form such as `1m30s` or `1.5s`. `None`
-/// for anything else, for what is negative, and for what Go's 64 bits of nanoseconds cannot hold.
-pub(super) fn parse(text: &str) -> Option<Span> {
+/// Reads `-1`, a whole number of milliseconds, or Go's form such as `1m30s` or `1.5s`.
+///
+/// Returns `None` for any other text, for a negative duration, and for one that does not fit into
+/// 64 bits of nanoseconds, as in Go.
+pub fn parse(text: &str) -> Option<Limit> {
     let text = text.trim();
     if text == "-1" {
-        return Some(Span::Off);
+        return Some(Limit::Off);
     }
     let nanoseconds = match text.parse::<u64>() {
         Ok(milliseconds) => i64::try_from(milliseconds).ok()?.checked_mul(1_000_000)?,
         Err(_) => parse_go_duration(text)?,
     };
-    Some(Span::Of(Duration::from_nanos(u64::try_from(nanoseconds).ok()?)))
+    Some(Limit::Of(Duration::from_nanos(u64::try_from(nanoseconds).ok()?)))
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn ms(milliseconds: u64) -> Option<Span> {
-        Some(Span::Of(Duration::from_millis(milliseconds)))
+    fn ms(milliseconds: u64) -> Option<Limit> {
+        Some(Limit::Of(Duration::from_millis(milliseconds)))
     }
 
     #[test]
@@ -47,7 +51,7 @@ mod tests {
             ("0", ms(0)),
             ("250", ms(250)),
             (" 250 ", ms(250)),
-            ("-1", Some(Span::Off)),
+            ("-1", Some(Limit::Off)),
         ] {
             assert_eq!(parse(text), expected, "{text:?}");
         }

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use holdfast_redis_rules::settings::{self, Found, Source, names::Setting};
+
 /// A component's settings. Names match without case; values may be secrets, so [`Debug`] shows
 /// names alone.
 #[derive(Clone, Default)]
@@ -41,6 +43,36 @@ impl Properties {
     /// The names that are set, lower-cased, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+}
+
+impl Source for Properties {
+    const MISSING: &'static str = "is empty";
+
+    fn find(&self, setting: &Setting) -> Option<Found<'_>> {
+        let found = |name: &&'static str| {
+            let value = self.get(name)?.trim();
+            (!value.is_empty()).then_some(Found { name, value })
+        };
+        setting.dapr.iter().find_map(found)
+    }
+
+    fn find_by_start(&self, start: &Setting) -> Option<Found<'_>> {
+        let starts = |name: &str| start.dapr.iter().any(|start| name.starts_with(start));
+        self.0
+            .iter()
+            .map(|(name, value)| Found { name, value: value.trim() })
+            .find(|found| starts(found.name) && !found.value.is_empty())
+    }
+
+    fn name(&self, setting: &Setting) -> String {
+        setting.dapr.first().copied().unwrap_or_default().to_owned()
+    }
+}
+
+impl From<settings::SettingError> for SettingError {
+    fn from(error: settings::SettingError) -> Self {
+        Self { setting: error.setting, problem: error.problem }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Durations in the form of Go's `time.ParseDuration`, which Dapr's files are written in.
 
-/// What a unit is worth in nanoseconds; the microsecond has both of Unicode's mu signs.
+/// The units and their nanoseconds. A microsecond may be written with either of Unicode's mu signs.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -15,9 +15,9 @@ const UNITS: [(&str, u64); 8] = [
 /// Reads a duration as Go does: an optional sign, then numbers with an optional fraction and a
 /// unit each, as in `300ms`, `-1.5h` or `1m30s`; or a bare `0`.
 ///
-/// Gives nanoseconds, in the range that an `i64` has; `None` for anything else, a bare number and
-/// white space included.
-pub(crate) fn parse_go_duration(text: &str) -> Option<i64> {
+/// Returns nanoseconds, or `None` for any other text, such as a bare number or one with white space,
+/// and for a duration that does not fit into an `i64`.
+pub fn parse_go_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -55,8 +55,8 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// Go reckons fractions in floating point, so that nineteen threes of an hour are 20 minutes, and
-/// drops the digits that would overflow.
+/// The nanoseconds of a fraction. Go computes them in floating point, so that 0.333… of an hour with
+/// nineteen threes is 20 minutes, and drops the digits that would overflow.
 fn fraction_of(digits: &str, unit: u64) -> u64 {
     let (mut numerator, mut scale) = (0_u64, 1_f64);
     for digit in digits.bytes() {
@@ -73,6 +73,8 @@ fn fraction_of(digits: &str, unit: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use proptest::prelude::*;
 
     use super::parse_go_duration;

@@ -1,0 +1,38 @@
+//! What a server answers, as far as a lock's commands can tell replies apart.
+
+use alloc::string::String;
+use core::{error::Error, fmt};
+
+/// A reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// `+OK`.
+    Okay,
+    /// Any other status, such as `+PONG`.
+    Status,
+    /// The server refused the command and did nothing: the error line without its leading `-`.
+    Error(String),
+    /// An integer.
+    Integer(i64),
+    /// A bulk string.
+    Text(String),
+    /// The null bulk string.
+    Nil,
+}
+
+/// The reply is not one that the command can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonsense;
+
+impl fmt::Display for Nonsense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::TEXT)
+    }
+}
+
+impl Error for Nonsense {}
+
+impl Nonsense {
+    /// The error's text.
+    pub const TEXT: &str = "the server's reply makes no sense";
+}

@@ -1,0 +1,47 @@
+//! The settings of a client with several connections.
+
+use core::time::Duration;
+
+use super::{
+    names, read,
+    source::{SettingError, Source},
+};
+
+/// How many connections there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many may be open; at least one.
+    pub size: usize,
+    /// How many are opened at the start, and kept; `size` at most.
+    pub min_idle: usize,
+    /// How often they are checked for age and idleness; `None` for never.
+    pub idle_check: Option<Duration>,
+}
+
+impl Pool {
+    /// The defaults for a pool of this size.
+    pub fn new(size: usize) -> Self {
+        Self { size, min_idle: 0, idle_check: Some(Duration::from_secs(60)) }
+    }
+
+    /// Reads the settings. The pool has `default_size` where no other size is set.
+    ///
+    /// # Errors
+    ///
+    /// A [`SettingError`] names the first setting that cannot be read.
+    pub fn read(source: &impl Source, default_size: usize) -> Result<Self, SettingError> {
+        let count = |setting| {
+            read::number::<u16>(source, setting, 0, "is not a number from 0 to 65535")
+                .map(usize::from)
+        };
+        let default = match count(names::POOL_SIZE)? {
+            0 => Self::new(default_size),
+            size => Self::new(size),
+        };
+        Ok(Self {
+            min_idle: count(names::MIN_IDLE_CONNS)?.min(default.size),
+            idle_check: read::limit(source, names::IDLE_CHECK_FREQUENCY, default.idle_check)?,
+            ..default
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! Where settings are looked up, and the error that names one.
+
+use alloc::{borrow::ToOwned, string::String};
+use core::{error::Error, fmt};
+
+use super::names::Setting;
+
+/// A place that holds settings: a resource file, the environment.
+pub trait Source {
+    /// What is wrong with a required setting that is not there. Reads on from its name.
+    const MISSING: &'static str;
+
+    /// The setting, unless it is missing, empty or white space.
+    fn find(&self, setting: &Setting) -> Option<Found<'_>>;
+
+    /// Any setting whose name starts with that of `start`.
+    fn find_by_start(&self, start: &Setting) -> Option<Found<'_>>;
+
+    /// What the user of this source calls the setting.
+    fn name(&self, setting: &Setting) -> String;
+}
+
+/// A setting as it was found. The value may be a secret.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// The name that it was found under.
+    pub name: &'a str,
+    /// The value, without white space around it.
+    pub value: &'a str,
+}
+
+impl Found<'_> {
+    /// The error about this setting. `problem` reads on from the name.
+    pub fn error(&self, problem: impl Into<String>) -> SettingError {
+        SettingError { setting: self.name.to_owned(), problem: problem.into() }
+    }
+}
+
+/// A setting that cannot be used. Says which and why, never its value: that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// What the source of the settings calls it.
+    pub setting: String,
+    /// What is wrong with it: "is empty", "is not a whole number".
+    pub problem: String,
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.setting, self.problem)
+    }
+}
+
+impl Error for SettingError {}

@@ -1,0 +1,137 @@
+//! The settings that both clients use.
+
+use alloc::{format, string::String};
+use core::{fmt, time::Duration};
+
+use super::{
+    names, read,
+    source::{SettingError, Source},
+    unsupported,
+};
+use crate::{
+    address::{self, Address, DEFAULT_PORT},
+    backoff::Backoff,
+};
+
+/// The settings of a store. A time limit of `None` is no limit.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The server.
+    pub address: Address,
+    /// The number of the database.
+    pub db: u32,
+    /// The user that each connection logs in as. Without a password it is not used.
+    pub username: Option<String>,
+    /// The password of each connection.
+    pub password: Option<String>,
+    /// How many more tries a command gets that changed nothing.
+    pub retries: u32,
+    /// The waits between these tries.
+    pub backoff: Backoff,
+    /// How long opening a connection may take, login included.
+    pub dial_timeout: Option<Duration>,
+    /// How long to wait for a reply.
+    pub read_timeout: Option<Duration>,
+    /// How long the network may take nothing while a command is sent.
+    pub write_timeout: Option<Duration>,
+    /// How long to wait for a connection, or for room on one.
+    pub pool_timeout: Option<Duration>,
+    /// How old a connection may get.
+    pub max_age: Option<Duration>,
+    /// How long a connection may be idle.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Settings {
+    /// The defaults, which are daprd's, for a server.
+    pub fn new(address: Address) -> Self {
+        let read_timeout = Some(Duration::from_secs(3));
+        Self {
+            address,
+            db: 0,
+            username: None,
+            password: None,
+            retries: 3,
+            backoff: Backoff {
+                // daprd sets two seconds for locks, which the longest interval then bounds.
+                min: Duration::from_secs(2),
+                max: Duration::from_millis(512),
+            },
+            dial_timeout: Some(Duration::from_secs(5)),
+            read_timeout,
+            write_timeout: read_timeout,
+            pool_timeout: default_pool_timeout(read_timeout),
+            max_age: None,
+            idle_timeout: Some(Duration::from_secs(300)),
+        }
+    }
+
+    /// Reads the settings; those of other names are ignored.
+    ///
+    /// # Errors
+    ///
+    /// A [`SettingError`] names the first setting that is missing, cannot be read, contradicts another,
+    /// or asks for what no client supports: Cluster, Sentinel, and cloud identity providers.
+    pub fn read(source: &impl Source) -> Result<Self, SettingError> {
+        unsupported::refuse(source)?;
+        let default = Self::new(address(source)?);
+        let wait = |setting, default: Duration| {
+            read::limit(source, setting, Some(default)).map(Option::unwrap_or_default)
+        };
+        let read_timeout = read::limit(source, names::READ_TIMEOUT, default.read_timeout)?;
+        let pool_timeout = default_pool_timeout(read_timeout);
+        Ok(Self {
+            db: read::number(source, names::REDIS_DB, default.db, "is not a whole number")?,
+            username: read::text(source, names::REDIS_USERNAME),
+            password: read::text(source, names::REDIS_PASSWORD),
+            retries: read::retries(source, names::MAX_RETRIES, default.retries)?,
+            backoff: Backoff {
+                min: wait(names::REDIS_MIN_RETRY_INTERVAL, default.backoff.min)?,
+                max: wait(names::REDIS_MAX_RETRY_INTERVAL, default.backoff.max)?,
+            },
+            dial_timeout: read::limit(source, names::DIAL_TIMEOUT, default.dial_timeout)?,
+            read_timeout,
+            write_timeout: read::limit(source, names::WRITE_TIMEOUT, read_timeout)?,
+            pool_timeout: read::limit(source, names::POOL_TIMEOUT, pool_timeout)?,
+            max_age: read::limit(source, names::MAX_CONN_AGE, default.max_age)?,
+            idle_timeout: read::limit(source, names::IDLE_TIMEOUT, default.idle_timeout)?,
+            address: default.address,
+        })
+    }
+}
+
+/// The limit on the wait for a connection, where none is set: the limit on a reply and a second.
+pub fn default_pool_timeout(read_timeout: Option<Duration>) -> Option<Duration> {
+    read_timeout.map(|limit| limit.saturating_add(Duration::from_secs(1)))
+}
+
+/// Shows no password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("address", &format_args!("{}", self.address))
+            .field("db", &self.db)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .finish_non_exhaustive()
+    }
+}
+
+fn address<S: Source>(source: &S) -> Result<Address, SettingError> {
+    let Some(host) = source.find(names::REDIS_HOST) else {
+        let setting = source.name(names::REDIS_HOST);
+        return Err(SettingError { setting, problem: S::MISSING.into() });
+    };
+    if host.value.contains(',') {
+        return Err(host.error(unsupported::SENTINEL_LIST));
+    }
+    let (name, own_port) = address::split(host.value).map_err(|problem| host.error(problem))?;
+    let Some(port) = source.find(names::REDIS_PORT) else {
+        return Ok(Address { host: name, port: own_port.unwrap_or(DEFAULT_PORT) });
+    };
+    let other = address::parse_port(port.value).map_err(|problem| port.error(problem))?;
+    if own_port.is_some_and(|own| own != other) {
+        return Err(port.error(format!("differs from the port in {}", host.name)));
+    }
+    Ok(Address { host: name, port: other })
+}

@@ -1,0 +1,116 @@
+//! The store: what the outcome of a command is to a lock.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::BoxFuture;
+use holdfast_redis_rules::{acquire, late::longest_hold, release};
+
+use super::{
+    check::{self, ConnectError},
+    client::{Client, NoOutcome},
+    settings::RedisSettings,
+};
+use crate::store::{Acquired, Failure, Grant, Released, Store};
+
+/// A store that keeps its locks in one Redis server.
+///
+/// Each command is sent at most once, unless the server answered that it did nothing. A command
+/// whose caller goes away is finished in the background on the Tokio runtime that
+/// [`connect`](Self::connect) ran on, and a lock that it was granted is released again.
+pub struct RedisStore(Arc<Client>);
+
+impl RedisStore {
+    /// Connects to the server, logs in and asks whether locks are safe with it. `name` is the
+    /// component's, for the log.
+    ///
+    /// Must be called in a Tokio runtime with time and I/O enabled. Takes no longer than
+    /// `poolTimeout` and `readTimeout` together, and retries as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
+        let address = settings.address();
+        let client =
+            Client::new(name, settings).map_err(|cause| ConnectError::Tls { address, cause })?;
+        // Built before it is trusted: whatever ends this future also closes the connections.
+        let store = Self(client);
+        check::trust(name, &store.0).await?;
+        Ok(store)
+    }
+
+    fn not_done(&self, cause: &str) -> Failure {
+        Failure::NotDone { cause: format!("redis {}: {cause}", self.0.address()) }
+    }
+
+    fn unknown(&self, cause: &str, held_until: Option<SystemTime>) -> Failure {
+        Failure::Unknown { cause: format!("redis {}: {cause}", self.0.address()), held_until }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisStore").field(&self.0.address()).finish()
+    }
+}
+
+impl Store for RedisStore {
+    /// Fails with [`Failure::NotDone`] when no connection could be had, or the server refused.
+    ///
+    /// Fails with [`Failure::Unknown`] when no reply came within `readTimeout`, or the connection
+    /// was lost. In the first case the reply is awaited further, until the time to live has passed
+    /// since the command was sent, 30 seconds at most, and a lock that it grants is given back;
+    /// `held_until` allows for a server that takes the command up at the last of these moments. A
+    /// server that stands still for longer, with the command in its buffers, can exceed it.
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async move {
+            match self.0.acquire(key, owner, ttl).await {
+                Ok(acquire::Acquired::Granted) => Ok(Acquired::Granted(Grant::default())),
+                Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
+                Err(NoOutcome::Refused(cause)) => Err(self.not_done(&cause)),
+                Err(NoOutcome::Late(cause, sent)) => {
+                    let longest = longest_hold(ttl, sent.elapsed());
+                    Err(self.unknown(&cause, SystemTime::now().checked_add(longest)))
+                }
+                Err(NoOutcome::Lost(cause)) => {
+                    Err(self.unknown(&cause, SystemTime::now().checked_add(ttl)))
+                }
+            }
+        })
+    }
+
+    /// Fails with [`Failure::NotDone`] when no connection could be had, or the server refused,
+    /// and with [`Failure::Unknown`] when no reply came within `readTimeout`, or the connection
+    /// was lost.
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async move {
+            match self.0.release(key, owner).await {
+                Ok(release::Released::Released) => Ok(Released::Released),
+                Ok(release::Released::Missing) => Ok(Released::Missing),
+                Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),
+                Err(NoOutcome::Refused(cause)) => Err(self.not_done(&cause)),
+                Err(NoOutcome::Late(cause, _) | NoOutcome::Lost(cause)) => {
+                    Err(self.unknown(&cause, None))
+                }
+            }
+        })
+    }
+
+    /// Waits at most five seconds.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.close())
+    }
+}
