@@ -130,14 +130,14 @@ fn of_two_sdks_on_two_processes_one_gets_the_lock() {
     };
     let mut contenders = [contend(&go, &holdfasts[0]), contend(&python, &holdfasts[1])];
     for contender in &contenders {
-        assert_eq!(contender.line(), "ready");
+        assert_eq!(contender.read_line(), "ready");
     }
     for round in 0..100 {
         let resource = format!("r{round}");
         for contender in &mut contenders {
-            contender.say(&resource);
+            contender.write_line(&resource);
         }
-        let taken = contenders.each_ref().map(|contender| contender.line() == "true");
+        let taken = contenders.each_ref().map(|contender| contender.read_line() == "true");
         assert!(taken[0] != taken[1], "{resource}: {taken:?}");
         let owner = if taken[0] { "go" } else { "python" };
         assert_eq!(redis.run::<String>(&["GET", &format!("lock||app1||{resource}")]), owner);

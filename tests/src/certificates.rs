@@ -1,8 +1,8 @@
-//! A certificate authority of the test's own, and what it signs.
+//! Certificates that a test makes.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-/// A certificate authority that nobody trusts until told to.
+/// A certificate authority, which a program trusts only if a test says so.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM form.
@@ -14,26 +14,26 @@ pub struct Certified {
 }
 
 impl Authority {
-    /// A new one, with a new key.
+    /// Makes an authority with a new key.
     ///
     /// # Panics
     ///
     /// When the certificate cannot be made.
-    #[allow(clippy::new_without_default, reason = "each is another")]
+    #[allow(clippy::new_without_default, reason = "each call makes another authority")]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        // A name of its own: OpenSSL takes a certificate whose issuer has its name as self-signed.
+        // OpenSSL takes a certificate for self-signed if its issuer has the same name.
         params.distinguished_name.push(DnType::CommonName, "the test's authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, key()).expect("a certificate authority"))
     }
 
-    /// Its own certificate, in PEM form.
+    /// The authority's own certificate, in PEM form.
     pub fn certificate(&self) -> String {
         self.0.pem()
     }
 
-    /// A certificate for a host name or address, fit for server and client.
+    /// Signs a certificate for a host name or address, for servers and clients.
     ///
     /// # Panics
     ///

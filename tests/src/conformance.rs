@@ -1,53 +1,50 @@
-//! What every store promises a lock, as one list of cases that all stores are held to.
+//! The promises that every store keeps, as one list of cases.
 //!
-//! Here live the list and what a case is given; the cases themselves are in `conformance/`: those of a
-//! lock (`lock.rs`), of keys and owners as they are (`text.rs`), of the server that keeps them
-//! (`server.rs`) and of its failures (`faults.rs`). Which stores there are is not known here.
+//! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), keys and
+//! owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
+//! (`faults.rs`). The test `conformance` knows which stores exist.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use holdfast::store::{Acquired, Failure, Released, Store};
 
-use crate::{eventually, redis_server::RedisServer};
+use crate::{MINUTE, eventually, redis_server::RedisServer, redis_store::Setting};
 
 mod faults;
 mod lock;
 mod server;
 mod text;
 
-/// A promise, and how it is tried out.
+/// A promise, and its test.
 pub struct Case {
-    /// The name of its test.
+    /// The name of the test.
     pub name: &'static str,
-    /// What is promised, for a table.
+    /// The promise, for a table.
     pub promise: &'static str,
-    /// Panics where the promise is broken.
+    /// Panics when the store breaks the promise.
     pub run: Run,
 }
 
-/// What a case needs.
+/// The test of a case, by what it needs.
 #[derive(Clone, Copy)]
 pub enum Run {
-    /// Any store, and it empty.
+    /// Needs an empty store.
     OnAny(fn(Arc<dyn Store>) -> Running),
-    /// A store in Redis, for it to do something to its server.
+    /// Needs a store in Redis, because it does something to the server.
     OnRedis(fn(Arc<dyn Redis>) -> Running),
 }
 
-/// A case under way.
+/// A running case.
 pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A way to keep locks in Redis.
 pub trait Redis {
-    /// Opens a store with settings by the names of a component file; where that takes a connection and
-    /// there is none, says why.
+    /// Opens a store with settings, which have the names that a component file has. Returns the cause when the
+    /// store needs a connection and gets none.
     fn open<'a>(&'a self, settings: &'a [Setting<'a>]) -> Opening<'a>;
 }
 
-/// A setting's name and value.
-pub type Setting<'a> = (&'a str, &'a str);
-
-/// A store about to be opened.
+/// A store that is being opened.
 pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, String>> + 'a>>;
 
 macro_rules! on_any {
@@ -70,7 +67,7 @@ macro_rules! on_redis {
     };
 }
 
-/// Every case. One that is written and not listed does not compile: nothing would use it.
+/// Every case. The compiler reports a case that is not listed as unused.
 pub fn cases() -> impl Iterator<Item = Case> {
     let any = on_any![
         lock::grant: "a free key is granted",
@@ -110,16 +107,13 @@ pub fn cases() -> impl Iterator<Item = Case> {
     any.into_iter().chain(redis)
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const ONCE: Setting = ("redisMaxRetries", "-1");
 const SOON: Setting = ("readTimeout", "500ms");
-const PATIENT: Setting = ("readTimeout", "60s");
 
 fn granted(outcome: &Result<Acquired, Failure>) -> bool {
     matches!(outcome, Ok(Acquired::Granted(_)))
 }
 
-/// Acquires what is free.
+/// Acquires a free key.
 async fn take(store: &dyn Store, key: &str, owner: &str) {
     let outcome = store.acquire(key, owner, MINUTE).await;
     assert!(granted(&outcome), "{outcome:?}");
@@ -133,18 +127,18 @@ async fn assert_released(store: &dyn Store, key: &str, owner: &str, expected: Re
     assert_eq!(store.release(key, owner).await, Ok(expected));
 }
 
-/// Opens a store on that address.
+/// Opens a store on an address.
 async fn open_at(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> Arc<dyn Store> {
     let all = [&[("redisHost", address)], settings].concat();
     redis.open(&all).await.unwrap_or_else(|cause| panic!("{cause}"))
 }
 
-/// Opens a store on that server.
+/// Opens a store on a server.
 async fn open(redis: &dyn Redis, server: &RedisServer, settings: &[Setting<'_>]) -> Arc<dyn Store> {
     open_at(redis, &server.address(), settings).await
 }
 
-/// Why a store that cannot be used cannot be: some say so when they are opened, the others at each call.
+/// Why a store cannot be used. Some stores say so when they are opened, the others at each call.
 async fn refusal(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> String {
     let all = [&[("redisHost", address)], settings].concat();
     match redis.open(&all).await {
@@ -153,7 +147,8 @@ async fn refusal(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> 
     }
 }
 
-fn not_done(outcome: Result<Acquired, Failure>) -> String {
+/// The cause of a call that was not done.
+fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
     match outcome {
         Err(Failure::NotDone { cause }) => cause,
         other => panic!("{other:?}"),
@@ -161,7 +156,7 @@ fn not_done(outcome: Result<Acquired, Failure>) -> String {
 }
 
 async fn assert_recovers(store: &dyn Store) {
-    eventually("the store works again", || async {
+    eventually("the store works again", async || {
         granted(&store.acquire("recovers", "me", MINUTE).await)
     })
     .await;

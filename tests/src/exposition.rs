@@ -1,8 +1,8 @@
-//! Prometheus's text format, read strictly (Prometheus, "Exposition formats", version 0.0.4).
+//! A strict parser of Prometheus's text format (Prometheus, "Exposition formats", version 0.0.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one scrape said.
+/// The samples of one scrape.
 #[derive(Debug, Default)]
 pub struct Exposition {
     /// The type of each metric.
@@ -14,14 +14,14 @@ pub struct Exposition {
 type Series = (String, BTreeMap<String, String>);
 
 impl Exposition {
-    /// Reads a scrape.
+    /// Parses a scrape.
     ///
     /// # Panics
     ///
-    /// When it is not well formed: a metric without its help or type before its samples, a series that
-    /// is there twice, a histogram whose buckets do not add up.
+    /// When it is malformed: samples without help and type before them, a series that appears twice, or a
+    /// histogram whose buckets do not add up.
     pub fn parse(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line has no end");
+        assert!(text.ends_with('\n'), "the last line has no line break");
         let mut all = Self::default();
         let (mut helped, mut metric) = (BTreeSet::new(), String::new());
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -45,13 +45,13 @@ impl Exposition {
         all
     }
 
-    /// The value of a series; `None` where there is none. Labels that are empty are as good as none.
+    /// The value of a series, if it exists. A label that is empty is the same as no label.
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.samples.get(&(name.to_owned(), labels.collect())).copied()
     }
 
-    /// All series of a name that are not zero: their labels in the form `a=b,c=d`, and their values.
+    /// The series of a name whose values are not zero: their labels as `a=b,c=d`, and their values.
     pub fn non_zero(&self, name: &str) -> BTreeMap<String, f64> {
         let mine = self.samples.iter().filter(|((of, _), value)| of == name && **value != 0.0);
         mine.map(|((_, labels), value)| {
@@ -62,7 +62,7 @@ impl Exposition {
         .collect()
     }
 
-    /// The names of samples, each with the names of its labels.
+    /// The names of all samples, each with the names of its labels.
     pub fn names(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, labels) in self.samples.keys() {
@@ -71,14 +71,14 @@ impl Exposition {
         names
     }
 
-    /// The values that a label has, of whatever metric.
+    /// The values of a label in all metrics.
     pub fn values(&self, label: &str) -> BTreeSet<&str> {
         let labels = self.samples.keys().filter_map(|(_, labels)| labels.get(label));
         labels.map(String::as_str).collect()
     }
 
     fn belongs(&self, metric: &str, sample: &str) {
-        let rest = sample.strip_prefix(metric).unwrap_or("none of it");
+        let rest = sample.strip_prefix(metric).unwrap_or("not of this metric");
         let parts: &[_] = match self.types.get(metric).map(String::as_str) {
             Some("histogram") => &["_bucket", "_sum", "_count"],
             _ => &[""],
@@ -120,7 +120,7 @@ fn sample(line: &str) -> (Series, f64) {
     ((name.to_owned(), labels), value)
 }
 
-/// `a="b",c="d"`. Labels that are empty are left out: they mean the same as none.
+/// Parses `a="b",c="d"`. Leaves out empty labels, which mean the same as no label.
 fn labels(mut text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     while !text.is_empty() {
@@ -135,7 +135,7 @@ fn labels(mut text: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// A value up to its closing quote, and what comes after.
+/// A value up to its closing quote, and the text after it.
 fn quoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut characters = text.char_indices();

@@ -1,4 +1,5 @@
-//! What Dapr's HTTP API answers, whoever serves it: one table for each of its servers.
+//! What every server of Dapr's HTTP API answers. The functions check it on any server that keeps the
+//! application `app1` and a store `lockstore`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -8,34 +9,49 @@ use tokio::task::JoinSet;
 
 use crate::http_client::{exchange, get, lock_body, post, request};
 
-/// A try-lock in the store that all of this is asked of.
+/// The path of a try-lock in the store `lockstore`.
 pub const LOCK: &str = "/v1.0-alpha1/lock/lockstore";
 
-/// An unlock there.
+/// The path of an unlock there.
 pub const UNLOCK: &str = "/v1.0-alpha1/unlock/lockstore";
 
-/// The longest body that is taken, in bytes.
+/// The longest body that a server accepts, in bytes.
 pub const MAX_BODY: usize = 4 << 20;
+
+/// The body that says that a lock is acquired.
+pub const ACQUIRED: &str = r#"{"success":true}"#;
+
+/// The body that says that a lock is held already.
+pub const HELD: &str = r#"{"success":false}"#;
+
+/// The body that says that a lock is released.
+pub const RELEASED: &str = r#"{"status":0}"#;
+
+/// The body that says that nobody holds a lock.
+pub const MISSING: &str = r#"{"status":1}"#;
+
+/// The body that says that another owner holds a lock.
+pub const HELD_BY_OTHER: &str = r#"{"status":2}"#;
 
 /// The body of an error.
 pub fn error(code: &str, message: &str) -> String {
     format!(r#"{{"errorCode":"{code}","message":"{message}"}}"#)
 }
 
-/// The calls of Dapr's guide, headers included.
+/// Makes the calls of Dapr's guide, and checks the headers too.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn guide(address: SocketAddr) {
     let body =
         r#"{"resourceId":"my_file_name","lockOwner":"random_id_abc123","expiryInSeconds":60}"#;
     for (target, body, reply) in [
-        (LOCK, body, r#"{"success":true}"#),
-        (LOCK, body, r#"{"success":false}"#),
-        (UNLOCK, r#"{"resourceId":"my_file_name","lockOwner":"other"}"#, r#"{"status":2}"#),
-        (UNLOCK, body, r#"{"status":0}"#),
-        (UNLOCK, body, r#"{"status":1}"#),
+        (LOCK, body, ACQUIRED),
+        (LOCK, body, HELD),
+        (UNLOCK, r#"{"resourceId":"my_file_name","lockOwner":"other"}"#, HELD_BY_OTHER),
+        (UNLOCK, body, RELEASED),
+        (UNLOCK, body, MISSING),
     ] {
         let response = post(address, target, body).await;
         assert_eq!((response.status, response.body.as_str()), (200, reply));
@@ -47,11 +63,11 @@ pub async fn guide(address: SocketAddr) {
     }
 }
 
-/// Each row of the error table that needs no broken store.
+/// Makes a call for each error that does not take a broken store.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn errors(address: SocketAddr) {
     let (malformed, not_found) = ("ERR_MALFORMED_REQUEST", "ERR_LOCK_STORE_NOT_FOUND");
     let reserved = "input key/keyPrefix 'a||b' can't contain '||'";
@@ -126,11 +142,11 @@ pub async fn errors(address: SocketAddr) {
     }
 }
 
-/// What Dapr forgives is forgiven.
+/// Sends bodies that are not quite right and that Dapr accepts.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn forgiven(address: SocketAddr) {
     for (number, body) in [
         r#"{"resource_id":"r1","lock_owner":"o","expiry_in_seconds":"60"}"#,
@@ -143,29 +159,29 @@ pub async fn forgiven(address: SocketAddr) {
         let content_type = ["", "Content-Type: text/plain\r\n", "Content-Type: nonsense\r\n"];
         let request = request("POST", LOCK, content_type[number], body.as_bytes());
         let response = exchange(address, &request).await;
-        assert_eq!(response.body, r#"{"success":true}"#, "{body}");
+        assert_eq!(response.body, ACQUIRED, "{body}");
     }
     let empty = post(address, UNLOCK, "").await;
     assert!(empty.body.contains("ResourceId is empty"), "{}", empty.body);
 }
 
-/// A body of 4 MiB is read, and no more.
+/// Sends bodies of 4 MiB, and larger ones.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn bounded_bodies(address: SocketAddr) {
     let mut body = lock_body("big", "o").into_bytes();
     body.resize(MAX_BODY, b' ');
     let taken = post(address, LOCK, &body).await;
-    assert_eq!((taken.status, taken.body.as_str()), (200, r#"{"success":true}"#));
+    assert_eq!((taken.status, taken.body.as_str()), (200, ACQUIRED));
 
     let too_large = error("ERR_BODY_READ", "failed to read request body: stream too large");
     body.push(b' ');
     let refused = post(address, LOCK, &body).await;
     assert_eq!((refused.status, &refused.body), (400, &too_large));
 
-    for (padding, expected) in [(0, r#"{"status":0}"#), (1, too_large.as_str())] {
+    for (padding, expected) in [(0, RELEASED), (1, too_large.as_str())] {
         let mut chunked = b"POST /v1.0-alpha1/unlock/lockstore HTTP/1.1\r\nHost: l\r\n\
             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
             .to_vec();
@@ -180,11 +196,11 @@ pub async fn bounded_bodies(address: SocketAddr) {
     }
 }
 
-/// Of a huge body nothing is read.
+/// Announces a huge body, of which nothing is to be read.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn huge_bodies(address: SocketAddr) {
     let head = "POST /v1.0-alpha1/lock/lockstore HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\
         Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n";
@@ -193,11 +209,11 @@ pub async fn huge_bodies(address: SocketAddr) {
     assert!(response.body.contains("stream too large"), "{}", response.body);
 }
 
-/// Paths are cleaned and then unescaped.
+/// Sends paths that are to be cleaned and then unescaped.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn paths(address: SocketAddr) {
     for target in [
         "//v1.0-alpha1///lock//lockstore",
@@ -209,7 +225,7 @@ pub async fn paths(address: SocketAddr) {
         "http://localhost/v1.0-alpha1/lock/lockstore",
     ] {
         let response = post(address, target, lock_body(target, "o")).await;
-        assert_eq!(response.body, r#"{"success":true}"#, "{target}");
+        assert_eq!(response.body, ACQUIRED, "{target}");
     }
     for (segment, name) in [
         ("a%2Fb", "a/b"),
@@ -230,11 +246,11 @@ pub async fn paths(address: SocketAddr) {
     assert_eq!(broken.header("content-type"), Some("text/plain; charset=utf-8"));
 }
 
-/// Everything else is not found, and never not allowed.
+/// Sends other methods and paths, which are not found (404) and never not allowed (405).
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn unknown(address: SocketAddr) {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
     for (method, target) in [
@@ -263,11 +279,11 @@ pub async fn unknown(address: SocketAddr) {
     }
 }
 
-/// The health checks of the application `app1`, which is ready.
+/// Asks a server that is ready for its health.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn health(address: SocketAddr) {
     for target in [
         "/v1.0/healthz",
@@ -289,11 +305,11 @@ pub async fn health(address: SocketAddr) {
     }
 }
 
-/// With the token `secret` only health checks are open.
+/// Calls a server whose token is `secret`: only health checks do not need it.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn token(address: SocketAddr) {
     let body = lock_body("r", "o");
     for headers in ["", "dapr-api-token: Secret\r\n", "dapr-api-token:\r\n"] {
@@ -315,25 +331,25 @@ pub async fn token(address: SocketAddr) {
         assert_eq!(get(address, target).await.status, 204, "{target}");
     }
     let request = request("POST", LOCK, "Dapr-Api-Token: secret\r\n", body.as_bytes());
-    assert_eq!(exchange(address, &request).await.body, r#"{"success":true}"#);
+    assert_eq!(exchange(address, &request).await.body, ACQUIRED);
 }
 
-/// Of many callers at once one gets the lock.
+/// Lets many callers try the same lock at once, of which one gets it.
 ///
 /// # Panics
 ///
-/// Where it is not so.
+/// When an answer differs.
 pub async fn contention(address: SocketAddr) {
     let callers: JoinSet<_> = (0..60)
         .map(|caller| async move {
             let owner = format!("owner{caller}");
             let response = post(address, LOCK, lock_body("contended", &owner)).await;
             assert_eq!(response.status, 200, "{}", response.body);
-            (response.body == r#"{"success":true}"#).then_some(owner)
+            (response.body == ACQUIRED).then_some(owner)
         })
         .collect();
     let winners: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
     let [winner] = winners.as_slice() else { panic!("{winners:?}") };
     let freed = post(address, UNLOCK, lock_body("contended", winner)).await;
-    assert_eq!(freed.body, r#"{"status":0}"#);
+    assert_eq!(freed.body, RELEASED);
 }

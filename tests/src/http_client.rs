@@ -1,23 +1,22 @@
-//! A client of an HTTP API that shows what was sent byte for byte.
+//! An HTTP client that sends the bytes it is given and shows the response as it came.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-/// Longer than anything takes: what is waited for so long is missing.
-pub const LONG: Duration = Duration::from_secs(60);
+pub use crate::LONG;
 
-/// A response as it came.
+/// A response as it was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case, in the order in which they came.
+    /// Names in lower case, in the order in which they were sent.
     pub headers: Vec<(String, String)>,
     /// The body, which is UTF-8.
     pub body: String,
@@ -43,30 +42,30 @@ impl Response {
     }
 }
 
-/// Sends a request, whose body may be anything, and reads until the server closes.
+/// Sends a request and reads until the server closes the connection.
 ///
 /// # Panics
 ///
-/// When it does not, or sends no response.
+/// When the server does not close it within a minute, or sends no response.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> Response {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
     received(stream).await
 }
 
-/// What the server sends until it closes.
+/// The response on a connection that the server closes.
 ///
 /// # Panics
 ///
-/// When it does not, or sends no response.
+/// When the server does not close it within a minute, or sends no response.
 pub async fn received(mut stream: TcpStream) -> Response {
     let mut bytes = Vec::new();
     let reading = stream.read_to_end(&mut bytes);
-    tokio::time::timeout(LONG, reading).await.expect("the server closes").unwrap();
+    tokio::time::timeout(LONG, reading).await.expect("the end of the connection").unwrap();
     Response::parse(bytes)
 }
 
-/// A request with a body and further header lines, each with its `\r\n`.
+/// A request with a body and further header lines, each of which ends in `\r\n`.
 pub fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
@@ -86,7 +85,7 @@ pub async fn post(address: SocketAddr, target: &str, body: impl AsRef<[u8]>) -> 
     exchange(address, &request("POST", target, "", body.as_ref())).await
 }
 
-/// The body of a try-lock for a minute; an unlock takes it as well.
+/// The body of a try-lock for a minute. It is a valid body of an unlock too.
 pub fn lock_body(resource: &str, owner: &str) -> String {
     format!(r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":60}}"#)
 }

@@ -1,7 +1,7 @@
-//! What the tests share: real servers and clients, the certificates that servers show, waiting for a
-//! condition, the promises that every store is held to, and the answers of every HTTP API.
+//! What the tests share: servers and clients, the promises that every store keeps, and what every server of
+//! the HTTP API answers.
 //!
-//! No test lives here, and but for those promises and answers nothing that a test asserts.
+//! The tests themselves are in `tests/`.
 
 pub mod certificates;
 pub mod conformance;
@@ -13,15 +13,29 @@ pub mod nginx;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;
+pub mod redis_store;
 pub mod sdk;
 
 use std::{
     env,
-    future::Future,
     io::{self, Write},
     path::PathBuf,
     time::{Duration, Instant},
 };
+
+use ::holdfast::store::{Acquired, Grant};
+
+/// The name of the lock store in tests that need only one.
+pub const STORE: &str = "lockstore";
+
+/// A time to live that is longer than any test.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// Longer than any single step of a test takes: whatever is waited for this long does not come.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// What a store answers when it grants a lock.
+pub const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
 
 /// Waits until `condition` holds.
 ///
@@ -31,19 +45,19 @@ use std::{
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "not within 20 seconds: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Where `cargo xtask test` has prepared something, as this environment variable says; else says that what
-/// needs it is skipped.
+/// The folder that `cargo xtask test` prepared and named in this environment variable. Where there is none,
+/// says on stderr that the test of `what` is skipped.
 pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
-    let made = env::var_os(variable);
-    if made.is_none() {
-        // Not by `eprintln!`: that is kept back in a test that passes.
-        let why = "`cargo xtask test` prepares it where its tools are";
+    let folder = env::var_os(variable);
+    if folder.is_none() {
+        // `eprintln!` is captured in a test that passes.
+        let why = "`cargo xtask test` prepares it where its tools are installed";
         let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
     }
-    made.map(PathBuf::from)
+    folder.map(PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! The nginx of `examples/nginx/`, for one test: the files as they are but for the addresses.
+//! nginx with the files of `examples/nginx/`, of which only the addresses are changed, for one test.
 
 use std::{
     fs,
@@ -10,37 +10,37 @@ use tempfile::TempDir;
 
 use crate::{eventually, prepared, process::Watched, redis_server::temporary_dir};
 
-/// A server that runs until it is dropped.
+/// An nginx that runs until it is dropped.
 pub struct Nginx {
     client: reqwest::Client,
     folder: TempDir,
     _process: Watched,
 }
 
-/// What nginx is told.
+/// The settings of an nginx.
 pub struct Settings<'a> {
-    /// Where Holdfast is: host and port.
+    /// Holdfast's host and port.
     pub holdfast: &'a str,
-    /// Where the upstream is: host and port.
+    /// The upstream's host and port.
     pub upstream: &'a str,
-    /// `DAPR_API_TOKEN`, where an empty one is none.
+    /// `DAPR_API_TOKEN`; empty for no token.
     pub token: &'a str,
-    /// `$holdfast_in_doubt`: `closed` or `open`.
+    /// `$holdfast_in_doubt`, which is `closed` or `open`.
     pub in_doubt: &'a str,
 }
 
 impl Nginx {
-    /// Starts it where `cargo xtask test` has prepared one, and waits until it listens; else says what is
-    /// skipped.
+    /// Starts the nginx that `cargo xtask test` prepared, and waits until it listens. Where there is none, says
+    /// that the test is skipped.
     ///
     /// # Panics
     ///
-    /// When it does not start, or the files name other addresses than they should.
+    /// When it does not start, or when an address that is to be changed is not in the files once.
     pub async fn start(settings: &Settings<'_>) -> Option<Self> {
         let made = prepared("HOLDFAST_SERVER_NGINX", "nginx")?;
         let folder = configured(settings, &made);
         let mut command = Command::new(made.join("nginx"));
-        // One process, so that none is left when it is killed.
+        // A worker process would outlive the master process when that is killed.
         command.args(["-c", "nginx.conf", "-g", "daemon off; master_process off;", "-p"]);
         command.arg(folder.path()).env("DAPR_API_TOKEN", settings.token);
         let log = fs::File::create(folder.path().join("log")).expect("a log");
@@ -54,7 +54,7 @@ impl Nginx {
         Some(nginx)
     }
 
-    /// A GET of a path; the reply, whose status may be any.
+    /// A GET request of a path.
     pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.request(reqwest::Method::GET, path)
     }
@@ -64,7 +64,7 @@ impl Nginx {
         self.client.request(method, format!("http://edge.example{path}"))
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     ///
     /// # Panics
     ///
@@ -74,7 +74,7 @@ impl Nginx {
     }
 }
 
-/// A folder with the files of the example.
+/// A folder with the files of the example and these settings.
 fn configured(settings: &Settings<'_>, made: &Path) -> TempDir {
     let folder = temporary_dir();
     let into = folder.path();

@@ -1,11 +1,11 @@
-//! Processes that end with the test that started them, however it ends.
+//! Processes that do not outlive the test that started them.
 
 use std::process::{Child, Command, Stdio};
 
-/// A process that is killed when this is dropped, and also when the test's own process is.
+/// A process that is killed when this is dropped, and when the test's own process ends.
 pub struct Watched {
     process: Child,
-    /// Kills the process when this one ends without having done so.
+    /// Kills the process when the test's process ends without dropping this.
     watcher: Child,
 }
 
@@ -14,12 +14,12 @@ impl Watched {
     ///
     /// # Panics
     ///
-    /// When it cannot be run.
+    /// When the program cannot be run.
     pub fn start(mut command: Command) -> Self {
         let process = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
-        // Its input ends when this process does, however that comes about.
+        // The watcher's input ends with this process, even if that is killed.
         let watcher = Command::new("sh")
             .args(["-c", "cat; kill -KILL $0", &process.id().to_string()])
             .stdin(Stdio::piped())
@@ -43,7 +43,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // The watcher first, or it could hit a process that was given the server's number anew.
+        // The watcher first: the kernel may give the process's id to another one once it has ended.
         for child in [&mut self.watcher, &mut self.process] {
             let _ = child.kill();
             let _ = child.wait();

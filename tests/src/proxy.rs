@@ -1,4 +1,4 @@
-//! A network between a client and a server that can hold back what the server answers.
+//! A proxy between a client and a server that can hold back the server's replies.
 
 use std::{
     io,
@@ -47,17 +47,17 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// Holds back the replies on the connections that are open now, and on no later one.
+    /// Holds back the replies on the connections that are open now, but not on later ones.
     pub fn hold_replies(&self) {
         self.each(|connection| _ = connection.held.send_replace(true));
     }
 
-    /// Lets through what was held back.
+    /// Forwards the replies that were held back, and those that follow.
     pub fn let_replies_through(&self) {
         self.each(|connection| _ = connection.held.send_replace(false));
     }
 
-    /// Ends the connections that are open now; what was held back is lost.
+    /// Closes the connections that are open now. Replies that were held back are lost.
     pub fn cut(&self) {
         self.each(|connection| connection.forwarding.abort());
     }

@@ -1,4 +1,4 @@
-//! A real redis-server on a free port of 127.0.0.1, for one test.
+//! A redis-server on a free port of 127.0.0.1, for one test.
 
 use std::{
     env, fs,
@@ -37,22 +37,22 @@ impl RedisServer {
         Self::start_in(temporary_dir(), arguments, &[])
     }
 
-    /// Starts a server that demands a password of its default user.
+    /// Starts a server whose default user has a password.
     pub fn start_with_password(password: &str) -> Self {
         Self::start_in(temporary_dir(), &["--requirepass", password], &[password])
     }
 
-    /// Starts a server in a directory that holds the files its arguments name; `login` is what
-    /// AUTH takes, if it must.
+    /// Starts a server in a directory that holds the files named by its arguments. `login` is what this
+    /// handle passes to AUTH; empty for no AUTH.
     ///
     /// # Panics
     ///
-    /// When it does not answer in time, with its log.
+    /// When it does not answer in time; the message includes its log.
     pub fn start_in(dir: TempDir, arguments: &[&str], login: &[&str]) -> Self {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let mut server =
             Self { port: 0, arguments: owned(arguments), login: owned(login), dir, running: None };
-        // A free port may be taken by another before the server listens on it.
+        // Another process may take the free port before the server listens on it.
         for _ in 0..5 {
             server.port = free_port();
             if server.try_run() {
@@ -62,66 +62,105 @@ impl RedisServer {
         panic!("redis-server does not start:\n{}", server.log());
     }
 
-    /// The port it listens on without TLS.
+    /// The port without TLS.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its `host:port`.
+    /// The `host:port` without TLS.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Its working directory.
+    /// The server's working directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Runs a command over a connection of its own.
+    /// Runs a command on a new connection.
     ///
     /// # Panics
     ///
-    /// When it fails.
+    /// When the command fails.
     pub fn run<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Runs a command over a connection of its own.
+    /// Runs a command on a new connection.
     ///
     /// # Errors
     ///
-    /// What the server or the network says; after five seconds that it took too long.
+    /// The server's or the network's error, or a timeout after five seconds.
     pub fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         query(&mut self.connection()?, words)
     }
 
-    /// The clients that are connected, without the one that asks.
+    /// How many clients are connected, not counting this handle.
     pub fn clients(&self) -> usize {
         self.run::<String>(&["CLIENT", "LIST"]).lines().count() - 1
     }
 
-    /// Stops the process in its tracks (SIGSTOP): its sockets stay open, nothing is answered.
+    /// How many clients have connected so far.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not say.
+    pub fn connections_received(&self) -> u64 {
+        let stats: String = self.run(&["INFO", "stats"]);
+        let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.expect("a count").trim().parse().expect("a number")
+    }
+
+    /// How often the server has carried out a command, named in lower case.
+    pub fn calls(&self, command: &str) -> u64 {
+        let stats: String = self.run(&["INFO", "commandstats"]);
+        let start = format!("cmdstat_{command}:calls=");
+        let calls = stats.lines().find_map(|line| line.strip_prefix(&start));
+        calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether a key exists.
+    pub fn exists(&self, key: &str) -> bool {
+        self.run(&["EXISTS", key])
+    }
+
+    /// Stops carrying out writes until [`unpause`](Self::unpause). Clients can still connect and read.
+    pub fn pause_writes(&self) {
+        self.run::<()>(&["CLIENT", "PAUSE", "600000", "WRITE"]);
+    }
+
+    /// Carries out the writes that [`pause_writes`](Self::pause_writes) stopped.
+    pub fn unpause(&self) {
+        self.run::<()>(&["CLIENT", "UNPAUSE"]);
+    }
+
+    /// Closes the connections of all clients.
+    pub fn kill_connections(&self) {
+        self.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+
+    /// Stops the process (SIGSTOP): its sockets stay open, and it answers nothing.
     pub fn suspend(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it run again (SIGCONT).
+    /// Continues the process after [`suspend`](Self::suspend) (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills the process (SIGKILL).
     pub fn kill(&mut self) {
         self.running = None;
     }
 
-    /// Starts it again on its port after [`kill`](Self::kill), in the same directory.
+    /// Starts the server again after [`kill`](Self::kill), on the same port and in the same directory.
     ///
     /// # Panics
     ///
-    /// When it does not answer in time, with its log.
+    /// When it does not answer in time; the message includes its log.
     pub fn restart(&mut self) {
-        assert!(self.try_run(), "does not start again:\n{}", self.log());
+        assert!(self.try_run(), "redis-server does not start again:\n{}", self.log());
     }
 
     fn signal(&self, signal: Signal) {
@@ -181,20 +220,20 @@ fn command(port: u16, dir: &Path, arguments: &[String]) -> Command {
     server
 }
 
-/// A directory for a server, removed with it.
+/// A temporary directory, removed when dropped.
 ///
 /// # Panics
 ///
-/// When there is no room for one.
+/// When it cannot be created.
 pub fn temporary_dir() -> TempDir {
-    TempDir::with_prefix("holdfast-redis-").expect("a temporary directory")
+    TempDir::with_prefix("holdfast-test-").expect("a temporary directory")
 }
 
-/// A port of 127.0.0.1 on which nobody listens just now.
+/// A port of 127.0.0.1 on which no process listens now.
 ///
 /// # Panics
 ///
-/// When there is none.
+/// When no port is free.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()

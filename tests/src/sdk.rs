@@ -1,5 +1,4 @@
-//! The programs below `sdk/`, which take locks through Dapr's published SDKs, as `cargo xtask test` has
-//! prepared them.
+//! The programs below `sdk/`, which use Dapr's published SDKs. `cargo xtask test` prepares them.
 
 use std::{
     env, fs,
@@ -13,10 +12,10 @@ use std::{
 
 use crate::{prepared, process::Watched};
 
-/// An SDK gives a sidecar half a minute to get ready, or a minute, before it gives it up.
+/// How long to wait for a program's next line. An SDK waits up to a minute for its sidecar.
 const ANSWERING: Duration = Duration::from_secs(120);
 
-/// A language that Dapr has an SDK for.
+/// A language that has an SDK of Dapr.
 #[derive(Clone, Copy, Debug)]
 pub enum Language {
     /// `github.com/dapr/go-sdk`
@@ -37,24 +36,24 @@ pub struct Sdk {
     made: PathBuf,
 }
 
-/// A program that runs until it is dropped, and never longer than the test's process.
+/// A running program, which is killed when this is dropped and when the test's process ends.
 pub struct Running {
     process: Watched,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
-    complaints: JoinHandle<String>,
+    errors: JoinHandle<String>,
 }
 
 impl Sdk {
-    /// The programs, if they are prepared; else says that what needs them is skipped.
+    /// The programs, if `cargo xtask test` prepared them. Else says that the test is skipped.
     pub fn prepared(language: Language) -> Option<Self> {
         let variable = format!("HOLDFAST_SDK_{language:?}").to_uppercase();
         let made = prepared(&variable, &format!("SDK for {language:?}"))?;
         Some(Self { language, made })
     }
 
-    /// How a program is run: `locks`, or `contend` in Go and Python. The environment is that of this
-    /// process without Dapr's variables.
+    /// The command that runs a program: `locks`, or `contend` in Go and Python. Its environment has no
+    /// variable of Dapr.
     pub fn program(&self, name: &str) -> Command {
         let mut command = match self.language {
             Language::Go => Command::new(self.made.join("bin").join(name)),
@@ -80,7 +79,7 @@ impl Sdk {
         command
     }
 
-    /// What a program is to print, kept in a file next to it.
+    /// The expected output of a program, from a file next to it.
     ///
     /// # Panics
     ///
@@ -101,13 +100,13 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When it cannot be run.
+    /// When the program cannot be run.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Watched::start(command);
         let started = process.process_mut();
         let input = started.stdin.take();
-        let (output, mut errors) = (started.stdout.take(), started.stderr.take());
+        let (output, stderr) = (started.stdout.take(), started.stderr.take());
         let (said, lines) = mpsc::channel();
         thread::spawn(move || {
             let output = BufReader::new(output.expect("a pipe"));
@@ -115,37 +114,37 @@ impl Running {
                 let _ = said.send(line);
             }
         });
-        let complaints = thread::spawn(move || {
-            let mut complaints = String::new();
-            let _ = errors.as_mut().expect("a pipe").read_to_string(&mut complaints);
-            complaints
+        let errors = thread::spawn(move || {
+            let mut errors = String::new();
+            let _ = stderr.expect("a pipe").read_to_string(&mut errors);
+            errors
         });
-        Self { process, input, lines, complaints }
+        Self { process, input, lines, errors }
     }
 
-    /// Gives the program a line to read.
+    /// Writes a line to the program's input.
     ///
     /// # Panics
     ///
-    /// When it reads no more.
-    pub fn say(&mut self, line: &str) {
+    /// When the program has closed it.
+    pub fn write_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().expect("an input"), "{line}").expect("a program that reads");
     }
 
-    /// The next line that it prints, without its end.
+    /// The next line that the program prints, without its line break.
     ///
     /// # Panics
     ///
-    /// When there is none in time.
-    pub fn line(&self) -> String {
+    /// When there is none within two minutes.
+    pub fn read_line(&self) -> String {
         self.lines.recv_timeout(ANSWERING).expect("another line")
     }
 
-    /// All that it prints until it ends, when there is no more for it to read.
+    /// Closes the program's input, waits for its end, and returns what it printed.
     ///
     /// # Panics
     ///
-    /// When it takes too long or fails, with its complaints.
+    /// When it fails, or prints nothing for two minutes; the message includes its stderr.
     pub fn output(mut self) -> String {
         drop(self.input.take());
         let mut output = String::new();
@@ -159,8 +158,9 @@ impl Running {
             return output;
         }
         drop(self.process);
-        let complaints = self.complaints.join().unwrap_or_default();
-        panic!("the program fails, in time: {in_time}. It printed:\n{output}{complaints}");
+        let errors = self.errors.join().unwrap_or_default();
+        let end = if in_time { "fails" } else { "does not end" };
+        panic!("the program {end}. It printed:\n{output}{errors}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Holds every store to every case of `holdfast_tests::conformance` that applies to it, and the table in
-//! `docs/conformance.md` to what is tested.
+//! Runs every case of `holdfast_tests::conformance` on every store that it applies to, and checks the table
+//! of them in `docs/conformance.md`.
 
 use std::{fs::read_to_string, path::Path, process::ExitCode, sync::Arc};
 
@@ -9,14 +9,15 @@ use holdfast::store::{
     redis::{RedisSettings, RedisStore},
 };
 use holdfast_tests::{
-    conformance::{Case, Opening, Redis, Run, Setting, cases},
+    conformance::{Case, Opening, Redis, Run, cases},
     redis_server::RedisServer,
+    redis_store::Setting,
 };
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime;
 
 #[path = "common/adapter.rs"]
-#[allow(dead_code, reason = "the component's own tests use more of it")]
+#[allow(dead_code, reason = "the tests of the component use more of it")]
 mod adapter;
 
 use adapter::Adapter;
@@ -26,7 +27,7 @@ use adapter::Adapter;
 struct Kind {
     name: &'static str,
     column: &'static str,
-    /// `None` for a store without a server; else made of so many instances, where it has instances.
+    /// Opens stores of this many instances, if they have instances. `None` for a store without a server.
     redis: Option<fn(usize) -> Arc<dyn Redis>>,
 }
 
@@ -89,7 +90,7 @@ fn applies(case: &Case, kind: Kind) -> bool {
 
 async fn run(case: Run, kind: Kind) {
     match (case, kind.redis) {
-        // One instance, so that the next call is that of the connection that something happened to.
+        // One instance, so that the next call uses the connection that the case breaks.
         (Run::OnRedis(case), Some(redis)) => case(redis(1)).await,
         (Run::OnAny(case), Some(redis)) => {
             let server = RedisServer::start();
@@ -98,11 +99,11 @@ async fn run(case: Run, kind: Kind) {
             case(store).await;
         }
         (Run::OnAny(case), None) => case(Arc::new(MemoryStore::new())).await,
-        (Run::OnRedis(_), None) => unreachable!("it does not apply"),
+        (Run::OnRedis(_), None) => unreachable!("the case does not apply"),
     }
 }
 
-/// `memory::grant` and its like.
+/// The test of a case on a store, named like `memory::grant`.
 fn trial(case: &Case, kind: Kind) -> Trial {
     let run = case.run;
     Trial::test(format!("{}::{}", kind.name, case.name), move || {

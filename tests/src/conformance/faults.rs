@@ -1,33 +1,20 @@
-//! What is said, and what is left behind, when the server or the network fails.
+//! What a store answers, and what it leaves behind, when the server or the network fails.
 
 use std::{sync::Arc, time::SystemTime};
 
 use holdfast::store::{Acquired, Failure, Released};
 
 use super::{
-    MINUTE, ONCE, PATIENT, Redis, SOON, assert_recovers, assert_released, granted, not_done, open,
-    open_at, refusal, take,
+    Redis, SOON, assert_recovers, assert_released, granted, not_done, open, open_at, refusal, take,
 };
 use crate::{
-    eventually,
+    MINUTE, eventually,
     proxy::Proxy,
     redis_server::{RedisServer, free_port},
+    redis_store::{ONCE, PATIENT},
 };
 
-fn calls(server: &RedisServer, command: &str) -> u64 {
-    let stats: String = server.run(&["INFO", "commandstats"]);
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")))
-        .and_then(|rest| rest.split(',').next()?.parse().ok())
-        .unwrap_or(0)
-}
-
-fn exists(server: &RedisServer, key: &str) -> bool {
-    server.run(&["EXISTS", key])
-}
-
-/// The bound of an acquire that nobody knows the outcome of, whose cause ends in `words`.
+/// The bound of an acquire whose outcome is unknown, and whose cause ends in `words`.
 fn open_until(outcome: Result<Acquired, Failure>, words: &str) -> SystemTime {
     match outcome {
         Err(Failure::Unknown { cause, held_until: Some(until) }) if cause.ends_with(words) => until,
@@ -35,7 +22,7 @@ fn open_until(outcome: Result<Acquired, Failure>, words: &str) -> SystemTime {
     }
 }
 
-/// The server itself lets `key` run out no later than at `until`.
+/// Checks that the server's own expiry of a key is not later than `until`.
 fn assert_bounds(server: &RedisServer, key: &str, until: SystemTime) {
     let end: i64 = server.run(&["PEXPIRETIME", key]);
     let until = until.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
@@ -51,11 +38,11 @@ pub(super) async fn nobody_listens(redis: Arc<dyn Redis>) {
     let store = open(&*redis, &server, &[ONCE]).await;
     take(&*store, "k", "me").await;
     server.kill();
-    let (store, expected) = (&store, format!("redis {}: connection refused", server.address()));
-    eventually("the refusal is the cause", || async {
-        let refused = Failure::NotDone { cause: expected.clone() };
+    let cause = format!("redis {}: connection refused", server.address());
+    let refused = Failure::NotDone { cause };
+    eventually("the cause is the refused connection", async || {
         store.acquire("k", "me", MINUTE).await == Err(refused.clone())
-            && store.release("k", "me").await == Err(refused)
+            && store.release("k", "me").await == Err(refused.clone())
     })
     .await;
 }
@@ -76,7 +63,7 @@ pub(super) async fn killed_connections(redis: Arc<dyn Redis>) {
     let store = open(&*redis, &server, &[]).await;
     for _ in 0..3 {
         assert_recovers(&*store).await;
-        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        server.kill_connections();
     }
     assert_recovers(&*store).await;
 }
@@ -99,12 +86,12 @@ pub(super) async fn loading(redis: Arc<dyn Redis>) {
     server.run::<()>(&["DEBUG", "POPULATE", "2000", "key", "1000"]);
     server.run::<()>(&["CONFIG", "SET", "key-load-delay", "1000"]);
     server.run::<()>(&["CONFIG", "SET", "loading-process-events-interval-bytes", "1024"]);
-    let (store, server) = (&store, Arc::new(server));
+    let server = Arc::new(server);
     let reloading = {
         let server = server.clone();
         tokio::task::spawn_blocking(move || server.run::<()>(&["DEBUG", "RELOAD"]))
     };
-    eventually("it is loading", || async {
+    eventually("it is loading", async || {
         let outcome = store.acquire("held", "you", MINUTE).await;
         outcome != Ok(Acquired::Held) && not_done(outcome).contains("LOADING")
     })
@@ -112,9 +99,9 @@ pub(super) async fn loading(redis: Arc<dyn Redis>) {
     let cause = not_done(store.acquire("k", "me", MINUTE).await);
     assert!(cause.starts_with(&format!("redis {}: LOADING", server.address())), "{cause}");
     reloading.await.expect("a reload");
-    assert!(!exists(&server, "k"));
-    assert_recovers(&**store).await;
-    assert_released(&**store, "held", "me", Released::Released).await;
+    assert!(!server.exists("k"));
+    assert_recovers(&*store).await;
+    assert_released(&*store, "held", "me", Released::Released).await;
 }
 
 pub(super) async fn read_only(redis: Arc<dyn Redis>) {
@@ -125,7 +112,7 @@ pub(super) async fn read_only(redis: Arc<dyn Redis>) {
     let cause = not_done(store.acquire("k", "me", MINUTE).await);
     assert!(cause.starts_with(&format!("redis {}: READONLY", server.address())), "{cause}");
     server.run::<()>(&["REPLICAOF", "NO", "ONE"]);
-    assert!(!exists(&server, "k"));
+    assert!(!server.exists("k"));
     assert_recovers(&*store).await;
 }
 
@@ -136,7 +123,7 @@ pub(super) async fn out_of_memory(redis: Arc<dyn Redis>) {
     let cause = not_done(store.acquire("k", "me", MINUTE).await);
     assert!(cause.starts_with(&format!("redis {}: OOM", server.address())), "{cause}");
     server.run::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
-    assert!(!exists(&server, "k"));
+    assert!(!server.exists("k"));
     assert_recovers(&*store).await;
 }
 
@@ -146,16 +133,15 @@ pub(super) async fn frozen(redis: Arc<dyn Redis>) {
     take(&*store, "held", "me").await;
     server.suspend();
     let until = open_until(store.acquire("k", "me", MINUTE).await, ": no reply within 500ms");
-    // A new connection is accepted by the kernel and never answered: nothing was sent.
+    // The kernel accepts a new connection that the server never answers, so the command is not sent.
     let cause = not_done(store.acquire("other", "me", MINUTE).await);
     assert!(cause.ends_with(": no connection within 500ms"), "{cause}");
     server.resume();
-    let watched = &server;
-    eventually("the command is carried out", || async { calls(watched, "set") >= 2 }).await;
-    // A store that can, gives it back; then it has no end any more.
+    eventually("the command is carried out", async || server.calls("set") >= 2).await;
+    // A store that can do so releases it; then the key has no expiry.
     assert_bounds(&server, "k", until);
     assert_recovers(&*store).await;
-    assert!(!exists(&server, "other"));
+    assert!(!server.exists("other"));
 
     let store = open(&*redis, &server, &[SOON, ONCE]).await;
     assert_recovers(&*store).await;
@@ -171,18 +157,18 @@ pub(super) async fn lost_grant(redis: Arc<dyn Redis>) {
     let proxy = Proxy::to(server.port()).await;
     let store = open_at(&*redis, &proxy.address(), &[PATIENT]).await;
     assert_recovers(&*store).await;
-    let before = calls(&server, "set");
+    let before = server.calls("set");
     proxy.hold_replies();
     let (outcome, ()) = futures_util::join!(store.acquire("k", "me", MINUTE), async {
-        eventually("the lock is taken", || async { exists(&server, "k") }).await;
+        eventually("the lock is taken", async || server.exists("k")).await;
         proxy.cut();
     });
     let until = open_until(outcome, ": connection lost");
-    assert!(exists(&server, "k"));
+    assert!(server.exists("k"));
     assert_bounds(&server, "k", until);
-    // The owner can find out, and nothing was sent twice.
+    // The owner can find out, and the command was sent once.
     assert_released(&*store, "k", "me", Released::Released).await;
-    assert_eq!(calls(&server, "set") - before, 1);
+    assert_eq!(server.calls("set") - before, 1);
 }
 
 pub(super) async fn late_grant(redis: Arc<dyn Redis>) {
@@ -190,14 +176,14 @@ pub(super) async fn late_grant(redis: Arc<dyn Redis>) {
     let proxy = Proxy::to(server.port()).await;
     let store = open_at(&*redis, &proxy.address(), &[SOON]).await;
     assert_recovers(&*store).await;
-    let before = calls(&server, "set");
+    let before = server.calls("set");
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", MINUTE).await;
     let until = open_until(outcome, ": no reply within 500ms");
-    assert!(exists(&server, "k"));
+    assert!(server.exists("k"));
     assert_bounds(&server, "k", until);
     assert_released(&*store, "k", "me", Released::Released).await;
-    assert_eq!(calls(&server, "set") - before, 1);
+    assert_eq!(server.calls("set") - before, 1);
     assert!(granted(&store.acquire("k", "me", MINUTE).await));
 }
 

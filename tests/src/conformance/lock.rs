@@ -1,4 +1,4 @@
-//! What a lock is: one owner at a time, until it lets go or its time is over.
+//! A lock has one owner at a time, until the owner releases it or it expires.
 
 use std::{
     sync::{
@@ -11,8 +11,8 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Released, Store};
 
-use super::{MINUTE, assert_held, assert_released, granted, take};
-use crate::eventually;
+use super::{assert_held, assert_released, granted, take};
+use crate::{MINUTE, eventually};
 
 pub(super) async fn grant(store: Arc<dyn Store>) {
     take(&*store, "k", "me").await;
@@ -52,17 +52,17 @@ pub(super) async fn expiry(store: Arc<dyn Store>) {
     let before = Instant::now();
     let outcome = store.acquire("k", "me", ttl).await;
     assert!(granted(&outcome), "{outcome:?}");
-    eventually("the lock runs out", || async { granted(&store.acquire("k", "you", MINUTE).await) })
+    eventually("the lock expires", async || granted(&store.acquire("k", "you", MINUTE).await))
         .await;
-    // Redis reckons in whole milliseconds, and with the time at which it began to look.
+    // Redis counts whole milliseconds, from the time at which it began to process its events.
     let rounding = Duration::from_millis(2);
-    assert!(before.elapsed() + rounding >= ttl, "gone after {:?}", before.elapsed());
+    assert!(before.elapsed() + rounding >= ttl, "expired after {:?}", before.elapsed());
     assert_released(&*store, "k", "me", Released::HeldByOther).await;
 
     let outcome = store.acquire("alone", "me", ttl).await;
     assert!(granted(&outcome), "{outcome:?}");
     tokio::time::sleep(ttl).await;
-    eventually("nobody holds what ran out", || async {
+    eventually("nobody holds a lock that has expired", async || {
         store.release("alone", "you").await == Ok(Released::Missing)
     })
     .await;
@@ -104,10 +104,8 @@ pub(super) async fn exclusion(store: Arc<dyn Store>) {
         async move {
             let owner = n.to_string();
             for _ in 0..10 {
-                eventually("its turn", || async {
-                    granted(&store.acquire("k", &owner, MINUTE).await)
-                })
-                .await;
+                eventually("its turn", async || granted(&store.acquire("k", &owner, MINUTE).await))
+                    .await;
                 assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
                 tokio::task::yield_now().await;
                 inside.fetch_sub(1, Ordering::SeqCst);

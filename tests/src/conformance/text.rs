@@ -1,4 +1,4 @@
-//! Keys and owners are texts, and nothing in a text has a meaning.
+//! Keys and owners are plain text: no character in them has a meaning.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use holdfast::store::{Released, Store};
 
 use super::{assert_held, assert_released, take};
 
-/// What a store that builds commands from text could trip over.
+/// Texts that break a store which builds its commands from text.
 pub(super) const ODD: [&str; 14] = [
     "",
     " ",

@@ -1,4 +1,4 @@
-//! The component `adapters/redis-store` in a runtime without anything of ours, as a store.
+//! The component `adapters/redis-store` in a plain wasmtime, as a store.
 
 use std::{
     sync::{
@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use holdfast::store::{Acquired, Failure, Grant, Released, Store};
+use holdfast_tests::STORE;
 use tokio::sync::{Mutex, MutexGuard};
 use wasmtime::{
     Engine,
@@ -34,10 +35,10 @@ static COMPONENT: LazyLock<StoreProviderPre<Host>> = LazyLock::new(|| {
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
     let instance = linker.instantiate_pre(&component.expect("a component"));
-    StoreProviderPre::new(instance.expect("no import but WASI's")).expect("the contract's store")
+    StoreProviderPre::new(instance.expect("imports of WASI alone")).expect("the exports of a store")
 });
 
-/// Instances of the component, which share the calls. Its one store is `lockstore`.
+/// Instances of the component, which get the calls in turn. As a [`Store`] it is the component's `lockstore`.
 pub struct Adapter {
     instances: Vec<Mutex<Instance>>,
     next: AtomicUsize,
@@ -60,7 +61,7 @@ impl WasiView for Host {
 }
 
 impl Adapter {
-    /// Starts so many instances in an environment of these variables alone, with every grant.
+    /// Starts this many instances with these environment variables and all grants.
     pub async fn start(instances: usize, environment: &[(String, String)]) -> Self {
         let mut started = Vec::new();
         for _ in 0..instances {
@@ -75,13 +76,13 @@ impl Adapter {
         Self { instances: started, next: AtomicUsize::new(0) }
     }
 
-    /// Starts one instance with what a runtime grants it.
+    /// Starts one instance with these grants.
     pub async fn start_with(wasi: WasiCtx) -> Self {
         let instance = Mutex::new(Instance::start(wasi).await);
         Self { instances: vec![instance], next: AtomicUsize::new(0) }
     }
 
-    /// The stores that the component says there are: name, key prefix and application id of each.
+    /// The stores that the component lists: name, key prefix and application id of each.
     pub async fn stores(&self) -> Vec<(String, String, String)> {
         let mut instance = self.instance().await;
         let Instance { store, component } = &mut *instance;
@@ -98,7 +99,7 @@ impl Adapter {
         owner: &str,
         ttl: Duration,
     ) -> Result<Acquired, Failure> {
-        let ttl = u64::try_from(ttl.as_millis()).expect("fewer milliseconds");
+        let ttl = u64::try_from(ttl.as_millis()).expect("a time to live in 64 bits");
         let command = store::AcquireCommand {
             store: store.to_owned(),
             key: key.to_owned(),
@@ -139,7 +140,7 @@ impl Store for Adapter {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(self.acquire_in("lockstore", key, owner, ttl))
+        Box::pin(self.acquire_in(STORE, key, owner, ttl))
     }
 
     fn release<'a>(
@@ -148,7 +149,7 @@ impl Store for Adapter {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         let command = store::ReleaseCommand {
-            store: "lockstore".to_owned(),
+            store: STORE.to_owned(),
             key: key.to_owned(),
             owner: owner.to_owned(),
         };
@@ -171,7 +172,7 @@ impl From<store::Failure> for Failure {
         match failure {
             store::Failure::NotDone(cause) => Self::NotDone { cause },
             store::Failure::Unknown(store::UnknownOutcome { cause, held_until }) => {
-                let time = |since| SystemTime::UNIX_EPOCH + Duration::from_millis(since);
+                let time = |since_1970| SystemTime::UNIX_EPOCH + Duration::from_millis(since_1970);
                 Self::Unknown { cause, held_until: held_until.map(time) }
             }
         }

@@ -1,4 +1,5 @@
-//! The same by the command `wasmtime`, as the README shows it. Skipped where it is not on `PATH`.
+//! The compositions in the command `wasmtime`, used as the documentation shows it. Skipped where the command is
+//! not on `PATH`.
 
 use std::{
     fs,
@@ -24,7 +25,7 @@ static FILES: LazyLock<&Path> = LazyLock::new(|| {
     folder
 });
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 struct Outcome {
     exit: Option<i32>,
@@ -32,12 +33,12 @@ struct Outcome {
     stderr: String,
 }
 
-/// Whether the command is there; else says what is skipped.
-fn is_there() -> bool {
+/// Whether the command is installed. If not, says that the test is skipped.
+fn is_installed() -> bool {
     let found = Command::new("wasmtime").arg("--version").stdout(Stdio::null()).status();
     let found = found.as_ref().is_ok_and(ExitStatus::success);
     if !found {
-        // Not by `eprintln!`: that is kept back in a test that passes.
+        // `eprintln!` is captured in a test that passes.
         let _ = writeln!(io::stderr(), "skipped: no wasmtime");
     }
     found
@@ -67,8 +68,8 @@ const UNLOCK: &str = r#"unlock("lockstore","my_file_name","random_id_abc123")"#;
 const NETWORK: &[&str] = &["-S", "inherit-network"];
 
 #[test]
-fn functions_are_called_from_a_shell() {
-    if !is_there() {
+fn functions_can_be_called_from_a_shell() {
+    if !is_installed() {
         return;
     }
     let server = RedisServer::start();
@@ -91,8 +92,8 @@ fn functions_are_called_from_a_shell() {
 }
 
 #[test]
-fn the_command_exits_with_what_came_of_it() {
-    if !is_there() {
+fn the_command_exits_by_its_answer() {
+    if !is_installed() {
         return;
     }
     let server = RedisServer::start();
@@ -120,7 +121,7 @@ fn the_command_exits_with_what_came_of_it() {
 
 #[tokio::test]
 async fn the_http_api_is_served() {
-    if !is_there() {
+    if !is_installed() {
         return;
     }
     let server = RedisServer::start();

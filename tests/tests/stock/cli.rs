@@ -1,11 +1,11 @@
-//! `holdfast-lock-cli.wasm`: what it prints, and what it exits with.
+//! `holdfast-lock-cli.wasm`: its output and its exit codes.
 
 use holdfast_tests::redis_server::{RedisServer, free_port};
 use wasmtime_wasi::{I32Exit, p2::bindings::Command};
 
 use crate::runtime::{Grants, LOCK_CLI};
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     exit: i32,
@@ -32,7 +32,7 @@ fn printed(exit: i32, stdout: &str) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_lock_is_taken_and_freed() {
+async fn a_lock_is_acquired_and_released() {
     let server = RedisServer::start();
     let grants = Grants::of(&server).with("APP_ID", "app1");
     let take = "try-lock lockstore r --owner me --expiry 60";
@@ -47,7 +47,7 @@ async fn a_lock_is_taken_and_freed() {
 }
 
 #[tokio::test]
-async fn replies_can_be_those_of_the_http_api() {
+async fn json_replies_are_those_of_the_http_api() {
     let server = RedisServer::start();
     let grants = Grants::of(&server);
     let take = "try-lock lockstore \"r --owner me --expiry 60 --json";
@@ -68,7 +68,7 @@ async fn replies_can_be_those_of_the_http_api() {
 }
 
 #[tokio::test]
-async fn errors_are_told_on_stderr_and_exit_with_2() {
+async fn errors_go_to_stderr_and_exit_with_2() {
     let server = RedisServer::start();
     let address = format!("127.0.0.1:{}", free_port());
     let unreachable = Grants::to(&address);

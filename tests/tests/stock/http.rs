@@ -1,4 +1,4 @@
-//! `holdfast-lock-http.wasm` over a real socket: the expectations of Dapr's HTTP API, as for the host.
+//! `holdfast-lock-http.wasm` over a socket answers like every server of Dapr's HTTP API.
 
 use holdfast_tests::{
     http_api::{self, LOCK, UNLOCK},
@@ -8,7 +8,7 @@ use holdfast_tests::{
 
 use crate::{runtime::Grants, server::Server};
 
-/// A Redis, and a server of the application `app1` over it.
+/// A Redis, and a server of the application `app1` that uses it.
 async fn serve() -> (RedisServer, Server) {
     let redis = RedisServer::start();
     let grants = Grants::of(&redis).with("APP_ID", "app1");
@@ -24,25 +24,25 @@ async fn the_calls_of_the_guide_are_answered_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn each_row_of_the_error_table() {
+async fn every_error_has_its_status_code_and_message() {
     let (_redis, server) = serve().await;
     http_api::errors(server.address).await;
 }
 
 #[tokio::test]
-async fn what_dapr_forgives_is_forgiven() {
+async fn bodies_that_dapr_accepts_are_accepted() {
     let (_redis, server) = serve().await;
     http_api::forgiven(server.address).await;
 }
 
 #[tokio::test]
-async fn a_body_of_four_mebibytes_is_read_and_no_more() {
+async fn a_body_may_have_four_mebibytes_and_no_more() {
     let (_redis, server) = serve().await;
     http_api::bounded_bodies(server.address).await;
 }
 
 #[tokio::test]
-async fn of_a_huge_body_nothing_is_read() {
+async fn a_huge_body_is_refused_unread() {
     let (_redis, server) = serve().await;
     http_api::huge_bodies(server.address).await;
 }
@@ -54,19 +54,19 @@ async fn paths_are_cleaned_and_then_unescaped() {
 }
 
 #[tokio::test]
-async fn everything_else_is_not_found_and_never_not_allowed() {
+async fn other_methods_and_paths_are_not_found() {
     let (_redis, server) = serve().await;
     http_api::unknown(server.address).await;
 }
 
 #[tokio::test]
-async fn health_checks_tell_whose_it_is() {
+async fn health_checks_know_the_app_id() {
     let (_redis, server) = serve().await;
     http_api::health(server.address).await;
 }
 
 #[tokio::test]
-async fn with_a_token_only_health_checks_are_open() {
+async fn the_token_is_required_except_for_health_checks() {
     let redis = RedisServer::start();
     let server = Server::start(Grants::of(&redis).with("DAPR_API_TOKEN", "secret")).await;
     http_api::token(server.address).await;
@@ -84,13 +84,13 @@ async fn metadata_names_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_callers_at_once_one_gets_the_lock() {
+async fn one_of_many_callers_gets_the_lock() {
     let (_redis, server) = serve().await;
     http_api::contention(server.address).await;
 }
 
 #[tokio::test]
-async fn without_the_network_the_error_says_so() {
+async fn without_the_network_the_error_names_the_missing_grant() {
     let redis = RedisServer::start();
     let mut grants = Grants::of(&redis);
     grants.network = false;
@@ -101,7 +101,7 @@ async fn without_the_network_the_error_says_so() {
 }
 
 #[tokio::test]
-async fn without_redis_nothing_is_done() {
+async fn without_redis_a_call_is_not_done() {
     let address = format!("127.0.0.1:{}", free_port());
     let server = Server::start(Grants::to(&address)).await;
     for (target, start) in [

@@ -1,4 +1,4 @@
-//! `holdfast-lock-redis.wasm`, called by a host that knows nothing of locks but their interface.
+//! `holdfast-lock-redis.wasm`, called by a host that knows only the interface `lock`.
 
 use holdfast_tests::redis_server::{RedisServer, free_port};
 use wasmtime::Store;
@@ -47,7 +47,7 @@ impl Instance {
     }
 }
 
-/// The message of a store that did not do what it was asked.
+/// The message of a store that did not do a call.
 fn not_done<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
     match outcome {
         Err(Error::StoreFailed(message)) => message,
@@ -70,7 +70,7 @@ async fn instances_share_a_lock() {
 }
 
 #[tokio::test]
-async fn without_the_network_the_error_says_so() {
+async fn without_the_network_the_error_names_the_missing_grant() {
     let server = RedisServer::start();
     let mut grants = Grants::of(&server);
     grants.network = false;
@@ -83,7 +83,7 @@ async fn without_the_network_the_error_says_so() {
 }
 
 #[tokio::test]
-async fn without_redis_nothing_is_done() {
+async fn without_redis_a_call_is_not_done() {
     let address = format!("127.0.0.1:{}", free_port());
     let mut instance = Instance::new(&Grants::to(&address)).await;
     let message = not_done(instance.try_lock("r", "o").await);

@@ -1,10 +1,11 @@
-//! The compositions on a stock runtime: in this process, with the crates that the command `wasmtime` is
-//! made of, and by that command itself where there is one.
+//! The compositions and the lock component on runtimes without code of Holdfast.
 //!
-//! - `shapes.rs`: what they import and export, and how large they are.
-//! - `lock.rs`, `http.rs`, `cli.rs`: each one with a real Redis.
-//! - `plugin.rs`: somebody's plugin, composed with one of them.
-//! - `binary.rs`: the same by the command `wasmtime`.
+//! - `shapes.rs`: the imports, exports and sizes of the compositions.
+//! - `lock.rs`, `http.rs`, `cli.rs`: each composition with Redis, in the crates that the command `wasmtime`
+//!   consists of.
+//! - `plugin.rs`: a plugin composed with one of them.
+//! - `binary.rs`: the compositions in the command `wasmtime`, where it is installed.
+//! - `other_hosts.rs`: the lock component in hosts of other languages.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,6 +14,7 @@ mod binary;
 mod cli;
 mod http;
 mod lock;
+mod other_hosts;
 mod plugin;
 mod runtime;
 mod server;

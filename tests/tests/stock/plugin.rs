@@ -1,4 +1,4 @@
-//! A plugin that uses locks, composed with `holdfast-lock-redis.wasm` as `wac plug` does it.
+//! A plugin composed with `holdfast-lock-redis.wasm`, as by `wac plug`.
 
 use holdfast_tests::redis_server::RedisServer;
 use wac_graph::{CompositionGraph, EncodeOptions, plug, types::Package};
@@ -28,7 +28,7 @@ fn plugged() -> InstancePre<State> {
 }
 
 #[tokio::test]
-async fn a_plugin_carries_its_lock_inside() {
+async fn a_composed_plugin_contains_its_lock_component() {
     let server = RedisServer::start();
     let plugged = plugged();
     let grants = Grants::of(&server).with("APP_ID", "edge");

@@ -1,4 +1,4 @@
-//! A wasmtime with nothing in its linker but WASI.
+//! A wasmtime whose linker has only WASI.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
-/// A composition, compiled and linked, once for all tests.
+/// A composition, compiled and linked once for all tests.
 pub struct Program(LazyLock<InstancePre<State>>);
 
 pub static LOCK_REDIS: Program =
@@ -45,7 +45,7 @@ pub fn engine() -> &'static Engine {
     &ENGINE
 }
 
-/// What an instance is granted.
+/// The grants of an instance.
 #[derive(Clone, Default)]
 pub struct Grants {
     pub environment: Vec<(String, String)>,
@@ -54,12 +54,12 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// The network, and a server's address in the environment.
+    /// Grants the network, and sets `REDIS_HOST` to a server.
     pub fn of(server: &RedisServer) -> Self {
         Self::to(&server.address())
     }
 
-    /// The network, and an address of Redis in the environment.
+    /// Grants the network, and sets `REDIS_HOST`.
     pub fn to(address: &str) -> Self {
         Self { network: true, ..Self::default() }.with("REDIS_HOST", address)
     }

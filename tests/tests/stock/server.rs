@@ -1,4 +1,4 @@
-//! A server like that of `wasmtime serve`: an instance for each request.
+//! A server like `wasmtime serve`: it makes an instance for each request.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -64,7 +64,7 @@ impl Handler {
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let out = store.data_mut().http().new_response_outparam(answer)?;
         let proxy = self.proxy.clone();
-        // The instance has the body to write after it has answered.
+        // The instance writes the body after it has answered.
         let running = tokio::spawn(async move {
             let proxy = proxy.instantiate_async(&mut store).await?;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await

@@ -1,4 +1,4 @@
-//! What the compositions import and export, and how large they are.
+//! The imports, exports and sizes of the compositions.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 
 use crate::runtime::engine;
 
-/// What the store in Redis needs.
+/// The imports of the store in Redis.
 const SOCKETS: &[&str] = &[
     "wasi:cli/environment",
     "wasi:clocks/monotonic-clock",
@@ -25,11 +25,11 @@ const SOCKETS: &[&str] = &[
 
 struct Shape {
     name: &'static str,
-    /// What it imports beside [`SOCKETS`].
+    /// The imports besides [`SOCKETS`].
     imports: &'static [&'static str],
     sockets: bool,
     exports: &'static [&'static str],
-    /// In bytes.
+    /// The largest size, in bytes.
     largest: usize,
 }
 
@@ -69,7 +69,7 @@ const SHAPES: [Shape; 4] = [
 ];
 
 #[test]
-fn each_imports_and_exports_what_it_should_and_is_small() {
+fn every_composition_has_its_imports_exports_and_size() {
     for (composition, shape) in all().unwrap().iter().zip(SHAPES) {
         let name = composition.name;
         assert_eq!(name, shape.name);
@@ -91,7 +91,7 @@ fn each_imports_and_exports_what_it_should_and_is_small() {
 }
 
 #[test]
-fn the_same_parts_give_the_same_bytes() {
+fn composing_again_gives_the_same_bytes() {
     assert_eq!(all().unwrap(), all().unwrap());
 }
 

@@ -1,35 +1,35 @@
-//! What it takes to connect: passwords, users, TLS, and servers that locks cannot be trusted to.
+//! What the library's store needs to connect: passwords, users, TLS, and a server that can keep locks.
 
 use std::{
     env, fs, io,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use holdfast::store::{
-    Acquired, Failure, Grant, Released, Store,
+    Failure, Released, Store,
     redis::{ConnectError, RedisStore},
 };
 use holdfast_tests::{
+    GRANTED, MINUTE,
     certificates::{Authority, Certified},
     eventually,
     redis_server::{RedisServer, free_port, temporary_dir},
+    redis_store::{ONCE, Setting, connect, connect_to},
 };
 
-mod common;
-use common::{connect, connect_to};
+use crate::not_done;
 
-const ONCE: (&str, &str) = ("redisMaxRetries", "-1");
 const SECRET: &str = "s3cret-word";
+const TLS: Setting = ("enableTLS", "true");
+const ANY: Setting = ("insecureSkipTLSVerify", "true");
 
 async fn assert_works(store: &RedisStore) {
-    let granted = Acquired::Granted(Grant::default());
-    let minute = Duration::from_secs(60);
-    assert_eq!(store.acquire("lock||k", "me", minute).await, Ok(granted));
+    assert_eq!(store.acquire("lock||k", "me", MINUTE).await, Ok(GRANTED));
     assert_eq!(store.release("lock||k", "me").await, Ok(Released::Released));
 }
 
+/// The error of a refused connection, which names the server and not the password.
 fn refused(outcome: Result<RedisStore, ConnectError>, server: &RedisServer) -> String {
     let error = outcome.expect_err("a refusal").to_string();
     assert!(error.starts_with(&format!("redis {}: ", server.address())), "{error}");
@@ -61,10 +61,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     let store = connect(&server, &login).await.unwrap();
     assert_works(&store).await;
 
-    let elsewhere = store.acquire("other", "me", Duration::from_secs(60)).await;
-    let Err(Failure::NotDone { cause }) = elsewhere else {
-        panic!("{elsewhere:?}");
-    };
+    let cause = not_done(store.acquire("other", "me", MINUTE).await);
     assert!(cause.contains("NOPERM"), "{cause}");
 
     let wrong = [("redisUsername", "locker"), ("redisPassword", "wrong")];
@@ -72,7 +69,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
 }
 
 #[tokio::test]
-async fn a_changed_password_is_no_reason_to_hang() {
+async fn a_changed_password_fails_calls_until_it_is_changed_back() {
     let server = RedisServer::start();
     let password = format!(">{SECRET}");
     let user = ["ACL", "SETUSER", "u", "on", "~*", "+@all"];
@@ -81,21 +78,20 @@ async fn a_changed_password_is_no_reason_to_hang() {
     let store = connect(&server, &login).await.unwrap();
     server.run::<()>(&["ACL", "SETUSER", "u", "resetpass", ">another"]);
     server.run::<()>(&["CLIENT", "KILL", "USER", "u"]);
-    let (server, store) = (&server, &store);
-    eventually("the refusal names the reason", || async {
-        let outcome = store.acquire("k", "me", Duration::from_secs(60)).await;
+    eventually("the failure names the reason", async || {
+        let outcome = store.acquire("k", "me", MINUTE).await;
         matches!(outcome, Err(Failure::NotDone { cause }) if cause.contains("WRONGPASS"))
     })
     .await;
     server.run::<()>(&["ACL", "SETUSER", "u", "resetpass", &password]);
-    eventually("the store recovers", || async {
+    eventually("the store recovers", async || {
         matches!(store.release("k", "me").await, Ok(Released::Missing))
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_named() {
+async fn the_error_names_a_server_that_is_down() {
     let address = format!("127.0.0.1:{}", free_port());
     let quick = [ONCE, ("redisPassword", SECRET)];
     let error = connect_to(&address, &quick).await.unwrap_err();
@@ -103,7 +99,7 @@ async fn a_server_that_is_down_is_named() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_up_within_the_retries_is_waited_for() {
+async fn connecting_waits_for_a_server_that_starts_within_the_retries() {
     let mut server = RedisServer::start();
     server.kill();
     let patient = [("redisMaxRetries", "1000"), ("poolTimeout", "20s")];
@@ -118,7 +114,7 @@ async fn a_server_that_comes_up_within_the_retries_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_given_up() {
+async fn connecting_to_a_server_that_does_not_answer_times_out() {
     let server = RedisServer::start();
     server.suspend();
     let quick = [ONCE, ("dialTimeout", "200ms")];
@@ -128,7 +124,7 @@ async fn a_server_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_full_is_tried_again() {
+async fn connecting_to_a_server_without_room_for_clients_is_retried() {
     let server = RedisServer::start();
     let first = connect(&server, &[]).await.unwrap();
     server.run::<()>(&["CONFIG", "SET", "maxclients", "2"]);
@@ -147,10 +143,8 @@ async fn a_server_with_replicas_is_refused() {
     let server = RedisServer::start();
     let replica = RedisServer::start();
     replica.run::<()>(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
-    let server_ref = &server;
-    eventually("the replica is connected", || async {
-        let info: String = server_ref.run(&["INFO", "replication"]);
-        info.contains("connected_slaves:1")
+    eventually("the replica is connected", async || {
+        server.run::<String>(&["INFO", "replication"]).contains("connected_slaves:1")
     })
     .await;
     let error = refused(connect(&server, &[]).await, &server);
@@ -158,6 +152,7 @@ async fn a_server_with_replicas_is_refused() {
     assert!(error.contains("failover"), "{error}");
 }
 
+/// What a subscriber logs.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -172,7 +167,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn a_server_that_may_evict_locks_is_warned_about() {
+async fn a_server_that_may_evict_locks_causes_a_warning() {
     for (policy, warned) in [("noeviction", false), ("allkeys-lru", true)] {
         let server = RedisServer::start_with(&["--maxmemory-policy", policy]);
         let log = Log::default();
@@ -187,6 +182,7 @@ async fn a_server_that_may_evict_locks_is_warned_about() {
     }
 }
 
+/// A server that speaks TLS on a port of its own.
 struct TlsServer {
     server: RedisServer,
     port: u16,
@@ -227,20 +223,17 @@ impl TlsServer {
     }
 }
 
-const TLS: (&str, &str) = ("enableTLS", "true");
-const ANY: (&str, &str) = ("insecureSkipTLSVerify", "true");
-
 #[tokio::test]
-async fn tls_without_verification_takes_any_server() {
+async fn tls_without_verification_accepts_any_server() {
     let tls = TlsServer::start(false);
     let store = connect_to(&tls.address(), &[TLS, ANY]).await.unwrap();
     assert_works(&store).await;
-    // Without TLS the same port is no use.
+    // The port does not accept connections without TLS.
     assert!(connect_to(&tls.address(), &[ONCE]).await.is_err());
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_where_it_is_asked_for() {
+async fn the_client_certificate_is_sent_to_a_server_that_requires_one() {
     let tls = TlsServer::start(true);
     let Certified { certificate, key } = tls.authority.certify("client");
     let shown = [TLS, ANY, ("clientCert", &certificate), ("clientKey", &key)];
@@ -263,9 +256,10 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     drop(tls.server);
 }
 
-/// The trusted certificates are the process's, so this runs itself again with each set of them.
+// The trusted certificates belong to the process, so the test runs itself in a new one for each set of them.
 #[tokio::test]
 async fn tls_verifies_the_server() {
+    const NAME: &str = "connect::tls_verifies_the_server";
     const ADDRESS: &str = "HOLDFAST_TEST_TLS_ADDRESS";
     if let Ok(address) = env::var(ADDRESS) {
         match connect_to(&address, &[TLS, ONCE]).await {
@@ -282,7 +276,7 @@ async fn tls_verifies_the_server() {
         let file = tls.server.dir().join("trusted.pem");
         fs::write(&file, trusted.certificate()).unwrap();
         let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "tls_verifies_the_server", "--nocapture"])
+            .args(["--exact", NAME, "--nocapture"])
             .env(ADDRESS, address)
             .env("SSL_CERT_FILE", file)
             .env_remove("SSL_CERT_DIR")

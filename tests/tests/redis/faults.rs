@@ -1,55 +1,40 @@
-//! What the Redis store says, and what it leaves behind, when Redis or the network fails it.
+//! What the library's store answers, and what it leaves behind, when the server or the network fails.
 
 use std::{
     fs,
+    future::Future,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
-use holdfast::store::{Acquired, Failure, Grant, Released, Store, redis::RedisStore};
+use futures_util::future::join_all;
+use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use holdfast_tests::{
-    eventually,
+    GRANTED, MINUTE, eventually,
     proxy::Proxy,
     redis_server::{RedisServer, free_port},
+    redis_store::{ONCE, PATIENT, Setting, connect, connect_to},
 };
 
-mod common;
-use common::{connect, connect_to};
+use crate::{assert_unknown, not_done};
 
-const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
-const MINUTE: Duration = Duration::from_secs(60);
-const SOON: (&str, &str) = ("readTimeout", "1s");
-const PATIENT: (&str, &str) = ("readTimeout", "60s");
-const ONCE: (&str, &str) = ("redisMaxRetries", "-1");
-const BRISK: (&str, &str) = ("redisMaxRetryInterval", "20ms");
+const SOON: Setting = ("readTimeout", "1s");
+const BRISK: Setting = ("redisMaxRetryInterval", "20ms");
 
-fn calls(server: &RedisServer, command: &str) -> u64 {
-    let stats: String = server.run(&["INFO", "commandstats"]);
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")))
-        .and_then(|rest| rest.split(',').next()?.parse().ok())
-        .unwrap_or(0)
+/// Makes a call whose caller leaves before the outcome is known.
+async fn abandon(call: impl Future) {
+    let gone = tokio::time::timeout(Duration::from_millis(20), call).await;
+    assert!(gone.is_err());
 }
 
-fn exists(server: &RedisServer, key: &str) -> bool {
-    server.run::<bool>(&["EXISTS", key])
-}
-
-/// No write is carried out from now on; connecting and asking still work.
-fn pause_writes(server: &RedisServer) {
-    server.run::<()>(&["CLIENT", "PAUSE", "600000", "WRITE"]);
-}
-
-fn cause(outcome: Result<Acquired, Failure>) -> String {
-    match outcome {
-        Err(Failure::NotDone { cause }) => cause,
-        other => panic!("{other:?}"),
-    }
+/// Waits until the server has carried out one acquire of `k` and released it again.
+async fn assert_released_again(server: &RedisServer) {
+    eventually("the lock is released", async || server.calls("set") == 1 && !server.exists("k"))
+        .await;
 }
 
 async fn assert_recovers(store: &RedisStore) {
-    eventually("the store works again", || async {
+    eventually("the store works again", async || {
         store.acquire("recovers", "me", MINUTE).await == Ok(GRANTED)
     })
     .await;
@@ -57,7 +42,7 @@ async fn assert_recovers(store: &RedisStore) {
 }
 
 #[tokio::test]
-async fn a_frozen_server_leaves_the_outcome_open_and_its_late_grant_is_given_back() {
+async fn a_frozen_server_makes_the_outcome_unknown_and_its_late_grant_is_released() {
     let server = RedisServer::start();
     let store = connect(&server, &[SOON, ("dialTimeout", "1s")]).await.unwrap();
     server.suspend();
@@ -69,80 +54,63 @@ async fn a_frozen_server_leaves_the_outcome_open_and_its_late_grant_is_given_bac
     assert_eq!(cause, format!("redis {}: no reply within 1s", server.address()));
     assert!(until >= before + MINUTE);
     server.resume();
-    let server = &server;
-    eventually("the late grant is given back", || async {
-        calls(server, "set") == 1 && !exists(server, "k")
-    })
-    .await;
+    assert_released_again(&server).await;
     assert_recovers(&store).await;
 }
 
 #[tokio::test]
-async fn a_lock_taken_for_a_caller_that_has_gone_is_given_back() {
+async fn a_grant_that_arrives_after_its_caller_left_is_released() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();
-    pause_writes(&server);
-    let short = Duration::from_millis(20);
-    let gone = tokio::time::timeout(short, store.acquire("k", "me", MINUTE)).await;
-    assert!(gone.is_err());
-    server.run::<()>(&["CLIENT", "UNPAUSE"]);
-    let server = &server;
-    eventually("the lock is given back", || async {
-        calls(server, "set") == 1 && !exists(server, "k")
-    })
-    .await;
+    server.pause_writes();
+    abandon(store.acquire("k", "me", MINUTE)).await;
+    server.unpause();
+    assert_released_again(&server).await;
 }
 
 #[tokio::test]
-async fn closing_waits_for_what_is_to_be_given_back() {
+async fn closing_waits_for_the_release_of_abandoned_grants() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();
-    pause_writes(&server);
-    let short = Duration::from_millis(20);
-    let gone = tokio::time::timeout(short, store.acquire("k", "me", MINUTE)).await;
-    assert!(gone.is_err());
-    server.run::<()>(&["CLIENT", "UNPAUSE"]);
+    server.pause_writes();
+    abandon(store.acquire("k", "me", MINUTE)).await;
+    server.unpause();
     store.close().await;
-    assert_eq!((calls(&server, "set"), exists(&server, "k")), (1, false));
+    assert_eq!((server.calls("set"), server.exists("k")), (1, false));
 }
 
 #[tokio::test]
-async fn a_release_is_finished_though_its_caller_has_gone() {
+async fn a_release_completes_after_its_caller_left() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
-    pause_writes(&server);
-    let short = Duration::from_millis(20);
-    let gone = tokio::time::timeout(short, store.release("k", "me")).await;
-    assert!(gone.is_err());
-    server.run::<()>(&["CLIENT", "UNPAUSE"]);
-    let server = &server;
-    eventually("the lock is released", || async { !exists(server, "k") }).await;
+    server.pause_writes();
+    abandon(store.release("k", "me")).await;
+    server.unpause();
+    eventually("the lock is released", async || !server.exists("k")).await;
 }
 
 #[tokio::test]
-async fn a_lock_whose_reply_is_late_is_given_back() {
+async fn a_grant_whose_reply_is_late_is_released() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", MINUTE).await;
-    assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
+    assert_unknown(&outcome);
     assert_eq!(server.run::<String>(&["GET", "k"]), "me");
     proxy.let_replies_through();
-    let server = &server;
-    eventually("the lock is given back", || async { !exists(server, "k") }).await;
-    assert_eq!(calls(server, "set"), 1);
+    assert_released_again(&server).await;
 }
 
 #[tokio::test]
-async fn a_lock_whose_reply_is_lost_is_neither_taken_twice_nor_denied() {
+async fn an_acquire_whose_reply_is_lost_is_unknown_and_sent_once() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[PATIENT]).await.unwrap();
     proxy.hold_replies();
     let (outcome, ()) = tokio::join!(store.acquire("k", "me", MINUTE), async {
-        eventually("the lock is taken", || async { exists(&server, "k") }).await;
+        eventually("the lock is taken", async || server.exists("k")).await;
         proxy.cut();
     });
     let Err(Failure::Unknown { cause, held_until: Some(until) }) = outcome else {
@@ -151,18 +119,18 @@ async fn a_lock_whose_reply_is_lost_is_neither_taken_twice_nor_denied() {
     assert_eq!(cause, format!("redis {}: connection lost", proxy.address()));
     let left: u64 = server.run(&["PTTL", "k"]);
     assert!(SystemTime::now() + Duration::from_millis(left) <= until);
-    assert_eq!(calls(&server, "set"), 1);
+    assert_eq!(server.calls("set"), 1);
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
 }
 
 #[tokio::test]
-async fn a_late_grant_does_not_end_the_owners_next_hold() {
+async fn a_late_grant_does_not_release_the_next_lock_of_its_owner() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", MINUTE).await;
-    assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
+    assert_unknown(&outcome);
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
     proxy.let_replies_through();
@@ -171,17 +139,13 @@ async fn a_late_grant_does_not_end_the_owners_next_hold() {
 }
 
 #[tokio::test]
-async fn a_late_grant_does_not_end_the_next_hold_where_nobody_waited_for_the_release_either() {
+async fn a_late_grant_does_not_release_the_next_lock_after_an_abandoned_release() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     proxy.hold_replies();
-    let until_exists = |expected| {
-        let server = &server;
-        eventually(
-            "the command is carried out",
-            move || async move { exists(server, "k") == expected },
-        )
+    let until_exists = async |expected| {
+        eventually("the command is carried out", async || server.exists("k") == expected).await;
     };
     tokio::select! {
         outcome = store.acquire("k", "me", MINUTE) => panic!("{outcome:?}"),
@@ -191,11 +155,10 @@ async fn a_late_grant_does_not_end_the_next_hold_where_nobody_waited_for_the_rel
         outcome = store.release("k", "me") => panic!("{outcome:?}"),
         () = until_exists(false) => {}
     }
-    // The connection that owes both replies is given up, though no caller waited so long.
-    let store_ref = &store;
-    eventually("another connection answers", || async {
+    // The connection that owes both replies is closed, though no caller waited for readTimeout.
+    eventually("another connection answers", async || {
         let short = Duration::from_millis(100);
-        let answer = tokio::time::timeout(short, store_ref.release("other", "me")).await;
+        let answer = tokio::time::timeout(short, store.release("other", "me")).await;
         answer == Ok(Ok(Released::Missing))
     })
     .await;
@@ -206,16 +169,15 @@ async fn a_late_grant_does_not_end_the_next_hold_where_nobody_waited_for_the_rel
 }
 
 #[tokio::test]
-async fn a_late_grant_that_has_run_out_is_left_alone() {
+async fn a_late_grant_that_has_expired_is_not_released() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", Duration::from_millis(1500)).await;
-    assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
-    let store_ref = &store;
-    eventually("the same owner takes it anew", || async {
-        store_ref.acquire("k", "me", MINUTE).await == Ok(GRANTED)
+    assert_unknown(&outcome);
+    eventually("the same owner gets it again", async || {
+        store.acquire("k", "me", MINUTE).await == Ok(GRANTED)
     })
     .await;
     proxy.let_replies_through();
@@ -224,7 +186,7 @@ async fn a_late_grant_that_has_run_out_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_release_whose_reply_is_lost_says_so() {
+async fn a_release_whose_reply_is_lost_is_unknown() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
@@ -239,25 +201,25 @@ async fn a_release_whose_reply_is_lost_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_named_and_nothing_was_done() {
+async fn a_call_to_a_server_that_is_down_is_not_done() {
     let mut server = RedisServer::start();
     let store = connect(&server, &[BRISK]).await.unwrap();
     server.kill();
-    let (store, address) = (&store, server.address());
-    eventually("the cause is the refusal", || async {
-        let expected = format!("redis {address}: connection refused");
-        store.acquire("k", "me", MINUTE).await == Err(Failure::NotDone { cause: expected })
+    let refused =
+        Failure::NotDone { cause: format!("redis {}: connection refused", server.address()) };
+    eventually("the cause is the refused connection", async || {
+        store.acquire("k", "me", MINUTE).await == Err(refused.clone())
     })
     .await;
     server.restart();
-    assert_recovers(store).await;
+    assert_recovers(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_under_load_loses_no_lock_that_was_reported() {
+async fn a_restart_under_load_loses_no_reported_lock() {
     let mut server = RedisServer::start();
     let store = connect(&server, &[BRISK]).await.unwrap();
-    // Odd while the server is going down or coming up: then a lock may vanish with its memory.
+    // Odd while the server restarts: then a lock may be lost with the server's memory.
     let (upheavals, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let address = server.address();
     let worker = |n: usize| {
@@ -304,95 +266,81 @@ async fn a_restart_under_load_loses_no_lock_that_was_reported() {
         assert_recovers(store).await;
         done.store(true, Ordering::SeqCst);
     };
-    let workers = futures_util::future::join_all((0..32).map(worker));
+    let workers = join_all((0..32).map(worker));
     let (good, ()) = tokio::join!(workers, chaos);
     assert!(good.iter().sum::<u32>() > 0);
 }
 
 #[tokio::test]
-async fn connections_that_are_killed_are_replaced() {
+async fn killed_connections_are_replaced() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();
     for _ in 0..3 {
-        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        server.kill_connections();
         assert_recovers(&store).await;
     }
-    pause_writes(&server);
+    server.pause_writes();
     let (outcome, ()) = tokio::join!(store.acquire("k", "me", MINUTE), async {
-        let server = &server;
-        eventually("the command is there", || async {
-            let clients: String = server.run(&["CLIENT", "LIST"]);
-            clients.contains("cmd=set")
+        eventually("the command is sent", async || {
+            server.run::<String>(&["CLIENT", "LIST"]).contains("cmd=set")
         })
         .await;
-        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        server.kill_connections();
     });
-    assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
+    assert_unknown(&outcome);
 }
 
 #[tokio::test]
-async fn a_server_that_was_demoted_is_waited_for() {
+async fn an_acquire_waits_until_a_demoted_server_takes_writes_again() {
     let server = RedisServer::start();
     let store = connect(&server, &[BRISK, ("redisMaxRetries", "1000")]).await.unwrap();
     let impatient = connect(&server, &[ONCE]).await.unwrap();
     server.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let cause = cause(impatient.acquire("k", "me", MINUTE).await);
+    let cause = not_done(impatient.acquire("k", "me", MINUTE).await);
     assert!(cause.contains("READONLY"), "{cause}");
-    let connections = || server.run::<String>(&["INFO", "stats"]);
-    let before = connections();
+    let before = server.connections_received();
     let (outcome, ()) = tokio::join!(store.acquire("k", "me", MINUTE), async {
-        // It comes back over new connections, not over the one to the demoted server.
-        let connections = &connections;
-        let before = received(&before);
-        eventually("it reconnects", || async { received(&connections()) > before + 50 }).await;
+        // Each further try takes a new connection, in case the address leads to another server by then.
+        eventually("it reconnects", async || server.connections_received() > before + 50).await;
         server.run::<()>(&["REPLICAOF", "NO", "ONE"]);
     });
     assert_eq!(outcome, Ok(GRANTED));
 }
 
-fn received(stats: &str) -> u64 {
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix("total_connections_received:"))
-        .and_then(|count| count.trim().parse().ok())
-        .unwrap_or(0)
-}
-
 #[tokio::test]
-async fn a_server_that_refuses_writes_changes_nothing_and_is_quoted() {
+async fn a_refused_write_is_not_done_and_quotes_the_server() {
     let server = RedisServer::start();
     let store = connect(&server, &[]).await.unwrap();
     for (setting, refusing, accepting, words) in
         [("min-replicas-to-write", "1", "0", "NOREPLICAS"), ("maxmemory", "1", "0", "OOM")]
     {
         server.run::<()>(&["CONFIG", "SET", setting, refusing]);
-        let cause = cause(store.acquire("k", "me", MINUTE).await);
+        let cause = not_done(store.acquire("k", "me", MINUTE).await);
         assert!(cause.contains(words), "{cause}");
         server.run::<()>(&["CONFIG", "SET", setting, accepting]);
-        assert!(!exists(&server, "k"));
+        assert!(!server.exists("k"));
         assert_recovers(&store).await;
     }
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_save_changes_nothing_and_is_quoted() {
+async fn a_write_refused_for_failed_saving_is_not_done_and_quotes_the_server() {
     let server = RedisServer::start();
     let store = connect(&server, &[]).await.unwrap();
-    // A directory where the file should be: saving fails whoever the server runs as.
+    // A directory in place of the file makes saving fail for every user, root included.
     let in_the_way = server.dir().join("dump.rdb");
     fs::create_dir_all(in_the_way.join("x")).unwrap();
     server.run::<()>(&["CONFIG", "SET", "save", "3600 1"]);
     server.run::<()>(&["BGSAVE"]);
-    let server_ref = &server;
-    let status = |wanted: &'static str| async move {
-        let info: String = server_ref.run(&["INFO", "persistence"]);
+    let status = async |wanted| {
+        let info: String = server.run(&["INFO", "persistence"]);
         info.contains(&format!("rdb_last_bgsave_status:{wanted}"))
     };
-    eventually("saving fails", || status("err")).await;
-    let cause = cause(store.acquire("k", "me", MINUTE).await);
+    eventually("saving fails", async || status("err").await).await;
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
     assert!(cause.contains("MISCONF"), "{cause}");
     fs::remove_dir_all(in_the_way).unwrap();
     server.run::<()>(&["BGSAVE"]);
-    eventually("saving works", || status("ok")).await;
+    eventually("saving works", async || status("ok").await).await;
     assert_recovers(&store).await;
 }

@@ -1,27 +1,26 @@
-//! The lock component in hosts that are not ours, each with a store in its own language: the programs below
-//! `examples/`.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The lock component in hosts of other languages, each with a store in its own language: the programs
+//! `examples/node-store` and `examples/python-store`.
 
 use std::{fs, path::Path, process::Command};
 
 use holdfast_tests::{prepared, redis_server::temporary_dir, sdk::Running};
 use tempfile::TempDir;
 
-/// A folder with the file `lock.wasm`, as `holdfast component export` writes it.
+/// A folder with `lock.wasm`, as `holdfast component export` writes it.
 fn component() -> TempDir {
     let folder = temporary_dir();
     fs::write(folder.path().join("lock.wasm"), holdfast::COMPONENT).unwrap();
     folder
 }
 
+/// A file of an example.
 fn example(name: &str, file: &str) -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     fs::read_to_string(examples.join(name).join(file)).unwrap()
 }
 
 #[test]
-fn node_runs_it_over_a_store_in_javascript() {
+fn node_runs_the_lock_component_over_a_store_in_javascript() {
     let Some(made) = prepared("HOLDFAST_HOST_NODE", "lock component's host node") else { return };
     let component = component();
     let mut transpile = Command::new("node");
@@ -34,14 +33,14 @@ fn node_runs_it_over_a_store_in_javascript() {
 }
 
 #[test]
-fn python_runs_it_over_a_store_in_python() {
+fn python_runs_the_lock_component_over_a_store_in_python() {
     let Some(made) = prepared("HOLDFAST_HOST_PYTHON", "lock component's host python") else {
         return;
     };
     let component = component();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python-store");
     let mut locks = Command::new(made.join("venv/bin/python"));
-    // Its own folder stays as it is.
+    // `-B` keeps the interpreter from writing to the folder of the example.
     locks.arg("-B").arg(source.join("locks.py")).arg(component.path().join("lock.wasm"));
     assert_eq!(Running::start(locks).output(), example("python-store", "expected.txt"));
 }

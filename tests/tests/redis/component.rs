@@ -1,33 +1,26 @@
-//! The component `adapters/redis-store`, in what the other stores have not: its environment, its
-//! connection between calls, and its size.
+//! What is special to the component `adapters/redis-store`: its environment, the connection that it keeps
+//! between calls, and its size.
 
 use std::{fs, time::Duration};
 
-use holdfast::store::{Acquired, Failure, Grant, Released, Store};
+use holdfast::store::{Acquired, Released, Store};
 use holdfast_tests::{
-    eventually,
+    GRANTED, MINUTE, STORE, eventually,
     redis_server::{RedisServer, free_port},
 };
 use wasmtime_wasi::WasiCtx;
 use wit_component::DecodedWasm;
 
-#[path = "common/adapter.rs"]
+use self::adapter::Adapter;
+use crate::not_done;
+
+#[path = "../common/adapter.rs"]
 mod adapter;
-use adapter::Adapter;
 
-const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
-const MINUTE: Duration = Duration::from_secs(60);
-
+/// Starts one instance with these environment variables.
 async fn start(variables: &[(&str, &str)]) -> Adapter {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Adapter::start(1, &variables.iter().map(owned).collect::<Vec<_>>()).await
-}
-
-fn refusal<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
-    match outcome {
-        Err(Failure::NotDone { cause }) => cause,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -48,42 +41,35 @@ async fn one_connection_serves_all_calls() {
 }
 
 #[tokio::test]
-async fn a_connection_that_idled_for_too_long_is_replaced() {
+async fn a_connection_that_is_idle_or_old_is_replaced() {
     for setting in ["IDLE_TIMEOUT", "MAX_CONN_AGE"] {
         let server = RedisServer::start();
         let store = start(&[("REDIS_HOST", &server.address()), (setting, "1ms")]).await;
         assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
-        let before = opened(&server);
+        let before = server.connections_received();
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
-        // The question is asked over a connection of its own.
-        assert_eq!(opened(&server), before + 2, "{setting}");
-        let server = &server;
-        eventually("the old one is closed", || async { server.clients() == 1 }).await;
+        // The test's own question takes a connection too.
+        assert_eq!(server.connections_received(), before + 2, "{setting}");
+        eventually("the old one is closed", async || server.clients() == 1).await;
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_ended_takes_no_command() {
+async fn a_connection_closed_by_the_server_gets_no_command() {
     let server = RedisServer::start();
     let store = start(&[("REDIS_HOST", &server.address())]).await;
     for _ in 0..3 {
         assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
-        server.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
-        // The runtime looks at its sockets when it has nothing else to do.
+        server.kill_connections();
+        // tokio looks at its sockets when it is idle.
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     }
 }
 
-fn opened(server: &RedisServer) -> u64 {
-    let stats: String = server.run(&["INFO", "stats"]);
-    let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
-    count.expect("a count").trim().parse().expect("a number")
-}
-
 #[tokio::test]
-async fn a_command_that_was_not_handed_over_was_not_done() {
+async fn a_command_whose_write_times_out_is_not_done() {
     let server = RedisServer::start();
     let store = start(&[
         ("REDIS_HOST", &server.address()),
@@ -93,47 +79,47 @@ async fn a_command_that_was_not_handed_over_was_not_done() {
     .await;
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
     server.suspend();
-    // More than the buffers between the two take.
+    // Larger than the buffers between the two.
     let owner = "me".repeat(12 << 20);
     let outcome = store.acquire("long", &owner, MINUTE).await;
     server.resume();
-    assert_eq!(refusal(outcome), format!("redis {}: sending timed out", server.address()));
+    assert_eq!(not_done(outcome), format!("redis {}: sending timed out", server.address()));
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
 }
 
 #[tokio::test]
-async fn a_host_may_have_a_name() {
+async fn redis_host_may_be_a_host_name() {
     let server = RedisServer::start();
     let store = start(&[("REDIS_HOST", &format!("localhost:{}", server.port()))]).await;
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
 
     let store = start(&[("REDIS_HOST", "no-such-host.invalid"), ("REDIS_MAX_RETRIES", "-1")]).await;
-    let cause = refusal(store.acquire("k", "me", MINUTE).await);
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
     assert!(cause.starts_with("redis no-such-host.invalid:6379: name lookup"), "{cause}");
 }
 
 #[tokio::test]
-async fn what_the_runtime_does_not_grant_is_named() {
+async fn the_failure_names_the_missing_grant_of_the_runtime() {
     let address = format!("127.0.0.1:{}", free_port());
     let nothing = WasiCtx::builder().env("REDIS_HOST", &address).build();
     let store = Adapter::start_with(nothing).await;
     assert_eq!(
-        refusal(store.acquire("k", "me", MINUTE).await),
+        not_done(store.acquire("k", "me", MINUTE).await),
         format!("redis {address}: the runtime allows no connection (wasmtime: -S inherit-network)")
     );
     let no_names =
         WasiCtx::builder().inherit_network().allow_tcp(true).env("REDIS_HOST", "localhost").build();
     let store = Adapter::start_with(no_names).await;
     assert_eq!(
-        refusal(store.release("k", "me").await),
+        not_done(store.release("k", "me").await),
         "redis localhost:6379: name lookup failed, or the runtime allows none (wasmtime: -S \
          allow-ip-name-lookup)"
     );
 }
 
 #[tokio::test]
-async fn several_stores_have_several_servers() {
+async fn each_store_has_its_own_server() {
     let (one, two) = (RedisServer::start(), RedisServer::start());
     let store = start(&[
         ("HOLDFAST_STORES", "one, lock-two, three"),
@@ -153,24 +139,24 @@ async fn several_stores_have_several_servers() {
         assert_eq!(server.run::<String>(&["GET", "k"]), name);
     }
     assert_eq!(
-        refusal(store.acquire_in("three", "k", "me", MINUTE).await),
+        not_done(store.acquire_in("three", "k", "me", MINUTE).await),
         "lock store three: environment variable THREE_REDIS_HOST is not set"
     );
-    let unknown = refusal(store.acquire_in("four", "k", "me", MINUTE).await);
+    let unknown = not_done(store.acquire_in("four", "k", "me", MINUTE).await);
     assert_eq!(unknown, "there is no store four");
 }
 
 #[tokio::test]
-async fn a_time_to_live_that_redis_refuses_is_no_trap() {
+async fn a_time_to_live_that_redis_refuses_is_a_failure_and_no_trap() {
     let server = RedisServer::start();
     let store = start(&[("REDIS_HOST", &server.address())]).await;
-    let cause = refusal(store.acquire("k", "me", Duration::ZERO).await);
+    let cause = not_done(store.acquire("k", "me", Duration::ZERO).await);
     assert!(cause.contains("invalid expire time"), "{cause}");
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
 }
 
 #[test]
-fn the_component_is_small_and_needs_wasi_alone() {
+fn the_component_is_small_and_imports_only_wasi() {
     let wasm = fs::read(env!("HOLDFAST_REDIS_STORE")).unwrap();
     assert!(wasm.len() < 80_000, "{} bytes", wasm.len());
     let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(&wasm) else {
@@ -187,14 +173,14 @@ fn the_component_is_small_and_needs_wasi_alone() {
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_used_is_named_at_every_call() {
+async fn every_call_names_a_setting_that_cannot_be_used() {
     let store = start(&[("REDIS_HOST", "127.0.0.1:1"), ("ENABLE_TLS", "true")]).await;
     let expected = "lock store lockstore: environment variable ENABLE_TLS asks for TLS, which this \
                     component does not speak";
     for _ in 0..2 {
-        assert_eq!(refusal(store.acquire("k", "me", MINUTE).await), expected);
-        assert_eq!(refusal(store.release("k", "me").await), expected);
+        assert_eq!(not_done(store.acquire("k", "me", MINUTE).await), expected);
+        assert_eq!(not_done(store.release("k", "me").await), expected);
     }
     let stores = store.stores().await;
-    assert_eq!(stores, [("lockstore".to_owned(), String::new(), String::new())]);
+    assert_eq!(stores, [(STORE.to_owned(), String::new(), String::new())]);
 }

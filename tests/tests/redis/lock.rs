@@ -1,15 +1,14 @@
-//! The Redis store's outcomes, and what it leaves in Redis.
+//! What the library's store answers, and what it writes to Redis.
 
 use std::time::Duration;
 
-use holdfast::store::{Acquired, Failure, Grant, Released, Store, redis::RedisStore};
-use holdfast_tests::{eventually, redis_server::RedisServer};
+use futures_util::future::join_all;
+use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
+use holdfast_tests::{
+    GRANTED, MINUTE, eventually, redis_server::RedisServer, redis_store::connect,
+};
 
-mod common;
-use common::connect;
-
-const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::not_done;
 
 async fn server_and_store() -> (RedisServer, RedisStore) {
     let server = RedisServer::start();
@@ -18,7 +17,7 @@ async fn server_and_store() -> (RedisServer, RedisStore) {
 }
 
 #[tokio::test]
-async fn a_lock_is_taken_once_and_released_by_its_owner() {
+async fn a_lock_has_one_owner_and_only_its_owner_releases_it() {
     let (_server, store) = server_and_store().await;
     assert_eq!(store.acquire("lock||a", "me", MINUTE).await, Ok(GRANTED));
     assert_eq!(store.acquire("lock||a", "me", MINUTE).await, Ok(Acquired::Held));
@@ -30,7 +29,7 @@ async fn a_lock_is_taken_once_and_released_by_its_owner() {
 }
 
 #[tokio::test]
-async fn key_value_and_time_to_live_are_exact() {
+async fn redis_has_exactly_the_key_the_owner_and_the_time_to_live() {
     let (server, store) = server_and_store().await;
     let (key, owner) = ("lock||app ü\r\n||r\0", "own er\r\n\"'\0ß");
     assert_eq!(store.acquire(key, owner, MINUTE).await, Ok(GRANTED));
@@ -43,7 +42,7 @@ async fn key_value_and_time_to_live_are_exact() {
 }
 
 #[tokio::test]
-async fn a_lock_that_daprd_took_is_respected() {
+async fn a_lock_of_daprd_is_respected() {
     let (server, store) = server_and_store().await;
     server.run::<()>(&["SET", "lock||app1||r2", "other", "EX", "60", "NX"]);
     let key = "lock||app1||r2";
@@ -53,32 +52,27 @@ async fn a_lock_that_daprd_took_is_respected() {
 }
 
 #[tokio::test]
-async fn a_lock_runs_out_by_itself() {
+async fn a_lock_expires() {
     let (server, store) = server_and_store().await;
-    let (store, key) = (&store, "k");
-    assert_eq!(store.acquire(key, "me", Duration::from_millis(300)).await, Ok(GRANTED));
-    eventually("the lock runs out", || async {
-        store.acquire(key, "you", MINUTE).await == Ok(GRANTED)
-    })
-    .await;
-    assert_eq!(server.run::<String>(&["GET", key]), "you");
-    assert_eq!(store.release(key, "me").await, Ok(Released::HeldByOther));
+    assert_eq!(store.acquire("k", "me", Duration::from_millis(300)).await, Ok(GRANTED));
+    eventually("the lock expires", async || store.acquire("k", "you", MINUTE).await == Ok(GRANTED))
+        .await;
+    assert_eq!(server.run::<String>(&["GET", "k"]), "you");
+    assert_eq!(store.release("k", "me").await, Ok(Released::HeldByOther));
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_no_free_lock() {
+async fn a_key_of_another_type_counts_as_held() {
     let (server, store) = server_and_store().await;
     server.run::<()>(&["LPUSH", "k", "x"]);
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(Acquired::Held));
-    let Err(Failure::NotDone { cause }) = store.release("k", "me").await else {
-        panic!("a list was released");
-    };
+    let cause = not_done(store.release("k", "me").await);
     assert!(cause.starts_with(&format!("redis {}: ", server.address())), "{cause}");
     assert!(cause.contains("WRONGTYPE"), "{cause}");
 }
 
 #[tokio::test]
-async fn a_forgotten_script_is_loaded_again() {
+async fn a_flushed_script_is_loaded_again() {
     let (server, store) = server_and_store().await;
     for _ in 0..2 {
         assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
@@ -88,29 +82,28 @@ async fn a_forgotten_script_is_loaded_again() {
 }
 
 #[tokio::test]
-async fn many_callers_get_one_lock() {
+async fn one_of_many_callers_gets_the_lock() {
     let (_server, store) = server_and_store().await;
     let tries = (0..200).map(|n| {
         let store = &store;
         async move { store.acquire("k", &n.to_string(), MINUTE).await }
     });
-    let outcomes = futures_util::future::join_all(tries).await;
+    let outcomes = join_all(tries).await;
     assert_eq!(outcomes.iter().filter(|o| **o == Ok(GRANTED)).count(), 1);
     assert_eq!(outcomes.iter().filter(|o| **o == Ok(Acquired::Held)).count(), 199);
 }
 
 #[tokio::test]
-async fn a_closed_store_does_nothing_more() {
+async fn a_closed_store_refuses_calls_and_closes_its_connections() {
     let (server, store) = server_and_store().await;
     store.close().await;
     let closed = format!("redis {}: the store is closed", server.address());
     assert_eq!(store.acquire("k", "me", MINUTE).await, Err(Failure::NotDone { cause: closed }));
-    let server = &server;
-    eventually("the sockets are closed", || async { server.clients() == 0 }).await;
+    eventually("the connections are closed", async || server.clients() == 0).await;
 }
 
 #[tokio::test]
-async fn the_database_is_the_one_that_was_set() {
+async fn locks_are_kept_in_the_configured_database() {
     let server = RedisServer::start();
     let store = connect(&server, &[("redisDB", "3")]).await.unwrap();
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));

@@ -1,0 +1,30 @@
+//! The two stores in Redis: the library's own and the component `adapters/redis-store`.
+//!
+//! - `lock.rs`: what the library's store answers, and what it writes.
+//! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
+//! - `pool.rs`: the settings of its connections.
+//! - `faults.rs`: failures of the server and the network.
+//! - `component.rs`: what is special to the component.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod component;
+mod connect;
+mod faults;
+mod lock;
+mod pool;
+
+use holdfast::store::{Acquired, Failure};
+
+/// The cause of a call that was not done.
+fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
+    match outcome {
+        Err(Failure::NotDone { cause }) => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Checks that nobody knows whether an acquire was carried out.
+fn assert_unknown(outcome: &Result<Acquired, Failure>) {
+    assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
+}
