@@ -1,16 +1,12 @@
-//! What a plugin may use, and what it may reach.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
+//! What a plugin may use and reach.
 
 use std::{path::Path, process::Command};
 
 use holdfast_tests::redis_server::RedisServer;
 
-use support::{Node, Upstream, prepared};
+use crate::node::{Node, Upstream, prepared};
 
-/// A plugin whose handler runs this code.
+/// The arguments for a plugin whose handler runs this code.
 fn plugin(dir: &Path, name: &str, code: &str) -> String {
     let text = format!(
         r#"(component
@@ -39,7 +35,7 @@ async fn a_plugin_that_misbehaves_is_stopped() {
     let redis = RedisServer::start();
     let upstream = Upstream::start(|_, _| 3600).await;
     let loops = plugin(dir.path(), "loops", "(loop (br 0))");
-    // 12.5 MiB; where it gets them it goes on, and fails differently.
+    // 12.5 MiB. If it gets them, it loops instead and fails with another status.
     let grows = "(if (i32.eq (memory.grow (i32.const 200)) (i32.const -1)) (then unreachable))
         (loop (br 0))";
     let mut plugins = vec![
@@ -54,7 +50,7 @@ async fn a_plugin_that_misbehaves_is_stopped() {
     );
     let node = Node::start(&redis, &upstream, &plugins);
 
-    // Many that loop, on few threads: the others go on all the same.
+    // Several plugins that loop must not stop the others, though there are few threads.
     for _ in 0..8 {
         node.send("/loops");
     }
@@ -72,7 +68,7 @@ async fn a_plugin_that_misbehaves_is_stopped() {
         let got = node.get(path).await;
         assert_eq!((got.status, got.body.as_str()), (status, body), "{path}");
     }
-    // One of the two comes first, and has the only place.
+    // The plugin may run one call at a time: one of the two is refused.
     let (one, two) = tokio::join!(node.get("/single"), node.get("/single"));
     let mut both = [one.status, two.status];
     both.sort_unstable();
@@ -98,7 +94,7 @@ async fn plugins_share_neither_locks_nor_values() {
     for path in ["/one/x?a=b||two||c", "/two/x", "/one/../two/x", "/one//||two||%00/\u{202e}ü"] {
         assert_eq!(node.get(path).await.body, "answer 1", "{path}");
     }
-    // Without its store, a plugin has no lock, and asks nobody.
+    // A plugin that may not use its store gets no lock, and does not ask the upstream.
     for path in ["/bare/x", "/other/x"] {
         assert_eq!(node.get(path).await.status, 503, "{path}");
         assert_eq!(upstream.count(path), 0);

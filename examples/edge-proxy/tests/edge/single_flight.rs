@@ -1,24 +1,20 @@
-//! The plugin of `examples/`, in each of its languages, on two nodes that share one Redis.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
+//! The plugin of `examples/` in each of its languages, on two nodes that share a Redis.
 
 use futures_util::future::join_all;
 use holdfast_tests::{eventually, redis_server::RedisServer};
 
-use support::{Node, Upstream, prepared};
+use crate::node::{Node, Upstream, prepared};
 
-/// Requests that a node has at once.
+/// How many requests a node gets at once.
 const AT_ONCE: usize = 12;
 
-/// How long an answer is fresh, in seconds.
+/// For how many seconds an answer is fresh.
 fn max_age(path: &str, number: usize) -> u64 {
     let brief = ["/quote/short", "/quote/old"].contains(&path) && number == 1;
     if brief { 1 } else { 3600 }
 }
 
-/// Two nodes with the plugin, what they share and whom they ask.
+/// Two nodes with the plugin, the Redis that they share, and their upstream.
 struct Edge {
     redis: RedisServer,
     upstream: Upstream,
@@ -37,7 +33,7 @@ impl Edge {
         Some(Self { redis, upstream, one, two })
     }
 
-    /// Each node gets that many requests at once, by turns.
+    /// The node of each request, in turn.
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         (0..AT_ONCE).flat_map(|_| [&self.one, &self.two])
     }
@@ -47,38 +43,37 @@ impl Edge {
     }
 }
 
-/// With nothing in the cache, everybody gets the one answer.
-async fn one_request_for_all(edge: &Edge) {
+/// With an empty cache, all requests get the answer of a single request to the upstream.
+async fn assert_one_request_for_all(edge: &Edge) {
     let path = "/quote/cold";
     let all = join_all(edge.nodes().map(|node| node.get(path))).await;
     for got in &all {
         assert_eq!((got.status, got.body.as_str()), (200, "answer 1"), "{all:?}");
     }
     assert_eq!(edge.upstream.count(path), 1);
-    assert_eq!(edge.lock(path), None, "the lock is given back");
+    assert_eq!(edge.lock(path), None, "the lock is released");
 }
 
-/// The first answer is fresh for a second, and the second one for an hour.
-async fn one_request_a_period(edge: &Edge) {
+/// Each time the answer is stale, there is a single request to the upstream. The first answer is fresh for a
+/// second, the second one for an hour.
+async fn assert_one_request_a_period(edge: &Edge) {
     let path = "/quote/short";
     assert_eq!(edge.one.get(path).await.body, "answer 1");
     let until_new = async |node: &Node| {
-        loop {
+        eventually("the second answer", async || {
             let got = node.get(path).await;
             assert_eq!(got.status, 200, "{got:?}");
-            match got.body.as_str() {
-                "answer 1" => {}
-                "answer 2" => break,
-                _ => panic!("{got:?}"),
-            }
-        }
+            assert!(["answer 1", "answer 2"].contains(&got.body.as_str()), "{got:?}");
+            got.body == "answer 2"
+        })
+        .await;
     };
     join_all(edge.nodes().map(until_new)).await;
     assert_eq!(edge.upstream.count(path), 2);
 }
 
-/// While one node waits for the upstream, another one does not.
-async fn without_an_answer_there_is_one_later(edge: &Edge) {
+/// While a node waits for the upstream, the other one refuses requests.
+async fn assert_refused_while_waiting(edge: &Edge) {
     let path = "/quote/slow";
     edge.upstream.hold(true);
     edge.one.send(path);
@@ -90,12 +85,12 @@ async fn without_an_answer_there_is_one_later(edge: &Edge) {
     assert_eq!(edge.upstream.count(path), 1);
 }
 
-/// A node is killed while it refreshes: its lock runs out, and the other node refreshes.
-async fn another_node_takes_over(edge: Edge) {
+/// When a node is killed while it refreshes, its lock expires and the other node refreshes.
+async fn assert_taken_over(edge: Edge) {
     let path = "/quote/old";
     let Edge { redis, upstream, one, two } = edge;
     assert_eq!(one.get(path).await.body, "answer 1");
-    eventually("it is old", async || {
+    eventually("the answer is stale", async || {
         upstream.hold(true);
         one.send(path);
         upstream.count(path) == 2
@@ -103,38 +98,38 @@ async fn another_node_takes_over(edge: Edge) {
     .await;
     let key = format!("lock||edge||{path}");
     let owner: Option<String> = redis.run(&["GET", &key]);
-    assert!(owner.is_some(), "it holds the lock");
+    assert!(owner.is_some(), "the node holds the lock");
     drop(one);
     upstream.hold(false);
 
     let got = two.get(path).await;
     assert_eq!((got.status, got.body.as_str(), got.cache.as_str()), (200, "answer 1", "stale"));
     assert_eq!(upstream.count(path), 2);
-    assert_eq!(redis.run::<Option<String>>(&["GET", &key]), owner, "nobody gave it back");
+    assert_eq!(redis.run::<Option<String>>(&["GET", &key]), owner, "nobody released it");
     eventually("the other refreshes", async || two.get(path).await.body == "answer 3").await;
     assert_eq!(upstream.count(path), 3);
 }
 
-async fn single_flight(language: &str) {
+async fn assert_single_flight(language: &str) {
     if let Some(edge) = Edge::start(language).await {
-        one_request_for_all(&edge).await;
-        one_request_a_period(&edge).await;
-        without_an_answer_there_is_one_later(&edge).await;
-        another_node_takes_over(edge).await;
+        assert_one_request_for_all(&edge).await;
+        assert_one_request_a_period(&edge).await;
+        assert_refused_while_waiting(&edge).await;
+        assert_taken_over(edge).await;
     }
 }
 
 #[tokio::test]
-async fn in_javascript() {
-    single_flight("javascript").await;
+async fn the_javascript_plugin_makes_one_request_for_all() {
+    assert_single_flight("javascript").await;
 }
 
 #[tokio::test]
-async fn in_python() {
-    single_flight("python").await;
+async fn the_python_plugin_makes_one_request_for_all() {
+    assert_single_flight("python").await;
 }
 
 #[tokio::test]
-async fn in_rust() {
-    single_flight("rust").await;
+async fn the_rust_plugin_makes_one_request_for_all() {
+    assert_single_flight("rust").await;
 }

@@ -1,12 +1,9 @@
-//! A node of the edge, an upstream that counts, and the plugins that are prepared.
-
-#![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking; none needs it all")]
+//! A node of the edge, an upstream that counts its requests, and the plugins that `cargo xtask test` prepared.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
-    env,
-    io::{self, BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::PathBuf,
     process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -25,35 +22,28 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::watch};
 
-/// Compiling a plugin that brings an interpreter along takes a while.
+/// How long a node may take to start: it compiles plugins that contain an interpreter.
 const STARTING: Duration = Duration::from_secs(300);
 
-/// A plugin of `examples/`, if it is prepared; else says that what needs it is skipped.
+/// A plugin of `examples/`, if `cargo xtask test` prepared it. Else says that the test is skipped.
 pub fn prepared(language: &str) -> Option<PathBuf> {
     let variable = format!("HOLDFAST_PLUGIN_{}", language.to_uppercase());
-    match env::var_os(variable) {
-        Some(made) => Some(PathBuf::from(made).join("plugin.wasm")),
-        None => {
-            let why = "`cargo xtask test` prepares it where the language's tools are";
-            // Not by `eprintln!`: that is kept back in a test that passes.
-            let _ = writeln!(io::stderr(), "skipped: no plugin in {language}: {why}");
-            None
-        }
-    }
+    let folder = holdfast_tests::prepared(&variable, &format!("plugin in {language}"))?;
+    Some(folder.join("plugin.wasm"))
 }
 
-/// A process `edge-proxy` that runs until it is dropped, which kills it.
+/// A process `edge-proxy`, which is killed when this is dropped and when the test's process ends.
 pub struct Node {
     address: String,
     client: reqwest::Client,
     _process: Watched,
 }
 
-/// What a client got.
+/// A response.
 #[derive(Debug, PartialEq)]
 pub struct Got {
     pub status: u16,
-    /// What the plugin says of it: `fresh`, `stale`, `refreshed`, `waited`.
+    /// What the plugin says of its answer: `fresh`, `stale`, `refreshed` or `waited`.
     pub cache: String,
     pub retry_after: String,
     pub body: String,
@@ -90,7 +80,7 @@ impl Node {
         self.request(path).await.expect("a response")
     }
 
-    /// Sends a GET request without waiting for what comes of it.
+    /// Sends a GET request without waiting for the response.
     pub fn send(&self, path: &str) {
         tokio::spawn(self.request(path));
     }
@@ -110,7 +100,7 @@ impl Node {
     }
 }
 
-/// An upstream that numbers its answers, path by path.
+/// An upstream that numbers its answers for each path.
 pub struct Upstream {
     pub address: String,
     counts: Arc<Mutex<HashMap<String, usize>>>,
@@ -118,7 +108,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts one. `max_age` says how long the answer of a number is fresh for a path, in seconds.
+    /// Starts an upstream. `max_age` is for how many seconds an answer is fresh, by its path and number.
     pub async fn start(max_age: fn(&str, usize) -> u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -140,13 +130,13 @@ impl Upstream {
         Self { address, counts, open }
     }
 
-    /// How many requests it has got for a path.
+    /// How many requests there were for a path.
     pub fn count(&self, path: &str) -> usize {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.get(path).copied().unwrap_or(0)
     }
 
-    /// Keeps back the answers to the requests that come from now on, or no longer.
+    /// Holds back the answers to the requests from now on, or sends them all.
     pub fn hold(&self, hold: bool) {
         let _ = self.open.send(!hold);
     }
