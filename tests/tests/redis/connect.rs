@@ -8,7 +8,7 @@ use std::{
 
 use holdfast::store::{
     Failure, Released, Store,
-    redis::{ConnectError, RedisStore},
+    redis::{ConnectError, RedisSettings, RedisStore},
 };
 use holdfast_tests::{
     GRANTED, MINUTE,
@@ -47,6 +47,35 @@ async fn the_password_must_be_right() {
     assert!(refused(wrong, &server).contains("WRONGPASS"));
     let none = connect(&server, &[]).await;
     assert!(refused(none, &server).contains("NOAUTH"));
+}
+
+#[tokio::test]
+async fn settings_may_be_a_url_or_setters() {
+    let server = RedisServer::start_with_password(SECRET);
+    let url = format!("redis://:{SECRET}@{}/3", server.address());
+    let from_url = RedisSettings::from_url(&url).unwrap();
+    assert_works(&RedisStore::connect("locks", from_url).await.unwrap()).await;
+
+    let set = RedisSettings::new("127.0.0.1").port(server.port()).db(3);
+    let store = RedisStore::connect("locks", set.clone().password(SECRET)).await.unwrap();
+    assert_works(&store).await;
+    assert!(refused(RedisStore::connect("locks", set).await, &server).contains("NOAUTH"));
+}
+
+#[tokio::test]
+async fn a_setter_that_went_wrong_is_an_error_of_connecting() {
+    let Certified { certificate, key } = Authority::new().certify("client");
+    for (settings, expected) in [
+        (RedisSettings::new("h").port(0), "RedisSettings::port: the port is 0"),
+        (
+            RedisSettings::new("h").client_certificate(&certificate, &key),
+            "RedisSettings::client_certificate: a client certificate needs TLS",
+        ),
+    ] {
+        let error = RedisStore::connect("locks", settings).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Setting(_)), "{error}");
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[tokio::test]
@@ -238,6 +267,9 @@ async fn the_client_certificate_is_sent_to_a_server_that_requires_one() {
     let Certified { certificate, key } = tls.authority.certify("client");
     let shown = [TLS, ANY, ("clientCert", &certificate), ("clientKey", &key)];
     assert_works(&connect_to(&tls.address(), &shown).await.unwrap()).await;
+    let url = format!("rediss://{}#insecure", tls.address());
+    let set = RedisSettings::from_url(&url).unwrap().client_certificate(&certificate, &key);
+    assert_works(&RedisStore::connect("locks", set).await.unwrap()).await;
 
     assert!(connect_to(&tls.address(), &[TLS, ANY, ONCE]).await.is_err());
     let stranger = Authority::new().certify("client");

@@ -9,11 +9,16 @@ use super::{
     client::Client,
     connection::{Connection, command},
     failure,
+    settings::RedisSetterError,
 };
 
 /// Why a Redis store cannot be used. Names the server, never a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
+    /// A setter of [`RedisSettings`](super::RedisSettings) was given a value that cannot be used.
+    #[error(transparent)]
+    Setting(#[from] RedisSetterError),
     /// TLS could not be set up: a client certificate that does not fit its key, a host that no
     /// certificate can name, no trusted certificates on this system.
     #[error("redis {address}: {cause}")]

@@ -46,11 +46,11 @@ pub(super) struct DialError {
 impl Dialer {
     /// Fails, with the cause, on TLS settings that cannot be used.
     pub(super) fn new(settings: Arc<RedisSettings>) -> Result<Self, String> {
-        let tls = match &settings.tls {
+        let tls = match settings.enabled_tls() {
             None => None,
             Some(tls) => {
                 let name = ServerName::try_from(settings.common.address.host.clone())
-                    .map_err(|_| "redisHost is no name that a certificate can carry".to_owned())?;
+                    .map_err(|_| "the host is not a name that a certificate can have".to_owned())?;
                 let config = Arc::new(tls::client_config(tls)?);
                 Some((TlsConnector::from(config), name))
             }

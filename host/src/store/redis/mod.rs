@@ -32,5 +32,11 @@ mod pending;
 mod settings;
 mod store;
 mod tls;
+mod url;
 
-pub use self::{check::ConnectError, settings::RedisSettings, store::RedisStore};
+pub use self::{
+    check::ConnectError,
+    settings::{RedisSetterError, RedisSettings},
+    store::RedisStore,
+    url::{RedisUrlError, RedisUrlPart},
+};

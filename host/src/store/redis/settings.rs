@@ -1,73 +1,288 @@
-//! What a `lock.redis` component may set.
+//! [`RedisSettings`], made by Dapr's names or by setters.
 //!
-//! Each setting's name, default and refusal is in `holdfast-redis-rules`.
+//! The meaning of Dapr's names, with their defaults and refusals, is in `holdfast-redis-rules`.
 
-use std::{fmt, thread};
+use std::{thread, time::Duration};
 
-use holdfast_redis_rules::settings::{self, Settings, pool::Pool};
+use holdfast_redis_rules::{
+    address::{Address, DEFAULT_PORT, is_host},
+    backoff::Backoff,
+    settings::{self, Settings, default_pool_timeout, pool::Pool},
+};
 
-use super::tls::{Identity, Tls};
+use super::tls::{Identity, PemError, Tls};
 use crate::store::properties::{Properties, SettingError};
 
-/// The settings of a Redis store, read from a component's metadata.
+/// The settings of a Redis store.
 ///
-/// | setting | default | what it does |
-/// |---|---|---|
-/// | `redisHost` | required | `host`, `host:port`, `[IPv6]:port` |
-/// | `redisPort` | 6379 | the port where `redisHost` has none |
-/// | `redisUsername`, `redisPassword` | none | the login of each connection |
-/// | `redisDB` | 0 | the database |
-/// | `enableTLS` | false | TLS, with the certificates that the system trusts |
-/// | `insecureSkipTLSVerify` | false | takes any certificate of the server |
-/// | `clientCert`, `clientKey` | none | what this client shows, as PEM text; both or neither |
-/// | `redisMaxRetries`, `maxRetries` | 3 | more tries where nothing was done; -1: none |
-/// | `redisMinRetryInterval` | 2 s | the first wait before another try, doubled each time |
-/// | `redisMaxRetryInterval` | 512 ms | the longest such wait, also where the first is longer |
-/// | `dialTimeout` | 5 s | bounds the opening of a connection, login included |
-/// | `readTimeout` | 3 s | bounds the wait for a reply |
-/// | `writeTimeout` | `readTimeout` | bounds the time in which the network takes nothing |
-/// | `poolSize` | 10 a CPU | most sockets; each carries 256 callers at once |
-/// | `poolTimeout` | `readTimeout` + 1 s | bounds the wait for a connection or for room on one |
-/// | `minIdleConns` | 0 | sockets opened at the start, and kept |
-/// | `maxConnAge` | never | an older socket is replaced |
-/// | `idleTimeout` | 5 min | a socket idle for longer is closed, down to `minIdleConns` |
-/// | `idleCheckFrequency` | 1 min | how often age and idleness are looked at; -1: never |
-/// | `redeliverInterval`, `processingTimeout` | | mean nothing for a lock |
+/// Made [by setters](Self::new), [from a URL](Self::from_url), or [from Dapr's
+/// properties](Self::parse). Debug output shows neither passwords nor keys.
 ///
-/// Durations are whole numbers of milliseconds or Go's form (`5s`, `1m30s`); `-1` takes the bound
-/// away, or the wait. A duration or count of 0 means the default, as for daprd. Booleans are
-/// those of Go. `redisType` other than `node`, `failover`, `sentinelMasterName`, `useEntraID`,
-/// `useOIDC` and every `oidc…` are refused.
-#[derive(Clone)]
+/// | Dapr's name | setter | default | meaning |
+/// |---|---|---|---|
+/// | `redisHost` | [`new`](Self::new) | required | the server; as a property `host`, `host:port` or `[IPv6]:port` |
+/// | `redisPort` | [`port`](Self::port) | 6379 | the port, where `redisHost` has none |
+/// | `redisUsername` | [`username`](Self::username) | none | the user that each connection logs in as |
+/// | `redisPassword` | [`password`](Self::password) | none | that user's password |
+/// | `redisDB` | [`db`](Self::db) | 0 | the number of the database |
+/// | `enableTLS` | [`tls`](Self::tls) | false | whether to speak TLS |
+/// | `insecureSkipTLSVerify` | [`verify_server`](Self::verify_server) | false | whether to accept any certificate |
+/// | `clientCert`, `clientKey` | [`client_certificate`](Self::client_certificate) | none | what this client shows, as PEM text; both or neither |
+/// | `redisMaxRetries`, `maxRetries` | [`retries`](Self::retries) | 3 | how many more tries a command gets that did nothing; -1: none |
+/// | `redisMinRetryInterval` | [`retry_interval`](Self::retry_interval) | 2 s | the first wait before another try, doubled each time |
+/// | `redisMaxRetryInterval` | [`retry_interval`](Self::retry_interval) | 512 ms | the longest such wait, even if the first is longer |
+/// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included |
+/// | `readTimeout` | [`read_timeout`](Self::read_timeout) | 3 s | how long to wait for a reply |
+/// | `writeTimeout` | [`write_timeout`](Self::write_timeout) | `readTimeout` | how long the network may accept nothing while a command is sent |
+/// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long to wait for a connection, or for room on one |
+/// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections may be open; each carries 256 calls at once |
+/// | `minIdleConns` | [`min_idle`](Self::min_idle) | 0 | how many connections are opened at the start, and kept |
+/// | `maxConnAge` | [`max_age`](Self::max_age) | no limit | how old a connection may get |
+/// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
+/// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
+/// | `redeliverInterval`, `processingTimeout` | | | no meaning for a lock |
+///
+/// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
+/// is no limit, or no wait. A duration or count of 0 is the default, as for daprd. Booleans are
+/// Go's. `redisType` other than `node`, `failover`, `sentinelMasterName`, `useEntraID`, `useOIDC` and
+/// every `oidc…` are refused.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use holdfast::store::redis::RedisSettings;
+///
+/// let settings = RedisSettings::new("redis.example")
+///     .port(6380)
+///     .tls(true)
+///     .username("locker")
+///     .password("secret")
+///     .read_timeout(Duration::from_secs(1))
+///     .retries(0);
+/// assert_eq!(settings.address(), "redis.example:6380");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
 pub struct RedisSettings {
     pub(super) common: Settings,
-    pub(super) tls: Option<Tls>,
+    tls_enabled: bool,
+    tls: Tls,
     pub(super) pool: Pool,
+    write_timeout_is_set: bool,
+    pool_timeout_is_set: bool,
+    /// The first setter that was given what it cannot use. Reported when the settings are used, so
+    /// that setters can be chained.
+    mistake: Option<RedisSetterError>,
+}
+
+/// A setter of [`RedisSettings`] was given a value that cannot be used. Names the setter, never the
+/// value: that may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("RedisSettings::{setter}: {problem}")]
+#[non_exhaustive]
+pub struct RedisSetterError {
+    /// The setter's name, such as `port`.
+    pub setter: &'static str,
+    /// What is wrong with the value, such as "the port is 0".
+    pub problem: &'static str,
 }
 
 impl RedisSettings {
-    /// Reads the settings; unknown ones are left to others.
+    /// The defaults for a server. `host` is a name or an IP address, without port and brackets.
+    pub fn new(host: impl Into<String>) -> Self {
+        let address = Address { host: host.into(), port: DEFAULT_PORT };
+        let one_colon = address.host.matches(':').count() == 1;
+        let good = is_host(&address.host) && !one_colon && !address.host.contains(['[', ']']);
+        let settings = Self::with(Settings::new(address), Pool::new(default_pool_size()));
+        settings.unless(good, "new", "not a host name or an IP address without a port")
+    }
+
+    /// Reads Dapr's properties; unknown ones are ignored.
+    ///
+    /// ```
+    /// use holdfast::store::redis::RedisSettings;
+    ///
+    /// let properties = [("redisHost", "redis.example:6380"), ("readTimeout", "1s")];
+    /// let settings = RedisSettings::parse(&properties.into_iter().collect())?;
+    /// assert_eq!(settings.address(), "redis.example:6380");
+    /// # Ok::<_, holdfast::store::properties::SettingError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// A [`SettingError`] names the first setting that is missing, cannot be read, contradicts
-    /// another, or asks for what this version does not do: Cluster, Sentinel, and cloud identity
+    /// A [`SettingError`] names the first property that is missing, cannot be read, contradicts
+    /// another, or asks for what this version does not support: Cluster, Sentinel, and cloud identity
     /// providers.
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
-        let tls = match settings::tls::Tls::read(properties)? {
-            None => None,
-            Some(settings::tls::Tls { verify, identity: None }) => {
-                Some(Tls { verify, identity: None })
+        let common = Settings::read(properties)?;
+        let mut settings = Self::with(common, Pool::read(properties, default_pool_size())?);
+        if let Some(tls) = settings::tls::Tls::read(properties)? {
+            settings.tls_enabled = true;
+            settings.tls.verify = tls.verify;
+            if let Some(settings::tls::Identity { certificate, key }) = tls.identity {
+                settings.tls.identity =
+                    Some(Identity::parse(&certificate, &key).map_err(|error| match error {
+                        PemError::Certificate => {
+                            SettingError::new("clientCert", "is not a certificate in PEM form")
+                        }
+                        PemError::Key => {
+                            SettingError::new("clientKey", "is not a private key in PEM form")
+                        }
+                    })?);
             }
-            Some(settings::tls::Tls { verify, identity: Some(identity) }) => {
-                let identity = Identity::parse(&identity.certificate, &identity.key)?;
-                Some(Tls { verify, identity: Some(identity) })
+        }
+        settings.write_timeout_is_set = true;
+        settings.pool_timeout_is_set = true;
+        Ok(settings)
+    }
+
+    fn with(common: Settings, pool: Pool) -> Self {
+        Self {
+            common,
+            tls_enabled: false,
+            tls: Tls { verify: true, identity: None },
+            pool,
+            write_timeout_is_set: false,
+            pool_timeout_is_set: false,
+            mistake: None,
+        }
+    }
+
+    /// The server's TCP port, from 1 to 65535. Default: 6379.
+    pub fn port(mut self, port: u16) -> Self {
+        self.common.address.port = port;
+        self.unless(port != 0, "port", "the port is 0")
+    }
+
+    /// The number of the database. Default: 0.
+    pub fn db(mut self, db: u32) -> Self {
+        self.common.db = db;
+        self
+    }
+
+    /// The user that each connection logs in as. Without a [password](Self::password) it has no
+    /// effect. Default: Redis's default user.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.common.username = Some(username.into());
+        self
+    }
+
+    /// The password that each connection logs in with. Default: no login.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.common.password = Some(password.into());
+        self
+    }
+
+    /// Whether to speak TLS. Default: no.
+    pub fn tls(mut self, enabled: bool) -> Self {
+        self.tls_enabled = enabled;
+        self
+    }
+
+    /// With TLS: whether the server must show a certificate for its host that the system trusts.
+    /// Without this check, anyone on the way can pose as the server. Default: yes.
+    pub fn verify_server(mut self, verify: bool) -> Self {
+        self.tls.verify = verify;
+        self
+    }
+
+    /// With TLS: the certificate that this client shows, and its private key, both as PEM text.
+    /// Default: none.
+    pub fn client_certificate(mut self, certificate: &str, key: &str) -> Self {
+        let problem = match Identity::parse(certificate, key) {
+            Ok(identity) => {
+                self.tls.identity = Some(identity);
+                return self;
             }
+            Err(PemError::Certificate) => "the certificate is not in PEM form",
+            Err(PemError::Key) => "the private key is not in PEM form",
         };
-        Ok(Self {
-            common: Settings::read(properties)?,
-            tls,
-            pool: Pool::read(properties, default_pool_size())?,
+        self.unless(false, "client_certificate", problem)
+    }
+
+    /// How many more tries a command gets after one that changed nothing on the server, and how many
+    /// more attempts to connect a call waits for. Default: 3.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.common.retries = retries;
+        self
+    }
+
+    /// The waits before another try: the first is at least `min`, the next ones double, and none is
+    /// longer than `max`, even if `min` is. Default: 2 s and 512 ms, daprd's for locks.
+    pub fn retry_interval(mut self, min: Duration, max: Duration) -> Self {
+        self.common.backoff = Backoff { min, max };
+        self
+    }
+
+    /// How long opening a connection may take, with TLS and login; `None` for no limit. Default: 5 s.
+    pub fn dial_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("dial_timeout", limit.into(), |settings, limit| {
+            settings.common.dial_timeout = limit;
+        })
+    }
+
+    /// How long to wait for a reply; `None` for no limit. Default: 3 s.
+    pub fn read_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("read_timeout", limit.into(), |settings, limit| {
+            settings.common.read_timeout = limit;
+            if !settings.write_timeout_is_set {
+                settings.common.write_timeout = limit;
+            }
+            if !settings.pool_timeout_is_set {
+                settings.common.pool_timeout = default_pool_timeout(limit);
+            }
+        })
+    }
+
+    /// How long the network may accept nothing while a command is sent; `None` for no limit. Default:
+    /// the same as [`read_timeout`](Self::read_timeout).
+    pub fn write_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("write_timeout", limit.into(), |settings, limit| {
+            settings.common.write_timeout = limit;
+            settings.write_timeout_is_set = true;
+        })
+    }
+
+    /// How long a call waits for a connection, or for room on one; `None` for no limit. Default: 1 s
+    /// more than [`read_timeout`](Self::read_timeout).
+    pub fn pool_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("pool_timeout", limit.into(), |settings, limit| {
+            settings.common.pool_timeout = limit;
+            settings.pool_timeout_is_set = true;
+        })
+    }
+
+    /// How many connections may be open, at least 1. Each carries 256 calls at once. Default: 10 per
+    /// CPU.
+    pub fn pool_size(mut self, connections: u16) -> Self {
+        self.pool.size = connections.into();
+        self.unless(connections != 0, "pool_size", "a pool has at least 1 connection")
+    }
+
+    /// How many connections are opened at the start and kept open, [`pool_size`](Self::pool_size) at
+    /// most. Default: 0.
+    pub fn min_idle(mut self, connections: u16) -> Self {
+        self.pool.min_idle = connections.into();
+        self
+    }
+
+    /// How old a connection may get before it is replaced; `None` for no limit, the default.
+    pub fn max_age(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("max_age", limit.into(), |settings, limit| settings.common.max_age = limit)
+    }
+
+    /// How long a connection may be idle before it is closed; `None` for no limit. The last
+    /// [`min_idle`](Self::min_idle) ones stay open. Default: 5 min.
+    pub fn idle_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limit("idle_timeout", limit.into(), |settings, limit| {
+            settings.common.idle_timeout = limit;
+        })
+    }
+
+    /// How often connections are checked for age and idleness; `None` for never. Default: 1 min.
+    pub fn idle_check(self, interval: impl Into<Option<Duration>>) -> Self {
+        self.limit("idle_check", interval.into(), |settings, interval| {
+            settings.pool.idle_check = interval;
         })
     }
 
@@ -75,15 +290,36 @@ impl RedisSettings {
     pub fn address(&self) -> String {
         self.common.address.to_string()
     }
-}
 
-impl fmt::Debug for RedisSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisSettings")
-            .field("common", &self.common)
-            .field("tls", &self.tls)
-            .field("pool", &self.pool)
-            .finish()
+    /// The settings of TLS, if it is on.
+    pub(super) fn enabled_tls(&self) -> Option<&Tls> {
+        self.tls_enabled.then_some(&self.tls)
+    }
+
+    /// Reports what a setter could not use.
+    pub(super) fn checked(mut self) -> Result<Self, RedisSetterError> {
+        let shown = self.tls.identity.is_none() || self.tls_enabled;
+        self = self.unless(shown, "client_certificate", "a client certificate needs TLS");
+        self.pool.min_idle = self.pool.min_idle.min(self.pool.size);
+        self.mistake.map_or(Ok(self), Err)
+    }
+
+    fn limit(
+        mut self,
+        setter: &'static str,
+        limit: Option<Duration>,
+        set: impl FnOnce(&mut Self, Option<Duration>),
+    ) -> Self {
+        set(&mut self, limit);
+        self.unless(limit != Some(Duration::ZERO), setter, "the duration is 0")
+    }
+
+    /// Notes a mistake unless the value is good.
+    fn unless(mut self, good: bool, setter: &'static str, problem: &'static str) -> Self {
+        if !good {
+            self.mistake.get_or_insert(RedisSetterError { setter, problem });
+        }
+        self
     }
 }
 
@@ -94,8 +330,6 @@ fn default_pool_size() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn parse(settings: &[(&str, &str)]) -> Result<RedisSettings, String> {
@@ -120,7 +354,6 @@ mod tests {
 
     #[test]
     fn refuses_with_the_settings_name() {
-        let no_pem = "is not a certificate in PEM form";
         for (name, value, expected) in [
             ("redisHost", " ", "redisHost is empty"),
             ("redisPort", "2", "redisPort differs from the port in redisHost"),
@@ -137,12 +370,105 @@ mod tests {
         }
         let identity = [("enableTLS", "1"), ("clientCert", "x"), ("clientKey", "x")];
         let error = parse(&[&[("redisHost", "h")][..], &identity].concat()).unwrap_err();
-        assert_eq!(error, format!("metadata property clientCert {no_pem}"));
+        assert_eq!(error, "metadata property clientCert is not a certificate in PEM form");
+    }
+
+    #[test]
+    fn setters_have_daprs_defaults() {
+        let made = RedisSettings::new("h").checked().unwrap();
+        let parsed = parse(&[("redisHost", "h")]).unwrap();
+        assert_eq!((made.common, made.pool), (parsed.common, parsed.pool));
+        assert!(made.tls.verify && !made.tls_enabled);
+    }
+
+    #[test]
+    fn every_setter_sets_its_setting() {
+        let ms = Duration::from_millis;
+        let s = RedisSettings::new("::1")
+            .port(1)
+            .db(2)
+            .username("u")
+            .password("p")
+            .tls(true)
+            .verify_server(false)
+            .retries(3)
+            .retry_interval(ms(4), ms(5))
+            .dial_timeout(ms(6))
+            .read_timeout(ms(7))
+            .write_timeout(ms(8))
+            .pool_timeout(ms(9))
+            .pool_size(10)
+            .min_idle(11)
+            .max_age(ms(12))
+            .idle_timeout(ms(13))
+            .idle_check(None)
+            .checked()
+            .unwrap();
+        assert_eq!((s.address(), s.common.db), ("[::1]:1".to_owned(), 2));
+        assert_eq!(s.common.username.as_deref(), Some("u"));
+        assert_eq!(s.common.password.as_deref(), Some("p"));
+        assert!(s.enabled_tls().is_some_and(|tls| !tls.verify));
+        assert_eq!(s.common.retries, 3);
+        assert_eq!((s.common.backoff.min, s.common.backoff.max), (ms(4), ms(5)));
+        assert_eq!(s.common.dial_timeout, Some(ms(6)));
+        assert_eq!(s.common.read_timeout, Some(ms(7)));
+        assert_eq!(s.common.write_timeout, Some(ms(8)));
+        assert_eq!(s.common.pool_timeout, Some(ms(9)));
+        assert_eq!(s.pool, Pool { size: 10, min_idle: 10, idle_check: None });
+        assert_eq!(s.common.max_age, Some(ms(12)));
+        assert_eq!(s.common.idle_timeout, Some(ms(13)));
+    }
+
+    #[test]
+    fn the_read_timeout_is_the_others_default_in_any_order() {
+        let minute = Duration::from_secs(60);
+        for s in [
+            RedisSettings::new("h").read_timeout(minute).write_timeout(None),
+            RedisSettings::new("h").write_timeout(None).read_timeout(minute),
+        ] {
+            assert_eq!(s.common.write_timeout, None);
+            assert_eq!(s.common.pool_timeout, Some(Duration::from_secs(61)));
+        }
+        let unbounded = RedisSettings::new("h").read_timeout(None);
+        assert_eq!(unbounded.common.pool_timeout, None);
+    }
+
+    #[test]
+    fn the_first_setter_that_went_wrong_is_named() {
+        let new = || RedisSettings::new("h");
+        let no_host = "not a host name or an IP address without a port";
+        let zero = Duration::ZERO;
+        for (settings, expected) in [
+            (RedisSettings::new(""), format!("new: {no_host}")),
+            (RedisSettings::new("h:1"), format!("new: {no_host}")),
+            (RedisSettings::new("[::1]"), format!("new: {no_host}")),
+            (RedisSettings::new("redis://h"), format!("new: {no_host}")),
+            (RedisSettings::new("h/0").port(0), format!("new: {no_host}")),
+            (new().port(0), "port: the port is 0".to_owned()),
+            (new().pool_size(0), "pool_size: a pool has at least 1 connection".to_owned()),
+            (new().dial_timeout(zero), "dial_timeout: the duration is 0".to_owned()),
+            (new().read_timeout(zero), "read_timeout: the duration is 0".to_owned()),
+            (new().write_timeout(zero), "write_timeout: the duration is 0".to_owned()),
+            (new().pool_timeout(zero), "pool_timeout: the duration is 0".to_owned()),
+            (new().max_age(zero), "max_age: the duration is 0".to_owned()),
+            (new().idle_timeout(zero), "idle_timeout: the duration is 0".to_owned()),
+            (new().idle_check(zero), "idle_check: the duration is 0".to_owned()),
+            (
+                new().tls(true).client_certificate("hunter2", "hunter2"),
+                "client_certificate: the certificate is not in PEM form".to_owned(),
+            ),
+        ] {
+            let error = settings.checked().unwrap_err().to_string();
+            assert_eq!(error, format!("RedisSettings::{expected}"));
+        }
     }
 
     #[test]
     fn shows_no_secret() {
         let s = parse(&[("redisHost", "h"), ("redisPassword", "hunter2")]).unwrap();
+        assert!(!format!("{s:?}").contains("hunter2"));
+        let s =
+            RedisSettings::new("h").password("hunter2").client_certificate("hunter2", "hunter2");
         assert!(!format!("{s:?}").contains("hunter2"));
     }
 }

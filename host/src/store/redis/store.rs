@@ -24,16 +24,28 @@ use crate::store::{Acquired, Failure, Grant, Released, Store};
 pub struct RedisStore(Arc<Client>);
 
 impl RedisStore {
-    /// Connects to the server, logs in and asks whether locks are safe with it. `name` is the
-    /// component's, for the log.
+    /// Connects to the server, logs in and checks that locks are safe with it. `name` is the
+    /// store's, for logs and metrics.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Takes no longer than
-    /// `poolTimeout` and `readTimeout` together, and retries as the settings say.
+    /// [`pool_timeout`](RedisSettings::pool_timeout) and
+    /// [`read_timeout`](RedisSettings::read_timeout) together, and retries as the settings say.
+    ///
+    /// ```no_run
+    /// use holdfast::store::redis::{RedisSettings, RedisStore};
+    ///
+    /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+    /// let settings = RedisSettings::from_url("redis://127.0.0.1:6379/0")?.retries(5);
+    /// let store = RedisStore::connect("locks", settings).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// See [`ConnectError`].
     pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
+        let settings = settings.checked()?;
         let address = settings.address();
         let client =
             Client::new(name, settings).map_err(|cause| ConnectError::Tls { address, cause })?;

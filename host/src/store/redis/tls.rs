@@ -12,8 +12,6 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use crate::store::properties::SettingError;
-
 /// How to speak TLS.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
@@ -29,6 +27,13 @@ pub(super) struct Identity {
     key: Arc<PrivateKeyDer<'static>>,
 }
 
+/// Which text is not in PEM form.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PemError {
+    Certificate,
+    Key,
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
@@ -37,14 +42,13 @@ impl fmt::Debug for Identity {
 
 impl Identity {
     /// Reads both from PEM text. The parser's own words are left out: they could quote the key.
-    pub(super) fn parse(certificate: &str, key: &str) -> Result<Self, SettingError> {
+    pub(super) fn parse(certificate: &str, key: &str) -> Result<Self, PemError> {
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .ok()
             .filter(|chain| !chain.is_empty())
-            .ok_or_else(|| SettingError::new("clientCert", "is not a certificate in PEM form"))?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|_| SettingError::new("clientKey", "is not a private key in PEM form"))?;
+            .ok_or(PemError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| PemError::Key)?;
         Ok(Self { chain, key: Arc::new(key) })
     }
 }
@@ -65,7 +69,7 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(|error| format!("clientCert and clientKey cannot be used: {error}")),
+            .map_err(|error| format!("the client certificate and its key cannot be used: {error}")),
     }
 }
 
