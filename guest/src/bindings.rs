@@ -1,19 +1,13 @@
-//! The contract's types and traits, generated from `wit/`. Nothing is written here by hand.
+//! The traits of the exports and the imported store, generated from `wit/`. Nothing is written here by
+//! hand.
 
 #![allow(unsafe_code, missing_docs, clippy::all)]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "guest",
-    additional_derives: [PartialEq, Eq],
-    pub_export_macro: false,
+    with: { "holdfast:lock/types@0.1.0": holdfast_rules::types },
 });
 
-pub use exports::holdfast::lock::{
-    json::Reply,
-    lock::{Error, IndeterminateOutcome, UnlockStatus},
-};
-pub use holdfast::lock::store::{
-    self, AcquireCommand, Acquired, Failure, Grant, ReleaseCommand, Released, StoreInfo,
-    UnknownOutcome,
-};
+pub use exports::holdfast::lock::{json, lock, steps};
+pub use holdfast::lock::store;

@@ -1,29 +1,33 @@
-//! The rules of the Holdfast lock.
+//! The Holdfast lock as a WebAssembly component.
 //!
-//! Everything that Dapr's lock API decides is decided here, and nothing else is: no HTTP server,
-//! no Redis and no clock is known. The rules are ordinary functions, usable natively; built for
-//! `wasm32-wasip2` the crate is the component `holdfast:lock/guest`, which imports nothing but
-//! `holdfast:lock/store`.
+//! Built for `wasm32-wasip2` this crate is the component `holdfast:lock/guest`, which imports nothing but
+//! `holdfast:lock/store` and its types. It is a thin layer over [`holdfast_rules`]: each export passes its
+//! arguments to the rules.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`scope`] | the stores of an application, and how each one makes its keys |
-//! | [`request`] | the checks of a request, in Dapr's order |
-//! | [`verdict`] | what a store's outcome means to the caller |
-//! | [`message`] | every message, word for word |
-//! | [`json`] | the wire form of Dapr's HTTP API |
-//! | [`bindings`] | the types and traits that the contract in `wit/` generates |
+//! | `lock`, `json` | the exports that call the imported store themselves |
+//! | `imported` | the stores that the imported store has |
+//! | `steps` | the export for a host that drives the store |
+//! | `bindings` | the traits that the contract in `wit/` generates |
 
 #![no_std]
 
 extern crate alloc;
 extern crate holdfast_abi as _;
 
-pub mod bindings;
-pub mod json;
-pub mod message;
-pub mod request;
-pub mod scope;
-pub mod verdict;
+mod bindings;
+mod imported;
+mod json;
+mod lock;
+mod steps;
 
-mod component;
+/// The component: what the exports are implemented for.
+struct Component;
+
+#[cfg(target_family = "wasm")]
+#[allow(unsafe_code)]
+mod export {
+    use super::Component;
+    crate::bindings::export!(Component with_types_in crate::bindings);
+}

@@ -2,30 +2,20 @@
 
 #![allow(missing_docs, clippy::all)]
 
-/// `store`, as the host lends it.
-pub mod provider {
-    wasmtime::component::bindgen!({
-        path: "wit",
-        interfaces: "import holdfast:lock/store@0.1.0;",
-        imports: { default: async },
-    });
-}
+// One world for all that the host imports to others and calls itself, so that each type exists once.
+wasmtime::component::bindgen!({
+    path: "wit",
+    inline: "
+        package holdfast:host@0.1.0;
 
-/// `lock`, as the host lends it to a plugin.
-pub mod plugin {
-    wasmtime::component::bindgen!({
-        path: "wit",
-        world: "plugin",
-        imports: { default: async },
-    });
-}
-
-/// The lock component, as the host calls it.
-pub mod guest {
-    wasmtime::component::bindgen!({
-        path: "wit",
-        world: "guest",
-        with: { "holdfast:lock/store": super::provider::holdfast::lock::store },
-        require_store_data_send: true,
-    });
-}
+        world host-side {
+            import holdfast:lock/store@0.1.0;
+            import holdfast:lock/lock@0.1.0;
+            export holdfast:lock/steps@0.1.0;
+        }
+    ",
+    imports: { default: async },
+    ownership: Borrowing { duplicate_if_necessary: false },
+    additional_derives: [PartialEq, Eq],
+    require_store_data_send: true,
+});

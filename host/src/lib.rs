@@ -5,21 +5,22 @@
 //! wasmtime, or clients of Dapr's HTTP and gRPC APIs.
 //!
 //! ```
-//! use std::sync::Arc;
+//! use std::{sync::Arc, time::Duration};
 //!
-//! use holdfast::{Locks, UnlockStatus, store::memory::MemoryStore};
+//! use holdfast::{Attempt, Locks, Resource, UnlockStatus, store::memory::MemoryStore};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let locks = Locks::builder()
 //!     .app_id("shop")
-//!     .store("lockstore", "", Arc::new(MemoryStore::new()))
+//!     .store("lockstore", Arc::new(MemoryStore::new()))
 //!     .build()?;
 //!
-//! assert!(locks.try_lock("lockstore", "order-17", "worker-1", 60).await?);
-//! assert!(!locks.try_lock("lockstore", "order-17", "worker-2", 60).await?);
-//! let status = locks.unlock("lockstore", "order-17", "worker-1").await?;
-//! assert_eq!(status, UnlockStatus::Success);
+//! let order = Resource { store: "lockstore", id: "order-17" };
+//! let minute = Duration::from_secs(60);
+//! assert_eq!(locks.try_lock(order, "worker-1", minute).await?, Attempt::Acquired);
+//! assert_eq!(locks.try_lock(order, "worker-2", minute).await?, Attempt::Held);
+//! assert_eq!(locks.unlock(order, "worker-1").await?, UnlockStatus::Success);
 //! # Ok(())
 //! # }
 //! ```
@@ -38,18 +39,16 @@
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`server`] | carries requests over sockets |
 //! | [`metrics`] | all metrics and their labels |
-//! | `guest` | the component's instances: an engine, a pool, the clock of their deadline |
-//! | `bindings`, `convert` | what the contract in `wit/` generates, and the way to our own types |
+//! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
+//! | `types`, `bindings` | the values of the contract in `wit/`, generated |
 
 mod bindings;
 #[cfg(feature = "http")]
 mod cache;
-mod convert;
 pub mod embed;
 mod error;
 #[cfg(feature = "grpc")]
 pub mod grpc;
-mod guest;
 #[cfg(feature = "http")]
 pub mod http;
 mod limits;
@@ -57,6 +56,7 @@ mod locks;
 pub mod metrics;
 pub mod policy;
 pub mod resources;
+mod runtime;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "http")]
@@ -64,11 +64,14 @@ pub mod sidecar;
 pub mod store;
 #[cfg(feature = "http")]
 mod trace_context;
+pub mod types;
 
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
-pub use locks::{Locks, LocksBuilder, Reply, SPAN_DETAILS, UnlockStatus};
+pub use locks::{Attempt, Locks, LocksBuilder, Resource, SPAN_DETAILS};
+pub use types::{Error as LockError, Reply, UnlockStatus, Verb};
+pub use wasmtime;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

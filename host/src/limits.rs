@@ -4,26 +4,35 @@ use std::time::Duration;
 
 use crate::error::BuildError;
 
-/// The bounds of one [`Locks`](crate::Locks): of the component's instances and of the calls.
+/// The limits of one [`Locks`](crate::Locks): of the component's instances and of the calls.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use holdfast::Limits;
+///
+/// let limits = Limits::default().in_flight(256).step_deadline(Duration::from_millis(500));
+/// assert_eq!(limits.in_flight, 256);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many instances are kept warm. Default: one for each processor.
+    /// How many instances are kept warm; at least 1. Default: one for each processor.
     pub warm_instances: usize,
-    /// How many instances there may be at a time; at least `warm_instances`, at most 1,000.
-    /// Default: 4 for each processor, at least 16.
+    /// How many instances may exist at a time; at least `warm_instances`, at most 1,000. Default: 4 for
+    /// each processor, at least 16.
     pub instances: usize,
     /// How much linear memory an instance may have, in bytes: 2 MiB to 4 GiB. Default: 64 MiB.
     pub instance_memory: usize,
-    /// An instance that a call has grown beyond this is replaced, in bytes; a new one has a little more
-    /// than 1 MiB. Default: 2 MiB.
+    /// An instance whose memory has grown beyond this is replaced, in bytes. A new instance has a little
+    /// more than 1 MiB. Default: 2 MiB.
     pub instance_memory_kept: usize,
-    /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms.
-    /// The time that a store takes does not count. Default: 1 s.
+    /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms. The time
+    /// that a store takes does not count. Default: 1 s.
     pub step_deadline: Duration,
-    /// How many calls may be with their stores at a time. Default: 1,024.
+    /// How many calls may be with their stores at a time; at least 1. Default: 1,024.
     pub in_flight: usize,
-    /// How many more calls may wait for their turn; others are refused. Default: 4,096.
+    /// How many more calls may wait for their turn. Calls beyond that are refused. Default: 4,096.
     pub waiting: usize,
 }
 
@@ -43,10 +52,59 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Sets [`warm_instances`](field@Self::warm_instances).
+    #[must_use]
+    pub fn warm_instances(mut self, warm_instances: usize) -> Self {
+        self.warm_instances = warm_instances;
+        self
+    }
+
+    /// Sets [`instances`](field@Self::instances).
+    #[must_use]
+    pub fn instances(mut self, instances: usize) -> Self {
+        self.instances = instances;
+        self
+    }
+
+    /// Sets [`instance_memory`](field@Self::instance_memory).
+    #[must_use]
+    pub fn instance_memory(mut self, instance_memory: usize) -> Self {
+        self.instance_memory = instance_memory;
+        self
+    }
+
+    /// Sets [`instance_memory_kept`](field@Self::instance_memory_kept).
+    #[must_use]
+    pub fn instance_memory_kept(mut self, instance_memory_kept: usize) -> Self {
+        self.instance_memory_kept = instance_memory_kept;
+        self
+    }
+
+    /// Sets [`step_deadline`](field@Self::step_deadline).
+    #[must_use]
+    pub fn step_deadline(mut self, step_deadline: Duration) -> Self {
+        self.step_deadline = step_deadline;
+        self
+    }
+
+    /// Sets [`in_flight`](field@Self::in_flight).
+    #[must_use]
+    pub fn in_flight(mut self, in_flight: usize) -> Self {
+        self.in_flight = in_flight;
+        self
+    }
+
+    /// Sets [`waiting`](field@Self::waiting).
+    #[must_use]
+    pub fn waiting(mut self, waiting: usize) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
     /// How often the clock of the step deadline ticks.
     pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-    /// The step deadline in ticks, of which the first may already be running out.
+    /// The step deadline in ticks. One is added, since the current tick may be about to end.
     pub(crate) fn step_ticks(&self) -> u64 {
         let ticks = self.step_deadline.as_nanos().div_ceil(Self::TICK.as_nanos());
         u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)

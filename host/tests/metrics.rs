@@ -8,10 +8,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast::{
-    Error, Limits, Locks, UnlockStatus,
+    Error, Limits, Locks, UnlockStatus, Verb,
     metrics::METRICS,
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
 };
+use holdfast_tests::calls::{free, take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use support::{Down, Event, Gate};
 
@@ -24,7 +25,7 @@ fn watched(build: impl FnOnce() -> Locks) -> (Locks, Watch) {
 
 fn one_store(store: impl Store, limits: Limits) -> (Locks, Watch) {
     watched(|| {
-        let builder = Locks::builder().app_id("app").store("s", "", Arc::new(store));
+        let builder = Locks::builder().app_id("app").store("s", Arc::new(store));
         builder.limits(limits).build().unwrap()
     })
 }
@@ -87,18 +88,18 @@ fn counts<const N: usize>(counts: [(&str, f64); N]) -> Vec<(String, f64)> {
 #[tokio::test]
 async fn verdicts_are_counted_whatever_form_they_have() {
     let (locks, watch) = one_store(MemoryStore::new(), Limits::default());
-    assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(true));
-    assert_eq!(locks.try_lock("s", "r", "o", 60).await, Ok(false));
+    assert_eq!(take(&locks, "s", "r", "o", 60).await, Ok(true));
+    assert_eq!(take(&locks, "s", "r", "o", 60).await, Ok(false));
     let body = br#"{"resourceId":"r","lockOwner":"p","expiryInSeconds":60}"#;
-    assert_eq!(locks.try_lock_json("s", body).await.unwrap().body, br#"{"success":false}"#);
+    assert_eq!(locks.json(Verb::TryLock, "s", body).await.unwrap().body, br#"{"success":false}"#);
     let body = br#"{"resourceId":"q","lockOwner":"p","expiryInSeconds":60}"#;
-    assert_eq!(locks.try_lock_json("s", body).await.unwrap().body, br#"{"success":true}"#);
+    assert_eq!(locks.json(Verb::TryLock, "s", body).await.unwrap().body, br#"{"success":true}"#);
 
-    assert_eq!(locks.unlock("s", "r", "p").await, Ok(UnlockStatus::LockBelongsToOthers));
-    assert_eq!(locks.unlock("s", "r", "o").await, Ok(UnlockStatus::Success));
-    assert_eq!(locks.unlock("s", "r", "o").await, Ok(UnlockStatus::LockDoesNotExist));
+    assert_eq!(free(&locks, "s", "r", "p").await, Ok(UnlockStatus::LockBelongsToOthers));
+    assert_eq!(free(&locks, "s", "r", "o").await, Ok(UnlockStatus::Success));
+    assert_eq!(free(&locks, "s", "r", "o").await, Ok(UnlockStatus::LockDoesNotExist));
     let body = br#"{"resourceId":"q","lockOwner":"p"}"#;
-    assert_eq!(locks.unlock_json("s", body).await.unwrap().body, br#"{"status":0}"#);
+    assert_eq!(locks.json(Verb::Unlock, "s", body).await.unwrap().body, br#"{"status":0}"#);
 
     let expected = counts([
         ("holdfast_lock_attempts_total{store=s,outcome=acquired}", 2.0),
@@ -126,18 +127,18 @@ async fn refusals_are_counted_by_kind_and_never_by_a_name_that_the_caller_made_u
     for (store, resource, owner, expiry) in
         [("s", "", "o", 60), ("s", "r", "", 60), ("s", "r", "o", 0), ("s", "a||b", "o", 60)]
     {
-        assert!(locks.try_lock(store, resource, owner, expiry).await.is_err());
+        assert!(take(&locks, store, resource, owner, expiry).await.is_err());
         let body = format!(
             r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":{expiry}}}"#
         );
-        assert_ne!(locks.try_lock_json(store, body.as_bytes()).await.unwrap().status, 200);
+        assert_ne!(locks.json(Verb::TryLock, store, body.as_bytes()).await.unwrap().status, 200);
     }
-    assert!(locks.try_lock("made up", "r", "o", 60).await.is_err());
-    assert!(locks.unlock("made up", "r", "o").await.is_err());
+    assert!(take(&locks, "made up", "r", "o", 60).await.is_err());
+    assert!(free(&locks, "made up", "r", "o").await.is_err());
     let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
-    assert_eq!(locks.try_lock_json("made up too", body).await.unwrap().status, 400);
-    assert_eq!(locks.try_lock_json("s", b"no JSON").await.unwrap().status, 400);
-    assert_eq!(locks.unlock_json("s", b"no JSON").await.unwrap().status, 400);
+    assert_eq!(locks.json(Verb::TryLock, "made up too", body).await.unwrap().status, 400);
+    assert_eq!(locks.json(Verb::TryLock, "s", b"no JSON").await.unwrap().status, 400);
+    assert_eq!(locks.json(Verb::Unlock, "s", b"no JSON").await.unwrap().status, 400);
 
     let expected = counts([
         ("holdfast_lock_attempts_total{store=_unknown,outcome=error,error=store_not_found}", 2.0),
@@ -153,9 +154,9 @@ async fn refusals_are_counted_by_kind_and_never_by_a_name_that_the_caller_made_u
 #[tokio::test]
 async fn where_there_is_no_store_that_is_what_is_counted() {
     let (locks, watch) = watched(|| Locks::builder().build().unwrap());
-    assert!(locks.try_lock("s", "r", "o", 60).await.is_err());
+    assert!(take(&locks, "s", "r", "o", 60).await.is_err());
     let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
-    assert_eq!(locks.try_lock_json("s", body).await.unwrap().status, 500);
+    assert_eq!(locks.json(Verb::TryLock, "s", body).await.unwrap().status, 500);
     let expected = counts([(
         "holdfast_lock_attempts_total{store=_unknown,outcome=error,error=store_not_configured}",
         2.0,
@@ -174,12 +175,12 @@ impl Store for Silent {
         _: &'a str,
         _: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let failure = Failure::Unknown { cause: "lost".to_owned(), held_until: None };
+        let failure = Failure::unknown("lost".to_owned(), None);
         Box::pin(async { Err(failure) })
     }
 
     fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        let failure = Failure::Unknown { cause: "lost".to_owned(), held_until: None };
+        let failure = Failure::unknown("lost".to_owned(), None);
         Box::pin(async { Err(failure) })
     }
 }
@@ -187,14 +188,14 @@ impl Store for Silent {
 #[tokio::test]
 async fn a_store_that_fails_and_one_that_falls_silent_are_told_apart() {
     let (locks, watch) = watched(|| {
-        let builder = Locks::builder().store("down", "", Arc::new(Down));
-        builder.store("silent", "", Arc::new(Silent)).build().unwrap()
+        let builder = Locks::builder().store("down", Arc::new(Down));
+        builder.store("silent", Arc::new(Silent)).build().unwrap()
     });
     let body = br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#;
     for store in ["down", "silent"] {
-        assert!(locks.try_lock(store, "r", "o", 60).await.is_err());
-        assert_eq!(locks.try_lock_json(store, body).await.unwrap().status, 500);
-        assert!(locks.unlock(store, "r", "o").await.is_err());
+        assert!(take(&locks, store, "r", "o", 60).await.is_err());
+        assert_eq!(locks.json(Verb::TryLock, store, body).await.unwrap().status, 500);
+        assert!(free(&locks, store, "r", "o").await.is_err());
     }
     let expected = counts([
         ("holdfast_lock_attempts_total{store=down,outcome=error,error=store_failed}", 2.0),
@@ -214,12 +215,12 @@ async fn calls_in_flight_waiting_refused_and_gone_are_seen() {
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 1);
     let (locks, watch) = one_store(gate, limits);
-    let mut first = Box::pin(locks.try_lock("s", "a", "o", 60));
+    let mut first = Box::pin(take(&locks, "s", "a", "o", 60));
     assert!((&mut first).now_or_never().is_none());
     assert_eq!(events.recv().await, Some(Event::Entered));
-    let mut second = Box::pin(locks.try_lock("s", "b", "o", 60));
+    let mut second = Box::pin(take(&locks, "s", "b", "o", 60));
     assert!((&mut second).now_or_never().is_none());
-    let third = locks.unlock("s", "c", "o").await;
+    let third = free(&locks, "s", "c", "o").await;
     assert_eq!(third, Err(Error::Overloaded { in_flight: 1, waiting: 1 }));
 
     locks.record_gauges();
@@ -255,7 +256,7 @@ async fn instances_that_trap_or_have_grown_are_counted() {
     assert_eq!(seen.value("holdfast_component_instances{state=busy}"), 0.0);
 
     let traps = "x".repeat(20 << 20);
-    assert!(matches!(locks.try_lock("s", &traps, "o", 60).await, Err(Error::Guest(_))));
+    assert!(matches!(take(&locks, "s", &traps, "o", 60).await, Err(Error::Component(_))));
     let seen = watch.look();
     let trapped = "holdfast_component_instances_discarded_total{reason=trapped}";
     assert_eq!(seen.value(trapped), 1.0);
@@ -264,7 +265,7 @@ async fn instances_that_trap_or_have_grown_are_counted() {
     assert_eq!(seen.calls(), counts([failed]));
 
     let grows = "x".repeat(1 << 20);
-    assert_eq!(locks.try_lock("s", &grows, "o", 60).await, Ok(true));
+    assert_eq!(take(&locks, "s", &grows, "o", 60).await, Ok(true));
     locks.record_gauges();
     let seen = watch.look();
     // The first step makes it grow; the second has an instance that is kept.
@@ -277,13 +278,13 @@ async fn instances_that_trap_or_have_grown_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn a_hold_lasts_from_the_grant_to_the_release_and_not_beyond_its_expiry() {
     let (locks, watch) = one_store(MemoryStore::new(), Limits::default());
-    assert_eq!(locks.try_lock("s", "kept", "o", 60).await, Ok(true));
-    assert_eq!(locks.try_lock("s", "lost", "o", 1).await, Ok(true));
+    assert_eq!(take(&locks, "s", "kept", "o", 60).await, Ok(true));
+    assert_eq!(take(&locks, "s", "lost", "o", 1).await, Ok(true));
     tokio::time::advance(Duration::from_secs(7)).await;
     // It ran out, and is taken anew.
-    assert_eq!(locks.try_lock("s", "lost", "p", 60).await, Ok(true));
-    assert_eq!(locks.unlock("s", "lost", "o").await, Ok(UnlockStatus::LockBelongsToOthers));
-    assert_eq!(locks.unlock("s", "kept", "o").await, Ok(UnlockStatus::Success));
+    assert_eq!(take(&locks, "s", "lost", "p", 60).await, Ok(true));
+    assert_eq!(free(&locks, "s", "lost", "o").await, Ok(UnlockStatus::LockBelongsToOthers));
+    assert_eq!(free(&locks, "s", "kept", "o").await, Ok(UnlockStatus::Success));
     assert_eq!(watch.look().recorded("holdfast_lock_hold_seconds{store=s}"), [7.0]);
 }
 
@@ -297,7 +298,7 @@ impl Store for Generous {
         _: &'a str,
         _: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async { Ok(Acquired::Granted(Grant::default())) })
+        Box::pin(async { Ok(Acquired::Granted(Grant { fencing_token: None })) })
     }
 
     fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
@@ -310,15 +311,15 @@ async fn only_so_many_holds_are_followed() {
     const MOST: usize = 1 << 16;
     let (locks, watch) = one_store(Generous, Limits::default());
     for lock in 0..=MOST {
-        assert_eq!(locks.try_lock("s", &lock.to_string(), "o", 60).await, Ok(true));
+        assert_eq!(take(&locks, "s", &lock.to_string(), "o", 60).await, Ok(true));
     }
     let untracked = "holdfast_lock_holds_untracked_total{store=s}";
     assert_eq!(watch.look().value(untracked), 1.0);
     // Those that ran out make room.
     tokio::time::advance(Duration::from_secs(61)).await;
-    assert_eq!(locks.try_lock("s", "again", "o", 60).await, Ok(true));
+    assert_eq!(take(&locks, "s", "again", "o", 60).await, Ok(true));
     tokio::time::advance(Duration::from_secs(3)).await;
-    assert_eq!(locks.unlock("s", "again", "o").await, Ok(UnlockStatus::Success));
+    assert_eq!(free(&locks, "s", "again", "o").await, Ok(UnlockStatus::Success));
     let seen = watch.look();
     assert_eq!(seen.value(untracked), 0.0);
     assert_eq!(seen.recorded("holdfast_lock_hold_seconds{store=s}"), [3.0]);

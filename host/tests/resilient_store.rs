@@ -65,11 +65,11 @@ impl Script {
 }
 
 fn not_done(cause: &str) -> Failure {
-    Failure::NotDone { cause: cause.to_owned() }
+    Failure::not_done(cause.to_owned())
 }
 
 fn unknown(cause: &str) -> Failure {
-    Failure::Unknown { cause: cause.to_owned(), held_until: None }
+    Failure::unknown(cause.to_owned(), None)
 }
 
 impl Store for Script {
@@ -152,7 +152,7 @@ async fn an_acquire_is_never_called_again_once_its_outcome_is_open() {
             Some(Act::Held) => assert_eq!(outcome, Ok(Acquired::Held), "{acts:?}"),
             Some(Act::Unknown) => assert_eq!(outcome, Err(unknown("lost")), "{acts:?}"),
             Some(Act::Hang) => {
-                assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{acts:?}: {outcome:?}");
+                assert!(matches!(outcome, Err(Failure::Unknown(_))), "{acts:?}: {outcome:?}");
             }
             Some(Act::NotDone) => unreachable!("{acts:?}"),
         }
@@ -201,10 +201,11 @@ async fn a_timeout_leaves_an_acquire_open_until_it_can_hold_no_more() {
         let before = SystemTime::now();
         let outcome = store.acquire("k", "o", ttl).await;
         let after = SystemTime::now();
-        let Err(Failure::Unknown { cause, held_until: Some(until) }) = outcome else {
+        let Err(Failure::Unknown(outcome)) = outcome else {
             panic!("{outcome:?}");
         };
-        assert_eq!(cause, "no outcome within the resiliency timeout of 200ms");
+        let (cause, until) = (&outcome.cause, outcome.held_until().unwrap());
+        assert_eq!(*cause, "no outcome within the resiliency timeout of 200ms");
         assert!((before + longest..=after + longest).contains(&until), "{until:?}");
     }
     let script = Script::of([Act::Hang]);

@@ -150,7 +150,7 @@ async fn refusal(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> 
 /// The cause of a call that was not done.
 fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
     match outcome {
-        Err(Failure::NotDone { cause }) => cause,
+        Err(Failure::NotDone(cause)) => cause,
         other => panic!("{other:?}"),
     }
 }

@@ -61,7 +61,10 @@ fn the_component_imports_its_store_and_nothing_else() {
         panic!("a package, not a component");
     };
     let world = &resolve.worlds[world];
-    assert_eq!(names(&resolve, &world.imports), ["holdfast:lock/store@0.1.0"]);
+    assert_eq!(
+        names(&resolve, &world.imports),
+        ["holdfast:lock/types@0.1.0", "holdfast:lock/store@0.1.0"]
+    );
     assert_eq!(
         names(&resolve, &world.exports),
         ["holdfast:lock/lock@0.1.0", "holdfast:lock/json@0.1.0", "holdfast:lock/steps@0.1.0"]

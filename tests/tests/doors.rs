@@ -3,14 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use holdfast::{
-    Error, Locks, Reply,
+    Error, LockError, Locks, Reply, Verb,
     embed::store::{self, StoreView},
     store::{Acquired, Failure, Released, Store, memory::MemoryStore},
 };
+use holdfast_tests::calls::{free, take};
 use proptest::prelude::*;
 use wasmtime::{
     Config, Engine,
@@ -20,12 +21,19 @@ use wasmtime::{
 mod guest {
     wasmtime::component::bindgen!({
         path: "../wit",
-        world: "guest",
+        inline: "
+            package holdfast:test;
+
+            world doors {
+                import holdfast:lock/store@0.1.0;
+                export holdfast:lock/lock@0.1.0;
+                export holdfast:lock/json@0.1.0;
+            }
+        ",
         exports: { default: async },
+        with: { "holdfast:lock/types": ::holdfast::types },
     });
 }
-
-use guest::exports::holdfast::lock::lock;
 
 /// One call, and time that goes by.
 #[derive(Clone, Debug)]
@@ -43,6 +51,12 @@ enum Given {
     Verdict(String),
     Reply(Reply),
     Nothing,
+}
+
+impl Given {
+    fn verdict(verdict: Result<impl Debug, LockError>) -> Self {
+        Self::Verdict(format!("{verdict:?}"))
+    }
 }
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
@@ -95,16 +109,16 @@ impl Store for Broken {
         _: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         let failure = if key.ends_with('r') {
-            Failure::NotDone { cause: "no such luck".into() }
+            Failure::not_done("no such luck")
         } else {
             let held_until = Some(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-            Failure::Unknown { cause: "reply lost".into(), held_until }
+            Failure::unknown("reply lost", held_until)
         };
         Box::pin(async { Err(failure) })
     }
 
     fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async { Err(Failure::Unknown { cause: "reply lost".into(), held_until: None }) })
+        Box::pin(async { Err(Failure::unknown("reply lost", None)) })
     }
 }
 
@@ -112,9 +126,9 @@ impl Store for Broken {
 fn locks() -> Locks {
     Locks::builder()
         .app_id("app1")
-        .store("lockstore", "", Arc::new(MemoryStore::new()))
-        .store("other", "Name", Arc::new(MemoryStore::new()))
-        .store("broken", "none", Arc::new(Broken))
+        .store("lockstore", Arc::new(MemoryStore::new()))
+        .store_with_key_prefix("other", "Name", Arc::new(MemoryStore::new()))
+        .store_with_key_prefix("broken", "none", Arc::new(Broken))
         .build()
         .unwrap()
 }
@@ -122,19 +136,17 @@ fn locks() -> Locks {
 async fn by_steps(locks: &Locks, call: &Call) -> Given {
     match call {
         Call::TryLock { store, resource, owner, seconds } => {
-            let verdict = locks.try_lock(store, resource, owner, *seconds).await;
-            Given::Verdict(verdict.map_or_else(|error| described(&error), |held| held.to_string()))
+            let seconds = u64::try_from(*seconds).unwrap_or(0);
+            Given::verdict(take(locks, store, resource, owner, seconds).await.map_err(lock_error))
         }
         Call::Unlock { store, resource, owner } => {
-            let verdict = locks.unlock(store, resource, owner).await;
-            let shown = verdict.map(|status| format!("{status:?}"));
-            Given::Verdict(shown.unwrap_or_else(|error| described(&error)))
+            Given::verdict(free(locks, store, resource, owner).await.map_err(lock_error))
         }
         Call::TryLockJson { store, body } => {
-            Given::Reply(locks.try_lock_json(store, body).await.unwrap())
+            Given::Reply(locks.json(Verb::TryLock, store, body).await.unwrap())
         }
         Call::UnlockJson { store, body } => {
-            Given::Reply(locks.unlock_json(store, body).await.unwrap())
+            Given::Reply(locks.json(Verb::Unlock, store, body).await.unwrap())
         }
         Call::Wait { milliseconds } => {
             tokio::time::advance(Duration::from_millis(*milliseconds)).await;
@@ -143,22 +155,22 @@ async fn by_steps(locks: &Locks, call: &Call) -> Given {
     }
 }
 
-/// A case and its message.
-fn described(error: &Error) -> String {
-    let debug = format!("{error:?}");
-    let case = debug.split(['(', ' ']).next().unwrap_or_default();
-    format!("{case}: {error}")
+fn lock_error(error: Error) -> LockError {
+    match error {
+        Error::Lock(error) => error,
+        error => panic!("{error}"),
+    }
 }
 
 struct Composed {
     store: wasmtime::Store<Locks>,
-    guest: guest::Guest,
+    guest: guest::Doors,
 }
 
 impl Composed {
     async fn new(component: &Component, linker: &Linker<Locks>) -> Self {
         let mut store = wasmtime::Store::new(component.engine(), locks());
-        let guest = guest::Guest::instantiate_async(&mut store, component, linker).await.unwrap();
+        let guest = guest::Doors::instantiate_async(&mut store, component, linker).await.unwrap();
         Self { store, guest }
     }
 
@@ -167,51 +179,22 @@ impl Composed {
         let store = &mut self.store;
         match call {
             Call::TryLock { store: name, resource, owner, seconds } => {
-                let verdict =
-                    lock.call_try_lock(store, name, resource, owner, *seconds).await.unwrap();
-                Given::Verdict(
-                    verdict.map_or_else(|error| case_and_message(&error), |held| held.to_string()),
-                )
+                let verdict = lock.call_try_lock(store, name, resource, owner, *seconds).await;
+                Given::verdict(verdict.unwrap())
             }
             Call::Unlock { store: name, resource, owner } => {
-                let verdict = lock.call_unlock(store, name, resource, owner).await.unwrap();
-                let shown = verdict.map(|status| match status {
-                    lock::UnlockStatus::Success => "Success".to_owned(),
-                    lock::UnlockStatus::LockDoesNotExist => "LockDoesNotExist".to_owned(),
-                    lock::UnlockStatus::LockBelongsToOthers => "LockBelongsToOthers".to_owned(),
-                    lock::UnlockStatus::InternalError => "InternalError".to_owned(),
-                });
-                Given::Verdict(shown.unwrap_or_else(|error| case_and_message(&error)))
+                Given::verdict(lock.call_unlock(store, name, resource, owner).await.unwrap())
             }
             Call::TryLockJson { store: name, body } => {
-                let reply = json.call_try_lock(store, name, body).await.unwrap();
-                Given::Reply(Reply { status: reply.status, body: reply.body })
+                Given::Reply(json.call_try_lock(store, name, body).await.unwrap())
             }
             Call::UnlockJson { store: name, body } => {
-                let reply = json.call_unlock(store, name, body).await.unwrap();
-                Given::Reply(Reply { status: reply.status, body: reply.body })
+                Given::Reply(json.call_unlock(store, name, body).await.unwrap())
             }
             // The clock is one for both; the other door has already moved it.
             Call::Wait { .. } => Given::Nothing,
         }
     }
-}
-
-fn case_and_message(error: &lock::Error) -> String {
-    let (case, message) = match error {
-        lock::Error::StoreNotConfigured(message) => ("StoreNotConfigured", message),
-        lock::Error::StoreNotFound(message) => ("StoreNotFound", message),
-        lock::Error::ResourceIdEmpty(message) => ("ResourceIdEmpty", message),
-        lock::Error::LockOwnerEmpty(message) => ("LockOwnerEmpty", message),
-        lock::Error::ExpiryNotPositive(message) => ("ExpiryNotPositive", message),
-        lock::Error::ResourceIdReserved(message) => ("ResourceIdReserved", message),
-        lock::Error::StoreFailed(message) => ("StoreFailed", message),
-        lock::Error::Indeterminate(outcome) => ("Indeterminate", &outcome.message),
-        lock::Error::MalformedRequest(message) => ("MalformedRequest", message),
-        lock::Error::RequestTooLarge(message) => ("RequestTooLarge", message),
-        lock::Error::Other(message) => ("Other", message),
-    };
-    format!("{case}: {message}")
 }
 
 #[test]

@@ -12,7 +12,7 @@ use holdfast::{
         redis::{RedisSettings, RedisStore},
     },
 };
-use holdfast_tests::redis_server::RedisServer;
+use holdfast_tests::{calls::take, redis_server::RedisServer};
 use wasmtime::{
     Config, Engine, Store,
     component::{Component, Linker},
@@ -97,7 +97,7 @@ async fn one_node_at_a_time(locks: Locks) {
 async fn plugins_share_a_lock_in_memory() {
     let locks = Locks::builder()
         .app_id("edge")
-        .store("lockstore", "", Arc::new(MemoryStore::new()))
+        .store("lockstore", Arc::new(MemoryStore::new()))
         .build()
         .unwrap();
     one_node_at_a_time(locks).await;
@@ -107,15 +107,14 @@ async fn plugins_share_a_lock_in_memory() {
 async fn plugins_share_a_lock_in_redis() {
     let server = RedisServer::start();
     let store = store_in(&server).await;
-    let locks = Locks::builder().app_id("edge").store("lockstore", "", store).build().unwrap();
+    let locks = Locks::builder().app_id("edge").store("lockstore", store).build().unwrap();
     one_node_at_a_time(locks.clone()).await;
     locks.close().await;
 }
 
 #[tokio::test]
 async fn a_plugin_gets_messages_and_no_traps() {
-    let locks =
-        Locks::builder().store("lockstore", "", Arc::new(MemoryStore::new())).build().unwrap();
+    let locks = Locks::builder().store("lockstore", Arc::new(MemoryStore::new())).build().unwrap();
     let mut plugin = Host::new().plugin(&locks).await;
     let rows = [
         (
@@ -147,22 +146,22 @@ async fn a_plugin_gets_messages_and_no_traps() {
 async fn a_scoped_handle_reaches_its_own_locks_only() {
     let locks = Locks::builder()
         .app_id("edge")
-        .store("lockstore", "", Arc::new(MemoryStore::new()))
-        .store("secret", "none", Arc::new(MemoryStore::new()))
+        .store("lockstore", Arc::new(MemoryStore::new()))
+        .store_with_key_prefix("secret", "none", Arc::new(MemoryStore::new()))
         .build()
         .unwrap();
     let one = locks.scoped("one", &["lockstore"]).unwrap();
     let two = locks.scoped("two", &["lockstore"]).unwrap();
 
-    assert_eq!(one.try_lock("lockstore", "r", "same", 60).await, Ok(true));
-    assert_eq!(two.try_lock("lockstore", "r", "same", 60).await, Ok(true));
-    assert_eq!(locks.try_lock("lockstore", "r", "same", 60).await, Ok(true));
-    assert_eq!(one.try_lock("lockstore", "r", "same", 60).await, Ok(false));
+    assert_eq!(take(&one, "lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(take(&two, "lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(take(&locks, "lockstore", "r", "same", 60).await, Ok(true));
+    assert_eq!(take(&one, "lockstore", "r", "same", 60).await, Ok(false));
 
-    let refused = one.try_lock("secret", "r", "same", 60).await.unwrap_err();
+    let refused = take(&one, "secret", "r", "same", 60).await.unwrap_err();
     assert_eq!(refused.to_string(), "lock store secret not found");
     let missing = locks.scoped("three", &["nowhere"]).unwrap_err();
-    assert!(matches!(missing, BuildError::NoSuchStore(name) if name == "nowhere"));
+    assert!(matches!(missing, BuildError::StoreNotFound(name) if name == "nowhere"));
 }
 
 /// Arguments that look as if they led elsewhere, and whether they name a lock all the same.
@@ -201,8 +200,8 @@ async fn no_argument_leads_to_the_locks_of_another_plugin() {
     let server = RedisServer::start();
     let locks = Locks::builder()
         .app_id("edge")
-        .store("lockstore", "", store_in(&server).await)
-        .store("secret", "", store_in(&server).await)
+        .store("lockstore", store_in(&server).await)
+        .store("secret", store_in(&server).await)
         .build()
         .unwrap();
     let host = Host::new();
@@ -240,6 +239,29 @@ async fn no_argument_leads_to_the_locks_of_another_plugin() {
     left.sort_unstable();
     assert_eq!((others.len(), left), (2, of_two));
     locks.close().await;
+}
+
+#[test]
+fn an_app_id_that_could_share_keys_with_another_is_refused() {
+    let builder = || Locks::builder().store("lockstore", Arc::new(MemoryStore::new()));
+    let refusals = [
+        builder().app_id("one|").build().unwrap_err(),
+        builder().build().unwrap().scoped("one|", &["lockstore"]).unwrap_err(),
+    ];
+    for refused in refusals {
+        assert_eq!(
+            refused.to_string(),
+            "the app id one| contains |, which separates the parts of a key"
+        );
+    }
+    assert!(builder().app_id("one").build().unwrap().scoped("two", &["lockstore"]).is_ok());
+}
+
+#[test]
+fn a_name_is_given_once() {
+    let store = || Arc::new(MemoryStore::new());
+    let twice = Locks::builder().store("s", store()).store("s", store()).build();
+    assert_eq!(twice.unwrap_err().to_string(), "lock store s is given twice");
 }
 
 #[tokio::test]

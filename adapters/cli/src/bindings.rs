@@ -13,4 +13,4 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-pub(crate) use holdfast::lock::{json, lock};
+pub(crate) use holdfast::lock::{json, lock, types};

@@ -8,8 +8,8 @@ use crate::{
     Exit,
     arguments::{Command, Lock},
     bindings::{
-        json,
-        lock::{self, Error, UnlockStatus},
+        json, lock,
+        types::{Error, UnlockStatus},
     },
 };
 

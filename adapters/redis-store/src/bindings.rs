@@ -9,7 +9,7 @@ wit_bindgen::generate!({
     pub_export_macro: false,
 });
 
-pub use exports::holdfast::lock::store::{
-    AcquireCommand, Acquired, Failure, Grant, Guest, ReleaseCommand, Released, StoreInfo,
-    UnknownOutcome,
+pub use exports::holdfast::lock::store::Guest;
+pub use holdfast::lock::types::{
+    AcquireCommand, Acquired, Failure, Grant, ReleaseCommand, Released, StoreInfo, UnknownOutcome,
 };

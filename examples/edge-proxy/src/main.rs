@@ -146,7 +146,7 @@ async fn locks(stores: &[(String, String)]) -> Result<Locks> {
     for (name, address) in stores {
         let settings = RedisSettings::parse(&[("redisHost", address)].into_iter().collect())?;
         let store = RedisStore::connect(name, settings).await?;
-        locks = locks.store(name, "", Arc::new(store));
+        locks = locks.store(name, Arc::new(store));
     }
     Ok(locks.build()?)
 }

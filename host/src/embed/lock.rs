@@ -1,64 +1,71 @@
 //! `holdfast:lock/lock` for plugins.
 
+use std::time::Duration;
+
 use wasmtime::{
     Result,
     component::{HasData, Linker},
 };
 
 use crate::{
-    bindings::plugin::holdfast::lock::lock::{self, Error, UnlockStatus},
-    locks::Locks,
+    bindings::holdfast::lock::{lock, types},
+    locks::{Attempt, Locks, Resource},
+    types::{Error, UnlockStatus},
 };
 
-/// What a plugin's host lends it.
+/// What the host lends a plugin.
 #[derive(Debug)]
 pub struct LockView<'a> {
-    /// The locks that the plugin may use. A handle of its own
-    /// ([`Locks::scoped`]) keeps it away from the locks of others.
+    /// The locks that the plugin may use. A handle of its own ([`Locks::scoped`]) keeps a plugin away
+    /// from the locks of others.
     pub locks: &'a Locks,
 }
 
 /// Adds `holdfast:lock/lock` to a linker.
 ///
-/// Every outcome is a value for the plugin, and none is a trap: where the host refuses for load or the
-/// lock component failed, `error::other`.
+/// Every outcome is a value for the plugin and none traps. If the host refuses a call for load, or the
+/// lock component failed, the plugin gets `error::other`.
 ///
 /// # Errors
 ///
-/// Where the linker has the interface already.
+/// If the linker has the interface already.
 pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> LockView<'_>,
 ) -> Result<()> {
-    lock::add_to_linker::<T, Lock>(linker, view)
+    types::add_to_linker::<T, Lent>(linker, view)?;
+    lock::add_to_linker::<T, Lent>(linker, view)
 }
 
-struct Lock;
+struct Lent;
 
-impl HasData for Lock {
+impl HasData for Lent {
     type Data<'a> = LockView<'a>;
 }
+
+impl types::Host for LockView<'_> {}
 
 impl lock::Host for LockView<'_> {
     async fn try_lock(
         &mut self,
-        store_name: String,
-        resource_id: String,
-        lock_owner: String,
+        store: String,
+        id: String,
+        owner: String,
         expiry_in_seconds: i32,
     ) -> std::result::Result<bool, Error> {
-        let taken =
-            self.locks.try_lock(&store_name, &resource_id, &lock_owner, expiry_in_seconds).await;
-        Ok(taken?)
+        // The rules refuse zero.
+        let seconds = u64::try_from(expiry_in_seconds).unwrap_or(0);
+        let resource = Resource { store: &store, id: &id };
+        let attempt = self.locks.try_lock(resource, &owner, Duration::from_secs(seconds)).await?;
+        Ok(attempt == Attempt::Acquired)
     }
 
     async fn unlock(
         &mut self,
-        store_name: String,
-        resource_id: String,
-        lock_owner: String,
+        store: String,
+        id: String,
+        owner: String,
     ) -> std::result::Result<UnlockStatus, Error> {
-        let status = self.locks.unlock(&store_name, &resource_id, &lock_owner).await?;
-        Ok(status.into())
+        Ok(self.locks.unlock(Resource { store: &store, id: &id }, &owner).await?)
     }
 }

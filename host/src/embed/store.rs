@@ -1,4 +1,4 @@
-//! `holdfast:lock/store` for components that carry the lock component inside.
+//! `holdfast:lock/store` for components that contain the lock component.
 
 use wasmtime::{
     Result,
@@ -6,31 +6,31 @@ use wasmtime::{
 };
 
 use crate::{
-    bindings::provider::holdfast::lock::store::{
-        self, AcquireCommand, Acquired, Failure, ReleaseCommand, Released, StoreInfo,
-    },
+    bindings::holdfast::lock::{store, types},
     locks::Locks,
+    types::{AcquireCommand, Acquired, Failure, ReleaseCommand, Released, StoreInfo},
 };
 
-/// What the host of such a component lends it.
+/// What the host lends such a component.
 #[derive(Debug)]
 pub struct StoreView<'a> {
-    /// Whose stores these are. Their limits apply, and their application's id is the one that the
-    /// component is told; but the component makes the keys itself, so trust it as far as the stores.
+    /// The handle whose stores and limits apply, and whose application's id the component is told. The
+    /// component makes the keys itself, so it must be trusted with everything in these stores.
     pub locks: &'a Locks,
 }
 
 /// Adds `holdfast:lock/store` to a linker.
 ///
-/// Every outcome is a value for the component, and none is a trap.
+/// Every outcome is a value for the component and none traps.
 ///
 /// # Errors
 ///
-/// Where the linker has the interface already.
+/// If the linker has the interface already.
 pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> StoreView<'_>,
 ) -> Result<()> {
+    types::add_to_linker::<T, Lent>(linker, view)?;
     store::add_to_linker::<T, Lent>(linker, view)
 }
 
@@ -40,16 +40,18 @@ impl HasData for Lent {
     type Data<'a> = StoreView<'a>;
 }
 
+impl types::Host for StoreView<'_> {}
+
 impl store::Host for StoreView<'_> {
     async fn stores(&mut self) -> Vec<StoreInfo> {
-        self.locks.infos().to_vec()
+        self.locks.stores().to_vec()
     }
 
     async fn acquire(&mut self, command: AcquireCommand) -> std::result::Result<Acquired, Failure> {
-        self.locks.acquire_for(&command).await
+        self.locks.acquire(&command).await
     }
 
     async fn release(&mut self, command: ReleaseCommand) -> std::result::Result<Released, Failure> {
-        self.locks.release_for(&command).await
+        self.locks.release(&command).await
     }
 }

@@ -1,6 +1,6 @@
 //! The methods of Dapr's service.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::{metrics::GrpcMetrics, status};
 use crate::{
-    Error, UnlockStatus,
+    Error, LockError, Resource, UnlockStatus,
     sidecar::{ComponentInfo, Sidecar},
 };
 
@@ -61,9 +61,11 @@ impl Dapr for Calls {
         let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
             request.into_inner();
         let locks = self.sidecar.locks();
-        let taken = locks.try_lock(&store_name, &resource_id, &lock_owner, expiry_in_seconds).await;
-        let answer = match taken {
-            Ok(success) => Ok(TryLockResponse { success }),
+        let resource = Resource { store: &store_name, id: &resource_id };
+        // The rules refuse zero.
+        let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
+        let answer = match locks.try_lock(resource, &lock_owner, ttl).await {
+            Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
             Err(error) => Err(failed("failed to try acquiring lock", &error)),
         };
         self.carried(TRY_LOCK, received, answer)
@@ -76,7 +78,8 @@ impl Dapr for Calls {
         let received = request.get_ref().encoded_len();
         let UnlockRequest { store_name, resource_id, lock_owner } = request.into_inner();
         let locks = self.sidecar.locks();
-        let answer = match locks.unlock(&store_name, &resource_id, &lock_owner).await {
+        let resource = Resource { store: &store_name, id: &resource_id };
+        let answer = match locks.unlock(resource, &lock_owner).await {
             Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
             Err(error) => Err(failed("failed to release lock", &error)),
         };
@@ -105,7 +108,8 @@ fn failed(doing: &str, error: &Error) -> Status {
     let status = status::of(doing, error);
     match error {
         // A request that is wrong is the caller's to hear of, and load is no fault.
-        Error::StoreFailed(_) | Error::Indeterminate { .. } | Error::Guest(_) => {
+        Error::Lock(LockError::StoreFailed(_) | LockError::Indeterminate(_))
+        | Error::Component(_) => {
             tracing::error!("{}", status.message());
         }
         _ => {}

@@ -2,25 +2,33 @@
 
 use tonic::{Code, Status};
 
-use crate::Error;
+use crate::{Error, LockError};
 
 /// What a lock call's error is to a caller of Dapr's API. `doing` begins the messages that the lock
 /// component does not make.
 pub(super) fn of(doing: &str, error: &Error) -> Status {
     let message = error.to_string();
     match error {
-        Error::StoreNotConfigured(_) => Status::failed_precondition(message),
-        Error::StoreNotFound(_)
-        | Error::ResourceIdEmpty(_)
-        | Error::LockOwnerEmpty(_)
-        | Error::ExpiryNotPositive(_) => Status::invalid_argument(message),
-        Error::ResourceIdReserved(_)
-        | Error::StoreFailed(_)
-        | Error::Indeterminate { .. }
-        | Error::Other(_) => Status::internal(message),
-        // Nothing was sent: another try may do.
+        Error::Lock(error) => of_lock(error, message),
+        // Nothing was sent, so the caller may try again.
         Error::Overloaded { .. } => Status::unavailable(message),
-        Error::Guest(_) => Status::internal(format!("{doing}: {message}")),
+        Error::Component(_) => Status::internal(format!("{doing}: {message}")),
+    }
+}
+
+fn of_lock(error: &LockError, message: String) -> Status {
+    match error {
+        LockError::StoreNotConfigured(_) => Status::failed_precondition(message),
+        LockError::StoreNotFound(_)
+        | LockError::ResourceIdEmpty(_)
+        | LockError::LockOwnerEmpty(_)
+        | LockError::ExpiryNotPositive(_)
+        | LockError::MalformedRequest(_) => Status::invalid_argument(message),
+        LockError::RequestTooLarge(_) => Status::resource_exhausted(message),
+        LockError::ResourceIdReserved(_)
+        | LockError::StoreFailed(_)
+        | LockError::Indeterminate(_)
+        | LockError::Other(_) => Status::internal(message),
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     send,
 };
 use crate::{
-    Error,
+    Error, Verb,
     server::Answer,
     sidecar::{ComponentInfo, Metadata, Sidecar},
     trace_context::TraceParent,
@@ -75,7 +75,7 @@ impl Api {
     }
 
     fn with_access(sidecar: Sidecar, access: Access) -> Self {
-        let stores = sidecar.locks().infos().iter().map(|info| info.name.clone());
+        let stores = sidecar.locks().stores().iter().map(|info| info.name.clone());
         let metrics = HttpMetrics::new(sidecar.metadata().app_id(), stores.collect());
         Self { sidecar, access, metrics: Arc::new(metrics) }
     }
@@ -153,14 +153,14 @@ impl Api {
         let (locks, metadata) = (self.sidecar.locks(), self.sidecar.metadata());
         match route {
             Route::TryLock { store } => match read(body).await {
-                Ok(body) => match locks.try_lock_json(&store, &body).await {
+                Ok(body) => match locks.json(Verb::TryLock, &store, &body).await {
                     Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(TRY_LOCK, &error, &head.headers),
                 },
                 Err(refusal) => refusal,
             },
             Route::Unlock { store } => match read(body).await {
-                Ok(body) => match locks.unlock_json(&store, &body).await {
+                Ok(body) => match locks.json(Verb::Unlock, &store, &body).await {
                     Ok(verdict) => reply::json(verdict.status, verdict.body),
                     Err(error) => failed(UNLOCK, &error, &head.headers),
                 },

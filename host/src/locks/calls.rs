@@ -4,84 +4,82 @@ use ::metrics::Counter;
 use tracing::Span;
 
 use super::{
-    outcomes::{Attempt, ErrorKind, Outcome, Unlock},
+    result::{CallResult, ErrorKind},
     spans,
 };
 use crate::{
-    error::Error,
     metrics::{LOCK_ATTEMPTS, TryLockLabels, UNLOCKS, UnlockLabels},
+    types::Verb,
 };
 
 /// The label of calls that name an unknown store: the names that callers send are unbounded.
 const UNKNOWN: &str = "_unknown";
 
-/// The counters of the calls to one store, each at the index of its outcome.
-pub(crate) struct Calls {
-    attempts: Vec<Counter>,
+/// The counters of the calls to one store, each at the index of its result.
+pub(super) struct CallCounters {
+    try_locks: Vec<Counter>,
     unlocks: Vec<Counter>,
 }
 
-impl Calls {
+impl CallCounters {
     pub(super) fn new(store: &str) -> Self {
-        let attempts = Attempt::all().map(|it| {
-            LOCK_ATTEMPTS.with(TryLockLabels { store, outcome: it.name(), error: it.error() })
-        });
-        let unlocks = Unlock::all()
-            .map(|it| UNLOCKS.with(UnlockLabels { store, status: it.name(), error: it.error() }));
-        Self { attempts: attempts.collect(), unlocks: unlocks.collect() }
+        let counters = |verb| {
+            let results = CallResult::all();
+            results.map(|result| counter(verb, store, result)).collect()
+        };
+        Self { try_locks: counters(Verb::TryLock), unlocks: counters(Verb::Unlock) }
     }
 
     /// Counts calls that name an unknown store.
-    pub(crate) fn to_unknown_store() -> Self {
+    pub(super) fn of_unknown_store() -> Self {
         Self::new(UNKNOWN)
     }
 
-    /// Begins a try-lock. `store` is the name that the caller sent.
-    pub(crate) fn attempt(&self, store: &str) -> Call<'_, Attempt> {
-        Call::new(&self.attempts, store)
-    }
-
-    /// Begins an unlock. `store` is the name that the caller sent.
-    pub(crate) fn unlock(&self, store: &str) -> Call<'_, Unlock> {
-        Call::new(&self.unlocks, store)
+    /// Begins a call. `store` is the name that the caller sent.
+    pub(super) fn begin(&self, verb: Verb, store: &str) -> Call<'_> {
+        let (operation, counters) = match verb {
+            Verb::TryLock => ("try_lock", &self.try_locks),
+            Verb::Unlock => ("unlock", &self.unlocks),
+        };
+        let span = spans::call(operation, store);
+        Call { verb, counters, result: ErrorKind::Cancelled.into(), span }
     }
 }
 
-/// A call under way. Dropping it counts the call and closes its span; without an outcome the caller has
+/// A verb counts only the results that it can have.
+fn counter(verb: Verb, store: &str, result: CallResult) -> Counter {
+    let Some(name) = result.name(verb) else { return Counter::noop() };
+    let error = result.error();
+    match verb {
+        Verb::TryLock => LOCK_ATTEMPTS.with(TryLockLabels { store, outcome: name, error }),
+        Verb::Unlock => UNLOCKS.with(UnlockLabels { store, status: name, error }),
+    }
+}
+
+/// A call under way. Dropping it counts the call and closes its span; without a result the caller has
 /// left.
-pub(crate) struct Call<'a, O: Outcome> {
+pub(super) struct Call<'a> {
+    verb: Verb,
     counters: &'a [Counter],
-    outcome: O,
+    result: CallResult,
     span: Span,
 }
 
-impl<'a, O: Outcome> Call<'a, O> {
-    fn new(counters: &'a [Counter], store: &str) -> Self {
-        let span = spans::call(O::OPERATION, store);
-        Self { counters, outcome: ErrorKind::Cancelled.into(), span }
-    }
-
+impl Call<'_> {
     /// The call's span, which is disabled unless a subscriber wants it.
-    pub(crate) fn span(&self) -> &Span {
+    pub(super) fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Sets the outcome.
-    pub(crate) fn answered(&mut self, outcome: impl Into<O>) {
-        self.outcome = outcome.into();
-    }
-
-    /// Sets the outcome if the call failed.
-    pub(crate) fn ended<T>(&mut self, result: &Result<T, Error>) {
-        if let Err(error) = result {
-            self.outcome = ErrorKind::from(error).into();
-        }
+    pub(super) fn set_result(&mut self, result: impl Into<CallResult>) {
+        self.result = result.into();
     }
 }
 
-impl<O: Outcome> Drop for Call<'_, O> {
+impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.counters[self.outcome.index()].increment(1);
-        spans::end(&self.span, self.outcome.name(), self.outcome.error());
+        self.counters[self.result.index()].increment(1);
+        let name = self.result.name(self.verb).unwrap_or_default();
+        spans::end(&self.span, name, self.result.error());
     }
 }

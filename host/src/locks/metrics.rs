@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ::metrics::Histogram;
 
-use super::{calls::Calls, holds::Holds};
+use super::{calls::CallCounters, holds::Holds};
 use crate::metrics::{OperationLabels, STORE_OPERATION};
 
 /// The handles of one store's metrics.
-pub(crate) struct StoreMetrics {
-    pub(super) calls: Calls,
+pub(super) struct StoreMetrics {
+    pub(super) calls: CallCounters,
     pub(super) holds: Holds,
     acquire_seconds: Histogram,
     release_seconds: Histogram,
@@ -19,7 +19,7 @@ impl StoreMetrics {
     pub(super) fn new(store: &str) -> Self {
         let seconds = |operation| STORE_OPERATION.with(OperationLabels { store, operation });
         Self {
-            calls: Calls::new(store),
+            calls: CallCounters::new(store),
             holds: Holds::new(store),
             acquire_seconds: seconds("acquire"),
             release_seconds: seconds("release"),

@@ -115,7 +115,7 @@ impl ResilientStore {
             Ok(passage) => passage,
             Err(refusal) => {
                 self.metrics.refused();
-                return Err(Failed::Refused(Failure::NotDone { cause: refusal.to_string() }));
+                return Err(Failed::Refused(Failure::not_done(refusal.to_string())));
             }
         };
         let outcome = match self.timeout {
@@ -143,9 +143,9 @@ impl Store for ResilientStore {
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         let given_up = move |cause| {
             let longest = late(ttl).saturating_add(ttl);
-            Failure::Unknown { cause, held_until: SystemTime::now().checked_add(longest) }
+            Failure::unknown(cause, SystemTime::now().checked_add(longest))
         };
-        let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone { .. });
+        let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone(_));
         let attempt = move || self.store.acquire(key, owner, ttl);
         Box::pin(self.call("acquire", attempt, given_up, may_repeat))
     }
@@ -157,7 +157,7 @@ impl Store for ResilientStore {
         key: &'a str,
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
-        let given_up = |cause| Failure::Unknown { cause, held_until: None };
+        let given_up = |cause| Failure::unknown(cause, None);
         let attempt = move || self.store.release(key, owner);
         Box::pin(self.call("release", attempt, given_up, |_| true))
     }

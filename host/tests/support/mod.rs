@@ -68,7 +68,7 @@ pub async fn serve_memory() -> Served {
 }
 
 pub fn sidecar(store: impl Store, limits: Limits, token: Option<&str>) -> Sidecar {
-    let builder = Locks::builder().app_id("app1").store("lockstore", "", Arc::new(store));
+    let builder = Locks::builder().app_id("app1").store("lockstore", Arc::new(store));
     let locks = builder.limits(limits).build().unwrap();
     let component = ComponentInfo {
         name: "lockstore".to_owned(),
@@ -137,7 +137,7 @@ impl Store for Gate {
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         Box::pin(async {
             self.pass().await;
-            Ok(Acquired::Granted(Grant::default()))
+            Ok(Acquired::Granted(Grant { fencing_token: None }))
         })
     }
 
@@ -159,10 +159,10 @@ impl Store for Down {
         _: &'a str,
         _: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async { Err(Failure::NotDone { cause: "no \"connection\"".to_owned() }) })
+        Box::pin(async { Err(Failure::not_done("no \"connection\"".to_owned())) })
     }
 
     fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async { Err(Failure::NotDone { cause: "no \"connection\"".to_owned() }) })
+        Box::pin(async { Err(Failure::not_done("no \"connection\"".to_owned())) })
     }
 }

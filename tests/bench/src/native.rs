@@ -4,13 +4,17 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use holdfast::store::{self, Store, memory::MemoryStore};
-use holdfast_guest::{
-    bindings::{Acquired, Error, Failure, Grant, Released, Reply, StoreInfo, UnlockStatus},
-    json, request,
-    scope::Scope,
-    verdict,
-};
 use holdfast_redis_rules::release::RELEASE_LUA;
+use holdfast_rules::{
+    json,
+    scope::Scope,
+    steps, try_lock,
+    types::{
+        Acquired, Answer, Begun, Error, Failure, Form, Grant, Outcome, Released, Reply, StoreInfo,
+        UnlockStatus, Verb,
+    },
+    unlock,
+};
 use redis::{AsyncConnectionConfig, Client, Script, Value, aio::MultiplexedConnection};
 
 use crate::workload::{APP_ID, STORE_NAME};
@@ -59,12 +63,11 @@ impl<B: Backend> Native<B> {
         store_name: &str,
         resource_id: &str,
         lock_owner: &str,
-        expiry_in_seconds: i32,
+        ttl: u64,
     ) -> Result<bool, Error> {
-        let command =
-            request::try_lock(&self.scope, store_name, resource_id, lock_owner, expiry_in_seconds)?;
-        let ttl = Duration::from_millis(command.ttl);
-        verdict::try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
+        let step = try_lock::begin(self.scope.named(store_name), resource_id, lock_owner, ttl)?;
+        let ttl = Duration::from_millis(step.ttl);
+        try_lock::end(self.store.acquire(&step.key, lock_owner, ttl).await)
     }
 
     /// Releases a lock, with typed arguments.
@@ -74,26 +77,32 @@ impl<B: Backend> Native<B> {
         resource_id: &str,
         lock_owner: &str,
     ) -> Result<UnlockStatus, Error> {
-        let command = request::unlock(&self.scope, store_name, resource_id, lock_owner)?;
-        verdict::unlock(self.store.release(&command.key, &command.owner).await)
+        let step = unlock::begin(self.scope.named(store_name), resource_id, lock_owner)?;
+        unlock::end(self.store.release(&step.key, lock_owner).await)
     }
 
-    /// Tries to take a lock, with a JSON body.
-    pub async fn try_lock_json(&self, store_name: &str, body: &[u8]) -> Reply {
-        let command = match json::begin_try_lock(&self.scope, store_name, body) {
-            Ok(command) => command,
-            Err(reply) => return reply,
+    /// A call in the wire form.
+    pub async fn json(&self, verb: Verb, store_name: &str, body: &[u8]) -> Reply {
+        let outcome = match json::begin(self.scope.named(store_name), verb, body) {
+            Begun::Acquire(step) => {
+                let (owner, ttl) =
+                    (step.owner.unwrap_or_default(), Duration::from_millis(step.ttl));
+                Outcome::Acquire(self.store.acquire(&step.key, &owner, ttl).await)
+            }
+            Begun::Release(step) => {
+                let owner = step.owner.unwrap_or_default();
+                Outcome::Release(self.store.release(&step.key, &owner).await)
+            }
+            Begun::Answered(answer) => return reply(answer),
         };
-        let ttl = Duration::from_millis(command.ttl);
-        json::end_try_lock(self.store.acquire(&command.key, &command.owner, ttl).await)
+        reply(steps::end(verb, Form::Json, outcome))
     }
+}
 
-    /// Releases a lock, with a JSON body.
-    pub async fn unlock_json(&self, store_name: &str, body: &[u8]) -> Reply {
-        match json::begin_unlock(&self.scope, store_name, body) {
-            Ok(command) => json::end_unlock(self.store.release(&command.key, &command.owner).await),
-            Err(reply) => reply,
-        }
+fn reply(answer: Answer) -> Reply {
+    match answer {
+        Answer::Json(answer) => answer.reply,
+        answer => unreachable!("asked in JSON form: {answer:?}"),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use holdfast::{
-    Locks, UnlockStatus,
+    Attempt, Locks, Resource, UnlockStatus,
     store::redis::{RedisSettings, RedisStore},
 };
 use holdfast_tests::redis_server::RedisServer;
@@ -54,7 +54,7 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
 pub async fn locks(address: &str) -> Result<Locks> {
     let settings = RedisSettings::parse(&[("redisHost", address)].into_iter().collect())?;
     let store = Arc::new(RedisStore::connect(STORE_NAME, settings).await?);
-    Ok(Locks::builder().app_id(APP_ID).store(STORE_NAME, "", store).build()?)
+    Ok(Locks::builder().app_id(APP_ID).store(STORE_NAME, store).build()?)
 }
 
 /// Takes and releases a lock that no other caller wants.
@@ -67,8 +67,10 @@ struct Through(Locks);
 
 impl Pair for Through {
     async fn pair(&self, resource: &str) -> Result<()> {
-        ensure!(self.0.try_lock(STORE_NAME, resource, OWNER, 60).await?, "not taken");
-        let freed = self.0.unlock(STORE_NAME, resource, OWNER).await?;
+        let resource = Resource { store: STORE_NAME, id: resource };
+        let attempt = self.0.try_lock(resource, OWNER, Duration::from_secs(60)).await?;
+        ensure!(attempt == Attempt::Acquired, "not taken");
+        let freed = self.0.unlock(resource, OWNER).await?;
         ensure!(freed == UnlockStatus::Success, "not freed: {freed:?}");
         Ok(())
     }

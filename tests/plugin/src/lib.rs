@@ -10,7 +10,10 @@ use alloc::{
     string::{String, ToString},
 };
 
-use bindings::holdfast::lock::lock::{Error, UnlockStatus, try_lock, unlock};
+use bindings::holdfast::lock::{
+    lock::{try_lock, unlock},
+    types::{Error, UnlockStatus},
+};
 
 /// What the contract and this plugin's own world generate.
 #[allow(unsafe_code, missing_docs, clippy::all)]

@@ -17,7 +17,9 @@ use crate::{
 /// The bound of an acquire whose outcome is unknown, and whose cause ends in `words`.
 fn open_until(outcome: Result<Acquired, Failure>, words: &str) -> SystemTime {
     match outcome {
-        Err(Failure::Unknown { cause, held_until: Some(until) }) if cause.ends_with(words) => until,
+        Err(Failure::Unknown(outcome)) if outcome.cause.ends_with(words) => {
+            outcome.held_until().expect("a bound")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -39,7 +41,7 @@ pub(super) async fn nobody_listens(redis: Arc<dyn Redis>) {
     take(&*store, "k", "me").await;
     server.kill();
     let cause = format!("redis {}: connection refused", server.address());
-    let refused = Failure::NotDone { cause };
+    let refused = Failure::NotDone(cause);
     eventually("the cause is the refused connection", async || {
         store.acquire("k", "me", MINUTE).await == Err(refused.clone())
             && store.release("k", "me").await == Err(refused.clone())
@@ -149,7 +151,7 @@ pub(super) async fn frozen(redis: Arc<dyn Redis>) {
     let outcome = store.release("held", "me").await;
     server.resume();
     let cause = format!("redis {}: no reply within 500ms", server.address());
-    assert_eq!(outcome, Err(Failure::Unknown { cause, held_until: None }));
+    assert_eq!(outcome, Err(Failure::unknown(cause, None)));
 }
 
 pub(super) async fn lost_grant(redis: Arc<dyn Redis>) {
@@ -194,7 +196,7 @@ pub(super) async fn lost_release(redis: Arc<dyn Redis>) {
     take(&*store, "k", "me").await;
     proxy.hold_replies();
     let cause = format!("redis {}: no reply within 500ms", proxy.address());
-    let unknown = Err(Failure::Unknown { cause, held_until: None });
+    let unknown = Err(Failure::unknown(cause, None));
     assert_eq!(store.release("k", "me").await, unknown);
     assert_released(&*store, "k", "me", Released::Missing).await;
 }

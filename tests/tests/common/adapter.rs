@@ -5,11 +5,14 @@ use std::{
         LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use holdfast::store::{Acquired, Failure, Grant, Released, Store};
+use holdfast::{
+    store::{Acquired, Failure, Released, Store},
+    types::{AcquireCommand, ReleaseCommand},
+};
 use holdfast_tests::STORE;
 use tokio::sync::{Mutex, MutexGuard};
 use wasmtime::{
@@ -18,13 +21,14 @@ use wasmtime::{
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use bindings::{StoreProvider, StoreProviderPre, exports::holdfast::lock::store};
+use bindings::{StoreProvider, StoreProviderPre};
 
 #[allow(missing_docs)]
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "store-provider",
+        with: { "holdfast:lock/types": ::holdfast::types },
         exports: { default: async },
     });
 }
@@ -100,7 +104,7 @@ impl Adapter {
         ttl: Duration,
     ) -> Result<Acquired, Failure> {
         let ttl = u64::try_from(ttl.as_millis()).expect("a time to live in 64 bits");
-        let command = store::AcquireCommand {
+        let command = AcquireCommand {
             store: store.to_owned(),
             key: key.to_owned(),
             owner: owner.to_owned(),
@@ -109,13 +113,7 @@ impl Adapter {
         let mut instance = self.instance().await;
         let Instance { store, component } = &mut *instance;
         let outcome = component.holdfast_lock_store().call_acquire(store, &command).await;
-        match outcome.expect("no trap") {
-            Ok(store::Acquired::Granted(store::Grant { fencing_token })) => {
-                Ok(Acquired::Granted(Grant { fencing_token }))
-            }
-            Ok(store::Acquired::Held) => Ok(Acquired::Held),
-            Err(failure) => Err(failure.into()),
-        }
+        outcome.expect("no trap")
     }
 
     async fn instance(&self) -> MutexGuard<'_, Instance> {
@@ -148,7 +146,7 @@ impl Store for Adapter {
         key: &'a str,
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
-        let command = store::ReleaseCommand {
+        let command = ReleaseCommand {
             store: STORE.to_owned(),
             key: key.to_owned(),
             owner: owner.to_owned(),
@@ -157,24 +155,7 @@ impl Store for Adapter {
             let mut instance = self.instance().await;
             let Instance { store, component } = &mut *instance;
             let outcome = component.holdfast_lock_store().call_release(store, &command).await;
-            match outcome.expect("no trap") {
-                Ok(store::Released::Released) => Ok(Released::Released),
-                Ok(store::Released::Missing) => Ok(Released::Missing),
-                Ok(store::Released::HeldByOther) => Ok(Released::HeldByOther),
-                Err(failure) => Err(failure.into()),
-            }
+            outcome.expect("no trap")
         })
-    }
-}
-
-impl From<store::Failure> for Failure {
-    fn from(failure: store::Failure) -> Self {
-        match failure {
-            store::Failure::NotDone(cause) => Self::NotDone { cause },
-            store::Failure::Unknown(store::UnknownOutcome { cause, held_until }) => {
-                let time = |since_1970| SystemTime::UNIX_EPOCH + Duration::from_millis(since_1970);
-                Self::Unknown { cause, held_until: held_until.map(time) }
-            }
-        }
     }
 }

@@ -109,7 +109,7 @@ async fn a_changed_password_fails_calls_until_it_is_changed_back() {
     server.run::<()>(&["CLIENT", "KILL", "USER", "u"]);
     eventually("the failure names the reason", async || {
         let outcome = store.acquire("k", "me", MINUTE).await;
-        matches!(outcome, Err(Failure::NotDone { cause }) if cause.contains("WRONGPASS"))
+        matches!(outcome, Err(Failure::NotDone(cause)) if cause.contains("WRONGPASS"))
     })
     .await;
     server.run::<()>(&["ACL", "SETUSER", "u", "resetpass", &password]);

@@ -48,10 +48,11 @@ async fn a_frozen_server_makes_the_outcome_unknown_and_its_late_grant_is_release
     server.suspend();
     let before = SystemTime::now();
     let outcome = store.acquire("k", "me", MINUTE).await;
-    let Err(Failure::Unknown { cause, held_until: Some(until) }) = outcome else {
+    let Err(Failure::Unknown(outcome)) = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(cause, format!("redis {}: no reply within 1s", server.address()));
+    let (cause, until) = (&outcome.cause, outcome.held_until().unwrap());
+    assert_eq!(*cause, format!("redis {}: no reply within 1s", server.address()));
     assert!(until >= before + MINUTE);
     server.resume();
     assert_released_again(&server).await;
@@ -113,10 +114,11 @@ async fn an_acquire_whose_reply_is_lost_is_unknown_and_sent_once() {
         eventually("the lock is taken", async || server.exists("k")).await;
         proxy.cut();
     });
-    let Err(Failure::Unknown { cause, held_until: Some(until) }) = outcome else {
+    let Err(Failure::Unknown(outcome)) = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(cause, format!("redis {}: connection lost", proxy.address()));
+    let (cause, until) = (&outcome.cause, outcome.held_until().unwrap());
+    assert_eq!(*cause, format!("redis {}: connection lost", proxy.address()));
     let left: u64 = server.run(&["PTTL", "k"]);
     assert!(SystemTime::now() + Duration::from_millis(left) <= until);
     assert_eq!(server.calls("set"), 1);
@@ -192,10 +194,7 @@ async fn a_release_whose_reply_is_lost_is_unknown() {
     let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
     proxy.hold_replies();
-    let expected = Failure::Unknown {
-        cause: format!("redis {}: no reply within 1s", proxy.address()),
-        held_until: None,
-    };
+    let expected = Failure::unknown(format!("redis {}: no reply within 1s", proxy.address()), None);
     assert_eq!(store.release("k", "me").await, Err(expected));
     assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
 }
@@ -205,8 +204,7 @@ async fn a_call_to_a_server_that_is_down_is_not_done() {
     let mut server = RedisServer::start();
     let store = connect(&server, &[BRISK]).await.unwrap();
     server.kill();
-    let refused =
-        Failure::NotDone { cause: format!("redis {}: connection refused", server.address()) };
+    let refused = Failure::not_done(format!("redis {}: connection refused", server.address()));
     eventually("the cause is the refused connection", async || {
         store.acquire("k", "me", MINUTE).await == Err(refused.clone())
     })

@@ -98,7 +98,7 @@ async fn a_closed_store_refuses_calls_and_closes_its_connections() {
     let (server, store) = server_and_store().await;
     store.close().await;
     let closed = format!("redis {}: the store is closed", server.address());
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Err(Failure::NotDone { cause: closed }));
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Err(Failure::not_done(closed)));
     eventually("the connections are closed", async || server.clients() == 0).await;
 }
 

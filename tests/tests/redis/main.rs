@@ -19,7 +19,7 @@ use holdfast::store::{Acquired, Failure};
 /// The cause of a call that was not done.
 fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
     match outcome {
-        Err(Failure::NotDone { cause }) => cause,
+        Err(Failure::NotDone(cause)) => cause,
         other => panic!("{other:?}"),
     }
 }

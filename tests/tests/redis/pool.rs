@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures_util::future::join_all;
-use holdfast::store::{Acquired, Failure, Store, redis::RedisStore};
+use holdfast::store::{Acquired, Failure, Store, UnknownOutcome, redis::RedisStore};
 use holdfast_tests::{
     GRANTED, MINUTE, eventually,
     redis_server::RedisServer,
@@ -55,9 +55,10 @@ async fn the_pool_grows_to_pool_size_and_then_refuses_calls() {
     let server = RedisServer::start();
     let settings = [PATIENT, ("poolSize", "2"), ("poolTimeout", "200ms")];
     let store = connect(&server, &settings).await.unwrap();
-    let refusal = Failure::NotDone {
-        cause: format!("redis {}: no connection was free within 200ms", server.address()),
-    };
+    let refusal = Failure::not_done(format!(
+        "redis {}: no connection was free within 200ms",
+        server.address()
+    ));
     server.pause_writes();
     // Each connection takes 256 calls. The others are refused after poolTimeout.
     let refused = AtomicUsize::new(0);
@@ -136,7 +137,7 @@ async fn a_write_that_is_blocked_times_out() {
     // Larger than the socket's buffers.
     let owner = "x".repeat(64 << 20);
     let outcome = store.acquire("k", &owner, MINUTE).await;
-    let Err(Failure::Unknown { cause, .. }) = outcome else {
+    let Err(Failure::Unknown(UnknownOutcome { cause, .. })) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(cause, format!("redis {}: sending timed out", server.address()));

@@ -1,12 +1,10 @@
 //! `holdfast-lock-redis.wasm`, called by a host that knows only the interface `lock`.
 
+use holdfast::{LockError as Error, UnlockStatus};
 use holdfast_tests::redis_server::{RedisServer, free_port};
 use wasmtime::Store;
 
-use self::locker::{
-    Locker,
-    exports::holdfast::lock::lock::{Error, UnlockStatus},
-};
+use self::locker::Locker;
 use crate::runtime::{Grants, LOCK_REDIS, State};
 
 mod locker {
@@ -20,6 +18,7 @@ mod locker {
             }
         ",
         exports: { default: async },
+        with: { "holdfast:lock/types": ::holdfast::types },
     });
 }
 

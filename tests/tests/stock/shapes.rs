@@ -23,6 +23,9 @@ const SOCKETS: &[&str] = &[
     "wasi:sockets/tcp-create-socket",
 ];
 
+/// An interface of types only, which no runtime has to provide.
+const VALUES: &str = "holdfast:lock/types@0.1.0";
+
 struct Shape {
     name: &'static str,
     /// The imports besides [`SOCKETS`].
@@ -36,7 +39,7 @@ struct Shape {
 const SHAPES: [Shape; 4] = [
     Shape {
         name: "holdfast-lock.wasm",
-        imports: &["holdfast:lock/store@0.1.0"],
+        imports: &["holdfast:lock/store@0.1.0", VALUES],
         sockets: false,
         exports: &[
             "holdfast:lock/json@0.1.0",
@@ -47,21 +50,26 @@ const SHAPES: [Shape; 4] = [
     },
     Shape {
         name: "holdfast-lock-redis.wasm",
-        imports: &[],
+        imports: &[VALUES],
         sockets: true,
         exports: &["holdfast:lock/lock@0.1.0"],
         largest: 170_000,
     },
     Shape {
         name: "holdfast-lock-http.wasm",
-        imports: &["wasi:http/types@0.2.12"],
+        imports: &["wasi:http/types@0.2.12", VALUES],
         sockets: true,
         exports: &["wasi:http/incoming-handler@0.2.12"],
         largest: 260_000,
     },
     Shape {
         name: "holdfast-lock-cli.wasm",
-        imports: &["wasi:cli/exit@0.2.12", "wasi:cli/stderr@0.2.12", "wasi:cli/stdout@0.2.12"],
+        imports: &[
+            "wasi:cli/exit@0.2.12",
+            "wasi:cli/stderr@0.2.12",
+            "wasi:cli/stdout@0.2.12",
+            VALUES,
+        ],
         sockets: true,
         exports: &["wasi:cli/run@0.2.12"],
         largest: 260_000,

@@ -3,10 +3,11 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use holdfast::{Limits, Locks, Reply, UnlockStatus};
+use holdfast::{Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use serde_json::{Value, json};
 use tokio::runtime;
 
@@ -29,9 +30,12 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
         if *json {
             let body =
                 json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
-            return raw(locks.try_lock_json(store, body.to_string().as_bytes()).await?);
+            return raw(locks.json(Verb::TryLock, store, body.to_string().as_bytes()).await?);
         }
-        let taken = locks.try_lock(store, resource, owner, *expiry).await?;
+        let resource = Resource { store, id: resource };
+        // The rules refuse zero.
+        let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
+        let taken = locks.try_lock(resource, owner, ttl).await?.is_acquired();
         Ok((format!("{taken}\n").into_bytes(), if taken { YES } else { NO }))
     })
 }
@@ -41,9 +45,10 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     with_locks(&args.lock, async |locks| {
         if *json {
             let body = json!({"resourceId": resource, "lockOwner": owner});
-            return raw(locks.unlock_json(store, body.to_string().as_bytes()).await?);
+            return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
         }
-        let (name, exit) = match locks.unlock(store, resource, owner).await? {
+        let resource = Resource { store, id: resource };
+        let (name, exit) = match locks.unlock(resource, owner).await? {
             UnlockStatus::Success => ("success", YES),
             UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NO),
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),

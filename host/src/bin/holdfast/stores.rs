@@ -68,7 +68,7 @@ pub async fn open_all(stores: &Stores) -> Result<Vec<OpenStore>> {
 pub fn locks(app_id: &str, stores: &[OpenStore], limits: Limits) -> Result<Locks> {
     let builder = Locks::builder().app_id(app_id).limits(limits);
     let builder = stores.iter().fold(builder, |builder, open| {
-        builder.store(&open.name, &open.key_prefix, open.store.clone())
+        builder.store_with_key_prefix(&open.name, &open.key_prefix, open.store.clone())
     });
     builder.build().map_err(|error| anyhow!("{error}"))
 }

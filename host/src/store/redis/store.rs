@@ -56,11 +56,11 @@ impl RedisStore {
     }
 
     fn not_done(&self, cause: &str) -> Failure {
-        Failure::NotDone { cause: format!("redis {}: {cause}", self.0.address()) }
+        Failure::not_done(format!("redis {}: {cause}", self.0.address()))
     }
 
     fn unknown(&self, cause: &str, held_until: Option<SystemTime>) -> Failure {
-        Failure::Unknown { cause: format!("redis {}: {cause}", self.0.address()), held_until }
+        Failure::unknown(format!("redis {}: {cause}", self.0.address()), held_until)
     }
 }
 
@@ -86,7 +86,9 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         Box::pin(async move {
             match self.0.acquire(key, owner, ttl).await {
-                Ok(acquire::Acquired::Granted) => Ok(Acquired::Granted(Grant::default())),
+                Ok(acquire::Acquired::Granted) => {
+                    Ok(Acquired::Granted(Grant { fencing_token: None }))
+                }
                 Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
                 Err(NoOutcome::Refused(cause)) => Err(self.not_done(&cause)),
                 Err(NoOutcome::Late(cause, sent)) => {

@@ -32,7 +32,7 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
 
     let (holdfast, native) = (Runtime::new()?, Runtime::new()?);
     let store = Arc::new(MemoryStore::new());
-    let locks = Locks::builder().app_id(APP_ID).store(STORE_NAME, "", store).build()?;
+    let locks = Locks::builder().app_id(APP_ID).store(STORE_NAME, store).build()?;
     let mut ours = clients.block_on(Client::connect(serve(&holdfast, locks)?, CONNECTIONS))?;
     let address = native::serve(&native, Native::new(Arc::new(MemoryStore::new()))?)?;
     let mut theirs = clients.block_on(Client::connect(address, CONNECTIONS))?;

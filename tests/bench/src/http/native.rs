@@ -12,7 +12,7 @@ use axum::{
     routing::post,
     serve::ListenerExt,
 };
-use holdfast_guest::bindings::Reply;
+use holdfast_rules::types::{Reply, Verb};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::native::{Backend, Native};
@@ -37,7 +37,7 @@ async fn try_lock<B: Backend>(
     Path(store): Path<String>,
     body: Bytes,
 ) -> Response {
-    response(locks.try_lock_json(&store, &body).await)
+    response(locks.json(Verb::TryLock, &store, &body).await)
 }
 
 async fn unlock<B: Backend>(
@@ -45,7 +45,7 @@ async fn unlock<B: Backend>(
     Path(store): Path<String>,
     body: Bytes,
 ) -> Response {
-    response(locks.unlock_json(&store, &body).await)
+    response(locks.json(Verb::Unlock, &store, &body).await)
 }
 
 fn response(Reply { status, body }: Reply) -> Response {

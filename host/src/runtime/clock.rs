@@ -1,4 +1,4 @@
-//! The clock of the step deadline: one thread for the process, however many engines there are.
+//! The clock of the step deadline: one thread for all engines of the process.
 
 use std::{
     sync::{Condvar, Mutex, OnceLock, PoisonError},
@@ -15,12 +15,12 @@ struct Clock {
     added: Condvar,
 }
 
-/// Lets the engine's epoch go forward every [`Limits::TICK`], for as long as it lives.
+/// Increments the engine's epoch every [`Limits::TICK`] for as long as the engine lives.
 ///
 /// # Errors
 ///
-/// Where the process cannot start a thread.
-pub fn tick(engine: &Engine) -> std::io::Result<()> {
+/// If the process cannot start a thread.
+pub(super) fn tick(engine: &Engine) -> std::io::Result<()> {
     static CLOCK: OnceLock<Clock> = OnceLock::new();
     let clock = CLOCK.get_or_init(Clock::default);
 

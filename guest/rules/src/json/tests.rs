@@ -1,11 +1,22 @@
 //! Bodies that Dapr accepts and rejects, and replies byte for byte.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::bindings::{Grant, StoreInfo, UnknownOutcome};
+use crate::{
+    scope::Scope,
+    steps,
+    types::{
+        AcquireCommand, Acquired, Failure, Form, Grant, Outcome, Released, Reply, StoreInfo,
+        UnknownOutcome,
+    },
+};
 
 fn scope() -> Scope {
     Scope::new(&[StoreInfo {
@@ -14,6 +25,43 @@ fn scope() -> Scope {
         app_id: "app1".into(),
     }])
     .unwrap()
+}
+
+fn begin_try_lock(scope: &Scope, store: &str, body: &[u8]) -> Result<AcquireCommand, Reply> {
+    match begin(scope.named(store), Verb::TryLock, body) {
+        Begun::Acquire(AcquireStep { key, owner: Some(owner), ttl }) => {
+            Ok(AcquireCommand { store: store.into(), key, owner, ttl })
+        }
+        Begun::Answered(Answer::Json(JsonAnswer { reply, error: Some(_) })) => Err(reply),
+        begun => panic!("{begun:?}"),
+    }
+}
+
+/// The key.
+fn begin_unlock(scope: &Scope, store: &str, body: &[u8]) -> Result<String, Reply> {
+    match begin(scope.named(store), Verb::Unlock, body) {
+        Begun::Release(ReleaseStep { key, owner: Some(_) }) => Ok(key),
+        Begun::Answered(Answer::Json(JsonAnswer { reply, error: Some(_) })) => Err(reply),
+        begun => panic!("{begun:?}"),
+    }
+}
+
+fn end(verb: Verb, outcome: Outcome) -> Reply {
+    match steps::end(verb, Form::Json, outcome) {
+        Answer::Json(JsonAnswer { reply, error }) => {
+            assert_eq!(error.is_some(), reply.status != 200);
+            reply
+        }
+        answer => panic!("{answer:?}"),
+    }
+}
+
+fn end_try_lock(outcome: Result<Acquired, Failure>) -> Reply {
+    end(Verb::TryLock, Outcome::Acquire(outcome))
+}
+
+fn end_unlock(outcome: Result<Released, Failure>) -> Reply {
+    end(Verb::Unlock, Outcome::Release(outcome))
 }
 
 fn try_lock(body: impl AsRef<[u8]>) -> Result<AcquireCommand, Reply> {
@@ -142,7 +190,6 @@ fn bodies_that_are_accepted() {
 #[test]
 fn bodies_that_are_rejected() {
     let rest = r#""lockOwner":"o","expiryInSeconds":60"#;
-    let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let bodies: Vec<Vec<u8>> = [
         "null",
         "[]",
@@ -170,12 +217,8 @@ fn bodies_that_are_rejected() {
         r#"{"lockOwner":"o","lock_owner":null}"#,
         r#"{"resourceId":"\uD800"}"#,
         r#"{"resourceId":"\uDC00\uD800"}"#,
-        r#"{"x":"\uD800"}"#,
-        r#"{"x":"\uD800\u0041"}"#,
-        r#"{"x":["\uDC00"]}"#,
         "{\"resourceId\":\"a\nb\"}",
         "\u{FEFF}{}",
-        &deep,
     ]
     .into_iter()
     .map(|body| body.as_bytes().to_vec())
@@ -202,13 +245,16 @@ fn bodies_that_are_rejected() {
 }
 
 #[test]
-fn nesting_to_the_limit_is_accepted() {
-    let deep = format!(
-        r#"{{"x":{}{},"resourceId":"r","lockOwner":"o","expiryInSeconds":60}}"#,
-        "[".repeat(9_999),
-        "]".repeat(9_999)
-    );
-    assert!(try_lock(deep).is_ok());
+fn the_value_of_an_unknown_field_is_only_skipped() {
+    for value in [
+        format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        r#""\uD800""#.into(),
+        r#"["\uDC00\u0041"]"#.into(),
+    ] {
+        let rest = r#""resourceId":"r","lockOwner":"o","expiryInSeconds":60"#;
+        let shown = value[..value.len().min(20)].to_string();
+        assert!(try_lock(format!(r#"{{"x":{value},{rest}}}"#)).is_ok(), "{shown}");
+    }
 }
 
 #[test]
@@ -218,7 +264,7 @@ fn an_unlock_knows_no_expiry() {
         "lockstore",
         br#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":"x","expiryInSeconds":{}}"#,
     );
-    assert_eq!(command.map(|command| command.key), Ok("lock||app1||r".into()));
+    assert_eq!(command, Ok("lock||app1||r".into()));
 }
 
 #[test]

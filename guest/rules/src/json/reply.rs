@@ -5,18 +5,18 @@ use alloc::vec::Vec;
 use serde::Serialize;
 
 use crate::{
-    bindings::{Error, Reply, UnlockStatus},
-    message::Call,
+    message,
+    types::{Error, Reply, UnlockStatus, Verb},
 };
 
 /// The reply to a try-lock that has a verdict.
-pub fn success(success: bool) -> Reply {
-    let body: &[u8] = if success { br#"{"success":true}"# } else { br#"{"success":false}"# };
+pub(super) fn held(held: bool) -> Reply {
+    let body: &[u8] = if held { br#"{"success":true}"# } else { br#"{"success":false}"# };
     Reply { status: 200, body: body.to_vec() }
 }
 
 /// The reply to an unlock that has a verdict.
-pub fn status(status: UnlockStatus) -> Reply {
+pub(super) fn status(status: UnlockStatus) -> Reply {
     let body: &[u8] = match status {
         UnlockStatus::Success => br#"{"status":0}"#,
         UnlockStatus::LockDoesNotExist => br#"{"status":1}"#,
@@ -26,26 +26,31 @@ pub fn status(status: UnlockStatus) -> Reply {
     Reply { status: 200, body: body.to_vec() }
 }
 
-/// The reply to a call that has none.
-pub fn refusal(call: Call, error: &Error) -> Reply {
-    let failed = match call {
-        Call::TryLock => "ERR_TRY_LOCK",
-        Call::Unlock => "ERR_UNLOCK",
+/// The reply to a call that has no verdict.
+pub fn refusal(verb: Verb, error: &Error) -> Reply {
+    let failed = match verb {
+        Verb::TryLock => "ERR_TRY_LOCK",
+        Verb::Unlock => "ERR_UNLOCK",
     };
-    let (status, error_code, message) = match error {
-        Error::StoreNotConfigured(message) => (500, "ERR_LOCK_STORE_NOT_CONFIGURED", message),
-        Error::StoreNotFound(message) => (400, "ERR_LOCK_STORE_NOT_FOUND", message),
-        Error::ResourceIdEmpty(message)
-        | Error::LockOwnerEmpty(message)
-        | Error::ExpiryNotPositive(message)
-        | Error::MalformedRequest(message) => (400, "ERR_MALFORMED_REQUEST", message),
-        Error::RequestTooLarge(message) => (400, "ERR_BODY_READ", message),
-        Error::ResourceIdReserved(message)
-        | Error::StoreFailed(message)
-        | Error::Other(message) => (500, failed, message),
-        Error::Indeterminate(outcome) => (500, failed, &outcome.message),
+    let (status, error_code) = match error {
+        Error::StoreNotConfigured(_) => (500, "ERR_LOCK_STORE_NOT_CONFIGURED"),
+        Error::StoreNotFound(_) => (400, "ERR_LOCK_STORE_NOT_FOUND"),
+        Error::ResourceIdEmpty(_)
+        | Error::LockOwnerEmpty(_)
+        | Error::ExpiryNotPositive(_)
+        | Error::MalformedRequest(_) => (400, "ERR_MALFORMED_REQUEST"),
+        Error::RequestTooLarge(_) => (400, "ERR_BODY_READ"),
+        Error::ResourceIdReserved(_)
+        | Error::StoreFailed(_)
+        | Error::Indeterminate(_)
+        | Error::Other(_) => (500, failed),
     };
-    Reply { status, body: error_body(error_code, message) }
+    Reply { status, body: error_body(error_code, error.message()) }
+}
+
+/// The reply to a call that failed in the host, beyond the rules.
+pub fn failure(verb: Verb, cause: &str) -> Reply {
+    refusal(verb, &Error::Other(message::failed(verb, cause)))
 }
 
 fn error_body(error_code: &str, message: &str) -> Vec<u8> {
@@ -55,13 +60,13 @@ fn error_body(error_code: &str, message: &str) -> Vec<u8> {
         error_code: &'a str,
         message: &'a str,
     }
-    // Strings always serialize: there is no error to lose here.
+    // Two strings always serialize, so no error is lost here.
     serde_json::to_string(&ErrorBody { error_code, message })
         .map(|json| escape_for_html(&json))
         .unwrap_or_default()
 }
 
-/// Go's `json.Marshal` escapes these inside strings, the only place where they can stand here.
+/// Go's `json.Marshal` escapes these characters. Here they occur only inside strings.
 fn escape_for_html(json: &str) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(json.len());
     for character in json.chars() {

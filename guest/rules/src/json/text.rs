@@ -1,7 +1,7 @@
-//! Strings, and the refusal of everything else.
+//! Reads strings, and refuses every other type.
 //!
-//! `serde`'s own `String` and its default refusals would do, but their messages can print floating
-//! point numbers and escaped text: 25 KB of tables in a component that is to stay below 80.
+//! Own code instead of `serde`'s `String` and its default refusals: their messages can print floating
+//! point numbers and escaped text, whose tables would add 25 KB to a component of less than 80 KB.
 
 use alloc::string::String;
 use core::fmt;
@@ -42,7 +42,7 @@ pub fn refusal<E: Error>(found: &str, expected: &dyn Expected) -> E {
     E::custom(format_args!("invalid type: {found}, expected {expected}"))
 }
 
-/// The methods of a [`Visitor`] that wants none of these.
+/// The methods of a [`Visitor`] that refuses these types.
 macro_rules! refuse_scalars_and_arrays {
     () => {
         $crate::json::text::refuse_scalars_and_arrays!(visit_bool(bool) "a boolean");

@@ -1,4 +1,4 @@
-//! The engine that runs the lock component, and nothing else.
+//! The engine that runs the lock component and nothing else.
 
 use wasmtime::{
     Engine, PoolingAllocationConfig, Result,
@@ -6,17 +6,17 @@ use wasmtime::{
 };
 
 use super::{clock, instance::State};
-use crate::{bindings::guest::GuestPre, limits::Limits};
+use crate::{bindings::HostSidePre, limits::Limits};
 
 /// Loads the component into an engine of its own, ready to be instantiated.
 ///
-/// Its `store` import is a trap: the steps never call it, and a synchronous engine could not wait for it.
-pub fn load(limits: &Limits) -> Result<GuestPre<State>> {
+/// Its `store` import traps: the steps never call it, and a synchronous engine could not wait for it.
+pub(super) fn load(limits: &Limits) -> Result<HostSidePre<State>> {
     let instances = u32::try_from(limits.instances)?;
     let mut allocation = PoolingAllocationConfig::new();
     allocation
         .total_component_instances(instances)
-        // The component and the two that adapt its imports and exports.
+        // The component, and the two modules that adapt its imports and exports.
         .total_core_instances(instances.saturating_mul(4))
         .total_memories(instances)
         .max_memories_per_component(1)
@@ -31,5 +31,5 @@ pub fn load(limits: &Limits) -> Result<GuestPre<State>> {
     let component: Component = holdfast_component::load(&engine)?;
     let mut linker = Linker::new(&engine);
     linker.define_unknown_imports_as_traps(&component)?;
-    GuestPre::new(linker.instantiate_pre(&component)?)
+    HostSidePre::new(linker.instantiate_pre(&component)?)
 }

@@ -1,6 +1,7 @@
-//! The expiry as the JSON form of protocol buffers allows it: `60`, `"60"`, `60.0`, `6e1`.
+//! Reads the expiry in every way that the JSON form of protocol buffers allows: `60`, `"60"`, `60.0`,
+//! `6e1`.
 //!
-//! Exact by way of the digits: a binary fraction would let `60.00000000000000000001` pass.
+//! Works on the digits, which is exact: a binary fraction would accept `60.00000000000000000001`.
 
 use alloc::{
     format,
@@ -15,13 +16,13 @@ use super::text::Text;
 ///
 /// # Errors
 ///
-/// Says what is wrong with it: another type, not whole, out of range.
+/// What is wrong with it: another type, not whole, out of range.
 pub fn read(value: &RawValue) -> Result<i32, String> {
     let raw = value.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
             let Text(text) = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-            // A string that is not one JSON number, or has white space around it.
+            // The string must be one JSON number without white space around it.
             let number = serde_json::from_str::<&RawValue>(&text)
                 .ok()
                 .filter(|number| number.get().len() == text.len())
@@ -51,7 +52,7 @@ fn integer(number: &str) -> Result<i32, String> {
         return Ok(0);
     }
 
-    // The value is significant * 10^scale. Dapr takes no exponent above 20, for whatever digits.
+    // The value is significant * 10^scale. Dapr accepts no exponent above 20, whatever the digits.
     let exponent: i64 = exponent.parse().map_err(|_| out_of_range())?;
     let scale = exponent
         .saturating_sub(fraction.len() as i64)
@@ -60,7 +61,7 @@ fn integer(number: &str) -> Result<i32, String> {
         return Err(not_whole());
     }
     let significant = significant.trim_start_matches('0');
-    // i32 has ten digits at most.
+    // An i32 has at most ten digits.
     if exponent > 20 || significant.len() as i64 + scale.min(11) > 10 {
         return Err(out_of_range());
     }

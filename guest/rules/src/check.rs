@@ -1,0 +1,35 @@
+//! The checks that all verbs share.
+
+use alloc::string::String;
+
+use crate::{
+    message,
+    scope::Choice,
+    types::{Error, Verb},
+};
+
+/// The key of a resource, once everything that every verb requires holds: a store is configured, the
+/// resource id and the owner are not empty, the store exists, the resource id does not contain `||`. The
+/// owner may contain it.
+pub(crate) fn key(
+    verb: Verb,
+    choice: Choice<'_>,
+    resource_id: &str,
+    lock_owner: &str,
+) -> Result<String, Error> {
+    let name = choice.name();
+    if choice.scope().is_empty() {
+        return Err(Error::StoreNotConfigured(message::store_not_configured()));
+    }
+    if resource_id.is_empty() {
+        return Err(Error::ResourceIdEmpty(message::resource_id_empty(name)));
+    }
+    if lock_owner.is_empty() {
+        return Err(Error::LockOwnerEmpty(message::lock_owner_empty(name)));
+    }
+    let store =
+        choice.store().ok_or_else(|| Error::StoreNotFound(message::store_not_found(name)))?;
+    store
+        .key(resource_id)
+        .ok_or_else(|| Error::ResourceIdReserved(message::resource_id_reserved(verb, resource_id)))
+}

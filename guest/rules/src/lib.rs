@@ -1,0 +1,53 @@
+//! The rules of the Holdfast lock, as plain functions.
+//!
+//! Everything that Dapr's lock API decides is decided here, and nothing else is: this crate knows no
+//! HTTP server, no Redis and no clock. It is linked by the lock component, which exports the rules to
+//! every WebAssembly runtime, and by native code that needs the same decisions without a component.
+//!
+//! A call is checked by a function named `begin`, which returns the one store operation to carry out. A
+//! function named `end` turns the outcome of that operation into the verdict.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`types`] | the values of the contract in `wit/types.wit`, generated |
+//! | [`scope`] | the stores of an application, and how each one makes its keys |
+//! | [`try_lock`], [`unlock`] | one verb each: its checks, and the verdict for each outcome |
+//! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
+//! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
+//! | [`message`] | every message, word for word |
+//!
+//! ```
+//! use holdfast_rules::{
+//!     scope::Scope,
+//!     try_lock,
+//!     types::{Acquired, Grant, StoreInfo},
+//! };
+//!
+//! let info = StoreInfo {
+//!     name: "lockstore".into(),
+//!     key_prefix: String::new(),
+//!     app_id: "shop".into(),
+//! };
+//! let scope = Scope::new(&[info])?;
+//! let step = try_lock::begin(scope.named("lockstore"), "order-17", "worker-1", 60_000).unwrap();
+//! assert_eq!(step.key, "lock||shop||order-17");
+//!
+//! // The store sets the key to `worker-1` for `step.ttl` milliseconds.
+//! let outcome = Ok(Acquired::Granted(Grant { fencing_token: None }));
+//! assert_eq!(try_lock::end(outcome), Ok(true));
+//! # Ok::<(), String>(())
+//! ```
+
+#![no_std]
+
+extern crate alloc;
+
+mod bindings;
+mod check;
+pub mod json;
+pub mod message;
+pub mod scope;
+pub mod steps;
+pub mod try_lock;
+pub mod types;
+pub mod unlock;

@@ -1,0 +1,80 @@
+//! Every message that a caller can get, word for word as Dapr 1.18 words it.
+//!
+//! Source: Dapr 1.18, `pkg/messages/predefined.go` and `pkg/api/universal/lock.go`.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use crate::types::{UnknownOutcome, Verb};
+
+/// No lock store is configured.
+pub fn store_not_configured() -> String {
+    "lock store is not configured".to_string()
+}
+
+/// No lock store has that name.
+pub fn store_not_found(store_name: &str) -> String {
+    format!("lock store {store_name} not found")
+}
+
+/// The resource id is empty.
+pub fn resource_id_empty(store_name: &str) -> String {
+    format!("ResourceId is empty in lock store {store_name}")
+}
+
+/// The lock owner is empty.
+pub fn lock_owner_empty(store_name: &str) -> String {
+    format!("LockOwner is empty in lock store {store_name}")
+}
+
+/// The expiry is zero, negative or missing.
+pub fn expiry_not_positive(store_name: &str) -> String {
+    format!("ExpiryInSeconds is not positive in lock store {store_name}")
+}
+
+/// The expiry exceeds what a store accepts. Dapr's API cannot say such an expiry.
+pub fn expiry_too_long(store_name: &str) -> String {
+    format!("ExpiryInSeconds is above {} in lock store {store_name}", i32::MAX)
+}
+
+/// The resource id contains `||`.
+pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
+    failed(verb, &format!("input key/keyPrefix '{resource_id}' can't contain '||'"))
+}
+
+/// The call failed: in the store, which may have refused it, or in the host.
+pub fn failed(verb: Verb, cause: &str) -> String {
+    let failed = match verb {
+        Verb::TryLock => "failed to try acquiring lock",
+        Verb::Unlock => "failed to release lock",
+    };
+    format!("{failed}: {cause}")
+}
+
+/// The body is not valid JSON, or a field has the wrong type.
+pub fn malformed_request(cause: &str) -> String {
+    format!("failed deserializing HTTP body: {cause}")
+}
+
+/// The reply was lost. Dapr has no such message: it answers `false` for a lock that it took.
+pub fn indeterminate(verb: Verb, outcome: &UnknownOutcome) -> String {
+    let consequence = match (verb, outcome.held_until.and_then(rfc3339)) {
+        (Verb::TryLock, Some(time)) => format!("the lock may be held until {time}"),
+        (Verb::TryLock, None) => "the lock may be held".to_string(),
+        (Verb::Unlock, _) => "the lock may be free or still held".to_string(),
+    };
+    failed(verb, &format!("{}; the outcome is unknown: {consequence}", outcome.cause))
+}
+
+/// A time in milliseconds since 1970, as RFC 3339 writes it; `None` after the year 9999.
+fn rfc3339(milliseconds: u64) -> Option<String> {
+    const END_OF_YEAR_9999: u64 = 253_402_300_800;
+    let seconds = i64::try_from(milliseconds / 1000)
+        .ok()
+        .filter(|_| milliseconds / 1000 < END_OF_YEAR_9999)?;
+    let (year, month, day, hour, minute, second) = datealgo::secs_to_datetime(seconds);
+    let fraction = milliseconds % 1000;
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z"))
+}

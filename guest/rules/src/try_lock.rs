@@ -1,0 +1,54 @@
+//! try-lock: takes a lock if it is free, without waiting.
+
+use crate::{
+    check, message,
+    scope::Choice,
+    types::{AcquireStep, Acquired, Error, Failure, Verb},
+};
+
+/// The longest time to live, in milliseconds: the most seconds that Dapr's API can say.
+pub const MAX_TTL: u64 = i32::MAX as u64 * 1000;
+
+/// Checks a try-lock of `ttl` milliseconds.
+///
+/// The step names no owner: it is `lock_owner`.
+///
+/// # Errors
+///
+/// The first check that fails, in this order (Dapr 1.18, `pkg/api/universal/lock.go`): the time to live
+/// is positive, a store is configured, the resource id is not empty, the owner is not empty, the store
+/// exists, the resource id does not contain `||`. At last, the time to live is at most [`MAX_TTL`].
+pub fn begin(
+    store: Choice<'_>,
+    resource_id: &str,
+    lock_owner: &str,
+    ttl: u64,
+) -> Result<AcquireStep, Error> {
+    if ttl == 0 {
+        return Err(Error::ExpiryNotPositive(message::expiry_not_positive(store.name())));
+    }
+    let key = check::key(Verb::TryLock, store, resource_id, lock_owner)?;
+    if ttl > MAX_TTL {
+        return Err(Error::Other(message::expiry_too_long(store.name())));
+    }
+    Ok(AcquireStep { key, owner: None, ttl })
+}
+
+/// The verdict: whether the caller holds the lock.
+///
+/// # Errors
+///
+/// [`Error::StoreFailed`] and [`Error::Indeterminate`].
+pub fn end(outcome: Result<Acquired, Failure>) -> Result<bool, Error> {
+    match outcome {
+        Ok(Acquired::Granted(_)) => Ok(true),
+        Ok(Acquired::Held) => Ok(false),
+        Err(failure) => Err(Error::of_failure(Verb::TryLock, failure)),
+    }
+}
+
+/// A time to live in milliseconds, from the seconds of Dapr's API. What is not positive gives 0, which
+/// [`begin`] refuses.
+pub fn ttl(expiry_in_seconds: i32) -> u64 {
+    u64::try_from(expiry_in_seconds).unwrap_or(0) * 1000
+}

@@ -1,0 +1,34 @@
+//! The values of the contract, generated from `wit/types.wit`.
+
+pub use crate::bindings::holdfast::lock::types::*;
+use crate::message;
+
+impl Error {
+    /// The message, for a person.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::StoreNotConfigured(message)
+            | Self::StoreNotFound(message)
+            | Self::ResourceIdEmpty(message)
+            | Self::LockOwnerEmpty(message)
+            | Self::ExpiryNotPositive(message)
+            | Self::ResourceIdReserved(message)
+            | Self::StoreFailed(message)
+            | Self::MalformedRequest(message)
+            | Self::RequestTooLarge(message)
+            | Self::Other(message) => message,
+            Self::Indeterminate(outcome) => &outcome.message,
+        }
+    }
+
+    /// The error for a failure of the store.
+    pub(crate) fn of_failure(verb: Verb, failure: Failure) -> Self {
+        match failure {
+            Failure::NotDone(cause) => Self::StoreFailed(message::failed(verb, &cause)),
+            Failure::Unknown(outcome) => Self::Indeterminate(IndeterminateOutcome {
+                message: message::indeterminate(verb, &outcome),
+                held_until: outcome.held_until,
+            }),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! unlock: frees a lock if the owner holds it.
+
+use crate::{
+    check,
+    scope::Choice,
+    types::{Error, Failure, ReleaseStep, Released, UnlockStatus, Verb},
+};
+
+/// Checks an unlock.
+///
+/// The step names no owner: it is `lock_owner`.
+///
+/// # Errors
+///
+/// The first check that fails, in this order (Dapr 1.18, `pkg/api/universal/lock.go`): a store is
+/// configured, the resource id is not empty, the owner is not empty, the store exists, the resource id
+/// does not contain `||`.
+pub fn begin(store: Choice<'_>, resource_id: &str, lock_owner: &str) -> Result<ReleaseStep, Error> {
+    let key = check::key(Verb::Unlock, store, resource_id, lock_owner)?;
+    Ok(ReleaseStep { key, owner: None })
+}
+
+/// The verdict.
+///
+/// # Errors
+///
+/// [`Error::StoreFailed`] and [`Error::Indeterminate`].
+pub fn end(outcome: Result<Released, Failure>) -> Result<UnlockStatus, Error> {
+    match outcome {
+        Ok(Released::Released) => Ok(UnlockStatus::Success),
+        Ok(Released::Missing) => Ok(UnlockStatus::LockDoesNotExist),
+        Ok(Released::HeldByOther) => Ok(UnlockStatus::LockBelongsToOthers),
+        Err(failure) => Err(Error::of_failure(Verb::Unlock, failure)),
+    }
+}

@@ -1,0 +1,16 @@
+//! The scope of `lock` and `json`: the stores that the imported `store` has.
+
+use alloc::string::String;
+
+use holdfast_rules::{scope::Scope, types::Error};
+use spin::Once;
+
+use crate::bindings::store;
+
+static SCOPE: Once<Result<Scope, String>> = Once::new();
+
+/// The scope, which an instance asks for once in its life.
+pub fn scope() -> Result<&'static Scope, Error> {
+    let scope = SCOPE.call_once(|| Scope::new(&store::stores()));
+    scope.as_ref().map_err(|problem| Error::Other(problem.clone()))
+}

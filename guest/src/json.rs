@@ -1,0 +1,54 @@
+//! The export `json`: the verbs in the wire form of Dapr's HTTP API, over the imported store.
+
+use alloc::{string::String, vec::Vec};
+
+use holdfast_rules::{
+    json, steps,
+    types::{
+        AcquireCommand, AcquireStep, Answer, Begun, Form, Outcome, ReleaseCommand, ReleaseStep,
+        Reply, Verb,
+    },
+};
+
+use crate::{
+    Component,
+    bindings::{json::Guest, store},
+    imported,
+};
+
+impl Guest for Component {
+    fn try_lock(store: String, body: Vec<u8>) -> Reply {
+        call(Verb::TryLock, store, &body)
+    }
+
+    fn unlock(store: String, body: Vec<u8>) -> Reply {
+        call(Verb::Unlock, store, &body)
+    }
+}
+
+fn call(verb: Verb, store: String, body: &[u8]) -> Reply {
+    let scope = match imported::scope() {
+        Ok(scope) => scope,
+        Err(error) => return json::refusal(verb, &error),
+    };
+    let outcome = match json::begin(scope.named(&store), verb, body) {
+        Begun::Acquire(AcquireStep { key, owner, ttl }) => {
+            let owner = owner.unwrap_or_default();
+            Outcome::Acquire(store::acquire(&AcquireCommand { store, key, owner, ttl }))
+        }
+        Begun::Release(ReleaseStep { key, owner }) => {
+            let owner = owner.unwrap_or_default();
+            Outcome::Release(store::release(&ReleaseCommand { store, key, owner }))
+        }
+        Begun::Answered(answer) => return reply(answer),
+    };
+    reply(steps::end(verb, Form::Json, outcome))
+}
+
+/// The reply of an answer in JSON form, which is what a call in JSON form gets.
+fn reply(answer: Answer) -> Reply {
+    match answer {
+        Answer::Json(answer) => answer.reply,
+        Answer::TryLock(_) | Answer::Unlock(_) => panic!("an answer in typed form"),
+    }
+}

@@ -1,0 +1,101 @@
+//! How a handle is built.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    admission::Admission, answers::Answers, app::App, calls::CallCounters, drive::Shared,
+    handle::Locks, store::NamedStore,
+};
+use crate::{error::BuildError, limits::Limits, metrics, runtime::Pool, store::Store};
+
+/// Builds a [`Locks`].
+#[derive(Default)]
+#[must_use = "it does nothing until `build` is called"]
+pub struct LocksBuilder {
+    app_id: String,
+    stores: Vec<Given>,
+    limits: Limits,
+}
+
+struct Given {
+    name: String,
+    key_prefix: String,
+    store: Arc<dyn Store>,
+}
+
+impl Locks {
+    /// Starts a builder with no store, no application id and the default limits.
+    pub fn builder() -> LocksBuilder {
+        LocksBuilder::default()
+    }
+}
+
+impl LocksBuilder {
+    /// The id of the application that locks; none by default. It must not contain `|`.
+    pub fn app_id(mut self, app_id: impl Into<String>) -> Self {
+        self.app_id = app_id.into();
+        self
+    }
+
+    /// Adds a store under a name. Its keys contain the application's id.
+    pub fn store(self, name: impl Into<String>, store: Arc<dyn Store>) -> Self {
+        self.store_with_key_prefix(name, "", store)
+    }
+
+    /// Adds a store under a name, with Dapr's `keyPrefix` setting: `appid` (also if empty), `name`,
+    /// `none`, or any other word. Case does not matter.
+    pub fn store_with_key_prefix(
+        mut self,
+        name: impl Into<String>,
+        key_prefix: impl AsRef<str>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        let key_prefix = key_prefix.as_ref().to_lowercase();
+        self.stores.push(Given { name: name.into(), key_prefix, store });
+        self
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Loads the lock component and warms it up. The metrics of these locks go to the recorder that is
+    /// installed at this moment.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<Locks, BuildError> {
+        metrics::describe();
+        let mut stores: Vec<Arc<NamedStore>> = Vec::with_capacity(self.stores.len());
+        for Given { name, key_prefix, store } in self.stores {
+            if stores.iter().any(|other| other.name == name) {
+                return Err(BuildError::DuplicateStore(name));
+            }
+            stores.push(Arc::new(NamedStore::new(name, key_prefix, store)));
+        }
+        let pool = Pool::new(&self.limits)?;
+        let app = App::new(&pool, &self.app_id, &stores)?;
+        let shared = Shared {
+            pool,
+            stores,
+            admission: Admission::new(&self.limits),
+            answers: Answers::default(),
+            calls_to_unknown: CallCounters::of_unknown_store(),
+        };
+        Ok(Locks { shared: Arc::new(shared), app: Arc::new(app) })
+    }
+}
+
+impl fmt::Debug for LocksBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.stores.iter().map(|given| &given.name).collect();
+        f.debug_struct("LocksBuilder")
+            .field("app_id", &self.app_id)
+            .field("stores", &names)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}

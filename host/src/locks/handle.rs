@@ -1,0 +1,160 @@
+//! The handle that embedders, plugins and transports call.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{app::App, drive::Shared};
+use crate::{
+    error::{BuildError, Error},
+    types::{
+        Answer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest, UnlockRequest,
+        UnlockStatus, Verb,
+    },
+};
+
+/// Locks over one or more stores: cheap to clone, safe to share.
+///
+/// A handle acts for one application: no call reaches beyond the id and the stores that
+/// [`builder`](Self::builder) or [`scoped`](Self::scoped) was given.
+///
+/// Futures may be dropped at any point. A lock that was granted after its caller left is released.
+#[derive(Clone)]
+pub struct Locks {
+    pub(super) shared: Arc<Shared>,
+    pub(super) app: Arc<App>,
+}
+
+/// What a call locks or unlocks.
+///
+/// ```
+/// let order = holdfast::Resource { store: "lockstore", id: "order-17" };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource<'a> {
+    /// The name of the store.
+    pub store: &'a str,
+    /// The resource id. It must not be empty or contain `||`.
+    pub id: &'a str,
+}
+
+/// The result of a try-lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a lock that is held must not be used"]
+pub enum Attempt {
+    /// The owner holds the lock from now on.
+    Acquired,
+    /// The lock is held already, possibly by the same owner.
+    Held,
+}
+
+impl Attempt {
+    /// Whether the owner holds the lock.
+    pub fn is_acquired(self) -> bool {
+        self == Self::Acquired
+    }
+}
+
+impl Locks {
+    /// Takes a lock if it is free, without waiting.
+    ///
+    /// The lock expires after `ttl`, which is rounded up to whole milliseconds: from 1 ms to
+    /// 2,147,483,647 s.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Only after an error that [is indeterminate](Error::is_indeterminate) may the lock
+    /// be taken.
+    pub async fn try_lock(
+        &self,
+        resource: Resource<'_>,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Attempt, Error> {
+        let ttl = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        let request = TryLockRequest { resource_id: resource.id, lock_owner: owner, ttl };
+        match self.shared.call(&self.app, resource.store, Request::TryLock(request)).await? {
+            Answer::TryLock(Ok(true)) => Ok(Attempt::Acquired),
+            Answer::TryLock(Ok(false)) => Ok(Attempt::Held),
+            Answer::TryLock(Err(error)) => Err(error.into()),
+            answer => Err(mismatched(&answer)),
+        }
+    }
+
+    /// Frees a lock if the owner holds it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. After an error that [is indeterminate](Error::is_indeterminate) the lock may be
+    /// free or still held.
+    pub async fn unlock(&self, resource: Resource<'_>, owner: &str) -> Result<UnlockStatus, Error> {
+        let request = UnlockRequest { resource_id: resource.id, lock_owner: owner };
+        match self.shared.call(&self.app, resource.store, Request::Unlock(request)).await? {
+            Answer::Unlock(status) => Ok(status?),
+            answer => Err(mismatched(&answer)),
+        }
+    }
+
+    /// Carries out a call in the wire form of Dapr's HTTP API.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] and [`Error::Component`]. Everything else is a reply.
+    pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
+        let request = Request::Json(JsonRequest { verb, body });
+        match self.shared.call(&self.app, store, request).await? {
+            Answer::Json(answer) => Ok(answer.reply),
+            answer => Err(mismatched(&answer)),
+        }
+    }
+
+    /// A handle for another application, over some of the same stores and within the same limits.
+    ///
+    /// What is kept for the application is freed when the last clone of the handle is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::StoreNotFound`] for a name that the builder was not given, and
+    /// [`BuildError::Refused`] for an id that contains `|`.
+    pub fn scoped(&self, app_id: &str, store_names: &[&str]) -> Result<Self, BuildError> {
+        let stores = store_names
+            .iter()
+            .map(|name| {
+                let store = self.shared.stores.iter().find(|store| store.name == *name);
+                store.cloned().ok_or_else(|| BuildError::StoreNotFound((*name).to_owned()))
+            })
+            .collect::<Result<Vec<_>, BuildError>>()?;
+        let app = App::new(&self.shared.pool, app_id, &stores)?;
+        Ok(Self { shared: self.shared.clone(), app: Arc::new(app) })
+    }
+
+    /// The stores that this handle may use.
+    pub fn stores(&self) -> &[StoreInfo] {
+        self.app.scope.stores()
+    }
+
+    /// Waits until the stores have finished the work that earlier calls left to them, and closes their
+    /// connections. Calls that need a connection fail from then on, through every handle to the same
+    /// stores.
+    pub async fn close(&self) {
+        let stores = self.shared.stores.iter();
+        futures_util::future::join_all(stores.map(|store| store.store.close())).await;
+    }
+
+    /// Updates the gauges that are cheaper to compute than to keep: the component's instances, and the
+    /// calls in flight and waiting. An exporter calls this before it reads the metrics; one handle of
+    /// those to the same stores is enough.
+    pub fn record_gauges(&self) {
+        self.shared.pool.record_gauges();
+        self.shared.admission.record_gauges();
+    }
+}
+
+impl fmt::Debug for Locks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locks").field("stores", &self.stores()).finish_non_exhaustive()
+    }
+}
+
+/// The component answered another call than it was asked.
+fn mismatched(answer: &Answer) -> Error {
+    Error::Component(format!("it gives an answer of another form: {answer:?}"))
+}

@@ -1,0 +1,62 @@
+//! Operations of a store alone, for a component that has the rules inside. They count as calls.
+
+use std::time::Duration;
+
+use tracing::Instrument;
+
+use super::{handle::Locks, result::ErrorKind};
+use crate::{
+    store::{Acquired, Failure, Released},
+    types::{AcquireCommand, ReleaseCommand, Verb},
+};
+
+impl Locks {
+    /// Acquires what the component asks for.
+    pub(crate) async fn acquire(&self, command: &AcquireCommand) -> Result<Acquired, Failure> {
+        let AcquireCommand { store: name, key, owner, ttl } = command;
+        let choice = self.app.store(name);
+        let mut call = self.shared.count(choice, Verb::TryLock, name);
+        let span = call.span().clone();
+        let acquiring = async {
+            let _turn = self.shared.admission.turn().await.map_err(|error| {
+                call.set_result(ErrorKind::from(&error));
+                Failure::not_done(error.to_string())
+            })?;
+            let Some(choice) = choice else {
+                call.set_result(ErrorKind::StoreNotFound);
+                return Err(not_found(name));
+            };
+            let ttl = Duration::from_millis(*ttl);
+            let (outcome, since) = choice.store.acquire(&mut call, key, owner, ttl).await;
+            if let Ok(Acquired::Granted(_)) = outcome {
+                choice.store.metrics.holds.begin(key, owner, since, ttl);
+            }
+            outcome
+        };
+        acquiring.instrument(span).await
+    }
+
+    /// Releases what the component asks for.
+    pub(crate) async fn release(&self, command: &ReleaseCommand) -> Result<Released, Failure> {
+        let ReleaseCommand { store: name, key, owner } = command;
+        let choice = self.app.store(name);
+        let mut call = self.shared.count(choice, Verb::Unlock, name);
+        let span = call.span().clone();
+        let releasing = async {
+            let _turn = self.shared.admission.turn().await.map_err(|error| {
+                call.set_result(ErrorKind::from(&error));
+                Failure::not_done(error.to_string())
+            })?;
+            let Some(choice) = choice else {
+                call.set_result(ErrorKind::StoreNotFound);
+                return Err(not_found(name));
+            };
+            choice.store.release(&mut call, key, owner).await
+        };
+        releasing.instrument(span).await
+    }
+}
+
+fn not_found(name: &str) -> Failure {
+    Failure::not_done(format!("lock store {name} not found"))
+}

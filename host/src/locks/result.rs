@@ -1,0 +1,211 @@
+//! The results of calls, as metrics and spans name them.
+
+use crate::{
+    error::Error,
+    types::{self, Acquired, Failure, Outcome, Released, Verb},
+};
+
+/// The result of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallResult {
+    Ordinary(Ordinary),
+    Error(ErrorKind),
+}
+
+/// An outcome of a store that is not a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ordinary {
+    Granted,
+    Held,
+    Released,
+    Missing,
+    HeldByOther,
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorKind {
+    Invalid,
+    StoreNotConfigured,
+    StoreNotFound,
+    Reserved,
+    StoreFailed,
+    Indeterminate,
+    Overloaded,
+    ComponentFailed,
+    /// The caller left before the call ended.
+    Cancelled,
+    Other,
+}
+
+impl CallResult {
+    /// All results, each at its [`index`](Self::index).
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let ordinary = Ordinary::ALL.map(Self::Ordinary);
+        ordinary.into_iter().chain(ErrorKind::ALL.map(Self::Error))
+    }
+
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Ordinary(outcome) => outcome as usize,
+            Self::Error(kind) => Ordinary::ALL.len() + kind as usize,
+        }
+    }
+
+    /// The name of the result; `None` if the verb cannot have it.
+    pub(super) fn name(self, verb: Verb) -> Option<&'static str> {
+        match (verb, self) {
+            (Verb::TryLock, Self::Ordinary(Ordinary::Granted)) => Some("acquired"),
+            (Verb::TryLock, Self::Ordinary(Ordinary::Held)) => Some("held"),
+            (Verb::Unlock, Self::Ordinary(Ordinary::Released)) => Some("success"),
+            (Verb::Unlock, Self::Ordinary(Ordinary::Missing)) => Some("lock_does_not_exist"),
+            (Verb::Unlock, Self::Ordinary(Ordinary::HeldByOther)) => Some("lock_belongs_to_others"),
+            (_, Self::Ordinary(_)) => None,
+            (_, Self::Error(_)) => Some("error"),
+        }
+    }
+
+    /// The name of the error; empty unless the call failed.
+    pub(super) fn error(self) -> &'static str {
+        match self {
+            Self::Ordinary(_) => "",
+            Self::Error(kind) => kind.name(),
+        }
+    }
+}
+
+impl From<ErrorKind> for CallResult {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Error(kind)
+    }
+}
+
+impl From<&Result<Acquired, Failure>> for CallResult {
+    fn from(outcome: &Result<Acquired, Failure>) -> Self {
+        match outcome {
+            Ok(acquired) => Self::Ordinary(acquired.into()),
+            Err(failure) => Self::Error(failure.into()),
+        }
+    }
+}
+
+impl From<&Result<Released, Failure>> for CallResult {
+    fn from(outcome: &Result<Released, Failure>) -> Self {
+        match outcome {
+            Ok(released) => Self::Ordinary(released.into()),
+            Err(failure) => Self::Error(failure.into()),
+        }
+    }
+}
+
+impl Ordinary {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Granted, Self::Held, Self::Released, Self::Missing, Self::HeldByOther];
+
+    /// The outcome; `None` for a failure.
+    pub(super) fn of(outcome: &Outcome<'_>) -> Option<Self> {
+        match outcome {
+            Outcome::Acquire(outcome) => outcome.as_ref().ok().map(Self::from),
+            Outcome::Release(outcome) => outcome.as_ref().ok().map(Self::from),
+        }
+    }
+}
+
+impl From<&Acquired> for Ordinary {
+    fn from(acquired: &Acquired) -> Self {
+        match acquired {
+            Acquired::Granted(_) => Self::Granted,
+            Acquired::Held => Self::Held,
+        }
+    }
+}
+
+impl From<&Released> for Ordinary {
+    fn from(released: &Released) -> Self {
+        match released {
+            Released::Released => Self::Released,
+            Released::Missing => Self::Missing,
+            Released::HeldByOther => Self::HeldByOther,
+        }
+    }
+}
+
+impl ErrorKind {
+    const ALL: [Self; 10] = [
+        Self::Invalid,
+        Self::StoreNotConfigured,
+        Self::StoreNotFound,
+        Self::Reserved,
+        Self::StoreFailed,
+        Self::Indeterminate,
+        Self::Overloaded,
+        Self::ComponentFailed,
+        Self::Cancelled,
+        Self::Other,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::StoreNotConfigured => "store_not_configured",
+            Self::StoreNotFound => "store_not_found",
+            Self::Reserved => "reserved",
+            Self::StoreFailed => "store_failed",
+            Self::Indeterminate => "indeterminate",
+            Self::Overloaded => "overloaded",
+            Self::ComponentFailed => "component_failed",
+            Self::Cancelled => "cancelled",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<&Error> for ErrorKind {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Lock(error) => error.into(),
+            Error::Overloaded { .. } => Self::Overloaded,
+            Error::Component(_) => Self::ComponentFailed,
+        }
+    }
+}
+
+impl From<&types::Error> for ErrorKind {
+    fn from(error: &types::Error) -> Self {
+        use types::Error;
+        match error {
+            Error::ResourceIdEmpty(_)
+            | Error::LockOwnerEmpty(_)
+            | Error::ExpiryNotPositive(_)
+            | Error::MalformedRequest(_)
+            | Error::RequestTooLarge(_) => Self::Invalid,
+            Error::StoreNotConfigured(_) => Self::StoreNotConfigured,
+            Error::StoreNotFound(_) => Self::StoreNotFound,
+            Error::ResourceIdReserved(_) => Self::Reserved,
+            Error::StoreFailed(_) => Self::StoreFailed,
+            Error::Indeterminate(_) => Self::Indeterminate,
+            Error::Other(_) => Self::Other,
+        }
+    }
+}
+
+impl From<&Failure> for ErrorKind {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::NotDone(_) => Self::StoreFailed,
+            Failure::Unknown(_) => Self::Indeterminate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_result_is_at_its_index() {
+        for (index, result) in CallResult::all().enumerate() {
+            assert_eq!(result.index(), index, "{result:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A store under the name that callers use, whose operations are measured.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{calls::Call, metrics::StoreMetrics, spans};
+use crate::{
+    store::{Acquired, Failure, Released, Store},
+    types::StoreInfo,
+};
+
+pub(super) struct NamedStore {
+    pub(super) name: String,
+    pub(super) key_prefix: String,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) metrics: StoreMetrics,
+}
+
+impl NamedStore {
+    pub(super) fn new(name: String, key_prefix: String, store: Arc<dyn Store>) -> Self {
+        let metrics = StoreMetrics::new(&name);
+        Self { name, key_prefix, store, metrics }
+    }
+
+    /// The outcome, and when it arrived: from then on a lock that was granted is held.
+    pub(super) async fn acquire(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> (Result<Acquired, Failure>, Instant) {
+        spans::details(call.span(), key, owner);
+        let begun = Instant::now();
+        let outcome = self.store.acquire(key, owner, ttl).await;
+        let now = Instant::now();
+        self.metrics.acquire_took(now.duration_since(begun));
+        call.set_result(&outcome);
+        (outcome, now)
+    }
+
+    pub(super) async fn release(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+        owner: &str,
+    ) -> Result<Released, Failure> {
+        spans::details(call.span(), key, owner);
+        let begun = Instant::now();
+        let outcome = self.store.release(key, owner).await;
+        let now = Instant::now();
+        self.metrics.release_took(now.duration_since(begun));
+        if let Ok(Released::Released) = outcome {
+            self.metrics.holds.end(key, owner, now);
+        }
+        call.set_result(&outcome);
+        outcome
+    }
+
+    /// What the rules need to know of this store to make an application's keys.
+    pub(super) fn info(&self, app_id: &str) -> StoreInfo {
+        StoreInfo {
+            name: self.name.clone(),
+            key_prefix: self.key_prefix.clone(),
+            app_id: app_id.to_owned(),
+        }
+    }
+}
