@@ -1,30 +1,52 @@
 //! Locks for components that run in an embedder's own wasmtime, in two forms.
 //!
 //! - [`lock`]: a plugin imports `holdfast:lock/lock`, and this library runs the lock component for it.
-//! - [`store`]: a component is already composed with the lock component, and needs only the store that
-//!   is left to import.
+//! - [`store`]: a component contains the lock component already, and imports only `holdfast:lock/store`.
 //!
-//! Both go into a [`Linker`](wasmtime::component::Linker) of the embedder's own type, whose components
+//! Both are added to a [`Linker`](wasmtime::component::Linker) of the embedder's own type. Its components
 //! are instantiated and called asynchronously (`instantiate_async`, `call_async`).
+//!
+//! Plugins of most languages import WASI as well: a plain Rust plugin imports `wasi:io`. The embedder
+//! links it with the crate `wasmtime-wasi`, of the same version as [`holdfast::wasmtime`](crate::wasmtime):
+//!
+//! ```toml
+//! [dependencies]
+//! holdfast = "0.1"
+//! tokio = { version = "1", features = ["rt-multi-thread"] }
+//! wasmtime-wasi = "48"
+//! ```
 //!
 //! ```
 //! use holdfast::{
 //!     Locks,
 //!     embed::lock::{self, LockView},
+//!     wasmtime::{
+//!         self, Engine,
+//!         component::{Linker, ResourceTable},
+//!     },
 //! };
-//! use wasmtime::{Config, Engine, component::Linker};
+//! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 //!
 //! /// The embedder's state of one plugin.
 //! struct Plugin {
 //!     locks: Locks,
+//!     wasi: WasiCtx,
+//!     table: ResourceTable,
 //! }
 //!
-//! # fn main() -> wasmtime::Result<()> {
-//! let engine = Engine::new(&Config::new())?;
-//! let mut linker = Linker::<Plugin>::new(&engine);
-//! lock::add_to_linker(&mut linker, |plugin| LockView { locks: &plugin.locks })?;
-//! # Ok(())
-//! # }
+//! impl WasiView for Plugin {
+//!     fn ctx(&mut self) -> WasiCtxView<'_> {
+//!         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+//!     }
+//! }
+//!
+//! fn linker(engine: &Engine) -> wasmtime::Result<Linker<Plugin>> {
+//!     let mut linker = Linker::new(engine);
+//!     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+//!     lock::add_to_linker(&mut linker, |plugin: &mut Plugin| LockView { locks: &plugin.locks })?;
+//!     Ok(linker)
+//! }
+//! # linker(&Engine::default()).unwrap();
 //! ```
 
 pub mod lock;
