@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 
 use holdfast::{
     policy::{Backoff, Resiliency, Retry},
-    resources::{Level, Notice, Options, Resources, load_resources},
+    resources::{Level, Notice, Options, Resources, load},
 };
 use tempfile::TempDir;
 
@@ -32,11 +32,10 @@ impl Outcome {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let mut notices = Vec::new();
-        let options = Options { app_id: Some(app_id), env: &|_| None };
-        let resources =
-            load_resources(&[folder.path()], &options, &mut |notice| notices.push(notice));
-        let Resources { components, resiliency, .. } = resources.unwrap();
-        assert_eq!(components.len(), 1);
+        let options = Options::new([folder.path()]).app_id(app_id).environment(|_| None);
+        let resources = load(&options, &mut |notice| notices.push(notice));
+        let Resources { stores, resiliency, .. } = resources.unwrap();
+        assert_eq!(stores.len(), 1);
         Self { resiliency, notices, folder }
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Trip, metrics::BreakerMetrics};
+use super::{counts::Counts, metrics::BreakerMetrics, trip::Trip};
 
 /// How a circuit breaker behaves.
 #[derive(Clone, Debug)]
@@ -52,16 +52,6 @@ impl fmt::Display for CircuitBreaker {
         }
         write!(f, ", for {:?}", self.timeout)
     }
-}
-
-/// What became of the calls since the state last changed, or the counts were cleared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) requests: u32,
-    pub(super) total_successes: u32,
-    pub(super) total_failures: u32,
-    pub(super) consecutive_successes: u32,
-    pub(super) consecutive_failures: u32,
 }
 
 /// Why a call may not pass; the words are daprd's.

@@ -17,8 +17,58 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{Policy, Retry, breaker::Breaker, metrics::PolicyMetrics};
+use super::{
+    breaker::{Breaker, CircuitBreaker},
+    metrics::PolicyMetrics,
+    parts::write_parts,
+    retry::Retry,
+};
 use crate::store::{Acquired, Failure, Released, Store, late};
+
+/// What happens to each call of a store. The default is nothing at all.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use holdfast::{
+///     Locks,
+///     policy::{Backoff, Policy, ResilientStore, Retry},
+///     store::memory::MemoryStore,
+/// };
+///
+/// let mut policy = Policy::default();
+/// policy.timeout = Some(Duration::from_millis(200));
+/// policy.retry = Some(Retry {
+///     backoff: Backoff::Constant(Duration::from_millis(50)),
+///     max_retries: Some(3),
+/// });
+/// let store = ResilientStore::new("lockstore", Arc::new(MemoryStore::new()), policy);
+/// let locks = Locks::builder().store("lockstore", "", Arc::new(store)).build()?;
+/// # Ok::<(), holdfast::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long each try may take.
+    pub timeout: Option<Duration>,
+    /// Whether there are more tries.
+    pub retry: Option<Retry>,
+    /// When calls are refused without a try.
+    pub circuit_breaker: Option<CircuitBreaker>,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_parts(
+            f,
+            [
+                ("timeout", self.timeout.map(|timeout| format!("{timeout:?}"))),
+                ("retry", self.retry.map(|retry| retry.to_string())),
+                ("circuitBreaker", self.circuit_breaker.as_ref().map(CircuitBreaker::to_string)),
+            ],
+        )
+    }
+}
 
 /// A store under a [`Policy`].
 ///

@@ -14,7 +14,7 @@ use cel::{
     common::ast::{EntryExpr, Expr, IdedEntryExpr},
 };
 
-use super::breaker::Counts;
+use super::counts::Counts;
 
 /// The longest expression that is read, in bytes.
 const MAX_LENGTH: usize = 256;

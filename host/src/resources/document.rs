@@ -10,7 +10,7 @@ use super::{error::Flaw, yaml::Node};
 
 /// What a document turned out to be.
 pub(super) enum Document {
-    Component(Box<Definition>),
+    Component(Box<ComponentDocument>),
     /// A resiliency resource, which is read once all are found.
     Resiliency(Field),
     /// A resource of another kind.
@@ -22,7 +22,7 @@ pub(super) enum Document {
 }
 
 /// A component as it is written down, with nothing resolved.
-pub(super) struct Definition {
+pub(super) struct ComponentDocument {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) scopes: Vec<String>,
@@ -78,7 +78,7 @@ pub(super) fn read(root: Node) -> Result<Document, Flaw> {
     if component_type.is_empty() {
         return Err(Flaw::at("spec.type", "is missing"));
     }
-    Ok(Document::Component(Box::new(Definition {
+    Ok(Document::Component(Box::new(ComponentDocument {
         name,
         namespace: metadata.take("namespace")?.text()?,
         scopes: root

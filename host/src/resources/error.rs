@@ -4,7 +4,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::Source;
+use super::source::Source;
 
 /// Something about one place in the component files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

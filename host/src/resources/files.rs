@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Source,
-    document::{self, Definition, Document, Field},
+    document::{self, ComponentDocument, Document, Field},
     error::{Flaw, Level, LoadError, Notice, Problem},
+    source::Source,
     yaml,
 };
 
@@ -22,7 +22,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// The documents that were found, in order.
 #[derive(Default)]
 pub(super) struct Found {
-    pub(super) components: Vec<(Source, Definition)>,
+    pub(super) components: Vec<(Source, ComponentDocument)>,
     pub(super) resiliency: Vec<(Source, Field)>,
 }
 

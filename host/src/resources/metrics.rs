@@ -1,32 +1,31 @@
 //! The metrics of opening stores, as Dapr counts its components when it starts.
 
-use super::open::{OpenCause, OpenError, OpenStore};
+use super::opened::{OpenCause, OpenStore, StoreError};
 use crate::metrics::{
     AppLabels, COMPONENT_INIT, COMPONENT_INIT_FAIL, COMPONENT_LOADED, ComponentFailLabels,
     ComponentLabels,
 };
 
 /// Counts the lock store definitions of one application as their stores are opened.
-#[derive(Clone, Debug)]
-pub struct ComponentMetrics {
+pub(super) struct ComponentMetrics {
     app_id: String,
 }
 
 impl ComponentMetrics {
     /// `app_id` is the application's id, empty for none.
-    pub fn new(app_id: impl Into<String>) -> Self {
+    pub(super) fn new(app_id: impl Into<String>) -> Self {
         Self { app_id: app_id.into() }
     }
 
     /// Counts a definition that was read, and the result of opening its store.
-    pub fn opened(&self, outcome: &Result<OpenStore, OpenError>) {
+    pub(super) fn opened(&self, outcome: &Result<OpenStore, StoreError>) {
         let app_id = &self.app_id;
         COMPONENT_LOADED.with(AppLabels { app_id }).increment(1);
         match outcome {
             Ok(OpenStore { component_type: component, .. }) => {
                 COMPONENT_INIT.with(ComponentLabels { app_id, component }).increment(1);
             }
-            Err(OpenError {
+            Err(StoreError {
                 component: component_name, component_type: component, cause, ..
             }) => {
                 let reason = match cause {

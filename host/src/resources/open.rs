@@ -1,112 +1,185 @@
-//! From component files to open stores.
+//! From resource files to open stores, and to locks over them.
 //!
 //! Here it is decided which store a component's type means. How a store is opened is its own
-//! module's to say.
+//! module's business.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use futures_util::future::join_all;
+
+use super::{
+    definition::StoreDefinition,
+    error::{Level, LoadError, Notice},
+    load::{Resources, load},
+    metrics::ComponentMetrics,
+    opened::{Attempt, OpenCause, OpenError, OpenStore, Opened, StoreError},
+    options::Options,
+};
 use crate::{
-    resources::{Component, Source},
+    BuildError, Locks,
+    policy::Resiliency,
     store::{
         Store,
         memory::MemoryStore,
-        properties::SettingError,
-        redis::{ConnectError, RedisSettings, RedisStore},
+        redis::{RedisSettings, RedisStore},
     },
 };
 
-/// A store that is open, and how callers are to know it.
-#[derive(Clone)]
-pub struct OpenStore {
-    /// The name by which callers ask for it.
-    pub name: String,
-    /// Its type, as it was written.
-    pub component_type: String,
-    /// Its version, as it was written; may be empty.
-    pub version: String,
-    /// Its `keyPrefix` in lower case; empty for the default.
-    pub key_prefix: String,
-    /// The store.
-    pub store: Arc<dyn Store>,
+/// Reads resource files, opens the stores that they define, all at the same time, and builds the
+/// locks over them. Must be called in a Tokio runtime with time and I/O enabled.
+///
+/// Each store is opened within its `initTimeout`, and put under the policies that the files define
+/// for it. A store that cannot be opened is left out if its definition says `ignoreErrors: true`.
+/// Whatever is worth knowing about the files goes to the log of the crate `tracing`. Install the
+/// recorder of metrics before.
+///
+/// ```
+/// use std::fs;
+///
+/// use holdfast::resources::{self, Options};
+///
+/// const STORE: &str = "
+/// apiVersion: dapr.io/v1alpha1
+/// kind: Component
+/// metadata:
+///   name: lockstore
+/// spec:
+///   type: lock.in-memory
+///   version: v1
+/// ";
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// fs::write(folder.path().join("lockstore.yaml"), STORE)?;
+///
+/// let options = Options::new([folder.path()]).app_id("shop");
+/// let locks = resources::open(&options).await?.locks;
+/// assert!(locks.try_lock("lockstore", "order-17", "worker-1", 60).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub async fn open(options: &Options) -> Result<Opened, OpenError> {
+    let metrics = ComponentMetrics::new(&options.app_id);
+    let (mut stores, mut errors) = (Vec::new(), Vec::new());
+    for Attempt { definition, result } in open_each(options, &mut log).await? {
+        metrics.opened(&result);
+        match result {
+            Ok(store) => stores.push(store),
+            Err(error) if definition.ignore_errors => {
+                tracing::warn!("left out, as its ignoreErrors asks: {error}");
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(OpenError::Stores(errors));
+    }
+    Ok(Opened { locks: options.locks(&stores)?, stores })
 }
 
-/// Why a component's store is not open, and where the component is.
-#[derive(Debug, thiserror::Error)]
-#[error("{source_file}, component {component} ({component_type}): {cause}")]
-pub struct OpenError {
-    /// Where the component was read.
-    pub source_file: Source,
-    /// Its name.
-    pub component: String,
-    /// Its type, as it was written.
-    pub component_type: String,
-    /// Why; the error's own text ends with it.
-    pub cause: OpenCause,
-}
-
-/// Why a store cannot be opened. Never contains a secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenCause {
-    /// There is no store of that type.
-    #[error("there is no lock store of this type (there are lock.redis and lock.in-memory)")]
-    UnknownType,
-    /// A setting cannot be used.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// The Redis server cannot be used.
-    #[error(transparent)]
-    Redis(#[from] ConnectError),
-    /// It took longer than the component's `initTimeout`.
-    #[error("not open within its initTimeout of {0:?}")]
-    Timeout(Duration),
-}
-
-/// The store that there is when no component files are given: `lockstore`, in memory.
-pub fn default_store() -> OpenStore {
-    OpenStore {
+/// Locks over one store in memory with the name `lockstore`, for a start without resource files.
+/// The folders of the options are not read.
+///
+/// # Errors
+///
+/// See [`BuildError`].
+pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
+    let store = OpenStore {
         name: "lockstore".to_owned(),
         component_type: "lock.in-memory".to_owned(),
         version: "v1".to_owned(),
         key_prefix: String::new(),
         store: Arc::new(MemoryStore::new()),
-    }
+    };
+    ComponentMetrics::new(&options.app_id).opened(&Ok(store.clone()));
+    let stores = vec![store];
+    Ok(Opened { locks: options.locks(&stores)?, stores })
 }
 
-/// Opens a component's store, within its `initTimeout`.
-///
-/// Must be called in a Tokio runtime with time and I/O enabled. Whether an error is to be ignored,
-/// as `ignoreErrors` asks, is the caller's to decide.
+/// Reads resource files and opens the stores that they define, all at the same time, each within
+/// its `initTimeout` and under the policies that apply to it. Gives the result of every one, in the
+/// order of the files. Must be called in a Tokio runtime with time and I/O enabled.
 ///
 /// # Errors
 ///
-/// See [`OpenCause`].
-pub async fn open(component: &Component) -> Result<OpenStore, OpenError> {
-    let opening = tokio::time::timeout(component.init_timeout, open_by_type(component));
-    let opened = opening.await.unwrap_or(Err(OpenCause::Timeout(component.init_timeout)));
-    let store = opened.map_err(|cause| OpenError {
-        source_file: component.source.clone(),
-        component: component.name.clone(),
-        component_type: component.component_type.clone(),
+/// The files cannot be used: see [`load`].
+pub async fn open_each(
+    options: &Options,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Vec<Attempt>, LoadError> {
+    let Resources { stores, resiliency } = load(options, notify)?;
+    let attempts = stores.into_iter().map(async |definition| {
+        let opened = open_one(&definition).await;
+        let result = opened.map(|open| under_policies(open, &resiliency));
+        Attempt { definition, result }
+    });
+    Ok(join_all(attempts).await)
+}
+
+impl Options {
+    /// Builds the locks over open stores.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    pub fn locks(&self, stores: &[OpenStore]) -> Result<Locks, BuildError> {
+        let builder = Locks::builder().app_id(&self.app_id).limits(self.limits.clone());
+        let builder = stores.iter().fold(builder, |builder, open| {
+            builder.store(&open.name, &open.key_prefix, open.store.clone())
+        });
+        builder.build()
+    }
+}
+
+async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError> {
+    let StoreDefinition { name, component_type, version, init_timeout, source, .. } = definition;
+    let opening = tokio::time::timeout(*init_timeout, open_by_type(definition));
+    let opened = opening.await.unwrap_or(Err(OpenCause::Timeout(*init_timeout)));
+    let store = opened.map_err(|cause| StoreError {
+        source_file: source.clone(),
+        component: name.clone(),
+        component_type: component_type.clone(),
         cause,
     })?;
-    let key_prefix = component.properties.get("keyPrefix").unwrap_or_default();
+    let key_prefix = definition.properties.get("keyPrefix").unwrap_or_default();
     Ok(OpenStore {
-        name: component.name.clone(),
-        component_type: component.component_type.clone(),
-        version: component.version.clone(),
+        name: name.clone(),
+        component_type: component_type.clone(),
+        version: version.clone(),
         key_prefix: key_prefix.to_lowercase(),
         store,
     })
 }
 
-async fn open_by_type(component: &Component) -> Result<Arc<dyn Store>, OpenCause> {
-    match component.component_type.to_lowercase().as_str() {
+async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, OpenCause> {
+    match definition.component_type.to_lowercase().as_str() {
         "lock.redis" => {
-            let settings = RedisSettings::parse(&component.properties)?;
-            Ok(Arc::new(RedisStore::connect(&component.name, settings).await?))
+            let settings = RedisSettings::parse(&definition.properties)?;
+            Ok(Arc::new(RedisStore::connect(&definition.name, settings).await?))
         }
         "lock.in-memory" => Ok(Arc::new(MemoryStore::new())),
         _ => Err(OpenCause::UnknownType),
+    }
+}
+
+fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
+    let names = resiliency.names_for(&open.name);
+    if !names.is_empty() {
+        let policy = resiliency.policy_for(&open.name);
+        tracing::info!("calls of the store {} are under {names} ({policy})", open.name);
+    }
+    let store = resiliency.apply(&open.name, open.store);
+    OpenStore { store, ..open }
+}
+
+fn log(notice: Notice) {
+    match notice.level {
+        Level::Info => tracing::info!("{notice}"),
+        Level::Warning => tracing::warn!("{notice}"),
     }
 }

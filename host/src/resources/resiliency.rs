@@ -11,9 +11,10 @@ use std::{collections::BTreeMap, time::Duration};
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
 use super::{
-    Component, Source,
+    definition::StoreDefinition,
     document::Field,
     error::{Flaw, Level, Notice, Problem},
+    source::Source,
 };
 use crate::policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip};
 
@@ -40,7 +41,7 @@ const TARGETS: &str = "spec.targets.components";
 pub(super) fn read(
     documents: Vec<(Source, Field)>,
     app_id: &str,
-    components: &[Component],
+    stores: &[StoreDefinition],
     notify: &mut dyn FnMut(Notice),
 ) -> Resiliency {
     let mut merged = Merged { all: Resiliency::default(), places: BTreeMap::new(), notify };
@@ -58,7 +59,7 @@ pub(super) fn read(
             Err(NotRead { level, flaw }) => merged.notify(level, &place, flaw),
         }
     }
-    merged.check_targets(components);
+    merged.check_targets(stores);
     merged.all
 }
 
@@ -112,13 +113,13 @@ impl Merged<'_> {
 
     /// Says which targets mean no store, and which policies that they name there are not: daprd
     /// does without such a timeout or retry, and fails every call for want of such a breaker.
-    fn check_targets(&mut self, components: &[Component]) {
+    fn check_targets(&mut self, stores: &[StoreDefinition]) {
         let targets = self.all.targets.clone();
         for (target, names) in targets {
             let Some(place) = self.places.get(&format!("{TARGETS}.{target}")).cloned() else {
                 continue;
             };
-            if !components.iter().any(|component| component.name == target) {
+            if !stores.iter().any(|store| store.name == target) {
                 let flaw =
                     Flaw::at(format!("{TARGETS}.{target}"), "there is no lock store of this name");
                 self.notify(Level::Info, &place, flaw);

@@ -6,10 +6,12 @@ use std::{collections::BTreeMap, time::Duration};
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
 use super::{
-    Component, Env, Source,
-    document::{Definition, SecretRef, Setting},
+    definition::StoreDefinition,
+    document::{ComponentDocument, SecretRef, Setting},
+    environment::Env,
     error::{Flaw, Level, Notice, Problem},
     secrets::{self, SecretStore},
+    source::Source,
     templates::Templates,
 };
 use crate::store::properties::Properties;
@@ -18,7 +20,7 @@ const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What resolving needs, and what came of it so far.
 pub(super) struct Resolver<'a> {
-    pub(super) env: Env<'a>,
+    pub(super) env: &'a Env,
     pub(super) templates: Templates,
     pub(super) notify: &'a mut dyn FnMut(Notice),
     stores: BTreeMap<String, Opened>,
@@ -36,7 +38,7 @@ enum Opened {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(
-        env: Env<'a>,
+        env: &'a Env,
         templates: Templates,
         notify: &'a mut dyn FnMut(Notice),
     ) -> Self {
@@ -48,39 +50,39 @@ impl<'a> Resolver<'a> {
         self.problems
     }
 
-    /// Opens the secret store that a definition describes. All must be open before the first
+    /// Opens the secret store that a component describes. All must be open before the first
     /// component is resolved: the order of the files says nothing.
-    pub(super) fn open_secret_store(&mut self, source: &Source, definition: &Definition) {
-        let opened = match self.try_open(source, definition) {
+    pub(super) fn open_secret_store(&mut self, source: &Source, component: &ComponentDocument) {
+        let opened = match self.try_open(source, component) {
             Ok(opened) => opened,
             Err(flaw) => {
-                self.fail(source, definition, flaw);
+                self.fail(source, component, flaw);
                 Opened::Failed
             }
         };
-        self.stores.insert(definition.name.clone(), opened);
+        self.stores.insert(component.name.clone(), opened);
     }
 
-    fn try_open(&mut self, source: &Source, definition: &Definition) -> Result<Opened, Flaw> {
-        let component_type = definition.component_type.to_ascii_lowercase();
+    fn try_open(&mut self, source: &Source, component: &ComponentDocument) -> Result<Opened, Flaw> {
+        let component_type = component.component_type.to_ascii_lowercase();
         if !SecretStore::TYPES.contains(&component_type.as_str()) {
             self.notify(
                 Level::Info,
                 source,
-                definition,
+                component,
                 Flaw::at(
                     "spec.type",
                     format!(
                         "{} is not a secret store that Holdfast can ask",
-                        definition.component_type
+                        component.component_type
                     ),
                 ),
             );
-            return Ok(Opened::Foreign(definition.component_type.clone()));
+            return Ok(Opened::Foreign(component.component_type.clone()));
         }
-        check_version(definition)?;
+        check_version(component)?;
         let mut properties = Properties::default();
-        for setting in named(self, source, definition) {
+        for setting in named(self, source, component) {
             if setting.secret.is_some() {
                 return Err(Flaw::at(
                     format!("{}.secretKeyRef", setting.path),
@@ -90,7 +92,7 @@ impl<'a> Resolver<'a> {
                     ),
                 ));
             }
-            let value = self.value(source, definition, setting)?;
+            let value = self.value(source, component, setting)?;
             properties.insert(&setting.name, value);
         }
         SecretStore::open(&component_type, &properties)
@@ -99,40 +101,40 @@ impl<'a> Resolver<'a> {
     }
 
     /// Resolves a lock component; `None` for one that cannot be, which is reported.
-    pub(super) fn component(
+    pub(super) fn store(
         &mut self,
         source: Source,
-        definition: Definition,
-    ) -> Option<Component> {
-        match self.try_component(&source, &definition) {
-            Ok((properties, init_timeout)) => Some(Component {
-                name: definition.name,
-                component_type: definition.component_type,
-                version: definition.version,
+        component: ComponentDocument,
+    ) -> Option<StoreDefinition> {
+        match self.try_store(&source, &component) {
+            Ok((properties, init_timeout)) => Some(StoreDefinition {
+                name: component.name,
+                component_type: component.component_type,
+                version: component.version,
                 properties,
-                ignore_errors: definition.ignore_errors,
+                ignore_errors: component.ignore_errors,
                 init_timeout,
                 source,
             }),
             Err(flaw) => {
-                self.fail(&source, &definition, flaw);
+                self.fail(&source, &component, flaw);
                 None
             }
         }
     }
 
-    fn try_component(
+    fn try_store(
         &mut self,
         source: &Source,
-        definition: &Definition,
+        component: &ComponentDocument,
     ) -> Result<(Properties, Duration), Flaw> {
-        check_version(definition)?;
+        check_version(component)?;
         let mut properties = Properties::default();
-        for setting in named(self, source, definition) {
-            let value = self.value(source, definition, setting)?;
+        for setting in named(self, source, component) {
+            let value = self.value(source, component, setting)?;
             properties.insert(&setting.name, value);
         }
-        Ok((properties, self.init_timeout(source, definition)))
+        Ok((properties, self.init_timeout(source, component)))
     }
 
     /// The value of a setting. An `envRef` counts where there is no value, a `secretKeyRef` comes
@@ -140,15 +142,15 @@ impl<'a> Resolver<'a> {
     fn value(
         &mut self,
         source: &Source,
-        definition: &Definition,
+        component: &ComponentDocument,
         setting: &Setting,
     ) -> Result<String, Flaw> {
         let value = match (&setting.value, &setting.secret) {
             (None, _) if !setting.env_ref.is_empty() => {
-                self.environment_value(source, definition, setting)
+                self.environment_value(source, component, setting)
             }
             (_, Some(secret)) => {
-                let value = self.secret(&definition.secret_store, secret);
+                let value = self.secret(&component.secret_store, secret);
                 unquote(value.map_err(|(field, message)| {
                     let field = match field {
                         Blame::Store => "auth.secretStore".to_owned(),
@@ -168,7 +170,7 @@ impl<'a> Resolver<'a> {
     fn environment_value(
         &mut self,
         source: &Source,
-        definition: &Definition,
+        component: &ComponentDocument,
         setting: &Setting,
     ) -> String {
         let variable = &setting.env_ref;
@@ -183,7 +185,7 @@ impl<'a> Resolver<'a> {
         let message =
             format!("the environment variable {variable} {problem}, so {} is empty", setting.name);
         let field = format!("{}.envRef", setting.path);
-        self.notify(Level::Warning, source, definition, Flaw::at(field, message));
+        self.notify(Level::Warning, source, component, Flaw::at(field, message));
         String::new()
     }
 
@@ -228,8 +230,8 @@ impl<'a> Resolver<'a> {
 
     /// A time-out that is no positive duration gives the default, as in Dapr 1.18
     /// (`pkg/runtime/processor/loops/root/component.go`), which does not even mention it.
-    fn init_timeout(&mut self, source: &Source, definition: &Definition) -> Duration {
-        let text = &definition.init_timeout;
+    fn init_timeout(&mut self, source: &Source, component: &ComponentDocument) -> Duration {
+        let text = &component.init_timeout;
         if text.is_empty() {
             return DEFAULT_INIT_TIMEOUT;
         }
@@ -243,7 +245,7 @@ impl<'a> Resolver<'a> {
                 self.notify(
                     Level::Warning,
                     source,
-                    definition,
+                    component,
                     Flaw::at("spec.initTimeout", message),
                 );
                 DEFAULT_INIT_TIMEOUT
@@ -251,11 +253,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn fail(&mut self, source: &Source, definition: &Definition, flaw: Flaw) {
-        if definition.ignore_errors {
-            self.notify(Level::Warning, source, definition, flaw);
+    fn fail(&mut self, source: &Source, component: &ComponentDocument, flaw: Flaw) {
+        if component.ignore_errors {
+            self.notify(Level::Warning, source, component, flaw);
         } else {
-            let problem = Problem::of_component(source, &definition.name, flaw);
+            let problem = Problem::of_component(source, &component.name, flaw);
             self.problems.push(problem);
         }
     }
@@ -264,12 +266,12 @@ impl<'a> Resolver<'a> {
         &mut self,
         level: Level,
         source: &Source,
-        definition: &Definition,
+        component: &ComponentDocument,
         flaw: Flaw,
     ) {
         (self.notify)(Notice {
             level,
-            problem: Problem::of_component(source, &definition.name, flaw),
+            problem: Problem::of_component(source, &component.name, flaw),
         });
     }
 }
@@ -284,22 +286,22 @@ enum Blame {
 fn named<'d>(
     resolver: &mut Resolver<'_>,
     source: &Source,
-    definition: &'d Definition,
+    component: &'d ComponentDocument,
 ) -> Vec<&'d Setting> {
     let (named, unnamed): (Vec<_>, Vec<_>) =
-        definition.settings.iter().partition(|setting| !setting.name.is_empty());
+        component.settings.iter().partition(|setting| !setting.name.is_empty());
     for setting in unnamed {
         let flaw =
             Flaw::at(format!("{}.name", setting.path), "is missing, so the entry is not used");
-        resolver.notify(Level::Warning, source, definition, flaw);
+        resolver.notify(Level::Warning, source, component, flaw);
     }
     named
 }
 
 /// Every lock and local secret store has one version, which Dapr's registries let files leave out
 /// or call unstable (Dapr 1.18, `pkg/components/versioning.go`).
-fn check_version(definition: &Definition) -> Result<(), Flaw> {
-    let version = &definition.version;
+fn check_version(component: &ComponentDocument) -> Result<(), Flaw> {
+    let version = &component.version;
     if ["", "v0", "v1"].contains(&version.to_ascii_lowercase().as_str()) {
         return Ok(());
     }
@@ -307,14 +309,14 @@ fn check_version(definition: &Definition) -> Result<(), Flaw> {
         "spec.version",
         format!(
             "there is no {}/{version}: leave the version out or write v1",
-            definition.component_type
+            component.component_type
         ),
     ))
 }
 
 /// The runtime's own variables are out of bounds, and `DAPR_ENV_KEYS`, where it is set, lists
 /// what is within (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
-fn may_be_referred_to(env: Env<'_>, variable: &str) -> bool {
+fn may_be_referred_to(env: &Env, variable: &str) -> bool {
     if variable.contains(' ') || secrets::is_private(variable) {
         return false;
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io};
 
 use serde_json::Value;
 
-use super::Env;
+use super::environment::Env;
 use crate::store::properties::Properties;
 
 const LOCAL_ENV: &str = "secretstores.local.env";
@@ -32,7 +32,7 @@ impl SecretStore {
     }
 
     /// One value of a secret. The error says what is missing, by name.
-    pub(super) fn get(&self, env: Env<'_>, name: &str, key: &str) -> Result<String, String> {
+    pub(super) fn get(&self, env: &Env, name: &str, key: &str) -> Result<String, String> {
         match self {
             Self::Env { prefix } => {
                 let variable = format!("{prefix}{name}");

@@ -10,16 +10,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits,
-    resources::open::OpenStore,
-    resources::{Level, Notice},
+    resources::{Attempt, Level, Notice, OpenStore, open_each},
 };
 use tokio::runtime;
 
 use crate::{
     TROUBLE,
     cli::{Check, LogLevel},
-    logging,
-    stores::{self, Opened},
+    logging, stores,
 };
 
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
@@ -34,20 +32,20 @@ pub fn run(args: &Check) -> Result<ExitCode> {
 }
 
 async fn check(args: &Check) -> Result<ExitCode> {
-    let opened = stores::open_each(&args.stores, &mut warn).await;
-    let opened = opened.map_err(|error| anyhow!("{error}"))?;
-    if opened.is_empty() {
+    let options = stores::options(&args.stores, Limits::default());
+    let attempts = open_each(&options, &mut warn).await.map_err(|error| anyhow!("{error}"))?;
+    if attempts.is_empty() {
         eprintln!("warning: there is no lock store in the component files");
     }
-    let rows = opened.iter().map(row).collect::<Vec<_>>();
+    let rows = attempts.iter().map(row).collect::<Vec<_>>();
     let mut stdout = io::stdout().lock();
     stdout.write_all(table(&rows).as_bytes()).context("cannot write to stdout")?;
 
-    let stops = |(component, opened): &Opened| opened.is_err() && !component.ignore_errors;
-    let stopped = opened.iter().any(stops);
-    let open: Vec<OpenStore> = opened.into_iter().filter_map(|(_, opened)| opened.ok()).collect();
+    let stops = |it: &Attempt| it.result.is_err() && !it.definition.ignore_errors;
+    let stopped = attempts.iter().any(stops);
+    let open: Vec<OpenStore> = attempts.into_iter().filter_map(|it| it.result.ok()).collect();
     // What is wrong with key prefixes, the lock component alone can tell.
-    stores::locks(&args.stores.app_id, &open, Limits::default())?;
+    options.locks(&open).map_err(|error| anyhow!("{error}"))?;
     join_all(open.iter().map(|open| open.store.close())).await;
     Ok(if stopped { ExitCode::from(TROUBLE) } else { ExitCode::SUCCESS })
 }
@@ -59,18 +57,18 @@ fn warn(notice: Notice) {
     }
 }
 
-fn row((component, opened): &Opened) -> [String; 5] {
-    let result = match opened {
+fn row(Attempt { definition, result, .. }: &Attempt) -> [String; 5] {
+    let result = match result {
         Ok(_) => "ok".to_owned(),
-        Err(error) if component.ignore_errors => format!("ignored: {}", error.cause),
+        Err(error) if definition.ignore_errors => format!("ignored: {}", error.cause),
         Err(error) => error.cause.to_string(),
     };
-    let version = if component.version.is_empty() { "-" } else { &component.version };
+    let version = if definition.version.is_empty() { "-" } else { &definition.version };
     [
-        component.name.clone(),
-        component.component_type.clone(),
+        definition.name.clone(),
+        definition.component_type.clone(),
         version.to_owned(),
-        component.source.to_string(),
+        definition.source.to_string(),
         result,
     ]
 }

@@ -69,10 +69,9 @@ fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> 
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let (output, exit) = runtime.block_on(async {
-        let open = stores::open_all(&lock.stores).await?;
         let mut limits = Limits::default();
         limits.warm_instances = 1;
-        let locks = stores::locks(&lock.stores.app_id, &open, limits)?;
+        let locks = stores::open(&lock.stores, limits).await?.locks;
         let answer = call(&locks).await;
         locks.close().await;
         answer

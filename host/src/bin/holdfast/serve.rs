@@ -11,10 +11,7 @@ use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::{
     Limits, Locks, grpc, http,
-    resources::{
-        ComponentMetrics,
-        open::{OpenStore, default_store},
-    },
+    resources::{OpenStore, Opened},
     server::Server,
     sidecar::{ComponentInfo, Sidecar},
 };
@@ -23,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 
 use crate::{
-    cli::{self, LogLevel, Serve, Stores},
+    cli::{self, LogLevel, Serve},
     listen::{Bound, Listening},
     logging,
     metrics::{Recorder, Scrape},
@@ -131,8 +128,8 @@ async fn start(args: &Serve) -> Result<Ready> {
     let bound = Doors::bind(args).await?;
     // Before there is anything to be counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
-    let stores = open(&args.stores).await?;
-    let locks = stores::locks(&args.stores.app_id, &stores, limits(&args.limits))?;
+    let Opened { locks, stores, .. } = stores::open(&args.stores, limits(&args.limits)).await?;
+    announce(&stores, !args.stores.resources_path.is_empty());
     let components = stores.into_iter().map(info).collect();
     Ok(Ready { locks, components, recorder, doors: bound.listen()? })
 }
@@ -197,27 +194,21 @@ impl Doors<Listening> {
     }
 }
 
-async fn open(args: &Stores) -> Result<Vec<OpenStore>> {
-    if args.resources_path.is_empty() {
-        let store = default_store();
-        tracing::info!(
-            "no --resources-path is given: serving the store {} of type {}, whose locks are gone \
-             with this process",
-            store.name,
-            store.component_type,
-        );
-        let opened = Ok(store.clone());
-        ComponentMetrics::new(&args.app_id).opened(&opened);
-        return Ok(vec![store]);
-    }
-    let stores = stores::open_all(args).await?;
-    for store in &stores {
-        tracing::info!("serving the store {} of type {}", store.name, store.component_type);
+/// Says which stores are served.
+fn announce(stores: &[OpenStore], from_files: bool) {
+    for OpenStore { name, component_type, .. } in stores {
+        if from_files {
+            tracing::info!("serving the store {name} of type {component_type}");
+        } else {
+            tracing::info!(
+                "no --resources-path is given: serving the store {name} of type \
+                 {component_type}, whose locks are gone with this process"
+            );
+        }
     }
     if stores.is_empty() {
         tracing::warn!("there is no lock store in the component files");
     }
-    Ok(stores)
 }
 
 fn info(store: OpenStore) -> ComponentInfo {

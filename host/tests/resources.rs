@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use holdfast::resources::{Component, Level, LoadError, Notice, Options, load};
+use holdfast::resources::{Level, LoadError, Notice, Options, StoreDefinition, load};
 use tempfile::TempDir;
 
 /// What must never show up in a message.
@@ -24,7 +24,7 @@ struct Case {
 }
 
 struct Outcome {
-    result: Result<Vec<Component>, LoadError>,
+    result: Result<Vec<StoreDefinition>, LoadError>,
     notices: Vec<Notice>,
 }
 
@@ -59,14 +59,17 @@ impl Case {
     fn load(&self) -> Outcome {
         let folders: Vec<&Path> = self.folders.iter().map(TempDir::path).collect();
         let mut notices = Vec::new();
-        let env = |name: &str| self.env.get(name).cloned();
-        let options = Options { app_id: self.app_id, env: &env };
-        let result = load(&folders, &options, &mut |notice| notices.push(notice));
+        let env = self.env.clone();
+        let options = Options::new(folders)
+            .app_id(self.app_id.unwrap_or_default())
+            .environment(move |name| env.get(name).cloned());
+        let result = load(&options, &mut |notice| notices.push(notice));
+        let result = result.map(|resources| resources.stores);
         for notice in &notices {
             assert!(!format!("{notice} {notice:?}").contains(SECRET), "{notice}");
         }
         let shown = match &result {
-            Ok(components) => format!("{components:?}"),
+            Ok(stores) => format!("{stores:?}"),
             Err(error) => format!("{error} {error:?}"),
         };
         assert!(!shown.contains(SECRET), "{shown}");
@@ -75,12 +78,12 @@ impl Case {
 }
 
 impl Outcome {
-    fn components(&self) -> &[Component] {
+    fn stores(&self) -> &[StoreDefinition] {
         self.result.as_deref().unwrap()
     }
 
     fn names(&self) -> Vec<&str> {
-        self.components().iter().map(|component| component.name.as_str()).collect()
+        self.stores().iter().map(|store| store.name.as_str()).collect()
     }
 
     fn error(&self) -> String {
@@ -97,7 +100,7 @@ impl Outcome {
 
     /// The value of `setting` in the only component there is.
     fn value(&self) -> String {
-        let [component] = self.components() else {
+        let [component] = self.stores() else {
             panic!("{:?}", self.names());
         };
         component.properties.get("setting").unwrap().to_owned()
@@ -143,7 +146,7 @@ spec:
 ",
     )
     .load();
-    let [component] = outcome.components() else {
+    let [component] = outcome.stores() else {
         panic!("{:?}", outcome.names());
     };
     assert_eq!(component.name, "lockstore");
@@ -178,8 +181,8 @@ fn files_come_in_order_and_not_from_below() {
 
 #[test]
 fn no_folder_no_component() {
-    assert!(Case::default().load().components().is_empty());
-    assert!(Case::default().folder(&[]).load().components().is_empty());
+    assert!(Case::default().load().stores().is_empty());
+    assert!(Case::default().folder(&[]).load().stores().is_empty());
 }
 
 #[test]
@@ -274,12 +277,12 @@ fn line_ends_marks_comments_and_empty_documents_do_not_matter() {
     ] {
         let outcome = Case::of(&text).load();
         assert_eq!(outcome.names(), names, "{text}");
-        assert_eq!(outcome.components().last().unwrap().source.document, last_document, "{text}");
+        assert_eq!(outcome.stores().last().unwrap().source.document, last_document, "{text}");
         assert!(outcome.notices.is_empty(), "{text}");
     }
     for text in ["", "\u{feff}", "# only\n# comments\n", "---\n", "---\n---\n", "\r\n\r\n"] {
         let outcome = Case::of(text).load();
-        assert!(outcome.components().is_empty() && outcome.notices.is_empty(), "{text:?}");
+        assert!(outcome.stores().is_empty() && outcome.notices.is_empty(), "{text:?}");
     }
 }
 
@@ -330,12 +333,12 @@ fn an_alias_bomb_is_one_bad_document() {
 
 #[test]
 fn what_is_not_about_locks_is_passed_over() {
-    let resiliency = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\n";
+    let other = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\n";
     let state = lock("s").replace("lock.redis", "state.redis");
     let unknown = lock("u").replace("lock.redis", "lock.Foo");
-    let outcome = Case::of(format!("{resiliency}---\n{state}---\n{unknown}")).load();
+    let outcome = Case::of(format!("{other}---\n{state}---\n{unknown}")).load();
     assert_eq!(outcome.names(), ["u"]);
-    assert_eq!(outcome.components()[0].component_type, "lock.Foo");
+    assert_eq!(outcome.stores()[0].component_type, "lock.Foo");
     assert_eq!(outcome.warnings(), [""; 0]);
     assert_eq!(outcome.notices_of(Level::Info).len(), 2);
 }
@@ -390,7 +393,7 @@ fn init_timeouts_are_go_durations() {
         ("soon", Duration::from_secs(5), 1),
     ] {
         let outcome = Case::of(format!("{}  initTimeout: {text}\n", lock("a"))).load();
-        assert_eq!(outcome.components()[0].init_timeout, expected, "{text}");
+        assert_eq!(outcome.stores()[0].init_timeout, expected, "{text}");
         let found = outcome.warnings();
         assert_eq!(found.len(), warnings, "{text}");
         assert!(found.iter().all(|w| w.contains("component a, spec.initTimeout: ")), "{found:?}");
@@ -494,19 +497,19 @@ fn scopes_and_namespaces_keep_components_apart() {
     assert_eq!(Case::of(&scoped).app("7").load().names(), ["a"]);
     for case in [Case::of(&scoped).app("app2"), Case::of(&scoped)] {
         let outcome = case.load();
-        assert!(outcome.components().is_empty());
+        assert!(outcome.stores().is_empty());
         assert!(outcome.notices_of(Level::Info)[0].contains("component a, scopes: "));
     }
     assert_eq!(Case::of(format!("{}scopes: []\n", lock("a"))).load().names(), ["a"]);
     let theirs = format!("{scoped}---\n{}scopes: [app2]\n", lock("a"));
-    assert_eq!(Case::of(theirs).app("app2").load().components()[0].source.document, 2);
+    assert_eq!(Case::of(theirs).app("app2").load().stores()[0].source.document, 2);
 
     let spaced = lock("a").replace("name: a", "name: a\n  namespace: prod");
     assert_eq!(Case::of(&spaced).load().names(), ["a"]);
     assert_eq!(Case::of(&spaced).env("NAMESPACE", "").load().names(), ["a"]);
     assert_eq!(Case::of(&spaced).env("NAMESPACE", "prod").load().names(), ["a"]);
     assert_eq!(Case::of(lock("a")).env("NAMESPACE", "prod").load().names(), ["a"]);
-    assert!(Case::of(&spaced).env("NAMESPACE", "dev").load().components().is_empty());
+    assert!(Case::of(&spaced).env("NAMESPACE", "dev").load().stores().is_empty());
 }
 
 #[test]
@@ -543,7 +546,7 @@ fn secrets_come_from_the_environment() {
         "  ignoreErrors: true\n  metadata:\n  - name: setting",
     );
     let outcome = Case::of(format!("{ignored}{}", vault("secretstores.local.env", ""))).load();
-    assert!(outcome.components().is_empty());
+    assert!(outcome.stores().is_empty());
     assert!(outcome.warnings()[0].contains("component l, spec.metadata[0].secretKeyRef"));
 }
 
@@ -673,6 +676,6 @@ fn a_secret_comes_before_a_value() {
 #[test]
 fn debug_shows_names_and_no_values() {
     let outcome = Case::of(with_setting("value: hunter2", "")).load();
-    let shown = format!("{:?}", outcome.components());
+    let shown = format!("{:?}", outcome.stores());
     assert!(shown.contains("setting") && !shown.contains(SECRET), "{shown}");
 }

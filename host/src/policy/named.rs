@@ -1,0 +1,142 @@
+//! Policies by their names, and which of them apply to which store.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use super::{
+    breaker::CircuitBreaker,
+    parts::write_parts,
+    retry::{Backoff, Retry},
+    store::{Policy, ResilientStore},
+};
+use crate::store::Store;
+
+/// Policies by their names, and which of them apply to which store: what resiliency files say.
+#[derive(Clone, Debug)]
+pub struct Resiliency {
+    /// `None` stands for a timeout of zero or less, which is none.
+    pub(crate) timeouts: BTreeMap<String, Option<Duration>>,
+    pub(crate) retries: BTreeMap<String, Retry>,
+    pub(crate) circuit_breakers: BTreeMap<String, CircuitBreaker>,
+    /// The outbound policies of components.
+    pub(crate) targets: BTreeMap<String, PolicyNames>,
+}
+
+/// The names of the policies that apply to a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyNames {
+    /// Of the timeout.
+    pub timeout: Option<String>,
+    /// Of the retries.
+    pub retry: Option<String>,
+    /// Of the circuit breaker.
+    pub circuit_breaker: Option<String>,
+}
+
+impl Default for Resiliency {
+    /// No policy but Dapr's own, which apply only where they are asked for.
+    fn default() -> Self {
+        let constant = |max_retries| Retry {
+            backoff: Backoff::Constant(Duration::from_secs(1)),
+            max_retries: Some(max_retries),
+        };
+        let own = [
+            ("DaprBuiltInServiceRetries", constant(3)),
+            ("DaprBuiltInActorRetries", constant(3)),
+            ("DaprBuiltInActorNotFoundRetries", constant(5)),
+            (
+                "DaprBuiltInActorReminderRetries",
+                Retry {
+                    backoff: Backoff::exponential(Duration::from_secs(60)),
+                    max_retries: Some(0),
+                },
+            ),
+            (
+                "DaprBuiltInInitializationRetries",
+                Retry {
+                    backoff: Backoff::Exponential {
+                        max_interval: Duration::from_secs(1),
+                        max_elapsed: Some(Duration::from_secs(10)),
+                    },
+                    max_retries: Some(3),
+                },
+            ),
+        ];
+        Self {
+            timeouts: BTreeMap::new(),
+            retries: own.map(|(name, retry)| (name.to_owned(), retry)).into(),
+            circuit_breakers: BTreeMap::new(),
+            targets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Resiliency {
+    /// Which policies apply to a store: those that its target names, or, where it is no target,
+    /// the first of each kind that has one of the names for defaults, such as
+    /// `DefaultLockComponentOutboundRetryPolicy`, `DefaultComponentOutboundRetryPolicy`,
+    /// `DefaultComponentRetryPolicy` and `DefaultRetryPolicy`.
+    ///
+    /// Names of policies that there are not are left out.
+    pub fn names_for(&self, store: &str) -> PolicyNames {
+        let mut names = match self.targets.get(store) {
+            Some(names) => names.clone(),
+            None => PolicyNames {
+                timeout: default_name("Timeout", &self.timeouts),
+                retry: default_name("Retry", &self.retries),
+                circuit_breaker: default_name("CircuitBreaker", &self.circuit_breakers),
+            },
+        };
+        names.timeout.take_if(|name| !self.timeouts.contains_key(name));
+        names.retry.take_if(|name| !self.retries.contains_key(name));
+        names.circuit_breaker.take_if(|name| !self.circuit_breakers.contains_key(name));
+        names
+    }
+
+    /// What happens to each call of a store.
+    pub fn policy_for(&self, store: &str) -> Policy {
+        let names = self.names_for(store);
+        Policy {
+            timeout: names.timeout.and_then(|name| *self.timeouts.get(&name)?),
+            retry: names.retry.and_then(|name| self.retries.get(&name).copied()),
+            circuit_breaker: names
+                .circuit_breaker
+                .and_then(|name| self.circuit_breakers.get(&name).cloned()),
+        }
+    }
+
+    /// Puts a store under the policies that apply to it; gives it back as it is where none do.
+    /// The circuit breaker, if there is one, starts anew and is this store's alone.
+    pub fn apply(&self, name: &str, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        match self.policy_for(name) {
+            Policy { timeout: None, retry: None, circuit_breaker: None } => store,
+            policy => Arc::new(ResilientStore::new(name, store, policy)),
+        }
+    }
+}
+
+/// The first of a kind's default names that there is a policy of.
+fn default_name<T>(kind: &str, policies: &BTreeMap<String, T>) -> Option<String> {
+    let levels = ["LockComponentOutbound", "ComponentOutbound", "Component", ""];
+    let mut names = levels.into_iter().map(|level| format!("Default{level}{kind}Policy"));
+    names.find(|name| policies.contains_key(name))
+}
+
+impl PolicyNames {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for PolicyNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_parts(
+            f,
+            [
+                ("timeout", self.timeout.clone()),
+                ("retry", self.retry.clone()),
+                ("circuitBreaker", self.circuit_breaker.clone()),
+            ],
+        )
+    }
+}

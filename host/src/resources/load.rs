@@ -1,0 +1,133 @@
+//! From the folders to the definitions of lock stores and their policies.
+
+use std::collections::BTreeMap;
+
+use super::{
+    definition::StoreDefinition,
+    document::ComponentDocument,
+    error::{Flaw, Level, LoadError, Notice, Problem},
+    files,
+    options::Options,
+    resiliency,
+    resolve::Resolver,
+    source::Source,
+    templates::Templates,
+};
+use crate::policy::Resiliency;
+
+/// What resource files say about locks.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Resources {
+    /// The lock stores, in the order of the files.
+    pub stores: Vec<StoreDefinition>,
+    /// The policies, and which of them apply to which store.
+    pub resiliency: Resiliency,
+}
+
+/// Reads the lock store definitions of the folders and the policies of their calls, by the rules of
+/// Dapr 1.18 when it runs on its own (`pkg/internal/loader/disk`, `pkg/resiliency`).
+///
+/// From each folder, in the order given, come the files `*.yaml` and `*.yml` in the order of their
+/// names, without those of folders below; from each file its documents. A document of kind
+/// `Component` is passed over if it is of another namespace, or if its `scopes` leave this
+/// application out. Secret stores of the types `secretstores.local.env` and
+/// `secretstores.local.file` give secrets to the definitions, in whatever order they are written;
+/// other types have nothing to do with locks.
+///
+/// Of documents of kind `Resiliency` whose `scopes` include this application, the policies and the
+/// outbound policies of components count, all files together: where two define one name, the later
+/// one does. A document that cannot be read has no effect, and there is a warning.
+///
+/// What does not stop the loading goes to `notify` as it is met, also before an error. Neither
+/// notices nor errors contain a setting's value.
+///
+/// # Errors
+///
+/// A folder cannot be read, two components have the same name, or a component cannot be resolved
+/// (its version or a secret does not exist) and has no `ignoreErrors: true`. A document that is
+/// not a well-formed component is no error: it is passed over with a warning, and so is a file
+/// that cannot be read.
+pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
+    let app_id = options.app_id.as_str();
+    let env = &*options.env;
+    let namespace = env("NAMESPACE").filter(|namespace| !namespace.is_empty());
+
+    let files::Found { mut components, resiliency } =
+        files::read_folders(&options.folders, notify)?;
+    components.retain(|(source, component)| {
+        let foreign = why_foreign(component, app_id, namespace.as_deref());
+        if let Some(flaw) = foreign {
+            let problem = Problem::of_component(source, &component.name, flaw);
+            notify(Notice { level: Level::Info, problem });
+            return false;
+        }
+        true
+    });
+    check_names(&components)?;
+
+    let templates = Templates {
+        app_id: app_id.to_owned(),
+        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+        pod_name: env("POD_NAME").unwrap_or_default(),
+    };
+    let mut resolver = Resolver::new(env, templates, notify);
+    for (source, component) in &components {
+        if component.component_type.starts_with("secretstores.") {
+            resolver.open_secret_store(source, component);
+        }
+    }
+    let mut stores = Vec::new();
+    for (source, component) in components {
+        if component.component_type.starts_with("lock.") {
+            stores.extend(resolver.store(source, component));
+        } else if !component.component_type.starts_with("secretstores.") {
+            let message = format!(
+                "{} has nothing to do with locks, so it is not loaded",
+                component.component_type
+            );
+            resolver.notify(Level::Info, &source, &component, Flaw::at("spec.type", message));
+        }
+    }
+    let problems = resolver.into_problems();
+    if !problems.is_empty() {
+        return Err(LoadError::Components(problems));
+    }
+    let resiliency = resiliency::read(resiliency, app_id, &stores, notify);
+    Ok(Resources { stores, resiliency })
+}
+
+fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadError> {
+    let mut names = BTreeMap::new();
+    for (source, component) in components {
+        if let Some(first) = names.insert(&component.name, source) {
+            return Err(LoadError::Duplicate {
+                name: component.name.clone(),
+                first: first.clone(),
+                second: source.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why a component is not for this process, if it is not. The namespace of a component counts
+/// only where the process has one.
+fn why_foreign(
+    component: &ComponentDocument,
+    app_id: &str,
+    namespace: Option<&str>,
+) -> Option<Flaw> {
+    let theirs = component.namespace.as_str();
+    if namespace.is_some_and(|ours| !theirs.is_empty() && theirs != ours) {
+        return Some(Flaw::at(
+            "metadata.namespace",
+            format!("{theirs} is not this process's namespace"),
+        ));
+    }
+    let scopes = &component.scopes;
+    if scopes.is_empty() || scopes.iter().any(|scope| scope == app_id) {
+        return None;
+    }
+    Some(Flaw::at("scopes", format!("the app id {app_id:?} is not among them")))
+}

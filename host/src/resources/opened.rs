@@ -1,0 +1,114 @@
+//! Open stores, and why one is not open.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    definition::StoreDefinition, error::LoadError, source::Source,
+};
+use crate::{
+    BuildError, Locks,
+    store::{Store, properties::SettingError, redis::ConnectError},
+};
+
+/// The locks over the stores of resource files.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The locks.
+    pub locks: Locks,
+    /// The stores that are open, in the order of the files.
+    pub stores: Vec<OpenStore>,
+}
+
+/// A store that is open, and what its definition says about it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct OpenStore {
+    /// The name by which callers ask for it.
+    pub name: String,
+    /// Its type, as it was written.
+    pub component_type: String,
+    /// Its version, as it was written; may be empty.
+    pub version: String,
+    /// Its `keyPrefix` in lower case; empty for the default.
+    pub key_prefix: String,
+    /// The store, under the policies that apply to it.
+    pub store: Arc<dyn Store>,
+}
+
+impl fmt::Debug for OpenStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenStore")
+            .field("name", &self.name)
+            .field("component_type", &self.component_type)
+            .field("version", &self.version)
+            .field("key_prefix", &self.key_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The result of opening one store.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The store's definition.
+    pub definition: StoreDefinition,
+    /// The open store, or why it is not open.
+    pub result: Result<OpenStore, StoreError>,
+}
+
+/// Why there are no locks over the stores of resource files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The files cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Stores whose definitions do not say `ignoreErrors: true` cannot be opened.
+    #[error("{}", join(.0))]
+    Stores(
+        /// At least one, in the order of the files.
+        Vec<StoreError>,
+    ),
+    /// The locks cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// Why a store is not open, and where it is defined.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_file}, component {component} ({component_type}): {cause}")]
+#[non_exhaustive]
+pub struct StoreError {
+    /// The document that defines it.
+    pub source_file: Source,
+    /// Its name.
+    pub component: String,
+    /// Its type, as it was written.
+    pub component_type: String,
+    /// The reason; the text of this error ends with it.
+    pub cause: OpenCause,
+}
+
+/// Why a store cannot be opened. Never contains a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenCause {
+    /// There is no store of that type.
+    #[error("there is no lock store of this type (there are lock.redis and lock.in-memory)")]
+    UnknownType,
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The Redis server cannot be used.
+    #[error(transparent)]
+    Redis(#[from] ConnectError),
+    /// It took longer than the `initTimeout` of its definition.
+    #[error("not open within its initTimeout of {0:?}")]
+    Timeout(Duration),
+}
+
+fn join(errors: &[StoreError]) -> String {
+    let lines: Vec<_> = errors.iter().map(StoreError::to_string).collect();
+    lines.join("\n")
+}
