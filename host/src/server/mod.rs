@@ -5,7 +5,10 @@ mod listener;
 use std::{convert::Infallible, error::Error as StdError, fmt, io, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
@@ -13,7 +16,10 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -45,16 +51,16 @@ pub struct Server {
 }
 
 type Builder = auto::Builder<TokioExecutor>;
-type Accepting = Box<dyn FnOnce(Connections) -> BoxFuture<'static, Infallible> + Send>;
+type Accepting = Box<dyn for<'a> FnOnce(&'a Connections) -> BoxFuture<'a, Infallible> + Send>;
 
-/// What all connections watch.
-#[derive(Clone, Default)]
+/// The open connections, of all APIs.
+#[derive(Default)]
 struct Connections {
-    running: TaskTracker,
-    /// The next response is the last.
-    ending: CancellationToken,
-    /// There is no time left for responses.
-    ended: CancellationToken,
+    tasks: TaskTracker,
+    /// Tells connections that the next response is the last.
+    graceful: GracefulShutdown,
+    /// Cuts connections off.
+    cut_off: CancellationToken,
 }
 
 impl Server {
@@ -86,8 +92,9 @@ impl Server {
     fn add(mut self, api: impl Answer, listeners: Vec<Listener>, builder: Builder) -> Self {
         for listener in listeners {
             let (api, builder) = (api.clone(), builder.clone());
-            let accept = |connections| accept_all(listener, api, builder, connections).boxed();
-            self.accepting.push(Box::new(accept));
+            self.accepting.push(Box::new(|connections| {
+                accept_all(listener, api, builder, connections).boxed()
+            }));
         }
         self
     }
@@ -98,24 +105,22 @@ impl Server {
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. To end at once, drop the future.
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
+        let Self { readiness, accepting } = self;
         let connections = Connections::default();
-        // Dropped with this future, and connections with it.
-        let _end = connections.ended.clone().drop_guard();
-        let readiness = self.readiness;
+        // Connections end with this future.
+        let _cut_off = connections.cut_off.clone().drop_guard();
         readiness.set_ready();
 
-        let accepting = self.accepting.into_iter().map(|accept| accept(connections.clone()));
+        let accepting = accepting.into_iter().map(|accept| accept(&connections));
         tokio::select! {
-            _never = futures_util::future::join_all(accepting) => {}
+            _never = join_all(accepting) => {}
             () = shutdown => {}
         }
 
         readiness.set_ending();
-        connections.ending.cancel();
-        connections.running.close();
-        if tokio::time::timeout(grace, connections.running.wait()).await.is_err() {
-            let left = connections.running.len();
-            tracing::warn!(connections = left, "cut off what did not finish in time");
+        let Connections { tasks, graceful, .. } = connections;
+        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "cut off what did not finish in time");
         }
     }
 }
@@ -133,17 +138,12 @@ async fn accept_all(
     listener: Listener,
     api: impl Answer,
     builder: Builder,
-    connections: Connections,
+    connections: &Connections,
 ) -> Infallible {
     loop {
-        let (api, builder, watched) = (api.clone(), builder.clone(), connections.clone());
         match listener.accept().await {
-            Ok(Stream::Tcp(stream)) => {
-                connections.running.spawn(serve_one(stream, api, builder, watched));
-            }
-            Ok(Stream::Unix(stream)) => {
-                connections.running.spawn(serve_one(stream, api, builder, watched));
-            }
+            Ok(Stream::Tcp(stream)) => connections.serve(stream, &api, &builder),
+            Ok(Stream::Unix(stream)) => connections.serve(stream, &api, &builder),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -158,30 +158,34 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+impl Connections {
+    /// Answers the requests of a connection, on a task of its own.
+    fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        api: &impl Answer,
+        builder: &Builder,
+    ) {
+        let (api, builder) = (api.clone(), builder.clone());
+        let (watcher, cut_off) = (self.graceful.watcher(), self.cut_off.clone());
+        self.tasks.spawn(async move {
+            let serving = serve_one(stream, api, builder, watcher);
+            if let Some(Err(error)) = cut_off.run_until_cancelled(serving).await {
+                tracing::debug!("a connection failed: {error}");
+            }
+        });
+    }
+}
+
 async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     api: impl Answer,
     builder: Builder,
-    connections: Connections,
-) {
+    watcher: Watcher,
+) -> Result<(), Box<dyn StdError + Send + Sync>> {
     let service = service_fn(|request| {
         let api = api.clone();
         async move { Ok::<_, Infallible>(api.answer(request).await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = connections.ended.cancelled() => return,
-        () = connections.ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                outcome = connection.as_mut() => outcome,
-                () = connections.ended.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!("a connection failed: {error}");
-    }
+    watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
 }

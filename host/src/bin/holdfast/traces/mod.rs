@@ -9,9 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_otlp::{
-    Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
-};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -76,26 +74,18 @@ impl Traces {
     }
 }
 
+/// The exporter reads the endpoint, the timeout and the headers from the environment.
 fn exporter(settings: &Settings) -> Result<SpanExporter> {
-    let Settings { endpoint, protocol, timeout, tls } = settings;
     let builder = SpanExporter::builder();
-    let exporter = match (protocol, tls.clone()) {
-        (Protocol::Grpc, tls) => {
-            let builder = builder.with_tonic().with_endpoint(endpoint).with_timeout(*timeout);
-            match tls {
-                Some(roots) => builder.with_tls_config(tls::for_grpc(roots)).build(),
-                None => builder.build(),
-            }
+    let exporter = match (settings.protocol, settings.tls.clone()) {
+        (Protocol::Grpc, None) => builder.with_tonic().build(),
+        (Protocol::Grpc, Some(roots)) => {
+            builder.with_tonic().with_tls_config(tls::for_grpc(roots)).build()
         }
-        (_, tls) => {
-            let builder = builder.with_http().with_endpoint(endpoint).with_timeout(*timeout);
-            match tls {
-                Some(roots) => {
-                    let client = HyperClient::new(tls::for_http(roots)?, *timeout, None);
-                    builder.with_http_client(client).build()
-                }
-                None => builder.build(),
-            }
+        (_, None) => builder.with_http().build(),
+        (_, Some(roots)) => {
+            let client = HyperClient::new(tls::for_http(roots)?, settings.timeout, None);
+            builder.with_http().with_http_client(client).build()
         }
     };
     Ok(exporter?)
