@@ -1,8 +1,9 @@
 //! Holdfast: a distributed lock for edge runtimes.
 //!
 //! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it
-//! stores, and gives the result to whoever locks: a program that embeds the library, plugins in its
-//! wasmtime, or clients of Dapr's HTTP and gRPC APIs.
+//! stores, and gives the result to whoever locks: a program that embeds the library, or plugins in
+//! its wasmtime. The command `holdfast`, in the package `holdfast-sidecar`, serves the same locks
+//! over Dapr's HTTP and gRPC APIs.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -28,6 +29,14 @@
 //! With Redis the store is a [`RedisStore`](store::redis::RedisStore); plugins get their locks by
 //! [`embed::lock::add_to_linker`].
 //!
+//! No feature is on by default:
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `redis` | [`store::redis`]: locks in Redis |
+//! | `resiliency` | [`policy`]: timeouts, retries and circuit breakers on the calls of a store |
+//! | `resources` | [`resources`]: stores and policies from Dapr's resource files; implies the others |
+//!
 //! | module | what lives there |
 //! |---|---|
 //! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
@@ -35,35 +44,22 @@
 //! | [`policy`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
 //! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |
-//! | [`sidecar`] | what Dapr's APIs speak for: locks, metadata, token, readiness |
-//! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
-//! | [`server`] | carries requests over sockets |
 //! | [`metrics`] | all metrics and their labels |
 //! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
 //! | `types`, `bindings` | the values of the contract in `wit/`, generated |
 
 mod bindings;
-#[cfg(feature = "http")]
-mod cache;
 pub mod embed;
 mod error;
-#[cfg(feature = "grpc")]
-pub mod grpc;
-#[cfg(feature = "http")]
-pub mod http;
 mod limits;
 mod locks;
 pub mod metrics;
+#[cfg(feature = "resiliency")]
 pub mod policy;
+#[cfg(feature = "resources")]
 pub mod resources;
 mod runtime;
-#[cfg(feature = "http")]
-pub mod server;
-#[cfg(feature = "http")]
-pub mod sidecar;
 pub mod store;
-#[cfg(feature = "http")]
-mod trace_context;
 pub mod types;
 
 pub use error::{BuildError, Error};
@@ -73,6 +69,6 @@ pub use locks::{Attempt, Locks, LocksBuilder, Resource, SPAN_DETAILS};
 pub use types::{Error as LockError, Reply, UnlockStatus, Verb};
 pub use wasmtime;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "resources"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-mod support;
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -12,9 +10,11 @@ use holdfast::{
     metrics::METRICS,
     store::{Acquired, Failure, Grant, Released, Store, memory::MemoryStore},
 };
-use holdfast_tests::calls::{free, take};
+use holdfast_tests::{
+    calls::{free, take},
+    fake_store::{Down, Event, Gate},
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use support::{Down, Event, Gate};
 
 /// Locks whose metrics go to a recorder of their own.
 fn watched(build: impl FnOnce() -> Locks) -> (Locks, Watch) {

@@ -7,6 +7,7 @@ pub mod calls;
 pub mod certificates;
 pub mod conformance;
 pub mod exposition;
+pub mod fake_store;
 pub mod holdfast;
 pub mod http_api;
 pub mod http_client;

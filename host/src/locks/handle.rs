@@ -126,8 +126,13 @@ impl Locks {
         Ok(Self { shared: self.shared.clone(), app: Arc::new(app) })
     }
 
-    /// The stores that this handle may use.
-    pub fn stores(&self) -> &[StoreInfo] {
+    /// The names of the stores that this handle may use.
+    pub fn store_names(&self) -> impl Iterator<Item = &str> {
+        self.stores().iter().map(|store| store.name.as_str())
+    }
+
+    /// The stores that this handle may use, as the rules know them.
+    pub(crate) fn stores(&self) -> &[StoreInfo] {
         self.app.scope.stores()
     }
 

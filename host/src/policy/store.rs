@@ -43,7 +43,7 @@ use crate::store::{Acquired, Failure, Released, Store, late};
 ///     max_retries: Some(3),
 /// });
 /// let store = ResilientStore::new("lockstore", Arc::new(MemoryStore::new()), policy);
-/// let locks = Locks::builder().store("lockstore", "", Arc::new(store)).build()?;
+/// let locks = Locks::builder().store("lockstore", Arc::new(store)).build()?;
 /// # Ok::<(), holdfast::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]

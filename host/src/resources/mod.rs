@@ -38,7 +38,7 @@ pub use self::{
     error::{Level, LoadError, Notice, Problem},
     load::{Resources, load},
     open::{in_memory, open, open_each},
-    opened::{Attempt, OpenCause, OpenError, OpenStore, Opened, StoreError},
+    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, StoreError},
     options::Options,
     source::Source,
 };

@@ -12,7 +12,7 @@ use super::{
     error::{Level, LoadError, Notice},
     load::{Resources, load},
     metrics::ComponentMetrics,
-    opened::{Attempt, OpenCause, OpenError, OpenStore, Opened, StoreError},
+    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, StoreError},
     options::Options,
 };
 use crate::{
@@ -66,7 +66,7 @@ use crate::{
 pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     let metrics = ComponentMetrics::new(&options.app_id);
     let (mut stores, mut errors) = (Vec::new(), Vec::new());
-    for Attempt { definition, result } in open_each(options, &mut log).await? {
+    for Opening { definition, result } in open_each(options, &mut log).await? {
         metrics.opened(&result);
         match result {
             Ok(store) => stores.push(store),
@@ -111,14 +111,14 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
 pub async fn open_each(
     options: &Options,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Vec<Attempt>, LoadError> {
+) -> Result<Vec<Opening>, LoadError> {
     let Resources { stores, resiliency } = load(options, notify)?;
-    let attempts = stores.into_iter().map(async |definition| {
+    let openings = stores.into_iter().map(async |definition| {
         let opened = open_one(&definition).await;
         let result = opened.map(|open| under_policies(open, &resiliency));
-        Attempt { definition, result }
+        Opening { definition, result }
     });
-    Ok(join_all(attempts).await)
+    Ok(join_all(openings).await)
 }
 
 impl Options {
@@ -130,7 +130,7 @@ impl Options {
     pub fn locks(&self, stores: &[OpenStore]) -> Result<Locks, BuildError> {
         let builder = Locks::builder().app_id(&self.app_id).limits(self.limits.clone());
         let builder = stores.iter().fold(builder, |builder, open| {
-            builder.store(&open.name, &open.key_prefix, open.store.clone())
+            builder.store_with_key_prefix(&open.name, &open.key_prefix, open.store.clone())
         });
         builder.build()
     }

@@ -2,9 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    definition::StoreDefinition, error::LoadError, source::Source,
-};
+use super::{definition::StoreDefinition, error::LoadError, source::Source};
 use crate::{
     BuildError, Locks,
     store::{Store, properties::SettingError, redis::ConnectError},
@@ -50,7 +48,7 @@ impl fmt::Debug for OpenStore {
 /// The result of opening one store.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Attempt {
+pub struct Opening {
     /// The store's definition.
     pub definition: StoreDefinition,
     /// The open store, or why it is not open.

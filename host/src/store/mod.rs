@@ -4,7 +4,9 @@
 //! keys arrive complete, and the lock component decides what an outcome means to the caller.
 
 pub mod memory;
+#[cfg(feature = "redis")]
 pub mod properties;
+#[cfg(feature = "redis")]
 pub mod redis;
 
 use std::time::Duration;

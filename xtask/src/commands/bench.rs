@@ -17,7 +17,7 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
     setup()?;
     let redis_server = redis::server(&workspace::root()?)?;
     // The driver measures how fast the binary `holdfast` starts, too.
-    let packages = ["--package", "holdfast", "--package", "holdfast-bench"];
+    let packages = ["--package", "holdfast-sidecar", "--package", "holdfast-bench"];
     run(cargo()?.args(["build", "--release"]).args(packages))?;
     let bench = release_dir()?.join("holdfast-bench");
     run(Command::new(bench).args(args).env(redis::SERVER, redis_server))

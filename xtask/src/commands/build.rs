@@ -7,5 +7,5 @@ use crate::{cargo::cargo, commands::setup::setup, process::run};
 /// Builds the binary `holdfast` in release mode.
 pub fn build() -> Result<()> {
     setup()?;
-    run(cargo()?.args(["build", "--release", "--package", "holdfast"]))
+    run(cargo()?.args(["build", "--release", "--package", "holdfast-sidecar"]))
 }

@@ -190,7 +190,7 @@ name = "embedder"
 edition = "2024"
 
 [dependencies]
-holdfast = {{ {source}, default-features = false }}
+holdfast = {{ {source} }}
 tokio = {{ version = "1", features = ["macros", "rt-multi-thread"] }}
 
 [profile.dev]

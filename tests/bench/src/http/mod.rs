@@ -7,7 +7,8 @@ mod native;
 use std::sync::Arc;
 
 use anyhow::Result;
-use holdfast::{Locks, http::Api, server::Server, sidecar::Sidecar, store::memory::MemoryStore};
+use holdfast::{Locks, store::memory::MemoryStore};
+use holdfast_sidecar::{Sidecar, http::Api, server::Server};
 use holdfast_tests::redis_server::RedisServer;
 use tokio::{
     net::TcpListener,

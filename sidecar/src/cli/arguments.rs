@@ -1,0 +1,296 @@
+//! The arguments. Their names are daprd's where daprd has them.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  Serve a store in memory, named lockstore, on http://127.0.0.1:3500 and gRPC's port 50001:
+    holdfast serve
+
+  Serve what the component files say, for the application app1:
+    holdfast serve --app-id app1 --resources-path ./components
+
+  Run a job unless somebody else runs it:
+    if holdfast try-lock redis nightly --owner \"$HOSTNAME\" --expiry 600 --resources-path ./components
+    then ./nightly.sh; fi
+
+  See whether the component files and their servers are in order:
+    holdfast check --resources-path ./components";
+
+const SERVE_EXAMPLES: &str = "\
+The line 'listening on http://ADDRESS:PORT' in the log, which goes to stderr, says that it is ready;
+the gRPC API has a line like it before. A service manager of systemd's kind is told so as well.
+SIGTERM and SIGINT end it in good order; a second one ends it at once.
+
+Environment:
+  DAPR_API_TOKEN  Requests must show this token in the header, or gRPC metadata, dapr-api-token
+  OTEL_EXPORTER_OTLP_ENDPOINT  Traces are sent to this collector; other variables of OpenTelemetry
+                  (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …) say how
+
+Examples:
+  holdfast serve
+  holdfast serve --app-id app1 --resources-path ./components
+  holdfast serve --dapr-http-port 0 --dapr-grpc-port 0 --dapr-listen-addresses '127.0.0.1,[::1]'
+
+  curl -X POST http://localhost:3500/v1.0-alpha1/lock/lockstore \\
+    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'";
+
+const TRY_LOCK_EXAMPLES: &str = "\
+Prints true or false. Exits with 0 if the lock was taken, 1 if it is held by somebody, 2 on errors.
+
+Examples:
+  holdfast try-lock redis file --owner me --expiry 60 --resources-path ./components
+  holdfast try-lock redis file --owner me --expiry 60 --resources-path ./components --json";
+
+const UNLOCK_EXAMPLES: &str = "\
+Prints success, lock-does-not-exist or lock-belongs-to-others. Exits with 0 if the lock was freed,
+1 if it was not, 2 on errors.
+
+Examples:
+  holdfast unlock redis file --owner me --resources-path ./components
+  holdfast unlock redis file --owner me --resources-path ./components --json";
+
+const CHECK_EXAMPLES: &str = "\
+Exits with 0 if serve would start with these files now, else with 2.
+
+Examples:
+  holdfast check --resources-path ./components
+  holdfast check --app-id app1 --resources-path ./components --resources-path ./more";
+
+const HEALTH_EXAMPLES: &str = "\
+Exits with 0 if the server answers that it is ready, else with 1 and the reason. Needs no token.
+
+Examples:
+  holdfast health
+  holdfast health --port 3501 --timeout 1";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  holdfast component export holdfast.wasm
+  holdfast component export - | wasm-tools component wit";
+
+/// A distributed lock for edge runtimes, with the API of Dapr's locks.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve locks over Dapr's HTTP and gRPC APIs
+    Serve(Serve),
+    /// Take a lock if it is free, straight in the store
+    TryLock(TryLock),
+    /// Free a lock, straight in the store
+    Unlock(Unlock),
+    /// Check component files, and connect to their servers
+    Check(Check),
+    /// Ask a server that runs on this machine whether it is ready
+    Health(Health),
+    /// The WebAssembly component that holds the rules of the lock
+    #[command(arg_required_else_help = true)]
+    Component(Component),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    pub stores: Stores,
+    /// Port of the HTTP API; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
+    pub dapr_http_port: u16,
+    /// Port of the gRPC API; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001)]
+    pub dapr_grpc_port: u16,
+    /// Addresses to listen on, separated by commas
+    #[arg(
+        long,
+        value_name = "ADDRESSES",
+        env = "DAPR_LISTEN_ADDRESSES",
+        value_delimiter = ',',
+        default_value = "127.0.0.1"
+    )]
+    pub dapr_listen_addresses: Vec<String>,
+    /// Folder for Unix domain sockets, on which both APIs are served in place of their ports: they
+    /// are named dapr-ID-http.socket and dapr-ID-grpc.socket after the application's id
+    #[arg(long, value_name = "DIR")]
+    pub unix_domain_socket: Option<PathBuf>,
+    /// Port of health checks and metadata alone, over HTTP and without a token; 0 for a free one
+    #[arg(long, value_name = "PORT")]
+    pub dapr_public_port: Option<u16>,
+    /// Addresses of the public port, separated by commas
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
+    pub dapr_public_listen_address: Vec<String>,
+    /// Whether metrics are recorded, and served for Prometheus
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set
+    )]
+    pub enable_metrics: bool,
+    /// Port of the metrics; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090)]
+    pub metrics_port: u16,
+    /// Addresses of the metrics, separated by commas
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
+    pub metrics_listen_address: Vec<String>,
+    /// How long requests in flight may take to finish at the end
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub dapr_graceful_shutdown_seconds: u64,
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = TRY_LOCK_EXAMPLES)]
+pub struct TryLock {
+    #[command(flatten)]
+    pub lock: Lock,
+    /// How long the lock is held at most, in seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub expiry: i32,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = UNLOCK_EXAMPLES)]
+pub struct Unlock {
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+/// What try-lock and unlock have in common.
+#[derive(Args, Debug)]
+pub struct Lock {
+    /// The store, by its component's name
+    pub store: String,
+    /// What is locked
+    pub resource: String,
+    /// Who locks it: a string that nobody else uses
+    #[arg(long)]
+    pub owner: String,
+    /// Print the reply of the HTTP API, byte for byte
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub stores: Stores,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct Check {
+    #[command(flatten)]
+    pub stores: Stores,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = HEALTH_EXAMPLES)]
+pub struct Health {
+    /// Where the server's HTTP API or its public port is
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub address: String,
+    /// Port of the one or the other
+    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
+    pub port: u16,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub timeout: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct Component {
+    #[command(subcommand)]
+    pub command: ComponentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ComponentCommand {
+    /// Write the component to a file
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        /// The file; - for stdout
+        file: PathBuf,
+    },
+}
+
+/// Whose locks, and where they are kept.
+#[derive(Args, Debug)]
+pub struct Stores {
+    /// Id of the application that locks; part of the keys, and what scopes are about
+    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
+    pub app_id: String,
+    /// Folder of component files; may be given more than once
+    #[arg(long, value_name = "DIR", visible_alias = "components-path")]
+    pub resources_path: Vec<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Args, Debug)]
+pub struct Log {
+    /// The least of what is logged, to stderr [default: info for serve, else warn]
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+    /// Log JSON, one object a line
+    #[arg(long)]
+    pub log_as_json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    /// The same as error
+    Fatal,
+}
+
+/// How much the lock component and its callers may use; the library's defaults.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Instances of the lock component at a time, at most
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES")]
+    pub guest_instances: Option<usize>,
+    /// Instances that are kept warm
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES")]
+    pub guest_warm_instances: Option<usize>,
+    /// Memory of an instance, at most
+    #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY")]
+    pub guest_memory: Option<NonZeroUsize>,
+    /// How long an instance may compute before it is stopped
+    #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE")]
+    pub guest_step_deadline: Option<u64>,
+    /// Calls that are with their stores at a time, at most
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT")]
+    pub max_in_flight: Option<usize>,
+    /// Further calls that wait for their turn, at most; others are refused
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING")]
+    pub max_waiting: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,154 @@
+//! The addresses to listen on.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow};
+use tokio::net::{TcpSocket, UnixSocket, UnixStream, lookup_host};
+
+use crate::server::Listener;
+
+/// Connections that wait to be accepted, at most.
+const BACKLOG: u32 = 1024;
+
+/// Addresses that nobody else can take any more, and on which nobody is answered yet.
+pub enum Bound {
+    Tcp(Vec<TcpSocket>),
+    Unix(UnixSocket, SocketFile),
+}
+
+/// Listening sockets, and how they are named in a URL.
+pub struct Listening {
+    pub listeners: Vec<Listener>,
+    pub addresses: Vec<String>,
+    /// Removed with this.
+    _file: Option<SocketFile>,
+}
+
+/// The file of a Unix domain socket, which nobody else removes.
+pub struct SocketFile(PathBuf);
+
+impl Bound {
+    /// Takes the port on each of the addresses. With port 0 the first takes a free one, and the
+    /// others the same. `option` is the one that gave the port.
+    ///
+    /// An address of a kind that this machine does not have, as `[::1]` without IPv6, is left out
+    /// with a warning, as long as there is another.
+    pub async fn tcp(addresses: &[String], port: u16, option: &str) -> Result<Self> {
+        let mut sockets = Vec::new();
+        let mut missing = None;
+        let mut port = port;
+        for address in addresses {
+            let bound = match socket_address(address.trim(), port).await {
+                Ok(address) => bind(address),
+                Err(error) => Err(error),
+            };
+            match bound {
+                Ok(socket) => {
+                    port = socket.local_addr()?.port();
+                    sockets.push(socket);
+                }
+                Err(error) if is_missing_here(&error) => {
+                    let error = anyhow!("cannot listen on {address}: {error}");
+                    tracing::warn!("{error:#}");
+                    missing = Some(error);
+                }
+                Err(error) => {
+                    let place = format!("{option}: cannot listen on {address}, port {port}");
+                    return Err(error).context(place);
+                }
+            }
+        }
+        match missing {
+            Some(error) if sockets.is_empty() => Err(error),
+            _ => Ok(Self::Tcp(sockets)),
+        }
+    }
+
+    /// Takes the path of a Unix domain socket. A file that was left there by a process that has ended
+    /// is removed first.
+    pub async fn unix(path: PathBuf) -> Result<Self> {
+        let refused = || format!("--unix-domain-socket: cannot listen on {}", path.display());
+        remove_if_abandoned(&path).await.with_context(refused)?;
+        let socket = UnixSocket::new_stream().with_context(refused)?;
+        socket.bind(&path).with_context(refused)?;
+        Ok(Self::Unix(socket, SocketFile(path)))
+    }
+
+    /// From now on connections are made.
+    pub fn listen(self) -> Result<Listening> {
+        match self {
+            Self::Tcp(sockets) => {
+                let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+                for socket in sockets {
+                    let address = socket.local_addr()?;
+                    let listener = socket.listen(BACKLOG);
+                    listeners.push(
+                        listener.with_context(|| format!("cannot listen on {address}"))?.into(),
+                    );
+                    addresses.push(format!("://{address}"));
+                }
+                Ok(Listening { listeners, addresses, _file: None })
+            }
+            Self::Unix(socket, file) => {
+                let path = file.0.display().to_string();
+                let listener =
+                    socket.listen(BACKLOG).with_context(|| format!("cannot listen on {path}"))?;
+                Ok(Listening {
+                    listeners: vec![listener.into()],
+                    addresses: vec![format!("+unix://{path}")],
+                    _file: Some(file),
+                })
+            }
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // Whoever answers there keeps it: taking the path will fail, and say so.
+        _ => Ok(()),
+    }
+}
+
+async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
+        return Ok((ip, port).into());
+    }
+    let found: Vec<_> = lookup_host((address, port)).await?.collect();
+    // As Go does, which daprd listens with: the first of IPv4, else the first of all.
+    let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    chosen.copied().ok_or_else(|| io::Error::other("the name has no address"))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port whose last connections are still closing can be taken.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn is_missing_here(error: &io::Error) -> bool {
+    /// Linux's EAFNOSUPPORT, which the standard library has no name for.
+    const NO_SUCH_FAMILY: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
+}

@@ -1,0 +1,89 @@
+//! `holdfast try-lock` and `holdfast unlock`: one call, straight to the store.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use holdfast::{Limits, Locks, Reply, Resource, UnlockStatus, Verb};
+use serde_json::{Value, json};
+use tokio::runtime;
+
+use super::{
+    arguments::{Lock, LogLevel, TryLock, Unlock},
+    exit::{NO, TROUBLE, YES},
+    logging, stores,
+};
+
+/// What to print, and what to exit with.
+type Answer = (Vec<u8>, u8);
+
+pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
+    let TryLock { lock, expiry } = args;
+    let Lock { store, resource, owner, json, .. } = lock;
+    with_locks(lock, async |locks| {
+        if *json {
+            let body =
+                json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
+            return raw(locks.json(Verb::TryLock, store, body.to_string().as_bytes()).await?);
+        }
+        let resource = Resource { store, id: resource };
+        // The rules refuse zero.
+        let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
+        let taken = locks.try_lock(resource, owner, ttl).await?.is_acquired();
+        Ok((format!("{taken}\n").into_bytes(), if taken { YES } else { NO }))
+    })
+}
+
+pub fn unlock(args: &Unlock) -> Result<ExitCode> {
+    let Lock { store, resource, owner, json, .. } = &args.lock;
+    with_locks(&args.lock, async |locks| {
+        if *json {
+            let body = json!({"resourceId": resource, "lockOwner": owner});
+            return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
+        }
+        let resource = Resource { store, id: resource };
+        let (name, exit) = match locks.unlock(resource, owner).await? {
+            UnlockStatus::Success => ("success", YES),
+            UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NO),
+            UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
+            UnlockStatus::InternalError => ("internal-error", TROUBLE),
+        };
+        Ok((format!("{name}\n").into_bytes(), exit))
+    })
+}
+
+fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> Result<ExitCode> {
+    logging::start(&lock.log, LogLevel::Warn, None);
+    if lock.stores.resources_path.is_empty() {
+        bail!(
+            "--resources-path is missing: without component files there is only a store in memory, \
+             whose locks would be gone when this command ends"
+        );
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let (output, exit) = runtime.block_on(async {
+        let mut limits = Limits::default();
+        limits.warm_instances = 1;
+        let locks = stores::open(&lock.stores, limits).await?.locks;
+        let answer = call(&locks).await;
+        locks.close().await;
+        answer
+    })?;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+    Ok(ExitCode::from(exit))
+}
+
+fn raw(reply: Reply) -> Result<Answer> {
+    let said: Value = serde_json::from_slice(&reply.body).context("the reply is not JSON")?;
+    let exit = match (reply.status, &said["success"], said["status"].as_i64()) {
+        (200, Value::Bool(true), _) | (200, _, Some(0)) => YES,
+        (200, Value::Bool(false), _) | (200, _, Some(1 | 2)) => NO,
+        _ => TROUBLE,
+    };
+    Ok((reply.body, exit))
+}

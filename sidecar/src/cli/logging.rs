@@ -1,0 +1,59 @@
+//! The log: to stderr, so that stdout has a command's result and nothing else.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use super::arguments::{Log, LogLevel};
+
+/// What is done with spans and events.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging at the level that was asked for, else at `default`. What else is to be done with spans
+/// is asked for by `more`, whatever the level.
+pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
+    tracing_subscriber::registry().with(layers(log, default, more)).init();
+}
+
+/// What other crates say below a warning is left out: it is about their insides.
+fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLayer> {
+    let level = match log.log_level.unwrap_or(default) {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Fatal => LevelFilter::ERROR,
+    };
+    let filter =
+        Targets::new().with_target("holdfast", level).with_default(level.min(LevelFilter::WARN));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = if log.log_as_json {
+        lines.json().flatten_event(true).with_filter(filter).boxed()
+    } else {
+        lines.with_filter(filter).boxed()
+    };
+    [lines].into_iter().chain(more).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Subscriber;
+
+    use super::*;
+
+    /// The spans of calls are below it, and then cost one comparison.
+    #[test]
+    fn without_traces_nobody_asks_for_more_than_the_log_shows() {
+        let log = Log { log_level: None, log_as_json: false };
+        let plain = Registry::default().with(layers(&log, LogLevel::Info, None));
+        assert_eq!(plain.max_level_hint(), Some(LevelFilter::INFO));
+        let more = fmt::layer().with_filter(LevelFilter::DEBUG).boxed();
+        let traced = Registry::default().with(layers(&log, LogLevel::Info, Some(more)));
+        assert_eq!(traced.max_level_hint(), Some(LevelFilter::DEBUG));
+    }
+}

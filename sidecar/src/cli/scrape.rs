@@ -1,0 +1,89 @@
+//! The metrics in the text format of Prometheus.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use holdfast::{
+    Locks,
+    metrics::{Kind, METRICS},
+};
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::server::Answer;
+
+/// How often the values of histograms are put into their buckets. Until then each value takes memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The recorder of this process.
+#[derive(Clone)]
+pub struct Recorder(PrometheusHandle);
+
+/// Answers requests for the metrics. Cheap to clone.
+#[derive(Clone)]
+pub struct Scrape(Arc<Inner>);
+
+struct Inner {
+    recorder: Recorder,
+    locks: Locks,
+}
+
+impl Recorder {
+    /// Installs the recorder. Must be called in a Tokio runtime.
+    pub fn install() -> Result<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for metric in METRICS {
+            if let Kind::Histogram { buckets } = metric.kind {
+                let name = Matcher::Full(metric.name.to_owned());
+                builder = builder.set_buckets_for_metric(name, buckets)?;
+            }
+        }
+        let handle = builder.install_recorder().context("cannot record metrics")?;
+        let upkeep = handle.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                upkeep.run_upkeep();
+            }
+        });
+        Ok(Self(handle))
+    }
+}
+
+impl Scrape {
+    pub fn new(recorder: Recorder, locks: Locks) -> Self {
+        Self(Arc::new(Inner { recorder, locks }))
+    }
+
+    fn render(&self) -> String {
+        let Inner { recorder, locks } = &*self.0;
+        locks.record_gauges();
+        recorder.0.render()
+    }
+}
+
+impl Answer for Scrape {
+    type Body = Full<Bytes>;
+
+    /// Serves `/`, where daprd has its metrics, and `/metrics`, the default of Prometheus.
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        if !matches!(request.uri().path(), "/" | "/metrics") {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        } else {
+            let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, text);
+            *response.body_mut() = Full::new(self.render().into());
+        }
+        response
+    }
+}

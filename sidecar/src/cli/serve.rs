@@ -1,0 +1,239 @@
+//! `holdfast serve`.
+
+use std::{
+    env,
+    mem::take,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use futures_util::FutureExt;
+use holdfast::{
+    Limits, Locks,
+    resources::{OpenStore, Opened},
+};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::Layer;
+
+use super::{
+    arguments::{self, LogLevel, Serve},
+    listen::{Bound, Listening},
+    logging,
+    scrape::{Recorder, Scrape},
+    service_manager,
+    signals::Signals,
+    stores,
+    traces::Traces,
+};
+use crate::{grpc, http, metadata::ComponentInfo, server::Server, sidecar::Sidecar};
+
+/// All that is needed to serve.
+struct Ready {
+    locks: Locks,
+    components: Vec<ComponentInfo>,
+    recorder: Option<Recorder>,
+    doors: Doors<Listening>,
+}
+
+/// The ways in: addresses first, then sockets that listen there.
+struct Doors<T> {
+    http: T,
+    grpc: T,
+    public: Option<T>,
+    metrics: Option<T>,
+}
+
+pub fn run(args: &Serve) -> Result<ExitCode> {
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
+    logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
+    let outcome = runtime.block_on(serve(args, traces));
+    // What still runs was told to end at once.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
+    let mut signals = Signals::new().context("cannot watch for signals")?;
+    let ready = tokio::select! {
+        ready = start(args) => ready?,
+        () = signals.next() => {
+            tracing::info!("asked to end before it was ready");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+
+    let token = env::var("DAPR_API_TOKEN").ok();
+    let Ready { locks, components, recorder, mut doors } = ready;
+    if let Some(traces) = &traces {
+        traces.announce();
+    }
+    doors.announce();
+    let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
+    let mut server = Server::new(sidecar.readiness().clone())
+        .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
+        .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
+    if let Some(public) = &mut doors.public {
+        server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
+    }
+    if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
+        let scrape = Scrape::new(recorder, locks.clone());
+        server = server.http(scrape, take(&mut metrics.listeners));
+    }
+
+    service_manager::ready();
+    let ending = CancellationToken::new();
+    let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
+    let serving = async {
+        let shutdown = async {
+            ending.cancelled().await;
+            Instant::now()
+        };
+        let shutdown = shutdown.shared();
+        server.serve(shutdown.clone().map(drop), grace).await;
+        let left = grace.saturating_sub(shutdown.await.elapsed());
+        locks.close().await;
+        flush(traces, left).await;
+    };
+    let second_signal = async {
+        signals.next().await;
+        tracing::info!("shutting down");
+        service_manager::stopping();
+        ending.cancel();
+        signals.next().await;
+    };
+    tokio::select! {
+        () = serving => Ok(ExitCode::SUCCESS),
+        () = second_signal => {
+            tracing::warn!("ended at once, as asked a second time");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Sends the traces that are left, in the time that is left.
+async fn flush(traces: Option<Traces>, left: Duration) {
+    if let Some(traces) = traces {
+        // It can only fail if the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || traces.flush(left)).await;
+    }
+}
+
+/// Takes the addresses first, so that one in use is known before any store is opened, and listens
+/// last, so that nobody connects who cannot be answered.
+async fn start(args: &Serve) -> Result<Ready> {
+    let bound = Doors::bind(args).await?;
+    // Before there is anything to be counted.
+    let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
+    let Opened { locks, stores, .. } = stores::open(&args.stores, limits(&args.limits)).await?;
+    announce(&stores, !args.stores.resources_path.is_empty());
+    let components = stores.into_iter().map(info).collect();
+    Ok(Ready { locks, components, recorder, doors: bound.listen()? })
+}
+
+impl Doors<Bound> {
+    async fn bind(args: &Serve) -> Result<Self> {
+        let tcp = async |port, option| Bound::tcp(&args.dapr_listen_addresses, port, option).await;
+        let (http, grpc) = match &args.unix_domain_socket {
+            Some(folder) => {
+                let socket = |api| format!("dapr-{}-{api}.socket", args.stores.app_id);
+                (
+                    Bound::unix(folder.join(socket("http"))).await?,
+                    Bound::unix(folder.join(socket("grpc"))).await?,
+                )
+            }
+            None => (
+                tcp(args.dapr_http_port, "--dapr-http-port").await?,
+                tcp(args.dapr_grpc_port, "--dapr-grpc-port").await?,
+            ),
+        };
+        let public = match args.dapr_public_port {
+            Some(port) => {
+                let addresses = &args.dapr_public_listen_address;
+                Some(Bound::tcp(addresses, port, "--dapr-public-port").await?)
+            }
+            None => None,
+        };
+        let metrics = if args.enable_metrics {
+            let addresses = &args.metrics_listen_address;
+            Some(Bound::tcp(addresses, args.metrics_port, "--metrics-port").await?)
+        } else {
+            None
+        };
+        Ok(Self { http, grpc, public, metrics })
+    }
+
+    fn listen(self) -> Result<Doors<Listening>> {
+        Ok(Doors {
+            http: self.http.listen()?,
+            grpc: self.grpc.listen()?,
+            public: self.public.map(Bound::listen).transpose()?,
+            metrics: self.metrics.map(Bound::listen).transpose()?,
+        })
+    }
+}
+
+impl Doors<Listening> {
+    /// Says where it listens. The HTTP API comes last: whoever waits for its line then knows all.
+    fn announce(&self) {
+        for address in self.public.iter().flat_map(|public| &public.addresses) {
+            tracing::info!("health checks and metadata, for everybody, on http{address}");
+        }
+        for address in self.metrics.iter().flat_map(|metrics| &metrics.addresses) {
+            tracing::info!("metrics on http{address}/metrics");
+        }
+        for address in &self.grpc.addresses {
+            tracing::info!("listening on grpc{address}");
+        }
+        for address in &self.http.addresses {
+            tracing::info!("listening on http{address}");
+        }
+    }
+}
+
+/// Says which stores are served.
+fn announce(stores: &[OpenStore], from_files: bool) {
+    for OpenStore { name, component_type, .. } in stores {
+        if from_files {
+            tracing::info!("serving the store {name} of type {component_type}");
+        } else {
+            tracing::info!(
+                "no --resources-path is given: serving the store {name} of type \
+                 {component_type}, whose locks are gone with this process"
+            );
+        }
+    }
+    if stores.is_empty() {
+        tracing::warn!("there is no lock store in the component files");
+    }
+}
+
+fn info(store: OpenStore) -> ComponentInfo {
+    ComponentInfo { name: store.name, component_type: store.component_type, version: store.version }
+}
+
+fn limits(given: &arguments::Limits) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(instances) = given.guest_instances {
+        limits.instances = instances;
+        limits.warm_instances = limits.warm_instances.min(instances);
+    }
+    if let Some(warm) = given.guest_warm_instances {
+        limits.warm_instances = warm;
+    }
+    if let Some(mebibytes) = given.guest_memory {
+        limits.instance_memory = mebibytes.get().saturating_mul(1 << 20);
+    }
+    if let Some(milliseconds) = given.guest_step_deadline {
+        limits.step_deadline = Duration::from_millis(milliseconds);
+    }
+    if let Some(in_flight) = given.max_in_flight {
+        limits.in_flight = in_flight;
+    }
+    if let Some(waiting) = given.max_waiting {
+        limits.waiting = waiting;
+    }
+    limits
+}

@@ -1,0 +1,144 @@
+//! The methods of Dapr's service.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast::{Error, LockError, Resource, UnlockStatus, Verb};
+use holdfast_dapr_api::metadata::RUNTIME_VERSION;
+use holdfast_proto::runtime::{
+    ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
+    RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
+    actor_runtime::ActorRuntimeStatus,
+    dapr_server::{self, Dapr},
+    unlock_response,
+};
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::{metrics::GrpcMetrics, status};
+use crate::{metadata::ComponentInfo, sidecar::Sidecar};
+
+/// The service's full name.
+pub(super) const SERVICE: &str = dapr_server::SERVICE_NAME;
+
+/// The methods that are there; all others of Dapr's service are not.
+pub(super) const METHODS: [&str; 3] = ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata"];
+
+/// The same as paths.
+pub(super) const FULL_METHODS: [&str; 3] = [TRY_LOCK, UNLOCK, GET_METADATA];
+
+const TRY_LOCK: &str = "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1";
+const UNLOCK: &str = "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1";
+const GET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/GetMetadata";
+
+/// The methods, over a sidecar.
+pub(super) struct Calls {
+    pub sidecar: Sidecar,
+    pub metrics: Arc<GrpcMetrics>,
+}
+
+impl Calls {
+    /// Records the lengths of a call's messages and makes the response.
+    fn carried<T: Message>(
+        &self,
+        method: &'static str,
+        received: usize,
+        answer: Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        self.metrics.carried(method, received, answer.as_ref().map_or(0, Message::encoded_len));
+        answer.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl Dapr for Calls {
+    async fn try_lock_alpha1(
+        &self,
+        request: Request<TryLockRequest>,
+    ) -> Result<Response<TryLockResponse>, Status> {
+        let received = request.get_ref().encoded_len();
+        let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
+            request.into_inner();
+        let locks = self.sidecar.locks();
+        let resource = Resource { store: &store_name, id: &resource_id };
+        // The rules refuse zero.
+        let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
+        let answer = match locks.try_lock(resource, &lock_owner, ttl).await {
+            Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
+            Err(error) => Err(failed(Verb::TryLock, &error)),
+        };
+        self.carried(TRY_LOCK, received, answer)
+    }
+
+    async fn unlock_alpha1(
+        &self,
+        request: Request<UnlockRequest>,
+    ) -> Result<Response<UnlockResponse>, Status> {
+        let received = request.get_ref().encoded_len();
+        let UnlockRequest { store_name, resource_id, lock_owner } = request.into_inner();
+        let locks = self.sidecar.locks();
+        let resource = Resource { store: &store_name, id: &resource_id };
+        let answer = match locks.unlock(resource, &lock_owner).await {
+            Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
+            Err(error) => Err(failed(Verb::Unlock, &error)),
+        };
+        self.carried(UNLOCK, received, answer)
+    }
+
+    async fn get_metadata(
+        &self,
+        request: Request<GetMetadataRequest>,
+    ) -> Result<Response<GetMetadataResponse>, Status> {
+        let metadata = self.sidecar.metadata();
+        let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
+        let answer = GetMetadataResponse {
+            id: metadata.app_id().to_owned(),
+            registered_components: metadata.components().iter().map(component).collect(),
+            extended_metadata: metadata.extended().into_iter().collect(),
+            app_connection_properties: Some(AppConnectionProperties {}),
+            runtime_version: RUNTIME_VERSION.to_owned(),
+            actor_runtime: Some(disabled),
+        };
+        self.carried(GET_METADATA, request.get_ref().encoded_len(), Ok(answer))
+    }
+}
+
+fn failed(verb: Verb, error: &Error) -> Status {
+    let status = status::of(verb, error);
+    match error {
+        // A request that is wrong is the caller's to hear of, and load is no fault.
+        Error::Lock(LockError::StoreFailed(_) | LockError::Indeterminate(_))
+        | Error::Component(_) => {
+            tracing::error!("{}", status.message());
+        }
+        _ => {}
+    }
+    status
+}
+
+fn number(status: UnlockStatus) -> unlock_response::Status {
+    match status {
+        UnlockStatus::Success => unlock_response::Status::Success,
+        UnlockStatus::LockDoesNotExist => unlock_response::Status::LockDoesNotExist,
+        UnlockStatus::LockBelongsToOthers => unlock_response::Status::LockBelongsToOthers,
+        UnlockStatus::InternalError => unlock_response::Status::InternalError,
+    }
+}
+
+fn component(info: &ComponentInfo) -> RegisteredComponents {
+    RegisteredComponents {
+        name: info.name.clone(),
+        r#type: info.component_type.clone(),
+        version: info.version.clone(),
+        capabilities: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_and_their_paths_are_the_same() {
+        assert_eq!(METHODS.map(|method| format!("/{SERVICE}/{method}")), FULL_METHODS);
+    }
+}

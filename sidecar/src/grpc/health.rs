@@ -1,0 +1,70 @@
+//! `grpc.health.v1`: the health checks of the HTTP API, for clients of gRPC.
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_server::Health,
+};
+
+use super::calls;
+use crate::server::{Readiness, State};
+
+/// The health of the process, which is asked for without a name, and of its one service; they are
+/// the same.
+pub(super) struct Checks(pub Readiness);
+
+#[tonic::async_trait]
+impl Health for Checks {
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        if !is_served(&request) {
+            return Err(Status::not_found("service not registered"));
+        }
+        let state = *self.0.watch().borrow();
+        Ok(Response::new(health(state)))
+    }
+
+    /// Ends with the process, so as not to hold it up.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        if !is_served(&request) {
+            let unknown = response(ServingStatus::ServiceUnknown);
+            return Ok(Response::new(stream::iter([Ok(unknown)]).boxed()));
+        }
+        let mut states = self.0.watch();
+        states.mark_changed();
+        let changes = stream::unfold(Some(states), async |states| {
+            let mut states = states?;
+            states.changed().await.ok()?;
+            let state = *states.borrow_and_update();
+            Some((Ok(health(state)), (state != State::Ending).then_some(states)))
+        });
+        Ok(Response::new(changes.boxed()))
+    }
+}
+
+fn is_served(request: &Request<HealthCheckRequest>) -> bool {
+    let service = request.get_ref().service.as_str();
+    service.is_empty() || service == calls::SERVICE
+}
+
+fn health(state: State) -> HealthCheckResponse {
+    response(match state {
+        State::Ready => ServingStatus::Serving,
+        State::Starting | State::Ending => ServingStatus::NotServing,
+    })
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}

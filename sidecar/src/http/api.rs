@@ -1,0 +1,295 @@
+//! The answer to a request.
+
+use std::{error::Error as StdError, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use holdfast::{Error, Verb};
+use holdfast_dapr_api::{
+    Reply, Route,
+    body::{self, MAX},
+    health,
+    metadata::{self, Component},
+    path, reply,
+};
+use holdfast_rules::{json, message};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    body::{Body, Incoming},
+    header::CONTENT_LENGTH,
+    http::request::Parts,
+};
+use tracing::{Instrument, Span, field};
+
+use super::{
+    admission::admits,
+    metrics::{BodyBytes, Endpoint, HttpMetrics},
+    send,
+};
+use crate::{
+    failure,
+    metadata::{ComponentInfo, Metadata},
+    server::Answer,
+    sidecar::Sidecar,
+    trace_context::TraceParent,
+};
+
+/// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
+///
+/// Needs no server of its own: [`Server`](crate::server::Server) is one, and any other that has a
+/// [`hyper::Request`] can call [`answer`](Self::answer).
+#[derive(Clone, Debug)]
+pub struct Api {
+    sidecar: Sidecar,
+    access: Access,
+    metrics: Arc<HttpMetrics>,
+}
+
+/// Who may ask for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Everything, for whoever shows the token.
+    Full,
+    /// Health and metadata, for everybody.
+    Public,
+}
+
+impl Api {
+    /// The API of a sidecar.
+    pub fn new(sidecar: Sidecar) -> Self {
+        Self::with_access(sidecar, Access::Full)
+    }
+
+    /// The part of a sidecar's API that anybody may see, without a token: `GET` of health and
+    /// metadata (Dapr 1.18, `--dapr-public-port`, which lets metadata be changed, too).
+    pub fn public(sidecar: Sidecar) -> Self {
+        Self::with_access(sidecar, Access::Public)
+    }
+
+    fn with_access(sidecar: Sidecar, access: Access) -> Self {
+        let stores = sidecar.locks().store_names().map(str::to_owned);
+        let metrics = HttpMetrics::new(sidecar.metadata().app_id(), stores.collect());
+        Self { sidecar, access, metrics: Arc::new(metrics) }
+    }
+
+    /// Answers a request. The body is read up to 4 MiB; what is beyond is refused.
+    ///
+    /// The future may be dropped when the caller goes away: a lock that was taken for nobody is
+    /// given back.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let started = Instant::now();
+        let (head, mut body) = request.into_parts();
+        let path = path::clean(head.uri.path());
+        let route = Route::of(head.method.as_str(), &path);
+        let endpoint = Endpoint {
+            method: method(&head.method),
+            template: route.template(),
+            store: route.store().and_then(|store| self.metrics.store(store)),
+        };
+
+        let reply = match self.refusal(&head, &route) {
+            Some(refusal) => refusal,
+            None => self.admitted(route, &head, &mut body).await,
+        };
+        let bytes = BodyBytes { request: length(&head.headers), response: reply.body.len() as u64 };
+        self.metrics.answered(endpoint, reply.status, started.elapsed(), bytes);
+        send::response(reply)
+    }
+
+    /// What a request hears that may not be made at all.
+    fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
+        let sent_path = head.uri.path();
+        if !path::is_well_escaped(sent_path) {
+            return Some(reply::bad_request());
+        }
+        if self.access == Access::Full
+            && let Some(token) = self.sidecar.token()
+            && !admits(token, &head.method, sent_path, &head.headers)
+        {
+            return Some(reply::invalid_token());
+        }
+        let hidden = self.access == Access::Public && !route.is_public();
+        hidden.then(reply::not_public)
+    }
+
+    async fn admitted<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let span = request_span(head, &route);
+        if span.is_disabled() {
+            return self.call(route, head, body).await;
+        }
+        let started = Instant::now();
+        let reply = self.call(route, head, body).instrument(span.clone()).await;
+        let (status, duration) = (reply.status, started.elapsed());
+        span.record("http.response.status_code", status);
+        if status >= 500 {
+            span.record("otel.status_code", "ERROR");
+        }
+        let _in_span = span.enter();
+        tracing::debug!(duration_us = duration.as_micros(), "answered");
+        reply
+    }
+
+    async fn call<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let metadata = self.sidecar.metadata();
+        match route {
+            Route::TryLock { store } => self.lock_call(Verb::TryLock, &store, head, body).await,
+            Route::Unlock { store } => self.lock_call(Verb::Unlock, &store, head, body).await,
+            Route::Healthz => {
+                let obstacle = self.sidecar.readiness().obstacle();
+                health::healthz(metadata.app_id(), head.uri.query(), obstacle)
+            }
+            Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
+            Route::Metadata => describe(metadata),
+            Route::PutMetadata { key } => match read(body).await {
+                Ok(value) => {
+                    metadata.set(&key, String::from_utf8_lossy(&value).into_owned());
+                    reply::empty()
+                }
+                Err(refusal) => refusal,
+            },
+            Route::Unknown => reply::not_found(),
+        }
+    }
+
+    async fn lock_call<B>(&self, verb: Verb, store: &str, head: &Parts, body: &mut B) -> Reply
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        match self.sidecar.locks().json(verb, store, &body).await {
+            Ok(verdict) => reply::json(verdict.status, verdict.body),
+            Err(error) => failed(verb, &error, &head.headers),
+        }
+    }
+}
+
+impl Answer for Api {
+    type Body = Full<Bytes>;
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send {
+        Self::answer(self, request)
+    }
+}
+
+/// The span of a request, which is disabled unless a subscriber wants it.
+fn request_span(head: &Parts, route: &Route<'_>) -> Span {
+    let (method, template) = (method(&head.method), route.template());
+    let span = tracing::debug_span!(
+        "request",
+        otel.name = %format_args!("{method} {template}"),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = template,
+        http.response.status_code = field::Empty,
+        trace_id = field::Empty,
+    );
+    if !span.is_disabled()
+        && let Some(parent) = TraceParent::of(&head.headers)
+    {
+        span.record("trace_id", parent.trace_id());
+        parent.adopt(&span, &head.headers);
+    }
+    span
+}
+
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    TraceParent::of(headers).map(|parent| parent.trace_id())
+}
+
+/// The method as a label; the number of its values is bounded.
+fn method(sent: &Method) -> &'static str {
+    match *sent {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
+/// The length of the body by its `Content-Length`, 0 without one, as Dapr measures it.
+fn length(headers: &HeaderMap) -> u64 {
+    let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    said.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// The whole body, or the reply that refuses it.
+async fn read<B>(body: &mut B) -> Result<Bytes, Reply>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    if body::is_absurd(body.size_hint().lower()) {
+        return Err(reply::body_too_large());
+    }
+    let cause = match Limited::new(&mut *body, MAX).collect().await {
+        Ok(whole) => return Ok(whole.to_bytes()),
+        Err(cause) => cause,
+    };
+    if !cause.is::<LengthLimitError>() {
+        return Err(reply::body_not_read(&cause.to_string()));
+    }
+    skip(body).await;
+    Err(reply::body_too_large())
+}
+
+/// Reads on for a while and forgets it, for a client that looks for the answer only when all is
+/// sent.
+async fn skip<B: Body + Unpin>(body: &mut B) {
+    let mut skipped = 0;
+    while skipped < MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        skipped += frame.data_ref().map_or(0, bytes::Buf::remaining);
+    }
+}
+
+fn describe(metadata: &Metadata) -> Reply {
+    let components = metadata.components().iter().map(listed);
+    match metadata::to_json(metadata.app_id(), components, &metadata.extended()) {
+        Ok(document) => reply::json(200, document),
+        Err(error) => reply::not_encoded(&error),
+    }
+}
+
+fn listed(info: &ComponentInfo) -> Component<'_> {
+    let ComponentInfo { name, component_type, version } = info;
+    Component { name, component_type, version }
+}
+
+/// The reply to a call that failed in the host.
+fn failed(verb: Verb, error: &Error, headers: &HeaderMap) -> Reply {
+    if let Error::Overloaded { .. } = error {
+        return reply::overloaded(&error.to_string());
+    }
+    let verb = failure::rules_verb(verb);
+    let cause = error.to_string();
+    tracing::error!(trace_id = trace_id(headers), "{}", message::failed(verb, &cause));
+    let refusal = json::failure(verb, &cause);
+    reply::json(refusal.status, refusal.body)
+}

@@ -1,0 +1,78 @@
+//! Whether requests are welcome.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// What the health checks say: starting at first, ready once it is told so, and never again after
+/// it was told that the end has begun. Cheap to clone; clones share one state.
+///
+/// It changes the health checks alone; other requests are answered in each state.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<watch::Sender<State>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Starting,
+    Ready,
+    Ending,
+}
+
+impl Readiness {
+    /// Not ready yet.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(State::Starting)))
+    }
+
+    /// From now on the health checks succeed, unless the end has begun.
+    pub fn set_ready(&self) {
+        self.0.send_if_modified(|state| {
+            let starting = *state == State::Starting;
+            if starting {
+                *state = State::Ready;
+            }
+            starting
+        });
+    }
+
+    /// From now on, and for good, the health checks fail.
+    pub fn set_ending(&self) {
+        self.0.send_replace(State::Ending);
+    }
+
+    /// Why the health checks fail, if they do.
+    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+        match *self.0.borrow() {
+            State::Starting => Some("starting"),
+            State::Ready => None,
+            State::Ending => Some("shutting down"),
+        }
+    }
+
+    /// The state and its changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_final() {
+        let readiness = Readiness::new();
+        assert_eq!(readiness.obstacle(), Some("starting"));
+        readiness.set_ready();
+        assert_eq!(readiness.obstacle(), None);
+        readiness.clone().set_ending();
+        readiness.set_ready();
+        assert_eq!(readiness.obstacle(), Some("shutting down"));
+    }
+}

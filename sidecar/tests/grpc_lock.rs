@@ -1,0 +1,187 @@
+//! The two lock calls over gRPC: verdicts, and each row of the error table.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+mod support;
+
+use holdfast::{Limits, Locks, store::memory::MemoryStore};
+use holdfast_proto::runtime::unlock_response::Status as Unlocked;
+use holdfast_sidecar::Sidecar;
+use support::{
+    Down, Event, Gate,
+    grpc::{Client, TRY_LOCK, UNLOCK, raw, said, serve},
+    sidecar,
+};
+use tonic::Code;
+
+const MAX_MESSAGE: usize = 4 << 20;
+
+async fn memory() -> support::Served {
+    serve(sidecar(MemoryStore::new(), Limits::default(), None)).await
+}
+
+#[tokio::test]
+async fn a_lock_is_taken_refused_and_freed() {
+    let server = memory().await;
+    let mut client = Client::new(server.address).await;
+    assert!(client.try_lock("lockstore", "my_file_name", "random_id_abc123", 60).await.unwrap());
+    assert!(!client.try_lock("lockstore", "my_file_name", "other", 60).await.unwrap());
+    for (owner, status) in [
+        ("other", Unlocked::LockBelongsToOthers),
+        ("random_id_abc123", Unlocked::Success),
+        ("random_id_abc123", Unlocked::LockDoesNotExist),
+    ] {
+        assert_eq!(client.unlock("lockstore", "my_file_name", owner).await.unwrap(), status);
+    }
+}
+
+#[tokio::test]
+async fn each_row_of_the_error_table() {
+    let server = memory().await;
+    let mut client = Client::new(server.address).await;
+    let reserved = "input key/keyPrefix 'a||b' can't contain '||'";
+    for (store, resource, owner, expiry, code, message) in [
+        ("other", "r", "o", 60, Code::InvalidArgument, "lock store other not found".to_owned()),
+        (
+            "lockstore",
+            "",
+            "o",
+            60,
+            Code::InvalidArgument,
+            "ResourceId is empty in lock store lockstore".to_owned(),
+        ),
+        (
+            "lockstore",
+            "r",
+            "",
+            60,
+            Code::InvalidArgument,
+            "LockOwner is empty in lock store lockstore".to_owned(),
+        ),
+        (
+            "lockstore",
+            "r",
+            "o",
+            0,
+            Code::InvalidArgument,
+            "ExpiryInSeconds is not positive in lock store lockstore".to_owned(),
+        ),
+        // The order of the checks: the expiry comes first.
+        (
+            "other",
+            "",
+            "",
+            -1,
+            Code::InvalidArgument,
+            "ExpiryInSeconds is not positive in lock store other".to_owned(),
+        ),
+        (
+            "lockstore",
+            "a||b",
+            "o",
+            60,
+            Code::Internal,
+            format!("failed to try acquiring lock: {reserved}"),
+        ),
+    ] {
+        let refused = client.try_lock(store, resource, owner, expiry).await;
+        assert_eq!(
+            said(refused),
+            (code, message.clone()),
+            "{store} {resource:?} {owner:?} {expiry}"
+        );
+        if expiry > 0 {
+            let message = message.replace("try acquiring", "release");
+            let refused = client.unlock(store, resource, owner).await;
+            assert_eq!(said(refused), (code, message), "{store} {resource:?} {owner:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_store_at_all() {
+    let locks = Locks::builder().build().unwrap();
+    let server = serve(Sidecar::new(locks, "", Vec::new(), None)).await;
+    let mut client = Client::new(server.address).await;
+    let expected = (Code::FailedPrecondition, "lock store is not configured".to_owned());
+    assert_eq!(said(client.try_lock("s", "r", "o", 1).await), expected);
+    assert_eq!(said(client.unlock("s", "r", "o").await), expected);
+}
+
+#[tokio::test]
+async fn a_store_that_fails() {
+    let server = serve(sidecar(Down, Limits::default(), None)).await;
+    let mut client = Client::new(server.address).await;
+    let taken = said(client.try_lock("lockstore", "r", "o", 1).await);
+    let cause = "no \"connection\"";
+    assert_eq!(taken, (Code::Internal, format!("failed to try acquiring lock: {cause}")));
+    let freed = said(client.unlock("lockstore", "r", "o").await);
+    assert_eq!(freed, (Code::Internal, format!("failed to release lock: {cause}")));
+}
+
+#[tokio::test]
+async fn overload_may_be_tried_again() {
+    let (gate, permits, mut events) = Gate::new();
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.waiting) = (1, 0);
+    let server = serve(sidecar(gate, limits, None)).await;
+    let mut client = Client::new(server.address).await;
+    let mut other = Client(client.0.clone());
+    let first = tokio::spawn(async move { other.try_lock("lockstore", "a", "o", 1).await });
+    assert_eq!(events.recv().await, Some(Event::Entered));
+    let refused = said(client.try_lock("lockstore", "b", "o", 1).await);
+    let message = "too many calls: 1 in flight and 0 waiting".to_owned();
+    assert_eq!(refused, (Code::Unavailable, message));
+    permits.add_permits(1);
+    assert!(first.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_component_that_runs_out_of_memory_is_one_failed_call() {
+    let mut limits = Limits::default();
+    limits.instance_memory = 2 << 20;
+    let server = serve(sidecar(MemoryStore::new(), limits, None)).await;
+    let mut client = Client::new(server.address).await;
+    let long = "x".repeat(3 << 20);
+    let (code, message) = said(client.try_lock("lockstore", &long, "o", 1).await);
+    assert_eq!(code, Code::Internal);
+    let start = "failed to try acquiring lock: the lock component failed: ";
+    assert!(message.starts_with(start), "{message}");
+    assert!(client.try_lock("lockstore", "r", "o", 1).await.unwrap());
+}
+
+/// A message with an unknown field of so many bytes, so that the whole is `length` long.
+fn padded(length: usize) -> Vec<u8> {
+    // store_name, resource_id, lock_owner and expiry_in_seconds, then field 15 in its full length.
+    let mut message = b"\x0a\x09lockstore\x12\x01r\x1a\x01o\x20\x3c\x7a".to_vec();
+    let rest = length - message.len() - 4;
+    for shift in [0, 7, 14, 21] {
+        let more = if shift < 21 { 0x80 } else { 0 };
+        message.push(u8::try_from(rest >> shift & 0x7f).unwrap() | more);
+    }
+    message.resize(length, 0);
+    message
+}
+
+#[tokio::test]
+async fn a_message_of_four_mebibytes_is_read_and_no_more() {
+    let server = memory().await;
+    let taken = raw(server.address, TRY_LOCK, &[], &padded(MAX_MESSAGE)).await;
+    assert_eq!(taken.trailer("grpc-status"), Some("0"), "{:?}", taken.headers);
+    assert_eq!(&taken.body[..], b"\0\0\0\0\x02\x08\x01");
+
+    let refused = raw(server.address, UNLOCK, &[], &padded(MAX_MESSAGE + 1)).await;
+    assert_eq!(refused.trailer("grpc-status"), Some("8"));
+    let message = refused.trailer("grpc-message").unwrap();
+    assert!(message.starts_with("grpc:%20received%20message%20larger%20than%20max"), "{message}");
+    assert!(message.contains("4194305"), "{message}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_is_refused() {
+    let server = memory().await;
+    for message in [&b"\x0a\xff"[..], b"\xff\xff", b"\x20\x0a\x0a\x01\xff"] {
+        let refused = raw(server.address, TRY_LOCK, &[], message).await;
+        assert_eq!(refused.trailer("grpc-status"), Some("13"), "{message:?}");
+    }
+}
