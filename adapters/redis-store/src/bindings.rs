@@ -1,4 +1,4 @@
-//! The contract's types and traits, generated from `wit/`. Nothing is written here by hand.
+//! The contract's types and traits, generated from `wit/`.
 
 #![allow(unsafe_code, missing_docs, clippy::all)]
 

@@ -1,4 +1,4 @@
-//! The export: finds the store that a call is for, and has it do what is asked.
+//! The export: finds the store of a call and runs the command there.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -22,7 +22,7 @@ mod export {
 
 struct Store {
     info: StoreInfo,
-    /// Or why it cannot be used: a component cannot fail its start, so every call says so.
+    /// Or why it cannot be used. A component cannot fail at its start, so every call reports it.
     redis: Result<Mutex<Redis>, String>,
 }
 
@@ -44,7 +44,7 @@ fn with<T>(
     operation: impl FnOnce(&mut Redis) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let Some(store) = all().iter().find(|store| store.info.name == name) else {
-        return Err(Failure::NotDone(format!("there is no store {name}")));
+        return Err(Failure::NotDone(format!("store {name} not found")));
     };
     match &store.redis {
         Ok(redis) => operation(&mut redis.lock()),

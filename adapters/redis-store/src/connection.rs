@@ -1,4 +1,4 @@
-//! One socket to Redis: sends a command and waits for its reply. Opening it is `dial`'s affair.
+//! One connection to Redis: sends a command and waits for its reply. `dial` opens it.
 
 use alloc::{
     format,
@@ -18,27 +18,27 @@ use wasip2::{
 
 use crate::time::{Deadline, since, written};
 
-/// Why a command has no reply. The connection is of no more use.
+/// Why a command has no reply. The connection cannot be used any more.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The server cannot have carried it out: its end was never handed over to the network.
+    /// The server cannot have run it: its end was never handed to the network.
     Unsent(String),
-    /// The server may have carried it out.
+    /// The server may have run it.
     Unanswered(String),
 }
 
 /// A logged-in connection.
 pub(crate) struct Connection {
     socket: Arc<Socket>,
-    /// What came in and was not taken yet.
+    /// Bytes that were received and not parsed yet.
     received: Vec<u8>,
-    /// What the server calls the script that releases a lock, if it told.
+    /// The digest of the script that releases a lock, if the server knows the script.
     pub(crate) script: Option<String>,
     opened: Instant,
     last_used: Instant,
 }
 
-/// A resource must go before the one it was made from, and fields go in order.
+/// The streams must be dropped before the socket; fields are dropped in order.
 struct Socket {
     input: InputStream,
     output: OutputStream,
@@ -46,19 +46,19 @@ struct Socket {
 }
 
 impl Socket {
-    /// Whether what was handed over has gone out, or never will.
+    /// Whether everything that was written has been sent, or never will be.
     fn has_ended(&self) -> bool {
         self.output.check_write().is_err()
     }
 }
 
-/// Sockets that were shut down and have not ended: wasmtime lets no stream go before what was handed over
-/// has gone out, and a server that stands still may never take it.
+/// Sockets that were shut down and still have bytes to send. wasmtime waits for these when a stream is
+/// dropped, and a server that stalls may never receive them.
 static ENDING: Mutex<Vec<Arc<Socket>>> = Mutex::new(Vec::new());
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Fails where the other side has ended it, which is as good.
+        // Fails if the server has closed the connection, which needs no shutdown.
         let _ = self.socket.tcp.shutdown(ShutdownType::Both);
         let mut ending = ENDING.lock();
         ending.retain(|socket| !socket.has_ended());
@@ -75,8 +75,8 @@ impl Connection {
         Self { socket, received: Vec::new(), script: None, opened: now, last_used: now }
     }
 
-    /// Whether it can take a command still: it has not been idle for too long, is not too old, and
-    /// the server has neither ended it nor said anything that nobody asked for.
+    /// Whether it can take another command: it was not idle for too long, is not too old, and the server
+    /// has neither closed it nor sent anything unasked.
     pub(crate) fn is_good(&self, settings: &Settings) -> bool {
         let within =
             |time: Duration, limit: Option<Duration>| limit.is_none_or(|limit| time <= limit);
@@ -98,7 +98,7 @@ impl Connection {
         reply.map_err(|cause| Broken::Unanswered(cause.unwrap_or_else(no_reply)))
     }
 
-    /// Hands over all of `bytes` to the network, which may take nothing for `limit`.
+    /// Hands all of `bytes` to the network, which may accept nothing for `limit`.
     pub(crate) fn send(&self, bytes: &[u8], limit: Option<Duration>) -> Result<(), Broken> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -115,7 +115,7 @@ impl Connection {
             };
             let (now, later) = rest.split_at(room.min(rest.len()));
             self.socket.output.write(now).map_err(|error| match error {
-                // Only the last piece completes the command.
+                // The server runs only a complete command.
                 StreamError::LastOperationFailed(_) if later.is_empty() => {
                     Broken::Unanswered("connection lost".to_string())
                 }
@@ -126,7 +126,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next reply. `None` as the error where none came before the deadline.
+    /// Waits for the next reply. The error is `None` if none came before the deadline.
     pub(crate) fn reply(&mut self, deadline: Deadline) -> Result<Reply, Option<String>> {
         const PIECE: u64 = 4096;
         loop {

@@ -1,5 +1,4 @@
-//! Opening a connection: name lookup, TCP, login, and what is asked of the server before locks are
-//! trusted to it.
+//! Opening a connection: name lookup, TCP, login, and the check that locks are safe with the server.
 
 use alloc::{
     format,
@@ -33,13 +32,13 @@ use crate::{
     time::Deadline,
 };
 
-/// A peer that has silently gone is noticed on an idle socket within about this and some probes.
+/// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why no connection could be opened.
 pub(crate) struct DialError {
     pub(crate) cause: String,
-    /// Whether waiting may help. A wrong password stays wrong.
+    /// Whether a later attempt may succeed. A wrong password stays wrong.
     pub(crate) may_pass: bool,
 }
 
@@ -49,8 +48,8 @@ impl DialError {
     }
 }
 
-/// Opens a connection that is logged in, on its database, and has answered a PING. `None` as the error
-/// where the time was over.
+/// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if
+/// the deadline has passed.
 pub(crate) fn dial(
     settings: &Settings,
     deadline: Deadline,
@@ -58,7 +57,7 @@ pub(crate) fn dial(
     log_in(connect(settings, deadline)?, settings, deadline)
 }
 
-/// Tries the host's addresses in order, each for its share of the time. The error is that of the last
+/// Tries the host's addresses in order, each for its share of the time. Returns the error of the last
 /// one.
 fn connect(settings: &Settings, deadline: Deadline) -> Result<Connection, Option<DialError>> {
     let network = instance_network();
@@ -79,7 +78,7 @@ fn addresses(
     host: &str,
     deadline: Deadline,
 ) -> Result<Vec<IpAddress>, Option<DialError>> {
-    // Without asking: a runtime may allow connections and no name lookup.
+    // No lookup for an address: a runtime may allow connections but no name lookup.
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![match address {
             IpAddr::V4(address) => IpAddress::Ipv4(address.octets().into()),
@@ -87,9 +86,9 @@ fn addresses(
         }]);
     }
     let failed = |code| match code {
-        // wasmtime answers the latter where it should be the former.
+        // wasmtime answers the second where it should answer the first.
         ErrorCode::AccessDenied | ErrorCode::PermanentResolverFailure => DialError::new(
-            "name lookup failed, or the runtime allows none (wasmtime: -S allow-ip-name-lookup)",
+            "name lookup failed, or the runtime does not allow it (wasmtime: -S allow-ip-name-lookup)",
             false,
         ),
         code => DialError::new(format!("name lookup: {}", words(code)), true),
@@ -127,13 +126,14 @@ fn open(
         ),
     };
     let failed = |code| match code {
-        ErrorCode::AccessDenied => {
-            DialError::new("the runtime allows no connection (wasmtime: -S inherit-network)", false)
-        }
+        ErrorCode::AccessDenied => DialError::new(
+            "the runtime does not allow connections (wasmtime: -S inherit-network)",
+            false,
+        ),
         code => DialError::new(words(code), true),
     };
     let socket = create_tcp_socket(family).map_err(failed)?;
-    // Only of use to a connection that idles; a runtime may not have it.
+    // A runtime may not support keep-alive, and only idle connections need it.
     let _ = socket.set_keep_alive_enabled(true);
     let _ = socket.set_keep_alive_idle_time(KEEPALIVE.as_nanos() as u64);
     let _ = socket.set_keep_alive_interval(KEEPALIVE.as_nanos() as u64);
@@ -157,7 +157,7 @@ fn words(code: ErrorCode) -> String {
     code.name().replace('-', " ")
 }
 
-/// Sends everything at once and reads the replies one by one: one round trip.
+/// Sends all commands at once and then reads the replies: one round trip.
 fn log_in(
     mut connection: Connection,
     settings: &Settings,
@@ -184,7 +184,7 @@ fn log_in(
             return Err(Some(DialError::new(error, may_pass)));
         }
     }
-    // A user may be denied these two: one is a precaution, the other saves bytes.
+    // A user may lack the permission for these two: one is a precaution, the other saves bytes.
     let replication = reply()?;
     let script = reply()?;
     if let Reply::Text(info) = replication {

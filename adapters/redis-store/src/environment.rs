@@ -1,4 +1,4 @@
-//! A setting's environment variables, and which of them counts.
+//! The environment variables of a setting.
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
@@ -8,7 +8,7 @@ use holdfast_redis_rules::settings::{Found, Source, names::Setting};
 #[derive(Clone)]
 pub(crate) struct Variables<'a> {
     all: &'a [(String, String)],
-    /// Stands before the names of this store's own variables; empty where there is one store.
+    /// What the names of this store's own variables start with; empty if there is one store.
     prefix: String,
 }
 
@@ -17,9 +17,9 @@ impl<'a> Variables<'a> {
         Self { all, prefix: prefix.to_owned() }
     }
 
-    /// The first that is set of the variables that `setting` may be in: with the store's prefix before
-    /// one without, and with `REDIS_` in front before one without. One that is empty is as good as not
-    /// set, and white space around a value is not part of it.
+    /// The first of the setting's variables that is set: those with the store's prefix come before those
+    /// without, and then those with `REDIS_` before those without. An empty variable is not set, and white
+    /// space around a value is removed.
     pub(crate) fn get(&self, setting: &str) -> Option<Found<'a>> {
         self.spellings(setting).iter().find_map(|spelling| self.exact(spelling))
     }

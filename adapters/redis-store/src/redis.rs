@@ -1,4 +1,4 @@
-//! Acquire and release: when they are tried again, and what their outcome means.
+//! Acquire and release, with their retries.
 
 use alloc::{
     format,
@@ -25,7 +25,7 @@ use crate::{
     time::{Deadline, pause, random, wall_clock, written},
 };
 
-/// One server, and the connection to it if there is one.
+/// A server, and the connection to it if there is one.
 pub(crate) struct Redis {
     settings: Settings,
     connection: Option<Connection>,
@@ -35,7 +35,7 @@ pub(crate) struct Redis {
 enum NoOutcome {
     /// It did nothing.
     NotDone(String),
-    /// It may have been carried out, or may still be.
+    /// The server may have run it, or may still run it.
     Unknown(String),
 }
 
@@ -79,12 +79,12 @@ impl Redis {
         }
     }
 
-    /// Sends a command and waits for its reply. Sends it again only where it was certainly not carried
-    /// out and this may pass.
+    /// Sends a command and waits for its reply. Sends it again only if it certainly did nothing and the
+    /// reason may pass.
     fn run(&mut self, command: &dyn Fn(&Connection, Form) -> Vec<u8>) -> Result<Reply, NoOutcome> {
         let mut tries = Tries::new(self.settings.retries, self.settings.backoff);
         loop {
-            // Put back only if it can take another command.
+            // Put back below if it can take another command.
             let mut connection = self.connection()?;
             let bytes = command(&connection, tries.form());
             let (cause, next) = match connection.call(&bytes, &self.settings) {
@@ -110,8 +110,8 @@ impl Redis {
         }
     }
 
-    /// The connection of earlier calls if it is good, else a new one: for at most `poolTimeout`, and at
-    /// most `redisMaxRetries` more attempts.
+    /// The connection of earlier calls if it is good, else a new one. Takes `poolTimeout` at most, and
+    /// `redisMaxRetries` more attempts after the first.
     fn connection(&mut self) -> Result<Connection, NoOutcome> {
         if let Some(connection) = self.connection.take()
             && connection.is_good(&self.settings)
@@ -146,7 +146,8 @@ impl Redis {
         }
     }
 
-    /// After a reply that the command cannot have, the connection's next one cannot be trusted either.
+    /// Drops the connection after a reply that the command cannot have: later replies cannot be trusted
+    /// either.
     fn understood<T>(&mut self, outcome: Result<T, Nonsense>) -> Result<T, NoOutcome> {
         outcome.map_err(|nonsense| {
             self.connection = None;
@@ -171,7 +172,8 @@ fn command(words: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Until when a lock may be held whose acquire was not answered, in milliseconds like `now` and `ttl`.
+/// The time until which a lock may be held whose acquire was not answered. All times are in
+/// milliseconds.
 fn held_until(now: u64, ttl: u64) -> u64 {
     let longest = longest_hold(Duration::from_millis(ttl), Duration::ZERO);
     now.saturating_add(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX))

@@ -1,7 +1,7 @@
 //! The stores that the environment describes.
 //!
-//! `HOLDFAST_STORES` lists their names, each of which makes the prefix of that store's variables; without
-//! it there is one store, whose variables have no prefix.
+//! `HOLDFAST_STORES` lists their names, and the variables of each start with its name in upper case.
+//! Without the list there is one store, whose variables have no prefix.
 
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 
@@ -9,16 +9,16 @@ use holdfast_redis_rules::settings::{SettingError, Settings, tls::Tls};
 
 use crate::{bindings::StoreInfo, environment::Variables};
 
-/// The one store's name, as in Dapr's documentation.
+/// The name of the only store, as in Dapr's documentation.
 const DEFAULT_NAME: &str = "lockstore";
 
-/// A store, and what speaks against it.
+/// A store, and its settings or why they cannot be used.
 pub(crate) struct Described {
     pub(crate) info: StoreInfo,
     pub(crate) settings: Result<Settings, String>,
 }
 
-/// Reads the environment. A mistake concerns its own store alone.
+/// Reads the environment. A mistake affects its own store only.
 pub(crate) fn described(environment: &[(String, String)]) -> Vec<Described> {
     let common = Variables::new(environment, "");
     let Some(list) = common.get("HOLDFAST_STORES") else {
@@ -33,8 +33,8 @@ pub(crate) fn described(environment: &[(String, String)]) -> Vec<Described> {
         let mut store = describe(name, &Variables::new(environment, &prefix));
         if let Some(other) = names[..index].iter().find(|other| self::prefix(other) == prefix) {
             store.settings = Err(format!(
-                "lock store {name}: environment variable HOLDFAST_STORES lists {other} too, whose \
-                 variables start with {prefix} as well"
+                "lock store {name}: environment variable HOLDFAST_STORES also lists {other}, \
+                 whose variables start with {prefix} too"
             ));
         }
         described.push(store);
@@ -58,17 +58,17 @@ fn describe(name: &str, variables: &Variables) -> Described {
     }
 }
 
-/// The key prefix in lower case. What lower case is for the letters of all scripts would take a seventh
-/// of the component, and to get it wrong would make keys that nobody else respects.
+/// The key prefix in lower case. Only ASCII is supported: the tables for all scripts would be a seventh of
+/// the component, and a wrong key would not exclude anyone else.
 fn lowered(variables: &Variables) -> Result<String, SettingError> {
     match variables.get("KEY_PREFIX") {
         None => Ok(String::new()),
         Some(prefix) if prefix.value.is_ascii() => Ok(prefix.value.to_ascii_lowercase()),
-        Some(prefix) => Err(prefix.error("has other characters than ASCII")),
+        Some(prefix) => Err(prefix.error("has characters that are not ASCII")),
     }
 }
 
-/// `lock-eu` has variables that start with `LOCK_EU_`.
+/// What a store's variables start with: `LOCK_EU_` for the store `lock-eu`.
 fn prefix(name: &str) -> String {
     let in_a_variable =
         |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
@@ -108,7 +108,7 @@ mod tests {
         let stores = read(&[("REDIS_HOST", "h"), ("KEY_PREFIX", "Ä")]);
         assert_eq!(
             problem_of(&stores[0]),
-            "lock store lockstore: environment variable KEY_PREFIX has other characters than ASCII"
+            "lock store lockstore: environment variable KEY_PREFIX has characters that are not ASCII"
         );
     }
 
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_mistake_names_the_variable_that_is_set() {
-        let tls = "asks for TLS, which this component does not speak";
-        let sentinel = "asks for Redis Sentinel, which is not supported yet by this version";
+        let tls = "asks for TLS, which this component does not support";
+        let sentinel = "asks for Redis Sentinel, which this version does not support";
         for (variable, value, problem) in [
             ("REDIS_PORT", "2", "differs from the port in REDIS_HOST"),
             ("REDIS_SENTINEL_MASTER_NAME", "m", sentinel),
@@ -165,7 +165,7 @@ mod tests {
             (
                 "OIDC_CLIENT_ID",
                 "x",
-                "asks for a cloud identity provider, which cannot be reached from here",
+                "asks for a cloud identity provider, which this version does not support",
             ),
             ("REDIS_MAX_RETRIES", "few", "is not a whole number, or -1 for no retries"),
         ] {
@@ -182,8 +182,8 @@ mod tests {
         assert_eq!(problem_of(&stores[0]), "");
         assert_eq!(
             problem_of(&stores[1]),
-            "lock store a_b: environment variable HOLDFAST_STORES lists a-b too, whose variables \
-             start with A_B_ as well"
+            "lock store a_b: environment variable HOLDFAST_STORES also lists a-b, whose variables \
+             start with A_B_ too"
         );
     }
 }

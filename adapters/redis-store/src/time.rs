@@ -1,4 +1,4 @@
-//! Deadlines and pauses, by the runtime's monotonic clock; the wall clock only to tell a person's time.
+//! Deadlines and pauses by the monotonic clock, and the time of day.
 
 use alloc::{format, string::String};
 use core::time::Duration;
@@ -12,18 +12,18 @@ use wasip2::{
     random::insecure::get_insecure_random_u64,
 };
 
-/// The end of a wait; `None` where there is none.
+/// The end of a wait; `None` for no end.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// So long from now on; a bound that the clock cannot tell is none.
+    /// The deadline `limit` from now. No limit, or one that the clock cannot hold, is no deadline.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         let end = |limit| monotonic_clock::now().checked_add(nanoseconds(limit)?);
         Self(limit.and_then(end))
     }
 
-    /// Waits until `event` has come, or the deadline: whether the event has.
+    /// Waits for `event`, until the deadline at most. Returns whether the event has come.
     pub(crate) fn wait(self, event: &Pollable) -> bool {
         match self.0 {
             None => {
@@ -37,12 +37,12 @@ impl Deadline {
         }
     }
 
-    /// The time that is left; `None` where there is no end.
+    /// The time that is left; `None` for no end.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|end| Duration::from_nanos(end.saturating_sub(monotonic_clock::now())))
     }
 
-    /// An earlier one, that leaves as much for each of `waits` waits that follow one another.
+    /// An earlier deadline, for the first of `waits` waits that share the time evenly.
     pub(crate) fn share(self, waits: usize) -> Self {
         let waits = u32::try_from(waits).unwrap_or(u32::MAX).max(1);
         Self::after(self.left().map(|left| left / waits))
@@ -54,7 +54,7 @@ pub(crate) fn since(earlier: Instant) -> Duration {
     Duration::from_nanos(monotonic_clock::now().saturating_sub(earlier))
 }
 
-/// Does nothing for a while.
+/// Waits for this time.
 pub(crate) fn pause(time: Duration) {
     if let Some(time) = nanoseconds(time) {
         monotonic_clock::subscribe_duration(time).block();
@@ -67,12 +67,12 @@ pub(crate) fn wall_clock() -> u64 {
     now.seconds.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds.div_ceil(1_000_000)))
 }
 
-/// Any number: good enough to keep callers apart, and for nothing else.
+/// A random number, good enough to spread retries and for nothing else.
 pub(crate) fn random() -> u64 {
     get_insecure_random_u64()
 }
 
-/// A limit as a person would write it. [`Duration`]'s own form would take 3 KB.
+/// A limit in words. [`Duration`]'s own form would add 3 KB to the component.
 pub(crate) fn written(limit: Duration) -> String {
     match limit.subsec_millis() {
         0 => format!("{}s", limit.as_secs()),

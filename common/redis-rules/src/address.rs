@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, string::String};
 use core::fmt;
 
-/// The port of a server that names none.
+/// The port if none is set.
 pub const DEFAULT_PORT: u16 = 6379;
 
 /// A server's address.
@@ -23,10 +23,10 @@ impl fmt::Display for Address {
     }
 }
 
-/// What an address that cannot be used is not. Reads on from the name of the setting.
+/// The problem with a bad address, to be read after the name of the setting.
 pub const NOT_AN_ADDRESS: &str = "is not host or host:port";
 
-/// What a port that cannot be used is not. Reads on from the name of the setting.
+/// The problem with a bad port, to be read after the name of the setting.
 pub const NOT_A_PORT: &str = "has a port that is not from 1 to 65535";
 
 /// Splits `host`, `host:port`, `[IPv6]` or `[IPv6]:port`.
@@ -53,7 +53,7 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
     Ok((host.to_owned(), port.map(parse_port).transpose()?))
 }
 
-/// Whether this can be a host: not empty, and with no character that belongs to a URL.
+/// Whether this can be a host: it is not empty and has no character of a URL or a login.
 pub fn is_host(host: &str) -> bool {
     !host.is_empty() && !host.contains(['/', '@', ' '])
 }

@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-/// Waits that double from `min` to `max`, drawn at random so that many callers do not return
-/// together.
+/// Waits that double from `min` to `max`, randomized so that many callers do not return together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The shortest wait.

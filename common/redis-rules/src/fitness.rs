@@ -1,11 +1,11 @@
-//! Which servers locks are not trusted to.
+//! Which servers are not safe for locks.
 
 use core::{error::Error, fmt};
 
-/// Asks a server for its replicas.
+/// The words that ask a server for its replicas.
 pub const ASK_REPLICATION: [&str; 2] = ["INFO", "replication"];
 
-/// Asks a server what it does when its memory is full.
+/// The words that ask a server what it does when its memory is full.
 pub const ASK_EVICTION: [&str; 3] = ["CONFIG", "GET", "maxmemory-policy"];
 
 /// The server has replicas. A failover to one of them can lose a lock.
@@ -28,7 +28,7 @@ impl fmt::Display for Replicated {
 
 impl Error for Replicated {}
 
-/// Reads the reply to [`ASK_REPLICATION`]. A server that does not say is trusted.
+/// Reads the reply to [`ASK_REPLICATION`]. A server that does not name its replicas is accepted.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn check_replication(info: &str) -> Result<(), Replicated> {
     }
 }
 
-/// Whether a server with this `maxmemory-policy` may delete locks before their time.
+/// Whether a server with this `maxmemory-policy` may delete locks before they expire.
 pub fn may_evict(policy: &str) -> bool {
     policy != "noeviction"
 }

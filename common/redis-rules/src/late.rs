@@ -1,21 +1,21 @@
 //! How long a command without a reply can still take effect.
 //!
-//! A command that was handed to the network cannot be taken back: a server that stands still has it in
-//! its buffers, and carries it out once it goes on.
+//! A command that was handed to the network cannot be taken back: a server that stalls has it in its
+//! buffers, and runs it when it goes on.
 
 use core::time::Duration;
 
 /// How long to wait for a reply after the caller has left, at most.
 pub const LATE_REPLY: Duration = Duration::from_secs(30);
 
-/// How long after an acquire of this `ttl` was sent its reply is still awaited, to give back what it
-/// grants: the time to live, 30 seconds at most.
+/// How long after sending an acquire to wait for its reply, in order to give back a late grant: the time
+/// to live, 30 seconds at most.
 pub fn late(ttl: Duration) -> Duration {
     ttl.min(LATE_REPLY)
 }
 
-/// How long from now on a lock may be held whose acquire was sent `since_sent` ago and was not answered:
-/// its time to live, from the last moment at which a server is expected to carry the acquire out.
+/// How long from now a lock may be held whose acquire was sent `since_sent` ago and is not answered. This
+/// assumes that the server runs the acquire at the last moment that [`late`] allows.
 pub fn longest_hold(ttl: Duration, since_sent: Duration) -> Duration {
     late(ttl).saturating_sub(since_sent).saturating_add(ttl)
 }
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_may_be_held_from_a_late_start() {
+    fn a_late_acquire_lasts_its_whole_time_to_live() {
         let ms = Duration::from_millis;
         for (ttl, since_sent, expected) in [
             (ms(500), ms(0), ms(1_000)),

@@ -1,21 +1,21 @@
-//! The rules for keeping locks in Redis that need no socket, no task and no clock.
+//! How locks are kept in Redis: everything that needs no socket, no task and no clock.
 //!
-//! Two clients follow them: the library's Redis store, and the component for stock runtimes. Both write
-//! the same keys and values, read the same settings and retry the same refusals.
+//! Two clients use this: the library's Redis store, and the component for stock runtimes. Both write
+//! the same keys and values, read the same settings and retry after the same refusals.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`settings`] | the settings of a store: names, defaults, meanings, refusals |
+//! | [`settings`] | the settings of a store: names, defaults and refusals |
 //! | [`address`] | `host:port` as `redisHost` writes it |
 //! | [`limit`] | durations as a settings file writes them |
 //! | [`go_duration`] | durations in the form of Go's `time.ParseDuration` |
 //! | [`login`] | the commands that a new connection starts with |
-//! | [`fitness`] | which servers locks are not trusted to |
+//! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`reply`] | what a server answers |
 //! | [`resp`] | commands and replies as bytes |
 //! | [`refusal`] | which refusals are worth another try |
-//! | [`tries`] | the tries of one command |
+//! | [`tries`] | how often a command is tried |
 //! | [`backoff`] | how long to wait between tries |
 //! | [`late`] | how long a command without a reply can still take effect |
 

@@ -8,7 +8,7 @@ use alloc::{
 
 use crate::settings::Settings;
 
-/// The commands that log a connection in, select its database and see that the server answers.
+/// The commands that log a connection in, select its database and check that the server answers.
 pub struct Login<'a> {
     username: Option<&'a str>,
     password: Option<&'a str>,

@@ -1,5 +1,4 @@
-//! What an error that the server sent means for a lock: the command did nothing, and another try may
-//! or may not make sense.
+//! What an error reply means: the command did nothing, and another try may or may not help.
 
 /// Whether a refused command is worth sending again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +9,8 @@ pub enum Again {
     InFull,
     /// After a wait, on any connection.
     Later,
-    /// After a wait, on a new connection: this one leads to a server that was demoted, or is no
-    /// longer logged in.
+    /// After a wait, on a new connection. This one leads to a server that was demoted, or is not
+    /// logged in any more.
     Elsewhere,
 }
 
@@ -27,7 +26,7 @@ impl Again {
     }
 }
 
-/// Whether a server that refuses a login with this error line may accept one later.
+/// Whether a server that refuses a connection with this error line may accept one later.
 pub fn may_pass(error: &str) -> bool {
     // A server that is full says so with the code of any other error.
     Again::after(error) != Again::No || error.contains("max number of clients")

@@ -1,11 +1,11 @@
-//! Releases a lock if it is its owner's: the script `release.lua`.
+//! Releases a lock if it is its owner's, by the script `release.lua`.
 
 use crate::reply::{Nonsense, Reply};
 
 /// The script. Redis runs it as one atomic step.
 pub const RELEASE_LUA: &str = include_str!("release.lua");
 
-/// Has the server remember the script. It answers with the script's digest.
+/// The words that have the server remember the script. It answers with the script's digest.
 pub const LOAD_RELEASE: [&str; 3] = ["SCRIPT", "LOAD", RELEASE_LUA];
 
 /// The command.

@@ -1,4 +1,4 @@
-//! What a server answers, as far as a lock's commands can tell replies apart.
+//! What a server answers to the commands of a lock.
 
 use alloc::string::String;
 use core::{error::Error, fmt};
@@ -34,5 +34,5 @@ impl Error for Nonsense {}
 
 impl Nonsense {
     /// The error's text.
-    pub const TEXT: &str = "the server's reply makes no sense";
+    pub const TEXT: &str = "unexpected reply from the server";
 }

@@ -22,7 +22,7 @@ pub fn push(out: &mut Vec<u8>, words: &[&str]) {
 ///
 /// # Errors
 ///
-/// [`Nonsense`] for what cannot become a reply, such as an array or one that is too long.
+/// [`Nonsense`] for bytes that cannot become a reply, such as an array, or a reply that is too long.
 pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     let Some((&kind, rest)) = bytes.split_first() else { return Ok(None) };
     if !b"+-:$".contains(&kind) {

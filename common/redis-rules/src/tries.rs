@@ -1,4 +1,4 @@
-//! The tries of one command: how many there were, in which form the next one is sent, and when.
+//! How often a command is tried, in which form, and when.
 
 use core::time::Duration;
 
@@ -25,7 +25,7 @@ pub enum Next {
 }
 
 impl Tries {
-    /// No try yet. After `retries` failures the next one is final.
+    /// Starts with no try. After `retries` failures the next failure is final.
     pub fn new(retries: u32, backoff: Backoff) -> Self {
         Self { retries, backoff, failures: 0, form: Form::Short }
     }
@@ -35,7 +35,7 @@ impl Tries {
         self.form
     }
 
-    /// The server refused the command. `random` is any number.
+    /// Decides after the server refused the command. `random` is any number.
     pub fn refused(&mut self, again: Again, random: u64) -> Next {
         match again {
             Again::InFull if self.form == Form::Short => {
@@ -47,7 +47,7 @@ impl Tries {
         }
     }
 
-    /// The try failed in a way that may pass. `random` is any number.
+    /// Decides after a try that failed for a reason that may pass. `random` is any number.
     pub fn failed(&mut self, random: u64) -> Next {
         if self.failures == self.retries {
             return Next::GiveUp;

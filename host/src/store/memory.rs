@@ -1,4 +1,4 @@
-//! A store in this process's memory: for tests, and for a single node that needs no Redis.
+//! A store in the memory of this process, for tests and for a single node without Redis.
 
 use std::{
     collections::HashMap,
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::{Acquired, Failure, Grant, Released, Store};
 
-/// Locks in memory. They are gone with the process, and no other process sees them.
+/// A store that keeps its locks in memory. They end with the process, and no other process sees them.
 ///
-/// Time is tokio's, so a test that pauses tokio's clock decides when a lock runs out.
+/// It uses tokio's clock, so a test that pauses that clock decides when a lock expires.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     leases: Mutex<Leases>,
@@ -22,9 +22,9 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Leases {
     by_key: HashMap<String, Lease>,
-    /// The number of the latest grant, of any key.
+    /// How many locks were granted, of any key.
     grants: u64,
-    /// How many leases there were when those that ran out were last swept away.
+    /// How many leases were left after the last sweep.
     after_sweep: usize,
 }
 
@@ -41,7 +41,7 @@ impl MemoryStore {
     }
 
     fn leases(&self) -> MutexGuard<'_, Leases> {
-        // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
+        // Every change to the map is a single call, so a panic elsewhere cannot leave it half done.
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -53,7 +53,7 @@ impl Leases {
             return Acquired::Held;
         }
         self.sweep(now);
-        // A time to live beyond what the clock can say is as good as the longest that it can.
+        // A time to live that the clock cannot hold becomes 136 years.
         let until = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
         self.by_key.insert(key.to_owned(), Lease { owner: owner.to_owned(), until });
         self.grants += 1;
@@ -73,8 +73,8 @@ impl Leases {
         }
     }
 
-    /// Forgets leases that ran out, each time their number has doubled: a cost that no single
-    /// acquire notices.
+    /// Forgets expired leases each time the number of leases has doubled, so that the cost of an acquire
+    /// stays constant on average.
     fn sweep(&mut self, now: Instant) {
         const FEW: usize = 1024;
         if self.by_key.len() >= FEW.max(self.after_sweep * 2) {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lease_lasts_its_time_and_no_longer() {
+    async fn a_lease_lasts_its_time_to_live() {
         let store = MemoryStore::new();
         assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(granted(1)));
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn leases_that_ran_out_are_forgotten() {
+    async fn expired_leases_are_forgotten() {
         let store = MemoryStore::new();
         for round in 0..3 {
             for key in 0..1024 {

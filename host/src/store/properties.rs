@@ -1,18 +1,16 @@
-//! The `metadata` of a component: settings by name, without case.
+//! Settings by name: the `metadata` of a resource file.
 //!
-//! Reading one as a boolean, a number or a duration lives here; which settings there are and what
-//! they mean is each store's own.
+//! Each store says which settings it has and what they mean.
 
 use std::{collections::BTreeMap, fmt};
 
 use holdfast_redis_rules::settings::{self, Found, Source, names::Setting};
 
-/// A component's settings. Names match without case; values may be secrets, so [`Debug`] shows
-/// names alone.
+/// Settings by name. Names match without case. Values may be secrets, so [`Debug`] shows only names.
 #[derive(Clone, Default)]
 pub struct Properties(BTreeMap<String, String>);
 
-/// A setting that cannot be used. Says which and why, never its value: that may be a secret.
+/// A setting that cannot be used. Never contains the value, which may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metadata property {setting} {problem}")]
 pub struct SettingError {
@@ -30,17 +28,17 @@ impl SettingError {
 }
 
 impl Properties {
-    /// The value of a setting as it was written; `None` where it is absent.
+    /// The value of a setting as written; `None` if it is missing.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_lowercase()).map(String::as_str)
     }
 
-    /// Sets a value, in place of an earlier one of the same name.
+    /// Sets a value, replacing an earlier one of the same name.
     pub fn insert(&mut self, name: &str, value: impl Into<String>) {
         self.0.insert(name.to_lowercase(), value.into());
     }
 
-    /// The names that are set, lower-cased, in order.
+    /// The names that are set, in lower case and in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -56,7 +56,7 @@ settings! {
     CLIENT_CERT: "clientCert";
     /// The key of that certificate, in PEM form. Default: none.
     CLIENT_KEY: "clientKey";
-    /// How many more tries a command gets that changed nothing; -1 for none. Default: 3.
+    /// How many more tries a command gets after one that changed nothing; -1 for none. Default: 3.
     MAX_RETRIES: "redisMaxRetries", "maxRetries";
     /// The first wait before another try, doubled each time. Default: 2 seconds.
     REDIS_MIN_RETRY_INTERVAL: "redisMinRetryInterval";
@@ -66,11 +66,11 @@ settings! {
     DIAL_TIMEOUT: "dialTimeout";
     /// How long to wait for a reply. Default: 3 seconds.
     READ_TIMEOUT: "readTimeout";
-    /// How long the network may take nothing while a command is sent. Default: as `readTimeout`.
+    /// How long the network may accept nothing while a command is sent. Default: `readTimeout`.
     WRITE_TIMEOUT: "writeTimeout";
-    /// How long to wait for a connection, or for room on one. Default: `readTimeout` and a second.
+    /// How long to wait for a connection, or for room on one. Default: `readTimeout` plus 1 second.
     POOL_TIMEOUT: "poolTimeout";
-    /// How many connections may be open. Default: 10 for each processor.
+    /// How many connections may be open. Default: 10 per CPU.
     POOL_SIZE: "poolSize";
     /// How many connections are opened at the start, and kept. Default: 0.
     MIN_IDLE_CONNS: "minIdleConns";

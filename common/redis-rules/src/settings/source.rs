@@ -7,7 +7,7 @@ use super::names::Setting;
 
 /// A place that holds settings: a resource file, the environment.
 pub trait Source {
-    /// What is wrong with a required setting that is not there. Reads on from its name.
+    /// What is wrong with a required setting that is missing, to be read after its name.
     const MISSING: &'static str;
 
     /// The setting, unless it is missing, empty or white space.
@@ -16,7 +16,7 @@ pub trait Source {
     /// Any setting whose name starts with that of `start`.
     fn find_by_start(&self, start: &Setting) -> Option<Found<'_>>;
 
-    /// What the user of this source calls the setting.
+    /// What this source calls the setting.
     fn name(&self, setting: &Setting) -> String;
 }
 
@@ -30,16 +30,16 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The error about this setting. `problem` reads on from the name.
+    /// An error about this setting. `problem` is read after the name.
     pub fn error(&self, problem: impl Into<String>) -> SettingError {
         SettingError { setting: self.name.to_owned(), problem: problem.into() }
     }
 }
 
-/// A setting that cannot be used. Says which and why, never its value: that may be a secret.
+/// A setting that cannot be used. Never contains the value, which may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
-    /// What the source of the settings calls it.
+    /// The name of the setting in its source.
     pub setting: String,
     /// What is wrong with it: "is empty", "is not a whole number".
     pub problem: String,

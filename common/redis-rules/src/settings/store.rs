@@ -20,11 +20,11 @@ pub struct Settings {
     pub address: Address,
     /// The number of the database.
     pub db: u32,
-    /// The user that each connection logs in as. Without a password it is not used.
+    /// The user that each connection logs in as. Has no effect without a password.
     pub username: Option<String>,
     /// The password of each connection.
     pub password: Option<String>,
-    /// How many more tries a command gets that changed nothing.
+    /// How many more tries a command gets after one that changed nothing.
     pub retries: u32,
     /// The waits between these tries.
     pub backoff: Backoff,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub dial_timeout: Option<Duration>,
     /// How long to wait for a reply.
     pub read_timeout: Option<Duration>,
-    /// How long the network may take nothing while a command is sent.
+    /// How long the network may accept nothing while a command is sent.
     pub write_timeout: Option<Duration>,
     /// How long to wait for a connection, or for room on one.
     pub pool_timeout: Option<Duration>,
@@ -100,12 +100,12 @@ impl Settings {
     }
 }
 
-/// The limit on the wait for a connection, where none is set: the limit on a reply and a second.
+/// The default for [`Settings::pool_timeout`]: 1 second more than the limit on a reply.
 pub fn default_pool_timeout(read_timeout: Option<Duration>) -> Option<Duration> {
     read_timeout.map(|limit| limit.saturating_add(Duration::from_secs(1)))
 }
 
-/// Shows no password.
+/// Does not show the password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

@@ -127,15 +127,15 @@ fn reads_addresses() {
 #[test]
 fn refuses_with_the_settings_name() {
     let port = "has a port that is not from 1 to 65535";
-    let sentinel = "asks for Redis Sentinel, which is not supported yet by this version";
-    let cloud = "asks for a cloud identity provider, which cannot be reached from here";
+    let sentinel = "asks for Redis Sentinel, which this version does not support";
+    let cloud = "asks for a cloud identity provider, which this version does not support";
     let duration = "is not a duration, such as 5s or 1m30s, or a number of milliseconds";
     let retries = "is not a whole number, or -1 for no retries";
     let flag = "is not true or false";
     for (setting, value, problem) in [
         (names::REDIS_PORT, "x", port),
-        (names::REDIS_TYPE, "cluster", "is cluster, which is not supported yet by this version"),
-        (names::REDIS_TYPE, "Sentinel", "is sentinel, which is not supported yet by this version"),
+        (names::REDIS_TYPE, "cluster", "is cluster, which this version does not support"),
+        (names::REDIS_TYPE, "Sentinel", "is sentinel, which this version does not support"),
         (names::REDIS_TYPE, "ring", "is not node, cluster or sentinel"),
         (names::FAILOVER, "true", sentinel),
         (names::FAILOVER, "yes", flag),
@@ -165,10 +165,7 @@ fn refuses_with_the_settings_name() {
         (":1", "is not host or host:port"),
         ("[::1", "is not host or host:port"),
         ("redis://h", port),
-        (
-            "a:1,b:2",
-            "is a list, which is for Redis Sentinel: that is not supported yet by this version",
-        ),
+        ("a:1,b:2", "is a list, which is for Redis Sentinel: this version does not support that"),
     ] {
         for spelling in SPELLINGS {
             let error = spelling.read(&[(names::REDIS_HOST, host)]).unwrap_err();
@@ -276,7 +273,7 @@ fn a_client_without_tls_refuses_what_asks_for_it() {
     ] {
         let error = refuse(setting, value).unwrap_err();
         let expected =
-            format!("{} asks for TLS, which this component does not speak", setting.variable);
+            format!("{} asks for TLS, which this component does not support", setting.variable);
         assert_eq!(format!("{error}"), expected);
     }
     assert_eq!(refuse(names::ENABLE_TLS, "false"), Ok(()));

@@ -9,14 +9,14 @@ use super::{
     source::{SettingError, Source},
 };
 
-const UNKNOWN: &str = "asks for TLS, which this component does not speak";
+const UNKNOWN: &str = "asks for TLS, which this component does not support";
 
 /// How to speak TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Whether the server must show a certificate that the system trusts.
     pub verify: bool,
-    /// What the client shows.
+    /// The certificate that the client shows.
     pub identity: Option<Identity>,
 }
 
@@ -56,7 +56,7 @@ impl Tls {
         Ok(enabled.then_some(Self { verify, identity }))
     }
 
-    /// Refuses every setting that asks for TLS: a client without it must not connect in the clear.
+    /// Refuses every setting that asks for TLS: a client without it must not connect unencrypted.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Tls {
     }
 }
 
-/// Shows neither certificate nor key.
+/// Does not show certificate and key.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()

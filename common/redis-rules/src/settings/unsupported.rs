@@ -1,5 +1,5 @@
-//! What no client supports. A setting that a lock's safety or the user's intent depends on must not be
-//! ignored in silence.
+//! What neither client supports. A setting that the safety of locks or the user's intent depends on must
+//! not be ignored in silence.
 
 use alloc::format;
 
@@ -9,17 +9,17 @@ use super::{
 };
 
 pub(super) const SENTINEL_LIST: &str =
-    "is a list, which is for Redis Sentinel: that is not supported yet by this version";
+    "is a list, which is for Redis Sentinel: this version does not support that";
 
-const SENTINEL: &str = "asks for Redis Sentinel, which is not supported yet by this version";
-const CLOUD: &str = "asks for a cloud identity provider, which cannot be reached from here";
+const SENTINEL: &str = "asks for Redis Sentinel, which this version does not support";
+const CLOUD: &str = "asks for a cloud identity provider, which this version does not support";
 
 /// Refuses Cluster, Sentinel and cloud identity providers.
 pub(super) fn refuse(source: &impl Source) -> Result<(), SettingError> {
     if let Some(found) = source.find(names::REDIS_TYPE) {
         let is = |kind: &&str| found.value.eq_ignore_ascii_case(kind);
         if let Some(kind) = ["cluster", "sentinel"].iter().find(|kind| is(kind)) {
-            let problem = format!("is {kind}, which is not supported yet by this version");
+            let problem = format!("is {kind}, which this version does not support");
             return Err(found.error(problem));
         }
         if !is(&"node") {

@@ -1,4 +1,4 @@
-//! Acquires that nobody waits for any more, until their replies come.
+//! Acquires whose callers have left, until their replies come.
 
 use std::{
     collections::HashMap,
@@ -10,21 +10,21 @@ use std::{
 
 type Lock = (String, String);
 
-/// Remembers which late grants are still to be given back.
+/// Remembers which late grants to give back.
 ///
-/// A lock carries its owner's name and nothing that tells one hold from the next. So once the
-/// owner has released the lock, a late grant must be left alone: giving it back could delete a
-/// newer hold of the same owner.
+/// The value of a lock is its owner's name, which is the same for every hold of that owner. So once
+/// the owner has released the lock, a late grant must be left alone: giving it back could delete a
+/// newer hold.
 #[derive(Default)]
 pub(super) struct Abandoned {
     tickets: Mutex<HashMap<Lock, Vec<u64>>>,
-    /// Lets [`forget`](Self::forget) pass without the lock while there is nothing to forget.
+    /// The length of `tickets`. Lets [`forget`](Self::forget) skip the mutex while it is 0.
     waiting: AtomicUsize,
     next: AtomicU64,
 }
 
 impl Abandoned {
-    /// Notes an acquire of `key` by `owner`; the ticket stands for it.
+    /// Adds an acquire of `key` by `owner` and returns its ticket.
     pub(super) fn add(&self, key: &str, owner: &str) -> u64 {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         let mut tickets = self.tickets();
@@ -33,7 +33,7 @@ impl Abandoned {
         ticket
     }
 
-    /// Whether the grant that `ticket` stands for is still to be given back; asked once.
+    /// Removes a ticket. Returns whether its grant is to be given back.
     pub(super) fn take(&self, key: &str, owner: &str, ticket: u64) -> bool {
         let lock = (key.to_owned(), owner.to_owned());
         let mut tickets = self.tickets();
@@ -50,7 +50,7 @@ impl Abandoned {
         found
     }
 
-    /// The owner's hold of `key` has ended, or may have: what comes late is left alone.
+    /// Removes all tickets of a lock that its owner has released, or may have released.
     pub(super) fn forget(&self, key: &str, owner: &str) {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;

@@ -1,4 +1,4 @@
-//! What is asked of a server once, before locks are trusted to it, and why it is not.
+//! Checks a server once, before locks are kept in it.
 
 use holdfast_redis_rules::fitness::{
     ASK_EVICTION, ASK_REPLICATION, Replicated, check_replication, may_evict,
@@ -19,8 +19,8 @@ pub enum ConnectError {
     /// A setter of [`RedisSettings`](super::RedisSettings) was given a value that cannot be used.
     #[error(transparent)]
     Setting(#[from] RedisSetterError),
-    /// TLS could not be set up: a client certificate that does not fit its key, a host that no
-    /// certificate can name, no trusted certificates on this system.
+    /// TLS could not be set up: the client certificate does not match its key, no certificate can name
+    /// the host, or this system has no trusted certificates.
     #[error("redis {address}: {cause}")]
     Tls {
         /// The server's `host:port`.
@@ -33,7 +33,7 @@ pub enum ConnectError {
     Unreachable {
         /// The server's `host:port`.
         address: String,
-        /// What went wrong, in the last of the attempts.
+        /// What went wrong in the last attempt.
         cause: String,
     },
     /// The server has replicas. A failover to one of them can lose a lock.
@@ -41,16 +41,16 @@ pub enum ConnectError {
     Replicated {
         /// The server's `host:port`.
         address: String,
-        /// How many there are.
+        /// How many replicas are connected.
         replicas: u64,
     },
 }
 
-/// Connects, and asks the server what speaks against it.
-pub(super) async fn trust(name: &str, client: &Client) -> Result<(), ConnectError> {
+/// Connects, and refuses a server that can lose locks. `name` is the store's, for the log.
+pub(super) async fn check_server(name: &str, client: &Client) -> Result<(), ConnectError> {
     let address = client.address();
     let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
-    let (place, _room) = client.connections().take().await.map_err(unreachable)?;
+    let (place, _permit) = client.connections().take().await.map_err(unreachable)?;
     let questions = async {
         let replication = replication(place.connection()).await?;
         Ok::<_, RedisError>((replication, eviction(place.connection()).await))
@@ -66,7 +66,7 @@ pub(super) async fn trust(name: &str, client: &Client) -> Result<(), ConnectErro
             store,
             redis,
             policy,
-            "the server may evict locks before their time: set its maxmemory-policy to noeviction"
+            "the server may evict locks before they expire: set its maxmemory-policy to noeviction"
         );
     }
     check_replication(&replication).map_err(|Replicated { replicas }| ConnectError::Replicated {
@@ -75,7 +75,7 @@ pub(super) async fn trust(name: &str, client: &Client) -> Result<(), ConnectErro
     })
 }
 
-/// What the server says of its replicas; empty where it will not say.
+/// The server's answer about its replicas; empty if it refuses the question.
 async fn replication(connection: &Connection) -> Result<String, RedisError> {
     match connection.send(&command(&ASK_REPLICATION)).await {
         Ok(reply) => Ok(from_redis_value(reply).unwrap_or_default()),
@@ -84,9 +84,9 @@ async fn replication(connection: &Connection) -> Result<String, RedisError> {
     }
 }
 
-/// The server's `maxmemory-policy`, where that lets it throw a lock away before its time.
+/// The server's `maxmemory-policy`, if it lets the server delete locks before they expire.
 async fn eviction(connection: &Connection) -> Option<String> {
-    // A server that does not let its clients ask is none the worse for it.
+    // Only a warning depends on the answer, so a refusal is ignored.
     let reply = connection.send(&command(&ASK_EVICTION)).await.ok()?;
     let pairs: Vec<String> = from_redis_value(reply).ok()?;
     pairs.into_iter().nth(1).filter(|policy| may_evict(policy))

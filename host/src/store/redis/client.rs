@@ -1,4 +1,4 @@
-//! One command: sent, tried again where that is safe, and seen to when its caller has gone.
+//! Runs a command: sends it, tries again where that is safe, and takes over when the caller leaves.
 
 use std::{
     sync::Arc,
@@ -6,10 +6,10 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::Acquired,
+    acquire::{Acquire, Acquired},
     late::{LATE_REPLY, late},
     refusal::Again,
-    release::{Form, Released},
+    release::{Form, Release, Released},
     tries::{Next, Tries},
 };
 use redis::RedisResult;
@@ -18,17 +18,17 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     abandoned::Abandoned,
-    commands::{Command, DeleteIfOwned, Reply, SetIfFree},
+    commands::Command,
     connections::{Connections, Place},
     failure::{self, Verdict},
-    pending::{Left, Pending},
+    pending::{Pending, Unanswered},
     settings::RedisSettings,
 };
 
-/// How long closing waits for unfinished commands.
+/// How long [`Client::close`] waits for unfinished commands.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// The commands of one server.
+/// A client of one server.
 pub(super) struct Client {
     address: String,
     settings: Arc<RedisSettings>,
@@ -42,9 +42,9 @@ pub(super) struct Client {
 pub(super) enum NoOutcome {
     /// It did nothing.
     Refused(String),
-    /// It was sent at that time, and its reply is not here yet.
+    /// It was sent at this time, and its reply did not come within `readTimeout`.
     Late(String, Instant),
-    /// It was sent, or may have been, and the connection is lost.
+    /// It may have been sent, and the connection is lost.
     Lost(String),
 }
 
@@ -55,7 +55,9 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// A client without a connection yet. Fails, with the cause, on TLS settings that cannot be used.
+    /// Makes a client without a connection.
+    ///
+    /// Fails with the cause if the settings of TLS cannot be used.
     pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Arc<Self>, String> {
         let settings = Arc::new(settings);
         Ok(Arc::new(Self {
@@ -77,37 +79,36 @@ impl Client {
         &self.connections
     }
 
-    /// Takes the lock unless it is held. If nobody waits for the reply any more, a grant is given
-    /// back.
+    /// Takes the lock unless it is held. A grant that comes after the caller has left is given back.
     pub(super) async fn acquire(
         self: &Arc<Self>,
         key: &str,
         owner: &str,
         ttl: Duration,
     ) -> Result<Acquired, NoOutcome> {
-        let set = SetIfFree { key, owner, ttl };
-        self.run(&set, |left| {
-            let until = left.sent + late(ttl);
-            self.give_back(left, key, owner, until);
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        self.run(&Acquire::new(key, owner, milliseconds), |unanswered| {
+            let until = unanswered.sent + late(ttl);
+            self.give_back(unanswered, key, owner, until);
         })
         .await
     }
 
     /// Releases the lock if it is the owner's.
     ///
-    /// Where the server has forgotten the script and nobody waits any more, the lock is left to run
-    /// out: sending the script in full then could end a hold that the owner has since taken anew.
+    /// If the caller has left and the server has forgotten the script, the lock is left to expire:
+    /// sending the script in full later could end a newer hold of the same owner.
     pub(super) async fn release(
         self: &Arc<Self>,
         key: &str,
         owner: &str,
     ) -> Result<Released, NoOutcome> {
         let outcome = self
-            .run(&DeleteIfOwned { key, owner }, |left| {
+            .run(&Release { key, owner }, |unanswered| {
                 self.abandoned.forget(key, owner);
                 let client = self.clone();
                 let until = Instant::now() + LATE_REPLY;
-                let task = async move { drop(client.late_reply(left, until).await) };
+                let task = async move { drop(client.late_reply(unanswered, until).await) };
                 self.background.spawn_on(task, &self.runtime);
             })
             .await;
@@ -120,7 +121,7 @@ impl Client {
         outcome
     }
 
-    /// Refuses further commands, waits for those under way, five seconds at most, and closes the
+    /// Refuses further commands, waits five seconds at most for those under way, and closes the
     /// connections.
     pub(super) async fn close(&self) {
         self.connections.refuse();
@@ -132,27 +133,27 @@ impl Client {
         self.connections.close();
     }
 
-    /// Sends a command and waits for its reply, `readTimeout` at most. Sends it again only where
-    /// the server said that it did nothing and that this may pass. `leave` gets a reply that is
-    /// awaited no longer, by us or by the caller.
+    /// Sends a command and waits for its reply, `readTimeout` at most. Sends it again only if the
+    /// server refused it for a reason that may pass. `abandon` gets the reply that did not come
+    /// before the timeout, or before the caller left.
     async fn run<C: Command>(
         &self,
         command: &C,
-        leave: impl Fn(Left<C::Outcome>) + Sync,
+        abandon: impl Fn(Unanswered<C::Outcome>) + Sync,
     ) -> Result<C::Outcome, NoOutcome> {
         let common = &self.settings.common;
         let mut tries = Tries::new(common.retries, common.backoff);
         loop {
-            let (place, _room) = self.connections.take().await.map_err(NoOutcome::Refused)?;
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::Refused)?;
             let connection = place.connection().id();
             let sent = Instant::now();
-            let reply: Reply<C::Outcome> = command.send(place, tries.form());
-            let pending = Pending::new(Left { reply, connection, sent }, &leave);
+            let reply = command.send(place, tries.form());
+            let pending = Pending::new(Unanswered { reply, connection, sent }, &abandon);
             let error = match self.within_read_timeout(pending).await {
                 Some(Ok(outcome)) => return Ok(outcome),
                 Some(Err(error)) => error,
                 None => {
-                    // What comes next must not queue behind a reply that does not come.
+                    // Later commands must not queue behind a reply that does not come.
                     self.connections.retire(connection);
                     return Err(NoOutcome::Late(self.no_reply(), sent));
                 }
@@ -173,16 +174,23 @@ impl Client {
         }
     }
 
-    /// Sees to an acquire that nobody waits for: releases what it is granted.
+    /// Waits in the background for the reply to an acquire whose caller has left, and releases the
+    /// lock if it was granted.
     ///
-    /// Not after `until`, for from then on the lock may have run out, and the owner may have
-    /// taken it anew. On the connection that the grant came by, so that nothing overtakes it.
-    fn give_back(self: &Arc<Self>, left: Left<Acquired>, key: &str, owner: &str, until: Instant) {
+    /// It does nothing after `until`, when the lock may have expired and the owner may have taken it
+    /// again. The release goes over the connection of the grant, so that neither overtakes the other.
+    fn give_back(
+        self: &Arc<Self>,
+        unanswered: Unanswered<Acquired>,
+        key: &str,
+        owner: &str,
+        until: Instant,
+    ) {
         let client = self.clone();
         let (key, owner) = (key.to_owned(), owner.to_owned());
         let ticket = self.abandoned.add(&key, &owner);
         let task = async move {
-            let granted = client.late_reply(left, until).await;
+            let granted = client.late_reply(unanswered, until).await;
             let wanted = client.abandoned.take(&key, &owner, ticket);
             let Some(Ok((Acquired::Granted, place))) = granted else {
                 return;
@@ -191,27 +199,34 @@ impl Client {
                 return;
             }
             let redis = &client.address;
-            // In one command whatever the server remembers.
-            let release = DeleteIfOwned { key: &key, owner: &owner }.send(place, Form::Full);
+            // In full: one command suffices even if the server has forgotten the script.
+            let release = Release { key: &key, owner: &owner }.send(place, Form::Full);
             match client.within_read_timeout(release).await {
-                Some(Ok(_)) => tracing::debug!(redis, key, "gave back a lock that came too late"),
+                Some(Ok(_)) => {
+                    tracing::debug!(redis, key, "gave back a lock that was granted too late")
+                }
                 _ => {
-                    tracing::warn!(redis, key, "a lock that came too late could not be given back")
+                    tracing::warn!(
+                        redis,
+                        key,
+                        "a lock that was granted too late could not be given back"
+                    )
                 }
             }
         };
         self.background.spawn_on(task, &self.runtime);
     }
 
-    /// A reply that nobody waits for any more. A connection that owes it for longer than
-    /// `readTimeout` takes no more commands: callers who all leave earlier must not keep a dead
-    /// one in use.
+    /// The reply to a command whose caller has left, if it comes before `until`.
+    ///
+    /// A connection that owes it for longer than `readTimeout` is retired. Otherwise a dead
+    /// connection would stay in use as long as every caller leaves before its timeout.
     async fn late_reply<T>(
         &self,
-        left: Left<T>,
+        unanswered: Unanswered<T>,
         until: Instant,
     ) -> Option<RedisResult<(T, Place)>> {
-        let Left { mut reply, connection, sent } = left;
+        let Unanswered { mut reply, connection, sent } = unanswered;
         let within = |end: Instant| end.saturating_duration_since(Instant::now());
         let limit = self.settings.common.read_timeout;
         if let Some(end) = limit.and_then(|limit| sent.checked_add(limit)) {
@@ -225,7 +240,7 @@ impl Client {
         timeout(within(until), reply).await.ok()
     }
 
-    /// What `future` gives within `readTimeout`; `None` where that has passed.
+    /// Waits for `future`, `readTimeout` at most; `None` once that has passed.
     pub(super) async fn within_read_timeout<F: Future>(&self, future: F) -> Option<F::Output> {
         match self.settings.common.read_timeout {
             Some(limit) => timeout(limit, future).await.ok(),
@@ -233,7 +248,7 @@ impl Client {
         }
     }
 
-    /// What to say once `readTimeout` has passed.
+    /// The message for a reply that did not come within `readTimeout`.
     pub(super) fn no_reply(&self) -> String {
         format!("no reply within {:?}", self.settings.common.read_timeout.unwrap_or_default())
     }

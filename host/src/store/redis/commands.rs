@@ -1,6 +1,6 @@
-//! The two commands that locks are made of, handed to a connection.
+//! The two commands of a lock, on a connection.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use futures_util::future::BoxFuture;
 use holdfast_redis_rules::{
@@ -14,51 +14,35 @@ use super::{connection::command, connections::Place};
 
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE_LUA));
 
-/// The way a command's reply comes in. It keeps its place on the connection until then, and holds
-/// the socket open.
+/// The future of a reply. It keeps the command's place on the connection, and so keeps the
+/// connection open.
 pub(super) type Reply<T> = BoxFuture<'static, RedisResult<(T, Place)>>;
 
-/// What can be sent.
+/// A command that can be sent.
 pub(super) trait Command: Sync {
     /// What the reply means.
     type Outcome: Send;
 
-    /// Hands the command to a connection, once the reply is polled. One command and no more, so
-    /// that nothing is sent after the caller has stopped waiting.
+    /// Sends the command once the reply is polled. It is a single command, so that nothing is sent
+    /// after the caller has stopped waiting.
     fn send(&self, place: Place, form: Form) -> Reply<Self::Outcome>;
 }
 
-/// Takes the lock unless it is held.
-pub(super) struct SetIfFree<'a> {
-    pub(super) key: &'a str,
-    pub(super) owner: &'a str,
-    pub(super) ttl: Duration,
-}
-
-impl Command for SetIfFree<'_> {
+impl Command for Acquire<'_> {
     type Outcome = Acquired;
 
     fn send(&self, place: Place, _: Form) -> Reply<Acquired> {
-        let milliseconds = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
-        let set = Acquire::new(self.key, self.owner, milliseconds);
-        call(place, &set.words(), Acquired::read)
+        call(place, &self.words(), Acquired::read)
     }
 }
 
-/// Releases the lock if it is the owner's.
-pub(super) struct DeleteIfOwned<'a> {
-    pub(super) key: &'a str,
-    pub(super) owner: &'a str,
-}
-
-impl Command for DeleteIfOwned<'_> {
+impl Command for Release<'_> {
     type Outcome = Released;
 
     fn send(&self, place: Place, form: Form) -> Reply<Released> {
-        let release = Release { key: self.key, owner: self.owner };
         let words = match form {
-            Form::Short => release.short(RELEASE.get_hash()),
-            Form::Full => release.full(),
+            Form::Short => self.short(RELEASE.get_hash()),
+            Form::Full => self.full(),
         };
         call(place, &words, Released::read)
     }

@@ -1,6 +1,6 @@
-//! One socket to Redis, shared by many commands at once.
+//! One connection to Redis, shared by many commands at once.
 //!
-//! Opening it is `dial`'s affair; how many there are and which one a command takes is the pool's.
+//! `dial` opens it. `connections` decides how many there are and which one a command takes.
 
 use std::{
     pin::Pin,
@@ -16,13 +16,13 @@ use futures_util::future::BoxFuture;
 use redis::{Cmd, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::task::AbortHandle;
 
-/// How many commands under way make a socket busy. Fewer would cost throughput: what is sent
-/// together over one socket shares system calls on both sides.
+/// A connection with this many commands under way is busy. A smaller number would cost throughput:
+/// commands that are sent together share system calls on both sides.
 pub(super) const BUSY: usize = 256;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-/// The words of a command as the client library takes them.
+/// Makes a command of the client library from its words.
 pub(super) fn command(words: &[&str]) -> Cmd {
     let mut command = Cmd::with_capacity(words.len(), words.iter().map(|word| word.len()).sum());
     for word in words {
@@ -31,7 +31,8 @@ pub(super) fn command(words: &[&str]) -> Cmd {
     command
 }
 
-/// An open socket. It closes when the last command on it is done and the pool has let go of it.
+/// An open connection. It closes when it is dropped: each command under way keeps it, and so does
+/// the pool.
 pub(super) struct Connection {
     mux: MultiplexedConnection,
     driver: AbortHandle,
@@ -43,8 +44,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Runs `driver`, which moves bytes between `mux` and the socket. `when_closed` is called once it
-    /// has ended.
+    /// Runs `driver`, which moves bytes between `mux` and the socket, and then calls `when_closed`.
     pub(super) fn spawn(
         mux: MultiplexedConnection,
         driver: BoxFuture<'static, ()>,
@@ -53,7 +53,7 @@ impl Connection {
         let closed = Arc::new(AtomicBool::new(false));
         let flag = closed.clone();
         let load = Arc::new(Load::default());
-        let driver = LastInLine { driver, load: load.clone(), waited: false };
+        let driver = YieldingDriver { driver, load: load.clone(), yielded: false };
         let driver = tokio::spawn(async move {
             driver.await;
             flag.store(true, Ordering::Release);
@@ -71,33 +71,34 @@ impl Connection {
         }
     }
 
-    /// Sends a command and waits for its reply, for as long as the socket lives. An error that
-    /// the server sent is an error here.
+    /// Sends a command and waits for its reply, for as long as the connection lives. An error reply
+    /// is an `Err`.
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let mut mux = self.mux.clone();
         mux.send_packed_command(command).await?.extract_error()
     }
 
-    /// Whether nothing can be sent any more. `true` before a command was handed over means that
-    /// it was not sent.
+    /// Whether the connection has ended and can send nothing more.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Its own in this process.
+    /// A number that no other connection of this process has.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    /// How many commands are under way, or a few more.
+    /// How many commands are under way. May be a few too many.
     pub(super) fn load(&self) -> u64 {
         self.load.under_way()
     }
 
+    /// Counts a command that is about to be sent.
     pub(super) fn begin(&self) {
         self.load.begun.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Counts a command that was answered or abandoned.
     pub(super) fn end(&self) {
         self.load.ended.fetch_add(1, Ordering::AcqRel);
     }
@@ -106,8 +107,8 @@ impl Connection {
         now.duration_since(self.opened)
     }
 
-    /// How long nothing has been sent, as far as calls of this method have seen: commands read
-    /// no clock.
+    /// How long no command has been sent. Commands read no clock, so this is only as exact as calls of
+    /// this method are frequent.
     pub(super) fn idle(&self, now: Instant) -> Duration {
         let begun = self.load.begun.load(Ordering::Acquire);
         let mut seen = self.last_seen_busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +119,7 @@ impl Connection {
     }
 }
 
-/// The commands of a connection, counted.
+/// Counts the commands of a connection.
 #[derive(Default)]
 struct Load {
     begun: AtomicU64,
@@ -126,29 +127,28 @@ struct Load {
 }
 
 impl Load {
-    /// Never too few: the two counts are not read at once.
+    /// May be too many, never too few: `ended` is read first.
     fn under_way(&self) -> u64 {
         let ended = self.ended.load(Ordering::Acquire);
         self.begun.load(Ordering::Acquire).saturating_sub(ended)
     }
 }
 
-/// Runs the driver, but lets callers that are ready go first each time that it is woken: what they
-/// send then goes out in one write, and not in one for each of them. A caller who is alone waits
-/// for nobody.
-struct LastInLine {
+/// Runs the driver, but yields to other tasks each time that it is woken, so that everything that
+/// they send goes out in one write. It does not yield for a single command.
+struct YieldingDriver {
     driver: BoxFuture<'static, ()>,
     load: Arc<Load>,
-    waited: bool,
+    yielded: bool,
 }
 
-impl Future for LastInLine {
+impl Future for YieldingDriver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.waited = !self.waited && self.load.under_way() > 1;
-        if self.waited {
-            // A task that wakes itself is put behind those that are ready.
+        self.yielded = !self.yielded && self.load.under_way() > 1;
+        if self.yielded {
+            // Tokio queues a task that wakes itself behind those that are ready.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -1,8 +1,8 @@
-//! The open sockets, and the one a command takes.
+//! The pool of connections.
 //!
-//! Redis answers one command at a time however many sockets there are, and a socket carries many
-//! commands at once: so a command takes the first socket that has room, and another is opened
-//! only when all are busy. What a command is, and what its failure means, is not known here.
+//! Redis runs one command at a time however many connections there are, and a connection carries
+//! many commands at once. So a command takes the first connection that is not busy, and another is
+//! opened only when all are. This module knows neither commands nor what their failures mean.
 
 use std::{
     sync::{
@@ -31,13 +31,13 @@ pub(super) struct Connections {
     name: String,
     dialer: Dialer,
     open: RwLock<Vec<Arc<Connection>>>,
-    /// For so many callers at once.
-    room: Semaphore,
-    /// Set while a connection is being opened: one at a time, whoever asks for it.
+    /// One permit for each caller that may use the pool at once.
+    permits: Semaphore,
+    /// Set while a connection is being opened: only one is at a time.
     opening: AtomicBool,
-    /// What came of the latest attempt to open one.
+    /// The result of the latest attempt to open one.
     attempts: watch::Sender<Result<(), DialError>>,
-    /// How many attempts failed in a row, and when the last of them did.
+    /// How many attempts failed in a row, and when the latest of them failed.
     failures: Mutex<(u32, Instant)>,
     runtime: Handle,
     closing: CancellationToken,
@@ -45,14 +45,14 @@ pub(super) struct Connections {
     me: Weak<Self>,
 }
 
-/// A command's place on a connection, until its reply has come: it keeps the socket open.
+/// A command's place on a connection, until its reply has come. It keeps the connection open.
 pub(super) struct Place {
     connection: Arc<Connection>,
 }
 
-/// A caller's share of the pool, until it stops waiting: a command that nobody waits for takes
-/// no room from others.
-pub(super) type Room<'a> = SemaphorePermit<'a>;
+/// A caller's share of the pool, until it stops waiting. A command whose caller has left has none,
+/// so it takes no room from others.
+pub(super) type Permit<'a> = SemaphorePermit<'a>;
 
 impl Place {
     fn on(connection: Arc<Connection>) -> Self {
@@ -72,12 +72,12 @@ impl Drop for Place {
 }
 
 impl Connections {
-    /// A pool without a connection yet. `name` is the component's, for the log.
+    /// Makes a pool without a connection. `name` is the store's, for logs and metrics.
     pub(super) fn new(name: &str, settings: Arc<RedisSettings>) -> Result<Arc<Self>, String> {
         let dialer = Dialer::new(settings.clone())?;
         let runtime = Handle::current();
         let pool = Arc::new_cyclic(|me| Self {
-            room: Semaphore::new(settings.pool.size * BUSY),
+            permits: Semaphore::new(settings.pool.size * BUSY),
             settings,
             name: name.to_owned(),
             dialer,
@@ -96,14 +96,15 @@ impl Connections {
         Ok(pool)
     }
 
-    /// A place for one command. Waits where there is none at once: at most `poolTimeout`, and
-    /// while no connection is open for at most `redisMaxRetries` more attempts to open one.
-    /// Nothing has been sent when this fails, or when its future is dropped.
-    pub(super) async fn take(&self) -> Result<(Place, Room<'_>), String> {
-        if let Ok(room) = self.room.try_acquire()
+    /// Takes a place for one command. If there is none, waits for `poolTimeout` at most and, while no
+    /// connection is open, for `redisMaxRetries` more attempts to open one.
+    ///
+    /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
+    pub(super) async fn take(&self) -> Result<(Place, Permit<'_>), String> {
+        if let Ok(permit) = self.permits.try_acquire()
             && let Some(connection) = self.pick()
         {
-            return Ok((Place::on(connection), room));
+            return Ok((Place::on(connection), permit));
         }
         let Some(limit) = self.settings.common.pool_timeout else {
             return self.wait().await;
@@ -118,15 +119,15 @@ impl Connections {
         }
     }
 
-    async fn wait(&self) -> Result<(Place, Room<'_>), String> {
-        let room = self.room.acquire().await;
-        let room = room.map_err(|_| "the store is closed".to_owned())?;
+    async fn wait(&self) -> Result<(Place, Permit<'_>), String> {
+        let permit = self.permits.acquire().await;
+        let permit = permit.map_err(|_| "the store is closed".to_owned())?;
         let mut retries = self.settings.common.retries;
         loop {
             // Subscribed before looking, so that no attempt that ends in between is missed.
             let mut attempts = self.attempts.subscribe();
             if let Some(connection) = self.pick() {
-                return Ok((Place::on(connection), room));
+                return Ok((Place::on(connection), permit));
             }
             self.open_another();
             let ended = self.closing.run_until_cancelled(attempts.changed()).await;
@@ -141,7 +142,7 @@ impl Connections {
         }
     }
 
-    /// The first connection with room; else the least busy one, and another is opened.
+    /// The first connection that is not busy; else the least busy one, and another is opened.
     fn pick(&self) -> Option<Arc<Connection>> {
         let open = self.read();
         let mut least: Option<&Arc<Connection>> = None;
@@ -160,22 +161,22 @@ impl Connections {
         least
     }
 
-    /// Takes a connection away from commands to come. Those under way on it stay.
+    /// Gives a connection no more commands. Those under way on it go on.
     pub(super) fn retire(&self, id: u64) {
-        self.keep(Closed::Retired, |connection| connection.id() != id);
+        self.retain(Closed::Retired, |connection| connection.id() != id);
         self.keep_minimum();
     }
 
-    /// Lets go of all connections; whoever waits for one, or asks for one later, is refused.
+    /// Drops all connections. Callers that wait for one, or ask for one later, are refused.
     pub(super) fn close(&self) {
-        self.room.close();
+        self.permits.close();
         self.closing.cancel();
-        self.keep(Closed::Shutdown, |_| false);
+        self.retain(Closed::Shutdown, |_| false);
     }
 
-    /// No more commands from now on; those under way go on.
+    /// Refuses further commands. Those under way go on.
     pub(super) fn refuse(&self) {
-        self.room.close();
+        self.permits.close();
     }
 
     fn keep_minimum(&self) {
@@ -200,21 +201,21 @@ impl Connections {
         let me = self.me.clone();
         let when_closed = move || {
             if let Some(pool) = me.upgrade() {
-                pool.keep(Closed::Lost, |connection| !connection.is_closed());
+                pool.retain(Closed::Lost, |connection| !connection.is_closed());
                 pool.keep_minimum();
             }
         };
         let outcome = self.dialer.dial(when_closed).await;
-        self.note(&outcome);
+        self.record_attempt(&outcome);
         let outcome = outcome.map(|connection| {
             let mut open = self.write();
-            // Under the same lock as `close`, which must not miss one.
+            // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled() && open.len() < self.settings.pool.size {
                 open.push(Arc::new(connection));
                 self.metrics.set_open(open.len());
             }
         });
-        // Cleared first: whoever sees no outcome in time must be able to start the next attempt.
+        // Cleared before the result is sent: a caller that sees it must be able to start the next attempt.
         self.opening.store(false, Ordering::Release);
         drop(self.attempts.send_replace(outcome));
         self.keep_minimum();
@@ -233,7 +234,7 @@ impl Connections {
         }
     }
 
-    fn note(&self, outcome: &Result<Connection, DialError>) {
+    fn record_attempt(&self, outcome: &Result<Connection, DialError>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (store, redis) = (&self.name, self.settings.address());
         self.metrics.connected(outcome.is_ok());
@@ -253,16 +254,16 @@ impl Connections {
         }
     }
 
-    /// Closes what is too old, and what is idle beyond the minimum.
+    /// Closes connections that are too old, and idle ones beyond the minimum.
     fn sweep(&self) {
         let now = Instant::now();
         let settings = &self.settings;
-        self.keep(Closed::Aged, |connection| {
+        self.retain(Closed::Aged, |connection| {
             settings.common.max_age.is_none_or(|most| connection.age(now) < most)
         });
         let mut open = self.write();
         let before = open.len();
-        // From the end: commands prefer the first.
+        // From the end, because commands prefer the first.
         for index in (0..open.len()).rev() {
             let idle = open[index].idle(now);
             let beyond = open.len() > settings.pool.min_idle;
@@ -270,20 +271,20 @@ impl Connections {
                 open.remove(index);
             }
         }
-        self.count(Closed::Idle, before, &open);
+        self.count_closed(Closed::Idle, before, &open);
         drop(open);
         self.keep_minimum();
     }
 
-    /// Lets go of the connections that `kept` does not say are kept.
-    fn keep(&self, why: Closed, mut kept: impl FnMut(&Connection) -> bool) {
+    /// Drops the connections for which `kept` is false.
+    fn retain(&self, why: Closed, mut kept: impl FnMut(&Connection) -> bool) {
         let mut open = self.write();
         let before = open.len();
         open.retain(|connection| kept(connection));
-        self.count(why, before, &open);
+        self.count_closed(why, before, &open);
     }
 
-    fn count(&self, why: Closed, before: usize, open: &[Arc<Connection>]) {
+    fn count_closed(&self, why: Closed, before: usize, open: &[Arc<Connection>]) {
         if open.len() < before {
             self.metrics.closed(why, before - open.len());
             self.metrics.set_open(open.len());

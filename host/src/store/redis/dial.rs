@@ -21,15 +21,14 @@ use super::{
     tls,
 };
 
-/// Commands wait here for the task that writes them; as many as one connection is to carry, so
-/// that what is handed over goes out in one write.
+/// How many commands can wait for the task that writes them: all that a connection carries, so that
+/// they go out in one write.
 const WRITE_QUEUE: usize = BUSY;
 
-/// A peer that has silently gone is noticed on an idle socket within about this and three more
-/// probes.
+/// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// What opening a connection takes, worked out once.
+/// Opens connections.
 pub(super) struct Dialer {
     settings: Arc<RedisSettings>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -39,12 +38,12 @@ pub(super) struct Dialer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DialError {
     pub(super) cause: String,
-    /// Whether waiting may help. A wrong password stays wrong.
+    /// Whether a later attempt may succeed. A wrong password stays wrong.
     pub(super) may_pass: bool,
 }
 
 impl Dialer {
-    /// Fails, with the cause, on TLS settings that cannot be used.
+    /// Fails with the cause if the settings of TLS cannot be used.
     pub(super) fn new(settings: Arc<RedisSettings>) -> Result<Self, String> {
         let tls = match settings.enabled_tls() {
             None => None,
@@ -58,8 +57,8 @@ impl Dialer {
         Ok(Self { settings, tls })
     }
 
-    /// Opens a connection that is logged in, on its database, and has answered a PING, within
-    /// `dialTimeout`. `when_closed` is called once the peer or the network has ended it.
+    /// Opens a connection, logs it in, selects its database and checks that the server answers, all
+    /// within `dialTimeout`. `when_closed` is called once the peer or the network has ended it.
     pub(super) async fn dial(
         &self,
         when_closed: impl FnOnce() + Send + 'static,
@@ -100,13 +99,13 @@ impl Dialer {
         }
     }
 
-    /// The client library can do this too, but then a server that is loading, or full, reads
-    /// like a wrong password.
+    /// The client library can log in too, but reports a server that is loading or full like a wrong
+    /// password.
     async fn log_in(&self, connection: &Connection) -> Result<(), DialError> {
         for words in Login::new(&self.settings.common).commands() {
             connection.send(&command(&words)).await?;
         }
-        // Only a convenience for what comes later, so a user may be denied it.
+        // Only makes later releases shorter, so a user without the permission is not refused.
         match connection.send(&command(&LOAD_RELEASE)).await {
             Err(error) if failure::verdict(&error) == Verdict::Lost => Err(error.into()),
             _ => Ok(()),
@@ -120,11 +119,11 @@ async fn share<S>(
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    // No response timeout: a reply that comes late still says whether a lock was taken.
+    // No response timeout: a late reply still says whether a lock was taken.
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_pipeline_buffer_size(WRITE_QUEUE);
-    // Introducing ourselves is left out: a user who may not would fill the ACL log with it.
+    // No CLIENT SETINFO: a user without the permission would fill the ACL log.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let (mux, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     Ok((mux, driver.boxed()))

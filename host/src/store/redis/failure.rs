@@ -1,5 +1,5 @@
-//! What an error of the client means for a lock: whether the command can have been done, and
-//! whether another try makes sense.
+//! What an error of the client library means: whether the command may have been done, and whether to
+//! try again.
 
 use holdfast_redis_rules::refusal::Again;
 use redis::{ErrorKind, RedisError};
@@ -9,7 +9,7 @@ use redis::{ErrorKind, RedisError};
 pub(super) enum Verdict {
     /// The server refused it and changed nothing.
     Refused(Again),
-    /// It was sent, or may have been, and no reply to it can be had any more.
+    /// It may have been sent, and its reply is lost.
     Lost,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn verdict(error: &RedisError) -> Verdict {
     }
 }
 
-/// The error in a few words. Quotes the server, which never repeats a password.
+/// The error in a few words. It may quote the server, which never repeats a password.
 pub(super) fn describe(error: &RedisError) -> String {
     match (error.kind(), error.code()) {
         (ErrorKind::Server(_) | ErrorKind::Extension, Some(code)) => {
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_refusals_changed_nothing() {
+    fn refusals_changed_nothing() {
         for (line, again) in [
             ("LOADING Redis is loading the dataset in memory", Again::Later),
             ("READONLY You can't write against a read only replica.", Again::Elsewhere),

@@ -1,23 +1,23 @@
 //! Locks in Redis: the store of `lock.redis` components.
 //!
-//! A lock is a key whose value is its owner and whose time to live is the lock's, as daprd keeps
-//! it, so both exclude each other on one server. Commands, settings and retries are those of
-//! `holdfast-redis-rules`; here are the sockets, the tasks and the time. How a key is built is not
-//! known here.
+//! A lock is a key whose value is its owner and whose time to live is the lock's, as in daprd, so both
+//! exclude each other on one server. Commands, settings and retries come from
+//! `holdfast-redis-rules`; sockets, tasks and time are here. Keys arrive already built.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `store` | [`RedisStore`]: what an outcome is to a lock |
-//! | `check` | what a server is asked before locks are trusted to it |
-//! | `client` | one command until its reply has come, also after its caller has gone |
-//! | `commands` | the two commands of a lock, handed to a connection |
-//! | `pending` | a command that was sent and not answered |
-//! | `abandoned` | acquires that nobody waits for |
+//! | `store` | [`RedisStore`] |
+//! | `check` | the check of a server before locks are kept in it |
+//! | `client` | a command from its first try to its reply, even after its caller has left |
+//! | `commands` | the two commands of a lock |
+//! | `pending` | a command that was sent and is not answered yet |
+//! | `abandoned` | acquires whose callers have left |
 //! | `connections` | the pool |
 //! | `dial` | opening a connection |
-//! | `connection` | one socket |
+//! | `connection` | one connection |
 //! | `failure` | what an error of the client library means |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
+//! | `metrics` | metrics of connections |
 
 mod abandoned;
 mod check;

@@ -1,4 +1,4 @@
-//! A command that has been sent and not been answered.
+//! A command that was sent and is not answered yet.
 
 use std::{
     pin::Pin,
@@ -10,45 +10,45 @@ use redis::RedisResult;
 
 use super::commands::Reply;
 
-/// A reply that is still to come.
-pub(super) struct Left<T> {
+/// A command without a reply.
+pub(super) struct Unanswered<T> {
     pub(super) reply: Reply<T>,
-    /// The connection that it is to come by.
+    /// The id of the connection that it was sent on.
     pub(super) connection: u64,
-    /// The command was not sent before.
+    /// The command was sent at this time or later.
     pub(super) sent: Instant,
 }
 
-/// Waits for a reply. Where the waiting ends, because the time is up or because the caller has
-/// gone, the reply goes to `leave` and is not dropped: a command cannot be taken back.
-pub(super) struct Pending<'a, T, L: Fn(Left<T>)> {
-    waiting: Option<Left<T>>,
-    leave: &'a L,
+/// Waits for a reply. If it is dropped before the reply has come, the command goes to `abandon`: it
+/// cannot be taken back.
+pub(super) struct Pending<'a, T, A: Fn(Unanswered<T>)> {
+    unanswered: Option<Unanswered<T>>,
+    abandon: &'a A,
 }
 
-impl<'a, T, L: Fn(Left<T>)> Pending<'a, T, L> {
-    pub(super) fn new(waiting: Left<T>, leave: &'a L) -> Self {
-        Self { waiting: Some(waiting), leave }
+impl<'a, T, A: Fn(Unanswered<T>)> Pending<'a, T, A> {
+    pub(super) fn new(unanswered: Unanswered<T>, abandon: &'a A) -> Self {
+        Self { unanswered: Some(unanswered), abandon }
     }
 }
 
-impl<T, L: Fn(Left<T>)> Future for Pending<'_, T, L> {
+impl<T, A: Fn(Unanswered<T>)> Future for Pending<'_, T, A> {
     type Output = RedisResult<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(waiting) = &mut self.waiting else {
+        let Some(unanswered) = &mut self.unanswered else {
             return Poll::Pending;
         };
-        let answer = ready!(waiting.reply.as_mut().poll(cx));
-        self.waiting = None;
+        let answer = ready!(unanswered.reply.as_mut().poll(cx));
+        self.unanswered = None;
         Poll::Ready(answer.map(|(outcome, _)| outcome))
     }
 }
 
-impl<T, L: Fn(Left<T>)> Drop for Pending<'_, T, L> {
+impl<T, A: Fn(Unanswered<T>)> Drop for Pending<'_, T, A> {
     fn drop(&mut self) {
-        if let Some(left) = self.waiting.take() {
-            (self.leave)(left);
+        if let Some(unanswered) = self.unanswered.take() {
+            (self.abandon)(unanswered);
         }
     }
 }

@@ -362,7 +362,7 @@ mod tests {
             (
                 "oidcClientID",
                 "x",
-                "oidcclientid asks for a cloud identity provider, which cannot be reached from here",
+                "oidcclientid asks for a cloud identity provider, which this version does not support",
             ),
         ] {
             let error = parse(&[("redisHost", "h:1"), (name, value)]).unwrap_err();

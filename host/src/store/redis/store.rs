@@ -1,4 +1,4 @@
-//! The store: what the outcome of a command is to a lock.
+//! [`RedisStore`].
 
 use std::{
     fmt,
@@ -18,9 +18,9 @@ use crate::store::{Acquired, Failure, Grant, Released, Store};
 
 /// A store that keeps its locks in one Redis server.
 ///
-/// Each command is sent at most once, unless the server answered that it did nothing. A command
-/// whose caller goes away is finished in the background on the Tokio runtime that
-/// [`connect`](Self::connect) ran on, and a lock that it was granted is released again.
+/// A command is sent again only if the server answered that it did nothing. A command whose caller
+/// leaves is finished in the background, on the Tokio runtime that [`connect`](Self::connect) ran on,
+/// and a lock that it is granted is released.
 pub struct RedisStore(Arc<Client>);
 
 impl RedisStore {
@@ -49,9 +49,9 @@ impl RedisStore {
         let address = settings.address();
         let client =
             Client::new(name, settings).map_err(|cause| ConnectError::Tls { address, cause })?;
-        // Built before it is trusted: whatever ends this future also closes the connections.
+        // Made before the check, so that dropping this future closes the connections.
         let store = Self(client);
-        check::trust(name, &store.0).await?;
+        check::check_server(name, &store.0).await?;
         Ok(store)
     }
 
@@ -71,13 +71,13 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
-    /// Fails with [`Failure::NotDone`] when no connection could be had, or the server refused.
+    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command.
     ///
-    /// Fails with [`Failure::Unknown`] when no reply came within `readTimeout`, or the connection
-    /// was lost. In the first case the reply is awaited further, until the time to live has passed
-    /// since the command was sent, 30 seconds at most, and a lock that it grants is given back;
-    /// `held_until` allows for a server that takes the command up at the last of these moments. A
-    /// server that stands still for longer, with the command in its buffers, can exceed it.
+    /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was
+    /// lost. After the timeout the store goes on waiting for the reply, until the time to live has
+    /// passed since the command was sent, 30 seconds at most, and gives back a lock that is granted
+    /// in that time. `held_until` assumes that the server runs the command no later than that. A
+    /// server that stalls for longer, with the command in its buffers, can exceed it.
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -102,9 +102,9 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] when no connection could be had, or the server refused,
-    /// and with [`Failure::Unknown`] when no reply came within `readTimeout`, or the connection
-    /// was lost.
+    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command,
+    /// and with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was
+    /// lost.
     fn release<'a>(
         &'a self,
         key: &'a str,
@@ -123,7 +123,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Waits at most five seconds.
+    /// Waits five seconds at most.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.close())
     }

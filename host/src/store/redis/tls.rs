@@ -1,7 +1,7 @@
-//! TLS towards Redis: whom we trust and who we are.
+//! TLS to Redis: which servers are trusted, and what this client shows.
 //!
-//! The cryptography is named outright and never taken from the process's default, which an
-//! embedder may have set to another, or to none.
+//! The cryptography is always ring's. The process's default may be another, or none, as the embedder
+//! chooses.
 
 use std::{fmt, sync::Arc};
 
@@ -41,7 +41,7 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads both from PEM text. The parser's own words are left out: they could quote the key.
+    /// Reads both from PEM text. The error does not quote the parser, which could quote the key.
     pub(super) fn parse(certificate: &str, key: &str) -> Result<Self, PemError> {
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()
@@ -53,8 +53,8 @@ impl Identity {
     }
 }
 
-/// Builds the client's side once for all connections; reads the system's trusted certificates
-/// (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name) where the server is to be verified.
+/// The configuration for all connections. To verify servers, it reads the system's trusted
+/// certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -84,7 +84,7 @@ fn system_roots() -> Result<RootCertStore, String> {
     }
 }
 
-/// Takes any certificate, and still demands that the server holds its key.
+/// Accepts any certificate, but still checks that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
