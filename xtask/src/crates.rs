@@ -1,9 +1,12 @@
 //! The packages that are published as crates, as `.crate` files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::Result;
+use serde::Deserialize;
 
 use crate::{
     cargo::{cargo, target_dir},
@@ -17,44 +20,65 @@ const PACKAGED_COMPONENT: &str = "host/component/holdfast-guest.wasm";
 /// A published package.
 pub struct Published {
     pub name: String,
-    pub version: String,
+    /// The `.crate` file.
+    pub file: PathBuf,
+    /// The directory with the unpacked file.
+    pub unpacked: PathBuf,
 }
 
-impl Published {
-    /// The name of its file without `.crate`, and of the directory in it.
-    pub fn stem(&self) -> String {
-        format!("{}-{}", self.name, self.version)
+/// Packages each published package of the workspace. `lock_component` is the built component, which goes
+/// into its package.
+pub fn package(root: &Path, lock_component: &Path) -> Result<Vec<Published>> {
+    files::copy_file(lock_component, &root.join(PACKAGED_COMPONENT))?;
+    let published = published()?;
+    let mut package = cargo()?;
+    // The component is a file that git does not have. `cargo xtask embed` builds the packages.
+    package.args(["package", "--quiet", "--locked", "--no-verify", "--allow-dirty"]);
+    package.args(published.iter().flat_map(|package| ["--package", &package.name]));
+    run(&mut package)?;
+    for package in &published {
+        files::remove(&package.unpacked)?;
+        let mut tar = Command::new("tar");
+        tar.arg("--extract").arg("--file").arg(&package.file);
+        run(tar.current_dir(package.file.with_file_name("")))?;
+        check(package, root, lock_component)?;
     }
+    Ok(published)
 }
 
-/// The packages of the workspace that are published.
-pub fn published() -> Result<Vec<Published>> {
+fn published() -> Result<Vec<Published>> {
     let metadata = ["metadata", "--no-deps", "--locked", "--format-version=1"];
-    let metadata = output(cargo()?.args(metadata))?;
-    let metadata: Value = serde_json::from_str(&metadata).context("cargo's metadata")?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata: Metadata = serde_json::from_str(&output(cargo()?.args(metadata))?)?;
+    let directory = target_dir()?.join("package");
+    let packages = metadata.packages.into_iter().filter(|package| package.publish.is_none());
     Ok(packages
-        // An empty list where `publish` is false.
-        .filter(|package| package["publish"].is_null())
-        .map(|package| Published {
-            name: text(&package["name"]),
-            version: text(&package["version"]),
+        .map(|MetadataPackage { name, version, .. }| {
+            let unpacked = directory.join(format!("{name}-{version}"));
+            Published { name, file: unpacked.with_added_extension("crate"), unpacked }
         })
         .collect())
 }
 
-/// Writes a `.crate` file for each published package, and returns the files. `lock_component` is the built
-/// component, which goes into its package.
-pub fn write(root: &Path, lock_component: &Path) -> Result<Vec<PathBuf>> {
-    files::copy_file(lock_component, &root.join(PACKAGED_COMPONENT))?;
-    let published = published()?;
-    let mut package = cargo()?;
-    // The component is a file that git does not have. Nothing is built: `cargo xtask embed` builds more.
-    package.args(["package", "--quiet", "--locked", "--no-verify", "--allow-dirty"]);
-    package.args(published.iter().flat_map(|package| ["--package", &package.name]));
-    run(&mut package)?;
-    let folder = target_dir()?.join("package");
-    let file = |package: &Published| folder.join(package.stem()).with_added_extension("crate");
-    Ok(published.iter().map(file).collect())
+/// Checks what no build would find: that the contract and the lock component in a package are the right ones.
+fn check(package: &Published, root: &Path, lock_component: &Path) -> Result<()> {
+    for (name, original) in [("wit", &*root.join("wit")), ("holdfast-guest.wasm", lock_component)] {
+        let packaged = package.unpacked.join(name);
+        if packaged.exists() {
+            run(Command::new("diff").arg("--recursive").arg(packaged).arg(original))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<MetadataPackage>,
+}
+
+#[derive(Deserialize)]
+struct MetadataPackage {
+    name: String,
+    version: String,
+    /// Where it may be published: an empty list for nowhere, none for anywhere.
+    publish: Option<Vec<String>>,
 }

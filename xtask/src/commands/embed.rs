@@ -16,8 +16,9 @@ use holdfast_wasm_build::{CHOICE, TARGET, workspace};
 use crate::{
     cargo::cargo,
     commands::components::components,
-    crates, files,
-    process::{output, run},
+    crates::{self, Published},
+    files,
+    process::output,
 };
 
 /// The program. It prints `true`.
@@ -39,12 +40,9 @@ const ADVICE: &str = "run `rustup target add wasm32-wasip2`";
 /// Builds and runs the programs.
 pub fn embed() -> Result<()> {
     let root = workspace::root()?;
-    let lock_component = components()?.join("holdfast-lock.wasm");
-    let crates = crates::write(&root, &lock_component)?;
-
+    let published = crates::package(&root, &components()?.join("holdfast-lock.wasm"))?;
     let place = Place::new(&root)?;
-    let vendor = place.vendor(&crates)?;
-    check_packages(&root, &vendor, &lock_component)?;
+    let vendor = place.vendor(&published)?;
 
     let published = place.project("published", "version = \"*\"", &vendor)?;
     place.build_without_target(&published)?;
@@ -62,22 +60,6 @@ pub fn embed() -> Result<()> {
         bail!("a build from source without {TARGET} gives no advice: {refused}");
     }
     place.run(&from_source)
-}
-
-/// Checks what no build would find: the contract and the lock component in the packages.
-fn check_packages(root: &Path, vendor: &Path, lock_component: &Path) -> Result<()> {
-    for package in crates::published()? {
-        let package = vendor.join(package.stem());
-        for (name, original) in
-            [("wit", root.join("wit")), ("holdfast-guest.wasm", lock_component.to_path_buf())]
-        {
-            let packaged = package.join(name);
-            if packaged.exists() {
-                run(Command::new("diff").arg("--recursive").arg(packaged).arg(original))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A directory outside of the workspace, for the programs and the packages that they are made of.
@@ -98,30 +80,21 @@ impl Place {
     }
 
     /// Vendors the published crates and all that they depend on, and returns the directory.
-    fn vendor(&self, crates: &[PathBuf]) -> Result<PathBuf> {
-        let unpacked = self.directory.join("unpacked");
-        files::make(&unpacked)?;
-        for file in crates {
-            let mut tar = Command::new("tar");
-            run(tar.arg("--extract").arg("--file").arg(file).arg("--directory").arg(&unpacked))?;
-        }
-        let published = crates::published()?;
+    fn vendor(&self, published: &[Published]) -> Result<PathBuf> {
         let mut manifest = manifest("version = \"*\"") + "\n[patch.crates-io]\n";
-        for package in &published {
-            let path = unpacked.join(package.stem());
-            manifest += &format!("{} = {{ path = \"{}\" }}\n", package.name, path.display());
+        for Published { name, unpacked, .. } in published {
+            manifest += &format!("{name} = {{ path = \"{}\" }}\n", unpacked.display());
         }
         let project = self.directory.join("vendored");
         self.write(&project, &manifest)?;
         let vendor = self.directory.join("vendor");
         output(cargo()?.args(["vendor", "--quiet"]).arg(&vendor).current_dir(&project))?;
 
-        for package in &published {
-            let package = package.stem();
-            let (from, into) = (unpacked.join(&package), vendor.join(&package));
-            fs::rename(&from, &into).with_context(|| format!("cannot move {}", from.display()))?;
-            // No sums: the files are unpacked just now.
-            files::write(&into.join(".cargo-checksum.json"), r#"{"files":{}}"#)?;
+        for Published { name, unpacked, .. } in published {
+            let copy = vendor.join(name);
+            files::copy(unpacked, &copy)?;
+            // Without sums, cargo does not verify the files.
+            files::write(&copy.join(".cargo-checksum.json"), r#"{"files":{}}"#)?;
         }
         Ok(vendor)
     }

@@ -11,6 +11,7 @@ use crate::{
 /// Writes `dist/`.
 pub fn package() -> Result<()> {
     let components = components()?;
-    let crates = crates::write(&workspace::root()?, &components.join("holdfast-lock.wasm"))?;
-    release_tool::package(&components, &crates)
+    let published = crates::package(&workspace::root()?, &components.join("holdfast-lock.wasm"))?;
+    let files: Vec<_> = published.into_iter().map(|package| package.file).collect();
+    release_tool::package(&components, &files)
 }

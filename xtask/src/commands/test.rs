@@ -8,12 +8,13 @@ use holdfast_wasm_build::workspace;
 use crate::{
     cargo::cargo,
     commands::{components::components, release_tool, setup::setup},
+    crates,
     needs::redis,
     process::run,
     programs::{HOSTS, PLUGINS, SDKS, SERVERS},
 };
 
-/// Runs `cargo test` with `args`. Without any, the tests of the release tool run too.
+/// Runs `cargo test` with `args`. Without any, this also tests the release tool, and packages the crates.
 pub fn test(args: Vec<OsString>) -> Result<()> {
     setup()?;
     let root = workspace::root()?;
@@ -27,7 +28,8 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     // In the root, cargo tests every member; `--workspace` would override a `--package` in `args`.
     run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
     if args.is_empty() {
-        components()?;
+        let components = components()?;
+        crates::package(&root, &components.join("holdfast-lock.wasm"))?;
         release_tool::test(&servers)?;
     }
     Ok(())
