@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use holdfast_wasm_build::{CHOICE, TARGET, workspace};
 
 use crate::{
