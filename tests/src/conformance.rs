@@ -2,18 +2,20 @@
 //!
 //! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), keys and
 //! owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
-//! (`faults.rs`). The test `conformance` knows which stores exist.
+//! (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows which stores exist.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use holdfast::store::{Acquired, Failure, Released, Store};
-
-use crate::{MINUTE, eventually, redis_server::RedisServer, redis_store::Setting};
+use holdfast::store::Store;
 
 mod faults;
 mod lock;
+mod redis;
 mod server;
+mod steps;
 mod text;
+
+pub use redis::{Opening, Redis};
 
 /// A promise, and its test.
 pub struct Case {
@@ -36,16 +38,6 @@ pub enum Run {
 
 /// A running case.
 pub type Running = Pin<Box<dyn Future<Output = ()>>>;
-
-/// A way to keep locks in Redis.
-pub trait Redis {
-    /// Opens a store with settings, which have the names that a component file has. Returns the cause when the
-    /// store needs a connection and gets none.
-    fn open<'a>(&'a self, settings: &'a [Setting<'a>]) -> Opening<'a>;
-}
-
-/// A store that is being opened.
-pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, String>> + 'a>>;
 
 macro_rules! on_any {
     ($($module:ident::$case:ident: $promise:literal,)*) => {
@@ -105,60 +97,4 @@ pub fn cases() -> impl Iterator<Item = Case> {
         faults::lost_release: "a release whose reply is lost: open",
     ];
     any.into_iter().chain(redis)
-}
-
-const SOON: Setting = ("readTimeout", "500ms");
-
-fn granted(outcome: &Result<Acquired, Failure>) -> bool {
-    matches!(outcome, Ok(Acquired::Granted(_)))
-}
-
-/// Acquires a free key.
-async fn take(store: &dyn Store, key: &str, owner: &str) {
-    let outcome = store.acquire(key, owner, MINUTE).await;
-    assert!(granted(&outcome), "{outcome:?}");
-}
-
-async fn assert_held(store: &dyn Store, key: &str, owner: &str) {
-    assert_eq!(store.acquire(key, owner, MINUTE).await, Ok(Acquired::Held));
-}
-
-async fn assert_released(store: &dyn Store, key: &str, owner: &str, expected: Released) {
-    assert_eq!(store.release(key, owner).await, Ok(expected));
-}
-
-/// Opens a store on an address.
-async fn open_at(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> Arc<dyn Store> {
-    let all = [&[("redisHost", address)], settings].concat();
-    redis.open(&all).await.unwrap_or_else(|cause| panic!("{cause}"))
-}
-
-/// Opens a store on a server.
-async fn open(redis: &dyn Redis, server: &RedisServer, settings: &[Setting<'_>]) -> Arc<dyn Store> {
-    open_at(redis, &server.address(), settings).await
-}
-
-/// Why a store cannot be used. Some stores say so when they are opened, the others at each call.
-async fn refusal(redis: &dyn Redis, address: &str, settings: &[Setting<'_>]) -> String {
-    let all = [&[("redisHost", address)], settings].concat();
-    match redis.open(&all).await {
-        Err(cause) => cause,
-        Ok(store) => not_done(store.acquire("k", "me", MINUTE).await),
-    }
-}
-
-/// The cause of a call that was not done.
-fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
-    match outcome {
-        Err(Failure::NotDone(cause)) => cause,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn assert_recovers(store: &dyn Store) {
-    eventually("the store works again", async || {
-        granted(&store.acquire("recovers", "me", MINUTE).await)
-    })
-    .await;
-    assert_released(store, "recovers", "me", Released::Released).await;
 }

@@ -97,7 +97,7 @@ enum Command {
     },
     /// Finds circles of files and folders, and dependencies that point up
     Layers,
-    /// Checks format, lints and documentation, and lints the files of deploy/
+    /// Checks format, layers, lints and documentation, and lints the files of deploy/
     Check,
 }
 

@@ -5,12 +5,12 @@ use alloc::{format, string::String, vec::Vec};
 use serde::Serialize;
 
 use crate::{
-    Exit,
     arguments::{Command, Lock},
     bindings::{
         json, lock,
         types::{Error, UnlockStatus},
     },
+    exit::Exit,
 };
 
 /// What to print, and what to exit with.

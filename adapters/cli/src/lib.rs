@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `arguments` | what is asked |
 //! | `call` | the call, and what to say of its outcome |
+//! | `exit` | how a command ends |
 //! | `help` | the texts of `--help` |
 
 #![no_std]
@@ -19,6 +20,7 @@ mod arguments;
 #[allow(unsafe_code, clippy::all)]
 mod bindings;
 mod call;
+mod exit;
 mod help;
 
 use alloc::{format, string::String};
@@ -32,23 +34,13 @@ use wasip2::{
 };
 
 use arguments::{Asked, Command};
+use exit::Exit;
 
 #[cfg(target_family = "wasm")]
 #[allow(unsafe_code)]
 mod export {
     use super::Component;
     wasip2::cli::command::export!(Component);
-}
-
-/// What a command ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// The lock was taken, or freed.
-    Yes = 0,
-    /// It is held, or was not the owner's.
-    No = 1,
-    /// Neither can be said.
-    Trouble = 2,
 }
 
 /// The command.

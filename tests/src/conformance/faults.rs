@@ -5,7 +5,10 @@ use std::{sync::Arc, time::SystemTime};
 use holdfast::store::{Acquired, Failure, Released};
 
 use super::{
-    Redis, SOON, assert_recovers, assert_released, granted, not_done, open, open_at, refusal, take,
+    redis::Redis,
+    steps::{
+        SOON, assert_recovers, assert_released, granted, not_done, open, open_at, refusal, take,
+    },
 };
 use crate::{
     MINUTE, eventually,

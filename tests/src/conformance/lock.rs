@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Released, Store};
 
-use super::{assert_held, assert_released, granted, take};
+use super::steps::{assert_held, assert_released, granted, take};
 use crate::{MINUTE, eventually};
 
 pub(super) async fn grant(store: Arc<dyn Store>) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use holdfast::store::Released;
 
 use super::{
-    Redis, assert_held, assert_released, granted, not_done, open, refusal, take, text::ODD,
+    redis::Redis,
+    steps::{assert_held, assert_released, granted, not_done, open, refusal, take},
+    text::ODD,
 };
 use crate::{MINUTE, eventually, redis_server::RedisServer, redis_store::ONCE};
 

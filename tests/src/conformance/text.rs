@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holdfast::store::{Released, Store};
 
-use super::{assert_held, assert_released, take};
+use super::steps::{assert_held, assert_released, take};
 
 /// Texts that break a store which builds its commands from text.
 pub(super) const ODD: [&str; 14] = [

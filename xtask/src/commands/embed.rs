@@ -21,17 +21,18 @@ use crate::{
     process::output,
 };
 
-/// The program. It prints `true`.
+/// The program. It prints `Acquired`.
 const PROGRAM: &str = r#"
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use holdfast::{Locks, store::memory::MemoryStore};
+use holdfast::{Locks, Resource, store::memory::MemoryStore};
 
 #[tokio::main]
 async fn main() {
     let store = Arc::new(MemoryStore::new());
-    let locks = Locks::builder().app_id("app").store("locks", "", store).build().unwrap();
-    println!("{}", locks.try_lock("locks", "resource", "owner", 60).await.unwrap());
+    let locks = Locks::builder().app_id("app").store("locks", store).build().unwrap();
+    let resource = Resource { store: "locks", id: "resource" };
+    println!("{:?}", locks.try_lock(resource, "owner", Duration::from_secs(60)).await.unwrap());
 }
 "#;
 
@@ -141,7 +142,7 @@ impl Place {
     /// Runs a program.
     fn run(&self, project: &Path) -> Result<()> {
         let printed = output(&mut self.cargo("run", project)?)?;
-        if printed.trim_end() != "true" {
+        if printed.trim_end() != "Acquired" {
             bail!("the program in {} printed {printed:?}", project.display());
         }
         Ok(())
@@ -163,7 +164,7 @@ name = "embedder"
 edition = "2024"
 
 [dependencies]
-holdfast = {{ {source} }}
+holdfast = {{ {source}, features = ["resources"] }}
 tokio = {{ version = "1", features = ["macros", "rt-multi-thread"] }}
 
 [profile.dev]
