@@ -1,107 +1,233 @@
-//! Stores for tests of what calls them.
+//! A store whose outcomes a test scripts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{Future, pending},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
-use holdfast::store::{Acquired, Failure, Grant, Released, Store};
+use holdfast::store::{Acquired, Failure, Released, Store};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::http_client::LONG;
+use crate::{GRANTED, LONG};
 
-/// A store that grants everything, one call for each permit, and tells what happens to calls.
-pub struct Gate {
-    permits: Arc<Semaphore>,
+/// A store that answers as it is told, and remembers its calls.
+pub struct FakeStore {
+    script: Mutex<VecDeque<Answer>>,
+    /// Answers the calls after the script.
+    answer: Box<dyn Fn(&Call) -> Answer + Send + Sync>,
+    calls: Mutex<Vec<Call>>,
+    permits: Semaphore,
     events: mpsc::UnboundedSender<Event>,
+    happened: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
+    closed: AtomicBool,
+}
+
+/// A call that the store got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the parameters of the store's methods")]
+pub enum Call {
+    Acquire { key: String, owner: String, ttl: Duration },
+    Release { key: String, owner: String },
+}
+
+/// What the store answers to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An acquire is granted, a release is done.
+    Yes,
+    /// To an acquire the lock is held, to a release it is missing.
+    No,
+    /// The call fails.
+    Failure(Failure),
+    /// There is never an answer.
+    Never,
+    /// See [`after`](Self::after).
+    After(Duration, Box<Self>),
+    /// See [`when_told`](Self::when_told).
+    WhenTold(Box<Self>),
+}
+
+impl Answer {
+    /// The answer after this time, by tokio's clock.
+    pub fn after(self, delay: Duration) -> Self {
+        Self::After(delay, Box::new(self))
+    }
+
+    /// The answer once [`FakeStore::let_through`] says so.
+    pub fn when_told(self) -> Self {
+        Self::WhenTold(Box::new(self))
+    }
 }
 
 /// What happens to a call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It came to the store.
-    Entered,
+    /// The store got the call.
+    Called,
     /// The store answered it.
     Answered,
-    /// Its caller dropped it before that.
+    /// The caller left before the answer.
     Dropped,
 }
 
-/// What happens to calls, in order.
-pub struct Events(mpsc::UnboundedReceiver<Event>);
+/// A failure that did nothing.
+pub fn not_done(cause: &str) -> Failure {
+    Failure::not_done(cause)
+}
 
-impl Events {
-    /// The next event; `None` when the store is gone.
+/// A failure of unknown outcome, without a bound.
+pub fn unknown(cause: &str) -> Failure {
+    Failure::unknown(cause, None)
+}
+
+impl FakeStore {
+    /// A store that answers each call by a function, which is called before the answer's future is polled.
+    pub fn answering(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Arc<Self> {
+        Self::new([], answer)
+    }
+
+    /// A store with the same answer to every call.
+    pub fn always(answer: Answer) -> Arc<Self> {
+        Self::new([], move |_| answer.clone())
+    }
+
+    /// A store with these answers to the first calls, and [`Answer::Yes`] to all others.
+    pub fn scripted(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
+        Self::new(answers, |_| Answer::Yes)
+    }
+
+    fn new(
+        script: impl IntoIterator<Item = Answer>,
+        answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (events, happened) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            script: Mutex::new(script.into_iter().collect()),
+            answer: Box::new(answer),
+            calls: Mutex::default(),
+            permits: Semaphore::new(0),
+            events,
+            happened: tokio::sync::Mutex::new(happened),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets this many calls have their answers that wait for it ([`Answer::WhenTold`]).
+    pub fn let_through(&self, calls: usize) {
+        self.permits.add_permits(calls);
+    }
+
+    /// The calls so far, in their order.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
+    }
+
+    /// Waits for the next event of all calls.
     ///
     /// # Panics
     ///
-    /// When none comes in time.
-    pub async fn recv(&mut self) -> Option<Event> {
-        tokio::time::timeout(LONG, self.0.recv()).await.expect("an event")
+    /// When there is none within a minute.
+    pub async fn event(&self) -> Event {
+        let mut happened = self.happened.lock().await;
+        let event = tokio::time::timeout(LONG, happened.recv()).await;
+        event.expect("an event within a minute").expect("the store's own sender")
+    }
+
+    /// Whether the store was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Takes note of a call, and answers it: yes or no.
+    fn call(&self, call: Call) -> impl Future<Output = Result<bool, Failure>> + use<'_> {
+        let scripted = lock(&self.script).pop_front();
+        let answer = scripted.unwrap_or_else(|| (self.answer)(&call));
+        lock(&self.calls).push(call);
+        let running = Running { events: self.events.clone(), answered: false };
+        running.tell(Event::Called);
+        async move {
+            let outcome = self.outcome(answer).await;
+            running.answered();
+            outcome
+        }
+    }
+
+    async fn outcome(&self, mut answer: Answer) -> Result<bool, Failure> {
+        loop {
+            answer = match answer {
+                Answer::Yes => return Ok(true),
+                Answer::No => return Ok(false),
+                Answer::Failure(failure) => return Err(failure),
+                Answer::Never => pending().await,
+                Answer::After(delay, answer) => {
+                    tokio::time::sleep(delay).await;
+                    *answer
+                }
+                Answer::WhenTold(answer) => {
+                    self.permits.acquire().await.expect("an open semaphore").forget();
+                    *answer
+                }
+            }
+        }
     }
 }
 
-struct Call {
+impl Store for FakeStore {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let (key, owner) = (key.to_owned(), owner.to_owned());
+        let outcome = self.call(Call::Acquire { key, owner, ttl });
+        Box::pin(async { Ok(if outcome.await? { GRANTED } else { Acquired::Held }) })
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        let outcome = self.call(Call::Release { key: key.to_owned(), owner: owner.to_owned() });
+        Box::pin(async { Ok(if outcome.await? { Released::Released } else { Released::Missing }) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.store(true, Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A running call, which tells how it ended when it is dropped.
+struct Running {
     events: mpsc::UnboundedSender<Event>,
     answered: bool,
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        let event = if self.answered { Event::Answered } else { Event::Dropped };
+impl Running {
+    fn answered(mut self) {
+        self.answered = true;
+    }
+
+    fn tell(&self, event: Event) {
+        // It fails only when the receiver, which the store owns, is dropped.
         let _ = self.events.send(event);
     }
 }
 
-impl Gate {
-    /// The store, its permits, of which there are none yet, and the events.
-    pub fn new() -> (Self, Arc<Semaphore>, Events) {
-        let permits = Arc::new(Semaphore::new(0));
-        let (events, told) = mpsc::unbounded_channel();
-        (Self { permits: Arc::clone(&permits), events }, permits, Events(told))
-    }
-
-    async fn pass(&self) {
-        let mut call = Call { events: self.events.clone(), answered: false };
-        let _ = self.events.send(Event::Entered);
-        self.permits.acquire().await.expect("it is not closed").forget();
-        call.answered = true;
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tell(if self.answered { Event::Answered } else { Event::Dropped });
     }
 }
 
-impl Store for Gate {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async {
-            self.pass().await;
-            Ok(Acquired::Granted(Grant { fencing_token: None }))
-        })
-    }
-
-    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async {
-            self.pass().await;
-            Ok(Released::Released)
-        })
-    }
-}
-
-/// A store that is down.
-pub struct Down;
-
-impl Store for Down {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async { Err(Failure::not_done("no \"connection\"")) })
-    }
-
-    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async { Err(Failure::not_done("no \"connection\"")) })
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,147 +1,200 @@
-//! The binary `holdfast`, serving on a free port, for one test.
+//! The program `holdfast`, run by a test.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read},
-    path::Path,
     process::{Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::Watched;
+use crate::{LONG, process::Watched};
 
-const STARTING: Duration = Duration::from_secs(20);
+/// The program's log names the HTTP API's address last, when everything listens.
+const READY: &str = "listening on http://";
 
-/// A server that runs until it is dropped.
+/// A running `holdfast serve`, which is killed when this is dropped and when the test's process ends.
 pub struct Holdfast {
-    http: String,
-    grpc: String,
-    metrics: String,
+    log: Log,
     client: reqwest::Client,
-    log: Arc<Mutex<String>>,
     process: Watched,
 }
 
+/// The program without arguments. Its environment has no variable that sets an option.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("DAPR_") || ["APP_ID", "NAMESPACE", "NOTIFY_SOCKET"].contains(&&*name) {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+/// `holdfast serve` on free ports of 127.0.0.1.
+pub fn serve(program: &str) -> Command {
+    let mut command = command(program);
+    command.args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"]);
+    command.args(["--metrics-port", "0", "--metrics-listen-address", "127.0.0.1"]);
+    command
+}
+
 impl Holdfast {
-    /// Starts `holdfast serve` with these arguments, and waits until it says that it listens.
+    /// Starts a command and does not wait until it is ready.
     ///
     /// # Panics
     ///
-    /// When it ends or takes too long, with its log.
-    pub fn serve(binary: &Path, arguments: &[&str]) -> Self {
-        Self::serve_in(&[], binary, arguments)
-    }
-
-    /// The same with an API token, where an empty one is none.
-    ///
-    /// # Panics
-    ///
-    /// Likewise.
-    pub fn serve_with_token(binary: &Path, arguments: &[&str], token: &str) -> Self {
-        Self::serve_in(&[("DAPR_API_TOKEN", token)], binary, arguments)
-    }
-
-    /// The same, in an environment with these variables.
-    ///
-    /// # Panics
-    ///
-    /// Likewise.
-    pub fn serve_in(environment: &[(&str, &str)], binary: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(binary);
-        command
-            .args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"])
-            .args(["--metrics-port", "0", "--metrics-listen-address", "127.0.0.1"])
-            .args(arguments)
-            .env_remove("DAPR_API_TOKEN")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+    /// When it cannot be run.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Watched::start(command);
-        let stderr = process.process_mut().stderr.take().expect("a pipe");
-        let (said, listening) = mpsc::channel();
-        let log = Arc::<Mutex<String>>::default();
-        let all = Arc::clone(&log);
-        // Its end is the end of `said`, so that a process that ends early is not waited for.
-        thread::spawn(move || follow(stderr, &all, &said));
-        let Ok(()) = listening.recv_timeout(STARTING) else {
-            panic!("holdfast does not start:\n{}", text(&log));
-        };
-        let address = |before| address(&text(&log), before);
-        let http = address("listening on http://").expect("an address");
-        let grpc = address("listening on grpc://").expect("an address");
-        // They may have been turned off.
-        let metrics = address("metrics on http://").unwrap_or_default();
-        Self { http, grpc, metrics, client: reqwest::Client::new(), log, process }
+        let log = Log::of(process.process_mut().stderr.take().expect("a pipe"));
+        Self { log, client: reqwest::Client::new(), process }
     }
 
-    /// Where the HTTP API is: host and port.
-    pub fn http(&self) -> &str {
-        &self.http
-    }
-
-    /// Where the gRPC API is: host and port.
-    pub fn grpc(&self) -> &str {
-        &self.grpc
-    }
-
-    /// Where the metrics are: host, port and path; empty where there are none.
-    pub fn metrics(&self) -> &str {
-        &self.metrics
-    }
-
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        text(&self.log).clone()
-    }
-
-    /// Asks it to end, and waits until it has: its exit code and its log.
+    /// Starts a command and waits until it is ready.
     ///
     /// # Panics
     ///
-    /// When it cannot be asked, or ends by a signal.
-    pub async fn end(mut self) -> (i32, String) {
-        let ended = tokio::task::spawn_blocking(move || {
-            let process = self.process.process_mut();
-            kill_process(Pid::from_child(process), Signal::TERM).expect("a process to ask");
-            let code = process.wait().expect("an end").code().expect("an exit code");
-            (code, self.log())
-        });
-        ended.await.expect("an end")
+    /// When it ends before, or takes more than a minute; the message includes its log.
+    pub fn start_ready(command: Command) -> Self {
+        let holdfast = Self::start(command);
+        holdfast.wait_for(READY);
+        holdfast
     }
 
-    /// The metrics, as Prometheus reads them.
+    /// Starts [`serve`] with further arguments, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// As [`start_ready`](Self::start_ready).
+    pub fn serve(program: &str, arguments: &[&str]) -> Self {
+        Self::serve_in(&[], program, arguments)
+    }
+
+    /// Starts [`serve`] with further arguments and environment variables, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// As [`start_ready`](Self::start_ready).
+    pub fn serve_in(environment: &[(&str, &str)], program: &str, arguments: &[&str]) -> Self {
+        let mut command = serve(program);
+        command.args(arguments).envs(environment.iter().copied());
+        Self::start_ready(command)
+    }
+
+    /// The `host:port` of the HTTP API.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not name it within a minute.
+    pub fn http(&self) -> String {
+        self.address(READY)
+    }
+
+    /// The `host:port` of the gRPC API.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not name it within a minute.
+    pub fn grpc(&self) -> String {
+        self.address("listening on grpc://")
+    }
+
+    /// The `host:port` of the public port.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not name it within a minute.
+    pub fn public(&self) -> String {
+        self.address("for everybody, on http://")
+    }
+
+    /// The `host:port` of the metrics.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not name it within a minute.
+    pub fn metrics(&self) -> String {
+        self.address("metrics on http://")
+    }
+
+    /// The `host:port` after these words in the log.
+    fn address(&self, words: &str) -> String {
+        let line = self.wait_for(words);
+        let (_, address) = line.split_once(words).expect("the words");
+        address.split([' ', '"', '/']).next().expect("at least one part").to_owned()
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// The first line of the log with these words, which may still have to be written.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such line within a minute or before the process ends; the message includes the log.
+    pub fn wait_for(&self, words: &str) -> String {
+        self.log.wait_for(words)
+    }
+
+    /// Sends SIGTERM and waits for the end, without blocking the runtime: the exit code and the log.
+    ///
+    /// # Panics
+    ///
+    /// When the process does not end within a minute, or by a signal.
+    pub async fn end(mut self) -> (i32, String) {
+        let ended = tokio::task::spawn_blocking(move || (self.end_by(Signal::TERM), self.log()));
+        let (code, log) = ended.await.expect("an end");
+        (code.expect("an exit code"), log)
+    }
+
+    /// Sends a signal and waits for the end: the exit code, if it is not a signal that ends the process.
+    ///
+    /// # Panics
+    ///
+    /// When the process does not end within a minute.
+    pub fn end_by(&mut self, signal: Signal) -> Option<i32> {
+        let process = self.process.process_mut();
+        kill_process(Pid::from_child(process), signal).expect("a running process");
+        self.log.wait_for_end();
+        process.wait().expect("an end").code()
+    }
+
+    /// Gets the metrics, as Prometheus does.
     ///
     /// # Panics
     ///
     /// When there are none.
     pub async fn scrape(&self) -> String {
-        let reply = self.client.get(format!("http://{}", self.metrics)).send().await;
+        let reply = self.client.get(format!("http://{}/metrics", self.metrics())).send().await;
         let reply = reply.expect("a reply");
         assert_eq!(reply.status(), 200);
         reply.text().await.expect("a body")
     }
 
-    /// Sends a body; the status and the body of the reply.
+    /// Posts a body to the HTTP API: the status and the body of the reply.
     ///
     /// # Panics
     ///
     /// When there is no reply.
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (u16, String) {
-        let request = self.client.post(format!("http://{}{path}", self.http));
+        let request = self.client.post(format!("http://{}{path}", self.http()));
         let reply = request.body(body.into()).send().await.expect("a reply");
         let status = reply.status().as_u16();
         (status, reply.text().await.expect("a body"))
     }
 
-    /// A try-lock; the body of the reply, whose status must be 200.
+    /// Makes a try-lock: the body of the reply.
     ///
     /// # Panics
     ///
-    /// When the reply is an error.
+    /// When the status is not 200.
     pub async fn try_lock(&self, store: &str, resource: &str, owner: &str, expiry: i32) -> String {
         let body = format!(
             r#"{{"resourceId":"{resource}","lockOwner":"{owner}","expiryInSeconds":{expiry}}}"#
@@ -149,11 +202,11 @@ impl Holdfast {
         self.ok(&format!("/v1.0-alpha1/lock/{store}"), body).await
     }
 
-    /// An unlock; the body of the reply, whose status must be 200.
+    /// Makes an unlock: the body of the reply.
     ///
     /// # Panics
     ///
-    /// When the reply is an error.
+    /// When the status is not 200.
     pub async fn unlock(&self, store: &str, resource: &str, owner: &str) -> String {
         let body = format!(r#"{{"resourceId":"{resource}","lockOwner":"{owner}"}}"#);
         self.ok(&format!("/v1.0-alpha1/unlock/{store}"), body).await
@@ -166,26 +219,60 @@ impl Holdfast {
     }
 }
 
-/// Reads the log to its end, so that the process never waits for a reader. Says when it listens: the
-/// HTTP API's address comes last.
-fn follow(stderr: impl Read, log: &Mutex<String>, said: &mpsc::Sender<()>) {
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        let mut all = text(log);
-        all.push_str(&line);
-        all.push('\n');
-        drop(all);
-        if line.contains("listening on http://") {
-            let _ = said.send(());
-        }
+/// What a process has written to stderr, which a thread of its own reads to the end so that the process never
+/// waits for a reader.
+#[derive(Clone, Default)]
+struct Log(Arc<(Mutex<Written>, Condvar)>);
+
+#[derive(Default)]
+struct Written {
+    text: String,
+    ended: bool,
+}
+
+impl Log {
+    fn of(stderr: impl Read + Send + 'static) -> Self {
+        let log = Self::default();
+        let write = log.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                write.change(|written| written.text += &(line + "\n"));
+            }
+            write.change(|written| written.ended = true);
+        });
+        log
     }
-}
 
-/// The address that the log names after these words.
-fn address(log: &str, before: &str) -> Option<String> {
-    let (_, address) = log.split_once(before)?;
-    address.split_whitespace().next().map(str::to_owned)
-}
+    fn text(&self) -> String {
+        self.lock().text.clone()
+    }
 
-fn text(log: &Mutex<String>) -> MutexGuard<'_, String> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wait_for(&self, words: &str) -> String {
+        let find = |written: &Written| {
+            written.text.lines().find(|line| line.contains(words)).map(str::to_owned)
+        };
+        let written = self.wait_while(|written| find(written).is_none() && !written.ended);
+        find(&written).unwrap_or_else(|| panic!("no {words:?} in the log:\n{}", written.text))
+    }
+
+    fn wait_for_end(&self) {
+        let written = self.wait_while(|written| !written.ended);
+        assert!(written.ended, "the process does not end:\n{}", written.text);
+    }
+
+    /// Waits until the condition does not hold any more, but no longer than a minute.
+    fn wait_while(&self, condition: impl Fn(&Written) -> bool) -> MutexGuard<'_, Written> {
+        let (_, changed) = &*self.0;
+        let waited = changed.wait_timeout_while(self.lock(), LONG, |written| condition(written));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Written)) {
+        change(&mut self.lock());
+        self.0.1.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

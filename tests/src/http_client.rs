@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-pub use crate::LONG;
+use crate::LONG;
 
 /// A response as it was sent.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What the tests share: servers and clients, the promises that every store keeps, and what every server of
-//! the HTTP API answers.
+//! What the tests share: servers and clients, a store whose outcomes a test scripts, the promises that every
+//! store keeps, and what every server of the HTTP API answers.
 //!
 //! The tests themselves are in `tests/`.
 
@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod conformance;
 pub mod exposition;
 pub mod fake_store;
+pub mod grpc_client;
 pub mod holdfast;
 pub mod http_api;
 pub mod http_client;
@@ -16,19 +17,25 @@ pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod redis_store;
+pub mod resources;
 pub mod sdk;
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write},
-    path::PathBuf,
+    net::TcpListener,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use ::holdfast::store::{Acquired, Grant};
+use tempfile::TempDir;
 
 /// The name of the lock store in tests that need only one.
 pub const STORE: &str = "lockstore";
+
+/// The application id in tests that need only one.
+pub const APP_ID: &str = "app1";
 
 /// A time to live that is longer than any test.
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -52,6 +59,20 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     }
 }
 
+/// The path of a file or folder of the repository.
+pub fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+/// The text of a file of the repository.
+///
+/// # Panics
+///
+/// When it cannot be read.
+pub fn read(name: &str) -> String {
+    fs::read_to_string(repository(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 /// The folder that `cargo xtask test` prepared and named in this environment variable. Where there is none,
 /// says on stderr that the test of `what` is skipped.
 pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
@@ -62,4 +83,23 @@ pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
         let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
     }
     folder.map(PathBuf::from)
+}
+
+/// A temporary directory, removed when dropped.
+///
+/// # Panics
+///
+/// When it cannot be created.
+pub fn temporary_dir() -> TempDir {
+    TempDir::with_prefix("holdfast-test-").expect("a temporary directory")
+}
+
+/// A port of 127.0.0.1 on which no process listens now.
+///
+/// # Panics
+///
+/// When no port is free.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{eventually, prepared, process::Watched, redis_server::temporary_dir};
+use crate::{eventually, prepared, process::Watched, repository, temporary_dir};
 
 /// An nginx that runs until it is dropped.
 pub struct Nginx {
@@ -79,7 +79,7 @@ fn configured(settings: &Settings<'_>, made: &Path) -> TempDir {
     let folder = temporary_dir();
     let into = folder.path();
     fs::create_dir(into.join("tmp")).expect("a directory");
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
+    let example = repository("examples/nginx");
     let copy = |file: &str, changes: &[(&str, String)]| {
         let mut text = fs::read_to_string(example.join(file)).expect("a file of the example");
         for (from, to) in changes {

@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -13,7 +12,7 @@ use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process::Watched;
+use crate::{free_port, process::Watched, temporary_dir};
 
 const STARTING: Duration = Duration::from_secs(20);
 
@@ -218,25 +217,6 @@ fn command(port: u16, dir: &Path, arguments: &[String]) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     server
-}
-
-/// A temporary directory, removed when dropped.
-///
-/// # Panics
-///
-/// When it cannot be created.
-pub fn temporary_dir() -> TempDir {
-    TempDir::with_prefix("holdfast-test-").expect("a temporary directory")
-}
-
-/// A port of 127.0.0.1 on which no process listens now.
-///
-/// # Panics
-///
-/// When no port is free.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 fn query<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> RedisResult<T> {

@@ -1,7 +1,7 @@
 //! Runs every case of `holdfast_tests::conformance` on every store that it applies to, and checks the table
 //! of them in `docs/conformance.md`.
 
-use std::{fs::read_to_string, path::Path, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use holdfast::store::{
     Store,
@@ -10,6 +10,7 @@ use holdfast::store::{
 };
 use holdfast_tests::{
     conformance::{Case, Opening, Redis, Run, cases},
+    read,
     redis_server::RedisServer,
     redis_store::Setting,
 };
@@ -132,9 +133,8 @@ fn table() -> String {
 
 fn page() -> Trial {
     Trial::test("page::table", || {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance.md");
         let table = table();
-        if read_to_string(page)?.contains(&table) {
+        if read("docs/conformance.md").contains(&table) {
             Ok(())
         } else {
             Err(format!("docs/conformance.md lacks this table:\n{table}").into())

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use holdfast_tests::redis_server::free_port;
+use holdfast_tests::free_port;
 
 use crate::{rounds::Spread, table::Table};
 

@@ -11,9 +11,9 @@ use super::{
     },
 };
 use crate::{
-    MINUTE, eventually,
+    MINUTE, eventually, free_port,
     proxy::Proxy,
-    redis_server::{RedisServer, free_port},
+    redis_server::RedisServer,
     redis_store::{ONCE, PATIENT},
 };
 

@@ -4,10 +4,7 @@
 use std::{fs, time::Duration};
 
 use holdfast::store::{Acquired, Released, Store};
-use holdfast_tests::{
-    GRANTED, MINUTE, STORE, eventually,
-    redis_server::{RedisServer, free_port},
-};
+use holdfast_tests::{GRANTED, MINUTE, STORE, eventually, free_port, redis_server::RedisServer};
 use wasmtime_wasi::WasiCtx;
 use wit_component::DecodedWasm;
 

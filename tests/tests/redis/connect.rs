@@ -13,9 +13,10 @@ use holdfast::store::{
 use holdfast_tests::{
     GRANTED, MINUTE,
     certificates::{Authority, Certified},
-    eventually,
-    redis_server::{RedisServer, free_port, temporary_dir},
+    eventually, free_port,
+    redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to},
+    temporary_dir,
 };
 
 use crate::not_done;

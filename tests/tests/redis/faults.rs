@@ -10,9 +10,9 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually,
+    GRANTED, MINUTE, eventually, free_port,
     proxy::Proxy,
-    redis_server::{RedisServer, free_port},
+    redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, Setting, connect, connect_to},
 };
 

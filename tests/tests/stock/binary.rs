@@ -10,11 +10,7 @@ use std::{
 };
 
 use holdfast_compositions::Composition;
-use holdfast_tests::{
-    http_api,
-    process::Watched,
-    redis_server::{RedisServer, free_port},
-};
+use holdfast_tests::{free_port, http_api, process::Watched, redis_server::RedisServer};
 
 /// A folder with the compositions as files.
 static FILES: LazyLock<&Path> = LazyLock::new(|| {

@@ -1,6 +1,6 @@
 //! `holdfast-lock-cli.wasm`: its output and its exit codes.
 
-use holdfast_tests::redis_server::{RedisServer, free_port};
+use holdfast_tests::{free_port, redis_server::RedisServer};
 use wasmtime_wasi::{I32Exit, p2::bindings::Command};
 
 use crate::runtime::{Grants, LOCK_CLI};

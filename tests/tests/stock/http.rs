@@ -1,9 +1,10 @@
 //! `holdfast-lock-http.wasm` over a socket answers like every server of Dapr's HTTP API.
 
 use holdfast_tests::{
+    free_port,
     http_api::{self, LOCK, UNLOCK},
     http_client::{get, lock_body, post},
-    redis_server::{RedisServer, free_port},
+    redis_server::RedisServer,
 };
 
 use crate::{runtime::Grants, server::Server};

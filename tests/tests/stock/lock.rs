@@ -1,7 +1,7 @@
 //! `holdfast-lock-redis.wasm`, called by a host that knows only the interface `lock`.
 
 use holdfast::{LockError as Error, UnlockStatus};
-use holdfast_tests::redis_server::{RedisServer, free_port};
+use holdfast_tests::{free_port, redis_server::RedisServer};
 use wasmtime::Store;
 
 use self::locker::Locker;

@@ -1,9 +1,9 @@
 //! The lock component in hosts of other languages, each with a store in its own language: the programs
 //! `examples/node-store` and `examples/python-store`.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use holdfast_tests::{prepared, redis_server::temporary_dir, sdk::Running};
+use holdfast_tests::{prepared, read, repository, sdk::Running, temporary_dir};
 use tempfile::TempDir;
 
 /// A folder with `lock.wasm`, as `holdfast component export` writes it.
@@ -11,12 +11,6 @@ fn component() -> TempDir {
     let folder = temporary_dir();
     fs::write(folder.path().join("lock.wasm"), holdfast::COMPONENT).unwrap();
     folder
-}
-
-/// A file of an example.
-fn example(name: &str, file: &str) -> String {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    fs::read_to_string(examples.join(name).join(file)).unwrap()
 }
 
 #[test]
@@ -29,7 +23,7 @@ fn node_runs_the_lock_component_over_a_store_in_javascript() {
 
     let mut locks = Command::new("node");
     locks.arg("locks.mjs").current_dir(&made);
-    assert_eq!(Running::start(locks).output(), example("node-store", "expected.txt"));
+    assert_eq!(Running::start(locks).output(), read("examples/node-store/expected.txt"));
 }
 
 #[test]
@@ -38,9 +32,11 @@ fn python_runs_the_lock_component_over_a_store_in_python() {
         return;
     };
     let component = component();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python-store");
     let mut locks = Command::new(made.join("venv/bin/python"));
     // `-B` keeps the interpreter from writing to the folder of the example.
-    locks.arg("-B").arg(source.join("locks.py")).arg(component.path().join("lock.wasm"));
-    assert_eq!(Running::start(locks).output(), example("python-store", "expected.txt"));
+    locks
+        .arg("-B")
+        .arg(repository("examples/python-store/locks.py"))
+        .arg(component.path().join("lock.wasm"));
+    assert_eq!(Running::start(locks).output(), read("examples/python-store/expected.txt"));
 }

@@ -1,0 +1,679 @@
+//! The definitions of lock stores and secret stores.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use holdfast::resources::{Level, LoadError, Notice, Options, StoreDefinition, load};
+use tempfile::TempDir;
+
+/// A value that no message may contain.
+const SECRET: &str = "hunter2";
+
+/// The folders, the environment and the app id of a test.
+#[derive(Default)]
+struct Case {
+    folders: Vec<TempDir>,
+    env: HashMap<String, String>,
+    app_id: Option<&'static str>,
+}
+
+struct Outcome {
+    result: Result<Vec<StoreDefinition>, LoadError>,
+    notices: Vec<Notice>,
+}
+
+impl Case {
+    fn of(text: impl AsRef<[u8]>) -> Self {
+        Self::default().folder(&[("a.yaml", text.as_ref())])
+    }
+
+    fn folder(mut self, files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        self.folders.push(folder);
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    fn app(mut self, app_id: &'static str) -> Self {
+        self.app_id = Some(app_id);
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folders[0].path().join(name)
+    }
+
+    fn load(&self) -> Outcome {
+        let folders: Vec<&Path> = self.folders.iter().map(TempDir::path).collect();
+        let mut notices = Vec::new();
+        let env = self.env.clone();
+        let options = Options::new(folders)
+            .app_id(self.app_id.unwrap_or_default())
+            .environment(move |name| env.get(name).cloned());
+        let result = load(&options, &mut |notice| notices.push(notice));
+        let result = result.map(|resources| resources.stores);
+        for notice in &notices {
+            assert!(!format!("{notice} {notice:?}").contains(SECRET), "{notice}");
+        }
+        let shown = match &result {
+            Ok(stores) => format!("{stores:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!shown.contains(SECRET), "{shown}");
+        Outcome { result, notices }
+    }
+}
+
+impl Outcome {
+    fn stores(&self) -> &[StoreDefinition] {
+        self.result.as_deref().unwrap()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.stores().iter().map(|store| store.name.as_str()).collect()
+    }
+
+    fn error(&self) -> String {
+        self.result.as_ref().unwrap_err().to_string()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.notices_of(Level::Warning)
+    }
+
+    fn notices_of(&self, level: Level) -> Vec<String> {
+        self.notices.iter().filter(|notice| notice.level == level).map(Notice::to_string).collect()
+    }
+
+    /// The value of `setting` in the only component.
+    fn value(&self) -> String {
+        let [component] = self.stores() else {
+            panic!("{:?}", self.names());
+        };
+        component.properties.get("setting").unwrap().to_owned()
+    }
+}
+
+/// The definition of a lock store.
+fn lock(name: &str) -> String {
+    format!(
+        "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\nspec:\n  type: lock.redis\n  version: v1\n"
+    )
+}
+
+/// The definition of a lock store with an entry named `setting`, and with further fields at the top level.
+fn with_setting(entry: &str, top_level: &str) -> String {
+    format!("{}  metadata:\n  - name: setting\n    {entry}\n{top_level}\n", lock("l"))
+}
+
+/// The definition of a secret store named `vault`.
+fn vault(component_type: &str, settings: &str) -> String {
+    format!(
+        "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: vault\nspec:\n  type: {component_type}\n  version: v1\n  metadata: [{settings}]\n"
+    )
+}
+
+const AUTH: &str = "auth:\n  secretStore: vault";
+
+#[test]
+fn the_component_file_of_daprs_guide_is_read() {
+    let outcome = Case::of(
+        "apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: lockstore
+spec:
+  type: lock.redis
+  version: v1
+  metadata:
+  - name: redisHost
+    value: localhost:6379
+  - name: redisPassword
+    value: hunter2
+",
+    )
+    .load();
+    let [component] = outcome.stores() else {
+        panic!("{:?}", outcome.names());
+    };
+    assert_eq!(component.name, "lockstore");
+    assert_eq!(component.component_type, "lock.redis");
+    assert_eq!(component.version, "v1");
+    assert_eq!(component.properties.get("redisHost"), Some("localhost:6379"));
+    assert_eq!(component.properties.get("REDISPASSWORD"), Some("hunter2"));
+    assert!(!component.ignore_errors);
+    assert_eq!(component.init_timeout, Duration::from_secs(5));
+    assert!(component.source.to_string().ends_with("a.yaml, document 1"));
+    assert!(outcome.notices.is_empty());
+}
+
+#[test]
+fn files_are_read_in_order_and_subfolders_are_not() {
+    let case = Case::default()
+        .folder(&[
+            ("b.yml", lock("b").as_bytes()),
+            ("a.yaml", format!("{}---\n{}", lock("a1"), lock("a2")).as_bytes()),
+            ("C.YAML", lock("c").as_bytes()),
+            ("notes.txt", b"x"),
+            (".yaml", lock("hidden").as_bytes()),
+        ])
+        .folder(&[("a.yaml", lock("z").as_bytes())]);
+    fs::create_dir(case.path("sub.yaml")).unwrap();
+    fs::write(case.path("sub.yaml/x.yaml"), lock("below")).unwrap();
+    let outcome = case.load();
+    assert_eq!(outcome.names(), ["hidden", "c", "a1", "a2", "b", "z"]);
+    assert_eq!(outcome.warnings(), [""; 0]);
+    assert!(outcome.notices_of(Level::Info)[0].contains("notes.txt: not a YAML file"));
+}
+
+#[test]
+fn without_a_folder_there_is_no_component() {
+    assert!(Case::default().load().stores().is_empty());
+    assert!(Case::default().folder(&[]).load().stores().is_empty());
+}
+
+#[test]
+fn a_missing_folder_is_fatal() {
+    let mut case = Case::of(lock("a"));
+    let gone = tempfile::tempdir().unwrap();
+    fs::remove_dir(gone.path()).unwrap();
+    case.folders.push(gone);
+    let error = case.load().error();
+    assert!(error.contains("cannot read the resources folder"), "{error}");
+    assert!(error.contains(case.folders[1].path().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_duplicate_name_is_fatal_and_names_both_places() {
+    let other = lock("a").replace("lock.redis", "state.redis");
+    let case = Case::of(lock("a"))
+        .folder(&[("b.yaml", format!("# c\n---\n{}---\n{other}", lock("x")).as_bytes())]);
+    let error = case.load().error();
+    assert!(error.starts_with("duplicate component name a: "), "{error}");
+    assert!(error.contains("a.yaml, document 1 and "), "{error}");
+    assert!(error.ends_with("b.yaml, document 2"), "{error}");
+}
+
+#[test]
+fn a_bad_document_does_not_affect_the_others() {
+    let wrong_type = |from: &str, to: &str| lock("bad").replace(from, to);
+    for (bad, expected) in [
+        ("a: [1".to_owned(), "document 2: not valid YAML: "),
+        ("a: b: c".to_owned(), "document 2: not valid YAML: "),
+        ("a: {".to_owned(), "(line 10)"),
+        ("- hunter2".to_owned(), "document 2: the document must be a mapping"),
+        ("hunter2".to_owned(), "document 2: the document must be a mapping"),
+        ("a: b".to_owned(), "document 2, kind: is missing"),
+        (
+            wrong_type("dapr.io/v1alpha1", "dapr.io/v2"),
+            "document 2, apiVersion: must be dapr.io/v1alpha1",
+        ),
+        (wrong_type("apiVersion: dapr.io/v1alpha1", ""), "document 2, apiVersion: must be"),
+        (wrong_type("name: bad", ""), "document 2, metadata.name: is missing"),
+        (wrong_type("name: bad", "name: [hunter2]"), "metadata.name: must be text"),
+        (wrong_type("name: bad", "name: a/b"), "metadata.name: may not contain"),
+        (wrong_type("name: bad", "name: .."), "metadata.name: may not be"),
+        (wrong_type("type: lock.redis", ""), "spec.type: is missing"),
+        (wrong_type("version: v1", "version: {a: hunter2}"), "spec.version: must be text"),
+        (
+            wrong_type("version: v1", "ignoreErrors: \"true\""),
+            "spec.ignoreErrors: must be true or false",
+        ),
+        (
+            wrong_type("version: v1", "ignoreErrors: hunter2"),
+            "spec.ignoreErrors: must be true or false",
+        ),
+        (wrong_type("version: v1", "metadata: hunter2"), "spec.metadata: must be a list"),
+        (wrong_type("version: v1", "metadata: [hunter2]"), "spec.metadata[0]: must be a mapping"),
+        (
+            wrong_type("version: v1", "metadata: [{}, {name: x, secretKeyRef: hunter2}]"),
+            "spec.metadata[1].secretKeyRef: must be a mapping",
+        ),
+        (
+            wrong_type("version: v1", "metadata: [{name: x, envRef: [hunter2]}]"),
+            "spec.metadata[0].envRef: must be text",
+        ),
+        (wrong_type("kind:", "scopes: hunter2\nkind:"), "document 2, scopes: must be a list"),
+        (wrong_type("kind:", "scopes: [[hunter2]]\nkind:"), "document 2, scopes[0]: must be text"),
+        (wrong_type("kind:", "auth: hunter2\nkind:"), "document 2, auth: must be a mapping"),
+    ] {
+        let outcome =
+            Case::of(format!("{}---\n{bad}\n---\n{}", lock("first"), lock("last"))).load();
+        assert_eq!(outcome.names(), ["first", "last"], "{bad}");
+        let [warning] = &outcome.warnings()[..] else {
+            panic!("{bad}: {:?}", outcome.warnings());
+        };
+        assert!(warning.contains("a.yaml, document 2"), "{warning}");
+        assert!(warning.contains(expected), "{warning} - {expected}");
+    }
+}
+
+#[test]
+fn line_ends_byte_order_marks_comments_and_empty_documents_are_ignored() {
+    let crlf = format!(
+        "\u{feff}# licence\r\n\r\n---\r\n{}---\r\n---\r\n# nothing\r\n---\r\n{}...\r\n",
+        lock("a"),
+        lock("b")
+    )
+    .replace("\r\n", "\n")
+    .replace('\n', "\r\n");
+    for (text, names, last_document) in [
+        (crlf, &["a", "b"][..], 4),
+        (format!("--- # first\n{}\n--- \n{}---", lock("a"), lock("b")), &["a", "b"], 2),
+        (format!("---\n{}", lock("a").trim_end()), &["a"], 1),
+    ] {
+        let outcome = Case::of(&text).load();
+        assert_eq!(outcome.names(), names, "{text}");
+        assert_eq!(outcome.stores().last().unwrap().source.document, last_document, "{text}");
+        assert!(outcome.notices.is_empty(), "{text}");
+    }
+    for text in ["", "\u{feff}", "# only\n# comments\n", "---\n", "---\n---\n", "\r\n\r\n"] {
+        let outcome = Case::of(text).load();
+        assert!(outcome.stores().is_empty() && outcome.notices.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn invalid_utf8_affects_only_its_document() {
+    let mut file = lock("a").into_bytes();
+    file.extend(b"---\nx: \xff\xfe\n---\n");
+    file.extend(lock("b").into_bytes());
+    let outcome = Case::of(file).load();
+    assert_eq!(outcome.names(), ["a", "b"]);
+    assert!(outcome.warnings()[0].ends_with("a.yaml, document 2: not valid UTF-8"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_causes_a_warning() {
+    let huge = "#".repeat((1 << 20) + 1);
+    let case =
+        Case::default().folder(&[("a.yaml", huge.as_bytes()), ("b.yaml", lock("b").as_bytes())]);
+    let outcome = case.load();
+    assert_eq!(outcome.names(), ["b"]);
+    assert!(outcome.warnings()[0].ends_with("a.yaml: cannot be read: it is larger than 1 MiB"));
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_links_to_files_are_followed() {
+    let case = Case::default().folder(&[("data", lock("a").as_bytes())]);
+    std::os::unix::fs::symlink(case.path("data"), case.path("a.yaml")).unwrap();
+    std::os::unix::fs::symlink(case.path("gone"), case.path("b.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", case.path("c.yaml")).unwrap();
+    let outcome = case.load();
+    assert_eq!(outcome.names(), ["a"]);
+    assert!(outcome.warnings()[0].contains("b.yaml: cannot be read"));
+    assert!(outcome.warnings()[1].contains("c.yaml: cannot be read: it is not a regular file"));
+}
+
+#[test]
+fn an_alias_bomb_is_one_bad_document() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..20 {
+        bomb +=
+            &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", "));
+    }
+    let outcome = Case::of(format!("{bomb}---\n{}", lock("a"))).load();
+    assert_eq!(outcome.names(), ["a"]);
+    assert!(outcome.warnings()[0].contains("too large with its aliases"));
+}
+
+#[test]
+fn documents_of_other_kinds_are_skipped() {
+    let other = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\n";
+    let state = lock("s").replace("lock.redis", "state.redis");
+    let unknown = lock("u").replace("lock.redis", "lock.Foo");
+    let outcome = Case::of(format!("{other}---\n{state}---\n{unknown}")).load();
+    assert_eq!(outcome.names(), ["u"]);
+    assert_eq!(outcome.stores()[0].component_type, "lock.Foo");
+    assert_eq!(outcome.warnings(), [""; 0]);
+    assert_eq!(outcome.notices_of(Level::Info).len(), 2);
+}
+
+#[test]
+fn unknown_fields_other_case_and_anchors_are_accepted() {
+    let text = "x-base: &base {type: lock.redis, version: v1}
+APIVERSION: dapr.io/v1alpha1
+kind: Component
+metadata: {name: 123, labels: {a: b}}
+spec:
+  <<: *base
+  extra: 1
+  metadata:
+  - {Name: setting, VALUE: 5, more: x}
+";
+    let outcome = Case::of(text).load();
+    assert_eq!(outcome.names(), ["123"]);
+    assert_eq!(outcome.value(), "5");
+}
+
+#[test]
+fn only_the_initial_versions_are_accepted() {
+    for version in ["", "v0", "v1", "V1", "null"] {
+        let outcome = Case::of(lock("a").replace("v1\n", &format!("{version}\n"))).load();
+        assert!(outcome.result.is_ok() || version.is_empty(), "{version}");
+    }
+    let text = lock("a").replace("version: v1", "version: v2");
+    let error = Case::of(&text).load().error();
+    assert!(error.ends_with("a.yaml, document 1, component a, spec.version: there is no lock.redis/v2: leave the version out or write v1"), "{error}");
+    let outcome = Case::of(format!("{text}  ignoreErrors: true\n---\n{}", lock("b"))).load();
+    assert_eq!(outcome.names(), ["b"]);
+    assert!(outcome.warnings()[0].contains("component a, spec.version"));
+}
+
+#[test]
+fn the_error_names_every_component_that_cannot_be_resolved() {
+    let bad = |name| lock(name).replace("version: v1", "version: v2");
+    let error = Case::of(format!("{}---\n{}", bad("a"), bad("b"))).load().error();
+    assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
+fn init_timeouts_are_go_durations() {
+    for (text, expected, warnings) in [
+        ("1m30s", Duration::from_secs(90), 0),
+        ("250ms", Duration::from_millis(250), 0),
+        ("null", Duration::from_secs(5), 0),
+        ("5", Duration::from_secs(5), 1),
+        ("0s", Duration::from_secs(5), 1),
+        ("-1s", Duration::from_secs(5), 1),
+        ("soon", Duration::from_secs(5), 1),
+    ] {
+        let outcome = Case::of(format!("{}  initTimeout: {text}\n", lock("a"))).load();
+        assert_eq!(outcome.stores()[0].init_timeout, expected, "{text}");
+        let found = outcome.warnings();
+        assert_eq!(found.len(), warnings, "{text}");
+        assert!(found.iter().all(|w| w.contains("component a, spec.initTimeout: ")), "{found:?}");
+    }
+}
+
+#[test]
+fn values_become_text() {
+    for (value, expected) in [
+        ("6379", "6379"),
+        ("\"6379\"", "6379"),
+        ("true", "true"),
+        ("yes", "true"),
+        ("'yes'", "yes"),
+        ("1.50", "1.5"),
+        ("null", ""),
+        ("", ""),
+        ("'\"quoted\"'", "\"quoted\""),
+        ("[1, a]", "[1,\"a\"]"),
+        ("{b: 1, a: null}", "{\"a\":null,\"b\":1}"),
+        ("|\n      -----BEGIN\n      x\n", "-----BEGIN\nx\n"),
+    ] {
+        let outcome = Case::of(with_setting(&format!("value: {value}"), "")).load();
+        assert_eq!(outcome.value(), expected, "{value}");
+    }
+}
+
+#[test]
+fn the_last_of_equal_settings_counts_and_one_without_a_name_is_skipped() {
+    let outcome = Case::of(with_setting(
+        "value: first\n  - name: SETTING\n    value: second\n  - value: hunter2",
+        "",
+    ))
+    .load();
+    assert_eq!(outcome.value(), "second");
+    assert!(outcome.warnings()[0].contains("component l, spec.metadata[2].name: is missing"));
+}
+
+#[test]
+fn templates_are_filled_in() {
+    let case = |value| {
+        Case::of(with_setting(&format!("value: '{value}'"), ""))
+            .app("app1")
+            .env("POD_NAME", "pod-0")
+    };
+    assert_eq!(case("{appID}-{podName}-{namespace}").load().value(), "app1-pod-0-default.app1");
+    assert_eq!(case("{namespace}").env("NAMESPACE", "prod").load().value(), "prod.app1");
+    let uuids = case("{uuid}{uuid}").load().value();
+    assert_eq!(uuids.len(), 72);
+    assert_ne!(uuids[..36], uuids[36..]);
+    let error = Case::of(with_setting("value: '{podName}'", "")).load().error();
+    assert!(
+        error.contains("component l, spec.metadata[0].value: setting refers to {podName}"),
+        "{error}"
+    );
+}
+
+#[test]
+fn env_ref_reads_the_environment() {
+    let case = |variable: &str| Case::of(with_setting(&format!("envRef: {variable}"), ""));
+    assert_eq!(case("PW").env("PW", SECRET).load().value(), SECRET);
+    assert_eq!(case("PW").env("PW", "\"hunter2\"").load().value(), SECRET);
+    assert_eq!(case("PW").env("PW", "").load().value(), "");
+    let beside = Case::of(with_setting(
+        "{value: x, envRef: PW}".trim_matches(['{', '}']).replace(", ", "\n    ").as_str(),
+        "",
+    ));
+    assert_eq!(beside.env("PW", SECRET).load().value(), "x");
+
+    for (variable, expected) in [
+        ("PW", "PW is not set, so setting is empty"),
+        ("DAPR_API_TOKEN", "may not be referred to"),
+        ("dapr_x", "may not be referred to"),
+        ("App_Api_Token", "may not be referred to"),
+        ("'A B'", "may not be referred to"),
+    ] {
+        let mut case = case(variable);
+        if variable != "PW" {
+            case = case.env(variable.trim_matches('\''), SECRET);
+        }
+        let outcome = case.load();
+        assert_eq!(outcome.value(), "", "{variable}");
+        let warning = &outcome.warnings()[0];
+        assert!(
+            warning.contains("component l, spec.metadata[0].envRef: ")
+                && warning.contains(expected),
+            "{warning}"
+        );
+    }
+
+    let listed = |keys| case("PW").env("PW", SECRET).env("DAPR_ENV_KEYS", keys).load().value();
+    assert_eq!(listed("A PW B"), SECRET);
+    assert_eq!(listed("PWD APW"), "");
+    assert_eq!(listed(""), SECRET);
+}
+
+#[test]
+fn scopes_and_namespaces_select_components() {
+    let scoped = format!("{}scopes: [app1, 7]\n", lock("a"));
+    assert_eq!(Case::of(&scoped).app("app1").load().names(), ["a"]);
+    assert_eq!(Case::of(&scoped).app("7").load().names(), ["a"]);
+    for case in [Case::of(&scoped).app("app2"), Case::of(&scoped)] {
+        let outcome = case.load();
+        assert!(outcome.stores().is_empty());
+        assert!(outcome.notices_of(Level::Info)[0].contains("component a, scopes: "));
+    }
+    assert_eq!(Case::of(format!("{}scopes: []\n", lock("a"))).load().names(), ["a"]);
+    let theirs = format!("{scoped}---\n{}scopes: [app2]\n", lock("a"));
+    assert_eq!(Case::of(theirs).app("app2").load().stores()[0].source.document, 2);
+
+    let spaced = lock("a").replace("name: a", "name: a\n  namespace: prod");
+    assert_eq!(Case::of(&spaced).load().names(), ["a"]);
+    assert_eq!(Case::of(&spaced).env("NAMESPACE", "").load().names(), ["a"]);
+    assert_eq!(Case::of(&spaced).env("NAMESPACE", "prod").load().names(), ["a"]);
+    assert_eq!(Case::of(lock("a")).env("NAMESPACE", "prod").load().names(), ["a"]);
+    assert!(Case::of(&spaced).env("NAMESPACE", "dev").load().stores().is_empty());
+}
+
+#[test]
+fn secrets_come_from_the_environment() {
+    let entry = "secretKeyRef: {name: PW}";
+    let local_env = |settings: &str| {
+        let lock = with_setting(entry, AUTH);
+        let vault = vault("secretstores.local.env", settings);
+        Case::default().folder(&[("a.yaml", lock.as_bytes()), ("b.yaml", vault.as_bytes())])
+    };
+    assert_eq!(local_env("").env("PW", SECRET).load().value(), SECRET);
+    assert_eq!(local_env("{name: PREFIX, value: MY_}").env("MY_PW", SECRET).load().value(), SECRET);
+    assert_eq!(
+        local_env("{name: prefix, envRef: P}").env("P", "MY_").env("MY_PW", SECRET).load().value(),
+        SECRET
+    );
+    assert_eq!(local_env("").env("PW", "'hunter2'").load().value(), "'hunter2'");
+    assert_eq!(local_env("").env("PW", "\"hunter2\"").load().value(), SECRET);
+    assert_eq!(local_env("").env("PW", "").load().value(), "");
+
+    let error = local_env("").load().error();
+    assert!(error.ends_with("a.yaml, document 1, component l, spec.metadata[0].secretKeyRef: setting: the environment variable PW is not set"), "{error}");
+    let error = local_env("{name: prefix, value: DAPR_}").env("DAPR_PW", SECRET).load().error();
+    assert!(error.contains("DAPR_PW may not be read as a secret"), "{error}");
+
+    let keyed = format!(
+        "{}{}",
+        with_setting("secretKeyRef: {name: PW, key: K}", AUTH),
+        vault("SecretStores.local.env".replace("SecretStores", "secretstores").as_str(), "")
+    );
+    assert!(Case::of(keyed).env("PW", SECRET).load().error().contains("leave out the key K"));
+    let ignored = with_setting(entry, AUTH).replace(
+        "  metadata:\n  - name: setting",
+        "  ignoreErrors: true\n  metadata:\n  - name: setting",
+    );
+    let outcome = Case::of(format!("{ignored}{}", vault("secretstores.local.env", ""))).load();
+    assert!(outcome.stores().is_empty());
+    assert!(outcome.warnings()[0].contains("component l, spec.metadata[0].secretKeyRef"));
+}
+
+#[test]
+fn secrets_come_from_a_file() {
+    let json = r#"{"pw": "hunter2", "port": 6379, "on": true, "none": null,
+        "redis": {"pw": "hunter2a", "more": ["hunter2b"]}, "list": ["x"]}"#;
+    let load = |reference: &str, settings: &str| {
+        let case = Case::default().folder(&[("secrets.json", json.as_bytes())]);
+        let path = case.path("secrets.json");
+        let settings = format!("{{name: secretsFile, value: '{}'}}, {settings}", path.display());
+        let lock = with_setting(&format!("secretKeyRef: {reference}"), AUTH);
+        case.folder(&[(
+            "a.yaml",
+            format!("{lock}{}", vault("secretstores.local.file", &settings)).as_bytes(),
+        )])
+        .load()
+    };
+    for (reference, settings, expected) in [
+        ("{name: pw}", "", "hunter2"),
+        ("{name: pw, key: pw}", "", "hunter2"),
+        ("{name: port}", "", "6379"),
+        ("{name: 'on'}", "", "true"),
+        ("{name: none}", "", ""),
+        ("{name: 'redis:pw'}", "", "hunter2a"),
+        ("{name: 'redis:more:0'}", "", "hunter2b"),
+        ("{name: redis.pw}", "{name: nestedSeparator, value: .}", "hunter2a"),
+        ("{name: redis, key: pw}", "{name: multiValued, value: true}", "hunter2a"),
+        ("{name: redis, key: 'more:0'}", "{name: multiValued, value: 'Yes'}", "hunter2b"),
+        ("{name: pw}", "{name: multiValued, value: '1'}", "hunter2"),
+    ] {
+        assert_eq!(load(reference, settings).value(), expected, "{reference} {settings}");
+    }
+    for (reference, settings, expected) in [
+        ("{name: gone}", "", "the secrets file has no secret gone"),
+        ("{name: pw, key: gone}", "", "the secret pw has no key gone"),
+        ("{name: redis, key: pw}", "", "the secrets file has no secret redis"),
+        ("{name: list, key: '0'}", "{name: multiValued, value: true}", "no secret list"),
+        ("{name: redis}", "{name: multiValued, value: true}", "the secret redis has no key redis"),
+    ] {
+        let error = load(reference, settings).error();
+        assert!(error.contains("component l, spec.metadata[0].secretKeyRef: setting: "), "{error}");
+        assert!(error.ends_with(expected), "{error} - {expected}");
+    }
+}
+
+#[test]
+fn a_secret_store_that_cannot_be_opened_is_an_error_of_its_own() {
+    let bad_json = Case::default().folder(&[("s.json", br#"{"pw": "hunter2""#)]);
+    let bad_json = bad_json.path("s.json");
+    for (settings, expected) in [
+        (String::new(), "spec.metadata: secretsFile is not set"),
+        ("{name: secretsFile, value: /no/such}".into(), "cannot read the secrets file /no/such"),
+        (format!("{{name: secretsFile, value: '{}'}}", bad_json.display()), "is not a JSON object"),
+        (
+            "{name: secretsFile, secretKeyRef: {name: x}}".into(),
+            "cannot take its own settings from a secret store",
+        ),
+    ] {
+        let text = vault("secretstores.local.file", &settings);
+        let error = Case::of(&text).load().error();
+        assert!(
+            error.contains("a.yaml, document 1, component vault, ") && error.contains(expected),
+            "{error}"
+        );
+        let text = format!("{}  ignoreErrors: true\n---\n{}", text, lock("b"));
+        let outcome = Case::of(text).load();
+        assert_eq!(outcome.names(), ["b"]);
+        assert!(outcome.warnings()[0].contains(expected));
+    }
+    let text = vault("secretstores.local.env", "").replace("v1\n  m", "v7\n  m");
+    assert!(Case::of(text).load().error().contains("there is no secretstores.local.env/v7"));
+}
+
+#[test]
+fn a_secrets_file_that_is_no_object_is_refused() {
+    for json in ["[]", "{\"pw\": \"hunter2\"", "\"hunter2\"", ""] {
+        let case = Case::default().folder(&[("s.json", json.as_bytes())]);
+        let settings = format!("{{name: secretsFile, value: '{}'}}", case.path("s.json").display());
+        let case =
+            case.folder(&[("a.yaml", vault("secretstores.local.file", &settings).as_bytes())]);
+        assert!(case.load().error().ends_with("is not a JSON object"), "{json}");
+    }
+}
+
+#[test]
+fn a_secret_needs_a_supported_secret_store() {
+    for (top_level, others, expected) in [
+        ("", String::new(), "names no secret store"),
+        ("auth: {secretStore: kubernetes}", String::new(), "built into Dapr on Kubernetes only"),
+        (AUTH, String::new(), "there is no secret store vault for this app"),
+        (
+            AUTH,
+            format!("{}scopes: [app2]\n", vault("secretstores.local.env", "")),
+            "there is no secret store vault for this app",
+        ),
+        (
+            AUTH,
+            vault("secretstores.azure.keyvault", ""),
+            "is of type secretstores.azure.keyvault; Holdfast can ask secretstores.local.env and",
+        ),
+        (
+            AUTH,
+            format!("{}  ignoreErrors: true\n", vault("secretstores.local.file", "")),
+            "the secret store vault could not be opened",
+        ),
+        (AUTH, format!("---\n{}", lock("vault")), "there is no secret store vault"),
+    ] {
+        let text = format!("{}{others}", with_setting("secretKeyRef: {name: PW}", top_level));
+        let error = Case::of(text).app("app1").env("PW", SECRET).load().error();
+        assert!(error.contains("component l, auth.secretStore: setting: "), "{error}");
+        assert!(error.contains(expected), "{error} - {expected}");
+    }
+}
+
+#[test]
+fn a_secret_takes_precedence_over_a_value() {
+    let text = format!(
+        "{}{}",
+        with_setting("value: x\n    secretKeyRef: {name: PW}", AUTH),
+        vault("secretstores.local.env", "")
+    );
+    assert_eq!(Case::of(text).env("PW", SECRET).load().value(), SECRET);
+    assert_eq!(Case::of(with_setting("value: x\n    secretKeyRef: {}", "")).load().value(), "x");
+}
+
+#[test]
+fn debug_shows_names_and_no_values() {
+    let outcome = Case::of(with_setting("value: hunter2", "")).load();
+    let shown = format!("{:?}", outcome.stores());
+    assert!(shown.contains("setting") && !shown.contains(SECRET), "{shown}");
+}

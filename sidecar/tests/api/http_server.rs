@@ -1,0 +1,153 @@
+//! Health, metadata, token, overload and shutdown over HTTP.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use holdfast::{Limits, store::memory::MemoryStore};
+use holdfast_tests::{
+    LONG,
+    fake_store::{Answer, Event, FakeStore},
+    http_api::{self, ACQUIRED, LOCK},
+    http_client::{exchange, get, lock_body, post, received, request},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::server::{http, http_with_grace, in_memory, over, sidecar};
+
+/// Sends a try-lock on a connection of its own, and does not read the response.
+async fn send_lock(address: SocketAddr, resource: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = request("POST", LOCK, "", lock_body(resource, "o").as_bytes());
+    stream.write_all(&request).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn health_checks_report_readiness_and_the_app_id() {
+    let server = http(in_memory()).await;
+    http_api::health(server.address).await;
+
+    server.sidecar.readiness().set_ending();
+    for (target, code) in [
+        ("/v1.0/healthz", "ERR_HEALTH_NOT_READY"),
+        ("/v1.0/healthz/outbound", "ERR_OUTBOUND_HEALTH_NOT_READY"),
+    ] {
+        let response = get(server.address, target).await;
+        assert_eq!(response.status, 500, "{target}");
+        let start = format!(r#"{{"errorCode":"{code}","message":"dapr "#);
+        assert!(response.body.starts_with(&start), "{}", response.body);
+    }
+}
+
+#[tokio::test]
+async fn metadata_has_the_shape_of_daprs() {
+    let server = http(in_memory()).await;
+    let put = request("PUT", "/v1.0/metadata/my%20key", "", b"a \"value\"");
+    let put = exchange(server.address, &put).await;
+    assert_eq!((put.status, put.body.as_str()), (204, ""));
+
+    let response = get(server.address, "/v1.0/metadata").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let version = format!("1.18.0+holdfast.{}", env!("CARGO_PKG_VERSION"));
+    let expected = serde_json::json!({
+        "id": "app1",
+        "runtimeVersion": version,
+        "actors": [],
+        "components": [
+            {"name": "lockstore", "type": "lock.in-memory", "version": "v1", "capabilities": []},
+        ],
+        "extended": {"daprRuntimeVersion": version, "my key": "a \"value\""},
+        "subscriptions": [],
+        "httpEndpoints": [],
+        "appConnectionProperties": {},
+        "actorRuntime": {"runtimeStatus": "DISABLED", "hostReady": false},
+    });
+    let document: serde_json::Value = serde_json::from_str(&response.body).unwrap();
+    assert_eq!(document, expected);
+}
+
+#[tokio::test]
+async fn the_token_is_required_except_for_health_checks() {
+    let sidecar = sidecar(Arc::new(MemoryStore::new()), Limits::default(), Some("secret"));
+    assert!(!format!("{sidecar:?}").contains("secret"));
+    let server = http(sidecar).await;
+    http_api::token(server.address).await;
+}
+
+#[tokio::test]
+async fn an_empty_token_is_no_token() {
+    let store = Arc::new(MemoryStore::new());
+    let server = http(sidecar(store, Limits::default(), Some(""))).await;
+    assert_eq!(get(server.address, "/v1.0/metadata").await.status, 200);
+}
+
+#[tokio::test]
+async fn overload_is_refused_at_once() {
+    let store = FakeStore::always(Answer::Yes.when_told());
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.waiting) = (1, 0);
+    let server = http(sidecar(store.clone(), limits, None)).await;
+    let first = send_lock(server.address, "a").await;
+    assert_eq!(store.event().await, Event::Called);
+
+    let refused = post(server.address, LOCK, lock_body("b", "o")).await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("content-type"), Some("application/json"));
+    assert_eq!(
+        refused.body,
+        r#"{"errorCode":"ERR_LOCK_OVERLOADED","message":"too many calls: 1 in flight and 0 waiting"}"#
+    );
+    store.let_through(1);
+    assert_eq!(received(first).await.body, ACQUIRED);
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_requests_in_flight() {
+    let store = FakeStore::always(Answer::Yes.when_told());
+    let server = http(over(store.clone())).await;
+    let in_flight = send_lock(server.address, "a").await;
+    assert_eq!(store.event().await, Event::Called);
+
+    server.ending.cancel();
+    // The listener is dropped once the shutdown has begun.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.serving.is_finished());
+    store.let_through(1);
+    assert_eq!(received(in_flight).await.body, ACQUIRED);
+    tokio::time::timeout(LONG, server.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_waits_no_longer_than_the_grace_period() {
+    let store = FakeStore::always(Answer::Yes.when_told());
+    let server = http_with_grace(over(store.clone()), Duration::from_millis(10)).await;
+    let _in_flight = send_lock(server.address, "a").await;
+    assert_eq!(store.event().await, Event::Called);
+
+    server.ending.cancel();
+    tokio::time::timeout(LONG, server.serving).await.unwrap().unwrap();
+    assert_eq!(store.event().await, Event::Dropped);
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_delay_shutdown() {
+    let server = http(in_memory()).await;
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(get(server.address, "/v1.0/healthz").await.status, 204);
+    server.ending.cancel();
+    tokio::time::timeout(LONG, server.serving).await.unwrap().unwrap();
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_call_ends_when_its_client_leaves() {
+    let store = FakeStore::always(Answer::Yes.when_told());
+    let server = http(over(store.clone())).await;
+    let client = send_lock(server.address, "a").await;
+    assert_eq!(store.event().await, Event::Called);
+    drop(client);
+    assert_eq!(store.event().await, Event::Dropped);
+}

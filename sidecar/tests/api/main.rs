@@ -1,0 +1,21 @@
+//! Dapr's lock API over HTTP and gRPC.
+//!
+//! - `http_lock.rs`, `grpc_lock.rs`, `grpc_dotnet.rs`: the lock calls, byte for byte.
+//! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
+//! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
+//! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
+//! - `server.rs`: the server that the tests share.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod dapr_guide;
+mod grpc_dotnet;
+mod grpc_lock;
+mod grpc_server;
+mod http_lock;
+mod http_server;
+mod resiliency;
+mod server;
+
+/// The program.
+const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");

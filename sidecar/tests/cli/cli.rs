@@ -1,0 +1,355 @@
+//! The command `holdfast`: its output and its exit codes.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::net::UnixStream,
+    path::Path,
+    process::{Command, Output},
+};
+
+use holdfast_tests::{
+    free_port,
+    holdfast::{self, Holdfast},
+    http_api::{ACQUIRED, LOCK},
+    http_client::{exchange, get, lock_body, post, request},
+    resources::{Resources, definition, in_memory},
+    temporary_dir,
+};
+use rustix::process::Signal;
+
+use crate::HOLDFAST;
+
+/// The program, whose ports are free ones unless an option sets them.
+fn holdfast() -> Command {
+    let mut command = holdfast::command(HOLDFAST);
+    command.env("DAPR_GRPC_PORT", "0").env("DAPR_METRICS_PORT", "0");
+    command.env("RUST_BACKTRACE", "1");
+    command
+}
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = holdfast().args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A folder with one file.
+fn folder(text: &str) -> Resources {
+    Resources::new(&[("store.yaml", text)])
+}
+
+const HEALTHZ: &str = "GET /v1.0/healthz HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\
+    traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
+
+#[tokio::test]
+async fn serve_without_resources_has_a_store_in_memory_and_exits_with_0() {
+    let holdfast = Holdfast::serve(HOLDFAST, &[]);
+    let address = holdfast.http().parse().unwrap();
+    assert_eq!(post(address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
+    assert_eq!(exchange(address, HEALTHZ.as_bytes()).await.status, 204);
+    let (code, log) = holdfast.end().await;
+    assert_eq!(code, 0);
+    assert!(!log.contains("answered"), "{log}");
+}
+
+#[tokio::test]
+async fn serve_lists_its_stores_in_the_metadata() {
+    let folder = folder(&in_memory("memory"));
+    let args = ["--app-id", "app1", "--components-path", folder.path()];
+    let mut holdfast = Holdfast::serve(HOLDFAST, &args);
+    let metadata = get(holdfast.http().parse().unwrap(), "/v1.0/metadata").await.body;
+    for part in [r#""id":"app1""#, r#""name":"memory","type":"lock.in-memory","version":"v1""#] {
+        assert!(metadata.contains(part), "{metadata}");
+    }
+    assert_eq!(holdfast.end_by(Signal::INT), Some(0));
+}
+
+#[tokio::test]
+async fn requests_are_logged_at_debug_with_their_trace() {
+    let holdfast = Holdfast::serve(HOLDFAST, &["--log-level", "debug", "--log-as-json"]);
+    let address = holdfast.http().parse().unwrap();
+    assert_eq!(exchange(address, HEALTHZ.as_bytes()).await.status, 204);
+    let line = holdfast.wait_for("answered");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let span = &line["span"];
+    assert_eq!(span["http.request.method"], "GET");
+    assert_eq!(span["http.route"], "/v1.0/healthz");
+    assert_eq!(span["http.response.status_code"], 204);
+    assert_eq!(span["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+}
+
+#[test]
+fn a_port_in_use_is_one_line_that_names_the_option() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for option in ["--dapr-http-port", "--dapr-grpc-port", "--dapr-public-port", "--metrics-port"] {
+        let mut args = vec!["serve", "--log-level", "warn", option, &port];
+        if option != "--dapr-http-port" {
+            args.extend(["--dapr-http-port", "0"]);
+        }
+        let (code, stdout, stderr) = run(&args);
+        assert_eq!((code, stdout.as_str()), (1, ""));
+        let expected = format!("holdfast: {option}: cannot listen on ");
+        assert!(stderr.starts_with(&expected), "{stderr}");
+        assert!(stderr.contains(&format!(", port {port}: Address already in use")), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn unix_domain_sockets_exist_while_the_server_runs() {
+    let folder = temporary_dir();
+    let sockets = folder.path();
+    let args = ["serve", "--app-id", "app1", "--unix-domain-socket", sockets.to_str().unwrap()];
+    let (http, grpc) =
+        (sockets.join("dapr-app1-http.socket"), sockets.join("dapr-app1-grpc.socket"));
+    let start = || {
+        let mut command = holdfast();
+        command.args(args);
+        let holdfast = Holdfast::start(command);
+        holdfast.wait_for("listening on grpc+unix:///");
+        let ready = holdfast.wait_for("listening on http+unix:///");
+        assert!(ready.ends_with(http.to_str().unwrap()), "{ready}");
+        holdfast
+    };
+    let mut first = start();
+    let mut stream = UnixStream::connect(&http).unwrap();
+    stream.write_all(HEALTHZ.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 204"), "{response}");
+    assert!(UnixStream::connect(&grpc).is_ok());
+
+    let (code, _, stderr) = run(&args);
+    let expected = format!("holdfast: --unix-domain-socket: cannot listen on {}", http.display());
+    assert_eq!(code, 1);
+    assert!(stderr.contains(&expected), "{stderr}");
+    assert!(UnixStream::connect(&http).is_ok());
+
+    // A killed process leaves sockets behind, which the next one replaces.
+    assert_eq!(first.end_by(Signal::KILL), None);
+    assert!(http.exists() && grpc.exists());
+    let mut second = start();
+    assert_eq!(second.end_by(Signal::TERM), Some(0));
+    assert!(!http.exists() && !grpc.exists());
+
+    let missing = sockets.join("missing");
+    let (code, _, stderr) = run(&["serve", "--unix-domain-socket", missing.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("--unix-domain-socket: cannot listen on"), "{stderr}");
+    fs::write(&http, "a file").unwrap();
+    assert_eq!(run(&args).0, 1);
+    assert_eq!(fs::read(&http).unwrap(), b"a file");
+}
+
+#[tokio::test]
+async fn the_public_port_serves_health_and_metadata_without_a_token() {
+    let token = [("DAPR_API_TOKEN", "secret")];
+    let public = ["--dapr-public-port", "0", "--dapr-public-listen-address", "127.0.0.1"];
+    let holdfast = Holdfast::serve_in(&token, HOLDFAST, &public);
+    let public = holdfast.public().parse().unwrap();
+
+    assert_eq!(exchange(public, HEALTHZ.as_bytes()).await.status, 204);
+    let metadata = get(public, "/v1.0/metadata").await.body;
+    assert!(metadata.contains(r#""name":"lockstore""#), "{metadata}");
+    for (method, path) in [
+        ("PUT", "/v1.0/metadata/k"),
+        ("POST", "/v1.0-alpha1/lock/lockstore"),
+        ("POST", "/v1.0-alpha1/unlock/lockstore"),
+        ("GET", "/"),
+    ] {
+        let refused = exchange(public, &request(method, path, "", b"")).await;
+        assert_eq!(refused.status, 404, "{method} {path}");
+        assert_eq!(refused.body, "404 page not found\n", "{method} {path}");
+    }
+}
+
+#[test]
+fn serve_exits_with_1_and_names_what_is_wrong() {
+    let unknown = folder(&definition("memory", "lock.etcd", &[]));
+    let prefix = folder(&definition("memory", "lock.in-memory", &[("keyPrefix", "a||b")]));
+    for (args, named) in [
+        (
+            vec!["--resources-path", unknown.path()],
+            "store.yaml, document 1, component memory (lock.etcd)",
+        ),
+        (vec!["--resources-path", prefix.path()], "a||b"),
+        (vec!["--resources-path", "/no/such/folder"], "/no/such/folder"),
+        (vec!["--guest-memory", "5000"], "instance_memory is above 4 GiB"),
+        (vec!["--dapr-listen-addresses", "256.0.0.1"], "256.0.0.1"),
+    ] {
+        let args: Vec<_> = ["serve", "--dapr-http-port", "0"].into_iter().chain(args).collect();
+        let (code, _, stderr) = run(&args);
+        assert_eq!(code, 1, "{args:?}: {stderr}");
+        assert!(stderr.contains(named) && !stderr.contains("backtrace"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_store_with_ignore_errors_may_be_missing() {
+    let folder = folder(&(definition("memory", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
+    let mut holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
+    assert_eq!(code, 0);
+    assert!(table.contains("ignored: there is no lock store of this type"), "{table}");
+}
+
+#[test]
+fn single_calls_print_their_answer_and_exit_by_it() {
+    let folder = folder(&in_memory("memory"));
+    let lock = ["try-lock", "memory", "r", "--owner", "o", "--expiry", "60"];
+    let unlock = ["unlock", "memory", "r", "--owner", "o"];
+    let none = ["unlock", "none", "r", "--owner", "o"];
+    let expired = ["try-lock", "memory", "r", "--owner", "o", "--expiry", "-1"];
+    let not_positive = "ExpiryInSeconds is not positive in lock store memory";
+    let json_error =
+        |code: &str, message: &str| format!(r#"{{"errorCode":"{code}","message":"{message}"}}"#);
+    for (args, json, code, output, error) in [
+        (&lock[..], false, 0, "true\n", ""),
+        (&lock[..], true, 0, r#"{"success":true}"#, ""),
+        (&unlock[..], false, 1, "lock-does-not-exist\n", ""),
+        (&unlock[..], true, 1, r#"{"status":1}"#, ""),
+        (&none[..], false, 2, "", "holdfast: lock store none not found\n"),
+        (
+            &none[..],
+            true,
+            2,
+            &json_error("ERR_LOCK_STORE_NOT_FOUND", "lock store none not found"),
+            "",
+        ),
+        (&expired[..], false, 2, "", &format!("holdfast: {not_positive}\n")),
+        (&expired[..], true, 2, &json_error("ERR_MALFORMED_REQUEST", not_positive), ""),
+    ] {
+        let mut args = args.to_vec();
+        args.extend(["--resources-path", folder.path()]);
+        args.extend(json.then_some("--json"));
+        let expected = (code, output.to_owned(), error.to_owned());
+        assert_eq!(run(&args), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn single_calls_need_a_resources_path() {
+    let (code, stdout, stderr) = run(&["try-lock", "s", "r", "--owner", "o", "--expiry", "60"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.starts_with("holdfast: --resources-path is missing"), "{stderr}");
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["try-lock", "s", "r", "--owner", "o"],
+        &["unlock", "s", "r"],
+        &["try-lock", "s", "r", "--owner", "o", "--expiry", "2147483648"],
+        &["serve", "--dapr-http-port", "65536"],
+        &["serve", "--log-level", "loud"],
+        &["component"],
+    ] {
+        let (code, _, stderr) = run(args);
+        assert_eq!(code, 2, "{args:?}");
+        assert!(stderr.contains("--help"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn check_prints_a_table() {
+    let folder = folder(&in_memory("memory"));
+    folder.write("bad.yaml", &definition("etcd", "lock.in-etcd", &[]));
+    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
+    assert_eq!(code, 2);
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"]);
+    assert_eq!(rows[1][..3], ["etcd", "lock.in-etcd", "v1"]);
+    assert!(table.lines().nth(1).unwrap().contains("there is no lock store of this type"));
+    assert_eq!(rows[2][..3], ["memory", "lock.in-memory", "v1"]);
+    assert_eq!(rows[2].last(), Some(&"ok"));
+
+    fs::remove_file(folder.folder().join("bad.yaml")).unwrap();
+    assert_eq!(run(&["check", "--resources-path", folder.path()]).0, 0);
+    assert_eq!(run(&["check", "--resources-path", "/no/such/folder"]).0, 2);
+    assert_eq!(run(&["check"]).0, 2);
+}
+
+const RESILIENCY: &str = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: res\n\
+    spec:\n  policies:\n    timeouts:\n      fast: 200ms\n  targets:\n    components:\n\
+    \x20     memory:\n        outbound:\n          timeout: fast\n";
+
+#[test]
+fn serve_logs_the_policies_of_a_store() {
+    let folder = folder(&in_memory("memory"));
+    folder.write("resiliency.yaml", RESILIENCY);
+    let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
+    let line = holdfast.wait_for("are under");
+    let expected = "calls of the store memory are under timeout fast (timeout 200ms)";
+    assert!(line.contains(expected), "{line}");
+}
+
+#[test]
+fn check_and_single_calls_name_a_mistake_in_a_resiliency_file() {
+    let folder = folder(&in_memory("memory"));
+    let bad = RESILIENCY.replace("200ms", "soon");
+    folder.write("resiliency.yaml", &bad);
+    let named = "resiliency.yaml, document 1, resiliency res, spec.policies.timeouts.fast: must be";
+    for (args, expected) in [
+        (&["check"][..], 0),
+        (&["try-lock", "memory", "r", "--owner", "o", "--expiry", "60"], 0),
+        (&["unlock", "memory", "r", "--owner", "o"], 1),
+    ] {
+        let args: Vec<_> =
+            args.iter().copied().chain(["--resources-path", folder.path()]).collect();
+        let (code, _, stderr) = run(&args);
+        assert_eq!(code, expected, "{stderr}");
+        assert!(stderr.contains(named), "{stderr}");
+    }
+}
+
+#[test]
+fn the_error_names_a_server_that_is_down_and_not_its_password() {
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let settings =
+        [("redisHost", &*nobody), ("redisPassword", "secret-word"), ("maxRetries", "-1")];
+    let redis = definition("memory", "lock.redis", &settings);
+    let folder = folder(&(redis + "  initTimeout: 5s\n"));
+    for args in [
+        &["check"][..],
+        &["serve", "--dapr-http-port", "0"],
+        &["try-lock", "memory", "r", "--owner", "o", "--expiry", "60"],
+    ] {
+        let args: Vec<_> =
+            args.iter().copied().chain(["--resources-path", folder.path()]).collect();
+        let (code, stdout, stderr) = run(&args);
+        assert_eq!(code, if args[0] == "serve" { 1 } else { 2 }, "{stderr}");
+        let output = stdout + &stderr;
+        assert!(output.contains(&nobody), "{output}");
+        assert!(!output.contains("secret-word"), "{output}");
+    }
+}
+
+#[test]
+fn the_component_is_exported() {
+    let folder = temporary_dir();
+    let file = folder.path().join("lock.wasm");
+    assert_eq!(run(&["component", "export", file.to_str().unwrap()]).0, 0);
+    assert_eq!(fs::read(&file).unwrap(), ::holdfast::COMPONENT);
+    let stdout = holdfast().args(["component", "export", "-"]).output().unwrap().stdout;
+    assert_eq!(stdout, ::holdfast::COMPONENT);
+    let nowhere = Path::new("/no/such/folder/lock.wasm");
+    let (code, _, stderr) = run(&["component", "export", nowhere.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(stderr.starts_with("holdfast: cannot write /no/such/folder/lock.wasm: "), "{stderr}");
+}
+
+#[test]
+fn help_has_examples_and_version_prints_the_version() {
+    let (code, version, _) = run(&["--version"]);
+    assert_eq!((code, version), (0, format!("holdfast {}\n", env!("CARGO_PKG_VERSION"))));
+    for args in [&["--help"][..], &["serve", "--help"], &["try-lock", "--help"], &["check", "-h"]] {
+        let (code, help, _) = run(args);
+        assert!(code == 0 && help.contains("Examples:"), "{help}");
+    }
+}

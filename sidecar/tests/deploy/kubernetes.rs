@@ -1,0 +1,167 @@
+//! The files of `deploy/kubernetes/` fit the program and each other.
+
+use std::process::Output;
+
+use holdfast_tests::{
+    holdfast::{Holdfast, command},
+    redis_server::RedisServer,
+    resources::Resources,
+};
+use rustix::process::Signal;
+use saphyr::{LoadableYamlNode, Yaml};
+
+use crate::{
+    HOLDFAST,
+    deployed::{self, Options},
+};
+
+/// How long stores may take to close after the grace period, in seconds.
+const CLOSING: i64 = 5;
+
+fn lockstore() -> String {
+    deployed::file("kubernetes/lockstore.yaml")
+}
+
+fn documents(text: &str) -> Vec<Yaml<'_>> {
+    Yaml::load_from_str(text).unwrap()
+}
+
+/// The document of a kind.
+fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
+    documents.iter().find(|document| text(&document["kind"]) == kind).unwrap()
+}
+
+fn text<'a>(value: &'a Yaml) -> &'a str {
+    value.as_str().unwrap_or_else(|| panic!("{value:?} is no string"))
+}
+
+fn list<'a, 'b>(value: &'a Yaml<'b>) -> &'a [Yaml<'b>] {
+    value.as_vec().unwrap_or_else(|| panic!("{value:?} is no list"))
+}
+
+/// The element of a list that has this name.
+fn named<'a, 'b>(elements: &'a Yaml<'b>, name: &str) -> &'a Yaml<'b> {
+    list(elements).iter().find(|element| text(&element["name"]) == name).unwrap()
+}
+
+/// The component files of the config map, with another server.
+fn resources(redis: &str) -> Resources {
+    let resources = Resources::new(&[]);
+    let file = lockstore();
+    let documents = documents(&file);
+    let files = of_kind(&documents, "ConfigMap")["data"].as_mapping().unwrap();
+    for (name, content) in files {
+        let content = text(content);
+        assert!(content.contains("redis:6379"));
+        resources.write(text(name), &content.replace("redis:6379", redis));
+    }
+    resources
+}
+
+#[test]
+fn the_component_file_uses_the_password_of_the_secret() {
+    let redis = RedisServer::start_with_password("change-me");
+    let resources = resources(&redis.address());
+    let check = |password: &str| {
+        let mut check = command(HOLDFAST);
+        check.args(["check", "--resources-path", resources.path()]);
+        let Output { status, stdout, .. } = check.env("REDIS_PASSWORD", password).output().unwrap();
+        (status.code().unwrap(), String::from_utf8(stdout).unwrap())
+    };
+    let (code, table) = check("change-me");
+    assert_eq!(code, 0, "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("lockstore"), "{table}");
+    let (code, table) = check("another");
+    assert_eq!(code, 2, "{table}");
+    assert!(table.contains("WRONGPASS"), "{table}");
+}
+
+#[tokio::test]
+async fn the_sidecars_arguments_ports_and_probes_agree() {
+    let redis = RedisServer::start_with_password("change-me");
+    let resources = resources(&redis.address());
+    for (file, containers) in
+        [("sidecar.yaml", "containers"), ("native-sidecar.yaml", "initContainers")]
+    {
+        let file = deployed::file(&format!("kubernetes/{file}"));
+        let documents = documents(&file);
+        let template = &of_kind(&documents, "Deployment")["spec"]["template"];
+        let pod = &template["spec"];
+        let container = named(&pod[containers], "holdfast");
+        let options = Options::parse(list(&container["args"]).iter().map(text));
+
+        let port = |name: &str| named(&container["ports"], name)["containerPort"].as_integer();
+        for (name, option) in [
+            ("dapr-http", "--dapr-http-port"),
+            ("dapr-grpc", "--dapr-grpc-port"),
+            ("dapr-public", "--dapr-public-port"),
+            ("dapr-metrics", "--metrics-port"),
+        ] {
+            assert_eq!(port(name), Some(options.number(option)), "{name}");
+        }
+        let annotations = &template["metadata"]["annotations"];
+        assert_eq!(text(&annotations["prometheus.io/port"]), options.value("--metrics-port"));
+
+        let grace = options.number("--dapr-graceful-shutdown-seconds") + CLOSING;
+        assert!(pod["terminationGracePeriodSeconds"].as_integer().unwrap() > grace);
+        let mount = &list(&container["volumeMounts"])[0];
+        assert_eq!(text(&mount["mountPath"]), options.value("--resources-path"));
+
+        let mut command = options.serve(resources.path());
+        command.envs([("REDIS_PASSWORD", "change-me"), ("DAPR_API_TOKEN", "change-me")]);
+        command.envs([("POD_NAME", "app1-0"), ("NAMESPACE", "default")]);
+        let mut holdfast = Holdfast::start_ready(command);
+        let port = |address: String| address.rsplit_once(':').unwrap().1.to_owned();
+        let public = port(holdfast.public());
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            let probe = &container[probe]["httpGet"];
+            assert_eq!(text(&probe["port"]), "dapr-public");
+            let url = format!("http://127.0.0.1:{public}{}", text(&probe["path"]));
+            assert_eq!(reqwest::get(url).await.unwrap().status(), 204);
+        }
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+    }
+}
+
+#[test]
+fn the_objects_that_the_sidecars_refer_to_exist() {
+    let file = lockstore();
+    let lockstore = documents(&file);
+    let config_map = &of_kind(&lockstore, "ConfigMap")["metadata"]["name"];
+    let secret = of_kind(&lockstore, "Secret");
+    for (file, containers) in
+        [("sidecar.yaml", "containers"), ("native-sidecar.yaml", "initContainers")]
+    {
+        let file = deployed::file(&format!("kubernetes/{file}"));
+        let documents = documents(&file);
+        let pod = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"];
+        let holdfast = named(&pod[containers], "holdfast");
+        let volume = text(&list(&holdfast["volumeMounts"])[0]["name"]);
+        assert_eq!(&named(&pod["volumes"], volume)["configMap"]["name"], config_map);
+        let variables = list(&holdfast["env"]).iter();
+        let variables = variables.chain(list(&named(&pod["containers"], "app")["env"]));
+        let mut secrets = 0;
+        for variable in variables {
+            let source = &variable["valueFrom"];
+            if let Some(reference) = source.as_mapping_get("secretKeyRef") {
+                assert_eq!(reference["name"], secret["metadata"]["name"]);
+                assert!(secret["stringData"].contains_mapping_key(text(&reference["key"])));
+                secrets += 1;
+            }
+        }
+        assert_eq!(secrets, 3);
+    }
+}
+
+#[test]
+fn the_native_sidecar_is_the_same_container() {
+    let [ordinary, native] = ["sidecar", "native-sidecar"]
+        .map(|name| deployed::file(&format!("kubernetes/{name}.yaml")));
+    let [ordinary, native] = [&ordinary, &native].map(|text| documents(text));
+    let pod = |documents| of_kind(documents, "Deployment")["spec"]["template"]["spec"].clone();
+    let ordinary = named(&pod(&ordinary)["containers"], "holdfast").clone();
+    let mut native = named(&pod(&native)["initContainers"], "holdfast").clone();
+    let removed = native.as_mapping_mut().unwrap().remove(&Yaml::value_from_str("restartPolicy"));
+    assert_eq!(removed.as_ref().map(text), Some("Always"));
+    assert_eq!(native, ordinary);
+}

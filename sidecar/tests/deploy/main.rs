@@ -1,0 +1,16 @@
+//! The files of `deploy/` and the command lines of the documentation fit the program.
+//!
+//! - `files.rs`: the systemd unit and the image.
+//! - `kubernetes.rs`: the sidecars for Kubernetes.
+//! - `from_dapr.rs`: `docs/from-dapr.md`.
+//! - `deployed.rs`: command lines of those files, run on this machine.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod deployed;
+mod files;
+mod from_dapr;
+mod kubernetes;
+
+/// The program.
+const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
