@@ -1,6 +1,4 @@
-//! An embedder runs plugins in its own wasmtime, over its own state, and lends them locks.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Plugins in the wasmtime of an embedder, which lends them locks over its own state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -113,7 +111,7 @@ async fn plugins_share_a_lock_in_redis() {
 }
 
 #[tokio::test]
-async fn a_plugin_gets_messages_and_no_traps() {
+async fn a_plugin_gets_errors_and_no_traps() {
     let locks = Locks::builder().store("lockstore", Arc::new(MemoryStore::new())).build().unwrap();
     let mut plugin = Host::new().plugin(&locks).await;
     let rows = [
@@ -143,7 +141,7 @@ async fn a_plugin_gets_messages_and_no_traps() {
 }
 
 #[tokio::test]
-async fn a_scoped_handle_reaches_its_own_locks_only() {
+async fn a_scoped_handle_reaches_only_its_own_locks() {
     let locks = Locks::builder()
         .app_id("edge")
         .store("lockstore", Arc::new(MemoryStore::new()))

@@ -1,17 +1,21 @@
 //! The component's two doors decide alike: `lock` and `json`, which run the steps themselves over the
 //! store that is lent to them, and `steps`, which the host drives.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
-
-use futures_util::future::BoxFuture;
 use holdfast::{
     Error, LockError, Locks, Reply, Verb,
     embed::store::{self, StoreView},
-    store::{Acquired, Failure, Released, Store, memory::MemoryStore},
+    store::{Failure, memory::MemoryStore},
 };
-use holdfast_tests::calls::{free, take};
+use holdfast_tests::{
+    calls::{free, take},
+    fake_store::{self, Answer, FakeStore, not_done, unknown},
+};
 use proptest::prelude::*;
 use wasmtime::{
     Config, Engine,
@@ -35,7 +39,7 @@ mod guest {
     });
 }
 
-/// One call, and time that goes by.
+/// A call, or time that passes.
 #[derive(Clone, Debug)]
 enum Call {
     TryLock { store: String, resource: String, owner: String, seconds: i32 },
@@ -45,7 +49,7 @@ enum Call {
     Wait { milliseconds: u64 },
 }
 
-/// What a call gave, in a form that both doors can give.
+/// The result of a call, in a form that both doors have.
 #[derive(Debug, PartialEq)]
 enum Given {
     Verdict(String),
@@ -98,28 +102,18 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     proptest::collection::vec(call, 1..30)
 }
 
-/// A store that fails in both ways, by turns.
-struct Broken;
-
-impl Store for Broken {
-    fn acquire<'a>(
-        &'a self,
-        key: &'a str,
-        _: &'a str,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let failure = if key.ends_with('r') {
-            Failure::not_done("no such luck")
-        } else {
-            let held_until = Some(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-            Failure::unknown("reply lost", held_until)
-        };
-        Box::pin(async { Err(failure) })
-    }
-
-    fn release<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async { Err(Failure::unknown("reply lost", None)) })
-    }
+/// A store that fails in both ways: by the key of an acquire, and each release with an unknown outcome.
+fn broken() -> Arc<FakeStore> {
+    FakeStore::answering(|call| {
+        Answer::Failure(match call {
+            fake_store::Call::Acquire { key, .. } if key.ends_with('r') => not_done("no such luck"),
+            fake_store::Call::Acquire { .. } => {
+                let held_until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+                Failure::unknown("reply lost", Some(held_until))
+            }
+            fake_store::Call::Release { .. } => unknown("reply lost"),
+        })
+    })
 }
 
 /// Both doors over the same kinds of stores, each over its own.
@@ -128,7 +122,7 @@ fn locks() -> Locks {
         .app_id("app1")
         .store("lockstore", Arc::new(MemoryStore::new()))
         .store_with_key_prefix("other", "Name", Arc::new(MemoryStore::new()))
-        .store_with_key_prefix("broken", "none", Arc::new(Broken))
+        .store_with_key_prefix("broken", "none", broken())
         .build()
         .unwrap()
 }

@@ -1,14 +1,12 @@
 //! The contract is valid and complete, and the component keeps to it.
 
-use std::path::Path;
-
+use holdfast_tests::repository;
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, Stability, WorldItem, WorldKey};
 
 fn contract() -> Resolve {
     let mut resolve = Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    resolve.push_dir(wit).expect("wit/ is valid");
+    resolve.push_dir(repository("wit")).expect("wit/ is valid");
     resolve
 }
 
