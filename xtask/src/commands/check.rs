@@ -5,21 +5,23 @@ use holdfast_wasm_build::workspace;
 
 use crate::{
     cargo::cargo,
-    commands::{layers::layers, lint, release_tool, setup::setup},
+    commands::{layers::layers, links, lint, release_tool, setup::setup},
     process::run,
 };
 
 /// Packages that are workspaces of their own, besides the release tool.
 const OUTSIDE: [&str; 2] = ["tests/sdk/rust/Cargo.toml", "examples/single-flight-rust/Cargo.toml"];
 
-/// Checks format, layers, lints and documentation, and lints the files of `deploy/`.
+/// Checks format, layers, lints, documentation and its links, and lints the files of `deploy/`.
 pub fn check() -> Result<()> {
+    let root = workspace::root()?;
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
     for manifest in OUTSIDE {
         run(cargo()?.args(["fmt", "--check", "--manifest-path", manifest]))?;
     }
     layers()?;
-    lint::deploy(&workspace::root()?)?;
+    links::check(&root)?;
+    lint::deploy(&root)?;
     // Clippy runs build scripts, and one of them builds the guest.
     setup()?;
     release_tool::check()?;

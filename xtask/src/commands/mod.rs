@@ -1,7 +1,7 @@
 //! The commands, one a file: `cargo xtask test` is `test.rs`.
 //!
-//! Beside them `lint.rs` runs the linters of `deploy/` for `check`, and `release_tool.rs` starts the tool
-//! that packages and publishes.
+//! Beside them `lint.rs` runs the linters of `deploy/` for `check`, `links.rs` checks the links of the
+//! documentation, and `release_tool.rs` starts the tool that packages and publishes.
 
 pub mod bench;
 pub mod build;
@@ -9,6 +9,7 @@ pub mod check;
 pub mod components;
 pub mod embed;
 pub mod layers;
+mod links;
 mod lint;
 pub mod package;
 pub mod publish;
