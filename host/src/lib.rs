@@ -72,3 +72,7 @@ pub use wasmtime;
 #[cfg(all(doctest, feature = "resources"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
