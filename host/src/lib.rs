@@ -73,6 +73,6 @@ pub use wasmtime;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "resources"))]
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;

@@ -34,9 +34,12 @@ use crate::{
 /// recorder of metrics before.
 ///
 /// ```
-/// use std::fs;
+/// use std::{fs, time::Duration};
 ///
-/// use holdfast::resources::{self, Options};
+/// use holdfast::{
+///     Attempt, Resource,
+///     resources::{self, Options},
+/// };
 ///
 /// const STORE: &str = "
 /// apiVersion: dapr.io/v1alpha1
@@ -55,7 +58,9 @@ use crate::{
 ///
 /// let options = Options::new([folder.path()]).app_id("shop");
 /// let locks = resources::open(&options).await?.locks;
-/// assert!(locks.try_lock("lockstore", "order-17", "worker-1", 60).await?);
+/// let order = Resource { store: "lockstore", id: "order-17" };
+/// let attempt = locks.try_lock(order, "worker-1", Duration::from_secs(60)).await?;
+/// assert_eq!(attempt, Attempt::Acquired);
 /// # Ok(())
 /// # }
 /// ```
