@@ -1,176 +1,174 @@
-//! What is asked: the arguments of the native commands, by the rules of their parser.
+//! Parses the command line by the same rules as the native commands.
 
 use alloc::{format, string::String, vec::Vec};
 
 use crate::help::{self, Topic};
 
-/// What is asked.
+/// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// `--help`, of this
+pub(crate) enum Request {
+    /// The help text of a topic.
     Help(Topic),
-    /// `--version`
+    /// The name and version of the program.
     Version,
-    /// A call.
-    Call(Command),
+    /// A call of the lock component.
+    Call(Call),
 }
 
-/// A call.
+/// A call of the lock component.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// `try-lock`
-    TryLock {
-        /// The lock.
-        lock: Lock,
-        /// How long it is held at most, in seconds.
-        expiry: i32,
-    },
-    /// `unlock`
-    Unlock {
-        /// The lock.
-        lock: Lock,
-    },
-}
-
-/// What the calls have in common.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Lock {
-    /// The store's name.
+pub(crate) struct Call {
+    /// The function to call.
+    pub(crate) verb: Verb,
+    /// The name of the store.
     pub(crate) store: String,
-    /// What is locked.
+    /// The resource id.
     pub(crate) resource: String,
-    /// Who locks it.
+    /// The lock owner.
     pub(crate) owner: String,
-    /// Whether the reply is wanted in the form of the HTTP API.
+    /// Print the HTTP API's reply instead of a word.
     pub(crate) json: bool,
 }
 
-impl Asked {
-    /// What the words, without the program's name, ask for. The error is the text for stderr.
-    pub(crate) fn of(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut words = words.into_iter();
-        let Some(command) = words.next() else { return Err(help::of(Topic::Program).into()) };
+/// A function of the lock component.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// `try-lock`
+    TryLock {
+        /// The time to live of the lock, in seconds.
+        expiry: i32,
+    },
+    /// `unlock`
+    Unlock,
+}
+
+impl Request {
+    /// Parses the arguments that follow the program's name. The error is the text for stderr.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut rest = arguments.into_iter();
+        let Some(command) = rest.next() else { return Err(help::text(Topic::Program).into()) };
         match command.as_str() {
-            "try-lock" => Given::read(Topic::TryLock, words)?.asked(),
-            "unlock" => Given::read(Topic::Unlock, words)?.asked(),
+            "try-lock" => Words::split(Topic::TryLock, rest)?.into_request(),
+            "unlock" => Words::split(Topic::Unlock, rest)?.into_request(),
             "-h" | "--help" => Ok(Self::Help(Topic::Program)),
             "-V" | "--version" => Ok(Self::Version),
-            "help" => match words.next().as_deref() {
+            "help" => match rest.next().as_deref() {
                 None => Ok(Self::Help(Topic::Program)),
                 Some("try-lock") => Ok(Self::Help(Topic::TryLock)),
                 Some("unlock") => Ok(Self::Help(Topic::Unlock)),
-                Some(other) => Err(unknown(other)),
+                Some(other) => Err(unknown_command(other)),
             },
-            option if option.starts_with('-') => {
-                Err(wrong(Topic::Program, &format!("unexpected argument '{option}' found")))
-            }
-            other => Err(unknown(other)),
+            option if option.starts_with('-') => Err(unexpected(Topic::Program, option)),
+            other => Err(unknown_command(other)),
         }
     }
 }
 
-/// The arguments of a command, as they came.
-struct Given {
+/// The arguments of a command, sorted into positional ones and options but not yet checked.
+struct Words {
     topic: Topic,
-    operands: Vec<String>,
+    positional: Vec<String>,
     owner: Option<String>,
     expiry: Option<String>,
     json: bool,
     help: bool,
 }
 
-impl Given {
-    fn read(topic: Topic, mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (operands, json, help) = (Vec::new(), false, false);
-        let mut given = Self { topic, operands, owner: None, expiry: None, json, help };
-        let mut only_operands = false;
-        while let Some(word) = words.next() {
+impl Words {
+    fn split(topic: Topic, mut rest: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (positional, json, help) = (Vec::new(), false, false);
+        let mut words = Self { topic, positional, owner: None, expiry: None, json, help };
+        let mut options_ended = false;
+        while let Some(word) = rest.next() {
             let is_option = word.len() > 1 && word.starts_with('-');
-            if only_operands || !is_option {
-                given.operands.push(word);
+            if options_ended || !is_option {
+                words.positional.push(word);
             } else if word == "--" {
-                only_operands = true;
+                options_ended = true;
             } else {
-                given.option(&word, &mut words)?;
+                words.add_option(&word, &mut rest)?;
             }
         }
-        Ok(given)
+        Ok(words)
     }
 
-    fn option(
+    /// Stores the option `word`, taking its value from `rest` unless it has the form `--name=value`.
+    fn add_option(
         &mut self,
         word: &str,
-        words: &mut impl Iterator<Item = String>,
+        rest: &mut impl Iterator<Item = String>,
     ) -> Result<(), String> {
         let topic = self.topic;
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.into())),
             None => (word, None),
         };
-        let (slot, shown) = match name {
+        let (slot, usage) = match name {
             "--owner" => (&mut self.owner, "--owner <OWNER>"),
             "--expiry" if topic == Topic::TryLock => (&mut self.expiry, "--expiry <SECONDS>"),
             "--json" | "--help" | "-h" if value.is_none() => {
                 *(if name == "--json" { &mut self.json } else { &mut self.help }) = true;
                 return Ok(());
             }
-            _ => return Err(wrong(topic, &format!("unexpected argument '{word}' found"))),
+            _ => return Err(unexpected(topic, word)),
         };
         if slot.is_some() {
-            let problem = format!("the argument '{shown}' cannot be used multiple times");
-            return Err(wrong(topic, &problem));
+            let problem = format!("the argument '{usage}' cannot be used multiple times");
+            return Err(usage_error(topic, &problem));
         }
-        let missing = || format!("a value is required for '{shown}' but none was supplied");
-        let mut next = || words.next().filter(|word| !is_name(word));
-        *slot = Some(value.or_else(&mut next).ok_or_else(|| wrong(topic, &missing()))?);
+        let missing = || format!("a value is required for '{usage}' but none was supplied");
+        let mut next_value = || rest.next().filter(|word| !is_option_name(word));
+        *slot = Some(value.or_else(&mut next_value).ok_or_else(|| usage_error(topic, &missing()))?);
         Ok(())
     }
 
-    fn asked(self) -> Result<Asked, String> {
-        let Self { topic, operands, owner, expiry, json, help } = self;
+    fn into_request(self) -> Result<Request, String> {
+        let Self { topic, positional, owner, expiry, json, help } = self;
         if help {
-            return Ok(Asked::Help(topic));
+            return Ok(Request::Help(topic));
         }
-        let mut operands = operands.into_iter();
-        let (store, resource) = (operands.next(), operands.next());
-        if let Some(more) = operands.next() {
-            return Err(wrong(topic, &format!("unexpected argument '{more}' found")));
+        let mut positional = positional.into_iter();
+        let (store, resource) = (positional.next(), positional.next());
+        if let Some(extra) = positional.next() {
+            return Err(unexpected(topic, &extra));
         }
         let missing = |name: &str| {
-            wrong(topic, &format!("the following required argument was not provided: {name}"))
+            let problem = format!("the following required argument was not provided: {name}");
+            usage_error(topic, &problem)
         };
         let owner = owner.ok_or_else(|| missing("--owner <OWNER>"))?;
-        let expiry = match (topic, expiry) {
+        let verb = match (topic, expiry) {
             (Topic::TryLock, None) => return Err(missing("--expiry <SECONDS>")),
-            (_, expiry) => expiry.map(|text| seconds(&text)).transpose()?,
+            (_, Some(text)) => Verb::TryLock { expiry: parse_seconds(&text)? },
+            (_, None) => Verb::Unlock,
         };
         let store = store.ok_or_else(|| missing("<STORE>"))?;
         let resource = resource.ok_or_else(|| missing("<RESOURCE>"))?;
-        let lock = Lock { store, resource, owner, json };
-        Ok(Asked::Call(match expiry {
-            Some(expiry) => Command::TryLock { lock, expiry },
-            None => Command::Unlock { lock },
-        }))
+        Ok(Request::Call(Call { verb, store, resource, owner, json }))
     }
 }
 
-fn seconds(text: &str) -> Result<i32, String> {
+fn parse_seconds(text: &str) -> Result<i32, String> {
     text.parse().map_err(|problem| {
         let problem = format!("invalid value '{text}' for '--expiry <SECONDS>': {problem}");
-        wrong(Topic::TryLock, &problem)
+        usage_error(Topic::TryLock, &problem)
     })
 }
 
-/// Whether a word is an option, and so no option's value. A negative number is a value.
-fn is_name(word: &str) -> bool {
+/// Whether a word names an option and so cannot be the value of one. A negative number can.
+fn is_option_name(word: &str) -> bool {
     word.len() > 1 && word.starts_with('-') && word.parse::<i64>().is_err()
 }
 
-fn unknown(command: &str) -> String {
-    wrong(Topic::Program, &format!("unrecognized subcommand '{command}'"))
+fn unknown_command(name: &str) -> String {
+    usage_error(Topic::Program, &format!("unrecognized subcommand '{name}'"))
 }
 
-fn wrong(topic: Topic, problem: &str) -> String {
+fn unexpected(topic: Topic, argument: &str) -> String {
+    usage_error(topic, &format!("unexpected argument '{argument}' found"))
+}
+
+fn usage_error(topic: Topic, problem: &str) -> String {
     let usage = help::usage(topic);
     format!("error: {problem}\n\nUsage: {usage}\n\nFor more information, try '--help'.\n")
 }
@@ -179,70 +177,68 @@ fn wrong(topic: Topic, problem: &str) -> String {
 mod tests {
     use super::*;
 
-    fn asked(line: &str) -> Result<Asked, String> {
-        Asked::of(line.split(' ').filter(|word| !word.is_empty()).map(String::from))
+    fn parse(line: &str) -> Result<Request, String> {
+        Request::parse(line.split(' ').filter(|word| !word.is_empty()).map(String::from))
     }
 
-    fn lock(json: bool) -> Lock {
-        Lock { store: "s".into(), resource: "r".into(), owner: "o".into(), json }
+    fn call(verb: Verb, json: bool) -> Request {
+        let (store, resource, owner) = ("s".into(), "r".into(), "o".into());
+        Request::Call(Call { verb, store, resource, owner, json })
     }
 
     #[test]
-    fn calls_are_understood_in_each_order() {
+    fn options_may_stand_anywhere() {
         for line in [
             "try-lock s r --owner o --expiry 60",
             "try-lock --expiry=60 --owner=o s r",
             "try-lock s --owner o --expiry 60 -- r",
         ] {
-            let call = Command::TryLock { lock: lock(false), expiry: 60 };
-            assert_eq!(asked(line), Ok(Asked::Call(call)), "{line}");
+            assert_eq!(parse(line), Ok(call(Verb::TryLock { expiry: 60 }, false)), "{line}");
         }
-        let negative = asked("try-lock s r --owner o --expiry -5 --json");
-        let call = Command::TryLock { lock: lock(true), expiry: -5 };
-        assert_eq!(negative, Ok(Asked::Call(call)));
-        let unlock = asked("unlock s r --json --owner o");
-        assert_eq!(unlock, Ok(Asked::Call(Command::Unlock { lock: lock(true) })));
+        let negative = parse("try-lock s r --owner o --expiry -5 --json");
+        assert_eq!(negative, Ok(call(Verb::TryLock { expiry: -5 }, true)));
+        assert_eq!(parse("unlock s r --json --owner o"), Ok(call(Verb::Unlock, true)));
     }
 
     #[test]
-    fn words_that_look_like_options_are_operands_after_two_dashes() {
-        let Ok(Asked::Call(Command::Unlock { lock })) = asked("unlock --owner=-o -- -s --json")
-        else {
+    fn two_dashes_end_the_options() {
+        let Ok(Request::Call(call)) = parse("unlock --owner=-o -- -s --json") else {
             panic!("no call");
         };
-        let Lock { store, resource, owner, json } = lock;
+        let Call { verb, store, resource, owner, json } = call;
         assert_eq!((&*store, &*resource, &*owner, json), ("-s", "--json", "-o", false));
+        assert_eq!(verb, Verb::Unlock);
     }
 
     #[test]
-    fn empty_words_are_the_rules_business() {
-        let words = ["unlock", "s", "", "--owner", ""].map(String::from);
-        let Ok(Asked::Call(Command::Unlock { lock })) = Asked::of(words) else {
+    fn empty_values_are_left_to_the_lock_component() {
+        let arguments = ["unlock", "s", "", "--owner", ""].map(String::from);
+        let Ok(Request::Call(call)) = Request::parse(arguments) else {
             panic!("no call");
         };
-        assert_eq!((&*lock.resource, &*lock.owner), ("", ""));
+        assert_eq!((&*call.resource, &*call.owner), ("", ""));
     }
 
     #[test]
     fn help_and_version() {
-        for (line, what) in [
-            ("--help", Asked::Help(Topic::Program)),
-            ("help", Asked::Help(Topic::Program)),
-            ("help unlock", Asked::Help(Topic::Unlock)),
-            ("try-lock -h", Asked::Help(Topic::TryLock)),
-            ("unlock s r --help", Asked::Help(Topic::Unlock)),
-            ("-V", Asked::Version),
+        for (line, request) in [
+            ("--help", Request::Help(Topic::Program)),
+            ("help", Request::Help(Topic::Program)),
+            ("help unlock", Request::Help(Topic::Unlock)),
+            ("try-lock -h", Request::Help(Topic::TryLock)),
+            ("unlock s r --help", Request::Help(Topic::Unlock)),
+            ("-V", Request::Version),
         ] {
-            assert_eq!(asked(line), Ok(what), "{line}");
+            assert_eq!(parse(line), Ok(request), "{line}");
         }
-        assert_eq!(asked(""), Err(help::of(Topic::Program).into()));
+        assert_eq!(parse(""), Err(help::text(Topic::Program).into()));
         for topic in [Topic::Program, Topic::TryLock, Topic::Unlock] {
-            assert!(help::of(topic).contains(help::usage(topic)));
+            assert!(help::text(topic).contains(help::usage(topic)));
         }
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn errors_name_the_problem() {
         for (line, problem) in [
             ("lock s r", "unrecognized subcommand 'lock'"),
             ("help lock", "unrecognized subcommand 'lock'"),
@@ -261,9 +257,9 @@ mod tests {
             ("try-lock s r --owner o --expiry soon", "invalid value 'soon' for '--expiry"),
             ("try-lock s r --owner o --expiry 2147483648", "number too large"),
         ] {
-            let said = asked(line);
-            let named = said.as_ref().is_err_and(|said| said.contains(problem));
-            assert!(named, "{line}: {said:?}");
+            let result = parse(line);
+            let named = result.as_ref().is_err_and(|message| message.contains(problem));
+            assert!(named, "{line}: {result:?}");
         }
     }
 }

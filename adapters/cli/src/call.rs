@@ -1,11 +1,11 @@
-//! The call, and what to say of its outcome.
+//! Calls the lock component and turns its answer into text and an exit code.
 
 use alloc::{format, string::String, vec::Vec};
 
 use serde::Serialize;
 
 use crate::{
-    arguments::{Command, Lock},
+    arguments::{Call, Verb},
     bindings::{
         json, lock,
         types::{Error, UnlockStatus},
@@ -13,30 +13,30 @@ use crate::{
     exit::Exit,
 };
 
-/// What to print, and what to exit with.
-type Answer = (String, Exit);
+/// The text for stdout, and the exit code.
+type Output = (String, Exit);
 
-/// Calls; the error is the message for a person.
-pub(crate) fn call(command: &Command) -> Result<Answer, String> {
-    match command {
-        Command::TryLock { lock, expiry } if lock.json => {
-            let body = body(lock, Some(*expiry))?;
-            raw(json::try_lock(&lock.store, &body))
-        }
-        Command::Unlock { lock } if lock.json => raw(json::unlock(&lock.store, &body(lock, None)?)),
-        Command::TryLock { lock: Lock { store, resource, owner, .. }, expiry } => {
+/// Makes the call. The error is a message for a person.
+pub(crate) fn run(call: &Call) -> Result<Output, String> {
+    let Call { verb, store, resource, owner, json } = call;
+    match (verb, json) {
+        (Verb::TryLock { expiry }, false) => {
             let taken = lock::try_lock(store, resource, owner, *expiry).map_err(message)?;
-            Ok((format!("{taken}\n"), if taken { Exit::Yes } else { Exit::No }))
+            Ok((format!("{taken}\n"), if taken { Exit::Done } else { Exit::NotDone }))
         }
-        Command::Unlock { lock: Lock { store, resource, owner, .. } } => {
+        (Verb::Unlock, false) => {
             let (name, exit) = match lock::unlock(store, resource, owner).map_err(message)? {
-                UnlockStatus::Success => ("success", Exit::Yes),
-                UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", Exit::No),
-                UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", Exit::No),
-                UnlockStatus::InternalError => ("internal-error", Exit::Trouble),
+                UnlockStatus::Success => ("success", Exit::Done),
+                UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", Exit::NotDone),
+                UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", Exit::NotDone),
+                UnlockStatus::InternalError => ("internal-error", Exit::Failed),
             };
             Ok((format!("{name}\n"), exit))
         }
+        (Verb::TryLock { expiry }, true) => {
+            from_reply(json::try_lock(store, &body(call, Some(*expiry))?))
+        }
+        (Verb::Unlock, true) => from_reply(json::unlock(store, &body(call, None)?)),
     }
 }
 
@@ -49,23 +49,24 @@ struct Body<'a> {
     expiry_in_seconds: Option<i32>,
 }
 
-fn body(lock: &Lock, expiry_in_seconds: Option<i32>) -> Result<Vec<u8>, String> {
-    let body = Body { resource_id: &lock.resource, lock_owner: &lock.owner, expiry_in_seconds };
-    serde_json::to_vec(&body).map_err(|problem| format!("the request cannot be written: {problem}"))
+/// The body that an HTTP client would send.
+fn body(call: &Call, expiry_in_seconds: Option<i32>) -> Result<Vec<u8>, String> {
+    let body = Body { resource_id: &call.resource, lock_owner: &call.owner, expiry_in_seconds };
+    serde_json::to_vec(&body).map_err(|problem| format!("cannot encode the request: {problem}"))
 }
 
-/// The reply of the HTTP API, byte for byte.
-fn raw(reply: json::Reply) -> Result<Answer, String> {
+/// Prints the body of the reply unchanged.
+fn from_reply(reply: json::Reply) -> Result<Output, String> {
     let exit = match (reply.status, &reply.body[..]) {
-        (200, br#"{"success":true}"# | br#"{"status":0}"#) => Exit::Yes,
-        (200, br#"{"success":false}"# | br#"{"status":1}"# | br#"{"status":2}"#) => Exit::No,
-        _ => Exit::Trouble,
+        (200, br#"{"success":true}"# | br#"{"status":0}"#) => Exit::Done,
+        (200, br#"{"success":false}"# | br#"{"status":1}"# | br#"{"status":2}"#) => Exit::NotDone,
+        _ => Exit::Failed,
     };
     let body = String::from_utf8(reply.body).map_err(|_| "the reply is not JSON")?;
     Ok((body, exit))
 }
 
-/// The message that every case carries.
+/// The message of an error; every case has one.
 fn message(error: Error) -> String {
     match error {
         Error::StoreNotConfigured(message)

@@ -1,9 +1,9 @@
-//! The texts of `--help`.
+//! The help texts.
 
-/// What help is asked about.
+/// What a help text is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
-    /// All of it.
+    /// The whole program.
     Program,
     /// `try-lock`
     TryLock,
@@ -11,8 +11,8 @@ pub(crate) enum Topic {
     Unlock,
 }
 
-/// What there is to say of it.
-pub(crate) fn of(topic: Topic) -> &'static str {
+/// The help text of a topic.
+pub(crate) fn text(topic: Topic) -> &'static str {
     match topic {
         Topic::Program => PROGRAM,
         Topic::TryLock => TRY_LOCK,
@@ -20,7 +20,7 @@ pub(crate) fn of(topic: Topic) -> &'static str {
     }
 }
 
-/// The line that shows the arguments.
+/// The usage line of a topic.
 pub(crate) fn usage(topic: Topic) -> &'static str {
     match topic {
         Topic::Program => "holdfast <COMMAND>",
@@ -32,62 +32,63 @@ pub(crate) fn usage(topic: Topic) -> &'static str {
 }
 
 const PROGRAM: &str = "\
-A distributed lock for edge runtimes, as a component: its store is set by the environment.
+A distributed lock for edge runtimes, as a WebAssembly component.
+Environment variables configure its store.
 
 Usage: holdfast <COMMAND>
 
 Commands:
-  try-lock  Take a lock if it is free, straight in the store
-  unlock    Free a lock, straight in the store
+  try-lock  Take a lock if it is free, directly in the store
+  unlock    Free a lock, directly in the store
   help      Print this message or the help of the given command
 
 Options:
   -h, --help     Print help
   -V, --version  Print version
 
-Environment, which a runtime passes on only where it is told so:
-  REDIS_HOST      The server, as host:port
-  REDIS_PASSWORD  Its password, if it has one
-  STORE_NAME      What STORE has to be [default: lockstore]
-  APP_ID          Id of the application that locks; part of the keys
+Environment variables (a runtime passes on only those it is told to):
+  REDIS_HOST      Address of the Redis server, as host:port
+  REDIS_PASSWORD  Password of the Redis server, if it needs one
+  STORE_NAME      Name of the store [default: lockstore]
+  APP_ID          Id of the application that takes the locks; part of each key
 
 Examples:
-  Run a job unless somebody else runs it:
+  Run a job unless another node is running it:
     if wasmtime run -S inherit-network --env REDIS_HOST=127.0.0.1:6379 \\
       holdfast-lock-cli.wasm try-lock lockstore nightly --owner \"$HOSTNAME\" --expiry 600
     then ./nightly.sh; fi
 ";
 
 const TRY_LOCK: &str = "\
-Take a lock if it is free, straight in the store
+Take a lock if it is free, directly in the store
 
 Usage: holdfast try-lock [OPTIONS] --owner <OWNER> --expiry <SECONDS> <STORE> <RESOURCE>
 
 Arguments:
-  <STORE>     The store, by its name
-  <RESOURCE>  What is locked
+  <STORE>     Name of the store
+  <RESOURCE>  Resource to lock
 
 Options:
-      --owner <OWNER>     Who locks it: a string that nobody else uses
-      --expiry <SECONDS>  How long the lock is held at most, in seconds
-      --json              Print the reply of the HTTP API, byte for byte
+      --owner <OWNER>     Owner of the lock: a string that no other client uses
+      --expiry <SECONDS>  How long the lock lasts if nobody frees it, in seconds
+      --json              Print the reply of the HTTP API instead, byte for byte
   -h, --help              Print help
 
-Prints true or false. Exits with 0 if the lock was taken, 1 if it is held by somebody, 2 on errors.
+Prints true or false. Exits with 0 if the lock was taken, 1 if somebody holds it, 2 on errors.
 ";
 
 const UNLOCK: &str = "\
-Free a lock, straight in the store
+Free a lock, directly in the store
 
 Usage: holdfast unlock [OPTIONS] --owner <OWNER> <STORE> <RESOURCE>
 
 Arguments:
-  <STORE>     The store, by its name
-  <RESOURCE>  What is locked
+  <STORE>     Name of the store
+  <RESOURCE>  Resource to unlock
 
 Options:
-      --owner <OWNER>  Who locks it: a string that nobody else uses
-      --json           Print the reply of the HTTP API, byte for byte
+      --owner <OWNER>  Owner that holds the lock
+      --json           Print the reply of the HTTP API instead, byte for byte
   -h, --help           Print help
 
 Prints success, lock-does-not-exist or lock-belongs-to-others. Exits with 0 if the lock was freed,

@@ -1,15 +1,15 @@
-//! `holdfast try-lock` and `holdfast unlock` on a stock runtime: a command over the lock component.
+//! The commands `holdfast try-lock` and `holdfast unlock` as a component, for stock runtimes.
 //!
-//! Built for `wasm32-wasip2` this is a component that exports `wasi:cli/run`. It takes the arguments of
-//! the native commands, prints what they print and exits with what they exit with; which store is used is
-//! up to the store it is composed with.
+//! The component exports `wasi:cli/run` and imports the lock component. It takes the arguments of the
+//! native commands, prints what they print and exits with the same codes. The store is the one that it
+//! is composed with.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `arguments` | what is asked |
-//! | `call` | the call, and what to say of its outcome |
-//! | `exit` | how a command ends |
-//! | `help` | the texts of `--help` |
+//! | `arguments` | parses the command line |
+//! | `call` | calls the lock component and words its answer |
+//! | `exit` | the exit codes |
+//! | `help` | the help texts |
 
 #![no_std]
 
@@ -33,7 +33,7 @@ use wasip2::{
     io::streams::{OutputStream, StreamError},
 };
 
-use arguments::{Asked, Command};
+use arguments::{Call, Request};
 use exit::Exit;
 
 #[cfg(target_family = "wasm")]
@@ -49,11 +49,11 @@ pub struct Component;
 impl Guest for Component {
     fn run() -> Result<(), ()> {
         match run() {
-            Exit::Yes => Ok(()),
-            Exit::No => Err(()),
-            // A result has no third case.
-            Exit::Trouble => {
-                exit_with_code(Exit::Trouble as u8);
+            Exit::Done => Ok(()),
+            Exit::NotDone => Err(()),
+            // A result can express only the exit codes 0 and 1.
+            Exit::Failed => {
+                exit_with_code(Exit::Failed as u8);
                 Err(())
             }
         }
@@ -61,41 +61,42 @@ impl Guest for Component {
 }
 
 fn run() -> Exit {
-    // The first is the program's own name.
-    let words = get_arguments().into_iter().skip(1);
-    match Asked::of(words) {
-        Ok(Asked::Help(topic)) => say(help::of(topic), Exit::Yes),
-        Ok(Asked::Version) => say(concat!("holdfast ", env!("CARGO_PKG_VERSION"), "\n"), Exit::Yes),
-        Ok(Asked::Call(command)) => answer(&command),
-        Err(problem) => complain(&problem),
+    // The first argument is the program's name.
+    match Request::parse(get_arguments().into_iter().skip(1)) {
+        Ok(Request::Help(topic)) => print(help::text(topic), Exit::Done),
+        Ok(Request::Version) => {
+            print(concat!("holdfast ", env!("CARGO_PKG_VERSION"), "\n"), Exit::Done)
+        }
+        Ok(Request::Call(call)) => run_call(&call),
+        Err(problem) => print_error(&problem),
     }
 }
 
-fn answer(command: &Command) -> Exit {
-    match call::call(command) {
-        Ok((output, exit)) => say(&output, exit),
-        Err(message) => complain(&format!("holdfast: {message}\n")),
+fn run_call(call: &Call) -> Exit {
+    match call::run(call) {
+        Ok((output, exit)) => print(&output, exit),
+        Err(message) => print_error(&format!("holdfast: {message}\n")),
     }
 }
 
-/// Prints the answer; what nobody got is no answer.
-fn say(output: &str, exit: Exit) -> Exit {
-    match print(&get_stdout(), output) {
+/// Prints the output. If that fails, the exit code is the one of an error.
+fn print(output: &str, exit: Exit) -> Exit {
+    match write(&get_stdout(), output) {
         Ok(()) => exit,
-        Err(problem) => complain(&format!("holdfast: cannot write to stdout: {problem}\n")),
+        Err(problem) => print_error(&format!("holdfast: cannot write to stdout: {problem}\n")),
     }
 }
 
-fn complain(message: &str) -> Exit {
-    // There is nowhere else to say that this failed.
-    let _ = print(&get_stderr(), message);
-    Exit::Trouble
+fn print_error(message: &str) -> Exit {
+    // A failure to write to stderr cannot be reported anywhere.
+    let _ = write(&get_stderr(), message);
+    Exit::Failed
 }
 
-fn print(stream: &OutputStream, text: &str) -> Result<(), String> {
-    /// By the definition of `blocking-write-and-flush`.
-    const WRITE: usize = 4096;
-    for part in text.as_bytes().chunks(WRITE) {
+fn write(stream: &OutputStream, text: &str) -> Result<(), String> {
+    /// The most bytes that `blocking-write-and-flush` takes at once.
+    const MAX_WRITE: usize = 4096;
+    for part in text.as_bytes().chunks(MAX_WRITE) {
         stream.blocking_write_and_flush(part).map_err(|problem| match problem {
             StreamError::Closed => "it is closed".into(),
             StreamError::LastOperationFailed(error) => error.to_debug_string(),
