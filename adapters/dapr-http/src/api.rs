@@ -1,4 +1,4 @@
-//! The answer to a request.
+//! Routes a request and makes the reply.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
@@ -15,16 +15,17 @@ use crate::{
     settings::Settings,
 };
 
-/// An instance that can be asked is ready.
-const READY: Option<&str> = None;
+/// Why this instance is not ready: never, because an instance that runs is ready.
+const OBSTACLE: Option<&str> = None;
 
-/// What stores are called, whose interface does not say it: those of the compositions are in Redis.
+/// The type of every store. The `store` interface does not tell it; the compositions have Redis stores.
 const STORE_TYPE: &str = "lock.redis";
 
-pub(crate) fn answer(request: &IncomingRequest) -> Reply {
+/// Handles a request.
+pub(crate) fn handle(request: &IncomingRequest) -> Reply {
     let settings = Settings::get();
     let method = request.method();
-    let method = name(&method);
+    let method = method_name(&method);
     let target = request.path_with_query().unwrap_or_default();
     let (sent_path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -34,7 +35,7 @@ pub(crate) fn answer(request: &IncomingRequest) -> Reply {
         return reply::bad_request();
     }
     if settings.has_token()
-        && !settings.is_token(&shown(request))
+        && !settings.is_token(&token(request))
         && !health::is_check(method, sent_path)
     {
         return reply::invalid_token();
@@ -42,10 +43,10 @@ pub(crate) fn answer(request: &IncomingRequest) -> Reply {
     match Route::of(method, &path::clean(sent_path)) {
         Route::TryLock { store } => with_body(request, |body| json::try_lock(&store, body)),
         Route::Unlock { store } => with_body(request, |body| json::unlock(&store, body)),
-        Route::Healthz => health::healthz(&settings.app_id, query, READY),
-        Route::OutboundHealthz => health::outbound(READY),
-        Route::Metadata => describe(settings),
-        // What one instance was told, the others would not know.
+        Route::Healthz => health::healthz(&settings.app_id, query, OBSTACLE),
+        Route::OutboundHealthz => health::outbound(OBSTACLE),
+        Route::Metadata => metadata_reply(settings),
+        // Instances share no memory: metadata that is set in one would be unknown to the others.
         Route::PutMetadata { .. } | Route::Unknown => reply::not_found(),
     }
 }
@@ -60,12 +61,12 @@ fn with_body(request: &IncomingRequest, call: impl FnOnce(&[u8]) -> json::Reply)
     }
 }
 
-/// The token that the caller shows, empty for none.
-fn shown(request: &IncomingRequest) -> Vec<u8> {
+/// The token of the request; empty if it has none.
+fn token(request: &IncomingRequest) -> Vec<u8> {
     request.headers().get(TOKEN_HEADER).into_iter().next().unwrap_or_default()
 }
 
-fn describe(settings: &Settings) -> Reply {
+fn metadata_reply(settings: &Settings) -> Reply {
     let stores = store::stores();
     let components = stores.iter().map(|store| Component {
         name: &store.name,
@@ -79,7 +80,7 @@ fn describe(settings: &Settings) -> Reply {
     }
 }
 
-fn name(method: &Method) -> &str {
+fn method_name(method: &Method) -> &str {
     match method {
         Method::Get => "GET",
         Method::Head => "HEAD",

@@ -1,4 +1,4 @@
-//! What the contract generates for this component's own world.
+//! Bindings of this component's world, generated from the contract.
 
 wit_bindgen::generate!({
     path: "../../wit",

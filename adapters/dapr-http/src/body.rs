@@ -1,4 +1,4 @@
-//! The reading of a request's body.
+//! Reads the body of a request.
 
 use alloc::vec::Vec;
 use core::str;
@@ -13,25 +13,25 @@ use wasip2::{
     io::streams::{InputStream, StreamError},
 };
 
-/// The most that one read may bring, in bytes.
-const READ: u64 = 64 << 10;
+/// The size of one read, in bytes.
+const MAX_READ: u64 = 64 << 10;
 
-/// The whole body, or the reply that refuses it.
+/// Reads the whole body. The error is the reply to a body that is too large or cannot be read.
 pub(crate) fn read(request: &IncomingRequest) -> Result<Vec<u8>, Reply> {
-    let announced = announced(request);
-    if announced.is_some_and(is_absurd) {
+    let length = content_length(request);
+    if length.is_some_and(is_absurd) {
         return Err(reply::body_too_large());
     }
     let unreadable = |()| reply::body_not_read("it was read before");
     let body = request.consume().map_err(unreadable)?;
-    let outcome = body.stream().map_err(unreadable).and_then(|stream| collect(&stream, announced));
+    let outcome = body.stream().map_err(unreadable).and_then(|stream| collect(&stream, length));
     IncomingBody::finish(body);
     outcome
 }
 
-fn collect(stream: &InputStream, announced: Option<u64>) -> Result<Vec<u8>, Reply> {
-    let announced = announced.and_then(|length| usize::try_from(length).ok());
-    let mut whole = Vec::with_capacity(announced.unwrap_or_default().min(MAX));
+fn collect(stream: &InputStream, length: Option<u64>) -> Result<Vec<u8>, Reply> {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut whole = Vec::with_capacity(length.unwrap_or_default().min(MAX));
     while let Some(more) = next(stream)? {
         if whole.len() + more.len() > MAX {
             drop(whole);
@@ -43,8 +43,8 @@ fn collect(stream: &InputStream, announced: Option<u64>) -> Result<Vec<u8>, Repl
     Ok(whole)
 }
 
-/// Reads on for a while and forgets it, for a client that looks for the answer only when all is
-/// sent.
+/// Reads and discards up to `MAX` bytes, because some clients read the reply only after they have sent
+/// the whole body.
 fn skip(stream: &InputStream, mut skipped: usize) {
     while skipped < MAX
         && let Ok(Some(more)) = next(stream)
@@ -53,9 +53,9 @@ fn skip(stream: &InputStream, mut skipped: usize) {
     }
 }
 
-/// What comes next; nothing at the end.
+/// The next bytes, or `None` at the end.
 fn next(stream: &InputStream) -> Result<Option<Vec<u8>>, Reply> {
-    match stream.blocking_read(READ) {
+    match stream.blocking_read(MAX_READ) {
         Ok(more) => Ok(Some(more)),
         Err(StreamError::Closed) => Ok(None),
         Err(StreamError::LastOperationFailed(error)) => {
@@ -64,8 +64,8 @@ fn next(stream: &InputStream) -> Result<Option<Vec<u8>>, Reply> {
     }
 }
 
-/// How long the body is to be, in bytes, as far as the request says.
-fn announced(request: &IncomingRequest) -> Option<u64> {
+/// The `content-length` of the request.
+fn content_length(request: &IncomingRequest) -> Option<u64> {
     let lengths = request.headers().get("content-length");
     str::from_utf8(lengths.first()?).ok()?.trim().parse().ok()
 }

@@ -1,17 +1,16 @@
-//! Dapr's HTTP API for locks on a stock runtime: a handler of `wasi:http` over the lock component's
-//! `json`. Of `store` it asks only which ones there are, for the metadata.
+//! Dapr's HTTP API for locks as a component, for stock runtimes.
 //!
-//! Built for `wasm32-wasip2` this is a component that exports `wasi:http/incoming-handler`. It answers as
-//! `holdfast serve` does, byte for byte: what a path means and what replies look like is
-//! `holdfast-dapr-api`, which both share. Which requests wait for which, and how many instances there
-//! are, is the runtime's business.
+//! The component exports `wasi:http/incoming-handler` and imports `json` of the lock component. It answers
+//! as `holdfast serve` does, byte for byte, because both take routes and replies from
+//! `holdfast-dapr-api`. It imports `store` only to list the stores in the metadata. The runtime decides
+//! how many instances there are and how many requests each of them serves.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `settings` | what the environment says |
-//! | `api` | the answer to a request |
-//! | `body` | the reading of a request's body |
-//! | `response` | the sending of a reply |
+//! | `settings` | the settings, from environment variables |
+//! | `api` | routes a request and makes the reply |
+//! | `body` | reads the body of a request |
+//! | `response` | sends a reply |
 
 #![no_std]
 
@@ -42,7 +41,7 @@ pub struct Component;
 
 impl Guest for Component {
     fn handle(request: IncomingRequest, response: ResponseOutparam) {
-        let reply = api::answer(&request);
+        let reply = api::handle(&request);
         response::send(response, &reply);
     }
 }

@@ -1,4 +1,4 @@
-//! The sending of a reply.
+//! Sends a reply.
 
 use alloc::{
     string::{String, ToString},
@@ -8,17 +8,17 @@ use alloc::{
 use holdfast_dapr_api::Reply;
 use wasip2::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
-/// The most that one write may carry, in bytes, by the definition of `blocking-write-and-flush`.
-const WRITE: usize = 4096;
+/// The most bytes that `blocking-write-and-flush` takes at once.
+const MAX_WRITE: usize = 4096;
 
 pub(crate) fn send(out: ResponseOutparam, reply: &Reply) {
     let Some((response, body)) = response(reply) else {
-        let problem = String::from("the runtime takes no response with these headers");
+        let problem = String::from("the runtime refused the response headers");
         return ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(problem))));
     };
-    // A runtime may take the body only when it has the head.
+    // A runtime may wait for the head before it takes the body.
     ResponseOutparam::set(out, Ok(response));
-    // Neither failure has anybody left to hear of it: the caller is gone.
+    // A failure means that the caller is gone, so there is nobody to report it to.
     if write(&body, &reply.body).is_some() {
         let _ = OutgoingBody::finish(body, None);
     }
@@ -40,10 +40,10 @@ fn response(reply: &Reply) -> Option<(OutgoingResponse, OutgoingBody)> {
     Some((response, body))
 }
 
-/// Writes the whole body; `None` where it cannot be.
+/// Writes the whole body; `None` if that fails.
 fn write(body: &OutgoingBody, bytes: &[u8]) -> Option<()> {
     let stream = body.write().ok()?;
-    for part in bytes.chunks(WRITE) {
+    for part in bytes.chunks(MAX_WRITE) {
         stream.blocking_write_and_flush(part).ok()?;
     }
     Some(())

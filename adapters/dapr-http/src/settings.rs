@@ -1,4 +1,4 @@
-//! What the environment says.
+//! The settings, from environment variables.
 
 use alloc::string::String;
 
@@ -6,17 +6,17 @@ use spin::Once;
 use subtle::ConstantTimeEq;
 use wasip2::cli::environment::get_environment;
 
-/// What the environment says of this component; the store reads what is its own.
+/// The settings of this component. The store that it is composed with reads its own.
 #[derive(Default)]
 pub(crate) struct Settings {
-    /// `APP_ID`: the application's id; empty for none.
+    /// `APP_ID`: the application's id. Empty: none.
     pub(crate) app_id: String,
-    /// `DAPR_API_TOKEN`: what callers must show; empty for nothing.
+    /// `DAPR_API_TOKEN`: the token that callers must send. Empty: none is needed.
     token: String,
 }
 
 impl Settings {
-    /// The settings, which an instance reads once.
+    /// The settings. An instance reads them once.
     pub(crate) fn get() -> &'static Self {
         static SETTINGS: Once<Settings> = Once::new();
         SETTINGS.call_once(|| Self::of(get_environment()))
@@ -26,7 +26,7 @@ impl Settings {
         let mut settings = Self::default();
         for (variable, value) in environment {
             match variable.as_str() {
-                // The store that makes keys of it reads it so, too.
+                // Trimmed as the store trims it before it builds keys from it.
                 "APP_ID" => settings.app_id = value.trim().into(),
                 "DAPR_API_TOKEN" => settings.token = value,
                 _ => {}
@@ -35,14 +35,14 @@ impl Settings {
         settings
     }
 
-    /// Whether callers must show a token.
+    /// Whether callers must send a token.
     pub(crate) fn has_token(&self) -> bool {
         !self.token.is_empty()
     }
 
-    /// Whether this is the token; how long it takes to tell says nothing about it.
-    pub(crate) fn is_token(&self, shown: &[u8]) -> bool {
-        self.token.as_bytes().ct_eq(shown).into()
+    /// Whether this is the token. The comparison takes the same time for every token of its length.
+    pub(crate) fn is_token(&self, token: &[u8]) -> bool {
+        self.token.as_bytes().ct_eq(token).into()
     }
 }
 
