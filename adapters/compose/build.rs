@@ -1,4 +1,4 @@
-//! Builds the components that the compositions are made of.
+//! Builds the components that are composed.
 
 const PARTS: [(&str, &str); 4] = [
     ("HOLDFAST_LOCK", "holdfast-guest"),

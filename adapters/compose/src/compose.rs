@@ -1,4 +1,4 @@
-//! Puts parts together: whoever imports what another exports is given it.
+//! Links components: an import of one gets the export of another.
 
 use std::error::Error as StdError;
 
@@ -6,81 +6,84 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 
 use crate::strip::strip;
 
-// Interfaces are named without their versions, which are those of the parts.
+// Interface names without a version: any version of the parts matches.
 pub(crate) const LOCK: &str = "holdfast:lock/lock";
 pub(crate) const JSON: &str = "holdfast:lock/json";
 pub(crate) const STORE: &str = "holdfast:lock/store";
 
-/// A component that others are made of.
+/// A component to link with others.
 pub(crate) struct Part {
+    /// The name for error messages.
     pub(crate) name: &'static str,
     pub(crate) wasm: &'static [u8],
 }
 
-/// A part over the lock component, and the one interface that it is there for.
+/// A part that calls the lock component and exports another interface.
 pub(crate) struct Adapter {
     pub(crate) part: &'static Part,
-    /// What it imports of the contract.
-    pub(crate) needs: &'static [&'static str],
-    /// What it exports.
+    /// The interfaces of the contract that it imports.
+    pub(crate) imports: &'static [&'static str],
+    /// The interface that the composition exports.
     pub(crate) export: &'static str,
 }
 
-/// Why parts do not fit together.
+/// Why parts cannot be linked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A part is no component.
-    #[error("{part} is no component: {problem}")]
+    /// A part is not a component.
+    #[error("{part} is not a component: {problem}")]
     Part {
-        /// Which part.
+        /// The name of the part.
         part: &'static str,
-        /// Why not.
+        /// The reason.
         problem: String,
     },
-    /// A part lacks an export that another needs.
+    /// A part lacks an export that another imports.
     #[error("{part} does not export {interface}")]
     NoExport {
-        /// Which part.
+        /// The name of the part.
         part: &'static str,
-        /// What it should export.
+        /// The missing export.
         interface: &'static str,
     },
-    /// A part has no use for what another is there to give it.
+    /// A part does not import what another exports for it.
     #[error("{part} does not import {interface}")]
     NoImport {
-        /// Which part.
+        /// The name of the part.
         part: &'static str,
-        /// What it should import.
+        /// The missing import.
         interface: &'static str,
     },
-    /// Two parts mean different things by one name.
+    /// Two parts define one interface differently.
     #[error("{part} cannot be composed: {problem}")]
     Mismatch {
-        /// Which part.
+        /// The name of the part.
         part: &'static str,
-        /// The composer's reason.
+        /// The reason.
         problem: String,
     },
 }
 
-/// Gives the `store` to the lock component, and both to the adapter, where there is one; without, it is
-/// `lock` that the result exports, alone: a shell may then call a function by its bare name.
+/// Links the lock component to the store and, if there is an adapter, the adapter to both.
+///
+/// Without an adapter the result exports only `lock`, so that a shell can call its functions by their bare
+/// names.
 pub(crate) fn compose(
     store: &Part,
     lock: &Part,
     adapter: Option<&Adapter>,
 ) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
-    let store = Placed::new(&mut graph, store)?;
-    let lock = Placed::new(&mut graph, lock)?;
-    store.give(&mut graph, STORE, &lock)?;
+    let store = Instance::new(&mut graph, store)?;
+    let lock = Instance::new(&mut graph, lock)?;
+    store.link_to(&mut graph, STORE, &lock)?;
     match adapter {
-        Some(Adapter { part, needs, export }) => {
-            let adapter = Placed::new(&mut graph, part)?;
-            for interface in *needs {
-                let giver = if *interface == STORE { &store } else { &lock };
-                giver.give(&mut graph, interface, &adapter)?;
+        Some(Adapter { part, imports, export }) => {
+            let adapter = Instance::new(&mut graph, part)?;
+            for interface in *imports {
+                let exporter = if *interface == STORE { &store } else { &lock };
+                exporter.link_to(&mut graph, interface, &adapter)?;
             }
             adapter.export(&mut graph, export)?;
         }
@@ -91,15 +94,15 @@ pub(crate) fn compose(
     strip(&whole).map_err(|problem| lock.mismatch(&problem))
 }
 
-/// A part in the composition.
-struct Placed {
+/// An instance of a part in the composition.
+struct Instance {
     name: &'static str,
     imports: Vec<String>,
     exports: Vec<String>,
     node: NodeId,
 }
 
-impl Placed {
+impl Instance {
     fn new(graph: &mut CompositionGraph, part: &Part) -> Result<Self, Error> {
         let name = part.name;
         let package = Package::from_bytes(name, None, part.wasm, graph.types_mut());
@@ -114,28 +117,29 @@ impl Placed {
         Ok(Self { name, imports, exports, node: graph.instantiate(package) })
     }
 
-    /// Gives an interface that this part exports to one that imports it.
-    fn give(
+    /// Links an interface that this instance exports to the `importer`.
+    fn link_to(
         &self,
         graph: &mut CompositionGraph,
         interface: &'static str,
-        taker: &Self,
+        importer: &Self,
     ) -> Result<(), Error> {
-        let (_, given) = self.exported(graph, interface)?;
-        let import = find(&taker.imports, interface);
-        let import = import.ok_or(Error::NoImport { part: taker.name, interface })?;
+        let (_, export) = self.alias_export(graph, interface)?;
+        let import = find(&importer.imports, interface);
+        let import = import.ok_or(Error::NoImport { part: importer.name, interface })?;
         graph
-            .set_instantiation_argument(taker.node, import, given)
-            .map_err(|problem| taker.mismatch(&problem))
+            .set_instantiation_argument(importer.node, import, export)
+            .map_err(|problem| importer.mismatch(&problem))
     }
 
-    /// Makes an interface of this part one of the whole.
+    /// Exports an interface of this instance from the composition.
     fn export(&self, graph: &mut CompositionGraph, interface: &'static str) -> Result<(), Error> {
-        let (name, exported) = self.exported(graph, interface)?;
+        let (name, exported) = self.alias_export(graph, interface)?;
         graph.export(exported, name).map_err(|problem| self.mismatch(&problem))
     }
 
-    fn exported(
+    /// The full name of an exported interface, and its node in the graph.
+    fn alias_export(
         &self,
         graph: &mut CompositionGraph,
         interface: &'static str,
@@ -151,13 +155,13 @@ impl Placed {
     }
 }
 
-/// The full name, with its version, of an interface.
+/// Finds an interface by its name without the version.
 fn find<'n>(names: &'n [String], interface: &str) -> Option<&'n str> {
-    let is_it = |name: &&String| name.split('@').next() == Some(interface);
-    names.iter().find(is_it).map(String::as_str)
+    let matches = |name: &&String| name.split('@').next() == Some(interface);
+    names.iter().find(matches).map(String::as_str)
 }
 
-/// A problem with its causes.
+/// The message of an error and of its causes.
 fn describe(problem: &dyn StdError) -> String {
     match problem.source() {
         Some(cause) => format!("{problem}: {}", describe(cause)),

@@ -1,10 +1,11 @@
-//! The lock component and its compositions, for runtimes that are not ours.
+//! The lock component and its compositions, for stock runtimes.
 //!
-//! A stock runtime lends WASI and nothing else, so the lock component's `store` has to be composed with
-//! it. The files are the same bytes whenever they are made of the same parts.
+//! A stock runtime provides WASI and nothing else, so the lock component is composed with a component that
+//! exports `store`. The same parts always give the same bytes.
 //!
-//! - [`all`] says which there are (this file).
-//! - `compose.rs` puts parts together, `strip.rs` takes out what only debuggers read.
+//! - `lib.rs` lists the compositions.
+//! - `compose.rs` links components to each other.
+//! - `strip.rs` removes debug names.
 
 mod compose;
 mod strip;
@@ -19,62 +20,62 @@ const DAPR_HTTP: Part =
     Part { name: "holdfast:dapr-http", wasm: include_bytes!(env!("HOLDFAST_DAPR_HTTP")) };
 const CLI: Part = Part { name: "holdfast:cli", wasm: include_bytes!(env!("HOLDFAST_CLI")) };
 
-/// A component as a file.
+/// A component and the name of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composition {
-    /// The file's name.
+    /// The name of the file.
     pub name: &'static str,
-    /// Its bytes.
+    /// The bytes of the file.
     pub wasm: Vec<u8>,
 }
 
-/// All of them.
+/// All compositions.
 ///
 /// # Errors
 ///
-/// Where the parts do not fit together.
+/// If the imports of a part do not match the exports of another.
 pub fn all() -> Result<[Composition; 4], Error> {
     Ok([lock(), lock_redis()?, lock_http()?, lock_cli()?])
 }
 
-/// The lock component alone. It imports `holdfast:lock/store`, for somebody else to lend.
+/// The lock component alone. It imports `holdfast:lock/store`.
 pub fn lock() -> Composition {
     Composition { name: "holdfast-lock.wasm", wasm: LOCK.wasm.to_vec() }
 }
 
-/// With its store in Redis: exports `lock`, for plugins and for shells.
+/// The lock component with its store in Redis. It exports `lock`, for plugins and shells.
 ///
 /// # Errors
 ///
-/// Where the parts do not fit together.
+/// If the imports of a part do not match the exports of another.
 pub fn lock_redis() -> Result<Composition, Error> {
     let wasm = compose(&REDIS_STORE, &LOCK, None)?;
     Ok(Composition { name: "holdfast-lock-redis.wasm", wasm })
 }
 
-/// The same behind Dapr's HTTP API: exports `wasi:http/incoming-handler`.
+/// [`lock_redis`] behind Dapr's HTTP API. It exports `wasi:http/incoming-handler`.
 ///
 /// # Errors
 ///
-/// Where the parts do not fit together.
+/// If the imports of a part do not match the exports of another.
 pub fn lock_http() -> Result<Composition, Error> {
     let adapter = Adapter {
         part: &DAPR_HTTP,
-        needs: &[compose::JSON, compose::STORE],
+        imports: &[compose::JSON, compose::STORE],
         export: "wasi:http/incoming-handler",
     };
     let wasm = compose(&REDIS_STORE, &LOCK, Some(&adapter))?;
     Ok(Composition { name: "holdfast-lock-http.wasm", wasm })
 }
 
-/// The same as a command: exports `wasi:cli/run`.
+/// [`lock_redis`] as a command. It exports `wasi:cli/run`.
 ///
 /// # Errors
 ///
-/// Where the parts do not fit together.
+/// If the imports of a part do not match the exports of another.
 pub fn lock_cli() -> Result<Composition, Error> {
     let adapter =
-        Adapter { part: &CLI, needs: &[compose::LOCK, compose::JSON], export: "wasi:cli/run" };
+        Adapter { part: &CLI, imports: &[compose::LOCK, compose::JSON], export: "wasi:cli/run" };
     let wasm = compose(&REDIS_STORE, &LOCK, Some(&adapter))?;
     Ok(Composition { name: "holdfast-lock-cli.wasm", wasm })
 }

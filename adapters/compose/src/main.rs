@@ -1,4 +1,4 @@
-//! Writes the compositions into a folder: `holdfast-compositions DIR`.
+//! `holdfast-compositions DIR` writes all compositions into a folder.
 
 use std::{env, fs, path::PathBuf};
 
@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
     let folder = env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.context("name the folder that the components are to be written to")?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.context("usage: holdfast-compositions DIR")?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for composition in holdfast_compositions::all()? {
         let file = folder.join(composition.name);
         fs::write(&file, &composition.wasm)

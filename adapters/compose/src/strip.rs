@@ -1,4 +1,4 @@
-//! Takes the names that only debuggers read out of a component: a tenth of what travels to every node.
+//! Removes the names that only debuggers read from a component. They are a tenth of its size.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use wasm_encoder::{
 };
 use wasmparser::{CustomSectionReader, Parser};
 
-/// The component without its `component-name` sections, and those of components in it.
+/// Removes the `component-name` sections of a component and of the components in it.
 pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>, Error> {
     let mut stripped = Component::new();
     Strip.parse_component(&mut stripped, Parser::new(0), wasm)?;
@@ -34,7 +34,7 @@ impl ReencodeComponent for Strip {
         Ok(())
     }
 
-    /// Modules stay as they are.
+    /// Copies core modules unchanged.
     fn parse_component_submodule(
         &mut self,
         component: &mut Component,
