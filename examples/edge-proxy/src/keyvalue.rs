@@ -1,4 +1,4 @@
-//! `wasi:keyvalue/store` over Redis: each plugin's values under its own application id, for a day.
+//! `wasi:keyvalue/store` over Redis. Each plugin has keys of its own; a value is kept for a day.
 
 use redis::{Cmd, FromRedisValue, RedisResult, aio::ConnectionManager, cmd};
 use wasmtime::{
@@ -18,8 +18,8 @@ mod bindings {
     });
 }
 
-/// The longest that a value is kept. A cache needs no more, and nothing has to be cleared away.
-const SECONDS: u64 = 24 * 60 * 60;
+/// How long a value is kept, in seconds. Expiry saves cleaning up, and a cache needs no more.
+const TIME_TO_LIVE: u64 = 24 * 60 * 60;
 
 /// The values of one plugin.
 #[derive(Clone)]
@@ -29,24 +29,24 @@ pub struct Values {
 }
 
 impl Values {
-    /// The application id must be without `|`, or one plugin's keys could be another's.
+    /// Values under the application id. It must not contain `|`, or plugins could share keys.
     pub fn new(redis: ConnectionManager, app_id: &str) -> Self {
         Self { redis, prefix: format!("cache||{app_id}||") }
     }
 
-    /// A command on one key.
+    /// A Redis command on one key.
     fn command(&self, name: &str, key: &str) -> Cmd {
         let mut command = cmd(name);
         command.arg(format!("{}{key}", self.prefix));
         command
     }
 
-    async fn run<T: FromRedisValue>(&mut self, command: &Cmd) -> Outcome<T> {
+    async fn run<T: FromRedisValue>(&mut self, command: &Cmd) -> HostResult<T> {
         Ok(command.query_async(&mut self.redis).await.map_err(failed))
     }
 
     async fn page(&mut self, cursor: u64) -> RedisResult<KeyResponse> {
-        // An application id may have characters that mean something in a pattern.
+        // The application id may contain characters that have a meaning in patterns.
         let prefix = self.prefix.chars().flat_map(|char| ['\\', char]).collect::<String>();
         let mut scan = cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(prefix + "*").arg("COUNT").arg(100);
@@ -74,33 +74,33 @@ impl HasData for Keyvalue {
 }
 
 type Bucket = Resource<store::Bucket>;
-type Outcome<T> = Result<std::result::Result<T, Error>>;
+type HostResult<T> = Result<std::result::Result<T, Error>>;
 
-/// There is one bucket a plugin, so that its handle says nothing.
+/// Each plugin has one bucket, so every handle is 0.
 impl store::Host for &mut Values {
-    async fn open(&mut self, identifier: String) -> Outcome<Bucket> {
+    async fn open(&mut self, identifier: String) -> HostResult<Bucket> {
         Ok(if identifier.is_empty() { Ok(Resource::new_own(0)) } else { Err(Error::NoSuchStore) })
     }
 }
 
 impl store::HostBucket for &mut Values {
-    async fn get(&mut self, _: Bucket, key: String) -> Outcome<Option<Vec<u8>>> {
+    async fn get(&mut self, _: Bucket, key: String) -> HostResult<Option<Vec<u8>>> {
         self.run(&self.command("GET", &key)).await
     }
 
-    async fn set(&mut self, _: Bucket, key: String, value: Vec<u8>) -> Outcome<()> {
-        self.run(self.command("SET", &key).arg(value).arg("EX").arg(SECONDS)).await
+    async fn set(&mut self, _: Bucket, key: String, value: Vec<u8>) -> HostResult<()> {
+        self.run(self.command("SET", &key).arg(value).arg("EX").arg(TIME_TO_LIVE)).await
     }
 
-    async fn delete(&mut self, _: Bucket, key: String) -> Outcome<()> {
+    async fn delete(&mut self, _: Bucket, key: String) -> HostResult<()> {
         self.run(&self.command("DEL", &key)).await
     }
 
-    async fn exists(&mut self, _: Bucket, key: String) -> Outcome<bool> {
+    async fn exists(&mut self, _: Bucket, key: String) -> HostResult<bool> {
         self.run(&self.command("EXISTS", &key)).await
     }
 
-    async fn list_keys(&mut self, _: Bucket, cursor: Option<u64>) -> Outcome<KeyResponse> {
+    async fn list_keys(&mut self, _: Bucket, cursor: Option<u64>) -> HostResult<KeyResponse> {
         Ok(self.page(cursor.unwrap_or(0)).await.map_err(failed))
     }
 

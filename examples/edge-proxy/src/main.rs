@@ -1,11 +1,11 @@
-//! A small reverse proxy whose answers come from plugins, and which lends them locks.
+//! A small reverse proxy that runs plugins and provides them with locks.
 //!
+//! - `main.rs` connects to Redis, loads the plugins and serves HTTP.
 //! - `options.rs`: the command line.
-//! - `plugin.rs`: a plugin, its limits, and what it is lent: here are the lines that lend locks.
-//! - `keyvalue.rs`: the values that plugins keep. `upstream.rs`: whom they may call. `memory.rs`: what one
-//!   call may use.
-//!
-//! This file puts them together and serves.
+//! - `plugin.rs`: loads a plugin and calls it within its limits. The lines that provide it with locks are here.
+//! - `keyvalue.rs`: the plugins' key-value interface.
+//! - `upstream.rs`: restricts the plugins' HTTP requests to one server.
+//! - `memory.rs`: limits the memory of a call.
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, thread};
 
@@ -32,7 +32,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use crate::{
     keyvalue::Values,
     options::Options,
-    plugin::{Failed, Plugin, TICK},
+    plugin::{Failure, Plugin, TICK},
 };
 
 mod keyvalue;
@@ -41,7 +41,7 @@ mod options;
 mod plugin;
 mod upstream;
 
-/// This node of the edge.
+/// The proxy: its plugins and the upstream.
 struct Node {
     plugins: HashMap<String, Plugin>,
     upstream: Authority,
@@ -58,7 +58,7 @@ async fn main() -> Result<()> {
         let (socket, _) = listener.accept().await?;
         let node = Arc::clone(&node);
         tokio::spawn(async move {
-            let service = service_fn(|request| node.answer(request));
+            let service = service_fn(|request| node.handle(request));
             let mut server = http1::Builder::new();
             let server = server.timer(TokioTimer::new());
             if let Err(error) = server.serve_connection(TokioIo::new(socket), service).await {
@@ -73,18 +73,19 @@ impl Node {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config)?;
-        let ticked = engine.clone();
+        let ticking = engine.clone();
         thread::spawn(move || {
             loop {
                 thread::sleep(TICK);
-                ticked.increment_epoch();
+                ticking.increment_epoch();
             }
         });
 
         let locks = locks(&options.stores).await?;
         let cache = redis::Client::open(format!("redis://{}/", options.cache))?;
         let cache = ConnectionManager::new(cache).await;
-        let cache = cache.with_context(|| format!("cannot reach the cache {}", options.cache))?;
+        let cache =
+            cache.with_context(|| format!("cannot connect to the cache {}", options.cache))?;
 
         let mut plugins = HashMap::new();
         for plugin in &options.plugins {
@@ -96,36 +97,37 @@ impl Node {
             };
             let loaded = load().with_context(|| format!("plugin {}", plugin.name))?;
             if plugins.insert(plugin.name.clone(), loaded).is_some() {
-                bail!("plugin {} is given twice", plugin.name);
+                bail!("plugin {} is given more than once", plugin.name);
             }
         }
         Ok(Self { plugins, upstream: options.upstream.clone() })
     }
 
-    /// The first part of the path says whose the request is.
-    async fn answer(
+    /// Handles a request. The first segment of its path names the plugin.
+    async fn handle(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<HyperOutgoingBody>, Infallible> {
         let name = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
         let Some(plugin) = self.plugins.get(&name) else {
-            return Ok(reply(StatusCode::NOT_FOUND, "there is no such plugin\n"));
+            return Ok(reply(StatusCode::NOT_FOUND, "plugin not found\n"));
         };
         Ok(match plugin.call(self.for_upstream(request)).await {
             Ok(response) => response,
-            Err(Failed::Busy) => reply(StatusCode::SERVICE_UNAVAILABLE, "too many calls\n"),
-            Err(Failed::TooLong) => {
+            Err(Failure::Busy) => reply(StatusCode::SERVICE_UNAVAILABLE, "too many calls\n"),
+            Err(Failure::TooLong) => {
                 eprintln!("plugin {name}: a call took too long");
                 reply(StatusCode::GATEWAY_TIMEOUT, "the plugin took too long\n")
             }
-            Err(Failed::Stopped(error)) => {
+            Err(Failure::Trapped(error)) => {
                 eprintln!("plugin {name}: {error:?}");
                 reply(StatusCode::BAD_GATEWAY, "the plugin failed\n")
             }
         })
     }
 
-    /// A plugin gets a request as if it stood before the upstream: to fetch the same is to ask there.
+    /// Addresses a request to the upstream, so that a plugin that fetches the URL of its request asks the
+    /// upstream.
     fn for_upstream(&self, mut request: Request<Incoming>) -> Request<Incoming> {
         let path = request.uri().path_and_query().cloned();
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.upstream.clone());
@@ -140,7 +142,7 @@ impl Node {
     }
 }
 
-/// Locks over these stores, for nobody yet.
+/// Locks over these stores, not yet scoped to a plugin.
 async fn locks(stores: &[(String, String)]) -> Result<Locks> {
     let mut locks = Locks::builder();
     for (name, address) in stores {

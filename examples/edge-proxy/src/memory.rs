@@ -1,14 +1,15 @@
-//! The memory of one call, which a component may spread over many memories and tables.
+//! Limits the memory of a call.
 
 use wasmtime::{ResourceLimiter, Result};
 
-/// Lets memories and tables grow until nothing is left.
-pub struct Memory {
+/// One limit for all memories and tables of a component together. wasmtime's `StoreLimits` limits each
+/// of them separately.
+pub struct MemoryLimit {
     left: usize,
 }
 
-impl Memory {
-    /// A bound in bytes, for all of them together.
+impl MemoryLimit {
+    /// A limit in bytes.
     pub fn new(bytes: usize) -> Self {
         Self { left: bytes }
     }
@@ -20,7 +21,7 @@ impl Memory {
     }
 }
 
-impl ResourceLimiter for Memory {
+impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
         Ok(self.take(wanted.saturating_sub(current)))
     }

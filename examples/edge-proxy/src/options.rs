@@ -1,4 +1,4 @@
-//! The command line: what a user sets.
+//! The command line.
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -6,34 +6,34 @@ use clap::Parser;
 use hyper::http::uri::Authority;
 use wasmtime::{Error, Result, bail, error::Context as _};
 
-/// Serves HTTP by plugins, and lends them locks that all nodes share
+/// A reverse proxy that runs plugins and provides them with locks that all nodes share
 #[derive(Parser)]
 #[command(name = "edge-proxy", after_help = EXAMPLE)]
 pub struct Options {
-    /// Where to listen; port 0 is a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// The one server that plugins may send requests to, as HOST:PORT
+    /// The only server that plugins may send requests to, as HOST:PORT
     #[arg(long)]
     pub upstream: Authority,
-    /// The Redis that holds the plugins' values, as HOST:PORT
+    /// The Redis server for the plugins' key-value interface, as HOST:PORT
     #[arg(long, value_name = "HOST:PORT")]
     pub cache: String,
-    /// A Redis that holds locks, and the name by which plugins ask for it; may be given more than once
+    /// A Redis server for locks, under the store name that plugins use; can be given more than once
     #[arg(long = "store", value_name = "NAME=HOST:PORT", value_parser = pair)]
     pub stores: Vec<(String, String)>,
-    /// A plugin, which serves the paths below /NAME; may be given more than once
+    /// A plugin, which serves the paths below /NAME; can be given more than once
     #[arg(long = "plugin", value_name = "NAME=FILE,app-id=ID[,SETTING=VALUE...]", required = true)]
     pub plugins: Vec<PluginOptions>,
 }
 
 const EXAMPLE: &str = "\
 Settings of a plugin:
-  app-id=ID     whose locks and values; part of their keys; required
-  stores=A|B    the stores in which it may lock; none by default
-  memory=MIB    the most memory of one call; 128 by default
-  deadline=MS   how long a call may take in all; 4000 by default
-  calls=N       how many calls at once; more get status 503; 64 by default
+  app-id=ID     application id of its locks and values, part of their keys; required
+  stores=A|B    stores that it may use; default: none
+  memory=MIB    maximum memory of a call, in MiB; default: 128
+  deadline=MS   maximum duration of a call, in milliseconds; default: 4000
+  calls=N       maximum concurrent calls, more are answered 503; default: 64
 
 Example:
   edge-proxy --upstream 127.0.0.1:9000 --cache 127.0.0.1:6379 --store lockstore=127.0.0.1:6379 \\
@@ -62,14 +62,14 @@ impl FromStr for PluginOptions {
         for setting in rest.split(',').filter(|setting| !setting.is_empty()) {
             let (key, value) = pair(setting)?;
             if settings.insert(key.clone(), value).is_some() {
-                bail!("{key} is given twice");
+                bail!("{key} is given more than once");
             }
         }
         let mut number = |key: &str, default: u32| match settings.remove(key) {
             None => Ok(default),
             Some(value) => match value.parse() {
                 Ok(number) if number > 0 => Ok(number),
-                _ => bail!("{key} is no whole number from 1 to {}: {value}", u32::MAX),
+                _ => bail!("{key} must be a whole number from 1 to {}, not {value}", u32::MAX),
             },
         };
         let memory = number("memory", 128)? as usize * 1024 * 1024;
@@ -77,21 +77,21 @@ impl FromStr for PluginOptions {
         let calls = number("calls", 64)? as usize;
         let app_id = settings.remove("app-id").context("app-id is missing")?;
         if app_id.contains('|') {
-            bail!("app-id may not contain `|`, which separates the parts of a key");
+            bail!("app-id must not contain `|`, which separates the parts of a key");
         }
         let stores = settings.remove("stores").unwrap_or_default();
         let stores = stores.split('|').filter(|store| !store.is_empty()).map(Into::into).collect();
         if let Some(unknown) = settings.keys().next() {
-            bail!("there is no setting {unknown}");
+            bail!("unknown setting {unknown}");
         }
         Ok(Self { name, file: file.into(), app_id, stores, memory, deadline, calls })
     }
 }
 
 fn pair(text: &str) -> Result<(String, String)> {
-    let (key, value) = text.split_once('=').with_context(|| format!("no `=` in `{text}`"))?;
+    let (key, value) = text.split_once('=').with_context(|| format!("`{text}` has no `=`"))?;
     if key.is_empty() || value.is_empty() {
-        bail!("nothing on one side of `=` in `{text}`");
+        bail!("`{text}` has nothing on one side of `=`");
     }
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_is_read() {
+    fn settings_are_parsed() {
         let text = "quote=a/b.wasm,app-id=q,stores=one|two,memory=8,deadline=50,calls=3";
         let plugin: PluginOptions = text.parse().expect("good options");
         assert_eq!((plugin.name.as_str(), plugin.app_id.as_str()), ("quote", "q"));
@@ -115,18 +115,21 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named() {
+    fn errors_name_the_problem() {
         let rows = [
-            ("quote", "no `=` in `quote`"),
-            ("quote=", "nothing on one side of `=` in `quote=`"),
+            ("quote", "`quote` has no `=`"),
+            ("quote=", "`quote=` has nothing on one side of `=`"),
             ("quote=a.wasm", "app-id is missing"),
             (
                 "quote=a.wasm,app-id=a|",
-                "app-id may not contain `|`, which separates the parts of a key",
+                "app-id must not contain `|`, which separates the parts of a key",
             ),
-            ("quote=a.wasm,app-id=a,app-id=b", "app-id is given twice"),
-            ("quote=a.wasm,app-id=a,calls=0", "calls is no whole number from 1 to 4294967295: 0"),
-            ("quote=a.wasm,app-id=a,memroy=1", "there is no setting memroy"),
+            ("quote=a.wasm,app-id=a,app-id=b", "app-id is given more than once"),
+            (
+                "quote=a.wasm,app-id=a,calls=0",
+                "calls must be a whole number from 1 to 4294967295, not 0",
+            ),
+            ("quote=a.wasm,app-id=a,memroy=1", "unknown setting memroy"),
         ];
         for (text, expected) in rows {
             assert_eq!(message(text), expected);

@@ -1,5 +1,5 @@
-//! A plugin: a component that handles HTTP requests, each call in an instance of its own and within
-//! the plugin's limits.
+//! A plugin: a component that handles HTTP requests. Each call has its own instance and stays within the
+//! plugin's limits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,15 +25,15 @@ use wasmtime_wasi_http::{
 
 use crate::{
     keyvalue::{self, Values},
-    memory::Memory,
+    memory::MemoryLimit,
     options::PluginOptions,
     upstream::Upstream,
 };
 
-/// How often computing plugins let others run; also what one thread does for all of them.
+/// How often a plugin that computes yields to other tasks. One thread ticks for all plugins.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// A plugin, ready to be called.
+/// A plugin that is ready to be called.
 pub struct Plugin {
     pre: ProxyPre<Call>,
     locks: Locks,
@@ -44,30 +44,30 @@ pub struct Plugin {
     calls: Arc<Semaphore>,
 }
 
-/// Why a call has no response.
+/// Why a call gives no response.
 #[derive(Debug)]
-pub enum Failed {
-    /// As many calls as the plugin may have are running.
+pub enum Failure {
+    /// The plugin has reached its limit of concurrent calls.
     Busy,
-    /// The call took longer than the plugin may.
+    /// The call took longer than the deadline.
     TooLong,
-    /// The plugin failed or was stopped.
-    Stopped(wasmtime::Error),
+    /// The plugin trapped, reached a limit or returned without a response.
+    Trapped(wasmtime::Error),
 }
 
-/// The host's state of one call.
+/// The host's state for a call.
 struct Call {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
-    memory: Memory,
+    memory: MemoryLimit,
     locks: Locks,
     values: Values,
     upstream: Upstream,
 }
 
 impl Plugin {
-    /// Loads a plugin. `locks` must be scoped to it, and `values` its own.
+    /// Loads a plugin. `locks` must be scoped to it and `values` must have its application id.
     pub fn load(
         engine: &Engine,
         options: &PluginOptions,
@@ -76,7 +76,8 @@ impl Plugin {
         values: Values,
     ) -> Result<Self> {
         let mut linker = Linker::new(engine);
-        // The context below lends no file, socket, argument or variable. Interpreters want the interfaces.
+        // Interpreters import all of WASI. The context of a call gives them no files, sockets, arguments or
+        // environment variables.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         keyvalue::add_to_linker(&mut linker, |call: &mut Call| &mut call.values)?;
@@ -84,7 +85,7 @@ impl Plugin {
         let component = Component::from_file(engine, &options.file)?;
         let pre = linker.instantiate_pre(&component)?;
         Ok(Self {
-            pre: ProxyPre::new(pre).context("it handles no HTTP requests")?,
+            pre: ProxyPre::new(pre).context("it does not export wasi:http/incoming-handler")?,
             locks,
             values,
             upstream: upstream.clone(),
@@ -94,19 +95,19 @@ impl Plugin {
         })
     }
 
-    /// Has the plugin answer a request, which it sees as the upstream would.
+    /// Calls the plugin with a request that is addressed to the upstream.
     pub async fn call(
         &self,
         request: Request<Incoming>,
-    ) -> Result<Response<HyperOutgoingBody>, Failed> {
-        let permit = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Failed::Busy)?;
+    ) -> Result<Response<HyperOutgoingBody>, Failure> {
+        let permit = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Failure::Busy)?;
         let mut store = self.store();
         let (sender, response) = oneshot::channel();
         let mut http = store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, request).map_err(Failed::Stopped)?;
-        let out = http.new_response_outparam(sender).map_err(Failed::Stopped)?;
+        let request = http.new_incoming_request(Scheme::Http, request).map_err(Failure::Trapped)?;
+        let out = http.new_response_outparam(sender).map_err(Failure::Trapped)?;
 
-        // Of its own, because a plugin goes on after the head of its response.
+        // A task of its own, because the plugin goes on running after it has sent the head of its response.
         let (pre, deadline) = (self.pre.clone(), self.deadline);
         let call = tokio::spawn(async move {
             let _permit = permit;
@@ -118,12 +119,14 @@ impl Plugin {
         });
         match response.await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(code)) => Err(Failed::Stopped(code.into())),
+            Ok(Err(code)) => Err(Failure::Trapped(code.into())),
             Err(_) => Err(match call.await {
-                Ok(Err(_)) => Failed::TooLong,
-                Ok(Ok(Err(error))) => Failed::Stopped(error),
-                Ok(Ok(Ok(()))) => Failed::Stopped(wasmtime::Error::msg("it gave no response")),
-                Err(panic) => Failed::Stopped(panic.into()),
+                Ok(Err(_)) => Failure::TooLong,
+                Ok(Ok(Err(error))) => Failure::Trapped(error),
+                Ok(Ok(Ok(()))) => {
+                    Failure::Trapped(wasmtime::Error::msg("it returned without a response"))
+                }
+                Err(panic) => Failure::Trapped(panic.into()),
             }),
         }
     }
@@ -133,14 +136,14 @@ impl Plugin {
             wasi: WasiCtx::builder().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
-            memory: Memory::new(self.memory),
+            memory: MemoryLimit::new(self.memory),
             locks: self.locks.clone(),
             values: self.values.clone(),
             upstream: Upstream::new(self.upstream.clone()),
         };
         let mut store = Store::new(self.pre.engine(), call);
         store.limiter(|call| &mut call.memory);
-        // A plugin that computes for ever comes back here, where the deadline ends it.
+        // A plugin that never stops computing yields at each tick, so that the deadline can end it.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store

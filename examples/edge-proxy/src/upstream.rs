@@ -1,4 +1,4 @@
-//! The one server that plugins may send requests to.
+//! Restricts the plugins' HTTP requests to one server.
 
 use hyper::{
     Request, Response,
@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request,
 };
 
-/// Lets requests to one server through.
+/// Allows requests to one server over plain HTTP.
 pub struct Upstream {
     authority: Authority,
 }
@@ -16,7 +16,7 @@ pub struct Upstream {
 type Done = Box<dyn Future<Output = Result<()>> + Send>;
 
 impl Upstream {
-    /// The server, as plugins name it.
+    /// Allows requests to the server with this host and port.
     pub fn new(authority: Authority) -> Self {
         Self { authority }
     }

@@ -61,8 +61,8 @@ async fn a_plugin_that_misbehaves_is_stopped() {
         ("/loops", 504, "the plugin took too long\n"),
         ("/grows", 502, "the plugin failed\n"),
         ("/silent", 502, "the plugin failed\n"),
-        ("/nobody", 404, "there is no such plugin\n"),
-        ("/", 404, "there is no such plugin\n"),
+        ("/nobody", 404, "plugin not found\n"),
+        ("/", 404, "plugin not found\n"),
     ];
     for (path, status, body) in rows {
         let got = node.get(path).await;
