@@ -1,44 +1,44 @@
-// Whether a request goes on to the upstream: a lock of Holdfast decides, for `js_content`. Its settings are
-// the variables `$holdfast_…` of the location.
+// A handler for `js_content` that passes a request on to the upstream if it gets a lock from Holdfast. Its
+// settings are the variables `$holdfast_…` of the location.
 
-// In seconds: what a client is told that finds the lock held.
+// When a client whose request was refused may try again, in seconds.
 const RETRY_AFTER = "1";
 
 async function single_flight(r) {
     const lock = {
         resourceId: r.variables.holdfast_resource,
-        // Nobody else's, also not that of another try of the same client.
+        // Unique to this request: a retry of the same client is another owner.
         lockOwner: r.variables.request_id,
     };
     const taken = await try_lock(r, lock);
     if (taken === false) {
-        return refuse(r, "somebody else has it in hand");
+        return refuse(r, "another request holds the lock");
     }
     if (taken === undefined && r.variables.holdfast_in_doubt !== "open") {
-        // It may have been taken after all.
+        // The lock may have been taken all the same.
         await unlock(r, lock);
-        return refuse(r, "the lock service does not answer");
+        return refuse(r, "Holdfast did not say whether the lock was taken");
     }
     r.internalRedirect("@upstream");
 }
 
-// true: the lock is ours; false: it is somebody else's; undefined: nobody knows.
+// true: this request holds the lock; false: another one does; undefined: unknown.
 async function try_lock(r, lock) {
     const expiryInSeconds = parseInt(r.variables.holdfast_expiry);
     const reply = await holdfast(r, "lock", Object.assign({ expiryInSeconds }, lock));
-    const verdicts = { '{"success":true}': true, '{"success":false}': false };
-    const verdict = reply.status === 200 ? verdicts[reply.responseText] : undefined;
-    if (verdict === undefined) {
-        complain(r, "try-lock", reply);
+    const results = { '{"success":true}': true, '{"success":false}': false };
+    const result = reply.status === 200 ? results[reply.responseText] : undefined;
+    if (result === undefined) {
+        log_failure(r, "try-lock", reply);
     }
-    return verdict;
+    return result;
 }
 
-// Where this fails, the lock runs out by itself.
+// If this fails, the lock expires by itself.
 async function unlock(r, lock) {
     const reply = await holdfast(r, "unlock", lock);
     if (reply.status !== 200) {
-        complain(r, "unlock", reply);
+        log_failure(r, "unlock", reply);
     }
 }
 
@@ -47,17 +47,18 @@ function holdfast(r, call, body) {
     return r.subrequest(uri, { method: "POST", body: JSON.stringify(body) });
 }
 
-function complain(r, call, reply) {
+function log_failure(r, call, reply) {
     r.error(`holdfast: ${call}: status ${reply.status} ${reply.responseText || ""}`);
 }
 
-function refuse(r, why) {
+function refuse(r, reason) {
     r.headersOut["Retry-After"] = RETRY_AFTER;
     r.headersOut["Content-Type"] = "text/plain";
-    r.return(503, `${why}\n`);
+    r.return(503, `${reason}\n`);
 }
 
-// Without `||`, which Holdfast keeps for itself, and without what JSON would have escaped.
+// The resource id: the URL, encoded so that it contains neither `||`, which Holdfast reserves, nor
+// characters that JSON would have to escape.
 function resource(r) {
     return encodeURIComponent(r.variables.host + r.variables.request_uri);
 }

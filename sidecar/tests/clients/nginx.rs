@@ -102,7 +102,7 @@ async fn only_one_of_two_nodes_asks_the_upstream() {
         let refused = nginx.get("/reports/a%20b?c=d||e").send().await.unwrap();
         assert_eq!(refused.status(), 503, "{}", nginx.log());
         assert_eq!(refused.headers()["retry-after"], "1");
-        assert_eq!(refused.text().await.unwrap(), "somebody else has it in hand\n");
+        assert_eq!(refused.text().await.unwrap(), "another request holds the lock\n");
     }
     assert_eq!(upstream.asked(), 1);
 
@@ -169,7 +169,7 @@ async fn without_holdfast_requests_are_refused_or_passed_as_configured() {
     let refused = closed.get("/reports/a").send().await.unwrap();
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
-    assert_eq!(refused.text().await.unwrap(), "the lock service does not answer\n");
+    assert_eq!(refused.text().await.unwrap(), "Holdfast did not say whether the lock was taken\n");
     assert_eq!(upstream.asked(), 0);
     assert!(closed.log().contains("holdfast: try-lock: status 502"), "{}", closed.log());
 
@@ -184,7 +184,7 @@ async fn a_wrong_token_is_not_mistaken_for_a_held_lock() {
     let Some(nginx) = nginx(&holdfast.http(), &upstream, "wrong", "closed").await else { return };
     let refused = nginx.get("/reports/a").send().await.unwrap();
     assert_eq!(refused.status(), 503);
-    assert_eq!(refused.text().await.unwrap(), "the lock service does not answer\n");
+    assert_eq!(refused.text().await.unwrap(), "Holdfast did not say whether the lock was taken\n");
     assert!(nginx.log().contains("try-lock: status 401 invalid api token"), "{}", nginx.log());
     assert_eq!(upstream.asked(), 0);
 }
