@@ -1,4 +1,4 @@
-// What a lock does, by plain calls.
+// Calls the lock component and prints each result.
 import { setTimeout } from "node:timers/promises";
 import { lock } from "./lock/lock.js";
 

@@ -1,5 +1,5 @@
-// What the lock component asks of its host, `holdfast:lock/store`: keys in a Map. No call waits in between,
-// so each is one atomic step.
+// `holdfast:lock/store`, which the lock component imports, over a Map. No function awaits anything, so each
+// call is atomic.
 const held = new Map();
 
 function ownerOf(key) {

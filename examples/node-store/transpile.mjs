@@ -1,5 +1,5 @@
-// Turns the lock component into JavaScript below `lock/`, as `jco transpile` does, with its store from
-// `store.mjs`.
+// Transpiles the lock component to JavaScript in `lock/`, as `jco transpile` does, with `store.mjs` as its
+// store.
 import { transpile, writeFiles } from "@bytecodealliance/jco-transpile";
 
 const map = { "holdfast:lock/store": "../store.mjs" };
@@ -7,7 +7,7 @@ const { files } = await transpile(process.argv[2], {
   name: "lock",
   outDir: "lock",
   map,
-  // What a call throws is an Error, whose `payload` is the contract's `error`.
+  // A failed call throws an Error whose `payload` is the `error` of the contract.
   noComponentErrorWrapping: false,
 });
 await writeFiles(files);

@@ -1,4 +1,4 @@
-"""What a lock does, by plain calls of the lock component: python locks.py lock.wasm"""
+"""Calls the lock component and prints each result: python locks.py lock.wasm"""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What the lock component asks of its host, `holdfast:lock/store`: keys in a dict."""
+"""`holdfast:lock/store`, which the lock component imports, over a dict."""
 
 import time
 

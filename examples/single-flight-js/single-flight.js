@@ -1,37 +1,39 @@
-// Serves an upstream's answers from a cache that all nodes share. When an answer is no longer fresh, one
-// request on one node fetches it anew, under a lock; all others get the old one meanwhile.
+// Serves an upstream's responses from a cache that all nodes share. When a response is no longer fresh, one
+// request on one node fetches it again under a lock; all other requests get the old one meanwhile.
 
 import { tryLock, unlock } from 'holdfast:lock/lock@0.1.0';
 import { open } from 'wasi:keyvalue/store@0.2.0-draft';
 
-// The lock store that the node lends.
+// The name of the lock store.
 const STORE = 'lockstore';
-// How long a refresh may take, in seconds. The node must stop a call before that.
-const LEASE = 5;
-// How long an answer is fresh where the upstream does not say, in seconds.
-const FRESH = 60;
-// How long a request waits for an answer that another one fetches, in milliseconds, and how often it looks.
-const PATIENCE = 2000;
-const PAUSE = 50;
+// How long the lock lasts, in seconds. The proxy must stop a call before that.
+const EXPIRY = 5;
+// How long a response is fresh if the upstream does not say, in seconds.
+const DEFAULT_MAX_AGE = 60;
+// How long a request waits for a response that another request is fetching, in milliseconds.
+const MAX_WAIT = 2000;
+// How often a waiting request looks into the cache, in milliseconds.
+const POLL_INTERVAL = 50;
 
-addEventListener('fetch', (event) => event.respondWith(answer(event.request)));
+addEventListener('fetch', (event) => event.respondWith(handle(event.request)));
 
-async function answer(request) {
+async function handle(request) {
   if (request.method !== 'GET') {
     return new Response(null, { status: 405, headers: { allow: 'GET' } });
   }
   const bucket = open('');
   const { pathname, search } = new URL(request.url);
-  // What is cached and locked under. `|` is what separates the parts of a lock's key.
+  // The key in the cache and the resource id of the lock. `|` is escaped because it separates the parts of a
+  // lock's key.
   const key = (pathname + search).replaceAll('|', '%7C');
   const cached = read(bucket, key);
   if (cached && isFresh(cached)) {
     return respond(cached, 'fresh');
   }
 
-  // Nobody else has this name, on no node.
+  // An owner that no other request on any node has.
   const owner = crypto.randomUUID();
-  if (taken(key, owner)) {
+  if (take(key, owner)) {
     let refreshed;
     try {
       refreshed = await refresh(request.url, bucket, key);
@@ -46,21 +48,22 @@ async function answer(request) {
   if (cached) {
     return respond(cached, 'stale');
   }
-  for (let waited = 0; waited < PATIENCE; waited += PAUSE) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    const kept = read(bucket, key);
-    if (kept) {
-      return respond(kept, 'waited');
+  for (let waited = 0; waited < MAX_WAIT; waited += POLL_INTERVAL) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+    const refreshed = read(bucket, key);
+    if (refreshed) {
+      return respond(refreshed, 'waited');
     }
   }
   return new Response(null, { status: 503, headers: { 'retry-after': '1' } });
 }
 
-function taken(key, owner) {
+function take(key, owner) {
   try {
-    return tryLock(STORE, key, owner, LEASE);
+    return tryLock(STORE, key, owner, EXPIRY);
   } catch {
-    return false; // It may mean that nobody knows: then the lock is not ours.
+    // It may be unknown whether the lock was taken. The plugin then acts as if it was not.
+    return false;
   }
 }
 
@@ -68,30 +71,30 @@ function release(key, owner) {
   try {
     unlock(STORE, key, owner);
   } catch {
-    // The lock ends by itself.
+    // The lock expires by itself.
   }
 }
 
-// Fetches an answer and keeps it, unless another request has just done so.
+// Fetches and caches a response, unless another request has just done so.
 async function refresh(url, bucket, key) {
-  const kept = read(bucket, key);
-  if (kept && isFresh(kept)) {
-    return kept;
+  const current = read(bucket, key);
+  if (current && isFresh(current)) {
+    return current;
   }
   let fetched;
   try {
-    fetched = await fetchAnswer(url);
+    fetched = await fetchResponse(url);
   } catch {
     return undefined;
   }
   if (fetched) {
-    keep(bucket, key, fetched);
+    write(bucket, key, fetched);
   }
   return fetched;
 }
 
-// An answer of the upstream; `freshUntil` is in milliseconds since 1970.
-async function fetchAnswer(url) {
+// Asks the upstream. `freshUntil` is in milliseconds since 1970-01-01T00:00:00Z.
+async function fetchResponse(url) {
   const response = await fetch(url);
   if (response.status !== 200) {
     return undefined;
@@ -102,7 +105,8 @@ async function fetchAnswer(url) {
   return { freshUntil: Date.now() + fresh * 1000, contentType, body };
 }
 
-// What is kept; nothing, too, where that cannot be read. It is a line of two words and then the body.
+// Reads the cache, which keeps a line of two words, followed by the body. `undefined` if there is no value
+// or it cannot be read.
 function read(bucket, key) {
   try {
     const bytes = bucket.get(key);
@@ -114,7 +118,7 @@ function read(bucket, key) {
   }
 }
 
-function keep(bucket, key, { freshUntil, contentType, body }) {
+function write(bucket, key, { freshUntil, contentType, body }) {
   const head = new TextEncoder().encode(`${freshUntil} ${contentType}\n`);
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);
@@ -122,19 +126,19 @@ function keep(bucket, key, { freshUntil, contentType, body }) {
   try {
     bucket.set(key, bytes);
   } catch {
-    // What cannot be kept can be served all the same.
+    // The response can be served even if it cannot be cached.
   }
 }
 
-function isFresh(kept) {
-  return Date.now() < kept.freshUntil;
+function isFresh(cached) {
+  return Date.now() < cached.freshUntil;
 }
 
-function respond(kept, how) {
-  return new Response(kept.body, { headers: { 'content-type': kept.contentType, 'x-cache': how } });
+function respond(cached, source) {
+  return new Response(cached.body, { headers: { 'content-type': cached.contentType, 'x-cache': source } });
 }
 
 function maxAge(cacheControl) {
   const found = /(?:^|,)\s*max-age=(\d+)/.exec(cacheControl);
-  return found ? Number(found[1]) : FRESH;
+  return found ? Number(found[1]) : DEFAULT_MAX_AGE;
 }

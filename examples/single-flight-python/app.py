@@ -1,5 +1,5 @@
-"""Serves an upstream's answers from a cache that all nodes share. When an answer is no longer fresh, one
-request on one node fetches it anew, under a lock; all others get the old one meanwhile."""
+"""Serves an upstream's responses from a cache that all nodes share. When a response is no longer fresh, one
+request on one node fetches it again under a lock; all other requests get the old one meanwhile."""
 
 import asyncio
 import time
@@ -23,34 +23,35 @@ from wit_world.imports.types import (
     Scheme_Http,
 )
 
-# The lock store that the node lends.
+# The name of the lock store.
 STORE = "lockstore"
-# How long a refresh may take, in seconds. The node must stop a call before that.
-LEASE = 5
-# How long an answer is fresh where the upstream does not say, in seconds.
-FRESH = 60
-# How long a request waits for an answer that another one fetches, in seconds, and how often it looks.
-PATIENCE = 2.0
-PAUSE = 0.05
+# How long the lock lasts, in seconds. The proxy must stop a call before that.
+EXPIRY = 5
+# How long a response is fresh if the upstream does not say, in seconds.
+DEFAULT_MAX_AGE = 60
+# How long a request waits for a response that another request is fetching, in seconds.
+MAX_WAIT = 2.0
+# How often a waiting request looks into the cache, in seconds.
+POLL_INTERVAL = 0.05
 
 
 @dataclass
-class Answer:
-    """An answer of the upstream. It is kept as a line of two words and then the body."""
+class CachedResponse:
+    """A response of the upstream. The cache keeps it as a line of two words, followed by the body."""
 
-    fresh_until: int  # in milliseconds since 1970
+    fresh_until: int  # milliseconds since 1970-01-01T00:00:00Z
     content_type: str
     body: bytes
 
     def is_fresh(self) -> bool:
         return now() < self.fresh_until
 
-    def keep(self, bucket: store.Bucket, key: str) -> None:
+    def write(self, bucket: store.Bucket, key: str) -> None:
         head = f"{self.fresh_until} {self.content_type}\n".encode()
         try:
             bucket.set(key, head + self.body)
         except Err:
-            pass  # What cannot be kept can be served all the same.
+            pass  # The response can be served even if it cannot be cached.
 
 
 class IncomingHandler(exports.IncomingHandler):
@@ -61,7 +62,7 @@ class IncomingHandler(exports.IncomingHandler):
 
 
 async def handle(request: IncomingRequest, response_out: ResponseOutparam) -> None:
-    status, headers, body = await answer(request)
+    status, headers, body = await respond_to(request)
     fields = [(name, value.encode()) for name, value in headers.items()]
     response = OutgoingResponse(Fields.from_list(fields))
     response.set_status_code(status)
@@ -72,21 +73,22 @@ async def handle(request: IncomingRequest, response_out: ResponseOutparam) -> No
     sink.close()
 
 
-async def answer(request: IncomingRequest) -> tuple[int, dict[str, str], bytes]:
+async def respond_to(request: IncomingRequest) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the response."""
     if not isinstance(request.method(), Method_Get):
         return 405, {"allow": "GET"}, b""
     bucket = store.open("")
     path = request.path_with_query() or "/"
-    # What is cached and locked under. `|` is what separates the parts of a lock's key.
+    # The key in the cache and the resource id of the lock. `|` is escaped because it separates the parts of
+    # a lock's key.
     key = path.replace("|", "%7C")
     cached = read(bucket, key)
     if cached and cached.is_fresh():
         return respond(cached, "fresh")
 
-    # Nobody else has this name, on no node.
+    # An owner that no other request on any node has.
     owner = str(uuid.uuid4())
-    if taken(key, owner):
+    if take(key, owner):
         try:
             refreshed = await refresh(request.authority(), path, bucket, key)
         finally:
@@ -97,45 +99,46 @@ async def answer(request: IncomingRequest) -> tuple[int, dict[str, str], bytes]:
     if cached:
         return respond(cached, "stale")
     waited = 0.0
-    while waited < PATIENCE:
-        time.sleep(PAUSE)
-        waited += PAUSE
-        if kept := read(bucket, key):
-            return respond(kept, "waited")
+    while waited < MAX_WAIT:
+        time.sleep(POLL_INTERVAL)
+        waited += POLL_INTERVAL
+        if refreshed := read(bucket, key):
+            return respond(refreshed, "waited")
     return 503, {"retry-after": "1"}, b""
 
 
-def taken(key: str, owner: str) -> bool:
+def take(key: str, owner: str) -> bool:
     try:
-        return lock.try_lock(STORE, key, owner, LEASE)
+        return lock.try_lock(STORE, key, owner, EXPIRY)
     except Err:
-        return False  # It may mean that nobody knows: then the lock is not ours.
+        # It may be unknown whether the lock was taken. The plugin then acts as if it was not.
+        return False
 
 
 def release(key: str, owner: str) -> None:
     try:
         lock.unlock(STORE, key, owner)
     except Err:
-        pass  # The lock ends by itself.
+        pass  # The lock expires by itself.
 
 
 async def refresh(
     authority: Optional[str], path: str, bucket: store.Bucket, key: str
-) -> Optional[Answer]:
-    """Fetches an answer and keeps it, unless another request has just done so."""
-    kept = read(bucket, key)
-    if kept and kept.is_fresh():
-        return kept
+) -> Optional[CachedResponse]:
+    """Fetches and caches a response, unless another request has just done so."""
+    current = read(bucket, key)
+    if current and current.is_fresh():
+        return current
     try:
         fetched = await fetch(authority, path)
     except Err:
         return None
     if fetched:
-        fetched.keep(bucket, key)
+        fetched.write(bucket, key)
     return fetched
 
 
-async def fetch(authority: Optional[str], path: str) -> Optional[Answer]:
+async def fetch(authority: Optional[str], path: str) -> Optional[CachedResponse]:
     request = OutgoingRequest(Fields.from_list([]))
     request.set_scheme(Scheme_Http())
     request.set_authority(authority)
@@ -150,21 +153,21 @@ async def fetch(authority: Optional[str], path: str) -> Optional[Answer]:
     body = bytearray()
     while (chunk := await stream.next()) is not None:
         body += chunk
-    return Answer(now() + fresh * 1000, content_type, bytes(body))
+    return CachedResponse(now() + fresh * 1000, content_type, bytes(body))
 
 
-def read(bucket: store.Bucket, key: str) -> Optional[Answer]:
-    """What is kept; nothing, too, where that cannot be read."""
+def read(bucket: store.Bucket, key: str) -> Optional[CachedResponse]:
+    """Reads the cache. None if there is no value or it cannot be read."""
     try:
         head, _, body = (bucket.get(key) or b"").partition(b"\n")
         fresh_until, _, content_type = head.decode().partition(" ")
-        return Answer(int(fresh_until), content_type, body)
+        return CachedResponse(int(fresh_until), content_type, body)
     except (Err, ValueError):
         return None
 
 
-def respond(kept: Answer, how: str) -> tuple[int, dict[str, str], bytes]:
-    return 200, {"content-type": kept.content_type, "x-cache": how}, kept.body
+def respond(cached: CachedResponse, source: str) -> tuple[int, dict[str, str], bytes]:
+    return 200, {"content-type": cached.content_type, "x-cache": source}, cached.body
 
 
 def max_age(cache_control: str) -> int:
@@ -172,7 +175,7 @@ def max_age(cache_control: str) -> int:
         name, _, seconds = directive.strip().partition("=")
         if name == "max-age" and seconds.isdigit():
             return int(seconds)
-    return FRESH
+    return DEFAULT_MAX_AGE
 
 
 def now() -> int:

@@ -1,5 +1,5 @@
-//! Serves an upstream's answers from a cache that all nodes share. When an answer is no longer fresh,
-//! one request on one node fetches it anew, under a lock; all others get the old one meanwhile.
+//! Serves an upstream's responses from a cache that all nodes share. When a response is no longer fresh, one
+//! request on one node fetches it again under a lock; all other requests get the old one meanwhile.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,79 +28,80 @@ mod bindings {
     });
 }
 
-/// The lock store that the node lends.
+/// The name of the lock store.
 const STORE: &str = "lockstore";
 
-/// How long a refresh may take, in seconds. The node must stop a call before that.
-const LEASE: i32 = 5;
+/// How long the lock lasts, in seconds. The proxy must stop a call before that.
+const EXPIRY: i32 = 5;
 
-/// How long an answer is fresh where the upstream does not say, in seconds.
-const FRESH: u64 = 60;
+/// How long a response is fresh if the upstream does not say, in seconds.
+const DEFAULT_MAX_AGE: u64 = 60;
 
-/// How long a request waits for an answer that another one fetches.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for a response that another request is fetching.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often a waiting request looks into the cache.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
     if request.method() != Method::GET {
-        return refused(StatusCode::METHOD_NOT_ALLOWED, "allow", "GET");
+        return reply(StatusCode::METHOD_NOT_ALLOWED, "allow", "GET");
     }
     let bucket = store::open("")?;
     let url = request.uri();
     let key = key(url);
-    let cached = Answer::read(&bucket, &key);
-    if let Some(fresh) = cached.as_ref().filter(|answer| answer.is_fresh()) {
+    let cached = CachedResponse::read(&bucket, &key);
+    if let Some(fresh) = cached.as_ref().filter(|response| response.is_fresh()) {
         return fresh.respond("fresh");
     }
 
     let owner = owner();
-    // An error may mean that nobody knows whether the lock was taken: then it is not ours.
-    if let Ok(true) = try_lock(STORE, &key, &owner, LEASE) {
-        let answer = refresh(url, &bucket, &key).await;
-        // Whatever comes of it: the lock ends by itself.
+    // An error may mean that it is unknown whether the lock was taken. The plugin then acts as if it was not.
+    if let Ok(true) = try_lock(STORE, &key, &owner, EXPIRY) {
+        let refreshed = refresh(url, &bucket, &key).await;
+        // If this fails, the lock expires by itself.
         let _ = unlock(STORE, &key, &owner);
-        return match (answer, cached) {
-            (Some(answer), _) => answer.respond("refreshed"),
+        return match (refreshed, cached) {
+            (Some(response), _) => response.respond("refreshed"),
             (None, Some(stale)) => stale.respond("stale"),
-            (None, None) => refused(StatusCode::BAD_GATEWAY, "x-cache", "none"),
+            (None, None) => reply(StatusCode::BAD_GATEWAY, "x-cache", "none"),
         };
     }
     if let Some(stale) = cached {
         return stale.respond("stale");
     }
     let mut waited = Duration::ZERO;
-    while waited < PATIENCE {
-        sleep(PAUSE.into()).await;
-        waited += PAUSE;
-        if let Some(answer) = Answer::read(&bucket, &key) {
-            return answer.respond("waited");
+    while waited < MAX_WAIT {
+        sleep(POLL_INTERVAL.into()).await;
+        waited += POLL_INTERVAL;
+        if let Some(response) = CachedResponse::read(&bucket, &key) {
+            return response.respond("waited");
         }
     }
-    refused(StatusCode::SERVICE_UNAVAILABLE, "retry-after", "1")
+    reply(StatusCode::SERVICE_UNAVAILABLE, "retry-after", "1")
 }
 
-/// Fetches an answer and keeps it, unless another request has just done so.
-async fn refresh(url: &Uri, bucket: &Bucket, key: &str) -> Option<Answer> {
-    if let Some(answer) = Answer::read(bucket, key).filter(Answer::is_fresh) {
-        return Some(answer);
+/// Fetches and caches a response, unless another request has just done so.
+async fn refresh(url: &Uri, bucket: &Bucket, key: &str) -> Option<CachedResponse> {
+    if let Some(response) = CachedResponse::read(bucket, key).filter(CachedResponse::is_fresh) {
+        return Some(response);
     }
-    let answer = Answer::fetch(url).await.ok().flatten()?;
-    // What cannot be kept can be served all the same.
-    let _ = bucket.set(key, &answer.to_bytes());
-    Some(answer)
+    let response = CachedResponse::fetch(url).await.ok().flatten()?;
+    // The response can be served even if it cannot be cached.
+    let _ = bucket.set(key, &response.to_bytes());
+    Some(response)
 }
 
-/// An answer of the upstream. It is kept as a line of two words and then the body.
-struct Answer {
-    /// In milliseconds since 1970.
+/// A response of the upstream. The cache keeps it as a line of two words, followed by the body.
+struct CachedResponse {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     fresh_until: u64,
     content_type: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl CachedResponse {
     async fn fetch(url: &Uri) -> Result<Option<Self>, Error> {
         let request = Request::get(url.clone()).body(Body::empty())?;
         let response = Client::new().send(request).await?;
@@ -108,13 +109,13 @@ impl Answer {
             return Ok(None);
         }
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let fresh = header("cache-control").and_then(max_age).unwrap_or(FRESH);
+        let fresh = header("cache-control").and_then(max_age).unwrap_or(DEFAULT_MAX_AGE);
         let content_type = header("content-type").unwrap_or("application/octet-stream").to_owned();
         let body = response.into_body().into_boxed_body().collect().await?.to_bytes();
         Ok(Some(Self { fresh_until: now() + fresh * 1000, content_type, body: body.into() }))
     }
 
-    /// What is kept; nothing, too, where that cannot be read.
+    /// Reads the cache. `None` also if its value cannot be read.
     fn read(bucket: &Bucket, key: &str) -> Option<Self> {
         let bytes = bucket.get(key).ok()??;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
@@ -135,19 +136,20 @@ impl Answer {
         now() < self.fresh_until
     }
 
-    fn respond(&self, how: &str) -> Result<Response<Body>, Error> {
+    fn respond(&self, source: &str) -> Result<Response<Body>, Error> {
         let response = Response::builder();
-        let response = response.header("content-type", &self.content_type).header("x-cache", how);
+        let response = response.header("content-type", &self.content_type).header("x-cache", source);
         Ok(response.body(self.body.clone().into())?)
     }
 }
 
-/// What is cached and locked under: the path and query. `|` is what separates a lock's key.
+/// The key in the cache and the resource id of the lock: path and query. `|` is escaped because it separates
+/// the parts of a lock's key.
 fn key(url: &Uri) -> String {
     url.path_and_query().map_or("/", |path| path.as_str()).replace('|', "%7C")
 }
 
-/// The lock's owner: nobody else has this name, on no node.
+/// A lock owner that no other request on any node has.
 fn owner() -> String {
     let mut bytes = [0; 16];
     get_random_bytes(&mut bytes);
@@ -164,6 +166,6 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_millis() as u64)
 }
 
-fn refused(status: StatusCode, header: &str, value: &str) -> Result<Response<Body>, Error> {
+fn reply(status: StatusCode, header: &str, value: &str) -> Result<Response<Body>, Error> {
     Ok(Response::builder().status(status).header(header, value).body(Body::empty())?)
 }
