@@ -1,8 +1,8 @@
-//! What the standard library would bring along: an allocator, a panic that traps, and the canonical
-//! ABI's way to ask for memory.
+//! An allocator, a panic handler that traps, and `cabi_realloc`, for components without the standard
+//! library.
 //!
-//! A component without the standard library names this crate (`extern crate holdfast_abi as _`) and
-//! has all three. Built for anything but wasm it is empty.
+//! Such a component gets all three with `extern crate holdfast_abi as _`. On targets other than wasm
+//! this crate is empty.
 
 #![no_std]
 #![cfg(target_family = "wasm")]
@@ -21,12 +21,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unreachable()
 }
 
-/// Allocates memory for what the host writes into the instance.
+/// Allocates memory for values that the host writes into the instance. Traps if there is none left.
 ///
 /// # Safety
 ///
-/// As the canonical ABI promises: `old` is null with `old_size` 0, or a block of that size and
-/// alignment from an earlier call; `align` is a power of two.
+/// The canonical ABI guarantees that `old` is null and `old_size` 0, or that `old` is a block of that
+/// size and alignment from an earlier call, and that `align` is a power of two.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(
     old: *mut u8,
@@ -38,8 +38,8 @@ unsafe extern "C" fn cabi_realloc(
         return core::ptr::without_provenance_mut(align);
     }
     let Ok(layout) = Layout::from_size_align(old_size.max(new_size), align) else { unreachable() };
-    // SAFETY: the sizes are not zero here, the layout was just checked for the larger of them,
-    // and `old` is a block of `old_size` bytes by this function's contract.
+    // SAFETY: `new_size` is not 0, `layout` was checked for the larger of both sizes, and `old` is a block
+    // of `old_size` bytes by this function's contract.
     let block = unsafe {
         if old_size == 0 {
             alloc(layout)
@@ -47,7 +47,7 @@ unsafe extern "C" fn cabi_realloc(
             realloc(old, Layout::from_size_align_unchecked(old_size, align), new_size)
         }
     };
-    // The host would write to address 0 if it were given null.
+    // The host would write to address 0.
     if block.is_null() {
         unreachable()
     }

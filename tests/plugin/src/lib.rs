@@ -1,4 +1,4 @@
-//! A plugin as an edge proxy runs it: one node at a time does the work, the others say who is to blame.
+//! A plugin that takes and frees locks and describes each result in words, for the tests.
 
 #![no_std]
 
@@ -15,7 +15,7 @@ use bindings::holdfast::lock::{
     types::{Error, UnlockStatus},
 };
 
-/// What the contract and this plugin's own world generate.
+/// Bindings of the plugin's world.
 #[allow(unsafe_code, missing_docs, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
@@ -39,7 +39,7 @@ impl bindings::Guest for Program {
         match try_lock(&store, &resource, &node, seconds) {
             Ok(true) => "mine".to_string(),
             Ok(false) => "another node's".to_string(),
-            Err(error) => explain(error),
+            Err(error) => describe(error),
         }
     }
 
@@ -47,12 +47,12 @@ impl bindings::Guest for Program {
         match unlock(&store, &resource, &node) {
             Ok(UnlockStatus::Success) => "freed".to_string(),
             Ok(other) => format!("{other:?}"),
-            Err(error) => explain(error),
+            Err(error) => describe(error),
         }
     }
 }
 
-fn explain(error: Error) -> String {
+fn describe(error: Error) -> String {
     match error {
         Error::Indeterminate(outcome) => format!("unknown: {}", outcome.message),
         other => format!("{other:?}"),

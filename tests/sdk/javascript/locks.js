@@ -1,4 +1,4 @@
-// Goes through what a lock does, and prints one line a step. Its argument is `http` or `grpc`.
+// Makes one call of each kind and prints one line for each. The argument is `http` or `grpc`.
 
 const { setTimeout: sleep } = require("node:timers/promises");
 const { CommunicationProtocolEnum, DaprClient, LogLevel } = require("@dapr/dapr");
@@ -17,7 +17,7 @@ async function step(name, call) {
 async function main() {
   const client = new DaprClient({
     communicationProtocol: CommunicationProtocolEnum[process.argv[2].toUpperCase()],
-    // Its log goes to the standard output.
+    // The SDK logs to stdout.
     logger: { level: LogLevel.Error },
   });
   await client.start();

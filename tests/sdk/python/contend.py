@@ -1,11 +1,11 @@
-"""Tries to take each lock that a line of the input names, once, and prints whether it was taken."""
+"""Reads resource ids from stdin, one a line, tries to lock each of them once, and prints true or false."""
 
 import sys
 import warnings
 
 from dapr.clients import DaprClient
 
-# The SDK says at each call that the API is an alpha version.
+# The SDK warns at each call that the API is alpha.
 warnings.simplefilter("ignore")
 
 with DaprClient() as client:

@@ -1,4 +1,4 @@
-"""Goes through what a lock does, and prints one line a step."""
+"""Makes one call of each kind and prints one line for each."""
 
 import time
 import warnings
@@ -6,7 +6,7 @@ import warnings
 import grpc
 from dapr.clients import DaprClient
 
-# The SDK says at each call that the API is an alpha version.
+# The SDK warns at each call that the API is alpha.
 warnings.simplefilter("ignore")
 
 STORE = "lockstore"

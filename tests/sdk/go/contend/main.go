@@ -1,4 +1,4 @@
-// Tries to take each lock that a line of the input names, once, and prints whether it was taken.
+// Reads resource ids from stdin, one a line, tries to lock each of them once, and prints true or false.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	// Its log goes to the standard output.
+	// The SDK logs to stdout.
 	dapr.SetLogger(nil)
 	client, err := dapr.NewClient()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Goes through what a lock does, and prints one line a step.
+// Makes one call of each kind and prints one line for each.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 const store = "lockstore"
 
 func main() {
-	// Its log goes to the standard output.
+	// The SDK logs to stdout.
 	dapr.SetLogger(nil)
 	client, err := dapr.NewClient()
 	if err != nil {

@@ -1,4 +1,4 @@
-//! Goes through what a lock does, and prints one line a step.
+//! Makes one call of each kind and prints one line for each.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ use tonic::{
 
 const STORE: &str = "lockstore";
 
-/// The SDK's own client has no locks; its generated one does.
+/// The generated client. The SDK's own client has no lock calls.
 type Client = DaprClient<InterceptedService<Channel, ApiTokenInterceptor>>;
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,7 +64,7 @@ async fn take(
     };
     match client.try_lock_alpha1(request).await {
         Ok(response) => response.into_inner().success.to_string(),
-        Err(status) => shown(&status),
+        Err(status) => message(&status),
     }
 }
 
@@ -87,10 +87,10 @@ async fn unlock(client: &mut Client, store: &str, resource: &str, owner: &str) -
     };
     match client.unlock_alpha1(request).await {
         Ok(response) => response.into_inner().status().as_str_name().to_owned(),
-        Err(status) => shown(&status),
+        Err(status) => message(&status),
     }
 }
 
-fn shown(status: &Status) -> String {
+fn message(status: &Status) -> String {
     format!("{:?}, {}", status.code(), status.message())
 }

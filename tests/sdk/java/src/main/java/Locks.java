@@ -3,7 +3,7 @@ import io.dapr.client.DaprPreviewClient;
 import io.dapr.exceptions.DaprException;
 import java.util.function.Supplier;
 
-/** Goes through what a lock does, and prints one line a step. */
+/** Makes one call of each kind and prints one line for each. */
 public class Locks {
   private static final String STORE = "lockstore";
 
@@ -47,12 +47,12 @@ public class Locks {
   }
 
   private static void step(String name, Supplier<Object> call) {
-    String shown;
+    String result;
     try {
-      shown = String.valueOf(call.get());
+      result = String.valueOf(call.get());
     } catch (DaprException | IllegalArgumentException error) {
-      shown = error.getClass().getSimpleName() + ", " + error.getMessage();
+      result = error.getClass().getSimpleName() + ", " + error.getMessage();
     }
-    System.out.println(name + ": " + shown);
+    System.out.println(name + ": " + result);
   }
 }
