@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// Packages that are workspaces of their own, besides the release tool.
-const OUTSIDE: [&str; 2] = ["tests/sdk/rust/Cargo.toml", "examples/single-flight-rust/Cargo.toml"];
+const OUTSIDE: [&str; 3] = [
+    "tests/sdk/rust/Cargo.toml",
+    "examples/hello-rust/Cargo.toml",
+    "examples/single-flight-rust/Cargo.toml",
+];
 
 /// Checks format, layers, lints, documentation and its links, and lints the files of `deploy/`.
 pub fn check() -> Result<()> {

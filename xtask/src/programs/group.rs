@@ -33,8 +33,8 @@ pub struct Group {
 /// A program of a group.
 pub struct Program {
     pub name: &'static str,
-    /// The directory of its source in the workspace. None for a program that is not built here.
-    pub source: Option<&'static str>,
+    /// The directories of its sources in the workspace. Empty for a program that is not built here.
+    pub sources: &'static [&'static str],
     /// What has to be on `PATH`.
     pub tools: &'static [&'static str],
     /// The command that prints the version of the main tool. It fails if the tool does not work.
@@ -43,11 +43,17 @@ pub struct Program {
     pub prepare: fn(&Place) -> Result<()>,
 }
 
-/// The directories of a program: its source, or the root of the workspace if it has none, and the one it
-/// is prepared in.
+/// The directories of a program: its sources, and the one it is prepared in.
 pub struct Place {
-    pub source: PathBuf,
+    pub sources: Vec<PathBuf>,
     pub made: PathBuf,
+}
+
+impl Place {
+    /// The first of the sources.
+    pub fn source(&self) -> &Path {
+        &self.sources[0]
+    }
 }
 
 impl Group {
@@ -73,8 +79,8 @@ impl Group {
                 Err(missing) => bail!("{} names {name}: {missing:#}", self.choice),
             };
             let made = root.join("target").join(self.made).join(name);
-            let source = root.join(program.source.unwrap_or_default());
-            let place = Place { source, made };
+            let sources = program.sources.iter().map(|source| root.join(source)).collect();
+            let place = Place { sources, made };
             let made = self.make(program, &place, version + &shared);
             made.with_context(|| format!("cannot prepare {} {name}", self.what))?;
             prepared.push((self.directory.to_owned() + &name.to_uppercase(), place.made));
@@ -104,8 +110,8 @@ impl Group {
     /// identifies the tools.
     fn make(&self, program: &Program, place: &Place, mut wanted: String) -> Result<()> {
         let _lock = files::lock(&place.made)?;
-        if program.source.is_some() {
-            wanted += &text(&place.source)?;
+        for source in &place.sources {
+            wanted += &text(source)?;
         }
         let stamp = place.made.join("stamp");
         if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
@@ -145,7 +151,7 @@ mod tests {
     use super::{Group, Program};
 
     const PROGRAM: Program =
-        Program { name: "go", source: None, tools: &[], version: &[], prepare: |_| Ok(()) };
+        Program { name: "go", sources: &[], tools: &[], version: &[], prepare: |_| Ok(()) };
 
     const GROUP: Group = Group {
         choice: "CHOICE",

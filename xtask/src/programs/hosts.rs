@@ -14,14 +14,14 @@ pub const HOSTS: Group = Group {
     programs: &[
         Program {
             name: "node",
-            source: Some("examples/node-store"),
+            sources: &["examples/node-store"],
             tools: &["node", "npm"],
             version: &["node", "--version"],
             prepare: npm,
         },
         Program {
             name: "python",
-            source: Some("examples/python-store"),
+            sources: &["examples/python-store"],
             tools: &["python3"],
             version: PYTHON,
             prepare: venv,

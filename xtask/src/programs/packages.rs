@@ -13,7 +13,7 @@ pub const PYTHON: &[&str] = &["python3", "-c", "import ensurepip, sys; print(sys
 
 /// Copies the program, and installs the packages of its lock file beside it.
 pub fn npm(place: &Place) -> Result<()> {
-    files::copy(&place.source, &place.made)?;
+    files::copy(place.source(), &place.made)?;
     let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     run(Command::new("npm").args(install).current_dir(&place.made))
 }
@@ -24,6 +24,6 @@ pub fn venv(place: &Place) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    let requirements = place.source.join("requirements.txt");
+    let requirements = place.source().join("requirements.txt");
     run(Command::new(environment.join("bin/python")).args(install).arg(requirements))
 }

@@ -23,7 +23,9 @@ pub fn gather(root: &Path) -> Result<PathBuf> {
         copy(&file, &wit.join("deps/lock"))?;
     }
     copy(&root.join("examples/wit/deps/keyvalue/store.wit"), &wit.join("deps/keyvalue"))?;
-    copy(&root.join("examples/wit/single-flight.wit"), &wit)?;
+    for world in ["hello.wit", "single-flight.wit"] {
+        copy(&root.join("examples/wit").join(world), &wit)?;
+    }
     let wasi = package_dir("wasmtime-wasi-http")?.join("wit/deps");
     for name in WASI {
         let file = wasi.join(name);

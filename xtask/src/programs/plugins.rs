@@ -1,6 +1,7 @@
-//! The plugins in `examples/`, each built as its README describes.
+//! The plugins in `examples/`, each built as its README describes: `plugin.wasm` is single-flight, `hello.wasm`
+//! is hello. The plugins of a language share one folder and so their packages.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -20,21 +21,21 @@ pub const PLUGINS: Group = Group {
     programs: &[
         Program {
             name: "javascript",
-            source: Some("examples/single-flight-js"),
+            sources: &["examples/single-flight-js", "examples/hello-js"],
             tools: &["node", "npm"],
             version: &["node", "--version"],
             prepare: javascript,
         },
         Program {
             name: "python",
-            source: Some("examples/single-flight-python"),
+            sources: &["examples/single-flight-python"],
             tools: &["python3"],
             version: PYTHON,
             prepare: python,
         },
         Program {
             name: "rust",
-            source: Some("examples/single-flight-rust"),
+            sources: &["examples/single-flight-rust", "examples/hello-rust"],
             tools: &["cargo", "rustc", "sh"],
             // Fails with Debian's toolchain, which has no standard library for this target.
             version: &[
@@ -48,17 +49,22 @@ pub const PLUGINS: Group = Group {
 };
 
 fn javascript(place: &Place) -> Result<()> {
-    files::copy(&place.source, &place.made)?;
+    files::copy(place.source(), &place.made)?;
     // `npm ci` would refuse a lock file that lacks the optional packages of other platforms.
     let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     run(Command::new("npm").args(install).current_dir(&place.made))?;
-    let mut jco = Command::new("node_modules/.bin/jco");
-    jco.args(["componentize", "single-flight.js", "--wit", "../wit"]);
-    run(jco.args(["--world-name", "single-flight", "-o", "plugin.wasm"]).current_dir(&place.made))
+    let jco = |file: &Path, world: &str, more: &[&str]| {
+        let mut jco = Command::new("node_modules/.bin/jco");
+        jco.arg("componentize").arg(file).args(["--wit", "../wit", "--world-name", world]);
+        run(jco.args(more).current_dir(&place.made))
+    };
+    jco(Path::new("single-flight.js"), "single-flight", &["-o", "plugin.wasm"])?;
+    let hello = place.sources[1].join("hello.js");
+    jco(&hello, "hello", &["--disable", "all", "-o", "hello.wasm"])
 }
 
 fn python(place: &Place) -> Result<()> {
-    files::copy(&place.source, &place.made)?;
+    files::copy(place.source(), &place.made)?;
     venv(place)?;
     let mut tool = Command::new(place.made.join("venv/bin/componentize-py"));
     tool.args(["--quiet", "--wit-path", "../wit", "--world", "single-flight"]);
@@ -66,10 +72,13 @@ fn python(place: &Place) -> Result<()> {
 }
 
 fn rust(place: &Place) -> Result<()> {
-    let manifest = place.source.join("Cargo.toml");
-    let mut cargo = cargo()?;
-    cargo.args(["build", "--locked", "--release", "--target", "wasm32-wasip2", "--manifest-path"]);
-    run(cargo.arg(manifest).arg("--target-dir").arg(&place.made))?;
-    let component = place.made.join("wasm32-wasip2/release/single_flight.wasm");
-    files::copy_file(&component, &place.made.join("plugin.wasm"))
+    for source in &place.sources {
+        let mut cargo = cargo()?;
+        cargo.args(["build", "--locked", "--release", "--target", "wasm32-wasip2"]);
+        cargo.arg("--manifest-path").arg(source.join("Cargo.toml"));
+        run(cargo.arg("--target-dir").arg(&place.made))?;
+    }
+    let built = place.made.join("wasm32-wasip2/release");
+    files::copy_file(&built.join("single_flight.wasm"), &place.made.join("plugin.wasm"))?;
+    files::copy_file(&built.join("hello.wasm"), &place.made.join("hello.wasm"))
 }

@@ -19,35 +19,35 @@ pub const SDKS: Group = Group {
     programs: &[
         Program {
             name: "go",
-            source: Some("tests/sdk/go"),
+            sources: &["tests/sdk/go"],
             tools: &["go"],
             version: &["go", "version"],
             prepare: go,
         },
         Program {
             name: "java",
-            source: Some("tests/sdk/java"),
+            sources: &["tests/sdk/java"],
             tools: &["java", "javac", "mvn"],
             version: &["javac", "-version"],
             prepare: java,
         },
         Program {
             name: "javascript",
-            source: Some("tests/sdk/javascript"),
+            sources: &["tests/sdk/javascript"],
             tools: &["node", "npm"],
             version: &["node", "--version"],
             prepare: npm,
         },
         Program {
             name: "python",
-            source: Some("tests/sdk/python"),
+            sources: &["tests/sdk/python"],
             tools: &["python3"],
             version: PYTHON,
             prepare: venv,
         },
         Program {
             name: "rust",
-            source: Some("tests/sdk/rust"),
+            sources: &["tests/sdk/rust"],
             tools: &["cargo"],
             version: &["cargo", "--version"],
             prepare: rust,
@@ -60,19 +60,19 @@ fn go(place: &Place) -> Result<()> {
     let programs = place.made.join("bin");
     files::make(&programs)?;
     let build = ["build", "-mod=readonly", "-o"];
-    run(Command::new("go").args(build).arg(programs).arg("./...").current_dir(&place.source))
+    run(Command::new("go").args(build).arg(programs).arg("./...").current_dir(place.source()))
 }
 
 fn java(place: &Place) -> Result<()> {
     // An older SDK must not stay on the class path.
     files::remove(&place.made.join("target"))?;
-    files::copy(&place.source, &place.made)?;
+    files::copy(place.source(), &place.made)?;
     let compile = ["--quiet", "--batch-mode", "-Dstyle.color=never", "process-classes"];
     run(Command::new("mvn").args(compile).current_dir(&place.made))
 }
 
 fn rust(place: &Place) -> Result<()> {
-    let manifest = place.source.join("Cargo.toml");
+    let manifest = place.source().join("Cargo.toml");
     let mut cargo = cargo()?;
     cargo.args(["build", "--locked", "--manifest-path"]).arg(manifest);
     run(cargo.arg("--target-dir").arg(&place.made))

@@ -19,14 +19,14 @@ pub const SERVERS: Group = Group {
     programs: &[
         Program {
             name: "nginx",
-            source: None,
+            sources: &[],
             tools: &[],
             version: &["sh", "-c", NGINX_OR_APT],
             prepare: nginx,
         },
         Program {
             name: "registry",
-            source: None,
+            sources: &[],
             tools: &[],
             version: &["sh", "-c", "command -v docker-registry || apt-get --version"],
             prepare: registry,

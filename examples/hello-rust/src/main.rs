@@ -1,0 +1,25 @@
+//! Takes a lock and frees it again.
+
+use holdfast::lock::lock::{Error, try_lock, unlock};
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    inline: "
+        package holdfast:hello;
+        world hello {
+            import holdfast:lock/lock@0.1.0;
+        }
+    ",
+    generate_all,
+});
+
+fn main() -> Result<(), Error> {
+    let (store, resource, owner) = ("lockstore", "greeting", "hello-rust");
+    if try_lock(store, resource, owner, 60)? {
+        println!("hello, the lock is mine");
+        println!("unlock: {:?}", unlock(store, resource, owner)?);
+    } else {
+        println!("another owner holds the lock");
+    }
+    Ok(())
+}
