@@ -34,7 +34,7 @@ impl WasiView for Plugin {
 async fn main() -> Result<()> {
     let file = env::args_os().nth(1).context("usage: hello-host PLUGIN.wasm")?;
 
-    let locks = Locks::builder().store("lockstore", "", Arc::new(MemoryStore::new())).build()?;
+    let locks = Locks::builder().store("lockstore", Arc::new(MemoryStore::new())).build()?;
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

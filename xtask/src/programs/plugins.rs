@@ -68,6 +68,7 @@ fn python(place: &Place) -> Result<()> {
     venv(place)?;
     let mut tool = Command::new(place.made.join("venv/bin/componentize-py"));
     tool.args(["--quiet", "--wit-path", "../wit", "--world", "single-flight"]);
+    tool.args(["--import-interface-name", "wasi:http/types@0.2.10=types"]);
     run(tool.args(["componentize", "app", "-o", "plugin.wasm"]).current_dir(&place.made))
 }
 
