@@ -156,3 +156,42 @@ async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
 fn wrong(problem: &str) -> Error {
     Error::Component(format!("it {problem}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Locks,
+        store::{Released, Store, memory::MemoryStore},
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The component traps on it: an unlock cannot have the outcome of an acquire.
+    const TRAPS: Question = Question { verb: Verb::Unlock, form: Form::Typed };
+
+    /// Acquires `k` for `me`, and asks for an answer that the component cannot give.
+    async fn acquire_and_trap(store: &Arc<MemoryStore>) -> Result<Answer, Error> {
+        let locks = Locks::builder().store("s", store.clone()).build().unwrap();
+        let choice = locks.app.store("s").unwrap();
+        let mut call = locks.shared.count(Some(choice), Verb::TryLock, "s");
+        locks.shared.acquire(&mut call, TRAPS, &choice.store, "k", "me", MINUTE).await
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_released_when_its_call_fails() {
+        let store = Arc::new(MemoryStore::new());
+        let failed = acquire_and_trap(&store).await;
+        assert!(matches!(failed, Err(Error::Component(_))), "{failed:?}");
+        assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_was_held_already_is_not_released_when_a_call_fails() {
+        let store = Arc::new(MemoryStore::new());
+        assert!(store.acquire("k", "me", MINUTE).await.is_ok());
+        let failed = acquire_and_trap(&store).await;
+        assert!(matches!(failed, Err(Error::Component(_))), "{failed:?}");
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    }
+}
