@@ -25,8 +25,9 @@ async fn the_metrics_count_the_calls() {
 
     let attempts = seen.non_zero("holdfast_lock_attempts_total");
     let expected = series([
+        ("error=invalid,outcome=error,store=_unknown", 1.0),
         ("error=invalid,outcome=error,store=redis", 1.0),
-        ("error=store_not_found,outcome=error,store=_unknown", 2.0),
+        ("error=store_not_found,outcome=error,store=_unknown", 1.0),
         ("outcome=acquired,store=memory", 1.0),
         ("outcome=acquired,store=redis", 2.0),
         ("outcome=held,store=memory", 1.0),

@@ -122,7 +122,7 @@ fn a_node_that_cannot_start_says_why() {
     let store = format!("lockstore={address}");
     let rows = [
         ("p=no.wasm,app-id=a", "plugin p"),
-        ("p=no.wasm,app-id=a,stores=secret", "there is no lock store secret to allow"),
+        ("p=no.wasm,app-id=a,stores=secret", "lock store secret not found"),
         ("p=no.wasm", "app-id is missing"),
     ];
     for (plugin, message) in rows {

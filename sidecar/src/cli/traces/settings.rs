@@ -218,7 +218,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "10s is not a whole number"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,secret", "header 2 is not of the form name=value"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret", "the name of header 1 is not valid"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "a=\n", "the value of a is not valid"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b\nc", "the value of a is not valid"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "gzip is not one of none"),
             ("OTEL_BSP_SCHEDULE_DELAY", "-1", "-1 is not a whole number"),
             ("OTEL_TRACES_EXPORTER", "zipkin", "zipkin is not one of otlp, none"),
