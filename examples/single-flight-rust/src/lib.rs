@@ -138,7 +138,8 @@ impl CachedResponse {
 
     fn respond(&self, source: &str) -> Result<Response<Body>, Error> {
         let response = Response::builder();
-        let response = response.header("content-type", &self.content_type).header("x-cache", source);
+        let response =
+            response.header("content-type", &self.content_type).header("x-cache", source);
         Ok(response.body(self.body.clone().into())?)
     }
 }
