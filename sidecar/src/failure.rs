@@ -1,9 +1,9 @@
-//! Calls that fail in the host: the rules word their messages, as for every other call.
+//! Calls that fail in the host. The rules make their messages, as they do for all other calls.
 
 use holdfast::Verb;
 use holdfast_rules::types;
 
-/// The verb as the rules have it. The library's is the same type of the contract, generated for a host.
+/// The verb as the type of the rules. The contract generates one for the host and one for the rules.
 pub(crate) fn rules_verb(verb: Verb) -> types::Verb {
     match verb {
         Verb::TryLock => types::Verb::TryLock,

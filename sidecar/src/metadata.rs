@@ -1,4 +1,4 @@
-//! What there is to say of this process.
+//! The metadata of a sidecar.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
 
 use holdfast_dapr_api::metadata;
 
-/// A component as the metadata lists it.
+/// A component of Dapr's kind, such as a lock store, as the metadata lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentInfo {
     /// Its name, which is unique.
@@ -18,7 +18,7 @@ pub struct ComponentInfo {
     pub version: String,
 }
 
-/// What there is to say, and what callers have added to it.
+/// The metadata: what describes the sidecar, and the entries that callers have added.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     app_id: String,
@@ -39,7 +39,7 @@ impl Metadata {
         &self.components
     }
 
-    /// What callers have added, and the version.
+    /// The entries that callers have added, and the version.
     pub(crate) fn extended(&self) -> BTreeMap<String, String> {
         metadata::extended(self.lock().clone())
     }

@@ -1,7 +1,6 @@
-//! What both of Dapr's APIs speak for: an application's locks, what there is to say about them,
-//! who may call, and whether calls are welcome.
+//! What both of Dapr's APIs serve: an application's locks, its metadata, the API token, and readiness.
 //!
-//! How any of it looks on the wire is the business of `http` and `grpc`.
+//! Their form on the wire is in `http` and `grpc`.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +12,7 @@ use crate::{
     token::Token,
 };
 
-/// An application's sidecar, as the process that Dapr puts beside an application is called. Cheap to
+/// An application's sidecar, which is Dapr's word for the process beside an application. Cheap to
 /// clone; clones share one state.
 #[derive(Clone)]
 pub struct Sidecar(Arc<Inner>);
@@ -26,9 +25,10 @@ struct Inner {
 }
 
 impl Sidecar {
-    /// A sidecar over `locks`. The application's id, empty for none, and the components are what the
-    /// metadata says. With a `token`, requests must show it as `dapr-api-token`, all but health
-    /// checks; an empty token is none.
+    /// A sidecar that serves `locks`. `app_id`, empty for none, and `components` are its metadata.
+    ///
+    /// With a `token`, every request but a health check must carry it as `dapr-api-token`. An empty
+    /// token is none.
     pub fn new(
         locks: Locks,
         app_id: impl Into<String>,
@@ -40,7 +40,7 @@ impl Sidecar {
         Self(Arc::new(Inner { locks, metadata, readiness: Readiness::new(), token }))
     }
 
-    /// What the health checks go by. Not ready until somebody says so.
+    /// What the health checks report. It starts as not ready.
     pub fn readiness(&self) -> &Readiness {
         &self.0.readiness
     }
@@ -53,7 +53,7 @@ impl Sidecar {
         &self.0.metadata
     }
 
-    /// What callers must show, if anything.
+    /// The token that callers must send, if there is one.
     pub(crate) fn token(&self) -> Option<&Token> {
         self.0.token.as_ref()
     }

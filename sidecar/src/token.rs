@@ -1,10 +1,10 @@
-//! The API token: who may call at all.
+//! The API token.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// What each request must show. Never shown itself, not in debug output either.
+/// The token that requests must carry. It is never printed, not even by `Debug`.
 pub(crate) struct Token(Vec<u8>);
 
 impl Token {
@@ -12,9 +12,9 @@ impl Token {
         Self(token.as_bytes().to_owned())
     }
 
-    /// Whether this is the token; how long it takes to tell says nothing about it.
-    pub(crate) fn is(&self, shown: &[u8]) -> bool {
-        self.0.ct_eq(shown).into()
+    /// Whether `sent` is the token. The time that this takes does not depend on the token.
+    pub(crate) fn is(&self, sent: &[u8]) -> bool {
+        self.0.ct_eq(sent).into()
     }
 }
 

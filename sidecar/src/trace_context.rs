@@ -1,10 +1,10 @@
-//! The caller's trace: the header `traceparent` of W3C Trace Context, and `grpc-trace-bin`, its older
-//! binary form, which callers over gRPC may send in its place.
+//! The caller's trace: the header `traceparent` of W3C Trace Context, and the older binary form
+//! `grpc-trace-bin`, which callers over gRPC may send instead.
 
 use hyper::HeaderMap;
 use tracing::Span;
 
-/// The span that a call comes from.
+/// The caller's span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TraceParent {
     /// Not zero.
@@ -21,7 +21,7 @@ impl TraceParent {
         Self::text(headers.get("traceparent")?.to_str().ok()?)
     }
 
-    /// The trace id as people see it: 32 hexadecimal digits.
+    /// The trace id in the form for people: 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
     }
@@ -59,8 +59,8 @@ impl TraceParent {
         Self { trace_id: hex::<32>(trace)?, span_id, sampled: hex::<2>(flags)? & 1 == 1 }.valid()
     }
 
-    /// What the bytes of `grpc-trace-bin` say: version 0, then field 0 with the trace, field 1 with
-    /// the span and field 2 with the flags (OpenCensus, `encodings/BinaryEncoding.md`).
+    /// Reads `grpc-trace-bin`: version 0, then field 0 with the trace, field 1 with the span and field
+    /// 2 with the flags (OpenCensus, `encodings/BinaryEncoding.md`).
     pub fn binary(bytes: &[u8]) -> Option<Self> {
         let (&[0, 0], rest) = bytes.split_first_chunk()? else { return None };
         let (trace, rest) = rest.split_first_chunk()?;

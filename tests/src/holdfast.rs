@@ -110,7 +110,7 @@ impl Holdfast {
     ///
     /// When the log does not name it within a minute.
     pub fn public(&self) -> String {
-        self.address("for everybody, on http://")
+        self.address("without a token on http://")
     }
 
     /// The `host:port` of the metrics.

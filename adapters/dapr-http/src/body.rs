@@ -5,7 +5,7 @@ use core::str;
 
 use holdfast_dapr_api::{
     Reply,
-    body::{MAX, is_absurd},
+    body::{MAX, is_refused_unread},
     reply,
 };
 use wasip2::{
@@ -19,7 +19,7 @@ const MAX_READ: u64 = 64 << 10;
 /// Reads the whole body. The error is the reply to a body that is too large or cannot be read.
 pub(crate) fn read(request: &IncomingRequest) -> Result<Vec<u8>, Reply> {
     let length = content_length(request);
-    if length.is_some_and(is_absurd) {
+    if length.is_some_and(is_refused_unread) {
         return Err(reply::body_too_large());
     }
     let unreadable = |()| reply::body_not_read("it was read before");

@@ -1,11 +1,12 @@
-//! How much of a request's body is read.
+//! How much of a request's body a server reads.
 
-/// The longest body that is taken, in bytes: 4 MiB, as Dapr's default.
+/// The longest body that is accepted, in bytes: 4 MiB, Dapr's default.
 pub const MAX: usize = 4 << 20;
 
-/// Of a body that cannot be meant nothing is read: one that says it is longer than twice what is
-/// taken. Of others so much is read, so that a client that looks for the answer only when all is sent
-/// finds it.
-pub fn is_absurd(announced: u64) -> bool {
-    announced > 2 * MAX as u64
+/// Whether a body of this length, in bytes, is refused unread: it is longer than twice [`MAX`].
+///
+/// A shorter body is read to its end even if it is too long, because some clients look for the reply
+/// only once they have sent everything.
+pub fn is_refused_unread(length: u64) -> bool {
+    length > 2 * MAX as u64
 }

@@ -4,15 +4,16 @@ use alloc::format;
 
 use crate::reply::{self, Reply};
 
-/// Whether a request is a health check, which needs no token, as long as its path is as Dapr writes
-/// it: the exemption is looked up before the path is cleaned (Dapr 1.18,
-/// `isRouteExcludedFromAPITokenAuth`).
+/// Whether a request is a health check, which needs no token.
+///
+/// `path` is the path as it was sent: Dapr looks for the exemption before it cleans the path (Dapr
+/// 1.18, `isRouteExcludedFromAPITokenAuth`).
 pub fn is_check(method: &str, path: &str) -> bool {
     method == "GET" && matches!(path.trim_matches('/'), "v1.0/healthz" | "v1.0/healthz/outbound")
 }
 
-/// The answer to `GET /v1.0/healthz` of an application's sidecar; the `obstacle` is why it is not
-/// ready, if it is not.
+/// The reply to `GET /v1.0/healthz`. `obstacle` is the reason why the sidecar is not ready, if it is
+/// not.
 pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Reply {
     if let Some(obstacle) = obstacle {
         let message = format!("dapr is not ready: [{obstacle}]");
@@ -28,7 +29,7 @@ pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Rep
     }
 }
 
-/// The answer to `GET /v1.0/healthz/outbound`.
+/// The reply to `GET /v1.0/healthz/outbound`.
 pub fn outbound(obstacle: Option<&str>) -> Reply {
     match obstacle {
         Some(_) => reply::error(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready"),

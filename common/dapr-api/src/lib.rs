@@ -1,18 +1,18 @@
-//! Dapr's HTTP API for locks, without a server: what a request asks for, and the replies that need no
-//! lock.
+//! Dapr's HTTP API for locks, without a server: which call a request is, and every reply that needs
+//! no lock.
 //!
-//! The host and the component for `wasi:http` are two servers of this one API, and answer alike byte for
-//! byte. Neither sockets nor tokens are known here, and no lock: whoever serves has those.
+//! `holdfast serve` and the component for `wasi:http` both use this crate, so they answer alike, byte
+//! for byte. Sockets, tokens and locks are the server's business.
 //!
-//! What is answered follows Dapr 1.18, `pkg/api/http`.
+//! The API follows Dapr 1.18, `pkg/api/http`.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`path`] | the path of a URL, before it means anything |
-//! | [`route`] | which call a method and a path ask for |
-//! | [`body`] | how much of a body is read |
-//! | [`reply`] | the replies, in the few forms that there are |
-//! | [`health`] | the health checks |
+//! | [`path`] | cleaning and unescaping the path of a URL |
+//! | [`route`] | the call that a method and a path name |
+//! | [`body`] | how much of a body a server reads |
+//! | [`reply`] | replies |
+//! | [`health`] | health checks |
 //! | [`metadata`] | the document that describes a sidecar |
 
 #![no_std]
@@ -29,5 +29,5 @@ pub mod route;
 pub use reply::Reply;
 pub use route::Route;
 
-/// The header, or the metadata of a gRPC call, in which a caller shows the API token.
+/// The header of an HTTP request, or the metadata of a gRPC call, that carries the API token.
 pub const TOKEN_HEADER: &str = "dapr-api-token";

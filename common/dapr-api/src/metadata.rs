@@ -1,11 +1,12 @@
-//! What `GET /v1.0/metadata` says, in the shape of Dapr 1.18 (`pkg/api/http/metadata.go`).
+//! The document that `GET /v1.0/metadata` returns, in the shape of Dapr 1.18
+//! (`pkg/api/http/metadata.go`).
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
 
 use serde::Serialize;
 
-/// The version of Dapr whose API this is, which clients compare, and as build metadata, which does
-/// not take part in comparisons, our own.
+/// The version of Dapr whose API this is, for clients that compare it, and our own version as build
+/// metadata, which comparisons ignore.
 pub const RUNTIME_VERSION: &str = concat!("1.18.0+holdfast.", env!("CARGO_PKG_VERSION"));
 
 /// A component as the document lists it.
@@ -19,17 +20,17 @@ pub struct Component<'a> {
     pub version: &'a str,
 }
 
-/// What callers have `added`, and the version.
+/// The entries that callers have added, and the version.
 pub fn extended(mut added: BTreeMap<String, String>) -> BTreeMap<String, String> {
     added.insert("daprRuntimeVersion".to_owned(), RUNTIME_VERSION.to_owned());
     added
 }
 
-/// The document.
+/// The document as JSON.
 ///
 /// # Errors
 ///
-/// Never for strings, which all of it is.
+/// None in practice: every value is a string.
 pub fn to_json<'a>(
     app_id: &str,
     components: impl IntoIterator<Item = Component<'a>>,

@@ -1,13 +1,13 @@
-//! The path of a URL, before it means anything.
+//! Cleaning and unescaping the path of a URL.
 //!
-//! Cleaning works on the path as it was sent: `%2F` is no separator and `%2e` no dot. So does Dapr
-//! 1.18 (`CleanPathMiddleware`: Go's `path.Clean` of the escaped path).
+//! Cleaning works on the path as it was sent: `%2F` does not separate segments and `%2e` is not a dot.
+//! Dapr 1.18 does the same (`CleanPathMiddleware`: Go's `path.Clean` of the escaped path).
 
 use alloc::{borrow::Cow, format, vec::Vec};
 
 use percent_encoding::percent_decode_str;
 
-/// The path without empty and `.` segments, with `..` resolved, and without a slash at its end.
+/// The path without empty and `.` segments and without a slash at its end, and with `..` resolved.
 pub fn clean(path: &str) -> Cow<'_, str> {
     let untidy = path.contains("//") || path.contains("/.") || path.ends_with('/');
     if path.len() <= 1 || !untidy {
@@ -34,8 +34,8 @@ pub fn is_well_escaped(path: &str) -> bool {
     })
 }
 
-/// A segment with its escapes resolved, and `+` for a space: Dapr uses Go's `url.QueryUnescape`.
-/// What is not UTF-8 becomes U+FFFD.
+/// A segment with its escapes resolved and each `+` as a space: Dapr uses Go's `url.QueryUnescape`.
+/// Bytes that are not UTF-8 become U+FFFD.
 pub fn unescape(segment: &str) -> Cow<'_, str> {
     if !segment.contains(['%', '+']) {
         return Cow::Borrowed(segment);

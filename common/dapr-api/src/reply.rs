@@ -1,17 +1,17 @@
-//! Replies, in the few forms that there are.
+//! Replies.
 
 use alloc::{borrow::Cow, format, vec::Vec};
 
 use serde::Serialize;
 
-/// A reply. Its body is at hand as a whole, so whoever sends it knows the `Content-Length`.
+/// A reply with a whole body, whose length is the `Content-Length`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The `Content-Type`; none where there is no body.
+    /// The `Content-Type`; `None` without a body.
     pub content_type: Option<&'static str>,
-    /// One more header, by its name in lower case.
+    /// Another header, with its name in lower case.
     pub header: Option<(&'static str, &'static str)>,
     /// The body.
     pub body: Cow<'static, [u8]>,
@@ -24,7 +24,7 @@ struct ErrorBody<'a> {
     message: &'a str,
 }
 
-/// A document.
+/// A JSON document.
 pub fn json(status: u16, body: Vec<u8>) -> Reply {
     Reply { status, content_type: Some("application/json"), header: None, body: Cow::Owned(body) }
 }
@@ -32,38 +32,39 @@ pub fn json(status: u16, body: Vec<u8>) -> Reply {
 /// An error in Dapr's form.
 pub fn error(status: u16, error_code: &str, message: &str) -> Reply {
     let body = serde_json::to_vec(&ErrorBody { error_code, message });
-    // Two strings are always JSON.
+    // Two strings always serialize.
     json(status, body.unwrap_or_default())
 }
 
-/// Nothing to say, and nothing wrong.
+/// Success without a body.
 pub fn empty() -> Reply {
     Reply { status: 204, content_type: None, header: None, body: Cow::Borrowed(b"") }
 }
 
-/// What Dapr, which passes other paths on to applications, says of a path that names none.
+/// The call is unknown. Dapr passes unknown paths on to an application, and says that this one names
+/// none.
 pub fn not_found() -> Reply {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
     error(404, "ERR_DIRECT_INVOKE", message)
 }
 
-/// As a router of Go's answers what it has not.
+/// The public port does not have the path. This is what Go's router answers for an unknown path.
 pub fn not_public() -> Reply {
     text(404, "404 page not found\n")
 }
 
-/// As Go's `http.Error` writes it.
+/// The API token is missing or wrong, in the form of Go's `http.Error`.
 pub fn invalid_token() -> Reply {
     let header = Some(("x-content-type-options", "nosniff"));
     Reply { header, ..text(401, "invalid api token\n") }
 }
 
-/// As Go's HTTP server answers what it cannot read.
+/// The path has a broken escape. This is what Go's HTTP server answers.
 pub fn bad_request() -> Reply {
     text(400, "400 Bad Request")
 }
 
-/// The body broke off, or cannot be read for another reason.
+/// The body cannot be read, or ends early.
 pub fn body_not_read(cause: &str) -> Reply {
     error(400, "ERR_BODY_READ", &format!("failed to read request body: {cause}"))
 }
@@ -73,12 +74,12 @@ pub fn body_too_large() -> Reply {
     body_not_read("stream too large")
 }
 
-/// The metadata cannot be written.
+/// The metadata cannot be encoded.
 pub fn not_encoded(cause: &serde_json::Error) -> Reply {
     error(500, "ERR_INTERNAL", &format!("failed to encode response as JSON: {cause}"))
 }
 
-/// There are too many calls just now.
+/// Too many calls are running and waiting.
 pub fn overloaded(message: &str) -> Reply {
     let header = Some(("retry-after", "1"));
     Reply { header, ..error(503, "ERR_LOCK_OVERLOADED", message) }

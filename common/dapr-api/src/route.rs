@@ -1,4 +1,4 @@
-//! Which call a method and a path ask for.
+//! The call that a method and a path name.
 
 use alloc::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub enum Route<'a> {
     Metadata,
     /// `PUT /v1.0/metadata/{key}`
     PutMetadata {
-        /// What is added.
+        /// The key of the entry that is added.
         key: Cow<'a, str>,
     },
     /// Anything else.
@@ -33,7 +33,8 @@ pub enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// What a method and a path ask for, which is [clean](crate::path::clean) and still escaped.
+    /// The call that a method and a path name. The path is [clean](crate::path::clean) and still
+    /// escaped.
     pub fn of(method: &str, path: &'a str) -> Self {
         Self::known(method, path).unwrap_or(Self::Unknown)
     }
@@ -63,12 +64,12 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether anybody may ask for it.
+    /// Whether the call is served on the public port, without a token.
     pub fn is_public(&self) -> bool {
         matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
     }
 
-    /// The store that it names, if it names one.
+    /// The name of the store, in calls that have one.
     pub fn store(&self) -> Option<&str> {
         match self {
             Self::TryLock { store } | Self::Unlock { store } => Some(store),
@@ -76,7 +77,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The route for the log, without what the caller put into it.
+    /// The route with placeholders for what the caller put into it, for logs and metrics.
     pub fn template(&self) -> &'static str {
         match self {
             Self::TryLock { .. } => "/v1.0-alpha1/lock/{store}",
@@ -90,7 +91,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// The last segment of a path, if that is what `rest` is.
+/// `rest` unescaped, if it is a single segment.
 fn parameter(rest: &str) -> Option<Cow<'_, str>> {
     (!rest.is_empty() && !rest.contains('/')).then(|| unescape(rest))
 }

@@ -1,8 +1,8 @@
-//! A circuit breaker: whether a call may pass, by what came of those before it.
+//! A circuit breaker: whether a call may pass, by the results of earlier calls.
 //!
-//! Its states and counts are those of `sony/gobreaker`, which daprd 1.18 uses: closed, calls pass
-//! and are counted; open, none pass; half-open, a few pass and decide which of both comes next.
-//! Nothing here knows what a call does.
+//! Its states and counts are those of `sony/gobreaker`, which daprd 1.18 uses. While it is closed, calls
+//! pass and are counted. While it is open, no call passes. While it is half-open, a few calls pass and
+//! decide whether it closes or opens. It is our own code, because no crate has the same counts.
 
 use std::{
     fmt,
@@ -14,25 +14,25 @@ use tokio::time::Instant;
 
 use super::{counts::Counts, metrics::BreakerMetrics, trip::Trip};
 
-/// How a circuit breaker behaves.
+/// The settings of a circuit breaker.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CircuitBreaker {
     /// Its name, for the log.
     pub name: String,
-    /// How many calls may pass while it is half-open, and how many of them must succeed in a row
-    /// for it to close. Default: 1, which 0 means as well.
+    /// How many calls may pass while it is half-open, and how many must succeed in a row for it to
+    /// close. Default: 1. 0 means 1.
     pub max_requests: u32,
     /// How often the counts are cleared while it is closed. Default: never.
     pub interval: Option<Duration>,
     /// How long it stays open before it is half-open. Default: 60 s.
     pub timeout: Duration,
-    /// After which failure it opens. Default, and `None`: after more than 5 in a row.
+    /// When a failure opens it. Default, and `None`: after more than 5 failures in a row.
     pub trip: Option<Trip>,
 }
 
 impl CircuitBreaker {
-    /// A breaker of the defaults.
+    /// A breaker with the default settings.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -54,7 +54,7 @@ impl fmt::Display for CircuitBreaker {
     }
 }
 
-/// Why a call may not pass; the words are daprd's.
+/// Why a call may not pass, in the words of daprd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("circuit breaker is open")]
@@ -65,17 +65,17 @@ pub(super) enum Refusal {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Until then, where the counts are cleared at all.
+    /// Until the counts are cleared; `None` for never.
     Closed(Option<Instant>),
     Open(Instant),
     HalfOpen,
 }
 
-/// A breaker at work. Time is tokio's.
+/// A circuit breaker at work. It uses Tokio's time.
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: CircuitBreaker,
-    /// Whose calls it looks at, for the log.
+    /// The name of the store, for the log.
     store: String,
     state: Mutex<State>,
     metrics: BreakerMetrics,
@@ -84,12 +84,13 @@ pub(super) struct Breaker {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Counts how often the counts began anew: what a call tells of an earlier time is not heard.
+    /// The number of times that the counts were cleared. The result of a call that began before the last
+    /// time is ignored.
     generation: u64,
     counts: Counts,
 }
 
-/// A call that may pass. One that is dropped before its end is known was never counted.
+/// A call that may pass. If it is dropped before it ends, it is not counted.
 #[derive(Debug)]
 pub(super) struct Passage<'a> {
     breaker: &'a Breaker,
@@ -105,7 +106,7 @@ impl Breaker {
         Self { settings, store: store.to_owned(), state: Mutex::new(state), metrics }
     }
 
-    /// Asks to pass.
+    /// Lets a call pass, or refuses it.
     pub(super) fn enter(&self) -> Result<Passage<'_>, Refusal> {
         let mut state = self.current();
         match state.phase {
@@ -119,14 +120,14 @@ impl Breaker {
         Ok(Passage { breaker: self, generation: state.generation, ended: false })
     }
 
-    /// How many calls pass while it is half-open.
+    /// How many calls may pass while it is half-open.
     fn probes(&self) -> u32 {
         self.settings.max_requests.max(1)
     }
 
-    /// The state as of now, after what time alone has changed.
+    /// The current state, with the changes that the passing of time makes.
     fn current(&self) -> MutexGuard<'_, State> {
-        // Every change leaves the state whole: a panic elsewhere cannot leave it half done.
+        // Every change leaves the state consistent, so a panic elsewhere does no harm.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         match state.phase {
@@ -195,7 +196,7 @@ impl State {
 }
 
 impl Passage<'_> {
-    /// Says what came of the call.
+    /// Records the result of the call.
     pub(super) fn end(mut self, success: bool) {
         self.ended = true;
         let mut state = self.breaker.current();
@@ -219,7 +220,7 @@ impl Drop for Passage<'_> {
     }
 }
 
-/// `None` for a time that the clock cannot say, which never comes.
+/// `None` for a time beyond the range of the clock, which never comes.
 fn after(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
 }

@@ -1,6 +1,6 @@
 //! What a circuit breaker counts.
 
-/// What became of the calls since the state last changed, or the counts were cleared.
+/// The results of calls since the state last changed or the counts were cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) requests: u32,

@@ -1,10 +1,10 @@
-//! Dapr's resiliency policies on the calls of a store: a timeout for each try, more tries, and a
-//! circuit breaker.
+//! Dapr's resiliency policies on the calls of a store: a timeout for each try, retries, and a circuit
+//! breaker.
 //!
-//! Here live the policies, by name and as they apply to a store; [`ResilientStore`] carries them
-//! out. What files say is read in [`resources`](crate::resources). What applies is what daprd
-//! 1.18 (`pkg/resiliency`) applies to a component's outbound calls, except that nothing is ever
-//! sent again that may have taken a lock.
+//! [`Policy`] is what applies to one store, and [`ResilientStore`] carries it out. [`Resiliency`] has
+//! policies by name; the feature `resources` reads it from files. The policies are those that daprd 1.18
+//! (`pkg/resiliency`) applies to the outbound calls of a component, with one exception: a command that
+//! may have taken a lock is never sent again.
 
 mod breaker;
 mod counts;

@@ -1,4 +1,4 @@
-//! Policies by their names, and which of them apply to which store.
+//! Policies by name, and which of them apply to which store.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::store::Store;
 
-/// Policies by their names, and which of them apply to which store: what resiliency files say.
+/// Policies by name, and which of them apply to which store, as resiliency files define them.
 #[derive(Clone, Debug)]
 pub struct Resiliency {
-    /// `None` stands for a timeout of zero or less, which is none.
+    /// `None` for a timeout of zero or less, which means no timeout.
     pub(crate) timeouts: BTreeMap<String, Option<Duration>>,
     pub(crate) retries: BTreeMap<String, Retry>,
     pub(crate) circuit_breakers: BTreeMap<String, CircuitBreaker>,
@@ -24,16 +24,16 @@ pub struct Resiliency {
 /// The names of the policies that apply to a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyNames {
-    /// Of the timeout.
+    /// The name of the timeout.
     pub timeout: Option<String>,
-    /// Of the retries.
+    /// The name of the retry policy.
     pub retry: Option<String>,
-    /// Of the circuit breaker.
+    /// The name of the circuit breaker.
     pub circuit_breaker: Option<String>,
 }
 
 impl Default for Resiliency {
-    /// No policy but Dapr's own, which apply only where they are asked for.
+    /// Only Dapr's own policies, which apply to the targets that name them.
     fn default() -> Self {
         let constant = |max_retries| Retry {
             backoff: Backoff::Constant(Duration::from_secs(1)),
@@ -71,12 +71,12 @@ impl Default for Resiliency {
 }
 
 impl Resiliency {
-    /// Which policies apply to a store: those that its target names, or, where it is no target,
-    /// the first of each kind that has one of the names for defaults, such as
+    /// The policies that apply to a store: those that its target names, or, if it is not a target, the
+    /// first of each kind that has one of the names for defaults, such as
     /// `DefaultLockComponentOutboundRetryPolicy`, `DefaultComponentOutboundRetryPolicy`,
     /// `DefaultComponentRetryPolicy` and `DefaultRetryPolicy`.
     ///
-    /// Names of policies that there are not are left out.
+    /// Names of unknown policies are left out.
     pub fn names_for(&self, store: &str) -> PolicyNames {
         let mut names = match self.targets.get(store) {
             Some(names) => names.clone(),
@@ -92,7 +92,7 @@ impl Resiliency {
         names
     }
 
-    /// What happens to each call of a store.
+    /// The policy that applies to a store.
     pub fn policy_for(&self, store: &str) -> Policy {
         let names = self.names_for(store);
         Policy {
@@ -104,8 +104,8 @@ impl Resiliency {
         }
     }
 
-    /// Puts a store under the policies that apply to it; gives it back as it is where none do.
-    /// The circuit breaker, if there is one, starts anew and is this store's alone.
+    /// Puts a store under the policies that apply to it. Returns the store itself if none do. Each call
+    /// makes a new circuit breaker, which no other store shares.
     pub fn apply(&self, name: &str, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self.policy_for(name) {
             Policy { timeout: None, retry: None, circuit_breaker: None } => store,
@@ -114,7 +114,7 @@ impl Resiliency {
     }
 }
 
-/// The first of a kind's default names that there is a policy of.
+/// The first of the default names of a kind that has a policy.
 fn default_name<T>(kind: &str, policies: &BTreeMap<String, T>) -> Option<String> {
     let levels = ["LockComponentOutbound", "ComponentOutbound", "Component", ""];
     let mut names = levels.into_iter().map(|level| format!("Default{level}{kind}Policy"));
@@ -122,7 +122,7 @@ fn default_name<T>(kind: &str, policies: &BTreeMap<String, T>) -> Option<String>
 }
 
 impl PolicyNames {
-    /// Whether there are none.
+    /// Whether no policy applies.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -1,8 +1,8 @@
-//! How a policy is shown in one line.
+//! A policy as one line of text.
 
 use std::fmt;
 
-/// Writes the parts that are there, as in `timeout 200ms; retry every 1s, 3 times`.
+/// Writes the parts that are set, as in `timeout 200ms; retry every 1s, 3 times`.
 pub(super) fn write_parts(
     f: &mut fmt::Formatter<'_>,
     parts: [(&str, Option<String>); 3],

@@ -1,6 +1,6 @@
-//! How long to wait before each further try, and how many there are.
+//! How often a call is retried, and how long to wait before each retry.
 //!
-//! The waits are daprd 1.18's (`dapr/kit/retry`, over `cenkalti/backoff`).
+//! The waits are those of daprd 1.18 (`dapr/kit/retry`, over `cenkalti/backoff`).
 
 use std::{fmt, time::Duration};
 
@@ -9,48 +9,48 @@ use tokio::time::Instant;
 /// The first exponential wait.
 const INITIAL: Duration = Duration::from_millis(500);
 
-/// What each exponential wait is longer than the one before.
+/// The ratio of each exponential wait to the one before.
 const MULTIPLIER: f64 = 1.5;
 
-/// How far a drawn wait may be from the one that it is drawn around, as a part of it.
+/// How far a random wait may be from its base, as a fraction of it.
 const SPREAD: f64 = 0.5;
 
-/// A wait is never shorter: tries without end must not take a processor for themselves.
+/// The shortest wait. Endless retries must not keep a processor busy.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// More tries where a call failed without having done anything.
+/// Retries of calls that failed without doing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// How long the waits before them are.
+    /// How long to wait before each retry.
     pub backoff: Backoff,
-    /// How many there are after the first try; `None` for as many as it takes.
+    /// How many retries there are at most; `None` for no limit.
     pub max_retries: Option<u32>,
 }
 
-/// How the waits before more tries grow.
+/// How the waits before retries grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backoff {
-    /// All are the same, at least a millisecond.
+    /// All waits are the same, at least a millisecond.
     Constant(Duration),
-    /// They grow from 500 ms by a half each, and are drawn at random from half to one and a half
-    /// times that.
+    /// The base of the waits starts at 500 ms and grows by half each time. Each wait is random, between
+    /// half and one and a half times its base.
     Exponential {
-        /// What they grow to, before they are drawn.
+        /// The longest base.
         max_interval: Duration,
-        /// There is no try after so long; `None` for no such end.
+        /// The time after which there is no retry; `None` for no limit.
         max_elapsed: Option<Duration>,
     },
 }
 
 impl Backoff {
-    /// Exponential as a resiliency file says it: no try after 15 minutes.
+    /// Exponential waits as in a resiliency file: no retry after 15 minutes.
     pub fn exponential(max_interval: Duration) -> Self {
         Self::Exponential { max_interval, max_elapsed: Some(Duration::from_secs(15 * 60)) }
     }
 }
 
 impl Default for Retry {
-    /// Dapr's default: every 5 seconds, for ever.
+    /// Dapr's default: every 5 seconds, without end.
     fn default() -> Self {
         Self { backoff: Backoff::Constant(Duration::from_secs(5)), max_retries: None }
     }
@@ -71,12 +71,12 @@ impl fmt::Display for Retry {
     }
 }
 
-/// The waits of one call, from now on.
+/// The remaining waits of one call.
 pub(super) struct Waits {
     retry: Retry,
     begun: Instant,
     tries: u32,
-    /// The next exponential wait, before it is drawn.
+    /// The base of the next exponential wait.
     next: Duration,
 }
 

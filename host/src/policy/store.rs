@@ -1,12 +1,11 @@
-//! A store whose calls are under a policy: a timeout for each try, within the circuit breaker,
-//! within the retries.
+//! A store whose calls are under a policy. The timeout is inside the circuit breaker, which is inside the
+//! retries.
 //!
-//! What is safe to send again is decided here and nowhere else. An acquire is sent again only
-//! where it is certain that it did nothing; once its outcome is unknown, that is the answer. A
-//! release may be sent again in either case: at worst the caller hears that a lock does not exist
-//! which an earlier try has released. What holds for every release of unknown outcome holds for
-//! one that was repeated, too: should the network deliver an earlier try after a later one, it
-//! could end a hold that the same owner has since taken anew. Owners that are used once are safe.
+//! Which commands are sent again is decided only here. An acquire is sent again only if it certainly did
+//! nothing; an unknown outcome is final. A release may be sent again in both cases: at worst the caller
+//! is told that the lock does not exist, because an earlier try released it. If the network delivers an
+//! earlier try of a release late, that try could end a lock that the same owner has taken again since.
+//! This holds for every release with an unknown outcome. Owners that are used once are safe.
 
 use std::{
     fmt,
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::store::{Acquired, Failure, Released, Store, late};
 
-/// What happens to each call of a store. The default is nothing at all.
+/// What applies to each call of a store. The default is nothing.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -51,9 +50,9 @@ use crate::store::{Acquired, Failure, Released, Store, late};
 pub struct Policy {
     /// How long each try may take.
     pub timeout: Option<Duration>,
-    /// Whether there are more tries.
+    /// Retries; `None` for a single try.
     pub retry: Option<Retry>,
-    /// When calls are refused without a try.
+    /// The circuit breaker; `None` for none.
     pub circuit_breaker: Option<CircuitBreaker>,
 }
 
@@ -72,11 +71,11 @@ impl fmt::Display for Policy {
 
 /// A store under a [`Policy`].
 ///
-/// Outcomes, also that a lock is held, are never retried and are successes to the circuit
-/// breaker; every [`Failure`] is a failure to it. A call that the breaker refuses fails with
-/// [`Failure::NotDone`] at once, and is not retried either.
+/// To the circuit breaker every outcome is a success, also that a lock is held, and every [`Failure`] is
+/// a failure. Outcomes are never retried. A call that the breaker refuses fails with
+/// [`Failure::NotDone`] at once and is not retried either.
 ///
-/// Futures may be dropped at any point, as those of every store: the breaker forgets the call.
+/// Futures may be dropped at any point, like those of every store. The breaker does not count such a call.
 pub struct ResilientStore {
     name: String,
     store: Arc<dyn Store>,
@@ -89,14 +88,14 @@ pub struct ResilientStore {
 
 /// Why a try failed.
 enum Failed {
-    /// It was made, and failed.
+    /// The store was called and failed.
     Tried(Failure),
-    /// It was not made.
+    /// The circuit breaker refused the call.
     Refused(Failure),
 }
 
 impl ResilientStore {
-    /// Puts a store under a policy. `name` is the store's, for the log.
+    /// Puts a store under a policy. `name` is the name of the store, for the log.
     pub fn new(name: impl Into<String>, store: Arc<dyn Store>, policy: Policy) -> Self {
         let name = name.into();
         let breaker = policy.circuit_breaker.map(|settings| Breaker::new(&name, settings));
@@ -113,7 +112,7 @@ impl ResilientStore {
         }
     }
 
-    /// Tries until there is an outcome, a failure that is final, or no try left.
+    /// Tries until there is an outcome or a final failure, or no retry is left.
     async fn call<'a, T>(
         &self,
         operation: &str,
@@ -154,13 +153,13 @@ impl ResilientStore {
         }
     }
 
-    /// One try, if the breaker lets it pass.
+    /// Makes one try, if the breaker lets it pass.
     async fn attempt<'a, T>(
         &self,
         attempt: &impl Fn() -> BoxFuture<'a, Result<T, Failure>>,
         given_up: &impl Fn(String) -> Failure,
     ) -> Result<T, Failed> {
-        // Before the store is called: it may act at once, and not only when it is awaited.
+        // This comes before the call of the store, which may act before it is awaited.
         let passage = match self.breaker.as_ref().map(Breaker::enter).transpose() {
             Ok(passage) => passage,
             Err(refusal) => {
@@ -183,8 +182,8 @@ impl ResilientStore {
 }
 
 impl Store for ResilientStore {
-    /// Where the timeout ends a try, the command may have been sent: [`Failure::Unknown`], and
-    /// what it may still be granted is given back.
+    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent. A lock
+    /// that it is still granted is released.
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -200,8 +199,8 @@ impl Store for ResilientStore {
         Box::pin(self.call("acquire", attempt, given_up, may_repeat))
     }
 
-    /// Where the timeout ends a try, the command may have been sent: [`Failure::Unknown`], unless
-    /// another try has an outcome.
+    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
+    /// retry has an outcome.
     fn release<'a>(
         &'a self,
         key: &'a str,
@@ -212,7 +211,7 @@ impl Store for ResilientStore {
         Box::pin(self.call("release", attempt, given_up, |_| true))
     }
 
-    /// Calls that wait for another try fail from now on with what the last one failed with.
+    /// Calls that wait for a retry fail with the failure of their last try.
     fn close(&self) -> BoxFuture<'_, ()> {
         self.closing.cancel();
         self.store.close()

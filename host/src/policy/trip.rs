@@ -1,7 +1,7 @@
 //! When a circuit breaker opens: a CEL expression over its counts.
 //!
-//! The variables, and that an expression without a usable result never opens the breaker, are
-//! Dapr's (1.18, `pkg/resiliency/breaker`).
+//! The variables are those of Dapr 1.18 (`pkg/resiliency/breaker`). As there, an expression without a
+//! boolean result never opens the breaker.
 
 use std::{
     fmt,
@@ -16,16 +16,16 @@ use cel::{
 
 use super::counts::Counts;
 
-/// The longest expression that is read, in bytes.
+/// The longest expression, in bytes.
 const MAX_LENGTH: usize = 256;
 
-/// How deep an expression may nest, so that evaluating it fits any stack.
+/// How many levels deep an expression may nest, so that its evaluation fits any stack.
 const MAX_DEPTH: usize = 16;
 
-/// What the parser of such an expression may use, in bytes.
+/// The stack of the parser, in bytes.
 const PARSER_STACK: usize = 64 << 20;
 
-/// What expressions may refer to.
+/// The variables of expressions.
 const VARIABLES: [&str; 5] =
     ["requests", "totalSuccesses", "totalFailures", "consecutiveSuccesses", "consecutiveFailures"];
 
@@ -38,7 +38,7 @@ pub struct Trip {
     program: Arc<Program>,
 }
 
-/// Why a text is no condition.
+/// Why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TripError(String);
@@ -63,22 +63,21 @@ impl Trip {
         Ok(Self { text: text.into(), program: Arc::new(program) })
     }
 
-    /// Whether the breaker is to open. An expression whose value is not a boolean, or that has
-    /// none, never opens it.
+    /// Whether the breaker opens. An expression without a boolean value never opens it.
     pub(super) fn holds(&self, counts: &Counts) -> bool {
         matches!(self.value(counts), Ok(Value::Bool(true)))
     }
 
-    /// Why the expression does not mean what its author thinks, if that can be told beforehand.
+    /// Why the expression probably does not do what its author expects, if that can be seen.
     pub(crate) fn doubt(&self) -> Option<String> {
         let references = self.program.references();
         let mut bound = Vec::from(VARIABLES);
         collect_bound(self.program.expression(), &mut bound);
         if let Some(name) = references.variables().iter().filter(|name| !bound.contains(name)).min()
         {
-            return Some(format!("there is no count {name}: there are {}", VARIABLES.join(", ")));
+            return Some(format!("unknown count {name} (the counts are {})", VARIABLES.join(", ")));
         }
-        // Counts as after a failure: no division by them fails that could ever succeed.
+        // Counts after a failure. A division by them fails only if it always fails.
         let counts = Counts {
             requests: 10,
             total_successes: 4,
@@ -109,7 +108,7 @@ impl Trip {
     }
 }
 
-/// Compiles on a thread of its own: the parser's recursion needs far more stack than a worker's.
+/// Compiles on a new thread, because the recursive parser needs more stack than a worker has.
 fn compile(text: &str) -> Result<Program, String> {
     let parse = || {
         let program = Program::compile(text).map_err(|errors| {
@@ -123,7 +122,7 @@ fn compile(text: &str) -> Result<Program, String> {
     };
     thread::scope(|scope| {
         let parsing = thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, parse);
-        let parsing = parsing.map_err(|error| format!("no thread to read it on: {error}"))?;
+        let parsing = parsing.map_err(|error| format!("no thread to parse it: {error}"))?;
         parsing.join().unwrap_or_else(|_| Err("the parser gave up".to_owned()))
     })
 }
@@ -132,7 +131,7 @@ fn is_within(expression: &IdedExpr, levels: usize) -> bool {
     levels > 0 && parts(expression).into_iter().all(|part| is_within(part, levels - 1))
 }
 
-/// The names that the expression's own macros give values to, as in `list.exists(name, …)`.
+/// Collects the names that macros in the expression bind, as in `list.exists(name, …)`.
 fn collect_bound<'e>(expression: &'e IdedExpr, names: &mut Vec<&'e str>) {
     if let Expr::Comprehension(each) = &expression.expr {
         names.extend(
@@ -144,7 +143,7 @@ fn collect_bound<'e>(expression: &'e IdedExpr, names: &mut Vec<&'e str>) {
     }
 }
 
-/// What an expression is made of.
+/// The direct parts of an expression.
 fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
     fn of_entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
         match &entry.expr {
@@ -253,7 +252,7 @@ mod tests {
     #[test]
     fn what_never_opens_is_doubted() {
         for (text, doubt) in [
-            ("failures > 1", Some("there is no count failures")),
+            ("failures > 1", Some("unknown count failures")),
             ("totalFailures", Some("neither true nor false")),
             ("totalFailures > 'a'", Some("it has no value")),
             ("never()", Some("it has no value")),

@@ -1,19 +1,18 @@
-//! One YAML document as a component: which fields there are and what types they have. Documents
-//! of another kind that is read have a file of their own.
+//! A YAML document of kind `Component`: its fields and their types. Documents of kind `Resiliency`
+//! have a file of their own.
 //!
 //! Types are checked as Go's JSON decoder does for Dapr's `Component` (Dapr 1.18,
-//! `pkg/apis/components/v1alpha1/types.go`): names of fields match without case, unknown ones are
-//! let through, null is as good as absent, and a number or a boolean is taken where text belongs.
-//! What the fields mean is said elsewhere.
+//! `pkg/apis/components/v1alpha1/types.go`): names of fields match without case, unknown fields are
+//! ignored, null counts as absent, and a number or a boolean is accepted as text.
 
 use super::{error::Flaw, yaml::Node};
 
-/// What a document turned out to be.
+/// A document, by its kind.
 pub(super) enum Document {
     Component(Box<ComponentDocument>),
-    /// A resiliency resource, which is read once all are found.
+    /// A document of kind `Resiliency`. It is read once all documents are found.
     Resiliency(Field),
-    /// A resource of another kind.
+    /// A document of another kind.
     Other {
         kind: String,
     },
@@ -21,7 +20,7 @@ pub(super) enum Document {
     Empty,
 }
 
-/// A component as it is written down, with nothing resolved.
+/// A component as it is written, with nothing resolved.
 pub(super) struct ComponentDocument {
     pub(super) name: String,
     pub(super) namespace: String,
@@ -36,14 +35,14 @@ pub(super) struct ComponentDocument {
 
 /// One entry of `spec.metadata`.
 pub(super) struct Setting {
-    /// Where it is, as in `spec.metadata[2]`.
+    /// The path, as in `spec.metadata[2]`.
     pub(super) path: String,
     pub(super) name: String,
-    /// `None` where there is no value, or a null.
+    /// `None` without a value, or for null.
     pub(super) value: Option<String>,
-    /// Empty where there is none.
+    /// Empty without one.
     pub(super) env_ref: String,
-    /// `None` where there is none, or one without a name.
+    /// `None` without one, or if it has no name.
     pub(super) secret: Option<SecretRef>,
 }
 
@@ -52,7 +51,7 @@ pub(super) struct SecretRef {
     pub(super) key: String,
 }
 
-/// Makes a document of a tree.
+/// Reads a document from its tree.
 pub(super) fn read(root: Node) -> Result<Document, Flaw> {
     if matches!(root, Node::Null) {
         return Ok(Document::Empty);
@@ -61,7 +60,7 @@ pub(super) fn read(root: Node) -> Result<Document, Flaw> {
     let kind = root.take("kind")?.text()?;
     match kind.as_str() {
         "" => {
-            return Err(Flaw::at("kind", "is missing: this is no resource of Dapr's"));
+            return Err(Flaw::at("kind", "is missing: this is not a resource of Dapr"));
         }
         "Component" => {}
         "Resiliency" => return Ok(Document::Resiliency(root)),
@@ -101,8 +100,8 @@ pub(super) fn read(root: Node) -> Result<Document, Flaw> {
     })))
 }
 
-/// The rule for names: a segment of a path (Kubernetes, `IsValidPathSegmentName`, which Dapr's
-/// loader applies), and not empty.
+/// Checks a name: not empty, and a segment of a path (Kubernetes, `IsValidPathSegmentName`, which
+/// Dapr's loader applies).
 fn check_name(name: &str) -> Result<(), Flaw> {
     let problem = match name {
         "" => "is missing",
@@ -128,14 +127,14 @@ fn read_setting(mut field: Field) -> Result<Setting, Flaw> {
     })
 }
 
-/// A node and the way to it.
+/// A node and its path.
 pub(super) struct Field {
     pub(super) path: String,
     node: Node,
 }
 
 impl Field {
-    /// Takes a field out of a mapping; null where it is absent.
+    /// Takes a field out of a mapping; null if it is absent.
     pub(super) fn take(&mut self, name: &str) -> Result<Self, Flaw> {
         let node = match &mut self.node {
             Node::Null => Node::Null,
@@ -159,7 +158,7 @@ impl Field {
         self.node.into_text().ok_or(flaw)
     }
 
-    /// Text, which null and an empty one are as good as none of.
+    /// Text; `None` for null or an empty text.
     pub(super) fn some_text(self) -> Result<Option<String>, Flaw> {
         Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
@@ -194,7 +193,7 @@ impl Field {
         }
     }
 
-    /// The entries of a mapping whose keys are names, in their order.
+    /// The entries of a mapping, in the order of their names.
     pub(super) fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
         match self.node {
             Node::Null => Ok(Vec::new()),

@@ -1,25 +1,25 @@
-//! What can be wrong with resource files, and where.
+//! Problems in resource files, and their places.
 //!
-//! Nothing here ever carries a setting's value: it may be a secret.
+//! No problem contains the value of a setting, because it may be a secret.
 
 use std::{fmt, io, path::PathBuf};
 
 use super::source::Source;
 
-/// Something about one place in the component files.
+/// A problem at one place in the resource files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problem {
     /// The file it is in.
     pub file: PathBuf,
-    /// The document within the file, from 1; `None` where it is about the file as a whole.
+    /// The document within the file, from 1; `None` for a problem of the whole file.
     pub document: Option<usize>,
-    /// The component's name, where it is about one whose name is known.
+    /// The name of the component, if it is known.
     pub component: Option<String>,
-    /// The name of the resiliency resource, likewise.
+    /// The name of the resiliency resource, if it is known.
     pub resiliency: Option<String>,
-    /// The path of the field, as in `spec.metadata[2].secretKeyRef`, where it is about one.
+    /// The path of the field, as in `spec.metadata[2].secretKeyRef`, if there is one.
     pub field: Option<String>,
-    /// What is the matter, for a person.
+    /// The problem, in words.
     pub message: String,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is wrong within a document whose place the caller knows.
+/// A problem within a document. The caller knows the place of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) field: Option<String>,
@@ -92,12 +92,12 @@ impl Flaw {
     }
 }
 
-/// Something that did not stop the loading, for the log.
+/// A problem that did not stop the loading, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// How much it matters.
     pub level: Level,
-    /// What it is, and where.
+    /// The problem, and its place.
     pub problem: Problem,
 }
 
@@ -110,17 +110,17 @@ impl fmt::Display for Notice {
 /// How much a [`Notice`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// As it should be, but worth knowing: a component of another app, a resource that has
-    /// nothing to do with locks.
+    /// Not a mistake: a component of another application, or a resource that has nothing to do with
+    /// locks.
     Info,
-    /// Probably a mistake: a document was skipped, or something in it was taken for nothing.
+    /// Probably a mistake: a document or something in it was ignored.
     Warning,
 }
 
-/// Why the component files cannot be used.
+/// Why the resource files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// A resources folder is missing or cannot be read.
+    /// A folder is missing or cannot be read.
     #[error("cannot read the resources folder {}: {cause}", folder.display())]
     Folder {
         /// The folder, as it was given.
@@ -134,12 +134,12 @@ pub enum LoadError {
     Duplicate {
         /// The name.
         name: String,
-        /// Where it was seen first.
+        /// The first of them.
         first: Source,
-        /// Where it was seen again.
+        /// The second of them.
         second: Source,
     },
-    /// Components, none of which has `ignoreErrors: true`, could not be resolved.
+    /// Components without `ignoreErrors: true` cannot be resolved.
     #[error("{}", join(.0))]
     Components(
         /// At least one problem, in the order of the files.

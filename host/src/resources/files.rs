@@ -1,5 +1,4 @@
-//! From resources folders to the documents in them: which files are read, in which order, and
-//! what becomes of those that cannot be.
+//! From folders to the documents in their files: which files are read, and in which order.
 
 use std::{
     ffi::OsString,
@@ -50,7 +49,7 @@ pub(super) fn read_folders(
     Ok(found)
 }
 
-/// What a folder holds except folders, sorted as Go's `os.ReadDir` does.
+/// The names in a folder, without those of folders, in the order of Go's `os.ReadDir`.
 fn names_in(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

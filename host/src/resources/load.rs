@@ -25,8 +25,8 @@ pub struct Resources {
     pub resiliency: Resiliency,
 }
 
-/// Reads the lock store definitions of the folders and the policies of their calls, by the rules of
-/// Dapr 1.18 when it runs on its own (`pkg/internal/loader/disk`, `pkg/resiliency`).
+/// Reads the definitions of lock stores and the policies of their calls, by the rules of a daprd 1.18
+/// without Kubernetes (`pkg/internal/loader/disk`, `pkg/resiliency`).
 ///
 /// From each folder, in the order given, come the files `*.yaml` and `*.yml` in the order of their
 /// names, without those of folders below; from each file its documents. A document of kind
@@ -39,8 +39,8 @@ pub struct Resources {
 /// outbound policies of components count, all files together: where two define one name, the later
 /// one does. A document that cannot be read has no effect, and there is a warning.
 ///
-/// What does not stop the loading goes to `notify` as it is met, also before an error. Neither
-/// notices nor errors contain a setting's value.
+/// Problems that do not stop the loading go to `notify` as they are found, also before an error.
+/// Neither notices nor errors contain the value of a setting.
 ///
 /// # Errors
 ///
@@ -111,8 +111,8 @@ fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadErr
     Ok(())
 }
 
-/// Why a component is not for this process, if it is not. The namespace of a component counts
-/// only where the process has one.
+/// Why a component is not for this process, if it is not. Namespaces are compared only if the process
+/// has one.
 fn why_foreign(
     component: &ComponentDocument,
     app_id: &str,

@@ -1,7 +1,6 @@
 //! From resource files to open stores, and to locks over them.
 //!
-//! Here it is decided which store a component's type means. How a store is opened is its own
-//! module's business.
+//! The store that a type names is chosen here. How it is opened is the business of its own module.
 
 use std::sync::Arc;
 
@@ -30,8 +29,8 @@ use crate::{
 ///
 /// Each store is opened within its `initTimeout`, and put under the policies that the files define
 /// for it. A store that cannot be opened is left out if its definition says `ignoreErrors: true`.
-/// Whatever is worth knowing about the files goes to the log of the crate `tracing`. Install the
-/// recorder of metrics before.
+/// Notices about the files are logged with the crate `tracing`. A recorder of metrics must be
+/// installed before.
 ///
 /// ```
 /// use std::{fs, time::Duration};
@@ -76,7 +75,7 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
         match result {
             Ok(store) => stores.push(store),
             Err(error) if definition.ignore_errors => {
-                tracing::warn!("left out, as its ignoreErrors asks: {error}");
+                tracing::warn!("left out because its definition sets ignoreErrors: {error}");
             }
             Err(error) => errors.push(error),
         }
@@ -87,8 +86,8 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     Ok(Opened { locks: options.locks(&stores)?, stores })
 }
 
-/// Locks over one store in memory with the name `lockstore`, for a start without resource files.
-/// The folders of the options are not read.
+/// Locks over a single store in memory, named `lockstore`, for a start without resource files. The
+/// folders of the options are not read.
 ///
 /// # Errors
 ///
@@ -176,7 +175,7 @@ fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
     let names = resiliency.names_for(&open.name);
     if !names.is_empty() {
         let policy = resiliency.policy_for(&open.name);
-        tracing::info!("calls of the store {} are under {names} ({policy})", open.name);
+        tracing::info!("policies of the store {}: {names} ({policy})", open.name);
     }
     let store = resiliency.apply(&open.name, open.store);
     OpenStore { store, ..open }

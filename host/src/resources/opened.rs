@@ -92,8 +92,8 @@ pub struct StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenCause {
-    /// There is no store of that type.
-    #[error("there is no lock store of this type (there are lock.redis and lock.in-memory)")]
+    /// No store has that type.
+    #[error("unknown lock store type (the types are lock.redis and lock.in-memory)")]
     UnknownType,
     /// A setting cannot be used.
     #[error(transparent)]

@@ -1,10 +1,10 @@
-//! From resiliency documents to policies: which fields there are, what they default to, and how
-//! several documents make one [`Resiliency`].
+//! From documents of kind `Resiliency` to policies: fields, defaults, and how several documents are
+//! merged into one [`Resiliency`].
 //!
-//! The rules are Dapr 1.18's (`pkg/resiliency/resiliency.go`, `pkg/apis/resiliency/v1alpha1`,
-//! `dapr/kit/retry` and `config`), with three differences. Every document of a file counts, where
-//! daprd sees the first. One with a mistake has no effect, where daprd keeps what it happened to
-//! read before it. And what daprd passes over in silence is notified.
+//! The rules are those of Dapr 1.18 (`pkg/resiliency/resiliency.go`, `pkg/apis/resiliency/v1alpha1`,
+//! `dapr/kit/retry` and `config`), with three differences. Every document of a file is read; daprd
+//! reads only the first. A document with a mistake has no effect; daprd keeps what it read before the
+//! mistake. What daprd ignores silently is reported.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,8 @@ use super::{
 };
 use crate::policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip};
 
-/// Dapr's own retry policies, which a file may change so long as there are enough retries.
+/// Dapr's own retry policies. A file may change them, but not to fewer retries than
+/// [`BUILT_IN_RETRIES`].
 const BUILT_IN: [&str; 4] = [
     "DaprBuiltInServiceRetries",
     "DaprBuiltInActorRetries",
@@ -32,12 +33,12 @@ const BUILT_IN_RETRIES: u32 = 3;
 /// Dapr's own policy that no file may change.
 const PROTECTED: &str = "DaprBuiltInActorNotFoundRetries";
 
-/// What exponential waits grow to where the policy does not say.
+/// The longest exponential wait, if the policy does not set it.
 const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(60);
 
 const TARGETS: &str = "spec.targets.components";
 
-/// Reads the documents in their order.
+/// Reads the documents, in their order.
 pub(super) fn read(
     documents: Vec<(Source, Field)>,
     app_id: &str,
@@ -63,19 +64,19 @@ pub(super) fn read(
     merged.all
 }
 
-/// The name only serves to tell documents apart, so there need not be one.
+/// The name, which only messages use. It may be missing.
 fn name(root: &mut Field) -> Result<String, Flaw> {
     root.take("metadata")?.take("name")?.text()
 }
 
-/// Where a document is, and what it is called.
+/// The place and the name of a document.
 #[derive(Clone)]
 struct Place {
     source: Source,
     name: String,
 }
 
-/// The documents so far.
+/// The documents that were merged so far.
 struct Merged<'a> {
     all: Resiliency,
     /// Where each policy and target was read, by its path.
@@ -89,7 +90,7 @@ impl Merged<'_> {
         (self.notify)(Notice { level, problem });
     }
 
-    /// Takes over what a document defines, also what an earlier one has defined.
+    /// Adds what a document defines. It replaces what an earlier document defined.
     fn add(&mut self, place: &Place, document: Document) {
         let Document { policies, remarks } = document;
         for (level, flaw) in remarks {
@@ -101,7 +102,7 @@ impl Merged<'_> {
             .chain(paths(TARGETS, &policies.targets));
         for path in paths {
             if let Some(earlier) = self.places.insert(path.clone(), place.clone()) {
-                let message = format!("takes the place of the one in {}", earlier.source);
+                let message = format!("replaces the one in {}", earlier.source);
                 self.notify(Level::Warning, place, Flaw::at(path, message));
             }
         }
@@ -111,8 +112,8 @@ impl Merged<'_> {
         self.all.targets.extend(policies.targets);
     }
 
-    /// Says which targets mean no store, and which policies that they name there are not: daprd
-    /// does without such a timeout or retry, and fails every call for want of such a breaker.
+    /// Reports targets that are no store, and names of unknown policies. daprd ignores an unknown
+    /// timeout or retry, and fails every call with an unknown circuit breaker.
     fn check_targets(&mut self, stores: &[StoreDefinition]) {
         let targets = self.all.targets.clone();
         for (target, names) in targets {
@@ -120,18 +121,17 @@ impl Merged<'_> {
                 continue;
             };
             if !stores.iter().any(|store| store.name == target) {
-                let flaw =
-                    Flaw::at(format!("{TARGETS}.{target}"), "there is no lock store of this name");
+                let flaw = Flaw::at(format!("{TARGETS}.{target}"), "no lock store has this name");
                 self.notify(Level::Info, &place, flaw);
             }
-            let there_are = self.all.names_for(&target);
+            let found_names = self.all.names_for(&target);
             for (field, named, found) in [
-                ("timeout", names.timeout, there_are.timeout),
-                ("retry", names.retry, there_are.retry),
-                ("circuitBreaker", names.circuit_breaker, there_are.circuit_breaker),
+                ("timeout", names.timeout, found_names.timeout),
+                ("retry", names.retry, found_names.retry),
+                ("circuitBreaker", names.circuit_breaker, found_names.circuit_breaker),
             ] {
                 if let (Some(named), None) = (named, found) {
-                    let message = format!("there is no policy {named}, so none applies");
+                    let message = format!("policy {named} not found, so none applies");
                     let path = format!("{TARGETS}.{target}.outbound.{field}");
                     self.notify(Level::Warning, &place, Flaw::at(path, message));
                 }
@@ -147,7 +147,7 @@ fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = S
 /// What one document defines.
 struct Document {
     policies: Policies,
-    /// What is worth knowing, and no reason to pass the document over.
+    /// Problems that do not make the document ineffective.
     remarks: Vec<(Level, Flaw)>,
 }
 
@@ -175,7 +175,7 @@ impl Document {
     fn read(mut root: Field, app_id: &str) -> Result<Self, NotRead> {
         let mut document = Self { policies: Policies::default(), remarks: Vec::new() };
         if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
-            document.warn(Flaw::at("apiVersion", "should be dapr.io/v1alpha1; read all the same"));
+            document.warn(Flaw::at("apiVersion", "should be dapr.io/v1alpha1; it is read anyway"));
         }
         let scopes = root.take("scopes")?.items()?.into_iter().map(Field::text);
         let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
@@ -213,7 +213,7 @@ impl Document {
         if !field.take("matching")?.is_null() {
             let flaw = Flaw::at(
                 format!("{path}.matching"),
-                "is about status codes, which the calls of a lock store have none of",
+                "has no effect: the calls of a lock store have no status codes",
             );
             self.remarks.push((Level::Info, flaw));
         }
@@ -259,7 +259,7 @@ impl Document {
     }
 }
 
-/// Constant waits are `duration`; exponential ones begin as they always do.
+/// Constant waits are `duration` long. Exponential waits do not depend on it.
 fn retry(mut field: Field) -> Result<Retry, Flaw> {
     let mut retry = Retry::default();
     let constant = some_duration(field.take("duration")?)?.map(not_negative);
@@ -277,7 +277,7 @@ fn retry(mut field: Field) -> Result<Retry, Flaw> {
         }
         _ => return Err(flaw),
     }
-    // Beyond 32 bits there is no telling it from ever.
+    // A number beyond 32 bits counts as unlimited.
     retry.max_retries =
         field.take("maxRetries")?.integer()?.and_then(|retries| u32::try_from(retries).ok());
     Ok(retry)
@@ -291,8 +291,8 @@ fn policy_names(mut outbound: Field) -> Result<PolicyNames, Flaw> {
     })
 }
 
-/// Nanoseconds: a whole number of milliseconds, or Go's form such as `1m30s`. `None` where there
-/// is no text.
+/// A duration in nanoseconds, from a whole number of milliseconds or Go's form such as `1m30s`.
+/// `None` without text.
 fn some_duration(field: Field) -> Result<Option<i64>, Flaw> {
     let flaw = field.flaw("must be a number of milliseconds or a duration such as 500ms or 1m30s");
     let Some(text) = field.some_text()? else {
@@ -305,7 +305,7 @@ fn some_duration(field: Field) -> Result<Option<i64>, Flaw> {
     nanoseconds.map(Some).ok_or(flaw)
 }
 
-/// Zero and less stand for no bound.
+/// The duration; `None` for zero and less, which mean no limit.
 fn positive(nanoseconds: i64) -> Option<Duration> {
     u64::try_from(nanoseconds).ok().filter(|it| *it > 0).map(Duration::from_nanos)
 }

@@ -1,5 +1,5 @@
-//! From definitions to components: values from the environment and from secret stores, templates,
-//! versions and time-outs, and whose failure stops the start.
+//! From a component as it is written to a store's definition: values from the environment and from
+//! secret stores, templates, versions and timeouts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::store::properties::Properties;
 
 const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What resolving needs, and what came of it so far.
+/// The state of resolving components.
 pub(super) struct Resolver<'a> {
     pub(super) env: &'a Env,
     pub(super) templates: Templates,
@@ -30,9 +30,9 @@ pub(super) struct Resolver<'a> {
 /// A secret store that was defined, by name.
 enum Opened {
     Ready(SecretStore),
-    /// It could not be opened, which was reported.
+    /// It could not be opened. This was reported.
     Failed,
-    /// It is of a type that Holdfast has not.
+    /// It has a type that Holdfast does not support.
     Foreign(String),
 }
 
@@ -50,8 +50,8 @@ impl<'a> Resolver<'a> {
         self.problems
     }
 
-    /// Opens the secret store that a component describes. All must be open before the first
-    /// component is resolved: the order of the files says nothing.
+    /// Opens the secret store that a component defines. All of them must be open before the first lock
+    /// store is resolved, because the order of the files does not matter.
     pub(super) fn open_secret_store(&mut self, source: &Source, component: &ComponentDocument) {
         let opened = match self.try_open(source, component) {
             Ok(opened) => opened,
@@ -73,7 +73,7 @@ impl<'a> Resolver<'a> {
                 Flaw::at(
                     "spec.type",
                     format!(
-                        "{} is not a secret store that Holdfast can ask",
+                        "{} is not a secret store that Holdfast supports",
                         component.component_type
                     ),
                 ),
@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
             .map_err(|message| Flaw::at("spec.metadata", message))
     }
 
-    /// Resolves a lock component; `None` for one that cannot be, which is reported.
+    /// Resolves a lock store. `None` if that fails, which is reported.
     pub(super) fn store(
         &mut self,
         source: Source,
@@ -137,8 +137,8 @@ impl<'a> Resolver<'a> {
         Ok((properties, self.init_timeout(source, component)))
     }
 
-    /// The value of a setting. An `envRef` counts where there is no value, a `secretKeyRef` comes
-    /// before a value (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
+    /// The value of a setting. A `secretKeyRef` comes before a value, and a value before an `envRef`
+    /// (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
     fn value(
         &mut self,
         source: &Source,
@@ -166,7 +166,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// A variable that is not set, or that may not be read, gives an empty value, as in Dapr.
+    /// The value of an `envRef`. As in Dapr, it is empty if the variable is not set or may not be read.
     fn environment_value(
         &mut self,
         source: &Source,
@@ -202,7 +202,7 @@ impl<'a> Resolver<'a> {
                 return Err((
                     Blame::Store,
                     format!(
-                        "the secret store {store} is of type {component_type}; Holdfast can ask {}",
+                        "the secret store {store} is of type {component_type}; Holdfast supports {}",
                         SecretStore::TYPES.join(" and ")
                     ),
                 ));
@@ -216,7 +216,7 @@ impl<'a> Resolver<'a> {
                             Kubernetes only; hand the secret over as a file or a variable, and \
                             define a secret store for that"
                             .to_owned(),
-                        _ => format!("there is no secret store {store} for this app"),
+                        _ => format!("secret store {store} not found for this app"),
                     },
                 ));
             }
@@ -228,8 +228,8 @@ impl<'a> Resolver<'a> {
         store.get(self.env, &secret.name, key).map_err(|message| (Blame::Secret, message))
     }
 
-    /// A time-out that is no positive duration gives the default, as in Dapr 1.18
-    /// (`pkg/runtime/processor/loops/root/component.go`), which does not even mention it.
+    /// A timeout that is not a positive duration counts as the default, as in Dapr 1.18
+    /// (`pkg/runtime/processor/loops/root/component.go`), which does not report it.
     fn init_timeout(&mut self, source: &Source, component: &ComponentDocument) -> Duration {
         let text = &component.init_timeout;
         if text.is_empty() {
@@ -240,7 +240,7 @@ impl<'a> Resolver<'a> {
             Some(nanoseconds) if nanoseconds > 0 => Duration::from_nanos(nanoseconds),
             _ => {
                 let message = format!(
-                    "{text:?} is not a duration above zero such as 5s or 1m30s; taking {DEFAULT_INIT_TIMEOUT:?}"
+                    "{text:?} is not a duration above zero such as 5s or 1m30s; using {DEFAULT_INIT_TIMEOUT:?}"
                 );
                 self.notify(
                     Level::Warning,
@@ -276,13 +276,13 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Which field a secret that cannot be had is to be blamed on.
+/// The field that a missing secret is reported for.
 enum Blame {
     Store,
     Secret,
 }
 
-/// The settings that have a name; the others can mean nothing and are reported.
+/// The settings that have a name. Others have no effect and are reported.
 fn named<'d>(
     resolver: &mut Resolver<'_>,
     source: &Source,
@@ -298,8 +298,8 @@ fn named<'d>(
     named
 }
 
-/// Every lock and local secret store has one version, which Dapr's registries let files leave out
-/// or call unstable (Dapr 1.18, `pkg/components/versioning.go`).
+/// Every lock and local secret store has one version. As in Dapr, it may be missing, or `v0`, which is
+/// unstable (Dapr 1.18, `pkg/components/versioning.go`).
 fn check_version(component: &ComponentDocument) -> Result<(), Flaw> {
     let version = &component.version;
     if ["", "v0", "v1"].contains(&version.to_ascii_lowercase().as_str()) {
@@ -308,14 +308,14 @@ fn check_version(component: &ComponentDocument) -> Result<(), Flaw> {
     Err(Flaw::at(
         "spec.version",
         format!(
-            "there is no {}/{version}: leave the version out or write v1",
+            "{}/{version} is not supported: leave the version out or write v1",
             component.component_type
         ),
     ))
 }
 
-/// The runtime's own variables are out of bounds, and `DAPR_ENV_KEYS`, where it is set, lists
-/// what is within (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
+/// Whether an `envRef` may name a variable: not one of the runtime, and, if `DAPR_ENV_KEYS` is set, only
+/// one that it lists (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
 fn may_be_referred_to(env: &Env, variable: &str) -> bool {
     if variable.contains(' ') || secrets::is_private(variable) {
         return false;

@@ -1,4 +1,4 @@
-//! The secret stores that component files may name: `secretstores.local.env` and
+//! The secret stores that resource files may define: `secretstores.local.env` and
 //! `secretstores.local.file`, as in components-contrib 1.18 (`secretstores/local`).
 
 use std::{collections::BTreeMap, fs, io};
@@ -11,16 +11,16 @@ use crate::store::properties::Properties;
 const LOCAL_ENV: &str = "secretstores.local.env";
 const LOCAL_FILE: &str = "secretstores.local.file";
 
-/// A secret store that is ready to be asked. Has no `Debug`: it holds secrets.
+/// An open secret store. It has no `Debug`, because it holds secrets.
 pub(super) enum SecretStore {
-    /// The process's environment, behind a prefix.
+    /// The environment of this process: the variables with a prefix.
     Env { prefix: String },
-    /// What a JSON file held when it was read: secrets by name, each with its values by key.
+    /// The contents of a JSON file: secrets by name, each with its values by key.
     File(BTreeMap<String, BTreeMap<String, String>>),
 }
 
 impl SecretStore {
-    /// The types there are, in lower case.
+    /// The supported types, in lower case.
     pub(super) const TYPES: [&str; 2] = [LOCAL_ENV, LOCAL_FILE];
 
     /// Opens a store of one of the [`TYPES`](Self::TYPES).
@@ -31,7 +31,7 @@ impl SecretStore {
         Ok(Self::Env { prefix: properties.get("prefix").unwrap_or_default().to_owned() })
     }
 
-    /// One value of a secret. The error says what is missing, by name.
+    /// One value of a secret. The error names what is missing.
     pub(super) fn get(&self, env: &Env, name: &str, key: &str) -> Result<String, String> {
         match self {
             Self::Env { prefix } => {
@@ -58,7 +58,7 @@ impl SecretStore {
     }
 }
 
-/// Whether a variable belongs to the runtime and is none of a component's business.
+/// Whether a variable belongs to the runtime, so that components may not read it.
 pub(super) fn is_private(variable: &str) -> bool {
     let upper = variable.to_uppercase();
     upper == "APP_API_TOKEN" || upper.starts_with("DAPR_")
@@ -101,8 +101,8 @@ fn read_file(
     }
 }
 
-/// Gives every scalar below `value` its path for a name. Numbers and booleans become their JSON
-/// text, where Dapr would hand out Go's note that they are no strings.
+/// Collects every scalar below `value` under its path. Numbers and booleans become their JSON text; in
+/// Dapr they become Go's note that they are not strings.
 fn flatten(path: &str, value: Value, separator: &str, values: &mut BTreeMap<String, String>) {
     let below = |name: &str| {
         if path.is_empty() { name.to_owned() } else { format!("{path}{separator}{name}") }
@@ -130,7 +130,7 @@ fn flatten(path: &str, value: Value, separator: &str, values: &mut BTreeMap<Stri
     }
 }
 
-/// Booleans of secret stores, as Dapr's `kit/strings.IsTruthy` reads them.
+/// Whether a setting of a secret store is true, by the rules of Dapr's `kit/strings.IsTruthy`.
 fn is_truthy(value: &str) -> bool {
     ["y", "yes", "true", "t", "on", "1"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }

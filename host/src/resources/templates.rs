@@ -1,10 +1,10 @@
-//! The templates that a setting's value may contain.
+//! The templates in values of settings.
 
 use uuid::Uuid;
 
-/// What templates stand for in this process.
+/// The values of templates in this process.
 pub(super) struct Templates {
-    /// The application's id; empty where it has none.
+    /// The application's id; empty for none.
     pub(super) app_id: String,
     /// `NAMESPACE`, or `default`.
     pub(super) namespace: String,
@@ -13,12 +13,12 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Fills in `{uuid}` (a fresh one each time), `{podName}`, `{namespace}` and `{appID}`.
+    /// Fills in `{uuid}` (a new one each time), `{podName}`, `{namespace}` and `{appID}`.
     /// `{namespace}` is `<namespace>.<app id>`, as in Dapr 1.18 (`pkg/runtime/meta/meta.go`).
     ///
     /// # Errors
     ///
-    /// A value that refers to `{podName}` where there is none.
+    /// The value contains `{podName}`, and the process has no pod name.
     pub(super) fn fill(&self, mut value: String) -> Result<String, &'static str> {
         while value.contains("{uuid}") {
             value = value.replacen("{uuid}", &Uuid::new_v4().to_string(), 1);

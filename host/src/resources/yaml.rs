@@ -1,7 +1,8 @@
-//! YAML text as a tree of plain values, read as Dapr's YAML library reads it.
+//! YAML text as a tree of plain values, by the rules of Dapr's YAML library.
 //!
-//! Lives here: splitting a file into documents, YAML 1.1's plain scalars, aliases within bounds.
-//! What a component's fields are called and mean does not.
+//! A file is split into documents here, and a document is read into a tree. This is our own code on top
+//! of a parser of events, because no library reads the scalars of YAML 1.1 as Dapr does and also limits
+//! what aliases may grow to.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,9 +11,9 @@ use std::{
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-/// A value with numbers as the text that JSON writes for them: `1.50` is `1.5`, `0x10` is `16`.
+/// A value. Numbers are kept as the text that JSON writes for them: `1.50` is `1.5`, `0x10` is `16`.
 ///
-/// Has no `Debug` on purpose: it may hold secrets.
+/// It has no `Debug`, because it may hold secrets.
 #[derive(Clone)]
 pub(super) enum Node {
     Null,
@@ -23,26 +24,25 @@ pub(super) enum Node {
     Map(BTreeMap<String, Node>),
 }
 
-/// How deep a document may nest.
+/// How many levels deep a document may nest.
 const MAX_DEPTH: usize = 64;
 
-/// What a document may weigh in bytes, roughly, with every alias written out. Aliases of aliases
-/// grow exponentially, so what one stands for is counted before it is copied.
+/// The largest size of a document with every alias expanded, in bytes, roughly. Aliases of aliases grow
+/// exponentially, so the size is checked before a node is copied.
 const MAX_WEIGHT: usize = 8 << 20;
 
-/// What a node weighs besides its text.
+/// The size of a node without its text, in bytes.
 const EVERY_NODE: usize = 32;
 
-/// One document of a file: its text, from its `---` on.
+/// A document of a file: its text, from its `---` on.
 pub(super) struct Part<'a> {
     pub(super) text: &'a [u8],
     /// The line of the file that the text starts on, from 1.
     pub(super) line: usize,
 }
 
-/// Cuts a file at the lines that are `---`, without looking at what is between them: a broken
-/// document must not take its neighbours along. A head of nothing but comments belongs to the
-/// first document.
+/// Splits a file at its lines `---`, whatever is between them, so that a broken document does not
+/// affect the others. Comments before the first `---` belong to the first document.
 pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let mut parts = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
 ///
 /// # Errors
 ///
-/// What is wrong and in which line, without the text itself.
+/// The problem and its line, without the text itself.
 pub(super) fn parse(text: &str, line: usize) -> Result<Node, String> {
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A key that comes again replaces the earlier one; what `<<` merges in replaces none.
+    /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none.
     fn map(&mut self, depth: usize) -> Result<BTreeMap<String, Node>, Error> {
         let mut entries = BTreeMap::new();
         let mut merged = Vec::new();
@@ -221,7 +221,7 @@ fn weigh(total: &mut usize, weight: usize, line: usize) -> Result<(), Error> {
 }
 
 impl Node {
-    /// How many levels there are below this one.
+    /// The number of levels below this one.
     fn height(&self) -> usize {
         let below = match self {
             Self::List(items) => items.iter().map(Self::height).max(),
@@ -341,7 +341,7 @@ fn integer(text: &str) -> Option<String> {
 }
 
 fn float(text: &str) -> Option<String> {
-    // Rust's parser also takes `inf` and the like, which are text in YAML.
+    // Rust's parser also accepts `inf` and the like, which are text in YAML.
     if !text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)) {
         return None;
     }

@@ -366,7 +366,7 @@ fn only_the_initial_versions_are_accepted() {
     }
     let text = lock("a").replace("version: v1", "version: v2");
     let error = Case::of(&text).load().error();
-    assert!(error.ends_with("a.yaml, document 1, component a, spec.version: there is no lock.redis/v2: leave the version out or write v1"), "{error}");
+    assert!(error.ends_with("a.yaml, document 1, component a, spec.version: lock.redis/v2 is not supported: leave the version out or write v1"), "{error}");
     let outcome = Case::of(format!("{text}  ignoreErrors: true\n---\n{}", lock("b"))).load();
     assert_eq!(outcome.names(), ["b"]);
     assert!(outcome.warnings()[0].contains("component a, spec.version"));
@@ -616,7 +616,7 @@ fn a_secret_store_that_cannot_be_opened_is_an_error_of_its_own() {
         assert!(outcome.warnings()[0].contains(expected));
     }
     let text = vault("secretstores.local.env", "").replace("v1\n  m", "v7\n  m");
-    assert!(Case::of(text).load().error().contains("there is no secretstores.local.env/v7"));
+    assert!(Case::of(text).load().error().contains("secretstores.local.env/v7 is not supported"));
 }
 
 #[test]
@@ -635,23 +635,23 @@ fn a_secret_needs_a_supported_secret_store() {
     for (top_level, others, expected) in [
         ("", String::new(), "names no secret store"),
         ("auth: {secretStore: kubernetes}", String::new(), "built into Dapr on Kubernetes only"),
-        (AUTH, String::new(), "there is no secret store vault for this app"),
+        (AUTH, String::new(), "secret store vault not found for this app"),
         (
             AUTH,
             format!("{}scopes: [app2]\n", vault("secretstores.local.env", "")),
-            "there is no secret store vault for this app",
+            "secret store vault not found for this app",
         ),
         (
             AUTH,
             vault("secretstores.azure.keyvault", ""),
-            "is of type secretstores.azure.keyvault; Holdfast can ask secretstores.local.env and",
+            "is of type secretstores.azure.keyvault; Holdfast supports secretstores.local.env and",
         ),
         (
             AUTH,
             format!("{}  ignoreErrors: true\n", vault("secretstores.local.file", "")),
             "the secret store vault could not be opened",
         ),
-        (AUTH, format!("---\n{}", lock("vault")), "there is no secret store vault"),
+        (AUTH, format!("---\n{}", lock("vault")), "secret store vault not found"),
     ] {
         let text = format!("{}{others}", with_setting("secretKeyRef: {name: PW}", top_level));
         let error = Case::of(text).app("app1").env("PW", SECRET).load().error();

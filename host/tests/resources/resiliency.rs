@@ -291,8 +291,7 @@ targets: {components: {lockstore: {outbound: {timeout: fast}}}}",
     for (warning, path) in
         warnings.iter().zip(["spec.policies.timeouts.fast", "spec.targets.components.lockstore"])
     {
-        let start =
-            format!("b.yaml, document 1, resiliency myres, {path}: takes the place of the one in ");
+        let start = format!("b.yaml, document 1, resiliency myres, {path}: replaces the one in ");
         assert!(warning.starts_with(&start), "{warning}");
         assert!(warning.ends_with("a.yaml, document 1"), "{warning}");
     }
@@ -314,7 +313,7 @@ fn scopes_select_applications() {
     assert!(outcome.applied().0.contains("timeout fast"));
     assert_eq!(
         outcome.warnings(),
-        ["res.yaml, document 1, apiVersion: should be dapr.io/v1alpha1; read all the same"]
+        ["res.yaml, document 1, apiVersion: should be dapr.io/v1alpha1; it is read anyway"]
     );
 }
 
@@ -348,20 +347,20 @@ targets:
                 "{at}.policies.retries.DaprBuiltInServiceRetries.maxRetries: must be at least 3 for a policy of Dapr's own; taking 3"
             ),
             format!(
-                "{at}.policies.circuitBreakers.cb.trip: there is no count failures: there are requests, totalSuccesses, totalFailures, consecutiveSuccesses, consecutiveFailures"
+                "{at}.policies.circuitBreakers.cb.trip: unknown count failures (the counts are requests, totalSuccesses, totalFailures, consecutiveSuccesses, consecutiveFailures)"
             ),
-            format!("{target}.timeout: there is no policy none, so none applies"),
-            format!("{target}.retry: there is no policy nor, so none applies"),
-            format!("{target}.circuitBreaker: there is no policy this, so none applies"),
+            format!("{target}.timeout: policy none not found, so none applies"),
+            format!("{target}.retry: policy nor not found, so none applies"),
+            format!("{target}.circuitBreaker: policy this not found, so none applies"),
         ]
     );
     assert_eq!(
         outcome.of_level(Level::Info),
         [
             format!(
-                "{at}.policies.retries.coded.matching: is about status codes, which the calls of a lock store have none of"
+                "{at}.policies.retries.coded.matching: has no effect: the calls of a lock store have no status codes"
             ),
-            format!("{at}.targets.components.elsewhere: there is no lock store of this name"),
+            format!("{at}.targets.components.elsewhere: no lock store has this name"),
         ]
     );
     assert_eq!(outcome.applied(), (String::new(), String::new()));

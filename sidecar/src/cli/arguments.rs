@@ -1,4 +1,4 @@
-//! The arguments. Their names are daprd's where daprd has them.
+//! The arguments. Options that daprd has too have the same names.
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
@@ -6,28 +6,28 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  Serve a store in memory, named lockstore, on http://127.0.0.1:3500 and gRPC's port 50001:
+  Serve a store in memory, lockstore, over HTTP on port 3500 and gRPC on port 50001:
     holdfast serve
 
-  Serve what the component files say, for the application app1:
+  Serve the stores that resource files define, for the application app1:
     holdfast serve --app-id app1 --resources-path ./components
 
   Run a job unless somebody else runs it:
     if holdfast try-lock redis nightly --owner \"$HOSTNAME\" --expiry 600 --resources-path ./components
     then ./nightly.sh; fi
 
-  See whether the component files and their servers are in order:
+  Check resource files and their servers:
     holdfast check --resources-path ./components";
 
 const SERVE_EXAMPLES: &str = "\
-The line 'listening on http://ADDRESS:PORT' in the log, which goes to stderr, says that it is ready;
-the gRPC API has a line like it before. A service manager of systemd's kind is told so as well.
-SIGTERM and SIGINT end it in good order; a second one ends it at once.
+The log goes to stderr. Its line 'listening on http://ADDRESS:PORT' means that the server is ready;
+the line of the gRPC API comes before it. systemd is notified too.
+SIGTERM and SIGINT shut the server down gracefully; a second one ends it at once.
 
 Environment:
-  DAPR_API_TOKEN  Requests must show this token in the header, or gRPC metadata, dapr-api-token
-  OTEL_EXPORTER_OTLP_ENDPOINT  Traces are sent to this collector; other variables of OpenTelemetry
-                  (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …) say how
+  DAPR_API_TOKEN  Requests must carry this token in the header, or gRPC metadata, dapr-api-token
+  OTEL_EXPORTER_OTLP_ENDPOINT  Send traces to this collector. Other variables of OpenTelemetry
+                  apply as well (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …)
 
 Examples:
   holdfast serve
@@ -38,7 +38,7 @@ Examples:
     -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'";
 
 const TRY_LOCK_EXAMPLES: &str = "\
-Prints true or false. Exits with 0 if the lock was taken, 1 if it is held by somebody, 2 on errors.
+Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors.
 
 Examples:
   holdfast try-lock redis file --owner me --expiry 60 --resources-path ./components
@@ -53,14 +53,14 @@ Examples:
   holdfast unlock redis file --owner me --resources-path ./components --json";
 
 const CHECK_EXAMPLES: &str = "\
-Exits with 0 if serve would start with these files now, else with 2.
+Exits with 0 if serve would start with these files, else with 2.
 
 Examples:
   holdfast check --resources-path ./components
   holdfast check --app-id app1 --resources-path ./components --resources-path ./more";
 
 const HEALTH_EXAMPLES: &str = "\
-Exits with 0 if the server answers that it is ready, else with 1 and the reason. Needs no token.
+Exits with 0 if the server is ready, else with 1 and the reason. Needs no token.
 
 Examples:
   holdfast health
@@ -71,7 +71,7 @@ Examples:
   holdfast component export holdfast.wasm
   holdfast component export - | wasm-tools component wit";
 
-/// A distributed lock for edge runtimes, with the API of Dapr's locks.
+/// A distributed lock for edge runtimes, with Dapr's lock API.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
@@ -83,15 +83,15 @@ pub struct Cli {
 pub enum Command {
     /// Serve locks over Dapr's HTTP and gRPC APIs
     Serve(Serve),
-    /// Take a lock if it is free, straight in the store
+    /// Take a lock if it is free, directly in the store
     TryLock(TryLock),
-    /// Free a lock, straight in the store
+    /// Free a lock, directly in the store
     Unlock(Unlock),
-    /// Check component files, and connect to their servers
+    /// Check resource files, and connect to their servers
     Check(Check),
-    /// Ask a server that runs on this machine whether it is ready
+    /// Ask a running server whether it is ready
     Health(Health),
-    /// The WebAssembly component that holds the rules of the lock
+    /// Work with the lock component, which holds the rules of the lock
     #[command(arg_required_else_help = true)]
     Component(Component),
 }
@@ -116,17 +116,17 @@ pub struct Serve {
         default_value = "127.0.0.1"
     )]
     pub dapr_listen_addresses: Vec<String>,
-    /// Folder for Unix domain sockets, on which both APIs are served in place of their ports: they
-    /// are named dapr-ID-http.socket and dapr-ID-grpc.socket after the application's id
+    /// Folder for Unix domain sockets, which replace the ports of both APIs. Their names are
+    /// dapr-ID-http.socket and dapr-ID-grpc.socket, with the application's id
     #[arg(long, value_name = "DIR")]
     pub unix_domain_socket: Option<PathBuf>,
-    /// Port of health checks and metadata alone, over HTTP and without a token; 0 for a free one
+    /// Port that serves only health checks and metadata, over HTTP, without a token; 0 for a free one
     #[arg(long, value_name = "PORT")]
     pub dapr_public_port: Option<u16>,
     /// Addresses of the public port, separated by commas
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub dapr_public_listen_address: Vec<String>,
-    /// Whether metrics are recorded, and served for Prometheus
+    /// Whether metrics are recorded and served for Prometheus
     #[arg(
         long,
         value_name = "BOOL",
@@ -143,7 +143,7 @@ pub struct Serve {
     /// Addresses of the metrics, separated by commas
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
-    /// How long requests in flight may take to finish at the end
+    /// How long requests in flight may take to finish during a shutdown
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub dapr_graceful_shutdown_seconds: u64,
     #[command(flatten)]
@@ -157,7 +157,7 @@ pub struct Serve {
 pub struct TryLock {
     #[command(flatten)]
     pub lock: Lock,
-    /// How long the lock is held at most, in seconds
+    /// Time to live of the lock, in seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub expiry: i32,
 }
@@ -169,14 +169,14 @@ pub struct Unlock {
     pub lock: Lock,
 }
 
-/// What try-lock and unlock have in common.
+/// The arguments that try-lock and unlock have in common.
 #[derive(Args, Debug)]
 pub struct Lock {
-    /// The store, by its component's name
+    /// Name of the lock store
     pub store: String,
-    /// What is locked
+    /// Resource id: what is locked
     pub resource: String,
-    /// Who locks it: a string that nobody else uses
+    /// Owner of the lock: a string that nobody else uses
     #[arg(long)]
     pub owner: String,
     /// Print the reply of the HTTP API, byte for byte
@@ -200,13 +200,13 @@ pub struct Check {
 #[derive(Args, Debug)]
 #[command(after_help = HEALTH_EXAMPLES)]
 pub struct Health {
-    /// Where the server's HTTP API or its public port is
+    /// Address of the server's HTTP API or public port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub address: String,
-    /// Port of the one or the other
+    /// Port of the HTTP API, or the public port
     #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
     pub port: u16,
-    /// How long to wait for the answer
+    /// How long to wait for the reply
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub timeout: u64,
 }
@@ -219,32 +219,32 @@ pub struct Component {
 
 #[derive(Debug, Subcommand)]
 pub enum ComponentCommand {
-    /// Write the component to a file
+    /// Write the lock component to a file
     #[command(after_help = EXPORT_EXAMPLES)]
     Export {
-        /// The file; - for stdout
+        /// File to write; - for stdout
         file: PathBuf,
     },
 }
 
-/// Whose locks, and where they are kept.
+/// The application, and its stores.
 #[derive(Args, Debug)]
 pub struct Stores {
-    /// Id of the application that locks; part of the keys, and what scopes are about
+    /// Id of the application that locks; part of the keys, and checked against scopes
     #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
     pub app_id: String,
-    /// Folder of component files; may be given more than once
+    /// Folder of resource files; may be given more than once
     #[arg(long, value_name = "DIR", visible_alias = "components-path")]
     pub resources_path: Vec<PathBuf>,
 }
 
-/// What is logged, and how.
+/// What is logged, and in which form.
 #[derive(Args, Debug)]
 pub struct Log {
-    /// The least of what is logged, to stderr [default: info for serve, else warn]
+    /// Lowest level that is logged, to stderr [default: info for serve, else warn]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
-    /// Log JSON, one object a line
+    /// Log JSON, one object per line
     #[arg(long)]
     pub log_as_json: bool,
 }
@@ -259,26 +259,26 @@ pub enum LogLevel {
     Fatal,
 }
 
-/// How much the lock component and its callers may use; the library's defaults.
+/// The limits of the lock component and of calls. The defaults are the library's.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Instances of the lock component at a time, at most
+    /// Most instances of the lock component at a time
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES")]
     pub guest_instances: Option<usize>,
-    /// Instances that are kept warm
+    /// Instances that are kept warm between calls
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES")]
     pub guest_warm_instances: Option<usize>,
-    /// Memory of an instance, at most
+    /// Most memory of an instance
     #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY")]
     pub guest_memory: Option<NonZeroUsize>,
     /// How long an instance may compute before it is stopped
     #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE")]
     pub guest_step_deadline: Option<u64>,
-    /// Calls that are with their stores at a time, at most
+    /// Most calls in flight in the stores at a time
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT")]
     pub max_in_flight: Option<usize>,
-    /// Further calls that wait for their turn, at most; others are refused
+    /// Most calls that wait for their turn; further calls are refused
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING")]
     pub max_waiting: Option<usize>,
 }

@@ -25,7 +25,7 @@ const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 pub fn run(args: &Check) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, None);
     if args.stores.resources_path.is_empty() {
-        bail!("--resources-path is missing: there are no component files to check");
+        bail!("--resources-path is missing: there are no resource files to check");
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(check(args))
@@ -35,7 +35,7 @@ async fn check(args: &Check) -> Result<ExitCode> {
     let options = stores::options(&args.stores, Limits::default());
     let openings = open_each(&options, &mut warn).await.map_err(|error| anyhow!("{error}"))?;
     if openings.is_empty() {
-        eprintln!("warning: there is no lock store in the component files");
+        eprintln!("warning: the resource files define no lock store");
     }
     let rows = openings.iter().map(row).collect::<Vec<_>>();
     let mut stdout = io::stdout().lock();
@@ -44,7 +44,7 @@ async fn check(args: &Check) -> Result<ExitCode> {
     let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
     let stopped = openings.iter().any(stops);
     let open: Vec<OpenStore> = openings.into_iter().filter_map(|it| it.result.ok()).collect();
-    // What is wrong with key prefixes, the lock component alone can tell.
+    // Only the rules know what is wrong with key prefixes.
     options.locks(&open).map_err(|error| anyhow!("{error}"))?;
     join_all(open.iter().map(|open| open.store.close())).await;
     Ok(if stopped { ExitCode::from(TROUBLE) } else { ExitCode::SUCCESS })
@@ -73,7 +73,7 @@ fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {
     ]
 }
 
-/// The rows below their headings, each column as wide as its widest cell.
+/// The headings and the rows. Each column is as wide as its widest cell.
 fn table(rows: &[[String; 5]]) -> String {
     let headings = HEADINGS.map(str::to_owned);
     let lines = || std::iter::once(&headings).chain(rows);

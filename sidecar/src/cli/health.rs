@@ -1,4 +1,4 @@
-//! `holdfast health`: a health check for where there is neither a shell nor curl.
+//! `holdfast health`: a health check for containers without a shell or curl.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{net::TcpStream, runtime};
 
 use super::arguments::Health;
 
-/// The longest answer that is read, in bytes; the server's own are shorter.
+/// The longest reply that is read, in bytes. Those of the server are shorter.
 const MAX_ANSWER: usize = 64 << 10;
 
 pub fn run(args: &Health) -> Result<ExitCode> {
@@ -42,7 +42,7 @@ async fn ask(args: &Health) -> Result<()> {
     };
     let (status, body) = tokio::select! {
         answer = asking => answer.context("no answer")?,
-        // The connection is driven here, and never done before the answer is.
+        // This drives the connection, which does not end successfully before the reply is there.
         Err(error) = connection => bail!("no answer: {error}"),
     };
     if status != StatusCode::NO_CONTENT {

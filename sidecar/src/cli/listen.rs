@@ -1,4 +1,4 @@
-//! The addresses to listen on.
+//! Binding the addresses to listen on.
 
 use std::{
     fs, io,
@@ -12,32 +12,32 @@ use tokio::net::{TcpSocket, UnixSocket, UnixStream, lookup_host};
 
 use crate::server::Listener;
 
-/// Connections that wait to be accepted, at most.
+/// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Addresses that nobody else can take any more, and on which nobody is answered yet.
+/// Addresses that are bound, so that no other process can take them. They do not listen yet.
 pub enum Bound {
     Tcp(Vec<TcpSocket>),
     Unix(UnixSocket, SocketFile),
 }
 
-/// Listening sockets, and how they are named in a URL.
+/// Listening sockets, and their addresses in the form of a URL.
 pub struct Listening {
     pub listeners: Vec<Listener>,
     pub addresses: Vec<String>,
-    /// Removed with this.
+    /// Removed when this is dropped.
     _file: Option<SocketFile>,
 }
 
-/// The file of a Unix domain socket, which nobody else removes.
+/// The file of a Unix domain socket. Dropping it removes the file.
 pub struct SocketFile(PathBuf);
 
 impl Bound {
-    /// Takes the port on each of the addresses. With port 0 the first takes a free one, and the
-    /// others the same. `option` is the one that gave the port.
+    /// Binds the port on each of the addresses. With port 0 the first address gets a free port, and
+    /// the others get the same. `option` is the name of the option that gave the port.
     ///
-    /// An address of a kind that this machine does not have, as `[::1]` without IPv6, is left out
-    /// with a warning, as long as there is another.
+    /// An address of a kind that this machine does not have, such as `[::1]` without IPv6, is skipped
+    /// with a warning, unless it is the only one.
     pub async fn tcp(addresses: &[String], port: u16, option: &str) -> Result<Self> {
         let mut sockets = Vec::new();
         let mut missing = None;
@@ -69,8 +69,8 @@ impl Bound {
         }
     }
 
-    /// Takes the path of a Unix domain socket. A file that was left there by a process that has ended
-    /// is removed first.
+    /// Binds the path of a Unix domain socket. A file that an ended process left there is removed
+    /// first.
     pub async fn unix(path: PathBuf) -> Result<Self> {
         let refused = || format!("--unix-domain-socket: cannot listen on {}", path.display());
         remove_if_abandoned(&path).await.with_context(refused)?;
@@ -79,7 +79,7 @@ impl Bound {
         Ok(Self::Unix(socket, SocketFile(path)))
     }
 
-    /// From now on connections are made.
+    /// Starts to listen.
     pub fn listen(self) -> Result<Listening> {
         match self {
             Self::Tcp(sockets) => {
@@ -123,7 +123,7 @@ async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // Whoever answers there keeps it: taking the path will fail, and say so.
+        // A process listens there: binding the path fails, and says so.
         _ => Ok(()),
     }
 }
@@ -134,21 +134,21 @@ async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
         return Ok((ip, port).into());
     }
     let found: Vec<_> = lookup_host((address, port)).await?.collect();
-    // As Go does, which daprd listens with: the first of IPv4, else the first of all.
+    // Like Go, and so like daprd: the first IPv4 address, else the first of all.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
     chosen.copied().ok_or_else(|| io::Error::other("the name has no address"))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A port whose last connections are still closing can be taken.
+    // So that a port whose last connections are still closing can be bound.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
 fn is_missing_here(error: &io::Error) -> bool {
-    /// Linux's EAFNOSUPPORT, which the standard library has no name for.
+    /// Linux's EAFNOSUPPORT. The standard library has no name for it.
     const NO_SUCH_FAMILY: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }

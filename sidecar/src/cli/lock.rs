@@ -1,4 +1,4 @@
-//! `holdfast try-lock` and `holdfast unlock`: one call, straight to the store.
+//! `holdfast try-lock` and `holdfast unlock`: one call, directly in the store.
 
 use std::{
     io::{self, Write},
@@ -17,7 +17,7 @@ use super::{
     logging, stores,
 };
 
-/// What to print, and what to exit with.
+/// What to print, and the exit code.
 type Answer = (Vec<u8>, u8);
 
 pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
@@ -59,8 +59,8 @@ fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> 
     logging::start(&lock.log, LogLevel::Warn, None);
     if lock.stores.resources_path.is_empty() {
         bail!(
-            "--resources-path is missing: without component files there is only a store in memory, \
-             whose locks would be gone when this command ends"
+            "--resources-path is missing: without resource files there is only a store in memory, \
+             and its locks end with this command"
         );
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();

@@ -1,4 +1,4 @@
-//! The log: to stderr, so that stdout has a command's result and nothing else.
+//! The log. It goes to stderr, so that stdout has only the result of a command.
 
 use std::io::{self, IsTerminal};
 
@@ -12,16 +12,16 @@ use tracing_subscriber::{
 
 use super::arguments::{Log, LogLevel};
 
-/// What is done with spans and events.
+/// A layer that handles spans and events.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts logging at the level that was asked for, else at `default`. What else is to be done with spans
-/// is asked for by `more`, whatever the level.
+/// Starts logging at the level of the arguments, else at `default`. The layer `more` gets its spans at
+/// any level.
 pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
     tracing_subscriber::registry().with(layers(log, default, more)).init();
 }
 
-/// What other crates say below a warning is left out: it is about their insides.
+/// Other crates log only warnings and errors: below that they log their internals.
 fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLayer> {
     let level = match log.log_level.unwrap_or(default) {
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    /// The spans of calls are below it, and then cost one comparison.
+    /// The spans of calls are below that level, so each costs only one comparison.
     #[test]
     fn without_traces_nobody_asks_for_more_than_the_log_shows() {
         let log = Log { log_level: None, log_as_json: false };

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{grpc, http, metadata::ComponentInfo, server::Server, sidecar::Sidecar};
 
-/// All that is needed to serve.
+/// What is needed to serve.
 struct Ready {
     locks: Locks,
     components: Vec<ComponentInfo>,
@@ -37,7 +37,7 @@ struct Ready {
     doors: Doors<Listening>,
 }
 
-/// The ways in: addresses first, then sockets that listen there.
+/// The addresses of the server: bound at first, then listening.
 struct Doors<T> {
     http: T,
     grpc: T,
@@ -50,7 +50,7 @@ pub fn run(args: &Serve) -> Result<ExitCode> {
     let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
     logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
     let outcome = runtime.block_on(serve(args, traces));
-    // What still runs was told to end at once.
+    // Tasks that still run were asked to end at once.
     runtime.shutdown_background();
     outcome
 }
@@ -60,7 +60,7 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     let ready = tokio::select! {
         ready = start(args) => ready?,
         () = signals.next() => {
-            tracing::info!("asked to end before it was ready");
+            tracing::info!("a signal ended the start");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -107,25 +107,25 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     tokio::select! {
         () = serving => Ok(ExitCode::SUCCESS),
         () = second_signal => {
-            tracing::warn!("ended at once, as asked a second time");
+            tracing::warn!("a second signal ended the shutdown at once");
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Sends the traces that are left, in the time that is left.
+/// Sends the remaining traces, within the remaining time.
 async fn flush(traces: Option<Traces>, left: Duration) {
     if let Some(traces) = traces {
-        // It can only fail if the runtime ends.
+        // It only fails if the runtime ends.
         let _ = tokio::task::spawn_blocking(move || traces.flush(left)).await;
     }
 }
 
-/// Takes the addresses first, so that one in use is known before any store is opened, and listens
-/// last, so that nobody connects who cannot be answered.
+/// Binds the addresses first, so that an address in use is reported before any store is opened. Listens
+/// last, so that no client connects before it can be answered.
 async fn start(args: &Serve) -> Result<Ready> {
     let bound = Doors::bind(args).await?;
-    // Before there is anything to be counted.
+    // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let Opened { locks, stores, .. } = stores::open(&args.stores, limits(&args.limits)).await?;
     announce(&stores, !args.stores.resources_path.is_empty());
@@ -176,10 +176,10 @@ impl Doors<Bound> {
 }
 
 impl Doors<Listening> {
-    /// Says where it listens. The HTTP API comes last: whoever waits for its line then knows all.
+    /// Logs the addresses. The HTTP API comes last, so that its line means that all are there.
     fn announce(&self) {
         for address in self.public.iter().flat_map(|public| &public.addresses) {
-            tracing::info!("health checks and metadata, for everybody, on http{address}");
+            tracing::info!("serving health checks and metadata without a token on http{address}");
         }
         for address in self.metrics.iter().flat_map(|metrics| &metrics.addresses) {
             tracing::info!("metrics on http{address}/metrics");
@@ -193,7 +193,7 @@ impl Doors<Listening> {
     }
 }
 
-/// Says which stores are served.
+/// Logs which stores are served.
 fn announce(stores: &[OpenStore], from_files: bool) {
     for OpenStore { name, component_type, .. } in stores {
         if from_files {
@@ -201,12 +201,12 @@ fn announce(stores: &[OpenStore], from_files: bool) {
         } else {
             tracing::info!(
                 "no --resources-path is given: serving the store {name} of type \
-                 {component_type}, whose locks are gone with this process"
+                 {component_type}, whose locks end with this process"
             );
         }
     }
     if stores.is_empty() {
-        tracing::warn!("there is no lock store in the component files");
+        tracing::warn!("the resource files define no lock store");
     }
 }
 

@@ -1,21 +1,21 @@
-//! What systemd, or whoever else set `NOTIFY_SOCKET`, is told of this process (sd_notify(3)); without
-//! one nothing is.
+//! Notifications for systemd, or any other service manager that sets `NOTIFY_SOCKET` (sd_notify(3)).
+//! Without the variable they do nothing.
 
 use sd_notify::NotifyState;
 
-/// Calls are answered from now on.
+/// Notifies that calls are answered from now on.
 pub fn ready() {
     tell(NotifyState::Ready);
 }
 
-/// The end has begun.
+/// Notifies that the shutdown has begun.
 pub fn stopping() {
     tell(NotifyState::Stopping);
 }
 
 fn tell(state: NotifyState) {
-    // Calls can be answered all the same; whether that is enough is the manager's to decide.
+    // Calls are answered nonetheless, so the process goes on.
     if let Err(error) = sd_notify::notify(std::slice::from_ref(&state)) {
-        tracing::warn!("cannot tell the service manager {state}: {error}");
+        tracing::warn!("cannot notify the service manager of {state}: {error}");
     }
 }

@@ -1,10 +1,10 @@
-//! The signals that ask the process to end.
+//! The signals that end the process.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, from the time it is made.
+/// SIGTERM and SIGINT, received from the moment that this is created.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -18,7 +18,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next of either.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -1,4 +1,4 @@
-//! From the arguments to locks over the stores that they name.
+//! From the arguments to locks.
 
 use anyhow::{Result, anyhow};
 use holdfast::{
@@ -8,12 +8,12 @@ use holdfast::{
 
 use super::arguments::Stores;
 
-/// What the resource files are read with.
+/// The options with which the resource files are read.
 pub fn options(stores: &Stores, limits: Limits) -> Options {
     Options::new(&stores.resources_path).app_id(&stores.app_id).limits(limits)
 }
 
-/// Locks over the stores of the resource files; without a folder of them, over one store in memory.
+/// Locks over the stores that the resource files define, or over one store in memory without a folder.
 pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
     let options = options(stores, limits);
     let opened = if stores.resources_path.is_empty() {
@@ -21,6 +21,6 @@ pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
     } else {
         resources::open(&options).await
     };
-    // Its text is complete: the cause would be said twice.
+    // The text contains the cause, which `anyhow` would repeat.
     opened.map_err(|error| anyhow!("{error}"))
 }

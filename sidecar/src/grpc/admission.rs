@@ -1,4 +1,4 @@
-//! Which calls need no API token, and what the others hear.
+//! Who may call: the API token in a call's metadata.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::token::Token;
 
-/// Lets a call pass that shows the token. The refusal is that of Dapr 1.18 (`pkg/api/grpc/auth.go`):
-/// what is wrong is in the details.
+/// Admits a call that carries the token. The refusal is that of Dapr 1.18 (`pkg/api/grpc/auth.go`),
+/// with the reason in its details.
 pub(super) fn admit(token: &Token, headers: &HeaderMap) -> Result<(), Status> {
     match headers.get(TOKEN_HEADER) {
-        Some(shown) if token.is(shown.as_bytes()) => Ok(()),
+        Some(sent) if token.is(sent.as_bytes()) => Ok(()),
         Some(_) => Err(refusal("authentication error: api token mismatch")),
         None => Err(refusal("missing api token in request metadata")),
     }

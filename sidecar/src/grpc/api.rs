@@ -1,4 +1,4 @@
-//! The answer to a call.
+//! From a call to its response.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
 
@@ -24,13 +24,13 @@ use super::{
 };
 use crate::{server::Answer, sidecar::Sidecar, trace_context::TraceParent};
 
-/// The longest message that is read, in bytes: 4 MiB, as Dapr's default.
+/// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// Dapr's gRPC API for locks, as a function from requests to responses. Cheap to clone.
 ///
-/// Needs no server of its own: [`Server`](crate::server::Server) is one, and any other that has a
-/// [`hyper::Request`] can call [`answer`](Self::answer).
+/// [`Server`](crate::server::Server) serves it, and so can any other server of [`hyper::Request`]s,
+/// through [`answer`](Self::answer).
 #[derive(Clone)]
 pub struct Api {
     sidecar: Sidecar,
@@ -38,7 +38,7 @@ pub struct Api {
     metrics: Arc<GrpcMetrics>,
 }
 
-/// Why the descriptors of the service cannot be shown by reflection.
+/// The descriptors of the service cannot be decoded, so reflection cannot serve them.
 #[derive(Debug, thiserror::Error)]
 #[error("the gRPC service's own descriptors cannot be read: {0}")]
 pub struct DescriptorError(#[from] tonic_reflection::server::Error);
@@ -48,7 +48,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`DescriptorError`], which only a broken build can have.
+    /// [`DescriptorError`], only in a broken build.
     pub fn new(sidecar: Sidecar) -> Result<Self, DescriptorError> {
         let reflection = || {
             Builder::configure()
@@ -65,10 +65,10 @@ impl Api {
         Ok(Self { sidecar, routes: routes.prepare(), metrics })
     }
 
-    /// Answers a call. Its message is read up to 4 MiB; a longer one is refused.
+    /// Answers a call. A message of more than 4 MiB is refused.
     ///
-    /// The future may be dropped when the caller goes away, and ends with the caller's deadline: a
-    /// lock that was taken for nobody is given back.
+    /// The future ends with the caller's deadline, and may be dropped when the caller leaves. A lock
+    /// that its call took is then given back.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -129,7 +129,7 @@ impl Api {
         }
     }
 
-    /// Lets a call pass whose caller may call, and whose method there is.
+    /// Refuses a call without the token, and a call of a method that is not served.
     fn admit<B>(&self, request: &Request<B>) -> Result<(), Status> {
         let (service, method) = method_of(request).unwrap_or_default();
         // As over HTTP, health checks need no token.
@@ -145,8 +145,7 @@ impl Api {
         }
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
-            "there is no method {service}/{method} here: Holdfast serves the lock API of Dapr, which \
-             is {served} of {SERVICE}"
+            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}"
         )))
     }
 }
@@ -210,7 +209,7 @@ fn call_span<B>(request: &Request<B>) -> Span {
     span
 }
 
-/// The caller's span: the binary form counts where both are there (Dapr 1.18,
+/// The caller's span. The binary form takes precedence over the header (Dapr 1.18,
 /// `pkg/diagnostics/grpc_tracing.go`).
 fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     let binary = headers.contains_key("grpc-trace-bin").then(|| {
@@ -225,14 +224,14 @@ fn code_of<B>(response: &Response<B>) -> Code {
     response.extensions().get().map_or(Code::Ok, Status::code)
 }
 
-/// The codes that mean an error of a server and not of its caller (OpenTelemetry, semantic conventions
+/// Whether a code means that the server failed, and not its caller (OpenTelemetry, semantic conventions
 /// for gRPC).
 fn is_our_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }
 
-/// A code as gRPC's implementation in Go, Dapr's, names it.
+/// The name of a code in gRPC's implementation in Go, which is Dapr's.
 fn name_of(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -20,17 +20,17 @@ use crate::{metadata::ComponentInfo, sidecar::Sidecar};
 /// The service's full name.
 pub(super) const SERVICE: &str = dapr_server::SERVICE_NAME;
 
-/// The methods that are there; all others of Dapr's service are not.
+/// The methods of Dapr's service that are served.
 pub(super) const METHODS: [&str; 3] = ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata"];
 
-/// The same as paths.
+/// The paths of these methods.
 pub(super) const FULL_METHODS: [&str; 3] = [TRY_LOCK, UNLOCK, GET_METADATA];
 
 const TRY_LOCK: &str = "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1";
 const UNLOCK: &str = "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1";
 const GET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/GetMetadata";
 
-/// The methods, over a sidecar.
+/// The methods, served from a sidecar.
 pub(super) struct Calls {
     pub sidecar: Sidecar,
     pub metrics: Arc<GrpcMetrics>,
@@ -60,7 +60,7 @@ impl Dapr for Calls {
             request.into_inner();
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
-        // The rules refuse zero.
+        // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
         let answer = match locks.try_lock(resource, &lock_owner, ttl).await {
             Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
@@ -105,7 +105,7 @@ impl Dapr for Calls {
 fn failed(verb: Verb, error: &Error) -> Status {
     let status = status::of(verb, error);
     match error {
-        // A request that is wrong is the caller's to hear of, and load is no fault.
+        // Only faults are logged. A wrong request is the caller's fault, and overload is no fault.
         Error::Lock(LockError::StoreFailed(_) | LockError::Indeterminate(_))
         | Error::Component(_) => {
             tracing::error!("{}", status.message());
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_and_their_paths_are_the_same() {
+    fn the_paths_are_those_of_the_methods() {
         assert_eq!(METHODS.map(|method| format!("/{SERVICE}/{method}")), FULL_METHODS);
     }
 }

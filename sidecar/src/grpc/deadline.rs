@@ -5,11 +5,11 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use tonic::Status;
 
-/// How long the caller waits; `None` where it does not say.
+/// How long the caller waits; `None` without a deadline.
 ///
 /// # Errors
 ///
-/// For a header that is not well formed, which gRPC's implementation in Go, Dapr's, refuses too.
+/// The header is malformed. gRPC's implementation in Go, which is Dapr's, refuses it too.
 pub(super) fn of(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let Some(header) = headers.get("grpc-timeout") else {
         return Ok(None);
@@ -23,7 +23,7 @@ pub(super) fn exceeded() -> Status {
     Status::deadline_exceeded("the caller's deadline passed before the call was done")
 }
 
-/// At most eight digits, and a unit.
+/// Parses at most eight digits and a unit.
 fn parse(timeout: &str) -> Option<Duration> {
     let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {

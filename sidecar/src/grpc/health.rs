@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: the health checks of the HTTP API, for clients of gRPC.
+//! The health checks of `grpc.health.v1`. They agree with those of the HTTP API.
 
 use futures_util::{
     StreamExt,
@@ -13,8 +13,7 @@ use tonic_health::pb::{
 use super::calls;
 use crate::server::{Readiness, State};
 
-/// The health of the process, which is asked for without a name, and of its one service; they are
-/// the same.
+/// The health of the process, which has no name, and of its one service. Both are the same.
 pub(super) struct Checks(pub Readiness);
 
 #[tonic::async_trait]
@@ -32,7 +31,7 @@ impl Health for Checks {
         Ok(Response::new(health(state)))
     }
 
-    /// Ends with the process, so as not to hold it up.
+    /// The stream ends when the shutdown begins, so that it does not delay it.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,

@@ -1,4 +1,4 @@
-//! The status of a call that has no verdict.
+//! The status of a call that failed.
 
 use holdfast::{Error, LockError, Verb};
 use holdfast_rules::message;
@@ -33,10 +33,10 @@ fn of_lock(error: &LockError, message: String) -> Status {
     }
 }
 
-/// The library's status for a message that is too long is not the one that other implementations of
-/// gRPC have for it, Dapr's among them.
+/// The status for a message that is too long, as other implementations of gRPC have it, Dapr's among
+/// them. That of the library differs.
 pub(super) fn of_too_long(status: &Status) -> Option<Status> {
     let message = || format!("grpc: received message larger than max: {}", status.message());
-    // No other call has this code.
+    // No other status has this code.
     (status.code() == Code::OutOfRange).then(|| Status::resource_exhausted(message()))
 }

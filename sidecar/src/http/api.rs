@@ -1,4 +1,4 @@
-//! The answer to a request.
+//! From a request to a response.
 
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
@@ -36,8 +36,8 @@ use crate::{
 
 /// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.
 ///
-/// Needs no server of its own: [`Server`](crate::server::Server) is one, and any other that has a
-/// [`hyper::Request`] can call [`answer`](Self::answer).
+/// [`Server`](crate::server::Server) serves it, and so can any other server of [`hyper::Request`]s,
+/// through [`answer`](Self::answer).
 #[derive(Clone, Debug)]
 pub struct Api {
     sidecar: Sidecar,
@@ -45,23 +45,23 @@ pub struct Api {
     metrics: Arc<HttpMetrics>,
 }
 
-/// Who may ask for what.
+/// Which part of the API is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
-    /// Everything, for whoever shows the token.
+    /// All of it, to callers that send the token.
     Full,
-    /// Health and metadata, for everybody.
+    /// Health and metadata, to everybody.
     Public,
 }
 
 impl Api {
-    /// The API of a sidecar.
+    /// The whole API of a sidecar.
     pub fn new(sidecar: Sidecar) -> Self {
         Self::with_access(sidecar, Access::Full)
     }
 
-    /// The part of a sidecar's API that anybody may see, without a token: `GET` of health and
-    /// metadata (Dapr 1.18, `--dapr-public-port`, which lets metadata be changed, too).
+    /// The part of a sidecar's API that needs no token: `GET` of health and metadata (Dapr 1.18,
+    /// `--dapr-public-port`, where metadata can also be changed).
     pub fn public(sidecar: Sidecar) -> Self {
         Self::with_access(sidecar, Access::Public)
     }
@@ -72,10 +72,9 @@ impl Api {
         Self { sidecar, access, metrics: Arc::new(metrics) }
     }
 
-    /// Answers a request. The body is read up to 4 MiB; what is beyond is refused.
+    /// Answers a request. A body of more than 4 MiB is refused.
     ///
-    /// The future may be dropped when the caller goes away: a lock that was taken for nobody is
-    /// given back.
+    /// The future may be dropped when the caller leaves. A lock that its call took is then given back.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body + Unpin,
@@ -100,7 +99,7 @@ impl Api {
         send::response(reply)
     }
 
-    /// What a request hears that may not be made at all.
+    /// The reply to a request that may not be made, `None` for others.
     fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
         let sent_path = head.uri.path();
         if !path::is_well_escaped(sent_path) {
@@ -244,7 +243,7 @@ where
     B: Body + Unpin,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    if body::is_absurd(body.size_hint().lower()) {
+    if body::is_refused_unread(body.size_hint().lower()) {
         return Err(reply::body_too_large());
     }
     let cause = match Limited::new(&mut *body, MAX).collect().await {
@@ -258,8 +257,8 @@ where
     Err(reply::body_too_large())
 }
 
-/// Reads on for a while and forgets it, for a client that looks for the answer only when all is
-/// sent.
+/// Reads more of the body and drops it, for clients that look for the reply only once they have sent
+/// everything.
 async fn skip<B: Body + Unpin>(body: &mut B) {
     let mut skipped = 0;
     while skipped < MAX

@@ -1,9 +1,8 @@
 //! Dapr's HTTP API for locks.
 //!
-//! Here live headers, tokens and the reading of bodies. What a path means and what replies look like is
-//! `holdfast-dapr-api`, which other servers of the same API share. No body of a lock request is parsed
-//! here and no verdict is formed: [`Locks`](holdfast::Locks) gets the bytes, and the bytes of its reply are
-//! sent.
+//! Headers, tokens and the reading of bodies live here. Routes and replies are in `holdfast-dapr-api`,
+//! which other servers of this API share. The body of a lock call is not parsed here:
+//! [`Locks`](holdfast::Locks) gets its bytes and returns the bytes of the reply.
 
 mod admission;
 mod api;

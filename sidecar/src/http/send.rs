@@ -1,4 +1,4 @@
-//! A reply as a response.
+//! From a reply to a response.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
-/// The response that says this.
+/// The response with the reply's status, headers and body.
 pub(super) fn response(reply: Reply) -> Response<Full<Bytes>> {
     let body = match reply.body {
         Cow::Borrowed(body) => Bytes::from_static(body),

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Listening sockets.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {
-    /// On an address and a port.
+    /// Listens on an address and a port.
     Tcp(TcpListener),
-    /// On a path, whose file is the owner's to remove.
+    /// Listens on a path. The server does not remove the file.
     Unix(UnixListener),
 }
 
@@ -24,7 +24,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // A response is one small packet, and somebody waits for it.
+                // A response is one small packet, which should not wait for more.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!("cannot set TCP_NODELAY: {error}");
                 }

@@ -1,4 +1,4 @@
-//! Carries requests over sockets, for as many services as there are, and ends them together.
+//! A server of any number of APIs over sockets, which shuts all of them down together.
 
 mod listener;
 mod readiness;
@@ -29,22 +29,22 @@ use self::listener::Stream;
 pub(crate) use self::readiness::State;
 pub use self::{listener::Listener, readiness::Readiness};
 
-/// So long nothing is accepted after the system had no room for another connection.
+/// How long to wait after the system had no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// What answers requests: an API, as a function from requests to responses.
+/// An API, as a function from requests to responses.
 pub trait Answer: Clone + Send + Sync + 'static {
     /// The body of a response.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static;
 
-    /// Answers a request. The future is dropped when the caller goes away.
+    /// Answers a request. The future is dropped when the caller leaves.
     fn answer(
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// A server of any number of APIs, each on listening sockets of its own.
+/// A server of any number of APIs. Each has listening sockets of its own.
 #[must_use = "it does nothing until `serve` is called"]
 pub struct Server {
     readiness: Readiness,
@@ -58,28 +58,27 @@ type Accepting = Box<dyn for<'a> FnOnce(&'a Connections) -> BoxFuture<'a, Infall
 #[derive(Default)]
 struct Connections {
     tasks: TaskTracker,
-    /// Tells connections that the next response is the last.
+    /// Tells connections that their next response is the last.
     graceful: GracefulShutdown,
     /// Cuts connections off.
     cut_off: CancellationToken,
 }
 
 impl Server {
-    /// A server of nothing yet, which will tell `readiness` when it serves.
+    /// A server without an API. It sets `readiness` when it begins and stops to serve.
     pub fn new(readiness: Readiness) -> Self {
         Self { readiness, accepting: Vec::new() }
     }
 
-    /// Adds an API of plain HTTP: HTTP/1.1, and HTTP/2 in clear text by prior knowledge, on the same
-    /// port.
+    /// Adds an HTTP API. The same port serves HTTP/1.1, and HTTP/2 in clear text with prior knowledge.
     pub fn http(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
         self.add(api, listeners, auto::Builder::new(TokioExecutor::new()))
     }
 
-    /// Adds an API of gRPC: HTTP/2 in clear text alone.
+    /// Adds a gRPC API. It is served over HTTP/2 in clear text only.
     ///
-    /// Its clients keep connections that say nothing for hours: one whose client is gone without a
-    /// word is found by pings, as often as Dapr sends them (Dapr 1.18, `pkg/api/grpc/server.go`).
+    /// Clients of gRPC keep connections idle for hours. A ping every 10 seconds, as in Dapr, detects
+    /// clients that are gone without closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
     pub fn grpc(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
         builder
@@ -100,15 +99,16 @@ impl Server {
         self
     }
 
-    /// Serves until `shutdown` completes: says that it is ready, then, at the end, that it is not,
-    /// accepts no more, finishes the requests in flight, and cuts off those that take longer than
-    /// `grace`. The locks are left open.
+    /// Serves until `shutdown` completes, then shuts down: accepts no more connections, finishes the
+    /// requests in flight, and cuts off those that take longer than `grace`. The locks stay open.
     ///
-    /// Must be called in a Tokio runtime with time and I/O enabled. To end at once, drop the future.
+    /// The readiness is set to ready at the start, and to ending when the shutdown begins.
+    ///
+    /// Must be called in a Tokio runtime with time and I/O enabled. Drop the future to end at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
         let Self { readiness, accepting } = self;
         let connections = Connections::default();
-        // Connections end with this future.
+        // Dropping this future cuts all connections off.
         let _cut_off = connections.cut_off.clone().drop_guard();
         readiness.set_ready();
 
@@ -121,7 +121,10 @@ impl Server {
         readiness.set_ending();
         let Connections { tasks, graceful, .. } = connections;
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
-            tracing::warn!(connections = tasks.len(), "cut off what did not finish in time");
+            tracing::warn!(
+                connections = tasks.len(),
+                "connections were cut off because their requests did not finish in time"
+            );
         }
     }
 }
@@ -160,7 +163,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 impl Connections {
-    /// Answers the requests of a connection, on a task of its own.
+    /// Spawns a task that answers the requests of a connection.
     fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -1,13 +1,13 @@
-//! Whether requests are welcome.
+//! Readiness: what the health checks report.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What the health checks say: starting at first, ready once it is told so, and never again after
-/// it was told that the end has begun. Cheap to clone; clones share one state.
+/// What the health checks report: starting, then ready, then ending, which is final. Cheap to clone;
+/// clones share one state.
 ///
-/// It changes the health checks alone; other requests are answered in each state.
+/// Only the health checks depend on it. Other requests are answered in every state.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<watch::Sender<State>>);
 
@@ -19,12 +19,12 @@ pub(crate) enum State {
 }
 
 impl Readiness {
-    /// Not ready yet.
+    /// Starts in the state "starting", in which the health checks fail.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(State::Starting)))
     }
 
-    /// From now on the health checks succeed, unless the end has begun.
+    /// Makes the health checks succeed, unless the state is "ending".
     pub fn set_ready(&self) {
         self.0.send_if_modified(|state| {
             let starting = *state == State::Starting;
@@ -35,12 +35,12 @@ impl Readiness {
         });
     }
 
-    /// From now on, and for good, the health checks fail.
+    /// Makes the health checks fail for good.
     pub fn set_ending(&self) {
         self.0.send_replace(State::Ending);
     }
 
-    /// Why the health checks fail, if they do.
+    /// Why the health checks fail; `None` if they succeed.
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         match *self.0.borrow() {
             State::Starting => Some("starting"),

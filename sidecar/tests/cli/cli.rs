@@ -194,7 +194,7 @@ fn a_store_with_ignore_errors_may_be_missing() {
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
     let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
     assert_eq!(code, 0);
-    assert!(table.contains("ignored: there is no lock store of this type"), "{table}");
+    assert!(table.contains("ignored: unknown lock store type"), "{table}");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn check_prints_a_table() {
     let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"]);
     assert_eq!(rows[1][..3], ["etcd", "lock.in-etcd", "v1"]);
-    assert!(table.lines().nth(1).unwrap().contains("there is no lock store of this type"));
+    assert!(table.lines().nth(1).unwrap().contains("unknown lock store type"));
     assert_eq!(rows[2][..3], ["memory", "lock.in-memory", "v1"]);
     assert_eq!(rows[2].last(), Some(&"ok"));
 
@@ -284,8 +284,8 @@ fn serve_logs_the_policies_of_a_store() {
     let folder = folder(&in_memory("memory"));
     folder.write("resiliency.yaml", RESILIENCY);
     let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
-    let line = holdfast.wait_for("are under");
-    let expected = "calls of the store memory are under timeout fast (timeout 200ms)";
+    let line = holdfast.wait_for("policies of");
+    let expected = "policies of the store memory: timeout fast (timeout 200ms)";
     assert!(line.contains(expected), "{line}");
 }
 

@@ -69,6 +69,6 @@ fn a_server_that_cannot_start_is_never_reported_ready() {
 fn a_missing_service_manager_causes_a_warning() {
     let environment = [("NOTIFY_SOCKET", "/no/such/socket")];
     let mut holdfast = Holdfast::serve_in(&environment, HOLDFAST, &[]);
-    holdfast.wait_for("cannot tell the service manager READY=1: No such file or directory");
+    holdfast.wait_for("cannot notify the service manager of READY=1: No such file or directory");
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
 }

@@ -1,5 +1,5 @@
-//! Sends spans on the runtime, away from the thread that collects them: what sends them needs Tokio's
-//! clock and sockets.
+//! Sends spans from tasks of the runtime. The thread that collects them has no runtime, and the exporter
+//! needs Tokio's clock and sockets.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use opentelemetry_sdk::{
 };
 use tokio::runtime::Handle;
 
-/// An exporter, and whether the collector was there the last time.
+/// An exporter, and whether the last batch failed.
 pub struct OnRuntime {
     exporter: Arc<SpanExporter>,
     endpoint: String,
@@ -36,13 +36,13 @@ impl OnRuntime {
         }
     }
 
-    /// Says once that the collector is not there, and once that it is back.
+    /// Logs once that sending fails, and once that it works again.
     fn note(&self, outcome: &OTelSdkResult) {
         let failed_before = self.failing.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {
             Err(error) if !failed_before => {
                 let collector = &self.endpoint;
-                tracing::warn!(collector, "traces cannot be sent, and are lost: {error}");
+                tracing::warn!(collector, "traces cannot be sent and are dropped: {error}");
             }
             Ok(()) if failed_before => {
                 tracing::info!(collector = self.endpoint, "traces are sent again");
@@ -67,7 +67,7 @@ impl Export for OnRuntime {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // It comes first, when nobody is sending.
+        // It is called first, before any batch is sent.
         if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
             exporter.set_resource(resource);
         }

@@ -1,4 +1,4 @@
-//! Traces for a collector that speaks OTLP, where the environment names one.
+//! Traces: spans sent to a collector over OTLP, if the environment names one.
 
 mod export;
 mod settings;
@@ -17,17 +17,18 @@ use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use self::{export::OnRuntime, settings::Settings};
 
-/// What a process is called that nobody has given a name.
+/// The name of the service, if no other is set.
 const SERVICE: &str = "holdfast";
 
-/// The way of spans to the collector.
+/// The exporter of spans.
 pub struct Traces {
     provider: SdkTracerProvider,
     settings: Settings,
 }
 
 impl Traces {
-    /// `None` where the environment asks for no traces. They are sent from tasks of the runtime.
+    /// Starts the exporter, which sends from tasks of the runtime. `None` if the environment sets no
+    /// collector.
     pub fn start(app_id: &str, runtime: &Handle) -> Result<Option<Self>> {
         let Some(settings) = Settings::read(|name| std::env::var(name))? else {
             return Ok(None);
@@ -42,8 +43,8 @@ impl Traces {
         Ok(Some(Self { provider, settings }))
     }
 
-    /// The layer that makes spans of ours into those of the collector. Their events are left out: they
-    /// may say what is locked.
+    /// The layer that exports the spans of this crate and of the library. Events are not exported: they
+    /// may name what is locked.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -60,13 +61,13 @@ impl Traces {
             .with_filter(ours.with_max_level_hint(LevelFilter::DEBUG))
     }
 
-    /// Says where they go.
+    /// Logs where traces are sent.
     pub fn announce(&self) {
         let Settings { endpoint, protocol, .. } = &self.settings;
-        tracing::info!("traces go to {endpoint} by {}", settings::name(*protocol));
+        tracing::info!("sending traces to {endpoint} over {}", settings::name(*protocol));
     }
 
-    /// Sends what is left, as long as that takes no longer than `limit`. Blocks.
+    /// Sends the remaining spans, for at most `limit`. Blocks.
     pub fn flush(&self, limit: Duration) {
         if let Err(error) = self.provider.shutdown_with_timeout(limit) {
             tracing::warn!("the last traces were not sent: {error}");
@@ -91,7 +92,8 @@ fn exporter(settings: &Settings) -> Result<SpanExporter> {
     Ok(exporter?)
 }
 
-/// Who sends them: `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say it, else the application's id.
+/// The resource of the spans. Its service is named by `OTEL_SERVICE_NAME` or
+/// `OTEL_RESOURCE_ATTRIBUTES`, else by the application's id.
 fn resource(app_id: &str) -> Resource {
     const NOT_SAID: &str = "unknown_service";
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));

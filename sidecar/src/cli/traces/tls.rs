@@ -1,4 +1,4 @@
-//! TLS to the collector: whose certificates are trusted.
+//! TLS to the collector.
 
 use std::fs;
 
@@ -12,8 +12,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// The authorities in a file, as PEM text; else those that the system trusts, or that `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR` name.
+/// The trusted authorities: those in `file`, as PEM text; without a file those of the system, or those
+/// that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 pub fn trusted(file: Option<&str>) -> Result<RootCertStore> {
     let certificates = match file {
         Some(file) => {
