@@ -83,7 +83,10 @@ async fn plugins_share_neither_locks_nor_values() {
     let Some(file) = prepared("rust") else { return };
     let redis = RedisServer::start();
     let upstream = Upstream::start(|_, _| 3600).await;
-    let plugin = |name: &str, rest: &str| format!("{name}={},app-id={name}{rest}", file.display());
+    // Other tests compile plugins meanwhile, so a call may take longer than the default allows.
+    let plugin = |name: &str, rest: &str| {
+        format!("{name}={},app-id={name},deadline=60000{rest}", file.display())
+    };
     let plugins = [
         plugin("one", ",stores=lockstore"),
         plugin("two", ",stores=lockstore"),

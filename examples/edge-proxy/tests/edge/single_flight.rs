@@ -25,7 +25,8 @@ struct Edge {
 impl Edge {
     async fn start(language: &str) -> Option<Self> {
         let plugin = prepared(language)?;
-        let plugin = format!("quote={},app-id=edge,stores=lockstore", plugin.display());
+        let plugin =
+            format!("quote={},app-id=edge,stores=lockstore,deadline=60000", plugin.display());
         let redis = RedisServer::start();
         let upstream = Upstream::start(max_age).await;
         let one = Node::start(&redis, &upstream, std::slice::from_ref(&plugin));
