@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> RedisSettings {
-        RedisSettings::from_url(url).and_then(|settings| Ok(settings.checked().unwrap())).unwrap()
+        RedisSettings::from_url(url).map(|settings| settings.checked().unwrap()).unwrap()
     }
 
     #[test]

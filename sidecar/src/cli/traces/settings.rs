@@ -14,8 +14,11 @@ use rustls::RootCertStore;
 
 use super::tls;
 
+/// Refuses a value that the libraries would ignore.
+type Check = fn(&str) -> Result<()>;
+
 /// The variables of the exporter, without `OTEL_EXPORTER_OTLP_` or `OTEL_EXPORTER_OTLP_TRACES_`.
-const EXPORTER: [(&str, fn(&str) -> Result<()>); 5] = [
+const EXPORTER: [(&str, Check); 5] = [
     ("ENDPOINT", check_endpoint),
     ("PROTOCOL", |value| parse_protocol(value).map(drop)),
     ("TIMEOUT", |value| parse_number(value).map(drop)),
@@ -24,7 +27,7 @@ const EXPORTER: [(&str, fn(&str) -> Result<()>); 5] = [
 ];
 
 /// The other variables.
-const SDK: [(&str, fn(&str) -> Result<()>); 7] = [
+const SDK: [(&str, Check); 7] = [
     ("OTEL_TRACES_EXPORTER", |value| check_choice(value, &["otlp", "none"])),
     ("OTEL_TRACES_SAMPLER", |value| check_choice(value, &SAMPLERS)),
     ("OTEL_TRACES_SAMPLER_ARG", check_ratio),
