@@ -97,7 +97,7 @@ async fn other_methods_of_dapr_are_unimplemented() {
         let refused = send(server.address, path, &[], b"").await;
         assert_eq!(refused.trailer("grpc-status"), Some("12"), "{path}");
         let message = refused.trailer("grpc-message").unwrap().replace("%20", " ");
-        assert!(message.contains("Holdfast serves the lock API of Dapr"), "{message}");
+        assert!(message.contains("Holdfast serves TryLockAlpha1"), "{message}");
         assert!(message.contains(&path[1..]), "{message}");
     }
 }
