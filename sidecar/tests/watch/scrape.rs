@@ -36,7 +36,7 @@ async fn the_metrics_count_the_calls() {
     assert_eq!(attempts, expected);
     let unlocks = seen.non_zero("holdfast_unlocks_total");
     let expected = series([
-        ("error=store_not_found,status=error,store=_unknown", 1.0),
+        ("error=invalid,status=error,store=_unknown", 1.0),
         ("status=lock_belongs_to_others,store=memory", 1.0),
         ("status=lock_belongs_to_others,store=redis", 1.0),
         ("status=lock_does_not_exist,store=memory", 1.0),
