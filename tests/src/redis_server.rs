@@ -118,6 +118,11 @@ impl RedisServer {
         calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
     }
 
+    /// Starts to count commands anew.
+    pub fn forget_calls(&self) {
+        self.run::<()>(&["CONFIG", "RESETSTAT"]);
+    }
+
     /// Whether a key exists.
     pub fn exists(&self, key: &str) -> bool {
         self.run(&["EXISTS", key])

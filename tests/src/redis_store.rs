@@ -16,7 +16,7 @@ pub const ONCE: Setting = ("redisMaxRetries", "-1");
 /// Waits for replies longer than any test takes.
 pub const PATIENT: Setting = ("readTimeout", "60s");
 
-/// Connects to a server with these settings.
+/// Connects to a server with these settings. The server's counts of commands start from then on.
 ///
 /// # Errors
 ///
@@ -25,7 +25,9 @@ pub async fn connect(
     server: &RedisServer,
     settings: &[Setting<'_>],
 ) -> Result<RedisStore, ConnectError> {
-    connect_to(&server.address(), settings).await
+    let store = connect_to(&server.address(), settings).await?;
+    server.forget_calls();
+    Ok(store)
 }
 
 /// Connects to an address with these settings.

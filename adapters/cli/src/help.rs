@@ -55,8 +55,10 @@ Environment variables (a runtime passes on only those it is told to):
 Examples:
   Run a job unless another node is running it:
     if wasmtime run -S inherit-network --env REDIS_HOST=127.0.0.1:6379 \\
-      holdfast-lock-cli.wasm try-lock lockstore nightly --owner \"$HOSTNAME\" --expiry 600
+      holdfast-lock-cli.wasm try-lock lockstore nightly --owner \"$(uuidgen)\" --expiry 600
     then ./nightly.sh; fi
+  The owner is new for each hold: with a name that is used again, an unlock that comes late could end a
+  later hold.
 ";
 
 const TRY_LOCK: &str = "\
@@ -69,7 +71,7 @@ Arguments:
   <RESOURCE>  Resource to lock
 
 Options:
-      --owner <OWNER>     Owner of the lock: a string that no other client uses
+      --owner <OWNER>     Owner of the lock: a string that no other client uses, new for each hold
       --expiry <SECONDS>  How long the lock lasts if nobody frees it, in seconds
       --json              Print the reply of the HTTP API instead, byte for byte
   -h, --help              Print help

@@ -8,7 +8,7 @@ use alloc::{
 };
 use core::time::Duration;
 
-use holdfast_redis_rules::{reply::Reply, resp, settings::Settings};
+use holdfast_redis_rules::{clock::Reading, reply::Reply, resp, settings::Settings};
 use spin::Mutex;
 use wasip2::{
     clocks::monotonic_clock::{self, Instant},
@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     received: Vec<u8>,
     /// The digest of the script that releases a lock, if the server knows the script.
     pub(crate) script: Option<String>,
+    /// What is known of the server's clock, if it tells it.
+    pub(crate) clock: Option<Reading>,
     opened: Instant,
     last_used: Instant,
 }
@@ -72,7 +74,14 @@ impl Connection {
     pub(crate) fn new(tcp: TcpSocket, input: InputStream, output: OutputStream) -> Self {
         let now = monotonic_clock::now();
         let socket = Arc::new(Socket { input, output, tcp });
-        Self { socket, received: Vec::new(), script: None, opened: now, last_used: now }
+        Self {
+            socket,
+            received: Vec::new(),
+            script: None,
+            clock: None,
+            opened: now,
+            last_used: now,
+        }
     }
 
     /// Whether it can take another command: it was not idle for too long, is not too old, and the server
@@ -87,8 +96,24 @@ impl Connection {
     }
 
     /// Sends one command and waits for its reply.
-    pub(crate) fn call(&mut self, command: &[u8], settings: &Settings) -> Result<Reply, Broken> {
-        self.send(command, settings.write_timeout)?;
+    pub(crate) fn call(&mut self, words: &[&str], settings: &Settings) -> Result<Reply, Broken> {
+        self.send_words(&[words], settings)?;
+        self.wait(settings)
+    }
+
+    /// Sends several commands at once.
+    pub(crate) fn send_words(
+        &mut self,
+        commands: &[&[&str]],
+        settings: &Settings,
+    ) -> Result<(), Broken> {
+        let mut bytes = Vec::new();
+        commands.iter().for_each(|words| resp::push(&mut bytes, words));
+        self.send(&bytes, settings.write_timeout)
+    }
+
+    /// Waits for the next reply, `readTimeout` at most.
+    pub(crate) fn wait(&mut self, settings: &Settings) -> Result<Reply, Broken> {
         let reply = self.reply(Deadline::after(settings.read_timeout));
         let no_reply = || match settings.read_timeout {
             Some(limit) => format!("no reply within {}", written(limit)),

@@ -9,7 +9,8 @@ use alloc::{
 use core::{net::IpAddr, time::Duration};
 
 use holdfast_redis_rules::{
-    fitness::{ASK_REPLICATION, check_replication},
+    clock::{self, Reading},
+    fitness,
     login::Login,
     refusal,
     release::LOAD_RELEASE,
@@ -29,7 +30,7 @@ use wasip2::sockets::{
 
 use crate::{
     connection::{Broken, Connection},
-    time::Deadline,
+    time::{Deadline, now},
 };
 
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
@@ -46,15 +47,35 @@ impl DialError {
     fn new(cause: impl Into<String>, may_pass: bool) -> Self {
         Self { cause: cause.into(), may_pass }
     }
+
+    /// The server refused a command with this error line.
+    fn refused(line: String) -> Self {
+        Self { may_pass: refusal::may_pass(&line), cause: line }
+    }
 }
 
 /// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if
 /// the deadline has passed.
+///
+/// Sets `terse` for a server that closes connections on questions that it does not know. Such a server is
+/// asked none.
 pub(crate) fn dial(
     settings: &Settings,
+    terse: &mut bool,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    log_in(connect(settings, deadline)?, settings, deadline)
+    let mut closed = 0;
+    loop {
+        // Once may be a coincidence.
+        let asks_nothing = *terse || closed == 2;
+        match log_in(connect(settings, deadline)?, settings, asks_nothing, deadline)? {
+            LoggedIn::Done(connection) => {
+                *terse = asks_nothing;
+                return Ok(connection);
+            }
+            LoggedIn::Terse => closed += 1,
+        }
+    }
 }
 
 /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last
@@ -157,42 +178,83 @@ fn words(code: ErrorCode) -> String {
     code.name().replace('-', " ")
 }
 
-/// Sends all commands at once and then reads the replies: one round trip.
+/// The result of a login.
+enum LoggedIn {
+    Done(Connection),
+    /// The server closed the connection on the questions that follow the login.
+    Terse,
+}
+
+/// Logs in, and then sends all other commands at once: one round trip.
 fn log_in(
     mut connection: Connection,
     settings: &Settings,
+    terse: bool,
     deadline: Deadline,
-) -> Result<Connection, Option<DialError>> {
+) -> Result<LoggedIn, Option<DialError>> {
     let login = Login::new(settings);
-    let login = login.commands();
-    let mut commands = Vec::new();
-    for words in &login {
-        push(&mut commands, words);
-    }
-    push(&mut commands, &ASK_REPLICATION);
-    push(&mut commands, &LOAD_RELEASE);
-
-    connection.send(&commands, settings.write_timeout).map_err(|broken| match broken {
-        Broken::Unsent(cause) | Broken::Unanswered(cause) => DialError::new(cause, true),
-    })?;
-    let mut reply = || {
-        connection.reply(deadline).map_err(|cause| cause.map(|cause| DialError::new(cause, true)))
+    let mut ask = |words: &[&str]| {
+        let mut command = Vec::new();
+        push(&mut command, words);
+        connection.send(&command, settings.write_timeout).map_err(broken)?;
+        refusal(connection.reply(deadline))
     };
-    for _ in &login {
-        if let Reply::Error(error) = reply()? {
-            let may_pass = refusal::may_pass(&error);
-            return Err(Some(DialError::new(error, may_pass)));
+    if let Some(words) = login.authentication()
+        && let Some(line) = ask(&words)?
+    {
+        let older = login.older_authentication(&line);
+        let refused = older.map_or(Ok(Some(line)), |words| ask(&words))?;
+        refused.map_or(Ok(()), |line| Err(Some(DialError::refused(line))))?;
+    }
+
+    let commands = login.commands();
+    let questions = [&fitness::ASK[..], &LOAD_RELEASE, &clock::ASK];
+    let mut bytes = Vec::new();
+    commands.iter().for_each(|words| push(&mut bytes, words));
+    if !terse {
+        questions.iter().for_each(|words| push(&mut bytes, words));
+    }
+    let asked = now();
+    connection.send(&bytes, settings.write_timeout).map_err(broken)?;
+    for _ in &commands {
+        if let Some(line) = refusal(connection.reply(deadline))? {
+            return Err(Some(DialError::refused(line)));
         }
     }
-    // A user may lack the permission for these two: one is a precaution, the other saves bytes.
-    let replication = reply()?;
-    let script = reply()?;
-    if let Reply::Text(info) = replication {
-        check_replication(&info)
-            .map_err(|replicated| Some(DialError::new(replicated.to_string(), false)))?;
+    if terse {
+        return Ok(LoggedIn::Done(connection));
     }
+    let mut replies = Vec::new();
+    for _ in questions {
+        match connection.reply(deadline) {
+            Ok(reply) => replies.push(reply),
+            Err(Some(_)) => return Ok(LoggedIn::Terse),
+            Err(None) => return Err(None),
+        }
+    }
+    let [info, script, time] = replies.as_slice() else { return Ok(LoggedIn::Terse) };
+    if let Reply::Text(info) = info {
+        fitness::check(info).map_err(|unfit| Some(DialError::new(unfit.to_string(), false)))?;
+    }
+    // A user may lack the permission for these two, which only make things better.
     if let Reply::Text(digest) = script {
-        connection.script = Some(digest);
+        connection.script = Some(digest.clone());
     }
-    Ok(connection)
+    connection.clock = clock::read(time).ok().map(|time| Reading::new(time, asked, now()));
+    Ok(LoggedIn::Done(connection))
+}
+
+fn broken(broken: Broken) -> Option<DialError> {
+    match broken {
+        Broken::Unsent(cause) | Broken::Unanswered(cause) => Some(DialError::new(cause, true)),
+    }
+}
+
+/// The error line of a refused command, if it was refused.
+fn refusal(reply: Result<Reply, Option<String>>) -> Result<Option<String>, Option<DialError>> {
+    match reply {
+        Ok(Reply::Error(line)) => Ok(Some(line)),
+        Ok(_) => Ok(None),
+        Err(cause) => Err(cause.map(|cause| DialError::new(cause, true))),
+    }
 }

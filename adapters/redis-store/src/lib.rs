@@ -12,12 +12,11 @@
 //! - A command that was handed over and not answered has an unknown outcome. It is never sent again, and
 //!   its connection is closed. A server that stalls still has the command in its buffers, and runs it
 //!   when it goes on.
-//! - So the `held-until` of an acquire assumes that the server runs the command within the time to live
-//!   after the answer, or within 30 seconds if that is shorter. A server that stalls for longer can exceed
-//!   it.
-//! - A late grant is not given back. A release on another connection could overtake the acquire, and one
-//!   during a later call could end a newer hold of the same owner. Unless the owner unlocks, the lock
-//!   expires.
+//! - A lock expires at a time of the server's clock, so the `held-until` of an acquire is exact. With a
+//!   server that does not tell its clock, or is older than Redis 6.2, it assumes that the server runs the
+//!   command within the time to live after it was sent, or within 30 seconds if that is shorter.
+//! - A grant that comes with the reply but too late is given back. One that comes after the call has ended
+//!   is not: unless the owner unlocks, the lock expires.
 //!
 //! | module | what lives there |
 //! |---|---|

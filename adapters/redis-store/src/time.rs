@@ -49,6 +49,11 @@ impl Deadline {
     }
 }
 
+/// The time of the monotonic clock.
+pub(crate) fn now() -> Duration {
+    Duration::from_nanos(monotonic_clock::now())
+}
+
 /// The time since an earlier [`monotonic_clock::now`].
 pub(crate) fn since(earlier: Instant) -> Duration {
     Duration::from_nanos(monotonic_clock::now().saturating_sub(earlier))

@@ -1,39 +1,47 @@
-//! Takes a lock unless it is held: `SET key owner NX PX milliseconds`.
+//! Takes a lock unless it is held: `SET key owner NX` with an expiry.
 
-use alloc::string::{String, ToString};
+use crate::{
+    reply::{Nonsense, Reply},
+    resp::decimal,
+};
 
-use crate::reply::{Nonsense, Reply};
-
-/// The command.
-pub struct Acquire<'a> {
-    key: &'a str,
-    owner: &'a str,
-    milliseconds: String,
+/// When a lock expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// At this time of the server's clock, in milliseconds since 1970, however late the server runs the
+    /// command. Needs Redis 6.2.
+    At(u64),
+    /// This many milliseconds after the server has run the command.
+    After(u64),
 }
 
 /// The outcome of an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
-    /// The key was free and has the owner's value now.
+    /// The key was free and was set to the owner's value. With [`Expiry::At`] a time that is over, it was
+    /// deleted again at once.
     Granted,
     /// The key is set, by this owner or another.
     Held,
 }
 
-impl<'a> Acquire<'a> {
-    /// Sets `key` to `owner` for `milliseconds`.
-    pub fn new(key: &'a str, owner: &'a str, milliseconds: u64) -> Self {
-        Self { key, owner, milliseconds: milliseconds.to_string() }
-    }
+/// Passes the words of the command that sets `key` to `owner` to `send`.
+pub fn words<T>(key: &str, owner: &str, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
+    let (option, milliseconds) = match expiry {
+        Expiry::At(time) => ("PXAT", time),
+        Expiry::After(ttl) => ("PX", ttl),
+    };
+    let mut digits = [0; 20];
+    send(&["SET", key, owner, "NX", option, decimal(milliseconds, &mut digits)])
+}
 
-    /// The words to send.
-    pub fn words(&self) -> [&str; 6] {
-        ["SET", self.key, self.owner, "NX", "PX", &self.milliseconds]
-    }
+/// Whether the server refused [`Expiry::At`] because it does not know it.
+pub fn expiry_is_unknown(error: &str) -> bool {
+    error.starts_with("ERR syntax error")
 }
 
 impl Acquired {
-    /// Reads the reply to [`Acquire`].
+    /// Reads the reply.
     ///
     /// # Errors
     ///
@@ -48,15 +56,31 @@ impl Acquired {
     }
 }
 
+/// The cause for a caller whose lock was granted and has expired already.
+pub const RAN_OUT: &str = "the lock ran out before the reply came";
+
+/// The cause for a caller whose lock has an expiry that the server's clock made wrong.
+pub const CLOCK_WAS_SET: &str = "the server's clock was set while the lock was taken";
+
 #[cfg(test)]
 mod tests {
+    use alloc::{
+        string::{String, ToString},
+        vec::Vec,
+    };
+
     use super::*;
+
+    fn owned(key: &str, owner: &str, expiry: Expiry) -> Vec<String> {
+        words(key, owner, expiry, |words| words.iter().map(ToString::to_string).collect())
+    }
 
     #[test]
     fn the_words_are_in_redis_order() {
-        let acquire = Acquire::new("lock||k", "o w", u64::MAX);
         let expected = ["SET", "lock||k", "o w", "NX", "PX", "18446744073709551615"];
-        assert_eq!(acquire.words(), expected);
+        assert_eq!(owned("lock||k", "o w", Expiry::After(u64::MAX)), expected);
+        let expected = ["SET", "k", "o", "NX", "PXAT", "1700000000000"];
+        assert_eq!(owned("k", "o", Expiry::At(1_700_000_000_000)), expected);
     }
 
     #[test]

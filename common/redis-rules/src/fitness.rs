@@ -1,49 +1,91 @@
-//! Which servers are not safe for locks.
+//! Which servers are not safe for locks, by what they say of themselves.
 
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{error::Error, fmt};
 
-/// The words that ask a server for its replicas.
-pub const ASK_REPLICATION: [&str; 2] = ["INFO", "replication"];
+/// The words that ask a server to describe itself.
+pub const ASK: [&str; 1] = ["INFO"];
 
-/// The words that ask a server what it does when its memory is full.
-pub const ASK_EVICTION: [&str; 3] = ["CONFIG", "GET", "maxmemory-policy"];
-
-/// The server has replicas. A failover to one of them can lose a lock.
+/// Why locks cannot be kept in a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replicated {
-    /// How many replicas are connected.
-    pub replicas: u64,
+pub enum Unfit {
+    /// It has this many replicas. A failover to one of them can lose a lock.
+    Replicated(u64),
+    /// It is a replica itself.
+    Replica,
+    /// It is a node of a cluster, which keeps only a part of the keys.
+    ClusterNode,
 }
 
-impl fmt::Display for Replicated {
+/// Why locks in a server may end before their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The server may evict them, by its `maxmemory-policy`.
+    Eviction(String),
+    /// A restart of the server forgets some or all of them.
+    NotPersistent,
+}
+
+impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "replication is not supported: the server has {} connected replica(s), and a failover to \
-             one could lose a lock",
-            self.replicas
-        )
+        match self {
+            Self::Replicated(replicas) => write!(
+                f,
+                "replication is not supported: the server has {replicas} connected replica(s), and a \
+                 failover to one could lose a lock"
+            ),
+            Self::Replica => f.write_str("the server is a replica, which cannot take locks"),
+            Self::ClusterNode => f.write_str(
+                "the server is a node of a Redis Cluster, which this version does not support",
+            ),
+        }
     }
 }
 
-impl Error for Replicated {}
+impl Error for Unfit {}
 
-/// Reads the reply to [`ASK_REPLICATION`]. A server that does not name its replicas is accepted.
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eviction(policy) => write!(
+                f,
+                "the server may evict locks before they expire (its maxmemory-policy is {policy}): set \
+                 maxmemory-policy to noeviction"
+            ),
+            Self::NotPersistent => f.write_str(
+                "a restart of the server can lose locks: it keeps no append-only file (set appendonly to \
+                 yes)",
+            ),
+        }
+    }
+}
+
+/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks. A server that does not
+/// say is accepted.
 ///
 /// # Errors
 ///
-/// [`Replicated`] for a server with replicas.
-pub fn check_replication(info: &str) -> Result<(), Replicated> {
-    let count = info.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
-    match count.and_then(|count| count.trim().parse().ok()) {
-        None | Some(0) => Ok(()),
-        Some(replicas) => Err(Replicated { replicas }),
+/// [`Unfit`] for a server that may not keep locks.
+pub fn check(info: &str) -> Result<Vec<Doubt>, Unfit> {
+    let field = |name: &str| {
+        let value =
+            |line: &str| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned());
+        info.lines().find_map(value)
+    };
+    if field("cluster_enabled").as_deref() == Some("1") {
+        return Err(Unfit::ClusterNode);
     }
-}
-
-/// Whether a server with this `maxmemory-policy` may delete locks before they expire.
-pub fn may_evict(policy: &str) -> bool {
-    policy != "noeviction"
+    if field("role").as_deref() == Some("slave") {
+        return Err(Unfit::Replica);
+    }
+    match field("connected_slaves").and_then(|count| count.parse().ok()) {
+        None | Some(0) => {}
+        Some(replicas) => return Err(Unfit::Replicated(replicas)),
+    }
+    let evicts = field("maxmemory_policy").filter(|policy| policy != "noeviction");
+    let forgets = field("aof_enabled").filter(|enabled| enabled == "0");
+    let doubts = [evicts.map(Doubt::Eviction), forgets.map(|_| Doubt::NotPersistent)];
+    Ok(doubts.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
@@ -51,17 +93,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replicas_are_refused() {
-        let info = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\nx:1\r\n";
-        assert_eq!(check_replication(info), Err(Replicated { replicas: 2 }));
-        for info in ["connected_slaves:0\r\n", "role:slave\r\n", "connected_slaves:many\r\n", ""] {
-            assert_eq!(check_replication(info), Ok(()), "{info:?}");
+    fn servers_that_can_lose_locks_are_refused() {
+        for (info, unfit) in [
+            ("# Replication\r\nrole:master\r\nconnected_slaves:2\r\nx:1\r\n", Unfit::Replicated(2)),
+            ("role:slave\r\nmaster_host:h\r\nconnected_slaves:0\r\n", Unfit::Replica),
+            ("role:master\r\n# Cluster\r\ncluster_enabled:1\r\n", Unfit::ClusterNode),
+        ] {
+            assert_eq!(check(info), Err(unfit), "{info}");
+        }
+        for info in ["connected_slaves:0\r\ncluster_enabled:0\r\n", "connected_slaves:many", ""] {
+            assert_eq!(check(info), Ok(Vec::new()), "{info:?}");
         }
     }
 
     #[test]
-    fn only_one_policy_keeps_locks() {
-        assert!(!may_evict("noeviction"));
-        assert!(may_evict("allkeys-lru"));
+    fn servers_that_may_lose_locks_are_doubted() {
+        let safe = "maxmemory_policy:noeviction\r\naof_enabled:1\r\n";
+        assert_eq!(check(safe), Ok(Vec::new()));
+        let doubts = check("maxmemory_policy:allkeys-lru\r\naof_enabled:0\r\n").unwrap();
+        assert_eq!(doubts, [Doubt::Eviction("allkeys-lru".to_owned()), Doubt::NotPersistent]);
     }
 }

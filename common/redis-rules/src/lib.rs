@@ -12,6 +12,7 @@
 //! | [`login`] | the commands that a new connection starts with |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
+//! | [`clock`] | what is known of the server's clock |
 //! | [`reply`] | what a server answers |
 //! | [`resp`] | commands and replies as bytes |
 //! | [`refusal`] | which refusals are worth another try |
@@ -26,6 +27,7 @@ extern crate alloc;
 pub mod acquire;
 pub mod address;
 pub mod backoff;
+pub mod clock;
 pub mod fitness;
 pub mod go_duration;
 pub mod late;

@@ -25,14 +25,25 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// The words of each command, in order. A connection is good once none was answered with an error.
+    /// The words that log in; `None` without a password.
+    ///
+    /// Without a name they name Redis's own user, as go-redis does: a server that asks for no password
+    /// then accepts any.
+    pub fn authentication(&self) -> Option<[&str; 3]> {
+        self.password.map(|password| ["AUTH", self.username.unwrap_or("default"), password])
+    }
+
+    /// The words that log in to a server that refused [`authentication`](Self::authentication) with this
+    /// error line because it knows no users, as Redis before 6 does; `None` for any other error.
+    pub fn older_authentication(&self, error: &str) -> Option<[&str; 2]> {
+        let no_users = error.starts_with("ERR wrong number of arguments");
+        self.password.filter(|_| no_users && self.username.is_none()).map(|word| ["AUTH", word])
+    }
+
+    /// The words of each command that follows, in order. A connection is good once none was answered with
+    /// an error.
     pub fn commands(&self) -> Vec<Vec<&str>> {
         let mut commands = Vec::new();
-        match (self.username, self.password) {
-            (Some(username), Some(password)) => commands.push(vec!["AUTH", username, password]),
-            (None, Some(password)) => commands.push(vec!["AUTH", password]),
-            (_, None) => {}
-        }
         if let Some(db) = &self.db {
             commands.push(vec!["SELECT", db]);
         }
@@ -46,27 +57,33 @@ mod tests {
     use super::*;
     use crate::address::Address;
 
-    fn commands(username: Option<&str>, password: Option<&str>, db: u32) -> Vec<Vec<String>> {
+    fn settings(username: Option<&str>, password: Option<&str>, db: u32) -> Settings {
         let address = Address { host: "h".into(), port: 1 };
-        let settings = Settings {
+        Settings {
             username: username.map(Into::into),
             password: password.map(Into::into),
             db,
             ..Settings::new(address)
-        };
-        let login = Login::new(&settings);
-        let owned = |words: Vec<&str>| words.into_iter().map(Into::into).collect();
-        login.commands().into_iter().map(owned).collect()
+        }
     }
 
     #[test]
     fn only_what_is_set_is_sent() {
-        assert_eq!(commands(None, None, 0), [vec!["PING"]]);
-        assert_eq!(commands(Some("u"), None, 0), [vec!["PING"]]);
-        assert_eq!(commands(None, Some("p"), 0), [vec!["AUTH", "p"], vec!["PING"]]);
-        assert_eq!(
-            commands(Some("u"), Some("p"), 7),
-            [vec!["AUTH", "u", "p"], vec!["SELECT", "7"], vec!["PING"]]
-        );
+        let none = settings(Some("u"), None, 0);
+        assert_eq!(Login::new(&none).authentication(), None);
+        assert_eq!(Login::new(&none).commands(), [vec!["PING"]]);
+        let all = settings(Some("u"), Some("p"), 7);
+        assert_eq!(Login::new(&all).authentication(), Some(["AUTH", "u", "p"]));
+        assert_eq!(Login::new(&all).commands(), [vec!["SELECT", "7"], vec!["PING"]]);
+    }
+
+    #[test]
+    fn a_password_without_a_user_is_the_default_users() {
+        let settings = settings(None, Some("p"), 0);
+        let login = Login::new(&settings);
+        assert_eq!(login.authentication(), Some(["AUTH", "default", "p"]));
+        let old = "ERR wrong number of arguments for 'auth' command";
+        assert_eq!(login.older_authentication(old), Some(["AUTH", "p"]));
+        assert_eq!(login.older_authentication("WRONGPASS invalid username-password pair"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What an error reply means: the command did nothing, and another try may or may not help.
 
+use crate::release::Form;
+
 /// Whether a refused command is worth sending again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
@@ -9,27 +11,53 @@ pub enum Again {
     InFull,
     /// After a wait, on any connection.
     Later,
-    /// After a wait, on a new connection. This one leads to a server that was demoted, or is not
-    /// logged in any more.
+    /// After a wait, on a new connection: this one leads to a server that was demoted.
     Elsewhere,
 }
 
 impl Again {
-    /// Reads an error line, without its leading `-`. The first word, the error's code, decides.
-    pub fn after(error: &str) -> Self {
-        match error.split(' ').next().unwrap_or_default() {
+    /// Reads an error line, without its leading `-`. Its [`code`] decides. `form` is how the command
+    /// was sent.
+    pub fn after(error: &str, form: Form) -> Self {
+        match code(error) {
             "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
             "NOSCRIPT" => Self::InFull,
-            "READONLY" | "NOAUTH" => Self::Elsewhere,
+            // A user may have the permission for EVAL alone, and a proxy may know no other.
+            "NOPERM" | "ERR" if form == Form::Short => Self::InFull,
+            "READONLY" => Self::Elsewhere,
             _ => Self::No,
         }
     }
 }
 
+/// The code of an error line: its first word, or the one inside of an error of a script. Redis before 7
+/// wraps the errors of the commands in a script:
+/// `ERR Error running script (call to f_…): @user_script:14: @user_script: 14: -READONLY …`.
+pub fn code(error: &str) -> &str {
+    let inner = match error.strip_prefix("ERR Error running script") {
+        Some(wrapped) => wrapped.split(": -").nth(1).unwrap_or(error),
+        None => error,
+    };
+    inner.split(' ').next().unwrap_or_default()
+}
+
+/// Whether a connection that had this error line is of no use to other commands: it leads to a server
+/// that was demoted, or is not logged in any more.
+pub fn ends_connection(error: &str) -> bool {
+    matches!(code(error), "READONLY" | "NOAUTH")
+}
+
+/// Whether the user may not run the command at all. An error that is about a key may be different for
+/// another key.
+pub fn forbids_command(error: &str) -> bool {
+    code(error) == "NOPERM" && error.contains("command")
+}
+
 /// Whether a server that refuses a connection with this error line may accept one later.
 pub fn may_pass(error: &str) -> bool {
     // A server that is full says so with the code of any other error.
-    Again::after(error) != Again::No || error.contains("max number of clients")
+    matches!(Again::after(error, Form::Full), Again::Later | Again::Elsewhere)
+        || error.contains("max number of clients")
 }
 
 #[cfg(test)]
@@ -44,7 +72,7 @@ mod tests {
             ("CLUSTERDOWN x", Again::Later),
             ("MASTERDOWN x", Again::Later),
             ("READONLY You can't write against a read only replica.", Again::Elsewhere),
-            ("NOAUTH Authentication required.", Again::Elsewhere),
+            ("NOAUTH Authentication required.", Again::No),
             ("NOSCRIPT x", Again::InFull),
             ("WRONGPASS invalid username-password pair", Again::No),
             ("NOPERM x", Again::No),
@@ -54,12 +82,58 @@ mod tests {
             ("WRONGTYPE x", Again::No),
             ("MOVED 1 h:2", Again::No),
             ("ERR LOADING", Again::No),
+            ("ERR Error running script without more", Again::No),
             ("MISCONF", Again::No),
             ("LOADING", Again::Later),
             ("", Again::No),
         ] {
-            assert_eq!(Again::after(error), expected, "{error}");
-            assert_eq!(may_pass(error), expected != Again::No, "{error}");
+            assert_eq!(Again::after(error, Form::Full), expected, "{error}");
+            let later = matches!(expected, Again::Later | Again::Elsewhere);
+            assert_eq!(may_pass(error), later, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_cannot_be_named_by_its_digest_is_sent_in_full() {
+        for error in [
+            "NOSCRIPT No matching script. Please use EVAL.",
+            "NOPERM User u has no permissions to run the 'evalsha' command",
+            "NOPERM this user has no permissions to run the 'evalsha' command or its subcommand",
+            "ERR unknown command 'EVALSHA', with args beginning with: 'x'",
+        ] {
+            assert_eq!(Again::after(error, Form::Short), Again::InFull, "{error}");
+        }
+        assert_eq!(Again::after("NOPERM x", Form::Full), Again::No);
+        assert_eq!(Again::after("OOM x", Form::Short), Again::No);
+    }
+
+    #[test]
+    fn the_code_inside_of_an_error_of_a_script_counts() {
+        let wrapped = |inner| {
+            alloc::format!(
+                "ERR Error running script (call to f_4e6d8fc): @user_script:14: @user_script: 14: {inner}"
+            )
+        };
+        for code in ["READONLY", "OOM", "MISCONF", "NOREPLICAS"] {
+            assert_eq!(super::code(&wrapped(alloc::format!("-{code} some words"))), code);
+        }
+        assert_eq!(super::code(&wrapped("Unknown command".into())), "ERR");
+        assert_eq!(super::code("OOM command not allowed"), "OOM");
+        let demoted = wrapped("-READONLY You can't write against a read only replica.".into());
+        assert_eq!(Again::after(&demoted, Form::Short), Again::Elsewhere);
+        assert!(ends_connection(&demoted) && ends_connection("NOAUTH x"));
+        assert!(!ends_connection("NOPERM x"));
+    }
+
+    #[test]
+    fn a_user_without_the_command_is_told_from_one_without_the_key() {
+        assert!(forbids_command("NOPERM User u has no permissions to run the 'eval' command"));
+        for error in [
+            "NOPERM User u has no permissions to access the 'k' key",
+            "NOPERM No permissions to access a key",
+            "ERR unknown command",
+        ] {
+            assert!(!forbids_command(error), "{error}");
         }
     }
 

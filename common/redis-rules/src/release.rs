@@ -1,9 +1,22 @@
-//! Releases a lock if it is its owner's, by the script `release.lua`.
+//! Releases a lock if it is its owner's, by the script `release.lua`, or gives back one grant, by
+//! `give_back.lua`.
 
-use crate::reply::{Nonsense, Reply};
+use crate::{
+    reply::{Nonsense, Reply},
+    resp::decimal,
+};
 
 /// The script. Redis runs it as one atomic step.
 pub const RELEASE_LUA: &str = include_str!("release.lua");
+
+/// The script that gives back one grant. It is sent in full: it is rare.
+pub const GIVE_BACK_LUA: &str = include_str!("give_back.lua");
+
+/// Passes the words that give back the grant with this expiry, in milliseconds since 1970, to `send`.
+pub fn give_back<T>(key: &str, owner: &str, expiry: u64, send: impl FnOnce(&[&str]) -> T) -> T {
+    let mut digits = [0; 20];
+    send(&["EVAL", GIVE_BACK_LUA, "1", key, owner, decimal(expiry, &mut digits)])
+}
 
 /// The words that have the server remember the script. It answers with the script's digest.
 pub const LOAD_RELEASE: [&str; 3] = ["SCRIPT", "LOAD", RELEASE_LUA];

@@ -1,6 +1,6 @@
 //! What a server answers to the commands of a lock.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::{error::Error, fmt};
 
 /// A reply.
@@ -18,6 +18,8 @@ pub enum Reply {
     Text(String),
     /// The null bulk string.
     Nil,
+    /// An array of bulk strings.
+    Texts(Vec<String>),
 }
 
 /// The reply is not one that the command can have.

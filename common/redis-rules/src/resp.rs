@@ -1,20 +1,50 @@
 //! Commands and replies as bytes: the part of RESP2 that a lock needs.
+//!
+//! Own code: the decoder of the crate `redis-protocol` overflows its stack on arrays in arrays, which bytes
+//! that were changed on their way can look like, and it would double this part of the component.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::str::FromStr;
 
 use crate::reply::{Nonsense, Reply};
 
-/// The longest reply in bytes. No reply to a command of a lock is nearly as long.
-const LONGEST: usize = 64 * 1024;
+/// The longest reply in bytes. The longest that is asked for is the server's description of itself.
+const LONGEST: usize = 1 << 20;
+
+/// The most texts in an array. The longest that is asked for is the server's clock, with two.
+const MOST_TEXTS: usize = 8;
 
 const END: &[u8] = b"\r\n";
 
 /// Appends a command to what is to be sent.
 pub fn push(out: &mut Vec<u8>, words: &[&str]) {
-    out.extend(format!("*{}\r\n", words.len()).bytes());
+    push_number(out, b'*', words.len() as u64);
     for word in words {
-        out.extend(format!("${}\r\n{word}\r\n", word.len()).bytes());
+        push_number(out, b'$', word.len() as u64);
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(END);
+    }
+}
+
+/// Appends a line that is a number. `format!` would take several times as long.
+fn push_number(out: &mut Vec<u8>, kind: u8, number: u64) {
+    let mut digits = [0; 20];
+    let text = decimal(number, &mut digits);
+    out.push(kind);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(END);
+}
+
+/// Writes a number into `digits`.
+pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return core::str::from_utf8(&digits[first..]).unwrap_or_default();
+        }
     }
 }
 
@@ -22,16 +52,43 @@ pub fn push(out: &mut Vec<u8>, words: &[&str]) {
 ///
 /// # Errors
 ///
-/// [`Nonsense`] for bytes that cannot become a reply, such as an array, or a reply that is too long.
+/// [`Nonsense`] for bytes that cannot become a reply, or a reply that is too long.
 pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
-    let Some((&kind, rest)) = bytes.split_first() else { return Ok(None) };
+    match bytes.first() {
+        Some(b'*') => texts(bytes),
+        _ => simple(bytes),
+    }
+}
+
+/// Reads an array of texts.
+fn texts(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
+    let Some(line) = line(bytes)? else { return Ok(None) };
+    let count: usize = number(line)?;
+    if count > MOST_TEXTS {
+        return Err(Nonsense);
+    }
+    let mut length = 1 + line.len() + END.len();
+    let mut texts = Vec::with_capacity(count);
+    for _ in 0..count {
+        match simple(&bytes[length..])? {
+            Some((Reply::Text(text), more)) => {
+                texts.push(text);
+                length += more;
+            }
+            Some(_) => return Err(Nonsense),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some((Reply::Texts(texts), length)))
+}
+
+/// Reads a reply that is no array.
+fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
+    let Some(&kind) = bytes.first() else { return Ok(None) };
     if !b"+-:$".contains(&kind) {
         return Err(Nonsense);
     }
-    let Some(end) = rest.windows(END.len()).position(|window| window == END) else {
-        return if bytes.len() < LONGEST { Ok(None) } else { Err(Nonsense) };
-    };
-    let (line, rest) = rest.split_at(end);
+    let Some(line) = line(bytes)? else { return Ok(None) };
     let mut length = 1 + line.len() + END.len();
     let reply = match kind {
         b'+' if line == b"OK" => Reply::Okay,
@@ -41,12 +98,25 @@ pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
         _ if line == b"-1" => Reply::Nil,
         _ => {
             let text_length = number(line)?;
-            let Some(text) = text(text_length, &rest[END.len()..])? else { return Ok(None) };
+            let Some(text) = text(text_length, &bytes[length..])? else { return Ok(None) };
             length += text_length + END.len();
             Reply::Text(text)
         }
     };
     Ok(Some((reply, length)))
+}
+
+/// The rest of the first line after its first byte; `None` while it is not complete.
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
+    match bytes.iter().position(|&byte| byte == b'\r') {
+        Some(end) => match bytes.get(end + 1) {
+            Some(b'\n') => Ok(Some(&bytes[1..end])),
+            Some(_) => Err(Nonsense),
+            None => Ok(None),
+        },
+        None if bytes.len() < LONGEST => Ok(None),
+        None => Err(Nonsense),
+    }
 }
 
 /// Reads a text of this length and the line end after it; `None` while it is not complete.
@@ -68,6 +138,8 @@ fn number<N: FromStr>(line: &[u8]) -> Result<N, Nonsense> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{string::ToString, vec};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -94,6 +166,8 @@ mod tests {
             (b"$3\r\na\r\n\r\n", Reply::Text("a\r\n".into())),
             (b"$0\r\n\r\n", Reply::Text(String::new())),
             (b"$-1\r\n", Reply::Nil),
+            (b"*2\r\n$1\r\na\r\n$0\r\n\r\n", Reply::Texts(vec!["a".into(), String::new()])),
+            (b"*0\r\n", Reply::Texts(Vec::new())),
         ] {
             for end in 0..bytes.len() {
                 assert_eq!(reply(&bytes[..end]), Ok(None), "{bytes:?} up to {end}");
@@ -111,13 +185,24 @@ mod tests {
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
             b"$x\r\n",
             b"$-2\r\n",
-            b"$65537\r\n",
+            b"$1048577\r\n",
+            b"*9\r\n",
+            b"*-1\r\n",
+            b"*1\r\n:1\r\n",
+            b"+OK\rx",
             b"$1\r\nab\r\n",
             b":1.5\r\n",
             &nested,
             &endless,
         ] {
             assert_eq!(reply(bytes), Err(Nonsense));
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string());
         }
     }
 

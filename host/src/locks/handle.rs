@@ -57,7 +57,7 @@ impl Locks {
     /// Takes a lock if it is free, without waiting.
     ///
     /// The lock expires after `ttl`, which is rounded up to whole milliseconds: from 1 ms to
-    /// 2,147,483,647 s.
+    /// 2,147,483,647 s. It counts from this call, and not from the answer.
     ///
     /// # Errors
     ///

@@ -19,12 +19,13 @@ pub use crate::types::{Acquired, Failure, Grant, Released, UnknownOutcome};
 ///
 /// A caller may drop the future of either operation at any await point, and no lock is left behind. An
 /// [`acquire`](Store::acquire) that was sent before its future was dropped is finished in the background,
-/// and a lock that it is granted is released, until [`late`] has passed since it was sent.
+/// and a lock that it is granted is given back, until [`late`] has passed since it was sent.
 pub trait Store: Send + Sync + 'static {
     /// Sets `key` to `owner` for `ttl` unless the key is set, in one atomic step.
     ///
     /// A key that is set, even by the same owner, is no error but [`Acquired::Held`]. `ttl` is a whole
-    /// number of milliseconds, at least one.
+    /// number of milliseconds, at least one. It counts from this call: a grant whose time is over is a
+    /// [`Failure`].
     fn acquire<'a>(
         &'a self,
         key: &'a str,

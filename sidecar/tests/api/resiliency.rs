@@ -53,6 +53,7 @@ async fn a_timeout_makes_the_outcome_unknown_and_leaves_no_lock() {
     let redis = RedisServer::start();
     let policies = "    timeouts: {t: 200ms}\n    retries: {r: {duration: 10ms}}";
     let holdfast = serve(&resources(&redis, policies));
+    redis.forget_calls();
     assert_eq!(holdfast.try_lock("lockstore", "other", "o", 60).await, ACQUIRED);
     redis.suspend();
     let (status, message) = holdfast.post(LOCK, lock_body("r", "o")).await;

@@ -4,6 +4,7 @@
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
 //! - `faults.rs`: failures of the server and the network.
+//! - `time.rs`: commands and replies that come late.
 //! - `component.rs`: what is special to the component.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,6 +14,7 @@ mod connect;
 mod faults;
 mod lock;
 mod pool;
+mod time;
 
 use holdfast::store::{Acquired, Failure};
 

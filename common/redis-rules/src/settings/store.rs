@@ -28,13 +28,13 @@ pub struct Settings {
     pub retries: u32,
     /// The waits between these tries.
     pub backoff: Backoff,
-    /// How long opening a connection may take, login included.
+    /// How long opening a connection may take, login included, and how long a call waits for one.
     pub dial_timeout: Option<Duration>,
     /// How long to wait for a reply.
     pub read_timeout: Option<Duration>,
     /// How long the network may accept nothing while a command is sent.
     pub write_timeout: Option<Duration>,
-    /// How long to wait for a connection, or for room on one.
+    /// How long to wait while all connections are full.
     pub pool_timeout: Option<Duration>,
     /// How old a connection may get.
     pub max_age: Option<Duration>,

@@ -1,16 +1,20 @@
 //! Checks a server once, before locks are kept in it.
 
-use holdfast_redis_rules::fitness::{
-    ASK_EVICTION, ASK_REPLICATION, Replicated, check_replication, may_evict,
+use std::time::{Duration, Instant};
+
+use holdfast_redis_rules::{
+    fitness::Unfit,
+    refusal::{code, forbids_command},
+    release::Released,
 };
-use redis::{RedisError, from_redis_value};
 
 use super::{
-    client::Client,
-    connection::{Connection, command},
-    failure,
+    client::{Client, NoOutcome},
     settings::RedisSetterError,
 };
+
+/// How long the lock of the check lasts if it cannot be released.
+const TRIAL: Duration = Duration::from_secs(5);
 
 /// Why a Redis store cannot be used. Names the server, never a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,57 +41,60 @@ pub enum ConnectError {
         cause: String,
     },
     /// The server has replicas. A failover to one of them can lose a lock.
-    #[error("redis {address}: {}", Replicated { replicas: *replicas })]
+    #[error("redis {address}: {}", Unfit::Replicated(*replicas))]
     Replicated {
         /// The server's `host:port`.
         address: String,
         /// How many replicas are connected.
         replicas: u64,
     },
+    /// The server cannot keep locks: it is a replica, or a node of a cluster, or it refuses the commands of
+    /// a lock.
+    #[error("redis {address}: {cause}")]
+    Unfit {
+        /// The server's `host:port`.
+        address: String,
+        /// What is wrong.
+        cause: String,
+    },
 }
 
-/// Connects, and refuses a server that can lose locks. `name` is the store's, for the log.
-pub(super) async fn check_server(name: &str, client: &Client) -> Result<(), ConnectError> {
-    let address = client.address();
-    let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
-    let (place, _permit) = client.connections().take().await.map_err(unreachable)?;
-    let questions = async {
-        let replication = replication(place.connection()).await?;
-        Ok::<_, RedisError>((replication, eviction(place.connection()).await))
-    };
-    let (replication, policy) = client
-        .within_read_timeout(questions)
-        .await
-        .ok_or_else(|| unreachable(client.no_reply()))?
-        .map_err(|error| unreachable(failure::describe(&error)))?;
-    if let Some(policy) = policy {
-        let (store, redis) = (name, address);
-        tracing::warn!(
-            store,
-            redis,
-            policy,
-            "the server may evict locks before they expire: set its maxmemory-policy to noeviction"
-        );
+/// Connects, refuses a server that can lose locks, and takes and releases a lock that nobody else uses.
+pub(super) async fn check_server(client: &Client) -> Result<(), ConnectError> {
+    let address = client.address().to_owned();
+    let opened = client.connections().open().await;
+    match opened.map(drop).map_err(|error| (error.unfit, error.cause)) {
+        Ok(()) => {}
+        Err((Some(Unfit::Replicated(replicas)), _)) => {
+            return Err(ConnectError::Replicated { address, replicas });
+        }
+        Err((Some(_), cause)) => return Err(ConnectError::Unfit { address, cause }),
+        Err((None, cause)) => return Err(ConnectError::Unreachable { address, cause }),
     }
-    check_replication(&replication).map_err(|Replicated { replicas }| ConnectError::Replicated {
-        address: address.to_owned(),
-        replicas,
-    })
+    try_a_lock(client).await.map_err(|cause| ConnectError::Unfit { address, cause })
 }
 
-/// The server's answer about its replicas; empty if it refuses the question.
-async fn replication(connection: &Connection) -> Result<String, RedisError> {
-    match connection.send(&command(&ASK_REPLICATION)).await {
-        Ok(reply) => Ok(from_redis_value(reply).unwrap_or_default()),
-        Err(error) if error.code().is_some() => Ok(String::new()),
-        Err(error) => Err(error),
+/// Fails with the cause if the server refuses the commands of a lock. A user who may only use other keys is
+/// accepted: that is known only once such a key is used.
+async fn try_a_lock(client: &Client) -> Result<(), String> {
+    let name = format!("{:016x}", fastrand::u64(..));
+    let key = format!("lock||holdfast-check||{name}");
+    let begun = Instant::now();
+    let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
+    match client.acquire(&key, &name, TRIAL).await {
+        Ok(_) => {}
+        Err(NoOutcome::NotDone(line)) if refused(&line) => {
+            return Err(format!("a lock cannot be taken: {line}"));
+        }
+        Err(NoOutcome::NotDone(_)) => return Ok(()),
+        Err(NoOutcome::Unknown(cause, _)) => return Err(cause),
     }
-}
-
-/// The server's `maxmemory-policy`, if it lets the server delete locks before they expire.
-async fn eviction(connection: &Connection) -> Option<String> {
-    // Only a warning depends on the answer, so a refusal is ignored.
-    let reply = connection.send(&command(&ASK_EVICTION)).await.ok()?;
-    let pairs: Vec<String> = from_redis_value(reply).ok()?;
-    pairs.into_iter().nth(1).filter(|policy| may_evict(policy))
+    match client.release(&key, &name).await {
+        Ok(Released::Released) => Ok(()),
+        // It may have expired on a slow way.
+        Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
+        Ok(_) => Err("a lock that was taken is lost at once".to_owned()),
+        Err(NoOutcome::NotDone(line)) => Err(format!("a lock cannot be released: {line}")),
+        Err(NoOutcome::Unknown(cause, _)) => Err(cause),
+    }
 }

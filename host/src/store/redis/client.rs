@@ -1,4 +1,4 @@
-//! Runs a command: sends it, tries again where that is safe, and takes over when the caller leaves.
+//! Runs a command: sends it, and tries again where that is safe.
 
 use std::{
     sync::Arc,
@@ -6,22 +6,18 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{Acquire, Acquired},
-    late::{LATE_REPLY, late},
-    refusal::Again,
+    acquire::{Acquired, CLOCK_WAS_SET, RAN_OUT, expiry_is_unknown},
+    refusal::{Again, ends_connection},
     release::{Form, Release, Released},
+    reply::Nonsense,
     tries::{Next, Tries},
 };
-use redis::RedisResult;
-use tokio::{runtime::Handle, time::timeout};
-use tokio_util::task::TaskTracker;
+use tokio::time::timeout;
 
 use super::{
-    abandoned::Abandoned,
-    commands::Command,
-    connections::{Connections, Place},
-    failure::{self, Verdict},
-    pending::{Pending, Unanswered},
+    answer::{Answer, Granted, NoAnswer},
+    connection::Connection,
+    connections::Connections,
     settings::RedisSettings,
 };
 
@@ -33,19 +29,21 @@ pub(super) struct Client {
     address: String,
     settings: Arc<RedisSettings>,
     connections: Arc<Connections>,
-    abandoned: Abandoned,
-    background: TaskTracker,
-    runtime: Handle,
 }
 
 /// Why a command has no outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoOutcome {
-    /// It did nothing.
-    Refused(String),
-    /// It was sent at this time, and its reply did not come within `readTimeout`.
-    Late(String, Instant),
-    /// It may have been sent, and the connection is lost.
-    Lost(String),
+    /// It did nothing, or what it did is over.
+    NotDone(String),
+    /// It may have been done, or may still be done. A lock that it takes ends within this time from now.
+    Unknown(String, Option<Duration>),
+}
+
+/// How a try ended that has no outcome and may be followed by another.
+struct Failed {
+    cause: String,
+    next: Next,
 }
 
 impl Drop for Client {
@@ -58,16 +56,13 @@ impl Client {
     /// Makes a client without a connection.
     ///
     /// Fails with the cause if the settings of TLS cannot be used.
-    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Arc<Self>, String> {
+    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
         let settings = Arc::new(settings);
-        Ok(Arc::new(Self {
+        Ok(Self {
             address: settings.address(),
             connections: Connections::new(name, settings.clone())?,
             settings,
-            abandoned: Abandoned::default(),
-            background: TaskTracker::new(),
-            runtime: Handle::current(),
-        }))
+        })
     }
 
     /// The server's `host:port`.
@@ -79,177 +74,141 @@ impl Client {
         &self.connections
     }
 
-    /// Takes the lock unless it is held. A grant that comes after the caller has left is given back.
+    /// Takes the lock unless it is held. It is sent again only if the server did nothing.
     pub(super) async fn acquire(
-        self: &Arc<Self>,
+        &self,
         key: &str,
         owner: &str,
         ttl: Duration,
     ) -> Result<Acquired, NoOutcome> {
-        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.run(&Acquire::new(key, owner, milliseconds), |unanswered| {
-            let until = unanswered.sent + late(ttl);
-            self.give_back(unanswered, key, owner, until);
-        })
-        .await
+        let mut tries = self.tries();
+        loop {
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let connection = place.connection();
+            let failed = match self.try_acquire(connection, &mut tries, key, owner, ttl).await? {
+                Ok(acquired) => return Ok(acquired),
+                Err(failed) => failed,
+            };
+            self.go_on(failed).await?;
+        }
     }
 
-    /// Releases the lock if it is the owner's.
-    ///
-    /// If the caller has left and the server has forgotten the script, the lock is left to expire:
-    /// sending the script in full later could end a newer hold of the same owner.
-    pub(super) async fn release(
-        self: &Arc<Self>,
-        key: &str,
-        owner: &str,
-    ) -> Result<Released, NoOutcome> {
-        let outcome = self
-            .run(&Release { key, owner }, |unanswered| {
-                self.abandoned.forget(key, owner);
-                let client = self.clone();
-                let until = Instant::now() + LATE_REPLY;
-                let task = async move { drop(client.late_reply(unanswered, until).await) };
-                self.background.spawn_on(task, &self.runtime);
-            })
-            .await;
-        match outcome {
-            Ok(Released::Released) | Err(NoOutcome::Late(..) | NoOutcome::Lost(_)) => {
-                self.abandoned.forget(key, owner);
-            }
-            Ok(Released::Missing | Released::HeldByOther) | Err(NoOutcome::Refused(_)) => {}
+    /// Releases the lock if it is the owner's. It is sent again only if the server did nothing.
+    pub(super) async fn release(&self, key: &str, owner: &str) -> Result<Released, NoOutcome> {
+        let mut tries = self.tries();
+        loop {
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let connection = place.connection();
+            let form = connection.form(tries.form());
+            let failed = match connection.release(Release { key, owner }, form).await {
+                Ok(Answer::Released(released)) => return Ok(released),
+                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, form),
+                Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+                Err(no_answer) => unsent(no_answer, &mut tries)?,
+            };
+            self.go_on(failed).await?;
         }
-        outcome
     }
 
     /// Refuses further commands, waits five seconds at most for those under way, and closes the
     /// connections.
     pub(super) async fn close(&self) {
-        self.connections.refuse();
-        self.background.close();
-        if timeout(CLOSING, self.background.wait()).await.is_err() {
-            let (redis, left) = (&self.address, self.background.len());
-            tracing::warn!(redis, left, "closed before every command was answered");
-        }
         self.connections.close();
-    }
-
-    /// Sends a command and waits for its reply, `readTimeout` at most. Sends it again only if the
-    /// server refused it for a reason that may pass. `abandon` gets the reply that did not come
-    /// before the timeout, or before the caller left.
-    async fn run<C: Command>(
-        &self,
-        command: &C,
-        abandon: impl Fn(Unanswered<C::Outcome>) + Sync,
-    ) -> Result<C::Outcome, NoOutcome> {
-        let common = &self.settings.common;
-        let mut tries = Tries::new(common.retries, common.backoff);
-        loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::Refused)?;
-            let connection = place.connection().id();
-            let sent = Instant::now();
-            let reply = command.send(place, tries.form());
-            let pending = Pending::new(Unanswered { reply, connection, sent }, &abandon);
-            let error = match self.within_read_timeout(pending).await {
-                Some(Ok(outcome)) => return Ok(outcome),
-                Some(Err(error)) => error,
-                None => {
-                    // Later commands must not queue behind a reply that does not come.
-                    self.connections.retire(connection);
-                    return Err(NoOutcome::Late(self.no_reply(), sent));
-                }
-            };
-            let cause = failure::describe(&error);
-            let Verdict::Refused(again) = failure::verdict(&error) else {
-                self.connections.retire(connection);
-                return Err(NoOutcome::Lost(cause));
-            };
-            if again == Again::Elsewhere {
-                self.connections.retire(connection);
-            }
-            match tries.refused(again, fastrand::u64(..)) {
-                Next::Now => {}
-                Next::After(wait) => tokio::time::sleep(wait).await,
-                Next::GiveUp => return Err(NoOutcome::Refused(cause)),
-            }
+        if timeout(CLOSING, self.connections.wait()).await.is_err() {
+            let redis = &self.address;
+            tracing::warn!(redis, "closed before every command was answered");
+            self.connections.abort();
         }
     }
 
-    /// Waits in the background for the reply to an acquire whose caller has left, and releases the
-    /// lock if it was granted.
-    ///
-    /// It does nothing after `until`, when the lock may have expired and the owner may have taken it
-    /// again. The release goes over the connection of the grant, so that neither overtakes the other.
-    fn give_back(
-        self: &Arc<Self>,
-        unanswered: Unanswered<Acquired>,
+    async fn try_acquire(
+        &self,
+        connection: &Connection,
+        tries: &mut Tries,
         key: &str,
         owner: &str,
-        until: Instant,
-    ) {
-        let client = self.clone();
-        let (key, owner) = (key.to_owned(), owner.to_owned());
-        let ticket = self.abandoned.add(&key, &owner);
-        let task = async move {
-            let granted = client.late_reply(unanswered, until).await;
-            let wanted = client.abandoned.take(&key, &owner, ticket);
-            let Some(Ok((Acquired::Granted, place))) = granted else {
-                return;
-            };
-            if !wanted || Instant::now() >= until {
-                return;
-            }
-            let redis = &client.address;
-            // In full: one command suffices even if the server has forgotten the script.
-            let release = Release { key: &key, owner: &owner }.send(place, Form::Full);
-            match client.within_read_timeout(release).await {
-                Some(Ok(_)) => {
-                    tracing::debug!(redis, key, "gave back a lock that was granted too late")
+        ttl: Duration,
+    ) -> Result<Result<Acquired, Failed>, NoOutcome> {
+        if let Err(no_answer) = connection.renew_clock().await {
+            let next = tries.failed(fastrand::u64(..));
+            return Ok(Err(Failed { cause: no_answer.cause().to_string(), next }));
+        }
+        let at = Instant::now();
+        let failed = match connection.acquire(key, owner, ttl, at).await {
+            Ok(Answer::Held) => return Ok(Ok(Acquired::Held)),
+            Ok(Answer::Granted(granted)) => {
+                // The last look at the time before the caller is told.
+                if at.elapsed() < granted.left {
+                    return Ok(Ok(Acquired::Granted));
                 }
-                _ => {
-                    tracing::warn!(
-                        redis,
-                        key,
-                        "a lock that was granted too late could not be given back"
-                    )
+                if let Some(expiry) = granted.expiry {
+                    connection.give_back(key, owner, expiry);
                 }
+                return Err(ran_out(granted));
             }
+            Ok(Answer::RanOut) => return Err(NoOutcome::NotDone(RAN_OUT.to_owned())),
+            Ok(Answer::ClockWasSet(expiry)) => {
+                connection.give_back(key, owner, expiry);
+                Failed { cause: CLOCK_WAS_SET.to_owned(), next: tries.failed(fastrand::u64(..)) }
+            }
+            Ok(Answer::Refused(line)) if expiry_is_unknown(&line) && connection.has_clock() => {
+                self.connections.do_without_clock(connection, line.clone());
+                Failed { cause: line, next: Next::Now }
+            }
+            Ok(Answer::Refused(line)) => self.refused(connection, tries, line, Form::Full),
+            Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+            Err(no_answer) => unsent(no_answer, tries)?,
         };
-        self.background.spawn_on(task, &self.runtime);
+        Ok(Err(failed))
     }
 
-    /// The reply to a command whose caller has left, if it comes before `until`.
-    ///
-    /// A connection that owes it for longer than `readTimeout` is retired. Otherwise a dead
-    /// connection would stay in use as long as every caller leaves before its timeout.
-    async fn late_reply<T>(
+    /// Decides what to do after an error line of the server.
+    fn refused(
         &self,
-        unanswered: Unanswered<T>,
-        until: Instant,
-    ) -> Option<RedisResult<(T, Place)>> {
-        let Unanswered { mut reply, connection, sent } = unanswered;
-        let within = |end: Instant| end.saturating_duration_since(Instant::now());
-        let limit = self.settings.common.read_timeout;
-        if let Some(end) = limit.and_then(|limit| sent.checked_add(limit)) {
-            if let Ok(reply) = timeout(within(end.min(until)), &mut reply).await {
-                return Some(reply);
-            }
-            if end <= until {
-                self.connections.retire(connection);
-            }
+        connection: &Connection,
+        tries: &mut Tries,
+        line: String,
+        form: Form,
+    ) -> Failed {
+        let again = Again::after(&line, form);
+        if ends_connection(&line) {
+            self.connections.retire(connection.id());
         }
-        timeout(within(until), reply).await.ok()
+        if again == Again::InFull && !line.starts_with("NOSCRIPT") {
+            connection.refuse_script();
+        }
+        Failed { next: tries.refused(again, fastrand::u64(..)), cause: line }
     }
 
-    /// Waits for `future`, `readTimeout` at most; `None` once that has passed.
-    pub(super) async fn within_read_timeout<F: Future>(&self, future: F) -> Option<F::Output> {
-        match self.settings.common.read_timeout {
-            Some(limit) => timeout(limit, future).await.ok(),
-            None => Some(future.await),
+    /// Waits for the next try, if there is one.
+    async fn go_on(&self, Failed { cause, next }: Failed) -> Result<(), NoOutcome> {
+        match next {
+            Next::Now => {}
+            Next::After(wait) => tokio::time::sleep(wait).await,
+            Next::GiveUp => return Err(NoOutcome::NotDone(cause)),
         }
+        Ok(())
     }
 
-    /// The message for a reply that did not come within `readTimeout`.
-    pub(super) fn no_reply(&self) -> String {
-        format!("no reply within {:?}", self.settings.common.read_timeout.unwrap_or_default())
+    fn tries(&self) -> Tries {
+        Tries::new(self.settings.common.retries, self.settings.common.backoff)
+    }
+}
+
+/// A command that was not sent may be tried again.
+fn unsent(no_answer: NoAnswer, tries: &mut Tries) -> Result<Failed, NoOutcome> {
+    match no_answer {
+        NoAnswer::Unsent(cause) => {
+            Ok(Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) })
+        }
+        NoAnswer::Unknown { cause, lasts } => Err(NoOutcome::Unknown(cause.to_string(), lasts)),
+    }
+}
+
+/// A grant that nobody may count on any more. By the server's clock it may last a little longer.
+fn ran_out(granted: Granted) -> NoOutcome {
+    match granted.ends.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => NoOutcome::NotDone(RAN_OUT.to_owned()),
+        left => NoOutcome::Unknown(RAN_OUT.to_owned(), Some(left)),
     }
 }

@@ -1,20 +1,30 @@
 //! One connection to Redis, shared by many commands at once.
 //!
-//! `dial` opens it. `connections` decides how many there are and which one a command takes.
+//! Callers write into one buffer, and one task, the [driver](super::driver), moves it to the socket. A caller
+//! who is alone writes to the socket itself, which saves a switch to another thread. `dial` opens connections;
+//! `connections` decides how many there are and which one a command takes.
 
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
-use futures_util::future::BoxFuture;
-use redis::{Cmd, RedisResult, Value, aio::MultiplexedConnection};
-use tokio::task::AbortHandle;
+use futures_util::task::AtomicWaker;
+use holdfast_redis_rules::{
+    release::{Form, Release},
+    reply::{Nonsense, Reply},
+};
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::{
+    answer::{Answer, NoAnswer},
+    queue::{Lock, Queue},
+};
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
 /// commands that are sent together share system calls on both sides.
@@ -22,68 +32,197 @@ pub(super) const BUSY: usize = 256;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Makes a command of the client library from its words.
-pub(super) fn command(words: &[&str]) -> Cmd {
-    let mut command = Cmd::with_capacity(words.len(), words.iter().map(|word| word.len()).sum());
-    for word in words {
-        command.arg(word);
-    }
-    command
+/// A number that no other connection of this process has.
+pub(super) fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An open connection. It closes when it is dropped: each command under way keeps it, and so does
-/// the pool.
+/// An open connection. When it is dropped it takes no more commands, and ends once those that were given to
+/// it are answered.
 pub(super) struct Connection {
-    mux: MultiplexedConnection,
-    driver: AbortHandle,
-    closed: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     id: u64,
     opened: Instant,
-    load: Arc<Load>,
+    /// The digest of the script that releases a lock, if the server knows the script.
+    script: Option<String>,
+    /// Whether the server refused the digest for a reason that stays.
+    script_refused: AtomicBool,
+    load: Load,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
 
+/// What the driver and the callers of a connection share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    /// The socket of a caller who is alone; `None` with TLS.
+    socket: Option<Arc<OwnedWriteHalf>>,
+    /// Whether the driver has bytes that it could not send yet.
+    pub(super) sending: AtomicBool,
+    /// Whether the driver's timer will look at every command that is added now.
+    pub(super) watched: AtomicBool,
+    pub(super) closed: AtomicBool,
+    /// Whether the connection has been dropped.
+    pub(super) dropped: AtomicBool,
+    pub(super) driver: AtomicWaker,
+}
+
+impl Shared {
+    pub(super) fn new(socket: Option<Arc<OwnedWriteHalf>>) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(Queue::new()),
+            socket,
+            sending: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+            driver: AtomicWaker::new(),
+        })
+    }
+
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a command and has it sent.
+    fn send(&self, add: impl FnOnce(&mut Queue) -> usize) -> Option<usize> {
+        let mut queue = self.queue();
+        if queue.is_closed() {
+            return None;
+        }
+        let (alone, first) = (queue.len() == 0, !queue.has_bytes());
+        let number = add(&mut queue);
+        let written = alone && first && self.write(&mut queue);
+        let watched = self.watched.load(Ordering::Acquire);
+        drop(queue);
+        // Whoever was the first to add bytes has woken the driver.
+        if first && !(written && watched) {
+            self.driver.wake();
+        }
+        Some(number)
+    }
+
+    /// Writes what is to be sent. Returns whether nothing is left for the driver.
+    fn write(&self, queue: &mut Queue) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        if self.sending.load(Ordering::Acquire) {
+            return false;
+        }
+        match socket.try_write(queue.bytes()) {
+            Ok(written) => {
+                queue.drain(written);
+                !queue.has_bytes()
+            }
+            // The driver finds out whether it is an error.
+            Err(_) => false,
+        }
+    }
+}
+
 impl Connection {
-    /// Runs `driver`, which moves bytes between `mux` and the socket, and then calls `when_closed`.
-    pub(super) fn spawn(
-        mux: MultiplexedConnection,
-        driver: BoxFuture<'static, ()>,
-        when_closed: impl FnOnce() + Send + 'static,
-    ) -> Self {
-        let closed = Arc::new(AtomicBool::new(false));
-        let flag = closed.clone();
-        let load = Arc::new(Load::default());
-        let driver = YieldingDriver { driver, load: load.clone(), yielded: false };
-        let driver = tokio::spawn(async move {
-            driver.await;
-            flag.store(true, Ordering::Release);
-            when_closed();
-        });
+    pub(super) fn new(shared: Arc<Shared>, id: u64) -> Self {
         let now = Instant::now();
         Self {
-            mux,
-            driver: driver.abort_handle(),
-            closed,
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            shared,
+            id,
             opened: now,
-            load,
+            script: None,
+            script_refused: AtomicBool::new(false),
+            load: Load::default(),
             last_seen_busy: Mutex::new((0, now)),
         }
     }
 
-    /// Sends a command and waits for its reply, for as long as the connection lives. An error reply
-    /// is an `Err`.
-    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut mux = self.mux.clone();
-        mux.send_packed_command(command).await?.extract_error()
+    /// Takes a lock unless it is held. The grant is given back if the future is dropped.
+    pub(super) fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        at: Instant,
+    ) -> Call<'a> {
+        let number = self.shared.send(|queue| queue.acquire(key, owner, ttl, at));
+        Call { shared: &self.shared, number, lock: Some((key, owner)) }
     }
 
-    /// Whether the connection has ended and can send nothing more.
+    /// Releases a lock by its script, in a [`form`](Self::form) that the server accepts.
+    pub(super) fn release<'a>(&'a self, release: Release<'_>, form: Form) -> Call<'a> {
+        let at = Instant::now();
+        let number = self.shared.send(|queue| match (&self.script, form) {
+            (Some(digest), Form::Short) => queue.release(&release.short(digest), at),
+            _ => queue.release(&release.full(), at),
+        });
+        Call { shared: &self.shared, number, lock: None }
+    }
+
+    /// The form in which a script is sent that may be sent in the `wanted` one.
+    pub(super) fn form(&self, wanted: Form) -> Form {
+        let short = self.script.is_some() && !self.script_refused.load(Ordering::Relaxed);
+        if short { wanted } else { Form::Full }
+    }
+
+    /// Sends any other command.
+    pub(super) fn send(&self, words: &[&str]) -> Call<'_> {
+        let number = self.shared.send(|queue| queue.other(words, Instant::now()));
+        Call { shared: &self.shared, number, lock: None }
+    }
+
+    /// Sends a release that nobody waits for: it gives back one grant.
+    pub(super) fn give_back(&self, key: &str, owner: &str, expiry: u64) {
+        let lock = Lock { key: key.to_owned(), owner: owner.to_owned() };
+        let mut queue = self.shared.queue();
+        queue.give_back(&lock, expiry);
+        drop(queue);
+        self.shared.driver.wake();
+    }
+
+    /// Reads the server's clock if it is known, but from a reading that is too old.
+    pub(super) async fn renew_clock(&self) -> Result<(), NoAnswer> {
+        if !self.shared.queue().clock_is_old() {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let number = self.shared.send(|queue| queue.ask_clock(asked));
+        let answer = Call { shared: &self.shared, number, lock: None }.await?;
+        let understood = match &answer {
+            Answer::Other(reply) => self.set_clock(reply, asked).is_ok(),
+            _ => false,
+        };
+        if !understood {
+            self.shared.queue().forget_clock();
+        }
+        Ok(())
+    }
+
+    /// Begins to use the server's clock, which it told in this reply.
+    pub(super) fn set_clock(&self, reply: &Reply, asked: Instant) -> Result<(), Nonsense> {
+        self.shared.queue().set_clock(reply, asked)
+    }
+
+    /// Whether locks expire by the server's clock.
+    pub(super) fn has_clock(&self) -> bool {
+        self.shared.queue().has_clock()
+    }
+
+    /// Stops using the server's clock, for a server that cannot expire a lock by it.
+    pub(super) fn forget_clock(&self) {
+        self.shared.queue().forget_clock();
+    }
+
+    /// Names the script that releases a lock to a server that knows it.
+    pub(super) fn set_script(&mut self, digest: String) {
+        self.script = Some(digest);
+    }
+
+    /// Sends later releases in full.
+    pub(super) fn refuse_script(&self) {
+        self.script_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has ended.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.shared.closed.load(Ordering::Acquire)
     }
 
-    /// A number that no other connection of this process has.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
@@ -119,6 +258,61 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.dropped.store(true, Ordering::Release);
+        self.shared.driver.wake();
+    }
+}
+
+/// Wakes callers who have an answer.
+pub(super) fn wake(callers: &mut Vec<Waker>) {
+    callers.drain(..).for_each(Waker::wake);
+}
+
+/// The future of an answer. If it is dropped before, the command goes on without a caller.
+pub(super) struct Call<'a> {
+    shared: &'a Shared,
+    /// `None` for a connection that was closed before, and once the answer was taken.
+    number: Option<usize>,
+    /// The key and the owner of an acquire.
+    lock: Option<(&'a str, &'a str)>,
+}
+
+impl Future for Call<'_> {
+    type Output = Result<Answer, NoAnswer>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut queue = self.shared.queue();
+        let Some(number) = self.number else {
+            return Poll::Ready(Err(queue.refusal()));
+        };
+        let answer = ready!(queue.poll(number, cx));
+        if answer.is_ok() {
+            queue.end(number);
+            drop(queue);
+            self.number = None;
+        }
+        // A call without an answer may still get one, and is ended by `drop`.
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let owned = |(key, owner): (&str, &str)| Lock { key: key.into(), owner: owner.into() };
+            let mut queue = self.shared.queue();
+            queue.leave(number, self.lock.map(owned));
+            let gives_back = queue.has_bytes();
+            drop(queue);
+            if gives_back {
+                self.shared.driver.wake();
+            }
+        }
+    }
+}
+
 /// Counts the commands of a connection.
 #[derive(Default)]
 struct Load {
@@ -131,33 +325,5 @@ impl Load {
     fn under_way(&self) -> u64 {
         let ended = self.ended.load(Ordering::Acquire);
         self.begun.load(Ordering::Acquire).saturating_sub(ended)
-    }
-}
-
-/// Runs the driver, but yields to other tasks each time that it is woken, so that everything that
-/// they send goes out in one write. It does not yield for a single command.
-struct YieldingDriver {
-    driver: BoxFuture<'static, ()>,
-    load: Arc<Load>,
-    yielded: bool,
-}
-
-impl Future for YieldingDriver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.yielded = !self.yielded && self.load.under_way() > 1;
-        if self.yielded {
-            // Tokio queues a task that wakes itself behind those that are ready.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        self.driver.as_mut().poll(cx)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }

@@ -19,8 +19,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    answer::Cause,
     connection::{BUSY, Connection},
-    dial::{DialError, Dialer},
+    dial::{DialError, Dialed, Dialer, Note},
+    driver::Event,
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
 };
@@ -39,6 +41,8 @@ pub(super) struct Connections {
     attempts: watch::Sender<Result<(), DialError>>,
     /// How many attempts failed in a row, and when the latest of them failed.
     failures: Mutex<(u32, Instant)>,
+    /// What was logged about the server.
+    noted: Mutex<Vec<Note>>,
     runtime: Handle,
     closing: CancellationToken,
     metrics: RedisMetrics,
@@ -85,6 +89,7 @@ impl Connections {
             opening: AtomicBool::new(false),
             attempts: watch::Sender::new(Ok(())),
             failures: Mutex::new((0, Instant::now())),
+            noted: Mutex::default(),
             runtime,
             closing: CancellationToken::new(),
             metrics: RedisMetrics::new(name),
@@ -96,8 +101,8 @@ impl Connections {
         Ok(pool)
     }
 
-    /// Takes a place for one command. If there is none, waits for `poolTimeout` at most and, while no
-    /// connection is open, for `redisMaxRetries` more attempts to open one.
+    /// Takes a place for one command. If all are taken, waits for one, `poolTimeout` at most. If no connection
+    /// is open, waits for `redisMaxRetries` more attempts to open one, `dialTimeout` at most.
     ///
     /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
     pub(super) async fn take(&self) -> Result<(Place, Permit<'_>), String> {
@@ -106,37 +111,36 @@ impl Connections {
         {
             return Ok((Place::on(connection), permit));
         }
-        let Some(limit) = self.settings.common.pool_timeout else {
-            return self.wait().await;
-        };
-        match tokio::time::timeout(limit, self.wait()).await {
-            Ok(place) => place,
-            Err(_) => Err(match &*self.attempts.borrow() {
-                Err(error) => error.cause.clone(),
-                Ok(()) if self.read().is_empty() => format!("no connection within {limit:?}"),
-                Ok(()) => format!("no connection was free within {limit:?}"),
-            }),
-        }
+        let permit = within(self.settings.common.pool_timeout, self.permits.acquire())
+            .await
+            .map_err(|limit| format!("no connection was free within {limit:?}"))?
+            .map_err(|_| Cause::Closed.to_string())?;
+        let opening = within(self.settings.common.dial_timeout, self.open()).await;
+        let opened = opening.map_err(|limit| match &*self.attempts.borrow() {
+            Err(error) => error.cause.clone(),
+            Ok(()) => format!("no connection within {limit:?}"),
+        })?;
+        Ok((opened.map_err(|error| error.cause)?, permit))
     }
 
-    async fn wait(&self) -> Result<(Place, Permit<'_>), String> {
-        let permit = self.permits.acquire().await;
-        let permit = permit.map_err(|_| "the store is closed".to_owned())?;
+    /// Takes a place, and opens a connection if there is none, with `redisMaxRetries` more attempts. Takes as
+    /// long as these take.
+    pub(super) async fn open(&self) -> Result<Place, DialError> {
         let mut retries = self.settings.common.retries;
         loop {
             // Subscribed before looking, so that no attempt that ends in between is missed.
             let mut attempts = self.attempts.subscribe();
             if let Some(connection) = self.pick() {
-                return Ok((Place::on(connection), permit));
+                return Ok(Place::on(connection));
             }
             self.open_another();
             let ended = self.closing.run_until_cancelled(attempts.changed()).await;
             if ended.is_none() {
-                return Err("the store is closed".to_owned());
+                return Err(DialError::closed());
             }
             let outcome = attempts.borrow().clone();
             match outcome {
-                Err(error) if retries == 0 || !error.may_pass => return Err(error.cause),
+                Err(error) if retries == 0 || !error.may_pass => return Err(error),
                 _ => retries = retries.saturating_sub(1),
             }
         }
@@ -174,9 +178,20 @@ impl Connections {
         self.retain(Closed::Shutdown, |_| false);
     }
 
-    /// Refuses further commands. Those under way go on.
-    pub(super) fn refuse(&self) {
-        self.permits.close();
+    /// Waits until all commands are answered. For a pool that is closed.
+    pub(super) async fn wait(&self) {
+        self.dialer.wait().await;
+    }
+
+    /// Ends all commands that are under way.
+    pub(super) fn abort(&self) {
+        self.dialer.abort();
+    }
+
+    /// Lets later locks expire by their time to live, because the server refused any other expiry.
+    pub(super) fn do_without_clock(&self, connection: &Connection, refusal: String) {
+        connection.forget_clock();
+        self.note(Note::NoClock(refusal));
     }
 
     fn keep_minimum(&self) {
@@ -199,18 +214,26 @@ impl Connections {
     async fn attempt(&self) {
         tokio::time::sleep(self.wait_before_attempt()).await;
         let me = self.me.clone();
-        let when_closed = move || {
+        let on_event = move |id, event| {
+            let why = match event {
+                Event::Overdue => Closed::Retired,
+                Event::Closed => Closed::Lost,
+            };
             if let Some(pool) = me.upgrade() {
-                pool.retain(Closed::Lost, |connection| !connection.is_closed());
+                pool.retain(why, |connection| connection.id() != id);
                 pool.keep_minimum();
             }
         };
-        let outcome = self.dialer.dial(when_closed).await;
+        let outcome = self.dialer.dial(on_event).await;
         self.record_attempt(&outcome);
-        let outcome = outcome.map(|connection| {
+        let outcome = outcome.map(|Dialed { connection, notes }| {
+            notes.into_iter().for_each(|note| self.note(note));
             let mut open = self.write();
             // Checked under the lock that `close` takes, so that `close` misses no connection.
-            if !self.closing.is_cancelled() && open.len() < self.settings.pool.size {
+            if !self.closing.is_cancelled()
+                && !connection.is_closed()
+                && open.len() < self.settings.pool.size
+            {
                 open.push(Arc::new(connection));
                 self.metrics.set_open(open.len());
             }
@@ -234,7 +257,17 @@ impl Connections {
         }
     }
 
-    fn record_attempt(&self, outcome: &Result<Connection, DialError>) {
+    /// Logs what the operator should know of the server, once.
+    fn note(&self, note: Note) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !noted.contains(&note) {
+            let (store, redis) = (&self.name, self.settings.address());
+            tracing::warn!(store, redis, "{note}");
+            noted.push(note);
+        }
+    }
+
+    fn record_attempt(&self, outcome: &Result<Dialed, DialError>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (store, redis) = (&self.name, self.settings.address());
         self.metrics.connected(outcome.is_ok());
@@ -297,6 +330,14 @@ impl Connections {
 
     fn write(&self) -> RwLockWriteGuard<'_, Vec<Arc<Connection>>> {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for `future`. Fails with the limit if there is one that has passed.
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Duration> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, future).await.map_err(|_| limit),
+        None => Ok(future.await),
     }
 }
 

@@ -1,29 +1,39 @@
-//! Opening a connection: TCP, TLS, login.
+//! Opening a connection: name, TCP, TLS, login, and the questions whether locks are safe with the server.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use futures_util::{FutureExt, future::BoxFuture};
-use holdfast_redis_rules::{login::Login, refusal, release::LOAD_RELEASE};
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, aio::MultiplexedConnection};
+use holdfast_redis_rules::{
+    clock,
+    fitness::{self, Doubt},
+    login::Login,
+    refusal,
+    release::LOAD_RELEASE,
+    reply::Reply,
+};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
+    time::{error::Elapsed, timeout},
 };
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsConnector;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{BUSY, Connection, command},
-    failure::{self, Verdict},
+    answer::{Answer, Cause, NoAnswer},
+    connection::{Connection, Shared, next_id},
+    driver::{Driver, Event, Limits, Socket},
     settings::RedisSettings,
     tls,
 };
-
-/// How many commands can wait for the task that writes them: all that a connection carries, so that
-/// they go out in one write.
-const WRITE_QUEUE: usize = BUSY;
 
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -32,6 +42,25 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(super) struct Dialer {
     settings: Arc<RedisSettings>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Whether the server closes connections on questions that it does not know.
+    terse: AtomicBool,
+    drivers: TaskTracker,
+    /// Ends all drivers at once.
+    abort: CancellationToken,
+}
+
+/// An open connection, and what its server said of itself.
+pub(super) struct Dialed {
+    pub(super) connection: Connection,
+    pub(super) notes: Vec<Note>,
+}
+
+/// What the operator should know of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    Doubt(Doubt),
+    /// The server does not tell its clock, for this reason.
+    NoClock(String),
 }
 
 /// Why no connection could be opened.
@@ -40,6 +69,15 @@ pub(super) struct DialError {
     pub(super) cause: String,
     /// Whether a later attempt may succeed. A wrong password stays wrong.
     pub(super) may_pass: bool,
+    /// Whether the server answered, and is not fit to keep locks.
+    pub(super) unfit: Option<fitness::Unfit>,
+}
+
+/// The result of a login.
+enum LoggedIn {
+    Done(Dialed),
+    /// The server closed it on the questions that follow the login.
+    Terse,
 }
 
 impl Dialer {
@@ -54,98 +92,271 @@ impl Dialer {
                 Some((TlsConnector::from(config), name))
             }
         };
-        Ok(Self { settings, tls })
+        Ok(Self {
+            settings,
+            tls,
+            terse: AtomicBool::new(false),
+            drivers: TaskTracker::new(),
+            abort: CancellationToken::new(),
+        })
     }
 
-    /// Opens a connection, logs it in, selects its database and checks that the server answers, all
-    /// within `dialTimeout`. `when_closed` is called once the peer or the network has ended it.
-    pub(super) async fn dial(
-        &self,
-        when_closed: impl FnOnce() + Send + 'static,
-    ) -> Result<Connection, DialError> {
+    /// Waits until all connections have ended. No more may be opened.
+    pub(super) async fn wait(&self) {
+        self.drivers.close();
+        self.drivers.wait().await;
+    }
+
+    /// Ends all connections, with the commands that are under way.
+    pub(super) fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    /// Opens a connection, logs it in, selects its database and asks whether locks are safe with the server,
+    /// all within `dialTimeout`. `on_event` is told what happens to the connection later.
+    pub(super) async fn dial<F>(&self, on_event: F) -> Result<Dialed, DialError>
+    where
+        F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
+    {
         let dialing = async {
-            let (mux, driver) = self.connect().await?;
-            let connection = Connection::spawn(mux, driver, when_closed);
-            self.log_in(&connection).await?;
-            Ok(connection)
+            let mut closed = 0;
+            loop {
+                // Once may be a coincidence.
+                let terse = closed == 2 || self.terse.load(Ordering::Relaxed);
+                let connection = self.connect(on_event.clone()).await?;
+                match self.log_in(connection, terse).await? {
+                    LoggedIn::Done(dialed) => {
+                        self.terse.store(terse, Ordering::Relaxed);
+                        return Ok(dialed);
+                    }
+                    LoggedIn::Terse => closed += 1,
+                }
+            }
         };
         match self.settings.common.dial_timeout {
             None => dialing.await,
-            Some(limit) => tokio::time::timeout(limit, dialing).await.unwrap_or_else(|_| {
-                Err(DialError { cause: format!("no connection within {limit:?}"), may_pass: true })
+            Some(limit) => timeout(limit, dialing).await.unwrap_or_else(|_| {
+                Err(DialError::passing(format!("no connection within {limit:?}")))
             }),
         }
     }
 
-    async fn connect(&self) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), DialError> {
-        let address = &self.settings.common.address;
-        let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    async fn connect<F>(&self, on_event: F) -> Result<Connection, DialError>
+    where
+        F: Fn(u64, Event) + Send + Unpin + 'static,
+    {
+        let tcp = self.connect_tcp().await?;
         tcp.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
         SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
-        let mut socket = TimeoutStream::new(tcp);
-        socket.set_write_timeout(self.settings.common.write_timeout);
-        let socket = Box::pin(socket);
-        match &self.tls {
-            None => share(socket).await,
-            Some((connector, name)) => {
-                let stream =
-                    connector.connect(name.clone(), socket).await.map_err(|error| DialError {
-                        cause: format!("TLS: {error}"),
-                        may_pass: error.kind() != io::ErrorKind::InvalidData,
-                    })?;
-                share(Box::pin(stream)).await
+        let (shared, socket) = match &self.tls {
+            None => {
+                let (read, write) = tcp.into_split();
+                let write = Arc::new(write);
+                (Shared::new(Some(write.clone())), Socket::Tcp(read, write))
             }
-        }
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), tcp).await.map_err(tls_error)?;
+                (Shared::new(None), Socket::Tls(Box::new(stream)))
+            }
+        };
+        let common = &self.settings.common;
+        let limits = Limits { reply: common.read_timeout, send: common.write_timeout };
+        let id = next_id();
+        let driver = Driver::new(id, shared.clone(), socket, limits, on_event);
+        let abort = self.abort.clone();
+        self.drivers.spawn(async move { abort.run_until_cancelled(driver).await });
+        Ok(Connection::new(shared, id))
     }
 
-    /// The client library can log in too, but reports a server that is loading or full like a wrong
-    /// password.
-    async fn log_in(&self, connection: &Connection) -> Result<(), DialError> {
-        for words in Login::new(&self.settings.common).commands() {
-            connection.send(&command(&words)).await?;
+    /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last.
+    async fn connect_tcp(&self) -> Result<TcpStream, DialError> {
+        let address = &self.settings.common.address;
+        let begun = Instant::now();
+        let found = lookup_host((address.host.as_str(), address.port)).await?;
+        let addresses: Vec<SocketAddr> = found.collect();
+        let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
+        for (index, address) in addresses.iter().enumerate() {
+            let left = self.settings.common.dial_timeout.map(|limit| {
+                // As many as are left share what is left of the time.
+                let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+                limit.saturating_sub(begun.elapsed()) / waits
+            });
+            outcome = match within(left, TcpStream::connect(address)).await {
+                Ok(connected) => connected.map_err(DialError::from),
+                Err(_) => {
+                    let cause = format!("no connection within {:?}", left.unwrap_or_default());
+                    Err(DialError::passing(cause))
+                }
+            };
+            if outcome.is_ok() {
+                break;
+            }
         }
-        // Only makes later releases shorter, so a user without the permission is not refused.
-        match connection.send(&command(&LOAD_RELEASE)).await {
-            Err(error) if failure::verdict(&error) == Verdict::Lost => Err(error.into()),
-            _ => Ok(()),
+        outcome
+    }
+
+    /// Logs in, and asks whether locks are safe with the server.
+    async fn log_in(&self, mut connection: Connection, terse: bool) -> Result<LoggedIn, DialError> {
+        let login = Login::new(&self.settings.common);
+        if let Some(words) = login.authentication() {
+            let refused = refusal(connection.send(&words).await)?;
+            match refused.map(|line| (login.older_authentication(&line), line)) {
+                None => {}
+                Some((Some(words), _)) => {
+                    if let Some(line) = refusal(connection.send(&words).await)? {
+                        return Err(line.into());
+                    }
+                }
+                Some((None, line)) => return Err(line.into()),
+            }
+        }
+        let asked = Instant::now();
+        let questions = match ask(&connection, &login.commands(), terse).await? {
+            Asked::Answered(answers) => answers,
+            Asked::Nothing => {
+                let reason = "it closes the connection when it is asked".to_owned();
+                let notes = vec![Note::NoClock(reason)];
+                return Ok(LoggedIn::Done(Dialed { connection, notes }));
+            }
+            Asked::Closed => return Ok(LoggedIn::Terse),
+        };
+        let [info, script, time] = questions;
+        let mut notes = Vec::new();
+        if let Answer::Other(Reply::Text(info)) = info {
+            let doubts = fitness::check(&info).map_err(DialError::unfit)?;
+            notes.extend(doubts.into_iter().map(Note::Doubt));
+        }
+        // Both only make things better, so a user without the permission is not refused.
+        if let Answer::Other(Reply::Text(digest)) = script {
+            connection.set_script(digest);
+        }
+        match time {
+            Answer::Other(reply) if connection.set_clock(&reply, asked).is_ok() => {}
+            Answer::Refused(line) => notes.push(Note::NoClock(line)),
+            _ => notes.push(Note::NoClock("it answers nonsense".to_owned())),
+        }
+        Ok(LoggedIn::Done(Dialed { connection, notes }))
+    }
+}
+
+/// The answers about the server itself, the script and the clock.
+enum Asked {
+    Answered([Answer; 3]),
+    /// The server closed the connection on them.
+    Closed,
+    /// They were not asked.
+    Nothing,
+}
+
+/// Sends the rest of a login and, unless the server is `terse`, the questions that follow it, all at once.
+async fn ask(
+    connection: &Connection,
+    commands: &[Vec<&str>],
+    terse: bool,
+) -> Result<Asked, DialError> {
+    let required: Vec<_> = commands.iter().map(|words| connection.send(words)).collect();
+    let questions = (!terse).then(|| {
+        [&fitness::ASK[..], &LOAD_RELEASE, &clock::ASK].map(|words| connection.send(words))
+    });
+    for call in required {
+        if let Some(line) = refusal(call.await)? {
+            return Err(line.into());
+        }
+    }
+    let Some([info, script, time]) = questions else { return Ok(Asked::Nothing) };
+    match [info.await, script.await, time.await] {
+        [Ok(info), Ok(script), Ok(time)] => Ok(Asked::Answered([info, script, time])),
+        answers => match answers.into_iter().find_map(Result::err).map(NoAnswer::cause) {
+            Some(cause @ Cause::TimedOut(_)) => Err(DialError::passing(cause.to_string())),
+            _ => Ok(Asked::Closed),
+        },
+    }
+}
+
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {
+    match limit {
+        Some(limit) => timeout(limit, future).await,
+        None => Ok(future.await),
+    }
+}
+
+/// The error line of a refused command, if it was refused.
+fn refusal(answer: Result<Answer, NoAnswer>) -> Result<Option<String>, DialError> {
+    match answer {
+        Ok(Answer::Refused(line)) => Ok(Some(line)),
+        Ok(_) => Ok(None),
+        Err(no_answer) => {
+            let cause = no_answer.cause();
+            let hint = match cause {
+                // The server took the first bytes for a handshake, or waited for more of one.
+                Cause::Lost | Cause::Nonsense => {
+                    " (a server that speaks TLS needs enableTLS: true)"
+                }
+                _ => "",
+            };
+            Err(DialError::passing(format!("{cause}{hint}")))
         }
     }
 }
 
-async fn share<S>(
-    stream: Pin<Box<S>>,
-) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), DialError>
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    // No response timeout: a late reply still says whether a lock was taken.
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(WRITE_QUEUE);
-    // No CLIENT SETINFO: a user without the permission would fill the ACL log.
-    let info = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let (mux, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
-    Ok((mux, driver.boxed()))
+fn tls_error(error: io::Error) -> DialError {
+    let text = error.to_string();
+    let hint = if text.contains("InvalidContentType")
+        || error.kind() == io::ErrorKind::UnexpectedEof
+    {
+        " (the server does not speak TLS on this port: set enableTLS to false)"
+    } else if text.contains("CaUsedAsEndEntity") {
+        " (the server's certificate is its own authority: have an authority sign a certificate for the \
+         server, and trust that authority)"
+    } else {
+        ""
+    };
+    let may_pass = error.kind() != io::ErrorKind::InvalidData;
+    DialError { cause: format!("TLS: {text}{hint}"), may_pass, unfit: None }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Doubt(doubt) => write!(f, "{doubt}"),
+            Self::NoClock(reason) => write!(
+                f,
+                "locks cannot expire at a time of the server's clock ({reason}): a lock whose outcome is \
+                 unknown may last longer, as its error says. This needs Redis 6.2 and the permission for TIME"
+            ),
+        }
+    }
+}
+
+impl DialError {
+    pub(super) fn closed() -> Self {
+        Self { cause: Cause::Closed.to_string(), may_pass: false, unfit: None }
+    }
+
+    fn passing(cause: String) -> Self {
+        Self { cause, may_pass: true, unfit: None }
+    }
+
+    fn unfit(unfit: fitness::Unfit) -> Self {
+        // A replica may be promoted, or the address may lead to another server by then.
+        let may_pass = unfit == fitness::Unfit::Replica;
+        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit) }
+    }
+}
+
+/// The error line of the server.
+impl From<String> for DialError {
+    fn from(line: String) -> Self {
+        Self { may_pass: refusal::may_pass(&line), cause: line, unfit: None }
+    }
 }
 
 impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
-        let cause = match error.kind() {
+        Self::passing(match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
             _ => error.to_string(),
-        };
-        Self { cause, may_pass: true }
-    }
-}
-
-impl From<RedisError> for DialError {
-    fn from(error: RedisError) -> Self {
-        let cause = failure::describe(&error);
-        let may_pass = match failure::verdict(&error) {
-            Verdict::Refused(_) => refusal::may_pass(&cause),
-            Verdict::Lost => true,
-        };
-        Self { cause, may_pass }
+        })
     }
 }

@@ -8,27 +8,28 @@
 //! |---|---|
 //! | `store` | [`RedisStore`] |
 //! | `check` | the check of a server before locks are kept in it |
-//! | `client` | a command from its first try to its reply, even after its caller has left |
-//! | `commands` | the two commands of a lock |
-//! | `pending` | a command that was sent and is not answered yet |
-//! | `abandoned` | acquires whose callers have left |
+//! | `client` | a command and its tries |
 //! | `connections` | the pool |
 //! | `dial` | opening a connection |
-//! | `connection` | one connection |
-//! | `failure` | what an error of the client library means |
+//! | `connection` | one connection, as its callers see it |
+//! | `driver` | the task of a connection, which moves bytes |
+//! | `queue` | the commands of a connection that are not answered yet |
+//! | `answer` | how a command ends |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `metrics` | metrics of connections |
+//!
+//! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
+//! command that goes on without its caller. The crate `redis` reads URLs.
 
-mod abandoned;
+mod answer;
 mod check;
 mod client;
-mod commands;
 mod connection;
 mod connections;
 mod dial;
-mod failure;
+mod driver;
 mod metrics;
-mod pending;
+mod queue;
 mod settings;
 mod store;
 mod tls;

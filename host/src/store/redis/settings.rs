@@ -31,10 +31,10 @@ use crate::store::properties::{Properties, SettingError};
 /// | `redisMaxRetries`, `maxRetries` | [`retries`](Self::retries) | 3 | how many more tries a command gets that did nothing; -1: none |
 /// | `redisMinRetryInterval` | [`retry_interval`](Self::retry_interval) | 2 s | the first wait before another try, doubled each time |
 /// | `redisMaxRetryInterval` | [`retry_interval`](Self::retry_interval) | 512 ms | the longest such wait, even if the first is longer |
-/// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included |
+/// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included, and how long a call waits for one |
 /// | `readTimeout` | [`read_timeout`](Self::read_timeout) | 3 s | how long to wait for a reply |
 /// | `writeTimeout` | [`write_timeout`](Self::write_timeout) | `readTimeout` | how long the network may accept nothing while a command is sent |
-/// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long to wait for a connection, or for room on one |
+/// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long a call waits while all connections are full |
 /// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections may be open; each carries 256 calls at once |
 /// | `minIdleConns` | [`min_idle`](Self::min_idle) | 0 | how many connections are opened at the start, and kept |
 /// | `maxConnAge` | [`max_age`](Self::max_age) | no limit | how old a connection may get |
@@ -214,7 +214,8 @@ impl RedisSettings {
         self
     }
 
-    /// How long opening a connection may take, with TLS and login; `None` for no limit. Default: 5 s.
+    /// How long opening a connection may take, with TLS and login, and how long a call waits for one to be
+    /// opened; `None` for no limit. Default: 5 s.
     pub fn dial_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.limit("dial_timeout", limit.into(), |settings, limit| {
             settings.common.dial_timeout = limit;
@@ -243,8 +244,8 @@ impl RedisSettings {
         })
     }
 
-    /// How long a call waits for a connection, or for room on one; `None` for no limit. Default: 1 s
-    /// more than [`read_timeout`](Self::read_timeout).
+    /// How long a call waits while all connections are full; `None` for no limit. Default: 1 s more than
+    /// [`read_timeout`](Self::read_timeout).
     pub fn pool_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.limit("pool_timeout", limit.into(), |settings, limit| {
             settings.common.pool_timeout = limit;

@@ -2,12 +2,11 @@
 
 use std::{
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use futures_util::future::BoxFuture;
-use holdfast_redis_rules::{acquire, late::longest_hold, release};
+use holdfast_redis_rules::{acquire, release};
 
 use super::{
     check::{self, ConnectError},
@@ -18,18 +17,19 @@ use crate::store::{Acquired, Failure, Grant, Released, Store};
 
 /// A store that keeps its locks in one Redis server.
 ///
-/// A command is sent again only if the server answered that it did nothing. A command whose caller
-/// leaves is finished in the background, on the Tokio runtime that [`connect`](Self::connect) ran on,
-/// and a lock that it is granted is released.
-pub struct RedisStore(Arc<Client>);
+/// A command is sent again only if it was not sent, or the server answered that it did nothing. A command
+/// whose caller leaves is finished in the background, on the Tokio runtime that [`connect`](Self::connect)
+/// ran on, and a lock that it is granted is given back.
+pub struct RedisStore(Client);
 
 impl RedisStore {
-    /// Connects to the server, logs in and checks that locks are safe with it. `name` is the
-    /// store's, for logs and metrics.
+    /// Connects to the server, logs in and checks that locks are safe with it: it asks what the server says
+    /// of itself, and takes and releases the lock `lock||holdfast-check||…`. `name` is the store's, for logs
+    /// and metrics.
     ///
-    /// Must be called in a Tokio runtime with time and I/O enabled. Takes no longer than
-    /// [`pool_timeout`](RedisSettings::pool_timeout) and
-    /// [`read_timeout`](RedisSettings::read_timeout) together, and retries as the settings say.
+    /// Must be called in a Tokio runtime with time and I/O enabled. Makes
+    /// [`retries`](RedisSettings::retries) more attempts to connect after the first, each of which takes no
+    /// longer than [`dial_timeout`](RedisSettings::dial_timeout).
     ///
     /// ```no_run
     /// use holdfast::store::redis::{RedisSettings, RedisStore};
@@ -51,16 +51,19 @@ impl RedisStore {
             Client::new(name, settings).map_err(|cause| ConnectError::Tls { address, cause })?;
         // Made before the check, so that dropping this future closes the connections.
         let store = Self(client);
-        check::check_server(name, &store.0).await?;
+        check::check_server(&store.0).await?;
         Ok(store)
     }
 
-    fn not_done(&self, cause: &str) -> Failure {
-        Failure::not_done(format!("redis {}: {cause}", self.0.address()))
-    }
-
-    fn unknown(&self, cause: &str, held_until: Option<SystemTime>) -> Failure {
-        Failure::unknown(format!("redis {}: {cause}", self.0.address()), held_until)
+    fn failure(&self, error: NoOutcome) -> Failure {
+        let about = |cause| format!("redis {}: {cause}", self.0.address());
+        match error {
+            NoOutcome::NotDone(cause) => Failure::not_done(about(cause)),
+            NoOutcome::Unknown(cause, lasts) => {
+                let until = lasts.and_then(|lasts| SystemTime::now().checked_add(lasts));
+                Failure::unknown(about(cause), until)
+            }
+        }
     }
 }
 
@@ -71,13 +74,15 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
-    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command.
+    /// Fails with [`Failure::NotDone`] if there is no connection, the server refused the command, or the lock
+    /// ran out before the reply came.
     ///
-    /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was
-    /// lost. After the timeout the store goes on waiting for the reply, until the time to live has
-    /// passed since the command was sent, 30 seconds at most, and gives back a lock that is granted
-    /// in that time. `held_until` assumes that the server runs the command no later than that. A
-    /// server that stalls for longer, with the command in its buffers, can exceed it.
+    /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was lost.
+    /// `held_until` is exact where the lock expires at a time of the server's clock, however late the server
+    /// takes the command up. With a server before Redis 6.2, or one that does not tell its clock, it assumes
+    /// that the server runs the command before the time to live has passed since it was sent, 30 seconds at
+    /// most; a server that stalls for longer can exceed it. A lock that is granted to nobody is given back
+    /// as that very grant, which needs Redis 7, or else left to expire.
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -90,14 +95,7 @@ impl Store for RedisStore {
                     Ok(Acquired::Granted(Grant { fencing_token: None }))
                 }
                 Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
-                Err(NoOutcome::Refused(cause)) => Err(self.not_done(&cause)),
-                Err(NoOutcome::Late(cause, sent)) => {
-                    let longest = longest_hold(ttl, sent.elapsed());
-                    Err(self.unknown(&cause, SystemTime::now().checked_add(longest)))
-                }
-                Err(NoOutcome::Lost(cause)) => {
-                    Err(self.unknown(&cause, SystemTime::now().checked_add(ttl)))
-                }
+                Err(error) => Err(self.failure(error)),
             }
         })
     }
@@ -115,10 +113,7 @@ impl Store for RedisStore {
                 Ok(release::Released::Released) => Ok(Released::Released),
                 Ok(release::Released::Missing) => Ok(Released::Missing),
                 Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),
-                Err(NoOutcome::Refused(cause)) => Err(self.not_done(&cause)),
-                Err(NoOutcome::Late(cause, _) | NoOutcome::Lost(cause)) => {
-                    Err(self.unknown(&cause, None))
-                }
+                Err(error) => Err(self.failure(error)),
             }
         })
     }

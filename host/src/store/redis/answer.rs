@@ -1,0 +1,117 @@
+//! How a command on a connection ends.
+
+use std::{
+    fmt, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use holdfast_redis_rules::{
+    release::Released,
+    reply::{Nonsense, Reply},
+};
+
+/// An answer of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The lock was free and is the owner's now.
+    Granted(Granted),
+    /// Somebody holds the lock.
+    Held,
+    /// The lock was free, and its time was over before the server took it.
+    RanOut,
+    /// The lock was free, but its expiry, which is given here, is wrong: the server's clock was set.
+    ClockWasSet(u64),
+    /// The outcome of a release.
+    Released(Released),
+    /// The server did nothing, for the reason in this error line.
+    Refused(String),
+    /// The reply to any other command.
+    Other(Reply),
+}
+
+/// A grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// When it expires by the server's clock, in milliseconds since 1970, if that was chosen here.
+    pub(super) expiry: Option<u64>,
+    /// How long it lasts from the moment that the command was sent, at least.
+    pub(super) left: Duration,
+    /// When it has ended at the latest.
+    pub(super) ends: Instant,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum NoAnswer {
+    /// The server cannot have run the command.
+    Unsent(Cause),
+    /// The server may have run the command, or may still run it. A lock that it takes ends within
+    /// `lasts` from now.
+    Unknown { cause: Cause, lasts: Option<Duration> },
+}
+
+/// Why a connection gives no answers.
+#[derive(Clone, Debug)]
+pub(super) enum Cause {
+    /// The server or the network ended it.
+    Lost,
+    /// The network accepted nothing for too long.
+    SendTimedOut,
+    /// The reply did not come within this time.
+    TimedOut(Duration),
+    /// A reply made no sense.
+    Nonsense,
+    /// The server refused to tell its clock, which it had told before.
+    ClockLost,
+    /// The store is closed.
+    Closed,
+    /// Any other error of the network.
+    Io(Arc<io::Error>),
+}
+
+impl Answer {
+    /// The expiry of the lock that the command took, if it took one that can be given back.
+    pub(super) fn expiry(&self) -> Option<u64> {
+        match self {
+            Self::Granted(granted) => granted.expiry,
+            Self::ClockWasSet(expiry) => Some(*expiry),
+            _ => None,
+        }
+    }
+}
+
+impl NoAnswer {
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Unsent(cause) | Self::Unknown { cause, .. } => cause,
+        }
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => Self::Lost,
+            _ => Self::Io(Arc::new(error)),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost => f.write_str("connection lost"),
+            Self::SendTimedOut => f.write_str("sending timed out"),
+            Self::TimedOut(limit) => write!(f, "no reply within {limit:?}"),
+            Self::Nonsense => f.write_str(Nonsense::TEXT),
+            Self::ClockLost => f.write_str("the server does not tell its clock any more"),
+            Self::Closed => f.write_str("the store is closed"),
+            Self::Io(error) => write!(f, "{error}"),
+        }
+    }
+}

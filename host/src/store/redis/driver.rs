@@ -1,0 +1,326 @@
+//! The task of a connection: moves bytes between its queue and the socket, and keeps its time limits.
+
+use std::{
+    io,
+    net::Shutdown,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, BytesMut};
+use socket2::SockRef;
+use tokio::{
+    io::AsyncWrite,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{Sleep, sleep_until},
+};
+use tokio_rustls::client::TlsStream;
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    answer::Cause,
+    connection::{Shared, wake},
+};
+
+/// How many bytes are read at a time.
+const READ: usize = 16 * 1024;
+
+/// What the driver moves bytes to.
+pub(super) enum Socket {
+    Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The time limits of a connection; `None` for no limit.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How long to wait for a reply.
+    pub(super) reply: Option<Duration>,
+    /// How long the network may accept nothing.
+    pub(super) send: Option<Duration>,
+}
+
+/// What a connection tells the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A reply is overdue. Later commands must not queue behind it.
+    Overdue,
+    /// The connection has ended.
+    Closed,
+}
+
+/// The future of the task. It ends with the connection.
+pub(super) struct Driver<F: Fn(u64, Event)> {
+    id: u64,
+    shared: Arc<Shared>,
+    socket: Socket,
+    limits: Limits,
+    on_event: F,
+    /// Bytes taken from the queue, of which so many were sent.
+    batch: Vec<u8>,
+    sent: usize,
+    /// Whether the socket must be flushed.
+    unflushed: bool,
+    /// Since when the network accepts nothing.
+    blocked: Option<Instant>,
+    received: BytesMut,
+    wakers: Vec<Waker>,
+    /// The one timer, and whether it is set.
+    timer: Pin<Box<Sleep>>,
+    timer_is_set: bool,
+    timer_is_for_sending: bool,
+    yielded: bool,
+}
+
+impl<F: Fn(u64, Event)> Driver<F> {
+    /// `on_event` is told the `id` of the connection and what happens to it.
+    pub(super) fn new(
+        id: u64,
+        shared: Arc<Shared>,
+        socket: Socket,
+        limits: Limits,
+        on_event: F,
+    ) -> Self {
+        Self {
+            id,
+            shared,
+            socket,
+            limits,
+            on_event,
+            batch: Vec::new(),
+            sent: 0,
+            unflushed: false,
+            blocked: None,
+            received: BytesMut::new(),
+            wakers: Vec::new(),
+            timer: Box::pin(sleep_until(tokio::time::Instant::now())),
+            timer_is_set: false,
+            timer_is_for_sending: false,
+            yielded: false,
+        }
+    }
+
+    /// Sends what there is. Fails if the connection has ended.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
+        loop {
+            if self.batch.is_empty() {
+                let mut queue = self.shared.queue();
+                if !queue.has_bytes() {
+                    break;
+                }
+                // Set under the lock of the queue, so that no caller writes in between.
+                self.shared.sending.store(true, Ordering::Release);
+                queue.take_bytes(&mut self.batch);
+            }
+            match self.socket.poll_write(cx, &self.batch[self.sent..]) {
+                Poll::Ready(Ok(0)) => return Err(Cause::Lost),
+                Poll::Ready(Ok(written)) => {
+                    self.blocked = None;
+                    self.unflushed = true;
+                    self.sent += written;
+                    self.shared.queue().handed_over(written);
+                    if self.sent == self.batch.len() {
+                        self.batch.clear();
+                        self.sent = 0;
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => {
+                    self.blocked.get_or_insert_with(Instant::now);
+                    return Ok(());
+                }
+            }
+        }
+        if self.unflushed {
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    self.unflushed = false;
+                    self.blocked = None;
+                }
+                Poll::Pending => {
+                    self.blocked.get_or_insert_with(Instant::now);
+                    return Ok(());
+                }
+            }
+        }
+        self.shared.sending.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads what there is. Fails if the connection has ended.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
+        loop {
+            self.received.reserve(READ);
+            match self.socket.poll_read(cx, &mut self.received) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Ready(Ok(0)) => return Err(Cause::Lost),
+                Poll::Ready(Ok(_)) => {}
+            }
+            let taken = self.shared.queue().receive(&self.received, &mut self.wakers);
+            wake(&mut self.wakers);
+            self.received.advance(taken.map_err(|_| Cause::Nonsense)?);
+        }
+    }
+
+    /// Keeps the time limits. Fails if the connection ends by one.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
+        let dropped = self.shared.dropped.load(Ordering::Acquire);
+        // Both may end the wait earlier than the timer that is set.
+        if self.blocked.is_some() != self.timer_is_for_sending || dropped {
+            self.timer_is_set = false;
+        }
+        loop {
+            if self.timer_is_set {
+                if self.timer.as_mut().poll(cx).is_pending() {
+                    return Ok(());
+                }
+                self.timer_is_set = false;
+            }
+            let now = Instant::now();
+            let Some(next) = self.next_limit(now, dropped)? else { return Ok(()) };
+            self.timer.as_mut().reset(next.max(now).into());
+            self.timer_is_set = true;
+            self.timer_is_for_sending = self.blocked.is_some();
+        }
+    }
+
+    /// Ends what is overdue, and returns when to look again. Fails if the connection ends by it.
+    fn next_limit(&mut self, now: Instant, dropped: bool) -> Result<Option<Instant>, Cause> {
+        let mut next = None;
+        if let (Some(limit), Some(since)) = (self.limits.send, self.blocked) {
+            next = since.checked_add(limit);
+            if next.is_some_and(|end| end <= now) {
+                return Err(Cause::SendTimedOut);
+            }
+        }
+        let mut queue = self.shared.queue();
+        let mut overdue = false;
+        if let Some(limit) = self.limits.reply {
+            overdue = queue.is_stuck(limit, now);
+            next = next.into_iter().chain(queue.expire(limit, now, &mut self.wakers)).min();
+        }
+        if dropped {
+            next = next.into_iter().chain(queue.lingers_until()).min();
+        }
+        // Under the lock of the queue: a caller who adds a command later sees this.
+        let watched = next.is_some() || self.limits.reply.is_none();
+        self.shared.watched.store(watched, Ordering::Release);
+        drop(queue);
+        if overdue {
+            (self.on_event)(self.id, Event::Overdue);
+        }
+        wake(&mut self.wakers);
+        Ok(next)
+    }
+
+    /// Whether nothing is to be waited for any more.
+    fn is_done(&self) -> bool {
+        if !self.shared.dropped.load(Ordering::Acquire) {
+            return false;
+        }
+        let queue = self.shared.queue();
+        let lingers = queue.lingers_until().is_some_and(|until| until > Instant::now());
+        queue.len() == 0 || !lingers
+    }
+
+    /// Ends the connection.
+    fn end(&mut self, cause: &Cause) {
+        self.shared.queue().close(cause, &mut self.wakers);
+        self.shared.closed.store(true, Ordering::Release);
+        self.socket.close();
+        (self.on_event)(self.id, Event::Closed);
+        wake(&mut self.wakers);
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
+        self.shared.driver.register(cx.waker());
+        self.send(cx)?;
+        self.receive(cx)?;
+        // What was answered may have left something to give back.
+        self.send(cx)?;
+        self.keep_time(cx)?;
+        if self.is_done() { Err(Cause::Closed) } else { Ok(()) }
+    }
+}
+
+impl<F: Fn(u64, Event) + Unpin> Future for Driver<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Once each time that it is woken, it lets the tasks run that are ready, so that everything that they
+        // send goes out in one write. It does not for a single command.
+        this.yielded = !this.yielded && this.shared.queue().len() > 1;
+        if this.yielded {
+            // Tokio queues a task that wakes itself behind those that are ready.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match this.step(cx) {
+            Ok(()) => Poll::Pending,
+            Err(cause) => {
+                this.end(&cause);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+/// A runtime that shuts down drops the task. Nobody may wait for it then.
+impl<F: Fn(u64, Event)> Drop for Driver<F> {
+    fn drop(&mut self) {
+        if !self.shared.closed.load(Ordering::Acquire) {
+            self.end(&Cause::Closed);
+        }
+    }
+}
+
+impl Socket {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream, _) => poll_read_buf(Pin::new(stream), cx, buffer),
+            Self::Tls(stream) => poll_read_buf(Pin::new(stream), cx, buffer),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(_, stream) => loop {
+                ready!(stream.as_ref().as_ref().poll_write_ready(cx))?;
+                match stream.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+            },
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(..) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// Closes the socket, though others have a handle of it.
+    fn close(&self) {
+        let stream = match self {
+            Self::Tcp(_, stream) => stream.as_ref().as_ref(),
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // Fails if the peer has closed it.
+        let _ = SockRef::from(stream).shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,783 @@
+//! The commands of a connection that were given to it and are not answered yet, in order.
+//!
+//! This module does no I/O. Callers add commands, which become bytes at once; the driver takes the bytes and
+//! brings the replies; callers take their answers.
+
+use std::{
+    collections::VecDeque,
+    hash::BuildHasher,
+    mem,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::FixedState;
+use holdfast_redis_rules::{
+    acquire::{self, Acquired, Expiry},
+    clock::{self, Reading, Worth},
+    late::{LATE_REPLY, late, longest_hold},
+    release::{Released, give_back},
+    reply::{Nonsense, Reply},
+    resp,
+};
+use slab::Slab;
+
+use super::answer::{Answer, Cause, Granted, NoAnswer};
+
+/// The commands, and what is known of the server's clock.
+pub(super) struct Queue {
+    /// The local times of the clock's readings count from here.
+    origin: Instant,
+    /// The commands as bytes, to be sent.
+    out: Vec<u8>,
+    /// How many bytes were ever added to `out`, and how many of all were handed to the network.
+    added: u64,
+    sent: u64,
+    /// What is to be answered, in order.
+    order: VecDeque<Entry>,
+    calls: Slab<Call>,
+    /// Grants that need a reading of the server's clock.
+    unconfirmed: Vec<usize>,
+    clock: Option<Reading>,
+    /// Whether `out` has an acquire that the clock must be read after.
+    wants_clock: bool,
+    /// How many of the calls were left by their callers.
+    left: usize,
+    closed: Option<Cause>,
+}
+
+/// Something that is to be answered.
+enum Entry {
+    Call(usize),
+    /// The server's clock, asked for at this time.
+    Clock(Instant),
+}
+
+struct Call {
+    kind: Kind,
+    at: Instant,
+    /// What `added` was when it was complete.
+    end: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Acquire {
+        expiry: Expiry,
+        ttl: Duration,
+        reading: Option<Reading>,
+        /// A hash of the key and the owner.
+        lock: u64,
+    },
+    Release,
+    /// Its reply matters to nobody.
+    GiveBack,
+    Other,
+}
+
+enum State {
+    Waiting(Option<Waker>),
+    Answered(Result<Answer, NoAnswer>),
+    /// The caller is told that there is no answer, but one may come.
+    Overdue(NoAnswer),
+    /// The caller has left. A grant is given back.
+    Left(Option<Lock>),
+}
+
+/// What a grant that nobody uses is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lock {
+    pub(super) key: String,
+    pub(super) owner: String,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            out: Vec::new(),
+            added: 0,
+            sent: 0,
+            order: VecDeque::new(),
+            calls: Slab::new(),
+            unconfirmed: Vec::new(),
+            clock: None,
+            wants_clock: false,
+            left: 0,
+            closed: None,
+        }
+    }
+
+    /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if that
+    /// is known.
+    pub(super) fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, at: Instant) -> usize {
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let reading = self.clock;
+        let expiry = match reading {
+            Some(reading) => {
+                let expiry = reading.expiry(at - self.origin, milliseconds);
+                Expiry::At(self.unlike_grants_to_give_back(key, owner, expiry))
+            }
+            None => Expiry::After(milliseconds),
+        };
+        self.wants_clock |= reading.is_some();
+        acquire::words(key, owner, expiry, |words| self.push(words));
+        self.insert(Kind::Acquire { expiry, ttl, reading, lock: hash(key, owner) }, at)
+    }
+
+    /// Adds a release, and returns its number.
+    pub(super) fn release(&mut self, words: &[&str], at: Instant) -> usize {
+        self.push(words);
+        self.insert(Kind::Release, at)
+    }
+
+    /// Adds any other command, and returns its number.
+    pub(super) fn other(&mut self, words: &[&str], at: Instant) -> usize {
+        self.push(words);
+        self.insert(Kind::Other, at)
+    }
+
+    /// Adds a question for the server's clock, and returns its number.
+    pub(super) fn ask_clock(&mut self, at: Instant) -> usize {
+        self.other(&clock::ASK, at)
+    }
+
+    /// Begins to read the server's clock with each batch that takes a lock.
+    pub(super) fn set_clock(&mut self, reply: &Reply, asked: Instant) -> Result<(), Nonsense> {
+        let reading = self.reading(clock::read(reply)?, asked, Instant::now());
+        self.clock = Some(reading);
+        Ok(())
+    }
+
+    /// Whether the clock is known, but from a reading that is too old.
+    pub(super) fn clock_is_old(&self) -> bool {
+        self.clock.is_some_and(|reading| reading.is_old(self.origin.elapsed()))
+    }
+
+    pub(super) fn has_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    /// Stops using the server's clock.
+    pub(super) fn forget_clock(&mut self) {
+        self.clock = None;
+    }
+
+    /// How many commands are not answered.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are bytes to send that the driver has not taken.
+    pub(super) fn has_bytes(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Moves the bytes that are to be sent to `batch`, which is empty.
+    pub(super) fn take_bytes(&mut self, batch: &mut Vec<u8>) {
+        self.seal();
+        mem::swap(&mut self.out, batch);
+    }
+
+    /// The bytes that are to be sent, complete with what confirms their grants.
+    pub(super) fn bytes(&mut self) -> &[u8] {
+        self.seal();
+        &self.out
+    }
+
+    /// Forgets the first bytes of [`bytes`](Self::bytes).
+    pub(super) fn drain(&mut self, length: usize) {
+        self.out.drain(..length);
+        self.sent += length as u64;
+    }
+
+    /// Notes that so many bytes of a taken batch were handed to the network.
+    pub(super) fn handed_over(&mut self, length: usize) {
+        self.sent += length as u64;
+    }
+
+    /// Takes the answer to a call, or leaves a waker for it.
+    pub(super) fn poll(
+        &mut self,
+        number: usize,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Answer, NoAnswer>> {
+        match &mut self.calls[number].state {
+            State::Waiting(waker) => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            State::Answered(answer) => Poll::Ready(answer.clone()),
+            State::Overdue(no_answer) => Poll::Ready(Err(no_answer.clone())),
+            State::Left(_) => Poll::Pending,
+        }
+    }
+
+    /// Ends a call whose caller has an answer that is not a grant for nobody.
+    pub(super) fn end(&mut self, number: usize) {
+        self.leave(number, None);
+    }
+
+    /// Ends the wait of a caller. `lock` is what an acquire asked for, unless its caller uses it: such a
+    /// grant is given back, now or when it comes.
+    pub(super) fn leave(&mut self, number: usize, lock: Option<Lock>) {
+        let Some(call) = self.calls.get_mut(number) else { return };
+        match &call.state {
+            State::Waiting(_) | State::Overdue(_) => {
+                call.state = State::Left(lock);
+                self.left += 1;
+            }
+            State::Answered(answer) => {
+                let expiry = answer.as_ref().ok().and_then(Answer::expiry);
+                self.calls.remove(number);
+                if let (Some(lock), Some(expiry)) = (lock, expiry) {
+                    self.give_back(&lock, expiry);
+                }
+            }
+            State::Left(_) => {}
+        }
+    }
+
+    /// Adds the command that gives back one grant, unless another acquire under way cannot be told from it: the
+    /// same owner took the same lock again, within the same millisecond.
+    pub(super) fn give_back(&mut self, lock: &Lock, expiry: u64) {
+        let hash = hash(&lock.key, &lock.owner);
+        let same = |call: &Call| match call.kind {
+            Kind::Acquire { expiry: Expiry::At(at), lock, .. } => at == expiry && lock == hash,
+            _ => false,
+        };
+        let under_way = self.calls.iter().any(|(_, call)| same(call));
+        if under_way || self.closed.is_some() {
+            return;
+        }
+        give_back(&lock.key, &lock.owner, expiry, |words| self.push(words));
+        let number = self.insert(Kind::GiveBack, Instant::now());
+        self.calls[number].state = State::Left(None);
+        self.left += 1;
+    }
+
+    /// Reads the replies in `bytes`, and returns how many bytes they take. `wake` gets the wakers of the
+    /// callers who have an answer.
+    ///
+    /// Fails on the first reply that no command can have, after which nothing may be believed.
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        wake: &mut Vec<Waker>,
+    ) -> Result<usize, Nonsense> {
+        let mut read = 0;
+        let mut now = None;
+        while let Some((reply, length)) = resp::reply(&bytes[read..])? {
+            read += length;
+            match self.order.pop_front() {
+                Some(Entry::Call(number)) => self.answer(number, reply, wake)?,
+                Some(Entry::Clock(asked)) => {
+                    let now = *now.get_or_insert_with(Instant::now);
+                    self.confirm(&reply, asked, now, wake)?;
+                }
+                None => return Err(Nonsense),
+            }
+        }
+        Ok(read)
+    }
+
+    fn answer(
+        &mut self,
+        number: usize,
+        reply: Reply,
+        wake: &mut Vec<Waker>,
+    ) -> Result<(), Nonsense> {
+        let Some(call) = self.calls.get(number) else { return Ok(()) };
+        let answer = match (call.kind, reply) {
+            (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
+            (Kind::Acquire { expiry, ttl, .. }, reply) => match Acquired::read(&reply)? {
+                Acquired::Held => Ok(Answer::Held),
+                Acquired::Granted => match expiry {
+                    Expiry::At(_) => {
+                        self.unconfirmed.push(number);
+                        return Ok(());
+                    }
+                    Expiry::After(_) => {
+                        let ends = Instant::now() + ttl;
+                        Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends }))
+                    }
+                },
+            },
+            (Kind::Release, reply) => Ok(Answer::Released(Released::read(&reply)?)),
+            (Kind::GiveBack | Kind::Other, reply) => Ok(Answer::Other(reply)),
+        };
+        self.finish(number, answer, wake);
+        Ok(())
+    }
+
+    /// Answers the grants that the server's clock was read after.
+    fn confirm(
+        &mut self,
+        reply: &Reply,
+        asked: Instant,
+        now: Instant,
+        wake: &mut Vec<Waker>,
+    ) -> Result<(), Nonsense> {
+        let after = match reply {
+            Reply::Error(_) => {
+                // The user lost the permission. Later locks do without the clock.
+                self.clock = None;
+                None
+            }
+            reply => Some(self.reading(clock::read(reply)?, asked, now)),
+        };
+        for number in mem::take(&mut self.unconfirmed) {
+            let Some(&Call { kind: Kind::Acquire { expiry, ttl, reading, .. }, at, .. }) =
+                self.calls.get(number)
+            else {
+                continue;
+            };
+            let answer = match (expiry, reading, after) {
+                (Expiry::At(expiry), Some(reading), Some(after)) => {
+                    match reading.worth(at - self.origin, expiry, &after) {
+                        Worth::Held(left) => {
+                            let local = now - self.origin;
+                            let lasts =
+                                reading.lasts(local, expiry).min(after.lasts(local, expiry));
+                            let (left, ends) = (left.min(ttl), now + lasts);
+                            Ok(Answer::Granted(Granted { expiry: Some(expiry), left, ends }))
+                        }
+                        Worth::RanOut => Ok(Answer::RanOut),
+                        Worth::ClockWasSet => Ok(Answer::ClockWasSet(expiry)),
+                    }
+                }
+                _ => Err(self.unanswered(number, Cause::ClockLost)),
+            };
+            self.finish(number, answer, wake);
+        }
+        if after.is_some() {
+            self.clock = after;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, number: usize, answer: Result<Answer, NoAnswer>, wake: &mut Vec<Waker>) {
+        let Some(call) = self.calls.get_mut(number) else { return };
+        match mem::replace(&mut call.state, State::Answered(answer)) {
+            State::Waiting(waker) => wake.extend(waker),
+            State::Overdue(_) => {}
+            State::Left(lock) => {
+                let state = self.calls.remove(number).state;
+                self.left -= 1;
+                if let (State::Answered(Ok(answer)), Some(lock)) = (state, lock)
+                    && let Some(expiry) = answer.expiry()
+                {
+                    self.give_back(&lock, expiry);
+                }
+            }
+            answered @ State::Answered(_) => call.state = answered,
+        }
+    }
+
+    /// Tells callers whose replies are missing for `limit` that there is no answer. Returns when to look
+    /// again; `None` if nothing is under way.
+    pub(super) fn expire(
+        &mut self,
+        limit: Duration,
+        now: Instant,
+        wake: &mut Vec<Waker>,
+    ) -> Option<Instant> {
+        let mut next = None;
+        for position in 0..self.order.len() {
+            let Entry::Call(number) = self.order[position] else { continue };
+            next = self.expire_call(number, limit, now, wake);
+            if next.is_some() {
+                break;
+            }
+        }
+        for number in self.unconfirmed.clone() {
+            self.expire_call(number, limit, now, wake);
+        }
+        next
+    }
+
+    /// Returns when the call expires, if it does later.
+    fn expire_call(
+        &mut self,
+        number: usize,
+        limit: Duration,
+        now: Instant,
+        wake: &mut Vec<Waker>,
+    ) -> Option<Instant> {
+        let call = self.calls.get(number)?;
+        let end = call.at.checked_add(limit)?;
+        if end > now {
+            return Some(end);
+        }
+        if matches!(call.state, State::Waiting(_)) {
+            let no_answer = self.unanswered(number, Cause::TimedOut(limit));
+            if let Some(call) = self.calls.get_mut(number)
+                && let State::Waiting(waker) =
+                    mem::replace(&mut call.state, State::Overdue(no_answer))
+            {
+                wake.extend(waker);
+            }
+        }
+        None
+    }
+
+    /// Whether a call is older than `limit` and not answered, with or without a caller.
+    pub(super) fn is_stuck(&self, limit: Duration, now: Instant) -> bool {
+        let call = self.order.iter().find_map(|entry| match entry {
+            Entry::Call(number) => self.calls.get(*number),
+            Entry::Clock(_) => None,
+        });
+        call.is_some_and(|call| now.saturating_duration_since(call.at) >= limit)
+    }
+
+    /// Ends all that is under way. Nothing can be added from then on.
+    pub(super) fn close(&mut self, cause: &Cause, wake: &mut Vec<Waker>) {
+        self.closed.get_or_insert_with(|| cause.clone());
+        self.order.clear();
+        self.unconfirmed.clear();
+        let numbers: Vec<usize> = self.calls.iter().map(|(number, _)| number).collect();
+        for number in numbers {
+            let no_answer = self.unanswered(number, cause.clone());
+            self.finish(number, Err(no_answer), wake);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Why a command cannot be added.
+    pub(super) fn refusal(&self) -> NoAnswer {
+        NoAnswer::Unsent(self.closed.clone().unwrap_or(Cause::Lost))
+    }
+
+    /// Until when replies to calls without a caller are waited for; `None` if there is no such call.
+    pub(super) fn lingers_until(&self) -> Option<Instant> {
+        if self.left == 0 {
+            return None;
+        }
+        let until = |call: &Call| {
+            let wait = match call.kind {
+                Kind::Acquire { ttl, .. } => late(ttl),
+                Kind::Release | Kind::GiveBack => LATE_REPLY,
+                Kind::Other => Duration::ZERO,
+            };
+            call.at.checked_add(wait)
+        };
+        let left = self.calls.iter().filter(|(_, call)| matches!(call.state, State::Left(_)));
+        left.filter_map(|(_, call)| until(call)).max()
+    }
+
+    /// What is known of a call that gets no answer.
+    fn unanswered(&self, number: usize, cause: Cause) -> NoAnswer {
+        let Some(call) = self.calls.get(number) else { return NoAnswer::Unsent(cause) };
+        // The server runs only a complete command.
+        if call.end > self.sent {
+            return NoAnswer::Unsent(cause);
+        }
+        let now = Instant::now();
+        let lasts = match call.kind {
+            Kind::Acquire { expiry: Expiry::At(expiry), reading: Some(reading), .. } => {
+                Some(reading.lasts(now - self.origin, expiry))
+            }
+            Kind::Acquire { ttl, .. } => {
+                Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
+            }
+            Kind::Release | Kind::GiveBack | Kind::Other => None,
+        };
+        NoAnswer::Unknown { cause, lasts }
+    }
+
+    /// An expiry that no grant has which is to be given back: a give-back could not tell the two apart.
+    fn unlike_grants_to_give_back(&self, key: &str, owner: &str, mut expiry: u64) -> u64 {
+        if self.left == 0 {
+            return expiry;
+        }
+        let same = |call: &Call, expiry| match (&call.kind, &call.state) {
+            (Kind::Acquire { expiry: Expiry::At(at), .. }, State::Left(Some(lock))) => {
+                *at == expiry && lock.key == key && lock.owner == owner
+            }
+            _ => false,
+        };
+        while self.calls.iter().any(|(_, call)| same(call, expiry)) {
+            expiry = expiry.saturating_add(1);
+        }
+        expiry
+    }
+
+    fn push(&mut self, words: &[&str]) {
+        let before = self.out.len();
+        resp::push(&mut self.out, words);
+        self.added += (self.out.len() - before) as u64;
+    }
+
+    fn insert(&mut self, kind: Kind, at: Instant) -> usize {
+        let call = Call { kind, at, end: self.added, state: State::Waiting(None) };
+        let number = self.calls.insert(call);
+        self.order.push_back(Entry::Call(number));
+        number
+    }
+
+    /// Asks for the clock after the acquires that are to be sent.
+    fn seal(&mut self) {
+        if mem::take(&mut self.wants_clock) {
+            self.push(&clock::ASK);
+            self.order.push_back(Entry::Clock(Instant::now()));
+        }
+    }
+
+    fn reading(&self, server: u64, asked: Instant, answered: Instant) -> Reading {
+        Reading::new(server, asked - self.origin, answered - self.origin)
+    }
+}
+
+fn hash(key: &str, owner: &str) -> u64 {
+    FixedState::default().hash_one((key, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The server's clock, in seconds since 1970.
+    const NOW: u64 = 1_700_000_000;
+
+    fn time(seconds: u64) -> String {
+        format!("*2\r\n$10\r\n{seconds}\r\n$1\r\n0\r\n")
+    }
+
+    /// A queue that knows the server's clock to five seconds.
+    fn queue_with_clock() -> Queue {
+        let asked = Instant::now() - Duration::from_secs(5);
+        let mut queue = Queue { origin: asked, ..Queue::new() };
+        let texts = Reply::Texts(vec![NOW.to_string(), "0".to_owned()]);
+        queue.set_clock(&texts, asked).unwrap();
+        queue
+    }
+
+    /// Acquires `k` for `me`, and sends what there is.
+    fn acquire(queue: &mut Queue) -> (usize, String) {
+        let number = queue.acquire("k", "me", MINUTE, Instant::now());
+        (number, send(queue))
+    }
+
+    fn send(queue: &mut Queue) -> String {
+        let mut batch = Vec::new();
+        queue.take_bytes(&mut batch);
+        queue.handed_over(batch.len());
+        String::from_utf8(batch).unwrap()
+    }
+
+    fn receive(queue: &mut Queue, replies: &str) -> Result<usize, Nonsense> {
+        queue.receive(replies.as_bytes(), &mut Vec::new())
+    }
+
+    fn answer(queue: &mut Queue, number: usize) -> Option<Result<Answer, NoAnswer>> {
+        match queue.poll(number, &Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    fn lock() -> Option<Lock> {
+        Some(Lock { key: "k".to_owned(), owner: "me".to_owned() })
+    }
+
+    #[test]
+    fn a_grant_counts_once_the_clock_was_read_after_it() {
+        let mut queue = queue_with_clock();
+        let (number, sent) = acquire(&mut queue);
+        assert!(sent.contains("\r\nPXAT\r\n$13\r\n17000000"), "{sent}");
+        assert!(sent.ends_with("*1\r\n$4\r\nTIME\r\n"), "{sent}");
+        receive(&mut queue, "+OK\r\n").unwrap();
+        assert!(answer(&mut queue, number).is_none());
+        receive(&mut queue, &time(NOW + 1)).unwrap();
+        let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+        assert_eq!(granted.left, MINUTE);
+        assert!(granted.expiry.is_some_and(|expiry| expiry >= (NOW + 60) * 1_000));
+    }
+
+    #[test]
+    fn one_reading_of_the_clock_serves_a_batch() {
+        let mut queue = queue_with_clock();
+        for _ in 0..3 {
+            queue.acquire("k", "me", MINUTE, Instant::now());
+        }
+        assert_eq!(send(&mut queue).matches("TIME").count(), 1);
+        queue.release(&["EVAL"], Instant::now());
+        assert_eq!(send(&mut queue).matches("TIME").count(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_grants_no_phantom() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 3_600))).unwrap();
+        let set = answer(&mut queue, number);
+        assert!(matches!(set, Some(Ok(Answer::ClockWasSet(_)))), "{set:?}");
+        // The next lock has the new clock.
+        let (_, sent) = acquire(&mut queue);
+        assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
+    }
+
+    #[test]
+    fn a_lock_without_the_clock_has_a_time_to_live() {
+        let mut queue = Queue::new();
+        let (number, sent) = acquire(&mut queue);
+        assert!(sent.contains("\r\nPX\r\n$5\r\n60000\r\n") && !sent.contains("TIME"), "{sent}");
+        receive(&mut queue, "+OK\r\n").unwrap();
+        let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+        assert_eq!((granted.expiry, granted.left), (None, MINUTE));
+    }
+
+    #[test]
+    fn a_server_that_stops_telling_its_clock_leaves_the_grant_open() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
+        let unknown = answer(&mut queue, number);
+        assert!(matches!(unknown, Some(Err(NoAnswer::Unknown { .. }))), "{unknown:?}");
+        assert!(!queue.has_clock());
+    }
+
+    #[test]
+    fn a_reply_that_no_command_can_have_is_nonsense() {
+        for reply in [":1\r\n", "+QUEUED\r\n", "$2\r\nOK\r\n", "x"] {
+            let mut queue = queue_with_clock();
+            let (number, _) = acquire(&mut queue);
+            assert_eq!(receive(&mut queue, reply), Err(Nonsense), "{reply}");
+            assert!(answer(&mut queue, number).is_none());
+        }
+        let mut queue = Queue::new();
+        assert_eq!(receive(&mut queue, "+OK\r\n"), Err(Nonsense));
+        let number = queue.release(&["EVAL"], Instant::now());
+        assert_eq!(receive(&mut queue, ":0\r\n"), Err(Nonsense));
+        assert!(answer(&mut queue, number).is_none());
+    }
+
+    #[test]
+    fn a_command_that_was_not_sent_completely_was_not_done() {
+        let mut queue = queue_with_clock();
+        let whole = queue.release(&["EVAL", "1"], Instant::now());
+        let length = queue.bytes().len();
+        let part = queue.release(&["EVAL", "2"], Instant::now());
+        queue.drain(length + 1);
+        queue.close(&Cause::Lost, &mut Vec::new());
+        let lost = answer(&mut queue, whole);
+        assert!(matches!(lost, Some(Err(NoAnswer::Unknown { lasts: None, .. }))), "{lost:?}");
+        let lost = answer(&mut queue, part);
+        assert!(matches!(lost, Some(Err(NoAnswer::Unsent(_)))), "{lost:?}");
+    }
+
+    #[test]
+    fn a_lost_acquire_lasts_until_its_expiry() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        queue.close(&Cause::Lost, &mut Vec::new());
+        let Some(Err(NoAnswer::Unknown { lasts: Some(lasts), .. })) = answer(&mut queue, number)
+        else {
+            panic!();
+        };
+        assert!(lasts <= MINUTE + Duration::from_secs(6), "{lasts:?}");
+    }
+
+    #[test]
+    fn a_grant_whose_caller_has_left_is_given_back() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        queue.leave(number, lock());
+        receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+        let sent = send(&mut queue);
+        assert!(
+            sent.contains("PEXPIRETIME") && sent.contains("\r\nme\r\n$13\r\n17000000"),
+            "{sent}"
+        );
+        receive(&mut queue, ":1\r\n").unwrap();
+        assert_eq!((queue.len(), queue.left, queue.calls.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_grant_that_its_caller_never_took_is_given_back() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+        queue.leave(number, lock());
+        assert!(send(&mut queue).contains("PEXPIRETIME"));
+    }
+
+    #[test]
+    fn nothing_is_given_back_after_a_lock_that_was_held() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        queue.leave(number, lock());
+        receive(&mut queue, &format!("$-1\r\n{}", time(NOW + 1))).unwrap();
+        assert_eq!((send(&mut queue), queue.calls.len()), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_grant_to_give_back_differs_from_every_later_one() {
+        let mut queue = queue_with_clock();
+        let at = Instant::now();
+        let number = queue.acquire("k", "me", MINUTE, at);
+        queue.leave(number, lock());
+        let later = queue.acquire("k", "me", MINUTE, at);
+        let expiry = |number: usize| match queue.calls[number].kind {
+            Kind::Acquire { expiry: Expiry::At(expiry), .. } => expiry,
+            _ => panic!(),
+        };
+        assert_eq!(expiry(later), expiry(number) + 1);
+    }
+
+    #[test]
+    fn a_grant_that_cannot_be_told_from_another_is_kept() {
+        let mut queue = queue_with_clock();
+        let at = Instant::now();
+        let first = queue.acquire("k", "me", MINUTE, at);
+        queue.acquire("k", "me", MINUTE, at);
+        queue.leave(first, lock());
+        send(&mut queue);
+        receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
+        assert_eq!(send(&mut queue), "");
+    }
+
+    #[test]
+    fn a_grant_is_given_back_though_another_lock_expires_at_the_same_time() {
+        let mut queue = queue_with_clock();
+        let at = Instant::now();
+        let first = queue.acquire("k", "me", MINUTE, at);
+        queue.acquire("k", "other", MINUTE, at);
+        queue.leave(first, lock());
+        send(&mut queue);
+        receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
+        assert!(send(&mut queue).contains("PEXPIRETIME"));
+    }
+
+    #[test]
+    fn an_overdue_call_has_no_answer_but_may_get_one() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        let limit = Duration::from_secs(1);
+        let now = Instant::now();
+        assert!(!queue.is_stuck(limit, now));
+        assert!(queue.expire(limit, now, &mut Vec::new()).is_some());
+        assert!(answer(&mut queue, number).is_none());
+
+        let later = now + limit;
+        assert!(queue.is_stuck(limit, later));
+        assert_eq!(queue.expire(limit, later, &mut Vec::new()), None);
+        let overdue = answer(&mut queue, number);
+        assert!(matches!(overdue, Some(Err(NoAnswer::Unknown { .. }))), "{overdue:?}");
+        queue.leave(number, lock());
+        assert!(queue.lingers_until().is_some());
+        receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+        assert!(send(&mut queue).contains("PEXPIRETIME"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Commands and replies that come late: no lock is told as taken after its time, none outlives the bound that
+//! was told, and what is given back is one grant and no other.
+
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use holdfast::store::{Acquired, Failure, Released, Store};
+use holdfast_tests::{
+    GRANTED, MINUTE, eventually,
+    proxy::Proxy,
+    redis_server::RedisServer,
+    redis_store::{ONCE, PATIENT, connect, connect_to},
+};
+
+use crate::{assert_unknown, not_done};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The time until which a lock may be held whose acquire was not answered.
+fn bound(outcome: Result<Acquired, Failure>) -> SystemTime {
+    match outcome {
+        Err(Failure::Unknown(outcome)) => outcome.held_until().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_ran_out_before_its_reply_came_is_not_taken() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let (slow, other) = (
+        connect_to(&proxy.address(), &[PATIENT]).await.unwrap(),
+        connect(&server, &[]).await.unwrap(),
+    );
+    proxy.hold_replies();
+    let (outcome, ()) = tokio::join!(slow.acquire("k", "slow", SECOND), async {
+        eventually("the lock is taken", async || server.exists("k")).await;
+        eventually("another owner takes it", async || {
+            other.acquire("k", "other", MINUTE).await == Ok(GRANTED)
+        })
+        .await;
+        proxy.let_replies_through();
+    });
+    let cause = not_done(outcome);
+    assert!(cause.ends_with(": the lock ran out before the reply came"), "{cause}");
+    slow.close().await;
+    assert_eq!(server.run::<String>(&["GET", "k"]), "other");
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_takes_no_lock_after_its_bound() {
+    let server = RedisServer::start();
+    let store = connect(&server, &[ONCE, ("readTimeout", "200ms")]).await.unwrap();
+    server.suspend();
+    let until = bound(store.acquire("k", "me", 2 * SECOND).await);
+    assert!(until <= SystemTime::now() + 2 * SECOND);
+    eventually("the bound is over", async || SystemTime::now() > until).await;
+    server.resume();
+    eventually("the command is carried out", async || server.calls("set") == 1).await;
+    assert!(!server.exists("k"));
+    assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(GRANTED));
+}
+
+#[tokio::test]
+async fn a_lock_that_is_taken_late_ends_at_its_bound() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = connect_to(&proxy.address(), &[ONCE, ("readTimeout", "500ms")]).await.unwrap();
+    server.forget_calls();
+    // The reply never comes, so the lock is not given back.
+    proxy.hold_replies();
+    server.suspend();
+    let until = bound(store.acquire("k", "me", MINUTE).await);
+    let earliest = SystemTime::now() + SECOND;
+    eventually("a second has passed", async || SystemTime::now() > earliest).await;
+    server.resume();
+    eventually("the lock is taken", async || server.exists("k")).await;
+    let end: u64 = server.run(&["PEXPIRETIME", "k"]);
+    let until = until.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    assert!(u128::from(end) <= until && until <= u128::from(end) + 1_000, "{end} {until}");
+}
+
+#[tokio::test]
+async fn giving_back_a_late_grant_leaves_a_newer_one_of_the_same_owner() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let slow = connect_to(&proxy.address(), &[("readTimeout", "500ms")]).await.unwrap();
+    let elsewhere = connect(&server, &[]).await.unwrap();
+    proxy.hold_replies();
+    assert_unknown(&slow.acquire("k", "me", MINUTE).await);
+    assert_eq!(elsewhere.release("k", "me").await, Ok(Released::Released));
+    assert_eq!(elsewhere.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    proxy.let_replies_through();
+    eventually("the late grant is given back", async || server.calls("eval") == 1).await;
+    slow.close().await;
+    assert_eq!(server.run::<String>(&["GET", "k"]), "me");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_on_a_connection_is_told_when_it_closes() {
+    const ROUNDS: usize = 50;
+    const CALLERS: usize = 64;
+    let server = RedisServer::start();
+    let store = connect(&server, &[("readTimeout", "-1")]).await.unwrap();
+    server.pause_writes();
+    for round in 0..ROUNDS {
+        let keys: Vec<String> = (0..CALLERS).map(|n| format!("{round}.{n}")).collect();
+        let calls = join_all(keys.iter().map(|key| store.acquire(key, "me", SECOND)));
+        let kill = async {
+            // Callers whose connection was opened after a kill wait for the next one.
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                server.kill_connections();
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), async {
+            tokio::select! {
+                outcomes = calls => outcomes,
+                () = kill => unreachable!(),
+            }
+        });
+        let outcomes = ended.await.unwrap_or_else(|_| panic!("round {round} does not end"));
+        assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_tell_its_clock_gets_a_time_to_live_and_a_wider_bound() {
+    let server = RedisServer::start();
+    server.run::<()>(&["ACL", "SETUSER", "default", "-time"]);
+    let store = connect(&server, &[ONCE, ("readTimeout", "200ms")]).await.unwrap();
+    assert_eq!(store.acquire("k", "me", SECOND).await, Ok(GRANTED));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    server.suspend();
+    let before = SystemTime::now();
+    let until = bound(store.acquire("k", "me", SECOND).await);
+    // The server may carry it out a second later.
+    assert!(until >= before + 2 * SECOND - Duration::from_millis(1), "{until:?}");
+    server.resume();
+}
