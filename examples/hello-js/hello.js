@@ -1,6 +1,8 @@
 // Takes a lock and frees it again.
 import { tryLock, unlock } from 'holdfast:lock/lock@0.1.0';
 
+// A program that takes a lock more than once uses a new owner for each hold. This one takes it once, and has no
+// random numbers.
 const [store, resource, owner] = ['lockstore', 'greeting', 'hello-js'];
 
 // A call that fails throws an Error, whose `payload` is the `error` of the contract. It traps the plugin.

@@ -31,6 +31,9 @@ use std::{
 use ::holdfast::store::{Acquired, Grant};
 use tempfile::TempDir;
 
+/// The file of the plugin in `tests/plugin/`.
+pub const PLUGIN: &str = env!("HOLDFAST_TEST_PLUGIN");
+
 /// The name of the lock store in tests that need only one.
 pub const STORE: &str = "lockstore";
 

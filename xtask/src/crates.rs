@@ -14,25 +14,43 @@ use crate::{
     process::{output, run},
 };
 
-/// The lock component in its published package, where a build has no source of it. Git ignores the file.
-const PACKAGED_COMPONENT: &str = "host/component/holdfast-guest.wasm";
+/// The published packages that carry built components, because they have no source of them, and the files.
+/// Git ignores these.
+const CARRIED: [(&str, &[&str]); 2] = [
+    ("holdfast-component", &["holdfast-guest.wasm"]),
+    (
+        "holdfast-compositions",
+        &[
+            "holdfast-guest.wasm",
+            "holdfast-redis-store.wasm",
+            "holdfast-dapr-http.wasm",
+            "holdfast-cli.wasm",
+        ],
+    ),
+];
 
 /// A published package.
 pub struct Published {
     pub name: String,
+    /// The directory of its source.
+    directory: PathBuf,
     /// The `.crate` file.
     pub file: PathBuf,
     /// The directory with the unpacked file.
     pub unpacked: PathBuf,
 }
 
-/// Packages each published package of the workspace. `lock_component` is the built component, which goes
-/// into its package.
-pub fn package(root: &Path, lock_component: &Path) -> Result<Vec<Published>> {
-    files::copy_file(lock_component, &root.join(PACKAGED_COMPONENT))?;
+/// Packages each published package of the workspace. `parts` is the directory with the built components that
+/// go into packages.
+pub fn package(root: &Path, parts: &Path) -> Result<Vec<Published>> {
     let published = published()?;
+    for package in &published {
+        for name in package.carried() {
+            files::copy_file(&parts.join(name), &package.directory.join(name))?;
+        }
+    }
     let mut package = cargo()?;
-    // The component is a file that git does not have. `cargo xtask embed` builds the packages.
+    // The components are files that git does not have. `cargo xtask embed` builds the packages.
     package.args(["package", "--quiet", "--locked", "--no-verify", "--allow-dirty"]);
     package.args(published.iter().flat_map(|package| ["--package", &package.name]));
     run(&mut package)?;
@@ -41,7 +59,7 @@ pub fn package(root: &Path, lock_component: &Path) -> Result<Vec<Published>> {
         let mut tar = Command::new("tar");
         tar.arg("--extract").arg("--file").arg(&package.file);
         run(tar.current_dir(package.file.with_file_name("")))?;
-        check(package, root, lock_component)?;
+        check(package, root, parts)?;
     }
     Ok(published)
 }
@@ -52,20 +70,29 @@ fn published() -> Result<Vec<Published>> {
     let directory = target_dir()?.join("package");
     let packages = metadata.packages.into_iter().filter(|package| package.publish.is_none());
     Ok(packages
-        .map(|MetadataPackage { name, version, .. }| {
+        .map(|MetadataPackage { name, version, manifest_path, .. }| {
             let unpacked = directory.join(format!("{name}-{version}"));
-            Published { name, file: unpacked.with_added_extension("crate"), unpacked }
+            let file = unpacked.with_added_extension("crate");
+            Published { name, directory: manifest_path.with_file_name(""), file, unpacked }
         })
         .collect())
 }
 
-/// Checks what no build would find: that the contract and the lock component in a package are the right ones.
-fn check(package: &Published, root: &Path, lock_component: &Path) -> Result<()> {
-    for (name, original) in [("wit", &*root.join("wit")), ("holdfast-guest.wasm", lock_component)] {
-        let packaged = package.unpacked.join(name);
-        if packaged.exists() {
-            run(Command::new("diff").arg("--recursive").arg(packaged).arg(original))?;
-        }
+impl Published {
+    /// The components that it carries.
+    fn carried(&self) -> &'static [&'static str] {
+        CARRIED.iter().find(|(name, _)| *name == self.name).map_or(&[], |(_, files)| files)
+    }
+}
+
+/// Checks what no build would find: that the contract and the components in a package are the right ones.
+fn check(package: &Published, root: &Path, parts: &Path) -> Result<()> {
+    let wit = package.unpacked.join("wit");
+    if wit.exists() {
+        run(Command::new("diff").arg("--recursive").arg(wit).arg(root.join("wit")))?;
+    }
+    for name in package.carried() {
+        run(Command::new("diff").arg(package.unpacked.join(name)).arg(parts.join(name)))?;
     }
     Ok(())
 }
@@ -79,6 +106,7 @@ struct Metadata {
 struct MetadataPackage {
     name: String,
     version: String,
+    manifest_path: PathBuf,
     /// Where it may be published: an empty list for nowhere, none for anywhere.
     publish: Option<Vec<String>>,
 }

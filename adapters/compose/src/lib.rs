@@ -3,22 +3,28 @@
 //! A stock runtime provides WASI and nothing else, so the lock component is composed with a component that
 //! exports `store`. The same parts always give the same bytes.
 //!
-//! - `lib.rs` lists the compositions.
-//! - `compose.rs` links components to each other.
+//! - `lib.rs` lists the compositions, and the parts that they are made of.
+//! - `compose.rs` links components to each other, as instances of parts (`instance.rs`) with the imports and
+//!   exports that `names.rs` names.
 //! - `strip.rs` removes debug names.
+//! - `error.rs` says why components cannot be linked.
 
 mod compose;
+mod error;
+mod instance;
+mod names;
 mod strip;
 
-pub use compose::Error;
-use compose::{Adapter, Part, compose};
+use compose::{Adapter, compose, compose_plugin};
+pub use error::Error;
+use instance::Part;
 
-const LOCK: Part = Part { name: "holdfast:guest", wasm: include_bytes!(env!("HOLDFAST_LOCK")) };
-const REDIS_STORE: Part =
+const LOCK: Part<'_> = Part { name: "holdfast:guest", wasm: include_bytes!(env!("HOLDFAST_LOCK")) };
+const REDIS_STORE: Part<'_> =
     Part { name: "holdfast:redis-store", wasm: include_bytes!(env!("HOLDFAST_REDIS_STORE")) };
-const DAPR_HTTP: Part =
+const DAPR_HTTP: Part<'_> =
     Part { name: "holdfast:dapr-http", wasm: include_bytes!(env!("HOLDFAST_DAPR_HTTP")) };
-const CLI: Part = Part { name: "holdfast:cli", wasm: include_bytes!(env!("HOLDFAST_CLI")) };
+const CLI: Part<'_> = Part { name: "holdfast:cli", wasm: include_bytes!(env!("HOLDFAST_CLI")) };
 
 /// A component and the name of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +67,7 @@ pub fn lock_redis() -> Result<Composition, Error> {
 pub fn lock_http() -> Result<Composition, Error> {
     let adapter = Adapter {
         part: &DAPR_HTTP,
-        imports: &[compose::JSON, compose::STORE],
+        imports: &[names::JSON, names::STORE],
         export: "wasi:http/incoming-handler",
     };
     let wasm = compose(&REDIS_STORE, &LOCK, Some(&adapter))?;
@@ -75,7 +81,30 @@ pub fn lock_http() -> Result<Composition, Error> {
 /// If the imports of a part do not match the exports of another.
 pub fn lock_cli() -> Result<Composition, Error> {
     let adapter =
-        Adapter { part: &CLI, imports: &[compose::LOCK, compose::JSON], export: "wasi:cli/run" };
+        Adapter { part: &CLI, imports: &[names::LOCK, names::JSON], export: "wasi:cli/run" };
     let wasm = compose(&REDIS_STORE, &LOCK, Some(&adapter))?;
     Ok(Composition { name: "holdfast-lock-cli.wasm", wasm })
+}
+
+/// A plugin with the lock component and its store in Redis. It exports what the plugin exports, and imports
+/// what [`lock_redis`] imports and what the plugin imports besides `lock` and `json`.
+///
+/// # Errors
+///
+/// If `wasm` is not a component, imports neither `lock` nor `json` or another version of them, or imports an
+/// interface of the contract that is not for plugins, such as `store`.
+pub fn plugin(wasm: &[u8]) -> Result<Vec<u8>, Error> {
+    compose_plugin(&REDIS_STORE, &LOCK, &Part { name: "the plugin", wasm })
+}
+
+/// The components that the compositions are made of, each in a file with the name of its package. The
+/// published package carries them, because it has no source of them.
+pub fn parts() -> [Composition; 4] {
+    let part = |name, Part { wasm, .. }: &Part<'_>| Composition { name, wasm: wasm.to_vec() };
+    [
+        part("holdfast-guest.wasm", &LOCK),
+        part("holdfast-redis-store.wasm", &REDIS_STORE),
+        part("holdfast-dapr-http.wasm", &DAPR_HTTP),
+        part("holdfast-cli.wasm", &CLI),
+    ]
 }

@@ -1,5 +1,7 @@
 //! Takes a lock and frees it again.
 
+use std::hash::{BuildHasher, RandomState};
+
 use holdfast::lock::lock::{Error, try_lock, unlock};
 
 wit_bindgen::generate!({
@@ -14,10 +16,12 @@ wit_bindgen::generate!({
 });
 
 fn main() -> Result<(), Error> {
-    let (store, resource, owner) = ("lockstore", "greeting", "hello-rust");
-    if try_lock(store, resource, owner, 60)? {
+    let (store, resource) = ("lockstore", "greeting");
+    // New for each hold, so that a late unlock cannot end a later hold.
+    let owner = format!("hello-{:x}", RandomState::new().hash_one(resource));
+    if try_lock(store, resource, &owner, 60)? {
         println!("hello, the lock is mine");
-        println!("unlock: {:?}", unlock(store, resource, owner)?);
+        println!("unlock: {:?}", unlock(store, resource, &owner)?);
     } else {
         println!("another owner holds the lock");
     }

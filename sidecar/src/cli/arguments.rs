@@ -13,8 +13,11 @@ Examples:
     holdfast serve --app-id app1 --resources-path ./components
 
   Run a job unless somebody else runs it:
-    if holdfast try-lock redis nightly --owner \"$HOSTNAME\" --expiry 600 --resources-path ./components
-    then ./nightly.sh; fi
+    owner=$(uuidgen)
+    if holdfast try-lock redis nightly --owner \"$owner\" --expiry 600 --resources-path ./components
+    then ./nightly.sh; holdfast unlock redis nightly --owner \"$owner\" --resources-path ./components; fi
+  The owner is new for each hold: with a name that is used again, an unlock that comes late could end a
+  later hold.
 
   Check resource files and their servers:
     holdfast check --resources-path ./components";
@@ -41,16 +44,17 @@ const TRY_LOCK_EXAMPLES: &str = "\
 Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors.
 
 Examples:
-  holdfast try-lock redis file --owner me --expiry 60 --resources-path ./components
-  holdfast try-lock redis file --owner me --expiry 60 --resources-path ./components --json";
+  owner=$(uuidgen)  # new for each hold
+  holdfast try-lock redis file --owner \"$owner\" --expiry 60 --resources-path ./components
+  holdfast try-lock redis file --owner \"$owner\" --expiry 60 --resources-path ./components --json";
 
 const UNLOCK_EXAMPLES: &str = "\
 Prints success, lock-does-not-exist or lock-belongs-to-others. Exits with 0 if the lock was freed,
 1 if it was not, 2 on errors.
 
 Examples:
-  holdfast unlock redis file --owner me --resources-path ./components
-  holdfast unlock redis file --owner me --resources-path ./components --json";
+  holdfast unlock redis file --owner \"$owner\" --resources-path ./components
+  holdfast unlock redis file --owner \"$owner\" --resources-path ./components --json";
 
 const CHECK_EXAMPLES: &str = "\
 Exits with 0 if serve would start with these files, else with 2.
@@ -70,6 +74,32 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   holdfast component export holdfast.wasm
   holdfast component export - | wasm-tools component wit";
+
+const RUN_EXAMPLES: &str = "\
+A plugin exports wasi:cli/run, as a program in Rust does, or a function run: func() -> string, whose
+text is printed. It may use all stores, as the application of --app-id. Without --resources-path that is
+one store in memory, lockstore, whose locks end with this command.
+
+Of WASI 0.2 the plugin gets its arguments, stdin, stdout, stderr, clocks and random numbers. It gets no
+files, no environment and no network.
+
+Exits with 0 if the plugin succeeds, 1 if it fails, with the plugin's own code if it exits with one, and
+with 2 if it traps or cannot be run.
+
+Examples:
+  holdfast component run hello.wasm
+  holdfast component run hello.wasm --app-id app1 --resources-path ./components
+  holdfast component run job.wasm -- nightly --verbose";
+
+const COMPOSE_EXAMPLES: &str = "\
+The result exports what the plugin exports. In place of holdfast:lock/lock and holdfast:lock/json it
+imports WASI 0.2: the network, and the environment variables with the settings, such as REDIS_HOST.
+
+Examples:
+  holdfast component compose hello.wasm -o composed.wasm
+  wasmtime run -S inherit-network --env REDIS_HOST=127.0.0.1:6379 composed.wasm
+
+  holdfast component compose hello.wasm -o - | wasm-tools component wit";
 
 /// A distributed lock for edge runtimes, with Dapr's lock API.
 #[derive(Debug, Parser)]
@@ -91,7 +121,7 @@ pub enum Command {
     Check(Check),
     /// Ask a running server whether it is ready
     Health(Health),
-    /// Work with the lock component, which holds the rules of the lock
+    /// Work with the lock component, which holds the rules of the lock, and with plugins that use it
     #[command(arg_required_else_help = true)]
     Component(Component),
 }
@@ -176,7 +206,7 @@ pub struct Lock {
     pub store: String,
     /// Resource id: what is locked
     pub resource: String,
-    /// Owner of the lock: a string that nobody else uses
+    /// Owner of the lock: a string that nobody else uses, and new for each hold
     #[arg(long)]
     pub owner: String,
     /// Print the reply of the HTTP API, byte for byte
@@ -225,6 +255,34 @@ pub enum ComponentCommand {
         /// File to write; - for stdout
         file: PathBuf,
     },
+    /// Run a plugin once, with locks
+    Run(Run),
+    /// Put the lock component and a store in Redis into a plugin, for runtimes that have only WASI
+    Compose(Compose),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// Component that imports holdfast:lock/lock
+    pub plugin: PathBuf,
+    #[command(flatten)]
+    pub stores: Stores,
+    #[command(flatten)]
+    pub log: Log,
+    /// Arguments of the plugin
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = COMPOSE_EXAMPLES)]
+pub struct Compose {
+    /// Component that imports holdfast:lock/lock
+    pub plugin: PathBuf,
+    /// File to write; - for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// The application, and its stores.

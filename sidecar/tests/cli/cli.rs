@@ -5,7 +5,6 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     os::unix::net::UnixStream,
-    path::Path,
     process::{Command, Output},
 };
 
@@ -331,24 +330,18 @@ fn the_error_names_a_server_that_is_down_and_not_its_password() {
 }
 
 #[test]
-fn the_component_is_exported() {
-    let folder = temporary_dir();
-    let file = folder.path().join("lock.wasm");
-    assert_eq!(run(&["component", "export", file.to_str().unwrap()]).0, 0);
-    assert_eq!(fs::read(&file).unwrap(), ::holdfast::COMPONENT);
-    let stdout = holdfast().args(["component", "export", "-"]).output().unwrap().stdout;
-    assert_eq!(stdout, ::holdfast::COMPONENT);
-    let nowhere = Path::new("/no/such/folder/lock.wasm");
-    let (code, _, stderr) = run(&["component", "export", nowhere.to_str().unwrap()]);
-    assert_eq!(code, 2);
-    assert!(stderr.starts_with("holdfast: cannot write /no/such/folder/lock.wasm: "), "{stderr}");
-}
-
-#[test]
 fn help_has_examples_and_version_prints_the_version() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!((code, version), (0, format!("holdfast {}\n", env!("CARGO_PKG_VERSION"))));
-    for args in [&["--help"][..], &["serve", "--help"], &["try-lock", "--help"], &["check", "-h"]] {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["try-lock", "--help"],
+        &["check", "-h"],
+        &["component", "export", "--help"],
+        &["component", "run", "--help"],
+        &["component", "compose", "--help"],
+    ] {
         let (code, help, _) = run(args);
         assert!(code == 0 && help.contains("Examples:"), "{help}");
     }

@@ -1,12 +1,14 @@
 //! The command line of `holdfast`.
 //!
-//! - `cli.rs`: `serve`, `check`, single calls and `component`.
+//! - `cli.rs`: `serve`, `check` and single calls.
+//! - `component/`: `component`.
 //! - `health.rs`: `health`.
 //! - `service_manager.rs`: what `serve` tells systemd.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cli;
+mod component;
 mod health;
 mod service_manager;
 

@@ -50,6 +50,12 @@ impl bindings::Guest for Program {
             Err(error) => describe(error),
         }
     }
+
+    fn run() -> String {
+        let [store, resource, node] = ["lockstore", "greeting", "plugin"].map(str::to_string);
+        let begun = Self::begin(store.clone(), resource.clone(), node.clone(), 60);
+        format!("{begun}, {}", Self::end(store, resource, node))
+    }
 }
 
 fn describe(error: Error) -> String {

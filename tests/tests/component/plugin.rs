@@ -37,7 +37,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let engine = Engine::new(&Config::new()).unwrap();
-        let component = Component::from_file(&engine, env!("HOLDFAST_TEST_PLUGIN")).unwrap();
+        let component = Component::from_file(&engine, holdfast_tests::PLUGIN).unwrap();
         let mut linker = Linker::new(&engine);
         lock::add_to_linker(&mut linker, |node: &mut Node| LockView { locks: &node.locks })
             .unwrap();

@@ -3,7 +3,7 @@
 //! - `shapes.rs`: the imports, exports and sizes of the compositions.
 //! - `lock.rs`, `http.rs`, `cli.rs`: each composition with Redis, in the crates that the command `wasmtime`
 //!   consists of.
-//! - `plugin.rs`: a plugin composed with one of them.
+//! - `plugin.rs`: plugins composed with the lock component and its store.
 //! - `binary.rs`: the compositions in the command `wasmtime`, where it is installed.
 //! - `other_hosts.rs`: the lock component in hosts of other languages.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.

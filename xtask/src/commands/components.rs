@@ -9,9 +9,18 @@ use crate::{cargo::cargo, commands::setup::setup, process::run};
 
 /// Writes the components into `target/components`, and returns that directory.
 pub fn components() -> Result<PathBuf> {
+    write("target/components", &[])
+}
+
+/// Writes the components that those are made of into `target/parts`, and returns that directory.
+pub fn parts() -> Result<PathBuf> {
+    write("target/parts", &["--parts"])
+}
+
+fn write(directory: &str, options: &[&str]) -> Result<PathBuf> {
     setup()?;
-    let directory = workspace::root()?.join("target/components");
+    let directory = workspace::root()?.join(directory);
     let write = ["run", "--quiet", "--package", "holdfast-compositions", "--"];
-    run(cargo()?.args(write).arg(&directory))?;
+    run(cargo()?.args(write).args(options).arg(&directory))?;
     Ok(directory)
 }

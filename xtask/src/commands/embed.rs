@@ -1,7 +1,8 @@
 //! `cargo xtask embed`: whether a program outside this workspace can embed Holdfast.
 //!
 //! A program is built twice: from the published crates, without network and without a WebAssembly target; and
-//! from this source. The second build must also fail with advice if the target is missing.
+//! from this source. The second build must also fail with advice if the target is missing. Another program
+//! composes components, from the published crates.
 
 use std::{
     env, fs,
@@ -15,7 +16,7 @@ use holdfast_wasm_build::{CHOICE, TARGET, workspace};
 
 use crate::{
     cargo::cargo,
-    commands::components::components,
+    commands::components::parts,
     crates::{self, Published},
     files,
     process::output,
@@ -36,31 +37,47 @@ async fn main() {
 }
 "#;
 
+/// The program that composes components. It prints `holdfast-lock-redis.wasm`.
+const COMPOSER: &str = r#"
+fn main() {
+    println!("{}", holdfast_compositions::lock_redis().unwrap().name);
+}
+"#;
+
+/// The dependencies of the programs on published crates.
+const LIBRARY: &str = "holdfast = { version = \"*\", features = [\"resources\"] }";
+const COMPOSITIONS: &str = "holdfast-compositions = \"*\"";
+
 const ADVICE: &str = "run `rustup target add wasm32-wasip2`";
 
 /// Builds and runs the programs.
 pub fn embed() -> Result<()> {
     let root = workspace::root()?;
-    let published = crates::package(&root, &components()?.join("holdfast-lock.wasm"))?;
+    let published = crates::package(&root, &parts()?)?;
     let place = Place::new(&root)?;
     let vendor = place.vendor(&published)?;
 
-    let published = place.project("published", "version = \"*\"", &vendor)?;
-    place.build_without_target(&published)?;
-    if place.target.join("wasm").exists() {
-        bail!("the build of a published crate wrote outside of its OUT_DIR");
+    let published = place.project("published", LIBRARY, PROGRAM, &vendor)?;
+    let composer = place.project("composer", COMPOSITIONS, COMPOSER, &vendor)?;
+    for (project, prints) in [(&published, "Acquired"), (&composer, "holdfast-lock-redis.wasm")] {
+        place.build_without_target(project)?;
+        if place.target.join("wasm").exists() {
+            bail!("the build of a published crate wrote outside of its OUT_DIR");
+        }
+        place.run(project, prints)?;
     }
-    place.run(&published)?;
 
-    let source = format!("path = \"{}\"", root.join("host").display());
-    let from_source = place.project("from-source", &source, &vendor)?;
+    let host = root.join("host");
+    let source =
+        format!("holdfast = {{ path = \"{}\", features = [\"resources\"] }}", host.display());
+    let from_source = place.project("from-source", &source, PROGRAM, &vendor)?;
     let Err(refused) = place.build_without_target(&from_source) else {
         bail!("a build from source without {TARGET} succeeded");
     };
     if !refused.to_string().contains(ADVICE) {
         bail!("a build from source without {TARGET} gives no advice: {refused}");
     }
-    place.run(&from_source)
+    place.run(&from_source, "Acquired")
 }
 
 /// A directory outside of the workspace, for the programs and the packages that they are made of.
@@ -82,12 +99,12 @@ impl Place {
 
     /// Vendors the published crates and all that they depend on, and returns the directory.
     fn vendor(&self, published: &[Published]) -> Result<PathBuf> {
-        let mut manifest = manifest("version = \"*\"") + "\n[patch.crates-io]\n";
+        let mut manifest = manifest(&[LIBRARY, COMPOSITIONS].join("\n")) + "\n[patch.crates-io]\n";
         for Published { name, unpacked, .. } in published {
             manifest += &format!("{name} = {{ path = \"{}\" }}\n", unpacked.display());
         }
         let project = self.directory.join("vendored");
-        self.write(&project, &manifest)?;
+        self.write(&project, &manifest, PROGRAM)?;
         let vendor = self.directory.join("vendor");
         output(cargo()?.args(["vendor", "--quiet"]).arg(&vendor).current_dir(&project))?;
 
@@ -100,10 +117,16 @@ impl Place {
         Ok(vendor)
     }
 
-    /// Writes a program that embeds Holdfast from `source`, and all other packages from `vendor`.
-    fn project(&self, name: &str, source: &str, vendor: &Path) -> Result<PathBuf> {
+    /// Writes a program with these dependencies on Holdfast, which gets all other packages from `vendor`.
+    fn project(
+        &self,
+        name: &str,
+        dependencies: &str,
+        program: &str,
+        vendor: &Path,
+    ) -> Result<PathBuf> {
         let project = self.directory.join(name);
-        self.write(&project, &manifest(source))?;
+        self.write(&project, &manifest(dependencies), program)?;
         let config = format!(
             "[source.crates-io]\nreplace-with = \"vendor\"\n\n[source.vendor]\ndirectory = \"{}\"\n",
             vendor.display()
@@ -113,10 +136,10 @@ impl Place {
         Ok(project)
     }
 
-    fn write(&self, project: &Path, manifest: &str) -> Result<()> {
+    fn write(&self, project: &Path, manifest: &str, program: &str) -> Result<()> {
         files::make(&project.join("src"))?;
         files::write(&project.join("Cargo.toml"), manifest)?;
-        files::write(&project.join("src/main.rs"), PROGRAM)
+        files::write(&project.join("src/main.rs"), program)
     }
 
     fn cargo(&self, command: &str, project: &Path) -> Result<Command> {
@@ -139,10 +162,10 @@ impl Place {
         output(cargo.env("RUSTC", compiler).env(CHOICE, "rustup")).map(drop)
     }
 
-    /// Runs a program.
-    fn run(&self, project: &Path) -> Result<()> {
+    /// Runs a program, which prints this line.
+    fn run(&self, project: &Path, prints: &str) -> Result<()> {
         let printed = output(&mut self.cargo("run", project)?)?;
-        if printed.trim_end() != "Acquired" {
+        if printed.trim_end() != prints {
             bail!("the program in {} printed {printed:?}", project.display());
         }
         Ok(())
@@ -156,15 +179,15 @@ impl Drop for Place {
     }
 }
 
-/// The manifest of a program that embeds Holdfast from `source`.
-fn manifest(source: &str) -> String {
+/// The manifest of a program with these dependencies on Holdfast.
+fn manifest(dependencies: &str) -> String {
     format!(
         r#"[package]
 name = "embedder"
 edition = "2024"
 
 [dependencies]
-holdfast = {{ {source}, features = ["resources"] }}
+{dependencies}
 tokio = {{ version = "1", features = ["macros", "rt-multi-thread"] }}
 
 [profile.dev]

@@ -4,14 +4,17 @@ use anyhow::Result;
 use holdfast_wasm_build::workspace;
 
 use crate::{
-    commands::{components::components, release_tool},
+    commands::{
+        components::{components, parts},
+        release_tool,
+    },
     crates,
 };
 
 /// Writes `dist/`.
 pub fn package() -> Result<()> {
     let components = components()?;
-    let published = crates::package(&workspace::root()?, &components.join("holdfast-lock.wasm"))?;
+    let published = crates::package(&workspace::root()?, &parts()?)?;
     let files: Vec<_> = published.into_iter().map(|package| package.file).collect();
     release_tool::package(&components, &files)
 }

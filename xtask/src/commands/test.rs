@@ -7,7 +7,11 @@ use holdfast_wasm_build::workspace;
 
 use crate::{
     cargo::cargo,
-    commands::{components::components, release_tool, setup::setup},
+    commands::{
+        components::{components, parts},
+        release_tool,
+        setup::setup,
+    },
     crates,
     needs::redis,
     process::run,
@@ -28,8 +32,9 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     // In the root, cargo tests every member; `--workspace` would override a `--package` in `args`.
     run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
     if args.is_empty() {
-        let components = components()?;
-        crates::package(&root, &components.join("holdfast-lock.wasm"))?;
+        crates::package(&root, &parts()?)?;
+        // The release tool's tests read them.
+        components()?;
         release_tool::test(&servers)?;
     }
     Ok(())

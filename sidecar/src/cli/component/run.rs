@@ -1,0 +1,50 @@
+//! `holdfast component run`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use holdfast::{
+    Limits, Locks,
+    resources::{OpenStore, Opened},
+};
+use tokio::runtime::Runtime;
+
+use super::{
+    super::{
+        arguments::{LogLevel, Run},
+        logging, stores,
+    },
+    plugin::Plugin,
+};
+
+pub fn run(args: &Run) -> Result<ExitCode> {
+    logging::start(&args.log, LogLevel::Warn, None);
+    let plugin = Plugin::load(&args.plugin)?;
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let exit = runtime.block_on(async {
+        let locks = open(args).await?;
+        let ended = plugin.run(locks.clone(), &args.args).await;
+        locks.close().await;
+        ended
+    });
+    // A thread may still wait for stdin.
+    runtime.shutdown_background();
+    exit.map(ExitCode::from)
+}
+
+async fn open(args: &Run) -> Result<Locks> {
+    let mut limits = Limits::default();
+    limits.warm_instances = 1;
+    let Opened { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    if args.stores.resources_path.is_empty() {
+        for OpenStore { name, component_type, .. } in &stores {
+            tracing::warn!(
+                "no --resources-path is given: lending the store {name} of type \
+                 {component_type}, whose locks end with this process"
+            );
+        }
+    } else if stores.is_empty() {
+        tracing::warn!("the resource files define no lock store");
+    }
+    Ok(locks)
+}
