@@ -1,13 +1,17 @@
-//! A proxy between a client and a server that can hold back the server's replies.
+//! A proxy between a client and a server that can hold back the server's replies, and be a bad network.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -19,9 +23,22 @@ use tokio::{
 /// Forwards connections to a port of 127.0.0.1 until it is dropped.
 pub struct Proxy {
     address: SocketAddr,
+    network: watch::Sender<Network>,
     connections: Arc<Mutex<Vec<Connection>>>,
     accepting: AbortHandle,
 }
+
+/// What is wrong with the network, for all connections.
+#[derive(Clone, Copy, Default)]
+struct Network {
+    delay_of_commands: Duration,
+    delay_of_replies: Duration,
+    swallows: bool,
+    corrupts: bool,
+}
+
+/// Bytes that no reply of a Redis server contains.
+const NO_REPLY: &[u8] = b"\0\xff\r\n";
 
 struct Connection {
     held: watch::Sender<bool>,
@@ -38,8 +55,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let connections = Arc::default();
-        let accepting = tokio::spawn(accept(listener, port, Arc::clone(&connections)));
-        Self { address, connections, accepting: accepting.abort_handle() }
+        let (network, state) = watch::channel(Network::default());
+        let accepting = tokio::spawn(accept(listener, port, state, Arc::clone(&connections)));
+        Self { address, network, connections, accepting: accepting.abort_handle() }
     }
 
     /// The `host:port` to connect to.
@@ -62,6 +80,34 @@ impl Proxy {
         self.each(|connection| connection.forwarding.abort());
     }
 
+    /// Delivers commands this much later, until [`mend`](Self::mend). What a client sent before it closed its
+    /// connection is delivered too.
+    pub fn delay_commands(&self, delay: Duration) {
+        self.network.send_modify(|network| network.delay_of_commands = delay);
+    }
+
+    /// Delivers replies this much later, until [`mend`](Self::mend).
+    pub fn delay_replies(&self, delay: Duration) {
+        self.network.send_modify(|network| network.delay_of_replies = delay);
+    }
+
+    /// Lets everything that is sent vanish, until [`mend`](Self::mend). A connection that lost something this
+    /// way stays open, and silent for ever.
+    pub fn swallow(&self) {
+        self.network.send_modify(|network| network.swallows = true);
+    }
+
+    /// Puts bytes that are no reply before replies, until [`mend`](Self::mend).
+    pub fn corrupt_replies(&self) {
+        self.network.send_modify(|network| network.corrupts = true);
+    }
+
+    /// Ends what [`delay_commands`](Self::delay_commands), [`delay_replies`](Self::delay_replies),
+    /// [`swallow`](Self::swallow) and [`corrupt_replies`](Self::corrupt_replies) began.
+    pub fn mend(&self) {
+        self.network.send_replace(Network::default());
+    }
+
     fn each(&self, action: impl FnMut(&Connection)) {
         let connections = self.connections.lock();
         connections.unwrap_or_else(PoisonError::into_inner).iter().for_each(action);
@@ -75,40 +121,91 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, connections: Arc<Mutex<Vec<Connection>>>) {
+async fn accept(
+    listener: TcpListener,
+    port: u16,
+    network: watch::Receiver<Network>,
+    connections: Arc<Mutex<Vec<Connection>>>,
+) {
     let mut forwarding = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let (held, hold) = watch::channel(false);
-        let forwarding = forwarding.spawn(async move { drop(forward(client, port, hold).await) });
+        let wire = Wire { network: network.clone(), hold, silent: AtomicBool::new(false) };
+        let forwarding = forwarding.spawn(async move { drop(wire.forward(client, port).await) });
         let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.retain(|connection| !connection.forwarding.is_finished());
         connections.push(Connection { held, forwarding });
     }
 }
 
-async fn forward(client: TcpStream, port: u16, hold: watch::Receiver<bool>) -> io::Result<()> {
-    let server = TcpStream::connect(("127.0.0.1", port)).await?;
-    let (mut from_client, to_client) = client.into_split();
-    let (from_server, mut to_server) = server.into_split();
-    tokio::select! {
-        done = copy(&mut from_client, &mut to_server) => done.map(drop),
-        done = reply(from_server, to_client, hold) => done,
+/// What becomes of the bytes of one connection.
+struct Wire {
+    network: watch::Receiver<Network>,
+    hold: watch::Receiver<bool>,
+    /// Whether something was swallowed.
+    silent: AtomicBool,
+}
+
+impl Wire {
+    async fn forward(&self, client: TcpStream, port: u16) -> io::Result<()> {
+        let server = TcpStream::connect(("127.0.0.1", port)).await?;
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        tokio::select! {
+            done = self.commands(from_client, to_server) => done,
+            done = self.replies(from_server, to_client) => done,
+        }
+    }
+
+    async fn commands(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let read = from.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            let network = self.now();
+            if self.swallows(network) {
+                continue;
+            }
+            wait(network.delay_of_commands).await;
+            to.write_all(&buffer[..read]).await?;
+        }
+    }
+
+    async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut hold = self.hold.clone();
+        loop {
+            let read = from.read(&mut buffer).await?;
+            if read == 0 || hold.wait_for(|held| !held).await.is_err() {
+                return Ok(());
+            }
+            let network = self.now();
+            if self.swallows(network) {
+                continue;
+            }
+            wait(network.delay_of_replies).await;
+            if network.corrupts {
+                to.write_all(NO_REPLY).await?;
+            }
+            to.write_all(&buffer[..read]).await?;
+        }
+    }
+
+    fn now(&self) -> Network {
+        *self.network.borrow()
+    }
+
+    fn swallows(&self, network: Network) -> bool {
+        let lost = network.swallows && !self.silent.swap(true, Ordering::SeqCst);
+        lost || self.silent.load(Ordering::SeqCst)
     }
 }
 
-async fn reply(
-    mut server: OwnedReadHalf,
-    mut client: OwnedWriteHalf,
-    mut hold: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = server.read(&mut buffer).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        if hold.wait_for(|held| !held).await.is_err() {
-            return Ok(());
-        }
-        client.write_all(&buffer[..read]).await?;
+/// Waits, and does not even yield if there is nothing to wait for.
+async fn wait(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }

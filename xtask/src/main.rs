@@ -77,6 +77,15 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Breaks servers, networks and processes, and checks that every lock has one holder
+    Faults {
+        /// Runs all faults again and again for so long
+        #[arg(long)]
+        hours: Option<f64>,
+        /// Arguments of the driver
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
     /// Gathers the WIT that the plugins in examples/ are built with, in target/plugins/wit
     Wit,
     /// Writes the components, the WIT package, the crates, bills of materials and SHA256SUMS into dist/
@@ -109,6 +118,7 @@ fn main() -> ExitCode {
         Command::Serve { args } => commands::serve::serve(args),
         Command::Test { args } => commands::test::test(args),
         Command::Bench { args } => commands::bench::bench(args),
+        Command::Faults { hours, args } => commands::faults::faults(hours, args),
         Command::Wit => commands::wit::wit(),
         Command::Package => commands::package::package(),
         Command::Embed => commands::embed::embed(),

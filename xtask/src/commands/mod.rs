@@ -8,6 +8,7 @@ pub mod build;
 pub mod check;
 pub mod components;
 pub mod embed;
+pub mod faults;
 pub mod layers;
 mod links;
 mod lint;

@@ -1,0 +1,161 @@
+//! `held` and the answers of a release are true.
+
+use super::{
+    holds::{Key, Span},
+    violation::{Promise, Rules, Violation},
+};
+use crate::history::{Answer, Event};
+
+/// Finds answers that cannot be true.
+pub fn check(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for acquire in key.holds.iter().map(|hold| hold.acquire) {
+        if acquire.answer == Answer::Held && !others_may_hold(key, acquire) {
+            let what = format!("{} was told that somebody has it, but nobody had", acquire.owner);
+            found.push(Violation::in_answer(Promise::TrueHeld, acquire, what, &[]));
+        }
+    }
+    for release in &key.releases {
+        let problem = match release.answer {
+            Answer::Released => released(key, release),
+            Answer::Missing => held_by(key, release, rules, |_| true),
+            Answer::HeldByOther if !others_may_hold(key, release) => {
+                Some("nobody else held it".to_owned())
+            }
+            Answer::HeldByOther => held_by(key, release, rules, |holder| holder == release.owner),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            let what =
+                format!("{} was answered {:?}, but {problem}", release.owner, release.answer);
+            found.push(Violation::in_answer(Promise::TrueRelease, release, what, &[]));
+        }
+    }
+    found
+}
+
+/// Whether an owner other than the caller may hold the key during the call.
+fn others_may_hold(key: &Key<'_>, call: &Event) -> bool {
+    key.possible(Span::of(call)).any(|hold| hold.acquire.owner != call.owner)
+}
+
+/// Why a release cannot have freed the lock.
+fn released(key: &Key<'_>, release: &Event) -> Option<String> {
+    let mine = |hold: &&_| hold_owner(hold) == release.owner;
+    if key.possible(Span::of(release)).find(mine).is_none() {
+        return Some("it cannot have held it".to_owned());
+    }
+    let before = |other: &&&Event| {
+        other.owner == release.owner
+            && other.answer == Answer::Released
+            && other.end <= release.start
+    };
+    key.releases.iter().find(before).map(|_| "it had released it already".to_owned())
+}
+
+fn hold_owner<'a>(hold: &super::holds::Hold<'a>) -> &'a str {
+    &hold.acquire.owner
+}
+
+/// Says who held the key during the whole release, if `wrong` is true of that owner.
+///
+/// The caller's own hold counts up to its first release; it ends where that begins.
+fn held_by(
+    key: &Key<'_>,
+    release: &Event,
+    rules: &Rules,
+    wrong: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let own = key.hold(&release.owner).filter(|hold| is_first(key, release, hold.acquire));
+    let own = own.and_then(|hold| Some((hold.acquire, hold.sure?)));
+    if let Some((acquire, sure)) = own {
+        let lease = acquire.start + acquire.ttl().unwrap_or_default();
+        let until = release.end + rules.rounding;
+        // Data that is lost ends the hold before the release begins.
+        if sure.to == release.start && until <= lease && wrong(&release.owner) {
+            return Some("it held it".to_owned());
+        }
+    }
+    let span = Span { from: release.start, to: release.end + rules.rounding };
+    let holder = hold_owner(key.certain(span)?);
+    wrong(holder).then(|| format!("{holder} held it"))
+}
+
+/// Whether this is the first release after the acquire.
+fn is_first(key: &Key<'_>, release: &Event, acquire: &Event) -> bool {
+    let first = key.releases.iter().find(|other| other.owner == release.owner);
+    acquire.end <= release.start && first.is_some_and(|first| first.start == release.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+    use crate::history::{
+        Answer::{Died, Granted, Held, HeldByOther, Left, Missing, NotDone, Released},
+        Broken,
+    };
+
+    fn granted() -> Sample {
+        Sample::new().acquire("a", 0..10, 1_000, Granted)
+    }
+
+    #[test]
+    fn held_while_somebody_may_hold() {
+        granted().acquire("b", 1_005..1_025, 500, Held).is_good();
+        for under_way in [Left, Died] {
+            let sample = Sample::new().acquire("a", 0..400, 1_000, under_way);
+            sample.acquire("b", 1_300..1_310, 500, Held).is_good();
+        }
+        let unknown = Sample::new().unknown("a", 0..400, 1_000, 2_000);
+        unknown.acquire("b", 1_900..1_910, 500, Held).is_good();
+    }
+
+    #[test]
+    fn held_while_nobody_holds_is_found() {
+        granted().acquire("b", 1_100..1_110, 500, Held).breaks(Promise::TrueHeld);
+        let released = granted().release("a", 100..110, Released);
+        released.acquire("b", 200..210, 500, Held).breaks(Promise::TrueHeld);
+        let refused = Sample::new().acquire("a", 0..10, 1_000, NotDone(String::new()));
+        refused.acquire("b", 200..210, 500, Held).breaks(Promise::TrueHeld);
+        let unknown = Sample::new().unknown("a", 0..400, 1_000, 2_000);
+        unknown.acquire("b", 2_100..2_110, 500, Held).breaks(Promise::TrueHeld);
+    }
+
+    #[test]
+    fn releases_that_tell_the_truth() {
+        granted().release("a", 100..110, Released).release("a", 120..130, Missing).is_good();
+        granted().release("a", 990..1_010, Missing).is_good();
+        let unknown = Sample::new().unknown("a", 0..400, 1_000, 2_000);
+        unknown.clone().release("a", 500..510, Missing).is_good();
+        unknown.release("a", 500..510, Released).is_good();
+        let refused = granted().acquire("b", 50..60, 1_000, Held);
+        refused.release("b", 100..110, HeldByOther).is_good();
+    }
+
+    #[test]
+    fn a_release_of_what_was_not_held_is_found() {
+        let held = granted().acquire("b", 50..60, 1_000, Held);
+        held.release("b", 100..110, Released).breaks(Promise::TrueRelease);
+        granted().release("a", 1_100..1_110, Released).breaks(Promise::TrueRelease);
+        let twice = granted().release("a", 100..110, Released);
+        twice.release("a", 115..120, Released).breaks(Promise::TrueRelease);
+    }
+
+    #[test]
+    fn a_holder_that_is_told_otherwise_is_found() {
+        granted().release("a", 100..110, Missing).breaks(Promise::TrueRelease);
+        let other = granted().unknown("b", 50..60, 1_000, 1_060);
+        other.release("a", 100..110, HeldByOther).breaks(Promise::TrueRelease);
+        let amnesia = granted().broken(Broken::Amnesia, 50..60);
+        amnesia.release("a", 100..110, Missing).is_good();
+    }
+
+    #[test]
+    fn an_other_holder_is_neither_denied_nor_invented() {
+        let held = granted().acquire("b", 50..60, 1_000, Held);
+        held.release("b", 100..110, Missing).breaks(Promise::TrueRelease);
+        let late = granted().release("a", 1_100..1_110, HeldByOther);
+        late.breaks(Promise::TrueRelease);
+    }
+}

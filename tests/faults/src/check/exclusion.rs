@@ -1,0 +1,134 @@
+//! No two holders at once, and a holder keeps its lock.
+
+use super::{
+    holds::{Hold, Key, Span},
+    violation::{Promise, Rules, Violation},
+};
+use crate::history::{Answer, Broken, Event, History, Observation};
+
+/// Finds holders that were not alone, and holders that lost their lock.
+pub fn check(key: &Key<'_>, history: &History, rules: &Rules) -> Vec<Violation> {
+    let mut found = overlaps(key, rules);
+    found.extend(key.holds.iter().filter_map(|hold| stale(hold, key, history, rules)));
+    found.extend(key.seen.iter().filter_map(|seen| lost(seen, key, rules)));
+    found
+}
+
+/// Holders that held the key at once.
+fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
+    let sure = key.holds.iter().filter_map(|hold| Some((hold.sure?, hold.acquire)));
+    let mut spans: Vec<_> = sure.collect();
+    spans.sort_by_key(|(span, _)| span.from);
+    let mut found = Vec::new();
+    let mut last: Option<(Span, &Event)> = None;
+    for (span, acquire) in spans {
+        if let Some((earlier, holder)) = last {
+            let both = earlier.to.min(span.to).saturating_sub(span.from);
+            if both > rules.rounding {
+                let what = format!(
+                    "{} and {} both held it, for {:.1} ms",
+                    holder.owner,
+                    acquire.owner,
+                    both as f64 / 1e6
+                );
+                found.push(Violation::in_answer(Promise::OneHolder, acquire, what, &[holder]));
+            }
+        }
+        if last.is_none_or(|(earlier, _)| earlier.to < span.to) {
+            last = Some((span, acquire));
+        }
+    }
+    found
+}
+
+/// A grant that was heard when its time was over and another owner had the key. A process that stood still
+/// meanwhile could not hear it earlier.
+fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
+    let acquire = hold.acquire;
+    let granted = acquire.answer == Answer::Granted;
+    let stopped = Broken::Stopped(acquire.process);
+    if !granted || hold.sure.is_some() || history.touches(acquire, stopped) {
+        return None;
+    }
+    let heard = Span { from: acquire.end.saturating_sub(rules.slack), to: acquire.end };
+    let holder = key.certain(heard)?.acquire;
+    let what = format!("{} was told that it has what {} had", acquire.owner, holder.owner);
+    Some(Violation::in_answer(Promise::FreshGrant, acquire, what, &[holder]))
+}
+
+/// A holder whose key was seen without its name.
+fn lost(seen: &Observation, key: &Key<'_>, rules: &Rules) -> Option<Violation> {
+    let span = Span { from: seen.start, to: seen.end + rules.rounding };
+    let holder = &key.certain(span)?.acquire.owner;
+    if seen.owner.as_ref() == Some(holder) {
+        return None;
+    }
+    let instead = seen.owner.as_deref().unwrap_or("nobody");
+    Some(Violation {
+        promise: Promise::Kept,
+        key: key.name.to_owned(),
+        at: seen.start,
+        what: format!("{holder} held it, but Redis had {instead}"),
+        owners: seen.owner.iter().chain([holder]).cloned().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+    use crate::history::Answer::{Granted, Released};
+
+    #[test]
+    fn holders_take_turns() {
+        let expired = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        expired.acquire("b", 990..1_005, 1_000, Granted).is_good();
+        let released = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        let released = released.release("a", 100..120, Released);
+        released.acquire("b", 90..115, 1_000, Granted).is_good();
+    }
+
+    #[test]
+    fn two_holders_at_once_are_found() {
+        let sample = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        let sample = sample.acquire("b", 500..510, 100, Granted);
+        sample.breaks(Promise::OneHolder);
+        // The hold that ends last counts, not the one that began last.
+        sample
+            .acquire("c", 700..710, 1_000, Granted)
+            .breaks_all(&[Promise::OneHolder, Promise::OneHolder]);
+    }
+
+    #[test]
+    fn a_hold_from_before_the_loss_of_data_does_not_count() {
+        let sample = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        let sample = sample.broken(Broken::Amnesia, 300..400);
+        sample.acquire("b", 500..510, 1_000, Granted).is_good();
+    }
+
+    #[test]
+    fn a_hold_from_after_the_loss_of_data_counts() {
+        let sample = Sample::new().broken(Broken::Amnesia, 300..400);
+        let sample = sample.acquire("a", 410..420, 1_000, Granted);
+        sample.acquire("b", 500..510, 1_000, Granted).breaks(Promise::OneHolder);
+    }
+
+    #[test]
+    fn a_grant_that_is_heard_too_late_is_found() {
+        let sample = Sample::new().acquire("a", 0..1_300, 1_000, Granted);
+        sample.clone().is_good();
+        let sample = sample.acquire("b", 1_005..1_010, 1_000, Granted);
+        sample.breaks(Promise::FreshGrant);
+        sample.broken(Broken::Stopped(0), 5..1_299).is_good();
+    }
+
+    #[test]
+    fn a_holder_keeps_its_lock() {
+        let sample = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        let sample = sample.seen(Some("a"), 20..21).seen(None, 999..1_001).seen(None, 5..15);
+        sample.is_good();
+        sample.clone().seen(None, 500..501).breaks(Promise::Kept);
+        let other = sample.unknown("b", 300..400, 1_000, 1_400);
+        other.seen(Some("b"), 500..501).breaks(Promise::Kept);
+    }
+}

@@ -1,0 +1,190 @@
+//! Who holds a key for sure, and who may hold it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::violation::Rules;
+use crate::history::{Answer, Broken, Event, History, Nanos, Observation, Window, ms};
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its first moment.
+    pub from: Nanos,
+    /// Its last moment.
+    pub to: Nanos,
+}
+
+impl Span {
+    /// The time of a call.
+    pub fn of(event: &Event) -> Self {
+        Self { from: event.start, to: event.end }
+    }
+
+    /// Whether the whole of `other` is in this one.
+    pub fn covers(self, other: Self) -> bool {
+        self.from <= other.from && other.to <= self.to
+    }
+}
+
+/// What one acquire took.
+#[derive(Debug)]
+pub struct Hold<'a> {
+    /// The acquire.
+    pub acquire: &'a Event,
+    /// When its owner holds the lock beyond doubt: it was told so, its time counted from the call's start is
+    /// not over, it has not begun to release, and the server has not lost its data.
+    pub sure: Option<Span>,
+    /// When its owner may hold the lock. `None` if the acquire found it held.
+    pub may: Option<Span>,
+}
+
+/// All that happened to one key.
+pub struct Key<'a> {
+    /// The key.
+    pub name: &'a str,
+    /// The acquires, by their start.
+    pub holds: Vec<Hold<'a>>,
+    /// The releases, by their start.
+    pub releases: Vec<&'a Event>,
+    /// What the driver saw, by time.
+    pub seen: Vec<&'a Observation>,
+    by_owner: HashMap<&'a str, usize>,
+    longest: Nanos,
+    slack: Nanos,
+}
+
+impl<'a> Key<'a> {
+    /// All keys of a history.
+    pub fn all(history: &'a History, rules: &Rules) -> Vec<Self> {
+        let mut keys = BTreeMap::<&str, (Vec<&Event>, Vec<&Observation>)>::new();
+        for event in &history.events {
+            keys.entry(&event.key).or_default().0.push(event);
+        }
+        for observation in &history.observations {
+            keys.entry(&observation.key).or_default().1.push(observation);
+        }
+        let key = |(name, (events, seen))| Self::new(name, events, seen, history, rules);
+        keys.into_iter().map(key).collect()
+    }
+
+    fn new(
+        name: &'a str,
+        mut events: Vec<&'a Event>,
+        seen: Vec<&'a Observation>,
+        history: &History,
+        rules: &Rules,
+    ) -> Self {
+        events.sort_by_key(|event| event.start);
+        let (acquires, releases): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| event.ttl().is_some());
+        let mut released = HashMap::<&str, Vec<&Event>>::new();
+        for &release in &releases {
+            released.entry(&release.owner).or_default().push(release);
+        }
+        let hold = |acquire: &'a Event| {
+            let releases = released.get(&*acquire.owner).map_or(&[][..], Vec::as_slice);
+            let sure = sure(acquire, releases, &history.windows);
+            Hold { acquire, sure, may: may(acquire, releases, history, rules) }
+        };
+        let holds: Vec<_> = acquires.into_iter().map(hold).collect();
+        let by_owner =
+            holds.iter().enumerate().map(|(at, hold)| (&*hold.acquire.owner, at)).collect();
+        let lengths = holds.iter().filter_map(|hold| hold.may).map(|may| may.to - may.from);
+        let longest = lengths.max().unwrap_or_default();
+        Self { name, holds, releases, seen, by_owner, longest, slack: rules.slack }
+    }
+
+    /// The hold of an owner.
+    pub fn hold(&self, owner: &str) -> Option<&Hold<'a>> {
+        self.by_owner.get(owner).map(|&at| &self.holds[at])
+    }
+
+    /// The holds that may exist at some moment of `span`, the slack included.
+    pub fn possible(&self, span: Span) -> impl Iterator<Item = &Hold<'a>> {
+        let end = self.holds.partition_point(|hold| hold.acquire.start <= span.to);
+        let earliest = span.from.saturating_sub(self.longest + self.slack);
+        let near = self.holds[..end].iter().rev();
+        let near = near.take_while(move |hold| hold.acquire.start >= earliest);
+        near.filter(move |hold| hold.may.is_some_and(|may| may.to + self.slack >= span.from))
+    }
+
+    /// The hold that exists in the whole of `span`.
+    pub fn certain(&self, span: Span) -> Option<&Hold<'a>> {
+        self.possible(span).find(|hold| hold.sure.is_some_and(|sure| sure.covers(span)))
+    }
+}
+
+fn sure(acquire: &Event, releases: &[&Event], windows: &[Window]) -> Option<Span> {
+    if acquire.answer != Answer::Granted {
+        return None;
+    }
+    let lease = acquire.start + acquire.ttl()?;
+    let released = releases.first().map_or(Nanos::MAX, |release| release.start);
+    let forgets = |window: &&Window| window.kind == Broken::Amnesia && acquire.start < window.end;
+    let forgotten = windows.iter().filter(forgets).map(|window| window.start).min();
+    let to = lease.min(released).min(forgotten.unwrap_or(Nanos::MAX));
+    (acquire.end < to).then_some(Span { from: acquire.end, to })
+}
+
+fn may(acquire: &Event, releases: &[&Event], history: &History, rules: &Rules) -> Option<Span> {
+    // The command was sent before the call ended, and not again after that.
+    let last = acquire.end + acquire.ttl()? + rules.round_trip;
+    let bound = match &acquire.answer {
+        Answer::Granted | Answer::Left | Answer::Died | Answer::Pending => last,
+        Answer::Unknown { held_until, .. } => {
+            held_until.map_or(last, |wall| ms(wall).saturating_sub(history.wall_offset))
+        }
+        // It may have had a lock that was over before the answer.
+        Answer::NotDone(_) => acquire.end,
+        _ => return None,
+    };
+    // A release that finds nothing proves something only of a lock that was there: a command that was
+    // delayed can still arrive after it.
+    let over = |release: &&&Event| match release.answer {
+        Answer::Released => true,
+        Answer::Missing | Answer::HeldByOther => acquire.answer == Answer::Granted,
+        _ => false,
+    };
+    let released = releases.iter().filter(over).map(|release| release.end).min();
+    let to = bound.min(released.unwrap_or(Nanos::MAX)).max(acquire.start);
+    Some(Span { from: acquire.start, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{RULES, Sample};
+    use super::*;
+
+    fn span(from: u64, to: u64) -> Option<Span> {
+        Some(Span { from: ms(from), to: ms(to) })
+    }
+
+    #[test]
+    fn a_hold_lasts_until_its_release_its_expiry_or_the_loss_of_data() {
+        let granted = Sample::new().acquire("a", 10..20, 1_000, Answer::Granted);
+        for (sample, sure, may) in [
+            (granted.clone(), span(20, 1_010), span(10, 1_020)),
+            (
+                granted.clone().release("a", 500..510, Answer::Released),
+                span(20, 500),
+                span(10, 510),
+            ),
+            (granted.clone().release("a", 500..510, Answer::Left), span(20, 500), span(10, 1_020)),
+            (granted.clone().broken(Broken::Amnesia, 300..400), span(20, 300), span(10, 1_020)),
+            (granted.clone().broken(Broken::Amnesia, 1..5), span(20, 1_010), span(10, 1_020)),
+            (Sample::new().acquire("a", 10..2_000, 1_000, Answer::Granted), None, span(10, 3_000)),
+            (Sample::new().acquire("a", 10..20, 1_000, Answer::Held), None, None),
+            (Sample::new().acquire("a", 10..20, 1_000, Answer::Left), None, span(10, 1_020)),
+            (
+                Sample::new().acquire("a", 10..20, 9, Answer::NotDone(String::new())),
+                None,
+                span(10, 20),
+            ),
+            (Sample::new().unknown("a", 10..20, 1_000, 1_500), None, span(10, 1_500)),
+        ] {
+            let keys = Key::all(&sample.history, &RULES);
+            let hold = keys[0].hold("a").unwrap();
+            assert_eq!((hold.sure, hold.may), (sure, may), "{sample:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The checker: finds in a history what a lock must never do. It is pure: the same history has the same
+//! violations.
+//!
+//! | module | what must hold |
+//! |---|---|
+//! | [`exclusion`] | no two holders at once; a holder keeps its lock |
+//! | [`answers`] | `held` and the answers of a release are true |
+//! | [`bounds`] | a lock ends when its acquire said it would, at the latest |
+//! | [`progress`] | calls end, locks become free, and the store works again after a fault |
+//! | [`holds`] | who holds a key for sure, and who may hold it |
+//! | [`violation`] | what was found |
+
+mod answers;
+mod bounds;
+mod exclusion;
+mod holds;
+mod progress;
+#[cfg(test)]
+mod sample;
+pub mod violation;
+
+use crate::history::History;
+use holds::Key;
+use violation::{Rules, Violation};
+
+/// Everything in the history that must not be, by time.
+pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
+    let mut found = progress::check(history, rules);
+    for key in Key::all(history, rules) {
+        found.extend(exclusion::check(&key, history, rules));
+        found.extend(answers::check(&key, rules));
+        found.extend(bounds::check(&key, rules));
+    }
+    found.sort_by_key(|violation| violation.at);
+    found
+}

@@ -1,0 +1,68 @@
+//! What a fault is. The faults themselves are in `faults/`, one family a file.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{
+    history::{Answer, Broken, Event, History, nanos},
+    stage::{Road, Stage},
+};
+
+/// Something that is broken and mended in rounds, while workers take locks.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// How the workers reach the server.
+    pub road: Road,
+    /// More arguments of the server.
+    pub server: &'static [&'static str],
+    /// The shortest run, in seconds, in which a round fits.
+    pub needs: u64,
+    /// How slow it makes a round trip at which a client still gets its answer, in milliseconds.
+    pub round_trip: u64,
+    /// What shows that the fault really happened.
+    pub evidence: Evidence,
+    /// Breaks something, and mends it again. Returns how much was broken, where [`Evidence::Counted`] asks for
+    /// it.
+    pub round: fn(&mut Stage) -> Result<u64>,
+}
+
+/// What shows that a fault was felt.
+#[derive(Clone, Copy, Debug)]
+pub enum Evidence {
+    /// What the rounds counted.
+    Counted,
+    /// Calls that failed.
+    Failed,
+    /// Calls that failed with this word in their cause.
+    Cause(&'static str),
+    /// Calls whose outcome is unknown.
+    Unknown,
+    /// Calls that took at least this long.
+    Slow(Duration),
+    /// Calls whose process was killed.
+    Died,
+}
+
+impl Evidence {
+    /// How often the fault was felt, during its rounds.
+    pub fn count(self, history: &History, counted: u64) -> u64 {
+        let shows = |event: &&Event| match self {
+            Self::Counted => false,
+            Self::Failed => event.cause().is_some(),
+            Self::Cause(word) => event.cause().is_some_and(|cause| cause.contains(word)),
+            Self::Unknown => matches!(event.answer, Answer::Unknown { .. }),
+            Self::Slow(length) => event.end - event.start >= nanos(length),
+            Self::Died => event.answer == Answer::Died,
+        };
+        match self {
+            Self::Counted => counted,
+            _ => {
+                let felt = history.events.iter().filter(shows);
+                felt.filter(|event| history.touches(event, Broken::Fault)).count() as u64
+            }
+        }
+    }
+}

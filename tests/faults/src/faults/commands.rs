@@ -1,0 +1,59 @@
+//! Faults that are a command of somebody else.
+
+use anyhow::Result;
+
+use crate::{
+    fault::{Evidence, Fault},
+    history::{Broken, now},
+    stage::{Road, Stage},
+};
+
+/// This family. Each counts what it breaks.
+pub const FAULTS: &[Fault] = &[
+    Fault { name: "client-kill", round: client_kill, ..COMMAND },
+    Fault { name: "script-flush", round: script_flush, ..COMMAND },
+    Fault { name: "flushall", round: flushall, ..COMMAND },
+];
+
+const COMMAND: Fault = Fault {
+    name: "",
+    road: Road::Direct,
+    server: &[],
+    needs: 1,
+    round_trip: 0,
+    evidence: Evidence::Counted,
+    round: |_| Ok(0),
+};
+
+/// The server closes all connections, again and again.
+fn client_kill(stage: &mut Stage) -> Result<u64> {
+    let mut admin = stage.admin()?;
+    let mut killed = 0;
+    for _ in 0..10 {
+        // One of them is the probe's.
+        killed += admin.kill_clients()?.saturating_sub(1);
+        stage.wait(1..=60);
+    }
+    Ok(killed)
+}
+
+/// The server forgets the scripts, again and again.
+fn script_flush(stage: &mut Stage) -> Result<u64> {
+    let mut admin = stage.admin()?;
+    let before = admin.figure("errorstats", "errorstat_NOSCRIPT:count=")?;
+    for _ in 0..10 {
+        admin.run::<()>(&["SCRIPT", "FLUSH"])?;
+        stage.wait(1..=60);
+    }
+    Ok(admin.figure("errorstats", "errorstat_NOSCRIPT:count=")? - before)
+}
+
+/// Somebody deletes everything.
+fn flushall(stage: &mut Stage) -> Result<u64> {
+    let mut admin = stage.admin()?;
+    let keys: u64 = admin.run(&["DBSIZE"])?;
+    let start = now();
+    admin.run::<()>(&["FLUSHALL"])?;
+    stage.record.broken(Broken::Amnesia, start);
+    Ok(keys)
+}

@@ -1,0 +1,24 @@
+//! All faults, one family a file.
+
+mod commands;
+mod network;
+mod partition;
+mod process;
+mod refusals;
+mod server;
+
+use crate::fault::Fault;
+
+/// All faults, in the order in which they are run. The long ones come first, so that a run that does several
+/// at once ends soon.
+pub fn all() -> Vec<Fault> {
+    [
+        server::FAULTS,
+        network::FAULTS,
+        partition::FAULTS,
+        process::FAULTS,
+        refusals::FAULTS,
+        commands::FAULTS,
+    ]
+    .concat()
+}

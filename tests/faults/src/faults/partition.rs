@@ -1,0 +1,32 @@
+//! Faults of the network below TCP: what was lost is sent again by the kernel when the network is mended, even
+//! after the socket was closed.
+
+use anyhow::{Context, Result};
+
+use crate::{
+    fault::{Evidence, Fault},
+    namespace::Cut,
+    stage::{Road, Stage},
+};
+
+/// This family.
+pub const FAULTS: &[Fault] = &[Fault {
+    name: "partition",
+    road: Road::Namespace,
+    server: &[],
+    needs: 5,
+    round_trip: 1_000,
+    evidence: Evidence::Unknown,
+    round: partition,
+}];
+
+/// No packet arrives, in one direction or both.
+fn partition(stage: &mut Stage) -> Result<u64> {
+    let what = stage.random.choice([Cut::Commands, Cut::Replies, Cut::Both]).unwrap_or(Cut::Both);
+    let length = stage.some(500..=4_000);
+    let namespace = stage.namespace.as_ref().context("the workers have no namespace")?;
+    namespace.cut(what)?;
+    std::thread::sleep(length);
+    namespace.mend()?;
+    Ok(1)
+}

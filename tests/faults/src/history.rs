@@ -1,0 +1,205 @@
+//! What happened in one run: the calls of all workers, what the driver saw in Redis, and what it broke.
+//!
+//! All times are nanoseconds of the machine's monotonic clock, which every process reads alike.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// A time, or a length of time.
+pub type Nanos = u64;
+
+/// A call of a worker. A worker writes it as a line of JSON twice: when it starts, as
+/// [`Pending`](Answer::Pending), and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The worker process.
+    pub process: u32,
+    /// The task in the process.
+    pub worker: u32,
+    /// The call's number in the process.
+    pub number: u64,
+    /// The lock's key.
+    pub key: String,
+    /// The owner. Each acquire has its own.
+    pub owner: String,
+    /// What was called.
+    pub call: Call,
+    /// When the call began.
+    pub start: Nanos,
+    /// When the answer was heard.
+    pub end: Nanos,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What a worker calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// Takes the lock for this many milliseconds.
+    Acquire(u64),
+    /// Gives the lock back.
+    Release,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It has not ended.
+    Pending,
+    /// An acquire took the lock.
+    Granted,
+    /// Somebody has the lock.
+    Held,
+    /// A release freed the lock.
+    Released,
+    /// Nobody has the lock.
+    Missing,
+    /// Another owner has the lock.
+    HeldByOther,
+    /// It failed, and nothing was done.
+    NotDone(String),
+    /// It failed, and nobody knows what was done.
+    Unknown {
+        /// Why.
+        cause: String,
+        /// The wall clock, in milliseconds since 1970, until which the lock may be held.
+        held_until: Option<u64>,
+    },
+    /// The caller dropped the call.
+    Left,
+    /// The process was killed.
+    Died,
+}
+
+/// What a key held when the driver looked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Observation {
+    /// The key.
+    pub key: String,
+    /// Its value, if it is set.
+    pub owner: Option<String>,
+    /// When the driver asked.
+    pub start: Nanos,
+    /// When it was answered.
+    pub end: Nanos,
+}
+
+/// A stretch of time in which the driver broke something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// What was broken.
+    pub kind: Broken,
+    /// When it began.
+    pub start: Nanos,
+    /// When it was over.
+    pub end: Nanos,
+}
+
+/// What the driver broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Broken {
+    /// One round of the fault.
+    Fault,
+    /// The server lost its data at some moment of this window.
+    Amnesia,
+    /// This worker process stood still.
+    Stopped(u32),
+}
+
+/// One run.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The calls, by their start.
+    pub events: Vec<Event>,
+    /// What the driver saw, by time.
+    pub observations: Vec<Observation>,
+    /// What the driver broke.
+    pub windows: Vec<Window>,
+    /// The wall clock's time when the monotonic clock is 0.
+    pub wall_offset: Nanos,
+    /// When every lock must be free: the longest time to live has passed since the last call.
+    pub settled: Nanos,
+}
+
+/// The monotonic clock.
+pub fn now() -> Nanos {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+}
+
+/// The wall clock's time when the monotonic clock is 0.
+pub fn wall_offset() -> Nanos {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()) - now()
+}
+
+/// A length of time.
+pub fn nanos(length: Duration) -> Nanos {
+    u64::try_from(length.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// Milliseconds.
+pub const fn ms(milliseconds: u64) -> Nanos {
+    milliseconds * 1_000_000
+}
+
+impl Event {
+    /// The time to live that an acquire asked for; `None` for a release.
+    pub fn ttl(&self) -> Option<Nanos> {
+        match self.call {
+            Call::Acquire(ttl) => Some(ms(ttl)),
+            Call::Release => None,
+        }
+    }
+
+    /// Why the call failed, if it did.
+    pub fn cause(&self) -> Option<&str> {
+        match &self.answer {
+            Answer::NotDone(cause) | Answer::Unknown { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl History {
+    /// Whether the call was under way while something of this kind was broken.
+    pub fn touches(&self, event: &Event, kind: Broken) -> bool {
+        let broken = |window: &&Window| window.kind == kind;
+        let touch = |window: &Window| window.start <= event.end && event.start <= window.end;
+        self.windows.iter().filter(broken).any(touch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let event = Event {
+            process: 1,
+            worker: 2,
+            number: 3,
+            key: "k".to_owned(),
+            owner: "o".to_owned(),
+            call: Call::Acquire(200),
+            start: 4,
+            end: 5,
+            answer: Answer::Unknown { cause: "x\ny".to_owned(), held_until: Some(6) },
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn the_wall_clock_is_the_monotonic_clock_and_an_offset() {
+        let wall = nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+        assert!(wall.abs_diff(now() + wall_offset()) < ms(1_000));
+    }
+}

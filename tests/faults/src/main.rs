@@ -1,0 +1,160 @@
+//! Proves that a lock has one holder while servers, networks and processes fail.
+//!
+//! Worker processes take and release locks in a real Redis. The driver breaks something, again and again, looks
+//! into Redis all the time, and writes down what everybody did and heard. A checker then finds what a lock must
+//! never do.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`history`] | what happened: calls, observations, and what was broken |
+//! | [`check`] | the checker |
+//! | [`worker`], [`task`] | a worker process, and what it does |
+//! | [`crew`] | the worker processes of a run |
+//! | [`probe`] | looks into Redis |
+//! | [`record`] | gathers a history |
+//! | [`stage`] | a server, the road to it, and its workers |
+//! | [`namespace`] | networks of our own, and wires that can be cut |
+//! | [`fault`], [`faults`] | what can be broken |
+//! | [`run`] | one run with one fault |
+//! | [`lanes`] | many runs, several at once |
+//! | [`report`] | what is printed |
+
+mod check;
+mod crew;
+mod fault;
+mod faults;
+mod history;
+mod lanes;
+mod namespace;
+mod probe;
+mod record;
+mod report;
+mod run;
+mod stage;
+mod task;
+mod worker;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    fault::Fault,
+    lanes::Lanes,
+    stage::{Road, Size},
+};
+
+/// Proves that a lock has one holder while servers, networks and processes fail
+///
+/// Needs a redis-server: the one that HOLDFAST_REDIS_SERVER names, or the one on PATH. Ends with status 1 if a
+/// promise was broken, or a fault was not felt.
+#[derive(Parser)]
+#[command(name = "cargo xtask faults --", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(hide = true)]
+    Worker(worker::Arguments),
+}
+
+#[derive(Args)]
+struct Options {
+    /// How long each fault is broken and mended; faults that need longer are left out [default: 10, with
+    /// --hours 60]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Run all faults again and again, for this long in total
+    #[arg(long)]
+    hours: Option<f64>,
+    /// Only this fault; can be given several times
+    #[arg(long, value_name = "NAME")]
+    fault: Vec<String>,
+    /// Worker processes of each run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
+    /// Tasks of each worker
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    tasks: u32,
+    /// Keys of each run
+    #[arg(long, default_value_t = 6)]
+    keys: usize,
+    /// How many faults run at once, each with a server and workers of its own
+    #[arg(long, default_value_t = 4)]
+    lanes: usize,
+    /// What all choices depend on [default: chosen at random]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write the histories of runs with violations into this directory
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Some(Command::Worker(arguments)) => worker::work(arguments).map(|()| true),
+        None => drive(&cli.options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn drive(options: &Options) -> Result<bool> {
+    let seconds = options.seconds.unwrap_or(if options.hours.is_some() { 60 } else { 10 });
+    let mut faults = chosen(&options.fault, seconds)?;
+    // The driver starts anew in the namespace, so nothing may be printed before.
+    if let Err(why) = namespace::enter() {
+        let cut = |fault: &Fault| fault.road == Road::Namespace;
+        for fault in faults.iter().filter(|fault| cut(fault)) {
+            println!("{}: left out: {why:#}", fault.name);
+        }
+        faults.retain(|fault| !cut(fault));
+    }
+    if options.fault.is_empty() {
+        for fault in faults::all().iter().filter(|fault| fault.needs > seconds) {
+            println!("{}: left out: needs --seconds {}", fault.name, fault.needs);
+        }
+    }
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("--seed {seed}");
+    let Options { workers, tasks, keys, .. } = *options;
+    Lanes {
+        faults,
+        length: Duration::from_secs(seconds),
+        total: options.hours.map(|hours| Duration::from_secs_f64(hours.max(0.0) * 3_600.0)),
+        count: options.lanes.max(1),
+        size: Size { workers, tasks, keys: keys.max(1) },
+        seed,
+        history: options.history.clone(),
+    }
+    .run()
+}
+
+/// The faults with these names, or all that fit.
+fn chosen(names: &[String], seconds: u64) -> Result<Vec<Fault>> {
+    let all = faults::all();
+    if names.is_empty() {
+        return Ok(all.into_iter().filter(|fault| fault.needs <= seconds).collect());
+    }
+    for name in names {
+        if !all.iter().any(|fault| fault.name == name) {
+            let known: Vec<_> = all.iter().map(|fault| fault.name).collect();
+            bail!("no fault is called {name}; there are {}", known.join(", "));
+        }
+    }
+    let named = |fault: &Fault| names.iter().any(|name| name == fault.name);
+    Ok(all.into_iter().filter(named).collect())
+}

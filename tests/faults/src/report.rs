@@ -1,0 +1,166 @@
+//! What the driver prints: violations with what happened around them, and a table.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    check::violation::Violation,
+    history::{Answer, Broken, Event, History, Nanos, ms},
+    run::{Outcome, seconds},
+};
+
+/// How many violations of one promise are printed, and how many lines of history with each.
+const PRINTED: usize = 3;
+const LINES: usize = 24;
+
+/// How far from a violation other calls on its key are shown.
+const NEAR: Nanos = ms(150);
+
+/// The sums of all runs of each fault.
+#[derive(Default)]
+pub struct Table(BTreeMap<usize, Row>);
+
+#[derive(Default)]
+struct Row {
+    fault: &'static str,
+    rounds: u64,
+    operations: u64,
+    grants: u64,
+    failed: u64,
+    unknown: u64,
+    felt: u64,
+    violations: u64,
+}
+
+impl Table {
+    /// Adds a run of the fault at this place of the list.
+    pub fn add(&mut self, place: usize, outcome: &Outcome) {
+        let row = self.0.entry(place).or_default();
+        row.fault = outcome.fault;
+        row.rounds += outcome.rounds;
+        row.operations += outcome.history.events.len() as u64;
+        row.grants += outcome.count(|answer| *answer == Answer::Granted);
+        row.failed += outcome.count(|answer| matches!(answer, Answer::NotDone(_)));
+        row.unknown += outcome.count(|answer| matches!(answer, Answer::Unknown { .. }));
+        row.felt += outcome.felt;
+        row.violations += outcome.violations.len() as u64;
+    }
+
+    /// Prints it.
+    pub fn print(&self) {
+        println!(
+            "{:<16} {:>7} {:>11} {:>8} {:>8} {:>8} {:>7} {:>11}",
+            "fault", "rounds", "operations", "grants", "failed", "unknown", "felt", "violations"
+        );
+        for row in self.0.values() {
+            let Row { fault, rounds, operations, grants, failed, unknown, felt, violations } = row;
+            println!(
+                "{fault:<16} {rounds:>7} {operations:>11} {grants:>8} {failed:>8} {unknown:>8} \
+                 {felt:>7} {violations:>11}"
+            );
+        }
+    }
+}
+
+/// Prints what went wrong in a run.
+pub fn print_problems(outcome: &Outcome) {
+    let fault = outcome.fault;
+    if outcome.felt == 0 {
+        println!("{fault}: nobody felt it, so nothing is proved");
+    }
+    let mut printed = BTreeMap::new();
+    for violation in &outcome.violations {
+        let count = printed.entry(violation.promise).or_insert(0);
+        *count += 1;
+        if *count <= PRINTED {
+            print_violation(violation, outcome);
+        }
+    }
+    for (promise, count) in printed {
+        println!("{fault}: {promise}: {count} violations");
+    }
+}
+
+/// Writes the whole history as lines of JSON.
+pub fn save(outcome: &Outcome, directory: &Path) -> Result<()> {
+    let path = directory.join(format!("{}.jsonl", outcome.fault));
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    let mut file = BufWriter::new(file);
+    let History { events, observations, windows, .. } = &outcome.history;
+    let lines = events.iter().map(serde_json::to_string);
+    let lines = lines.chain(windows.iter().map(serde_json::to_string));
+    for line in lines.chain(observations.iter().map(serde_json::to_string)) {
+        writeln!(file, "{}", line?)?;
+    }
+    Ok(file.flush()?)
+}
+
+fn print_violation(violation: &Violation, outcome: &Outcome) {
+    let zero = outcome.zero();
+    let at = seconds(violation.at.saturating_sub(zero));
+    let (fault, key) = (outcome.fault, &violation.key);
+    println!("{fault}: {} broken at {at:.3} s, key {key}: {}", violation.promise, violation.what);
+    let mut lines = around(violation, &outcome.history, zero);
+    lines.sort();
+    let left_out = lines.len().saturating_sub(LINES);
+    for (_, line) in lines.into_iter().skip(left_out) {
+        println!("    {line}");
+    }
+}
+
+/// The calls and observations that have to do with a violation, and what was broken then.
+fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, String)> {
+    let mut lines = Vec::new();
+    let mut line = |start: Nanos, end: Nanos, what: String| {
+        let seconds = |time: Nanos| seconds(time.saturating_sub(zero));
+        lines.push((start, format!("{:9.4} to {:9.4}  {what}", seconds(start), seconds(end))));
+    };
+    let observations = || history.observations.iter().filter(|seen| seen.key == violation.key);
+    // Who had the key when the violation was noticed.
+    let nearest = observations().min_by_key(|seen| seen.start.abs_diff(violation.at));
+    let holder = nearest.and_then(|seen| seen.owner.clone());
+    let owners: BTreeSet<_> = violation.owners.iter().cloned().chain(holder).collect();
+    for event in history.events.iter().filter(|event| event.key == violation.key) {
+        let near = event.start <= violation.at + NEAR && event.end + NEAR >= violation.at;
+        let dull = matches!(event.answer, Answer::Held | Answer::HeldByOther);
+        if owners.contains(&event.owner) || near && !dull {
+            line(event.start, event.end, call(event));
+        }
+    }
+    for owner in &owners {
+        let mut seen = observations().filter(|seen| seen.owner.as_ref() == Some(owner));
+        let first = seen.next();
+        for (word, seen) in [("first", first), ("last", seen.next_back())] {
+            if let Some(seen) = seen {
+                line(seen.start, seen.end, format!("{owner} {word} seen in Redis"));
+            }
+        }
+    }
+    for window in &history.windows {
+        let what = match window.kind {
+            Broken::Fault => "the fault".to_owned(),
+            Broken::Amnesia => "the server loses its data".to_owned(),
+            Broken::Stopped(process) => format!("process {process} stands still"),
+        };
+        if window.start <= violation.at + NEAR && window.end + ms(5_000) >= violation.at {
+            line(window.start, window.end, what);
+        }
+    }
+    lines
+}
+
+fn call(event: &Event) -> String {
+    let Event { owner, call, answer, .. } = event;
+    match answer {
+        Answer::Unknown { cause, held_until: Some(until) } => {
+            format!("{owner} {call:?}: unknown until {until} ({cause})")
+        }
+        answer => format!("{owner} {call:?}: {answer:?}"),
+    }
+}

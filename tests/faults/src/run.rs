@@ -1,0 +1,113 @@
+//! One run: workers take locks while one fault is broken and mended again and again, and the checker looks at
+//! what happened.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tokio::runtime::Handle;
+
+use crate::{
+    check::{
+        check,
+        violation::{Rules, Violation},
+    },
+    crew::CALL_LIMIT,
+    fault::Fault,
+    history::{Answer, Broken, History, Nanos, ms, nanos, now},
+    probe::Probe,
+    stage::{Size, Stage},
+    task::{LONGEST_TTL, key},
+};
+
+/// How late things may be: the driver and the servers share the processors.
+const SLACK: Nanos = ms(100);
+
+/// How slow a round trip can be where nothing slows it but the load.
+const ROUND_TRIP: Nanos = ms(300);
+
+/// How long the workers work before the first round, and after the last.
+const CALM: Duration = Duration::from_millis(1_500);
+
+/// What came of a run.
+pub struct Outcome {
+    /// The fault.
+    pub fault: &'static str,
+    /// How often it was broken and mended.
+    pub rounds: u64,
+    /// How often it was felt.
+    pub felt: u64,
+    /// What happened.
+    pub history: History,
+    /// What must not have.
+    pub violations: Vec<Violation>,
+}
+
+/// Runs one fault for this long.
+pub fn run(
+    fault: &Fault,
+    length: Duration,
+    size: Size,
+    seed: u64,
+    runtime: &Handle,
+) -> Result<Outcome> {
+    let mut stage = Stage::set(fault.road, fault.server, size, seed, runtime)?;
+    let keys: Vec<_> = (0..size.keys).map(key).collect();
+    let probe = Probe::start(stage.server.port(), keys, stage.record.clone());
+    thread::sleep(CALM);
+    let (mut rounds, mut counted) = (0, 0);
+    let deadline = Instant::now() + length;
+    while rounds == 0 || Instant::now() < deadline {
+        let start = now();
+        counted += (fault.round)(&mut stage).with_context(|| format!("round {rounds}"))?;
+        stage.record.broken(Broken::Fault, start);
+        rounds += 1;
+        stage.wait(100..=1_000);
+    }
+    thread::sleep(CALM);
+    let Stage { server, proxy, namespace, crew, record, .. } = stage;
+    crew.finish()?;
+    let settled = now() + ms(LONGEST_TTL) + SLACK;
+    thread::sleep(Duration::from_nanos(settled - now()) + CALM / 4);
+    probe.finish();
+    drop((proxy, namespace, server));
+    let history = record.take(settled);
+    let rules = Rules {
+        slack: SLACK,
+        rounding: ms(2),
+        round_trip: ROUND_TRIP.max(ms(fault.round_trip)),
+        limit: CALL_LIMIT,
+    };
+    let violations = check(&history, &rules);
+    let felt = fault.evidence.count(&history, counted);
+    Ok(Outcome { fault: fault.name, rounds, felt, history, violations })
+}
+
+impl Outcome {
+    /// How many calls ended in a way.
+    pub fn count(&self, ended: impl Fn(&Answer) -> bool) -> u64 {
+        self.history.events.iter().filter(|event| ended(&event.answer)).count() as u64
+    }
+
+    /// When the first call began.
+    pub fn zero(&self) -> u64 {
+        self.history.events.first().map_or(0, |event| event.start)
+    }
+
+    /// Whether everything was as it must be.
+    pub fn is_good(&self) -> bool {
+        self.violations.is_empty() && self.felt > 0
+    }
+}
+
+/// The time that a run takes besides its rounds.
+pub fn overhead() -> Duration {
+    CALM * 2 + CALM / 4 + Duration::from_nanos(ms(LONGEST_TTL) + SLACK)
+}
+
+/// A length of time in seconds, for people.
+pub fn seconds(length: u64) -> f64 {
+    length as f64 / nanos(Duration::from_secs(1)) as f64
+}

@@ -1,0 +1,136 @@
+//! What a fault acts on: one server, the road to it, and the workers.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use holdfast_tests::{proxy::Proxy, redis_server::RedisServer};
+use redis::{Client, Connection, FromRedisValue};
+use tokio::runtime::Handle;
+
+use crate::{
+    crew::{Crew, Plan},
+    namespace::Namespace,
+    record::Record,
+};
+
+/// The way from the workers to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// A connection on 127.0.0.1.
+    Direct,
+    /// Through a proxy in the driver.
+    Proxy,
+    /// From a network namespace of the workers' own.
+    Namespace,
+}
+
+/// A server with workers.
+pub struct Stage {
+    /// The server.
+    pub server: RedisServer,
+    /// The proxy on the road, if there is one.
+    pub proxy: Option<Proxy>,
+    /// The workers' namespace, if they have one.
+    pub namespace: Option<Namespace>,
+    /// The workers.
+    pub crew: Crew,
+    /// What happens.
+    pub record: Arc<Record>,
+    /// The choices of the fault.
+    pub random: fastrand::Rng,
+}
+
+/// How many workers there are, and what they do.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// Processes.
+    pub workers: u32,
+    /// Tasks in each.
+    pub tasks: u32,
+    /// Keys.
+    pub keys: usize,
+}
+
+impl Stage {
+    /// Starts a server with more arguments, and workers that reach it by `road`.
+    pub fn set(
+        road: Road,
+        arguments: &[&str],
+        size: Size,
+        seed: u64,
+        runtime: &Handle,
+    ) -> Result<Self> {
+        let namespace = (road == Road::Namespace).then(Namespace::make).transpose()?;
+        let near = namespace.as_ref().map(|namespace| namespace.near());
+        let mut arguments = arguments.to_vec();
+        if let Some(near) = &near {
+            arguments.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
+        }
+        let server = RedisServer::start_with(&arguments);
+        let proxy = (road == Road::Proxy).then(|| runtime.block_on(Proxy::to(server.port())));
+        let address = match (&near, &proxy) {
+            (Some(near), _) => format!("{near}:{}", server.port()),
+            (None, Some(proxy)) => proxy.address(),
+            (None, None) => server.address(),
+        };
+        let launcher = namespace.as_ref().map(Namespace::launcher).unwrap_or_default();
+        let Size { workers, tasks, keys } = size;
+        let record = Arc::new(Record::new());
+        let plan = Plan { launcher, address, workers, tasks, keys, seed };
+        let crew = Crew::start(plan, record.clone())?;
+        let random = fastrand::Rng::with_seed(seed);
+        Ok(Self { server, proxy, namespace, crew, record, random })
+    }
+
+    /// The proxy.
+    pub fn proxy(&self) -> Result<&Proxy> {
+        self.proxy.as_ref().context("this fault has no proxy")
+    }
+
+    /// Waits for some of these milliseconds.
+    pub fn wait(&mut self, milliseconds: std::ops::RangeInclusive<u64>) {
+        thread::sleep(self.some(milliseconds));
+    }
+
+    /// A length of time between these milliseconds.
+    pub fn some(&mut self, milliseconds: std::ops::RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.random.u64(milliseconds))
+    }
+
+    /// One of the workers.
+    pub fn someone(&mut self) -> usize {
+        self.random.usize(..self.crew.size())
+    }
+
+    /// A connection to the server that stays logged in while the server refuses others.
+    pub fn admin(&self) -> Result<Admin> {
+        let client = Client::open(format!("redis://{}/", self.server.address()))?;
+        let limit = Duration::from_secs(5);
+        let connection = client.get_connection_with_timeout(limit)?;
+        connection.set_read_timeout(Some(limit))?;
+        Ok(Admin(connection))
+    }
+}
+
+/// A connection of the driver.
+pub struct Admin(Connection);
+
+impl Admin {
+    /// Runs a command.
+    pub fn run<T: FromRedisValue>(&mut self, words: &[&str]) -> Result<T> {
+        let answer = redis::cmd(words[0]).arg(&words[1..]).query(&mut self.0);
+        answer.with_context(|| format!("{words:?}"))
+    }
+
+    /// The number in the line `name:...number` of a section of INFO; 0 if there is none.
+    pub fn figure(&mut self, section: &str, name: &str) -> Result<u64> {
+        let info: String = self.run(&["INFO", section])?;
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.and_then(|rest| rest.trim().parse().ok()).unwrap_or_default())
+    }
+
+    /// Closes the connections of all other clients, and says how many there were.
+    pub fn kill_clients(&mut self) -> Result<u64> {
+        self.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
+    }
+}
