@@ -1,5 +1,6 @@
 //! Checks the links of the README and of the pages in `docs/` and `examples/`: the file must exist, and have the
-//! heading. A path of this repository that a page names in backticks must exist as well.
+//! heading. A path of this repository that a page names in backticks must exist as well, and so must a test that
+//! follows it as in `tests/file.rs::name`.
 
 use std::{
     fs,
@@ -22,7 +23,7 @@ pub fn check(root: &Path) -> Result<()> {
     for page in pages(root)? {
         let prose = prose(&read(&page)?);
         let links = links(&prose).filter(|link| !leads_somewhere(&page, link));
-        let paths = paths(&prose).filter(|path| !root.join(path).exists());
+        let paths = paths(&prose).filter(|path| !names_something(root, path));
         let shown = page.strip_prefix(root)?.display();
         broken.extend(links.chain(paths).map(|missing| format!("{shown}: {missing}")));
     }
@@ -67,6 +68,15 @@ fn paths(prose: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether a path exists and, if a function's name follows it, has that function.
+fn names_something(root: &Path, path: &str) -> bool {
+    match path.split_once("::") {
+        None => root.join(path).exists(),
+        Some((file, name)) => fs::read_to_string(root.join(file))
+            .is_ok_and(|text| text.contains(&format!("fn {name}("))),
+    }
+}
+
 fn leads_somewhere(page: &Path, link: &str) -> bool {
     let (file, heading) = match link.split_once('#') {
         Some((file, heading)) => (file, Some(heading)),
@@ -109,6 +119,15 @@ mod tests {
         let prose = prose(text);
         assert_eq!(links(&prose).collect::<Vec<_>>(), ["b.md#c"]);
         assert_eq!(paths(&prose).collect::<Vec<_>>(), ["wit/"]);
+    }
+
+    #[test]
+    fn a_test_is_found_in_its_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
+        assert!(names_something(&folder, "links.rs"));
+        assert!(names_something(&folder, "links.rs::a_test_is_found_in_its_file"));
+        assert!(!names_something(&folder, "links.rs::a_test_that_is_missing"));
+        assert!(!names_something(&folder, "none.rs::a_test_is_found_in_its_file"));
     }
 
     #[test]
