@@ -23,14 +23,14 @@ impl Guest for Component {
     ) -> Result<bool, Error> {
         let choice = imported::scope()?.named(&store);
         let ttl = try_lock::ttl(expiry_in_seconds);
-        let step = try_lock::begin(choice, &resource_id, &owner, ttl)?;
+        let step = try_lock::begin(choice, &resource_id, !owner.is_empty(), ttl)?;
         let command = AcquireCommand { store, key: step.key, owner, ttl: step.ttl };
         try_lock::end(store::acquire(&command))
     }
 
     fn unlock(store: String, resource_id: String, owner: String) -> Result<UnlockStatus, Error> {
         let choice = imported::scope()?.named(&store);
-        let step = unlock::begin(choice, &resource_id, &owner)?;
+        let step = unlock::begin(choice, &resource_id, !owner.is_empty())?;
         unlock::end(store::release(&ReleaseCommand { store, key: step.key, owner }))
     }
 }

@@ -82,7 +82,7 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-impl<'a> Request<'a> {
+impl Request<'_> {
     pub(crate) fn verb(&self) -> Verb {
         match self {
             Self::TryLock(_) => Verb::TryLock,
@@ -95,15 +95,6 @@ impl<'a> Request<'a> {
         match self {
             Self::TryLock(_) | Self::Unlock(_) => Form::Typed,
             Self::Json(_) => Form::Json,
-        }
-    }
-
-    /// The owner, which a request in JSON form does not name.
-    pub(crate) fn owner(&self) -> Option<&'a str> {
-        match self {
-            Self::TryLock(request) => Some(request.lock_owner),
-            Self::Unlock(request) => Some(request.lock_owner),
-            Self::Json(_) => None,
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn key(
     verb: Verb,
     choice: Choice<'_>,
     resource_id: &str,
-    lock_owner: &str,
+    has_owner: bool,
 ) -> Result<String, Error> {
     let name = choice.name();
     if choice.scope().is_empty() {
@@ -24,7 +24,7 @@ pub(crate) fn key(
     if resource_id.is_empty() {
         return Err(Error::ResourceIdEmpty(message::resource_id_empty(name)));
     }
-    if lock_owner.is_empty() {
+    if !has_owner {
         return Err(Error::LockOwnerEmpty(message::lock_owner_empty(name)));
     }
     let store =

@@ -22,14 +22,14 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
         StoreChoice::Unknown(name) => scope.unknown(name),
     };
     match request {
-        Request::TryLock(TryLockRequest { resource_id, lock_owner, ttl }) => {
-            match try_lock::begin(store, &resource_id, &lock_owner, ttl) {
+        Request::TryLock(TryLockRequest { resource_id, has_owner, ttl }) => {
+            match try_lock::begin(store, &resource_id, has_owner, ttl) {
                 Ok(step) => Begun::Acquire(step),
                 Err(error) => Begun::Answered(Answer::TryLock(Err(error))),
             }
         }
-        Request::Unlock(UnlockRequest { resource_id, lock_owner }) => {
-            match unlock::begin(store, &resource_id, &lock_owner) {
+        Request::Unlock(UnlockRequest { resource_id, has_owner }) => {
+            match unlock::begin(store, &resource_id, has_owner) {
                 Ok(step) => Begun::Release(step),
                 Err(error) => Begun::Answered(Answer::Unlock(Err(error))),
             }

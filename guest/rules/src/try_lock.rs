@@ -11,7 +11,7 @@ pub const MAX_TTL: u64 = i32::MAX as u64 * 1000;
 
 /// Checks a try-lock of `ttl` milliseconds.
 ///
-/// The step names no owner: it is `lock_owner`.
+/// `has_owner` is whether the lock owner is not empty. The step names no owner: whoever calls this has it.
 ///
 /// # Errors
 ///
@@ -21,13 +21,13 @@ pub const MAX_TTL: u64 = i32::MAX as u64 * 1000;
 pub fn begin(
     store: Choice<'_>,
     resource_id: &str,
-    lock_owner: &str,
+    has_owner: bool,
     ttl: u64,
 ) -> Result<AcquireStep, Error> {
     if ttl == 0 {
         return Err(Error::ExpiryNotPositive(message::expiry_not_positive(store.name())));
     }
-    let key = check::key(Verb::TryLock, store, resource_id, lock_owner)?;
+    let key = check::key(Verb::TryLock, store, resource_id, has_owner)?;
     if ttl > MAX_TTL {
         return Err(Error::Other(message::expiry_too_long(store.name())));
     }
@@ -47,7 +47,7 @@ pub fn end(outcome: Result<Acquired, Failure>) -> Result<bool, Error> {
     }
 }
 
-/// A time to live in milliseconds, from the seconds of Dapr's API. What is not positive gives 0, which
+/// A time to live in milliseconds, from the seconds of Dapr's API: 0 if they are not positive, which
 /// [`begin`] refuses.
 pub fn ttl(expiry_in_seconds: i32) -> u64 {
     u64::try_from(expiry_in_seconds).unwrap_or(0) * 1000

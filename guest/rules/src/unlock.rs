@@ -8,15 +8,15 @@ use crate::{
 
 /// Checks an unlock.
 ///
-/// The step names no owner: it is `lock_owner`.
+/// `has_owner` is whether the lock owner is not empty. The step names no owner: whoever calls this has it.
 ///
 /// # Errors
 ///
 /// The first check that fails, in this order (Dapr 1.18, `pkg/api/universal/lock.go`): a store is
 /// configured, the resource id is not empty, the owner is not empty, the store exists, the resource id
 /// does not contain `||`.
-pub fn begin(store: Choice<'_>, resource_id: &str, lock_owner: &str) -> Result<ReleaseStep, Error> {
-    let key = check::key(Verb::Unlock, store, resource_id, lock_owner)?;
+pub fn begin(store: Choice<'_>, resource_id: &str, has_owner: bool) -> Result<ReleaseStep, Error> {
+    let key = check::key(Verb::Unlock, store, resource_id, has_owner)?;
     Ok(ReleaseStep { key, owner: None })
 }
 

@@ -38,12 +38,13 @@ struct Question {
 }
 
 impl Shared {
-    /// Carries out a call, counted and traced.
+    /// Carries out a call, counted and traced. `owner` is the lock owner of a request in typed form.
     pub(super) async fn call(
         &self,
         app: &App,
         store_name: &str,
         request: Request<'_>,
+        owner: Option<&str>,
     ) -> Result<Answer, Error> {
         let choice = app.store(store_name);
         let mut call = self.count(choice, request.verb(), store_name);
@@ -51,7 +52,7 @@ impl Shared {
         let driving = async {
             let _turn = self.admission.turn().await?;
             let store = app::chosen(choice, store_name);
-            self.drive(&mut call, &app.scope, choice, store, request).await
+            self.drive(&mut call, &app.scope, choice, store, request, owner).await
         };
         let answer = match span.is_disabled() {
             true => driving.await,
@@ -89,9 +90,9 @@ impl Shared {
         choice: Option<&Choice>,
         store: StoreChoice<'_>,
         request: Request<'_>,
+        typed_owner: Option<&str>,
     ) -> Result<Answer, Error> {
         let question = Question { verb: request.verb(), form: request.form() };
-        let typed_owner = request.owner();
         let begun = self.pool.begin(scope, store, request)?;
         if let Begun::Answered(answer) = begun {
             return Ok(answer);

@@ -70,8 +70,10 @@ impl Locks {
         ttl: Duration,
     ) -> Result<Attempt, Error> {
         let ttl = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        let request = TryLockRequest { resource_id: resource.id, lock_owner: owner, ttl };
-        match self.shared.call(&self.app, resource.store, Request::TryLock(request)).await? {
+        let has_owner = !owner.is_empty();
+        let request = TryLockRequest { resource_id: resource.id, has_owner, ttl };
+        let request = Request::TryLock(request);
+        match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
             Answer::TryLock(Ok(true)) => Ok(Attempt::Acquired),
             Answer::TryLock(Ok(false)) => Ok(Attempt::Held),
             Answer::TryLock(Err(error)) => Err(error.into()),
@@ -86,8 +88,9 @@ impl Locks {
     /// See [`Error`]. After an error that [is indeterminate](Error::is_indeterminate) the lock may be
     /// free or still held.
     pub async fn unlock(&self, resource: Resource<'_>, owner: &str) -> Result<UnlockStatus, Error> {
-        let request = UnlockRequest { resource_id: resource.id, lock_owner: owner };
-        match self.shared.call(&self.app, resource.store, Request::Unlock(request)).await? {
+        let has_owner = !owner.is_empty();
+        let request = Request::Unlock(UnlockRequest { resource_id: resource.id, has_owner });
+        match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
             Answer::Unlock(status) => Ok(status?),
             answer => Err(mismatched(&answer)),
         }
@@ -100,7 +103,7 @@ impl Locks {
     /// [`Error::Overloaded`] and [`Error::Component`]. Everything else is a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
         let request = Request::Json(JsonRequest { verb, body });
-        match self.shared.call(&self.app, store, request).await? {
+        match self.shared.call(&self.app, store, request, None).await? {
             Answer::Json(answer) => Ok(answer.reply),
             answer => Err(mismatched(&answer)),
         }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use ::metrics::{Counter, Histogram};
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use crate::metrics::{LOCK_HOLD, LOCK_HOLDS_UNTRACKED, StoreLabels};
@@ -30,7 +31,7 @@ pub(crate) struct Holds {
 
 #[derive(Default)]
 struct Held {
-    by_lock: HashMap<u64, Hold>,
+    by_lock: HashMap<u64, Hold, RandomState>,
     /// How many locks the latest sweep left.
     after_sweep: usize,
     /// When the latest sweep was.
@@ -45,7 +46,7 @@ struct Hold {
 impl Holds {
     pub(super) fn new(store: &str) -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             held: Mutex::default(),
             seconds: LOCK_HOLD.with(StoreLabels { store }),
             untracked: LOCK_HOLDS_UNTRACKED.with(StoreLabels { store }),

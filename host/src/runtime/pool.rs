@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn request(resource_id: &str) -> Request<'_> {
-        Request::TryLock(TryLockRequest { resource_id, lock_owner: "owner", ttl: 1 })
+        Request::TryLock(TryLockRequest { resource_id, has_owner: true, ttl: 1 })
     }
 
     /// The key that the component makes.

@@ -65,7 +65,10 @@ impl<B: Backend> Native<B> {
         lock_owner: &str,
         ttl: u64,
     ) -> Result<bool, Error> {
-        let step = try_lock::begin(self.scope.named(store_name), resource_id, lock_owner, ttl)?;
+        let step = {
+            let has_owner = !lock_owner.is_empty();
+            try_lock::begin(self.scope.named(store_name), resource_id, has_owner, ttl)?
+        };
         let ttl = Duration::from_millis(step.ttl);
         try_lock::end(self.store.acquire(&step.key, lock_owner, ttl).await)
     }
@@ -77,7 +80,10 @@ impl<B: Backend> Native<B> {
         resource_id: &str,
         lock_owner: &str,
     ) -> Result<UnlockStatus, Error> {
-        let step = unlock::begin(self.scope.named(store_name), resource_id, lock_owner)?;
+        let step = {
+            let has_owner = !lock_owner.is_empty();
+            unlock::begin(self.scope.named(store_name), resource_id, has_owner)?
+        };
         unlock::end(self.store.release(&step.key, lock_owner).await)
     }
 

@@ -25,11 +25,11 @@ fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
     Ok(match verb {
         Verb::TryLock => {
             let ttl = try_lock::ttl(expiry_in_seconds);
-            let step = try_lock::begin(store, &resource_id, &lock_owner, ttl)?;
+            let step = try_lock::begin(store, &resource_id, !lock_owner.is_empty(), ttl)?;
             Begun::Acquire(AcquireStep { owner: Some(lock_owner), ..step })
         }
         Verb::Unlock => {
-            let step = unlock::begin(store, &resource_id, &lock_owner)?;
+            let step = unlock::begin(store, &resource_id, !lock_owner.is_empty())?;
             Begun::Release(ReleaseStep { owner: Some(lock_owner), ..step })
         }
     })

@@ -257,7 +257,7 @@ impl<F: Fn(u64, Event) + Unpin> Future for Driver<F> {
         let this = &mut *self;
         // Once each time that it is woken, it lets the tasks run that are ready, so that everything that they
         // send goes out in one write. It does not for a single command.
-        this.yielded = !this.yielded && this.shared.queue().len() > 1;
+        this.yielded = !this.yielded && this.shared.queue().callers() > 1;
         if this.yielded {
             // Tokio queues a task that wakes itself behind those that are ready.
             cx.waker().wake_by_ref();

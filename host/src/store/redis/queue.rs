@@ -164,7 +164,12 @@ impl Queue {
         self.clock = None;
     }
 
-    /// How many commands are not answered.
+    /// How many callers wait for an answer, or have one to take.
+    pub(super) fn callers(&self) -> usize {
+        self.calls.len() - self.left
+    }
+
+    /// How many replies are missing.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
