@@ -9,7 +9,7 @@ use crate::bindings::store;
 
 static SCOPE: Once<Result<Scope, String>> = Once::new();
 
-/// The scope, which an instance asks for once in its life.
+/// The scope. An instance asks the imported store for it once.
 pub fn scope() -> Result<&'static Scope, Error> {
     let scope = SCOPE.call_once(|| Scope::new(&store::stores()));
     scope.as_ref().map_err(|problem| Error::Other(problem.clone()))

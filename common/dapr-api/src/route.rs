@@ -1,4 +1,7 @@
 //! The call that a method and a path name.
+//!
+//! Own code: the paths are few, a component without the standard library reads them too, and no router answers
+//! unknown paths and wrong methods as daprd does.
 
 use alloc::borrow::Cow;
 

@@ -1,4 +1,7 @@
 //! Durations in the form of Go's `time.ParseDuration`, which Dapr's files are written in.
+//!
+//! Own code: the crates for durations accept other units and spellings, and a file must mean to Holdfast what it
+//! means to daprd.
 
 /// The units and their nanoseconds. A microsecond may be written with either of Unicode's mu signs.
 const UNITS: [(&str, u64); 8] = [

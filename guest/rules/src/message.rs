@@ -34,7 +34,7 @@ pub fn expiry_not_positive(store_name: &str) -> String {
     format!("ExpiryInSeconds is not positive in lock store {store_name}")
 }
 
-/// The expiry exceeds what a store accepts. Dapr's API cannot say such an expiry.
+/// The expiry exceeds what a store accepts. Dapr's API cannot express such an expiry.
 pub fn expiry_too_long(store_name: &str) -> String {
     format!("ExpiryInSeconds is above {} in lock store {store_name}", i32::MAX)
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::{handle::Locks, result::ErrorKind};
+use super::{
+    admission::Turn, app::Choice, calls::Call, handle::Locks, result::ErrorKind, store::NamedStore,
+};
 use crate::{
     store::{Acquired, Failure, Released},
     types::{AcquireCommand, ReleaseCommand, Verb},
@@ -18,18 +20,11 @@ impl Locks {
         let mut call = self.shared.count(choice, Verb::TryLock, name);
         let span = call.span().clone();
         let acquiring = async {
-            let _turn = self.shared.admission.turn().await.map_err(|error| {
-                call.set_result(ErrorKind::from(&error));
-                Failure::not_done(error.to_string())
-            })?;
-            let Some(choice) = choice else {
-                call.set_result(ErrorKind::StoreNotFound);
-                return Err(not_found(name));
-            };
+            let (_turn, store) = self.admit(&mut call, choice, name).await?;
             let ttl = Duration::from_millis(*ttl);
-            let (outcome, since) = choice.store.acquire(&mut call, key, owner, ttl).await;
+            let (outcome, since) = store.acquire(&mut call, key, owner, ttl).await;
             if let Ok(Acquired::Granted(_)) = outcome {
-                choice.store.metrics.holds.begin(key, owner, since, ttl);
+                store.metrics.holds.begin(key, owner, since, ttl);
             }
             outcome
         };
@@ -43,20 +38,29 @@ impl Locks {
         let mut call = self.shared.count(choice, Verb::Unlock, name);
         let span = call.span().clone();
         let releasing = async {
-            let _turn = self.shared.admission.turn().await.map_err(|error| {
-                call.set_result(ErrorKind::from(&error));
-                Failure::not_done(error.to_string())
-            })?;
-            let Some(choice) = choice else {
-                call.set_result(ErrorKind::StoreNotFound);
-                return Err(not_found(name));
-            };
-            choice.store.release(&mut call, key, owner).await
+            let (_turn, store) = self.admit(&mut call, choice, name).await?;
+            store.release(&mut call, key, owner).await
         };
         releasing.instrument(span).await
     }
-}
 
-fn not_found(name: &str) -> Failure {
-    Failure::not_done(format!("lock store {name} not found"))
+    /// Waits for a turn, and finds the store.
+    async fn admit<'a>(
+        &'a self,
+        call: &mut Call<'_>,
+        choice: Option<&'a Choice>,
+        name: &str,
+    ) -> Result<(Turn<'a>, &'a NamedStore), Failure> {
+        let turn = self.shared.admission.turn().await.map_err(|error| {
+            call.set_result(ErrorKind::from(&error));
+            Failure::not_done(error.to_string())
+        })?;
+        match choice {
+            Some(choice) => Ok((turn, &choice.store)),
+            None => {
+                call.set_result(ErrorKind::StoreNotFound);
+                Err(Failure::not_done(format!("lock store {name} not found")))
+            }
+        }
+    }
 }
