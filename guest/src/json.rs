@@ -47,8 +47,6 @@ fn call(verb: Verb, store: String, body: &[u8]) -> Reply {
 
 /// The reply of an answer in JSON form, which is what a call in JSON form gets.
 fn reply(answer: Answer) -> Reply {
-    match answer {
-        Answer::Json(answer) => answer.reply,
-        Answer::TryLock(_) | Answer::Unlock(_) => panic!("an answer in typed form"),
-    }
+    let Answer::Json(answer) = answer else { panic!("an answer in typed form") };
+    answer.reply
 }
