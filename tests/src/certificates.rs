@@ -46,6 +46,19 @@ impl Authority {
     }
 }
 
+/// Makes a certificate for a host name or address that is its own authority, as `openssl req -x509` does.
+///
+/// # Panics
+///
+/// When the certificate cannot be made.
+pub fn self_signed(name: &str) -> Certified {
+    let key = key();
+    let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Certified { certificate: certificate.pem(), key: key.serialize_pem() }
+}
+
 fn key() -> KeyPair {
     KeyPair::generate().expect("a key")
 }

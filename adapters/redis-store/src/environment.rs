@@ -32,7 +32,7 @@ impl<'a> Variables<'a> {
         self.all
             .iter()
             .map(|(name, value)| Found { name, value: value.trim() })
-            .filter(|variable| !variable.value.is_empty())
+            .filter(|variable| !variable.value.is_empty() && !is_service_link(variable))
     }
 
     fn spellings(&self, setting: &str) -> Vec<String> {
@@ -46,6 +46,11 @@ impl<'a> Variables<'a> {
         }
         spellings
     }
+}
+
+/// Whether Kubernetes made the variable, for a service that is called `redis`: `REDIS_PORT=tcp://10.0.0.1:6379`.
+fn is_service_link(variable: &Found<'_>) -> bool {
+    variable.name.ends_with("REDIS_PORT") && variable.value.starts_with("tcp://")
 }
 
 impl Source for Variables<'_> {

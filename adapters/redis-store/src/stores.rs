@@ -132,6 +132,13 @@ mod tests {
     }
 
     #[test]
+    fn a_service_link_of_kubernetes_is_no_port() {
+        let stores = read(&[("REDIS_HOST", "h:1"), ("REDIS_PORT", "tcp://10.0.0.1:6379")]);
+        assert_eq!(problem_of(&stores[0]), "");
+        assert_eq!(stores[0].settings.as_ref().unwrap().address.to_string(), "h:1");
+    }
+
+    #[test]
     fn a_mistake_names_store_and_variable() {
         let none = read(&[]);
         assert_eq!(

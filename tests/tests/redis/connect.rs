@@ -12,12 +12,14 @@ use holdfast::store::{
 };
 use holdfast_tests::{
     GRANTED, MINUTE,
-    certificates::{Authority, Certified},
+    certificates::{Authority, Certified, self_signed},
     eventually, free_port,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to},
     temporary_dir,
 };
+
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::not_done;
 
@@ -290,8 +292,14 @@ struct TlsServer {
 
 impl TlsServer {
     fn start(ask_for_client: bool) -> Self {
-        let (authority, dir) = (Authority::new(), temporary_dir());
+        let authority = Authority::new();
         let own = authority.certify("127.0.0.1");
+        Self::start_with(authority, &own, ask_for_client)
+    }
+
+    /// Starts a server that shows `own`.
+    fn start_with(authority: Authority, own: &Certified, ask_for_client: bool) -> Self {
+        let dir = temporary_dir();
         for (file, text) in [
             ("ca.pem", &authority.certificate()),
             ("server.pem", &own.certificate),
@@ -328,7 +336,67 @@ async fn tls_without_verification_accepts_any_server() {
     let store = connect_to(&tls.address(), &[TLS, ANY]).await.unwrap();
     assert_works(&store).await;
     // The port does not accept connections without TLS.
-    assert!(connect_to(&tls.address(), &[ONCE]).await.is_err());
+    let error = connect_to(&tls.address(), &[ONCE]).await.unwrap_err().to_string();
+    assert!(error.contains("enableTLS: true"), "{error}");
+}
+
+#[tokio::test]
+async fn tls_to_a_port_without_it_says_so() {
+    let server = RedisServer::start();
+    let quick = [TLS, ANY, ONCE, ("dialTimeout", "1s")];
+    let error = refused(connect(&server, &quick).await, &server);
+    assert!(error.contains("enableTLS"), "{error}");
+}
+
+/// Forwards one connection after another to a port, and closes one that asks anything but the commands of a
+/// lock, as a proxy before Redis may do.
+async fn narrow_proxy(port: u16) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let (mut commands, mut replies) = (vec![0; 4096], vec![0; 4096]);
+                loop {
+                    tokio::select! {
+                        read = client.read(&mut commands) => {
+                            let sent = &commands[..read.unwrap_or(0)];
+                            let text = String::from_utf8_lossy(sent);
+                            let unknown = ["INFO", "SCRIPT", "TIME", "EVALSHA", "HELLO", "CLIENT"];
+                            let asks = unknown.iter().any(|word| text.contains(&format!("\r\n{word}\r\n")));
+                            // What stands before the unknown command is answered.
+                            let answered = text.find("*1\r\n$4\r\nINFO").unwrap_or(sent.len());
+                            server.write_all(&sent[..answered]).await.unwrap();
+                            if asks && answered > 0 {
+                                let read = server.read(&mut replies).await.unwrap_or(0);
+                                let _ = client.write_all(&replies[..read]).await;
+                            }
+                            if asks || sent.is_empty() {
+                                return;
+                            }
+                        }
+                        read = server.read(&mut replies) => match read {
+                            Ok(read) if read > 0 => client.write_all(&replies[..read]).await.unwrap(),
+                            _ => return,
+                        },
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_proxy_that_closes_on_what_it_does_not_know_is_asked_nothing() {
+    let server = RedisServer::start();
+    let store = connect_to(&narrow_proxy(server.port()).await, &[ONCE]).await.unwrap();
+    server.forget_calls();
+    assert_works(&store).await;
+    assert_eq!((server.calls("evalsha"), server.calls("eval")), (0, 1));
 }
 
 #[tokio::test]
@@ -374,9 +442,9 @@ async fn tls_verifies_the_server() {
         return;
     }
     let tls = TlsServer::start(false);
-    let outcome = |trusted: &Authority, address: &str| {
+    let outcome = |trusted: &str, address: &str| {
         let file = tls.server.dir().join("trusted.pem");
-        fs::write(&file, trusted.certificate()).unwrap();
+        fs::write(&file, trusted).unwrap();
         let output = Command::new(env::current_exe().unwrap())
             .args(["--exact", NAME, "--nocapture"])
             .env(ADDRESS, address)
@@ -387,10 +455,16 @@ async fn tls_verifies_the_server() {
             .unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let works = outcome(&tls.authority, &tls.address());
+    let works = outcome(&tls.authority.certificate(), &tls.address());
     assert!(works.contains("outcome: works"), "{works}");
-    let stranger = outcome(&Authority::new(), &tls.address());
+    let stranger = outcome(&Authority::new().certificate(), &tls.address());
     assert!(stranger.contains("TLS: invalid peer certificate"), "{stranger}");
-    let other_name = outcome(&tls.authority, &format!("localhost:{}", tls.port));
+    let other_name = outcome(&tls.authority.certificate(), &format!("localhost:{}", tls.port));
     assert!(other_name.contains("TLS: invalid peer certificate"), "{other_name}");
+
+    // A certificate that is trusted itself, as its own authority, gets advice.
+    let own = self_signed("127.0.0.1");
+    let lone = TlsServer::start_with(Authority::new(), &own, false);
+    let advice = outcome(&own.certificate, &lone.address());
+    assert!(advice.contains("the server's certificate is its own authority"), "{advice}");
 }

@@ -129,6 +129,24 @@ async fn an_acquire_whose_reply_is_lost_is_unknown_and_sent_once() {
 }
 
 #[tokio::test]
+async fn after_a_reply_that_makes_no_sense_nothing_on_that_connection_is_believed() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = connect_to(&proxy.address(), &[PATIENT]).await.unwrap();
+    proxy.corrupt_replies();
+    let outcomes = join_all(["a", "b", "c"].map(|key| store.acquire(key, "me", MINUTE))).await;
+    for outcome in outcomes {
+        let Err(Failure::Unknown(outcome)) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(outcome.cause.ends_with(": unexpected reply from the server"), "{}", outcome.cause);
+        assert!(outcome.held_until().is_some());
+    }
+    proxy.mend();
+    assert_recovers(&store).await;
+}
+
+#[tokio::test]
 async fn a_late_grant_does_not_release_the_next_lock_of_its_owner() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;

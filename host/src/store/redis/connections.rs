@@ -23,6 +23,7 @@ use super::{
     connection::{BUSY, Connection},
     dial::{DialError, Dialed, Dialer, Note},
     driver::Event,
+    limit::within,
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
 };
@@ -330,14 +331,6 @@ impl Connections {
 
     fn write(&self) -> RwLockWriteGuard<'_, Vec<Arc<Connection>>> {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Waits for `future`. Fails with the limit if there is one that has passed.
-async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Duration> {
-    match limit {
-        Some(limit) => tokio::time::timeout(limit, future).await.map_err(|_| limit),
-        None => Ok(future.await),
     }
 }
 

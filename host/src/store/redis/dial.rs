@@ -20,10 +20,7 @@ use holdfast_redis_rules::{
 };
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::{error::Elapsed, timeout},
-};
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -31,12 +28,16 @@ use super::{
     answer::{Answer, Cause, NoAnswer},
     connection::{Connection, Shared, next_id},
     driver::{Driver, Event, Limits, Socket},
+    limit::within,
     settings::RedisSettings,
     tls,
 };
 
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The hint to a handshake that goes wrong.
+const NO_TLS: &str = " (does the server speak TLS on this port? If not, set enableTLS to false)";
 
 /// Opens connections.
 pub(super) struct Dialer {
@@ -118,12 +119,13 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
     {
+        let shaking_hands = AtomicBool::new(false);
         let dialing = async {
             let mut closed = 0;
             loop {
                 // Once may be a coincidence.
                 let terse = closed == 2 || self.terse.load(Ordering::Relaxed);
-                let connection = self.connect(on_event.clone()).await?;
+                let connection = self.connect(on_event.clone(), &shaking_hands).await?;
                 match self.log_in(connection, terse).await? {
                     LoggedIn::Done(dialed) => {
                         self.terse.store(terse, Ordering::Relaxed);
@@ -133,15 +135,22 @@ impl Dialer {
                 }
             }
         };
-        match self.settings.common.dial_timeout {
-            None => dialing.await,
-            Some(limit) => timeout(limit, dialing).await.unwrap_or_else(|_| {
-                Err(DialError::passing(format!("no connection within {limit:?}")))
-            }),
-        }
+        within(self.settings.common.dial_timeout, dialing).await.unwrap_or_else(|limit| {
+            // A server that does not speak TLS may wait for the end of a command.
+            let hint = match shaking_hands.load(Ordering::Relaxed) {
+                true => NO_TLS,
+                false => "",
+            };
+            Err(DialError::passing(format!("no connection within {limit:?}{hint}")))
+        })
     }
 
-    async fn connect<F>(&self, on_event: F) -> Result<Connection, DialError>
+    /// Sets `shaking_hands` as long as the server is asked for TLS.
+    async fn connect<F>(
+        &self,
+        on_event: F,
+        shaking_hands: &AtomicBool,
+    ) -> Result<Connection, DialError>
     where
         F: Fn(u64, Event) + Send + Unpin + 'static,
     {
@@ -156,7 +165,9 @@ impl Dialer {
                 (Shared::new(Some(write.clone())), Socket::Tcp(read, write))
             }
             Some((connector, name)) => {
+                shaking_hands.store(true, Ordering::Relaxed);
                 let stream = connector.connect(name.clone(), tcp).await.map_err(tls_error)?;
+                shaking_hands.store(false, Ordering::Relaxed);
                 (Shared::new(None), Socket::Tls(Box::new(stream)))
             }
         };
@@ -184,10 +195,7 @@ impl Dialer {
             });
             outcome = match within(left, TcpStream::connect(address)).await {
                 Ok(connected) => connected.map_err(DialError::from),
-                Err(_) => {
-                    let cause = format!("no connection within {:?}", left.unwrap_or_default());
-                    Err(DialError::passing(cause))
-                }
+                Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
             };
             if outcome.is_ok() {
                 break;
@@ -274,13 +282,6 @@ async fn ask(
     }
 }
 
-async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {
-    match limit {
-        Some(limit) => timeout(limit, future).await,
-        None => Ok(future.await),
-    }
-}
-
 /// The error line of a refused command, if it was refused.
 fn refusal(answer: Result<Answer, NoAnswer>) -> Result<Option<String>, DialError> {
     match answer {
@@ -305,7 +306,7 @@ fn tls_error(error: io::Error) -> DialError {
     let hint = if text.contains("InvalidContentType")
         || error.kind() == io::ErrorKind::UnexpectedEof
     {
-        " (the server does not speak TLS on this port: set enableTLS to false)"
+        NO_TLS
     } else if text.contains("CaUsedAsEndEntity") {
         " (the server's certificate is its own authority: have an authority sign a certificate for the \
          server, and trust that authority)"

@@ -15,6 +15,7 @@
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
 //! | `answer` | how a command ends |
+//! | `limit` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `metrics` | metrics of connections |
 //!
@@ -28,6 +29,7 @@ mod connection;
 mod connections;
 mod dial;
 mod driver;
+mod limit;
 mod metrics;
 mod queue;
 mod settings;
