@@ -42,7 +42,8 @@ async fn the_component_file_and_the_calls_of_daprs_guide_work() {
     let value: String = redis.run(&["GET", "lock||app1||my_file_name"]);
     assert_eq!(value, owner);
     let left: u64 = redis.run(&["PTTL", "lock||app1||my_file_name"]);
-    assert!((1..=60_000).contains(&left), "{left}");
+    // A lock may last longer by the round trip in which the clock was read.
+    assert!((1..=61_000).contains(&left), "{left}");
 
     assert_eq!(holdfast.unlock("lockstore", file, "somebody").await, HELD_BY_OTHER);
     assert_eq!(holdfast.unlock("lockstore", file, owner).await, RELEASED);

@@ -22,7 +22,8 @@ pub(super) async fn exact(redis: Arc<dyn Redis>) {
         assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]), [key.as_str()]);
         assert_eq!(server.run::<String>(&["GET", &key]), owner);
         let left: i64 = server.run(&["PTTL", &key]);
-        assert!((1..=60_000).contains(&left), "{left}");
+        // A lock may last longer by the round trip in which the clock was read.
+        assert!((1..=61_000).contains(&left), "{left}");
         assert_released(&*store, &key, owner, Released::Released).await;
         assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
     }

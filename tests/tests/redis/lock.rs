@@ -36,7 +36,8 @@ async fn redis_has_exactly_the_key_the_owner_and_the_time_to_live() {
     assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]), [key]);
     assert_eq!(server.run::<String>(&["GET", key]), owner);
     let left: i64 = server.run(&["PTTL", key]);
-    assert!((1..=60_000).contains(&left), "{left}");
+    // A lock may last longer by the round trip in which the clock was read.
+    assert!((1..=61_000).contains(&left), "{left}");
     assert_eq!(store.release(key, owner).await, Ok(Released::Released));
     assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
 }
