@@ -29,7 +29,7 @@
 //!     app_id: "shop".into(),
 //! };
 //! let scope = Scope::new(&[info])?;
-//! let step = try_lock::begin(scope.named("lockstore"), "order-17", "worker-1", 60_000).unwrap();
+//! let step = try_lock::begin(scope.named("lockstore"), "order-17", true, 60_000).unwrap();
 //! assert_eq!(step.key, "lock||shop||order-17");
 //!
 //! // The store sets the key to `worker-1` for `step.ttl` milliseconds.
