@@ -14,6 +14,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use holdfast_redis_rules::late::longest_hold;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     parts::write_parts,
     retry::Retry,
 };
-use crate::store::{Acquired, Failure, Released, Store, late};
+use crate::store::{Acquired, Failure, Released, Store};
 
 /// What applies to each call of a store. The default is nothing.
 ///
@@ -191,7 +192,7 @@ impl Store for ResilientStore {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         let given_up = move |cause| {
-            let longest = late(ttl).saturating_add(ttl);
+            let longest = longest_hold(ttl, Duration::ZERO);
             Failure::unknown(cause, SystemTime::now().checked_add(longest))
         };
         let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone(_));

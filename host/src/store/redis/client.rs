@@ -129,11 +129,10 @@ impl Client {
         owner: &str,
         ttl: Duration,
     ) -> Result<Result<Acquired, Failed>, NoOutcome> {
-        if let Err(no_answer) = connection.renew_clock().await {
-            let next = tries.failed(fastrand::u64(..));
-            return Ok(Err(Failed { cause: no_answer.cause().to_string(), next }));
-        }
-        let at = Instant::now();
+        let at = match connection.renew_clock(Instant::now()).await {
+            Ok(at) => at,
+            Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
+        };
         let failed = match connection.acquire(key, owner, ttl, at).await {
             Ok(Answer::Held) => return Ok(Ok(Acquired::Held)),
             Ok(Answer::Granted(granted)) => {
@@ -149,7 +148,7 @@ impl Client {
             Ok(Answer::RanOut) => return Err(NoOutcome::NotDone(RAN_OUT.to_owned())),
             Ok(Answer::ClockWasSet(expiry)) => {
                 connection.give_back(key, owner, expiry);
-                Failed { cause: CLOCK_WAS_SET.to_owned(), next: tries.failed(fastrand::u64(..)) }
+                nothing_done(CLOCK_WAS_SET, tries)
             }
             Ok(Answer::Refused(line)) if expiry_is_unknown(&line) && connection.has_clock() => {
                 self.connections.do_without_clock(connection, line.clone());
@@ -195,12 +194,15 @@ impl Client {
     }
 }
 
+/// A try that did nothing, for a reason that may pass.
+fn nothing_done(cause: impl ToString, tries: &mut Tries) -> Failed {
+    Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) }
+}
+
 /// A command that was not sent may be tried again.
 fn unsent(no_answer: NoAnswer, tries: &mut Tries) -> Result<Failed, NoOutcome> {
     match no_answer {
-        NoAnswer::Unsent(cause) => {
-            Ok(Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) })
-        }
+        NoAnswer::Unsent(cause) => Ok(nothing_done(cause, tries)),
         NoAnswer::Unknown { cause, lasts } => Err(NoOutcome::Unknown(cause.to_string(), lasts)),
     }
 }

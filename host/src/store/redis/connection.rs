@@ -16,6 +16,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use holdfast_redis_rules::{
+    clock,
     release::{Form, Release},
     reply::{Nonsense, Reply},
 };
@@ -175,22 +176,22 @@ impl Connection {
         self.shared.driver.wake();
     }
 
-    /// Reads the server's clock if it is known, but from a reading that is too old.
-    pub(super) async fn renew_clock(&self) -> Result<(), NoAnswer> {
-        if !self.shared.queue().clock_is_old() {
-            return Ok(());
+    /// Reads the server's clock if it is known, but from a reading that is too old by `now`. Returns the time
+    /// after that.
+    pub(super) async fn renew_clock(&self, now: Instant) -> Result<Instant, NoAnswer> {
+        if !self.shared.queue().clock_is_old(now) {
+            return Ok(now);
         }
         let asked = Instant::now();
-        let number = self.shared.send(|queue| queue.ask_clock(asked));
-        let answer = Call { shared: &self.shared, number, lock: None }.await?;
+        let answer = self.send(&clock::ASK).await?;
         let understood = match &answer {
             Answer::Other(reply) => self.set_clock(reply, asked).is_ok(),
             _ => false,
         };
         if !understood {
-            self.shared.queue().forget_clock();
+            self.forget_clock();
         }
-        Ok(())
+        Ok(Instant::now())
     }
 
     /// Begins to use the server's clock, which it told in this reply.
@@ -289,7 +290,7 @@ impl Future for Call<'_> {
         };
         let answer = ready!(queue.poll(number, cx));
         if answer.is_ok() {
-            queue.end(number);
+            queue.leave(number, None);
             drop(queue);
             self.number = None;
         }

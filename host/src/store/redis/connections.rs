@@ -168,7 +168,11 @@ impl Connections {
 
     /// Gives a connection no more commands. Those under way on it go on.
     pub(super) fn retire(&self, id: u64) {
-        self.retain(Closed::Retired, |connection| connection.id() != id);
+        self.remove(id, Closed::Retired);
+    }
+
+    fn remove(&self, id: u64, why: Closed) {
+        self.retain(why, |connection| connection.id() != id);
         self.keep_minimum();
     }
 
@@ -221,8 +225,7 @@ impl Connections {
                 Event::Closed => Closed::Lost,
             };
             if let Some(pool) = me.upgrade() {
-                pool.retain(why, |connection| connection.id() != id);
-                pool.keep_minimum();
+                pool.remove(id, why);
             }
         };
         let outcome = self.dialer.dial(on_event).await;

@@ -138,11 +138,6 @@ impl Queue {
         self.insert(Kind::Other, at)
     }
 
-    /// Adds a question for the server's clock, and returns its number.
-    pub(super) fn ask_clock(&mut self, at: Instant) -> usize {
-        self.other(&clock::ASK, at)
-    }
-
     /// Begins to read the server's clock with each batch that takes a lock.
     pub(super) fn set_clock(&mut self, reply: &Reply, asked: Instant) -> Result<(), Nonsense> {
         let reading = self.reading(clock::read(reply)?, asked, Instant::now());
@@ -150,9 +145,9 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether the clock is known, but from a reading that is too old.
-    pub(super) fn clock_is_old(&self) -> bool {
-        self.clock.is_some_and(|reading| reading.is_old(self.origin.elapsed()))
+    /// Whether the clock is known, but from a reading that is too old by `now`.
+    pub(super) fn clock_is_old(&self, now: Instant) -> bool {
+        self.clock.is_some_and(|reading| reading.is_old(now - self.origin))
     }
 
     pub(super) fn has_clock(&self) -> bool {
@@ -222,13 +217,8 @@ impl Queue {
         }
     }
 
-    /// Ends a call whose caller has an answer that is not a grant for nobody.
-    pub(super) fn end(&mut self, number: usize) {
-        self.leave(number, None);
-    }
-
-    /// Ends the wait of a caller. `lock` is what an acquire asked for, unless its caller uses it: such a
-    /// grant is given back, now or when it comes.
+    /// Ends a call: its caller has taken the answer, or has left. `lock` is what an acquire asked for whose
+    /// caller does not use it: such a grant is given back, now or when it comes.
     pub(super) fn leave(&mut self, number: usize, lock: Option<Lock>) {
         let Some(call) = self.calls.get_mut(number) else { return };
         match &call.state {
