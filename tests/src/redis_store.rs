@@ -5,7 +5,7 @@ use holdfast::store::{
     redis::{ConnectError, RedisSettings, RedisStore},
 };
 
-use crate::{STORE, redis_server::RedisServer};
+use crate::{STORE, proxy::Proxy, redis_server::RedisServer};
 
 /// A setting's name, as a component file has it, and its value.
 pub type Setting<'a> = (&'a str, &'a str);
@@ -47,4 +47,28 @@ pub async fn connect_to(
     properties.insert("redisHost", address);
     let settings = RedisSettings::parse(&properties).expect("valid settings");
     RedisStore::connect(STORE, settings).await
+}
+
+/// A server, a proxy in front of it, and a store that reaches the server through the proxy. The server's
+/// counts of commands start from then on.
+///
+/// # Panics
+///
+/// When a setting is invalid.
+pub async fn behind_proxy(settings: &[Setting<'_>]) -> (RedisServer, Proxy, RedisStore) {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = connect_to(&proxy.address(), settings).await.expect("the server can be used");
+    server.forget_calls();
+    (server, proxy, store)
+}
+
+/// Makes the user `locker`, who may run these commands on locks and nothing else, and returns the settings
+/// that log in.
+pub fn locker<'a>(server: &RedisServer, password: &'a str, commands: &str) -> [Setting<'a>; 2] {
+    let secret = format!(">{password}");
+    let user = ["ACL", "SETUSER", "locker", "on", &secret, "~lock||*", "-@all"];
+    let commands: Vec<&str> = commands.split(' ').collect();
+    server.run::<()>(&[&user[..], &commands].concat());
+    [("redisUsername", "locker"), ("redisPassword", password)]
 }

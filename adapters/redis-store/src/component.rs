@@ -1,6 +1,7 @@
 //! The export: finds the store of a call and runs the command there.
 
 use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
 
 use spin::{Mutex, Once};
 use wasip2::cli::environment::get_environment;
@@ -58,7 +59,8 @@ impl Guest for Component {
     }
 
     fn acquire(command: AcquireCommand) -> Result<Acquired, Failure> {
-        with(&command.store, |redis| redis.acquire(&command.key, &command.owner, command.ttl))
+        let ttl = Duration::from_millis(command.ttl);
+        with(&command.store, |redis| redis.acquire(&command.key, &command.owner, ttl))
     }
 
     fn release(command: ReleaseCommand) -> Result<Released, Failure> {

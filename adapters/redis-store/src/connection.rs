@@ -1,4 +1,4 @@
-//! One connection to Redis: sends a command and waits for its reply. `dial` opens it.
+//! One connection to Redis: sends commands and waits for their replies. `dial` opens it.
 
 use alloc::{
     format,
@@ -27,11 +27,37 @@ pub(crate) enum Broken {
     Unanswered(String),
 }
 
+impl Broken {
+    pub(crate) fn cause(self) -> String {
+        match self {
+            Self::Unsent(cause) | Self::Unanswered(cause) => cause,
+        }
+    }
+}
+
+/// Commands that are sent together.
+#[derive(Default)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    commands: usize,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, words: &[&str]) {
+        resp::push(&mut self.bytes, words);
+        self.commands += 1;
+    }
+}
+
 /// A logged-in connection.
 pub(crate) struct Connection {
     socket: Arc<Socket>,
     /// Bytes that were received and not parsed yet.
     received: Vec<u8>,
+    /// How many replies are missing.
+    owed: usize,
+    /// Whether nothing that the server sends may be believed any more.
+    distrusted: bool,
     /// The digest of the script that releases a lock, if the server knows the script.
     pub(crate) script: Option<String>,
     /// What is known of the server's clock, if it tells it.
@@ -77,11 +103,23 @@ impl Connection {
         Self {
             socket,
             received: Vec::new(),
+            owed: 0,
+            distrusted: false,
             script: None,
             clock: None,
             opened: now,
             last_used: now,
         }
+    }
+
+    /// Whether every command has had a reply that makes sense.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.owed == 0 && !self.distrusted
+    }
+
+    /// Believes nothing more that the server sends.
+    pub(crate) fn distrust(&mut self) {
+        self.distrusted = true;
     }
 
     /// Whether it can take another command: it was not idle for too long, is not too old, and the server
@@ -97,19 +135,10 @@ impl Connection {
 
     /// Sends one command and waits for its reply.
     pub(crate) fn call(&mut self, words: &[&str], settings: &Settings) -> Result<Reply, Broken> {
-        self.send_words(&[words], settings)?;
+        let mut batch = Batch::default();
+        batch.push(words);
+        self.send(&batch, settings)?;
         self.wait(settings)
-    }
-
-    /// Sends several commands at once.
-    pub(crate) fn send_words(
-        &mut self,
-        commands: &[&[&str]],
-        settings: &Settings,
-    ) -> Result<(), Broken> {
-        let mut bytes = Vec::new();
-        commands.iter().for_each(|words| resp::push(&mut bytes, words));
-        self.send(&bytes, settings.write_timeout)
     }
 
     /// Waits for the next reply, `readTimeout` at most.
@@ -123,15 +152,16 @@ impl Connection {
         reply.map_err(|cause| Broken::Unanswered(cause.unwrap_or_else(no_reply)))
     }
 
-    /// Hands all of `bytes` to the network, which may accept nothing for `limit`.
-    pub(crate) fn send(&self, bytes: &[u8], limit: Option<Duration>) -> Result<(), Broken> {
-        let mut rest = bytes;
+    /// Hands all commands to the network, which may accept nothing for `writeTimeout`.
+    pub(crate) fn send(&mut self, batch: &Batch, settings: &Settings) -> Result<(), Broken> {
+        self.owed += batch.commands;
+        let mut rest = batch.bytes.as_slice();
         while !rest.is_empty() {
             let lost = |_| Broken::Unsent("connection lost".to_string());
             let room = match self.socket.output.check_write().map_err(lost)? {
                 0 => {
                     let writable = self.socket.output.subscribe();
-                    if !Deadline::after(limit).wait(&writable) {
+                    if !Deadline::after(settings.write_timeout).wait(&writable) {
                         return Err(Broken::Unsent("sending timed out".to_string()));
                     }
                     continue;
@@ -159,6 +189,7 @@ impl Connection {
                 resp::reply(&self.received).map_err(|nonsense| Some(nonsense.to_string()))?;
             if let Some((reply, length)) = reply {
                 self.received.drain(..length);
+                self.owed = self.owed.saturating_sub(1);
                 return Ok(reply);
             }
             let piece =

@@ -9,13 +9,11 @@ use alloc::{
 use core::{net::IpAddr, time::Duration};
 
 use holdfast_redis_rules::{
-    clock::{self, Reading},
-    fitness,
+    clock::Reading,
+    facts::{Facts, QUESTIONS},
     login::Login,
     refusal,
-    release::LOAD_RELEASE,
     reply::Reply,
-    resp::push,
     settings::Settings,
 };
 use wasip2::sockets::{
@@ -29,7 +27,7 @@ use wasip2::sockets::{
 };
 
 use crate::{
-    connection::{Broken, Connection},
+    connection::{Batch, Broken, Connection},
     time::{Deadline, now},
 };
 
@@ -194,9 +192,9 @@ fn log_in(
 ) -> Result<LoggedIn, Option<DialError>> {
     let login = Login::new(settings);
     let mut ask = |words: &[&str]| {
-        let mut command = Vec::new();
-        push(&mut command, words);
-        connection.send(&command, settings.write_timeout).map_err(broken)?;
+        let mut batch = Batch::default();
+        batch.push(words);
+        connection.send(&batch, settings).map_err(broken)?;
         refusal(connection.reply(deadline))
     };
     if let Some(words) = login.authentication()
@@ -208,14 +206,13 @@ fn log_in(
     }
 
     let commands = login.commands();
-    let questions = [&fitness::ASK[..], &LOAD_RELEASE, &clock::ASK];
-    let mut bytes = Vec::new();
-    commands.iter().for_each(|words| push(&mut bytes, words));
+    let mut batch = Batch::default();
+    commands.iter().for_each(|words| batch.push(words));
     if !terse {
-        questions.iter().for_each(|words| push(&mut bytes, words));
+        QUESTIONS.iter().for_each(|words| batch.push(words));
     }
     let asked = now();
-    connection.send(&bytes, settings.write_timeout).map_err(broken)?;
+    connection.send(&batch, settings).map_err(broken)?;
     for _ in &commands {
         if let Some(line) = refusal(connection.reply(deadline))? {
             return Err(Some(DialError::refused(line)));
@@ -224,30 +221,23 @@ fn log_in(
     if terse {
         return Ok(LoggedIn::Done(connection));
     }
-    let mut replies = Vec::new();
-    for _ in questions {
-        match connection.reply(deadline) {
-            Ok(reply) => replies.push(reply),
+    let mut answers = QUESTIONS.map(|_| Reply::Nil);
+    for answer in &mut answers {
+        *answer = match connection.reply(deadline) {
+            Ok(reply) => reply,
             Err(Some(_)) => return Ok(LoggedIn::Terse),
             Err(None) => return Err(None),
-        }
+        };
     }
-    let [info, script, time] = replies.as_slice() else { return Ok(LoggedIn::Terse) };
-    if let Reply::Text(info) = info {
-        fitness::check(info).map_err(|unfit| Some(DialError::new(unfit.to_string(), false)))?;
-    }
-    // A user may lack the permission for these two, which only make things better.
-    if let Reply::Text(digest) = script {
-        connection.script = Some(digest.clone());
-    }
-    connection.clock = clock::read(time).ok().map(|time| Reading::new(time, asked, now()));
+    let facts =
+        Facts::read(answers).map_err(|unfit| Some(DialError::new(unfit.to_string(), false)))?;
+    connection.script = facts.script;
+    connection.clock = facts.clock.ok().map(|time| Reading::new(time, asked, now()));
     Ok(LoggedIn::Done(connection))
 }
 
 fn broken(broken: Broken) -> Option<DialError> {
-    match broken {
-        Broken::Unsent(cause) | Broken::Unanswered(cause) => Some(DialError::new(cause, true)),
-    }
+    Some(DialError::new(broken.cause(), true))
 }
 
 /// The error line of a refused command, if it was refused.

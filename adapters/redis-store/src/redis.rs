@@ -8,18 +8,19 @@ use core::time::Duration;
 
 use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
-    clock::{self, Reading, Worth},
+    clock::{self, Reading},
     late::longest_hold,
     refusal::{Again, ends_connection},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
+    term::{Term, Worth},
     tries::{Next, Tries},
 };
 
 use crate::{
     bindings::{Acquired, Failure, Grant, Released, UnknownOutcome},
-    connection::{Broken, Connection},
+    connection::{Batch, Broken, Connection},
     dial::{DialError, dial},
     time::{Deadline, now, pause, random, wall_clock, written},
 };
@@ -30,6 +31,14 @@ pub(crate) struct Redis {
     connection: Option<Connection>,
     /// Whether the server closes connections on questions that it does not know.
     terse: bool,
+}
+
+/// A lock that is asked for.
+#[derive(Clone, Copy)]
+struct Lock<'a> {
+    key: &'a str,
+    owner: &'a str,
+    ttl: Duration,
 }
 
 /// Why a command has no outcome.
@@ -51,17 +60,16 @@ impl Redis {
         Self { settings, connection: None, terse: false }
     }
 
-    /// Takes a lock unless it is held; `ttl` is in milliseconds.
+    /// Takes a lock unless it is held.
     pub(crate) fn acquire(
         &mut self,
         key: &str,
         owner: &str,
-        ttl: u64,
+        ttl: Duration,
     ) -> Result<Acquired, Failure> {
+        let lock = Lock { key, owner, ttl };
         let mut tries = self.tries();
-        match self
-            .run(|redis, connection| redis.try_acquire(connection, &mut tries, key, owner, ttl))
-        {
+        match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
             Ok(acquire::Acquired::Granted) => Ok(Acquired::Granted(Grant { fencing_token: None })),
             Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
             Err(error) => Err(self.failure(error)),
@@ -80,18 +88,15 @@ impl Redis {
         }
     }
 
-    /// Tries until there is an outcome. The connection is kept if the last try left it in `Some`.
+    /// Tries until there is an outcome. The connection is kept if it is in order after a try.
     fn run<T>(
         &mut self,
-        mut attempt: impl FnMut(
-            &mut Self,
-            &mut Option<Connection>,
-        ) -> Result<Result<T, Failed>, NoOutcome>,
+        mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Result<T, Failed>, NoOutcome>,
     ) -> Result<T, NoOutcome> {
         loop {
-            let mut connection = Some(self.connection()?);
+            let mut connection = self.connection()?;
             let ended = attempt(self, &mut connection);
-            self.connection = connection;
+            self.connection = Some(connection).filter(Connection::is_in_order);
             let Failed { cause, next } = match ended? {
                 Ok(outcome) => return Ok(outcome),
                 Err(failed) => failed,
@@ -104,107 +109,116 @@ impl Redis {
         }
     }
 
-    /// Sends an acquire, and reads the server's clock after it if the lock expires by that clock.
     fn try_acquire(
-        &mut self,
-        place: &mut Option<Connection>,
+        &self,
+        connection: &mut Connection,
         tries: &mut Tries,
-        key: &str,
-        owner: &str,
-        ttl: u64,
+        lock: Lock<'_>,
     ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
-        // Put back below if it can take another command.
-        let Some(mut connection) = place.take() else { return Ok(Err(unsent("", tries))) };
-        if connection.clock.is_some_and(|reading| reading.is_old(now()))
-            && let Err(Broken::Unsent(cause) | Broken::Unanswered(cause)) =
-                self.read_clock(&mut connection)
-        {
-            return Ok(Err(unsent(cause, tries)));
+        if let Err(broken) = self.renew_clock(connection) {
+            return Ok(Err(unsent(broken.cause(), tries)));
         }
-        let (sent, reading) = (now(), connection.clock);
-        let expiry = match reading {
-            Some(reading) => Expiry::At(reading.expiry(sent, ttl)),
-            None => Expiry::After(ttl),
-        };
-        let time = Duration::from_millis(ttl);
-        let lasts = || match (expiry, reading) {
-            (Expiry::At(expiry), Some(reading)) => reading.lasts(now(), expiry),
-            _ => longest_hold(time, now().saturating_sub(sent)),
-        };
-        let unknown = |cause| NoOutcome::Unknown(cause, Some(lasts()));
+        match connection.clock {
+            Some(reading) => {
+                let term = Term::new(reading, now(), lock.ttl);
+                self.acquire_until(connection, tries, lock, term)
+            }
+            None => self.acquire_for(connection, tries, lock),
+        }
+    }
 
-        let sending = acquire::words(key, owner, expiry, |words| match expiry {
-            Expiry::At(_) => connection.send_words(&[words, &clock::ASK], &self.settings),
-            Expiry::After(_) => connection.send_words(&[words], &self.settings),
-        });
-        let first = sending.and_then(|()| connection.wait(&self.settings));
-        let asked = sent;
-        let second = match (&first, expiry) {
-            (Ok(_), Expiry::At(_)) => Some(connection.wait(&self.settings)),
-            _ => None,
-        };
-        let outcome = match first {
-            Ok(Reply::Error(line)) if expiry_is_unknown(&line) && reading.is_some() => {
-                connection.clock = None;
-                *place = Some(connection);
-                return Ok(Err(Failed { cause: line, next: Next::Now }));
-            }
-            Ok(Reply::Error(line)) => {
-                return Ok(Err(refused(connection, place, line, Form::Full, tries)));
-            }
-            Ok(reply) => {
-                acquire::Acquired::read(&reply).map_err(|error| unknown(error.to_string()))?
-            }
+    /// Takes a lock that expires by the server's clock, which is read after it in the same batch.
+    fn acquire_until(
+        &self,
+        connection: &mut Connection,
+        tries: &mut Tries,
+        lock: Lock<'_>,
+        term: Term,
+    ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
+        let unknown = |cause| NoOutcome::Unknown(cause, Some(term.lasts(now())));
+        let mut batch = Batch::default();
+        acquire::words(lock.key, lock.owner, Expiry::At(term.expiry()), |words| batch.push(words));
+        batch.push(&clock::ASK);
+        let asked = now();
+        let sending = connection.send(&batch, &self.settings);
+        let replies = sending
+            .and_then(|()| connection.wait(&self.settings))
+            .map(|reply| (reply, connection.wait(&self.settings)));
+        let (reply, time) = match replies {
+            Ok(replies) => replies,
             Err(Broken::Unsent(cause)) => return Ok(Err(unsent(cause, tries))),
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
-        let after = match second {
-            None => None,
-            Some(Ok(reply)) => {
-                // The user may have lost the permission. Later locks do without the clock.
-                connection.clock =
-                    clock::read(&reply).ok().map(|time| Reading::new(time, asked, now()));
-                connection.clock
+        // The user may have lost the permission. Later locks do without the clock then.
+        connection.clock = time
+            .as_ref()
+            .ok()
+            .and_then(|time| clock::read(time).ok())
+            .map(|time| Reading::new(time, asked, now()));
+        match acquired(connection, reply).map_err(unknown)? {
+            Ok(acquire::Acquired::Held) => return Ok(Ok(acquire::Acquired::Held)),
+            Ok(acquire::Acquired::Granted) => {}
+            Err(line) if expiry_is_unknown(&line) => {
+                connection.clock = None;
+                return Ok(Err(Failed { cause: line, next: Next::Now }));
             }
-            Some(Err(Broken::Unsent(cause) | Broken::Unanswered(cause))) => {
-                return Err(unknown(cause));
-            }
-        };
-        if outcome == acquire::Acquired::Held {
-            *place = Some(connection);
-            return Ok(Ok(outcome));
+            Err(line) => return Ok(Err(refused(connection, line, Form::Full, tries))),
         }
-        let worth = match (expiry, reading, after) {
-            (Expiry::At(expiry), Some(reading), Some(after)) => reading.worth(sent, expiry, &after),
-            (Expiry::At(_), ..) => return Err(unknown(CLOCK_WAS_SET.to_string())),
-            (Expiry::After(_), ..) => Worth::Held(time),
-        };
-        let in_time =
-            matches!(worth, Worth::Held(left) if now().saturating_sub(sent) < left.min(time));
-        if let (false, Expiry::At(expiry)) = (in_time, expiry) {
-            let given_back = give_back(key, owner, expiry, |words| {
-                connection.call(words, &self.settings).map(drop)
-            });
-            if given_back.is_err() {
-                return Err(unknown(RAN_OUT.to_string()));
-            }
+        time.map_err(|broken| unknown(broken.cause()))?;
+        let after = connection.clock.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
+        let worth = term.worth(&after, now());
+        if let Worth::Held { left, .. } = worth
+            && now().saturating_sub(asked) < left
+        {
+            return Ok(Ok(acquire::Acquired::Granted));
         }
-        *place = Some(connection);
-        match worth {
-            _ if in_time => Ok(Ok(outcome)),
-            Worth::ClockWasSet => Ok(Err(unsent(CLOCK_WAS_SET, tries))),
-            Worth::Held(_) if !lasts().is_zero() => Err(unknown(RAN_OUT.to_string())),
-            Worth::Held(_) | Worth::RanOut => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+        let given_back = give_back(lock.key, lock.owner, term.expiry(), |words| {
+            connection.call(words, &self.settings)
+        });
+        match (given_back, worth) {
+            (Ok(_), Worth::ClockWasSet) => Ok(Err(unsent(CLOCK_WAS_SET, tries))),
+            (_, Worth::Held { .. }) if !term.lasts(now()).is_zero() => {
+                Err(unknown(RAN_OUT.to_string()))
+            }
+            (Err(_), Worth::ClockWasSet) => Err(unknown(CLOCK_WAS_SET.to_string())),
+            _ => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+        }
+    }
+
+    /// Takes a lock from a server that does not tell its clock.
+    fn acquire_for(
+        &self,
+        connection: &mut Connection,
+        tries: &mut Tries,
+        Lock { key, owner, ttl }: Lock<'_>,
+    ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
+        let sent = now();
+        let since = || now().saturating_sub(sent);
+        let unknown = |cause| NoOutcome::Unknown(cause, Some(longest_hold(ttl, since())));
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let reply = acquire::words(key, owner, Expiry::After(milliseconds), |words| {
+            connection.call(words, &self.settings)
+        });
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(Broken::Unsent(cause)) => return Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
+        };
+        match acquired(connection, reply).map_err(unknown)? {
+            Ok(acquire::Acquired::Granted) if since() >= ttl => {
+                Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl)))
+            }
+            Ok(acquired) => Ok(Ok(acquired)),
+            Err(line) => Ok(Err(refused(connection, line, Form::Full, tries))),
         }
     }
 
     fn try_release(
-        &mut self,
-        place: &mut Option<Connection>,
+        &self,
+        connection: &mut Connection,
         tries: &mut Tries,
         release: Release<'_>,
     ) -> Result<Result<release::Released, Failed>, NoOutcome> {
-        let Some(mut connection) = place.take() else { return Ok(Err(unsent("", tries))) };
         let script = connection.script.clone();
         let (reply, form) = match (&script, tries.form()) {
             (Some(digest), Form::Short) => {
@@ -213,23 +227,27 @@ impl Redis {
             _ => (connection.call(&release.full(), &self.settings), Form::Full),
         };
         match reply {
-            Ok(Reply::Error(line)) => Ok(Err(refused(connection, place, line, form, tries))),
-            Ok(reply) => {
-                let released = release::Released::read(&reply)
-                    .map_err(|error| NoOutcome::Unknown(error.to_string(), None))?;
-                *place = Some(connection);
-                Ok(Ok(released))
-            }
+            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, form, tries))),
+            Ok(reply) => match release::Released::read(&reply) {
+                Ok(released) => Ok(Ok(released)),
+                Err(nonsense) => {
+                    connection.distrust();
+                    Err(NoOutcome::Unknown(nonsense.to_string(), None))
+                }
+            },
             Err(Broken::Unsent(cause)) => Ok(Err(unsent(cause, tries))),
             Err(Broken::Unanswered(cause)) => Err(NoOutcome::Unknown(cause, None)),
         }
     }
 
-    /// Reads the server's clock, for a connection that was idle.
-    fn read_clock(&self, connection: &mut Connection) -> Result<(), Broken> {
+    /// Reads the server's clock if it is known, but from a reading that is too old.
+    fn renew_clock(&self, connection: &mut Connection) -> Result<(), Broken> {
         let asked = now();
-        let reply = connection.call(&clock::ASK, &self.settings)?;
-        connection.clock = clock::read(&reply).ok().map(|time| Reading::new(time, asked, now()));
+        if connection.clock.is_some_and(|reading| reading.is_old(asked)) {
+            let reply = connection.call(&clock::ASK, &self.settings)?;
+            connection.clock =
+                clock::read(&reply).ok().map(|time| Reading::new(time, asked, now()));
+        }
         Ok(())
     }
 
@@ -285,20 +303,32 @@ impl Redis {
     }
 }
 
-/// Decides what to do after an error line of the server, and puts the connection back if it is of use.
-fn refused(
-    mut connection: Connection,
-    place: &mut Option<Connection>,
-    line: String,
-    form: Form,
-    tries: &mut Tries,
-) -> Failed {
+/// Reads the reply to an acquire. The inner error is the server's refusal, the outer one a reply that makes
+/// no sense.
+fn acquired(
+    connection: &mut Connection,
+    reply: Reply,
+) -> Result<Result<acquire::Acquired, String>, String> {
+    match reply {
+        Reply::Error(line) => Ok(Err(line)),
+        reply => match acquire::Acquired::read(&reply) {
+            Ok(acquired) => Ok(Ok(acquired)),
+            Err(nonsense) => {
+                connection.distrust();
+                Err(nonsense.to_string())
+            }
+        },
+    }
+}
+
+/// Decides what to do after an error line of the server.
+fn refused(connection: &mut Connection, line: String, form: Form, tries: &mut Tries) -> Failed {
     let again = Again::after(&line, form);
     if again == Again::InFull && !line.starts_with("NOSCRIPT") {
         connection.script = None;
     }
-    if !ends_connection(&line) {
-        *place = Some(connection);
+    if ends_connection(&line) {
+        connection.distrust();
     }
     Failed { next: tries.refused(again, random()), cause: line }
 }

@@ -26,17 +26,6 @@ pub struct Reading {
     answered: u64,
 }
 
-/// What a grant is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
-    /// The lock ends this long after the command was sent, or later.
-    Held(Duration),
-    /// The lock had ended before the server's clock was read, if it ever began.
-    RanOut,
-    /// The server's clock was set, so the lock ends too early or too late.
-    ClockWasSet,
-}
-
 impl Reading {
     /// The server's clock showed `server`, in microseconds since 1970, at a moment between `asked` and
     /// `answered`.
@@ -49,38 +38,28 @@ impl Reading {
         microseconds(now).saturating_sub(self.asked) > LONGEST_USE
     }
 
-    /// When a lock expires whose acquire is sent now, in milliseconds since 1970 by the server's clock:
-    /// never before `ttl` milliseconds have passed.
-    pub fn expiry(&self, now: Duration, ttl: u64) -> u64 {
-        self.latest(microseconds(now)).div_ceil(1_000).saturating_add(ttl)
+    /// Whether `after` can follow this reading at or after the local time `since`, if the clock was not set.
+    pub(crate) fn can_precede(&self, after: &Self, since: Duration) -> bool {
+        (self.earliest(since)..=self.latest_in_microseconds(after.answered)).contains(&after.server)
     }
 
-    /// How long from the local time `now` a lock with this expiry can last.
-    pub fn lasts(&self, now: Duration, expiry: u64) -> Duration {
-        let left = expiry.saturating_mul(1_000).saturating_sub(self.earliest(microseconds(now)));
-        Duration::from_micros(left)
+    /// The time that the clock shows at most at the local time `now`, in microseconds since 1970.
+    pub(crate) fn latest(&self, now: Duration) -> u64 {
+        self.latest_in_microseconds(microseconds(now))
     }
 
-    /// What a grant is worth whose acquire was sent at the local time `sent`, with this reading and this
-    /// expiry. `after` was read after the server had granted it.
-    pub fn worth(&self, sent: Duration, expiry: u64, after: &Self) -> Worth {
-        let possible = self.earliest(microseconds(sent))..=self.latest(after.answered);
-        if !possible.contains(&after.server) {
-            return Worth::ClockWasSet;
-        }
-        match expiry.saturating_mul(1_000).saturating_sub(after.server) {
-            0 => Worth::RanOut,
-            // The reading is later than the sending, so the lock ends at least this long after it.
-            left => Worth::Held(Duration::from_micros(left)),
-        }
-    }
-
-    fn earliest(&self, now: u64) -> u64 {
-        let since = now.saturating_sub(self.answered);
+    /// The time that the clock shows at least.
+    pub(crate) fn earliest(&self, now: Duration) -> u64 {
+        let since = microseconds(now).saturating_sub(self.answered);
         self.server + (since - since / DRIFT)
     }
 
-    fn latest(&self, now: u64) -> u64 {
+    /// The time that was read, which the clock has passed.
+    pub(crate) fn server(&self) -> u64 {
+        self.server
+    }
+
+    fn latest_in_microseconds(&self, now: u64) -> u64 {
         let since = now.saturating_sub(self.asked);
         self.server + since + since / DRIFT
     }
@@ -111,62 +90,11 @@ pub fn read(reply: &Reply) -> Result<u64, Nonsense> {
 mod tests {
     use super::*;
 
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-    /// The server's clock.
-    const NOW: u64 = 1_700_000_000_000;
-
-    /// Asked at 100 ms and answered at 104 ms of local time.
-    fn reading() -> Reading {
-        Reading::new(NOW * 1_000, MS(100), MS(104))
-    }
-
-    fn read_after(server: u64, answered: u64) -> Reading {
-        Reading::new(server * 1_000, MS(answered - 1), MS(answered))
-    }
-
-    #[test]
-    fn a_lock_lasts_its_time_to_live_from_the_sending() {
-        let reading = reading();
-        assert_eq!(reading.expiry(MS(104), 1_000), NOW + 1_005);
-        // By then the server's clock is between 0 and 4 ms behind the assumed one.
-        assert_eq!(reading.lasts(MS(104), NOW + 1_005), MS(1_005));
-        // A second later, both may have drifted by 1 ms.
-        assert_eq!(reading.expiry(MS(1_100), 1_000), NOW + 2_001);
-        assert_eq!(reading.lasts(MS(1_104), NOW + 2_001), MS(1_002));
-        assert_eq!(reading.lasts(MS(9_000_000), NOW + 2_001), Duration::ZERO);
-    }
-
     #[test]
     fn a_reading_is_old_after_ten_seconds() {
-        assert!(!reading().is_old(MS(10_100)));
-        assert!(reading().is_old(MS(10_101)));
-    }
-
-    #[test]
-    fn a_prompt_grant_is_worth_its_time() {
-        let expiry = reading().expiry(MS(200), 1_000);
-        let worth = reading().worth(MS(200), expiry, &read_after(NOW + 98, 202));
-        assert_eq!(worth, Worth::Held(MS(expiry - NOW - 98)));
-    }
-
-    #[test]
-    fn a_command_that_was_late_is_worth_less() {
-        let expiry = reading().expiry(MS(200), 1_000);
-        let worth = reading().worth(MS(200), expiry, &read_after(NOW + 1_000, 1_110));
-        assert_eq!(worth, Worth::Held(MS(expiry - NOW - 1_000)));
-        let worth = reading().worth(MS(200), expiry, &read_after(expiry, 1_210));
-        assert_eq!(worth, Worth::RanOut);
-        let worth = reading().worth(MS(200), expiry, &read_after(expiry + 5_000, 6_210));
-        assert_eq!(worth, Worth::RanOut);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_is_found_out() {
-        let expiry = reading().expiry(MS(200), 1_000);
-        for server in [NOW + 98 + 3_600_000, NOW + 98 - 3_600_000, NOW + 150, NOW + 90] {
-            let worth = reading().worth(MS(200), expiry, &read_after(server, 202));
-            assert_eq!(worth, Worth::ClockWasSet, "{server}");
-        }
+        let reading = Reading::new(0, Duration::from_millis(100), Duration::from_millis(104));
+        assert!(!reading.is_old(Duration::from_millis(10_100)));
+        assert!(reading.is_old(Duration::from_millis(10_101)));
     }
 
     #[test]

@@ -10,9 +10,11 @@
 //! | [`limit`] | durations as a settings file writes them |
 //! | [`go_duration`] | durations in the form of Go's `time.ParseDuration` |
 //! | [`login`] | the commands that a new connection starts with |
+//! | [`facts`] | the questions that follow the login |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`clock`] | what is known of the server's clock |
+//! | [`term`] | when a lock expires by that clock, and what a grant is worth |
 //! | [`reply`] | what a server answers |
 //! | [`resp`] | commands and replies as bytes |
 //! | [`refusal`] | which refusals are worth another try |
@@ -28,6 +30,7 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
+pub mod facts;
 pub mod fitness;
 pub mod go_duration;
 pub mod late;
@@ -38,4 +41,5 @@ pub mod release;
 pub mod reply;
 pub mod resp;
 pub mod settings;
+pub mod term;
 pub mod tries;

@@ -1,8 +1,12 @@
 //! The lock's rules without a component: the same functions, compiled natively, on either store.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use holdfast::store::{self, Store, memory::MemoryStore};
 use holdfast_redis_rules::release::RELEASE_LUA;
 use holdfast_rules::{
@@ -176,11 +180,19 @@ impl BareRedis {
         }
     }
 
-    /// Takes and releases a lock.
-    pub async fn pair(&self, key: &str, owner: &str) -> Result<()> {
-        ensure!(self.set(key, owner, 60_000).await?, "{key} was not free");
-        ensure!(self.compare_and_delete(key, owner).await? == 1, "{key} had another owner");
-        Ok(())
+    /// [`set`](Self::set) with an expiry by the clock, and `TIME`, in one batch. This process and the server
+    /// have the same clock here.
+    pub async fn set_and_read_clock(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool> {
+        let expiry = (SystemTime::now() + ttl).duration_since(UNIX_EPOCH)?.as_millis();
+        let expiry = u64::try_from(expiry)?;
+        let mut batch = redis::pipe();
+        batch.cmd("SET").arg(key).arg(owner).arg("NX").arg("PXAT").arg(expiry).cmd("TIME");
+        let replies = self.connection.clone().send_packed_commands(&batch, 0, 2).await?;
+        match replies.as_slice() {
+            [Value::Okay, Value::Array(_)] => Ok(true),
+            [Value::Nil, Value::Array(_)] => Ok(false),
+            other => bail!("SET and TIME answered {other:?}"),
+        }
     }
 }
 

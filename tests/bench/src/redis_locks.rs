@@ -17,13 +17,15 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::{
     native::BareRedis,
-    rounds::Rounds,
+    rounds::{Rounds, Spread},
     table::Table,
     workload::{APP_ID, OWNER, STORE_NAME},
 };
 
 /// How many callers there are at once.
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Measures the pairs, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
@@ -32,17 +34,27 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let address = server.address();
     let ours = Through(runtime.block_on(locks(&address))?);
     let bare = Bare(runtime.block_on(BareRedis::connect(&address, true))?);
+    let same = SameCommands(bare.0.clone());
     let delayed = Bare(runtime.block_on(BareRedis::connect(&address, false))?);
 
     for callers in CALLERS {
-        let [ours, bare] = rounds
-            .run([&mut |length| drive(&runtime, callers, length, &ours), &mut |length| {
-                drive(&runtime, callers, length, &bare)
-            }])?;
+        let [ours, bare, same] = rounds.run([
+            &mut |length| drive(&runtime, callers, length, &ours),
+            &mut |length| drive(&runtime, callers, length, &bare),
+            &mut |length| drive(&runtime, callers, length, &same),
+        ])?;
         let what = format!("acquire + release on Redis, {callers} at once / bare client");
         let aim = if callers == 1 { 0.95 } else { 1.0 };
         table.throughput(&what, &ours, &bare, Some(aim));
+        let what = format!("the same, {callers} at once / bare client that sends PXAT and TIME");
+        table.throughput(&what, &ours, &same, None);
     }
+    let [ours, bare] = rounds
+        .run([&mut |length| median_acquire(&runtime, length, &ours), &mut |length| {
+            median_acquire(&runtime, length, &bare)
+        }])?;
+    let what = "median acquire on Redis, 1 at a time / bare SET NX PX";
+    table.call(what, &ours, &bare, "ratio at most 1.1");
     let [on, off] = rounds
         .run([&mut |length| drive(&runtime, 64, length, &bare), &mut |length| {
             drive(&runtime, 64, length, &delayed)
@@ -58,33 +70,81 @@ pub async fn locks(address: &str) -> Result<Locks> {
     Ok(Locks::builder().app_id(APP_ID).store(STORE_NAME, store).build()?)
 }
 
-/// Takes and releases a lock that no other caller wants.
+/// Takes and releases locks that no other caller wants.
 trait Pair: Clone + Send + Sync + 'static {
-    fn pair(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
+    fn take(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
+
+    fn release(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
 #[derive(Clone)]
 struct Through(Locks);
 
 impl Pair for Through {
-    async fn pair(&self, resource: &str) -> Result<()> {
+    async fn take(&self, resource: &str) -> Result<()> {
         let resource = Resource { store: STORE_NAME, id: resource };
-        let attempt = self.0.try_lock(resource, OWNER, Duration::from_secs(60)).await?;
+        let attempt = self.0.try_lock(resource, OWNER, MINUTE).await?;
         ensure!(attempt == Attempt::Acquired, "not taken");
-        let freed = self.0.unlock(resource, OWNER).await?;
+        Ok(())
+    }
+
+    async fn release(&self, resource: &str) -> Result<()> {
+        let freed = self.0.unlock(Resource { store: STORE_NAME, id: resource }, OWNER).await?;
         ensure!(freed == UnlockStatus::Success, "not freed: {freed:?}");
         Ok(())
     }
 }
 
+/// The bare client with the fewest commands that make a lock.
 #[derive(Clone)]
 struct Bare(BareRedis);
 
 impl Pair for Bare {
-    async fn pair(&self, resource: &str) -> Result<()> {
-        // Holdfast builds the key for each call, too.
-        self.0.pair(&format!("lock||{APP_ID}||{resource}"), OWNER).await
+    async fn take(&self, resource: &str) -> Result<()> {
+        ensure!(self.0.set(&key(resource), OWNER, 60_000).await?, "not taken");
+        Ok(())
     }
+
+    async fn release(&self, resource: &str) -> Result<()> {
+        ensure!(self.0.compare_and_delete(&key(resource), OWNER).await? == 1, "not freed");
+        Ok(())
+    }
+}
+
+/// The bare client with Holdfast's commands.
+#[derive(Clone)]
+struct SameCommands(BareRedis);
+
+impl Pair for SameCommands {
+    async fn take(&self, resource: &str) -> Result<()> {
+        ensure!(self.0.set_and_read_clock(&key(resource), OWNER, MINUTE).await?, "not taken");
+        Ok(())
+    }
+
+    async fn release(&self, resource: &str) -> Result<()> {
+        Bare(self.0.clone()).release(resource).await
+    }
+}
+
+/// Holdfast builds the key for each call, too.
+fn key(resource: &str) -> String {
+    format!("lock||{APP_ID}||{resource}")
+}
+
+/// Takes and releases a lock over and over, and returns how many acquires of the median duration fit into
+/// a second.
+fn median_acquire(runtime: &Runtime, length: Duration, by: &impl Pair) -> Result<f64> {
+    runtime.block_on(async {
+        let begun = Instant::now();
+        let mut durations = Vec::new();
+        while begun.elapsed() < length {
+            let sent = Instant::now();
+            by.take("resource").await?;
+            durations.push(sent.elapsed().as_secs_f64());
+            by.release("resource").await?;
+        }
+        Ok(1.0 / Spread::of(durations).median)
+    })
 }
 
 /// Runs `callers` at once, and returns their pairs per second.
@@ -99,7 +159,8 @@ fn drive(runtime: &Runtime, callers: usize, length: Duration, by: &impl Pair) ->
                 let resource = format!("resource-{caller}");
                 let mut pairs = 0_u32;
                 while start.elapsed() < length {
-                    by.pair(&resource).await?;
+                    by.take(&resource).await?;
+                    by.release(&resource).await?;
                     pairs += 1;
                 }
                 Ok::<_, anyhow::Error>(pairs)

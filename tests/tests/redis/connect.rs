@@ -15,10 +15,9 @@ use holdfast_tests::{
     certificates::{Authority, Certified, self_signed},
     eventually, free_port,
     redis_server::RedisServer,
-    redis_store::{ONCE, Setting, connect, connect_to},
+    redis_store::{ONCE, Setting, connect, connect_to, locker},
     temporary_dir,
 };
-
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::not_done;
@@ -53,6 +52,14 @@ async fn the_password_must_be_right() {
 }
 
 #[tokio::test]
+async fn every_address_of_a_name_is_tried() {
+    // It listens on 127.0.0.1 only, and `localhost` may have ::1 as well.
+    let server = RedisServer::start();
+    let store = connect_to(&format!("localhost:{}", server.port()), &[ONCE]).await.unwrap();
+    assert_works(&store).await;
+}
+
+#[tokio::test]
 async fn settings_may_be_a_url_or_setters() {
     let server = RedisServer::start_with_password(SECRET);
     let url = format!("redis://:{SECRET}@{}/3", server.address());
@@ -84,12 +91,7 @@ async fn a_setter_that_went_wrong_is_an_error_of_connecting() {
 #[tokio::test]
 async fn a_user_needs_only_the_commands_of_a_lock() {
     let server = RedisServer::start();
-    let password = format!(">{SECRET}");
-    server.run::<()>(&[
-        "ACL", "SETUSER", "locker", "on", &password, "~lock||*", "-@all", "+set", "+get", "+del",
-        "+evalsha", "+eval", "+ping",
-    ]);
-    let login = [("redisUsername", "locker"), ("redisPassword", SECRET)];
+    let login = locker(&server, SECRET, "+set +get +del +evalsha +eval +ping");
     let store = connect(&server, &login).await.unwrap();
     assert_works(&store).await;
 
@@ -103,12 +105,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
 #[tokio::test]
 async fn a_user_who_may_do_what_daprd_needs_is_enough() {
     let server = RedisServer::start();
-    let password = format!(">{SECRET}");
-    server.run::<()>(&[
-        "ACL", "SETUSER", "locker", "on", &password, "~lock||*", "-@all", "+ping", "+set", "+get",
-        "+del", "+eval", "+info",
-    ]);
-    let login = [("redisUsername", "locker"), ("redisPassword", SECRET)];
+    let login = locker(&server, SECRET, "+ping +set +get +del +eval +info");
     assert_works(&connect(&server, &login).await.unwrap()).await;
     // Only the script in full was accepted, and only the time to live.
     assert_eq!((server.calls("evalsha"), server.calls("time")), (0, 0));
@@ -117,12 +114,7 @@ async fn a_user_who_may_do_what_daprd_needs_is_enough() {
 #[tokio::test]
 async fn a_user_who_cannot_release_a_lock_is_refused() {
     let server = RedisServer::start();
-    let password = format!(">{SECRET}");
-    server.run::<()>(&[
-        "ACL", "SETUSER", "locker", "on", &password, "~lock||*", "-@all", "+ping", "+set", "+get",
-        "+del", "+info", "+time",
-    ]);
-    let login = [("redisUsername", "locker"), ("redisPassword", SECRET)];
+    let login = locker(&server, SECRET, "+ping +set +get +del +info +time");
     let error = refused(connect(&server, &login).await, &server);
     assert!(error.contains("a lock cannot be released: NOPERM"), "{error}");
 }

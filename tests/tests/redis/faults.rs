@@ -11,9 +11,8 @@ use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use holdfast_tests::{
     GRANTED, MINUTE, eventually, free_port,
-    proxy::Proxy,
     redis_server::RedisServer,
-    redis_store::{ONCE, PATIENT, Setting, connect, connect_to},
+    redis_store::{ONCE, PATIENT, Setting, behind_proxy, connect},
 };
 
 use crate::{assert_unknown, not_done};
@@ -93,10 +92,7 @@ async fn a_release_completes_after_its_caller_left() {
 
 #[tokio::test]
 async fn a_grant_whose_reply_is_late_is_released() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
-    server.forget_calls();
+    let (server, proxy, store) = behind_proxy(&[SOON]).await;
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", MINUTE).await;
     assert_unknown(&outcome);
@@ -107,10 +103,7 @@ async fn a_grant_whose_reply_is_late_is_released() {
 
 #[tokio::test]
 async fn an_acquire_whose_reply_is_lost_is_unknown_and_sent_once() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[PATIENT]).await.unwrap();
-    server.forget_calls();
+    let (server, proxy, store) = behind_proxy(&[PATIENT]).await;
     proxy.hold_replies();
     let (outcome, ()) = tokio::join!(store.acquire("k", "me", MINUTE), async {
         eventually("the lock is taken", async || server.exists("k")).await;
@@ -130,9 +123,7 @@ async fn an_acquire_whose_reply_is_lost_is_unknown_and_sent_once() {
 
 #[tokio::test]
 async fn after_a_reply_that_makes_no_sense_nothing_on_that_connection_is_believed() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[PATIENT]).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(&[PATIENT]).await;
     proxy.corrupt_replies();
     let outcomes = join_all(["a", "b", "c"].map(|key| store.acquire(key, "me", MINUTE))).await;
     for outcome in outcomes {
@@ -148,9 +139,7 @@ async fn after_a_reply_that_makes_no_sense_nothing_on_that_connection_is_believe
 
 #[tokio::test]
 async fn a_late_grant_does_not_release_the_next_lock_of_its_owner() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
+    let (server, proxy, store) = behind_proxy(&[SOON]).await;
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", MINUTE).await;
     assert_unknown(&outcome);
@@ -163,9 +152,7 @@ async fn a_late_grant_does_not_release_the_next_lock_of_its_owner() {
 
 #[tokio::test]
 async fn a_late_grant_does_not_release_the_next_lock_after_an_abandoned_release() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
+    let (server, proxy, store) = behind_proxy(&[SOON]).await;
     proxy.hold_replies();
     let until_exists = async |expected| {
         eventually("the command is carried out", async || server.exists("k") == expected).await;
@@ -193,9 +180,7 @@ async fn a_late_grant_does_not_release_the_next_lock_after_an_abandoned_release(
 
 #[tokio::test]
 async fn a_late_grant_that_has_expired_is_not_released() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
+    let (server, proxy, store) = behind_proxy(&[SOON]).await;
     proxy.hold_replies();
     let outcome = store.acquire("k", "me", Duration::from_millis(1500)).await;
     assert_unknown(&outcome);
@@ -210,9 +195,7 @@ async fn a_late_grant_that_has_expired_is_not_released() {
 
 #[tokio::test]
 async fn a_release_whose_reply_is_lost_is_unknown() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[SOON]).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(&[SOON]).await;
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
     proxy.hold_replies();
     let expected = Failure::unknown(format!("redis {}: no reply within 1s", proxy.address()), None);

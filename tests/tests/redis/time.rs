@@ -7,9 +7,8 @@ use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
     GRANTED, MINUTE, eventually,
-    proxy::Proxy,
     redis_server::RedisServer,
-    redis_store::{ONCE, PATIENT, connect, connect_to},
+    redis_store::{ONCE, PATIENT, behind_proxy, connect},
 };
 
 use crate::{assert_unknown, not_done};
@@ -26,12 +25,8 @@ fn bound(outcome: Result<Acquired, Failure>) -> SystemTime {
 
 #[tokio::test]
 async fn a_lock_that_ran_out_before_its_reply_came_is_not_taken() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let (slow, other) = (
-        connect_to(&proxy.address(), &[PATIENT]).await.unwrap(),
-        connect(&server, &[]).await.unwrap(),
-    );
+    let (server, proxy, slow) = behind_proxy(&[PATIENT]).await;
+    let other = connect(&server, &[]).await.unwrap();
     proxy.hold_replies();
     let (outcome, ()) = tokio::join!(slow.acquire("k", "slow", SECOND), async {
         eventually("the lock is taken", async || server.exists("k")).await;
@@ -63,10 +58,7 @@ async fn a_server_that_stands_still_takes_no_lock_after_its_bound() {
 
 #[tokio::test]
 async fn a_lock_that_is_taken_late_ends_at_its_bound() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let store = connect_to(&proxy.address(), &[ONCE, ("readTimeout", "500ms")]).await.unwrap();
-    server.forget_calls();
+    let (server, proxy, store) = behind_proxy(&[ONCE, ("readTimeout", "500ms")]).await;
     // The reply never comes, so the lock is not given back.
     proxy.hold_replies();
     server.suspend();
@@ -82,9 +74,7 @@ async fn a_lock_that_is_taken_late_ends_at_its_bound() {
 
 #[tokio::test]
 async fn giving_back_a_late_grant_leaves_a_newer_one_of_the_same_owner() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(server.port()).await;
-    let slow = connect_to(&proxy.address(), &[("readTimeout", "500ms")]).await.unwrap();
+    let (server, proxy, slow) = behind_proxy(&[("readTimeout", "500ms")]).await;
     let elsewhere = connect(&server, &[]).await.unwrap();
     proxy.hold_replies();
     assert_unknown(&slow.acquire("k", "me", MINUTE).await);

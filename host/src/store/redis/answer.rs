@@ -79,6 +79,15 @@ impl Answer {
             _ => None,
         }
     }
+
+    /// The reply to a command that takes and releases no lock.
+    pub(super) fn into_reply(self) -> Reply {
+        match self {
+            Self::Refused(line) => Reply::Error(line),
+            Self::Other(reply) => reply,
+            _ => Reply::Status,
+        }
+    }
 }
 
 impl NoAnswer {

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use holdfast_redis_rules::{
     clock,
     release::{Form, Release},
-    reply::{Nonsense, Reply},
+    reply::Nonsense,
 };
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -184,19 +184,17 @@ impl Connection {
         }
         let asked = Instant::now();
         let answer = self.send(&clock::ASK).await?;
-        let understood = match &answer {
-            Answer::Other(reply) => self.set_clock(reply, asked).is_ok(),
-            _ => false,
-        };
-        if !understood {
-            self.forget_clock();
+        match clock::read(&answer.into_reply()) {
+            Ok(time) => self.set_clock(time, asked),
+            Err(Nonsense) => self.forget_clock(),
         }
         Ok(Instant::now())
     }
 
-    /// Begins to use the server's clock, which it told in this reply.
-    pub(super) fn set_clock(&self, reply: &Reply, asked: Instant) -> Result<(), Nonsense> {
-        self.shared.queue().set_clock(reply, asked)
+    /// Begins to use the server's clock. It showed `time`, in microseconds since 1970, and was asked for at
+    /// `asked`.
+    pub(super) fn set_clock(&self, time: u64, asked: Instant) {
+        self.shared.queue().set_clock(time, asked);
     }
 
     /// Whether locks expire by the server's clock.

@@ -11,11 +11,10 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    clock,
+    facts::{Facts, QUESTIONS},
     fitness::{self, Doubt},
     login::Login,
     refusal,
-    release::LOAD_RELEASE,
     reply::Reply,
 };
 use rustls::pki_types::ServerName;
@@ -154,7 +153,12 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Send + Unpin + 'static,
     {
-        let tcp = self.connect_tcp().await?;
+        let address = &self.settings.common.address;
+        let begun = Instant::now();
+        let addresses = lookup_host((address.host.as_str(), address.port)).await?.collect();
+        let left =
+            self.settings.common.dial_timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
+        let tcp = connect_to_any(addresses, left).await?;
         tcp.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
         SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
@@ -180,30 +184,6 @@ impl Dialer {
         Ok(Connection::new(shared, id))
     }
 
-    /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last.
-    async fn connect_tcp(&self) -> Result<TcpStream, DialError> {
-        let address = &self.settings.common.address;
-        let begun = Instant::now();
-        let found = lookup_host((address.host.as_str(), address.port)).await?;
-        let addresses: Vec<SocketAddr> = found.collect();
-        let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
-        for (index, address) in addresses.iter().enumerate() {
-            let left = self.settings.common.dial_timeout.map(|limit| {
-                // As many as are left share what is left of the time.
-                let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-                limit.saturating_sub(begun.elapsed()) / waits
-            });
-            outcome = match within(left, TcpStream::connect(address)).await {
-                Ok(connected) => connected.map_err(DialError::from),
-                Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
-            };
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        outcome
-    }
-
     /// Logs in, and asks whether locks are safe with the server.
     async fn log_in(&self, mut connection: Connection, terse: bool) -> Result<LoggedIn, DialError> {
         let login = Login::new(&self.settings.common);
@@ -220,7 +200,7 @@ impl Dialer {
             }
         }
         let asked = Instant::now();
-        let questions = match ask(&connection, &login.commands(), terse).await? {
+        let answers = match ask(&connection, &login.commands(), terse).await? {
             Asked::Answered(answers) => answers,
             Asked::Nothing => {
                 let reason = "it closes the connection when it is asked".to_owned();
@@ -229,28 +209,46 @@ impl Dialer {
             }
             Asked::Closed => return Ok(LoggedIn::Terse),
         };
-        let [info, script, time] = questions;
-        let mut notes = Vec::new();
-        if let Answer::Other(Reply::Text(info)) = info {
-            let doubts = fitness::check(&info).map_err(DialError::unfit)?;
-            notes.extend(doubts.into_iter().map(Note::Doubt));
-        }
-        // Both only make things better, so a user without the permission is not refused.
-        if let Answer::Other(Reply::Text(digest)) = script {
+        let Facts { doubts, script, clock } = Facts::read(answers).map_err(DialError::unfit)?;
+        let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
+        if let Some(digest) = script {
             connection.set_script(digest);
         }
-        match time {
-            Answer::Other(reply) if connection.set_clock(&reply, asked).is_ok() => {}
-            Answer::Refused(line) => notes.push(Note::NoClock(line)),
-            _ => notes.push(Note::NoClock("it answers nonsense".to_owned())),
+        match clock {
+            Ok(time) => connection.set_clock(time, asked),
+            Err(reason) => notes.push(Note::NoClock(reason)),
         }
         Ok(LoggedIn::Done(Dialed { connection, notes }))
     }
 }
 
-/// The answers about the server itself, the script and the clock.
+/// Tries the addresses of a host in order, each for its share of the time. Returns the error of the last.
+async fn connect_to_any(
+    addresses: Vec<SocketAddr>,
+    limit: Option<Duration>,
+) -> Result<TcpStream, DialError> {
+    let begun = Instant::now();
+    let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
+    for (index, address) in addresses.iter().enumerate() {
+        let share = limit.map(|limit| {
+            // As many as are left share what is left of the time.
+            let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            limit.saturating_sub(begun.elapsed()) / waits
+        });
+        outcome = match within(share, TcpStream::connect(address)).await {
+            Ok(connected) => connected.map_err(DialError::from),
+            Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
+        };
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// The answers to the questions that follow the login.
 enum Asked {
-    Answered([Answer; 3]),
+    Answered([Reply; 3]),
     /// The server closed the connection on them.
     Closed,
     /// They were not asked.
@@ -264,9 +262,7 @@ async fn ask(
     terse: bool,
 ) -> Result<Asked, DialError> {
     let required: Vec<_> = commands.iter().map(|words| connection.send(words)).collect();
-    let questions = (!terse).then(|| {
-        [&fitness::ASK[..], &LOAD_RELEASE, &clock::ASK].map(|words| connection.send(words))
-    });
+    let questions = (!terse).then(|| QUESTIONS.map(|words| connection.send(words)));
     for call in required {
         if let Some(line) = refusal(call.await)? {
             return Err(line.into());
@@ -274,7 +270,9 @@ async fn ask(
     }
     let Some([info, script, time]) = questions else { return Ok(Asked::Nothing) };
     match [info.await, script.await, time.await] {
-        [Ok(info), Ok(script), Ok(time)] => Ok(Asked::Answered([info, script, time])),
+        [Ok(info), Ok(script), Ok(time)] => {
+            Ok(Asked::Answered([info, script, time].map(Answer::into_reply)))
+        }
         answers => match answers.into_iter().find_map(Result::err).map(NoAnswer::cause) {
             Some(cause @ Cause::TimedOut(_)) => Err(DialError::passing(cause.to_string())),
             _ => Ok(Asked::Closed),
@@ -359,5 +357,60 @@ impl From<io::Error> for DialError {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
             _ => error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    fn localhost() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    /// An address that answers nothing, as one behind a firewall: a listener whose queue is full.
+    async fn black_hole() -> (SocketAddr, Socket, Vec<TcpStream>) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&localhost().into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        let short = Some(Duration::from_millis(100));
+        while let Ok(Ok(accepted)) = within(short, TcpStream::connect(address)).await {
+            queue.push(accepted);
+        }
+        (address, listener, queue)
+    }
+
+    /// An address on which nobody listens.
+    fn refusing() -> SocketAddr {
+        TcpListener::bind(localhost()).unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn dead_addresses_leave_time_for_the_one_that_works() {
+        let (hole, _listener, _queue) = black_hole().await;
+        let server = TcpListener::bind(localhost()).unwrap();
+        let address = server.local_addr().unwrap();
+        let all = vec![refusing(), hole, address];
+        let connected = connect_to_any(all, Some(Duration::from_millis(600))).await;
+        assert_eq!(connected.ok().and_then(|tcp| tcp.peer_addr().ok()), Some(address));
+    }
+
+    #[tokio::test]
+    async fn the_error_is_that_of_the_last_address() {
+        let (hole, _listener, _queue) = black_hole().await;
+        let limit = Some(Duration::from_millis(200));
+        let cause = |outcome: Result<_, DialError>| outcome.map(drop).map_err(|error| error.cause);
+        let refused = cause(connect_to_any(vec![hole, refusing()], limit).await);
+        assert_eq!(refused, Err("connection refused".to_owned()));
+        let late = cause(connect_to_any(vec![refusing(), hole], limit).await).unwrap_err();
+        assert!(late.starts_with("no connection within "), "{late}");
+        let none = cause(connect_to_any(vec![], limit).await);
+        assert_eq!(none, Err("the host has no address".to_owned()));
     }
 }

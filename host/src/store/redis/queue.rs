@@ -14,11 +14,12 @@ use std::{
 use foldhash::fast::FixedState;
 use holdfast_redis_rules::{
     acquire::{self, Acquired, Expiry},
-    clock::{self, Reading, Worth},
+    clock::{self, Reading},
     late::{LATE_REPLY, late, longest_hold},
     release::{Released, give_back},
     reply::{Nonsense, Reply},
     resp,
+    term::{Term, Worth},
 };
 use slab::Slab;
 
@@ -64,9 +65,8 @@ struct Call {
 #[derive(Clone, Copy)]
 enum Kind {
     Acquire {
-        expiry: Expiry,
+        limit: Limit,
         ttl: Duration,
-        reading: Option<Reading>,
         /// A hash of the key and the owner.
         lock: u64,
     },
@@ -74,6 +74,15 @@ enum Kind {
     /// Its reply matters to nobody.
     GiveBack,
     Other,
+}
+
+/// When a lock expires.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// By the server's clock.
+    Until(Term),
+    /// So long after the server has run the command.
+    For(Duration),
 }
 
 enum State {
@@ -112,18 +121,20 @@ impl Queue {
     /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if that
     /// is known.
     pub(super) fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, at: Instant) -> usize {
-        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        let reading = self.clock;
-        let expiry = match reading {
+        let (limit, expiry) = match self.clock {
             Some(reading) => {
-                let expiry = reading.expiry(at - self.origin, milliseconds);
-                Expiry::At(self.unlike_grants_to_give_back(key, owner, expiry))
+                let mut term = Term::new(reading, at - self.origin, ttl);
+                self.set_apart_from_grants_to_give_back(key, owner, &mut term);
+                (Limit::Until(term), Expiry::At(term.expiry()))
             }
-            None => Expiry::After(milliseconds),
+            None => {
+                let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+                (Limit::For(ttl), Expiry::After(milliseconds))
+            }
         };
-        self.wants_clock |= reading.is_some();
+        self.wants_clock |= self.clock.is_some();
         acquire::words(key, owner, expiry, |words| self.push(words));
-        self.insert(Kind::Acquire { expiry, ttl, reading, lock: hash(key, owner) }, at)
+        self.insert(Kind::Acquire { limit, ttl, lock: hash(key, owner) }, at)
     }
 
     /// Adds a release, and returns its number.
@@ -138,11 +149,10 @@ impl Queue {
         self.insert(Kind::Other, at)
     }
 
-    /// Begins to read the server's clock with each batch that takes a lock.
-    pub(super) fn set_clock(&mut self, reply: &Reply, asked: Instant) -> Result<(), Nonsense> {
-        let reading = self.reading(clock::read(reply)?, asked, Instant::now());
-        self.clock = Some(reading);
-        Ok(())
+    /// Begins to read the server's clock with each batch that takes a lock. `time` is in microseconds since
+    /// 1970, and was asked for at `asked`.
+    pub(super) fn set_clock(&mut self, time: u64, asked: Instant) {
+        self.clock = Some(self.reading(time, asked, Instant::now()));
     }
 
     /// Whether the clock is known, but from a reading that is too old by `now`.
@@ -242,7 +252,9 @@ impl Queue {
     pub(super) fn give_back(&mut self, lock: &Lock, expiry: u64) {
         let hash = hash(&lock.key, &lock.owner);
         let same = |call: &Call| match call.kind {
-            Kind::Acquire { expiry: Expiry::At(at), lock, .. } => at == expiry && lock == hash,
+            Kind::Acquire { limit: Limit::Until(term), lock, .. } => {
+                term.expiry() == expiry && lock == hash
+            }
             _ => false,
         };
         let under_way = self.calls.iter().any(|(_, call)| same(call));
@@ -289,14 +301,14 @@ impl Queue {
         let Some(call) = self.calls.get(number) else { return Ok(()) };
         let answer = match (call.kind, reply) {
             (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
-            (Kind::Acquire { expiry, ttl, .. }, reply) => match Acquired::read(&reply)? {
+            (Kind::Acquire { limit, .. }, reply) => match Acquired::read(&reply)? {
                 Acquired::Held => Ok(Answer::Held),
-                Acquired::Granted => match expiry {
-                    Expiry::At(_) => {
+                Acquired::Granted => match limit {
+                    Limit::Until(_) => {
                         self.unconfirmed.push(number);
                         return Ok(());
                     }
-                    Expiry::After(_) => {
+                    Limit::For(ttl) => {
                         let ends = Instant::now() + ttl;
                         Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends }))
                     }
@@ -326,26 +338,19 @@ impl Queue {
             reply => Some(self.reading(clock::read(reply)?, asked, now)),
         };
         for number in mem::take(&mut self.unconfirmed) {
-            let Some(&Call { kind: Kind::Acquire { expiry, ttl, reading, .. }, at, .. }) =
+            let Some(Call { kind: Kind::Acquire { limit: Limit::Until(term), .. }, .. }) =
                 self.calls.get(number)
             else {
                 continue;
             };
-            let answer = match (expiry, reading, after) {
-                (Expiry::At(expiry), Some(reading), Some(after)) => {
-                    match reading.worth(at - self.origin, expiry, &after) {
-                        Worth::Held(left) => {
-                            let local = now - self.origin;
-                            let lasts =
-                                reading.lasts(local, expiry).min(after.lasts(local, expiry));
-                            let (left, ends) = (left.min(ttl), now + lasts);
-                            Ok(Answer::Granted(Granted { expiry: Some(expiry), left, ends }))
-                        }
-                        Worth::RanOut => Ok(Answer::RanOut),
-                        Worth::ClockWasSet => Ok(Answer::ClockWasSet(expiry)),
-                    }
+            let expiry = term.expiry();
+            let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
+                Some(Worth::Held { left, lasts }) => {
+                    Ok(Answer::Granted(Granted { expiry: Some(expiry), left, ends: now + lasts }))
                 }
-                _ => Err(self.unanswered(number, Cause::ClockLost)),
+                Some(Worth::RanOut) => Ok(Answer::RanOut),
+                Some(Worth::ClockWasSet) => Ok(Answer::ClockWasSet(expiry)),
+                None => Err(self.unanswered(number, Cause::ClockLost)),
             };
             self.finish(number, answer, wake);
         }
@@ -476,10 +481,8 @@ impl Queue {
         }
         let now = Instant::now();
         let lasts = match call.kind {
-            Kind::Acquire { expiry: Expiry::At(expiry), reading: Some(reading), .. } => {
-                Some(reading.lasts(now - self.origin, expiry))
-            }
-            Kind::Acquire { ttl, .. } => {
+            Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.lasts(now - self.origin)),
+            Kind::Acquire { limit: Limit::For(ttl), .. } => {
                 Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
             }
             Kind::Release | Kind::GiveBack | Kind::Other => None,
@@ -487,21 +490,21 @@ impl Queue {
         NoAnswer::Unknown { cause, lasts }
     }
 
-    /// An expiry that no grant has which is to be given back: a give-back could not tell the two apart.
-    fn unlike_grants_to_give_back(&self, key: &str, owner: &str, mut expiry: u64) -> u64 {
+    /// Chooses an expiry that no grant has which is to be given back: a give-back could not tell the two
+    /// apart.
+    fn set_apart_from_grants_to_give_back(&self, key: &str, owner: &str, term: &mut Term) {
         if self.left == 0 {
-            return expiry;
+            return;
         }
         let same = |call: &Call, expiry| match (&call.kind, &call.state) {
-            (Kind::Acquire { expiry: Expiry::At(at), .. }, State::Left(Some(lock))) => {
-                *at == expiry && lock.key == key && lock.owner == owner
+            (Kind::Acquire { limit: Limit::Until(term), .. }, State::Left(Some(lock))) => {
+                term.expiry() == expiry && lock.key == key && lock.owner == owner
             }
             _ => false,
         };
-        while self.calls.iter().any(|(_, call)| same(call, expiry)) {
-            expiry = expiry.saturating_add(1);
+        while self.calls.iter().any(|(_, call)| same(call, term.expiry())) {
+            term.expire_later();
         }
-        expiry
     }
 
     fn push(&mut self, words: &[&str]) {
@@ -553,8 +556,7 @@ mod tests {
     fn queue_with_clock() -> Queue {
         let asked = Instant::now() - Duration::from_secs(5);
         let mut queue = Queue { origin: asked, ..Queue::new() };
-        let texts = Reply::Texts(vec![NOW.to_string(), "0".to_owned()]);
-        queue.set_clock(&texts, asked).unwrap();
+        queue.set_clock(NOW * 1_000_000, asked);
         queue
     }
 
@@ -725,7 +727,7 @@ mod tests {
         queue.leave(number, lock());
         let later = queue.acquire("k", "me", MINUTE, at);
         let expiry = |number: usize| match queue.calls[number].kind {
-            Kind::Acquire { expiry: Expiry::At(expiry), .. } => expiry,
+            Kind::Acquire { limit: Limit::Until(term), .. } => term.expiry(),
             _ => panic!(),
         };
         assert_eq!(expiry(later), expiry(number) + 1);
