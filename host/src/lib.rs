@@ -53,6 +53,7 @@ pub mod embed;
 mod error;
 mod limits;
 mod locks;
+mod lowercase;
 pub mod metrics;
 #[cfg(feature = "resiliency")]
 pub mod policy;

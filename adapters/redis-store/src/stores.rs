@@ -50,7 +50,7 @@ fn describe(name: &str, variables: &Variables) -> Described {
     Described {
         info: StoreInfo {
             name: name.to_owned(),
-            key_prefix: lowered(variables).unwrap_or_default(),
+            key_prefix: lowered(variables).unwrap_or(None),
             app_id: text("APP_ID").unwrap_or_default().to_owned(),
         },
         settings: settings
@@ -60,10 +60,10 @@ fn describe(name: &str, variables: &Variables) -> Described {
 
 /// The key prefix in lower case. Only ASCII is supported: the tables for all scripts would be a seventh of
 /// the component, and a wrong key would not exclude anyone else.
-fn lowered(variables: &Variables) -> Result<String, SettingError> {
+fn lowered(variables: &Variables) -> Result<Option<String>, SettingError> {
     match variables.get("KEY_PREFIX") {
-        None => Ok(String::new()),
-        Some(prefix) if prefix.value.is_ascii() => Ok(prefix.value.to_ascii_lowercase()),
+        None => Ok(None),
+        Some(prefix) if prefix.value.is_ascii() => Ok(Some(prefix.value.to_ascii_lowercase())),
         Some(prefix) => Err(prefix.error("has characters that are not ASCII")),
     }
 }
@@ -86,8 +86,9 @@ mod tests {
         described(&variables.iter().map(owned).collect::<Vec<_>>())
     }
 
-    fn info(name: &str, key_prefix: &str, app_id: &str) -> StoreInfo {
-        StoreInfo { name: name.into(), key_prefix: key_prefix.into(), app_id: app_id.into() }
+    fn info(name: &str, key_prefix: Option<&str>, app_id: &str) -> StoreInfo {
+        let key_prefix = key_prefix.map(Into::into);
+        StoreInfo { name: name.into(), key_prefix, app_id: app_id.into() }
     }
 
     fn problem_of(described: &Described) -> &str {
@@ -97,10 +98,10 @@ mod tests {
     #[test]
     fn one_store_without_a_list() {
         let stores = read(&[("REDIS_HOST", "h"), ("APP_ID", "App"), ("KEY_PREFIX", "MyWord")]);
-        assert_eq!(stores[0].info, info("lockstore", "myword", "App"));
+        assert_eq!(stores[0].info, info("lockstore", Some("myword"), "App"));
         assert_eq!((stores.len(), problem_of(&stores[0])), (1, ""));
         let named = read(&[("REDIS_HOST", "h"), ("STORE_NAME", "other")]);
-        assert_eq!(named[0].info, info("other", "", ""));
+        assert_eq!(named[0].info, info("other", None, ""));
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
             ("APP_ID", "all"),
         ]);
         let infos: Vec<_> = stores.iter().map(|store| store.info.clone()).collect();
-        assert_eq!(infos, [info("a", "", "all"), info("lock-eu", "", "eu")]);
+        assert_eq!(infos, [info("a", None, "all"), info("lock-eu", None, "eu")]);
         let addresses: Vec<_> = stores
             .iter()
             .map(|store| store.settings.as_ref().unwrap().address.to_string())

@@ -25,7 +25,7 @@
 //!
 //! let info = StoreInfo {
 //!     name: "lockstore".into(),
-//!     key_prefix: String::new(),
+//!     key_prefix: None,
 //!     app_id: "shop".into(),
 //! };
 //! let scope = Scope::new(&[info])?;

@@ -107,25 +107,27 @@ impl Store {
             ));
         }
         let refused = |problem| Err(format!("lock store {name}: keyPrefix: {problem}"));
+        let key_prefix = key_prefix.as_deref().unwrap_or("appid");
         if contains_separator(key_prefix) {
             return refused(format!(
                 "input key/keyPrefix '{key_prefix}' can't contain '{SEPARATOR}'"
             ));
         }
-        let prefix = match key_prefix.as_str() {
-            "" | "appid" => app_id,
-            "name" => name,
-            "none" => "",
-            word => word,
+        let prefix = match key_prefix {
+            "appid" => Some(app_id.as_str()).filter(|id| !id.is_empty()),
+            "name" => Some(name.as_str()),
+            "none" => None,
+            // An empty word, too.
+            word => Some(word),
         };
-        if prefix.ends_with('|') {
-            return refused(format!(
-                "the prefix '{prefix}' ends with |, which separates the parts of a key"
-            ));
-        }
         let key_start = match prefix {
-            "" => format!("lock{SEPARATOR}"),
-            prefix => format!("lock{SEPARATOR}{prefix}{SEPARATOR}"),
+            None => format!("lock{SEPARATOR}"),
+            Some(prefix) if prefix.ends_with('|') => {
+                return refused(format!(
+                    "the prefix '{prefix}' ends with |, which separates the parts of a key"
+                ));
+            }
+            Some(prefix) => format!("lock{SEPARATOR}{prefix}{SEPARATOR}"),
         };
         Ok(Self { name: name.to_string(), key_start })
     }
@@ -160,10 +162,14 @@ mod tests {
 
     use super::*;
 
-    fn store(name: &str, key_prefix: &str, app_id: &str) -> Result<Scope, String> {
+    fn store<'a>(
+        name: &str,
+        key_prefix: impl Into<Option<&'a str>>,
+        app_id: &str,
+    ) -> Result<Scope, String> {
         Scope::new(&[StoreInfo {
             name: name.into(),
-            key_prefix: key_prefix.into(),
+            key_prefix: key_prefix.into().map(Into::into),
             app_id: app_id.into(),
         }])
     }
@@ -171,14 +177,18 @@ mod tests {
     #[test]
     fn keys_by_strategy() {
         let rows = [
-            ("", "app1", "lock||app1||r"),
-            ("appid", "app1", "lock||app1||r"),
-            ("appid", "App1", "lock||App1||r"),
-            ("appid", "", "lock||r"),
-            ("name", "app1", "lock||MyStore||r"),
-            ("none", "app1", "lock||r"),
-            ("word", "app1", "lock||word||r"),
-            ("a|b", "app1", "lock||a|b||r"),
+            (None, "app1", "lock||app1||r"),
+            (None, "", "lock||r"),
+            (Some(""), "app1", "lock||||r"),
+            (Some(""), "", "lock||||r"),
+            (Some("appid"), "app1", "lock||app1||r"),
+            (Some("appid"), "App1", "lock||App1||r"),
+            (Some("appid"), "", "lock||r"),
+            (Some("name"), "app1", "lock||MyStore||r"),
+            (Some("none"), "app1", "lock||r"),
+            (Some("word"), "app1", "lock||word||r"),
+            (Some(" appid"), "app1", "lock|| appid||r"),
+            (Some("a|b"), "app1", "lock||a|b||r"),
         ];
         for (key_prefix, app_id, key) in rows {
             let scope = store("MyStore", key_prefix, app_id).unwrap();
@@ -216,7 +226,7 @@ mod tests {
 
     #[test]
     fn names_are_compared_exactly() {
-        let scope = store("Store", "", "").unwrap();
+        let scope = store("Store", None, "").unwrap();
         assert!(scope.named("store").store().is_none());
         assert_eq!(scope.named("store").name(), "store");
         assert_eq!(scope.at(0).name(), "Store");

@@ -6,7 +6,9 @@ use super::{
     admission::Admission, answers::Answers, app::App, calls::CallCounters, drive::Shared,
     handle::Locks, store::NamedStore,
 };
-use crate::{error::BuildError, limits::Limits, metrics, runtime::Pool, store::Store};
+use crate::{
+    error::BuildError, limits::Limits, lowercase::lowercase, metrics, runtime::Pool, store::Store,
+};
 
 /// Builds a [`Locks`].
 #[derive(Default)]
@@ -19,7 +21,7 @@ pub struct LocksBuilder {
 
 struct Given {
     name: String,
-    key_prefix: String,
+    key_prefix: Option<String>,
     store: Arc<dyn Store>,
 }
 
@@ -39,19 +41,22 @@ impl LocksBuilder {
 
     /// Adds a store under a name. Its keys contain the application's id.
     pub fn store(self, name: impl Into<String>, store: Arc<dyn Store>) -> Self {
-        self.store_with_key_prefix(name, "", store)
+        self.given(name.into(), None, store)
     }
 
-    /// Adds a store under a name, with Dapr's `keyPrefix` setting: `appid` (also if empty), `name`,
-    /// `none`, or any other word. Case does not matter.
+    /// Adds a store under a name, with Dapr's `keyPrefix` setting: `appid`, `name`, `none`, or any other
+    /// word. Case does not matter. The empty word is one like any other: keys then start with `lock||||`.
     pub fn store_with_key_prefix(
-        mut self,
+        self,
         name: impl Into<String>,
         key_prefix: impl AsRef<str>,
         store: Arc<dyn Store>,
     ) -> Self {
-        let key_prefix = key_prefix.as_ref().to_lowercase();
-        self.stores.push(Given { name: name.into(), key_prefix, store });
+        self.given(name.into(), Some(lowercase(key_prefix.as_ref())), store)
+    }
+
+    fn given(mut self, name: String, key_prefix: Option<String>, store: Arc<dyn Store>) -> Self {
+        self.stores.push(Given { name, key_prefix, store });
         self
     }
 

@@ -12,13 +12,13 @@ use crate::{
 
 pub(super) struct NamedStore {
     pub(super) name: String,
-    pub(super) key_prefix: String,
+    pub(super) key_prefix: Option<String>,
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: StoreMetrics,
 }
 
 impl NamedStore {
-    pub(super) fn new(name: String, key_prefix: String, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(name: String, key_prefix: Option<String>, store: Arc<dyn Store>) -> Self {
         let metrics = StoreMetrics::new(&name);
         Self { name, key_prefix, store, metrics }
     }

@@ -5,7 +5,7 @@
 //! `pkg/apis/components/v1alpha1/types.go`): names of fields match without case, unknown fields are
 //! ignored, null counts as absent, and a number or a boolean is accepted as text.
 
-use super::{error::Flaw, yaml::Node};
+use super::{error::Flaw, known, yaml::Node};
 
 /// A document, by its kind.
 pub(super) enum Document {
@@ -31,6 +31,8 @@ pub(super) struct ComponentDocument {
     pub(super) ignore_errors: bool,
     pub(super) init_timeout: String,
     pub(super) settings: Vec<Setting>,
+    /// Fields without a meaning, probably misspelt or in the wrong place.
+    pub(super) unknown: Vec<Flaw>,
 }
 
 /// One entry of `spec.metadata`.
@@ -40,6 +42,8 @@ pub(super) struct Setting {
     pub(super) name: String,
     /// `None` without a value, or for null.
     pub(super) value: Option<String>,
+    /// Whether the value is a number or a boolean, which YAML may write in another way than the file.
+    pub(super) is_unquoted: bool,
     /// Empty without one.
     pub(super) env_ref: String,
     /// `None` without one, or if it has no name.
@@ -51,80 +55,161 @@ pub(super) struct SecretRef {
     pub(super) key: String,
 }
 
-/// Reads a document from its tree.
-pub(super) fn read(root: Node) -> Result<Document, Flaw> {
-    if matches!(root, Node::Null) {
-        return Ok(Document::Empty);
-    }
+/// Reads the documents of a tree: one, or those in the `items` of a `List`.
+pub(super) fn read(root: Node) -> Vec<Result<Document, Flaw>> {
     let mut root = Field { path: String::new(), node: root };
+    if root.is_null() {
+        return vec![Ok(Document::Empty)];
+    }
+    match root.take("kind").and_then(Field::text) {
+        Ok(kind) if kind == "List" => match root.take("items").and_then(Field::items) {
+            Ok(items) => items.into_iter().map(read_one).collect(),
+            Err(flaw) => vec![Err(flaw)],
+        },
+        Ok(kind) => vec![read_kind(kind, root)],
+        Err(flaw) => vec![Err(flaw)],
+    }
+}
+
+fn read_one(mut root: Field) -> Result<Document, Flaw> {
     let kind = root.take("kind")?.text()?;
+    read_kind(kind, root)
+}
+
+fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     match kind.as_str() {
-        "" => {
-            return Err(Flaw::at("kind", "is missing: this is not a resource of Dapr"));
-        }
+        "" => return Err(root.flaw_at("kind", "is missing: this is not a resource of Dapr")),
         "Component" => {}
         "Resiliency" => return Ok(Document::Resiliency(root)),
         _ => return Ok(Document::Other { kind }),
     }
     if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
-        return Err(Flaw::at("apiVersion", "must be dapr.io/v1alpha1"));
+        return Err(root.flaw_at("apiVersion", "must be dapr.io/v1alpha1"));
     }
     let mut metadata = root.take("metadata")?;
-    let name = metadata.take("name")?.text()?;
+    let name = metadata.take("name")?;
     check_name(&name)?;
+    let (name, namespace) = (name.text()?, metadata.take("namespace")?.text()?);
+    let scopes = root.take("scopes")?.items()?;
+    let scopes = scopes.into_iter().map(Field::text).collect::<Result<_, _>>()?;
     let mut spec = root.take("spec")?;
     let component_type = spec.take("type")?.text()?;
-    if component_type.is_empty() {
-        return Err(Flaw::at("spec.type", "is missing"));
-    }
-    Ok(Document::Component(Box::new(ComponentDocument {
+    let mut component = ComponentDocument {
         name,
-        namespace: metadata.take("namespace")?.text()?,
-        scopes: root
-            .take("scopes")?
-            .items()?
-            .into_iter()
-            .map(Field::text)
-            .collect::<Result<_, _>>()?,
-        secret_store: root.take("auth")?.take("secretStore")?.text()?,
+        namespace,
+        scopes,
         component_type,
-        version: spec.take("version")?.text()?,
-        ignore_errors: spec.take("ignoreErrors")?.flag()?,
-        init_timeout: spec.take("initTimeout")?.text()?,
-        settings: spec
-            .take("metadata")?
-            .items()?
-            .into_iter()
-            .map(read_setting)
-            .collect::<Result<_, _>>()?,
-    })))
+        secret_store: String::new(),
+        version: String::new(),
+        ignore_errors: false,
+        init_timeout: String::new(),
+        settings: Vec::new(),
+        unknown: Vec::new(),
+    };
+    if component.category() == Category::Foreign {
+        return Ok(Document::Component(Box::new(component)));
+    }
+    let mut auth = root.take("auth")?;
+    component.secret_store = auth.take("secretStore")?.text()?;
+    component.version = spec.take("version")?.text()?;
+    component.ignore_errors = spec.take("ignoreErrors")?.flag()?;
+    component.init_timeout = spec.take("initTimeout")?.text()?;
+    for mut entry in spec.take("metadata")?.items()? {
+        component.settings.push(read_setting(&mut entry)?);
+        component.unknown.extend(entry.unknown(&["name", "value", "secretKeyRef", "envRef"]));
+    }
+    // `kubectl get -o yaml` adds a status.
+    component.unknown.extend(root.unknown(&ROOT_FIELDS));
+    component.unknown.extend(spec.unknown(&SPEC_FIELDS));
+    component.unknown.extend(auth.unknown(&["secretStore"]));
+    Ok(Document::Component(Box::new(component)))
+}
+
+/// The fields of a component.
+const ROOT_FIELDS: [&str; 7] =
+    ["apiVersion", "kind", "metadata", "spec", "auth", "scopes", "status"];
+
+/// The fields of its `spec`.
+const SPEC_FIELDS: [&str; 5] = ["type", "version", "ignoreErrors", "initTimeout", "metadata"];
+
+/// What a component's type begins with, for locks, for secrets, and for Dapr's other building blocks (Dapr
+/// 1.18, `pkg/components/category.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Category {
+    Lock,
+    SecretStore,
+    /// It has nothing to do with locks.
+    Foreign,
+    /// Dapr has none like it, and does not start.
+    Unknown,
+}
+
+const FOREIGN: [&str; 10] = [
+    "bindings",
+    "configuration",
+    "conversation",
+    "crypto",
+    "middleware",
+    "nameresolution",
+    "pubsub",
+    "state",
+    "workflow",
+    "workflowbackend",
+];
+
+impl ComponentDocument {
+    /// The category of its type. Case matters, as for daprd.
+    pub(super) fn category(&self) -> Category {
+        match self.component_type.split_once('.').map(|(category, _)| category) {
+            Some("lock") => Category::Lock,
+            Some("secretstores") => Category::SecretStore,
+            Some(category) if FOREIGN.contains(&category) => Category::Foreign,
+            _ => Category::Unknown,
+        }
+    }
 }
 
 /// Checks a name: not empty, and a segment of a path (Kubernetes, `IsValidPathSegmentName`, which
 /// Dapr's loader applies).
-fn check_name(name: &str) -> Result<(), Flaw> {
-    let problem = match name {
-        "" => "is missing",
-        "." | ".." => "may not be `.` or `..`",
-        _ if name.contains(['/', '%']) => "may not contain `/` or `%`",
+fn check_name(name: &Field) -> Result<(), Flaw> {
+    let problem = match &name.node {
+        Node::Null => "is missing",
+        Node::Text(name) if name.is_empty() => "is missing",
+        Node::Text(name) if name == "." || name == ".." => "may not be `.` or `..`",
+        Node::Text(name) if name.contains(['/', '%']) => "may not contain `/` or `%`",
         _ => return Ok(()),
     };
-    Err(Flaw::at("metadata.name", problem))
+    Err(name.flaw(problem))
 }
 
-fn read_setting(mut field: Field) -> Result<Setting, Flaw> {
+fn read_setting(field: &mut Field) -> Result<Setting, Flaw> {
     let mut secret = field.take("secretKeyRef")?;
     let secret = SecretRef { name: secret.take("name")?.text()?, key: secret.take("key")?.text()? };
-    Ok(Setting {
+    let value = field.take("value")?.node;
+    let setting = Setting {
         name: field.take("name")?.text()?,
-        value: match field.take("value")?.node {
+        is_unquoted: matches!(value, Node::Number(_) | Node::Bool(_)),
+        value: match value {
             Node::Null => None,
             value => Some(value.into_text_or_json()),
         },
         env_ref: field.take("envRef")?.text()?,
         secret: (!secret.name.is_empty()).then_some(secret),
-        path: field.path,
-    })
+        path: field.path.clone(),
+    };
+    let sources = [
+        ("value", setting.value.as_ref().is_some_and(|value| !value.is_empty())),
+        ("secretKeyRef", setting.secret.is_some()),
+        ("envRef", !setting.env_ref.is_empty()),
+    ];
+    let given: Vec<_> = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    match given[..] {
+        [one, another, ..] => {
+            let message = format!("{} has both {one} and {another}: leave one out", setting.name);
+            Err(Flaw::ambiguous(&setting.path, message))
+        }
+        _ => Ok(setting),
+    }
 }
 
 /// A node and its path.
@@ -136,21 +221,48 @@ pub(super) struct Field {
 impl Field {
     /// Takes a field out of a mapping; null if it is absent.
     pub(super) fn take(&mut self, name: &str) -> Result<Self, Flaw> {
-        let node = match &mut self.node {
-            Node::Null => Node::Null,
-            Node::Map(entries) => {
-                let key = if entries.contains_key(name) {
-                    Some(name.to_owned())
-                } else {
-                    entries.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
-                };
-                key.and_then(|key| entries.remove(&key)).unwrap_or(Node::Null)
-            }
+        let path = self.path_of(name);
+        let map = match &mut self.node {
+            Node::Null => return Ok(Self { path, node: Node::Null }),
+            Node::Map(map) => map,
             _ => return Err(self.flaw("must be a mapping")),
         };
-        let path =
-            if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Ok(Self { path, node })
+        let is_it = |key: &&String| key.eq_ignore_ascii_case(name);
+        let spellings: Vec<String> = map.entries.keys().filter(is_it).cloned().collect();
+        match spellings.as_slice() {
+            [] => Ok(Self { path, node: Node::Null }),
+            [key] if map.repeated.contains(key) => {
+                Err(Flaw::ambiguous(path, "is there more than once"))
+            }
+            [key] => {
+                let node = map.entries.remove(key).unwrap_or(Node::Null);
+                Ok(Self { path, node })
+            }
+            [one, another, ..] => {
+                Err(Flaw::ambiguous(path, format!("is there twice, as {one} and {another}")))
+            }
+        }
+    }
+
+    /// The flaws of the fields that were not taken and are none of `known`.
+    fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
+        let Node::Map(map) = &self.node else { return Vec::new() };
+        let flaw = |name: &String| match (self.path.as_str(), name.as_str()) {
+            ("spec", name) if ["scopes", "auth"].contains(&name) => Some(Flaw::at(
+                self.path_of(name),
+                "has no effect here: it belongs to the top level",
+            )),
+            (_, name) => known::unknown(&self.path_of(name), "field", name, known),
+        };
+        map.entries.keys().filter_map(flaw).collect()
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn flaw_at(&self, name: &str, message: &str) -> Flaw {
+        Flaw::at(self.path_of(name), message)
     }
 
     pub(super) fn text(self) -> Result<String, Flaw> {
@@ -197,13 +309,19 @@ impl Field {
     pub(super) fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
         match self.node {
             Node::Null => Ok(Vec::new()),
-            Node::Map(entries) => Ok(entries
-                .into_iter()
-                .map(|(name, node)| {
-                    let path = format!("{}.{name}", self.path);
-                    (name, Self { path, node })
-                })
-                .collect()),
+            Node::Map(map) => match map.repeated.first() {
+                Some(key) => {
+                    Err(Flaw::ambiguous(format!("{}.{key}", self.path), "is there more than once"))
+                }
+                None => Ok(map
+                    .entries
+                    .into_iter()
+                    .map(|(name, node)| {
+                        let path = format!("{}.{name}", self.path);
+                        (name, Self { path, node })
+                    })
+                    .collect()),
+            },
             _ => Err(self.flaw("must be a mapping")),
         }
     }

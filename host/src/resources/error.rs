@@ -80,15 +80,21 @@ impl fmt::Display for Problem {
 pub(super) struct Flaw {
     pub(super) field: Option<String>,
     pub(super) message: String,
+    /// Whether the document says two things at once, so that it must not be passed over.
+    pub(super) is_ambiguous: bool,
 }
 
 impl Flaw {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { field: None, message: message.into() }
+        Self { field: None, message: message.into(), is_ambiguous: false }
     }
 
     pub(super) fn at(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), message: message.into() }
+        Self { field: Some(field.into()), ..Self::new(message) }
+    }
+
+    pub(super) fn ambiguous(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_ambiguous: true, ..Self::at(field, message) }
     }
 }
 
@@ -113,8 +119,11 @@ pub enum Level {
     /// Not a mistake: a component of another application, or a resource that has nothing to do with
     /// locks.
     Info,
-    /// Probably a mistake: a document or something in it was ignored.
+    /// Probably a mistake: something in a document was ignored.
     Warning,
+    /// A mistake: a file or a document cannot be read, so it was ignored. As daprd, a server starts
+    /// without it.
+    Error,
 }
 
 /// Why the resource files cannot be used.
@@ -139,7 +148,8 @@ pub enum LoadError {
         /// The second of them.
         second: Source,
     },
-    /// Components without `ignoreErrors: true` cannot be resolved.
+    /// Documents say two things at once, types are unknown, or components without `ignoreErrors: true`
+    /// cannot be resolved.
     #[error("{}", join(.0))]
     Components(
         /// At least one problem, in the order of the files.

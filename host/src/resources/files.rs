@@ -23,6 +23,8 @@ const MAX_FILE: u64 = 1 << 20;
 pub(super) struct Found {
     pub(super) components: Vec<(Source, ComponentDocument)>,
     pub(super) resiliency: Vec<(Source, Field)>,
+    /// Documents that say two things at once.
+    pub(super) ambiguous: Vec<Problem>,
 }
 
 /// Reads every document of the folders, in order.
@@ -72,30 +74,42 @@ fn read_file(file: &Path, found: &mut Found, notify: &mut dyn FnMut(Notice)) {
         Ok(bytes) => bytes,
         Err(cause) => {
             return notify(Notice {
-                level: Level::Warning,
+                level: Level::Error,
                 problem: Problem::of_file(file, format!("cannot be read: {cause}")),
             });
         }
     };
     for (index, part) in yaml::split(&bytes).into_iter().enumerate() {
         let source = Source { file: file.to_owned(), document: index + 1 };
-        let (level, flaw) = match read_part(&part) {
+        for document in read_part(&part) {
+            found.add(&source, document, notify);
+        }
+    }
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        source: &Source,
+        document: Result<Document, Flaw>,
+        notify: &mut dyn FnMut(Notice),
+    ) {
+        let (level, flaw) = match document {
             Ok(Document::Component(definition)) => {
-                found.components.push((source, *definition));
-                continue;
+                return self.components.push((source.clone(), *definition));
             }
-            Ok(Document::Resiliency(root)) => {
-                found.resiliency.push((source, root));
-                continue;
-            }
-            Ok(Document::Empty) => continue,
+            Ok(Document::Resiliency(root)) => return self.resiliency.push((source.clone(), root)),
+            Ok(Document::Empty) => return,
             Ok(Document::Other { kind }) => (
                 Level::Info,
                 Flaw::at("kind", format!("{kind} has nothing to do with locks, so it is not read")),
             ),
-            Err(flaw) => (Level::Warning, flaw),
+            Err(flaw) if flaw.is_ambiguous => {
+                return self.ambiguous.push(Problem::of_document(source, flaw));
+            }
+            Err(flaw) => (Level::Error, flaw),
         };
-        notify(Notice { level, problem: Problem::of_document(&source, flaw) });
+        notify(Notice { level, problem: Problem::of_document(source, flaw) });
     }
 }
 
@@ -112,7 +126,10 @@ fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_part(part: &yaml::Part<'_>) -> Result<Document, Flaw> {
-    let text = str::from_utf8(part.text).map_err(|_| Flaw::new("not valid UTF-8"))?;
-    document::read(yaml::parse(text, part.line).map_err(Flaw::new)?)
+fn read_part(part: &yaml::Part<'_>) -> Vec<Result<Document, Flaw>> {
+    let text = str::from_utf8(part.text).map_err(|_| "not valid UTF-8".to_owned());
+    match text.and_then(|text| yaml::parse(text, part.line)) {
+        Ok(root) => document::read(root),
+        Err(problem) => vec![Err(Flaw::new(problem))],
+    }
 }

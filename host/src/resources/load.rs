@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     definition::StoreDefinition,
-    document::ComponentDocument,
+    document::{Category, ComponentDocument},
     error::{Flaw, Level, LoadError, Notice, Problem},
-    files,
+    files, known,
     options::Options,
     resiliency,
     resolve::Resolver,
@@ -44,17 +44,21 @@ pub struct Resources {
 ///
 /// # Errors
 ///
-/// A folder cannot be read, two components have the same name, or a component cannot be resolved
-/// (its version or a secret does not exist) and has no `ignoreErrors: true`. A document that is
-/// not a well-formed component is no error: it is passed over with a warning, and so is a file
-/// that cannot be read.
+/// A folder cannot be read, two components have the same name, a document says two things at once (a
+/// field or a setting is there twice, in whatever case), a type is of no kind that Dapr has, or a
+/// component cannot be resolved (its version or a secret does not exist) and has no `ignoreErrors:
+/// true`. A document that is not a well-formed component is no error: it is passed over with a notice
+/// of [`Level::Error`], and so is a file that cannot be read.
 pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
     let app_id = options.app_id.as_str();
     let env = &*options.env;
     let namespace = env("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
-    let files::Found { mut components, resiliency } =
+    let files::Found { mut components, resiliency, ambiguous } =
         files::read_folders(&options.folders, notify)?;
+    if !ambiguous.is_empty() {
+        return Err(LoadError::Components(ambiguous));
+    }
     components.retain(|(source, component)| {
         let foreign = why_foreign(component, app_id, namespace.as_deref());
         if let Some(flaw) = foreign {
@@ -73,20 +77,28 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
     };
     let mut resolver = Resolver::new(env, templates, notify);
     for (source, component) in &components {
-        if component.component_type.starts_with("secretstores.") {
+        for flaw in &component.unknown {
+            resolver.notify(Level::Warning, source, component, flaw.clone());
+        }
+        if component.category() == Category::SecretStore {
             resolver.open_secret_store(source, component);
         }
     }
     let mut stores = Vec::new();
     for (source, component) in components {
-        if component.component_type.starts_with("lock.") {
-            stores.extend(resolver.store(source, component));
-        } else if !component.component_type.starts_with("secretstores.") {
-            let message = format!(
-                "{} has nothing to do with locks, so it is not loaded",
-                component.component_type
-            );
-            resolver.notify(Level::Info, &source, &component, Flaw::at("spec.type", message));
+        let component_type = &component.component_type;
+        match component.category() {
+            Category::Lock => stores.extend(resolver.store(source, component)),
+            Category::SecretStore => {}
+            Category::Foreign => {
+                let message =
+                    format!("{component_type} has nothing to do with locks, so it is not loaded");
+                resolver.notify(Level::Info, &source, &component, Flaw::at("spec.type", message));
+            }
+            Category::Unknown => {
+                let flaw = Flaw::at("spec.type", incorrect(component_type));
+                resolver.refuse(&source, &component, flaw);
+            }
         }
     }
     let problems = resolver.into_problems();
@@ -95,6 +107,22 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
     }
     let resiliency = resiliency::read(resiliency, app_id, &stores, notify);
     Ok(Resources { stores, resiliency })
+}
+
+/// What is wrong with a type of no category. daprd says as much, and does not start either (Dapr 1.18,
+/// `pkg/runtime/processor/components.go`).
+fn incorrect(component_type: &str) -> String {
+    const TYPES: [&str; 4] =
+        ["lock.redis", "lock.in-memory", "secretstores.local.env", "secretstores.local.file"];
+    if component_type.is_empty() {
+        return "is missing".to_owned();
+    }
+    match known::nearest(component_type, &TYPES) {
+        Some(nearest) => format!("incorrect type {component_type} (did you mean {nearest}?)"),
+        None => format!(
+            "incorrect type {component_type} (the types of locks are lock.redis and lock.in-memory)"
+        ),
+    }
 }
 
 fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadError> {

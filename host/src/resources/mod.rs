@@ -9,6 +9,7 @@
 //! | `options` | which files to read, and for whom |
 //! | `files`, `yaml` | from a folder to YAML documents |
 //! | `document` | a document as a component: which fields there are, and their types |
+//! | `known` | the settings and fields that have a meaning |
 //! | `resolve`, `secrets`, `templates` | the values of a component's settings |
 //! | `resiliency` | policies as documents define them |
 //! | `load` | all of this together: from folders to definitions and policies |
@@ -21,6 +22,7 @@ mod document;
 mod environment;
 mod error;
 mod files;
+mod known;
 mod load;
 mod metrics;
 mod open;

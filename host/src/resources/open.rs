@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use holdfast_redis_rules::refusal::code;
 
 use super::{
     definition::StoreDefinition,
@@ -16,11 +17,12 @@ use super::{
 };
 use crate::{
     BuildError, Locks,
+    lowercase::lowercase,
     policy::Resiliency,
     store::{
         Store,
         memory::MemoryStore,
-        redis::{RedisSettings, RedisStore},
+        redis::{ConnectError, RedisSettings, RedisStore},
     },
 };
 
@@ -97,7 +99,7 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
         name: "lockstore".to_owned(),
         component_type: "lock.in-memory".to_owned(),
         version: "v1".to_owned(),
-        key_prefix: String::new(),
+        key_prefix: None,
         store: Arc::new(MemoryStore::new()),
     };
     ComponentMetrics::new(&options.app_id).opened(&Ok(store.clone()));
@@ -133,8 +135,9 @@ impl Options {
     /// See [`BuildError`].
     pub fn locks(&self, stores: &[OpenStore]) -> Result<Locks, BuildError> {
         let builder = Locks::builder().app_id(&self.app_id).limits(self.limits.clone());
-        let builder = stores.iter().fold(builder, |builder, open| {
-            builder.store_with_key_prefix(&open.name, &open.key_prefix, open.store.clone())
+        let builder = stores.iter().fold(builder, |builder, open| match &open.key_prefix {
+            Some(prefix) => builder.store_with_key_prefix(&open.name, prefix, open.store.clone()),
+            None => builder.store(&open.name, open.store.clone()),
         });
         builder.build()
     }
@@ -150,24 +153,39 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
         component_type: component_type.clone(),
         cause,
     })?;
-    let key_prefix = definition.properties.get("keyPrefix").unwrap_or_default();
     Ok(OpenStore {
         name: name.clone(),
         component_type: component_type.clone(),
         version: version.clone(),
-        key_prefix: key_prefix.to_lowercase(),
+        key_prefix: definition.properties.get("keyPrefix").map(lowercase),
         store,
     })
 }
 
 async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, OpenCause> {
-    match definition.component_type.to_lowercase().as_str() {
+    match lowercase(&definition.component_type).as_str() {
         "lock.redis" => {
             let settings = RedisSettings::parse(&definition.properties)?;
-            Ok(Arc::new(RedisStore::connect(&definition.name, settings).await?))
+            match RedisStore::connect(&definition.name, settings).await {
+                Ok(store) => Ok(Arc::new(store)),
+                Err(error) if definition.unquoted_password && is_refused_login(&error) => {
+                    Err(OpenCause::UnquotedPassword(error))
+                }
+                Err(error) => Err(error.into()),
+            }
         }
         "lock.in-memory" => Ok(Arc::new(MemoryStore::new())),
         _ => Err(OpenCause::UnknownType),
+    }
+}
+
+fn is_refused_login(error: &ConnectError) -> bool {
+    match error {
+        // Redis before 6 has no code for it.
+        ConnectError::Unreachable { cause, .. } => {
+            code(cause) == "WRONGPASS" || cause.contains("invalid password")
+        }
+        _ => false,
     }
 }
 
@@ -184,6 +202,6 @@ fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
 fn log(notice: Notice) {
     match notice.level {
         Level::Info => tracing::info!("{notice}"),
-        Level::Warning => tracing::warn!("{notice}"),
+        Level::Warning | Level::Error => tracing::warn!("{notice}"),
     }
 }

@@ -28,8 +28,8 @@ pub struct OpenStore {
     pub component_type: String,
     /// Its version, as it was written; may be empty.
     pub version: String,
-    /// Its `keyPrefix` in lower case; empty for the default.
-    pub key_prefix: String,
+    /// Its `keyPrefix` in lower case; `None` for the default.
+    pub key_prefix: Option<String>,
     /// The store, under the policies that apply to it.
     pub store: Arc<dyn Store>,
 }
@@ -101,6 +101,12 @@ pub enum OpenCause {
     /// The Redis server cannot be used.
     #[error(transparent)]
     Redis(#[from] ConnectError),
+    /// The Redis server refused the password, which is written as a number or a boolean.
+    #[error(
+        "{0} (redisPassword is written without quotes, so YAML reads it as a number or a boolean, and may \
+         change it: write it in quotes)"
+    )]
+    UnquotedPassword(ConnectError),
     /// It took longer than the `initTimeout` of its definition.
     #[error("not open within its initTimeout of {0:?}")]
     Timeout(Duration),

@@ -16,7 +16,10 @@ use super::{
     error::{Flaw, Level, Notice, Problem},
     source::Source,
 };
-use crate::policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip};
+use crate::{
+    lowercase::lowercase,
+    policy::{Backoff, CircuitBreaker, PolicyNames, Resiliency, Retry, Trip},
+};
 
 /// Dapr's own retry policies. A file may change them, but not to fewer retries than
 /// [`BUILT_IN_RETRIES`].
@@ -51,7 +54,7 @@ pub(super) fn read(
         match name(&mut root) {
             Ok(name) => place.name = name,
             Err(flaw) => {
-                merged.notify(Level::Warning, &place, flaw);
+                merged.notify(Level::Error, &place, flaw);
                 continue;
             }
         }
@@ -167,7 +170,7 @@ struct NotRead {
 
 impl From<Flaw> for NotRead {
     fn from(flaw: Flaw) -> Self {
-        Self { level: Level::Warning, flaw }
+        Self { level: Level::Error, flaw }
     }
 }
 
@@ -266,7 +269,7 @@ fn retry(mut field: Field) -> Result<Retry, Flaw> {
     let max_interval = some_duration(field.take("maxInterval")?)?.map(not_negative);
     let policy = field.take("policy")?;
     let flaw = policy.flaw("must be constant or exponential");
-    match policy.text()?.to_lowercase().as_str() {
+    match lowercase(&policy.text()?).as_str() {
         "" | "constant" => {
             if let Some(wait) = constant {
                 retry.backoff = Backoff::Constant(wait);

@@ -10,11 +10,12 @@ use super::{
     document::{ComponentDocument, SecretRef, Setting},
     environment::Env,
     error::{Flaw, Level, Notice, Problem},
+    known,
     secrets::{self, SecretStore},
     source::Source,
     templates::Templates,
 };
-use crate::store::properties::Properties;
+use crate::{lowercase::lowercase, store::properties::Properties};
 
 const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -82,7 +83,7 @@ impl<'a> Resolver<'a> {
         }
         check_version(component)?;
         let mut properties = Properties::default();
-        for setting in named(self, source, component) {
+        for setting in self.settings(source, component)? {
             if setting.secret.is_some() {
                 return Err(Flaw::at(
                     format!("{}.secretKeyRef", setting.path),
@@ -114,6 +115,7 @@ impl<'a> Resolver<'a> {
                 properties,
                 ignore_errors: component.ignore_errors,
                 init_timeout,
+                unquoted_password: component.settings.iter().any(is_unquoted_password),
                 source,
             }),
             Err(flaw) => {
@@ -130,11 +132,47 @@ impl<'a> Resolver<'a> {
     ) -> Result<(Properties, Duration), Flaw> {
         check_version(component)?;
         let mut properties = Properties::default();
-        for setting in named(self, source, component) {
+        for setting in self.settings(source, component)? {
             let value = self.value(source, component, setting)?;
+            if value.is_empty() && lowercase(&setting.name) == "keyprefix" {
+                let message = "keyPrefix is empty, so that the keys start with lock||||, as daprd's do: \
+                               without the setting they contain the app id";
+                let flaw = Flaw::at(&setting.path, message);
+                self.notify(Level::Warning, source, component, flaw);
+            }
             properties.insert(&setting.name, value);
         }
         Ok((properties, self.init_timeout(source, component)))
+    }
+
+    /// The settings that have a name. Others have no effect, which is reported, as are names that mean
+    /// nothing.
+    fn settings<'d>(
+        &mut self,
+        source: &Source,
+        component: &'d ComponentDocument,
+    ) -> Result<Vec<&'d Setting>, Flaw> {
+        let known = known::settings(&component.component_type);
+        let mut settings: BTreeMap<String, &Setting> = BTreeMap::new();
+        for setting in &component.settings {
+            let Setting { path, name, .. } = setting;
+            if name.is_empty() {
+                let flaw = Flaw::at(format!("{path}.name"), "is missing, so the entry is not used");
+                self.notify(Level::Warning, source, component, flaw);
+                continue;
+            }
+            let unknown =
+                known.as_ref().and_then(|known| known::unknown(path, "setting", name, known));
+            if let Some(flaw) = unknown {
+                self.notify(Level::Warning, source, component, flaw);
+            }
+            if let Some(earlier) = settings.insert(lowercase(name), setting) {
+                let message =
+                    format!("{name} is set twice: {} sets {}", earlier.path, earlier.name);
+                return Err(Flaw::at(path, message));
+            }
+        }
+        Ok(settings.into_values().collect())
     }
 
     /// The value of a setting. A `secretKeyRef` comes before a value, and a value before an `envRef`
@@ -257,9 +295,13 @@ impl<'a> Resolver<'a> {
         if component.ignore_errors {
             self.notify(Level::Warning, source, component, flaw);
         } else {
-            let problem = Problem::of_component(source, &component.name, flaw);
-            self.problems.push(problem);
+            self.refuse(source, component, flaw);
         }
+    }
+
+    /// Notes a problem that stops the start.
+    pub(super) fn refuse(&mut self, source: &Source, component: &ComponentDocument, flaw: Flaw) {
+        self.problems.push(Problem::of_component(source, &component.name, flaw));
     }
 
     pub(super) fn notify(
@@ -282,20 +324,8 @@ enum Blame {
     Secret,
 }
 
-/// The settings that have a name. Others have no effect and are reported.
-fn named<'d>(
-    resolver: &mut Resolver<'_>,
-    source: &Source,
-    component: &'d ComponentDocument,
-) -> Vec<&'d Setting> {
-    let (named, unnamed): (Vec<_>, Vec<_>) =
-        component.settings.iter().partition(|setting| !setting.name.is_empty());
-    for setting in unnamed {
-        let flaw =
-            Flaw::at(format!("{}.name", setting.path), "is missing, so the entry is not used");
-        resolver.notify(Level::Warning, source, component, flaw);
-    }
-    named
+fn is_unquoted_password(setting: &Setting) -> bool {
+    setting.is_unquoted && lowercase(&setting.name) == "redispassword"
 }
 
 /// Every lock and local secret store has one version. As in Dapr, it may be missing, or `v0`, which is

@@ -5,7 +5,7 @@
 //! what aliases may grow to.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
 };
 
@@ -21,7 +21,15 @@ pub(super) enum Node {
     Number(String),
     Text(String),
     List(Vec<Node>),
-    Map(BTreeMap<String, Node>),
+    Map(Mapping),
+}
+
+/// The entries of a mapping.
+#[derive(Clone, Default)]
+pub(super) struct Mapping {
+    pub(super) entries: BTreeMap<String, Node>,
+    /// The keys that were written more than once.
+    pub(super) repeated: BTreeSet<String>,
 }
 
 /// How many levels deep a document may nest.
@@ -174,8 +182,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none.
-    fn map(&mut self, depth: usize) -> Result<BTreeMap<String, Node>, Error> {
-        let mut entries = BTreeMap::new();
+    fn map(&mut self, depth: usize) -> Result<Mapping, Error> {
+        let Mapping { mut entries, mut repeated } = Mapping::default();
         let mut merged = Vec::new();
         loop {
             let (event, line) = self.next()?;
@@ -190,25 +198,27 @@ impl<'a> Reader<'a> {
                 .ok_or(Error::Here(line, "a key that is a list or a mapping"))?;
             let (event, line) = self.next()?;
             match self.node(event, line, depth + 1)? {
-                Node::Map(base) if is_merge => merged.push(base),
+                Node::Map(base) if is_merge => merged.push(base.entries),
                 Node::List(bases) if is_merge => {
                     for base in bases {
                         match base {
-                            Node::Map(base) => merged.push(base),
+                            Node::Map(base) => merged.push(base.entries),
                             _ => return Err(Error::Here(line, "`<<` merges mappings only")),
                         }
                     }
                 }
                 _ if is_merge => return Err(Error::Here(line, "`<<` merges mappings only")),
                 value => {
-                    entries.insert(key, value);
+                    if entries.insert(key.clone(), value).is_some() {
+                        repeated.insert(key);
+                    }
                 }
             }
         }
         for (key, value) in merged.into_iter().flatten() {
             entries.entry(key).or_insert(value);
         }
-        Ok(entries)
+        Ok(Mapping { entries, repeated })
     }
 }
 
@@ -225,7 +235,7 @@ impl Node {
     fn height(&self) -> usize {
         let below = match self {
             Self::List(items) => items.iter().map(Self::height).max(),
-            Self::Map(entries) => entries.values().map(Self::height).max(),
+            Self::Map(map) => map.entries.values().map(Self::height).max(),
             _ => return 0,
         };
         1 + below.unwrap_or(0)
@@ -273,9 +283,9 @@ impl Node {
                 }
                 json.push(']');
             }
-            Self::Map(entries) => {
+            Self::Map(map) => {
                 json.push('{');
-                for (index, (key, value)) in entries.iter().enumerate() {
+                for (index, (key, value)) in map.entries.iter().enumerate() {
                     if index > 0 {
                         json.push(',');
                     }

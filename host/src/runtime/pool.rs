@@ -199,13 +199,13 @@ mod tests {
     }
 
     fn scope(pool: &Pool, name: &str) -> Scope {
-        pool.scope(&[info(name, "")]).unwrap()
+        pool.scope(&[info(name, None)]).unwrap()
     }
 
-    fn info(name: &str, key_prefix: &str) -> StoreInfo {
+    fn info(name: &str, key_prefix: Option<&str>) -> StoreInfo {
         StoreInfo {
             name: name.to_owned(),
-            key_prefix: key_prefix.to_owned(),
+            key_prefix: key_prefix.map(str::to_owned),
             app_id: "app".to_owned(),
         }
     }
@@ -305,12 +305,12 @@ mod tests {
     #[test]
     fn stores_that_the_rules_refuse_take_no_number() {
         let pool = pool(|_| {});
-        let refused = pool.scope(&[info("c", "a||b")]).map(drop).unwrap_err();
+        let refused = pool.scope(&[info("c", Some("a||b"))]).map(drop).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "lock store c: keyPrefix: input key/keyPrefix 'a||b' can't contain '||'"
         );
-        let accepted = pool.scope(&[info("c", "none")]).unwrap();
+        let accepted = pool.scope(&[info("c", Some("none"))]).unwrap();
         assert_eq!(accepted.number(), 0);
         assert_eq!(key(&pool, &accepted, "r").as_deref(), Ok("lock||r"));
     }
@@ -322,7 +322,7 @@ mod tests {
         let known = |pool: &Pool| pool.lock().warm[0].known_scopes();
         for tenant in 0..100 {
             let prefix = format!("tenant-{tenant}");
-            let scope = pool.scope(&[info("s", &prefix)]).unwrap();
+            let scope = pool.scope(&[info("s", Some(&prefix))]).unwrap();
             assert_eq!(scope.number(), 1);
             assert_eq!(key(&pool, &scope, "r"), Ok(format!("lock||{prefix}||r")));
             assert_eq!(known(&pool), 2);

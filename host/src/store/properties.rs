@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fmt};
 
 use holdfast_redis_rules::settings::{self, Found, Source, names::Setting};
 
+use crate::lowercase::lowercase;
+
 /// Settings by name. Names match without case. Values may be secrets, so [`Debug`] shows only names.
 #[derive(Clone, Default)]
 pub struct Properties(BTreeMap<String, String>);
@@ -30,12 +32,25 @@ impl SettingError {
 impl Properties {
     /// The value of a setting as written; `None` if it is missing.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_lowercase()).map(String::as_str)
+        self.0.get(&lowercase(name)).map(String::as_str)
     }
 
     /// Sets a value, replacing an earlier one of the same name.
     pub fn insert(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_lowercase(), value.into());
+        self.0.insert(lowercase(name), value.into());
+    }
+
+    /// Refuses two names of one setting with different values.
+    pub(crate) fn check_aliases(&self, settings: &[&Setting]) -> Result<(), SettingError> {
+        for setting in settings {
+            let mut given = setting.dapr.iter().filter_map(|name| Some((*name, self.get(name)?)));
+            let Some((first, value)) = given.next() else { continue };
+            if let Some((other, _)) = given.find(|(_, other)| other.trim() != value.trim()) {
+                let problem = format!("differs from {first}, which is another name of it");
+                return Err(SettingError::new(other, problem));
+            }
+        }
+        Ok(())
     }
 
     /// The names that are set, in lower case and in order.

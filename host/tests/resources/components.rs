@@ -92,16 +92,20 @@ impl Outcome {
         self.notices_of(Level::Warning)
     }
 
+    fn errors(&self) -> Vec<String> {
+        self.notices_of(Level::Error)
+    }
+
     fn notices_of(&self, level: Level) -> Vec<String> {
         self.notices.iter().filter(|notice| notice.level == level).map(Notice::to_string).collect()
     }
 
-    /// The value of `setting` in the only component.
+    /// The value of [`SETTING`] in the only component.
     fn value(&self) -> String {
         let [component] = self.stores() else {
             panic!("{:?}", self.names());
         };
-        component.properties.get("setting").unwrap().to_owned()
+        component.properties.get(SETTING).unwrap().to_owned()
     }
 }
 
@@ -112,9 +116,9 @@ fn lock(name: &str) -> String {
     )
 }
 
-/// The definition of a lock store with an entry named `setting`, and with further fields at the top level.
+/// The definition of a lock store with an entry named [`SETTING`], and with further fields at the top level.
 fn with_setting(entry: &str, top_level: &str) -> String {
-    format!("{}  metadata:\n  - name: setting\n    {entry}\n{top_level}\n", lock("l"))
+    format!("{}  metadata:\n  - name: {SETTING}\n    {entry}\n{top_level}\n", lock("l"))
 }
 
 /// The definition of a secret store named `vault`.
@@ -123,6 +127,9 @@ fn vault(component_type: &str, settings: &str) -> String {
         "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: vault\nspec:\n  type: {component_type}\n  version: v1\n  metadata: [{settings}]\n"
     )
 }
+
+/// A setting that may have any text.
+const SETTING: &str = "clientKey";
 
 const AUTH: &str = "auth:\n  secretStore: vault";
 
@@ -224,7 +231,6 @@ fn a_bad_document_does_not_affect_the_others() {
         (wrong_type("name: bad", "name: [hunter2]"), "metadata.name: must be text"),
         (wrong_type("name: bad", "name: a/b"), "metadata.name: may not contain"),
         (wrong_type("name: bad", "name: .."), "metadata.name: may not be"),
-        (wrong_type("type: lock.redis", ""), "spec.type: is missing"),
         (wrong_type("version: v1", "version: {a: hunter2}"), "spec.version: must be text"),
         (
             wrong_type("version: v1", "ignoreErrors: \"true\""),
@@ -251,11 +257,11 @@ fn a_bad_document_does_not_affect_the_others() {
         let outcome =
             Case::of(format!("{}---\n{bad}\n---\n{}", lock("first"), lock("last"))).load();
         assert_eq!(outcome.names(), ["first", "last"], "{bad}");
-        let [warning] = &outcome.warnings()[..] else {
-            panic!("{bad}: {:?}", outcome.warnings());
+        let [error] = &outcome.errors()[..] else {
+            panic!("{bad}: {:?}", outcome.errors());
         };
-        assert!(warning.contains("a.yaml, document 2"), "{warning}");
-        assert!(warning.contains(expected), "{warning} - {expected}");
+        assert!(error.contains("a.yaml, document 2"), "{error}");
+        assert!(error.contains(expected), "{error} - {expected}");
     }
 }
 
@@ -291,17 +297,17 @@ fn invalid_utf8_affects_only_its_document() {
     file.extend(lock("b").into_bytes());
     let outcome = Case::of(file).load();
     assert_eq!(outcome.names(), ["a", "b"]);
-    assert!(outcome.warnings()[0].ends_with("a.yaml, document 2: not valid UTF-8"));
+    assert!(outcome.errors()[0].ends_with("a.yaml, document 2: not valid UTF-8"));
 }
 
 #[test]
-fn a_file_that_cannot_be_read_causes_a_warning() {
+fn a_file_that_cannot_be_read_is_passed_over() {
     let huge = "#".repeat((1 << 20) + 1);
     let case =
         Case::default().folder(&[("a.yaml", huge.as_bytes()), ("b.yaml", lock("b").as_bytes())]);
     let outcome = case.load();
     assert_eq!(outcome.names(), ["b"]);
-    assert!(outcome.warnings()[0].ends_with("a.yaml: cannot be read: it is larger than 1 MiB"));
+    assert!(outcome.errors()[0].ends_with("a.yaml: cannot be read: it is larger than 1 MiB"));
 }
 
 #[cfg(unix)]
@@ -313,8 +319,8 @@ fn symbolic_links_to_files_are_followed() {
     std::os::unix::fs::symlink("/dev/zero", case.path("c.yaml")).unwrap();
     let outcome = case.load();
     assert_eq!(outcome.names(), ["a"]);
-    assert!(outcome.warnings()[0].contains("b.yaml: cannot be read"));
-    assert!(outcome.warnings()[1].contains("c.yaml: cannot be read: it is not a regular file"));
+    assert!(outcome.errors()[0].contains("b.yaml: cannot be read"));
+    assert!(outcome.errors()[1].contains("c.yaml: cannot be read: it is not a regular file"));
 }
 
 #[test]
@@ -326,7 +332,7 @@ fn an_alias_bomb_is_one_bad_document() {
     }
     let outcome = Case::of(format!("{bomb}---\n{}", lock("a"))).load();
     assert_eq!(outcome.names(), ["a"]);
-    assert!(outcome.warnings()[0].contains("too large with its aliases"));
+    assert!(outcome.errors()[0].contains("too large with its aliases"));
 }
 
 #[test]
@@ -351,7 +357,7 @@ spec:
   <<: *base
   extra: 1
   metadata:
-  - {Name: setting, VALUE: 5, more: x}
+  - {Name: clientKey, VALUE: 5, more: x}
 ";
     let outcome = Case::of(text).load();
     assert_eq!(outcome.names(), ["123"]);
@@ -420,14 +426,146 @@ fn values_become_text() {
 }
 
 #[test]
-fn the_last_of_equal_settings_counts_and_one_without_a_name_is_skipped() {
-    let outcome = Case::of(with_setting(
-        "value: first\n  - name: SETTING\n    value: second\n  - value: hunter2",
-        "",
-    ))
-    .load();
-    assert_eq!(outcome.value(), "second");
-    assert!(outcome.warnings()[0].contains("component l, spec.metadata[2].name: is missing"));
+fn an_entry_without_a_name_is_skipped() {
+    let outcome = Case::of(with_setting("value: first\n  - value: hunter2", "")).load();
+    assert_eq!(outcome.value(), "first");
+    assert!(outcome.warnings()[0].contains("component l, spec.metadata[1].name: is missing"));
+}
+
+#[test]
+fn a_document_that_says_two_things_at_once_stops_the_start() {
+    let twice = |entry: &str| with_setting(entry, AUTH);
+    let text = |from: &str, to: &str| lock("l").replace(from, to);
+    for (text, expected) in [
+        (
+            twice("value: a\n  - name: CLIENTKEY\n    value: b"),
+            "component l, spec.metadata[1]: CLIENTKEY is set twice: spec.metadata[0] sets clientKey",
+        ),
+        (
+            twice("value: a\n  - name: clientKey\n    value: a"),
+            "component l, spec.metadata[1]: clientKey is set twice: spec.metadata[0] sets clientKey",
+        ),
+        (
+            twice("value: a\n    secretKeyRef: {name: PW}"),
+            "document 1, spec.metadata[0]: clientKey has both value and secretKeyRef: leave one out",
+        ),
+        (twice("value: a\n    envRef: PW"), "clientKey has both value and envRef: leave one out"),
+        (
+            twice("envRef: PW\n    secretKeyRef: {name: PW}"),
+            "clientKey has both secretKeyRef and envRef: leave one out",
+        ),
+        (
+            twice("value: a\n    VALUE: b"),
+            "document 1, spec.metadata[0].value: is there twice, as VALUE and value",
+        ),
+        (twice("value: a\n    value: a"), "spec.metadata[0].value: is there more than once"),
+        (text("type:", "type: lock.in-memory\n  type:"), "spec.type: is there more than once"),
+        (text("spec:", "Spec: {}\nspec:"), "spec: is there twice, as Spec and spec"),
+        (text("kind:", "scopes: [a]\nscopes: [b]\nkind:"), "scopes: is there more than once"),
+        (text("name: l", "name: l\n  name: m"), "metadata.name: is there more than once"),
+    ] {
+        let error = Case::of(format!("{text}---\n{}", lock("other"))).load().error();
+        assert!(error.ends_with(expected), "{error} - {expected}");
+    }
+    // Another building block's mistakes are not ours.
+    let state = twice("value: a\n    VALUE: b").replace("lock.redis", "state.redis");
+    assert!(Case::of(state).load().stores().is_empty());
+}
+
+#[test]
+fn a_type_that_dapr_does_not_know_stops_the_start() {
+    for (written, expected) in [
+        ("lok.redis", "incorrect type lok.redis (did you mean lock.redis?)"),
+        ("LOCK.REDIS", "incorrect type LOCK.REDIS (did you mean lock.redis?)"),
+        ("Lock.redis", "incorrect type Lock.redis (did you mean lock.redis?)"),
+        ("redis", "incorrect type redis (the types of locks are lock.redis and lock.in-memory)"),
+        ("lock", "incorrect type lock (the types of locks are lock.redis and lock.in-memory)"),
+        ("pubsubs.kafka", "incorrect type pubsubs.kafka (the types of locks are "),
+        ("", "is missing"),
+    ] {
+        let text = lock("l").replace("type: lock.redis", &format!("type: {written}"));
+        let error = Case::of(format!("{text}  ignoreErrors: true\n")).load().error();
+        let expected = format!("a.yaml, document 1, component l, spec.type: {expected}");
+        assert!(error.contains(&expected), "{error} - {expected}");
+    }
+    let elsewhere = lock("l").replace("lock.redis", "lok.redis") + "scopes: [other]\n";
+    assert!(Case::of(elsewhere).app("app").load().stores().is_empty());
+}
+
+#[test]
+fn what_means_nothing_is_told() {
+    let setting = |name: &str| format!("  metadata: [{{name: {name}, value: hunter2}}]\n");
+    for (more, expected) in [
+        (
+            setting("keyPrefx"),
+            "spec.metadata[0]: unknown setting keyPrefx, so it has no effect (did you mean keyPrefix?)",
+        ),
+        (
+            setting("enableSSL"),
+            "unknown setting enableSSL, so it has no effect (did you mean enableTLS?)",
+        ),
+        (setting("colour"), "unknown setting colour, so it has no effect"),
+        (
+            "  scopes: [app1]\n".into(),
+            "spec.scopes: has no effect here: it belongs to the top level",
+        ),
+        ("  auth: {secretStore: s}\n".into(), "spec.auth: has no effect here: it belongs to"),
+        (
+            "  ignoreError: true\n".into(),
+            "spec.ignoreError: unknown field ignoreError, so it has no",
+        ),
+        (
+            "scope: [app1]\n".into(),
+            "scope: unknown field scope, so it has no effect (did you mean scopes?)",
+        ),
+        (
+            "  metadata: [{name: redisDB, val: 1}]\n".into(),
+            "spec.metadata[0].val: unknown field val",
+        ),
+        ("auth: {secretstorage: x}\n".into(), "auth.secretstorage: unknown field secretstorage"),
+    ] {
+        let outcome = Case::of(lock("l") + &more).load();
+        assert_eq!(outcome.names(), ["l"], "{more}");
+        let [warning] = &outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+        assert!(warning.contains(&format!("component l, ")), "{warning}");
+        assert!(warning.contains(expected), "{warning} - {expected}");
+    }
+    let vault = vault("secretstores.local.env", "{name: prefx, value: A_}");
+    assert!(Case::of(vault).load().warnings()[0].contains("(did you mean prefix?)"));
+    // As `kubectl get -o yaml` writes it.
+    let quiet =
+        lock("l").replace("name: l", "name: l\n  uid: x\n  labels: {a: b}") + "status: {}\n";
+    assert_eq!(Case::of(quiet).load().warnings(), [""; 0]);
+}
+
+#[test]
+fn an_empty_key_prefix_is_told() {
+    for value in ["\"\"", "null", "~", ""] {
+        let text = format!("{}  metadata: [{{name: keyPrefix, value: {value}}}]\n", lock("l"));
+        let outcome = Case::of(text).load();
+        assert_eq!(outcome.stores()[0].properties.get("keyPrefix"), Some(""), "{value}");
+        let warning = &outcome.warnings()[0];
+        assert!(
+            warning.contains("keyPrefix is empty, so that the keys start with lock||||"),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
+fn a_list_is_read_as_its_items() {
+    let indented = |text: String| {
+        let lines: Vec<String> = text.lines().map(|line| format!("  {line}\n")).collect();
+        format!("-{}", lines.concat().split_at(1).1)
+    };
+    let (one, two) = (indented(lock("one")), indented(lock("two")));
+    let text =
+        format!("apiVersion: v1\nkind: List\nitems:\n{one}{two}- hunter2\n---\n{}", lock("three"));
+    let outcome = Case::of(text).load();
+    assert_eq!(outcome.names(), ["one", "two", "three"]);
+    assert_eq!(outcome.stores()[1].source.document, 1);
+    let [error] = &outcome.errors()[..] else { panic!("{:?}", outcome.errors()) };
+    assert!(error.ends_with("a.yaml, document 1, items[2]: must be a mapping"), "{error}");
 }
 
 #[test]
@@ -444,7 +582,7 @@ fn templates_are_filled_in() {
     assert_ne!(uuids[..36], uuids[36..]);
     let error = Case::of(with_setting("value: '{podName}'", "")).load().error();
     assert!(
-        error.contains("component l, spec.metadata[0].value: setting refers to {podName}"),
+        error.contains("component l, spec.metadata[0].value: clientKey refers to {podName}"),
         "{error}"
     );
 }
@@ -455,14 +593,9 @@ fn env_ref_reads_the_environment() {
     assert_eq!(case("PW").env("PW", SECRET).load().value(), SECRET);
     assert_eq!(case("PW").env("PW", "\"hunter2\"").load().value(), SECRET);
     assert_eq!(case("PW").env("PW", "").load().value(), "");
-    let beside = Case::of(with_setting(
-        "{value: x, envRef: PW}".trim_matches(['{', '}']).replace(", ", "\n    ").as_str(),
-        "",
-    ));
-    assert_eq!(beside.env("PW", SECRET).load().value(), "x");
 
     for (variable, expected) in [
-        ("PW", "PW is not set, so setting is empty"),
+        ("PW", "PW is not set, so clientKey is empty"),
         ("DAPR_API_TOKEN", "may not be referred to"),
         ("dapr_x", "may not be referred to"),
         ("App_Api_Token", "may not be referred to"),
@@ -529,7 +662,7 @@ fn secrets_come_from_the_environment() {
     assert_eq!(local_env("").env("PW", "").load().value(), "");
 
     let error = local_env("").load().error();
-    assert!(error.ends_with("a.yaml, document 1, component l, spec.metadata[0].secretKeyRef: setting: the environment variable PW is not set"), "{error}");
+    assert!(error.ends_with("a.yaml, document 1, component l, spec.metadata[0].secretKeyRef: clientKey: the environment variable PW is not set"), "{error}");
     let error = local_env("{name: prefix, value: DAPR_}").env("DAPR_PW", SECRET).load().error();
     assert!(error.contains("DAPR_PW may not be read as a secret"), "{error}");
 
@@ -539,10 +672,8 @@ fn secrets_come_from_the_environment() {
         vault("SecretStores.local.env".replace("SecretStores", "secretstores").as_str(), "")
     );
     assert!(Case::of(keyed).env("PW", SECRET).load().error().contains("leave out the key K"));
-    let ignored = with_setting(entry, AUTH).replace(
-        "  metadata:\n  - name: setting",
-        "  ignoreErrors: true\n  metadata:\n  - name: setting",
-    );
+    let ignored =
+        with_setting(entry, AUTH).replace("  metadata:", "  ignoreErrors: true\n  metadata:");
     let outcome = Case::of(format!("{ignored}{}", vault("secretstores.local.env", ""))).load();
     assert!(outcome.stores().is_empty());
     assert!(outcome.warnings()[0].contains("component l, spec.metadata[0].secretKeyRef"));
@@ -586,7 +717,10 @@ fn secrets_come_from_a_file() {
         ("{name: redis}", "{name: multiValued, value: true}", "the secret redis has no key redis"),
     ] {
         let error = load(reference, settings).error();
-        assert!(error.contains("component l, spec.metadata[0].secretKeyRef: setting: "), "{error}");
+        assert!(
+            error.contains("component l, spec.metadata[0].secretKeyRef: clientKey: "),
+            "{error}"
+        );
         assert!(error.ends_with(expected), "{error} - {expected}");
     }
 }
@@ -655,16 +789,16 @@ fn a_secret_needs_a_supported_secret_store() {
     ] {
         let text = format!("{}{others}", with_setting("secretKeyRef: {name: PW}", top_level));
         let error = Case::of(text).app("app1").env("PW", SECRET).load().error();
-        assert!(error.contains("component l, auth.secretStore: setting: "), "{error}");
+        assert!(error.contains("component l, auth.secretStore: clientKey: "), "{error}");
         assert!(error.contains(expected), "{error} - {expected}");
     }
 }
 
 #[test]
-fn a_secret_takes_precedence_over_a_value() {
+fn an_empty_value_leaves_room_for_a_secret() {
     let text = format!(
         "{}{}",
-        with_setting("value: x\n    secretKeyRef: {name: PW}", AUTH),
+        with_setting("value: ''\n    secretKeyRef: {name: PW}", AUTH),
         vault("secretstores.local.env", "")
     );
     assert_eq!(Case::of(text).env("PW", SECRET).load().value(), SECRET);
@@ -675,5 +809,5 @@ fn a_secret_takes_precedence_over_a_value() {
 fn debug_shows_names_and_no_values() {
     let outcome = Case::of(with_setting("value: hunter2", "")).load();
     let shown = format!("{:?}", outcome.stores());
-    assert!(shown.contains("setting") && !shown.contains(SECRET), "{shown}");
+    assert!(shown.contains("clientkey") && !shown.contains(SECRET), "{shown}");
 }

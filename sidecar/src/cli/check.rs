@@ -33,10 +33,12 @@ pub fn run(args: &Check) -> Result<ExitCode> {
 
 async fn check(args: &Check) -> Result<ExitCode> {
     let options = stores::options(&args.stores, Limits::default());
-    let openings = open_each(&options, &mut warn).await.map_err(|error| anyhow!("{error}"))?;
-    if openings.is_empty() {
-        eprintln!("warning: the resource files define no lock store");
-    }
+    let mut unreadable = false;
+    let mut notify = |notice: Notice| {
+        unreadable |= notice.level == Level::Error;
+        print(&notice);
+    };
+    let openings = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
     let rows = openings.iter().map(row).collect::<Vec<_>>();
     let mut stdout = io::stdout().lock();
     stdout.write_all(table(&rows).as_bytes()).context("cannot write to stdout")?;
@@ -47,14 +49,19 @@ async fn check(args: &Check) -> Result<ExitCode> {
     // Only the rules know what is wrong with key prefixes.
     options.locks(&open).map_err(|error| anyhow!("{error}"))?;
     join_all(open.iter().map(|open| open.store.close())).await;
-    Ok(if stopped { ExitCode::from(TROUBLE) } else { ExitCode::SUCCESS })
+    if open.is_empty() && !stopped {
+        bail!("the resource files give no lock store");
+    }
+    Ok(if stopped || unreadable { ExitCode::from(TROUBLE) } else { ExitCode::SUCCESS })
 }
 
-fn warn(notice: Notice) {
-    match notice.level {
-        Level::Info => eprintln!("note: {notice}"),
-        Level::Warning => eprintln!("warning: {notice}"),
-    }
+fn print(notice: &Notice) {
+    let level = match notice.level {
+        Level::Info => "note",
+        Level::Warning => "warning",
+        Level::Error => "error",
+    };
+    eprintln!("{level}: {notice}");
 }
 
 fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {

@@ -191,8 +191,8 @@ fn a_store_with_ignore_errors_may_be_missing() {
     let folder = folder(&(definition("memory", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
     let mut holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
-    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
-    assert_eq!(code, 0);
+    let (code, table, stderr) = run(&["check", "--resources-path", folder.path()]);
+    assert_eq!((code, stderr.as_str()), (2, "holdfast: the resource files give no lock store\n"));
     assert!(table.contains("ignored: unknown lock store type"), "{table}");
 }
 

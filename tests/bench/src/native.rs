@@ -50,11 +50,8 @@ pub struct Native<B> {
 impl<B: Backend> Native<B> {
     /// Rules with the store name and keys of all contestants.
     pub fn new(store: B) -> Result<Self> {
-        let info = StoreInfo {
-            name: STORE_NAME.to_owned(),
-            key_prefix: String::new(),
-            app_id: APP_ID.to_owned(),
-        };
+        let info =
+            StoreInfo { name: STORE_NAME.to_owned(), key_prefix: None, app_id: APP_ID.to_owned() };
         match Scope::new(&[info]) {
             Ok(scope) => Ok(Self { scope, store }),
             Err(problem) => bail!(problem),

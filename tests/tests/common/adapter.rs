@@ -87,7 +87,7 @@ impl Adapter {
     }
 
     /// The stores that the component lists: name, key prefix and application id of each.
-    pub async fn stores(&self) -> Vec<(String, String, String)> {
+    pub async fn stores(&self) -> Vec<(String, Option<String>, String)> {
         let mut instance = self.instance().await;
         let Instance { store, component } = &mut *instance;
         let stores = component.holdfast_lock_store().call_stores(store).await;

@@ -128,9 +128,10 @@ async fn each_store_has_its_own_server() {
         ("APP_ID", "app"),
     ])
     .await;
-    let owned =
-        |name: &str, key_prefix: &str| (name.to_owned(), key_prefix.to_owned(), "app".to_owned());
-    let expected = [owned("one", ""), owned("lock-two", "name"), owned("three", "")];
+    let owned = |name: &str, key_prefix: Option<&str>| {
+        (name.to_owned(), key_prefix.map(str::to_owned), "app".to_owned())
+    };
+    let expected = [owned("one", None), owned("lock-two", Some("name")), owned("three", None)];
     assert_eq!(store.stores().await, expected);
 
     for (name, server) in [("one", &one), ("lock-two", &two)] {

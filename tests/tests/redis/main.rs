@@ -1,6 +1,7 @@
 //! The two stores in Redis: the library's own and the component `adapters/redis-store`.
 //!
 //! - `lock.rs`: what the library's store answers, and what it writes.
+//! - `keys.rs`: the keys that resource files ask for.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
 //! - `faults.rs`: failures of the server and the network.
@@ -12,6 +13,7 @@
 mod component;
 mod connect;
 mod faults;
+mod keys;
 mod lock;
 mod pool;
 mod time;

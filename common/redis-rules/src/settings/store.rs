@@ -117,11 +117,23 @@ impl fmt::Debug for Settings {
     }
 }
 
+const IS_A_URL: &str = "is a URL: write only its host:port, and what else it says in the settings for that \
+                        (enableTLS for rediss, redisUsername, redisPassword, redisDB)";
+
+const IS_A_CONNECTION_STRING: &str = "is a connection string: write only its host:port, and what else it \
+                                      says in the settings for that (redisPassword, enableTLS for ssl)";
+
 fn address<S: Source>(source: &S) -> Result<Address, SettingError> {
     let Some(host) = source.find(names::REDIS_HOST) else {
         let setting = source.name(names::REDIS_HOST);
         return Err(SettingError { setting, problem: S::MISSING.into() });
     };
+    if host.value.contains("://") {
+        return Err(host.error(IS_A_URL));
+    }
+    if host.value.contains(',') && host.value.contains('=') {
+        return Err(host.error(IS_A_CONNECTION_STRING));
+    }
     if host.value.contains(',') {
         return Err(host.error(unsupported::SENTINEL_LIST));
     }

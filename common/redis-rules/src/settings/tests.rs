@@ -164,7 +164,16 @@ fn refuses_with_the_settings_name() {
         ("h:0", port),
         (":1", "is not host or host:port"),
         ("[::1", "is not host or host:port"),
-        ("redis://h", port),
+        (
+            "rediss://user:hunter2@h:6380/1",
+            "is a URL: write only its host:port, and what else it says in the settings for that \
+             (enableTLS for rediss, redisUsername, redisPassword, redisDB)",
+        ),
+        (
+            "h.redis.cache.windows.net:6380,password=hunter2,ssl=True,abortConnect=False",
+            "is a connection string: write only its host:port, and what else it says in the settings for \
+             that (redisPassword, enableTLS for ssl)",
+        ),
         ("a:1,b:2", "is a list, which is for Redis Sentinel: this version does not support that"),
     ] {
         for spelling in SPELLINGS {

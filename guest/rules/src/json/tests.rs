@@ -19,12 +19,8 @@ use crate::{
 };
 
 fn scope() -> Scope {
-    Scope::new(&[StoreInfo {
-        name: "lockstore".into(),
-        key_prefix: String::new(),
-        app_id: "app1".into(),
-    }])
-    .unwrap()
+    Scope::new(&[StoreInfo { name: "lockstore".into(), key_prefix: None, app_id: "app1".into() }])
+        .unwrap()
 }
 
 fn begin_try_lock(scope: &Scope, store: &str, body: &[u8]) -> Result<AcquireCommand, Reply> {

@@ -114,6 +114,7 @@ impl RedisSettings {
     /// another, or asks for what this version does not support: Cluster, Sentinel, and cloud identity
     /// providers.
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
+        properties.check_aliases(settings::names::ALL)?;
         let common = Settings::read(properties)?;
         let mut settings = Self::with(common, Pool::read(properties, default_pool_size())?);
         if let Some(tls) = settings::tls::Tls::read(properties)? {
@@ -372,6 +373,15 @@ mod tests {
         let identity = [("enableTLS", "1"), ("clientCert", "x"), ("clientKey", "x")];
         let error = parse(&[&[("redisHost", "h")][..], &identity].concat()).unwrap_err();
         assert_eq!(error, "metadata property clientCert is not a certificate in PEM form");
+    }
+
+    #[test]
+    fn two_names_of_one_setting_must_agree() {
+        let both =
+            |other| parse(&[("redisHost", "h"), ("redisMaxRetries", "5"), ("MAXRETRIES", other)]);
+        assert_eq!(both(" 5").map(|settings| settings.common.retries), Ok(5));
+        let expected = "metadata property maxRetries differs from redisMaxRetries, which is another name of it";
+        assert_eq!(both("6").map(drop), Err(expected.to_owned()));
     }
 
     #[test]
