@@ -5,6 +5,7 @@
 
 pub mod calls;
 pub mod certificates;
+pub mod clock;
 pub mod conformance;
 pub mod exposition;
 pub mod fake_store;

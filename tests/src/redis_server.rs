@@ -12,7 +12,7 @@ use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{free_port, process::Watched, temporary_dir};
+use crate::{clock::Clock, free_port, process::Watched, temporary_dir};
 
 const STARTING: Duration = Duration::from_secs(20);
 
@@ -20,6 +20,7 @@ const STARTING: Duration = Duration::from_secs(20);
 pub struct RedisServer {
     port: u16,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     login: Vec<String>,
     dir: TempDir,
     running: Option<Watched>,
@@ -36,6 +37,11 @@ impl RedisServer {
         Self::start_in(temporary_dir(), arguments, &[])
     }
 
+    /// Starts a server that reads this clock, with more command-line arguments.
+    pub fn start_by(clock: &Clock, arguments: &[&str]) -> Self {
+        Self::launch(temporary_dir(), arguments, clock.environment(), &[])
+    }
+
     /// Starts a server whose default user has a password.
     pub fn start_with_password(password: &str) -> Self {
         Self::start_in(temporary_dir(), &["--requirepass", password], &[password])
@@ -48,9 +54,18 @@ impl RedisServer {
     ///
     /// When it does not answer in time; the message includes its log.
     pub fn start_in(dir: TempDir, arguments: &[&str], login: &[&str]) -> Self {
+        Self::launch(dir, arguments, Vec::new(), login)
+    }
+
+    fn launch(
+        dir: TempDir,
+        arguments: &[&str],
+        environment: Vec<(String, String)>,
+        login: &[&str],
+    ) -> Self {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let mut server =
-            Self { port: 0, arguments: owned(arguments), login: owned(login), dir, running: None };
+        let (arguments, login) = (owned(arguments), owned(login));
+        let mut server = Self { port: 0, arguments, environment, login, dir, running: None };
         // Another process may take the free port before the server listens on it.
         for _ in 0..5 {
             server.port = free_port();
@@ -186,7 +201,9 @@ impl RedisServer {
     }
 
     fn try_run(&mut self) -> bool {
-        self.running = Some(Watched::start(command(self.port, self.dir(), &self.arguments)));
+        let mut command = command(self.port, self.dir(), &self.arguments);
+        command.envs(self.environment.iter().cloned());
+        self.running = Some(Watched::start(command));
         let deadline = Instant::now() + STARTING;
         while Instant::now() < deadline {
             if self.try_command::<()>(&["PING"]).is_ok() {

@@ -48,6 +48,8 @@ Environment:
                            python; or `none`. Default: those with tools on PATH
   HOLDFAST_SERVERS         the servers that tests start, separated by commas: nginx, registry; or
                            `none`. Default: those on PATH or available from Debian
+  HOLDFAST_CLOCKS          what sets the clocks of servers in tests: faketime; or `none`. Default:
+                           faketime where Debian's packages are available
   HOLDFAST_PLUGINS         the languages whose plugin in examples/ is tested, separated by commas:
                            javascript, python, rust; or `none`. Default: those with tools on PATH";
 
@@ -77,7 +79,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Breaks servers, networks and processes, and checks that every lock has one holder
+    /// Breaks servers, networks, processes and clocks, and checks that every lock has one holder
     Faults {
         /// Runs all faults again and again for so long
         #[arg(long)]

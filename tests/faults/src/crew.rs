@@ -35,10 +35,15 @@ pub const CALL_LIMIT: Nanos = ms(4 * (2_000 + 1_000 + 100) + 3_000);
 /// How long a worker may take to end: its last call, and five seconds to close the store.
 const ENDING: Duration = Duration::from_nanos(CALL_LIMIT + ms(7_000));
 
+/// How long to wait until a worker has calls under way.
+const BUSY: Duration = Duration::from_secs(1);
+
 /// How the workers of a run are started.
 pub struct Plan {
     /// What the command line begins with: a program that starts a worker elsewhere.
     pub launcher: Vec<String>,
+    /// More of the workers' environment.
+    pub environment: Vec<(String, String)>,
     /// The server's `host:port`.
     pub address: String,
     /// How many workers there are.
@@ -82,9 +87,13 @@ impl Crew {
         self.members.len()
     }
 
-    /// Kills a worker, and starts another one. Returns how many calls were under way.
+    /// Kills a worker that has calls under way, and starts another one. Returns how many calls there were.
     pub fn replace(&mut self, index: usize) -> Result<usize> {
         let Member { number, process, reader, .. } = self.members.swap_remove(index);
+        let deadline = Instant::now() + BUSY;
+        while self.record.pending(number) == 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
         drop(process);
         joined(reader)?;
         let pending = self.record.pending(number);
@@ -146,7 +155,7 @@ impl Crew {
     }
 
     fn command(&self, number: u32) -> Result<Command> {
-        let Plan { launcher, address, tasks, keys, seed, .. } = &self.plan;
+        let Plan { launcher, environment, address, tasks, keys, seed, .. } = &self.plan;
         let this = env::current_exe().context("cannot find this program")?;
         let mut words = launcher.iter();
         let mut command = match words.next() {
@@ -157,6 +166,7 @@ impl Crew {
             }
             None => Command::new(this),
         };
+        command.envs(environment.iter().cloned());
         let seed = seed.wrapping_add(u64::from(number) << 32);
         command.args(["worker", "--address", address]);
         command.args(["--process", &number.to_string(), "--tasks", &tasks.to_string()]);

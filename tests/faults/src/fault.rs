@@ -5,9 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
-    history::{Answer, Broken, Event, History, nanos},
-    stage::{Road, Stage},
+    history::{Answer, Broken, Event, History, Nanos, ms, nanos},
+    stage::{Road, Stage, Wall},
 };
+
+/// How far apart two wall clocks are that are not the same.
+const OTHER_CLOCK: Nanos = ms(40);
 
 /// Something that is broken and mended in rounds, while workers take locks.
 #[derive(Clone, Copy)]
@@ -16,6 +19,8 @@ pub struct Fault {
     pub name: &'static str,
     /// How the workers reach the server.
     pub road: Road,
+    /// Whose wall clock it sets.
+    pub wall: Wall,
     /// More arguments of the server.
     pub server: &'static [&'static str],
     /// The shortest run, in seconds, in which a round fits.
@@ -44,6 +49,8 @@ pub enum Evidence {
     Slow(Duration),
     /// Calls whose process was killed.
     Died,
+    /// Calls whose process had another wall clock than the driver.
+    WallClock,
 }
 
 impl Evidence {
@@ -56,6 +63,10 @@ impl Evidence {
             Self::Unknown => matches!(event.answer, Answer::Unknown { .. }),
             Self::Slow(length) => event.end - event.start >= nanos(length),
             Self::Died => event.answer == Answer::Died,
+            Self::WallClock => {
+                let driver = event.end + history.wall_offset;
+                event.wall > 0 && ms(event.wall).abs_diff(driver) > OTHER_CLOCK
+            }
         };
         match self {
             Self::Counted => counted,

@@ -30,6 +30,8 @@ pub struct Event {
     pub start: Nanos,
     /// When the answer was heard.
     pub end: Nanos,
+    /// The wall clock of the process when the answer was heard, in milliseconds since 1970.
+    pub wall: u64,
     /// The answer.
     pub answer: Answer,
 }
@@ -66,7 +68,7 @@ pub enum Answer {
     Unknown {
         /// Why.
         cause: String,
-        /// The wall clock, in milliseconds since 1970, until which the lock may be held.
+        /// Until when the lock may be held, by the wall clock of the process, in milliseconds since 1970.
         held_until: Option<u64>,
     },
     /// The caller dropped the call.
@@ -109,6 +111,10 @@ pub enum Broken {
     Amnesia,
     /// This worker process stood still.
     Stopped(u32),
+    /// The server's clock was set forward by so many milliseconds, at some moment of this window.
+    ServerClock(i64),
+    /// The workers' wall clocks were set at some moment of this window.
+    WorkerClocks,
 }
 
 /// One run.
@@ -131,6 +137,12 @@ pub fn now() -> Nanos {
     let time = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub fn wall() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The wall clock's time when the monotonic clock is 0.
@@ -190,6 +202,7 @@ mod tests {
             call: Call::Acquire(200),
             start: 4,
             end: 5,
+            wall: 6,
             answer: Answer::Unknown { cause: "x\ny".to_owned(), held_until: Some(6) },
         };
         let line = serde_json::to_string(&event).unwrap();

@@ -1,4 +1,4 @@
-//! Proves that a lock has one holder while servers, networks and processes fail.
+//! Proves that a lock has one holder while servers, networks, processes and clocks fail.
 //!
 //! Worker processes take and release locks in a real Redis. The driver breaks something, again and again, looks
 //! into Redis all the time, and writes down what everybody did and heard. A checker then finds what a lock must
@@ -34,21 +34,23 @@ mod stage;
 mod task;
 mod worker;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
+use holdfast_tests::clock::FAKETIME;
 
 use crate::{
     fault::Fault,
     lanes::Lanes,
-    stage::{Road, Size},
+    stage::{Road, Size, Wall},
 };
 
-/// Proves that a lock has one holder while servers, networks and processes fail
+/// Proves that a lock has one holder while servers, networks, processes and clocks fail
 ///
-/// Needs a redis-server: the one that HOLDFAST_REDIS_SERVER names, or the one on PATH. Ends with status 1 if a
-/// promise was broken, or a fault was not felt.
+/// Needs a redis-server: the one that HOLDFAST_REDIS_SERVER names, or the one on PATH. Clocks are set with the
+/// libfaketime in the folder that HOLDFAST_CLOCK_FAKETIME names. Ends with status 1 if a promise was broken, or a
+/// fault was not felt.
 #[derive(Parser)]
 #[command(name = "cargo xtask faults --", args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -117,11 +119,11 @@ fn drive(options: &Options) -> Result<bool> {
     let mut faults = chosen(&options.fault, seconds)?;
     // The driver starts anew in the namespace, so nothing may be printed before.
     if let Err(why) = namespace::enter() {
-        let cut = |fault: &Fault| fault.road == Road::Namespace;
-        for fault in faults.iter().filter(|fault| cut(fault)) {
-            println!("{}: left out: {why:#}", fault.name);
-        }
-        faults.retain(|fault| !cut(fault));
+        leave_out(&mut faults, &format!("{why:#}"), |fault| fault.road == Road::Namespace);
+    }
+    if env::var_os(FAKETIME).is_none() {
+        let why = format!("{FAKETIME} names no folder with libfaketime");
+        leave_out(&mut faults, &why, |fault| fault.wall != Wall::Nobody);
     }
     if options.fault.is_empty() {
         for fault in faults::all().iter().filter(|fault| fault.needs > seconds) {
@@ -141,6 +143,13 @@ fn drive(options: &Options) -> Result<bool> {
         history: options.history.clone(),
     }
     .run()
+}
+
+/// Takes some faults out of the list, and says why.
+fn leave_out(faults: &mut Vec<Fault>, why: &str, which: impl Fn(&Fault) -> bool) {
+    for fault in faults.extract_if(.., |fault| which(fault)) {
+        println!("{}: left out: {why}", fault.name);
+    }
 }
 
 /// The faults with these names, or all that fit.

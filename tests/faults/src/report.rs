@@ -22,6 +22,19 @@ const LINES: usize = 24;
 /// How far from a violation other calls on its key are shown.
 const NEAR: Nanos = ms(150);
 
+/// The names of a row's figures, and the width of each column.
+const COLUMNS: [(&str, usize); FIGURES] = [
+    ("rounds", 7),
+    ("operations", 11),
+    ("grants", 8),
+    ("held", 8),
+    ("failed", 8),
+    ("unknown", 8),
+    ("felt", 8),
+    ("violations", 11),
+];
+const FIGURES: usize = 8;
+
 /// The sums of all runs of each fault.
 #[derive(Default)]
 pub struct Table(BTreeMap<usize, Row>);
@@ -29,13 +42,7 @@ pub struct Table(BTreeMap<usize, Row>);
 #[derive(Default)]
 struct Row {
     fault: &'static str,
-    rounds: u64,
-    operations: u64,
-    grants: u64,
-    failed: u64,
-    unknown: u64,
-    felt: u64,
-    violations: u64,
+    figures: [u64; FIGURES],
 }
 
 impl Table {
@@ -43,28 +50,40 @@ impl Table {
     pub fn add(&mut self, place: usize, outcome: &Outcome) {
         let row = self.0.entry(place).or_default();
         row.fault = outcome.fault;
-        row.rounds += outcome.rounds;
-        row.operations += outcome.history.events.len() as u64;
-        row.grants += outcome.count(|answer| *answer == Answer::Granted);
-        row.failed += outcome.count(|answer| matches!(answer, Answer::NotDone(_)));
-        row.unknown += outcome.count(|answer| matches!(answer, Answer::Unknown { .. }));
-        row.felt += outcome.felt;
-        row.violations += outcome.violations.len() as u64;
+        row.add([
+            outcome.rounds,
+            outcome.history.events.len() as u64,
+            outcome.count(|answer| *answer == Answer::Granted),
+            outcome.count(|answer| *answer == Answer::Held),
+            outcome.count(|answer| matches!(answer, Answer::NotDone(_))),
+            outcome.count(|answer| matches!(answer, Answer::Unknown { .. })),
+            outcome.felt,
+            outcome.violations.len() as u64,
+        ]);
     }
 
-    /// Prints it.
+    /// Prints it, and the sums of its rows.
     pub fn print(&self) {
-        println!(
-            "{:<16} {:>7} {:>11} {:>8} {:>8} {:>8} {:>7} {:>11}",
-            "fault", "rounds", "operations", "grants", "failed", "unknown", "felt", "violations"
-        );
+        let header = COLUMNS.map(|(name, width)| format!("{name:>width$}")).join(" ");
+        println!("{:<16} {header}", "fault");
+        let mut total = Row { fault: "total", ..Row::default() };
         for row in self.0.values() {
-            let Row { fault, rounds, operations, grants, failed, unknown, felt, violations } = row;
-            println!(
-                "{fault:<16} {rounds:>7} {operations:>11} {grants:>8} {failed:>8} {unknown:>8} \
-                 {felt:>7} {violations:>11}"
-            );
+            total.add(row.figures);
+            row.print();
         }
+        total.print();
+    }
+}
+
+impl Row {
+    fn add(&mut self, figures: [u64; FIGURES]) {
+        self.figures.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
+    }
+
+    fn print(&self) {
+        let figures = self.figures.iter().zip(COLUMNS);
+        let figures = figures.map(|(figure, (_, width))| format!("{figure:>width$}"));
+        println!("{:<16} {}", self.fault, figures.collect::<Vec<_>>().join(" "));
     }
 }
 
@@ -146,6 +165,8 @@ fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, 
         let what = match window.kind {
             Broken::Fault => "the fault".to_owned(),
             Broken::Amnesia => "the server loses its data".to_owned(),
+            Broken::ServerClock(by) => format!("the server's clock is set by {by} ms"),
+            Broken::WorkerClocks => "the workers' clocks are set".to_owned(),
             Broken::Stopped(process) => format!("process {process} stands still"),
         };
         if window.start <= violation.at + NEAR && window.end + ms(5_000) >= violation.at {

@@ -53,7 +53,7 @@ pub fn run(
     seed: u64,
     runtime: &Handle,
 ) -> Result<Outcome> {
-    let mut stage = Stage::set(fault.road, fault.server, size, seed, runtime)?;
+    let mut stage = Stage::set(fault.road, fault.wall, fault.server, size, seed, runtime)?;
     let keys: Vec<_> = (0..size.keys).map(key).collect();
     let probe = Probe::start(stage.server.port(), keys, stage.record.clone());
     thread::sleep(CALM);
@@ -67,12 +67,12 @@ pub fn run(
         stage.wait(100..=1_000);
     }
     thread::sleep(CALM);
-    let Stage { server, proxy, namespace, crew, record, .. } = stage;
+    let Stage { server, proxy, namespace, crew, clock, record, .. } = stage;
     crew.finish()?;
     let settled = now() + ms(LONGEST_TTL) + SLACK;
     thread::sleep(Duration::from_nanos(settled - now()) + CALM / 4);
     probe.finish();
-    drop((proxy, namespace, server));
+    drop((proxy, namespace, server, clock));
     let history = record.take(settled);
     let rules = Rules {
         slack: SLACK,

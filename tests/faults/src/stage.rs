@@ -3,12 +3,13 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, Result};
-use holdfast_tests::{proxy::Proxy, redis_server::RedisServer};
+use holdfast_tests::{clock::Clock, proxy::Proxy, redis_server::RedisServer};
 use redis::{Client, Connection, FromRedisValue};
 use tokio::runtime::Handle;
 
 use crate::{
     crew::{Crew, Plan},
+    history::{Broken, now},
     namespace::Namespace,
     record::Record,
 };
@@ -24,6 +25,17 @@ pub enum Road {
     Namespace,
 }
 
+/// Whose wall clock is not the machine's, but one that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wall {
+    /// Nobody's.
+    Nobody,
+    /// The server's.
+    Server,
+    /// The workers'.
+    Workers,
+}
+
 /// A server with workers.
 pub struct Stage {
     /// The server.
@@ -34,6 +46,8 @@ pub struct Stage {
     pub namespace: Option<Namespace>,
     /// The workers.
     pub crew: Crew,
+    /// The clock that can be set, if there is one.
+    pub clock: Option<Clock>,
     /// What happens.
     pub record: Arc<Record>,
     /// The choices of the fault.
@@ -55,6 +69,7 @@ impl Stage {
     /// Starts a server with more arguments, and workers that reach it by `road`.
     pub fn set(
         road: Road,
+        wall: Wall,
         arguments: &[&str],
         size: Size,
         seed: u64,
@@ -66,7 +81,14 @@ impl Stage {
         if let Some(near) = &near {
             arguments.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
         }
-        let server = RedisServer::start_with(&arguments);
+        let clock = match wall {
+            Wall::Nobody => None,
+            _ => Some(Clock::make().context("there is no libfaketime")?),
+        };
+        let server = match (&clock, wall) {
+            (Some(clock), Wall::Server) => RedisServer::start_by(clock, &arguments),
+            _ => RedisServer::start_with(&arguments),
+        };
         let proxy = (road == Road::Proxy).then(|| runtime.block_on(Proxy::to(server.port())));
         let address = match (&near, &proxy) {
             (Some(near), _) => format!("{near}:{}", server.port()),
@@ -76,15 +98,36 @@ impl Stage {
         let launcher = namespace.as_ref().map(Namespace::launcher).unwrap_or_default();
         let Size { workers, tasks, keys } = size;
         let record = Arc::new(Record::new());
-        let plan = Plan { launcher, address, workers, tasks, keys, seed };
+        let environment = match (&clock, wall) {
+            (Some(clock), Wall::Workers) => clock.environment(),
+            _ => Vec::new(),
+        };
+        let plan = Plan { launcher, environment, address, workers, tasks, keys, seed };
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
-        Ok(Self { server, proxy, namespace, crew, record, random })
+        Ok(Self { server, proxy, namespace, crew, clock, record, random })
     }
 
     /// The proxy.
     pub fn proxy(&self) -> Result<&Proxy> {
         self.proxy.as_ref().context("this fault has no proxy")
+    }
+
+    /// Sets the server's clock forward by so many milliseconds; back, if they are less than 0.
+    pub fn step_server(&mut self, milliseconds: i64) -> Result<()> {
+        self.step(milliseconds, Broken::ServerClock(milliseconds))
+    }
+
+    /// Sets the workers' clocks forward by so many milliseconds; back, if they are less than 0.
+    pub fn step_workers(&mut self, milliseconds: i64) -> Result<()> {
+        self.step(milliseconds, Broken::WorkerClocks)
+    }
+
+    fn step(&mut self, milliseconds: i64, kind: Broken) -> Result<()> {
+        let start = now();
+        self.clock.as_mut().context("this fault has no clock")?.step(milliseconds);
+        self.record.broken(kind, start);
+        Ok(())
     }
 
     /// Waits for some of these milliseconds.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use tokio::{sync::watch, time::timeout};
 
-use crate::history::{Answer, Call, Event, now};
+use crate::history::{Answer, Call, Event, now, wall};
 
 /// The longest time to live that a worker asks for, in milliseconds.
 pub const LONGEST_TTL: u64 = 3_000;
@@ -143,6 +143,7 @@ impl Task {
             call,
             start,
             end: start,
+            wall: 0,
             answer: Answer::Pending,
         };
         self.journal.write(&event)?;
@@ -157,6 +158,7 @@ impl Task {
             Err(_) => Answer::Left,
         };
         event.end = now();
+        event.wall = wall();
         event.answer = answer.clone();
         self.journal.write(&event)?;
         Ok(answer)

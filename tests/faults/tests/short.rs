@@ -1,10 +1,15 @@
-//! A short run of all faults that fit into it.
+//! A short run of the faults that fit into it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Stdio};
+use std::{
+    env,
+    process::{Command, Stdio},
+};
 
-/// The faults that must have been run. `partition` is one more, where the system lets it.
+use holdfast_tests::clock::FAKETIME;
+
+/// The faults that must have been run.
 const FAULTS: [&str; 20] = [
     "stop-5s",
     "stop-2s",
@@ -28,19 +33,29 @@ const FAULTS: [&str; 20] = [
     "flushall",
 ];
 
+/// Those that need libfaketime.
+const CLOCKS: [&str; 3] = ["clock-forward", "clock-back", "clock-workers"];
+
+/// Is run where the system lets it.
+const PARTITION: &str = "partition";
+
 #[test]
 fn a_lock_has_one_holder_whatever_fails() {
+    let clocks = if env::var_os(FAKETIME).is_some() { &CLOCKS[..] } else { &[] };
+    let faults: Vec<&str> = [&FAULTS, clocks].concat();
     let mut driver = Command::new(env!("CARGO_BIN_EXE_holdfast-faults"));
-    driver.args(["--seconds", "8"]).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = driver.output().unwrap();
+    driver.args(["--seconds", "2", "--lanes", "8", "--tasks", "3"]);
+    driver.args(faults.iter().chain([&PARTITION]).flat_map(|fault| ["--fault", fault]));
+    let output = driver.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     println!("{text}");
-    for fault in FAULTS {
+    for fault in faults {
         let row = text.lines().find(|line| line.split_whitespace().next() == Some(fault));
         let row = row.unwrap_or_else(|| panic!("{fault} was not run"));
         let figures: Vec<u64> =
             row.split_whitespace().skip(1).map(|figure| figure.parse().unwrap()).collect();
-        let [rounds, operations, grants, _failed, _unknown, felt, violations] = figures[..] else {
+        let [rounds, operations, grants, _held, _failed, _unknown, felt, violations] = figures[..]
+        else {
             panic!("{row}");
         };
         assert!(rounds > 0 && operations > 0 && grants > 0, "{row}");

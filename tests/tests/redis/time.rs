@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually,
+    GRANTED, MINUTE,
+    clock::Clock,
+    eventually,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, behind_proxy, connect},
 };
@@ -14,6 +16,9 @@ use holdfast_tests::{
 use crate::{assert_unknown, not_done};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// In milliseconds, as clocks are set.
+const HOUR: i64 = 3_600_000;
 
 /// The time until which a lock may be held whose acquire was not answered.
 fn bound(outcome: Result<Acquired, Failure>) -> SystemTime {
@@ -84,6 +89,31 @@ async fn giving_back_a_late_grant_leaves_a_newer_one_of_the_same_owner() {
     eventually("the late grant is given back", async || server.calls("eval") == 1).await;
     slow.close().await;
     assert_eq!(server.run::<String>(&["GET", "k"]), "me");
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_set_forward_ends_its_locks_and_grants_lasting_ones() {
+    let Some(mut clock) = Clock::make() else { return };
+    let server = RedisServer::start_by(&clock, &[]);
+    let store = connect(&server, &[]).await.unwrap();
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    clock.step(HOUR);
+    assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(GRANTED));
+    assert_eq!(server.run::<String>(&["GET", "k"]), "other");
+    assert_eq!(store.release("k", "me").await, Ok(Released::HeldByOther));
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_set_back_keeps_its_locks_and_grants_no_longer_ones() {
+    let Some(mut clock) = Clock::make() else { return };
+    let server = RedisServer::start_by(&clock, &[]);
+    let store = connect(&server, &[]).await.unwrap();
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    clock.step(-HOUR);
+    assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.acquire("free", "other", MINUTE).await, Ok(GRANTED));
+    assert!(server.run::<u64>(&["PTTL", "free"]) <= 120_000);
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use crate::{
     crates,
     needs::redis,
     process::run,
-    programs::{HOSTS, PLUGINS, SDKS, SERVERS},
+    programs::{CLOCKS, HOSTS, PLUGINS, SDKS, SERVERS},
 };
 
 /// Runs `cargo test` with `args`. Without any, this also tests the release tool, and packages the crates.
@@ -26,9 +26,10 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     let sdks = SDKS.prepare(&root)?;
     let hosts = HOSTS.prepare(&root)?;
     let servers = SERVERS.prepare(&root)?;
+    let clocks = CLOCKS.prepare(&root)?;
     let plugins = PLUGINS.prepare(&root)?;
     let mut cargo = cargo()?;
-    cargo.envs(sdks).envs(plugins).envs(hosts).envs(servers.iter().cloned());
+    cargo.envs(sdks).envs(plugins).envs(hosts).envs(clocks).envs(servers.iter().cloned());
     // In the root, cargo tests every member; `--workspace` would override a `--package` in `args`.
     run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
     if args.is_empty() {

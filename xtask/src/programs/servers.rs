@@ -73,13 +73,15 @@ fn registry(place: &Place) -> Result<()> {
     }
 }
 
-fn unpacked(place: &Place, packages: &[&str]) -> Result<PathBuf> {
+/// Debian packages, unpacked in `place`.
+pub fn unpacked(place: &Place, packages: &[&str]) -> Result<PathBuf> {
     let unpacked = place.made.join("debian");
     debian::unpack(&unpacked, || Ok(packages.iter().copied().map(String::from).collect()))?;
     Ok(unpacked)
 }
 
-fn link(file: &Path, link: &Path) -> Result<()> {
+/// Makes a link to a file.
+pub fn link(file: &Path, link: &Path) -> Result<()> {
     files::remove_file(link)?;
     symlink(file, link).with_context(|| format!("cannot create {}", link.display()))
 }

@@ -67,16 +67,11 @@ fn held_by(
     wrong: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let own = key.hold(&release.owner).filter(|hold| is_first(key, release, hold.acquire));
-    let own = own.and_then(|hold| Some((hold.acquire, hold.sure?)));
-    if let Some((acquire, sure)) = own {
-        let lease = acquire.start + acquire.ttl().unwrap_or_default();
-        let until = release.end + rules.rounding;
-        // Data that is lost ends the hold before the release begins.
-        if sure.to == release.start && until <= lease && wrong(&release.owner) {
-            return Some("it held it".to_owned());
-        }
-    }
     let span = Span { from: release.start, to: release.end + rules.rounding };
+    let lasts = own.filter(|hold| hold.sure.is_some()).and_then(|hold| hold.lasts);
+    if lasts.is_some_and(|until| span.to <= until) && wrong(&release.owner) {
+        return Some("it held it".to_owned());
+    }
     let holder = hold_owner(key.certain(span)?);
     wrong(holder).then(|| format!("{holder} held it"))
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::violation::Rules;
+use super::{
+    clock::{earliest_end, latest_end, may_mislead},
+    violation::Rules,
+};
 use crate::history::{Answer, Broken, Event, History, Nanos, Observation, Window, ms};
 
 /// A stretch of time.
@@ -31,8 +34,11 @@ impl Span {
 pub struct Hold<'a> {
     /// The acquire.
     pub acquire: &'a Event,
-    /// When its owner holds the lock beyond doubt: it was told so, its time counted from the call's start is
-    /// not over, it has not begun to release, and the server has not lost its data.
+    /// Until when it lasts at least, if it was granted and nobody releases it: its time counted from the call's
+    /// start is not over, the server has not lost its data, and its clock was not set forward.
+    pub lasts: Option<Nanos>,
+    /// When its owner holds the lock beyond doubt: it was told so, it [`lasts`](Self::lasts), and its owner has
+    /// not begun to release it.
     pub sure: Option<Span>,
     /// When its owner may hold the lock. `None` if the acquire found it held.
     pub may: Option<Span>,
@@ -83,8 +89,9 @@ impl<'a> Key<'a> {
         }
         let hold = |acquire: &'a Event| {
             let releases = released.get(&*acquire.owner).map_or(&[][..], Vec::as_slice);
-            let sure = sure(acquire, releases, &history.windows);
-            Hold { acquire, sure, may: may(acquire, releases, history, rules) }
+            let lasts = lasts(acquire, history, rules);
+            let sure = lasts.and_then(|lasts| sure(acquire, releases, lasts));
+            Hold { acquire, lasts, sure, may: may(acquire, releases, history, rules) }
         };
         let holds: Vec<_> = acquires.into_iter().map(hold).collect();
         let by_owner =
@@ -114,28 +121,34 @@ impl<'a> Key<'a> {
     }
 }
 
-fn sure(acquire: &Event, releases: &[&Event], windows: &[Window]) -> Option<Span> {
+fn lasts(acquire: &Event, history: &History, rules: &Rules) -> Option<Nanos> {
     if acquire.answer != Answer::Granted {
         return None;
     }
     let lease = acquire.start + acquire.ttl()?;
-    let released = releases.first().map_or(Nanos::MAX, |release| release.start);
     let forgets = |window: &&Window| window.kind == Broken::Amnesia && acquire.start < window.end;
-    let forgotten = windows.iter().filter(forgets).map(|window| window.start).min();
-    let to = lease.min(released).min(forgotten.unwrap_or(Nanos::MAX));
+    let forgotten = history.windows.iter().filter(forgets).map(|window| window.start).min();
+    let lease = earliest_end(acquire, lease, history, rules);
+    Some(lease.min(forgotten.unwrap_or(Nanos::MAX)))
+}
+
+fn sure(acquire: &Event, releases: &[&Event], lasts: Nanos) -> Option<Span> {
+    let released = releases.first().map_or(Nanos::MAX, |release| release.start);
+    let to = lasts.min(released);
     (acquire.end < to).then_some(Span { from: acquire.end, to })
 }
 
 fn may(acquire: &Event, releases: &[&Event], history: &History, rules: &Rules) -> Option<Span> {
     // The command was sent before the call ended, and not again after that.
     let last = acquire.end + acquire.ttl()? + rules.round_trip;
+    let latest = |bound, confirmed| latest_end(acquire, bound, confirmed, history, rules);
     let bound = match &acquire.answer {
-        Answer::Granted | Answer::Left | Answer::Died | Answer::Pending => last,
-        Answer::Unknown { held_until, .. } => {
-            held_until.map_or(last, |wall| ms(wall).saturating_sub(history.wall_offset))
-        }
+        Answer::Granted => latest(last, true),
+        Answer::Left | Answer::Died | Answer::Pending => latest(last, false),
+        Answer::Unknown { .. } => latest(told(acquire, history).unwrap_or(last), false),
         // It may have had a lock that was over before the answer.
         Answer::NotDone(_) => acquire.end,
+        _ if may_mislead(acquire, history) => acquire.end,
         _ => return None,
     };
     // A release that finds nothing proves something only of a lock that was there: a command that was
@@ -148,6 +161,13 @@ fn may(acquire: &Event, releases: &[&Event], history: &History, rules: &Rules) -
     let released = releases.iter().filter(over).map(|release| release.end).min();
     let to = bound.min(released.unwrap_or(Nanos::MAX)).max(acquire.start);
     Some(Span { from: acquire.start, to })
+}
+
+/// Until when the lock may be held, as the caller was told by its wall clock. `None` if that was set meanwhile.
+fn told(acquire: &Event, history: &History) -> Option<Nanos> {
+    let Answer::Unknown { held_until: Some(until), .. } = acquire.answer else { return None };
+    let left = ms(until).saturating_sub(ms(acquire.wall));
+    (!history.touches(acquire, Broken::WorkerClocks)).then_some(acquire.end + left)
 }
 
 #[cfg(test)]

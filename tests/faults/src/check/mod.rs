@@ -8,10 +8,12 @@
 //! | [`bounds`] | a lock ends when its acquire said it would, at the latest |
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
+//! | [`clock`] | what it does to a lock when the server's clock is set |
 //! | [`violation`] | what was found |
 
 mod answers;
 mod bounds;
+mod clock;
 mod exclusion;
 mod holds;
 mod progress;

@@ -91,6 +91,7 @@ impl Sample {
             call,
             start: ms(time.start),
             end: ms(time.end),
+            wall: time.end,
             answer,
         });
         self

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     fault::{Evidence, Fault},
     history::{Broken, now},
-    stage::{Road, Stage},
+    stage::{Road, Stage, Wall},
 };
 
 /// This family. Each counts what it breaks.
@@ -18,6 +18,7 @@ pub const FAULTS: &[Fault] = &[
 const COMMAND: Fault = Fault {
     name: "",
     road: Road::Direct,
+    wall: Wall::Nobody,
     server: &[],
     needs: 1,
     round_trip: 0,

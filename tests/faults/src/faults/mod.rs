@@ -1,5 +1,6 @@
 //! All faults, one family a file.
 
+mod clock;
 mod commands;
 mod network;
 mod partition;
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Fault> {
         network::FAULTS,
         partition::FAULTS,
         process::FAULTS,
+        clock::FAULTS,
         refusals::FAULTS,
         commands::FAULTS,
     ]

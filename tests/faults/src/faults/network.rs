@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     fault::{Evidence, Fault},
-    stage::{Road, Stage},
+    stage::{Road, Stage, Wall},
 };
 
 /// This family.
@@ -21,6 +21,7 @@ pub const FAULTS: &[Fault] = &[
 const NETWORK: Fault = Fault {
     name: "",
     road: Road::Proxy,
+    wall: Wall::Nobody,
     server: &[],
     needs: 3,
     round_trip: 1_000,

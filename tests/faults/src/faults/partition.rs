@@ -6,13 +6,14 @@ use anyhow::{Context, Result};
 use crate::{
     fault::{Evidence, Fault},
     namespace::Cut,
-    stage::{Road, Stage},
+    stage::{Road, Stage, Wall},
 };
 
 /// This family.
 pub const FAULTS: &[Fault] = &[Fault {
     name: "partition",
     road: Road::Namespace,
+    wall: Wall::Nobody,
     server: &[],
     needs: 5,
     round_trip: 1_000,

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     fault::{Evidence, Fault},
-    stage::{Road, Stage},
+    stage::{Road, Stage, Wall},
 };
 
 /// This family.
@@ -14,6 +14,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "stop-worker",
         road: Road::Proxy,
+        wall: Wall::Nobody,
         server: &[],
         needs: 5,
         round_trip: 4_000,
@@ -23,6 +24,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "kill-worker",
         road: Road::Proxy,
+        wall: Wall::Nobody,
         server: &[],
         needs: 1,
         round_trip: 0,

@@ -10,7 +10,7 @@ use holdfast_tests::free_port;
 
 use crate::{
     fault::{Evidence, Fault},
-    stage::{Admin, Road, Stage},
+    stage::{Admin, Road, Stage, Wall},
 };
 
 /// This family.
@@ -25,6 +25,7 @@ pub const FAULTS: &[Fault] = &[
 const REFUSED: Fault = Fault {
     name: "",
     road: Road::Direct,
+    wall: Wall::Nobody,
     server: &[],
     needs: 1,
     round_trip: 0,

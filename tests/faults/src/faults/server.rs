@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     fault::{Evidence, Fault},
     history::{Broken, now},
-    stage::{Road, Stage},
+    stage::{Road, Stage, Wall},
 };
 
 /// This family.
@@ -26,6 +26,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "kill-server",
         road: Road::Direct,
+        wall: Wall::Nobody,
         server: &["--appendonly", "yes", "--appendfsync", "always"],
         needs: 1,
         round_trip: 0,
@@ -35,6 +36,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "lose-data",
         road: Road::Direct,
+        wall: Wall::Nobody,
         server: &[],
         needs: 1,
         round_trip: 0,
@@ -46,6 +48,7 @@ pub const FAULTS: &[Fault] = &[
 const STOPPED: Fault = Fault {
     name: "stop-40s",
     road: Road::Direct,
+    wall: Wall::Nobody,
     server: &[],
     needs: 50,
     round_trip: 1_000,
