@@ -10,7 +10,7 @@ use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
     clock::{self, Reading, Worth},
     late::longest_hold,
-    refusal::{Again, ends_connection},
+    refusal::{Again, ends_connection, has_no_answer},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
@@ -28,7 +28,7 @@ use crate::{
 pub(crate) struct Redis {
     settings: Settings,
     connection: Option<Connection>,
-    /// Whether the server closes connections on questions that it does not know.
+    /// Whether the server closes connections on what it does not know.
     terse: bool,
 }
 
@@ -131,7 +131,7 @@ impl Redis {
             (Expiry::At(expiry), Some(reading)) => reading.lasts(now(), expiry),
             _ => longest_hold(time, now().saturating_sub(sent)),
         };
-        let unknown = |cause| NoOutcome::Unknown(cause, Some(lasts()));
+        let unknown = |cause: String| NoOutcome::Unknown(cause, Some(lasts()));
 
         let sending = acquire::words(key, owner, expiry, |words| match expiry {
             Expiry::At(_) => connection.send_words(&[words, &clock::ASK], &self.settings),
@@ -148,6 +148,10 @@ impl Redis {
                 connection.clock = None;
                 *place = Some(connection);
                 return Ok(Err(Failed { cause: line, next: Next::Now }));
+            }
+            Ok(Reply::Error(line)) if has_no_answer(&line) => {
+                *place = Some(connection);
+                return Err(unknown(line));
             }
             Ok(Reply::Error(line)) => {
                 return Ok(Err(refused(connection, place, line, Form::Full, tries)));
@@ -213,6 +217,10 @@ impl Redis {
             _ => (connection.call(&release.full(), &self.settings), Form::Full),
         };
         match reply {
+            Ok(Reply::Error(line)) if has_no_answer(&line) => {
+                *place = Some(connection);
+                Err(NoOutcome::Unknown(line, None))
+            }
             Ok(Reply::Error(line)) => Ok(Err(refused(connection, place, line, form, tries))),
             Ok(reply) => {
                 let released = release::Released::read(&reply)
