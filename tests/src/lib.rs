@@ -16,6 +16,7 @@ pub mod http_client;
 pub mod nginx;
 pub mod process;
 pub mod proxy;
+pub mod redis_proxy;
 pub mod redis_server;
 pub mod redis_store;
 pub mod resources;

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -12,12 +12,13 @@ use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{clock::Clock, free_port, process::Watched, temporary_dir};
+use crate::{clock::Clock, free_port, prepared, process::Watched, temporary_dir};
 
 const STARTING: Duration = Duration::from_secs(20);
 
 /// A server that runs until it is dropped, and never longer than the test's process.
 pub struct RedisServer {
+    program: PathBuf,
     port: u16,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -39,12 +40,18 @@ impl RedisServer {
 
     /// Starts a server that reads this clock, with more command-line arguments.
     pub fn start_by(clock: &Clock, arguments: &[&str]) -> Self {
-        Self::launch(temporary_dir(), arguments, clock.environment(), &[])
+        Self::launch(server_program(), temporary_dir(), arguments, clock.environment(), &[])
     }
 
     /// Starts a server whose default user has a password.
     pub fn start_with_password(password: &str) -> Self {
         Self::start_in(temporary_dir(), &["--requirepass", password], &[password])
+    }
+
+    /// Starts the Valkey that `cargo xtask test` prepared. Where there is none, says that the test is skipped.
+    pub fn start_valkey() -> Option<Self> {
+        let made = prepared("HOLDFAST_SERVER_VALKEY", "Valkey")?;
+        Some(Self::launch(made.join("valkey-server"), temporary_dir(), &[], Vec::new(), &[]))
     }
 
     /// Starts a server in a directory that holds the files named by its arguments. `login` is what this
@@ -54,10 +61,11 @@ impl RedisServer {
     ///
     /// When it does not answer in time; the message includes its log.
     pub fn start_in(dir: TempDir, arguments: &[&str], login: &[&str]) -> Self {
-        Self::launch(dir, arguments, Vec::new(), login)
+        Self::launch(server_program(), dir, arguments, Vec::new(), login)
     }
 
     fn launch(
+        program: PathBuf,
         dir: TempDir,
         arguments: &[&str],
         environment: Vec<(String, String)>,
@@ -65,7 +73,8 @@ impl RedisServer {
     ) -> Self {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let (arguments, login) = (owned(arguments), owned(login));
-        let mut server = Self { port: 0, arguments, environment, login, dir, running: None };
+        let mut server =
+            Self { program, port: 0, arguments, environment, login, dir, running: None };
         // Another process may take the free port before the server listens on it.
         for _ in 0..5 {
             server.port = free_port();
@@ -73,7 +82,7 @@ impl RedisServer {
                 return server;
             }
         }
-        panic!("redis-server does not start:\n{}", server.log());
+        panic!("{} does not start:\n{}", server.program.display(), server.log());
     }
 
     /// The port without TLS.
@@ -201,9 +210,7 @@ impl RedisServer {
     }
 
     fn try_run(&mut self) -> bool {
-        let mut command = command(self.port, self.dir(), &self.arguments);
-        command.envs(self.environment.iter().cloned());
-        self.running = Some(Watched::start(command));
+        self.running = Some(Watched::start(self.command()));
         let deadline = Instant::now() + STARTING;
         while Instant::now() < deadline {
             if self.try_command::<()>(&["PING"]).is_ok() {
@@ -219,28 +226,30 @@ impl RedisServer {
         false
     }
 
+    fn command(&self) -> Command {
+        let mut server = Command::new(&self.program);
+        server
+            .current_dir(self.dir())
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--logfile", "log", "--daemonize", "no"])
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        server
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.dir().join("log")).unwrap_or_default()
     }
 }
 
-fn program() -> String {
-    env::var("HOLDFAST_REDIS_SERVER").unwrap_or("redis-server".to_owned())
-}
-
-fn command(port: u16, dir: &Path, arguments: &[String]) -> Command {
-    let mut server = Command::new(program());
-    server
-        .current_dir(dir)
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--logfile", "log", "--daemonize", "no"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    server
-}
-
 fn query<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> RedisResult<T> {
     redis::cmd(words[0]).arg(&words[1..]).query(connection)
+}
+
+/// The program that `cargo xtask test` found, or the one on `PATH`.
+fn server_program() -> PathBuf {
+    env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or("redis-server".into()).into()
 }

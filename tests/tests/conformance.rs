@@ -64,25 +64,9 @@ struct Component {
 impl Redis for Component {
     fn open<'a>(&'a self, settings: &'a [Setting<'a>]) -> Opening<'a> {
         Box::pin(async move {
-            let variable = |(name, value): &Setting| (variable(name), (*value).to_owned());
-            let environment: Vec<_> = settings.iter().map(variable).collect();
-            Ok(Arc::new(Adapter::start(self.instances, &environment).await) as Arc<dyn Store>)
+            Ok(Arc::new(Adapter::with_settings(self.instances, settings).await) as Arc<dyn Store>)
         })
     }
-}
-
-/// `REDIS_HOST` for `redisHost`, `REDIS_DB` for `redisDB`.
-fn variable(setting: &str) -> String {
-    let mut variable = String::new();
-    let mut after_small = false;
-    for c in setting.chars() {
-        if after_small && c.is_ascii_uppercase() {
-            variable.push('_');
-        }
-        after_small = c.is_ascii_lowercase();
-        variable.push(c.to_ascii_uppercase());
-    }
-    variable
 }
 
 fn applies(case: &Case, kind: Kind) -> bool {

@@ -11,7 +11,8 @@ use core::{net::IpAddr, time::Duration};
 use holdfast_redis_rules::{
     clock::Reading,
     facts::{Facts, QUESTIONS},
-    login::Login,
+    fitness,
+    login::{Login, closed_on, knows_no_users},
     refusal,
     reply::Reply,
     settings::Settings,
@@ -55,25 +56,24 @@ impl DialError {
 /// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if
 /// the deadline has passed.
 ///
-/// Sets `terse` for a server that closes connections on questions that it does not know. Such a server is
-/// asked none.
+/// Sets `terse` for a server that closes connections on what it does not know. Such a server is asked nothing.
 pub(crate) fn dial(
     settings: &Settings,
     terse: &mut bool,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    let mut closed = 0;
-    loop {
-        // Once may be a coincidence.
-        let asks_nothing = *terse || closed == 2;
-        match log_in(connect(settings, deadline)?, settings, asks_nothing, deadline)? {
-            LoggedIn::Done(connection) => {
-                *terse = asks_nothing;
-                return Ok(connection);
-            }
-            LoggedIn::Terse => closed += 1,
-        }
+    let connect = || connect(settings, deadline);
+    let known = *terse;
+    if !known && let Some(connection) = log_in(connect()?, settings, deadline)? {
+        return Ok(connection);
     }
+    let silent = log_in_tersely(connect()?, settings, deadline)?;
+    // Once may be a coincidence.
+    if !known && let Some(connection) = log_in(connect()?, settings, deadline)? {
+        return Ok(connection);
+    }
+    *terse = true;
+    Ok(silent)
 }
 
 /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last
@@ -176,64 +176,79 @@ fn words(code: ErrorCode) -> String {
     code.name().replace('-', " ")
 }
 
-/// The result of a login.
-enum LoggedIn {
-    Done(Connection),
-    /// The server closed the connection on the questions that follow the login.
-    Terse,
-}
-
-/// Logs in, and then sends all other commands at once: one round trip.
+/// Logs in, and then sends all other commands at once: one round trip. Returns `None` if the server closed the
+/// connection.
 fn log_in(
     mut connection: Connection,
     settings: &Settings,
-    terse: bool,
     deadline: Deadline,
-) -> Result<LoggedIn, Option<DialError>> {
+) -> Result<Option<Connection>, Option<DialError>> {
     let login = Login::new(settings);
-    let mut ask = |words: &[&str]| {
-        let mut batch = Batch::default();
-        batch.push(words);
-        connection.send(&batch, settings).map_err(broken)?;
-        refusal(connection.reply(deadline))
-    };
-    if let Some(words) = login.authentication()
-        && let Some(line) = ask(&words)?
-    {
-        let older = login.older_authentication(&line);
-        let refused = older.map_or(Ok(Some(line)), |words| ask(&words))?;
-        refused.map_or(Ok(()), |line| Err(Some(DialError::refused(line))))?;
+    if let Some(words) = login.authentication() {
+        let line = match ask(&mut connection, &words, settings, deadline)? {
+            Err(Some(_)) => return Ok(None),
+            reply => refusal(reply, &words)?,
+        };
+        if let Some(line) = line {
+            let older = login.older_authentication().filter(|_| knows_no_users(&line));
+            let Some(words) = older else { return Err(Some(DialError::refused(line))) };
+            accepted(ask(&mut connection, &words, settings, deadline)?, &words)?;
+        }
     }
 
     let commands = login.commands();
     let mut batch = Batch::default();
     commands.iter().for_each(|words| batch.push(words));
-    if !terse {
-        QUESTIONS.iter().for_each(|words| batch.push(words));
-    }
+    QUESTIONS.iter().for_each(|words| batch.push(words));
     let asked = now();
     connection.send(&batch, settings).map_err(broken)?;
-    for _ in &commands {
-        if let Some(line) = refusal(connection.reply(deadline))? {
-            return Err(Some(DialError::refused(line)));
+    for words in &commands {
+        match connection.reply(deadline) {
+            Err(Some(_)) => return Ok(None),
+            reply => accepted(reply, words)?,
         }
-    }
-    if terse {
-        return Ok(LoggedIn::Done(connection));
     }
     let mut answers = QUESTIONS.map(|_| Reply::Nil);
     for answer in &mut answers {
         *answer = match connection.reply(deadline) {
             Ok(reply) => reply,
-            Err(Some(_)) => return Ok(LoggedIn::Terse),
+            Err(Some(_)) => return Ok(None),
             Err(None) => return Err(None),
         };
     }
-    let facts =
-        Facts::read(answers).map_err(|unfit| Some(DialError::new(unfit.to_string(), false)))?;
+    let unfit = |unfit: fitness::Unfit| Some(DialError::new(unfit.to_string(), false));
+    let facts = Facts::read(answers).map_err(unfit)?;
     connection.script = facts.script;
     connection.clock = facts.clock.ok().map(|time| Reading::new(time, asked, now()));
-    Ok(LoggedIn::Done(connection))
+    Ok(Some(connection))
+}
+
+/// Logs in to a server that closes connections on what it does not know, and asks nothing.
+fn log_in_tersely(
+    mut connection: Connection,
+    settings: &Settings,
+    deadline: Deadline,
+) -> Result<Connection, Option<DialError>> {
+    let login = Login::new(settings);
+    let older = login.older_authentication().map(Vec::from);
+    let password = older.or_else(|| login.authentication().map(Vec::from));
+    for words in password.into_iter().chain(login.commands()) {
+        accepted(ask(&mut connection, &words, settings, deadline)?, &words)?;
+    }
+    Ok(connection)
+}
+
+/// Sends a command and waits for its reply.
+fn ask(
+    connection: &mut Connection,
+    words: &[&str],
+    settings: &Settings,
+    deadline: Deadline,
+) -> Result<Result<Reply, Option<String>>, Option<DialError>> {
+    let mut batch = Batch::default();
+    batch.push(words);
+    connection.send(&batch, settings).map_err(broken)?;
+    Ok(connection.reply(deadline))
 }
 
 fn broken(broken: Broken) -> Option<DialError> {
@@ -241,10 +256,18 @@ fn broken(broken: Broken) -> Option<DialError> {
 }
 
 /// The error line of a refused command, if it was refused.
-fn refusal(reply: Result<Reply, Option<String>>) -> Result<Option<String>, Option<DialError>> {
+fn refusal(
+    reply: Result<Reply, Option<String>>,
+    words: &[&str],
+) -> Result<Option<String>, Option<DialError>> {
     match reply {
         Ok(Reply::Error(line)) => Ok(Some(line)),
         Ok(_) => Ok(None),
-        Err(cause) => Err(cause.map(|cause| DialError::new(cause, true))),
+        Err(cause) => Err(cause.map(|cause| DialError::new(cause + closed_on(words), true))),
     }
+}
+
+/// Fails if the command was refused.
+fn accepted(reply: Result<Reply, Option<String>>, words: &[&str]) -> Result<(), Option<DialError>> {
+    refusal(reply, words)?.map_or(Ok(()), |line| Err(Some(DialError::refused(line))))
 }

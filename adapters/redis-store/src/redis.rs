@@ -10,7 +10,7 @@ use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
     clock::{self, Reading},
     late::longest_hold,
-    refusal::{Again, ends_connection},
+    refusal::{Again, ends_connection, has_no_answer},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Redis {
     settings: Settings,
     connection: Option<Connection>,
-    /// Whether the server closes connections on questions that it does not know.
+    /// Whether the server closes connections on what it does not know.
     terse: bool,
 }
 
@@ -227,6 +227,7 @@ impl Redis {
             _ => (connection.call(&release.full(), &self.settings), Form::Full),
         };
         match reply {
+            Ok(Reply::Error(line)) if has_no_answer(&line) => Err(NoOutcome::Unknown(line, None)),
             Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, form, tries))),
             Ok(reply) => match release::Released::read(&reply) {
                 Ok(released) => Ok(Ok(released)),
@@ -303,13 +304,14 @@ impl Redis {
     }
 }
 
-/// Reads the reply to an acquire. The inner error is the server's refusal, the outer one a reply that makes
-/// no sense.
+/// Reads the reply to an acquire. The inner error is the server's refusal, the outer one the cause why nobody
+/// knows what it did.
 fn acquired(
     connection: &mut Connection,
     reply: Reply,
 ) -> Result<Result<acquire::Acquired, String>, String> {
     match reply {
+        Reply::Error(line) if has_no_answer(&line) => Err(line),
         Reply::Error(line) => Ok(Err(line)),
         reply => match acquire::Acquired::read(&reply) {
             Ok(acquired) => Ok(Ok(acquired)),

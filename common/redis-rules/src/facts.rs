@@ -30,15 +30,16 @@ impl Facts {
     ///
     /// [`Unfit`] if locks cannot be kept in the server.
     pub fn read([info, script, time]: [Reply; 3]) -> Result<Self, Unfit> {
-        let doubts = match info {
-            Reply::Text(info) => fitness::check(&info)?,
-            _ => Vec::new(),
+        let (doubts, of_a_proxy) = match info {
+            Reply::Text(info) => (fitness::check(&info)?, fitness::is_of_a_proxy(&info)),
+            _ => (Vec::new(), false),
         };
         let script = match script {
             Reply::Text(digest) => Some(digest),
             _ => None,
         };
         let clock = match time {
+            _ if of_a_proxy => Err("a proxy answers in its place".to_owned()),
             Reply::Error(line) => Err(line),
             time => clock::read(&time).map_err(|_| "it answers nonsense".to_owned()),
         };
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_in_the_order_of_the_questions() {
-        let info = Reply::Text("aof_enabled:0\r\n".into());
+        let info = Reply::Text("role:master\r\naof_enabled:0\r\n".into());
         let time = Reply::Texts(vec!["1".into(), "5".into()]);
         let facts = Facts::read([info, Reply::Text("digest".into()), time]).unwrap();
         assert_eq!(facts.doubts, [Doubt::NotPersistent]);
@@ -77,6 +78,14 @@ mod tests {
     fn a_replica_is_unfit() {
         let info = Reply::Text("role:slave\r\n".into());
         assert_eq!(Facts::read([info, refused(), refused()]), Err(Unfit::Replica));
+    }
+
+    #[test]
+    fn the_clock_of_a_proxy_is_not_used() {
+        let time = Reply::Texts(vec!["1".into(), "5".into()]);
+        let envoy = Reply::Text("redis_mode:cluster\r\ncluster_enabled:1\r\n".into());
+        let facts = Facts::read([envoy, refused(), time]).unwrap();
+        assert_eq!(facts.clock, Err("a proxy answers in its place".into()));
     }
 
     #[test]

@@ -67,25 +67,36 @@ impl fmt::Display for Doubt {
 ///
 /// [`Unfit`] for a server that may not keep locks.
 pub fn check(info: &str) -> Result<Vec<Doubt>, Unfit> {
-    let field = |name: &str| {
-        let value =
-            |line: &str| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned());
-        info.lines().find_map(value)
-    };
-    if field("cluster_enabled").as_deref() == Some("1") {
+    let field = |name| field(info, name);
+    // Envoy says that it is one, whatever it leads to.
+    if field("cluster_enabled") == Some("1") && !is_of_a_proxy(info) {
         return Err(Unfit::ClusterNode);
     }
-    if field("role").as_deref() == Some("slave") {
+    if field("role") == Some("slave") {
         return Err(Unfit::Replica);
     }
     match field("connected_slaves").and_then(|count| count.parse().ok()) {
         None | Some(0) => {}
         Some(replicas) => return Err(Unfit::Replicated(replicas)),
     }
-    let evicts = field("maxmemory_policy").filter(|policy| policy != "noeviction");
-    let forgets = field("aof_enabled").filter(|enabled| enabled == "0");
-    let doubts = [evicts.map(Doubt::Eviction), forgets.map(|_| Doubt::NotPersistent)];
+    let evicts = field("maxmemory_policy").filter(|policy| *policy != "noeviction");
+    let forgets = field("aof_enabled").filter(|enabled| *enabled == "0");
+    let doubts = [
+        evicts.map(|policy| Doubt::Eviction(policy.to_owned())),
+        forgets.map(|_| Doubt::NotPersistent),
+    ];
     Ok(doubts.into_iter().flatten().collect())
+}
+
+/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server tells its role.
+/// Such a proxy may answer other questions itself too, with its own clock for example.
+pub fn is_of_a_proxy(info: &str) -> bool {
+    field(info, "role").is_none()
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let value = |line: &'a str| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim());
+    info.lines().find_map(value)
 }
 
 #[cfg(test)]
@@ -104,6 +115,15 @@ mod tests {
         for info in ["connected_slaves:0\r\ncluster_enabled:0\r\n", "connected_slaves:many", ""] {
             assert_eq!(check(info), Ok(Vec::new()), "{info:?}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_no_node_of_a_cluster_though_it_says_so() {
+        let envoy =
+            "redis_version:7.0.15\r\nredis_mode:cluster\r\n# Cluster\r\ncluster_enabled:1\r\n";
+        assert!(is_of_a_proxy(envoy));
+        assert_eq!(check(envoy), Ok(Vec::new()));
+        assert!(!is_of_a_proxy("redis_mode:cluster\r\nrole:master\r\ncluster_enabled:1\r\n"));
     }
 
     #[test]

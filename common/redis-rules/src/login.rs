@@ -33,11 +33,9 @@ impl<'a> Login<'a> {
         self.password.map(|password| ["AUTH", self.username.unwrap_or("default"), password])
     }
 
-    /// The words that log in to a server that refused [`authentication`](Self::authentication) with this
-    /// error line because it knows no users, as Redis before 6 does; `None` for any other error.
-    pub fn older_authentication(&self, error: &str) -> Option<[&str; 2]> {
-        let no_users = error.starts_with("ERR wrong number of arguments");
-        self.password.filter(|_| no_users && self.username.is_none()).map(|word| ["AUTH", word])
+    /// The words that log in to a server that knows no users; `None` without a password, and with a name.
+    pub fn older_authentication(&self) -> Option<[&str; 2]> {
+        self.password.filter(|_| self.username.is_none()).map(|word| ["AUTH", word])
     }
 
     /// The words of each command that follows, in order. A connection is good once none was answered with
@@ -49,6 +47,22 @@ impl<'a> Login<'a> {
         }
         commands.push(vec!["PING"]);
         commands
+    }
+}
+
+/// Whether the server refused [`Login::authentication`] with this error line because it knows no users, as
+/// Redis before 6 does.
+pub fn knows_no_users(error: &str) -> bool {
+    error.starts_with("ERR wrong number of arguments")
+}
+
+/// What may be wrong if the server closes the connection on these words of a login, as twemproxy does on
+/// commands that it does not know: more words for a hint, or none.
+pub fn closed_on(words: &[&str]) -> &'static str {
+    match words {
+        ["AUTH", _, _] => "; a proxy may know no users: leave redisUsername out",
+        ["SELECT", _] => "; a proxy may know no databases: leave redisDB out",
+        _ => "",
     }
 }
 
@@ -82,8 +96,12 @@ mod tests {
         let settings = settings(None, Some("p"), 0);
         let login = Login::new(&settings);
         assert_eq!(login.authentication(), Some(["AUTH", "default", "p"]));
-        let old = "ERR wrong number of arguments for 'auth' command";
-        assert_eq!(login.older_authentication(old), Some(["AUTH", "p"]));
-        assert_eq!(login.older_authentication("WRONGPASS invalid username-password pair"), None);
+        assert_eq!(login.older_authentication(), Some(["AUTH", "p"]));
+        assert!(knows_no_users("ERR wrong number of arguments for 'auth' command"));
+        assert!(!knows_no_users("WRONGPASS invalid username-password pair"));
+        assert_eq!(
+            Login::new(&self::settings(Some("u"), Some("p"), 0)).older_authentication(),
+            None
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What an error reply means: the command did nothing, and another try may or may not help.
+//! What an error reply means: the command did nothing, and another try may or may not help. Only a proxy
+//! whose server does not answer cannot know that.
 
 use crate::release::Form;
 
@@ -20,6 +21,7 @@ impl Again {
     /// was sent.
     pub fn after(error: &str, form: Form) -> Self {
         match code(error) {
+            _ if NOT_REACHED.contains(&error) => Self::Later,
             "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
             "NOSCRIPT" => Self::InFull,
             // A user may have the permission for EVAL alone, and a proxy may know no other.
@@ -28,6 +30,28 @@ impl Again {
             _ => Self::No,
         }
     }
+}
+
+/// What proxies say if they had no connection to the server: Envoy, and twemproxy.
+const NOT_REACHED: [&str; 2] = ["no upstream host", "ERR Connection refused"];
+
+/// What proxies say if the server did not answer, or not in time: Envoy, and twemproxy, whose words are those
+/// of the C library.
+const NO_ANSWER: [&str; 8] = [
+    "upstream failure",
+    "ERR Broken pipe",
+    "ERR Connection reset by peer",
+    "ERR Connection timed out",
+    "ERR Host is unreachable",
+    "ERR No route to host",
+    "ERR Operation timed out",
+    "ERR unknown",
+];
+
+/// Whether the error line is a proxy's that got no answer. The server may have run the command, or may still
+/// run it.
+pub fn has_no_answer(error: &str) -> bool {
+    NO_ANSWER.contains(&error)
 }
 
 /// The code of an error line: its first word, or the one inside of an error of a script. Redis before 7
@@ -90,6 +114,20 @@ mod tests {
             assert_eq!(Again::after(error, Form::Full), expected, "{error}");
             let later = matches!(expected, Again::Later | Again::Elsewhere);
             assert_eq!(may_pass(error), later, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_not_know_what_its_server_did() {
+        for error in ["upstream failure", "ERR Connection timed out", "ERR unknown"] {
+            assert!(has_no_answer(error), "{error}");
+        }
+        for error in ["no upstream host", "ERR Connection refused", "ERR unknown command 'x'", ""] {
+            assert!(!has_no_answer(error), "{error}");
+        }
+        for form in [Form::Short, Form::Full] {
+            assert_eq!(Again::after("no upstream host", form), Again::Later);
+            assert_eq!(Again::after("ERR Connection refused", form), Again::Later);
         }
     }
 

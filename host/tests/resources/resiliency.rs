@@ -41,6 +41,10 @@ impl Outcome {
         self.of_level(Level::Warning)
     }
 
+    fn errors(&self) -> Vec<String> {
+        self.of_level(Level::Error)
+    }
+
     /// The notices of a level, without the folder's path.
     fn of_level(&self, level: Level) -> Vec<String> {
         let folder = format!("{}/", self.folder.path().display());
@@ -171,7 +175,7 @@ fn values_are_read_as_daprd_reads_them() {
 }
 
 #[test]
-fn a_document_with_a_mistake_has_no_effect_and_the_warning_names_the_place() {
+fn a_document_with_a_mistake_has_no_effect_and_the_error_names_the_place() {
     for (from, to, expected) in [
         (
             "fast: 200ms",
@@ -226,15 +230,15 @@ fn a_document_with_a_mistake_has_no_effect_and_the_warning_names_the_place() {
         assert!(text.contains(to), "{from}");
         let bad = Outcome::of(&[("res.yaml", &text)]);
         if expected.is_empty() {
-            assert_eq!(bad.warnings(), [""; 0], "{to}");
+            assert!(bad.warnings().is_empty() && bad.errors().is_empty(), "{to}");
             continue;
         }
-        let [warning] = &bad.warnings()[..] else {
+        let [error] = &bad.errors()[..] else {
             panic!("{to}: {:?}", bad.notices);
         };
         let place = if to.contains("[x]") { "" } else { ", resiliency myres" };
         let start = format!("res.yaml, document 1{place}, {expected}");
-        assert!(warning.starts_with(&start), "{to}: {warning}");
+        assert!(error.starts_with(&start), "{to}: {error}");
         assert_eq!(bad.applied(), (String::new(), String::new()), "{to}");
     }
 }
@@ -244,7 +248,7 @@ fn a_mistake_affects_only_its_document() {
     let bad = document("policies: {timeouts: {fast: soon}}", "");
     let good = document("policies: {timeouts: {DefaultTimeoutPolicy: 1s}}", "");
     let outcome = Outcome::of(&[("res.yaml", &format!("{bad}---\n{good}"))]);
-    assert_eq!(outcome.warnings().len(), 1);
+    assert_eq!(outcome.errors().len(), 1);
     assert_eq!(outcome.applied().1, "timeout 1s");
 }
 

@@ -295,7 +295,7 @@ fn check_and_single_calls_name_a_mistake_in_a_resiliency_file() {
     folder.write("resiliency.yaml", &bad);
     let named = "resiliency.yaml, document 1, resiliency res, spec.policies.timeouts.fast: must be";
     for (args, expected) in [
-        (&["check"][..], 0),
+        (&["check"][..], 2),
         (&["try-lock", "memory", "r", "--owner", "o", "--expiry", "60"], 0),
         (&["unlock", "memory", "r", "--owner", "o"], 1),
     ] {

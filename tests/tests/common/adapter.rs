@@ -13,7 +13,7 @@ use holdfast::{
     store::{Acquired, Failure, Released, Store},
     types::{AcquireCommand, ReleaseCommand},
 };
-use holdfast_tests::STORE;
+use holdfast_tests::{STORE, redis_store::Setting};
 use tokio::sync::{Mutex, MutexGuard};
 use wasmtime::{
     Engine,
@@ -80,6 +80,12 @@ impl Adapter {
         Self { instances: started, next: AtomicUsize::new(0) }
     }
 
+    /// Starts this many instances with settings, which have the names that a component file has, and all grants.
+    pub async fn with_settings(instances: usize, settings: &[Setting<'_>]) -> Self {
+        let variable = |(name, value): &Setting| (variable(name), (*value).to_owned());
+        Self::start(instances, &settings.iter().map(variable).collect::<Vec<_>>()).await
+    }
+
     /// Starts one instance with these grants.
     pub async fn start_with(wasi: WasiCtx) -> Self {
         let instance = Mutex::new(Instance::start(wasi).await);
@@ -120,6 +126,20 @@ impl Adapter {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         self.instances[next % self.instances.len()].lock().await
     }
+}
+
+/// `REDIS_HOST` for `redisHost`, `REDIS_DB` for `redisDB`.
+fn variable(setting: &str) -> String {
+    let mut variable = String::new();
+    let mut after_small = false;
+    for c in setting.chars() {
+        if after_small && c.is_ascii_uppercase() {
+            variable.push('_');
+        }
+        after_small = c.is_ascii_lowercase();
+        variable.push(c.to_ascii_uppercase());
+    }
+    variable
 }
 
 impl Instance {

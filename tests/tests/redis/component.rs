@@ -8,11 +8,7 @@ use holdfast_tests::{GRANTED, MINUTE, STORE, eventually, free_port, redis_server
 use wasmtime_wasi::WasiCtx;
 use wit_component::DecodedWasm;
 
-use self::adapter::Adapter;
-use crate::not_done;
-
-#[path = "../common/adapter.rs"]
-mod adapter;
+use crate::{adapter::Adapter, not_done};
 
 /// Starts one instance with these environment variables.
 async fn start(variables: &[(&str, &str)]) -> Adapter {

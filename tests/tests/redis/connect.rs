@@ -1,9 +1,8 @@
 //! What the library's store needs to connect: passwords, users, TLS, and a server that can keep locks.
 
 use std::{
-    env, fs, io,
+    env, fs,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
 };
 
 use holdfast::store::{
@@ -20,7 +19,7 @@ use holdfast_tests::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::not_done;
+use crate::{log::Log, not_done};
 
 const SECRET: &str = "s3cret-word";
 const TLS: Setting = ("enableTLS", "true");
@@ -240,20 +239,6 @@ async fn a_server_with_replicas_is_refused() {
     assert!(error.contains("failover"), "{error}");
 }
 
-/// What a subscriber logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("the log").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_server_that_may_lose_locks_causes_a_warning() {
     for (policy, persists, warned) in [
@@ -263,13 +248,10 @@ async fn a_server_that_may_lose_locks_causes_a_warning() {
     ] {
         let server =
             RedisServer::start_with(&["--maxmemory-policy", policy, "--appendonly", persists]);
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-        let guard = tracing::subscriber::set_default(subscriber);
+        let (log, guard) = Log::start();
         connect(&server, &[]).await.unwrap();
         drop(guard);
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         assert_eq!(text.matches("WARN").count(), usize::from(warned.is_some()), "{text}");
         assert!(warned.is_none_or(|warned| text.contains(warned)), "{text}");
     }

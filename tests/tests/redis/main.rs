@@ -6,16 +6,21 @@
 //! - `pool.rs`: the settings of its connections.
 //! - `faults.rs`: failures of the server and the network.
 //! - `time.rs`: commands and replies that come late.
+//! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
 //! - `component.rs`: what is special to the component.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod component;
 mod connect;
 mod faults;
 mod keys;
 mod lock;
+mod log;
 mod pool;
+mod proxies;
 mod time;
 
 use holdfast::store::{Acquired, Failure};

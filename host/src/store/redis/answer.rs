@@ -64,6 +64,8 @@ pub(super) enum Cause {
     Nonsense,
     /// The server refused to tell its clock, which it had told before.
     ClockLost,
+    /// A proxy got no reply of the server, and says so in this error line.
+    Proxy(String),
     /// The store is closed.
     Closed,
     /// Any other error of the network.
@@ -119,6 +121,7 @@ impl fmt::Display for Cause {
             Self::TimedOut(limit) => write!(f, "no reply within {limit:?}"),
             Self::Nonsense => f.write_str(Nonsense::TEXT),
             Self::ClockLost => f.write_str("the server does not tell its clock any more"),
+            Self::Proxy(line) => f.write_str(line),
             Self::Closed => f.write_str("the store is closed"),
             Self::Io(error) => write!(f, "{error}"),
         }

@@ -71,12 +71,14 @@ pub(super) async fn check_server(client: &Client) -> Result<(), ConnectError> {
         Err((Some(_), cause)) => return Err(ConnectError::Unfit { address, cause }),
         Err((None, cause)) => return Err(ConnectError::Unreachable { address, cause }),
     }
-    try_a_lock(client).await.map_err(|cause| ConnectError::Unfit { address, cause })
+    try_a_lock(client, address).await
 }
 
-/// Fails with the cause if the server refuses the commands of a lock. A user who may only use other keys is
-/// accepted: that is known only once such a key is used.
-async fn try_a_lock(client: &Client) -> Result<(), String> {
+/// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
+/// keys is accepted: that is known only once such a key is used.
+async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError> {
+    let unfit = |address, cause| Err(ConnectError::Unfit { address, cause });
+    let unreachable = |address, cause| Err(ConnectError::Unreachable { address, cause });
     let name = format!("{:016x}", fastrand::u64(..));
     let key = format!("lock||holdfast-check||{name}");
     let begun = Instant::now();
@@ -84,17 +86,23 @@ async fn try_a_lock(client: &Client) -> Result<(), String> {
     match client.acquire(&key, &name, TRIAL).await {
         Ok(_) => {}
         Err(NoOutcome::NotDone(line)) if refused(&line) => {
-            return Err(format!("a lock cannot be taken: {line}"));
+            return unfit(address, format!("a lock cannot be taken: {line}"));
         }
         Err(NoOutcome::NotDone(_)) => return Ok(()),
-        Err(NoOutcome::Unknown(cause, _)) => return Err(cause),
+        Err(NoOutcome::Unknown(cause, _)) => {
+            return unreachable(address, format!("a lock cannot be taken: {cause}"));
+        }
     }
     match client.release(&key, &name).await {
         Ok(Released::Released) => Ok(()),
         // It may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
-        Ok(_) => Err("a lock that was taken is lost at once".to_owned()),
-        Err(NoOutcome::NotDone(line)) => Err(format!("a lock cannot be released: {line}")),
-        Err(NoOutcome::Unknown(cause, _)) => Err(cause),
+        Ok(_) => unfit(address, "a lock that was taken is lost at once".to_owned()),
+        Err(NoOutcome::NotDone(line)) => {
+            unfit(address, format!("a lock cannot be released: {line}"))
+        }
+        Err(NoOutcome::Unknown(cause, _)) => {
+            unreachable(address, format!("a lock cannot be released: {cause}"))
+        }
     }
 }

@@ -13,9 +13,8 @@ use std::{
 use holdfast_redis_rules::{
     facts::{Facts, QUESTIONS},
     fitness::{self, Doubt},
-    login::Login,
+    login::{Login, closed_on, knows_no_users},
     refusal,
-    reply::Reply,
 };
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
@@ -42,7 +41,7 @@ const NO_TLS: &str = " (does the server speak TLS on this port? If not, set enab
 pub(super) struct Dialer {
     settings: Arc<RedisSettings>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// Whether the server closes connections on questions that it does not know.
+    /// Whether the server closes connections on what it does not know.
     terse: AtomicBool,
     drivers: TaskTracker,
     /// Ends all drivers at once.
@@ -71,13 +70,6 @@ pub(super) struct DialError {
     pub(super) may_pass: bool,
     /// Whether the server answered, and is not fit to keep locks.
     pub(super) unfit: Option<fitness::Unfit>,
-}
-
-/// The result of a login.
-enum LoggedIn {
-    Done(Dialed),
-    /// The server closed it on the questions that follow the login.
-    Terse,
 }
 
 impl Dialer {
@@ -119,20 +111,19 @@ impl Dialer {
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
     {
         let shaking_hands = AtomicBool::new(false);
+        let connect = async || self.connect(on_event.clone(), &shaking_hands).await;
         let dialing = async {
-            let mut closed = 0;
-            loop {
-                // Once may be a coincidence.
-                let terse = closed == 2 || self.terse.load(Ordering::Relaxed);
-                let connection = self.connect(on_event.clone(), &shaking_hands).await?;
-                match self.log_in(connection, terse).await? {
-                    LoggedIn::Done(dialed) => {
-                        self.terse.store(terse, Ordering::Relaxed);
-                        return Ok(dialed);
-                    }
-                    LoggedIn::Terse => closed += 1,
-                }
+            let known = self.terse.load(Ordering::Relaxed);
+            if !known && let Some(dialed) = self.log_in(connect().await?).await? {
+                return Ok(dialed);
             }
+            let terse = self.log_in_tersely(connect().await?).await?;
+            // Once may be a coincidence.
+            if !known && let Some(dialed) = self.log_in(connect().await?).await? {
+                return Ok(dialed);
+            }
+            self.terse.store(true, Ordering::Relaxed);
+            Ok(terse)
         };
         within(self.settings.common.dial_timeout, dialing).await.unwrap_or_else(|limit| {
             // A server that does not speak TLS may wait for the end of a command.
@@ -184,30 +175,35 @@ impl Dialer {
         Ok(Connection::new(shared, id))
     }
 
-    /// Logs in, and asks whether locks are safe with the server.
-    async fn log_in(&self, mut connection: Connection, terse: bool) -> Result<LoggedIn, DialError> {
+    /// Logs in, and asks whether locks are safe with the server. Returns `None` if the server closed the
+    /// connection on what another login does without.
+    async fn log_in(&self, mut connection: Connection) -> Result<Option<Dialed>, DialError> {
         let login = Login::new(&self.settings.common);
         if let Some(words) = login.authentication() {
-            let refused = refusal(connection.send(&words).await)?;
-            match refused.map(|line| (login.older_authentication(&line), line)) {
-                None => {}
-                Some((Some(words), _)) => {
-                    if let Some(line) = refusal(connection.send(&words).await)? {
-                        return Err(line.into());
-                    }
-                }
-                Some((None, line)) => return Err(line.into()),
+            let older = login.older_authentication();
+            let answer = connection.send(&words).await;
+            if older.is_some() && is_closed(&answer) {
+                return Ok(None);
+            }
+            if let Some(line) = refusal(answer, &words)? {
+                let older = older.filter(|_| knows_no_users(&line));
+                let Some(words) = older else { return Err(line.into()) };
+                accepted(connection.send(&words).await, &words)?;
             }
         }
+        for words in login.commands() {
+            accepted(connection.send(&words).await, &words)?;
+        }
         let asked = Instant::now();
-        let answers = match ask(&connection, &login.commands(), terse).await? {
-            Asked::Answered(answers) => answers,
-            Asked::Nothing => {
-                let reason = "it closes the connection when it is asked".to_owned();
-                let notes = vec![Note::NoClock(reason)];
-                return Ok(LoggedIn::Done(Dialed { connection, notes }));
-            }
-            Asked::Closed => return Ok(LoggedIn::Terse),
+        let [info, script, time] = QUESTIONS.map(|words| connection.send(words));
+        let answers = match [info.await, script.await, time.await] {
+            [Ok(info), Ok(script), Ok(time)] => [info, script, time].map(Answer::into_reply),
+            answers => match answers.into_iter().find_map(Result::err).map(NoAnswer::cause) {
+                Some(cause @ Cause::TimedOut(_)) => {
+                    return Err(DialError::passing(cause.to_string()));
+                }
+                _ => return Ok(None),
+            },
         };
         let Facts { doubts, script, clock } = Facts::read(answers).map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
@@ -218,7 +214,19 @@ impl Dialer {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        Ok(LoggedIn::Done(Dialed { connection, notes }))
+        Ok(Some(Dialed { connection, notes }))
+    }
+
+    /// Logs in to a server that closes connections on what it does not know, and asks nothing.
+    async fn log_in_tersely(&self, connection: Connection) -> Result<Dialed, DialError> {
+        let login = Login::new(&self.settings.common);
+        let older = login.older_authentication().map(Vec::from);
+        let password = older.or_else(|| login.authentication().map(Vec::from));
+        for words in password.into_iter().chain(login.commands()) {
+            accepted(connection.send(&words).await, &words)?;
+        }
+        let reason = "it closes the connection when it is asked".to_owned();
+        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)] })
     }
 }
 
@@ -246,42 +254,14 @@ async fn connect_to_any(
     outcome
 }
 
-/// The answers to the questions that follow the login.
-enum Asked {
-    Answered([Reply; 3]),
-    /// The server closed the connection on them.
-    Closed,
-    /// They were not asked.
-    Nothing,
-}
-
-/// Sends the rest of a login and, unless the server is `terse`, the questions that follow it, all at once.
-async fn ask(
-    connection: &Connection,
-    commands: &[Vec<&str>],
-    terse: bool,
-) -> Result<Asked, DialError> {
-    let required: Vec<_> = commands.iter().map(|words| connection.send(words)).collect();
-    let questions = (!terse).then(|| QUESTIONS.map(|words| connection.send(words)));
-    for call in required {
-        if let Some(line) = refusal(call.await)? {
-            return Err(line.into());
-        }
-    }
-    let Some([info, script, time]) = questions else { return Ok(Asked::Nothing) };
-    match [info.await, script.await, time.await] {
-        [Ok(info), Ok(script), Ok(time)] => {
-            Ok(Asked::Answered([info, script, time].map(Answer::into_reply)))
-        }
-        answers => match answers.into_iter().find_map(Result::err).map(NoAnswer::cause) {
-            Some(cause @ Cause::TimedOut(_)) => Err(DialError::passing(cause.to_string())),
-            _ => Ok(Asked::Closed),
-        },
-    }
+/// Whether the server closed the connection in place of an answer.
+fn is_closed(answer: &Result<Answer, NoAnswer>) -> bool {
+    let cause = answer.as_ref().err().cloned().map(NoAnswer::cause);
+    matches!(cause, Some(Cause::Lost))
 }
 
 /// The error line of a refused command, if it was refused.
-fn refusal(answer: Result<Answer, NoAnswer>) -> Result<Option<String>, DialError> {
+fn refusal(answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<Option<String>, DialError> {
     match answer {
         Ok(Answer::Refused(line)) => Ok(Some(line)),
         Ok(_) => Ok(None),
@@ -290,13 +270,19 @@ fn refusal(answer: Result<Answer, NoAnswer>) -> Result<Option<String>, DialError
             let hint = match cause {
                 // The server took the first bytes for a handshake, or waited for more of one.
                 Cause::Lost | Cause::Nonsense => {
-                    " (a server that speaks TLS needs enableTLS: true)"
+                    let more = closed_on(words);
+                    format!(" (a server that speaks TLS needs enableTLS: true{more})")
                 }
-                _ => "",
+                _ => String::new(),
             };
             Err(DialError::passing(format!("{cause}{hint}")))
         }
     }
+}
+
+/// Fails if the command was refused.
+fn accepted(answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), DialError> {
+    refusal(answer, words)?.map_or(Ok(()), |line| Err(line.into()))
 }
 
 fn tls_error(error: io::Error) -> DialError {
@@ -322,7 +308,8 @@ impl fmt::Display for Note {
             Self::NoClock(reason) => write!(
                 f,
                 "locks cannot expire at a time of the server's clock ({reason}): a lock whose outcome is \
-                 unknown may last longer, as its error says. This needs Redis 6.2 and the permission for TIME"
+                 unknown may last longer, as its error says. This needs Redis 6.2, the permission for TIME, and no \
+                 proxy that answers TIME itself"
             ),
         }
     }

@@ -16,6 +16,7 @@ use holdfast_redis_rules::{
     acquire::{self, Acquired, Expiry},
     clock::{self, Reading},
     late::{LATE_REPLY, late, longest_hold},
+    refusal::has_no_answer,
     release::{Released, give_back},
     reply::{Nonsense, Reply},
     resp,
@@ -300,6 +301,9 @@ impl Queue {
     ) -> Result<(), Nonsense> {
         let Some(call) = self.calls.get(number) else { return Ok(()) };
         let answer = match (call.kind, reply) {
+            (Kind::Acquire { .. } | Kind::Release, Reply::Error(line)) if has_no_answer(&line) => {
+                Err(self.unanswered(number, Cause::Proxy(line)))
+            }
             (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
             (Kind::Acquire { limit, .. }, reply) => match Acquired::read(&reply)? {
                 Acquired::Held => Ok(Answer::Held),
@@ -643,6 +647,22 @@ mod tests {
         let unknown = answer(&mut queue, number);
         assert!(matches!(unknown, Some(Err(NoAnswer::Unknown { .. }))), "{unknown:?}");
         assert!(!queue.has_clock());
+    }
+
+    #[test]
+    fn a_proxy_that_got_no_reply_leaves_the_outcome_open() {
+        let mut queue = Queue::new();
+        let (acquire, _) = acquire(&mut queue);
+        let release = queue.release(&["EVAL"], Instant::now());
+        send(&mut queue);
+        receive(&mut queue, "-upstream failure\r\n-ERR Connection timed out\r\n").unwrap();
+        let taken = answer(&mut queue, acquire);
+        assert!(
+            matches!(taken, Some(Err(NoAnswer::Unknown { lasts: Some(lasts), .. })) if lasts > MINUTE),
+            "{taken:?}"
+        );
+        let freed = answer(&mut queue, release);
+        assert!(matches!(freed, Some(Err(NoAnswer::Unknown { lasts: None, .. }))), "{freed:?}");
     }
 
     #[test]

@@ -1,0 +1,229 @@
+//! Both stores behind proxies that speak Redis's protocol, and on Valkey.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::join_all;
+use holdfast::store::{Acquired, Failure, Released, Store};
+use holdfast_tests::{
+    GRANTED, MINUTE, eventually,
+    redis_proxy::{Program, RedisProxy},
+    redis_server::RedisServer,
+    redis_store::{ONCE, Setting, connect, connect_to},
+};
+
+use crate::{adapter::Adapter, assert_unknown, log::Log};
+
+const SECRET: &str = "s3cret-word";
+
+/// Makes a test of each case for each proxy.
+macro_rules! behind_each {
+    ($($case:ident,)*) => {
+        mod envoy {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Program::Envoy).await;
+            })*
+        }
+        mod twemproxy {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Program::Twemproxy).await;
+            })*
+        }
+    };
+}
+
+behind_each! {
+    a_lock_has_one_owner_and_expires,
+    the_start_warns_once_of_wider_bounds,
+    many_callers_take_turns,
+    a_server_that_is_killed_and_started_again_is_used_again,
+    a_server_that_stalls_leaves_the_outcome_unknown,
+    the_password_must_be_right,
+}
+
+/// The stores of the library and of the component.
+async fn both(address: &str, settings: &[Setting<'_>]) -> [Arc<dyn Store>; 2] {
+    let native = connect_to(address, settings).await.unwrap();
+    let all = [&[("redisHost", address)], settings].concat();
+    [Arc::new(native), Arc::new(Adapter::with_settings(4, &all).await)]
+}
+
+async fn assert_one_owner(store: &dyn Store) {
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release("k", "you").await, Ok(Released::HeldByOther));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
+}
+
+async fn assert_recovers(store: &dyn Store) {
+    eventually("the store works again", async || {
+        store.acquire("recovers", "me", MINUTE).await == Ok(GRANTED)
+    })
+    .await;
+    assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
+}
+
+async fn a_lock_has_one_owner_and_expires(program: Program) {
+    let server = RedisServer::start();
+    let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
+    for store in both(&proxy.address(), &[]).await {
+        assert_one_owner(&*store).await;
+        assert_eq!(store.acquire("k", "me", Duration::from_millis(300)).await, Ok(GRANTED));
+        eventually("the lock expires", async || {
+            store.acquire("k", "you", MINUTE).await == Ok(GRANTED)
+        })
+        .await;
+        assert_eq!(server.run::<String>(&["GET", "k"]), "you");
+        let left: i64 = server.run(&["PTTL", "k"]);
+        assert!((1..=60_000).contains(&left), "{left}");
+        assert_eq!(store.release("k", "you").await, Ok(Released::Released));
+        assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+    }
+}
+
+async fn the_start_warns_once_of_wider_bounds(program: Program) {
+    let server = RedisServer::start_with(&["--appendonly", "yes"]);
+    let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
+    let (log, guard) = Log::start();
+    let store = connect_to(&proxy.address(), &[]).await.unwrap();
+    assert_one_owner(&store).await;
+    drop(guard);
+    let text = log.text();
+    let reason = match program {
+        Program::Envoy => "(a proxy answers in its place)",
+        Program::Twemproxy => "(it closes the connection when it is asked)",
+    };
+    assert_eq!(text.matches("WARN").count(), 1, "{text}");
+    assert!(text.contains(reason), "{text}");
+}
+
+async fn many_callers_take_turns(program: Program) {
+    let server = RedisServer::start();
+    let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
+    for store in both(&proxy.address(), &[]).await {
+        let store = &*store;
+        let names: Vec<_> = (0..64).map(|n| format!("n{n}")).collect();
+        let outcomes = join_all(names.iter().map(|name| store.acquire("k", name, MINUTE))).await;
+        let granted = outcomes.iter().filter(|outcome| **outcome == Ok(GRANTED)).count();
+        let held = outcomes.iter().filter(|outcome| **outcome == Ok(Acquired::Held)).count();
+        assert_eq!((granted, held), (1, 63), "{outcomes:?}");
+        let holder: String = server.run(&["GET", "k"]);
+        assert_eq!(store.release("k", &holder).await, Ok(Released::Released));
+
+        let inside = AtomicUsize::new(0);
+        let turn = async |name: &String| {
+            eventually("its turn comes", async || {
+                store.acquire("k", name, MINUTE).await == Ok(GRANTED)
+            })
+            .await;
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+            tokio::task::yield_now().await;
+            inside.fetch_sub(1, Ordering::SeqCst);
+            assert_eq!(store.release("k", name).await, Ok(Released::Released));
+        };
+        join_all(names.iter().map(turn)).await;
+        assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+    }
+}
+
+async fn a_server_that_is_killed_and_started_again_is_used_again(program: Program) {
+    let mut server = RedisServer::start();
+    let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
+    for store in both(&proxy.address(), &[ONCE]).await {
+        for _ in 0..2 {
+            assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+            server.kill();
+            let told = |outcome: Result<Acquired, Failure>| match (program, outcome) {
+                // It does not tell a server that is down from one that it lost.
+                (Program::Envoy, Err(Failure::Unknown(outcome))) => {
+                    outcome.cause.ends_with(": upstream failure")
+                }
+                (Program::Twemproxy, Err(Failure::NotDone(cause))) => {
+                    cause.ends_with(": ERR Connection refused")
+                }
+                (_, Err(_)) => false,
+                (_, Ok(outcome)) => panic!("{outcome:?}"),
+            };
+            eventually("the cause is named", async || {
+                told(store.acquire("other", "me", MINUTE).await)
+            })
+            .await;
+            server.restart();
+            assert_recovers(&*store).await;
+            assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+        }
+    }
+}
+
+async fn a_server_that_stalls_leaves_the_outcome_unknown(program: Program) {
+    let server = RedisServer::start();
+    let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
+    for store in both(&proxy.address(), &[]).await {
+        assert_eq!(store.acquire("held", "me", MINUTE).await, Ok(GRANTED));
+        server.suspend();
+        let before = SystemTime::now();
+        let taken = store.acquire("k", "me", MINUTE).await;
+        let freed = store.release("held", "me").await;
+        server.resume();
+        assert_unknown(&taken);
+        let Err(Failure::Unknown(taken)) = taken else { return };
+        let until = taken.held_until().unwrap();
+        assert!(until >= before + MINUTE);
+        assert!(matches!(freed, Err(Failure::Unknown(_))), "{freed:?}");
+
+        assert_recovers(&*store).await;
+        // The proxy gave up, and the server did what it was asked for.
+        eventually("the lock is taken", async || server.exists("k")).await;
+        let end: u64 = server.run(&["PEXPIRETIME", "k"]);
+        assert!(SystemTime::UNIX_EPOCH + Duration::from_millis(end) <= until);
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+        eventually("the lock is free", async || !server.exists("held")).await;
+    }
+}
+
+async fn the_password_must_be_right(program: Program) {
+    let server = RedisServer::start_with_password(SECRET);
+    let Some(proxy) = RedisProxy::start(program, &server, SECRET) else { return };
+    for store in both(&proxy.address(), &[("redisPassword", SECRET)]).await {
+        assert_one_owner(&*store).await;
+    }
+    for (settings, expected) in
+        [(vec![ONCE, ("redisPassword", "wrong")], "invalid"), (vec![ONCE], "NOAUTH")]
+    {
+        let error = connect_to(&proxy.address(), &settings).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_without_users_and_databases_names_the_setting() {
+    let server = RedisServer::start();
+    let Some(proxy) = RedisProxy::start(Program::Twemproxy, &server, "") else { return };
+    for (settings, expected) in [
+        (vec![ONCE, ("redisDB", "3")], "redisDB"),
+        (vec![ONCE, ("redisUsername", "me"), ("redisPassword", SECRET)], "redisUsername"),
+    ] {
+        let error = connect_to(&proxy.address(), &settings).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_in_valkey_has_one_owner_and_expires_by_its_clock() {
+    let Some(server) = RedisServer::start_valkey() else { return };
+    let store = connect(&server, &[]).await.unwrap();
+    assert_one_owner(&store).await;
+    assert!(server.calls("time") > 0);
+    let adapter = Adapter::with_settings(1, &[("redisHost", &server.address())]).await;
+    assert_one_owner(&adapter).await;
+    assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+}
