@@ -30,7 +30,10 @@ impl ComponentMetrics {
             }) => {
                 let reason = match cause {
                     OpenCause::UnknownType => "creation",
-                    OpenCause::Setting(_) | OpenCause::Redis(_) | OpenCause::Timeout(_) => "init",
+                    OpenCause::Setting(_)
+                    | OpenCause::Redis(_)
+                    | OpenCause::UnquotedPassword(_)
+                    | OpenCause::Timeout(_) => "init",
                 };
                 let labels = ComponentFailLabels { app_id, component, reason, component_name };
                 COMPONENT_INIT_FAIL.with(labels).increment(1);

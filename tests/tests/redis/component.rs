@@ -180,5 +180,5 @@ async fn every_call_names_a_setting_that_cannot_be_used() {
         assert_eq!(not_done(store.release("k", "me").await), expected);
     }
     let stores = store.stores().await;
-    assert_eq!(stores, [(STORE.to_owned(), String::new(), String::new())]);
+    assert_eq!(stores, [(STORE.to_owned(), None, String::new())]);
 }
