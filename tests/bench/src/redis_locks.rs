@@ -49,7 +49,7 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
         let what = format!("the same, {callers} at once / bare client that sends PXAT and TIME");
         table.throughput(&what, &ours, &same, None);
     }
-    let [ours, bare] = rounds
+    let [median, least] = rounds
         .run([&mut |length| median_acquire(&runtime, length, &ours), &mut |length| {
             median_acquire(&runtime, length, &bare)
         }])?;
