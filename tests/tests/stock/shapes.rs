@@ -53,7 +53,7 @@ const SHAPES: [Shape; 4] = [
         imports: &[VALUES],
         sockets: true,
         exports: &["holdfast:lock/lock@0.1.0"],
-        largest: 170_000,
+        largest: 176_000,
     },
     Shape {
         name: "holdfast-lock-http.wasm",
