@@ -24,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    about,
     answer::{Answer, Cause, NoAnswer},
     connection::{Connection, Shared, next_id},
     driver::{Driver, Event, Limits, Socket},
@@ -53,6 +54,8 @@ pub(super) struct Dialer {
 pub(super) struct Dialed {
     pub(super) connection: Connection,
     pub(super) notes: Vec<Note>,
+    /// What it said of itself, for people.
+    pub(super) about: Option<String>,
 }
 
 /// What the operator should know of a server.
@@ -205,10 +208,11 @@ impl Dialer {
             Asked::Nothing => {
                 let reason = "it closes the connection when it is asked".to_owned();
                 let notes = vec![Note::NoClock(reason)];
-                return Ok(LoggedIn::Done(Dialed { connection, notes }));
+                return Ok(LoggedIn::Done(Dialed { connection, notes, about: None }));
             }
             Asked::Closed => return Ok(LoggedIn::Terse),
         };
+        let about = about::describe(&answers[0]);
         let Facts { doubts, script, clock } = Facts::read(answers).map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
         if let Some(digest) = script {
@@ -218,7 +222,7 @@ impl Dialer {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        Ok(LoggedIn::Done(Dialed { connection, notes }))
+        Ok(LoggedIn::Done(Dialed { connection, notes, about }))
     }
 }
 
