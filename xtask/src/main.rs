@@ -5,6 +5,7 @@
 //! - `needs/`: what commands need from this machine, such as a compiler for WebAssembly.
 //! - `crates.rs`: the packages that are published as crates.
 //! - `cargo.rs`, `process.rs`, `files.rs`: cargo, other programs, and files.
+//! - `progress.rs`: what a long command is doing.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -17,6 +18,7 @@ mod files;
 mod needs;
 mod process;
 mod programs;
+mod progress;
 
 /// Sets up, builds, serves and tests Holdfast
 ///
