@@ -90,7 +90,7 @@ enum Command {
     },
     /// Gathers the WIT that the plugins in examples/ are built with, in target/plugins/wit
     Wit,
-    /// Writes the components, the WIT package, the crates, bills of materials and SHA256SUMS into dist/
+    /// Writes the files of a release into dist/: components, crates, a static binary, a Debian package and more
     Package,
     /// Builds programs outside the workspace that embed Holdfast: from its crates, and from its source
     Embed,
