@@ -10,6 +10,7 @@
 //! | [`server`] | sockets, graceful shutdown, readiness |
 //! | `trace_context` | the caller's trace, from the headers of a request |
 //! | `cache` | handles of metrics |
+//! | `seldom` | log lines at a limited rate |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
@@ -19,6 +20,7 @@ mod failure;
 pub mod grpc;
 pub mod http;
 mod metadata;
+mod seldom;
 pub mod server;
 pub mod sidecar;
 mod token;

@@ -2,15 +2,23 @@
 //!
 //! Their form on the wire is in `http` and `grpc`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use holdfast::Locks;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     metadata::{ComponentInfo, Metadata},
+    seldom::Seldom,
     server::Readiness,
     token::Token,
 };
+
+/// How often calls of other parts of Dapr's API are logged.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// The longest path that is logged, in characters.
+const LONGEST_PATH: usize = 200;
 
 /// An application's sidecar, which is Dapr's word for the process beside an application. Cheap to
 /// clone; clones share one state.
@@ -22,6 +30,8 @@ struct Inner {
     metadata: Metadata,
     readiness: Readiness,
     token: Option<Token>,
+    shutdown: CancellationToken,
+    foreign: Seldom,
 }
 
 impl Sidecar {
@@ -37,12 +47,30 @@ impl Sidecar {
     ) -> Self {
         let token = token.filter(|token| !token.is_empty()).map(Token::new);
         let metadata = Metadata::new(app_id.into(), components);
-        Self(Arc::new(Inner { locks, metadata, readiness: Readiness::new(), token }))
+        let readiness = Readiness::new();
+        let shutdown = CancellationToken::new();
+        let foreign = Seldom::new(NOTED_EVERY);
+        Self(Arc::new(Inner { locks, metadata, readiness, token, shutdown, foreign }))
     }
 
     /// What the health checks report. It starts as not ready.
     pub fn readiness(&self) -> &Readiness {
         &self.0.readiness
+    }
+
+    /// Cancelled when a caller asks for a shutdown. Whoever serves the sidecar begins it.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
+    }
+
+    /// Logs, at a limited rate, that a caller asked for another part of Dapr's API.
+    pub(crate) fn note_foreign(&self, method: &str, path: &str) {
+        let is_daprs = path.starts_with("/v1.0") || path.starts_with("/dapr.proto.runtime.");
+        if is_daprs && self.0.foreign.now() {
+            // The path is the caller's, and as long as he likes.
+            let path: String = path.chars().take(LONGEST_PATH).collect();
+            tracing::warn!("{method} {path} is not served: Holdfast serves locks only");
+        }
     }
 
     pub(crate) fn locks(&self) -> &Locks {

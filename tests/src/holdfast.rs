@@ -27,7 +27,8 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("DAPR_") || ["APP_ID", "NAMESPACE", "NOTIFY_SOCKET"].contains(&&*name) {
+        let ours = ["DAPR_", "HOLDFAST_"].iter().any(|prefix| name.starts_with(prefix));
+        if ours || ["APP_ID", "NAMESPACE", "NOTIFY_SOCKET"].contains(&&*name) {
             command.env_remove(&*name);
         }
     }
@@ -160,10 +161,27 @@ impl Holdfast {
     ///
     /// When the process does not end within a minute.
     pub fn end_by(&mut self, signal: Signal) -> Option<i32> {
-        let process = self.process.process_mut();
-        kill_process(Pid::from_child(process), signal).expect("a running process");
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.process()), signal).expect("a running process");
+    }
+
+    /// Waits for the end: the exit code, if it is not a signal that ends the process.
+    ///
+    /// # Panics
+    ///
+    /// When the process does not end within a minute.
+    pub fn wait(&mut self) -> Option<i32> {
         self.log.wait_for_end();
-        process.wait().expect("an end").code()
+        self.process.process_mut().wait().expect("an end").code()
     }
 
     /// Gets the metrics, as Prometheus does.

@@ -5,6 +5,7 @@
 //! - `needs/`: what commands need from this machine, such as a compiler for WebAssembly.
 //! - `crates.rs`: the packages that are published as crates.
 //! - `cargo.rs`, `process.rs`, `files.rs`: cargo, other programs, and files.
+//! - `progress.rs`: what a long command is doing.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -17,6 +18,7 @@ mod files;
 mod needs;
 mod process;
 mod programs;
+mod progress;
 
 /// Sets up, builds, serves and tests Holdfast
 ///
@@ -91,7 +93,7 @@ enum Command {
     },
     /// Gathers the WIT that the plugins in examples/ are built with, in target/plugins/wit
     Wit,
-    /// Writes the components, the WIT package, the crates, bills of materials and SHA256SUMS into dist/
+    /// Writes the files of a release into dist/: components, crates, a static binary, a Debian package and more
     Package,
     /// Builds programs outside the workspace that embed Holdfast: from its crates, and from its source
     Embed,

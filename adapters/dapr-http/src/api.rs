@@ -47,7 +47,7 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         Route::OutboundHealthz => health::outbound(OBSTACLE),
         Route::Metadata => metadata_reply(settings),
         // Instances share no memory: metadata that is set in one would be unknown to the others.
-        Route::PutMetadata { .. } | Route::Unknown => reply::not_found(),
+        Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Route<'a> {
         /// The key of the entry that is added.
         key: Cow<'a, str>,
     },
+    /// `POST /v1.0/shutdown`
+    Shutdown,
     /// Anything else.
     Unknown,
 }
@@ -44,6 +46,9 @@ impl<'a> Route<'a> {
 
     fn known(method: &str, path: &'a str) -> Option<Self> {
         if method == "POST" {
+            if path == "/v1.0/shutdown" {
+                return Some(Self::Shutdown);
+            }
             let call = path.strip_prefix("/v1.0-alpha1/")?;
             if let Some(store) = call.strip_prefix("lock/") {
                 return Some(Self::TryLock { store: parameter(store)? });
@@ -89,6 +94,7 @@ impl<'a> Route<'a> {
             Self::OutboundHealthz => "/v1.0/healthz/outbound",
             Self::Metadata => "/v1.0/metadata",
             Self::PutMetadata { .. } => "/v1.0/metadata/{key}",
+            Self::Shutdown => "/v1.0/shutdown",
             Self::Unknown => "unknown",
         }
     }
@@ -114,6 +120,9 @@ mod tests {
             ("GET", "/v1.0/healthz/outbound", Route::OutboundHealthz),
             ("GET", "/v1.0/metadata", Route::Metadata),
             ("PUT", "/v1.0/metadata/k", Route::PutMetadata { key: store("k") }),
+            ("POST", "/v1.0/shutdown", Route::Shutdown),
+            ("GET", "/v1.0/shutdown", Route::Unknown),
+            ("POST", "/v1.0/shutdown/now", Route::Unknown),
             ("POST", "/v1.0-alpha1/lock", Route::Unknown),
             ("POST", "/v1.0-alpha1/lock/", Route::Unknown),
             ("POST", "/v1.0-alpha1/lock/a/b", Route::Unknown),

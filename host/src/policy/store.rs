@@ -212,6 +212,10 @@ impl Store for ResilientStore {
         Box::pin(self.call("release", attempt, given_up, |_| true))
     }
 
+    fn describe(&self) -> String {
+        self.store.describe()
+    }
+
     /// Calls that wait for a retry fail with the failure of their last try.
     fn close(&self) -> BoxFuture<'_, ()> {
         self.closing.cancel();

@@ -40,6 +40,12 @@ pub trait Store: Send + Sync + 'static {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>>;
 
+    /// What an operator should know of the store, such as its server's address and what was found there.
+    /// Empty if there is nothing to say.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
     /// Waits until the work that earlier calls left to the background is done, and closes the connections,
     /// if there are any. Calls that need a connection fail from then on.
     fn close(&self) -> BoxFuture<'_, ()> {

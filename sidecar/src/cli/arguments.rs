@@ -1,12 +1,15 @@
 //! The arguments. Options that daprd has too have the same names.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
-  Serve a store in memory, lockstore, over HTTP on port 3500 and gRPC on port 50001:
+  Serve a store in memory, lockstore, over HTTP on port 3500 and gRPC on port 50001, to try things out:
     holdfast serve
 
   Serve the stores that resource files define, for the application app1:
@@ -14,8 +17,8 @@ Examples:
 
   Run a job unless somebody else runs it:
     owner=$(uuidgen)
-    if holdfast try-lock redis nightly --owner \"$owner\" --expiry 600 --resources-path ./components
-    then ./nightly.sh; holdfast unlock redis nightly --owner \"$owner\" --resources-path ./components; fi
+    if holdfast try-lock lockstore nightly --owner \"$owner\" --expiry 10m --resources-path ./components
+    then ./nightly.sh; holdfast unlock lockstore nightly --owner \"$owner\" --resources-path ./components; fi
   The owner is new for each hold: with a name that is used again, an unlock that comes late could end a
   later hold.
 
@@ -27,6 +30,13 @@ The log goes to stderr. Its line 'listening on http://ADDRESS:PORT' means that t
 the line of the gRPC API comes before it. systemd is notified too.
 SIGTERM and SIGINT shut the server down gracefully; a second one ends it at once.
 
+Options are read as daprd reads its own: with one dash or two, and the last one counts. Those of daprd that
+have no effect here are taken with a warning.
+
+With a COMMAND, the application that it starts gets the server's ports in DAPR_HTTP_PORT and
+DAPR_GRPC_PORT, and its addresses in DAPR_HTTP_ENDPOINT and DAPR_GRPC_ENDPOINT. Signals are passed on to it.
+The server ends with it, and with its exit code.
+
 Environment:
   DAPR_API_TOKEN  Requests must carry this token in the header, or gRPC metadata, dapr-api-token
   OTEL_EXPORTER_OTLP_ENDPOINT  Send traces to this collector. Other variables of OpenTelemetry
@@ -35,32 +45,36 @@ Environment:
 Examples:
   holdfast serve
   holdfast serve --app-id app1 --resources-path ./components
+  holdfast serve --app-id app1 --resources-path ./components -- python3 app.py
   holdfast serve --dapr-http-port 0 --dapr-grpc-port 0 --dapr-listen-addresses '127.0.0.1,[::1]'
 
   curl -X POST http://localhost:3500/v1.0-alpha1/lock/lockstore \\
-    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'";
+    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'
+  curl -X POST http://localhost:3500/v1.0-alpha1/unlock/lockstore \\
+    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\"}'";
 
 const TRY_LOCK_EXAMPLES: &str = "\
 Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors.
 
 Examples:
   owner=$(uuidgen)  # new for each hold
-  holdfast try-lock redis file --owner \"$owner\" --expiry 60 --resources-path ./components
-  holdfast try-lock redis file --owner \"$owner\" --expiry 60 --resources-path ./components --json";
+  holdfast try-lock lockstore file --owner \"$owner\" --expiry 60 --resources-path ./components
+  holdfast try-lock lockstore file --owner \"$owner\" --expiry 1m --resources-path ./components --json";
 
 const UNLOCK_EXAMPLES: &str = "\
 Prints success, lock-does-not-exist or lock-belongs-to-others. Exits with 0 if the lock was freed,
 1 if it was not, 2 on errors.
 
 Examples:
-  holdfast unlock redis file --owner \"$owner\" --resources-path ./components
-  holdfast unlock redis file --owner \"$owner\" --resources-path ./components --json";
+  holdfast unlock lockstore file --owner \"$owner\" --resources-path ./components
+  holdfast unlock lockstore file --owner \"$owner\" --resources-path ./components --json";
 
 const CHECK_EXAMPLES: &str = "\
 Exits with 0 if serve would start with these files, else with 2.
 
 Examples:
   holdfast check --resources-path ./components
+  holdfast check --resources-path ./components --strict --json
   holdfast check --app-id app1 --resources-path ./components --resources-path ./more";
 
 const HEALTH_EXAMPLES: &str = "\
@@ -68,7 +82,20 @@ Exits with 0 if the server is ready, else with 1 and the reason. Needs no token.
 
 Examples:
   holdfast health
-  holdfast health --port 3501 --timeout 1";
+  holdfast health --port 3501 --timeout 1
+  holdfast health --unix-domain-socket /run/holdfast --app-id app1";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  holdfast completions bash > /etc/bash_completion.d/holdfast
+  holdfast completions zsh > ~/.zfunc/_holdfast
+  holdfast completions fish > ~/.config/fish/completions/holdfast.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  holdfast man | man -l -
+  holdfast man serve > holdfast-serve.1
+  holdfast man component run > holdfast-component-run.1";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -124,10 +151,22 @@ pub enum Command {
     /// Work with the lock component, which holds the rules of the lock, and with plugins that use it
     #[command(arg_required_else_help = true)]
     Component(Component),
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a page of the manual
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The command that the page is about; without one, the program
+        command: Vec<String>,
+    },
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = SERVE_EXAMPLES)]
+#[command(after_help = SERVE_EXAMPLES, args_override_self = true)]
 pub struct Serve {
     #[command(flatten)]
     pub stores: Stores,
@@ -137,7 +176,7 @@ pub struct Serve {
     /// Port of the gRPC API; 0 for a free one
     #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001)]
     pub dapr_grpc_port: u16,
-    /// Addresses to listen on, separated by commas
+    /// Addresses to listen on, separated by commas; empty for all
     #[arg(
         long,
         value_name = "ADDRESSES",
@@ -153,8 +192,14 @@ pub struct Serve {
     /// Port that serves only health checks and metadata, over HTTP, without a token; 0 for a free one
     #[arg(long, value_name = "PORT")]
     pub dapr_public_port: Option<u16>,
-    /// Addresses of the public port, separated by commas
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
+    /// Addresses of the public port, separated by commas; empty for all [default: all]
+    #[arg(
+        long,
+        value_name = "ADDRESSES",
+        value_delimiter = ',',
+        default_value = "",
+        hide_default_value = true
+    )]
     pub dapr_public_listen_address: Vec<String>,
     /// Whether metrics are recorded and served for Prometheus
     #[arg(
@@ -164,22 +209,27 @@ pub struct Serve {
         default_missing_value = "true",
         num_args = 0..=1,
         require_equals = true,
-        action = ArgAction::Set
+        action = ArgAction::Set,
+        value_parser = values::boolean
     )]
     pub enable_metrics: bool,
     /// Port of the metrics; 0 for a free one
     #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
-    /// Addresses of the metrics, separated by commas
+    /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
     /// How long requests in flight may take to finish during a shutdown
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub dapr_graceful_shutdown_seconds: u64,
-    #[command(flatten)]
-    pub limits: Limits,
+    /// An application to start once the server is ready, and its arguments
+    #[arg(last = true)]
+    pub command: Vec<OsString>,
     #[command(flatten)]
     pub log: Log,
+    // Last, because later options would stand under the same heading.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 #[derive(Args, Debug)]
@@ -187,8 +237,8 @@ pub struct Serve {
 pub struct TryLock {
     #[command(flatten)]
     pub lock: Lock,
-    /// Time to live of the lock, in seconds
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    /// Time to live of the lock: seconds, or a duration such as 90s, 5m or 1h
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = values::seconds)]
     pub expiry: i32,
 }
 
@@ -221,6 +271,12 @@ pub struct Lock {
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub struct Check {
+    /// Exit with 2 on warnings too
+    #[arg(long)]
+    pub strict: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub stores: Stores,
     #[command(flatten)]
@@ -236,6 +292,12 @@ pub struct Health {
     /// Port of the HTTP API, or the public port
     #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
     pub port: u16,
+    /// Folder of the server's Unix domain sockets, in place of an address and a port
+    #[arg(long, value_name = "DIR", conflicts_with = "address")]
+    pub unix_domain_socket: Option<PathBuf>,
+    /// Id of the server's application, which is a part of its socket's name
+    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
+    pub app_id: String,
     /// How long to wait for the reply
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub timeout: u64,
@@ -291,8 +353,8 @@ pub struct Stores {
     /// Id of the application that locks; part of the keys, and checked against scopes
     #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
     pub app_id: String,
-    /// Folder of resource files; may be given more than once
-    #[arg(long, value_name = "DIR", visible_alias = "components-path")]
+    /// Folder of resource files; may be given more than once, or as a list separated by commas
+    #[arg(long, value_name = "DIR", visible_alias = "components-path", value_delimiter = ',')]
     pub resources_path: Vec<PathBuf>,
 }
 
@@ -300,10 +362,19 @@ pub struct Stores {
 #[derive(Args, Debug)]
 pub struct Log {
     /// Lowest level that is logged, to stderr [default: info for serve, else warn]
-    #[arg(long, value_name = "LEVEL", value_enum)]
+    #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
     pub log_level: Option<LogLevel>,
-    /// Log JSON, one object per line
-    #[arg(long)]
+    /// Log JSON, one object per line; also the error that ends the command
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = false,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = values::boolean
+    )]
     pub log_as_json: bool,
 }
 
@@ -321,22 +392,22 @@ pub enum LogLevel {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Most instances of the lock component at a time
+    /// Most instances of the lock component at a time [default: 4 per CPU, at least 16]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES")]
     pub guest_instances: Option<usize>,
-    /// Instances that are kept warm between calls
+    /// Instances that are kept warm between calls [default: one per CPU]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES")]
     pub guest_warm_instances: Option<usize>,
-    /// Most memory of an instance
+    /// Most memory of an instance [default: 64]
     #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY")]
     pub guest_memory: Option<NonZeroUsize>,
-    /// How long an instance may compute before it is stopped
+    /// How long an instance may compute before it is stopped [default: 1000]
     #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE")]
     pub guest_step_deadline: Option<u64>,
-    /// Most calls in flight in the stores at a time
+    /// Most calls in flight in the stores at a time [default: 1024]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT")]
     pub max_in_flight: Option<usize>,
-    /// Most calls that wait for their turn; further calls are refused
+    /// Most calls that wait for their turn; further calls are refused [default: 4096]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING")]
     pub max_waiting: Option<usize>,
 }
@@ -350,5 +421,26 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_the_librarys_limits() {
+        let limits = holdfast::Limits::default();
+        let serve = Cli::command().find_subcommand("serve").unwrap().clone();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(limits.warm_instances, processors);
+        assert_eq!(limits.instances, (4 * processors).max(16));
+        for (id, default) in [
+            ("guest_instances", "4 per CPU, at least 16".to_owned()),
+            ("guest_warm_instances", "one per CPU".to_owned()),
+            ("guest_memory", (limits.instance_memory >> 20).to_string()),
+            ("guest_step_deadline", limits.step_deadline.as_millis().to_string()),
+            ("max_in_flight", limits.in_flight.to_string()),
+            ("max_waiting", limits.waiting.to_string()),
+        ] {
+            let arg = serve.get_arguments().find(|arg| arg.get_id() == id).unwrap();
+            let help = arg.get_help().unwrap().to_string();
+            assert!(help.ends_with(&format!("[default: {default}]")), "{help}");
+        }
     }
 }

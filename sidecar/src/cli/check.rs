@@ -12,56 +12,97 @@ use holdfast::{
     Limits,
     resources::{Level, Notice, OpenStore, Opening, open_each},
 };
+use serde_json::{Value, json};
 use tokio::runtime;
 
 use super::{
     arguments::{Check, LogLevel},
     exit::TROUBLE,
     logging, stores,
+    warnings::Warnings,
 };
 
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 
 pub fn run(args: &Check) -> Result<ExitCode> {
-    logging::start(&args.log, LogLevel::Warn, None);
+    let warnings = Warnings::default();
+    logging::start(&args.log, LogLevel::Warn, Some(warnings.layer()));
     if args.stores.resources_path.is_empty() {
-        bail!("--resources-path is missing: there are no resource files to check");
+        let found = stores::daprs_folder().map(|folder| format!(" ({} exists)", folder.display()));
+        bail!(
+            "--resources-path is missing{}: there are no resource files to check. serve would have one store \
+             in the memory of its process: two instances do not exclude each other",
+            found.unwrap_or_default()
+        );
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(check(args))
+    runtime.context("cannot start the runtime")?.block_on(check(args, &warnings))
 }
 
-async fn check(args: &Check) -> Result<ExitCode> {
+async fn check(args: &Check, warnings: &Warnings) -> Result<ExitCode> {
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
-    let mut notify = |notice: Notice| {
-        unreadable |= notice.level == Level::Error;
-        print(&notice);
+    let mut notify = |notice: Notice| match notice.level {
+        Level::Info => eprintln!("note: {notice}"),
+        Level::Warning => warn(warnings, notice.to_string()),
+        Level::Error => {
+            unreadable = true;
+            warn(warnings, notice.to_string());
+        }
     };
     let openings = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
-    let rows = openings.iter().map(row).collect::<Vec<_>>();
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(table(&rows).as_bytes()).context("cannot write to stdout")?;
-
+    let is_open = |it: &&Opening| it.result.is_ok();
+    if !openings.iter().any(|it| is_open(&it)) {
+        warn(warnings, "no lock store results from the resource files".to_owned());
+    }
+    for open in openings.iter().filter_map(|it| it.result.as_ref().ok()) {
+        if let Some(warning) = stores::in_memory_warning(open) {
+            warn(warnings, warning);
+        }
+    }
     let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
-    let stopped = openings.iter().any(stops);
+    let good = !unreadable
+        && openings.iter().any(|it| is_open(&it))
+        && !openings.iter().any(stops)
+        && !(args.strict && warnings.any());
+    let text = if args.json {
+        format!("{:#}\n", document(good, &openings, &warnings.texts()))
+    } else {
+        table(&openings.iter().map(row).collect::<Vec<_>>())
+    };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
+
     let open: Vec<OpenStore> = openings.into_iter().filter_map(|it| it.result.ok()).collect();
     // Only the rules know what is wrong with key prefixes.
     options.locks(&open).map_err(|error| anyhow!("{error}"))?;
     join_all(open.iter().map(|open| open.store.close())).await;
-    if open.is_empty() && !stopped {
-        bail!("the resource files give no lock store");
-    }
-    Ok(if stopped || unreadable { ExitCode::from(TROUBLE) } else { ExitCode::SUCCESS })
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
 }
 
-fn print(notice: &Notice) {
-    let level = match notice.level {
-        Level::Info => "note",
-        Level::Warning => "warning",
-        Level::Error => "error",
-    };
-    eprintln!("{level}: {notice}");
+fn warn(warnings: &Warnings, text: String) {
+    eprintln!("warning: {text}");
+    warnings.add(text);
+}
+
+/// The result as JSON.
+fn document(good: bool, openings: &[Opening], warnings: &[String]) -> Value {
+    let stores = openings.iter().map(|Opening { definition, result, .. }| {
+        let (outcome, about) = match result {
+            Ok(open) => ("ok", open.store.describe()),
+            Err(error) if definition.ignore_errors => ("ignored", error.cause.to_string()),
+            Err(error) => ("failed", error.cause.to_string()),
+        };
+        json!({
+            "component": definition.name,
+            "type": definition.component_type,
+            "version": definition.version,
+            "file": definition.source.to_string(),
+            "result": outcome,
+            "about": about,
+        })
+    });
+    json!({"ok": good, "stores": stores.collect::<Vec<_>>(), "warnings": warnings})
 }
 
 fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {

@@ -1,14 +1,18 @@
 //! `holdfast health`: a health check for containers without a shell or curl.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, runtime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    runtime,
+};
 
-use super::arguments::Health;
+use super::{arguments::Health, listen};
 
 /// The longest reply that is read, in bytes. Those of the server are shorter.
 const MAX_ANSWER: usize = 64 << 10;
@@ -18,7 +22,10 @@ pub fn run(args: &Health) -> Result<ExitCode> {
     runtime.context("cannot start the runtime")?.block_on(async {
         let limit = Duration::from_secs(args.timeout);
         let asked = tokio::time::timeout(limit, ask(args)).await;
-        let place = || format!("{}, port {}", args.address, args.port);
+        let place = || match socket(args) {
+            Some(path) => path.display().to_string(),
+            None => format!("{}, port {}", args.address, args.port),
+        };
         asked
             .with_context(|| format!("{}: no answer within {limit:?}", place()))?
             .with_context(place)
@@ -26,9 +33,23 @@ pub fn run(args: &Health) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The path of the server's socket, if it is asked for.
+fn socket(args: &Health) -> Option<PathBuf> {
+    args.unix_domain_socket.as_ref().map(|folder| listen::socket(folder, &args.app_id, "http"))
+}
+
 async fn ask(args: &Health) -> Result<()> {
-    let address = args.address.trim_matches(['[', ']']);
-    let stream = TcpStream::connect((address, args.port)).await.context("cannot connect")?;
+    let failed = "cannot connect";
+    match socket(args) {
+        Some(path) => ask_over(UnixStream::connect(path).await.context(failed)?).await,
+        None => {
+            let address = args.address.trim_matches(['[', ']']);
+            ask_over(TcpStream::connect((address, args.port)).await.context(failed)?).await
+        }
+    }
+}
+
+async fn ask_over(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/v1.0/healthz")
         .header(header::HOST, "localhost")

@@ -2,12 +2,13 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow};
+use socket2::SockRef;
 use tokio::net::{TcpSocket, UnixSocket, UnixStream, lookup_host};
 
 use crate::server::Listener;
@@ -32,19 +33,26 @@ pub struct Listening {
 /// The file of a Unix domain socket. Dropping it removes the file.
 pub struct SocketFile(PathBuf);
 
+/// The path of the socket of an API, as Dapr names it.
+pub fn socket(folder: &Path, app_id: &str, api: &str) -> PathBuf {
+    folder.join(format!("dapr-{app_id}-{api}.socket"))
+}
+
 impl Bound {
     /// Binds the port on each of the addresses. With port 0 the first address gets a free port, and
     /// the others get the same. `option` is the name of the option that gave the port.
     ///
-    /// An address of a kind that this machine does not have, such as `[::1]` without IPv6, is skipped
-    /// with a warning, unless it is the only one.
+    /// An empty address stands for all, of IPv4 and of IPv6. An address of a kind that this machine does not
+    /// have, such as `[::1]` without IPv6, is skipped, with a warning unless it comes of an empty one. It is
+    /// an error if it is the only one.
     pub async fn tcp(addresses: &[String], port: u16, option: &str) -> Result<Self> {
         let mut sockets = Vec::new();
         let mut missing = None;
         let mut port = port;
-        for address in addresses {
-            let bound = match socket_address(address.trim(), port).await {
-                Ok(address) => bind(address),
+        let addresses = resolved(addresses);
+        for (address, named) in &addresses {
+            let bound = match socket_address(address, port).await {
+                Ok(address) => bind(address, addresses.len() == 1),
                 Err(error) => Err(error),
             };
             match bound {
@@ -54,7 +62,9 @@ impl Bound {
                 }
                 Err(error) if is_missing_here(&error) => {
                     let error = anyhow!("cannot listen on {address}: {error}");
-                    tracing::warn!("{error:#}");
+                    if *named {
+                        tracing::warn!("{error:#}");
+                    }
                     missing = Some(error);
                 }
                 Err(error) => {
@@ -128,6 +138,18 @@ async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The addresses, and whether each was named. An empty one stands for both wildcards.
+fn resolved(addresses: &[String]) -> Vec<(String, bool)> {
+    let wildcards = [Ipv4Addr::UNSPECIFIED.to_string(), Ipv6Addr::UNSPECIFIED.to_string()];
+    let all = || wildcards.clone().map(|address| (address, false)).to_vec();
+    let addresses = addresses.iter().map(|address| address.trim());
+    let addresses = addresses.flat_map(|address| match address {
+        "" => all(),
+        named => vec![(named.to_owned(), true)],
+    });
+    addresses.collect()
+}
+
 async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
@@ -139,10 +161,15 @@ async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     chosen.copied().ok_or_else(|| io::Error::other("the name has no address"))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+/// Binds an address. `alone` says that no other address is bound to its port.
+fn bind(address: SocketAddr, alone: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // So that a port whose last connections are still closing can be bound.
     socket.set_reuseaddr(true)?;
+    // The wildcard of IPv6 stands for IPv4 too, where nothing else does.
+    if address.is_ipv6() && address.ip().is_unspecified() && !alone {
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
     socket.bind(address)?;
     Ok(socket)
 }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use holdfast::{Limits, Locks, Reply, Resource, UnlockStatus, Verb};
+use anyhow::{Context, Result, anyhow, bail};
+use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use serde_json::{Value, json};
 use tokio::runtime;
 
@@ -32,7 +32,7 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
         let resource = Resource { store, id: resource };
         // The rules refuse zero.
         let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
-        let taken = locks.try_lock(resource, owner, ttl).await?.is_acquired();
+        let taken = locks.try_lock(resource, owner, ttl).await.map_err(naming)?.is_acquired();
         Ok((format!("{taken}\n").into_bytes(), if taken { YES } else { NO }))
     })
 }
@@ -45,7 +45,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
         }
         let resource = Resource { store, id: resource };
-        let (name, exit) = match locks.unlock(resource, owner).await? {
+        let (name, exit) = match locks.unlock(resource, owner).await.map_err(naming)? {
             UnlockStatus::Success => ("success", YES),
             UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NO),
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
@@ -76,6 +76,17 @@ fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> 
     let mut stdout = io::stdout().lock();
     stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
     Ok(ExitCode::from(exit))
+}
+
+/// The error, after the argument that it is about: the rules name the fields of Dapr's API.
+fn naming(error: Error) -> anyhow::Error {
+    const FIELDS: [(&str, &str); 3] =
+        [("ResourceId ", "RESOURCE"), ("LockOwner ", "--owner"), ("ExpiryInSeconds ", "--expiry")];
+    let text = error.to_string();
+    match FIELDS.iter().find(|(field, _)| text.starts_with(field)) {
+        Some((_, argument)) => anyhow!("{argument}: {text}"),
+        None => error.into(),
+    }
 }
 
 fn raw(reply: Reply) -> Result<Answer> {

@@ -21,6 +21,13 @@ pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
     tracing_subscriber::registry().with(layers(log, default, more)).init();
 }
 
+/// Logs the error that ends a command. It ended perhaps before its log was started.
+pub fn last(log: &Log, error: &str) {
+    // Fails if it was.
+    let _ = tracing_subscriber::registry().with(layers(log, LogLevel::Error, None)).try_init();
+    tracing::error!("{error}");
+}
+
 /// Other crates log only warnings and errors: below that they log their internals.
 fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLayer> {
     let level = match log.log_level.unwrap_or(default) {

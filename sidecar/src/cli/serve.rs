@@ -1,6 +1,7 @@
 //! `holdfast serve`.
 
 use std::{
+    cell::Cell,
     env,
     mem::take,
     process::ExitCode,
@@ -10,17 +11,21 @@ use std::{
 use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::{
-    Limits, Locks,
+    Locks,
     resources::{OpenStore, Opened},
 };
+use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 
 use super::{
-    arguments::{self, LogLevel, Serve},
-    listen::{Bound, Listening},
+    application::{self, Application, End},
+    arguments::{LogLevel, Serve},
+    limits,
+    listen::{self, Bound, Listening},
     logging,
+    parse::Given,
     scrape::{Recorder, Scrape},
     service_manager,
     signals::Signals,
@@ -33,6 +38,8 @@ use crate::{grpc, http, metadata::ComponentInfo, server::Server, sidecar::Sideca
 struct Ready {
     locks: Locks,
     components: Vec<ComponentInfo>,
+    /// What callers should know.
+    warning: Option<String>,
     recorder: Option<Recorder>,
     doors: Doors<Listening>,
 }
@@ -45,20 +52,23 @@ struct Doors<T> {
     metrics: Option<T>,
 }
 
-pub fn run(args: &Serve) -> Result<ExitCode> {
+pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> {
     let runtime = Runtime::new().context("cannot start the runtime")?;
     let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
     logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
-    let outcome = runtime.block_on(serve(args, traces));
+    for line in ignored {
+        tracing::warn!("{line}");
+    }
+    let outcome = runtime.block_on(serve(args, given, traces));
     // Tasks that still run were asked to end at once.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
+async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<ExitCode> {
     let mut signals = Signals::new().context("cannot watch for signals")?;
     let ready = tokio::select! {
-        ready = start(args) => ready?,
+        ready = start(args, given) => ready?,
         () = signals.next() => {
             tracing::info!("a signal ended the start");
             return Ok(ExitCode::SUCCESS);
@@ -66,23 +76,27 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     };
 
     let token = env::var("DAPR_API_TOKEN").ok();
-    let Ready { locks, components, recorder, mut doors } = ready;
+    let Ready { locks, components, warning, recorder, mut doors } = ready;
     if let Some(traces) = &traces {
         traces.announce();
     }
     doors.announce();
     let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
+    if let Some(warning) = warning {
+        sidecar.metadata().set("holdfastWarning", warning);
+    }
     let mut server = Server::new(sidecar.readiness().clone())
         .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
     if let Some(public) = &mut doors.public {
-        server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
+        server = server.http(http::Api::public(sidecar.clone()), take(&mut public.listeners));
     }
     if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
         server = server.http(scrape, take(&mut metrics.listeners));
     }
 
+    let mut application = Application::start(&args.command, environment(args, &doors))?;
     service_manager::ready();
     let ending = CancellationToken::new();
     let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
@@ -97,15 +111,18 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
         locks.close().await;
         flush(traces, left).await;
     };
+    let code = Cell::new(ExitCode::SUCCESS);
     let second_signal = async {
-        signals.next().await;
-        tracing::info!("shutting down");
-        service_manager::stopping();
-        ending.cancel();
-        signals.next().await;
+        if let End::InOrder(ended) = application.end(&mut signals, sidecar.shutdown()).await {
+            code.set(ended);
+            tracing::info!("shutting down");
+            service_manager::stopping();
+            ending.cancel();
+            signals.next().await;
+        }
     };
     tokio::select! {
-        () = serving => Ok(ExitCode::SUCCESS),
+        () = serving => Ok(code.get()),
         () = second_signal => {
             tracing::warn!("a second signal ended the shutdown at once");
             Ok(ExitCode::FAILURE)
@@ -123,42 +140,43 @@ async fn flush(traces: Option<Traces>, left: Duration) {
 
 /// Binds the addresses first, so that an address in use is reported before any store is opened. Listens
 /// last, so that no client connects before it can be answered.
-async fn start(args: &Serve) -> Result<Ready> {
-    let bound = Doors::bind(args).await?;
+async fn start(args: &Serve, given: &Given) -> Result<Ready> {
+    announce_start(args);
+    let bound = Doors::bind(args, given).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
-    let Opened { locks, stores, .. } = stores::open(&args.stores, limits(&args.limits)).await?;
-    announce(&stores, !args.stores.resources_path.is_empty());
+    let opened = stores::try_open(&args.stores, limits::limits(&args.limits)).await;
+    let Opened { locks, stores, .. } = opened.map_err(|error| limits::told(&error, given))?;
+    let warning = announce(&stores, !args.stores.resources_path.is_empty());
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, recorder, doors: bound.listen()? })
+    Ok(Ready { locks, components, warning, recorder, doors: bound.listen()? })
 }
 
 impl Doors<Bound> {
-    async fn bind(args: &Serve) -> Result<Self> {
-        let tcp = async |port, option| Bound::tcp(&args.dapr_listen_addresses, port, option).await;
+    async fn bind(args: &Serve, given: &Given) -> Result<Self> {
+        let tcp = async |port, option| {
+            Bound::tcp(&args.dapr_listen_addresses, port, given.name(option)).await
+        };
         let (http, grpc) = match &args.unix_domain_socket {
             Some(folder) => {
-                let socket = |api| format!("dapr-{}-{api}.socket", args.stores.app_id);
-                (
-                    Bound::unix(folder.join(socket("http"))).await?,
-                    Bound::unix(folder.join(socket("grpc"))).await?,
-                )
+                let socket = |api| listen::socket(folder, &args.stores.app_id, api);
+                (Bound::unix(socket("http")).await?, Bound::unix(socket("grpc")).await?)
             }
             None => (
-                tcp(args.dapr_http_port, "--dapr-http-port").await?,
-                tcp(args.dapr_grpc_port, "--dapr-grpc-port").await?,
+                tcp(args.dapr_http_port, "dapr_http_port").await?,
+                tcp(args.dapr_grpc_port, "dapr_grpc_port").await?,
             ),
         };
         let public = match args.dapr_public_port {
             Some(port) => {
                 let addresses = &args.dapr_public_listen_address;
-                Some(Bound::tcp(addresses, port, "--dapr-public-port").await?)
+                Some(Bound::tcp(addresses, port, given.name("dapr_public_port")).await?)
             }
             None => None,
         };
         let metrics = if args.enable_metrics {
             let addresses = &args.metrics_listen_address;
-            Some(Bound::tcp(addresses, args.metrics_port, "--metrics-port").await?)
+            Some(Bound::tcp(addresses, args.metrics_port, given.name("metrics_port")).await?)
         } else {
             None
         };
@@ -193,47 +211,50 @@ impl Doors<Listening> {
     }
 }
 
-/// Logs which stores are served.
-fn announce(stores: &[OpenStore], from_files: bool) {
-    for OpenStore { name, component_type, .. } in stores {
-        if from_files {
-            tracing::info!("serving the store {name} of type {component_type}");
-        } else {
-            tracing::info!(
-                "no --resources-path is given: serving the store {name} of type \
-                 {component_type}, whose locks end with this process"
-            );
+fn announce_start(args: &Serve) {
+    let (version, api) = (env!("CARGO_PKG_VERSION"), RUNTIME_VERSION);
+    match args.stores.app_id.as_str() {
+        "" => tracing::info!("holdfast {version} (Dapr API {api}), without an app id"),
+        app_id => tracing::info!("holdfast {version} (Dapr API {api}), app id {app_id}"),
+    }
+}
+
+/// Logs which stores are served. Returns what callers should know of them.
+fn announce(stores: &[OpenStore], from_files: bool) -> Option<String> {
+    for OpenStore { name, component_type, store, .. } in stores {
+        let place = store.describe();
+        tracing::info!("serving the store {name} of type {component_type}{}", after_colon(&place));
+    }
+    let in_memory: Vec<_> = stores.iter().filter_map(stores::in_memory_warning).collect();
+    for warning in &in_memory {
+        match from_files {
+            true => tracing::warn!("{warning}"),
+            false => tracing::warn!("no --resources-path is given: {warning}"),
         }
+    }
+    if !from_files && let Some(folder) = stores::daprs_folder() {
+        let folder = folder.display();
+        tracing::warn!("{folder} exists but is not read: give it with --resources-path");
     }
     if stores.is_empty() {
         tracing::warn!("the resource files define no lock store");
     }
+    (!in_memory.is_empty()).then(|| in_memory.join("; "))
+}
+
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// What the application that is started beside the server should know.
+fn environment(args: &Serve, doors: &Doors<Listening>) -> Vec<(&'static str, String)> {
+    let doors = [
+        (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &doors.http),
+        (&["DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT"], &doors.grpc),
+    ];
+    application::environment(&args.stores.app_id, doors)
 }
 
 fn info(store: OpenStore) -> ComponentInfo {
     ComponentInfo { name: store.name, component_type: store.component_type, version: store.version }
-}
-
-fn limits(given: &arguments::Limits) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(instances) = given.guest_instances {
-        limits.instances = instances;
-        limits.warm_instances = limits.warm_instances.min(instances);
-    }
-    if let Some(warm) = given.guest_warm_instances {
-        limits.warm_instances = warm;
-    }
-    if let Some(mebibytes) = given.guest_memory {
-        limits.instance_memory = mebibytes.get().saturating_mul(1 << 20);
-    }
-    if let Some(milliseconds) = given.guest_step_deadline {
-        limits.step_deadline = Duration::from_millis(milliseconds);
-    }
-    if let Some(in_flight) = given.max_in_flight {
-        limits.in_flight = in_flight;
-    }
-    if let Some(waiting) = given.max_waiting {
-        limits.waiting = waiting;
-    }
-    limits
 }

@@ -1,13 +1,18 @@
-//! The signals that end the process.
+//! The signals that a process gets.
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind, signal};
 
-/// SIGTERM and SIGINT, received from the moment that this is created.
+/// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
+/// from the moment that this is created.
 pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+    user1: unix::Signal,
+    user2: unix::Signal,
 }
 
 impl Signals {
@@ -15,14 +20,45 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
     /// Waits for the next signal.
-    pub async fn next(&mut self) {
+    pub async fn any(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.hangup.recv() => Signal::HUP,
+            _ = self.user1.recv() => Signal::USR1,
+            _ = self.user2.recv() => Signal::USR2,
         }
+    }
+
+    /// Waits for the next signal that ends the process.
+    pub async fn next(&mut self) {
+        loop {
+            let signal = self.any().await;
+            if is_end(signal) {
+                return;
+            }
+            note(signal);
+        }
+    }
+}
+
+/// Whether a signal ends the process.
+pub fn is_end(signal: Signal) -> bool {
+    signal == Signal::TERM || signal == Signal::INT
+}
+
+/// Logs a signal that has no effect.
+pub fn note(signal: Signal) {
+    if signal == Signal::HUP {
+        tracing::info!("SIGHUP has no effect: resource files are read at the start");
+    } else {
+        tracing::info!("SIGUSR1 and SIGUSR2 have no effect");
     }
 }

@@ -1,9 +1,11 @@
 //! From the arguments to locks.
 
+use std::{env, path::PathBuf};
+
 use anyhow::{Result, anyhow};
 use holdfast::{
     Limits,
-    resources::{self, Opened, Options},
+    resources::{self, OpenError, OpenStore, Opened, Options},
 };
 
 use super::arguments::Stores;
@@ -14,13 +16,34 @@ pub fn options(stores: &Stores, limits: Limits) -> Options {
 }
 
 /// Locks over the stores that the resource files define, or over one store in memory without a folder.
-pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
+pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenError> {
     let options = options(stores, limits);
-    let opened = if stores.resources_path.is_empty() {
-        resources::in_memory(&options).map_err(resources::OpenError::from)
+    if stores.resources_path.is_empty() {
+        Ok(resources::in_memory(&options)?)
     } else {
         resources::open(&options).await
-    };
+    }
+}
+
+/// As [`try_open`], with an error for people.
+pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
     // The text contains the cause, which `anyhow` would repeat.
-    opened.map_err(|error| anyhow!("{error}"))
+    try_open(stores, limits).await.map_err(|error| anyhow!("{error}"))
+}
+
+/// What everybody should know who relies on this store, if it keeps its locks in memory.
+pub fn in_memory_warning(store: &OpenStore) -> Option<String> {
+    store.component_type.eq_ignore_ascii_case("lock.in-memory").then(|| {
+        format!(
+            "the locks of the store {} are in the memory of this process: two instances do not exclude \
+             each other, and a restart forgets every lock",
+            store.name
+        )
+    })
+}
+
+/// The folder in which Dapr's guide says to save component files, if it exists.
+pub fn daprs_folder() -> Option<PathBuf> {
+    let folder = PathBuf::from(env::var_os("HOME")?).join(".dapr/components");
+    folder.is_dir().then_some(folder)
 }

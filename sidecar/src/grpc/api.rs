@@ -143,6 +143,7 @@ impl Api {
         if is_lock_call || is_health_check || service.starts_with("grpc.reflection.") {
             return Ok(());
         }
+        self.sidecar.note_foreign("gRPC", request.uri().path());
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
             "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}"

@@ -158,7 +158,14 @@ impl Api {
                 }
                 Err(refusal) => refusal,
             },
-            Route::Unknown => reply::not_found(),
+            Route::Shutdown => {
+                self.sidecar.shutdown().cancel();
+                reply::empty()
+            }
+            Route::Unknown => {
+                self.sidecar.note_foreign(head.method.as_str(), head.uri.path());
+                reply::not_found()
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     os::unix::net::UnixStream,
-    process::{Command, Output},
+    process::Command,
 };
 
 use holdfast_tests::{
@@ -13,12 +13,13 @@ use holdfast_tests::{
     holdfast::{self, Holdfast},
     http_api::{ACQUIRED, LOCK},
     http_client::{exchange, get, lock_body, post, request},
+    redis_server::RedisServer,
     resources::{Resources, definition, in_memory},
     temporary_dir,
 };
 use rustix::process::Signal;
 
-use crate::HOLDFAST;
+use crate::{HOLDFAST, run};
 
 /// The program, whose ports are free ones unless an option sets them.
 fn holdfast() -> Command {
@@ -26,12 +27,6 @@ fn holdfast() -> Command {
     command.env("DAPR_GRPC_PORT", "0").env("DAPR_METRICS_PORT", "0");
     command.env("RUST_BACKTRACE", "1");
     command
-}
-
-fn run(args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = holdfast().args(args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
 }
 
 /// A folder with one file.
@@ -120,6 +115,15 @@ fn unix_domain_sockets_exist_while_the_server_runs() {
     stream.read_to_string(&mut response).unwrap();
     assert!(response.starts_with("HTTP/1.1 204"), "{response}");
     assert!(UnixStream::connect(&grpc).is_ok());
+    let health = |id| {
+        let folder = sockets.to_str().unwrap();
+        run(&["health", "--unix-domain-socket", folder, "--app-id", id])
+    };
+    assert_eq!(health("app1"), (0, String::new(), String::new()));
+    let (code, _, stderr) = health("app2");
+    let expected =
+        format!("holdfast: {}/dapr-app2-http.socket: cannot connect: ", sockets.display());
+    assert!(code == 1 && stderr.starts_with(&expected), "{stderr}");
 
     let (code, _, stderr) = run(&args);
     let expected = format!("holdfast: --unix-domain-socket: cannot listen on {}", http.display());
@@ -176,7 +180,7 @@ fn serve_exits_with_1_and_names_what_is_wrong() {
         ),
         (vec!["--resources-path", prefix.path()], "a||b"),
         (vec!["--resources-path", "/no/such/folder"], "/no/such/folder"),
-        (vec!["--guest-memory", "5000"], "instance_memory is above 4 GiB"),
+        (vec!["--guest-memory", "5000"], "--guest-memory is above 4 GiB"),
         (vec!["--dapr-listen-addresses", "256.0.0.1"], "256.0.0.1"),
     ] {
         let args: Vec<_> = ["serve", "--dapr-http-port", "0"].into_iter().chain(args).collect();
@@ -191,8 +195,9 @@ fn a_store_with_ignore_errors_may_be_missing() {
     let folder = folder(&(definition("memory", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
     let mut holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
-    let (code, table, stderr) = run(&["check", "--resources-path", folder.path()]);
-    assert_eq!((code, stderr.as_str()), (2, "holdfast: the resource files give no lock store\n"));
+    // Locks need a store.
+    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
+    assert_eq!(code, 2);
     assert!(table.contains("ignored: unknown lock store type"), "{table}");
 }
 
@@ -219,7 +224,7 @@ fn single_calls_print_their_answer_and_exit_by_it() {
             &json_error("ERR_LOCK_STORE_NOT_FOUND", "lock store none not found"),
             "",
         ),
-        (&expired[..], false, 2, "", &format!("holdfast: {not_positive}\n")),
+        (&expired[..], false, 2, "", &format!("holdfast: --expiry: {not_positive}\n")),
         (&expired[..], true, 2, &json_error("ERR_MALFORMED_REQUEST", not_positive), ""),
     ] {
         let mut args = args.to_vec();
@@ -271,7 +276,54 @@ fn check_prints_a_table() {
     fs::remove_file(folder.folder().join("bad.yaml")).unwrap();
     assert_eq!(run(&["check", "--resources-path", folder.path()]).0, 0);
     assert_eq!(run(&["check", "--resources-path", "/no/such/folder"]).0, 2);
-    assert_eq!(run(&["check"]).0, 2);
+    let (code, table, stderr) = run(&["check"]);
+    assert_eq!((code, table.as_str()), (2, ""));
+    assert!(stderr.contains("two instances do not exclude each other"), "{stderr}");
+}
+
+#[test]
+fn check_prints_json() {
+    let folder = folder(&in_memory("memory"));
+    folder.write("etcd.yaml", &(definition("etcd", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
+    let (code, document, _) = run(&["check", "--json", "--resources-path", folder.path()]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((code, &document["ok"]), (0, &true.into()));
+    let [etcd, memory] = &document["stores"].as_array().unwrap()[..] else { panic!("{document}") };
+    assert_eq!((&etcd["component"], &etcd["result"]), (&"etcd".into(), &"ignored".into()));
+    assert!(etcd["about"].as_str().unwrap().starts_with("unknown lock store type"), "{document}");
+    let (name, outcome) = (&memory["component"], &memory["result"]);
+    assert_eq!(
+        (name, &memory["type"], outcome),
+        (&"memory".into(), &"lock.in-memory".into(), &"ok".into())
+    );
+    let warnings = document["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{document}");
+    assert!(warnings[0].as_str().unwrap().contains("do not exclude each other"), "{document}");
+}
+
+#[test]
+fn a_strict_check_fails_on_warnings() {
+    let redis = RedisServer::start_with(&["--appendonly", "yes"]);
+    let good = Resources::in_redis(&redis, &[]);
+    let check = |redis: &Resources| run(&["check", "--strict", "--resources-path", redis.path()]);
+    assert_eq!(check(&good).0, 0);
+    // What the server says of itself, and what a file says.
+    redis.run::<()>(&["CONFIG", "SET", "appendonly", "no"]);
+    let (code, table, _) = check(&good);
+    assert_eq!(code, 2, "{table}");
+    assert_eq!(table.lines().nth(1).unwrap().split_whitespace().last(), Some("ok"));
+    redis.run::<()>(&["CONFIG", "SET", "appendonly", "yes"]);
+    good.write("memory.yaml", &in_memory("memory"));
+    assert_eq!(check(&good).0, 2);
+    assert_eq!(run(&["check", "--resources-path", good.path()]).0, 0);
+}
+
+#[test]
+fn a_folder_without_a_lock_store_fails_the_check() {
+    let empty = Resources::new(&[]);
+    let (code, _, stderr) = run(&["check", "--resources-path", empty.path()]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no lock store results from the resource files"), "{stderr}");
 }
 
 const RESILIENCY: &str = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: res\n\
@@ -345,4 +397,14 @@ fn help_has_examples_and_version_prints_the_version() {
         let (code, help, _) = run(args);
         assert!(code == 0 && help.contains("Examples:"), "{help}");
     }
+    let (_, help, _) = run(&["serve", "--help"]);
+    let (options, limits) = help.split_once("\nLimits:\n").unwrap();
+    assert!(options.contains("--log-level") && options.contains("--log-as-json"));
+    assert!(!limits.contains("--log-"), "{limits}");
+    let limits = limits.split("\nThe log").next().unwrap();
+    assert_eq!(
+        limits.matches("[default: ").count(),
+        limits.matches("      --").count(),
+        "{limits}"
+    );
 }

@@ -1,16 +1,48 @@
 //! The command line of `holdfast`.
 //!
 //! - `cli.rs`: `serve`, `check` and single calls.
+//! - `options.rs`: the forms of options, and errors that name them.
+//! - `start.rs`: what `serve` says at its start, and signals.
+//! - `listening.rs`: the addresses of `serve`.
+//! - `beside.rs`: an application beside `serve`.
+//! - `shutdown.rs`: a shutdown over HTTP.
+//! - `manual.rs`: completions and the manual.
 //! - `component/`: `component`.
 //! - `health.rs`: `health`.
 //! - `service_manager.rs`: what `serve` tells systemd.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod beside;
 mod cli;
 mod component;
 mod health;
+mod listening;
+mod manual;
+mod options;
 mod service_manager;
+mod shutdown;
+mod start;
+
+use std::process::Output;
+
+use holdfast_tests::holdfast::command;
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
+
+/// Runs the program to its end, on free ports unless an option or a variable sets them: the exit code, stdout and
+/// stderr.
+fn run(args: &[&str]) -> (i32, String, String) {
+    run_in(&[], args)
+}
+
+/// As [`run`], with variables.
+fn run_in(variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
+    let mut command = command(HOLDFAST);
+    command.env("DAPR_GRPC_PORT", "0").env("DAPR_METRICS_PORT", "0").env("RUST_BACKTRACE", "1");
+    let output = command.envs(variables.iter().copied()).args(args).output().unwrap();
+    let Output { status, stdout, stderr } = output;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}

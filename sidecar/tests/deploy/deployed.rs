@@ -55,7 +55,8 @@ impl Options {
         self.value(option).parse().unwrap()
     }
 
-    /// The command with these options, but free ports and another folder of resources.
+    /// The command with these options, but free ports, loopback addresses in place of wildcards, and another
+    /// folder of resources.
     pub fn serve(&self, resources: &str) -> Command {
         let mut command = command(HOLDFAST);
         command.arg("serve");
@@ -64,14 +65,17 @@ impl Options {
             match option.as_str() {
                 "--resources-path" => _ = command.arg(resources),
                 option if option.ends_with("-port") => _ = command.arg("0"),
+                option if option.ends_with("-listen-address") => _ = command.arg(loopback(value)),
                 _ => _ = command.args(value),
-            }
-            if option == "--dapr-public-port" {
-                command.args(["--dapr-public-listen-address", "127.0.0.1"]);
             }
         }
         command
     }
+}
+
+fn loopback(addresses: &Option<String>) -> String {
+    let addresses = addresses.as_deref().unwrap_or_default();
+    addresses.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 }
 
 /// Checks that a command serves, is healthy, and exits with 0 when it is asked to end.

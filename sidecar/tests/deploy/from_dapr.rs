@@ -10,6 +10,8 @@ use holdfast_tests::{
     temporary_dir,
 };
 
+use holdfast_sidecar::cli::daprd::{DaprdOption, Form, Here, OPTIONS};
+
 use crate::{
     HOLDFAST,
     deployed::{Options, assert_serves, help_of_serve},
@@ -17,14 +19,23 @@ use crate::{
 
 const PAGE: &str = "docs/from-dapr.md";
 
-/// The table of daprd's options: each option, and the first word of its row on Holdfast.
-fn options(page: &str) -> Vec<(&str, &str)> {
+/// The rows of the table of daprd's options.
+fn rows(page: &str) -> Vec<&str> {
     let table = page.split("\n## ").find(|part| part.starts_with("The options of daprd")).unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let rows: Vec<_> =
-        rows.map(|(option, rest)| (option, rest.split(' ').next().unwrap())).collect();
-    assert!(rows.len() > 50, "{}", rows.len());
-    rows
+    table.lines().filter(|line| line.starts_with("| `--")).collect()
+}
+
+/// The row of an option.
+fn row(option: &DaprdOption) -> String {
+    let DaprdOption { name, here, reason, .. } = option;
+    let here = match here {
+        Here::Same => "same".to_owned(),
+        Here::Ignored => "ignored".to_owned(),
+        Here::Only(value) => format!("only `{value}`"),
+        Here::Refused => "refused".to_owned(),
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!("{reason} ") };
+    format!("| `--{name}` | {here} | {reason}|")
 }
 
 /// Whether `holdfast serve` has an option.
@@ -33,30 +44,24 @@ fn has_option(option: &str) -> bool {
 }
 
 #[test]
-fn the_table_of_options_is_true() {
-    for (option, here) in options(&read(PAGE)) {
-        let refused = || {
-            let output = command(HOLDFAST).args(["serve", option]).output().unwrap();
-            let error = String::from_utf8(output.stderr).unwrap();
-            error.starts_with(&format!("error: unexpected argument '{option}' found"))
-        };
-        match here {
-            "same" => assert!(has_option(option), "{option} is missing"),
-            "other" | "none" => assert!(refused(), "{option} is known"),
-            _ => panic!("{option} is {here}"),
-        }
-    }
+fn the_table_of_options_is_the_programs() {
+    let expected: Vec<_> = OPTIONS.iter().map(row).collect();
+    assert_eq!(rows(&read(PAGE)), expected);
+    assert!(OPTIONS.len() > 50, "{}", OPTIONS.len());
 }
 
 #[test]
-fn the_table_has_every_option_of_daprd() {
-    let page = read(PAGE);
-    let listed: Vec<_> = options(&page).into_iter().map(|(option, _)| option).collect();
-    let help = help_of_serve();
-    let (daprds, _own) = help.split_once("\nLimits:\n").unwrap();
-    let known = daprds.split([' ', '\n', ',', ']']).filter(|word| word.starts_with("--dapr-"));
-    for option in known {
-        assert!(listed.contains(&option), "{option} is not in the table");
+fn the_table_of_options_is_true() {
+    for DaprdOption { name, form, here, reason } in OPTIONS {
+        let known = has_option(&format!("--{name}"));
+        assert_eq!(known, *here == Here::Same, "--{name}");
+        if *here == Here::Refused {
+            let value = (*form == Form::Value).then_some("1");
+            let option = format!("--{name}");
+            let output = command(HOLDFAST).args(["serve", &option]).args(value).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains(&format!("\n  --{name}: {reason}\n")), "{error}");
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The files of `deploy/kubernetes/` fit the program and each other.
 
-use std::process::Output;
+use std::{
+    net::{Ipv6Addr, TcpListener},
+    process::Output,
+};
 
 use holdfast_tests::{
     holdfast::{Holdfast, command},
@@ -112,15 +115,27 @@ async fn the_sidecars_arguments_ports_and_probes_agree() {
         command.envs([("POD_NAME", "app1-0"), ("NAMESPACE", "default")]);
         let mut holdfast = Holdfast::start_ready(command);
         let port = |address: String| address.rsplit_once(':').unwrap().1.to_owned();
-        let public = port(holdfast.public());
-        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-            let probe = &container[probe]["httpGet"];
-            assert_eq!(text(&probe["port"]), "dapr-public");
-            let url = format!("http://127.0.0.1:{public}{}", text(&probe["path"]));
-            assert_eq!(reqwest::get(url).await.unwrap().status(), 204);
+        let (public, metrics) = (port(holdfast.public()), port(holdfast.metrics()));
+        // A pod may have addresses of one kind only.
+        for host in hosts() {
+            for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+                let probe = &container[probe]["httpGet"];
+                assert_eq!(text(&probe["port"]), "dapr-public");
+                let url = format!("http://{host}:{public}{}", text(&probe["path"]));
+                assert_eq!(reqwest::get(url).await.unwrap().status(), 204);
+            }
+            let path = text(&annotations["prometheus.io/path"]);
+            let url = format!("http://{host}:{metrics}{path}");
+            assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
         }
         assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
     }
+}
+
+/// The loopback addresses of this machine, which may have no IPv6.
+fn hosts() -> impl Iterator<Item = &'static str> {
+    let ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    ["127.0.0.1"].into_iter().chain(ipv6.then_some("[::1]"))
 }
 
 #[test]

@@ -26,8 +26,8 @@ enum Command {
         /// The directory of the built components
         #[arg(long)]
         components: PathBuf,
-        /// The `.crate` files
-        crates: Vec<PathBuf>,
+        /// Other files of the release, such as `.crate` files
+        files: Vec<PathBuf>,
         /// The directory of the release, which is emptied first
         #[arg(long)]
         dist: PathBuf,
@@ -60,8 +60,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Package { root, components, crates, dist } => {
-            let places = Places { root, components, crates, dist: dist.clone() };
+        Command::Package { root, components, files, dist } => {
+            let places = Places { root, components, files, dist: dist.clone() };
             let files = package::write(&places).await?;
             for file in files {
                 println!("{}", dist.join(file).display());

@@ -17,8 +17,8 @@ pub struct Places {
     pub root: PathBuf,
     /// The directory of the built components.
     pub components: PathBuf,
-    /// The `.crate` files.
-    pub crates: Vec<PathBuf>,
+    /// Other files of the release, such as `.crate` files.
+    pub files: Vec<PathBuf>,
     /// The directory of the release, which is emptied first.
     pub dist: PathBuf,
 }
@@ -49,9 +49,9 @@ pub async fn write(places: &Places) -> Result<Vec<String>> {
     let (file, wasm) = contract::build(&manifest, &places.root.join("wit"), &scratch).await?;
     fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
     files.push(put(&places.dist, file, &wasm)?);
-    for package in &places.crates {
-        let file = package.file_name().context("a file has a name")?.to_string_lossy();
-        files.push(put(&places.dist, file.into_owned(), &read(package)?)?);
+    for path in &places.files {
+        let file = path.file_name().context("a file has a name")?.to_string_lossy();
+        files.push(put(&places.dist, file.into_owned(), &read(path)?)?);
     }
     files.sort();
 

@@ -171,7 +171,7 @@ async fn a_missing_or_unknown_component_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = async || {
         let (components, dist) = (folder.path().join("components"), folder.path().join("dist"));
-        let places = Places { root: root(), components, crates: Vec::new(), dist };
+        let places = Places { root: root(), components, files: Vec::new(), dist };
         package::write(&places).await.unwrap_err().to_string()
     };
     let components = folder.path().join("components");

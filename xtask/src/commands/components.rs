@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use holdfast_wasm_build::workspace;
 
-use crate::{cargo::cargo, commands::setup::setup, process::run};
+use crate::{cargo::cargo, commands::setup::setup, process::run, progress::step};
 
 /// Writes the components into `target/components`, and returns that directory.
 pub fn components() -> Result<PathBuf> {
@@ -20,7 +20,9 @@ pub fn parts() -> Result<PathBuf> {
 fn write(directory: &str, options: &[&str]) -> Result<PathBuf> {
     setup()?;
     let directory = workspace::root()?.join(directory);
-    let write = ["run", "--quiet", "--package", "holdfast-compositions", "--"];
-    run(cargo()?.args(write).args(options).arg(&directory))?;
+    let write = ["run", "--package", "holdfast-compositions", "--"];
+    step(&format!("writing components into {}", directory.display()), || {
+        run(cargo()?.args(write).args(options).arg(&directory))
+    })?;
     Ok(directory)
 }

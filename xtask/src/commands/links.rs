@@ -1,6 +1,6 @@
-//! Checks the links of the README and of the pages in `docs/` and `examples/`: the file must exist, and have the
-//! heading. A path of this repository that a page names in backticks must exist as well, and so must a test that
-//! follows it as in `tests/file.rs::name`.
+//! Checks the links of the README, of the pages beside it, and of those in `docs/` and `examples/`: the file must
+//! exist, and have the heading. A path of this repository that a page names in backticks must exist as well, and
+//! so must a test that follows it as in `tests/file.rs::name`.
 
 use std::{
     fs,
@@ -34,7 +34,8 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 fn pages(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut pages = vec![root.join("README.md")];
+    let top = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let mut pages = top.map(|page| root.join(page)).to_vec();
     for folder in ["docs", "examples"] {
         let files = files::below(&root.join(folder))?;
         pages.extend(files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "md")));

@@ -1,7 +1,8 @@
 //! The commands, one a file: `cargo xtask test` is `test.rs`.
 //!
 //! Beside them `lint.rs` runs the linters of `deploy/` for `check`, `links.rs` checks the links of the
-//! documentation, and `release_tool.rs` starts the tool that packages and publishes.
+//! documentation, `programs_of_release.rs` builds the program for `package`, and `release_tool.rs` starts the
+//! tool that packages and publishes.
 
 pub mod bench;
 pub mod build;
@@ -13,6 +14,7 @@ pub mod layers;
 mod links;
 mod lint;
 pub mod package;
+mod programs_of_release;
 pub mod publish;
 mod release_tool;
 pub mod serve;

@@ -15,17 +15,17 @@ use crate::{
 
 const MANIFEST: &str = "xtask/publish/Cargo.toml";
 
-/// Writes `dist/` from the built components and `.crate` files.
-pub fn package(components: &Path, crates: &[PathBuf]) -> Result<()> {
+/// Writes `dist/` from the built components, and from the other files of the release.
+pub fn package(components: &Path, files: &[PathBuf]) -> Result<()> {
     let package = ["package", "--root", ".", "--dist", "dist", "--components"];
-    run(tool(&["run", "--quiet"])?.arg("--").args(package).arg(components).args(crates))
+    run(tool(&["run"])?.arg("--").args(package).arg(components).args(files))
 }
 
 /// Puts `dist/` into a registry.
 pub fn publish(registry: &str, insecure: bool) -> Result<()> {
     let publish = ["publish", "--dist", "dist", "--registry", registry];
     let insecure = insecure.then_some("--insecure");
-    run(tool(&["run", "--quiet"])?.arg("--").args(publish).args(insecure))
+    run(tool(&["run"])?.arg("--").args(publish).args(insecure))
 }
 
 /// Runs the tool's tests. They read the components below `target/`.

@@ -16,27 +16,31 @@ use crate::{
     needs::redis,
     process::run,
     programs::{CLOCKS, HOSTS, PLUGINS, SDKS, SERVERS},
+    progress::step,
 };
 
 /// Runs `cargo test` with `args`. Without any, this also tests the release tool, and packages the crates.
 pub fn test(args: Vec<OsString>) -> Result<()> {
     setup()?;
     let root = workspace::root()?;
-    let redis_server = redis::server(&root)?;
-    let sdks = SDKS.prepare(&root)?;
-    let hosts = HOSTS.prepare(&root)?;
-    let servers = SERVERS.prepare(&root)?;
-    let clocks = CLOCKS.prepare(&root)?;
-    let plugins = PLUGINS.prepare(&root)?;
+    let redis_server = step("finding redis-server", || redis::server(&root))?;
+    let sdks = step("preparing programs with Dapr's SDKs", || SDKS.prepare(&root))?;
+    let hosts = step("preparing hosts of the lock component", || HOSTS.prepare(&root))?;
+    let servers = step("preparing servers", || SERVERS.prepare(&root))?;
+    let clocks = step("preparing clocks", || CLOCKS.prepare(&root))?;
+    let plugins = step("preparing plugins", || PLUGINS.prepare(&root))?;
     let mut cargo = cargo()?;
     cargo.envs(sdks).envs(plugins).envs(hosts).envs(clocks).envs(servers.iter().cloned());
     // In the root, cargo tests every member; `--workspace` would override a `--package` in `args`.
-    run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))?;
+    step("building and running the tests", || {
+        run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))
+    })?;
     if args.is_empty() {
-        crates::package(&root, &parts()?)?;
+        let parts = parts()?;
+        step("packaging the crates", || crates::package(&root, &parts))?;
         // The release tool's tests read them.
         components()?;
-        release_tool::test(&servers)?;
+        step("testing the release tool", || release_tool::test(&servers))?;
     }
     Ok(())
 }

@@ -70,6 +70,14 @@ impl Client {
         &self.address
     }
 
+    /// The server's address, and what it said of itself.
+    pub(super) fn describe(&self) -> String {
+        match self.connections.about() {
+            Some(about) => format!("{}, {about}", self.address),
+            None => self.address.clone(),
+        }
+    }
+
     pub(super) fn connections(&self) -> &Connections {
         &self.connections
     }

@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -44,6 +44,8 @@ pub(super) struct Connections {
     failures: Mutex<(u32, Instant)>,
     /// What was logged about the server.
     noted: Mutex<Vec<Note>>,
+    /// What the server said of itself, at first.
+    about: OnceLock<String>,
     runtime: Handle,
     closing: CancellationToken,
     metrics: RedisMetrics,
@@ -91,6 +93,7 @@ impl Connections {
             attempts: watch::Sender::new(Ok(())),
             failures: Mutex::new((0, Instant::now())),
             noted: Mutex::default(),
+            about: OnceLock::new(),
             runtime,
             closing: CancellationToken::new(),
             metrics: RedisMetrics::new(name),
@@ -230,7 +233,10 @@ impl Connections {
         };
         let outcome = self.dialer.dial(on_event).await;
         self.record_attempt(&outcome);
-        let outcome = outcome.map(|Dialed { connection, notes }| {
+        let outcome = outcome.map(|Dialed { connection, notes, about }| {
+            if let Some(about) = about {
+                self.about.get_or_init(|| about);
+            }
             notes.into_iter().for_each(|note| self.note(note));
             let mut open = self.write();
             // Checked under the lock that `close` takes, so that `close` misses no connection.
@@ -259,6 +265,11 @@ impl Connections {
                 .after(failures, fastrand::u64(..))
                 .saturating_sub(last.elapsed()),
         }
+    }
+
+    /// What the server said of itself, if it did.
+    pub(super) fn about(&self) -> Option<&str> {
+        self.about.get().map(String::as_str)
     }
 
     /// Logs what the operator should know of the server, once.

@@ -23,6 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    about,
     answer::{Answer, Cause, NoAnswer},
     connection::{Connection, Shared, next_id},
     driver::{Driver, Event, Limits, Socket},
@@ -52,6 +53,8 @@ pub(super) struct Dialer {
 pub(super) struct Dialed {
     pub(super) connection: Connection,
     pub(super) notes: Vec<Note>,
+    /// What it said of itself, for people.
+    pub(super) about: Option<String>,
 }
 
 /// What the operator should know of a server.
@@ -205,6 +208,7 @@ impl Dialer {
                 _ => return Ok(None),
             },
         };
+        let about = about::describe(&answers[0]);
         let Facts { doubts, script, clock } = Facts::read(answers).map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
         if let Some(digest) = script {
@@ -214,7 +218,7 @@ impl Dialer {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        Ok(Some(Dialed { connection, notes }))
+        Ok(Some(Dialed { connection, notes, about }))
     }
 
     /// Logs in to a server that closes connections on what it does not know, and asks nothing.
@@ -226,7 +230,7 @@ impl Dialer {
             accepted(connection.send(&words).await, &words)?;
         }
         let reason = "it closes the connection when it is asked".to_owned();
-        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)] })
+        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None })
     }
 }
 

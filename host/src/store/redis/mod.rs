@@ -15,6 +15,7 @@
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
 //! | `answer` | how a command ends |
+//! | `about` | a server in a few words |
 //! | `limit` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `metrics` | metrics of connections |
@@ -22,6 +23,7 @@
 //! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
 //! command that goes on without its caller. The crate `redis` reads URLs.
 
+mod about;
 mod answer;
 mod check;
 mod client;

@@ -118,6 +118,10 @@ impl Store for RedisStore {
         })
     }
 
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
     /// Waits five seconds at most.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.close())

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::arguments::{Component, ComponentCommand};
+use super::arguments::{Component, ComponentCommand, Log};
 
 pub fn run(args: &Component) -> Result<ExitCode> {
     match &args.command {
@@ -25,4 +25,14 @@ pub fn run(args: &Component) -> Result<ExitCode> {
         ComponentCommand::Compose(args) => compose::compose(args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Component {
+    /// The options of the log, if the command has one.
+    pub fn log(&self) -> Option<&Log> {
+        match &self.command {
+            ComponentCommand::Run(args) => Some(&args.log),
+            ComponentCommand::Export { .. } | ComponentCommand::Compose(_) => None,
+        }
+    }
 }

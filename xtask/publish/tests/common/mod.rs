@@ -21,6 +21,6 @@ pub async fn release() -> (TempDir, Vec<String>) {
     let dist = folder.path().join("dist");
     let file = folder.path().join(CRATE);
     std::fs::write(&file, "a crate").expect("a file");
-    let files = package::write(&Places { root, components, crates: vec![file], dist }).await;
+    let files = package::write(&Places { root, components, files: vec![file], dist }).await;
     (folder, files.expect("a release: `cargo xtask test` builds the components"))
 }

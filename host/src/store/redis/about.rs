@@ -1,0 +1,45 @@
+//! A server in a few words, by its reply to `INFO`.
+
+use holdfast_redis_rules::reply::Reply;
+
+/// Its version, replicas and persistence, as far as it tells them.
+pub(super) fn describe(info: &Reply) -> Option<String> {
+    let Reply::Text(info) = info else { return None };
+    let field = |name: &str| {
+        info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+    };
+    let version = match (field("valkey_version"), field("redis_version")) {
+        (Some(version), _) => Some(format!("Valkey {version}")),
+        (None, version) => version.map(|version| format!("Redis {version}")),
+    };
+    let replicas = field("connected_slaves").map(|count| match count {
+        "0" => "no replicas".to_owned(),
+        count => format!("{count} replicas"),
+    });
+    let persistence = field("aof_enabled").map(|enabled| match enabled {
+        "0" => "no append-only file".to_owned(),
+        _ => "an append-only file".to_owned(),
+    });
+    let eviction = field("maxmemory_policy").map(|policy| format!("maxmemory-policy {policy}"));
+    let parts: Vec<_> = [version, replicas, persistence, eviction].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_described_by_what_it_tells() {
+        let about = |info: &str| describe(&Reply::Text(info.to_owned()));
+        let redis = "redis_version:7.0.15\r\nconnected_slaves:0\r\naof_enabled:1\r\n\
+                     maxmemory_policy:noeviction\r\n";
+        let expected =
+            "Redis 7.0.15, no replicas, an append-only file, maxmemory-policy noeviction";
+        assert_eq!(about(redis).as_deref(), Some(expected));
+        let valkey = "redis_version:7.2.4\r\nvalkey_version:8.0.1\r\naof_enabled:0\r\n";
+        assert_eq!(about(valkey).as_deref(), Some("Valkey 8.0.1, no append-only file"));
+        assert_eq!(about("nothing"), None);
+        assert_eq!(describe(&Reply::Okay), None);
+    }
+}

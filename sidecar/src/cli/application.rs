@@ -1,0 +1,140 @@
+//! The application that `serve` starts beside itself, as `dapr run` does.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    os::unix::process::ExitStatusExt,
+    process::{ExitCode, ExitStatus},
+};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    listen::Listening,
+    signals::{self, Signals},
+};
+
+/// The exit code of a shell for a program that a signal ended is this and the signal.
+const BY_SIGNAL: u8 = 128;
+
+/// An application, or none.
+pub struct Application(Option<Child>);
+
+/// Why the server ends.
+pub enum End {
+    /// It was asked to. The application, if there is one, has ended with this code.
+    InOrder(ExitCode),
+    /// It was asked a second time before the application had ended.
+    AtOnce,
+}
+
+impl Application {
+    /// Starts the application that these words name, if there are any. It is killed when this is dropped.
+    pub fn start(words: &[OsString], environment: Vec<(&str, String)>) -> Result<Self> {
+        let [program, arguments @ ..] = words else { return Ok(Self(None)) };
+        let mut command = Command::new(program);
+        command.args(arguments).envs(environment).kill_on_drop(true);
+        let name = program.to_string_lossy();
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        tracing::info!(pid = child.id(), "started {name}");
+        Ok(Self(Some(child)))
+    }
+
+    /// Waits for the end: of the application, or a signal or `shutdown` if there is none. Signals are passed on
+    /// to the application, which `shutdown` asks to end as SIGTERM does.
+    pub async fn end(&mut self, signals: &mut Signals, shutdown: &CancellationToken) -> End {
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                code = self.ended() => return End::InOrder(code),
+                () = shutdown.cancelled(), if !asked => {
+                    tracing::info!("a shutdown was asked for over HTTP");
+                    asked = true;
+                    self.send(Signal::TERM);
+                }
+                signal = signals.any() => match (signals::is_end(signal), asked) {
+                    (true, true) => return End::AtOnce,
+                    (is_end, _) => {
+                        asked |= is_end;
+                        self.pass_on(signal);
+                    }
+                },
+            }
+            if asked && self.0.is_none() {
+                return End::InOrder(ExitCode::SUCCESS);
+            }
+        }
+    }
+
+    async fn ended(&mut self) -> ExitCode {
+        let Some(child) = &mut self.0 else { return std::future::pending().await };
+        match child.wait().await {
+            Ok(status) => {
+                tracing::info!("the application has ended: {status}");
+                code(status)
+            }
+            Err(error) => {
+                tracing::error!("cannot wait for the application: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        // A terminal sends it to both.
+        if signal == Signal::INT && io::stdin().is_terminal() {
+            return;
+        }
+        if self.0.is_some() {
+            self.send(signal);
+        } else if !signals::is_end(signal) {
+            signals::note(signal);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        // It has no id once it has ended.
+        let id = self.0.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
+        let Some(pid) = id.and_then(Pid::from_raw) else { return };
+        match kill_process(pid, signal) {
+            Ok(()) => tracing::info!("passed a signal on to the application"),
+            Err(error) => tracing::warn!("cannot send a signal to the application: {error}"),
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    let signal = || status.signal().and_then(|signal| u8::try_from(signal).ok());
+    let by_signal = || BY_SIGNAL.saturating_add(signal().unwrap_or_default());
+    ExitCode::from(code.unwrap_or_else(by_signal))
+}
+
+/// What the application should know: where the APIs are, in Dapr's variables.
+pub fn environment<'a>(
+    app_id: &str,
+    doors: [(&'a [&'a str; 2], &Listening); 2],
+) -> Vec<(&'a str, String)> {
+    let mut variables = Vec::new();
+    if !app_id.is_empty() {
+        variables.push(("APP_ID", app_id.to_owned()));
+    }
+    for ([port, endpoint], listening) in doors {
+        let Some(address) = listening.addresses.first() else { continue };
+        if let Some(path) = address.strip_prefix("+unix://") {
+            variables.push((*endpoint, format!("unix://{path}")));
+        } else if let Some((_, number)) = address.rsplit_once(':') {
+            variables.push((*port, number.to_owned()));
+            variables.push((*endpoint, format!("http{}", reachable(address))));
+        }
+    }
+    variables
+}
+
+/// An address to which a client can connect: a wildcard stands for the loopback address.
+fn reachable(address: &str) -> String {
+    address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+}

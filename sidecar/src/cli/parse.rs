@@ -1,0 +1,134 @@
+//! From the words of the command line to arguments.
+
+use std::{collections::BTreeMap, env, ffi::OsString};
+
+use clap::{
+    ArgMatches, Command, CommandFactory, Error, FromArgMatches,
+    builder::{OsStr, Resettable},
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
+
+use super::{
+    arguments::Cli,
+    words::{self, Words},
+};
+
+/// The arguments.
+#[derive(Debug)]
+pub struct Parsed {
+    pub cli: Cli,
+    pub given: Given,
+    /// A line about each option that has no effect.
+    pub ignored: Vec<String>,
+}
+
+/// How each argument was given, for messages about it.
+#[derive(Debug, Default)]
+pub struct Given(BTreeMap<String, String>);
+
+/// Parses the words of a command line, the first of which is the program's name.
+pub fn parse(words: Vec<OsString>) -> Result<Parsed, Error> {
+    let mut command = without_empty_variables(Cli::command());
+    command.build();
+    let Words { words, ignored } = read(&mut command, words)?;
+    let matches = command.try_get_matches_from_mut(words);
+    let mut matches = matches.map_err(|error| naming_its_variable(error, &mut command))?;
+    let given = Given::of(&command, &matches);
+    let cli = Cli::from_arg_matches_mut(&mut matches)?;
+    Ok(Parsed { cli, given, ignored })
+}
+
+impl Given {
+    fn of(command: &Command, matches: &ArgMatches) -> Self {
+        let (mut command, mut matches) = (command, matches);
+        while let Some((name, of_it)) = matches.subcommand()
+            && let Some(found) = command.find_subcommand(name)
+        {
+            (command, matches) = (found, of_it);
+        }
+        let names = command.get_arguments().filter_map(|arg| {
+            let id = arg.get_id().as_str();
+            let by_variable = matches!(matches.try_contains_id(id), Ok(true))
+                && matches.value_source(id) == Some(ValueSource::EnvVariable);
+            let name = match arg.get_env() {
+                Some(variable) if by_variable => variable.to_string_lossy().into_owned(),
+                _ => format!("--{}", arg.get_long()?),
+            };
+            Some((id.to_owned(), name))
+        });
+        Self(names.collect())
+    }
+
+    /// The option, or the variable, that gave the argument with this id.
+    pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.0.get(id).map_or(id, String::as_str)
+    }
+}
+
+/// Reads the words after `serve` by daprd's rules.
+fn read(command: &mut Command, words: Vec<OsString>) -> Result<Words, Error> {
+    let is_serve = words.get(1).is_some_and(|word| word == "serve");
+    let Some(serve) = command.find_subcommand_mut("serve").filter(|_| is_serve) else {
+        return Ok(Words { words, ignored: Vec::new() });
+    };
+    let mut words = words.into_iter();
+    let first: Vec<_> = words.by_ref().take(2).collect();
+    match words::read(serve, words.collect()) {
+        Ok(read) => Ok(Words { words: first.into_iter().chain(read.words).collect(), ..read }),
+        Err(problems) => {
+            let lines = problems.join("\n  ");
+            Err(serve.error(ErrorKind::UnknownArgument, format!("serve does not take\n  {lines}")))
+        }
+    }
+}
+
+/// An empty variable counts as unset.
+fn without_empty_variables(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let value = arg.get_env().and_then(env::var_os);
+        match value.is_some_and(|value| value.is_empty()) {
+            true => arg.env(Resettable::<OsStr>::Reset),
+            false => arg,
+        }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Clap names the option, also if the value comes from its variable.
+fn naming_its_variable(error: Error, command: &mut Command) -> Error {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (Some(arg), Some(value)) =
+        (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue))
+    else {
+        return error;
+    };
+    let Some(variable) = variable_of(command, &arg).filter(|name| {
+        // An option would take precedence.
+        let typed = arg.split([' ', '=', '[']).next().unwrap_or_default();
+        let typed = env::args_os().any(|word| {
+            let word = word.to_string_lossy();
+            word.trim_start_matches('-').split('=').next() == Some(typed.trim_start_matches('-'))
+        });
+        !typed && env::var(name).is_ok_and(|set| set == value)
+    }) else {
+        return error;
+    };
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let line = line.replace(&format!("'{arg}'"), &format!("the variable {variable}"));
+    command.error(error.kind(), line)
+}
+
+/// The variable of the argument that clap shows like this.
+fn variable_of(command: &Command, shown: &str) -> Option<String> {
+    let mut arguments = command.get_arguments();
+    let here = arguments.find(|arg| arg.to_string() == shown).and_then(|arg| arg.get_env());
+    match here {
+        Some(name) => Some(name.to_string_lossy().into_owned()),
+        None => command.get_subcommands().find_map(|command| variable_of(command, shown)),
+    }
+}

@@ -1,0 +1,55 @@
+//! The values of options that are read as Go reads them.
+
+use holdfast_redis_rules::go_duration::parse_go_duration;
+
+/// A boolean, as Go's `strconv.ParseBool` reads it.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("it is not true or false".to_owned()),
+    }
+}
+
+/// Whole seconds: a number, or a duration in Go's form.
+pub fn seconds(text: &str) -> Result<i32, String> {
+    const SECOND: i64 = 1_000_000_000;
+    let whole = match text.parse::<i64>() {
+        Ok(seconds) => seconds,
+        Err(_) => match parse_go_duration(text) {
+            Some(duration) if duration % SECOND == 0 => duration / SECOND,
+            Some(_) => return Err("it is not a whole number of seconds".to_owned()),
+            None => return Err("it is neither seconds nor a duration such as 90s or 1h".to_owned()),
+        },
+    };
+    whole.try_into().map_err(|_| format!("it is more than {} seconds", i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_numbers_or_durations() {
+        for (text, expected) in
+            [("60", 60), ("-1", -1), ("90s", 90), ("1h", 3600), ("1m30s", 90), ("2000ms", 2)]
+        {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for (text, expected) in [
+            ("1500ms", "it is not a whole number of seconds"),
+            ("soon", "it is neither seconds nor a duration such as 90s or 1h"),
+            ("1d", "it is neither seconds nor a duration such as 90s or 1h"),
+            ("2147483648", "it is more than 2147483647 seconds"),
+            ("1000000h", "it is more than 2147483647 seconds"),
+        ] {
+            assert_eq!(seconds(text), Err(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_gos() {
+        assert_eq!((boolean("T"), boolean("False")), (Ok(true), Ok(false)));
+        assert!(boolean("yes").is_err());
+    }
+}

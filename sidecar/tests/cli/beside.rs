@@ -1,0 +1,97 @@
+//! `holdfast serve -- COMMAND`: an application that starts and ends with the server.
+
+use std::{fs, path::Path};
+
+use holdfast_tests::{
+    holdfast::{Holdfast, serve},
+    temporary_dir,
+};
+use rustix::process::Signal;
+
+use crate::HOLDFAST;
+
+/// A server with a shell script as its application, which runs in a folder.
+fn beside(script: &str, folder: &Path) -> Holdfast {
+    let mut command = serve(HOLDFAST);
+    command.args(["--app-id", "app1", "--", "sh", "-c", script]).current_dir(folder);
+    Holdfast::start(command)
+}
+
+#[test]
+fn the_application_knows_the_ports_and_the_server_ends_with_its_code() {
+    let folder = temporary_dir();
+    let program = format!("env > environment; {HOLDFAST} health --port $DAPR_HTTP_PORT && exit 7");
+    let mut holdfast = beside(&program, folder.path());
+    assert_eq!(holdfast.wait(), Some(7), "{}", holdfast.log());
+    let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
+    let (http, grpc) = (holdfast.http(), holdfast.grpc());
+    let port = |address: &str| address.rsplit_once(':').unwrap().1.to_owned();
+    for expected in [
+        "APP_ID=app1".to_owned(),
+        format!("DAPR_HTTP_PORT={}", port(&http)),
+        format!("DAPR_GRPC_PORT={}", port(&grpc)),
+        format!("DAPR_HTTP_ENDPOINT=http://{http}"),
+        format!("DAPR_GRPC_ENDPOINT=http://{grpc}"),
+    ] {
+        assert!(environment.lines().any(|line| line == expected), "{expected}\n{environment}");
+    }
+}
+
+/// The application can still use the server while it ends.
+#[test]
+fn signals_are_passed_on_and_the_server_outlives_the_application() {
+    let folder = temporary_dir();
+    let program = format!(
+        "trap 'echo hup >> said' HUP
+         trap '{HOLDFAST} health --port $DAPR_HTTP_PORT && exit 3; exit 4' TERM
+         echo started > said
+         while true; do sleep 0.05; done"
+    );
+    let mut holdfast = beside(&program, folder.path());
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    wait_until(|| said().contains("started"));
+    holdfast.signal(Signal::HUP);
+    wait_until(|| said().contains("hup"));
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(3), "{}", holdfast.log());
+}
+
+#[test]
+fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
+    let folder = temporary_dir();
+    let mut holdfast =
+        beside("trap '' TERM; echo $$ > id; while true; do sleep 0.05; done", folder.path());
+    let id = || fs::read_to_string(folder.path().join("id")).unwrap_or_default();
+    wait_until(|| id().ends_with('\n'));
+    holdfast.signal(Signal::TERM);
+    holdfast.wait_for("passed a signal on to the application");
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(1));
+    let process = Path::new("/proc").join(id().trim());
+    wait_until(|| {
+        !process.exists()
+            || fs::read_to_string(process.join("stat")).is_ok_and(|it| it.contains(") Z "))
+    });
+}
+
+#[test]
+fn an_application_that_a_signal_ends_and_one_that_is_missing() {
+    let folder = temporary_dir();
+    let mut holdfast = beside("kill -KILL $$", folder.path());
+    assert_eq!(holdfast.wait(), Some(137));
+    let mut command = serve(HOLDFAST);
+    command.args(["--", "/no/such/program"]);
+    let mut holdfast = Holdfast::start(command);
+    assert_eq!(holdfast.wait(), Some(1));
+    assert!(
+        holdfast.log().contains("holdfast: cannot start /no/such/program: "),
+        "{}",
+        holdfast.log()
+    );
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < holdfast_tests::LONG, "it does not happen");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

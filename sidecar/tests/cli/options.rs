@@ -1,0 +1,154 @@
+//! Options, as daprd takes its own, and messages that name what was typed.
+
+use holdfast_tests::{
+    holdfast::{Holdfast, command, serve},
+    http_client::get,
+    resources::{Resources, in_memory},
+};
+use rustix::process::Signal;
+
+use crate::{HOLDFAST, run, run_in};
+
+#[tokio::test]
+async fn options_are_taken_in_daprds_forms() {
+    let (first, second) = (
+        Resources::new(&[("a.yaml", &in_memory("first"))]),
+        Resources::new(&[("b.yaml", &in_memory("second"))]),
+    );
+    let folders = format!("{},{}", first.path(), second.path());
+    let mut command = command(HOLDFAST);
+    command.args(["serve", "-app-id", "first", "-app-id=app1", "--resources-path", &folders]);
+    command.args(["-dapr-http-port", "0", "--dapr-grpc-port=0", "--enable-metrics=F"]);
+    command.args(["--log-level", "INFO", "--log-as-json=false"]);
+    let mut holdfast = Holdfast::start_ready(command);
+    let metadata = get(holdfast.http().parse().unwrap(), "/v1.0/metadata").await.body;
+    for part in [r#""id":"app1""#, r#""name":"first""#, r#""name":"second""#] {
+        assert!(metadata.contains(part), "{metadata}");
+    }
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+    assert!(!holdfast.log().contains('{') && !holdfast.log().contains("metrics on"));
+}
+
+#[test]
+fn options_of_daprd_without_effect_are_a_warning_each() {
+    let mut command = serve(HOLDFAST);
+    command.args(["--app-port", "8080", "--placement-host-address", "p:50005", "--app-ssl"]);
+    command.args(["-mode", "standalone", "--config=c.yaml", "--enable-api-logging=true"]);
+    command.args(["--scheduler-host-address", "", "--max-body-size", "4Mi"]);
+    let holdfast = Holdfast::start_ready(command);
+    for (option, reason) in [
+        ("app-port", "the application is never called"),
+        ("placement-host-address", "there are no actors"),
+        ("app-ssl", "the application is never called"),
+        ("mode", "there is no control plane"),
+        ("config", "a configuration says nothing about locks"),
+        ("enable-api-logging", "`--log-level debug` logs each call"),
+        ("scheduler-host-address", "there are no jobs"),
+        ("max-body-size", "a body may have 4 MiB"),
+    ] {
+        let line = holdfast.wait_for(&format!("--{option} has no effect: {reason}"));
+        assert!(line.contains(" WARN "), "{line}");
+    }
+}
+
+#[test]
+fn all_options_that_serve_does_not_take_are_reported_at_once() {
+    let args =
+        ["serve", "--log-file", "f", "--app-port", "1", "--mode", "kubernetes", "--foo", "-bar=1"];
+    let (code, _, stderr) = run(&args);
+    assert_eq!(code, 2);
+    let expected = "error: serve does not take\n  \
+        --log-file: the log goes to stderr\n  \
+        --mode kubernetes: there is no control plane\n  \
+        --foo: there is no such option\n  \
+        --bar: there is no such option\n";
+    assert!(stderr.starts_with(expected), "{stderr}");
+    assert!(stderr.contains("--help"), "{stderr}");
+    let (_, _, stderr) = run(&["serve", "--ap-id", "x"]);
+    assert!(
+        stderr.contains("--ap-id: there is no such option; did you mean --app-id?"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    for name in ["DAPR_METRICS_PORT", "DAPR_LISTEN_ADDRESSES", "APP_ID", "HOLDFAST_MAX_WAITING"] {
+        let mut holdfast = Holdfast::serve_in(&[(name, "")], HOLDFAST, &[]);
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0), "{name}");
+    }
+    // The default port, which nobody listens on with this address.
+    let empty = [("DAPR_HTTP_PORT", "")];
+    let (code, _, stderr) = run_in(&empty, &["health", "--address", "127.0.0.77"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("holdfast: 127.0.0.77, port 3500: "), "{stderr}");
+}
+
+#[test]
+fn errors_name_the_option_or_the_variable_that_was_typed() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (variables, args, expected) in [
+        (
+            &[("DAPR_HTTP_PORT", "99999")][..],
+            &[][..],
+            "for the variable DAPR_HTTP_PORT: 99999 is not in",
+        ),
+        (&[], &["--dapr-http-port", "99999"], "for '--dapr-http-port <PORT>': 99999 is not in"),
+        (
+            &[("HOLDFAST_MAX_IN_FLIGHT", "many")],
+            &[],
+            "'many' for the variable HOLDFAST_MAX_IN_FLIGHT: ",
+        ),
+        (
+            &[("HOLDFAST_GUEST_MEMORY", "5000")],
+            &[],
+            "holdfast: HOLDFAST_GUEST_MEMORY is above 4 GiB",
+        ),
+        (&[], &["--guest-memory", "5000"], "holdfast: --guest-memory is above 4 GiB"),
+        (
+            &[],
+            &["--guest-warm-instances", "999"],
+            "holdfast: --guest-instances is below --guest-warm-instances",
+        ),
+        (
+            &[("DAPR_HTTP_PORT", &port)],
+            &[],
+            "holdfast: DAPR_HTTP_PORT: cannot listen on 127.0.0.1, port",
+        ),
+        (
+            &[],
+            &["--dapr-http-port", &port],
+            "holdfast: --dapr-http-port: cannot listen on 127.0.0.1, port",
+        ),
+        (&[], &["--log-as-json=yes"], "--log-as-json"),
+    ] {
+        let free = [("DAPR_HTTP_PORT", "0"), ("DAPR_GRPC_PORT", "0"), ("DAPR_METRICS_PORT", "0")];
+        let variables = [&free, variables].concat();
+        let args = [&["serve", "--log-level", "error"], args].concat();
+        let (code, _, stderr) = run_in(&variables, &args);
+        assert_ne!(code, 0);
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn an_expiry_is_seconds_or_a_duration() {
+    let folder = Resources::new(&[("store.yaml", &in_memory("memory"))]);
+    let try_lock = |expiry: &str| {
+        let lock = ["try-lock", "memory", "r", "--owner", "o", "--expiry", expiry];
+        run(&[&lock, &["--resources-path", folder.path()][..]].concat())
+    };
+    for expiry in ["60", "90s", "1h", "1m30s"] {
+        let (code, said, _) = try_lock(expiry);
+        assert_eq!((code, said.as_str()), (0, "true\n"), "{expiry}");
+    }
+    for (expiry, expected) in [
+        ("1500ms", "it is not a whole number of seconds"),
+        ("tomorrow", "it is neither seconds nor a duration such as 90s or 1h"),
+    ] {
+        let (code, _, stderr) = try_lock(expiry);
+        assert_eq!(code, 2);
+        assert!(stderr.contains("'--expiry <TIME>'") && stderr.contains(expected), "{stderr}");
+    }
+}
