@@ -184,40 +184,33 @@ fn log_in(
     deadline: Deadline,
 ) -> Result<Option<Connection>, Option<DialError>> {
     let login = Login::new(settings);
-    if let Some(words) = login.authentication() {
-        let line = match ask(&mut connection, &words, settings, deadline)? {
-            Err(Some(_)) => return Ok(None),
-            reply => refusal(reply, &words)?,
+    let mut ask =
+        |commands: &[&[&str]]| match exchange(&mut connection, commands, settings, deadline) {
+            Err(Some(_)) => Ok(None),
+            replies => replies.map(Some),
         };
-        if let Some(line) = line {
-            let older = login.older_authentication().filter(|_| knows_no_users(&line));
-            let Some(words) = older else { return Err(Some(DialError::refused(line))) };
-            accepted(ask(&mut connection, &words, settings, deadline)?, &words)?;
+    if let Some(words) = login.authentication() {
+        let Some(mut replies) = ask(&[&words])? else { return Ok(None) };
+        if let ([Reply::Error(line)], Some(words)) =
+            (replies.as_slice(), login.older_authentication())
+            && knows_no_users(line)
+        {
+            let Some(others) = ask(&[&words])? else { return Ok(None) };
+            replies = others;
         }
+        accepted(&replies)?;
     }
 
     let commands = login.commands();
-    let mut batch = Batch::default();
-    commands.iter().for_each(|words| batch.push(words));
-    QUESTIONS.iter().for_each(|words| batch.push(words));
+    let mut all: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+    all.extend(QUESTIONS);
     let asked = now();
-    connection.send(&batch, settings).map_err(broken)?;
-    for words in &commands {
-        match connection.reply(deadline) {
-            Err(Some(_)) => return Ok(None),
-            reply => accepted(reply, words)?,
-        }
-    }
-    let mut answers = QUESTIONS.map(|_| Reply::Nil);
-    for answer in &mut answers {
-        *answer = match connection.reply(deadline) {
-            Ok(reply) => reply,
-            Err(Some(_)) => return Ok(None),
-            Err(None) => return Err(None),
-        };
-    }
+    let Some(mut replies) = ask(&all)? else { return Ok(None) };
+    let answers = replies.split_off(commands.len());
+    accepted(&replies)?;
+    let Ok(answers) = answers.try_into() else { return Ok(None) };
     let unfit = |unfit: fitness::Unfit| Some(DialError::new(unfit.to_string(), false));
-    let facts = Facts::read(answers).map_err(unfit)?;
+    let facts = Facts::read(answers, settings.db).map_err(unfit)?;
     connection.script = facts.script;
     connection.clock = facts.clock.ok().map(|time| Reading::new(time, asked, now()));
     Ok(Some(connection))
@@ -230,44 +223,40 @@ fn log_in_tersely(
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
     let login = Login::new(settings);
-    let older = login.older_authentication().map(Vec::from);
-    let password = older.or_else(|| login.authentication().map(Vec::from));
-    for words in password.into_iter().chain(login.commands()) {
-        accepted(ask(&mut connection, &words, settings, deadline)?, &words)?;
-    }
+    let (older, with_user) = (login.older_authentication(), login.authentication());
+    let password = match (&older, &with_user) {
+        (Some(words), _) => Some(&words[..]),
+        (None, words) => words.as_ref().map(|words| &words[..]),
+    };
+    let commands = login.commands();
+    let all: Vec<_> = password.into_iter().chain(commands.iter().map(Vec::as_slice)).collect();
+    accepted(&exchange(&mut connection, &all, settings, deadline)?)?;
     Ok(connection)
 }
 
-/// Sends a command and waits for its reply.
-fn ask(
+/// Sends commands at once, and waits for the reply to each.
+fn exchange(
     connection: &mut Connection,
-    words: &[&str],
+    commands: &[&[&str]],
     settings: &Settings,
     deadline: Deadline,
-) -> Result<Result<Reply, Option<String>>, Option<DialError>> {
+) -> Result<Vec<Reply>, Option<DialError>> {
+    let failed = |cause| Some(DialError::new(cause, true));
     let mut batch = Batch::default();
-    batch.push(words);
-    connection.send(&batch, settings).map_err(broken)?;
-    Ok(connection.reply(deadline))
+    commands.iter().for_each(|words| batch.push(words));
+    connection.send(&batch, settings).map_err(|broken| failed(broken.cause()))?;
+    let mut reply = |words: &&[&str]| {
+        let reply = connection.reply(deadline);
+        reply.map_err(|cause| cause.and_then(|cause| failed(cause + closed_on(words))))
+    };
+    commands.iter().map(|words| reply(words)).collect()
 }
 
-fn broken(broken: Broken) -> Option<DialError> {
-    Some(DialError::new(broken.cause(), true))
-}
-
-/// The error line of a refused command, if it was refused.
-fn refusal(
-    reply: Result<Reply, Option<String>>,
-    words: &[&str],
-) -> Result<Option<String>, Option<DialError>> {
-    match reply {
-        Ok(Reply::Error(line)) => Ok(Some(line)),
-        Ok(_) => Ok(None),
-        Err(cause) => Err(cause.map(|cause| DialError::new(cause + closed_on(words), true))),
-    }
-}
-
-/// Fails if the command was refused.
-fn accepted(reply: Result<Reply, Option<String>>, words: &[&str]) -> Result<(), Option<DialError>> {
-    refusal(reply, words)?.map_or(Ok(()), |line| Err(Some(DialError::refused(line))))
+/// Fails if a command was refused.
+fn accepted(replies: &[Reply]) -> Result<(), Option<DialError>> {
+    let refused = |reply: &Reply| match reply {
+        Reply::Error(line) => Some(DialError::refused(line.clone())),
+        _ => None,
+    };
+    replies.iter().find_map(refused).map_or(Ok(()), |error| Err(Some(error)))
 }

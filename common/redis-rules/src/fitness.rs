@@ -15,6 +15,8 @@ pub enum Unfit {
     Replica,
     /// It is a node of a cluster, which keeps only a part of the keys.
     ClusterNode,
+    /// A proxy leads to it on connections that clients share, so the database may change at any moment.
+    SharedDatabase,
 }
 
 /// Why locks in a server may end before their time.
@@ -38,6 +40,9 @@ impl fmt::Display for Unfit {
             Self::ClusterNode => f.write_str(
                 "the server is a node of a Redis Cluster, which this version does not support",
             ),
+            Self::SharedDatabase => {
+                f.write_str("a proxy is in front, and may change the database: leave redisDB out")
+            }
         }
     }
 }
@@ -60,17 +65,19 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks. A server that does not
-/// say is accepted.
+/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks in the database `db`. A
+/// server that does not say is accepted.
 ///
 /// # Errors
 ///
 /// [`Unfit`] for a server that may not keep locks.
-pub fn check(info: &str) -> Result<Vec<Doubt>, Unfit> {
+pub fn check(info: &str, db: u32) -> Result<Vec<Doubt>, Unfit> {
     let field = |name| field(info, name);
-    // Envoy says that it is one, whatever it leads to.
-    if field("cluster_enabled") == Some("1") && !is_of_a_proxy(info) {
-        return Err(Unfit::ClusterNode);
+    match (is_of_a_proxy(info), field("cluster_enabled")) {
+        (true, _) if db != 0 => return Err(Unfit::SharedDatabase),
+        (false, Some("1")) => return Err(Unfit::ClusterNode),
+        // Envoy says that it is a node, whatever it leads to.
+        _ => {}
     }
     if field("role") == Some("slave") {
         return Err(Unfit::Replica);
@@ -110,10 +117,10 @@ mod tests {
             ("role:slave\r\nmaster_host:h\r\nconnected_slaves:0\r\n", Unfit::Replica),
             ("role:master\r\n# Cluster\r\ncluster_enabled:1\r\n", Unfit::ClusterNode),
         ] {
-            assert_eq!(check(info), Err(unfit), "{info}");
+            assert_eq!(check(info, 0), Err(unfit), "{info}");
         }
         for info in ["connected_slaves:0\r\ncluster_enabled:0\r\n", "connected_slaves:many", ""] {
-            assert_eq!(check(info), Ok(Vec::new()), "{info:?}");
+            assert_eq!(check(info, 0), Ok(Vec::new()), "{info:?}");
         }
     }
 
@@ -122,15 +129,16 @@ mod tests {
         let envoy =
             "redis_version:7.0.15\r\nredis_mode:cluster\r\n# Cluster\r\ncluster_enabled:1\r\n";
         assert!(is_of_a_proxy(envoy));
-        assert_eq!(check(envoy), Ok(Vec::new()));
+        assert_eq!(check(envoy, 0), Ok(Vec::new()));
+        assert_eq!(check(envoy, 3), Err(Unfit::SharedDatabase));
         assert!(!is_of_a_proxy("redis_mode:cluster\r\nrole:master\r\ncluster_enabled:1\r\n"));
     }
 
     #[test]
     fn servers_that_may_lose_locks_are_doubted() {
         let safe = "maxmemory_policy:noeviction\r\naof_enabled:1\r\n";
-        assert_eq!(check(safe), Ok(Vec::new()));
-        let doubts = check("maxmemory_policy:allkeys-lru\r\naof_enabled:0\r\n").unwrap();
+        assert_eq!(check(safe, 0), Ok(Vec::new()));
+        let doubts = check("maxmemory_policy:allkeys-lru\r\naof_enabled:0\r\n", 0).unwrap();
         assert_eq!(doubts, [Doubt::Eviction("allkeys-lru".to_owned()), Doubt::NotPersistent]);
     }
 }

@@ -46,6 +46,8 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The server's `host:port`.
     pub address: String,
+    /// That of every third worker.
+    pub third: String,
     /// How many workers there are.
     pub workers: u32,
     /// How many tasks each has.
@@ -155,7 +157,9 @@ impl Crew {
     }
 
     fn command(&self, number: u32) -> Result<Command> {
-        let Plan { launcher, environment, address, tasks, keys, seed, .. } = &self.plan;
+        let Plan { launcher, environment, tasks, keys, seed, .. } = &self.plan;
+        let Plan { address, third, .. } = &self.plan;
+        let address = if number % 3 == 2 { third } else { address };
         let this = env::current_exe().context("cannot find this program")?;
         let mut words = launcher.iter();
         let mut command = match words.next() {

@@ -29,7 +29,7 @@ const SLACK: Nanos = ms(100);
 const ROUND_TRIP: Nanos = ms(300);
 
 /// How long the workers work before the first round, and after the last.
-const CALM: Duration = Duration::from_millis(1_500);
+const CALM: Duration = Duration::from_millis(1_000);
 
 /// What came of a run.
 pub struct Outcome {

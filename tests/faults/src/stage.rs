@@ -1,6 +1,10 @@
 //! What a fault acts on: one server, the road to it, and the workers.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use holdfast_tests::{clock::Clock, proxy::Proxy, redis_server::RedisServer};
@@ -14,12 +18,16 @@ use crate::{
     record::Record,
 };
 
+/// How long the driver waits for the server or the workers.
+const LIMIT: Duration = Duration::from_secs(5);
+
 /// The way from the workers to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Road {
     /// A connection on 127.0.0.1.
     Direct,
-    /// Through a proxy in the driver.
+    /// Through a proxy in the driver. Every third worker has a direct connection, and is quick to take a lock that
+    /// ran out.
     Proxy,
     /// From a network namespace of the workers' own.
     Namespace,
@@ -102,7 +110,8 @@ impl Stage {
             (Some(clock), Wall::Workers) => clock.environment(),
             _ => Vec::new(),
         };
-        let plan = Plan { launcher, environment, address, workers, tasks, keys, seed };
+        let third = if proxy.is_some() { server.address() } else { address.clone() };
+        let plan = Plan { launcher, environment, address, third, workers, tasks, keys, seed };
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
         Ok(Self { server, proxy, namespace, crew, clock, record, random })
@@ -145,12 +154,24 @@ impl Stage {
         self.random.usize(..self.crew.size())
     }
 
+    /// How many locks there are. Waits until there is one.
+    pub fn locks(&self) -> Result<u64> {
+        let mut admin = self.admin()?;
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let locks = admin.run(&["DBSIZE"])?;
+            if locks > 0 || Instant::now() > deadline {
+                return Ok(locks);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// A connection to the server that stays logged in while the server refuses others.
     pub fn admin(&self) -> Result<Admin> {
         let client = Client::open(format!("redis://{}/", self.server.address()))?;
-        let limit = Duration::from_secs(5);
-        let connection = client.get_connection_with_timeout(limit)?;
-        connection.set_read_timeout(Some(limit))?;
+        let connection = client.get_connection_with_timeout(LIMIT)?;
+        connection.set_read_timeout(Some(LIMIT))?;
         Ok(Admin(connection))
     }
 }

@@ -20,6 +20,7 @@ use crate::history::{Answer, Call, Event, now, wall};
 pub const LONGEST_TTL: u64 = 3_000;
 
 const SHORTEST_TTL: u64 = 200;
+const SHORT_TTL: u64 = 600;
 
 /// The name of a key.
 pub fn key(number: usize) -> String {
@@ -69,7 +70,7 @@ impl Task {
             let key = key(self.random.usize(..self.keys));
             let owner = format!("{}.{}.{round}", self.journal.process, self.number);
             self.hold(&key, &owner).await?;
-            self.pause(2..40).await;
+            self.pause(1..20).await;
             round += 1;
         }
         Ok(())
@@ -77,13 +78,15 @@ impl Task {
 
     /// One hold: acquires, works for a while, and releases, mostly.
     async fn hold(&mut self, key: &str, owner: &str) -> Result<()> {
-        let ttl = self.random.u64(SHORTEST_TTL..=LONGEST_TTL);
+        // Many are short: their grants can come too late.
+        let longest = if self.random.bool() { SHORT_TTL } else { LONGEST_TTL };
+        let ttl = self.random.u64(SHORTEST_TTL..=longest);
         match self.acquire(key, owner, ttl).await? {
             Answer::Granted => {
                 match self.random.u8(..20) {
                     0 => self.pause(ttl..ttl + 100).await,
                     1..=3 => self.pause(0..ttl).await,
-                    _ => self.pause(0..30).await,
+                    _ => self.pause(0..20).await,
                 }
                 if self.one_in(20) {
                     return Ok(());

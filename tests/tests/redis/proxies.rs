@@ -17,7 +17,7 @@ use holdfast_tests::{
     redis_store::{ONCE, Setting, connect, connect_to},
 };
 
-use crate::{adapter::Adapter, assert_unknown, log::Log};
+use crate::{adapter::Adapter, assert_unknown, log::Log, not_done};
 
 const SECRET: &str = "s3cret-word";
 
@@ -206,14 +206,23 @@ async fn the_password_must_be_right(program: Program) {
 
 #[tokio::test]
 async fn a_proxy_without_users_and_databases_names_the_setting() {
+    const DATABASE: &[Setting<'_>] = &[ONCE, ("redisDB", "3")];
+    const USER: &[Setting<'_>] = &[ONCE, ("redisUsername", "me"), ("redisPassword", SECRET)];
+
     let server = RedisServer::start();
-    let Some(proxy) = RedisProxy::start(Program::Twemproxy, &server, "") else { return };
-    for (settings, expected) in [
-        (vec![ONCE, ("redisDB", "3")], "redisDB"),
-        (vec![ONCE, ("redisUsername", "me"), ("redisPassword", SECRET)], "redisUsername"),
+    for (program, settings, expected) in [
+        (Program::Envoy, DATABASE, "leave redisDB out"),
+        (Program::Twemproxy, DATABASE, "leave redisDB out"),
+        (Program::Twemproxy, USER, "leave redisUsername out"),
     ] {
-        let error = connect_to(&proxy.address(), &settings).await.unwrap_err().to_string();
+        let Some(proxy) = RedisProxy::start(program, &server, "") else { continue };
+        let address = proxy.address();
+        let error = connect_to(&address, settings).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+        let all = [&[("redisHost", &*address)], settings].concat();
+        let component = Adapter::with_settings(1, &all).await;
+        let cause = not_done(component.acquire("k", "me", MINUTE).await);
+        assert!(cause.contains(expected), "{cause}");
     }
 }
 

@@ -48,8 +48,8 @@ pub enum ConnectError {
         /// How many replicas are connected.
         replicas: u64,
     },
-    /// The server cannot keep locks: it is a replica, or a node of a cluster, or it refuses the commands of
-    /// a lock.
+    /// The server cannot keep locks: it is a replica, or a node of a cluster, or behind a proxy that does not keep
+    /// to the database, or it refuses the commands of a lock.
     #[error("redis {address}: {cause}")]
     Unfit {
         /// The server's `host:port`.

@@ -209,7 +209,8 @@ impl Dialer {
             },
         };
         let about = about::describe(&answers[0]);
-        let Facts { doubts, script, clock } = Facts::read(answers).map_err(DialError::unfit)?;
+        let facts = Facts::read(answers, self.settings.common.db);
+        let Facts { doubts, script, clock } = facts.map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
         if let Some(digest) = script {
             connection.set_script(digest);

@@ -1,7 +1,7 @@
 //! No two holders at once, and a holder keeps its lock.
 
 use super::{
-    clock::is_set_during,
+    clock::{is_set_during, may_mislead},
     holds::{Hold, Key, Span},
     violation::{Promise, Rules, Violation},
 };
@@ -42,20 +42,48 @@ fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
     found
 }
 
-/// A grant that was heard when its time was over and another owner had the key. A process that stood still
-/// meanwhile could not hear it earlier, and a lock that the server's clock ended just then was no phantom.
+/// A grant that was heard when its lock was over, or another owner had the key. A lock that ended because the server
+/// lost its data or its clock was set just then is no phantom, and a process that stood still could not hear it
+/// earlier.
 fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let acquire = hold.acquire;
-    let granted = acquire.answer == Answer::Granted;
-    let stopped = Broken::Stopped(acquire.process);
-    let excused = history.touches(acquire, stopped) || is_set_during(acquire, history);
-    if !granted || hold.sure.is_some() || excused {
+    let excused = history.touches(acquire, Broken::Stopped(acquire.process))
+        || history.touches(acquire, Broken::Amnesia)
+        || is_set_during(acquire, history);
+    if acquire.answer != Answer::Granted || excused {
         return None;
     }
-    let heard = Span { from: acquire.end.saturating_sub(rules.slack), to: acquire.end };
-    let holder = key.certain(heard)?.acquire;
-    let what = format!("{} was told that it has what {} had", acquire.owner, holder.owner);
-    Some(Violation::in_answer(Promise::FreshGrant, acquire, what, &[holder]))
+    let seen = key.seen_until(acquire.end.saturating_sub(rules.slack));
+    let found = |what: &str, others: &[&Event]| {
+        let what = format!("{} was told that it has what {what}", acquire.owner);
+        Violation::in_answer(Promise::FreshGrant, acquire, what, others)
+    };
+    if let Some(other) = other_holder(acquire, seen, key, rules) {
+        return Some(found("another one had", &[other]));
+    }
+    // A try with the old clock was given back, and followed by another.
+    let over = is_over(acquire, seen) && !may_mislead(acquire, history);
+    over.then(|| found("was over", &[]))
+}
+
+/// The other owner whom Redis had last, if its lock is not over at the end of the acquire.
+fn other_holder<'a>(
+    acquire: &Event,
+    seen: &[&Observation],
+    key: &Key<'a>,
+    rules: &Rules,
+) -> Option<&'a Event> {
+    let holder = key.hold(seen.last()?.owner.as_deref()?)?;
+    let still = holder.ends? >= acquire.end + rules.rounding;
+    (still && holder.acquire.owner != acquire.owner).then_some(holder.acquire)
+}
+
+/// Whether Redis had the lock during the acquire, and then had it no more.
+fn is_over(acquire: &Event, seen: &[&Observation]) -> bool {
+    let during = &seen[seen.partition_point(|seen| seen.start < acquire.start)..];
+    let had = |seen: &&Observation| seen.owner.as_ref() == Some(&acquire.owner);
+    let mut from_then = during.iter().skip_while(|seen| !had(seen));
+    from_then.any(|seen| !had(seen))
 }
 
 /// A holder whose key was seen without its name.
@@ -118,10 +146,26 @@ mod tests {
     #[test]
     fn a_grant_that_is_heard_too_late_is_found() {
         let sample = Sample::new().acquire("a", 0..1_300, 1_000, Granted);
+        let sample = sample.seen(Some("a"), 500..501);
         sample.clone().is_good();
-        let sample = sample.acquire("b", 1_005..1_010, 1_000, Granted);
-        sample.breaks(Promise::FreshGrant);
-        sample.broken(Broken::Stopped(0), 5..1_299).is_good();
+        // Its lock was gone before.
+        sample.clone().seen(None, 1_100..1_101).breaks(Promise::FreshGrant);
+        // `b` hears of its grant even later.
+        let sample = sample.acquire("b", 1_005..1_500, 1_000, Granted);
+        sample.clone().is_good();
+        let sample = sample.seen(Some("b"), 1_100..1_101);
+        sample.clone().breaks(Promise::FreshGrant);
+        for excuse in [Broken::Stopped(0), Broken::Amnesia, Broken::ServerClock(1)] {
+            sample.clone().broken(excuse, 5..1_099).is_good();
+        }
+        sample.broken(Broken::Stopped(1), 5..1_099).breaks(Promise::FreshGrant);
+    }
+
+    #[test]
+    fn a_grant_follows_one_that_was_released() {
+        let sample = Sample::new().acquire("b", 0..10, 1_000, Granted).seen(Some("b"), 20..21);
+        let sample = sample.release("b", 30..200, Released);
+        sample.acquire("a", 20..210, 1_000, Granted).is_good();
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub struct Hold<'a> {
     /// Until when it lasts at least, if it was granted and nobody releases it: its time counted from the call's
     /// start is not over, the server has not lost its data, and its clock was not set forward.
     pub lasts: Option<Nanos>,
-    /// When its owner holds the lock beyond doubt: it was told so, it [`lasts`](Self::lasts), and its owner has
-    /// not begun to release it.
+    /// Until when it exists at least, if it was granted: its owner has not begun to release it.
+    pub ends: Option<Nanos>,
+    /// When its owner holds the lock beyond doubt: it was told so, and it has not [ended](Self::ends).
     pub sure: Option<Span>,
     /// When its owner may hold the lock. `None` if the acquire found it held.
     pub may: Option<Span>,
@@ -90,8 +91,11 @@ impl<'a> Key<'a> {
         let hold = |acquire: &'a Event| {
             let releases = released.get(&*acquire.owner).map_or(&[][..], Vec::as_slice);
             let lasts = lasts(acquire, history, rules);
-            let sure = lasts.and_then(|lasts| sure(acquire, releases, lasts));
-            Hold { acquire, lasts, sure, may: may(acquire, releases, history, rules) }
+            let released = releases.first().map_or(Nanos::MAX, |release| release.start);
+            let ends = lasts.map(|lasts| lasts.min(released));
+            let sure = ends.filter(|end| acquire.end < *end);
+            let sure = sure.map(|to| Span { from: acquire.end, to });
+            Hold { acquire, lasts, ends, sure, may: may(acquire, releases, history, rules) }
         };
         let holds: Vec<_> = acquires.into_iter().map(hold).collect();
         let by_owner =
@@ -104,6 +108,11 @@ impl<'a> Key<'a> {
     /// The hold of an owner.
     pub fn hold(&self, owner: &str) -> Option<&Hold<'a>> {
         self.by_owner.get(owner).map(|&at| &self.holds[at])
+    }
+
+    /// What the driver had seen by `time`.
+    pub fn seen_until(&self, time: Nanos) -> &[&'a Observation] {
+        &self.seen[..self.seen.partition_point(|seen| seen.end <= time)]
     }
 
     /// The holds that may exist at some moment of `span`, the slack included.
@@ -130,12 +139,6 @@ fn lasts(acquire: &Event, history: &History, rules: &Rules) -> Option<Nanos> {
     let forgotten = history.windows.iter().filter(forgets).map(|window| window.start).min();
     let lease = earliest_end(acquire, lease, history, rules);
     Some(lease.min(forgotten.unwrap_or(Nanos::MAX)))
-}
-
-fn sure(acquire: &Event, releases: &[&Event], lasts: Nanos) -> Option<Span> {
-    let released = releases.first().map_or(Nanos::MAX, |release| release.start);
-    let to = lasts.min(released);
-    (acquire.end < to).then_some(Span { from: acquire.end, to })
 }
 
 fn may(acquire: &Event, releases: &[&Event], history: &History, rules: &Rules) -> Option<Span> {

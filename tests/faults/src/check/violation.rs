@@ -23,7 +23,7 @@ pub struct Rules {
 pub enum Promise {
     /// Two owners never hold a key at once.
     OneHolder,
-    /// Nobody is told that it has the lock when another one has it.
+    /// Nobody is told that it has a lock that is over, or that another one has.
     FreshGrant,
     /// A holder keeps the lock until it releases it or its time is over.
     Kept,

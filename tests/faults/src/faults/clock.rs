@@ -36,7 +36,7 @@ const HOUR: i64 = 3_600_000;
 
 /// The server's clock is set forward, and stays so.
 fn forward(stage: &mut Stage) -> Result<u64> {
-    let locks = locks(stage)?;
+    let locks = stage.locks()?;
     let step = some_step(stage);
     stage.step_server(step)?;
     stage.wait(200..=1_000);
@@ -46,7 +46,7 @@ fn forward(stage: &mut Stage) -> Result<u64> {
 /// The server's clock is set back, and after a while to the right time again. It is not left so: a lock that
 /// nobody gave back would be held for an hour.
 fn back(stage: &mut Stage) -> Result<u64> {
-    let locks = locks(stage)?;
+    let locks = stage.locks()?;
     let step = some_step(stage);
     stage.step_server(-step)?;
     stage.wait(200..=1_500);
@@ -67,10 +67,6 @@ fn workers(stage: &mut Stage) -> Result<u64> {
         stage.wait(100..=600);
     }
     Ok(1)
-}
-
-fn locks(stage: &Stage) -> Result<u64> {
-    stage.admin()?.run(&["DBSIZE"])
 }
 
 /// An hour, or much less, in milliseconds.

@@ -66,11 +66,13 @@ fn corrupt(stage: &mut Stage) -> Result<u64> {
     pass(stage)
 }
 
-/// A short delay, or one that is longer than most locks last.
+/// A delay in which many locks end before their caller gives up, a shorter one, or one that is longer than callers
+/// wait.
 fn delay(stage: &mut Stage) -> Duration {
-    match stage.random.bool() {
-        true => stage.some(50..=400),
-        false => stage.some(800..=4_000),
+    match stage.random.u8(..4) {
+        0 => stage.some(50..=400),
+        1 => stage.some(1_000..=4_000),
+        _ => stage.some(400..=900),
     }
 }
 
