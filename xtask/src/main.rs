@@ -91,6 +91,19 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Gives what libFuzzer makes to what reads input, and checks what must hold for any input
+    ///
+    /// Needs cargo-fuzz. Inputs that reach new code and those that fail are kept in target/fuzz/.
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Adds inputs that reach new lines to tests/fuzz/corpus
+        #[arg(long)]
+        keep: bool,
+        /// The targets; all of them by default
+        targets: Vec<String>,
+    },
     /// Gathers the WIT that the plugins in examples/ are built with, in target/plugins/wit
     Wit,
     /// Writes the files of a release into dist/: components, crates, a static binary, a Debian package and more
@@ -124,6 +137,7 @@ fn main() -> ExitCode {
         Command::Test { args } => commands::test::test(args),
         Command::Bench { args } => commands::bench::bench(args),
         Command::Faults { hours, args } => commands::faults::faults(hours, args),
+        Command::Fuzz { seconds, keep, targets } => commands::fuzz::fuzz(seconds, keep, targets),
         Command::Wit => commands::wit::wit(),
         Command::Package => commands::package::package(),
         Command::Embed => commands::embed::embed(),

@@ -53,9 +53,9 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
     Ok((host.to_owned(), port.map(parse_port).transpose()?))
 }
 
-/// Whether this can be a host: it is not empty and has no character of a URL or a login.
+/// Whether this can be a host: it is not empty and has no character of a URL or a login, and no bracket.
 pub fn is_host(host: &str) -> bool {
-    !host.is_empty() && !host.contains(['/', '@', ' '])
+    !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']'])
 }
 
 /// Reads a port.
@@ -93,6 +93,10 @@ mod tests {
             (":1", NOT_AN_ADDRESS),
             ("[::1", NOT_AN_ADDRESS),
             ("[::1]6379", NOT_AN_ADDRESS),
+            ("[[::1]]", NOT_AN_ADDRESS),
+            ("[[::1]:6379", NOT_AN_ADDRESS),
+            ("::1]", NOT_AN_ADDRESS),
+            ("h]", NOT_AN_ADDRESS),
             ("user@h", NOT_AN_ADDRESS),
             ("a b", NOT_AN_ADDRESS),
             ("h:0", NOT_A_PORT),

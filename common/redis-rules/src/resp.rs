@@ -106,9 +106,10 @@ fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     Ok(Some((reply, length)))
 }
 
-/// The rest of the first line after its first byte; `None` while it is not complete.
+/// The rest of the first line after its first byte; `None` while it is not complete. A line that is too long
+/// is no line even if it is complete, so that a reply does not depend on the pieces that it comes in.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
-    match bytes.iter().position(|&byte| byte == b'\r') {
+    match bytes.iter().take(LONGEST).position(|&byte| byte == b'\r') {
         Some(end) => match bytes.get(end + 1) {
             Some(b'\n') => Ok(Some(&bytes[1..end])),
             Some(_) => Err(Nonsense),
@@ -196,6 +197,16 @@ mod tests {
             &endless,
         ] {
             assert_eq!(reply(bytes), Err(Nonsense));
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_in_whatever_pieces_it_comes() {
+        let longest = [&b"+".repeat(LONGEST - 1)[..], b"\r\n"].concat();
+        assert_eq!(reply(&longest), Ok(Some((Reply::Status, longest.len()))));
+        let longer = [&b"+".repeat(LONGEST)[..], b"\r\n"].concat();
+        for end in LONGEST..=longer.len() {
+            assert_eq!(reply(&longer[..end]), Err(Nonsense), "{end}");
         }
     }
 

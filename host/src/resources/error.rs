@@ -1,6 +1,7 @@
 //! Problems in resource files, and their places.
 //!
-//! No problem contains the value of a setting, because it may be a secret.
+//! No problem contains the value of a setting, because it may be a secret. The exception is the path of a secrets
+//! file.
 
 use std::{fmt, io, path::PathBuf};
 

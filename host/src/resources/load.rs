@@ -40,7 +40,7 @@ pub struct Resources {
 /// one does. A document that cannot be read has no effect, and there is a warning.
 ///
 /// Problems that do not stop the loading go to `notify` as they are found, also before an error.
-/// Neither notices nor errors contain the value of a setting.
+/// Neither notices nor errors contain the value of a setting, except for the path of a secrets file.
 ///
 /// # Errors
 ///

@@ -64,8 +64,9 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
             parts.push(Part { text: &file[start..offset], line: start_line });
             (start, start_line) = (offset, index + 1);
         }
-        let blank = matches!(line.trim_ascii_start().first(), None | Some(b'#'));
-        only_comments &= blank && !separates;
+        // YAML ends a line at a lone carriage return too, and a comment with it.
+        let is_comment = |part: &[u8]| matches!(part.trim_ascii_start().first(), None | Some(b'#'));
+        only_comments &= line.split(|byte| *byte == b'\r').all(is_comment) && !separates;
         offset += line.len();
     }
     parts.push(Part { text: &file[start..], line: start_line });
@@ -489,6 +490,8 @@ mod tests {
             ("a\r\n---\r\nb\r\n", &[(1, "a\r\n"), (2, "---\r\nb\r\n")]),
             ("a\n--- # c\nb", &[(1, "a\n"), (2, "--- # c\nb")]),
             ("---\n---\na", &[(1, "---\n"), (2, "---\na")]),
+            ("# c\ra\n---\nb", &[(1, "# c\ra\n"), (2, "---\nb")]),
+            ("# c\r\r# d\n---\nb", &[(1, "# c\r\r# d\n---\nb")]),
             ("a: |\n  ---\n  x\n-----BEGIN", &[(1, "a: |\n  ---\n  x\n-----BEGIN")]),
         ] {
             assert_eq!(split_lines(file), parts(expected), "{file:?}");

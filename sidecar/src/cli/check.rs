@@ -61,10 +61,8 @@ async fn check(args: &Check, warnings: &Warnings) -> Result<ExitCode> {
         }
     }
     let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
-    let good = !unreadable
-        && openings.iter().any(|it| is_open(&it))
-        && !openings.iter().any(stops)
-        && !(args.strict && warnings.any());
+    let fails = unreadable || openings.iter().any(stops) || (args.strict && warnings.any());
+    let good = !fails && openings.iter().any(|it| is_open(&it));
     let text = if args.json {
         format!("{:#}\n", document(good, &openings, &warnings.texts()))
     } else {

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Packages that are workspaces of their own, besides the release tool.
-const OUTSIDE: [&str; 3] = [
+const OUTSIDE: [&str; 4] = [
+    "tests/fuzz/targets/Cargo.toml",
     "tests/sdk/rust/Cargo.toml",
     "examples/hello-rust/Cargo.toml",
     "examples/single-flight-rust/Cargo.toml",

@@ -10,6 +10,7 @@ pub mod check;
 pub mod components;
 pub mod embed;
 pub mod faults;
+pub mod fuzz;
 pub mod layers;
 mod links;
 mod lint;

@@ -92,7 +92,7 @@ impl RedisSettings {
     pub fn new(host: impl Into<String>) -> Self {
         let address = Address { host: host.into(), port: DEFAULT_PORT };
         let one_colon = address.host.matches(':').count() == 1;
-        let good = is_host(&address.host) && !one_colon && !address.host.contains(['[', ']']);
+        let good = is_host(&address.host) && !one_colon;
         let settings = Self::with(Settings::new(address), Pool::new(default_pool_size()));
         settings.unless(good, "new", "not a host name or an IP address without a port")
     }

@@ -1,0 +1,110 @@
+//! The settings of a Redis store, and its address.
+
+use std::time::Duration;
+
+use holdfast::store::{properties::Properties, redis::RedisSettings};
+use holdfast_redis_rules::{
+    address::{self, Address},
+    login::Login,
+    reply::Reply,
+    resp,
+    settings::{SettingError, Settings, pool::Pool, tls::Tls},
+};
+
+/// What values have at their ends to be found again.
+const MARK: &str = "-marked-5c0e";
+
+/// The size of the pool where none is set.
+const POOL_SIZE: usize = 20;
+
+/// Reads the input as settings, `NAME=VALUE` one a line, and as an address and a URL.
+pub fn run(input: &[u8]) {
+    let text = &*String::from_utf8_lossy(input);
+    let lines = || text.lines().filter_map(|line| line.split_once('='));
+    are_settings(&lines().collect());
+    are_not_told(&lines().map(|(name, value)| (name, format!("{value}{MARK}"))).collect());
+    if let Ok((host, port)) = address::split(text) {
+        comes_back(&Address { host, port: port.unwrap_or(address::DEFAULT_PORT) });
+    }
+    match RedisSettings::from_url(text) {
+        Ok(settings) => assert!(address::split(&settings.address()).is_ok(), "{settings:?}"),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// What is read can be used as it is.
+fn are_settings(properties: &Properties) {
+    let read = read(properties);
+    let whole = RedisSettings::parse(properties);
+    let Ok((settings, pool, tls)) = read else {
+        let refused = whole.map_err(|error| (error.setting, error.problem)).err();
+        assert_eq!(refused, read.map_err(|error| (error.setting, error.problem)).err());
+        return;
+    };
+    comes_back(&settings.address);
+    // A certificate that is none is refused by the whole alone.
+    let has_identity = tls.is_some_and(|tls| tls.identity.is_some());
+    assert!(has_identity || whole.is_ok_and(|it| it.address() == settings.address.to_string()));
+    let limits = [
+        settings.dial_timeout,
+        settings.read_timeout,
+        settings.write_timeout,
+        settings.pool_timeout,
+        settings.max_age,
+        settings.idle_timeout,
+        pool.idle_check,
+    ];
+    assert!(!limits.contains(&Some(Duration::ZERO)), "a limit of nothing");
+    for failures in [1, 2, u32::MAX] {
+        assert!(settings.backoff.after(failures, u64::MAX) <= settings.backoff.max);
+    }
+    assert!(pool.size > 0 && pool.min_idle <= pool.size);
+    logs_in(&settings);
+}
+
+fn read(properties: &Properties) -> Result<(Settings, Pool, Option<Tls>), SettingError> {
+    let settings = Settings::read(properties)?;
+    let pool = Pool::read(properties, POOL_SIZE)?;
+    let tls = Tls::read(properties)?;
+    // A client without TLS refuses each setting of it.
+    assert!(tls.is_none() || Tls::refuse(properties).is_err());
+    Ok((settings, pool, tls))
+}
+
+/// An address is written so that it is read as it was.
+fn comes_back(address: &Address) {
+    let written = address.to_string();
+    let expected = Ok((address.host.clone(), Some(address.port)));
+    assert_eq!(address::split(&written), expected, "{written}");
+    assert_ne!(address.port, 0);
+}
+
+/// The commands of the login are sent as they are.
+fn logs_in(settings: &Settings) {
+    let login = Login::new(settings);
+    let authentication = login.authentication().map(Vec::from);
+    for words in authentication.into_iter().chain(login.commands()) {
+        let mut sent = Vec::new();
+        resp::push(&mut sent, &words);
+        let texts = words.iter().map(ToString::to_string).collect();
+        assert_eq!(resp::reply(&sent), Ok(Some((Reply::Texts(texts), sent.len()))));
+    }
+}
+
+/// No error contains a value, which may be a secret, and no password is shown.
+fn are_not_told(properties: &Properties) {
+    let errors = [
+        Settings::read(properties).err(),
+        Pool::read(properties, POOL_SIZE).err(),
+        Tls::read(properties).err(),
+        Tls::refuse(properties).err(),
+    ];
+    for error in errors.into_iter().flatten() {
+        assert!(!error.to_string().contains(MARK), "a value in: {error}");
+    }
+    let secrets = ["redisPassword", "clientCert", "clientKey"];
+    let secrets = secrets.into_iter().filter_map(|name| Some((name, properties.get(name)?)));
+    let usable = [("redisHost", "h"), ("enableTLS", "true")].into_iter().chain(secrets).collect();
+    let shown = format!("{:?}", RedisSettings::parse(&usable));
+    assert!(!shown.contains(MARK), "a secret in: {shown}");
+}
