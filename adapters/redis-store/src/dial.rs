@@ -28,7 +28,7 @@ use wasip2::sockets::{
 };
 
 use crate::{
-    connection::{Batch, Broken, Connection},
+    connection::{Batch, Connection},
     time::{Deadline, now},
 };
 
@@ -245,11 +245,11 @@ fn exchange(
     let mut batch = Batch::default();
     commands.iter().for_each(|words| batch.push(words));
     connection.send(&batch, settings).map_err(|broken| failed(broken.cause()))?;
-    let mut reply = |words: &&[&str]| {
+    let reply = |words: &&[&str]| {
         let reply = connection.reply(deadline);
         reply.map_err(|cause| cause.and_then(|cause| failed(cause + closed_on(words))))
     };
-    commands.iter().map(|words| reply(words)).collect()
+    commands.iter().map(reply).collect()
 }
 
 /// Fails if a command was refused.

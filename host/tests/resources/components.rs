@@ -527,7 +527,7 @@ fn what_means_nothing_is_told() {
         let outcome = Case::of(lock("l") + &more).load();
         assert_eq!(outcome.names(), ["l"], "{more}");
         let [warning] = &outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
-        assert!(warning.contains(&format!("component l, ")), "{warning}");
+        assert!(warning.contains("component l, "), "{warning}");
         assert!(warning.contains(expected), "{warning} - {expected}");
     }
     let vault = vault("secretstores.local.env", "{name: prefx, value: A_}");

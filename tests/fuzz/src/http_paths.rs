@@ -82,7 +82,7 @@ fn names_one_call(method: &str, path: &str) {
             (store, template.strip_suffix("{store}"))
         }
         Route::PutMetadata { key } => (key, template.strip_suffix("{key}")),
-        Route::Healthz | Route::OutboundHealthz | Route::Metadata => {
+        Route::Healthz | Route::OutboundHealthz | Route::Metadata | Route::Shutdown => {
             assert_eq!(cleaned, template);
             return;
         }

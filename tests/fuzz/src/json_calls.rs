@@ -18,11 +18,8 @@ const VERBS: [Verb; 2] = [Verb::TryLock, Verb::Unlock];
 
 /// Reads the input as the body of each verb, and has it be the cause of each failure.
 pub fn run(input: &[u8]) {
-    let store = StoreInfo {
-        name: "lockstore".to_owned(),
-        key_prefix: String::new(),
-        app_id: "app1".to_owned(),
-    };
+    let store =
+        StoreInfo { name: "lockstore".to_owned(), key_prefix: None, app_id: "app1".to_owned() };
     let scope = Scope::new(&[store]).expect("a scope with one store");
     let stores = [StoreChoice::Configured(0), StoreChoice::Unknown("<&>".to_owned())];
     for verb in VERBS {

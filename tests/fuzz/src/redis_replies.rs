@@ -102,7 +102,7 @@ fn has_a_meaning(reply: &Reply) {
             let _ = refusal::may_pass(error);
         }
         Reply::Text(info) => {
-            let _ = fitness::check(info);
+            let _ = fitness::check(info, 0);
         }
         _ => {}
     }
