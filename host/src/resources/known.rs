@@ -8,6 +8,9 @@ use crate::lowercase::lowercase;
 /// How similar a name must be to be suggested, from 0 to 1.
 const SIMILAR: f64 = 0.6;
 
+/// The longest name that is compared, in bytes: the time it takes grows with the length.
+const LONGEST: usize = 64;
+
 /// The settings of a type besides those of Redis.
 const COMMON: &[&str] = &["keyPrefix"];
 
@@ -65,6 +68,9 @@ pub(super) fn unknown(path: &str, what: &str, name: &str, known: &[&str]) -> Opt
 
 /// The known name that is most like `name`, if one is like it.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = lowercase(name);
     let similarity = |known: &str| normalized_damerau_levenshtein(&name, &lowercase(known));
     let rated = known.iter().map(|known| (similarity(known), *known));

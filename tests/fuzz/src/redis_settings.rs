@@ -36,6 +36,10 @@ pub fn run(input: &[u8]) {
 fn are_settings(properties: &Properties) {
     let read = read(properties);
     let whole = RedisSettings::parse(properties);
+    // Two names of one setting with different values are refused by the whole alone.
+    if whole.as_ref().is_err_and(|error| error.problem.contains("another name of it")) {
+        return;
+    }
     let Ok((settings, pool, tls)) = read else {
         let refused = whole.map_err(|error| (error.setting, error.problem)).err();
         assert_eq!(refused, read.map_err(|error| (error.setting, error.problem)).err());

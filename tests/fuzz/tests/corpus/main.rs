@@ -18,7 +18,7 @@ mod mutation;
 use mutation::Mutator;
 
 /// The most changes of one file.
-const CHANGES: usize = 200;
+const CHANGES: usize = 50;
 
 #[test]
 fn component_files() {
