@@ -150,11 +150,13 @@ impl Redis {
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
         // The user may have lost the permission. Later locks do without the clock then.
-        connection.clock = time
+        let after = time
             .as_ref()
             .ok()
             .and_then(|time| clock::read(time).ok())
             .map(|time| Reading::new(time, asked, now()));
+        connection.clock =
+            after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
         match acquired(connection, reply).map_err(unknown)? {
             Ok(acquire::Acquired::Held) => return Ok(Ok(acquire::Acquired::Held)),
             Ok(acquire::Acquired::Granted) => {}
@@ -165,7 +167,7 @@ impl Redis {
             Err(line) => return Ok(Err(refused(connection, line, Form::Full, tries))),
         }
         time.map_err(|broken| unknown(broken.cause()))?;
-        let after = connection.clock.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
+        let after = after.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
         let worth = term.worth(&after, now());
         if let Worth::Held { left, .. } = worth
             && now().saturating_sub(asked) < left

@@ -11,6 +11,10 @@ use crate::reply::{Nonsense, Reply};
 /// How long a [`Reading`] may be used, in microseconds. Both clocks drift apart in this time by [`DRIFT`] of it.
 const LONGEST_USE: u64 = 10_000_000;
 
+/// How old a [`Reading`] may be to be kept in place of a newer one, in microseconds. It is less than
+/// [`LONGEST_USE`], so that a connection in use never has to ask for the clock alone.
+const LONGEST_KEPT: u64 = 5_000_000;
+
 /// The words that ask for the server's clock.
 pub const ASK: [&str; 1] = ["TIME"];
 
@@ -38,6 +42,23 @@ impl Reading {
         microseconds(now).saturating_sub(self.asked) > LONGEST_USE
     }
 
+    /// The reading to use once `newer` is known: this one as long as it tells the clock more closely, unless it
+    /// is about to be too old, or the clock was set since.
+    ///
+    /// A reading is as close as its reply was quick, and one that came slowly would make the next locks last
+    /// longer than they have to.
+    #[must_use]
+    pub fn or_newer(self, newer: Self) -> Self {
+        let now = newer.answered;
+        let width = |reading: &Self| {
+            reading.latest_in_microseconds(now) - reading.earliest_in_microseconds(now)
+        };
+        let kept = now.saturating_sub(self.asked) <= LONGEST_KEPT
+            && self.can_precede(&newer, Duration::from_micros(newer.asked))
+            && width(&self) < width(&newer);
+        if kept { self } else { newer }
+    }
+
     /// Whether `after` can follow this reading at or after the local time `since`, if the clock was not set.
     pub(crate) fn can_precede(&self, after: &Self, since: Duration) -> bool {
         (self.earliest(since)..=self.latest_in_microseconds(after.answered)).contains(&after.server)
@@ -50,13 +71,17 @@ impl Reading {
 
     /// The time that the clock shows at least.
     pub(crate) fn earliest(&self, now: Duration) -> u64 {
-        let since = microseconds(now).saturating_sub(self.answered);
-        self.server + (since - since / DRIFT)
+        self.earliest_in_microseconds(microseconds(now))
     }
 
     /// The time that was read, which the clock has passed.
     pub(crate) fn server(&self) -> u64 {
         self.server
+    }
+
+    fn earliest_in_microseconds(&self, now: u64) -> u64 {
+        let since = now.saturating_sub(self.answered);
+        self.server + (since - since / DRIFT)
     }
 
     fn latest_in_microseconds(&self, now: u64) -> u64 {
@@ -95,6 +120,39 @@ mod tests {
         let reading = Reading::new(0, Duration::from_millis(100), Duration::from_millis(104));
         assert!(!reading.is_old(Duration::from_millis(10_100)));
         assert!(reading.is_old(Duration::from_millis(10_101)));
+    }
+
+    /// What is used after a reading that took 2 ms, and one by `slow` ms later that took so long and showed
+    /// `shown` ms more than it should.
+    fn used(after: u64, slow: u64, shown: i64) -> u64 {
+        const MS: fn(u64) -> Duration = Duration::from_millis;
+        let second = 1_700_000_000_000_000;
+        let first = Reading::new(second, MS(100), MS(102));
+        let server = (second + after * 1_000).saturating_add_signed(shown * 1_000);
+        let newer = Reading::new(server, MS(100 + after), MS(100 + after + slow));
+        if first.or_newer(newer) == first { 1 } else { 2 }
+    }
+
+    #[test]
+    fn the_closer_of_two_readings_is_used() {
+        assert_eq!(used(1_000, 1, 0), 2);
+        assert_eq!(used(1_000, 200, 100), 1);
+        // After four seconds, the first is close to 2 ms and the drift of 8 ms.
+        assert_eq!(used(4_000, 12, 0), 1);
+        assert_eq!(used(4_000, 9, 0), 2);
+    }
+
+    #[test]
+    fn a_newer_reading_replaces_one_that_is_five_seconds_old() {
+        assert_eq!(used(4_799, 200, 0), 1);
+        assert_eq!(used(4_801, 200, 0), 2);
+    }
+
+    #[test]
+    fn a_reading_from_before_the_clock_was_set_is_not_used() {
+        for shown in [-3_600_000, -10, 210, 3_600_000] {
+            assert_eq!(used(1_000, 200, shown), 2, "{shown}");
+        }
     }
 
     #[test]

@@ -358,8 +358,8 @@ impl Queue {
             };
             self.finish(number, answer, wake);
         }
-        if after.is_some() {
-            self.clock = after;
+        if let Some(after) = after {
+            self.clock = Some(self.clock.map_or(after, |clock| clock.or_newer(after)));
         }
         Ok(())
     }
@@ -627,6 +627,19 @@ mod tests {
         // The next lock has the new clock.
         let (_, sent) = acquire(&mut queue);
         assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
+    }
+
+    #[test]
+    fn a_slow_reply_does_not_blur_the_clock() {
+        let asked = Instant::now() - Duration::from_secs(2);
+        let mut queue = Queue { origin: asked, ..Queue::new() };
+        let close = queue.reading(NOW * 1_000_000, asked, asked);
+        queue.clock = Some(close);
+        acquire(&mut queue);
+        let slow = Entry::Clock(asked + Duration::from_secs(1));
+        *queue.order.back_mut().unwrap() = slow;
+        receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 2))).unwrap();
+        assert_eq!(queue.clock, Some(close));
     }
 
     #[test]
