@@ -28,6 +28,9 @@ const SETTINGS: [&str; 6] = [
     "redisMaxRetryInterval=100ms",
 ];
 
+/// How long a worker waits for a reply with these settings.
+pub const PATIENCE: Nanos = ms(1_000);
+
 /// How long a call may take with these settings: four tries, each with a wait for a connection, a wait for the
 /// reply and one for the next try, and some seconds for a machine under load.
 pub const CALL_LIMIT: Nanos = ms(4 * (2_000 + 1_000 + 100) + 3_000);

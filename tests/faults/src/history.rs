@@ -111,6 +111,8 @@ pub enum Broken {
     Amnesia,
     /// This worker process stood still.
     Stopped(u32),
+    /// The driver got no processor, and perhaps nobody did.
+    Starved,
     /// The server's clock was set forward by so many milliseconds, at some moment of this window.
     ServerClock(i64),
     /// The workers' wall clocks were set at some moment of this window.
@@ -179,6 +181,17 @@ impl Event {
 }
 
 impl History {
+    /// For how long the process of the call may have stood still while it was under way.
+    pub fn stopped(&self, event: &Event) -> Nanos {
+        let stops = |window: &&Window| {
+            [Broken::Stopped(event.process), Broken::Starved].contains(&window.kind)
+        };
+        let within = |window: &Window| {
+            window.end.min(event.end).saturating_sub(window.start.max(event.start))
+        };
+        self.windows.iter().filter(stops).map(within).sum()
+    }
+
     /// Whether the call was under way while something of this kind was broken.
     pub fn touches(&self, event: &Event, kind: Broken) -> bool {
         let broken = |window: &&Window| window.kind == kind;

@@ -82,10 +82,10 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     workers: u32,
     /// Tasks of each worker
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
     /// Keys of each run
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 20)]
     keys: usize,
     /// How many faults run at once, each with a server and workers of its own
     #[arg(long, default_value_t = 4)]

@@ -12,12 +12,15 @@ use std::{
 use redis::{Client, Connection, RedisResult};
 
 use crate::{
-    history::{Observation, now},
+    history::{Broken, Nanos, Observation, ms, now},
     record::Record,
 };
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_millis(5);
+
+/// A pause of [`PERIOD`] that takes longer than this shows that the driver got no processor.
+const STARVED: Nanos = ms(250);
 
 /// How long it waits for an answer.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -38,7 +41,11 @@ impl Probe {
             while !until.load(Ordering::SeqCst) {
                 // A connection that failed may owe an answer to an earlier question.
                 connection = look(connection, port, &keys, &record).ok();
+                let start = now();
                 thread::sleep(PERIOD);
+                if now() - start > STARVED {
+                    record.broken(Broken::Starved, start);
+                }
             }
         });
         Self { done, thread }

@@ -165,6 +165,7 @@ fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, 
         let what = match window.kind {
             Broken::Fault => "the fault".to_owned(),
             Broken::Amnesia => "the server loses its data".to_owned(),
+            Broken::Starved => "the driver gets no processor".to_owned(),
             Broken::ServerClock(by) => format!("the server's clock is set by {by} ms"),
             Broken::WorkerClocks => "the workers' clocks are set".to_owned(),
             Broken::Stopped(process) => format!("process {process} stands still"),

@@ -14,7 +14,7 @@ use crate::{
         check,
         violation::{Rules, Violation},
     },
-    crew::CALL_LIMIT,
+    crew::{CALL_LIMIT, PATIENCE},
     fault::Fault,
     history::{Answer, Broken, History, Nanos, ms, nanos, now},
     probe::Probe,
@@ -78,6 +78,7 @@ pub fn run(
         slack: SLACK,
         rounding: ms(2),
         round_trip: ROUND_TRIP.max(ms(fault.round_trip)),
+        patience: PATIENCE,
         limit: CALL_LIMIT,
     };
     let violations = check(&history, &rules);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long the driver waits for the server or the workers.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The way from the workers to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

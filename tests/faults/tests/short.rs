@@ -44,7 +44,7 @@ fn a_lock_has_one_holder_whatever_fails() {
     let clocks = if env::var_os(FAKETIME).is_some() { &CLOCKS[..] } else { &[] };
     let faults: Vec<&str> = [&FAULTS, clocks].concat();
     let mut driver = Command::new(env!("CARGO_BIN_EXE_holdfast-faults"));
-    driver.args(["--seconds", "2", "--lanes", "8", "--tasks", "3"]);
+    driver.args(["--seconds", "2", "--lanes", "8", "--tasks", "3", "--keys", "6"]);
     driver.args(faults.iter().chain([&PARTITION]).flat_map(|fault| ["--fault", fault]));
     let output = driver.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,12 +1,8 @@
 //! What it does to a lock when the server's clock is set: set forward, it ends the lock that much earlier; set
 //! back, that much later.
 
-use super::violation::Rules;
-use crate::history::{Broken, Event, History, Nanos, ms};
-
-/// How long a client goes by what it has read of the server's clock. It notices that the clock was set, unless
-/// by less than its round trips leave open.
-const LONGEST_USE: Nanos = ms(10_000);
+use super::pace::LONGEST_USE;
+use crate::history::{Broken, Event, History, Nanos};
 
 /// The clock was set.
 struct Step {
@@ -17,12 +13,13 @@ struct Step {
     by: i64,
 }
 
-/// When the lock of this acquire ends, at the earliest, that lasts until `lease` by a clock that is not set.
-pub fn earliest_end(acquire: &Event, lease: Nanos, history: &History, rules: &Rules) -> Nanos {
+/// When the lock of this acquire ends, at the earliest, that lasts until `lease` by a clock that is not set. The client
+/// knew that clock to a `round_trip`.
+pub fn earliest_end(acquire: &Event, lease: Nanos, history: &History, round_trip: Nanos) -> Nanos {
     let (mut ahead, mut earliest) = (0_i64, lease);
     for step in steps(history) {
         let old = step.end < acquire.start;
-        if old && !(is_small(&step, rules) && is_recent(&step, acquire)) {
+        if old && !(is_small(&step, round_trip) && is_recent(&step, acquire)) {
             continue;
         }
         // A step back counts only if it came after the command, which may have been sent at any moment of the
@@ -45,11 +42,11 @@ pub fn latest_end(
     bound: Nanos,
     confirmed: bool,
     history: &History,
-    rules: &Rules,
+    round_trip: Nanos,
 ) -> Nanos {
     let steps: Vec<_> = steps(history)
         .filter(|step| {
-            let unnoticed = !confirmed || is_small(step, rules);
+            let unnoticed = !confirmed || is_small(step, round_trip);
             step.end >= acquire.start || unnoticed && is_recent(step, acquire)
         })
         .collect();
@@ -85,8 +82,8 @@ fn is_recent(step: &Step, acquire: &Event) -> bool {
 
 /// Whether the step is one that a client may fail to notice: both what it knew of the clock and what it reads
 /// next are as exact as a round trip.
-fn is_small(step: &Step, rules: &Rules) -> bool {
-    step.by.unsigned_abs() <= 2 * rules.round_trip
+fn is_small(step: &Step, round_trip: Nanos) -> bool {
+    step.by.unsigned_abs() <= 2 * round_trip
 }
 
 fn steps(history: &History) -> impl Iterator<Item = Step> {
@@ -101,9 +98,12 @@ fn steps(history: &History) -> impl Iterator<Item = Step> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{RULES, Sample};
+    use super::super::{
+        sample::{RULES, Sample},
+        violation::{Promise, Rules},
+    };
     use super::*;
-    use crate::{check::violation::Promise, history::Answer};
+    use crate::history::{Answer, ms};
     use Answer::{Granted, Held, Missing, Released};
 
     const HOUR: i64 = 3_600_000;

@@ -47,7 +47,7 @@ fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
 /// earlier.
 fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let acquire = hold.acquire;
-    let excused = history.touches(acquire, Broken::Stopped(acquire.process))
+    let excused = history.stopped(acquire) > 0
         || history.touches(acquire, Broken::Amnesia)
         || is_set_during(acquire, history);
     if acquire.answer != Answer::Granted || excused {
@@ -155,7 +155,8 @@ mod tests {
         sample.clone().is_good();
         let sample = sample.seen(Some("b"), 1_100..1_101);
         sample.clone().breaks(Promise::FreshGrant);
-        for excuse in [Broken::Stopped(0), Broken::Amnesia, Broken::ServerClock(1)] {
+        for excuse in [Broken::Stopped(0), Broken::Starved, Broken::Amnesia, Broken::ServerClock(1)]
+        {
             sample.clone().broken(excuse, 5..1_099).is_good();
         }
         sample.broken(Broken::Stopped(1), 5..1_099).breaks(Promise::FreshGrant);

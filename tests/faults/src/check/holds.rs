@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     clock::{earliest_end, latest_end, may_mislead},
+    pace::Pace,
     violation::Rules,
 };
 use crate::history::{Answer, Broken, Event, History, Nanos, Observation, Window, ms};
@@ -70,7 +71,8 @@ impl<'a> Key<'a> {
         for observation in &history.observations {
             keys.entry(&observation.key).or_default().1.push(observation);
         }
-        let key = |(name, (events, seen))| Self::new(name, events, seen, history, rules);
+        let pace = Pace::of(history, rules);
+        let key = |(name, (events, seen))| Self::new(name, events, seen, history, &pace, rules);
         keys.into_iter().map(key).collect()
     }
 
@@ -79,6 +81,7 @@ impl<'a> Key<'a> {
         mut events: Vec<&'a Event>,
         seen: Vec<&'a Observation>,
         history: &History,
+        pace: &Pace,
         rules: &Rules,
     ) -> Self {
         events.sort_by_key(|event| event.start);
@@ -90,12 +93,13 @@ impl<'a> Key<'a> {
         }
         let hold = |acquire: &'a Event| {
             let releases = released.get(&*acquire.owner).map_or(&[][..], Vec::as_slice);
-            let lasts = lasts(acquire, history, rules);
+            let round_trip = pace.round_trip(acquire);
+            let lasts = lasts(acquire, history, round_trip);
             let released = releases.first().map_or(Nanos::MAX, |release| release.start);
             let ends = lasts.map(|lasts| lasts.min(released));
             let sure = ends.filter(|end| acquire.end < *end);
             let sure = sure.map(|to| Span { from: acquire.end, to });
-            Hold { acquire, lasts, ends, sure, may: may(acquire, releases, history, rules) }
+            Hold { acquire, lasts, ends, sure, may: may(acquire, releases, history, round_trip) }
         };
         let holds: Vec<_> = acquires.into_iter().map(hold).collect();
         let by_owner =
@@ -130,21 +134,21 @@ impl<'a> Key<'a> {
     }
 }
 
-fn lasts(acquire: &Event, history: &History, rules: &Rules) -> Option<Nanos> {
+fn lasts(acquire: &Event, history: &History, round_trip: Nanos) -> Option<Nanos> {
     if acquire.answer != Answer::Granted {
         return None;
     }
     let lease = acquire.start + acquire.ttl()?;
     let forgets = |window: &&Window| window.kind == Broken::Amnesia && acquire.start < window.end;
     let forgotten = history.windows.iter().filter(forgets).map(|window| window.start).min();
-    let lease = earliest_end(acquire, lease, history, rules);
+    let lease = earliest_end(acquire, lease, history, round_trip);
     Some(lease.min(forgotten.unwrap_or(Nanos::MAX)))
 }
 
-fn may(acquire: &Event, releases: &[&Event], history: &History, rules: &Rules) -> Option<Span> {
+fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nanos) -> Option<Span> {
     // The command was sent before the call ended, and not again after that.
-    let last = acquire.end + acquire.ttl()? + rules.round_trip;
-    let latest = |bound, confirmed| latest_end(acquire, bound, confirmed, history, rules);
+    let last = acquire.end + acquire.ttl()? + round_trip;
+    let latest = |bound, confirmed| latest_end(acquire, bound, confirmed, history, round_trip);
     let bound = match &acquire.answer {
         Answer::Granted => latest(last, true),
         Answer::Left | Answer::Died | Answer::Pending => latest(last, false),

@@ -9,6 +9,7 @@
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
 //! | [`clock`] | what it does to a lock when the server's clock is set |
+//! | [`pace`] | how exactly a client knows the server's clock |
 //! | [`violation`] | what was found |
 
 mod answers;
@@ -16,6 +17,7 @@ mod bounds;
 mod clock;
 mod exclusion;
 mod holds;
+mod pace;
 mod progress;
 #[cfg(test)]
 mod sample;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::violation::{Promise, Rules, Violation};
-use crate::history::{Answer, Broken, Event, History, Nanos, Observation, Window};
+use crate::history::{Answer, Broken, Event, History, Observation};
 
 /// Finds what is stuck.
 pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
@@ -16,11 +16,7 @@ pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
 
 /// A call that took longer than the limit. The time in which its process stood still does not count.
 fn slow(event: &Event, history: &History, rules: &Rules) -> Option<Violation> {
-    let stopped = |window: &&Window| window.kind == Broken::Stopped(event.process);
-    let within =
-        |window: &Window| window.end.min(event.end).saturating_sub(window.start.max(event.start));
-    let stopped: Nanos = history.windows.iter().filter(stopped).map(within).sum();
-    let took = (event.end - event.start).saturating_sub(stopped);
+    let took = (event.end - event.start).saturating_sub(history.stopped(event));
     let what = match event.answer {
         Answer::Pending => format!("{} was never answered", event.owner),
         _ if took > rules.limit => {
@@ -74,7 +70,8 @@ mod tests {
     fn calls_end_in_time() {
         Sample::new().acquire("a", 0..4_999, 100, refused()).is_good();
         let stopped = Sample::new().acquire("a", 0..9_000, 100, refused());
-        stopped.broken(Broken::Stopped(0), 1_000..6_000).is_good();
+        stopped.clone().broken(Broken::Stopped(0), 1_000..6_000).is_good();
+        stopped.broken(Broken::Starved, 1_000..6_000).is_good();
     }
 
     #[test]

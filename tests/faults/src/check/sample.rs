@@ -6,7 +6,8 @@ use super::violation::{Promise, Rules, Violation};
 use crate::history::{Answer, Broken, Call, Event, History, Nanos, Observation, Window, ms};
 
 /// The tolerances of the tests.
-pub const RULES: Rules = Rules { slack: ms(20), rounding: ms(2), round_trip: 0, limit: ms(5_000) };
+pub const RULES: Rules =
+    Rules { slack: ms(20), rounding: ms(2), round_trip: 0, patience: ms(500), limit: ms(5_000) };
 
 /// A history in the making.
 #[derive(Clone, Debug)]

@@ -12,8 +12,10 @@ pub struct Rules {
     /// How much earlier than its time to live a lock may end: the server counts whole milliseconds.
     pub rounding: Nanos,
     /// How much longer than its time to live a granted lock may last. Its expiry is a time of the server's clock,
-    /// which a client knows only to the round trip in which it asked.
+    /// which a client knows only to the round trip in which it asked. Slow answers prove that it may be more.
     pub round_trip: Nanos,
+    /// How long a client waits for a reply.
+    pub patience: Nanos,
     /// How long a call may take.
     pub limit: Nanos,
 }
