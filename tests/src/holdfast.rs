@@ -87,6 +87,11 @@ impl Holdfast {
         Self::start_ready(command)
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.process().id()
+    }
+
     /// The `host:port` of the HTTP API.
     ///
     /// # Panics

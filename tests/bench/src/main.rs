@@ -5,24 +5,28 @@
 //! | [`guest_call`] | a call through the component, warm and fresh |
 //! | [`redis_locks`] | acquire and release, against the bare client |
 //! | [`http`] | requests over sockets, against a native handler |
+//! | [`served`] | what a request costs the process `holdfast serve` |
 //! | [`start_up`] | the time from process start to readiness |
+//! | [`client`] | the clients over HTTP and gRPC |
 //! | [`native`] | the lock's rules without a component, on either store |
 //! | [`workload`] | the call that every contestant makes |
 //! | [`rounds`] | taking turns, and the medians of the rates |
 //! | [`table`] | the rows, for the terminal and for the docs |
 
+mod client;
 mod guest_call;
 mod http;
 mod native;
 mod redis_locks;
 mod rounds;
+mod served;
 mod start_up;
 mod table;
 mod workload;
 
-use std::{process::ExitCode, time::Duration};
+use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::{rounds::Rounds, table::Table};
@@ -37,6 +41,9 @@ struct Cli {
     /// Measure only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Another build of the program `holdfast`, to compare what a request costs it
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,6 +54,8 @@ enum Part {
     Redis,
     /// HTTP at 64 connections
     Http,
+    /// What a request costs the process `holdfast serve`
+    Served,
     /// The time from process start to readiness
     StartUp,
 }
@@ -77,9 +86,18 @@ fn run(cli: &Cli) -> Result<()> {
     if wanted(Part::Http) {
         http::measure(rounds(15, 400), &mut table)?;
     }
+    if wanted(Part::Served) {
+        served::measure(rounds(9, 500), &holdfast()?, cli.against.as_deref(), &mut table)?;
+    }
     if wanted(Part::StartUp) {
-        start_up::measure(if cli.quick { 3 } else { 20 }, &mut table)?;
+        start_up::measure(if cli.quick { 3 } else { 20 }, &holdfast()?, &mut table)?;
     }
     println!("\n{}", table.markdown());
     Ok(())
+}
+
+/// The program that was built along with this one.
+fn holdfast() -> Result<PathBuf> {
+    let this = env::current_exe().context("cannot find the running program")?;
+    Ok(this.with_file_name("holdfast"))
 }

@@ -71,9 +71,11 @@ pub async fn locks(address: &str) -> Result<Locks> {
 }
 
 /// Takes and releases locks that no other caller wants.
-trait Pair: Clone + Send + Sync + 'static {
+pub trait Pair: Clone + Send + Sync + 'static {
+    /// Takes the lock.
     fn take(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
 
+    /// Releases it.
     fn release(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -97,7 +99,7 @@ impl Pair for Through {
 
 /// The bare client with the fewest commands that make a lock.
 #[derive(Clone)]
-struct Bare(BareRedis);
+pub struct Bare(pub BareRedis);
 
 impl Pair for Bare {
     async fn take(&self, resource: &str) -> Result<()> {
@@ -133,7 +135,7 @@ fn key(resource: &str) -> String {
 
 /// Takes and releases a lock over and over, and returns how many acquires of the median duration fit into
 /// a second.
-fn median_acquire(runtime: &Runtime, length: Duration, by: &impl Pair) -> Result<f64> {
+pub fn median_acquire(runtime: &Runtime, length: Duration, by: &impl Pair) -> Result<f64> {
     runtime.block_on(async {
         let begun = Instant::now();
         let mut durations = Vec::new();

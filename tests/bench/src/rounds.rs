@@ -1,6 +1,6 @@
 //! Taking turns, so that other load on the machine affects all contestants alike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -19,19 +19,38 @@ pub type Turn<'a> = &'a mut dyn FnMut(Duration) -> Result<f64>;
 impl Rounds {
     /// Gives every contestant a turn in every round, in another order each time, and returns each
     /// contestant's rates by round. The first round warms up and does not count.
-    pub fn run<const N: usize>(self, contestants: [Turn<'_>; N]) -> Result<[Vec<f64>; N]> {
+    pub fn run<const N: usize>(self, mut contestants: [Turn<'_>; N]) -> Result<[Vec<f64>; N]> {
         let mut rates = [const { Vec::new() }; N];
+        self.take_turns(&mut contestants, &mut rates)?;
+        Ok(rates)
+    }
+
+    /// The same for a number of contestants that is not known before.
+    pub fn run_all(self, mut contestants: Vec<Turn<'_>>) -> Result<Vec<Vec<f64>>> {
+        let mut rates = vec![Vec::new(); contestants.len()];
+        self.take_turns(&mut contestants, &mut rates)?;
+        Ok(rates)
+    }
+
+    fn take_turns(self, contestants: &mut [Turn<'_>], rates: &mut [Vec<f64>]) -> Result<()> {
         for round in 0..=self.count {
-            for turn in 0..N {
-                let contestant = (round + turn) % N;
+            for turn in 0..contestants.len() {
+                let contestant = (round + turn) % contestants.len();
                 let rate = contestants[contestant](self.length)?;
                 if round > 0 {
                     rates[contestant].push(rate);
                 }
             }
         }
-        Ok(rates)
+        Ok(())
     }
+}
+
+/// How many requests `work` makes per second.
+pub fn per_second(work: impl FnOnce() -> Result<u32>) -> Result<f64> {
+    let start = Instant::now();
+    let requests = work()?;
+    Ok(f64::from(requests) / start.elapsed().as_secs_f64())
 }
 
 /// The median of some figures, and their middle half.

@@ -1,10 +1,9 @@
 //! The time from the start of the process `holdfast serve` to its first healthy response.
 
 use std::{
-    env,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -19,23 +18,12 @@ use crate::{rounds::Spread, table::Table};
 const STARTING: Duration = Duration::from_secs(10);
 
 /// Measures this many starts, and adds the row.
-pub fn measure(starts: usize, table: &mut Table) -> Result<()> {
-    let holdfast = holdfast()?;
-    if !holdfast.is_file() {
-        eprintln!("bench: start-up skipped: {} not found", holdfast.display());
-        return Ok(());
-    }
+pub fn measure(starts: usize, holdfast: &Path, table: &mut Table) -> Result<()> {
     // The first start loads the file into memory and does not count.
-    let times = (0..=starts).map(|_| start(&holdfast)).collect::<Result<Vec<_>>>()?;
+    let times = (0..=starts).map(|_| start(holdfast)).collect::<Result<Vec<_>>>()?;
     let milliseconds = times[1..].iter().map(|time| time.as_secs_f64() * 1000.0);
     table.duration("`holdfast serve`, process start to ready", Spread::of(milliseconds), "30 ms");
     Ok(())
-}
-
-/// The binary that was built along with this program.
-fn holdfast() -> Result<PathBuf> {
-    let this = env::current_exe().context("cannot find the running program")?;
-    Ok(this.with_file_name("holdfast"))
 }
 
 /// The process. Dropping it ends the process.
@@ -48,7 +36,7 @@ impl Drop for Running {
     }
 }
 
-fn start(holdfast: &PathBuf) -> Result<Duration> {
+fn start(holdfast: &Path) -> Result<Duration> {
     let port = free_port();
     let mut command = Command::new(holdfast);
     command.args(["serve", "--dapr-http-port", &port.to_string(), "--dapr-grpc-port", "0"]);

@@ -25,9 +25,13 @@ impl Table {
     /// Adds a throughput in operations per second. The ratio is ours to theirs.
     pub fn throughput(&mut self, what: &str, ours: &[f64], theirs: &[f64], aim: Option<f64>) {
         let outcome = ratio(Spread::by_round(ours, theirs, |ours, theirs| ours / theirs));
-        let rate = |rates: &[f64]| format!("{:.0}/s", Spread::of(rates.iter().copied()).median);
         let aim = aim.map(|aim| format!("at least {aim:.2}")).unwrap_or_default();
         self.add(what, rate(ours), rate(theirs), outcome, aim);
+    }
+
+    /// Adds a rate in operations per second, without a ratio.
+    pub fn rate(&mut self, what: &str, ours: &[f64]) {
+        self.add(what, rate(ours), String::new(), String::new(), String::new());
     }
 
     /// Adds calls per second, shown as the time of one call. The ratio is that of the times.
@@ -69,6 +73,10 @@ impl Table {
 
 fn ratio(Spread { low, median, high }: Spread) -> String {
     format!("{median:.2} ({low:.2} to {high:.2})")
+}
+
+fn rate(rates: &[f64]) -> String {
+    format!("{:.0}/s", Spread::of(rates.iter().copied()).median)
 }
 
 /// The time of one operation, in microseconds.

@@ -1,7 +1,6 @@
 //! HTTP at 64 connections: Holdfast's server against an axum handler with the native rules. Each server has
 //! its own threads, and so has the client.
 
-mod client;
 mod native;
 
 use std::sync::Arc;
@@ -15,11 +14,11 @@ use tokio::{
     runtime::{self, Runtime},
 };
 
-use self::client::Client;
 use crate::{
+    client::http::Client,
     native::{BareRedis, Native},
     redis_locks,
-    rounds::Rounds,
+    rounds::{Rounds, per_second},
     table::Table,
     workload::{APP_ID, STORE_NAME},
 };
@@ -37,10 +36,10 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let mut ours = clients.block_on(Client::connect(serve(&holdfast, locks)?, CONNECTIONS))?;
     let address = native::serve(&native, Native::new(Arc::new(MemoryStore::new()))?)?;
     let mut theirs = clients.block_on(Client::connect(address, CONNECTIONS))?;
-    let [ours, theirs] = rounds
-        .run([&mut |length| clients.block_on(ours.drive(length)), &mut |length| {
-            clients.block_on(theirs.drive(length))
-        }])?;
+    let [ours, theirs] = rounds.run([
+        &mut |length| per_second(|| clients.block_on(ours.drive(length))),
+        &mut |length| per_second(|| clients.block_on(theirs.drive(length))),
+    ])?;
     let what = "HTTP requests, store in memory, 64 connections / native axum";
     table.throughput(what, &ours, &theirs, Some(0.95));
 
@@ -51,10 +50,10 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let bare = native.block_on(BareRedis::connect(&server.address(), true))?;
     let address = native::serve(&native, Native::new(bare)?)?;
     let mut theirs = clients.block_on(Client::connect(address, CONNECTIONS))?;
-    let [ours, theirs] = rounds
-        .run([&mut |length| clients.block_on(ours.drive(length)), &mut |length| {
-            clients.block_on(theirs.drive(length))
-        }])?;
+    let [ours, theirs] = rounds.run([
+        &mut |length| per_second(|| clients.block_on(ours.drive(length))),
+        &mut |length| per_second(|| clients.block_on(theirs.drive(length))),
+    ])?;
     let what = "HTTP requests, store in Redis, 64 connections / native axum";
     table.throughput(what, &ours, &theirs, Some(1.0));
     Ok(())

@@ -1,4 +1,4 @@
-//! The client. It does as little work as possible, since it shares the processors with the servers.
+//! A client of the HTTP API: any number of connections, each with one request at a time.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::workload::{OWNER, STORE_NAME, lock_body};
+use crate::{
+    rounds::Spread,
+    workload::{OWNER, STORE_NAME, lock_body},
+};
 
 /// Connections to one server, kept open from turn to turn.
 pub struct Client {
@@ -44,15 +47,16 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends one request after the other on every connection, and returns the requests per second.
-    pub async fn drive(&mut self, length: Duration) -> Result<f64> {
+    /// Sends one request after the other on every connection, and returns how many were sent.
+    pub async fn drive(&mut self, length: Duration) -> Result<u32> {
         let start = Instant::now();
         let mut running = JoinSet::new();
         for mut connection in self.connections.drain(..) {
             running.spawn(async move {
                 let mut requests = 0_u32;
                 while start.elapsed() < length {
-                    connection.pair().await?;
+                    connection.try_lock().await?;
+                    connection.unlock().await?;
                     requests += 2;
                 }
                 Ok::<_, anyhow::Error>((connection, requests))
@@ -64,14 +68,32 @@ impl Client {
             self.connections.push(connection);
             requests += did;
         }
-        Ok(f64::from(requests) / start.elapsed().as_secs_f64())
+        Ok(requests)
+    }
+
+    /// Takes and releases a lock over and over on the first connection, and returns how many try-locks of the
+    /// median duration fit into a second.
+    pub async fn median_try_lock(&mut self, length: Duration) -> Result<f64> {
+        let connection = self.connections.first_mut().context("no connection")?;
+        let begun = Instant::now();
+        let mut durations = Vec::new();
+        while begun.elapsed() < length {
+            let sent = Instant::now();
+            connection.try_lock().await?;
+            durations.push(sent.elapsed().as_secs_f64());
+            connection.unlock().await?;
+        }
+        Ok(1.0 / Spread::of(durations).median)
     }
 }
 
 impl Connection {
-    async fn pair(&mut self) -> Result<()> {
+    async fn try_lock(&mut self) -> Result<()> {
         self.stream.write_all(&self.try_lock).await?;
-        self.expect(br#"{"success":true}"#).await?;
+        self.expect(br#"{"success":true}"#).await
+    }
+
+    async fn unlock(&mut self) -> Result<()> {
         self.stream.write_all(&self.unlock).await?;
         self.expect(br#"{"status":0}"#).await
     }
