@@ -7,6 +7,9 @@ use std::{fmt, sync::Arc};
 use holdfast::Locks;
 
 use crate::{
+    aside::Aside,
+    failure::Failures,
+    intake::{BodyLimits, Intake},
     metadata::{ComponentInfo, Metadata},
     server::Readiness,
     token::Token,
@@ -22,6 +25,9 @@ struct Inner {
     metadata: Metadata,
     readiness: Readiness,
     token: Option<Token>,
+    intake: Intake,
+    aside: Aside,
+    failures: Failures,
 }
 
 impl Sidecar {
@@ -35,9 +41,29 @@ impl Sidecar {
         components: Vec<ComponentInfo>,
         token: Option<&str>,
     ) -> Self {
+        Self::with_body_limits(locks, app_id, components, token, BodyLimits::default())
+    }
+
+    /// [`new`](Self::new), with limits for the bodies of requests.
+    pub fn with_body_limits(
+        locks: Locks,
+        app_id: impl Into<String>,
+        components: Vec<ComponentInfo>,
+        token: Option<&str>,
+        limits: BodyLimits,
+    ) -> Self {
+        let intake = Intake::new(limits);
         let token = token.filter(|token| !token.is_empty()).map(Token::new);
         let metadata = Metadata::new(app_id.into(), components);
-        Self(Arc::new(Inner { locks, metadata, readiness: Readiness::new(), token }))
+        Self(Arc::new(Inner {
+            locks,
+            metadata,
+            readiness: Readiness::new(),
+            token,
+            intake,
+            aside: Aside::new(),
+            failures: Failures::new(),
+        }))
     }
 
     /// What the health checks report. It starts as not ready.
@@ -45,12 +71,28 @@ impl Sidecar {
         &self.0.readiness
     }
 
-    pub(crate) fn locks(&self) -> &Locks {
+    /// The locks that are served.
+    pub fn locks(&self) -> &Locks {
         &self.0.locks
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.0.metadata
+    }
+
+    /// Reads the bodies of requests.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Runs calls with long requests.
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.0.aside
+    }
+
+    /// The log of calls that failed.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     /// The token that callers must send, if there is one.

@@ -154,16 +154,25 @@ impl Holdfast {
         (code.expect("an exit code"), log)
     }
 
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.process_mut()), signal)
+            .expect("a running process");
+    }
+
     /// Sends a signal and waits for the end: the exit code, if it is not a signal that ends the process.
     ///
     /// # Panics
     ///
     /// When the process does not end within a minute.
     pub fn end_by(&mut self, signal: Signal) -> Option<i32> {
-        let process = self.process.process_mut();
-        kill_process(Pid::from_child(process), signal).expect("a running process");
+        self.signal(signal);
         self.log.wait_for_end();
-        process.wait().expect("an end").code()
+        self.process.process_mut().wait().expect("an end").code()
     }
 
     /// Gets the metrics, as Prometheus does.

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod component;
+mod descriptors;
 mod exit;
 mod health;
 mod listen;

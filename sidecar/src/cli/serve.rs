@@ -19,6 +19,7 @@ use tracing_subscriber::Layer;
 
 use super::{
     arguments::{self, LogLevel, Serve},
+    descriptors,
     listen::{Bound, Listening},
     logging,
     scrape::{Recorder, Scrape},
@@ -27,7 +28,13 @@ use super::{
     stores,
     traces::Traces,
 };
-use crate::{grpc, http, metadata::ComponentInfo, server::Server, sidecar::Sidecar};
+use crate::{
+    grpc, http,
+    intake::BodyLimits,
+    metadata::ComponentInfo,
+    server::{self, Server},
+    sidecar::Sidecar,
+};
 
 /// What is needed to serve.
 struct Ready {
@@ -35,6 +42,7 @@ struct Ready {
     components: Vec<ComponentInfo>,
     recorder: Option<Recorder>,
     doors: Doors<Listening>,
+    server_limits: server::Limits,
 }
 
 /// The addresses of the server: bound at first, then listening.
@@ -66,21 +74,34 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
     };
 
     let token = env::var("DAPR_API_TOKEN").ok();
-    let Ready { locks, components, recorder, mut doors } = ready;
+    let Ready { locks, components, recorder, mut doors, server_limits } = ready;
     if let Some(traces) = &traces {
         traces.announce();
     }
     doors.announce();
-    let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
-    let mut server = Server::new(sidecar.readiness().clone())
+    let sidecar = Sidecar::with_body_limits(
+        locks.clone(),
+        &args.stores.app_id,
+        components,
+        token.as_deref(),
+        BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
+    );
+    let readiness = sidecar.readiness().clone();
+    let are_held = {
+        let locks = locks.clone();
+        move || locks.are_held()
+    };
+    let mut server = Server::new(readiness.clone())
+        .limits(server_limits)
+        .lingers_while(are_held)
         .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
     if let Some(public) = &mut doors.public {
-        server = server.http(http::Api::public(sidecar), take(&mut public.listeners));
+        server = server.watched(http::Api::public(sidecar), take(&mut public.listeners));
     }
     if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
-        server = server.http(scrape, take(&mut metrics.listeners));
+        server = server.watched(scrape, take(&mut metrics.listeners));
     }
 
     service_manager::ready();
@@ -97,12 +118,24 @@ async fn serve(args: &Serve, traces: Option<Traces>) -> Result<ExitCode> {
         locks.close().await;
         flush(traces, left).await;
     };
+    let block = args.dapr_block_shutdown_duration;
     let second_signal = async {
         signals.next().await;
-        tracing::info!("shutting down");
         service_manager::stopping();
-        ending.cancel();
-        signals.next().await;
+        let end = async {
+            if !block.is_zero() {
+                tracing::info!("the shutdown begins in {block:?}; serving until then");
+                readiness.set_ending();
+                tokio::time::sleep(block).await;
+            }
+            tracing::info!("shutting down");
+            ending.cancel();
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = end => {}
+            () = signals.next() => {}
+        }
     };
     tokio::select! {
         () = serving => Ok(ExitCode::SUCCESS),
@@ -124,13 +157,14 @@ async fn flush(traces: Option<Traces>, left: Duration) {
 /// Binds the addresses first, so that an address in use is reported before any store is opened. Listens
 /// last, so that no client connects before it can be answered.
 async fn start(args: &Serve) -> Result<Ready> {
+    let server_limits = descriptors::divide(descriptors::raise(), args.server.max_connections);
     let bound = Doors::bind(args).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let Opened { locks, stores, .. } = stores::open(&args.stores, limits(&args.limits)).await?;
     announce(&stores, !args.stores.resources_path.is_empty());
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, recorder, doors: bound.listen()? })
+    Ok(Ready { locks, components, recorder, doors: bound.listen()?, server_limits })
 }
 
 impl Doors<Bound> {
