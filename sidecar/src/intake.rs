@@ -237,10 +237,12 @@ pub(crate) struct Message<B> {
     passed: usize,
     kept: Kept,
     /// A piece that waits for room.
-    waiting: Option<(Frame<Bytes>, BoxFuture<'static, Result<Room, NotRead>>)>,
+    waiting: Option<(Frame<Bytes>, Waiting)>,
     /// Set once the body has to be waited for.
     timer: Option<Pin<Box<Sleep>>>,
 }
+
+type Waiting = BoxFuture<'static, Result<Room, NotRead>>;
 
 /// The room of a message, for as long as its call needs it.
 #[derive(Clone, Debug, Default)]
@@ -285,11 +287,11 @@ impl<B> Message<B> {
         };
         let is_refused = self.passed == 0 && announced > self.most + 5;
         let bytes = announced.max(passed);
-        (!is_refused && bytes > self.kept.bytes()).then(|| match self.passed {
-            0 => bytes,
-            // More than one message.
-            _ => self.most,
-        })
+        if is_refused || bytes <= self.kept.bytes() {
+            return None;
+        }
+        // More than one message may be as long as one.
+        Some(if self.passed == 0 { bytes } else { self.most })
     }
 }
 
