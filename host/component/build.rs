@@ -29,13 +29,17 @@ fn build() -> Result<(), Error> {
         fs::read(holdfast_wasm_build::component_or_packaged("holdfast-guest", "../../guest")?)?;
 
     let variable = |name| env::var(name).map_err(|error| Error::Variable(name, error));
-    let mut config = config::config();
-    // Named, so that the code runs on every processor of that kind and not on the builder's alone.
-    config.target(&variable("TARGET")?)?;
-    let compiled = wasmtime::Engine::new(&config)?.precompile_component(&wasm)?;
-
     let out = PathBuf::from(variable("OUT_DIR")?);
+    let target = variable("TARGET")?;
+    for (file, mut config) in [
+        ("holdfast_guest.cwasm", config::config()),
+        ("holdfast_guest_compact.cwasm", config::compact_config()),
+    ] {
+        // Named, so that the code runs on every processor of that kind and not on the builder's alone.
+        config.target(&target)?;
+        let compiled = wasmtime::Engine::new(&config)?.precompile_component(&wasm)?;
+        fs::write(out.join(file), compiled)?;
+    }
     fs::write(out.join("holdfast_guest.wasm"), wasm)?;
-    fs::write(out.join("holdfast_guest.cwasm"), compiled)?;
     Ok(())
 }

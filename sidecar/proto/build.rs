@@ -32,6 +32,9 @@ fn generate() -> Result<(), Error> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // Without `connect`, a client needs no transport of tonic's.
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .codec_path("crate::codec::GoCodec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

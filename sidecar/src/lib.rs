@@ -7,23 +7,27 @@
 //! | [`sidecar`] | what both APIs serve: an application's locks, its metadata, its token |
 //! | `metadata`, `token` | the parts of that |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
-//! | [`server`] | sockets, graceful shutdown, readiness |
+//! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
+//! | `intake` | reading bodies within a budget |
 //! | `trace_context` | the caller's trace, from the headers of a request |
+//! | `aside` | long requests, beside the others |
 //! | `cache` | handles of metrics |
-//! | `seldom` | log lines at a limited rate |
+//! | `throttle` | log lines at a limited rate |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
+mod aside;
 mod cache;
 pub mod cli;
 mod failure;
 pub mod grpc;
 pub mod http;
+mod intake;
 mod metadata;
-mod seldom;
 pub mod server;
 pub mod sidecar;
+mod throttle;
 mod token;
 mod trace_context;
 
-pub use self::{metadata::ComponentInfo, sidecar::Sidecar};
+pub use self::{intake::BodyLimits, metadata::ComponentInfo, sidecar::Sidecar};

@@ -7,6 +7,21 @@ use std::{
 
 use holdfast_dapr_api::metadata;
 
+/// How many entries callers may add.
+const MAX_ENTRIES: usize = 128;
+
+/// How many bytes the key and the value of an entry may have together.
+const MAX_ENTRY: usize = 16 << 10;
+
+/// An entry was not added.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotSet {
+    #[error("the metadata has {MAX_ENTRIES} added entries already, which is the limit")]
+    Full,
+    #[error("the key and the value of an entry may have {MAX_ENTRY} bytes together")]
+    TooLong,
+}
+
 /// A component of Dapr's kind, such as a lock store, as the metadata lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentInfo {
@@ -44,8 +59,17 @@ impl Metadata {
         metadata::extended(self.lock().clone())
     }
 
-    pub(crate) fn set(&self, key: &str, value: String) {
-        self.lock().insert(key.to_owned(), value);
+    /// Adds an entry, or replaces the one with this key.
+    pub(crate) fn set(&self, key: &str, value: &str) -> Result<(), NotSet> {
+        if key.len() + value.len() > MAX_ENTRY {
+            return Err(NotSet::TooLong);
+        }
+        let mut extended = self.lock();
+        if extended.len() >= MAX_ENTRIES && !extended.contains_key(key) {
+            return Err(NotSet::Full);
+        }
+        extended.insert(key.to_owned(), value.to_owned());
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {

@@ -2,20 +2,20 @@
 //!
 //! Their form on the wire is in `http` and `grpc`.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use holdfast::Locks;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    aside::Aside,
+    failure::Failures,
+    intake::{BodyLimits, Intake},
     metadata::{ComponentInfo, Metadata},
-    seldom::Seldom,
     server::Readiness,
+    throttle::Throttle,
     token::Token,
 };
-
-/// How often calls of other parts of Dapr's API are logged.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// The longest path that is logged, in characters.
 const LONGEST_PATH: usize = 200;
@@ -31,7 +31,10 @@ struct Inner {
     readiness: Readiness,
     token: Option<Token>,
     shutdown: CancellationToken,
-    foreign: Seldom,
+    foreign: Throttle,
+    intake: Intake,
+    aside: Aside,
+    failures: Failures,
 }
 
 impl Sidecar {
@@ -45,12 +48,31 @@ impl Sidecar {
         components: Vec<ComponentInfo>,
         token: Option<&str>,
     ) -> Self {
+        Self::with_body_limits(locks, app_id, components, token, BodyLimits::default())
+    }
+
+    /// [`new`](Self::new), with limits for the bodies of requests.
+    pub fn with_body_limits(
+        locks: Locks,
+        app_id: impl Into<String>,
+        components: Vec<ComponentInfo>,
+        token: Option<&str>,
+        limits: BodyLimits,
+    ) -> Self {
+        let intake = Intake::new(limits);
         let token = token.filter(|token| !token.is_empty()).map(Token::new);
         let metadata = Metadata::new(app_id.into(), components);
-        let readiness = Readiness::new();
-        let shutdown = CancellationToken::new();
-        let foreign = Seldom::new(NOTED_EVERY);
-        Self(Arc::new(Inner { locks, metadata, readiness, token, shutdown, foreign }))
+        Self(Arc::new(Inner {
+            locks,
+            metadata,
+            readiness: Readiness::new(),
+            token,
+            shutdown: CancellationToken::new(),
+            foreign: Throttle::new(1),
+            intake,
+            aside: Aside::new(),
+            failures: Failures::new(),
+        }))
     }
 
     /// What the health checks report. It starts as not ready.
@@ -66,19 +88,35 @@ impl Sidecar {
     /// Logs, at a limited rate, that a caller asked for another part of Dapr's API.
     pub(crate) fn note_foreign(&self, method: &str, path: &str) {
         let is_daprs = path.starts_with("/v1.0") || path.starts_with("/dapr.proto.runtime.");
-        if is_daprs && self.0.foreign.now() {
+        if is_daprs && self.0.foreign.pass().is_some() {
             // The path is the caller's, and as long as he likes.
             let path: String = path.chars().take(LONGEST_PATH).collect();
             tracing::warn!("{method} {path} is not served: Holdfast serves locks only");
         }
     }
 
-    pub(crate) fn locks(&self) -> &Locks {
+    /// The locks that are served.
+    pub fn locks(&self) -> &Locks {
         &self.0.locks
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.0.metadata
+    }
+
+    /// Reads the bodies of requests.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Runs calls with long requests.
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.0.aside
+    }
+
+    /// The log of calls that failed.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     /// The token that callers must send, if there is one.

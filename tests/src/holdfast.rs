@@ -160,6 +160,16 @@ impl Holdfast {
         (code.expect("an exit code"), log)
     }
 
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.process_mut()), signal)
+            .expect("a running process");
+    }
+
     /// Sends a signal and waits for the end: the exit code, if it is not a signal that ends the process.
     ///
     /// # Panics
@@ -168,15 +178,6 @@ impl Holdfast {
     pub fn end_by(&mut self, signal: Signal) -> Option<i32> {
         self.signal(signal);
         self.wait()
-    }
-
-    /// Sends a signal.
-    ///
-    /// # Panics
-    ///
-    /// When the process has ended.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(self.process.process()), signal).expect("a running process");
     }
 
     /// Waits for the end: the exit code, if it is not a signal that ends the process.

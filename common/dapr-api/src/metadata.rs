@@ -39,11 +39,9 @@ pub fn to_json<'a>(
     serde_json::to_vec(&Document {
         id: app_id,
         runtime_version: RUNTIME_VERSION,
-        actors: [],
+        enabled_features: [],
         components: components.into_iter().map(Listed::from).collect(),
         extended,
-        subscriptions: [],
-        http_endpoints: [],
         app_connection_properties: AppConnection {},
         actor_runtime: ActorRuntime { runtime_status: "DISABLED", host_ready: false },
     })
@@ -54,11 +52,9 @@ pub fn to_json<'a>(
 struct Document<'a> {
     id: &'a str,
     runtime_version: &'static str,
-    actors: [(); 0],
+    enabled_features: [(); 0],
     components: Vec<Listed<'a>>,
     extended: &'a BTreeMap<String, String>,
-    subscriptions: [(); 0],
-    http_endpoints: [(); 0],
     app_connection_properties: AppConnection,
     actor_runtime: ActorRuntime,
 }
@@ -69,12 +65,11 @@ struct Listed<'a> {
     #[serde(rename = "type")]
     component_type: &'a str,
     version: &'a str,
-    capabilities: [(); 0],
 }
 
 impl<'a> From<Component<'a>> for Listed<'a> {
     fn from(Component { name, component_type, version }: Component<'a>) -> Self {
-        Self { name, component_type, version, capabilities: [] }
+        Self { name, component_type, version }
     }
 }
 

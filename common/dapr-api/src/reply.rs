@@ -59,9 +59,30 @@ pub fn invalid_token() -> Reply {
     Reply { header, ..text(401, "invalid api token\n") }
 }
 
-/// The path has a broken escape. This is what Go's HTTP server answers.
+/// The path has a broken escape, or there are several hosts. This is what Go's HTTP server answers, here and
+/// in the next three.
 pub fn bad_request() -> Reply {
     text(400, "400 Bad Request")
+}
+
+/// The request names no host.
+pub fn missing_host() -> Reply {
+    last(text(400, "400 Bad Request: missing required Host header"))
+}
+
+/// The host has characters that no host has.
+pub fn malformed_host() -> Reply {
+    last(text(400, "400 Bad Request: malformed Host header"))
+}
+
+/// The body has a transfer encoding other than `chunked`.
+pub fn unsupported_encoding() -> Reply {
+    last(text(501, "Unsupported transfer encoding"))
+}
+
+/// The connection is closed after the reply.
+fn last(reply: Reply) -> Reply {
+    Reply { header: Some(("connection", "close")), ..reply }
 }
 
 /// The body cannot be read, or ends early.
@@ -69,9 +90,19 @@ pub fn body_not_read(cause: &str) -> Reply {
     error(400, "ERR_BODY_READ", &format!("failed to read request body: {cause}"))
 }
 
+/// The body does not arrive in time.
+pub fn body_too_slow(cause: &str) -> Reply {
+    Reply { status: 408, ..body_not_read(cause) }
+}
+
 /// The body is longer than [`body::MAX`](crate::body::MAX).
 pub fn body_too_large() -> Reply {
     body_not_read("stream too large")
+}
+
+/// The metadata has no room for an entry. Dapr knows no such limit.
+pub fn metadata_not_set(cause: &str) -> Reply {
+    error(400, "ERR_METADATA_LIMIT", cause)
 }
 
 /// The metadata cannot be encoded.

@@ -9,6 +9,15 @@ use alloc::{
 
 use crate::types::{UnknownOutcome, Verb};
 
+/// How much of what a caller sent is quoted, in bytes. Dapr quotes all of it; no proxy takes a message of
+/// megabytes.
+const QUOTED: usize = 4096;
+
+/// The first bytes of a text, at most `most`.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
 /// No lock store is configured.
 pub fn store_not_configured() -> String {
     "lock store is not configured".to_string()
@@ -16,22 +25,22 @@ pub fn store_not_configured() -> String {
 
 /// No lock store has that name.
 pub fn store_not_found(store_name: &str) -> String {
-    format!("lock store {store_name} not found")
+    format!("lock store {} not found", cut(store_name, QUOTED))
 }
 
 /// The resource id is empty.
 pub fn resource_id_empty(store_name: &str) -> String {
-    format!("ResourceId is empty in lock store {store_name}")
+    format!("ResourceId is empty in lock store {}", cut(store_name, QUOTED))
 }
 
 /// The lock owner is empty.
 pub fn lock_owner_empty(store_name: &str) -> String {
-    format!("LockOwner is empty in lock store {store_name}")
+    format!("LockOwner is empty in lock store {}", cut(store_name, QUOTED))
 }
 
 /// The expiry is zero, negative or missing.
 pub fn expiry_not_positive(store_name: &str) -> String {
-    format!("ExpiryInSeconds is not positive in lock store {store_name}")
+    format!("ExpiryInSeconds is not positive in lock store {}", cut(store_name, QUOTED))
 }
 
 /// The expiry exceeds what a store accepts. Dapr's API cannot express such an expiry.
@@ -41,7 +50,8 @@ pub fn expiry_too_long(store_name: &str) -> String {
 
 /// The resource id contains `||`.
 pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
-    failed(verb, &format!("input key/keyPrefix '{resource_id}' can't contain '||'"))
+    let quoted = cut(resource_id, QUOTED);
+    failed(verb, &format!("input key/keyPrefix '{quoted}' can't contain '||'"))
 }
 
 /// The call failed: in the store, which may have refused it, or in the host.

@@ -1,7 +1,8 @@
 // What the compiled code depends on. The build script that compiles the component and the engine
 // that runs it have to agree on every line, whatever features of wasmtime either is built with.
 
-/// The settings of an engine that can run the compiled component.
+/// The settings of an engine that can run the compiled component. Each memory takes more than 4 GiB of
+/// addresses, so that its bounds need no checks.
 pub fn config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
@@ -12,5 +13,17 @@ pub fn config() -> wasmtime::Config {
         .wasm_gc(false)
         // A step that does not end is ended from outside.
         .epoch_interruption(true);
+    config
+}
+
+/// The settings of an engine that can run the compact form of the compiled component. A memory takes as many
+/// addresses as it has bytes, and a little more; its bounds are checked.
+pub fn compact_config() -> wasmtime::Config {
+    let mut config = config();
+    config
+        .memory_reservation(0)
+        .memory_guard_size(64 << 10)
+        .memory_reservation_for_growth(1 << 20)
+        .guard_before_linear_memory(false);
     config
 }

@@ -6,7 +6,7 @@ use super::{app::App, drive::Shared};
 use crate::{
     error::{BuildError, Error},
     types::{
-        Answer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest, UnlockRequest,
+        Answer, JsonAnswer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest, UnlockRequest,
         UnlockStatus, Verb,
     },
 };
@@ -102,9 +102,23 @@ impl Locks {
     ///
     /// [`Error::Overloaded`] and [`Error::Component`]. Everything else is a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
+        Ok(self.json_answer(verb, store, body).await?.reply)
+    }
+
+    /// [`json`](Self::json), with the error that the reply carries, if it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`json`](Self::json).
+    pub async fn json_answer(
+        &self,
+        verb: Verb,
+        store: &str,
+        body: &[u8],
+    ) -> Result<JsonAnswer, Error> {
         let request = Request::Json(JsonRequest { verb, body });
         match self.shared.call(&self.app, store, request, None).await? {
-            Answer::Json(answer) => Ok(answer.reply),
+            Answer::Json(answer) => Ok(answer),
             answer => Err(mismatched(&answer)),
         }
     }
@@ -137,6 +151,11 @@ impl Locks {
     /// The stores that this handle may use, as the rules know them.
     pub(crate) fn stores(&self) -> &[StoreInfo] {
         self.app.scope.stores()
+    }
+
+    /// Whether locks that were taken through any handle to the same stores may be held still.
+    pub fn are_held(&self) -> bool {
+        self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
     }
 
     /// Waits until the stores have finished the work that earlier calls left to them, and closes their

@@ -79,6 +79,12 @@ impl Holds {
         }
     }
 
+    /// Whether any lock is held still.
+    pub(super) fn are_any(&self) -> bool {
+        let now = Instant::now();
+        self.lock().by_lock.values().any(|hold| hold.until > now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)

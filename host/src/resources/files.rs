@@ -113,7 +113,8 @@ impl Found {
     }
 }
 
-fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+/// Reads a regular file of at most 1 MiB.
+pub(super) fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));

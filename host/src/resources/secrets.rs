@@ -1,11 +1,11 @@
 //! The secret stores that resource files may define: `secretstores.local.env` and
 //! `secretstores.local.file`, as in components-contrib 1.18 (`secretstores/local`).
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, io, path::Path};
 
 use serde_json::Value;
 
-use super::environment::Env;
+use super::{environment::Env, files};
 use crate::store::properties::Properties;
 
 const LOCAL_ENV: &str = "secretstores.local.env";
@@ -76,8 +76,8 @@ fn read_file(
         separator => separator,
     };
     let unreadable = |cause: io::Error| format!("cannot read the secrets file {path}: {cause}");
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let Ok(Value::Object(entries)) = serde_json::from_str(&text) else {
+    let bytes = files::read_bounded(Path::new(path)).map_err(unreadable)?;
+    let Ok(Value::Object(entries)) = serde_json::from_slice(&bytes) else {
         return Err(format!("the secrets file {path} is not a JSON object"));
     };
     let single = |name: &str, value: String| BTreeMap::from([(name.to_owned(), value)]);

@@ -99,7 +99,7 @@ impl Instance {
     }
 
     /// The steps, with a new deadline.
-    fn steps(&mut self) -> (&steps::Guest, &mut Store<State>) {
+    pub(super) fn steps(&mut self) -> (&steps::Guest, &mut Store<State>) {
         self.store.set_epoch_deadline(self.step_ticks);
         (self.component.holdfast_lock_steps(), &mut self.store)
     }

@@ -734,6 +734,10 @@ fn a_secret_store_that_cannot_be_opened_is_an_error_of_its_own() {
         ("{name: secretsFile, value: /no/such}".into(), "cannot read the secrets file /no/such"),
         (format!("{{name: secretsFile, value: '{}'}}", bad_json.display()), "is not a JSON object"),
         (
+            "{name: secretsFile, value: /dev/zero}".into(),
+            "cannot read the secrets file /dev/zero: it is not a regular file",
+        ),
+        (
             "{name: secretsFile, secretKeyRef: {name: x}}".into(),
             "cannot take its own settings from a secret store",
         ),

@@ -1,6 +1,9 @@
 //! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it.
 //!
-//! Nothing but what is generated lives here: it cannot keep the rules that hold for our own code.
+//! What is generated cannot keep the rules that hold for our own code. Apart from it, only the [`codec`] that
+//! it uses lives here.
+
+pub mod codec;
 
 /// The messages, and the service `Dapr` for a server and for a client.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]

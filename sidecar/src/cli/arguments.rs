@@ -1,9 +1,10 @@
 //! The arguments. Options that daprd has too have the same names.
 
-use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use holdfast_redis_rules::go_duration::parse_go_duration;
 
 use super::values;
 
@@ -219,17 +220,47 @@ pub struct Serve {
     /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
-    /// How long requests in flight may take to finish during a shutdown
+    /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
+    /// fail meanwhile
+    #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]
+    pub dapr_block_shutdown_duration: Duration,
+    /// How long a shutdown may take: callers can still unlock, and requests in flight finish
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub dapr_graceful_shutdown_seconds: u64,
     /// An application to start once the server is ready, and its arguments
     #[arg(last = true)]
     pub command: Vec<OsString>,
     #[command(flatten)]
+    pub server: ServerLimits,
+    #[command(flatten)]
     pub log: Log,
     // Last, because later options would stand under the same heading.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// The limits of the server.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct ServerLimits {
+    /// Most connections of the HTTP API, and as many of the gRPC API [default: 10000, less where the limit of
+    /// open files is low]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_CONNECTIONS")]
+    pub max_connections: Option<NonZeroUsize>,
+    /// Most memory for long request bodies that are being read; at least 4
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "HOLDFAST_MAX_BODY_MEMORY",
+        value_parser = clap::value_parser!(u32).range(4..),
+        default_value_t = 32
+    )]
+    pub max_body_memory: u32,
+}
+
+fn go_duration(text: &str) -> Result<Duration, &'static str> {
+    let nanoseconds = parse_go_duration(text).and_then(|duration| u64::try_from(duration).ok());
+    nanoseconds.map(Duration::from_nanos).ok_or("not a duration, such as 30s or 1m30s")
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod arguments;
 mod check;
 mod component;
 pub mod daprd;
+mod descriptors;
 mod exit;
 mod health;
 mod limits;

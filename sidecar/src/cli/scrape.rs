@@ -11,12 +11,11 @@ use holdfast::{
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::server::Answer;
+use crate::server::{Answer, RequestBody};
 
 /// How often the values of histograms are put into their buckets. Until then each value takes memory.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -72,7 +71,7 @@ impl Answer for Scrape {
     type Body = Full<Bytes>;
 
     /// Serves `/`, where daprd has its metrics, and `/metrics`, the default of Prometheus.
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
         if !matches!(request.uri().path(), "/" | "/metrics") {
             *response.status_mut() = StatusCode::NOT_FOUND;

@@ -22,7 +22,7 @@ use tracing_subscriber::Layer;
 use super::{
     application::{self, Application, End},
     arguments::{LogLevel, Serve},
-    limits,
+    descriptors, limits,
     listen::{self, Bound, Listening},
     logging,
     parse::Given,
@@ -32,7 +32,13 @@ use super::{
     stores,
     traces::Traces,
 };
-use crate::{grpc, http, metadata::ComponentInfo, server::Server, sidecar::Sidecar};
+use crate::{
+    grpc, http,
+    intake::BodyLimits,
+    metadata::ComponentInfo,
+    server::{self, Server},
+    sidecar::Sidecar,
+};
 
 /// What is needed to serve.
 struct Ready {
@@ -42,6 +48,7 @@ struct Ready {
     warning: Option<String>,
     recorder: Option<Recorder>,
     doors: Doors<Listening>,
+    server_limits: server::Limits,
 }
 
 /// The addresses of the server: bound at first, then listening.
@@ -76,24 +83,38 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     };
 
     let token = env::var("DAPR_API_TOKEN").ok();
-    let Ready { locks, components, warning, recorder, mut doors } = ready;
+    let Ready { locks, components, warning, recorder, mut doors, server_limits } = ready;
     if let Some(traces) = &traces {
         traces.announce();
     }
     doors.announce();
-    let sidecar = Sidecar::new(locks.clone(), &args.stores.app_id, components, token.as_deref());
+    let sidecar = Sidecar::with_body_limits(
+        locks.clone(),
+        &args.stores.app_id,
+        components,
+        token.as_deref(),
+        BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
+    );
     if let Some(warning) = warning {
-        sidecar.metadata().set("holdfastWarning", warning);
+        // A short text, and the first one: there is room for it.
+        let _ = sidecar.metadata().set("holdfastWarning", &warning);
     }
-    let mut server = Server::new(sidecar.readiness().clone())
+    let readiness = sidecar.readiness().clone();
+    let are_held = {
+        let locks = locks.clone();
+        move || locks.are_held()
+    };
+    let mut server = Server::new(readiness.clone())
+        .limits(server_limits)
+        .lingers_while(are_held)
         .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
     if let Some(public) = &mut doors.public {
-        server = server.http(http::Api::public(sidecar.clone()), take(&mut public.listeners));
+        server = server.watched(http::Api::public(sidecar.clone()), take(&mut public.listeners));
     }
     if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
-        server = server.http(scrape, take(&mut metrics.listeners));
+        server = server.watched(scrape, take(&mut metrics.listeners));
     }
 
     let mut application = Application::start(&args.command, environment(args, &doors))?;
@@ -112,13 +133,26 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
         flush(traces, left).await;
     };
     let code = Cell::new(ExitCode::SUCCESS);
+    let block = args.dapr_block_shutdown_duration;
     let second_signal = async {
-        if let End::InOrder(ended) = application.end(&mut signals, sidecar.shutdown()).await {
-            code.set(ended);
+        let End::InOrder(ended) = application.end(&mut signals, sidecar.shutdown()).await else {
+            return;
+        };
+        code.set(ended);
+        service_manager::stopping();
+        let end = async {
+            if !block.is_zero() {
+                tracing::info!("the shutdown begins in {block:?}; serving until then");
+                readiness.set_ending();
+                tokio::time::sleep(block).await;
+            }
             tracing::info!("shutting down");
-            service_manager::stopping();
             ending.cancel();
-            signals.next().await;
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = end => {}
+            () = signals.next() => {}
         }
     };
     tokio::select! {
@@ -142,6 +176,7 @@ async fn flush(traces: Option<Traces>, left: Duration) {
 /// last, so that no client connects before it can be answered.
 async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     announce_start(args);
+    let server_limits = descriptors::divide(descriptors::raise(), args.server.max_connections);
     let bound = Doors::bind(args, given).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
@@ -149,7 +184,7 @@ async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let Opened { locks, stores, .. } = opened.map_err(|error| limits::told(&error, given))?;
     let warning = announce(&stores, !args.stores.resources_path.is_empty());
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, warning, recorder, doors: bound.listen()? })
+    Ok(Ready { locks, components, warning, recorder, doors: bound.listen()?, server_limits })
 }
 
 impl Doors<Bound> {

@@ -4,10 +4,8 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use holdfast_proto::{DESCRIPTORS, runtime::dapr_server::DaprServer};
-use hyper::{
-    HeaderMap, Request, Response,
-    body::{Body, Incoming},
-};
+use http_body_util::BodyExt;
+use hyper::{HeaderMap, Request, Response, body::Body};
 use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
 use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::server::Builder;
@@ -22,10 +20,18 @@ use super::{
     metrics::GrpcMetrics,
     status,
 };
-use crate::{server::Answer, sidecar::Sidecar, trace_context::TraceParent};
+use crate::{
+    intake::{Message, NotRead},
+    server::{Answer, RequestBody},
+    sidecar::Sidecar,
+    trace_context::TraceParent,
+};
 
 /// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
 const MAX_MESSAGE: usize = 4 << 20;
+
+/// How the names of the services of reflection begin.
+const REFLECTION: &str = "grpc.reflection.";
 
 /// Dapr's gRPC API for locks, as a function from requests to responses. Cheap to clone.
 ///
@@ -71,7 +77,7 @@ impl Api {
     /// that its call took is then given back.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<GrpcBody>
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
@@ -85,7 +91,7 @@ impl Api {
 
     async fn spanned<B>(&self, request: Request<B>) -> Response<GrpcBody>
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let span = call_span(&request);
@@ -106,12 +112,30 @@ impl Api {
 
     async fn call<B>(&self, request: Request<B>) -> Response<GrpcBody>
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let timeout = match self.admit(&request).and_then(|()| deadline::of(request.headers())) {
             Ok(timeout) => timeout,
             Err(refusal) => return refusal.into_http(),
+        };
+        let intake = self.sidecar.intake();
+        // For as long as the call needs its headers.
+        let _room = match intake.headers(request.headers()) {
+            Ok(room) => room,
+            Err(problem) => return refusal(problem).into_http(),
+        };
+        // For as long as the call needs its message.
+        let mut kept = None;
+        let request = if has_one_message(&request) {
+            let body = |body| {
+                let message = Message::new(body, intake.clone(), MAX_MESSAGE);
+                kept = Some(message.kept());
+                GrpcBody::new(message.map_err(refusal))
+            };
+            request.map(body)
+        } else {
+            request.map(GrpcBody::new)
         };
         let routed = self.routes.clone().oneshot(request);
         let answered = match timeout {
@@ -122,6 +146,7 @@ impl Api {
             None => routed.await,
         };
         let response = answered.unwrap_or_else(|never: Infallible| match never {});
+        drop(kept);
         let status = response.extensions().get();
         match status.and_then(status::of_too_long) {
             Some(refusal) => refusal.into_http(),
@@ -140,7 +165,7 @@ impl Api {
             admit(token, request.headers())?;
         }
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
-        if is_lock_call || is_health_check || service.starts_with("grpc.reflection.") {
+        if is_lock_call || is_health_check || service.starts_with(REFLECTION) {
             return Ok(());
         }
         self.sidecar.note_foreign("gRPC", request.uri().path());
@@ -162,9 +187,25 @@ impl Answer for Api {
 
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> impl Future<Output = Response<GrpcBody>> + Send {
         Self::answer(self, request)
+    }
+}
+
+/// Whether a call consists of one message; the methods of reflection take any number.
+fn has_one_message<B>(request: &Request<B>) -> bool {
+    method_of(request).is_some_and(|(service, _)| !service.starts_with(REFLECTION))
+}
+
+/// The status of a call whose message was not read.
+fn refusal(problem: NotRead) -> Status {
+    let message = problem.to_string();
+    match problem {
+        NotRead::NoRoom(_) => Status::unavailable(message),
+        NotRead::TooSlow(_) => Status::deadline_exceeded(format!("the message: {message}")),
+        NotRead::TooLong => Status::resource_exhausted(message),
+        NotRead::Failed(cause) => Status::from_error(cause),
     }
 }
 
@@ -180,7 +221,7 @@ fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
     match method_of(request).unwrap_or_default() {
         (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
         (health_server::SERVICE_NAME, "Watch") => None,
-        (service, _) if service.starts_with("grpc.reflection.") => None,
+        (service, _) if service.starts_with(REFLECTION) => None,
         _ => Some(FULL_METHODS.into_iter().find(|known| *known == path).unwrap_or("unknown")),
     }
 }

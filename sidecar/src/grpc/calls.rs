@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast::{Error, LockError, Resource, UnlockStatus, Verb};
+use holdfast::{Error, Resource, UnlockStatus, Verb};
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
-    RegisteredComponents, TryLockRequest, TryLockResponse, UnlockRequest, UnlockResponse,
+    RegisteredComponents, SetMetadataRequest, TryLockRequest, TryLockResponse, UnlockRequest,
+    UnlockResponse,
     actor_runtime::ActorRuntimeStatus,
     dapr_server::{self, Dapr},
     unlock_response,
@@ -15,20 +16,22 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{metrics::GrpcMetrics, status};
-use crate::{metadata::ComponentInfo, sidecar::Sidecar};
+use crate::{failure, metadata::ComponentInfo, sidecar::Sidecar};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = dapr_server::SERVICE_NAME;
 
 /// The methods of Dapr's service that are served.
-pub(super) const METHODS: [&str; 3] = ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata"];
+pub(super) const METHODS: [&str; 4] =
+    ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata", "SetMetadata"];
 
 /// The paths of these methods.
-pub(super) const FULL_METHODS: [&str; 3] = [TRY_LOCK, UNLOCK, GET_METADATA];
+pub(super) const FULL_METHODS: [&str; 4] = [TRY_LOCK, UNLOCK, GET_METADATA, SET_METADATA];
 
 const TRY_LOCK: &str = "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1";
 const UNLOCK: &str = "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1";
 const GET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/GetMetadata";
+const SET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/SetMetadata";
 
 /// The methods, served from a sidecar.
 pub(super) struct Calls {
@@ -47,6 +50,20 @@ impl Calls {
         self.metrics.carried(method, received, answer.as_ref().map_or(0, Message::encoded_len));
         answer.map(Response::new)
     }
+
+    fn failed(&self, verb: Verb, error: &Error) -> Status {
+        let status = status::of(verb, error);
+        // Only faults are logged. A wrong request is the caller's fault, and overload is no fault.
+        let is_fault = match error {
+            Error::Lock(error) => failure::is_of_store(error),
+            Error::Component(_) => true,
+            _ => false,
+        };
+        if is_fault {
+            self.sidecar.failures().log(status.message(), None);
+        }
+        status
+    }
 }
 
 #[tonic::async_trait]
@@ -62,9 +79,10 @@ impl Dapr for Calls {
         let resource = Resource { store: &store_name, id: &resource_id };
         // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
-        let answer = match locks.try_lock(resource, &lock_owner, ttl).await {
+        let call = locks.try_lock(resource, &lock_owner, ttl);
+        let answer = match self.sidecar.aside().run(received, call).await {
             Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
-            Err(error) => Err(failed(Verb::TryLock, &error)),
+            Err(error) => Err(self.failed(Verb::TryLock, &error)),
         };
         self.carried(TRY_LOCK, received, answer)
     }
@@ -77,9 +95,10 @@ impl Dapr for Calls {
         let UnlockRequest { store_name, resource_id, lock_owner } = request.into_inner();
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
-        let answer = match locks.unlock(resource, &lock_owner).await {
+        let call = locks.unlock(resource, &lock_owner);
+        let answer = match self.sidecar.aside().run(received, call).await {
             Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
-            Err(error) => Err(failed(Verb::Unlock, &error)),
+            Err(error) => Err(self.failed(Verb::Unlock, &error)),
         };
         self.carried(UNLOCK, received, answer)
     }
@@ -100,19 +119,17 @@ impl Dapr for Calls {
         };
         self.carried(GET_METADATA, request.get_ref().encoded_len(), Ok(answer))
     }
-}
 
-fn failed(verb: Verb, error: &Error) -> Status {
-    let status = status::of(verb, error);
-    match error {
-        // Only faults are logged. A wrong request is the caller's fault, and overload is no fault.
-        Error::Lock(LockError::StoreFailed(_) | LockError::Indeterminate(_))
-        | Error::Component(_) => {
-            tracing::error!("{}", status.message());
-        }
-        _ => {}
+    async fn set_metadata(
+        &self,
+        request: Request<SetMetadataRequest>,
+    ) -> Result<Response<()>, Status> {
+        let received = request.get_ref().encoded_len();
+        let SetMetadataRequest { key, value } = request.get_ref();
+        let answer = self.sidecar.metadata().set(key, value);
+        let answer = answer.map_err(|refusal| Status::resource_exhausted(refusal.to_string()));
+        self.carried(SET_METADATA, received, answer)
     }
-    status
 }
 
 fn number(status: UnlockStatus) -> unlock_response::Status {

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use holdfast::{Error, Verb};
+use holdfast::{Error, Verb, types::JsonAnswer};
 use holdfast_dapr_api::{
     Reply, Route,
     body::{self, MAX},
@@ -12,24 +12,23 @@ use holdfast_dapr_api::{
     path, reply,
 };
 use holdfast_rules::{json, message};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response,
-    body::{Body, Incoming},
-    header::CONTENT_LENGTH,
-    http::request::Parts,
+    HeaderMap, Method, Request, Response, body::Body, header::CONTENT_LENGTH, http::request::Parts,
 };
 use tracing::{Instrument, Span, field};
 
 use super::{
     admission::admits,
+    head,
     metrics::{BodyBytes, Endpoint, HttpMetrics},
     send,
 };
 use crate::{
     failure,
+    intake::{NotRead, Whole},
     metadata::{ComponentInfo, Metadata},
-    server::Answer,
+    server::{Answer, RequestBody},
     sidecar::Sidecar,
     trace_context::TraceParent,
 };
@@ -101,6 +100,9 @@ impl Api {
 
     /// The reply to a request that may not be made, `None` for others.
     fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
+        if let Some(refusal) = head::refusal(head) {
+            return Some(refusal);
+        }
         let sent_path = head.uri.path();
         if !path::is_well_escaped(sent_path) {
             return Some(reply::bad_request());
@@ -151,10 +153,13 @@ impl Api {
             }
             Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
             Route::Metadata => describe(metadata),
-            Route::PutMetadata { key } => match read(body).await {
+            Route::PutMetadata { key } => match self.read(body).await {
                 Ok(value) => {
-                    metadata.set(&key, String::from_utf8_lossy(&value).into_owned());
-                    reply::empty()
+                    let value = String::from_utf8_lossy(&value.bytes);
+                    match metadata.set(&key, &value) {
+                        Ok(()) => reply::empty(),
+                        Err(refusal) => reply::metadata_not_set(&refusal.to_string()),
+                    }
                 }
                 Err(refusal) => refusal,
             },
@@ -174,14 +179,58 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let body = match read(body).await {
+        let body = match self.read(body).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
-        match self.sidecar.locks().json(verb, store, &body).await {
-            Ok(verdict) => reply::json(verdict.status, verdict.body),
-            Err(error) => failed(verb, &error, &head.headers),
+        let call = self.sidecar.locks().json_answer(verb, store, &body.bytes);
+        match self.sidecar.aside().run(body.bytes.len(), call).await {
+            Ok(JsonAnswer { reply, error }) => {
+                if let Some(error) = error.filter(failure::is_of_store) {
+                    self.sidecar.failures().log(error.message(), trace_id(&head.headers));
+                }
+                reply::json(reply.status, reply.body)
+            }
+            Err(error) => self.failed(verb, &error, &head.headers),
         }
+    }
+
+    /// The reply to a call that failed in the host.
+    fn failed(&self, verb: Verb, error: &Error, headers: &HeaderMap) -> Reply {
+        if let Error::Overloaded { .. } = error {
+            return reply::overloaded(&error.to_string());
+        }
+        let verb = failure::rules_verb(verb);
+        let cause = error.to_string();
+        self.sidecar.failures().log(&message::failed(verb, &cause), trace_id(headers));
+        let refusal = json::failure(verb, &cause);
+        reply::json(refusal.status, refusal.body)
+    }
+
+    /// The whole body, or the reply that refuses it.
+    async fn read<B>(&self, body: &mut B) -> Result<Whole, Reply>
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        if body::is_refused_unread(body.size_hint().lower()) {
+            return Err(reply::body_too_large());
+        }
+        let intake = self.sidecar.intake();
+        let problem = match intake.read(body, MAX).await {
+            Ok(whole) => return Ok(whole),
+            Err(problem) => problem,
+        };
+        if let NotRead::TooLong = problem {
+            intake.skip(body, MAX).await;
+            return Err(reply::body_too_large());
+        }
+        let cause = problem.to_string();
+        Err(match problem {
+            NotRead::NoRoom(_) => reply::overloaded(&cause),
+            NotRead::TooSlow(_) => reply::body_too_slow(&cause),
+            _ => reply::body_not_read(&cause),
+        })
     }
 }
 
@@ -190,7 +239,7 @@ impl Answer for Api {
 
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::answer(self, request)
     }
@@ -244,37 +293,6 @@ fn length(headers: &HeaderMap) -> u64 {
     said.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// The whole body, or the reply that refuses it.
-async fn read<B>(body: &mut B) -> Result<Bytes, Reply>
-where
-    B: Body + Unpin,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    if body::is_refused_unread(body.size_hint().lower()) {
-        return Err(reply::body_too_large());
-    }
-    let cause = match Limited::new(&mut *body, MAX).collect().await {
-        Ok(whole) => return Ok(whole.to_bytes()),
-        Err(cause) => cause,
-    };
-    if !cause.is::<LengthLimitError>() {
-        return Err(reply::body_not_read(&cause.to_string()));
-    }
-    skip(body).await;
-    Err(reply::body_too_large())
-}
-
-/// Reads more of the body and drops it, for clients that look for the reply only once they have sent
-/// everything.
-async fn skip<B: Body + Unpin>(body: &mut B) {
-    let mut skipped = 0;
-    while skipped < MAX
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        skipped += frame.data_ref().map_or(0, bytes::Buf::remaining);
-    }
-}
-
 fn describe(metadata: &Metadata) -> Reply {
     let components = metadata.components().iter().map(listed);
     match metadata::to_json(metadata.app_id(), components, &metadata.extended()) {
@@ -286,16 +304,4 @@ fn describe(metadata: &Metadata) -> Reply {
 fn listed(info: &ComponentInfo) -> Component<'_> {
     let ComponentInfo { name, component_type, version } = info;
     Component { name, component_type, version }
-}
-
-/// The reply to a call that failed in the host.
-fn failed(verb: Verb, error: &Error, headers: &HeaderMap) -> Reply {
-    if let Error::Overloaded { .. } = error {
-        return reply::overloaded(&error.to_string());
-    }
-    let verb = failure::rules_verb(verb);
-    let cause = error.to_string();
-    tracing::error!(trace_id = trace_id(headers), "{}", message::failed(verb, &cause));
-    let refusal = json::failure(verb, &cause);
-    reply::json(refusal.status, refusal.body)
 }

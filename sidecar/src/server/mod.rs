@@ -1,126 +1,161 @@
 //! A server of any number of APIs over sockets, which shuts all of them down together.
 
+mod answer;
+mod body;
+mod connection;
+mod control;
+mod door;
+mod limits;
 mod listener;
 mod readiness;
+mod wire;
 
-use std::{convert::Infallible, error::Error as StdError, fmt, io, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, join_all},
 };
-use hyper::{
-    Request, Response,
-    body::{Body, Incoming},
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
-};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
-use self::listener::Stream;
 pub(crate) use self::readiness::State;
-pub use self::{listener::Listener, readiness::Readiness};
+pub use self::{
+    answer::Answer, body::RequestBody, limits::Limits, listener::Listener, readiness::Readiness,
+};
+use self::{
+    connection::Builder,
+    control::Order,
+    door::{Door, Kind},
+};
 
-/// How long to wait after the system had no room for another connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+/// How much of the head of a request over HTTP/1 is read, and how much of its body at a time, in bytes. daprd
+/// takes heads of about 8 KiB.
+const READ_BUFFER: usize = 32 << 10;
 
-/// An API, as a function from requests to responses.
-pub trait Answer: Clone + Send + Sync + 'static {
-    /// The body of a response.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static;
+/// How many header fields a request over HTTP/1 may have. daprd takes 400.
+const MAX_FIELDS: usize = 512;
 
-    /// Answers a request. The future is dropped when the caller leaves.
-    fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>> + Send;
-}
+/// How many bytes of headers a request over HTTP/2 may have.
+const MAX_HEADERS: u32 = 64 << 10;
+
+/// The same for gRPC, whose callers put longer values into the metadata.
+const MAX_METADATA: u32 = 512 << 10;
+
+/// How many bytes of a body callers may send before the server wants them, over HTTP/2: for one request, and
+/// for all of a connection.
+const WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+
+/// How often a server that shuts down looks whether it still has to linger.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A server of any number of APIs. Each has listening sockets of its own.
 #[must_use = "it does nothing until `serve` is called"]
 pub struct Server {
     readiness: Readiness,
-    accepting: Vec<Accepting>,
+    limits: Limits,
+    lingers_while: Box<dyn Fn() -> bool + Send + Sync>,
+    apis: Vec<(Kind, Vec<Accepting>)>,
 }
 
-type Builder = auto::Builder<TokioExecutor>;
-type Accepting = Box<dyn for<'a> FnOnce(&'a Connections) -> BoxFuture<'a, Infallible> + Send>;
+type Accepting = Box<dyn FnOnce(Arc<Door>) -> BoxFuture<'static, Infallible> + Send>;
 
-/// The open connections, of all APIs.
-#[derive(Default)]
-struct Connections {
-    tasks: TaskTracker,
-    /// Tells connections that their next response is the last.
-    graceful: GracefulShutdown,
-    /// Cuts connections off.
-    cut_off: CancellationToken,
-}
+/// Closes all connections when this is dropped.
+struct Doors(Vec<Arc<Door>>);
 
 impl Server {
     /// A server without an API. It sets `readiness` when it begins and stops to serve.
     pub fn new(readiness: Readiness) -> Self {
-        Self { readiness, accepting: Vec::new() }
+        Self {
+            readiness,
+            limits: Limits::default(),
+            lingers_while: Box::new(|| false),
+            apis: Vec::new(),
+        }
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Makes a shutdown wait for further requests as long as this holds.
+    pub fn lingers_while(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.lingers_while = Box::new(holds);
+        self
     }
 
     /// Adds an HTTP API. The same port serves HTTP/1.1, and HTTP/2 in clear text with prior knowledge.
     pub fn http(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(api, listeners, auto::Builder::new(TokioExecutor::new()))
+        self.add(Kind::Http, api, listeners)
     }
 
     /// Adds a gRPC API. It is served over HTTP/2 in clear text only.
-    ///
-    /// Clients of gRPC keep connections idle for hours. A ping every 10 seconds, as in Dapr, detects
-    /// clients that are gone without closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
     pub fn grpc(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5));
-        self.add(api, listeners, builder)
+        self.add(Kind::Grpc, api, listeners)
     }
 
-    fn add(mut self, api: impl Answer, listeners: Vec<Listener>, builder: Builder) -> Self {
-        for listener in listeners {
+    /// Adds an HTTP API for those who only watch, such as health checks and metrics. It has fewer connections,
+    /// and a shutdown does not wait for their next requests.
+    pub fn watched(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
+        self.add(Kind::Watched, api, listeners)
+    }
+
+    fn add(mut self, kind: Kind, api: impl Answer, listeners: Vec<Listener>) -> Self {
+        let builder = builder(kind);
+        let accepting = listeners.into_iter().map(|listener| {
             let (api, builder) = (api.clone(), builder.clone());
-            self.accepting.push(Box::new(|connections| {
-                accept_all(listener, api, builder, connections).boxed()
-            }));
-        }
+            let accept: Accepting =
+                Box::new(move |door| door.accept_all(listener, api, builder).boxed());
+            accept
+        });
+        self.apis.push((kind, accepting.collect()));
         self
     }
 
-    /// Serves until `shutdown` completes, then shuts down: accepts no more connections, finishes the
-    /// requests in flight, and cuts off those that take longer than `grace`. The locks stay open.
+    /// Serves until `shutdown` completes, then shuts down within `grace`. The locks stay open.
+    ///
+    /// As long as [what it lingers for](Self::lingers_while) holds, but not for the last fifth of the grace
+    /// period, it still accepts connections and answers requests, each as the last one of its connection. After
+    /// that the requests in flight are finished, and those that take longer than the grace period are cut off.
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Drop the future to end at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
-        let Self { readiness, accepting } = self;
-        let connections = Connections::default();
-        // Dropping this future cuts all connections off.
-        let _cut_off = connections.cut_off.clone().drop_guard();
+        let Self { readiness, limits, lingers_while, apis } = self;
+        let tasks = TaskTracker::new();
+        let mut doors = Doors(Vec::new());
+        let mut accepting = Vec::new();
+        for (kind, listeners) in apis {
+            let door = Arc::new(Door::new(kind, &limits, tasks.clone()));
+            accepting.extend(listeners.into_iter().map(|accept| accept(door.clone())));
+            doors.0.push(door);
+        }
         readiness.set_ready();
 
-        let accepting = accepting.into_iter().map(|accept| accept(&connections));
+        let mut accepting = join_all(accepting);
         tokio::select! {
-            _never = join_all(accepting) => {}
+            _never = &mut accepting => {}
             () = shutdown => {}
         }
 
+        let begun = Instant::now();
         readiness.set_ending();
-        let Connections { tasks, graceful, .. } = connections;
-        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        doors.0.iter().for_each(|door| door.begin_end());
+        tasks.close();
+        tokio::select! {
+            _never = &mut accepting => {}
+            () = ceases(lingers_while) => {}
+            () = tokio::time::sleep_until(begun + last_call(grace)) => {}
+        }
+        drop(accepting);
+
+        doors.order(Order::Finish);
+        if tokio::time::timeout_at(begun + grace, tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = tasks.len(),
                 "connections were cut off because their requests did not finish in time"
@@ -129,67 +164,57 @@ impl Server {
     }
 }
 
+/// Waits until something holds no more.
+async fn ceases(holds: impl Fn() -> bool) {
+    while holds() {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// After how much of the grace period no more requests are taken. The rest is for those in flight.
+fn last_call(grace: Duration) -> Duration {
+    grace.saturating_sub((grace / 5).min(Duration::from_secs(1)))
+}
+
+/// How the connections of an API are served.
+///
+/// A ping every 10 seconds, as daprd sends it on connections of gRPC, detects callers that are gone without
+/// closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
+fn builder(kind: Kind) -> Builder {
+    let mut builder = Builder::new(TokioExecutor::new());
+    if kind == Kind::Grpc {
+        builder = builder.http2_only();
+    }
+    builder.http1().max_buf_size(READ_BUFFER).max_headers(MAX_FIELDS).header_read_timeout(None);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(if kind == Kind::Grpc { MAX_METADATA } else { MAX_HEADERS });
+    builder
+}
+
+impl Doors {
+    fn order(&self, order: Order) {
+        self.0.iter().for_each(|door| door.order(order));
+    }
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.order(Order::Close);
+    }
+}
+
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("readiness", &self.readiness)
-            .field("listeners", &self.accepting.len())
+            .field("limits", &self.limits)
+            .field("apis", &self.apis.len())
             .finish()
     }
-}
-
-async fn accept_all(
-    listener: Listener,
-    api: impl Answer,
-    builder: Builder,
-    connections: &Connections,
-) -> Infallible {
-    loop {
-        match listener.accept().await {
-            Ok(Stream::Tcp(stream)) => connections.serve(stream, &api, &builder),
-            Ok(Stream::Unix(stream)) => connections.serve(stream, &api, &builder),
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(NO_ROOM).await;
-            }
-        }
-    }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-impl Connections {
-    /// Spawns a task that answers the requests of a connection.
-    fn serve(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        api: &impl Answer,
-        builder: &Builder,
-    ) {
-        let (api, builder) = (api.clone(), builder.clone());
-        let (watcher, cut_off) = (self.graceful.watcher(), self.cut_off.clone());
-        self.tasks.spawn(async move {
-            let serving = serve_one(stream, api, builder, watcher);
-            if let Some(Err(error)) = cut_off.run_until_cancelled(serving).await {
-                tracing::debug!("a connection failed: {error}");
-            }
-        });
-    }
-}
-
-async fn serve_one(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    api: impl Answer,
-    builder: Builder,
-    watcher: Watcher,
-) -> Result<(), Box<dyn StdError + Send + Sync>> {
-    let service = service_fn(|request| {
-        let api = api.clone();
-        async move { Ok::<_, Infallible>(api.answer(request).await) }
-    });
-    watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
 }

@@ -40,6 +40,11 @@ impl Readiness {
         self.0.send_replace(State::Ending);
     }
 
+    /// Whether the health checks fail for good.
+    pub fn is_ending(&self) -> bool {
+        *self.0.borrow() == State::Ending
+    }
+
     /// Why the health checks fail; `None` if they succeed.
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         match *self.0.borrow() {

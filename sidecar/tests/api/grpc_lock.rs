@@ -174,6 +174,27 @@ async fn a_message_may_have_four_mebibytes_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_field_of_another_type_is_unknown() {
+    let server = grpc(in_memory()).await;
+    // The owner also as a varint, and the expiry also as text.
+    let message = b"\x0a\x09lockstore\x12\x01r\x18\x05\x1a\x01o\x22\x01a\x20\x3c";
+    let taken = send(server.address, TRY_LOCK, &[], message).await;
+    assert_eq!(taken.trailer("grpc-status"), Some("0"));
+    assert_eq!(&taken.body[..], b"\0\0\0\0\x02\x08\x01");
+}
+
+#[tokio::test]
+async fn long_metadata_is_accepted() {
+    let server = grpc(in_memory()).await;
+    for length in [16 << 10, 200 << 10] {
+        let value = "x".repeat(length);
+        let headers = [("baggage", value.as_str())];
+        let freed = send(server.address, UNLOCK, &headers, &padded(64)).await;
+        assert_eq!(freed.trailer("grpc-status"), Some("0"), "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_malformed_message_is_refused() {
     let server = grpc(in_memory()).await;
     for message in [&b"\x0a\xff"[..], b"\xff\xff", b"\x20\x0a\x0a\x01\xff"] {

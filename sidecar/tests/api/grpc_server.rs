@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use futures_util::{StreamExt, stream};
 use holdfast::{Limits, store::memory::MemoryStore};
 use holdfast_proto::runtime::{
-    GetMetadataRequest, GetMetadataResponse, RegisteredComponents,
+    GetMetadataRequest, GetMetadataResponse, RegisteredComponents, SetMetadataRequest,
     actor_runtime::ActorRuntimeStatus,
 };
 use holdfast_tests::{
@@ -84,11 +84,27 @@ async fn metadata_is_that_of_the_http_api() {
 }
 
 #[tokio::test]
+async fn metadata_can_be_added() {
+    let server = grpc(in_memory()).await;
+    let mut client = Client::new(server.address).await;
+    let entry = |key: &str, value: &str| SetMetadataRequest {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    client.0.set_metadata(entry("a key", "a value")).await.unwrap();
+    let metadata = client.0.get_metadata(GetMetadataRequest {}).await.unwrap().into_inner();
+    assert_eq!(metadata.extended_metadata["a key"], "a value");
+
+    let (code, message) = error(client.0.set_metadata(entry("k", &"v".repeat(16 << 10))).await);
+    assert_eq!(code, Code::ResourceExhausted);
+    assert_eq!(message, "the key and the value of an entry may have 16384 bytes together");
+}
+
+#[tokio::test]
 async fn other_methods_of_dapr_are_unimplemented() {
     let server = grpc(in_memory()).await;
     for path in [
         "/dapr.proto.runtime.v1.Dapr/GetState",
-        "/dapr.proto.runtime.v1.Dapr/SetMetadata",
         "/dapr.proto.runtime.v1.Dapr/",
         "/dapr.proto.runtime.v1.AppCallback/OnInvoke",
         "/other.Service/Method",
@@ -196,7 +212,7 @@ async fn reflection_shows_the_services_and_their_methods() {
     };
     let file = FileDescriptorProto::decode(&files.file_descriptor_proto[0][..]).unwrap();
     let methods: Vec<_> = file.service[0].method.iter().map(|method| method.name()).collect();
-    assert_eq!(methods, ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata"]);
+    assert_eq!(methods, ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata", "SetMetadata"]);
     assert!(!file.message_type.is_empty());
 
     // Every method that is shown is served.

@@ -52,18 +52,75 @@ async fn metadata_has_the_shape_of_daprs() {
     let expected = serde_json::json!({
         "id": "app1",
         "runtimeVersion": version,
-        "actors": [],
+        "enabledFeatures": [],
         "components": [
-            {"name": "lockstore", "type": "lock.in-memory", "version": "v1", "capabilities": []},
+            {"name": "lockstore", "type": "lock.in-memory", "version": "v1"},
         ],
         "extended": {"daprRuntimeVersion": version, "my key": "a \"value\""},
-        "subscriptions": [],
-        "httpEndpoints": [],
         "appConnectionProperties": {},
         "actorRuntime": {"runtimeStatus": "DISABLED", "hostReady": false},
     });
     let document: serde_json::Value = serde_json::from_str(&response.body).unwrap();
     assert_eq!(document, expected);
+}
+
+#[tokio::test]
+async fn metadata_has_room_for_a_number_of_entries_of_a_size() {
+    let server = http(in_memory()).await;
+    let put = async |key: &str, value: &[u8]| {
+        let put = request("PUT", &format!("/v1.0/metadata/{key}"), "", value);
+        exchange(server.address, &put).await
+    };
+    let long = put("k", &vec![b'v'; 16 << 10]).await;
+    let message = "the key and the value of an entry may have 16384 bytes together";
+    assert_eq!((long.status, long.body), (400, http_api::error("ERR_METADATA_LIMIT", message)));
+    for number in 0..128 {
+        assert_eq!(put(&format!("k{number}"), b"v").await.status, 204);
+    }
+    let more = put("k128", b"v").await;
+    let message = "the metadata has 128 added entries already, which is the limit";
+    assert_eq!((more.status, more.body), (400, http_api::error("ERR_METADATA_LIMIT", message)));
+    assert_eq!(put("k127", b"another").await.status, 204);
+}
+
+#[tokio::test]
+async fn requests_that_go_refuses_are_refused() {
+    let server = http(in_memory()).await;
+    let post = |head: &str| format!("POST {LOCK} {head}\r\nConnection: close\r\n\r\n0\r\n\r\n");
+    for (head, status, text) in [
+        ("HTTP/1.1", 400, "400 Bad Request: missing required Host header"),
+        ("HTTP/1.1\r\nHost: a\r\nHost: b", 400, "400 Bad Request"),
+        ("HTTP/1.1\r\nHost: a/b", 400, "400 Bad Request: malformed Host header"),
+        ("HTTP/1.1\r\nHost: a b", 400, "400 Bad Request: malformed Host header"),
+        (
+            "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked",
+            501,
+            "Unsupported transfer encoding",
+        ),
+        (
+            "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+            501,
+            "Unsupported transfer encoding",
+        ),
+    ] {
+        let refused = exchange(server.address, post(head).as_bytes()).await;
+        assert_eq!((refused.status, refused.body.as_str()), (status, text), "{head}");
+        assert_eq!(refused.header("connection"), Some("close"), "{head}");
+    }
+    for host in ["Host: ", "Host: [::1]:3500", "Host: a.example:80", "Host: a_b"] {
+        let request = format!("GET /v1.0/healthz HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(exchange(server.address, request.as_bytes()).await.status, 204, "{host}");
+    }
+    let old = exchange(server.address, b"GET /v1.0/healthz HTTP/1.0\r\n\r\n").await;
+    assert_eq!(old.status, 204);
+}
+
+#[tokio::test]
+async fn four_hundred_header_fields_are_accepted() {
+    let server = http(in_memory()).await;
+    let fields: String = (0..400).map(|number| format!("x-field-{number}: 1\r\n")).collect();
+    let request = request("GET", "/v1.0/healthz", &fields, b"");
+    assert_eq!(exchange(server.address, &request).await.status, 204);
 }
 
 #[tokio::test]

@@ -4,16 +4,20 @@
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
+//! - `limits.rs`: what callers may take of the server's time, connections and memory.
+//! - `ending.rs`: the end of the server.
 //! - `server.rs`: the server that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dapr_guide;
+mod ending;
 mod grpc_dotnet;
 mod grpc_lock;
 mod grpc_server;
 mod http_lock;
 mod http_server;
+mod limits;
 mod resiliency;
 mod server;
 

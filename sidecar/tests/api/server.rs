@@ -6,7 +6,11 @@ use holdfast::{
     Limits, Locks,
     store::{Store, memory::MemoryStore},
 };
-use holdfast_sidecar::{ComponentInfo, Sidecar, grpc, http::Api, server::Server};
+use holdfast_sidecar::{
+    ComponentInfo, Sidecar, grpc,
+    http::Api,
+    server::{Limits as ServerLimits, Server},
+};
 use holdfast_tests::{APP_ID, LONG, STORE};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +31,15 @@ pub async fn http(sidecar: Sidecar) -> Served {
 
 /// Serves a sidecar's HTTP API, and waits this long for requests in flight at the end.
 pub async fn http_with_grace(sidecar: Sidecar, grace: Duration) -> Served {
-    serve(sidecar, grace, |server, sidecar, listener| {
+    serve(sidecar, grace, ServerLimits::default(), |server, sidecar, listener| {
+        server.http(Api::new(sidecar), vec![listener.into()])
+    })
+    .await
+}
+
+/// Serves a sidecar's HTTP API within limits.
+pub async fn http_within(sidecar: Sidecar, limits: ServerLimits) -> Served {
+    serve(sidecar, LONG, limits, |server, sidecar, listener| {
         server.http(Api::new(sidecar), vec![listener.into()])
     })
     .await
@@ -35,7 +47,12 @@ pub async fn http_with_grace(sidecar: Sidecar, grace: Duration) -> Served {
 
 /// Serves a sidecar's gRPC API.
 pub async fn grpc(sidecar: Sidecar) -> Served {
-    serve(sidecar, LONG, |server, sidecar, listener| {
+    grpc_within(sidecar, ServerLimits::default()).await
+}
+
+/// Serves a sidecar's gRPC API within limits.
+pub async fn grpc_within(sidecar: Sidecar, limits: ServerLimits) -> Served {
+    serve(sidecar, LONG, limits, |server, sidecar, listener| {
         server.grpc(grpc::Api::new(sidecar).unwrap(), vec![listener.into()])
     })
     .await
@@ -44,12 +61,15 @@ pub async fn grpc(sidecar: Sidecar) -> Served {
 async fn serve(
     sidecar: Sidecar,
     grace: Duration,
+    limits: ServerLimits,
     add: impl FnOnce(Server, Sidecar, TcpListener) -> Server,
 ) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let ending = CancellationToken::new();
-    let server = add(Server::new(sidecar.readiness().clone()), sidecar.clone(), listener);
+    let locks = sidecar.locks().clone();
+    let server = Server::new(sidecar.readiness().clone()).limits(limits);
+    let server = add(server.lingers_while(move || locks.are_held()), sidecar.clone(), listener);
     let ended = ending.clone().cancelled_owned();
     let serving = tokio::spawn(server.serve(ended, grace));
     Served { address, sidecar, ending, serving }

@@ -10,13 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::pending;
-use holdfast_sidecar::server::{Answer, Readiness, Server};
+use holdfast_sidecar::server::{Answer, Readiness, RequestBody, Server};
 use holdfast_tests::{
     LONG,
     certificates::{Authority, Certified},
 };
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, Response, body::Incoming};
+use hyper::{HeaderMap, Request, Response};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -164,7 +164,7 @@ struct Grpc(Routes);
 impl Answer for Grpc {
     type Body = tonic::body::Body;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Self::Body> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Self::Body> {
         self.0.clone().oneshot(request).await.unwrap()
     }
 }
@@ -175,7 +175,7 @@ struct Http(Collector);
 impl Answer for Http {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Self::Body> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Self::Body> {
         assert_eq!(request.uri().path(), "/v1/traces");
         assert_eq!(request.headers()["content-type"], "application/x-protobuf");
         let (head, body) = request.into_parts();

@@ -79,7 +79,7 @@ async fn metadata_names_the_store() {
     let response = get(server.address, "/v1.0/metadata").await;
     let version = format!("1.18.0+holdfast.{}", env!("CARGO_PKG_VERSION"));
     let expected = format!(
-        r#"{{"id":"app1","runtimeVersion":"{version}","actors":[],"components":[{{"name":"lockstore","type":"lock.redis","version":"v1","capabilities":[]}}],"extended":{{"daprRuntimeVersion":"{version}"}},"subscriptions":[],"httpEndpoints":[],"appConnectionProperties":{{}},"actorRuntime":{{"runtimeStatus":"DISABLED","hostReady":false}}}}"#
+        r#"{{"id":"app1","runtimeVersion":"{version}","enabledFeatures":[],"components":[{{"name":"lockstore","type":"lock.redis","version":"v1"}}],"extended":{{"daprRuntimeVersion":"{version}"}},"appConnectionProperties":{{}},"actorRuntime":{{"runtimeStatus":"DISABLED","hostReady":false}}}}"#
     );
     assert_eq!((response.status, response.body), (200, expected));
 }

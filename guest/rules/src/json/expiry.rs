@@ -11,6 +11,13 @@ use alloc::{
 use serde_json::value::RawValue;
 
 use super::text::Text;
+use crate::message;
+
+/// The longest number that is read, in bytes. Dapr reads any, and any number of zeros around its digits.
+const MAX: usize = 1024;
+
+/// How much of a longer one is quoted.
+const QUOTED: usize = 64;
 
 /// Reads a 32-bit integer from a JSON number, or from a string that is one.
 ///
@@ -19,6 +26,12 @@ use super::text::Text;
 /// What is wrong with it: another type, not whole, out of range.
 pub fn read(value: &RawValue) -> Result<i32, String> {
     let raw = value.get();
+    if raw.len() > MAX {
+        let start = message::cut(raw, QUOTED);
+        return Err(format!(
+            "invalid value: {start}…, expected a 32-bit integer of at most {MAX} bytes"
+        ));
+    }
     match raw.as_bytes().first() {
         Some(b'"') => {
             let Text(text) = serde_json::from_str(raw).map_err(|error| error.to_string())?;

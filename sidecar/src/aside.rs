@@ -1,0 +1,40 @@
+//! Long requests, whose calls compute for so long that other calls would wait.
+
+use std::{future::poll_fn, pin::pin, thread::available_parallelism};
+
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::Semaphore,
+    task::block_in_place,
+};
+
+/// A request of more than this many bytes is long.
+const LONG: usize = 64 << 10;
+
+/// Runs the calls of long requests beside the threads that run all others, a few at a time.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    turns: Semaphore,
+}
+
+impl Aside {
+    /// Half of the processors at a time, at least one.
+    pub(crate) fn new() -> Self {
+        let processors = available_parallelism().map_or(1, usize::from);
+        Self { turns: Semaphore::new((processors / 2).max(1)) }
+    }
+
+    /// Runs a call with a request of this many bytes.
+    pub(crate) async fn run<F: Future>(&self, bytes: usize, call: F) -> F::Output {
+        // The runtime of a test may have no other thread.
+        let is_long =
+            bytes > LONG && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        if !is_long {
+            return call.await;
+        }
+        // It fails only if the semaphore is closed, which it never is.
+        let _turn = self.turns.acquire().await;
+        let mut call = pin!(call);
+        poll_fn(|cx| block_in_place(|| call.as_mut().poll(cx))).await
+    }
+}

@@ -1,0 +1,44 @@
+//! Heads of requests that Go's HTTP server, and so daprd, refuses before it looks at the path.
+//!
+//! hyper takes the head apart. It refuses what it cannot read, and of a length beside a chunked body it passes
+//! on only the body, so these two cannot be checked here.
+
+use holdfast_dapr_api::{Reply, reply};
+use hyper::{
+    HeaderMap, Method, Version,
+    header::{HOST, TRANSFER_ENCODING},
+    http::request::Parts,
+};
+
+/// The reply to a request with such a head, `None` for others.
+pub(super) fn refusal(head: &Parts) -> Option<Reply> {
+    if head.version == Version::HTTP_2 {
+        return None;
+    }
+    if has_other_encodings(&head.headers) {
+        return Some(reply::unsupported_encoding());
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.as_bytes().iter().all(is_of_host) => None,
+        (Some(_), None) => Some(reply::malformed_host()),
+        (Some(_), Some(_)) => Some(reply::bad_request()),
+        (None, _) if head.version < Version::HTTP_11 || head.method == Method::CONNECT => None,
+        (None, _) => Some(reply::missing_host()),
+    }
+}
+
+/// Whether the body has an encoding other than `chunked`.
+fn has_other_encodings(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (encodings.next(), encodings.next()) {
+        (None, _) => false,
+        (Some(only), None) => !only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => true,
+    }
+}
+
+/// Whether Go takes this byte in a `Host` (`golang.org/x/net/http/httpguts`, `ValidHostHeader`).
+fn is_of_host(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&()*+,-.:;=[']_~".contains(byte)
+}

@@ -1,0 +1,132 @@
+//! One connection, from its first byte to its end.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use hyper::{
+    Request, Version,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{
+    answer::Answer,
+    body::RequestBody,
+    control::{Control, Order},
+    wire::{Ahead, Wire},
+};
+
+pub(super) type Builder = auto::Builder<TokioExecutor>;
+
+/// How the server ended a connection, where it was not hyper that did.
+enum End<T> {
+    Served(T),
+    Closed(&'static str),
+}
+
+/// Serves the requests of a connection until it ends, or until its door or a time limit closes it.
+pub(super) async fn serve<S>(stream: S, api: impl Answer, builder: Builder, control: Arc<Control>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let wire = Wire::new(stream, control.clone());
+    let shared = wire.share();
+    let service = service_fn({
+        let control = control.clone();
+        move |request: Request<Incoming>| {
+            let has_body = !hyper::body::Body::is_end_stream(request.body());
+            let is_http2 = request.version() == Version::HTTP_2;
+            let (in_flight, incomplete) = control.begin(is_http2, has_body);
+            let (api, control) = (api.clone(), control.clone());
+            async move {
+                let request = request.map(|body| RequestBody::new(body, incomplete));
+                let mut response = api.answer(request).await;
+                drop(in_flight);
+                if !is_http2 && control.is_ending() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let mut timer = pin!(None);
+    let mut is_finishing = false;
+    let end = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                return Poll::Ready(End::Served(served));
+            }
+            let view = control.view(cx);
+            if view.answering {
+                match shared.poll_ahead(cx) {
+                    Poll::Ready(Ahead::Gone) => {
+                        return Poll::Ready(End::Closed("its caller has left"));
+                    }
+                    Poll::Ready(Ahead::TooMuch) => connection.as_mut().graceful_shutdown(),
+                    Poll::Pending => {}
+                }
+            }
+            if expires(timer.as_mut(), view.deadline, cx) {
+                return Poll::Ready(End::Closed("its caller took too long"));
+            }
+            match view.order {
+                None => return Poll::Pending,
+                Some(Order::Close) => return Poll::Ready(End::Closed("there was no more room")),
+                Some(Order::Finish) if is_finishing => return Poll::Pending,
+                Some(Order::Finish) => {
+                    is_finishing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    });
+    match end.await {
+        End::Served(Ok(())) => {}
+        End::Served(Err(error)) => tracing::debug!("a connection failed: {error}"),
+        End::Closed(why) => tracing::debug!("a connection was closed: {why}"),
+    }
+}
+
+/// Whether the deadline has passed. The timer is set only when it has to be earlier than it is, and looks
+/// for the deadline of that time when it fires: so a request costs no timer.
+fn expires(
+    mut timer: Pin<&mut Option<Sleep>>,
+    deadline: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> bool {
+    loop {
+        match (timer.as_mut().as_pin_mut(), deadline) {
+            (None, None) => return false,
+            (None, Some(deadline)) => timer.set(Some(sleep_until(deadline))),
+            (Some(mut sleep), deadline) => {
+                if let Some(deadline) = deadline
+                    && deadline < sleep.deadline()
+                {
+                    sleep.as_mut().reset(deadline);
+                }
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                match deadline {
+                    Some(deadline) if deadline <= Instant::now() => return true,
+                    _ => timer.set(None),
+                }
+            }
+        }
+    }
+}

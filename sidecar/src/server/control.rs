@@ -1,0 +1,207 @@
+//! What a connection is doing, and what it is told to do.
+//!
+//! hyper's own limit for the head of a request also counts the time between requests, and covers neither the
+//! first bytes of a connection nor HTTP/2. So the time limits are kept here, for both.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// The preface of HTTP/2 and the frame that must follow it, in bytes (RFC 9113, section 3.4).
+const HTTP2_HANDSHAKE: usize = 24 + 9;
+
+/// A connection's state, which its task, its requests and its door share.
+#[derive(Debug)]
+pub(super) struct Control {
+    patience: Patience,
+    /// Whether the server shuts down.
+    is_ending: Arc<AtomicBool>,
+    state: Mutex<State>,
+}
+
+/// How long a connection waits for its caller.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the head of a request.
+    pub(super) head: Duration,
+    /// For the next request.
+    pub(super) idle: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct State {
+    order: Option<Order>,
+    waker: Option<Waker>,
+    http2: bool,
+    /// Bytes received before the first request.
+    received: usize,
+    /// Whether there was a request.
+    used: bool,
+    in_flight: usize,
+    /// How many of the requests in flight have not been received to their end.
+    incomplete: usize,
+    /// When the first of the requests in flight began, or when the last one ended.
+    since: Instant,
+    /// When the first byte came after the last request had ended.
+    head_since: Option<Instant>,
+}
+
+/// What a connection is told to do. A later order replaces an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Order {
+    /// Answer the requests in flight, and close.
+    Finish,
+    /// Close at once.
+    Close,
+}
+
+/// What the task of a connection has to know.
+pub(super) struct View {
+    pub(super) order: Option<Order>,
+    /// When the caller has had enough time.
+    pub(super) deadline: Option<Instant>,
+    /// Whether a request of HTTP/1 was received and is being answered.
+    pub(super) answering: bool,
+}
+
+/// A request in flight, until this is dropped.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Control>);
+
+/// A request whose body has not been received to its end, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Incomplete(Arc<Control>);
+
+impl Control {
+    pub(super) fn new(patience: Patience, is_ending: Arc<AtomicBool>) -> Self {
+        let state = Mutex::new(State {
+            order: None,
+            waker: None,
+            http2: false,
+            received: 0,
+            used: false,
+            in_flight: 0,
+            incomplete: 0,
+            since: Instant::now(),
+            head_since: None,
+        });
+        Self { patience, is_ending, state }
+    }
+
+    /// Notes that bytes were received.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        if state.in_flight > 0 {
+            return;
+        }
+        if !state.used {
+            // A caller that sends the preface in small pieces has to send a request in time as well.
+            state.http2 |= state.received == 0 && bytes.starts_with(b"PRI");
+            state.received = state.received.saturating_add(bytes.len());
+        } else if state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    /// Notes that a request begins.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        http2: bool,
+        has_body: bool,
+    ) -> (InFlight, Option<Incomplete>) {
+        let mut state = self.lock();
+        if state.in_flight == 0 {
+            state.since = Instant::now();
+        }
+        state.http2 = http2;
+        state.used = true;
+        state.head_since = None;
+        state.in_flight += 1;
+        state.incomplete += usize::from(has_body);
+        drop(state);
+        (InFlight(self.clone()), has_body.then(|| Incomplete(self.clone())))
+    }
+
+    /// What there is to do. The task is woken when there is an order.
+    pub(super) fn view(&self, cx: &Context<'_>) -> View {
+        let mut state = self.lock();
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        View {
+            order: state.order,
+            deadline: state.deadline(self.patience),
+            answering: !state.http2 && state.in_flight > 0 && state.incomplete == 0,
+        }
+    }
+
+    pub(super) fn order(&self, order: Order) {
+        let mut state = self.lock();
+        state.order = state.order.max(Some(order));
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Since when the server waits for the caller; `None` while the caller waits for the server, and if the
+    /// connection is about to close.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        let waits = state.in_flight == state.incomplete && state.order.is_none();
+        waits.then(|| state.head_since.unwrap_or(state.since))
+    }
+
+    /// Whether each response is the last of its connection.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
+    }
+
+    /// Whether there was a request.
+    pub(super) fn is_used(&self) -> bool {
+        self.lock().used
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whatever a panic elsewhere left here, the connection can be closed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deadline(&self, Patience { head, idle }: Patience) -> Option<Instant> {
+        if self.in_flight > 0 {
+            return None;
+        }
+        let is_new = !(self.used || self.http2 && self.received >= HTTP2_HANDSHAKE);
+        match self.head_since {
+            _ if is_new => Some(self.since + head),
+            Some(since) if !self.http2 => Some(since + head),
+            _ => idle.map(|idle| self.since + idle),
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            state.since = Instant::now();
+        }
+    }
+}
+
+impl Drop for Incomplete {
+    fn drop(&mut self) {
+        self.0.lock().incomplete -= 1;
+    }
+}

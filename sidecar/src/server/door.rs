@@ -1,0 +1,190 @@
+//! The connections of one API, whose number is limited.
+//!
+//! Each API has its own, so that no API takes the room of another.
+
+use std::{
+    convert::Infallible,
+    fmt, io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use slab::Slab;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    answer::Answer,
+    connection::{self, Builder},
+    control::{Control, Order, Patience},
+    limits::Limits,
+    listener::{Listener, Stream},
+};
+use crate::throttle::Throttle;
+
+/// How long to wait after the system had no room for another connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+
+/// How long to wait for the end of a connection that was told to close, before another one is.
+const NO_PLACE: Duration = Duration::from_millis(20);
+
+/// Who connects to an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Callers over HTTP.
+    Http,
+    /// Callers over gRPC, who keep connections idle for hours.
+    Grpc,
+    /// Who only watches. At the end nobody waits for them.
+    Watched,
+}
+
+/// The open connections of an API.
+pub(super) struct Door {
+    kind: Kind,
+    patience: Patience,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+    open: Mutex<Slab<Arc<Control>>>,
+    is_ending: Arc<AtomicBool>,
+    refused: Throttle,
+}
+
+/// A connection's place, until this is dropped.
+struct Place {
+    door: Arc<Door>,
+    key: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Door {
+    pub(super) fn new(kind: Kind, limits: &Limits, tasks: TaskTracker) -> Self {
+        let most = match kind {
+            Kind::Http | Kind::Grpc => limits.connections,
+            Kind::Watched => limits.watched_connections,
+        };
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            kind,
+            patience: Patience {
+                head: limits.head,
+                idle: (kind != Kind::Grpc).then_some(limits.idle),
+            },
+            tasks,
+            places: Arc::new(Semaphore::new(most)),
+            open: Mutex::default(),
+            is_ending: Arc::default(),
+            refused: Throttle::new(1),
+        }
+    }
+
+    /// Accepts connections and serves them in tasks of their own.
+    pub(super) async fn accept_all(
+        self: Arc<Self>,
+        listener: Listener,
+        api: impl Answer,
+        builder: Builder,
+    ) -> Infallible {
+        loop {
+            match listener.accept().await {
+                Ok(Stream::Tcp(stream)) => self.admit(stream, &api, &builder).await,
+                Ok(Stream::Unix(stream)) => self.admit(stream, &api, &builder).await,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    self.complain(&format_args!("cannot accept a connection: {error}"));
+                    self.close_longest_waiting();
+                    tokio::time::sleep(NO_ROOM).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection once there is a place for it.
+    async fn admit<S>(self: &Arc<Self>, stream: S, api: &impl Answer, builder: &Builder)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let permit = self.place().await;
+        let control = Arc::new(Control::new(self.patience, self.is_ending.clone()));
+        let key = self.open().insert(control.clone());
+        let place = Place { door: self.clone(), key, _permit: permit };
+        let (api, builder) = (api.clone(), builder.clone());
+        self.tasks.spawn(async move {
+            connection::serve(stream, api, builder, control).await;
+            drop(place);
+        });
+    }
+
+    /// A place. While there is none, the connections that wait longest for their callers are closed.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(permit) = self.places.clone().try_acquire_owned() {
+                return permit;
+            }
+            self.complain(&format_args!(
+                "there are too many connections: the one that waits longest for its caller is closed"
+            ));
+            self.close_longest_waiting();
+            let place = self.places.clone().acquire_owned();
+            if let Ok(Ok(permit)) = tokio::time::timeout(NO_PLACE, place).await {
+                return permit;
+            }
+        }
+    }
+
+    fn close_longest_waiting(&self) {
+        let open = self.open();
+        let waiting =
+            open.iter().filter_map(|(_, control)| Some((control.waits_since()?, control)));
+        if let Some((_, longest)) = waiting.min_by_key(|(since, _)| *since) {
+            longest.order(Order::Close);
+        }
+    }
+
+    fn complain(&self, problem: &fmt::Arguments<'_>) {
+        if let Some(left_out) = self.refused.pass() {
+            let (api, open) = (self.kind, self.open().len());
+            tracing::warn!(?api, open, left_out, "{problem}");
+        }
+    }
+
+    /// Begins the end: from now on each response is the last of its connection.
+    pub(super) fn begin_end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        for (_, control) in self.open().iter() {
+            // Nobody waits for a caller who never called.
+            if self.kind == Kind::Watched || !control.is_used() {
+                control.order(Order::Finish);
+            }
+        }
+    }
+
+    /// Tells all connections the same.
+    pub(super) fn order(&self, order: Order) {
+        for (_, control) in self.open().iter() {
+            control.order(order);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Slab<Arc<Control>>> {
+        // Every change is a single call: a panic elsewhere cannot leave it half done.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.door.open().remove(self.key);
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,61 @@
+//! How long the server waits for a caller, and how many connections it keeps.
+
+use std::time::Duration;
+
+/// The limits of a [`Server`](super::Server).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How long the head of a request may take from its first byte, and the first one from the start of the
+    /// connection. Default: 10 s, as in Dapr 1.18.
+    pub head: Duration,
+    /// How long a connection may wait for its next request; gRPC's connections may wait for ever. Default:
+    /// 2 minutes. Clients that keep connections give them up earlier, those in Go after 90 s, so they do not
+    /// send a request to a connection that is being closed.
+    pub idle: Duration,
+    /// How many connections each API has at most. Default: 10,000.
+    pub connections: usize,
+    /// The same for each API that is [only watched](super::Server::watched). Default: 128.
+    pub watched_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            connections: 10_000,
+            watched_connections: 128,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets [`head`](field@Self::head).
+    #[must_use]
+    pub fn head(mut self, head: Duration) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// Sets [`idle`](field@Self::idle).
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Sets [`connections`](field@Self::connections).
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Sets [`watched_connections`](field@Self::watched_connections).
+    #[must_use]
+    pub fn watched_connections(mut self, connections: usize) -> Self {
+        self.watched_connections = connections;
+        self
+    }
+}
