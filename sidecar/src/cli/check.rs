@@ -27,6 +27,22 @@ const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 pub fn run(args: &Check) -> Result<ExitCode> {
     let warnings = Warnings::default();
     logging::start(&args.log, LogLevel::Warn, Some(warnings.layer()));
+    let mut openings = Vec::new();
+    let examined = examine(args, &warnings, &mut openings);
+    let text = if args.json {
+        format!("{:#}\n", document(&examined, &openings, &warnings.texts()))
+    } else if examined.is_err() && openings.is_empty() {
+        String::new()
+    } else {
+        table(&openings.iter().map(row).collect::<Vec<_>>())
+    };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
+    Ok(if examined? { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+}
+
+/// Opens the stores, and says whether `serve` would start with them and have a store.
+fn examine(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Result<bool> {
     if args.stores.resources_path.is_empty() {
         let found = stores::daprs_folder().map(|folder| format!(" ({} exists)", folder.display()));
         bail!(
@@ -36,10 +52,10 @@ pub fn run(args: &Check) -> Result<ExitCode> {
         );
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(check(args, &warnings))
+    runtime.context("cannot start the runtime")?.block_on(open(args, warnings, openings))
 }
 
-async fn check(args: &Check, warnings: &Warnings) -> Result<ExitCode> {
+async fn open(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Result<bool> {
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
     let mut notify = |notice: Notice| match notice.level {
@@ -50,32 +66,22 @@ async fn check(args: &Check, warnings: &Warnings) -> Result<ExitCode> {
             warn(warnings, notice.to_string());
         }
     };
-    let openings = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
-    let is_open = |it: &&Opening| it.result.is_ok();
-    if !openings.iter().any(|it| is_open(&it)) {
+    *openings = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
+    let open: Vec<OpenStore> =
+        openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
+    if open.is_empty() {
         warn(warnings, "no lock store results from the resource files".to_owned());
     }
-    for open in openings.iter().filter_map(|it| it.result.as_ref().ok()) {
-        if let Some(warning) = stores::in_memory_warning(open) {
-            warn(warnings, warning);
-        }
+    for warning in open.iter().filter_map(stores::in_memory_warning) {
+        warn(warnings, warning);
     }
+    // Only the rules know what is wrong with key prefixes.
+    let locks = options.locks(&open).map_err(|error| anyhow!("{error}"));
+    join_all(open.iter().map(|open| open.store.close())).await;
+    locks?;
     let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
     let fails = unreadable || openings.iter().any(stops) || (args.strict && warnings.any());
-    let good = !fails && openings.iter().any(|it| is_open(&it));
-    let text = if args.json {
-        format!("{:#}\n", document(good, &openings, &warnings.texts()))
-    } else {
-        table(&openings.iter().map(row).collect::<Vec<_>>())
-    };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
-
-    let open: Vec<OpenStore> = openings.into_iter().filter_map(|it| it.result.ok()).collect();
-    // Only the rules know what is wrong with key prefixes.
-    options.locks(&open).map_err(|error| anyhow!("{error}"))?;
-    join_all(open.iter().map(|open| open.store.close())).await;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+    Ok(!fails && !open.is_empty())
 }
 
 fn warn(warnings: &Warnings, text: String) {
@@ -84,7 +90,7 @@ fn warn(warnings: &Warnings, text: String) {
 }
 
 /// The result as JSON.
-fn document(good: bool, openings: &[Opening], warnings: &[String]) -> Value {
+fn document(examined: &Result<bool>, openings: &[Opening], warnings: &[String]) -> Value {
     let stores = openings.iter().map(|Opening { definition, result, .. }| {
         let (outcome, about) = match result {
             Ok(open) => ("ok", open.store.describe()),
@@ -100,7 +106,12 @@ fn document(good: bool, openings: &[Opening], warnings: &[String]) -> Value {
             "about": about,
         })
     });
-    json!({"ok": good, "stores": stores.collect::<Vec<_>>(), "warnings": warnings})
+    json!({
+        "ok": matches!(examined, Ok(true)),
+        "error": examined.as_ref().err().map(|error| format!("{error:#}")),
+        "stores": stores.collect::<Vec<_>>(),
+        "warnings": warnings,
+    })
 }
 
 fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {

@@ -287,7 +287,7 @@ fn check_prints_json() {
     folder.write("etcd.yaml", &(definition("etcd", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
     let (code, document, _) = run(&["check", "--json", "--resources-path", folder.path()]);
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
-    assert_eq!((code, &document["ok"]), (0, &true.into()));
+    assert_eq!((code, &document["ok"], &document["error"]), (0, &true.into(), &().into()));
     let [etcd, memory] = &document["stores"].as_array().unwrap()[..] else { panic!("{document}") };
     assert_eq!((&etcd["component"], &etcd["result"]), (&"etcd".into(), &"ignored".into()));
     assert!(etcd["about"].as_str().unwrap().starts_with("unknown lock store type"), "{document}");
@@ -299,6 +299,21 @@ fn check_prints_json() {
     let warnings = document["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 1, "{document}");
     assert!(warnings[0].as_str().unwrap().contains("do not exclude each other"), "{document}");
+}
+
+#[test]
+fn check_prints_json_of_what_it_cannot_check() {
+    let folder = folder(&in_memory("memory"));
+    folder.write("twice.yaml", &in_memory("memory"));
+    for (path, cause) in
+        [(&["--resources-path", folder.path()][..], "memory"), (&[], "--resources-path is missing")]
+    {
+        let (code, document, stderr) = run(&[&["check", "--json"], path].concat());
+        let document: serde_json::Value = serde_json::from_str(&document).expect(&stderr);
+        assert_eq!((code, &document["ok"]), (2, &false.into()));
+        let error = document["error"].as_str().unwrap();
+        assert!(error.contains(cause) && stderr.contains(error), "{document}, {stderr}");
+    }
 }
 
 #[test]
