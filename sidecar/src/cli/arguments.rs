@@ -231,12 +231,12 @@ pub struct Serve {
     #[arg(last = true)]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    pub server: ServerLimits,
-    #[command(flatten)]
     pub log: Log,
     // Last, because later options would stand under the same heading.
     #[command(flatten)]
     pub limits: Limits,
+    #[command(flatten)]
+    pub server: ServerLimits,
 }
 
 /// The limits of the server.
