@@ -14,10 +14,7 @@ use hyper::{
     header::{CONNECTION, HeaderValue},
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep, sleep_until},
@@ -27,10 +24,10 @@ use super::{
     answer::Answer,
     body::RequestBody,
     control::{Control, Order},
+    protocol::{Kind, builder},
+    streams::{NewStreams, Streams},
     wire::{Ahead, Wire},
 };
-
-pub(super) type Builder = auto::Builder<TokioExecutor>;
 
 /// How the server ended a connection, where it was not hyper that did.
 enum End<T> {
@@ -39,7 +36,7 @@ enum End<T> {
 }
 
 /// Serves the requests of a connection until it ends, or until its door or a time limit closes it.
-pub(super) async fn serve<S>(stream: S, api: impl Answer, builder: Builder, control: Arc<Control>)
+pub(super) async fn serve<S>(stream: S, api: impl Answer, kind: Kind, control: Arc<Control>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -63,13 +60,20 @@ where
             }
         }
     });
+    let new_streams = NewStreams::default();
+    let builder = builder(kind, new_streams.clone());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let mut streams = Streams::of(new_streams);
     let mut timer = pin!(None);
     let mut is_finishing = false;
     let end = poll_fn(|cx| {
         loop {
+            streams.poll(cx);
             if let Poll::Ready(served) = connection.as_mut().poll(cx) {
                 return Poll::Ready(End::Served(served));
+            }
+            if streams.are_new() {
+                continue;
             }
             let view = control.view(cx);
             if view.answering {

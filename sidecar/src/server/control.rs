@@ -165,6 +165,11 @@ impl Control {
         self.is_ending.load(Ordering::Relaxed)
     }
 
+    /// Whether a request is in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.lock().in_flight > 0
+    }
+
     /// Whether there was a request.
     pub(super) fn is_used(&self) -> bool {
         self.lock().used

@@ -21,10 +21,11 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     answer::Answer,
-    connection::{self, Builder},
+    connection,
     control::{Control, Order, Patience},
     limits::Limits,
     listener::{Listener, Stream},
+    protocol::Kind,
 };
 use crate::throttle::Throttle;
 
@@ -33,17 +34,6 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// How long to wait for the end of a connection that was told to close, before another one is.
 const NO_PLACE: Duration = Duration::from_millis(20);
-
-/// Who connects to an API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Callers over HTTP.
-    Http,
-    /// Callers over gRPC, who keep connections idle for hours.
-    Grpc,
-    /// Who only watches. At the end nobody waits for them.
-    Watched,
-}
 
 /// The open connections of an API.
 pub(super) struct Door {
@@ -89,12 +79,11 @@ impl Door {
         self: Arc<Self>,
         listener: Listener,
         api: impl Answer,
-        builder: Builder,
     ) -> Infallible {
         loop {
             match listener.accept().await {
-                Ok(Stream::Tcp(stream)) => self.admit(stream, &api, &builder).await,
-                Ok(Stream::Unix(stream)) => self.admit(stream, &api, &builder).await,
+                Ok(Stream::Tcp(stream)) => self.admit(stream, &api).await,
+                Ok(Stream::Unix(stream)) => self.admit(stream, &api).await,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     self.complain(&format_args!("cannot accept a connection: {error}"));
@@ -106,7 +95,7 @@ impl Door {
     }
 
     /// Serves a connection once there is a place for it.
-    async fn admit<S>(self: &Arc<Self>, stream: S, api: &impl Answer, builder: &Builder)
+    async fn admit<S>(self: &Arc<Self>, stream: S, api: &impl Answer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -114,9 +103,9 @@ impl Door {
         let control = Arc::new(Control::new(self.patience, self.is_ending.clone()));
         let key = self.open().insert(control.clone());
         let place = Place { door: self.clone(), key, _permit: permit };
-        let (api, builder) = (api.clone(), builder.clone());
+        let (api, kind) = (api.clone(), self.kind);
         self.tasks.spawn(async move {
-            connection::serve(stream, api, builder, control).await;
+            connection::serve(stream, api, kind, control).await;
             drop(place);
         });
     }
@@ -163,6 +152,11 @@ impl Door {
                 control.order(Order::Finish);
             }
         }
+    }
+
+    /// Whether callers wait for responses.
+    pub(super) fn is_busy(&self) -> bool {
+        self.kind != Kind::Watched && self.open().iter().any(|(_, control)| control.is_busy())
     }
 
     /// Tells all connections the same.

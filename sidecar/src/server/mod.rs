@@ -7,7 +7,9 @@ mod control;
 mod door;
 mod limits;
 mod listener;
+mod protocol;
 mod readiness;
+mod streams;
 mod wire;
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
@@ -16,7 +18,6 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, join_all},
 };
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -24,29 +25,7 @@ pub(crate) use self::readiness::State;
 pub use self::{
     answer::Answer, body::RequestBody, limits::Limits, listener::Listener, readiness::Readiness,
 };
-use self::{
-    connection::Builder,
-    control::Order,
-    door::{Door, Kind},
-};
-
-/// How much of the head of a request over HTTP/1 is read, and how much of its body at a time, in bytes. daprd
-/// takes heads of about 8 KiB.
-const READ_BUFFER: usize = 32 << 10;
-
-/// How many header fields a request over HTTP/1 may have. daprd takes 400.
-const MAX_FIELDS: usize = 512;
-
-/// How many bytes of headers a request over HTTP/2 may have.
-const MAX_HEADERS: u32 = 64 << 10;
-
-/// The same for gRPC, whose callers put longer values into the metadata.
-const MAX_METADATA: u32 = 512 << 10;
-
-/// How many bytes of a body callers may send before the server wants them, over HTTP/2: for one request, and
-/// for all of a connection.
-const WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 256 << 10;
+use self::{control::Order, door::Door, protocol::Kind};
 
 /// How often a server that shuts down looks whether it still has to linger.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -105,11 +84,9 @@ impl Server {
     }
 
     fn add(mut self, kind: Kind, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        let builder = builder(kind);
         let accepting = listeners.into_iter().map(|listener| {
-            let (api, builder) = (api.clone(), builder.clone());
-            let accept: Accepting =
-                Box::new(move |door| door.accept_all(listener, api, builder).boxed());
+            let api = api.clone();
+            let accept: Accepting = Box::new(move |door| door.accept_all(listener, api).boxed());
             accept
         });
         self.apis.push((kind, accepting.collect()));
@@ -118,9 +95,10 @@ impl Server {
 
     /// Serves until `shutdown` completes, then shuts down within `grace`. The locks stay open.
     ///
-    /// As long as [what it lingers for](Self::lingers_while) holds, but not for the last fifth of the grace
-    /// period, it still accepts connections and answers requests, each as the last one of its connection. After
-    /// that the requests in flight are finished, and those that take longer than the grace period are cut off.
+    /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not for the last
+    /// fifth of the grace period, it still accepts connections and answers requests, each as the last one of its
+    /// connection. After that the requests in flight are finished, and those that take longer than the grace period
+    /// are cut off.
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
     ///
@@ -149,7 +127,7 @@ impl Server {
         tasks.close();
         tokio::select! {
             _never = &mut accepting => {}
-            () = ceases(lingers_while) => {}
+            () = ceases(|| doors.are_busy() || lingers_while()) => {}
             () = tokio::time::sleep_until(begun + last_call(grace)) => {}
         }
         drop(accepting);
@@ -176,28 +154,11 @@ fn last_call(grace: Duration) -> Duration {
     grace.saturating_sub((grace / 5).min(Duration::from_secs(1)))
 }
 
-/// How the connections of an API are served.
-///
-/// A ping every 10 seconds, as daprd sends it on connections of gRPC, detects callers that are gone without
-/// closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
-fn builder(kind: Kind) -> Builder {
-    let mut builder = Builder::new(TokioExecutor::new());
-    if kind == Kind::Grpc {
-        builder = builder.http2_only();
-    }
-    builder.http1().max_buf_size(READ_BUFFER).max_headers(MAX_FIELDS).header_read_timeout(None);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(if kind == Kind::Grpc { MAX_METADATA } else { MAX_HEADERS });
-    builder
-}
-
 impl Doors {
+    fn are_busy(&self) -> bool {
+        self.0.iter().any(|door| door.is_busy())
+    }
+
     fn order(&self, order: Order) {
         self.0.iter().for_each(|door| door.order(order));
     }

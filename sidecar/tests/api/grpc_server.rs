@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use holdfast::{Limits, store::memory::MemoryStore};
 use holdfast_proto::runtime::{
     GetMetadataRequest, GetMetadataResponse, RegisteredComponents, SetMetadataRequest,
-    actor_runtime::ActorRuntimeStatus,
+    actor_runtime::ActorRuntimeStatus, unlock_response,
 };
 use holdfast_tests::{
     LONG,
@@ -184,11 +184,20 @@ async fn shutdown_waits_for_calls_in_flight() {
     let store = FakeStore::always(Answer::Yes.when_told());
     let server = grpc(over(store.clone())).await;
     let mut client = Client::new(server.address).await;
-    let call = tokio::spawn(async move { client.try_lock("lockstore", "r", "o", 60).await });
+    let call = tokio::spawn(async move {
+        let locked = client.try_lock("lockstore", "r", "o", 60).await;
+        (locked, client.unlock("lockstore", "r", "o").await)
+    });
     assert_eq!(store.event().await, Event::Called);
     server.ending.cancel();
-    store.let_through(1);
-    assert!(call.await.unwrap().unwrap());
+    while !server.sidecar.readiness().is_ending() {
+        tokio::task::yield_now().await;
+    }
+    store.let_through(2);
+    let (locked, unlocked) = call.await.unwrap();
+    assert!(locked.unwrap());
+    // What was locked meanwhile can be unlocked.
+    assert_eq!(unlocked.unwrap(), unlock_response::Status::Success);
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }
 

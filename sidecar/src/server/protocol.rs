@@ -1,0 +1,57 @@
+//! How HTTP is spoken with the callers of an API: sizes of heads, windows and pings.
+
+use std::time::Duration;
+
+use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
+
+use super::streams::NewStreams;
+
+/// How much of the head of a request over HTTP/1 is read, and how much of its body at a time, in bytes. daprd
+/// takes heads of about 8 KiB.
+const READ_BUFFER: usize = 32 << 10;
+
+/// How many header fields a request over HTTP/1 may have. daprd takes 400.
+const MAX_FIELDS: usize = 512;
+
+/// How many bytes of headers a request over HTTP/2 may have.
+const MAX_HEADERS: u32 = 64 << 10;
+
+/// The same for gRPC, whose callers put longer values into the metadata.
+const MAX_METADATA: u32 = 512 << 10;
+
+/// How many bytes of a body callers may send before the server wants them, over HTTP/2: for one request, and
+/// for all of a connection.
+const WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+
+/// Who connects to an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Callers over HTTP.
+    Http,
+    /// Callers over gRPC, who keep connections idle for hours.
+    Grpc,
+    /// Who only watches. At the end nobody waits for them.
+    Watched,
+}
+
+/// How a connection of an API is served, whose HTTP/2 streams go to `streams`.
+///
+/// A ping every 10 seconds, as daprd sends it on connections of gRPC, detects callers that are gone without
+/// closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
+pub(super) fn builder(kind: Kind, streams: NewStreams) -> Builder<NewStreams> {
+    let mut builder = Builder::new(streams);
+    if kind == Kind::Grpc {
+        builder = builder.http2_only();
+    }
+    builder.http1().max_buf_size(READ_BUFFER).max_headers(MAX_FIELDS).header_read_timeout(None);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(if kind == Kind::Grpc { MAX_METADATA } else { MAX_HEADERS });
+    builder
+}
