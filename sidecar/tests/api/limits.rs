@@ -201,6 +201,34 @@ async fn a_flood_of_one_port_leaves_the_others_alone() {
     assert_eq!(complaints, 1, "{}", server.log());
 }
 
+/// The memory of a process, in KiB.
+fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn memory_is_given_back_after_connections_have_closed() {
+    let server = Holdfast::serve(HOLDFAST, &[]);
+    assert_eq!(server.try_lock("lockstore", "r", "o", 60).await, ACQUIRED);
+    let before = memory(server.id());
+    let body = lock_body("r", "o");
+    let length = body.len();
+    let lock = format!("POST {LOCK} HTTP/1.1\r\nHost: l\r\nContent-Length: {length}\r\n\r\n{body}");
+    let mut open = Vec::new();
+    for _ in 0..250 {
+        let mut stream = connected(server.http().parse().unwrap(), lock.as_bytes()).await;
+        read_head(&mut stream).await;
+        open.push(stream);
+    }
+    let most = memory(server.id());
+    assert!(most > before + 2_000, "{before} KiB, {most} KiB");
+    drop(open);
+    let given_back = async || memory(server.id()) < before + (most - before) / 2;
+    eventually("the memory to be given back", given_back).await;
+}
+
 #[tokio::test]
 async fn it_starts_where_addresses_are_few() {
     let mut command = std::process::Command::new("sh");
