@@ -34,7 +34,7 @@ fn generate() -> Result<(), Error> {
     // Without `connect`, a client needs no transport of tonic's.
     tonic_prost_build::configure()
         .build_transport(false)
-        .codec_path("crate::codec::GoCodec")
+        .build_server(false)
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -4,25 +4,12 @@
 //! before they are read, so that no number of callers can fill the memory. The others need no budget: their
 //! number is limited by that of the connections and their streams.
 
-use std::{
-    error::Error as StdError,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::future::BoxFuture;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::{
-    HeaderMap,
-    body::{Body, Frame, SizeHint},
-};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep},
-};
+use hyper::{HeaderMap, body::Body};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::throttle::Throttle;
 
@@ -89,7 +76,6 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Room {
     _pieces: OwnedSemaphorePermit,
-    bytes: usize,
 }
 
 /// A body in memory.
@@ -106,8 +92,9 @@ pub(crate) enum NotRead {
     NoRoom(usize),
     #[error("it did not arrive within {0:?}")]
     TooSlow(Duration),
+    /// With its length, if it was announced.
     #[error("it is too long")]
-    TooLong,
+    TooLong(Option<usize>),
     #[error("{0}")]
     Failed(Box<dyn StdError + Send + Sync>),
 }
@@ -119,57 +106,84 @@ impl Intake {
         Self(Arc::new(Inner { limits, budget, refused: Throttle::new(1) }))
     }
 
+    /// How long a body may take to arrive.
+    pub(crate) fn time(&self) -> Duration {
+        self.0.limits.time
+    }
+
     /// Reads a body of at most `most` bytes. After [`NotRead::TooLong`] the rest of it can still be read.
-    pub(crate) async fn read<B>(&self, body: &mut B, most: usize) -> Result<Whole, NotRead>
+    ///
+    /// `announced` tells from the first bytes how long the body is, if they say it. What follows is dropped.
+    pub(crate) async fn read<B>(
+        &self,
+        body: &mut B,
+        most: usize,
+        announced: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Whole, NotRead>
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let time = self.0.limits.time;
-        let reading = tokio::time::timeout(time, self.read_all(body, most));
+        let reading = tokio::time::timeout(time, self.read_all(body, most, announced));
         reading.await.unwrap_or(Err(NotRead::TooSlow(time)))
     }
 
-    async fn read_all<B>(&self, body: &mut B, most: usize) -> Result<Whole, NotRead>
+    async fn read_all<B>(
+        &self,
+        body: &mut B,
+        most: usize,
+        announced: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Whole, NotRead>
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let hint = body.size_hint();
-        if hint.lower() > most as u64 {
-            return Err(NotRead::TooLong);
-        }
-        // What is not known may be as long as it may be.
-        let expected = hint.exact().map_or(most, |length| length as usize);
-        let known_to_be_long = hint.exact().is_some() && expected > SMALL;
-        let mut room = if known_to_be_long { Some(self.room(expected).await?) } else { None };
+        let hint = body.size_hint().exact();
+        let mut length = hint.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let mut room = self.room_for(0, length, most, false).await?;
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|error| NotRead::Failed(error.into()))?.into_data() else {
+            let Ok(mut data) = frame.map_err(|error| NotRead::Failed(error.into()))?.into_data()
+            else {
                 continue;
             };
-            let length = whole.len() + data.remaining();
-            if length > most {
-                return Err(NotRead::TooLong);
+            if whole.is_empty() {
+                length = length.or_else(|| announced(data.chunk()));
             }
-            if length > SMALL && room.is_none() {
-                room = Some(self.room(most).await?);
-            }
-            let mut data = data;
+            let received = whole.len() + data.remaining();
+            let more = self.room_for(received, length, most, room.is_some()).await?;
+            room = room.or(more);
+            let wanted = length.map_or(received, |length| received.min(length)) - whole.len();
             if whole.is_empty() && body.is_end_stream() {
                 // Almost every body is a single piece, which is not copied.
-                return Ok(Whole { bytes: data.copy_to_bytes(data.remaining()), _room: room });
+                return Ok(Whole { bytes: data.copy_to_bytes(wanted), _room: room });
             }
             if whole.is_empty() {
-                whole.reserve(hint.exact().map_or(length, |_| expected));
+                whole.reserve(length.unwrap_or(received));
             }
-            while data.has_remaining() {
-                let chunk = data.chunk();
-                whole.extend_from_slice(chunk);
-                data.advance(chunk.len());
-            }
+            whole.put(data.take(wanted));
+            length = length.or_else(|| announced(&whole));
+            whole.truncate(length.unwrap_or(usize::MAX));
         }
         Ok(Whole { bytes: whole.freeze(), _room: room })
+    }
+
+    /// Room for a body of which this much was received, if it is long and has none.
+    async fn room_for(
+        &self,
+        received: usize,
+        length: Option<usize>,
+        most: usize,
+        has_room: bool,
+    ) -> Result<Option<Room>, NotRead> {
+        match length {
+            Some(length) if length > most => Err(NotRead::TooLong(Some(length))),
+            None if received > most => Err(NotRead::TooLong(None)),
+            _ if has_room || received.max(length.unwrap_or(0)) <= SMALL => Ok(None),
+            // What is not known may be as long as it may be.
+            _ => self.room(length.unwrap_or(most)).await.map(Some),
+        }
     }
 
     /// Reads more of a body and drops it, for clients that look for the reply only once they have sent
@@ -198,7 +212,7 @@ impl Intake {
         }
         let pieces = self.0.budget.clone().try_acquire_many_owned(pieces(bytes));
         match pieces {
-            Ok(pieces) => Ok(Some(Room { _pieces: pieces, bytes })),
+            Ok(pieces) => Ok(Some(Room { _pieces: pieces })),
             Err(_) => Err(self.no_room()),
         }
     }
@@ -207,7 +221,7 @@ impl Intake {
     async fn room(&self, bytes: usize) -> Result<Room, NotRead> {
         let pieces = self.0.budget.clone().acquire_many_owned(pieces(bytes));
         match tokio::time::timeout(self.0.limits.wait, pieces).await {
-            Ok(Ok(pieces)) => Ok(Room { _pieces: pieces, bytes }),
+            Ok(Ok(pieces)) => Ok(Room { _pieces: pieces }),
             _ => Err(self.no_room()),
         }
     }
@@ -223,128 +237,4 @@ impl Intake {
 
 fn pieces(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(PIECE)).unwrap_or(u32::MAX)
-}
-
-/// The body of a gRPC call with one message, which arrives within the limits.
-///
-/// The room that it takes is [shared](Self::kept) with its call, which uses the message longer than this
-/// reads it.
-pub(crate) struct Message<B> {
-    body: B,
-    intake: Intake,
-    most: usize,
-    /// Bytes that were passed on.
-    passed: usize,
-    kept: Kept,
-    /// A piece that waits for room.
-    waiting: Option<(Frame<Bytes>, Waiting)>,
-    /// Set once the body has to be waited for.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-type Waiting = BoxFuture<'static, Result<Room, NotRead>>;
-
-/// The room of a message, for as long as its call needs it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Kept(Arc<Mutex<Option<Room>>>);
-
-impl Kept {
-    fn bytes(&self) -> usize {
-        self.lock().as_ref().map_or(SMALL, |room| room.bytes)
-    }
-
-    fn keep(&self, room: Room) {
-        *self.lock() = Some(room);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Room>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<B> Message<B> {
-    /// `most` is the longest message that is accepted, in bytes.
-    pub(crate) fn new(body: B, intake: Intake, most: usize) -> Self {
-        let kept = Kept::default();
-        Self { body, intake, most, passed: 0, kept, waiting: None, timer: None }
-    }
-
-    pub(crate) fn kept(&self) -> Kept {
-        self.kept.clone()
-    }
-
-    /// How many bytes of the budget are needed to pass these on; `None` if there is room for them.
-    fn needs(&self, data: &Bytes) -> Option<usize> {
-        let passed = self.passed + data.len();
-        // A message is preceded by a byte and its length (gRPC over HTTP2, "Length-Prefixed-Message"). The
-        // library takes memory for all of it at once.
-        let announced = match data.get(1..5) {
-            Some(&[a, b, c, d]) if self.passed == 0 => {
-                u32::from_be_bytes([a, b, c, d]) as usize + 5
-            }
-            _ if self.passed == 0 => self.most,
-            _ => passed,
-        };
-        let is_refused = self.passed == 0 && announced > self.most + 5;
-        let bytes = announced.max(passed);
-        if is_refused || bytes <= self.kept.bytes() {
-            return None;
-        }
-        // More than one message may be as long as one.
-        Some(if self.passed == 0 { bytes } else { self.most })
-    }
-}
-
-impl<B> Body for Message<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    type Data = Bytes;
-    type Error = NotRead;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, NotRead>>> {
-        let this = &mut *self;
-        loop {
-            if let Some((_, room)) = &mut this.waiting {
-                let room = ready!(pin!(room).poll(cx));
-                let frame = this.waiting.take().map(|(frame, _)| frame);
-                match room {
-                    Ok(room) => this.kept.keep(room),
-                    Err(refusal) => return Poll::Ready(Some(Err(refusal))),
-                }
-                return Poll::Ready(frame.map(Ok));
-            }
-            let frame = match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => frame,
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(NotRead::Failed(error.into()))));
-                }
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => {
-                    let time = this.intake.0.limits.time;
-                    let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
-                    ready!(timer.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(NotRead::TooSlow(time))));
-                }
-            };
-            let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
-            let needs = this.needs(data);
-            this.passed += data.len();
-            let Some(bytes) = needs else { return Poll::Ready(Some(Ok(frame))) };
-            let intake = this.intake.clone();
-            this.waiting = Some((frame, Box::pin(async move { intake.room(bytes).await })));
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.waiting.is_none() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
 }

@@ -1,63 +1,18 @@
 //! Messages as Go decodes them: a known field that comes in the form of another type is an unknown field, and
 //! skipped. `prost` refuses the message.
 
-use std::marker::PhantomData;
-
 use prost::{
-    Message,
-    bytes::{Buf, Bytes},
+    DecodeError, Message,
+    bytes::Bytes,
     encoding::{DecodeContext, WireType, decode_key, encode_key, skip_field},
 };
-use tonic::{
-    Status,
-    codec::{Codec, DecodeBuf, Decoder},
-};
-use tonic_prost::ProstEncoder;
 
-/// Encodes as [`ProstCodec`](tonic_prost::ProstCodec) does, and decodes as Go does.
-#[derive(Debug)]
-pub struct GoCodec<T, U>(PhantomData<(T, U)>);
-
-/// The decoder of [`GoCodec`].
-#[derive(Debug)]
-pub struct GoDecoder<U>(PhantomData<U>);
-
-impl<T, U> Default for GoCodec<T, U> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T, U> Codec for GoCodec<T, U>
-where
-    T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
-{
-    type Encode = T;
-    type Decode = U;
-    type Encoder = ProstEncoder<T>;
-    type Decoder = GoDecoder<U>;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        GoDecoder(PhantomData)
-    }
-}
-
-impl<U: Message + Default> Decoder for GoDecoder<U> {
-    type Item = U;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        let bytes = buffer.copy_to_bytes(buffer.remaining());
-        decode(&bytes).map(Some).map_err(|error| Status::internal(error.to_string()))
-    }
-}
-
-fn decode<U: Message + Default>(bytes: &Bytes) -> Result<U, prost::DecodeError> {
+/// Decodes a message.
+///
+/// # Errors
+///
+/// The message is malformed.
+pub fn decode<U: Message + Default>(bytes: &Bytes) -> Result<U, DecodeError> {
     let refusal = match U::decode(bytes.clone()) {
         Ok(message) => return Ok(message),
         Err(refusal) => refusal,
@@ -102,7 +57,7 @@ mod tests {
     use super::*;
     use crate::runtime::TryLockRequest;
 
-    fn read(bytes: &'static [u8]) -> Result<TryLockRequest, prost::DecodeError> {
+    fn read(bytes: &'static [u8]) -> Result<TryLockRequest, DecodeError> {
         decode(&Bytes::from_static(bytes))
     }
 

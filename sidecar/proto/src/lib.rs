@@ -1,9 +1,9 @@
 //! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it.
 //!
-//! What is generated cannot keep the rules that hold for our own code. Apart from it, only the [`codec`] that
-//! it uses lives here.
+//! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](decode())
+//! its messages lives here.
 
-pub mod codec;
+pub mod decode;
 
 /// The messages, and the service `Dapr` for a server and for a client.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]

@@ -3,8 +3,7 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use holdfast_proto::{DESCRIPTORS, runtime::dapr_server::DaprServer};
-use http_body_util::BodyExt;
+use holdfast_proto::DESCRIPTORS;
 use hyper::{HeaderMap, Request, Response, body::Body};
 use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
 use tonic_health::pb::health_server::{self, HealthServer};
@@ -19,16 +18,17 @@ use super::{
     health::Checks,
     metrics::GrpcMetrics,
     status,
+    unary::refusal,
 };
 use crate::{
-    intake::{Message, NotRead},
+    intake::NotRead,
     server::{Answer, RequestBody},
     sidecar::Sidecar,
     trace_context::TraceParent,
 };
 
-/// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
-const MAX_MESSAGE: usize = 4 << 20;
+/// The longest message that is accepted of health checks and reflection, in bytes.
+const MAX_ROUTED_MESSAGE: usize = 8 << 10;
 
 /// How the names of the services of reflection begin.
 const REFLECTION: &str = "grpc.reflection.";
@@ -40,6 +40,8 @@ const REFLECTION: &str = "grpc.reflection.";
 #[derive(Clone)]
 pub struct Api {
     sidecar: Sidecar,
+    calls: Calls,
+    /// Health checks and reflection.
     routes: Routes,
     metrics: Arc<GrpcMetrics>,
 }
@@ -63,12 +65,13 @@ impl Api {
         };
         let metrics = Arc::new(GrpcMetrics::new(sidecar.metadata().app_id()));
         let calls = Calls { sidecar: sidecar.clone(), metrics: metrics.clone() };
-        let calls = DaprServer::new(calls);
-        let routes = Routes::new(calls.max_decoding_message_size(MAX_MESSAGE))
-            .add_service(HealthServer::new(Checks(sidecar.readiness().clone())))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        Ok(Self { sidecar, routes: routes.prepare(), metrics })
+        let health = HealthServer::new(Checks(sidecar.readiness().clone()));
+        let routes = Routes::new(health.max_decoding_message_size(MAX_ROUTED_MESSAGE))
+            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_ROUTED_MESSAGE))
+            .add_service(
+                reflection().build_v1alpha()?.max_decoding_message_size(MAX_ROUTED_MESSAGE),
+            );
+        Ok(Self { sidecar, calls, routes: routes.prepare(), metrics })
     }
 
     /// Answers a call. A message of more than 4 MiB is refused.
@@ -119,36 +122,38 @@ impl Api {
             Ok(timeout) => timeout,
             Err(refusal) => return refusal.into_http(),
         };
-        let intake = self.sidecar.intake();
         // For as long as the call needs its headers.
-        let _room = match intake.headers(request.headers()) {
+        let _room = match self.sidecar.intake().headers(request.headers()) {
             Ok(room) => room,
             Err(problem) => return refusal(problem).into_http(),
         };
-        // For as long as the call needs its message.
-        let mut kept = None;
-        let request = if has_one_message(&request) {
-            let body = |body| {
-                let message = Message::new(body, intake.clone(), MAX_MESSAGE);
-                kept = Some(message.kept());
-                GrpcBody::new(message.map_err(refusal))
-            };
-            request.map(body)
-        } else {
-            request.map(GrpcBody::new)
-        };
-        let routed = self.routes.clone().oneshot(request);
-        let answered = match timeout {
-            Some(timeout) => match tokio::time::timeout(timeout, routed).await {
+        let answering = self.answer_admitted(request);
+        match timeout {
+            Some(timeout) => match tokio::time::timeout(timeout, answering).await {
                 Ok(answered) => answered,
-                Err(_) => return deadline::exceeded().into_http(),
+                Err(_) => deadline::exceeded().into_http(),
             },
-            None => routed.await,
+            None => answering.await,
+        }
+    }
+
+    async fn answer_admitted<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, mut body) = request.into_parts();
+        if let Some(response) = self.calls.answer(&head, &mut body).await {
+            return response;
+        }
+        let request = Request::from_parts(head, GrpcBody::new(body));
+        let limit = self.sidecar.intake().time();
+        let response = match tokio::time::timeout(limit, self.routes.clone().oneshot(request)).await
+        {
+            Ok(answered) => answered.unwrap_or_else(|never: Infallible| match never {}),
+            Err(_) => return refusal(NotRead::TooSlow(limit)).into_http(),
         };
-        let response = answered.unwrap_or_else(|never: Infallible| match never {});
-        drop(kept);
-        let status = response.extensions().get();
-        match status.and_then(status::of_too_long) {
+        match response.extensions().get().and_then(status::of_too_long) {
             Some(refusal) => refusal.into_http(),
             None => response,
         }
@@ -190,22 +195,6 @@ impl Answer for Api {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<GrpcBody>> + Send {
         Self::answer(self, request)
-    }
-}
-
-/// Whether a call consists of one message; the methods of reflection take any number.
-fn has_one_message<B>(request: &Request<B>) -> bool {
-    method_of(request).is_some_and(|(service, _)| !service.starts_with(REFLECTION))
-}
-
-/// The status of a call whose message was not read.
-fn refusal(problem: NotRead) -> Status {
-    let message = problem.to_string();
-    match problem {
-        NotRead::NoRoom(_) => Status::unavailable(message),
-        NotRead::TooSlow(_) => Status::deadline_exceeded(format!("the message: {message}")),
-        NotRead::TooLong => Status::resource_exhausted(message),
-        NotRead::Failed(cause) => Status::from_error(cause),
     }
 }
 

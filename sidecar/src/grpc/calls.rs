@@ -7,19 +7,21 @@ use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
     ActorRuntime, AppConnectionProperties, GetMetadataRequest, GetMetadataResponse,
     RegisteredComponents, SetMetadataRequest, TryLockRequest, TryLockResponse, UnlockRequest,
-    UnlockResponse,
-    actor_runtime::ActorRuntimeStatus,
-    dapr_server::{self, Dapr},
-    unlock_response,
+    UnlockResponse, actor_runtime::ActorRuntimeStatus, unlock_response,
 };
+use hyper::{Response, body::Body, http::request::Parts};
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Status, body::Body as GrpcBody};
 
-use super::{metrics::GrpcMetrics, status};
+use super::{
+    metrics::GrpcMetrics,
+    status,
+    unary::{self, Received},
+};
 use crate::{failure, metadata::ComponentInfo, sidecar::Sidecar};
 
 /// The service's full name.
-pub(super) const SERVICE: &str = dapr_server::SERVICE_NAME;
+pub(super) const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
 
 /// The methods of Dapr's service that are served.
 pub(super) const METHODS: [&str; 4] =
@@ -34,21 +36,87 @@ const GET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/GetMetadata";
 const SET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/SetMetadata";
 
 /// The methods, served from a sidecar.
+#[derive(Clone)]
 pub(super) struct Calls {
     pub sidecar: Sidecar,
     pub metrics: Arc<GrpcMetrics>,
 }
 
 impl Calls {
+    /// Answers a call, if it is of one of the methods.
+    pub(super) async fn answer<B>(&self, head: &Parts, body: &mut B) -> Option<Response<GrpcBody>>
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let method = FULL_METHODS.into_iter().find(|method| *method == head.uri.path())?;
+        let received = match Received::read(body, &head.headers, self.sidecar.intake()).await {
+            Ok(received) => received,
+            Err(refusal) => return Some(refusal.into_http()),
+        };
+        Some(match method {
+            TRY_LOCK => self.response(method, &received, self.try_lock(&received).await),
+            UNLOCK => self.response(method, &received, self.unlock(&received).await),
+            SET_METADATA => self.response(method, &received, self.set_metadata(&received)),
+            _ => self.response(method, &received, self.get_metadata(&received)),
+        })
+    }
+
     /// Records the lengths of a call's messages and makes the response.
-    fn carried<T: Message>(
+    fn response<T: Message>(
         &self,
         method: &'static str,
-        received: usize,
+        received: &Received,
         answer: Result<T, Status>,
-    ) -> Result<Response<T>, Status> {
-        self.metrics.carried(method, received, answer.as_ref().map_or(0, Message::encoded_len));
-        answer.map(Response::new)
+    ) -> Response<GrpcBody> {
+        let sent = answer.as_ref().map_or(0, Message::encoded_len);
+        self.metrics.carried(method, received.length(), sent);
+        unary::response(answer)
+    }
+
+    async fn try_lock(&self, received: &Received) -> Result<TryLockResponse, Status> {
+        let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
+            received.message()?;
+        let locks = self.sidecar.locks();
+        let resource = Resource { store: &store_name, id: &resource_id };
+        // The rules refuse zero, and so every negative expiry.
+        let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
+        let call = locks.try_lock(resource, &lock_owner, ttl);
+        match self.sidecar.aside().run(received.length(), call).await {
+            Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
+            Err(error) => Err(self.failed(Verb::TryLock, &error)),
+        }
+    }
+
+    async fn unlock(&self, received: &Received) -> Result<UnlockResponse, Status> {
+        let UnlockRequest { store_name, resource_id, lock_owner } = received.message()?;
+        let locks = self.sidecar.locks();
+        let resource = Resource { store: &store_name, id: &resource_id };
+        let call = locks.unlock(resource, &lock_owner);
+        match self.sidecar.aside().run(received.length(), call).await {
+            Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
+            Err(error) => Err(self.failed(Verb::Unlock, &error)),
+        }
+    }
+
+    fn get_metadata(&self, received: &Received) -> Result<GetMetadataResponse, Status> {
+        let GetMetadataRequest {} = received.message()?;
+        let metadata = self.sidecar.metadata();
+        let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
+        Ok(GetMetadataResponse {
+            id: metadata.app_id().to_owned(),
+            registered_components: metadata.components().iter().map(component).collect(),
+            extended_metadata: metadata.extended().into_iter().collect(),
+            app_connection_properties: Some(AppConnectionProperties {}),
+            runtime_version: RUNTIME_VERSION.to_owned(),
+            actor_runtime: Some(disabled),
+        })
+    }
+
+    fn set_metadata(&self, received: &Received) -> Result<(), Status> {
+        let SetMetadataRequest { key, value } = received.message()?;
+        let set = self.sidecar.metadata().set(&key, &value);
+        set.map_err(|refusal| Status::resource_exhausted(refusal.to_string()))
     }
 
     fn failed(&self, verb: Verb, error: &Error) -> Status {
@@ -63,72 +131,6 @@ impl Calls {
             self.sidecar.failures().log(status.message(), None);
         }
         status
-    }
-}
-
-#[tonic::async_trait]
-impl Dapr for Calls {
-    async fn try_lock_alpha1(
-        &self,
-        request: Request<TryLockRequest>,
-    ) -> Result<Response<TryLockResponse>, Status> {
-        let received = request.get_ref().encoded_len();
-        let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
-            request.into_inner();
-        let locks = self.sidecar.locks();
-        let resource = Resource { store: &store_name, id: &resource_id };
-        // The rules refuse zero, and so every negative expiry.
-        let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
-        let call = locks.try_lock(resource, &lock_owner, ttl);
-        let answer = match self.sidecar.aside().run(received, call).await {
-            Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
-            Err(error) => Err(self.failed(Verb::TryLock, &error)),
-        };
-        self.carried(TRY_LOCK, received, answer)
-    }
-
-    async fn unlock_alpha1(
-        &self,
-        request: Request<UnlockRequest>,
-    ) -> Result<Response<UnlockResponse>, Status> {
-        let received = request.get_ref().encoded_len();
-        let UnlockRequest { store_name, resource_id, lock_owner } = request.into_inner();
-        let locks = self.sidecar.locks();
-        let resource = Resource { store: &store_name, id: &resource_id };
-        let call = locks.unlock(resource, &lock_owner);
-        let answer = match self.sidecar.aside().run(received, call).await {
-            Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
-            Err(error) => Err(self.failed(Verb::Unlock, &error)),
-        };
-        self.carried(UNLOCK, received, answer)
-    }
-
-    async fn get_metadata(
-        &self,
-        request: Request<GetMetadataRequest>,
-    ) -> Result<Response<GetMetadataResponse>, Status> {
-        let metadata = self.sidecar.metadata();
-        let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
-        let answer = GetMetadataResponse {
-            id: metadata.app_id().to_owned(),
-            registered_components: metadata.components().iter().map(component).collect(),
-            extended_metadata: metadata.extended().into_iter().collect(),
-            app_connection_properties: Some(AppConnectionProperties {}),
-            runtime_version: RUNTIME_VERSION.to_owned(),
-            actor_runtime: Some(disabled),
-        };
-        self.carried(GET_METADATA, request.get_ref().encoded_len(), Ok(answer))
-    }
-
-    async fn set_metadata(
-        &self,
-        request: Request<SetMetadataRequest>,
-    ) -> Result<Response<()>, Status> {
-        let received = request.get_ref().encoded_len();
-        let SetMetadataRequest { key, value } = request.get_ref();
-        let answer = self.sidecar.metadata().set(key, value);
-        let answer = answer.map_err(|refusal| Status::resource_exhausted(refusal.to_string()));
-        self.carried(SET_METADATA, received, answer)
     }
 }
 

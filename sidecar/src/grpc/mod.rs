@@ -12,5 +12,6 @@ mod deadline;
 mod health;
 mod metrics;
 mod status;
+mod unary;
 
 pub use api::{Api, DescriptorError};

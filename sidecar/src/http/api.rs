@@ -217,11 +217,11 @@ impl Api {
             return Err(reply::body_too_large());
         }
         let intake = self.sidecar.intake();
-        let problem = match intake.read(body, MAX).await {
+        let problem = match intake.read(body, MAX, |_| None).await {
             Ok(whole) => return Ok(whole),
             Err(problem) => problem,
         };
-        if let NotRead::TooLong = problem {
+        if let NotRead::TooLong(_) = problem {
             intake.skip(body, MAX).await;
             return Err(reply::body_too_large());
         }

@@ -26,6 +26,7 @@ use super::{
     control::{Control, Order},
     protocol::{Kind, builder},
     streams::{NewStreams, Streams},
+    turn::Turn,
     wire::{Ahead, Wire},
 };
 
@@ -51,7 +52,8 @@ where
             let (api, control) = (api.clone(), control.clone());
             async move {
                 let request = request.map(|body| RequestBody::new(body, incomplete));
-                let mut response = api.answer(request).await;
+                // In a box, because hyper moves this future several times, and it has some kilobytes.
+                let mut response = Box::pin(api.answer(request)).await;
                 drop(in_flight);
                 if !is_http2 && control.is_ending() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -66,7 +68,7 @@ where
     let mut streams = Streams::of(new_streams);
     let mut timer = pin!(None);
     let mut is_finishing = false;
-    let end = poll_fn(|cx| {
+    let mut poll = |cx: &mut Context<'_>| {
         loop {
             streams.poll(cx);
             if let Poll::Ready(served) = connection.as_mut().poll(cx) {
@@ -98,7 +100,9 @@ where
                 }
             }
         }
-    });
+    };
+    let turn = Turn::new();
+    let end = poll_fn(|cx| turn.poll(cx, &mut poll));
     match end.await {
         End::Served(Ok(())) => {}
         End::Served(Err(error)) => tracing::debug!("a connection failed: {error}"),

@@ -10,6 +10,7 @@ mod listener;
 mod protocol;
 mod readiness;
 mod streams;
+mod turn;
 mod wire;
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};

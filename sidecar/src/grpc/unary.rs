@@ -1,0 +1,262 @@
+//! Calls of one message each way: from the body of a request to its message, and from an answer to a response.
+//!
+//! tonic's server reads and writes every call as a stream, with two buffers of 8 KiB and a dozen boxed futures. That
+//! costs more than the rest of a lock call, so only health checks and reflection go through it.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use holdfast_proto::decode::decode;
+use hyper::{
+    HeaderMap, Response,
+    body::{Body, Frame},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use prost::Message;
+use tonic::{Status, body::Body as GrpcBody};
+
+use crate::intake::{Intake, NotRead, Whole};
+
+/// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
+/// "Length-Prefixed-Message").
+const PREFIX: usize = 5;
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The message of a call, in memory.
+pub(super) struct Received {
+    whole: Whole,
+}
+
+impl Received {
+    /// Reads the body of a call. What follows the first message is ignored, as gRPC's implementation in Go does.
+    pub(super) async fn read<B>(
+        body: &mut B,
+        headers: &HeaderMap,
+        intake: &Intake,
+    ) -> Result<Self, Status>
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let most = PREFIX + MAX_MESSAGE;
+        let whole = intake.read(body, most, announced).await.map_err(refusal)?;
+        let prefix = whole.bytes.first_chunk::<PREFIX>();
+        let &[compressed, ..] =
+            prefix.ok_or_else(|| Status::internal("missing request message"))?;
+        match compressed {
+            0 => {}
+            1 => return Err(compression_refusal(headers)),
+            other => {
+                let message = format!("grpc: received unexpected payload format {other}");
+                return Err(Status::internal(message));
+            }
+        }
+        match announced(&whole.bytes) {
+            Some(length) if length <= whole.bytes.len() => Ok(Self { whole }),
+            _ => Err(Status::internal("unexpected EOF: the message is incomplete")),
+        }
+    }
+
+    /// The message's length in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.whole.bytes.len() - PREFIX
+    }
+
+    /// Decodes the message.
+    pub(super) fn message<T: Message + Default>(&self) -> Result<T, Status> {
+        let bytes = self.whole.bytes.slice(PREFIX..);
+        decode(&bytes).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+/// How long the message is, with its prefix; `None` if there is too little to know it.
+fn announced(bytes: &[u8]) -> Option<usize> {
+    let &[_, a, b, c, d] = bytes.first_chunk::<PREFIX>()?;
+    Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)
+}
+
+/// The status of a call whose message was not read.
+pub(super) fn refusal(problem: NotRead) -> Status {
+    let message = problem.to_string();
+    match problem {
+        NotRead::NoRoom(_) => Status::unavailable(message),
+        NotRead::TooSlow(_) => Status::deadline_exceeded(format!("the message: {message}")),
+        NotRead::TooLong(Some(length)) => {
+            let length = length.saturating_sub(PREFIX);
+            Status::resource_exhausted(format!(
+                "grpc: received message larger than max ({length} vs. {MAX_MESSAGE})"
+            ))
+        }
+        NotRead::TooLong(None) => Status::resource_exhausted(message),
+        NotRead::Failed(cause) => Status::from_error(cause),
+    }
+}
+
+/// The statuses of gRPC's implementation in Go, which is Dapr's (`rpc_util.go`).
+fn compression_refusal(headers: &HeaderMap) -> Status {
+    match headers.get("grpc-encoding").and_then(|encoding| encoding.to_str().ok()) {
+        None | Some("" | "identity") => {
+            Status::internal("grpc: compressed flag set with identity or empty encoding")
+        }
+        Some(encoding) => Status::unimplemented(format!(
+            "grpc: Decompressor is not installed for grpc-encoding {encoding:?}"
+        )),
+    }
+}
+
+/// The response with one message, or with the status of a call that failed.
+pub(super) fn response<T: Message>(answer: Result<T, Status>) -> Response<GrpcBody> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(status) => return status.into_http(),
+    };
+    let length = answer.encoded_len();
+    let mut message = BytesMut::with_capacity(PREFIX + length);
+    message.put_u8(0);
+    // Answers have some hundred bytes.
+    message.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // It fails only where there is too little room, and this grows.
+    let _ = answer.encode(&mut message);
+    let mut response = Response::new(GrpcBody::new(OneMessage::Whole(message.freeze())));
+    let grpc = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(CONTENT_TYPE, grpc);
+    response
+}
+
+/// The body of a response with one message.
+enum OneMessage {
+    Whole(Bytes),
+    /// The message was sent.
+    Trailers,
+    Sent,
+}
+
+impl Body for OneMessage {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let (frame, next) = match std::mem::replace(&mut *self, Self::Sent) {
+            Self::Whole(message) => (Frame::data(message), Self::Trailers),
+            Self::Trailers => {
+                let mut trailers = HeaderMap::with_capacity(1);
+                trailers.insert(STATUS, HeaderValue::from_static("0"));
+                (Frame::trailers(trailers), Self::Sent)
+            }
+            Self::Sent => return Poll::Ready(None),
+        };
+        *self = next;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use holdfast_proto::runtime::UnlockRequest;
+    use http_body_util::{BodyExt, StreamBody};
+    use tonic::Code;
+
+    use super::*;
+    use crate::intake::BodyLimits;
+
+    /// The resource `r`.
+    const MESSAGE: &[u8] = b"\0\0\0\0\x03\x12\x01r";
+
+    /// Reads a body that arrives in pieces of this many bytes.
+    async fn read(body: &[u8], piece: usize, encoding: Option<&str>) -> Result<Received, Status> {
+        let pieces = body
+            .chunks(piece)
+            .map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))));
+        let mut body = StreamBody::new(stream::iter(pieces.collect::<Vec<_>>()));
+        let mut headers = HeaderMap::new();
+        if let Some(encoding) = encoding {
+            headers.insert("grpc-encoding", HeaderValue::from_str(encoding).unwrap());
+        }
+        Received::read(&mut body, &headers, &Intake::new(BodyLimits::default())).await
+    }
+
+    async fn refused(body: &[u8], encoding: Option<&str>) -> (Code, String) {
+        let status = read(body, usize::MAX, encoding).await.map(|_| ()).unwrap_err();
+        (status.code(), status.message().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_message_is_read_in_any_pieces_and_what_follows_is_ignored() {
+        for body in [MESSAGE, &[MESSAGE, MESSAGE].concat(), &[MESSAGE, b"\xff"].concat()] {
+            for piece in [1, 3, 5, 8, 100] {
+                let received = read(body, piece, None).await.unwrap();
+                assert_eq!(received.length(), 3, "{piece}");
+                let UnlockRequest { resource_id, .. } = received.message().unwrap();
+                assert_eq!(resource_id, "r");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_empty_message_is_one() {
+        for (body, piece) in [(&b"\0\0\0\0\0"[..], 5), (b"\0\0\0\0\0 and more", 3)] {
+            let received = read(body, piece, None).await.unwrap();
+            assert_eq!(received.message::<UnlockRequest>().unwrap(), UnlockRequest::default());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_missing_or_incomplete_is_refused() {
+        for body in [&b""[..], b"\0\0\0\0"] {
+            let missing = "missing request message".to_owned();
+            assert_eq!(refused(body, None).await, (Code::Internal, missing));
+        }
+        let (code, message) = refused(&MESSAGE[..7], None).await;
+        assert_eq!(code, Code::Internal);
+        assert!(message.starts_with("unexpected EOF"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_compressed_is_refused_as_go_does() {
+        let compressed = &[&[1], &MESSAGE[1..]].concat();
+        let no_encoding = "grpc: compressed flag set with identity or empty encoding".to_owned();
+        for encoding in [None, Some(""), Some("identity")] {
+            let refused = refused(compressed, encoding).await;
+            assert_eq!(refused, (Code::Internal, no_encoding.clone()));
+        }
+        let gzip = "grpc: Decompressor is not installed for grpc-encoding \"gzip\"".to_owned();
+        assert_eq!(refused(compressed, Some("gzip")).await, (Code::Unimplemented, gzip));
+        // A caller that could compress need not.
+        assert!(read(MESSAGE, 8, Some("gzip")).await.is_ok());
+        let other = "grpc: received unexpected payload format 2".to_owned();
+        assert_eq!(refused(b"\x02\0\0\0\0", None).await, (Code::Internal, other));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_is_refused_by_its_first_bytes() {
+        let message = "grpc: received message larger than max (4194305 vs. 4194304)".to_owned();
+        let refused = refused(b"\0\0\x40\0\x01", None).await;
+        assert_eq!(refused, (Code::ResourceExhausted, message));
+    }
+
+    #[tokio::test]
+    async fn a_response_is_a_message_and_its_status() {
+        let unlock = UnlockRequest { resource_id: "r".to_owned(), ..UnlockRequest::default() };
+        let response = response(Ok(unlock));
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
+        let whole = response.into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(whole.to_bytes(), MESSAGE);
+    }
+}
