@@ -2,15 +2,20 @@
 
 use std::process::ExitCode;
 
-use tikv_jemalloc_ctl::background_thread;
-use tikv_jemallocator::Jemalloc;
-
-/// Gives memory back to the system some seconds after many connections have closed. glibc's allocator keeps it.
+/// Gives memory back to the system some seconds after many connections have closed. glibc's allocator keeps it; musl's
+/// does not.
+#[cfg(not(target_env = "musl"))]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    // Without the thread, which musl has not, memory is given back by later calls.
-    let _ = background_thread::write(true);
+    #[cfg(not(target_env = "musl"))]
+    give_memory_back();
     holdfast_sidecar::cli::main()
+}
+
+/// Starts the allocator's thread that gives memory back. Without it, later calls do.
+#[cfg(not(target_env = "musl"))]
+fn give_memory_back() {
+    let _ = tikv_jemalloc_ctl::background_thread::write(true);
 }

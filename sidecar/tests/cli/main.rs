@@ -4,6 +4,7 @@
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: what `serve` says at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
+//! - `broken.rs`: resource files that `check` refuses.
 //! - `beside.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
@@ -14,6 +15,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod beside;
+mod broken;
 mod cli;
 mod component;
 mod health;

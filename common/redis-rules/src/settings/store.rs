@@ -81,7 +81,7 @@ impl Settings {
         let read_timeout = read::limit(source, names::READ_TIMEOUT, default.read_timeout)?;
         let pool_timeout = default_pool_timeout(read_timeout);
         Ok(Self {
-            db: read::number(source, names::REDIS_DB, default.db, "is not a whole number")?,
+            db: read::number(source, names::REDIS_DB, default.db, "is not a whole number from 0")?,
             username: read::text(source, names::REDIS_USERNAME),
             password: read::text(source, names::REDIS_PASSWORD),
             retries: read::retries(source, names::MAX_RETRIES, default.retries)?,

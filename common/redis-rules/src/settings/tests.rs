@@ -145,7 +145,7 @@ fn refuses_with_the_settings_name() {
         (names::OIDC_, "x", cloud),
         (names::ENABLE_TLS, "yes", flag),
         (names::INSECURE_SKIP_TLS_VERIFY, "2", flag),
-        (names::REDIS_DB, "-1", "is not a whole number"),
+        (names::REDIS_DB, "-1", "is not a whole number from 0"),
         (names::POOL_SIZE, "many", "is not a number from 0 to 65535"),
         (names::MIN_IDLE_CONNS, "65536", "is not a number from 0 to 65535"),
         (names::MAX_RETRIES, "-2", retries),

@@ -68,7 +68,7 @@ impl RedisSettings {
     /// assert_eq!(settings.address(), "redis.example:6380");
     ///
     /// let error = RedisSettings::from_url("redis://redis.example/locks").unwrap_err();
-    /// assert_eq!(error.to_string(), "Redis URL: the database is not a whole number");
+    /// assert_eq!(error.to_string(), "Redis URL: the database is not a whole number from 0");
     /// # Ok::<_, holdfast::store::redis::RedisUrlError>(())
     /// ```
     ///
@@ -103,7 +103,7 @@ impl RedisSettings {
             db => db,
         };
         let Ok(db) = db.parse() else {
-            return refuse(Database, "is not a whole number");
+            return refuse(Database, "is not a whole number from 0");
         };
         if url.query().is_some() {
             return refuse(Query, "is not supported");
@@ -195,8 +195,8 @@ mod tests {
             ("redis://h:0", "port is 0"),
             ("redis://h:65536", "text is not a URL, or its port is not from 1 to 65535"),
             ("redis://h:x", "text is not a URL, or its port is not from 1 to 65535"),
-            ("redis://h/locks", "database is not a whole number"),
-            ("redis://h/-1", "database is not a whole number"),
+            ("redis://h/locks", "database is not a whole number from 0"),
+            ("redis://h/-1", "database is not a whole number from 0"),
             ("redis://h/0?protocol=resp3", "query is not supported"),
             ("redis://h#insecure", "fragment is not supported, other than #insecure with TLS"),
             ("rediss://h#x", "fragment is not supported, other than #insecure with TLS"),

@@ -1,0 +1,81 @@
+//! Resource files that are broken: `check` exits with 2 and says what is wrong, and where.
+
+use std::fs;
+
+use holdfast_tests::resources::{Resources, definition, in_memory};
+
+use crate::run;
+
+/// A store in Redis with these settings. Nobody listens at its address.
+fn redis(settings: &[(&str, &str)]) -> String {
+    definition("lockstore", "lock.redis", &[&[("redisHost", "127.0.0.1:1")], settings].concat())
+}
+
+/// A store whose only setting is its address.
+fn at(address: &str) -> String {
+    definition("lockstore", "lock.redis", &[("redisHost", address)])
+}
+
+/// A store in memory, with more lines at its end.
+fn memory_and(lines: &str) -> String {
+    in_memory("lockstore") + lines
+}
+
+/// Files, and what `check` says of them.
+fn broken() -> Vec<(Vec<u8>, &'static str)> {
+    let value_and_reference = redis(&[]) + "    secretKeyRef:\n      name: A\n      key: A\n";
+    let other_kind = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\n";
+    let timeouts = "---\napiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: r\nspec:\n  \
+                    policies:\n    timeouts:\n      fast: soon\n";
+    let secret = "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: lockstore\nspec:\n  \
+                  type: lock.redis\n  version: v1\n  metadata:\n  - name: redisHost\n    secretKeyRef:\n      \
+                  name: A\n      key: A\nauth:\n  secretStore: nowhere\n";
+    let texts = [
+        ("kind: [\n".to_owned(), "document 1: not valid YAML"),
+        ("kind: Component\nmetadata:\n\tname: x\n".to_owned(), "tabs disallowed"),
+        (in_memory("lockstore").replace("  name: lockstore\n", ""), "metadata.name: is missing"),
+        (in_memory("a") + &in_memory("a"), "duplicate component name a"),
+        (definition("a", "\"\"", &[]), "spec.type: is missing"),
+        (definition("a", "lok.redis", &[]), "incorrect type lok.redis (did you mean lock.redis?)"),
+        (
+            definition("a", "LOCK.REDIS", &[]),
+            "incorrect type LOCK.REDIS (did you mean lock.redis?)",
+        ),
+        (definition("a", "lock.etcd", &[]), "the types are lock.redis and lock.in-memory"),
+        (memory_and("  type: lock.redis\n"), "spec.type: is there more than once"),
+        (redis(&[("redisHost", "b:1")]), "spec.metadata[1]: redisHost is set twice"),
+        (redis(&[("REDISHOST", "b:1")]), "spec.metadata[1]: REDISHOST is set twice"),
+        (value_and_reference, "redisHost has both value and secretKeyRef: leave one out"),
+        (secret.to_owned(), "redisHost: secret store nowhere not found"),
+        (definition("a", "lock.redis", &[]), "redisHost is empty"),
+        (at("redis://localhost:6379"), "redisHost is a URL: write only its host:port"),
+        (at("https://cache.example.net"), "redisHost is a URL: write only its host:port"),
+        (at("localhost:99999"), "redisHost has a port that is not from 1 to 65535"),
+        (redis(&[("enableTLS", "perhaps")]), "enableTLS is not true or false"),
+        (redis(&[("redisMaxRetries", "many")]), "redisMaxRetries is not a whole number"),
+        (redis(&[("readTimeout", "soon")]), "readTimeout is not a duration, such as 5s"),
+        (redis(&[("redisDB", "-1")]), "redisDB is not a whole number from 0"),
+        (redis(&[("clientCert", "x"), ("enableTLS", "true")]), "clientCert needs clientKey"),
+        (redis(&[("redisMaxRetries", "-1")]), "redis 127.0.0.1:1: connection refused"),
+        (definition("a", "lock.in-memory", &[("keyPrefix", "a||b")]), "can't contain '||'"),
+        (memory_and("scopes:\n- other\n"), "the app id \"app1\" is not among them"),
+        (memory_and(timeouts), "spec.policies.timeouts.fast: must be a number of milliseconds"),
+        (other_kind.to_owned(), "no lock store results from the resource files"),
+    ];
+    let texts = texts.into_iter().map(|(text, words)| (text.into_bytes(), words));
+    texts.chain([(b"kind: \xff\n".to_vec(), "document 1: not valid UTF-8")]).collect()
+}
+
+#[test]
+fn check_says_what_is_wrong_and_exits_with_2() {
+    for (file, words) in broken() {
+        let folder = Resources::new(&[]);
+        fs::write(folder.folder().join("store.yaml"), &file).unwrap();
+        let args = ["check", "--app-id", "app1", "--resources-path", folder.path()];
+        let (code, table, messages) = run(&args);
+        let output = table + &messages;
+        let file = String::from_utf8_lossy(&file);
+        assert_eq!(code, 2, "{file}\n{output}");
+        assert!(output.contains(words), "{words}\n{file}\n{output}");
+    }
+}
