@@ -101,7 +101,8 @@ pub(crate) enum NotRead {
 
 impl Intake {
     pub(crate) fn new(limits: BodyLimits) -> Self {
-        let pieces = (limits.memory / PIECE).min(Semaphore::MAX_PERMITS);
+        // One more, for what precedes a message.
+        let pieces = (limits.memory / PIECE).saturating_add(1).min(Semaphore::MAX_PERMITS);
         let budget = Arc::new(Semaphore::new(pieces));
         Self(Arc::new(Inner { limits, budget, refused: Throttle::new(1) }))
     }
@@ -140,8 +141,9 @@ impl Intake {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let hint = body.size_hint().exact();
-        let mut length = hint.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        let mut room = self.room_for(0, length, most, false).await?;
+        let hint = hint.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let mut told = None;
+        let mut room = self.room_for(0, hint, most, false).await?;
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(mut data) = frame.map_err(|error| NotRead::Failed(error.into()))?.into_data()
@@ -149,8 +151,9 @@ impl Intake {
                 continue;
             };
             if whole.is_empty() {
-                length = length.or_else(|| announced(data.chunk()));
+                told = announced(data.chunk());
             }
+            let length = told.or(hint);
             let received = whole.len() + data.remaining();
             let more = self.room_for(received, length, most, room.is_some()).await?;
             room = room.or(more);
@@ -163,8 +166,8 @@ impl Intake {
                 whole.reserve(length.unwrap_or(received));
             }
             whole.put(data.take(wanted));
-            length = length.or_else(|| announced(&whole));
-            whole.truncate(length.unwrap_or(usize::MAX));
+            told = told.or_else(|| announced(&whole));
+            whole.truncate(told.unwrap_or(usize::MAX));
         }
         Ok(Whole { bytes: whole.freeze(), _room: room })
     }
@@ -181,7 +184,7 @@ impl Intake {
             Some(length) if length > most => Err(NotRead::TooLong(Some(length))),
             None if received > most => Err(NotRead::TooLong(None)),
             _ if has_room || received.max(length.unwrap_or(0)) <= SMALL => Ok(None),
-            // What is not known may be as long as it may be.
+            // A body of unknown length takes room for the longest one.
             _ => self.room(length.unwrap_or(most)).await.map(Some),
         }
     }

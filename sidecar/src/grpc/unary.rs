@@ -169,7 +169,7 @@ impl Body for OneMessage {
 mod tests {
     use futures_util::stream;
     use holdfast_proto::runtime::UnlockRequest;
-    use http_body_util::{BodyExt, StreamBody};
+    use http_body_util::{BodyExt, Full, StreamBody};
     use tonic::Code;
 
     use super::*;
@@ -189,6 +189,22 @@ mod tests {
             headers.insert("grpc-encoding", HeaderValue::from_str(encoding).unwrap());
         }
         Received::read(&mut body, &headers, &Intake::new(BodyLimits::default())).await
+    }
+
+    #[tokio::test]
+    async fn the_length_of_a_body_is_not_that_of_its_message() {
+        let mut body = Full::new(Bytes::from([MESSAGE, MESSAGE].concat()));
+        let intake = Intake::new(BodyLimits::default());
+        let received = Received::read(&mut body, &HeaderMap::new(), &intake).await.unwrap();
+        assert_eq!(received.message::<UnlockRequest>().unwrap().resource_id, "r");
+    }
+
+    #[tokio::test]
+    async fn the_longest_message_fits_into_the_smallest_memory() {
+        let mut body = Full::new(Bytes::from([&b"\0\0\x40\0\0"[..], &[0; 4 << 20]].concat()));
+        let intake = Intake::new(BodyLimits::default().memory(4 << 20));
+        let received = Received::read(&mut body, &HeaderMap::new(), &intake).await.unwrap();
+        assert_eq!(received.length(), 4 << 20);
     }
 
     async fn refused(body: &[u8], encoding: Option<&str>) -> (Code, String) {

@@ -122,6 +122,11 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
+        // For as long as the call needs its headers.
+        let _room = match self.sidecar.intake().headers(&head.headers) {
+            Ok(room) => room,
+            Err(problem) => return reply::overloaded(&problem.to_string()),
+        };
         let span = request_span(head, &route);
         if span.is_disabled() {
             return self.call(route, head, body).await;

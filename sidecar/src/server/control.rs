@@ -73,11 +73,19 @@ pub(super) struct View {
 
 /// A request in flight, until this is dropped.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Control>);
+pub(super) struct InFlight {
+    control: Arc<Control>,
+    /// Whether its body is missing in part.
+    incomplete: Arc<AtomicBool>,
+}
 
 /// A request whose body has not been received to its end, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Incomplete(Arc<Control>);
+pub(super) struct Incomplete {
+    control: Arc<Control>,
+    /// Set until either of the two is dropped: once there is a response, nobody waits for the rest of the body.
+    incomplete: Arc<AtomicBool>,
+}
 
 impl Control {
     pub(super) fn new(patience: Patience, is_ending: Arc<AtomicBool>) -> Self {
@@ -126,7 +134,9 @@ impl Control {
         state.in_flight += 1;
         state.incomplete += usize::from(has_body);
         drop(state);
-        (InFlight(self.clone()), has_body.then(|| Incomplete(self.clone())))
+        let (control, incomplete) = (self.clone(), Arc::new(AtomicBool::new(has_body)));
+        let body = Incomplete { control: control.clone(), incomplete: incomplete.clone() };
+        (InFlight { control, incomplete }, has_body.then_some(body))
     }
 
     /// What there is to do. The task is woken when there is an order.
@@ -197,7 +207,8 @@ impl State {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.control.lock();
+        state.incomplete -= usize::from(self.incomplete.swap(false, Ordering::Relaxed));
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.since = Instant::now();
@@ -207,6 +218,7 @@ impl Drop for InFlight {
 
 impl Drop for Incomplete {
     fn drop(&mut self) {
-        self.0.lock().incomplete -= 1;
+        let mut state = self.control.lock();
+        state.incomplete -= usize::from(self.incomplete.swap(false, Ordering::Relaxed));
     }
 }

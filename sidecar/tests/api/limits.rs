@@ -15,8 +15,12 @@ use holdfast_tests::{
     redis_store::ONCE,
     resources::Resources,
 };
-use http_body_util::{BodyExt, StreamBody};
-use hyper::{Request, body::Frame, client::conn::http2};
+use http_body_util::StreamBody;
+use hyper::{
+    Request, Response,
+    body::{Frame, Incoming},
+    client::conn::http2,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -144,8 +148,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let server = grpc(limited(limits)).await;
     let (sender, response) = streamed(server.address, TRY_LOCK).await;
     sender.send(Bytes::from_static(b"\0\0\0\0\x10\x0a")).await.unwrap();
-    let headers = tokio::time::timeout(LONG, response).await.unwrap().unwrap();
-    assert_eq!(headers["grpc-status"], "4");
+    let response = tokio::time::timeout(LONG, response).await.unwrap().unwrap();
+    assert_eq!(response.headers()["grpc-status"], "4");
 }
 
 #[tokio::test]
@@ -246,11 +250,11 @@ fn limited(limits: BodyLimits) -> Sidecar {
     Sidecar::with_body_limits(locks, "app1", Vec::<ComponentInfo>::new(), None, limits)
 }
 
-/// Begins a request over HTTP/2 whose body is sent piece by piece. The response's headers come from a task.
+/// Begins a request over HTTP/2 whose body is sent piece by piece. The response comes from a task.
 async fn streamed(
     address: SocketAddr,
     path: &str,
-) -> (mpsc::Sender<Bytes>, tokio::task::JoinHandle<hyper::HeaderMap>) {
+) -> (mpsc::Sender<Bytes>, tokio::task::JoinHandle<Response<Incoming>>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut client, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -265,12 +269,7 @@ async fn streamed(
         .header("te", "trailers")
         .body(StreamBody::new(Box::pin(frames)))
         .unwrap();
-    let response = tokio::spawn(async move {
-        let response = client.send_request(request).await.unwrap();
-        let headers = response.headers().clone();
-        let _ = response.into_body().collect().await;
-        headers
-    });
+    let response = tokio::spawn(async move { client.send_request(request).await.unwrap() });
     (sender, response)
 }
 
@@ -330,6 +329,41 @@ async fn long_messages_share_a_budget() {
     drop(first);
     answered.await.unwrap();
     assert!(client.try_lock("lockstore", &long, "other", 60).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_that_stays_open_gives_way_to_another_connection() {
+    let server = grpc_within(in_memory(), Limits::default().connections(1)).await;
+    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let (stream, answered) = streamed(server.address, reflection).await;
+    // The question which services there are, whose answer begins the response.
+    stream.send(Bytes::from_static(b"\0\0\0\0\x02\x3a\0")).await.unwrap();
+    let response = answered.await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut client = Client::new(server.address).await;
+    let locked = client.try_lock("lockstore", "r", "o", 60);
+    assert!(tokio::time::timeout(LONG / 2, locked).await.expect("an answer").unwrap());
+    drop((stream, response));
+}
+
+#[tokio::test]
+async fn long_heads_share_the_budget_of_bodies() {
+    let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
+    let server = http(limited(limits)).await;
+    // Takes all of the memory but a little.
+    let head = format!(
+        "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        (4 << 20) - (10 << 10)
+    );
+    let first = connected(server.address, head.as_bytes()).await;
+    let long = format!("x-long: {}\r\n", "x".repeat(20 << 10));
+    let long = request("GET", "/v1.0/healthz", &long, b"");
+    let refused = async || exchange(server.address, &long).await.status == 503;
+    eventually("a refusal", refused).await;
+    assert_eq!(get(server.address, "/v1.0/healthz").await.status, 204);
+    drop(first);
+    let answered = async || exchange(server.address, &long).await.status == 204;
+    eventually("an answer", answered).await;
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(super) enum Answer {
     RanOut,
     /// The lock was free, but its expiry, which is given here, is wrong: the server's clock was set.
     ClockWasSet(u64),
+    /// The server knows no expiry by its clock, as it says in this error line, and did nothing.
+    UnknownExpiry(String),
     /// The outcome of a release.
     Released(Released),
     /// The server did nothing, for the reason in this error line.
@@ -85,7 +87,7 @@ impl Answer {
     /// The reply to a command that takes and releases no lock.
     pub(super) fn into_reply(self) -> Reply {
         match self {
-            Self::Refused(line) => Reply::Error(line),
+            Self::Refused(line) | Self::UnknownExpiry(line) => Reply::Error(line),
             Self::Other(reply) => reply,
             _ => Reply::Status,
         }

@@ -85,6 +85,9 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
     let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
     match client.acquire(&key, &name, TRIAL).await {
         Ok(_) => {}
+        Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
+            return unreachable(address, format!("a lock cannot be taken: {cause}"));
+        }
         Err(NoOutcome::NotDone(line)) if refused(&line) => {
             return unfit(address, format!("a lock cannot be taken: {line}"));
         }
@@ -98,6 +101,9 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
         // It may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
         Ok(_) => unfit(address, "a lock that was taken is lost at once".to_owned()),
+        Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
+            unreachable(address, format!("a lock cannot be released: {cause}"))
+        }
         Err(NoOutcome::NotDone(line)) => {
             unfit(address, format!("a lock cannot be released: {line}"))
         }
@@ -105,4 +111,10 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
             unreachable(address, format!("a lock cannot be released: {cause}"))
         }
     }
+}
+
+/// Whether a cause is an error line of the server, whose code is in capitals, and not an error of the network.
+fn is_error_line(cause: &str) -> bool {
+    let code = code(cause);
+    !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{Acquired, CLOCK_WAS_SET, RAN_OUT, expiry_is_unknown},
+    acquire::{Acquired, CLOCK_WAS_SET, RAN_OUT},
     refusal::{Again, ends_connection},
     release::{Form, Release, Released},
     reply::Nonsense,
@@ -158,7 +158,7 @@ impl Client {
                 connection.give_back(key, owner, expiry);
                 nothing_done(CLOCK_WAS_SET, tries)
             }
-            Ok(Answer::Refused(line)) if expiry_is_unknown(&line) && connection.has_clock() => {
+            Ok(Answer::UnknownExpiry(line)) => {
                 self.connections.do_without_clock(connection, line.clone());
                 Failed { cause: line, next: Next::Now }
             }

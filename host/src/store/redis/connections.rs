@@ -231,7 +231,13 @@ impl Connections {
                 pool.remove(id, why);
             }
         };
-        let outcome = self.dialer.dial(on_event).await;
+        let outcome = self.dialer.dial(on_event).await.and_then(|dialed| {
+            match dialed.connection.is_closed() {
+                // The server closed it right after its answers.
+                true => Err(DialError::passing(Cause::Lost.to_string())),
+                false => Ok(dialed),
+            }
+        });
         self.record_attempt(&outcome);
         let outcome = outcome.map(|Dialed { connection, notes, about }| {
             if let Some(about) = about {

@@ -325,7 +325,7 @@ impl DialError {
         Self { cause: Cause::Closed.to_string(), may_pass: false, unfit: None }
     }
 
-    fn passing(cause: String) -> Self {
+    pub(super) fn passing(cause: String) -> Self {
         Self { cause, may_pass: true, unfit: None }
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use holdfast_redis_rules::{
-    acquire::{self, Acquired, Expiry},
+    acquire::{self, Acquired, Expiry, expiry_is_unknown},
     clock::{self, Reading},
     late::{LATE_REPLY, late, longest_hold},
     refusal::has_no_answer,
@@ -161,10 +161,6 @@ impl Queue {
         self.clock.is_some_and(|reading| reading.is_old(now - self.origin))
     }
 
-    pub(super) fn has_clock(&self) -> bool {
-        self.clock.is_some()
-    }
-
     /// Stops using the server's clock.
     pub(super) fn forget_clock(&mut self) {
         self.clock = None;
@@ -304,6 +300,11 @@ impl Queue {
             (Kind::Acquire { .. } | Kind::Release, Reply::Error(line)) if has_no_answer(&line) => {
                 Err(self.unanswered(number, Cause::Proxy(line)))
             }
+            (Kind::Acquire { limit: Limit::Until(_), .. }, Reply::Error(line))
+                if expiry_is_unknown(&line) =>
+            {
+                Ok(Answer::UnknownExpiry(line))
+            }
             (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
             (Kind::Acquire { limit, .. }, reply) => match Acquired::read(&reply)? {
                 Acquired::Held => Ok(Answer::Held),
@@ -358,8 +359,9 @@ impl Queue {
             };
             self.finish(number, answer, wake);
         }
-        if let Some(after) = after {
-            self.clock = Some(self.clock.map_or(after, |clock| clock.or_newer(after)));
+        // A clock that was given up meanwhile is not taken up again.
+        if let (Some(clock), Some(after)) = (self.clock, after) {
+            self.clock = Some(clock.or_newer(after));
         }
         Ok(())
     }
@@ -399,7 +401,8 @@ impl Queue {
             }
         }
         for number in self.unconfirmed.clone() {
-            self.expire_call(number, limit, now, wake);
+            let end = self.expire_call(number, limit, now, wake);
+            next = [next, end].into_iter().flatten().min();
         }
         next
     }
@@ -431,10 +434,12 @@ impl Queue {
 
     /// Whether a call is older than `limit` and not answered, with or without a caller.
     pub(super) fn is_stuck(&self, limit: Duration, now: Instant) -> bool {
-        let call = self.order.iter().find_map(|entry| match entry {
-            Entry::Call(number) => self.calls.get(*number),
+        let ordered = self.order.iter().find_map(|entry| match entry {
+            Entry::Call(number) => Some(number),
             Entry::Clock(_) => None,
         });
+        // Grants that wait for the clock are older than what has no reply.
+        let call = self.unconfirmed.first().or(ordered).and_then(|number| self.calls.get(*number));
         call.is_some_and(|call| now.saturating_duration_since(call.at) >= limit)
     }
 
@@ -643,6 +648,42 @@ mod tests {
     }
 
     #[test]
+    fn every_acquire_learns_that_its_expiry_is_unknown_and_the_clock_stays_given_up() {
+        let mut queue = queue_with_clock();
+        let first = queue.acquire("k", "me", MINUTE, Instant::now());
+        let (second, _) = acquire(&mut queue);
+        receive(&mut queue, "-ERR syntax error\r\n").unwrap();
+        queue.forget_clock();
+        receive(&mut queue, &format!("-ERR syntax error\r\n{}", time(NOW + 1))).unwrap();
+        for number in [first, second] {
+            let answer = answer(&mut queue, number);
+            assert!(matches!(answer, Some(Ok(Answer::UnknownExpiry(_)))), "{answer:?}");
+        }
+        assert!(queue.clock.is_none());
+        // An acquire that asked for nothing unknown is refused.
+        let (third, _) = acquire(&mut queue);
+        receive(&mut queue, "-ERR syntax error\r\n").unwrap();
+        let refused = answer(&mut queue, third);
+        assert!(matches!(refused, Some(Ok(Answer::Refused(_)))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_grant_that_the_clock_is_missing_for_is_overdue_in_time() {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, "+OK\r\n").unwrap();
+        let (limit, now) = (Duration::from_secs(3), Instant::now());
+        let next = queue.expire(limit, now, &mut Vec::new());
+        assert!(next.is_some_and(|next| next <= now + limit), "{next:?}");
+        assert!(!queue.is_stuck(limit, now));
+        let later = now + limit;
+        assert_eq!(queue.expire(limit, later, &mut Vec::new()), None);
+        let overdue = answer(&mut queue, number);
+        assert!(matches!(overdue, Some(Err(NoAnswer::Unknown { .. }))), "{overdue:?}");
+        assert!(queue.is_stuck(limit, later));
+    }
+
+    #[test]
     fn a_lock_without_the_clock_has_a_time_to_live() {
         let mut queue = Queue::new();
         let (number, sent) = acquire(&mut queue);
@@ -659,7 +700,7 @@ mod tests {
         receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
         let unknown = answer(&mut queue, number);
         assert!(matches!(unknown, Some(Err(NoAnswer::Unknown { .. }))), "{unknown:?}");
-        assert!(!queue.has_clock());
+        assert!(queue.clock.is_none());
     }
 
     #[test]
