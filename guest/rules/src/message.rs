@@ -1,4 +1,4 @@
-//! Every message that a caller can get, word for word as Dapr 1.18 words it.
+//! The messages of the rules, word for word as Dapr 1.18 words them.
 //!
 //! Source: Dapr 1.18, `pkg/messages/predefined.go` and `pkg/api/universal/lock.go`.
 

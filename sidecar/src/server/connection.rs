@@ -110,8 +110,8 @@ where
     }
 }
 
-/// Whether the deadline has passed. The timer is set only when it has to be earlier than it is, and looks
-/// for the deadline of that time when it fires: so a request costs no timer.
+/// Whether the deadline has passed. The timer is moved only to an earlier deadline. When it fires, the deadline is read
+/// again: so a request costs no timer.
 fn expires(
     mut timer: Pin<&mut Option<Sleep>>,
     deadline: Option<Instant>,

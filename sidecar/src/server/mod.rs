@@ -46,7 +46,7 @@ type Accepting = Box<dyn FnOnce(Arc<Door>) -> BoxFuture<'static, Infallible> + S
 struct Doors(Vec<Arc<Door>>);
 
 impl Server {
-    /// A server without an API. It sets `readiness` when it begins and stops to serve.
+    /// A server without an API. It sets `readiness` when it starts and when it stops serving.
     pub fn new(readiness: Readiness) -> Self {
         Self {
             readiness,
@@ -96,8 +96,8 @@ impl Server {
 
     /// Serves until `shutdown` completes, then shuts down within `grace`. The locks stay open.
     ///
-    /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not for the last
-    /// fifth of the grace period, it still accepts connections and answers requests, each as the last one of its
+    /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
+    /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers requests, each as the last one of its
     /// connection. After that the requests in flight are finished, and those that take longer than the grace period
     /// are cut off.
     ///

@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Http,
     /// Callers over gRPC, who keep connections idle for hours.
     Grpc,
-    /// Who only watches. At the end nobody waits for them.
+    /// Health checks and metrics. A shutdown does not wait for their next requests.
     Watched,
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-/// How often a task goes on by itself. Then others get their turn.
+/// Most polls in a row before the task lets others run.
 const MOST: usize = 8;
 
 /// Nobody polls, and there is nothing to do.

@@ -1,7 +1,7 @@
 //! The bytes of a connection, which the server can read ahead of hyper.
 //!
-//! While a request of HTTP/1 is being answered, hyper stops to read once it has bytes of the next one, and then
-//! does not see that the caller has left. What the caller was granted would be lost.
+//! While a request of HTTP/1 is being answered, hyper stops reading once it has bytes of the next request, and
+//! then does not see that the caller has left. What the caller was granted would be lost.
 
 use std::{
     io,

@@ -68,7 +68,7 @@ settings! {
     READ_TIMEOUT: "readTimeout";
     /// How long the network may accept nothing while a command is sent. Default: `readTimeout`.
     WRITE_TIMEOUT: "writeTimeout";
-    /// How long to wait for a connection, or for room on one. Default: `readTimeout` plus 1 second.
+    /// How long to wait for room on a connection. Default: `readTimeout` plus 1 second.
     POOL_TIMEOUT: "poolTimeout";
     /// How many connections may be open. Default: 10 per CPU.
     POOL_SIZE: "poolSize";

@@ -155,7 +155,7 @@ impl Connection {
         Call { shared: &self.shared, number, lock: None }
     }
 
-    /// The form in which a script is sent that may be sent in the `wanted` one.
+    /// The form in which to send a script for which `wanted` would be best.
     pub(super) fn form(&self, wanted: Form) -> Form {
         let short = self.script.is_some() && !self.script_refused.load(Ordering::Relaxed);
         if short { wanted } else { Form::Full }

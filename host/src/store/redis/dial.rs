@@ -179,7 +179,7 @@ impl Dialer {
     }
 
     /// Logs in, and asks whether locks are safe with the server. Returns `None` if the server closed the
-    /// connection on what another login does without.
+    /// connection on a command that [`log_in_tersely`](Self::log_in_tersely) does not send.
     async fn log_in(&self, mut connection: Connection) -> Result<Option<Dialed>, DialError> {
         let login = Login::new(&self.settings.common);
         if let Some(words) = login.authentication() {

@@ -499,8 +499,8 @@ impl Queue {
         NoAnswer::Unknown { cause, lasts }
     }
 
-    /// Chooses an expiry that no grant has which is to be given back: a give-back could not tell the two
-    /// apart.
+    /// Chooses an expiry that differs from that of every grant that will be given back: a give-back could not tell
+    /// the two apart.
     fn set_apart_from_grants_to_give_back(&self, key: &str, owner: &str, term: &mut Term) {
         if self.left == 0 {
             return;
