@@ -1,6 +1,6 @@
 //! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it.
 //!
-//! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](decode())
+//! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](mod@decode)
 //! its messages lives here.
 
 pub mod decode;
