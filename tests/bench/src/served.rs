@@ -36,24 +36,17 @@ pub fn measure(
     let clients = Runtime::new()?;
 
     for connections in HTTP {
-        let connect =
-            |served: &Served| clients.block_on(http::Client::connect(served.http()?, connections));
-        let mut open = served.iter().map(connect).collect::<Result<Vec<_>>>()?;
-        let turns = served.iter().zip(&mut open).map(|(served, client)| {
-            |length| served.per_cpu_second(|| clients.block_on(client.drive(length)))
-        });
         let what = format!("HTTP requests a CPU second of `serve`, {connections} at once");
-        compare(rounds, turns, &what, table)?;
+        let connect =
+            async |served: &Served| http::Client::connect(served.http()?, connections).await;
+        let drive = async |client: &mut http::Client, length| client.drive(length).await;
+        compare(rounds, &clients, &served, connect, drive, &what, table)?;
     }
     for calls in GRPC {
-        let connect =
-            |served: &Served| clients.block_on(grpc::Client::connect(served.grpc()?, calls));
-        let mut open = served.iter().map(connect).collect::<Result<Vec<_>>>()?;
-        let turns = served.iter().zip(&mut open).map(|(served, client)| {
-            |length| served.per_cpu_second(|| clients.block_on(client.drive(length)))
-        });
         let what = format!("gRPC calls a CPU second of `serve`, {calls} at once");
-        compare(rounds, turns, &what, table)?;
+        let connect = async |served: &Served| grpc::Client::connect(served.grpc()?, calls).await;
+        let drive = async |client: &mut grpc::Client, length| client.drive(length).await;
+        compare(rounds, &clients, &served, connect, drive, &what, table)?;
     }
 
     let bare = Bare(clients.block_on(BareRedis::connect(&redis.address(), true))?);
@@ -70,13 +63,21 @@ pub fn measure(
     Ok(())
 }
 
-/// Measures the turns of one program, or of two.
-fn compare(
+/// Connects a client to each program, of which there are one or two, and measures what its requests cost.
+fn compare<C>(
     rounds: Rounds,
-    turns: impl Iterator<Item = impl FnMut(Duration) -> Result<f64>>,
+    clients: &Runtime,
+    served: &[Served],
+    connect: impl AsyncFn(&Served) -> Result<C>,
+    drive: impl AsyncFn(&mut C, Duration) -> Result<u32>,
     what: &str,
     table: &mut Table,
 ) -> Result<()> {
+    let open = served.iter().map(|served| clients.block_on(connect(served)));
+    let mut open = open.collect::<Result<Vec<_>>>()?;
+    let turns = served.iter().zip(&mut open).map(|(served, client)| {
+        |length| served.per_cpu_second(|| clients.block_on(drive(client, length)))
+    });
     let mut turns: Vec<_> = turns.collect();
     let turns: Vec<Turn<'_>> = turns.iter_mut().map(|turn| turn as Turn<'_>).collect();
     match rounds.run_all(turns)?.as_slice() {
