@@ -122,8 +122,8 @@ mod tests {
         assert!(reading.is_old(Duration::from_millis(10_101)));
     }
 
-    /// What is used after a reading that took 2 ms, and one by `slow` ms later that took so long and showed
-    /// `shown` ms more than it should.
+    /// Which of two readings is used. The first took 2 ms. The second began `after` ms later, took `slow` ms, and the
+    /// clock showed `shown` ms too much.
     fn used(after: u64, slow: u64, shown: i64) -> u64 {
         const MS: fn(u64) -> Duration = Duration::from_millis;
         let second = 1_700_000_000_000_000;

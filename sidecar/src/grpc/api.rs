@@ -39,11 +39,9 @@ const REFLECTION: &str = "grpc.reflection.";
 /// through [`answer`](Self::answer).
 #[derive(Clone)]
 pub struct Api {
-    sidecar: Sidecar,
     calls: Calls,
     /// Health checks and reflection.
     routes: Routes,
-    metrics: Arc<GrpcMetrics>,
 }
 
 /// The descriptors of the service cannot be decoded, so reflection cannot serve them.
@@ -64,14 +62,17 @@ impl Api {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let metrics = Arc::new(GrpcMetrics::new(sidecar.metadata().app_id()));
-        let calls = Calls { sidecar: sidecar.clone(), metrics: metrics.clone() };
         let health = HealthServer::new(Checks(sidecar.readiness().clone()));
         let routes = Routes::new(health.max_decoding_message_size(MAX_ROUTED_MESSAGE))
             .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_ROUTED_MESSAGE))
             .add_service(
                 reflection().build_v1alpha()?.max_decoding_message_size(MAX_ROUTED_MESSAGE),
             );
-        Ok(Self { sidecar, calls, routes: routes.prepare(), metrics })
+        Ok(Self { calls: Calls { sidecar, metrics }, routes: routes.prepare() })
+    }
+
+    fn sidecar(&self) -> &Sidecar {
+        &self.calls.sidecar
     }
 
     /// Answers a call. A message of more than 4 MiB is refused.
@@ -87,7 +88,7 @@ impl Api {
         let counted_as = counted_as(&request);
         let response = self.spanned(request).await;
         if let Some(method) = counted_as {
-            self.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
+            self.calls.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
         }
         response
     }
@@ -123,7 +124,7 @@ impl Api {
             Err(refusal) => return refusal.into_http(),
         };
         // For as long as the call needs its headers.
-        let _room = match self.sidecar.intake().headers(request.headers()) {
+        let _room = match self.sidecar().intake().headers(request.headers()) {
             Ok(room) => room,
             Err(problem) => return refusal(problem).into_http(),
         };
@@ -147,7 +148,7 @@ impl Api {
             return response;
         }
         let request = Request::from_parts(head, GrpcBody::new(body));
-        let limit = self.sidecar.intake().time();
+        let limit = self.sidecar().intake().time();
         let response = match tokio::time::timeout(limit, self.routes.clone().oneshot(request)).await
         {
             Ok(answered) => answered.unwrap_or_else(|never: Infallible| match never {}),
@@ -164,7 +165,7 @@ impl Api {
         let (service, method) = method_of(request).unwrap_or_default();
         // As over HTTP, health checks need no token.
         let is_health_check = service == health_server::SERVICE_NAME;
-        if let Some(token) = self.sidecar.token()
+        if let Some(token) = self.sidecar().token()
             && !is_health_check
         {
             admit(token, request.headers())?;
@@ -173,7 +174,7 @@ impl Api {
         if is_lock_call || is_health_check || service.starts_with(REFLECTION) {
             return Ok(());
         }
-        self.sidecar.note_foreign("gRPC", request.uri().path());
+        self.sidecar().note_foreign("gRPC", request.uri().path());
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
             "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}"
@@ -183,7 +184,7 @@ impl Api {
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("sidecar", &self.sidecar).finish_non_exhaustive()
+        f.debug_struct("Api").field("sidecar", self.sidecar()).finish_non_exhaustive()
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct InFlight {
     control: Arc<Control>,
-    /// Whether its body is missing in part.
-    incomplete: Arc<AtomicBool>,
+    /// That of its [`Incomplete`], if it has a body.
+    incomplete: Option<Arc<AtomicBool>>,
 }
 
 /// A request whose body has not been received to its end, until this is dropped.
@@ -134,9 +134,10 @@ impl Control {
         state.in_flight += 1;
         state.incomplete += usize::from(has_body);
         drop(state);
-        let (control, incomplete) = (self.clone(), Arc::new(AtomicBool::new(has_body)));
-        let body = Incomplete { control: control.clone(), incomplete: incomplete.clone() };
-        (InFlight { control, incomplete }, has_body.then_some(body))
+        let incomplete = has_body.then(|| Arc::new(AtomicBool::new(true)));
+        let body =
+            incomplete.clone().map(|incomplete| Incomplete { control: self.clone(), incomplete });
+        (InFlight { control: self.clone(), incomplete }, body)
     }
 
     /// What there is to do. The task is woken when there is an order.
@@ -192,6 +193,11 @@ impl Control {
 }
 
 impl State {
+    /// Notes, once, that nobody waits for the rest of a body.
+    fn end_body(&mut self, incomplete: &AtomicBool) {
+        self.incomplete -= usize::from(incomplete.swap(false, Ordering::Relaxed));
+    }
+
     fn deadline(&self, Patience { head, idle }: Patience) -> Option<Instant> {
         if self.in_flight > 0 {
             return None;
@@ -208,7 +214,9 @@ impl State {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.control.lock();
-        state.incomplete -= usize::from(self.incomplete.swap(false, Ordering::Relaxed));
+        if let Some(incomplete) = &self.incomplete {
+            state.end_body(incomplete);
+        }
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.since = Instant::now();
@@ -218,7 +226,6 @@ impl Drop for InFlight {
 
 impl Drop for Incomplete {
     fn drop(&mut self) {
-        let mut state = self.control.lock();
-        state.incomplete -= usize::from(self.incomplete.swap(false, Ordering::Relaxed));
+        self.control.lock().end_body(&self.incomplete);
     }
 }

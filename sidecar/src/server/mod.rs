@@ -97,9 +97,9 @@ impl Server {
     /// Serves until `shutdown` completes, then shuts down within `grace`. The locks stay open.
     ///
     /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
-    /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers requests, each as the last one of its
-    /// connection. After that the requests in flight are finished, and those that take longer than the grace period
-    /// are cut off.
+    /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers
+    /// requests, each as the last one of its connection. After that the requests in flight are finished, and those
+    /// that take longer than the grace period are cut off.
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
     ///
