@@ -32,15 +32,18 @@ fn call(verb: Verb, store: String, body: &[u8]) -> Reply {
         Err(error) => return json::refusal(verb, &error),
     };
     let outcome = match json::begin(scope.named(&store), verb, body) {
-        Begun::Acquire(AcquireStep { key, owner, ttl }) => {
+        Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {
             let owner = owner.unwrap_or_default();
-            Outcome::Acquire(store::acquire(&AcquireCommand { store, key, owner, ttl }))
+            let acquired = store::acquire(&AcquireCommand { store, key, owner, ttl });
+            acquired.map_or_else(Outcome::Failed, Outcome::Acquired)
         }
         Begun::Release(ReleaseStep { key, owner }) => {
             let owner = owner.unwrap_or_default();
-            Outcome::Release(store::release(&ReleaseCommand { store, key, owner }))
+            let released = store::release(&ReleaseCommand { store, key, owner });
+            released.map_or_else(Outcome::Failed, Outcome::Released)
         }
         Begun::Answered(answer) => return reply(answer),
+        _ => panic!("the step of another verb"),
     };
     reply(steps::end(verb, Form::Json, outcome))
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use holdfast_rules::{
     try_lock,
-    types::{AcquireCommand, Error, ReleaseCommand, UnlockStatus},
+    types::{AcquireCommand, Error, ReleaseCommand, UnlockStatus, Verb},
     unlock,
 };
 
@@ -25,12 +25,14 @@ impl Guest for Component {
         let ttl = try_lock::ttl(expiry_in_seconds);
         let step = try_lock::begin(choice, &resource_id, !owner.is_empty(), ttl)?;
         let command = AcquireCommand { store, key: step.key, owner, ttl: step.ttl };
-        try_lock::end(store::acquire(&command))
+        let acquired = store::acquire(&command);
+        acquired.map(try_lock::end).map_err(|failure| Error::of_failure(Verb::TryLock, failure))
     }
 
     fn unlock(store: String, resource_id: String, owner: String) -> Result<UnlockStatus, Error> {
         let choice = imported::scope()?.named(&store);
         let step = unlock::begin(choice, &resource_id, !owner.is_empty())?;
-        unlock::end(store::release(&ReleaseCommand { store, key: step.key, owner }))
+        let released = store::release(&ReleaseCommand { store, key: step.key, owner });
+        released.map(unlock::end).map_err(|failure| Error::of_failure(Verb::Unlock, failure))
     }
 }

@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
         world host-side {
             import holdfast:lock/store@0.1.0;
             import holdfast:lock/lock@0.1.0;
+            import holdfast:lock/lease@0.1.0;
             export holdfast:lock/steps@0.1.0;
         }
     ",

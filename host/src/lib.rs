@@ -67,7 +67,9 @@ pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
 pub use locks::{Attempt, Locks, LocksBuilder, Resource, SPAN_DETAILS};
-pub use types::{Error as LockError, Reply, UnlockStatus, Verb};
+pub use types::{
+    Error as LockError, Extended, Holding, Lease, LeaseOptions, Reply, UnlockStatus, Verb,
+};
 pub use wasmtime;
 
 #[cfg(all(doctest, feature = "resources"))]

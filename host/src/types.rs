@@ -49,6 +49,42 @@ impl UnknownOutcome {
     }
 }
 
+impl LeaseOptions {
+    /// A lease of this time to live, which is rounded up to whole milliseconds, for a fresh owner. It is tried
+    /// once and not numbered.
+    pub fn new(ttl: Duration) -> Self {
+        Self { owner: None, ttl: whole_milliseconds(ttl), wait: 0, fenced: false }
+    }
+
+    /// Sets the owner. Without, each lease has a fresh one that nobody can guess.
+    #[must_use]
+    pub fn owner(mut self, owner: impl Into<String>) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
+    /// Sets how long to wait for the lock, rounded up to whole milliseconds.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = whole_milliseconds(wait);
+        self
+    }
+
+    /// Asks for a [fencing token](Lease::fencing_token).
+    #[must_use]
+    pub fn fenced(mut self) -> Self {
+        self.fenced = true;
+        self
+    }
+}
+
+impl Lease {
+    /// [`valid_for`](Self::valid_for) as a duration.
+    pub fn valid_for(&self) -> Duration {
+        Duration::from_millis(self.valid_for)
+    }
+}
+
 impl Failure {
     /// Nothing changed in the store.
     pub fn not_done(cause: impl Into<String>) -> Self {
@@ -76,10 +112,15 @@ fn time(milliseconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
 
+/// Rounded up.
+pub(crate) fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 /// Milliseconds since 1970, rounded up.
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    whole_milliseconds(since)
 }
 
 impl Request<'_> {
@@ -87,14 +128,17 @@ impl Request<'_> {
         match self {
             Self::TryLock(_) => Verb::TryLock,
             Self::Unlock(_) => Verb::Unlock,
+            Self::Acquire(_) => Verb::Acquire,
+            Self::Extend(_) => Verb::Extend,
+            Self::Inspect(_) => Verb::Inspect,
             Self::Json(request) => request.verb,
         }
     }
 
     pub(crate) fn form(&self) -> Form {
         match self {
-            Self::TryLock(_) | Self::Unlock(_) => Form::Typed,
             Self::Json(_) => Form::Json,
+            _ => Form::Typed,
         }
     }
 }
@@ -103,9 +147,9 @@ impl Answer {
     /// Why the call has no verdict, if it has none.
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
-            Self::TryLock(verdict) => verdict.as_ref().err(),
-            Self::Unlock(verdict) => verdict.as_ref().err(),
+            Self::Failed(error) => Some(error),
             Self::Json(answer) => answer.error.as_ref(),
+            _ => None,
         }
     }
 }

@@ -34,5 +34,8 @@ pub(crate) fn rules_verb(verb: Verb) -> types::Verb {
     match verb {
         Verb::TryLock => types::Verb::TryLock,
         Verb::Unlock => types::Verb::Unlock,
+        Verb::Acquire => types::Verb::Acquire,
+        Verb::Extend => types::Verb::Extend,
+        Verb::Inspect => types::Verb::Inspect,
     }
 }

@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::holdfast::store::{Acquired, Grant};
+use ::holdfast::store::{Acquired, Failure, Grant};
 use tempfile::TempDir;
 
 /// The file of the plugin in `tests/plugin/`.
@@ -49,7 +49,22 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const LONG: Duration = Duration::from_secs(60);
 
 /// What a store answers when it grants a lock.
-pub const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None });
+pub const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None, valid_for: None });
+
+/// Whether an acquire was granted.
+pub fn is_granted(outcome: &Result<Acquired, Failure>) -> bool {
+    matches!(outcome, Ok(Acquired::Granted(_)))
+}
+
+/// Checks that an acquire was granted.
+///
+/// # Panics
+///
+/// If it was not.
+#[track_caller]
+pub fn assert_granted(outcome: Result<Acquired, Failure>) {
+    assert!(is_granted(&outcome), "{outcome:?}");
+}
 
 /// Waits until `condition` holds.
 ///

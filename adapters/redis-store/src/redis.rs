@@ -70,7 +70,9 @@ impl Redis {
         let lock = Lock { key, owner, ttl };
         let mut tries = self.tries();
         match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
-            Ok(acquire::Acquired::Granted) => Ok(Acquired::Granted(Grant { fencing_token: None })),
+            Ok(acquire::Acquired::Granted) => {
+                Ok(Acquired::Granted(Grant { fencing_token: None, valid_for: None }))
+            }
             Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
             Err(error) => Err(self.failure(error)),
         }

@@ -27,7 +27,7 @@ pub mod reply;
 pub mod route;
 
 pub use reply::Reply;
-pub use route::Route;
+pub use route::{LeaseCall, Route};
 
 /// The header of an HTTP request, or the metadata of a gRPC call, that carries the API token.
 pub const TOKEN_HEADER: &str = "dapr-api-token";

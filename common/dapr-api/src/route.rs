@@ -20,6 +20,13 @@ pub enum Route<'a> {
         /// The store's name.
         store: Cow<'a, str>,
     },
+    /// `POST /v1.0/leases/{store}/acquire`, and so on
+    Lease {
+        /// What is asked for.
+        call: LeaseCall,
+        /// The store's name.
+        store: Cow<'a, str>,
+    },
     /// `GET /v1.0/healthz`
     Healthz,
     /// `GET /v1.0/healthz/outbound`
@@ -37,6 +44,19 @@ pub enum Route<'a> {
     Unknown,
 }
 
+/// A call about a lease, which Dapr has not got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseCall {
+    /// Take a lease, or wait for it.
+    Acquire,
+    /// Prolong a lease.
+    Extend,
+    /// Free a lease.
+    Release,
+    /// Tell who holds a lock.
+    Inspect,
+}
+
 impl<'a> Route<'a> {
     /// The call that a method and a path name. The path is [clean](crate::path::clean) and still
     /// escaped.
@@ -48,6 +68,13 @@ impl<'a> Route<'a> {
         if method == "POST" {
             if path == "/v1.0/shutdown" {
                 return Some(Self::Shutdown);
+            }
+            if let Some(lease) = path.strip_prefix("/v1.0/leases/") {
+                let (store, call) = lease.rsplit_once('/')?;
+                return Some(Self::Lease {
+                    call: LeaseCall::named(call)?,
+                    store: parameter(store)?,
+                });
             }
             let call = path.strip_prefix("/v1.0-alpha1/")?;
             if let Some(store) = call.strip_prefix("lock/") {
@@ -80,7 +107,9 @@ impl<'a> Route<'a> {
     /// The name of the store, in calls that have one.
     pub fn store(&self) -> Option<&str> {
         match self {
-            Self::TryLock { store } | Self::Unlock { store } => Some(store),
+            Self::TryLock { store } | Self::Unlock { store } | Self::Lease { store, .. } => {
+                Some(store)
+            }
             _ => None,
         }
     }
@@ -90,12 +119,30 @@ impl<'a> Route<'a> {
         match self {
             Self::TryLock { .. } => "/v1.0-alpha1/lock/{store}",
             Self::Unlock { .. } => "/v1.0-alpha1/unlock/{store}",
+            Self::Lease { call, .. } => match call {
+                LeaseCall::Acquire => "/v1.0/leases/{store}/acquire",
+                LeaseCall::Extend => "/v1.0/leases/{store}/extend",
+                LeaseCall::Release => "/v1.0/leases/{store}/release",
+                LeaseCall::Inspect => "/v1.0/leases/{store}/inspect",
+            },
             Self::Healthz => "/v1.0/healthz",
             Self::OutboundHealthz => "/v1.0/healthz/outbound",
             Self::Metadata => "/v1.0/metadata",
             Self::PutMetadata { .. } => "/v1.0/metadata/{key}",
             Self::Shutdown => "/v1.0/shutdown",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl LeaseCall {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "acquire" => Some(Self::Acquire),
+            "extend" => Some(Self::Extend),
+            "release" => Some(Self::Release),
+            "inspect" => Some(Self::Inspect),
+            _ => None,
         }
     }
 }
@@ -112,6 +159,7 @@ mod tests {
     #[test]
     fn calls_are_told_by_method_and_path() {
         let store = |name| Cow::Borrowed(name);
+        let lease = |call, name| Route::Lease { call, store: store(name) };
         for (method, path, route) in [
             ("POST", "/v1.0-alpha1/lock/a", Route::TryLock { store: store("a") }),
             ("POST", "/v1.0-alpha1/lock/a%2Fb", Route::TryLock { store: store("a/b") }),
@@ -121,6 +169,15 @@ mod tests {
             ("GET", "/v1.0/metadata", Route::Metadata),
             ("PUT", "/v1.0/metadata/k", Route::PutMetadata { key: store("k") }),
             ("POST", "/v1.0/shutdown", Route::Shutdown),
+            ("POST", "/v1.0/leases/a/acquire", lease(LeaseCall::Acquire, "a")),
+            ("POST", "/v1.0/leases/a%2Fb/extend", lease(LeaseCall::Extend, "a/b")),
+            ("POST", "/v1.0/leases/a/release", lease(LeaseCall::Release, "a")),
+            ("POST", "/v1.0/leases/acquire/inspect", lease(LeaseCall::Inspect, "acquire")),
+            ("POST", "/v1.0/leases/a/b/acquire", Route::Unknown),
+            ("POST", "/v1.0/leases//acquire", Route::Unknown),
+            ("POST", "/v1.0/leases/acquire", Route::Unknown),
+            ("POST", "/v1.0/leases/a/hold", Route::Unknown),
+            ("GET", "/v1.0/leases/a/inspect", Route::Unknown),
             ("GET", "/v1.0/shutdown", Route::Unknown),
             ("POST", "/v1.0/shutdown/now", Route::Unknown),
             ("POST", "/v1.0-alpha1/lock", Route::Unknown),

@@ -15,6 +15,16 @@ pub enum Expiry {
     After(u64),
 }
 
+impl Expiry {
+    /// The option of `SET`, and its milliseconds.
+    pub(crate) fn option(self) -> (&'static str, u64) {
+        match self {
+            Self::At(time) => ("PXAT", time),
+            Self::After(ttl) => ("PX", ttl),
+        }
+    }
+}
+
 /// The outcome of an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
@@ -27,17 +37,15 @@ pub enum Acquired {
 
 /// Passes the words of the command that sets `key` to `owner` to `send`.
 pub fn words<T>(key: &str, owner: &str, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-    let (option, milliseconds) = match expiry {
-        Expiry::At(time) => ("PXAT", time),
-        Expiry::After(ttl) => ("PX", ttl),
-    };
+    let (option, milliseconds) = expiry.option();
     let mut digits = [0; 20];
     send(&["SET", key, owner, "NX", option, decimal(milliseconds, &mut digits)])
 }
 
 /// Whether the server refused [`Expiry::At`] because it does not know it.
 pub fn expiry_is_unknown(error: &str) -> bool {
-    error.starts_with("ERR syntax error")
+    // Redis 6.2 and older say it in the middle of the line if it was a script that set the lock.
+    error.starts_with("ERR") && error.contains("ERR syntax error")
 }
 
 impl Acquired {

@@ -13,6 +13,7 @@
 //! | [`facts`] | the questions that follow the login |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
+//! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
 //! | [`clock`] | what is known of the server's clock |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
 //! | [`reply`] | what a server answers |
@@ -30,9 +31,12 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
+pub mod extend;
 pub mod facts;
+pub mod fence;
 pub mod fitness;
 pub mod go_duration;
+pub mod inspect;
 pub mod late;
 pub mod limit;
 pub mod login;

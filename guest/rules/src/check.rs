@@ -3,10 +3,26 @@
 use alloc::string::String;
 
 use crate::{
-    message,
+    MAX_TIME, message,
     scope::Choice,
     types::{Error, Verb},
 };
+
+/// Whether there is a time to live.
+pub(crate) fn ttl_is_positive(choice: Choice<'_>, ttl: u64) -> Result<(), Error> {
+    match ttl {
+        0 => Err(Error::ExpiryNotPositive(message::ttl_not_positive(choice.name()))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a time is at most [`MAX_TIME`]. `field` is its name.
+pub(crate) fn is_in_range(choice: Choice<'_>, field: &str, time: u64) -> Result<(), Error> {
+    if time > MAX_TIME {
+        return Err(Error::Other(message::time_too_long(field, choice.name())));
+    }
+    Ok(())
+}
 
 /// The key of a resource, once everything that every verb requires holds: a store is configured, the
 /// resource id and the owner are not empty, the store exists, the resource id does not contain `||`. The

@@ -5,13 +5,14 @@
 //! every WebAssembly runtime, and by native code that needs the same decisions without a component.
 //!
 //! A call is checked by a function named `begin`, which returns the one store operation to carry out. A
-//! function named `end` turns the outcome of that operation into the verdict.
+//! function named `end` turns the outcome of that operation into the verdict, where it is not the outcome
+//! itself.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | [`types`] | the values of the contract in `wit/types.wit`, generated |
 //! | [`scope`] | the stores of an application, and how each one makes its keys |
-//! | [`try_lock`], [`unlock`] | one verb each: its checks, and the verdict for each outcome |
+//! | [`try_lock`], [`unlock`], [`acquire`], [`extend`], [`inspect`] | one verb each: its checks, and the verdict for each outcome |
 //! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
 //! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
 //! | [`message`] | every message, word for word |
@@ -33,8 +34,8 @@
 //! assert_eq!(step.key, "lock||shop||order-17");
 //!
 //! // The store sets the key to `worker-1` for `step.ttl` milliseconds.
-//! let outcome = Ok(Acquired::Granted(Grant { fencing_token: None }));
-//! assert_eq!(try_lock::end(outcome), Ok(true));
+//! let acquired = Acquired::Granted(Grant { fencing_token: None, valid_for: None });
+//! assert!(try_lock::end(acquired));
 //! # Ok::<(), String>(())
 //! ```
 
@@ -42,8 +43,11 @@
 
 extern crate alloc;
 
+pub mod acquire;
 mod bindings;
 mod check;
+pub mod extend;
+pub mod inspect;
 pub mod json;
 pub mod message;
 pub mod scope;
@@ -51,3 +55,6 @@ pub mod steps;
 pub mod try_lock;
 pub mod types;
 pub mod unlock;
+
+/// The longest time that a call may ask for, in milliseconds: the most seconds that Dapr's API can say.
+pub const MAX_TIME: u64 = i32::MAX as u64 * 1000;

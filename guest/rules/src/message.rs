@@ -1,4 +1,5 @@
-//! The messages of the rules, word for word as Dapr 1.18 words them.
+//! The messages of the rules, word for word as Dapr 1.18 words them, and those of the verbs that Dapr has
+//! not got.
 //!
 //! Source: Dapr 1.18, `pkg/messages/predefined.go` and `pkg/api/universal/lock.go`.
 
@@ -48,6 +49,16 @@ pub fn expiry_too_long(store_name: &str) -> String {
     format!("ExpiryInSeconds is above {} in lock store {store_name}", i32::MAX)
 }
 
+/// The time to live of a lease is zero or missing.
+pub fn ttl_not_positive(store_name: &str) -> String {
+    format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
+}
+
+/// A time of a lease exceeds what a store accepts. `field` is its name.
+pub fn time_too_long(field: &str, store_name: &str) -> String {
+    format!("{field} is above {} s in lock store {store_name}", i32::MAX)
+}
+
 /// The resource id contains `||`.
 pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
     let quoted = cut(resource_id, QUOTED);
@@ -59,6 +70,9 @@ pub fn failed(verb: Verb, cause: &str) -> String {
     let failed = match verb {
         Verb::TryLock => "failed to try acquiring lock",
         Verb::Unlock => "failed to release lock",
+        Verb::Acquire => "failed to acquire lease",
+        Verb::Extend => "failed to extend lease",
+        Verb::Inspect => "failed to inspect lock",
     };
     format!("{failed}: {cause}")
 }
@@ -71,9 +85,12 @@ pub fn malformed_request(cause: &str) -> String {
 /// The reply was lost. Dapr has no such message: it answers `false` for a lock that it took.
 pub fn indeterminate(verb: Verb, outcome: &UnknownOutcome) -> String {
     let consequence = match (verb, outcome.held_until.and_then(rfc3339)) {
-        (Verb::TryLock, Some(time)) => format!("the lock may be held until {time}"),
-        (Verb::TryLock, None) => "the lock may be held".to_string(),
-        (Verb::Unlock, _) => "the lock may be free or still held".to_string(),
+        (Verb::TryLock | Verb::Acquire, Some(time)) => {
+            format!("the lock may be held until {time}")
+        }
+        (Verb::TryLock | Verb::Acquire, None) => "the lock may be held".to_string(),
+        (Verb::Extend, _) => "the lease may be extended or not".to_string(),
+        (Verb::Unlock | Verb::Inspect, _) => "the lock may be free or still held".to_string(),
     };
     failed(verb, &format!("{}; the outcome is unknown: {consequence}", outcome.cause))
 }

@@ -1,12 +1,13 @@
 //! Every verb in every form behind two functions, as `wit/steps.wit` describes them.
 
 use crate::{
-    json,
+    acquire::{self, Wish},
+    extend, inspect, json,
     scope::Scope,
     try_lock,
     types::{
-        Answer, Begun, Form, JsonRequest, Outcome, Request, StoreChoice, TryLockRequest,
-        UnlockRequest, Verb,
+        AcquireRequest, Answer, Begun, Error, ExtendRequest, Form, InspectRequest, JsonRequest,
+        Outcome, Request, StoreChoice, TryLockRequest, UnlockRequest, Verb,
     },
     unlock,
 };
@@ -21,21 +22,26 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
         StoreChoice::Configured(position) => scope.at(*position),
         StoreChoice::Unknown(name) => scope.unknown(name),
     };
-    match request {
+    let begun = match request {
         Request::TryLock(TryLockRequest { resource_id, has_owner, ttl }) => {
-            match try_lock::begin(store, &resource_id, has_owner, ttl) {
-                Ok(step) => Begun::Acquire(step),
-                Err(error) => Begun::Answered(Answer::TryLock(Err(error))),
-            }
+            try_lock::begin(store, &resource_id, has_owner, ttl).map(Begun::Acquire)
         }
         Request::Unlock(UnlockRequest { resource_id, has_owner }) => {
-            match unlock::begin(store, &resource_id, has_owner) {
-                Ok(step) => Begun::Release(step),
-                Err(error) => Begun::Answered(Answer::Unlock(Err(error))),
-            }
+            unlock::begin(store, &resource_id, has_owner).map(Begun::Release)
         }
-        Request::Json(JsonRequest { verb, body }) => json::begin(store, verb, &body),
-    }
+        Request::Acquire(AcquireRequest { resource_id, owner_is_empty, ttl, wait, fenced }) => {
+            let wish = Wish { ttl, wait, fenced };
+            acquire::begin(store, &resource_id, owner_is_empty, wish).map(Begun::Acquire)
+        }
+        Request::Extend(ExtendRequest { resource_id, has_owner, ttl, may_shorten }) => {
+            extend::begin(store, &resource_id, has_owner, ttl, may_shorten).map(Begun::Extend)
+        }
+        Request::Inspect(InspectRequest { resource_id }) => {
+            inspect::begin(store, &resource_id).map(Begun::Inspect)
+        }
+        Request::Json(JsonRequest { verb, body }) => return json::begin(store, verb, &body),
+    };
+    begun.unwrap_or_else(|error| Begun::Answered(Answer::Failed(error)))
 }
 
 /// The answer to a call, by what the store answered.
@@ -45,11 +51,13 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
 /// On an outcome that the verb cannot have.
 pub fn end(verb: Verb, form: Form, outcome: Outcome) -> Answer {
     let answer = match (verb, outcome) {
-        (Verb::TryLock, Outcome::Acquire(outcome)) => Answer::TryLock(try_lock::end(outcome)),
-        (Verb::Unlock, Outcome::Release(outcome)) => Answer::Unlock(unlock::end(outcome)),
-        (Verb::TryLock, Outcome::Release(_)) | (Verb::Unlock, Outcome::Acquire(_)) => {
-            panic!("{verb:?} cannot have the outcome of the other verb")
-        }
+        (_, Outcome::Failed(failure)) => Answer::Failed(Error::of_failure(verb, failure)),
+        (Verb::TryLock, Outcome::Acquired(acquired)) => Answer::TryLock(try_lock::end(acquired)),
+        (Verb::Unlock, Outcome::Released(released)) => Answer::Unlock(unlock::end(released)),
+        (Verb::Acquire, Outcome::Leased(lease)) => Answer::Acquire(lease),
+        (Verb::Extend, Outcome::Extended(extended)) => Answer::Extend(extended),
+        (Verb::Inspect, Outcome::Inspected(holding)) => Answer::Inspect(holding),
+        _ => panic!("an outcome of another verb"),
     };
     match form {
         Form::Typed => answer,

@@ -1,13 +1,10 @@
 //! try-lock: takes a lock if it is free, without waiting.
 
 use crate::{
-    check, message,
+    MAX_TIME, check, message,
     scope::Choice,
-    types::{AcquireStep, Acquired, Error, Failure, Verb},
+    types::{AcquireStep, Acquired, Error, Verb},
 };
-
-/// The longest time to live, in milliseconds: the most seconds that Dapr's API can say.
-pub const MAX_TTL: u64 = i32::MAX as u64 * 1000;
 
 /// Checks a try-lock of `ttl` milliseconds.
 ///
@@ -17,7 +14,7 @@ pub const MAX_TTL: u64 = i32::MAX as u64 * 1000;
 ///
 /// The first check that fails, in this order (Dapr 1.18, `pkg/api/universal/lock.go`): the time to live
 /// is positive, a store is configured, the resource id is not empty, the owner is not empty, the store
-/// exists, the resource id does not contain `||`. At last, the time to live is at most [`MAX_TTL`].
+/// exists, the resource id does not contain `||`. At last, the time to live is at most [`MAX_TIME`].
 pub fn begin(
     store: Choice<'_>,
     resource_id: &str,
@@ -28,23 +25,15 @@ pub fn begin(
         return Err(Error::ExpiryNotPositive(message::expiry_not_positive(store.name())));
     }
     let key = check::key(Verb::TryLock, store, resource_id, has_owner)?;
-    if ttl > MAX_TTL {
+    if ttl > MAX_TIME {
         return Err(Error::Other(message::expiry_too_long(store.name())));
     }
-    Ok(AcquireStep { key, owner: None, ttl })
+    Ok(AcquireStep { key, owner: None, ttl, wait: 0, fenced: false })
 }
 
 /// The verdict: whether the caller holds the lock.
-///
-/// # Errors
-///
-/// [`Error::StoreFailed`] and [`Error::Indeterminate`].
-pub fn end(outcome: Result<Acquired, Failure>) -> Result<bool, Error> {
-    match outcome {
-        Ok(Acquired::Granted(_)) => Ok(true),
-        Ok(Acquired::Held) => Ok(false),
-        Err(failure) => Err(Error::of_failure(Verb::TryLock, failure)),
-    }
+pub fn end(acquired: Acquired) -> bool {
+    matches!(acquired, Acquired::Granted(_))
 }
 
 /// A time to live in milliseconds, from the seconds of Dapr's API: 0 if they are not positive, which

@@ -22,8 +22,12 @@ impl Error {
     }
 
     /// The error for a failure of the store.
-    pub(crate) fn of_failure(verb: Verb, failure: Failure) -> Self {
+    pub fn of_failure(verb: Verb, failure: Failure) -> Self {
         match failure {
+            // Looking changes nothing.
+            Failure::Unknown(outcome) if verb == Verb::Inspect => {
+                Self::StoreFailed(message::failed(verb, &outcome.cause))
+            }
             Failure::NotDone(cause) => Self::StoreFailed(message::failed(verb, &cause)),
             Failure::Unknown(outcome) => Self::Indeterminate(IndeterminateOutcome {
                 message: message::indeterminate(verb, &outcome),

@@ -3,7 +3,7 @@
 use crate::{
     check,
     scope::Choice,
-    types::{Error, Failure, ReleaseStep, Released, UnlockStatus, Verb},
+    types::{Error, ReleaseStep, Released, UnlockStatus, Verb},
 };
 
 /// Checks an unlock.
@@ -21,15 +21,10 @@ pub fn begin(store: Choice<'_>, resource_id: &str, has_owner: bool) -> Result<Re
 }
 
 /// The verdict.
-///
-/// # Errors
-///
-/// [`Error::StoreFailed`] and [`Error::Indeterminate`].
-pub fn end(outcome: Result<Released, Failure>) -> Result<UnlockStatus, Error> {
-    match outcome {
-        Ok(Released::Released) => Ok(UnlockStatus::Success),
-        Ok(Released::Missing) => Ok(UnlockStatus::LockDoesNotExist),
-        Ok(Released::HeldByOther) => Ok(UnlockStatus::LockBelongsToOthers),
-        Err(failure) => Err(Error::of_failure(Verb::Unlock, failure)),
+pub fn end(released: Released) -> UnlockStatus {
+    match released {
+        Released::Released => UnlockStatus::Success,
+        Released::Missing => UnlockStatus::LockDoesNotExist,
+        Released::HeldByOther => UnlockStatus::LockBelongsToOthers,
     }
 }

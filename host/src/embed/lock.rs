@@ -1,4 +1,4 @@
-//! `holdfast:lock/lock` for plugins.
+//! `holdfast:lock/lock` and `holdfast:lock/lease` for plugins.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use wasmtime::{
 };
 
 use crate::{
-    bindings::holdfast::lock::{lock, types},
+    bindings::holdfast::lock::{lease, lock, types},
     locks::{Attempt, Locks, Resource},
-    types::{Error, UnlockStatus},
+    types::{Error, Extended, Holding, Lease, LeaseOptions, UnlockStatus},
 };
 
 /// What the host lends a plugin.
@@ -21,20 +21,21 @@ pub struct LockView<'a> {
     pub locks: &'a Locks,
 }
 
-/// Adds `holdfast:lock/lock` to a linker.
+/// Adds `holdfast:lock/lock` and `holdfast:lock/lease` to a linker.
 ///
 /// Every outcome is a value for the plugin and none traps. If the host refuses a call for load, or the
 /// lock component failed, the plugin gets `error::other`.
 ///
 /// # Errors
 ///
-/// If the linker has the interface already.
+/// If the linker has one of the interfaces already.
 pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> LockView<'_>,
 ) -> Result<()> {
     types::add_to_linker::<T, Lent>(linker, view)?;
-    lock::add_to_linker::<T, Lent>(linker, view)
+    lock::add_to_linker::<T, Lent>(linker, view)?;
+    lease::add_to_linker::<T, Lent>(linker, view)
 }
 
 struct Lent;
@@ -67,5 +68,36 @@ impl lock::Host for LockView<'_> {
         owner: String,
     ) -> std::result::Result<UnlockStatus, Error> {
         Ok(self.locks.unlock(Resource { store: &store, id: &id }, &owner).await?)
+    }
+}
+
+impl lease::Host for LockView<'_> {
+    async fn acquire(
+        &mut self,
+        store: String,
+        id: String,
+        options: LeaseOptions,
+    ) -> std::result::Result<Option<Lease>, Error> {
+        Ok(self.locks.acquire(Resource { store: &store, id: &id }, &options).await?)
+    }
+
+    async fn extend(
+        &mut self,
+        store: String,
+        id: String,
+        owner: String,
+        ttl: u64,
+        may_shorten: bool,
+    ) -> std::result::Result<Extended, Error> {
+        let (resource, ttl) = (Resource { store: &store, id: &id }, Duration::from_millis(ttl));
+        Ok(self.locks.extend(resource, &owner, ttl, may_shorten).await?)
+    }
+
+    async fn inspect(
+        &mut self,
+        store: String,
+        id: String,
+    ) -> std::result::Result<Option<Holding>, Error> {
+        Ok(self.locks.inspect(Resource { store: &store, id: &id }).await?)
     }
 }

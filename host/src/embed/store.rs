@@ -48,10 +48,10 @@ impl store::Host for StoreView<'_> {
     }
 
     async fn acquire(&mut self, command: AcquireCommand) -> std::result::Result<Acquired, Failure> {
-        self.locks.acquire(&command).await
+        self.locks.store_acquire(&command).await
     }
 
     async fn release(&mut self, command: ReleaseCommand) -> std::result::Result<Released, Failure> {
-        self.locks.release(&command).await
+        self.locks.store_release(&command).await
     }
 }

@@ -8,7 +8,10 @@ use super::{
     spans,
 };
 use crate::{
-    metrics::{LOCK_ATTEMPTS, TryLockLabels, UNLOCKS, UnlockLabels},
+    metrics::{
+        LEASE_EXTENDS, LOCK_ATTEMPTS, LOCK_INSPECTIONS, OutcomeLabels, TryLockLabels, UNLOCKS,
+        UnlockLabels,
+    },
     types::Verb,
 };
 
@@ -19,6 +22,9 @@ const UNKNOWN: &str = "_unknown";
 pub(super) struct CallCounters {
     try_locks: Vec<Counter>,
     unlocks: Vec<Counter>,
+    acquires: Vec<Counter>,
+    extends: Vec<Counter>,
+    inspects: Vec<Counter>,
 }
 
 impl CallCounters {
@@ -27,7 +33,13 @@ impl CallCounters {
             let results = CallResult::all();
             results.map(|result| counter(verb, store, result)).collect()
         };
-        Self { try_locks: counters(Verb::TryLock), unlocks: counters(Verb::Unlock) }
+        Self {
+            try_locks: counters(Verb::TryLock),
+            unlocks: counters(Verb::Unlock),
+            acquires: counters(Verb::Acquire),
+            extends: counters(Verb::Extend),
+            inspects: counters(Verb::Inspect),
+        }
     }
 
     /// Counts calls that name an unknown store.
@@ -40,6 +52,9 @@ impl CallCounters {
         let (operation, counters) = match verb {
             Verb::TryLock => ("try_lock", &self.try_locks),
             Verb::Unlock => ("unlock", &self.unlocks),
+            Verb::Acquire => ("acquire", &self.acquires),
+            Verb::Extend => ("extend", &self.extends),
+            Verb::Inspect => ("inspect", &self.inspects),
         };
         let span = spans::call(operation, store);
         Call { verb, counters, result: ErrorKind::Cancelled.into(), span }
@@ -51,7 +66,11 @@ fn counter(verb: Verb, store: &str, result: CallResult) -> Counter {
     let Some(name) = result.name(verb) else { return Counter::noop() };
     let error = result.error();
     match verb {
-        Verb::TryLock => LOCK_ATTEMPTS.with(TryLockLabels { store, outcome: name, error }),
+        Verb::TryLock | Verb::Acquire => {
+            LOCK_ATTEMPTS.with(TryLockLabels { store, outcome: name, error })
+        }
+        Verb::Extend => LEASE_EXTENDS.with(OutcomeLabels { store, outcome: name, error }),
+        Verb::Inspect => LOCK_INSPECTIONS.with(OutcomeLabels { store, outcome: name, error }),
         Verb::Unlock => UNLOCKS.with(UnlockLabels { store, status: name, error }),
     }
 }

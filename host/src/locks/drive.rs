@@ -6,18 +6,22 @@ use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
 use super::{
-    admission::Admission,
+    admission::{Admission, Turn},
     answers::Answers,
     app::{self, App, Choice},
     calls::{Call, CallCounters},
+    grant::fresh_owner,
     result::{ErrorKind, Ordinary},
     store::NamedStore,
 };
 use crate::{
     error::Error,
-    runtime::{Pool, Scope},
+    runtime::Pool,
     store::Acquired,
-    types::{AcquireStep, Answer, Begun, Form, Outcome, ReleaseStep, Request, StoreChoice, Verb},
+    types::{
+        AcquireStep, Answer, Begun, ExtendStep, Form, InspectStep, Outcome, ReleaseStep, Request,
+        Verb,
+    },
 };
 
 /// What all handles to the same stores share.
@@ -32,9 +36,9 @@ pub(super) struct Shared {
 
 /// What a call asks, apart from its arguments.
 #[derive(Clone, Copy)]
-struct Question {
-    verb: Verb,
-    form: Form,
+pub(super) struct Question {
+    pub(super) verb: Verb,
+    pub(super) form: Form,
 }
 
 impl Shared {
@@ -50,9 +54,16 @@ impl Shared {
         let mut call = self.count(choice, request.verb(), store_name);
         let span = call.span().clone();
         let driving = async {
-            let _turn = self.admission.turn().await?;
-            let store = app::chosen(choice, store_name);
-            self.drive(&mut call, &app.scope, choice, store, request, owner).await
+            let turn = self.admission.turn().await?;
+            let question = Question { verb: request.verb(), form: request.form() };
+            let chosen = app::chosen(choice, store_name);
+            match self.pool.begin(&app.scope, chosen, request)? {
+                Begun::Answered(answer) => Ok(answer),
+                begun => {
+                    let choice = choice.ok_or_else(|| wrong("asks an unknown store"))?;
+                    self.drive(&mut call, turn, question, &choice.store, begun, owner).await
+                }
+            }
         };
         let answer = match span.is_disabled() {
             true => driving.await,
@@ -83,33 +94,53 @@ impl Shared {
         counters.begin(verb, store_name)
     }
 
-    async fn drive(
-        &self,
+    /// Carries out the step of a call. `typed_owner` is the lock owner of a request in typed form.
+    async fn drive<'s>(
+        &'s self,
         call: &mut Call<'_>,
-        scope: &Scope,
-        choice: Option<&Choice>,
-        store: StoreChoice<'_>,
-        request: Request<'_>,
+        turn: Turn<'s>,
+        question: Question,
+        store: &NamedStore,
+        begun: Begun,
         typed_owner: Option<&str>,
     ) -> Result<Answer, Error> {
-        let question = Question { verb: request.verb(), form: request.form() };
-        let begun = self.pool.begin(scope, store, request)?;
-        if let Begun::Answered(answer) = begun {
-            return Ok(answer);
-        }
-        let store = choice.ok_or_else(|| wrong("asks an unknown store"))?.store.as_ref();
         match begun {
-            Begun::Acquire(AcquireStep { key, owner, ttl }) => {
-                let owner =
-                    owner.as_deref().or(typed_owner).ok_or_else(|| wrong("names no owner"))?;
+            Begun::Acquire(step) if question.verb == Verb::Acquire => {
+                let owner = step.owner.as_deref().or(typed_owner);
+                let owner = owner.map_or_else(fresh_owner, str::to_owned);
+                self.take(call, turn, question, store, step, owner).await
+            }
+            Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {
+                let owner = named(owner.as_deref(), typed_owner)?;
                 let ttl = Duration::from_millis(ttl);
                 self.acquire(call, question, store, &key, owner, ttl).await
             }
             Begun::Release(ReleaseStep { key, owner }) => {
-                let owner =
-                    owner.as_deref().or(typed_owner).ok_or_else(|| wrong("names no owner"))?;
-                let outcome = store.release(call, &key, owner).await;
-                self.answer(question, Outcome::Release(outcome.as_ref().copied()))
+                let owner = named(owner.as_deref(), typed_owner)?;
+                match store.release(call, &key, owner).await {
+                    Ok(released) => self.answer(question, Outcome::Released(released)),
+                    Err(failure) => self.answer(question, Outcome::Failed(&failure)),
+                }
+            }
+            Begun::Extend(ExtendStep { key, owner, ttl, may_shorten }) => {
+                let owner = named(owner.as_deref(), typed_owner)?;
+                let ttl = Duration::from_millis(ttl);
+                match (store.extend(call, &key, owner, ttl, may_shorten).await, question.form) {
+                    (Ok(extended), Form::Typed) => Ok(Answer::Extend(extended)),
+                    (Ok(extended), Form::Json) => {
+                        self.answer(question, Outcome::Extended(extended))
+                    }
+                    (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
+                }
+            }
+            Begun::Inspect(InspectStep { key }) => {
+                match (store.inspect(call, &key).await, question.form) {
+                    (Ok(holding), Form::Typed) => Ok(Answer::Inspect(holding)),
+                    (Ok(holding), Form::Json) => {
+                        self.answer(question, Outcome::Inspected(holding.as_ref()))
+                    }
+                    (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
+                }
             }
             Begun::Answered(answer) => Ok(answer),
         }
@@ -124,9 +155,13 @@ impl Shared {
         owner: &str,
         ttl: Duration,
     ) -> Result<Answer, Error> {
-        let (outcome, since) = store.acquire(call, key, owner, ttl).await;
-        let answer = self.answer(question, Outcome::Acquire(outcome.as_ref().copied()));
-        if let Ok(Acquired::Granted(_)) = outcome {
+        let (outcome, since) = store.acquire(call, key, owner, ttl, false).await;
+        let acquired = match outcome {
+            Ok(acquired) => acquired,
+            Err(failure) => return self.answer(question, Outcome::Failed(&failure)),
+        };
+        let answer = self.answer(question, Outcome::Acquired(acquired));
+        if let Acquired::Granted(_) = acquired {
             match answer {
                 Ok(_) => store.metrics.holds.begin(key, owner, since, ttl),
                 Err(_) => release_unused(store, key, owner).await,
@@ -136,7 +171,7 @@ impl Shared {
     }
 
     /// What the outcome means to the caller.
-    fn answer(&self, question: Question, outcome: Outcome<'_>) -> Result<Answer, Error> {
+    pub(super) fn answer(&self, question: Question, outcome: Outcome<'_>) -> Result<Answer, Error> {
         let Question { verb, form } = question;
         match Ordinary::of(&outcome) {
             Some(ordinary) => {
@@ -147,8 +182,13 @@ impl Shared {
     }
 }
 
+/// The owner of a step, or that of the request.
+fn named<'a>(step: Option<&'a str>, request: Option<&'a str>) -> Result<&'a str, Error> {
+    step.or(request).ok_or_else(|| wrong("names no owner"))
+}
+
 /// Releases a lock whose caller gets an error.
-async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
+pub(super) async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
     if let Err(failure) = store.store.release(key, owner).await {
         tracing::warn!("a lock that nobody uses could not be released: {}", failure.cause());
     }

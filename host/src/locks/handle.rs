@@ -7,7 +7,7 @@ use crate::{
     error::{BuildError, Error},
     types::{
         Answer, JsonAnswer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest, UnlockRequest,
-        UnlockStatus, Verb,
+        UnlockStatus, Verb, whole_milliseconds,
     },
 };
 
@@ -69,15 +69,14 @@ impl Locks {
         owner: &str,
         ttl: Duration,
     ) -> Result<Attempt, Error> {
-        let ttl = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        let ttl = whole_milliseconds(ttl);
         let has_owner = !owner.is_empty();
         let request = TryLockRequest { resource_id: resource.id, has_owner, ttl };
         let request = Request::TryLock(request);
         match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
-            Answer::TryLock(Ok(true)) => Ok(Attempt::Acquired),
-            Answer::TryLock(Ok(false)) => Ok(Attempt::Held),
-            Answer::TryLock(Err(error)) => Err(error.into()),
-            answer => Err(mismatched(&answer)),
+            Answer::TryLock(true) => Ok(Attempt::Acquired),
+            Answer::TryLock(false) => Ok(Attempt::Held),
+            answer => Err(no_verdict(answer)),
         }
     }
 
@@ -91,8 +90,8 @@ impl Locks {
         let has_owner = !owner.is_empty();
         let request = Request::Unlock(UnlockRequest { resource_id: resource.id, has_owner });
         match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
-            Answer::Unlock(status) => Ok(status?),
-            answer => Err(mismatched(&answer)),
+            Answer::Unlock(status) => Ok(status),
+            answer => Err(no_verdict(answer)),
         }
     }
 
@@ -119,7 +118,7 @@ impl Locks {
         let request = Request::Json(JsonRequest { verb, body });
         match self.shared.call(&self.app, store, request, None).await? {
             Answer::Json(answer) => Ok(answer),
-            answer => Err(mismatched(&answer)),
+            answer => Err(no_verdict(answer)),
         }
     }
 
@@ -181,7 +180,10 @@ impl fmt::Debug for Locks {
     }
 }
 
-/// The component answered another call than it was asked.
-fn mismatched(answer: &Answer) -> Error {
-    Error::Component(format!("it gives an answer of another form: {answer:?}"))
+/// The error of a call that failed. Any other answer is one to another call than was asked.
+pub(super) fn no_verdict(answer: Answer) -> Error {
+    match answer {
+        Answer::Failed(error) => error.into(),
+        answer => Error::Component(format!("it gives an answer of another form: {answer:?}")),
+    }
 }

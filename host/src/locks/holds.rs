@@ -68,6 +68,14 @@ impl Holds {
         }
     }
 
+    /// Notes that a lock lasts at least until then.
+    pub(super) fn prolong(&self, key: &str, owner: &str, until: Option<Instant>) {
+        let lock = self.hasher.hash_one((key, owner));
+        if let (Some(hold), Some(until)) = (self.lock().by_lock.get_mut(&lock), until) {
+            hold.until = until;
+        }
+    }
+
     /// Records how long a lock was held that is free now.
     pub(super) fn end(&self, key: &str, owner: &str, now: Instant) {
         let lock = self.hasher.hash_one((key, owner));

@@ -14,7 +14,10 @@ use crate::{
 
 impl Locks {
     /// Acquires what the component asks for.
-    pub(crate) async fn acquire(&self, command: &AcquireCommand) -> Result<Acquired, Failure> {
+    pub(crate) async fn store_acquire(
+        &self,
+        command: &AcquireCommand,
+    ) -> Result<Acquired, Failure> {
         let AcquireCommand { store: name, key, owner, ttl } = command;
         let choice = self.app.store(name);
         let mut call = self.shared.count(choice, Verb::TryLock, name);
@@ -22,7 +25,7 @@ impl Locks {
         let acquiring = async {
             let (_turn, store) = self.admit(&mut call, choice, name).await?;
             let ttl = Duration::from_millis(*ttl);
-            let (outcome, since) = store.acquire(&mut call, key, owner, ttl).await;
+            let (outcome, since) = store.acquire(&mut call, key, owner, ttl, false).await;
             if let Ok(Acquired::Granted(_)) = outcome {
                 store.metrics.holds.begin(key, owner, since, ttl);
             }
@@ -32,7 +35,10 @@ impl Locks {
     }
 
     /// Releases what the component asks for.
-    pub(crate) async fn release(&self, command: &ReleaseCommand) -> Result<Released, Failure> {
+    pub(crate) async fn store_release(
+        &self,
+        command: &ReleaseCommand,
+    ) -> Result<Released, Failure> {
         let ReleaseCommand { store: name, key, owner } = command;
         let choice = self.app.store(name);
         let mut call = self.shared.count(choice, Verb::Unlock, name);

@@ -13,6 +13,8 @@ pub(super) struct StoreMetrics {
     pub(super) holds: Holds,
     acquire_seconds: Histogram,
     release_seconds: Histogram,
+    extend_seconds: Histogram,
+    inspect_seconds: Histogram,
 }
 
 impl StoreMetrics {
@@ -23,12 +25,24 @@ impl StoreMetrics {
             holds: Holds::new(store),
             acquire_seconds: seconds("acquire"),
             release_seconds: seconds("release"),
+            extend_seconds: seconds("extend"),
+            inspect_seconds: seconds("inspect"),
         }
     }
 
     /// Records how long an acquire took.
     pub(super) fn acquire_took(&self, time: Duration) {
         self.acquire_seconds.record(time);
+    }
+
+    /// Records how long an extension took.
+    pub(super) fn extend_took(&self, time: Duration) {
+        self.extend_seconds.record(time);
+    }
+
+    /// Records how long a look at a lock took.
+    pub(super) fn inspect_took(&self, time: Duration) {
+        self.inspect_seconds.record(time);
     }
 
     /// Records how long a release took.

@@ -5,6 +5,9 @@
 //! | `handle` | [`Locks`] and its verbs |
 //! | `builder` | [`LocksBuilder`] |
 //! | `drive` | a call from its first step to its answer |
+//! | `lease` | [`Locks::acquire`] and the other verbs of leases |
+//! | `grant` | taking a lease: tries, and waiting between them |
+//! | `wait` | the lines of callers that wait for the same lock |
 //! | `lent` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
 //! | `store` | a store under its name, measured |
@@ -20,13 +23,16 @@ mod app;
 mod builder;
 mod calls;
 mod drive;
+mod grant;
 mod handle;
 mod holds;
+mod lease;
 mod lent;
 mod metrics;
 mod result;
 mod spans;
 mod store;
+mod wait;
 
 pub use builder::LocksBuilder;
 pub use handle::{Attempt, Locks, Resource};

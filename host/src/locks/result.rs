@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    types::{self, Acquired, Failure, Outcome, Released, Verb},
+    types::{self, Acquired, Extended, Failure, Holding, Outcome, Released, Verb},
 };
 
 /// The result of a call.
@@ -20,6 +20,7 @@ pub(super) enum Ordinary {
     Released,
     Missing,
     HeldByOther,
+    Extended,
 }
 
 /// Why a call failed.
@@ -55,11 +56,16 @@ impl CallResult {
     /// The name of the result; `None` if the verb cannot have it.
     pub(super) fn name(self, verb: Verb) -> Option<&'static str> {
         match (verb, self) {
-            (Verb::TryLock, Self::Ordinary(Ordinary::Granted)) => Some("acquired"),
-            (Verb::TryLock, Self::Ordinary(Ordinary::Held)) => Some("held"),
+            (Verb::TryLock | Verb::Acquire, Self::Ordinary(Ordinary::Granted)) => Some("acquired"),
+            (Verb::TryLock | Verb::Acquire, Self::Ordinary(Ordinary::Held)) => Some("held"),
             (Verb::Unlock, Self::Ordinary(Ordinary::Released)) => Some("success"),
             (Verb::Unlock, Self::Ordinary(Ordinary::Missing)) => Some("lock_does_not_exist"),
             (Verb::Unlock, Self::Ordinary(Ordinary::HeldByOther)) => Some("lock_belongs_to_others"),
+            (Verb::Extend, Self::Ordinary(Ordinary::Extended)) => Some("extended"),
+            (Verb::Extend, Self::Ordinary(Ordinary::Missing)) => Some("gone"),
+            (Verb::Extend, Self::Ordinary(Ordinary::HeldByOther)) => Some("held_by_other"),
+            (Verb::Inspect, Self::Ordinary(Ordinary::Held)) => Some("held"),
+            (Verb::Inspect, Self::Ordinary(Ordinary::Missing)) => Some("free"),
             (_, Self::Ordinary(_)) => None,
             (_, Self::Error(_)) => Some("error"),
         }
@@ -71,6 +77,12 @@ impl CallResult {
             Self::Ordinary(_) => "",
             Self::Error(kind) => kind.name(),
         }
+    }
+}
+
+impl From<Ordinary> for CallResult {
+    fn from(outcome: Ordinary) -> Self {
+        Self::Ordinary(outcome)
     }
 }
 
@@ -98,15 +110,44 @@ impl From<&Result<Released, Failure>> for CallResult {
     }
 }
 
-impl Ordinary {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Granted, Self::Held, Self::Released, Self::Missing, Self::HeldByOther];
+impl From<&Result<Extended, Failure>> for CallResult {
+    fn from(outcome: &Result<Extended, Failure>) -> Self {
+        Self::Ordinary(match outcome {
+            Ok(Extended::Extended(_)) => Ordinary::Extended,
+            Ok(Extended::Gone) => Ordinary::Missing,
+            Ok(Extended::HeldByOther) => Ordinary::HeldByOther,
+            Err(failure) => return Self::Error(failure.into()),
+        })
+    }
+}
 
-    /// The outcome; `None` for a failure.
+impl From<&Result<Option<Holding>, Failure>> for CallResult {
+    fn from(outcome: &Result<Option<Holding>, Failure>) -> Self {
+        match outcome {
+            Ok(Some(_)) => Self::Ordinary(Ordinary::Held),
+            Ok(None) => Self::Ordinary(Ordinary::Missing),
+            Err(failure) => Self::Error(failure.into()),
+        }
+    }
+}
+
+impl Ordinary {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Granted,
+        Self::Held,
+        Self::Released,
+        Self::Missing,
+        Self::HeldByOther,
+        Self::Extended,
+    ];
+
+    /// The outcome of a try-lock or an unlock; `None` for a failure, and for the verbs whose answers depend on
+    /// more than the outcome's kind.
     pub(super) fn of(outcome: &Outcome<'_>) -> Option<Self> {
         match outcome {
-            Outcome::Acquire(outcome) => outcome.as_ref().ok().map(Self::from),
-            Outcome::Release(outcome) => outcome.as_ref().ok().map(Self::from),
+            Outcome::Acquired(acquired) => Some(acquired.into()),
+            Outcome::Released(released) => Some(released.into()),
+            _ => None,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{calls::Call, metrics::StoreMetrics, spans};
+use super::{calls::Call, metrics::StoreMetrics, spans, wait::Waits};
 use crate::{
-    store::{Acquired, Failure, Released, Store},
+    store::{Acquired, Extended, Failure, Holding, Released, Store},
     types::StoreInfo,
 };
 
@@ -15,29 +15,69 @@ pub(super) struct NamedStore {
     pub(super) key_prefix: Option<String>,
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: StoreMetrics,
+    pub(super) waits: Waits,
 }
 
 impl NamedStore {
     pub(super) fn new(name: String, key_prefix: Option<String>, store: Arc<dyn Store>) -> Self {
-        let metrics = StoreMetrics::new(&name);
-        Self { name, key_prefix, store, metrics }
+        let (metrics, waits) = (StoreMetrics::new(&name), Waits::new(&name));
+        Self { name, key_prefix, store, metrics, waits }
     }
 
-    /// The outcome, and when it arrived: from then on a lock that was granted is held.
+    /// The outcome, and when it arrived: from then on a lock that was granted is held. The grant is numbered if
+    /// it is `fenced`.
     pub(super) async fn acquire(
         &self,
         call: &mut Call<'_>,
         key: &str,
         owner: &str,
         ttl: Duration,
+        fenced: bool,
     ) -> (Result<Acquired, Failure>, Instant) {
         spans::details(call.span(), key, owner);
         let begun = Instant::now();
-        let outcome = self.store.acquire(key, owner, ttl).await;
+        let outcome = match fenced {
+            false => self.store.acquire(key, owner, ttl).await,
+            true => self.store.acquire_fenced(key, owner, ttl).await,
+        };
         let now = Instant::now();
         self.metrics.acquire_took(now.duration_since(begun));
         call.set_result(&outcome);
         (outcome, now)
+    }
+
+    pub(super) async fn extend(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> Result<Extended, Failure> {
+        spans::details(call.span(), key, owner);
+        let begun = Instant::now();
+        let outcome = self.store.extend(key, owner, ttl, may_shorten).await;
+        let now = Instant::now();
+        self.metrics.extend_took(now.duration_since(begun));
+        if let Ok(Extended::Extended(left)) = outcome {
+            let until = now.checked_add(Duration::from_millis(left));
+            self.metrics.holds.prolong(key, owner, until);
+        }
+        call.set_result(&outcome);
+        outcome
+    }
+
+    pub(super) async fn inspect(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+    ) -> Result<Option<Holding>, Failure> {
+        spans::details(call.span(), key, "");
+        let begun = Instant::now();
+        let outcome = self.store.inspect(key).await;
+        self.metrics.inspect_took(begun.elapsed());
+        call.set_result(&outcome);
+        outcome
     }
 
     pub(super) async fn release(
@@ -53,6 +93,7 @@ impl NamedStore {
         self.metrics.release_took(now.duration_since(begun));
         if let Ok(Released::Released) = outcome {
             self.metrics.holds.end(key, owner, now);
+            self.waits.freed(key);
         }
         call.set_result(&outcome);
         outcome

@@ -51,6 +51,12 @@ label_sets! {
     /// The result of an unlock; `error` is empty unless the status is `error`.
     UnlockLabels { store, status, error }
 
+    /// The result of an extend or an inspect; `error` is empty unless the outcome is `error`.
+    OutcomeLabels { store, outcome, error }
+
+    /// How a wait ended.
+    WaitLabels { store, outcome }
+
     /// An operation of a lock store.
     OperationLabels { store, operation }
 
@@ -128,6 +134,20 @@ metrics! {
 
     /// Attempts to free a lock; the error is empty unless the status is error.
     UNLOCKS: Metric<Counter, UnlockLabels<'_>> = Metric::counter("holdfast_unlocks_total");
+
+    /// Attempts to extend a lease; the error is empty unless the outcome is error.
+    LEASE_EXTENDS: Metric<Counter, OutcomeLabels<'_>> = Metric::counter("holdfast_lease_extends_total");
+
+    /// Looks at who holds a lock; the error is empty unless the outcome is error.
+    LOCK_INSPECTIONS: Metric<Counter, OutcomeLabels<'_>> =
+        Metric::counter("holdfast_lock_inspections_total");
+
+    /// How long calls waited for a lock that was held, by how the wait ended.
+    LOCK_WAIT: Metric<Histogram, WaitLabels<'_>> =
+        Metric::histogram("holdfast_lock_wait_seconds", Unit::Seconds, HOLD_SECONDS);
+
+    /// Calls that wait for a lock.
+    LOCK_WAITERS: Metric<Gauge, StoreLabels<'_>> = Metric::gauge("holdfast_lock_waiters");
 
     /// How long locks were held that this process both took and freed. Locks that expired are left out.
     LOCK_HOLD: Metric<Histogram, StoreLabels<'_>> =

@@ -2,7 +2,8 @@
 //! retries.
 //!
 //! Which commands are sent again is decided only here. An acquire is sent again only if it certainly did
-//! nothing; an unknown outcome is final. A release may be sent again in both cases: at worst the caller
+//! nothing; an unknown outcome is final. An extension or a look at a lock may be sent again in both cases, and so
+//! may a release: at worst the caller
 //! is told that the lock does not exist, because an earlier try released it. If the network delivers an
 //! earlier try of a release late, that try could end a lock that the same owner has taken again since.
 //! This holds for every release with an unknown outcome. Owners that are used once are safe.
@@ -23,7 +24,7 @@ use super::{
     parts::write_parts,
     retry::Retry,
 };
-use crate::store::{Acquired, Failure, Released, Store};
+use crate::store::{Acquired, Extended, Failure, Holding, Released, Store};
 
 /// What applies to each call of a store. The default is nothing.
 ///
@@ -191,13 +192,19 @@ impl Store for ResilientStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let given_up = move |cause| {
-            let longest = longest_hold(ttl, Duration::ZERO);
-            Failure::unknown(cause, SystemTime::now().checked_add(longest))
-        };
-        let may_repeat = |failure: &Failure| matches!(failure, Failure::NotDone(_));
         let attempt = move || self.store.acquire(key, owner, ttl);
-        Box::pin(self.call("acquire", attempt, given_up, may_repeat))
+        Box::pin(self.call("acquire", attempt, acquire_given_up(ttl), did_nothing))
+    }
+
+    /// As [`acquire`](Self::acquire).
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let attempt = move || self.store.acquire_fenced(key, owner, ttl);
+        Box::pin(self.call("acquire", attempt, acquire_given_up(ttl), did_nothing))
     }
 
     /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
@@ -212,6 +219,25 @@ impl Store for ResilientStore {
         Box::pin(self.call("release", attempt, given_up, |_| true))
     }
 
+    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
+    /// retry has an outcome. An extension that is repeated prolongs nothing that it should not.
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        let given_up = |cause| Failure::unknown(cause, None);
+        let attempt = move || self.store.extend(key, owner, ttl, may_shorten);
+        Box::pin(self.call("extend", attempt, given_up, |_| true))
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        let attempt = move || self.store.inspect(key);
+        Box::pin(self.call("inspect", attempt, Failure::not_done, |_| true))
+    }
+
     fn describe(&self) -> String {
         self.store.describe()
     }
@@ -221,6 +247,18 @@ impl Store for ResilientStore {
         self.closing.cancel();
         self.store.close()
     }
+}
+
+/// The failure of an acquire that the timeout ended.
+fn acquire_given_up(ttl: Duration) -> impl Fn(String) -> Failure {
+    move |cause| {
+        let longest = longest_hold(ttl, Duration::ZERO);
+        Failure::unknown(cause, SystemTime::now().checked_add(longest))
+    }
+}
+
+fn did_nothing(failure: &Failure) -> bool {
+    matches!(failure, Failure::NotDone(_))
 }
 
 impl fmt::Debug for ResilientStore {

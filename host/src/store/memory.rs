@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Acquired, Failure, Grant, Released, Store};
+use super::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
 
 /// A store that keeps its locks in memory. They end with the process, and no other process sees them.
 ///
@@ -22,8 +22,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Leases {
     by_key: HashMap<String, Lease>,
-    /// How many locks were granted, of any key.
-    grants: u64,
+    /// The latest fencing token, of any key.
+    last_token: u64,
     /// How many leases were left after the last sweep.
     after_sweep: usize,
 }
@@ -32,6 +32,7 @@ struct Leases {
 struct Lease {
     owner: String,
     until: Instant,
+    fencing_token: Option<u64>,
 }
 
 impl MemoryStore {
@@ -47,17 +48,52 @@ impl MemoryStore {
 }
 
 impl Leases {
-    fn acquire(&mut self, key: &str, owner: &str, ttl: Duration) -> Acquired {
+    fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, fenced: bool) -> Acquired {
         let now = Instant::now();
         if self.by_key.get(key).is_some_and(|lease| lease.until > now) {
             return Acquired::Held;
         }
         self.sweep(now);
-        // A time to live that the clock cannot hold becomes 136 years.
-        let until = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
-        self.by_key.insert(key.to_owned(), Lease { owner: owner.to_owned(), until });
-        self.grants += 1;
-        Acquired::Granted(Grant { fencing_token: Some(self.grants) })
+        let fencing_token = fenced.then(|| self.next_token());
+        let lease = Lease { owner: owner.to_owned(), until: end(now, ttl), fencing_token };
+        self.by_key.insert(key.to_owned(), lease);
+        Acquired::Granted(Grant { fencing_token, valid_for: None })
+    }
+
+    /// A larger number than any before, also by an earlier process: the time of day in microseconds, if the
+    /// clock was not set back.
+    fn next_token(&mut self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        self.last_token = now.max(self.last_token.saturating_add(1));
+        self.last_token
+    }
+
+    fn extend(&mut self, key: &str, owner: &str, ttl: Duration, may_shorten: bool) -> Extended {
+        let now = Instant::now();
+        match self.by_key.get_mut(key) {
+            Some(lease) if lease.until > now => {
+                if lease.owner != owner {
+                    return Extended::HeldByOther;
+                }
+                let until = end(now, ttl);
+                if until > lease.until || may_shorten {
+                    lease.until = until;
+                }
+                Extended::Extended(milliseconds(lease.until - now))
+            }
+            _ => Extended::Gone,
+        }
+    }
+
+    fn inspect(&self, key: &str) -> Option<Holding> {
+        let lease = self.by_key.get(key)?;
+        let left = lease.until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| Holding {
+            owner: lease.owner.clone(),
+            time_left: Some(milliseconds(left)),
+            fencing_token: lease.fencing_token,
+        })
     }
 
     fn release(&mut self, key: &str, owner: &str) -> Released {
@@ -84,6 +120,15 @@ impl Leases {
     }
 }
 
+/// When a time to live ends. One that the clock cannot hold becomes 136 years.
+fn end(now: Instant, ttl: Duration) -> Instant {
+    now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Store for MemoryStore {
     fn acquire<'a>(
         &'a self,
@@ -91,7 +136,7 @@ impl Store for MemoryStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let acquired = self.leases().acquire(key, owner, ttl);
+        let acquired = self.leases().acquire(key, owner, ttl, false);
         Box::pin(std::future::ready(Ok(acquired)))
     }
 
@@ -103,6 +148,32 @@ impl Store for MemoryStore {
         let released = self.leases().release(key, owner);
         Box::pin(std::future::ready(Ok(released)))
     }
+
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let acquired = self.leases().acquire(key, owner, ttl, true);
+        Box::pin(std::future::ready(Ok(acquired)))
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        let extended = self.leases().extend(key, owner, ttl, may_shorten);
+        Box::pin(std::future::ready(Ok(extended)))
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        let holding = self.leases().inspect(key);
+        Box::pin(std::future::ready(Ok(holding)))
+    }
 }
 
 #[cfg(test)]
@@ -111,26 +182,24 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn granted(number: u64) -> Acquired {
-        Acquired::Granted(Grant { fencing_token: Some(number) })
-    }
+    const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None, valid_for: None });
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_lasts_its_time_to_live() {
         let store = MemoryStore::new();
-        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(granted(1)));
+        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(GRANTED));
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
         assert_eq!(store.acquire("k", "b", MINUTE).await, Ok(Acquired::Held));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
-        assert_eq!(store.acquire("k", "b", MINUTE).await, Ok(granted(2)));
+        assert_eq!(store.acquire("k", "b", MINUTE).await, Ok(GRANTED));
     }
 
     #[tokio::test]
     async fn only_the_owner_releases() {
         let store = MemoryStore::new();
         assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
-        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(granted(1)));
+        assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(GRANTED));
         assert_eq!(store.acquire("k", "a", MINUTE).await, Ok(Acquired::Held));
         assert_eq!(store.release("k", "b").await, Ok(Released::HeldByOther));
         assert_eq!(store.release("k", "a").await, Ok(Released::Released));
@@ -153,7 +222,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_longest_time_to_live_is_no_overflow() {
         let store = MemoryStore::new();
-        assert_eq!(store.acquire("k", "a", Duration::MAX).await, Ok(granted(1)));
+        assert_eq!(store.acquire("k", "a", Duration::MAX).await, Ok(GRANTED));
         assert_eq!(store.acquire("k", "a", Duration::MAX).await, Ok(Acquired::Held));
     }
 }

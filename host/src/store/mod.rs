@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::types::{Acquired, Failure, Grant, Released, UnknownOutcome};
+pub use crate::types::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome};
 
 /// A place that keeps locks: the atomic operations that a lock is made of.
 ///
@@ -40,6 +40,43 @@ pub trait Store: Send + Sync + 'static {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>>;
 
+    /// [`acquire`](Store::acquire), whose grant has a [fencing token](Grant::fencing_token) that is larger than
+    /// that of every earlier numbered grant of the same key: across release, expiry and a restart.
+    ///
+    /// A store that cannot number its grants refuses it, which is the default.
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        let _ = (key, owner, ttl);
+        cannot("number its grants")
+    }
+
+    /// Makes `key` last for `ttl` from now if its value is `owner`, in one atomic step. A key that lasts longer
+    /// keeps its time unless `may_shorten`. However late the store carries it out, the key does not last
+    /// longer than for `ttl` from this call.
+    ///
+    /// The answer says for how long the key surely lasts, counted from the answer. One that would be 0 is a
+    /// [`Failure`]. Refused by default.
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        let _ = (key, owner, ttl, may_shorten);
+        cannot("extend a lock")
+    }
+
+    /// The value of `key`, if it is set, and what else is known of it. Refused by default.
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        let _ = key;
+        cannot("tell who holds a lock")
+    }
+
     /// What an operator should know of the store, such as its server's address and what was found there.
     /// Empty if there is nothing to say.
     fn describe(&self) -> String {
@@ -51,6 +88,11 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+fn cannot<T: Send + 'static>(what: &str) -> BoxFuture<'static, Result<T, Failure>> {
+    let refusal = Failure::not_done(format!("this store cannot {what}"));
+    Box::pin(std::future::ready(Err(refusal)))
 }
 
 /// How long a store waits for the reply to an acquire of this `ttl` after the caller has left, in order to

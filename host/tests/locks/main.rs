@@ -1,11 +1,13 @@
-//! The library over scripted stores.
+//! The library over scripted stores, and the one in memory.
 //!
 //! - `admission.rs`: how many calls run at once.
+//! - `lease.rs`: leases, and waiting for them.
 //! - `metrics.rs`: what is counted.
 //! - `resilient_store.rs`: policies.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod lease;
 mod metrics;
 mod resilient_store;

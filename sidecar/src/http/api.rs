@@ -5,8 +5,8 @@ use std::{error::Error as StdError, sync::Arc, time::Instant};
 use bytes::Bytes;
 use holdfast::{Error, Verb, types::JsonAnswer};
 use holdfast_dapr_api::{
-    Reply, Route,
-    body::{self, MAX},
+    LeaseCall, Reply, Route,
+    body::{self, MAX, MAX_LEASE},
     health,
     metadata::{self, Component},
     path, reply,
@@ -150,15 +150,28 @@ impl Api {
     {
         let metadata = self.sidecar.metadata();
         match route {
-            Route::TryLock { store } => self.lock_call(Verb::TryLock, &store, head, body).await,
-            Route::Unlock { store } => self.lock_call(Verb::Unlock, &store, head, body).await,
+            Route::TryLock { store } => {
+                self.lock_call(Verb::TryLock, &store, head, self.read(body, MAX).await).await
+            }
+            Route::Unlock { store } => {
+                self.lock_call(Verb::Unlock, &store, head, self.read(body, MAX).await).await
+            }
+            Route::Lease { call, store } => {
+                let verb = match call {
+                    LeaseCall::Acquire => Verb::Acquire,
+                    LeaseCall::Extend => Verb::Extend,
+                    LeaseCall::Release => Verb::Unlock,
+                    LeaseCall::Inspect => Verb::Inspect,
+                };
+                self.lock_call(verb, &store, head, self.read(body, MAX_LEASE).await).await
+            }
             Route::Healthz => {
                 let obstacle = self.sidecar.readiness().obstacle();
                 health::healthz(metadata.app_id(), head.uri.query(), obstacle)
             }
             Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
             Route::Metadata => describe(metadata),
-            Route::PutMetadata { key } => match self.read(body).await {
+            Route::PutMetadata { key } => match self.read(body, MAX).await {
                 Ok(value) => {
                     let value = String::from_utf8_lossy(&value.bytes);
                     match metadata.set(&key, &value) {
@@ -179,12 +192,14 @@ impl Api {
         }
     }
 
-    async fn lock_call<B>(&self, verb: Verb, store: &str, head: &Parts, body: &mut B) -> Reply
-    where
-        B: Body + Unpin,
-        B::Error: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        let body = match self.read(body).await {
+    async fn lock_call(
+        &self,
+        verb: Verb,
+        store: &str,
+        head: &Parts,
+        body: Result<Whole, Reply>,
+    ) -> Reply {
+        let body = match body {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
@@ -212,8 +227,8 @@ impl Api {
         reply::json(refusal.status, refusal.body)
     }
 
-    /// The whole body, or the reply that refuses it.
-    async fn read<B>(&self, body: &mut B) -> Result<Whole, Reply>
+    /// The whole body of at most `most` bytes, or the reply that refuses it.
+    async fn read<B>(&self, body: &mut B, most: usize) -> Result<Whole, Reply>
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -222,7 +237,7 @@ impl Api {
             return Err(reply::body_too_large());
         }
         let intake = self.sidecar.intake();
-        let problem = match intake.read(body, MAX, |_| None).await {
+        let problem = match intake.read(body, most, |_| None).await {
             Ok(whole) => return Ok(whole),
             Err(problem) => problem,
         };

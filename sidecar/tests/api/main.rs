@@ -1,6 +1,7 @@
 //! Dapr's lock API over HTTP and gRPC.
 //!
 //! - `http_lock.rs`, `grpc_lock.rs`, `grpc_dotnet.rs`: the lock calls, byte for byte.
+//! - `leases.rs`: leases.
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
@@ -17,6 +18,7 @@ mod grpc_lock;
 mod grpc_server;
 mod http_lock;
 mod http_server;
+mod leases;
 mod limits;
 mod resiliency;
 mod server;

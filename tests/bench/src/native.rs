@@ -71,7 +71,8 @@ impl<B: Backend> Native<B> {
             try_lock::begin(self.scope.named(store_name), resource_id, has_owner, ttl)?
         };
         let ttl = Duration::from_millis(step.ttl);
-        try_lock::end(self.store.acquire(&step.key, lock_owner, ttl).await)
+        let acquired = self.store.acquire(&step.key, lock_owner, ttl).await;
+        acquired.map(try_lock::end).map_err(|failure| Error::of_failure(Verb::TryLock, failure))
     }
 
     /// Releases a lock, with typed arguments.
@@ -85,7 +86,8 @@ impl<B: Backend> Native<B> {
             let has_owner = !lock_owner.is_empty();
             unlock::begin(self.scope.named(store_name), resource_id, has_owner)?
         };
-        unlock::end(self.store.release(&step.key, lock_owner).await)
+        let released = self.store.release(&step.key, lock_owner).await;
+        released.map(unlock::end).map_err(|failure| Error::of_failure(Verb::Unlock, failure))
     }
 
     /// A call in the wire form.
@@ -94,13 +96,16 @@ impl<B: Backend> Native<B> {
             Begun::Acquire(step) => {
                 let (owner, ttl) =
                     (step.owner.unwrap_or_default(), Duration::from_millis(step.ttl));
-                Outcome::Acquire(self.store.acquire(&step.key, &owner, ttl).await)
+                let acquired = self.store.acquire(&step.key, &owner, ttl).await;
+                acquired.map_or_else(Outcome::Failed, Outcome::Acquired)
             }
             Begun::Release(step) => {
                 let owner = step.owner.unwrap_or_default();
-                Outcome::Release(self.store.release(&step.key, &owner).await)
+                let released = self.store.release(&step.key, &owner).await;
+                released.map_or_else(Outcome::Failed, Outcome::Released)
             }
             Begun::Answered(answer) => return reply(answer),
+            begun => unreachable!("not asked for: {begun:?}"),
         };
         reply(steps::end(verb, Form::Json, outcome))
     }
@@ -116,9 +121,10 @@ fn reply(answer: Answer) -> Reply {
 impl Backend for Arc<MemoryStore> {
     async fn acquire(&self, key: &str, owner: &str, ttl: Duration) -> Result<Acquired, Failure> {
         match Store::acquire(&**self, key, owner, ttl).await {
-            Ok(store::Acquired::Granted(grant)) => {
-                Ok(Acquired::Granted(Grant { fencing_token: grant.fencing_token }))
-            }
+            Ok(store::Acquired::Granted(grant)) => Ok(Acquired::Granted(Grant {
+                fencing_token: grant.fencing_token,
+                valid_for: grant.valid_for,
+            })),
             Ok(store::Acquired::Held) => Ok(Acquired::Held),
             Err(failure) => Err(Failure::NotDone(failure.to_string())),
         }
@@ -197,7 +203,7 @@ impl Backend for BareRedis {
     async fn acquire(&self, key: &str, owner: &str, ttl: Duration) -> Result<Acquired, Failure> {
         let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         match self.set(key, owner, milliseconds).await {
-            Ok(true) => Ok(Acquired::Granted(Grant { fencing_token: None })),
+            Ok(true) => Ok(Acquired::Granted(Grant { fencing_token: None, valid_for: None })),
             Ok(false) => Ok(Acquired::Held),
             Err(error) => Err(Failure::NotDone(error.to_string())),
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use holdfast_rules::{
-    json,
+    MAX_TIME, json,
     scope::Scope,
     steps, try_lock,
     types::{
@@ -14,7 +14,7 @@ use holdfast_rules::{
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Number, Value};
 
-const VERBS: [Verb; 2] = [Verb::TryLock, Verb::Unlock];
+const VERBS: [Verb; 5] = [Verb::TryLock, Verb::Unlock, Verb::Acquire, Verb::Extend, Verb::Inspect];
 
 /// Reads the input as the body of each verb, and has it be the cause of each failure.
 pub fn run(input: &[u8]) {
@@ -24,10 +24,29 @@ pub fn run(input: &[u8]) {
     let stores = [StoreChoice::Configured(0), StoreChoice::Unknown("<&>".to_owned())];
     for verb in VERBS {
         for store in &stores {
-            is_read_as_json(verb, input, |request| steps::begin(&scope, store, request));
+            let begin = |request| steps::begin(&scope, store, request);
+            match verb {
+                Verb::TryLock | Verb::Unlock => is_read_as_json(verb, input, begin),
+                Verb::Acquire | Verb::Extend | Verb::Inspect => is_begun(verb, input, begin),
+            }
         }
         let cause = String::from_utf8_lossy(input);
         fails_with(verb, &cause, input);
+    }
+}
+
+/// The body is refused, or asks for times within the bounds.
+fn is_begun(verb: Verb, body: &[u8], begin: impl Fn(Request) -> Begun) {
+    match begin(Request::Json(JsonRequest { verb, body: body.to_vec() })) {
+        Begun::Answered(Answer::Json(answer)) => {
+            is_reply(&answer, 6 * body.len() + 512);
+        }
+        Begun::Acquire(step) => {
+            assert!((1..=MAX_TIME).contains(&step.ttl) && step.wait <= MAX_TIME, "{step:?}");
+        }
+        Begun::Extend(step) => assert!((1..=MAX_TIME).contains(&step.ttl), "{step:?}"),
+        Begun::Inspect(_) => {}
+        begun => panic!("{verb:?}: {begun:?}"),
     }
 }
 
@@ -54,14 +73,14 @@ fn is_read_as_json(verb: Verb, body: &[u8], begin: impl Fn(Request) -> Begun) {
             let ttl = try_lock::ttl(seconds);
             Request::TryLock(TryLockRequest { resource_id, has_owner, ttl })
         }
-        Verb::Unlock => Request::Unlock(UnlockRequest { resource_id, has_owner }),
+        _ => Request::Unlock(UnlockRequest { resource_id, has_owner }),
     });
     let owner = Some(fields.lock_owner);
     match (begun, typed) {
         (Begun::Acquire(json), Begun::Acquire(mut typed)) => {
             typed.owner = owner;
             assert_eq!(json, typed);
-            assert!((1..=try_lock::MAX_TTL).contains(&json.ttl));
+            assert!((1..=MAX_TIME).contains(&json.ttl));
         }
         (Begun::Release(json), Begun::Release(mut typed)) => {
             typed.owner = owner;
@@ -78,9 +97,8 @@ fn is_read_as_json(verb: Verb, body: &[u8], begin: impl Fn(Request) -> Begun) {
 fn error(begun: &Begun) -> Option<&Error> {
     match begun {
         Begun::Answered(Answer::Json(answer)) => answer.error.as_ref(),
-        Begun::Answered(Answer::TryLock(answer)) => answer.as_ref().err(),
-        Begun::Answered(Answer::Unlock(answer)) => answer.as_ref().err(),
-        Begun::Acquire(_) | Begun::Release(_) => None,
+        Begun::Answered(Answer::Failed(error)) => Some(error),
+        _ => None,
     }
 }
 
@@ -89,11 +107,7 @@ fn fails_with(verb: Verb, cause: &str, input: &[u8]) {
     let held_until = input.first_chunk().map(|time| u64::from_le_bytes(*time));
     let unknown = UnknownOutcome { cause: cause.to_owned(), held_until };
     for failure in [Failure::NotDone(cause.to_owned()), Failure::Unknown(unknown)] {
-        let outcome = match verb {
-            Verb::TryLock => Outcome::Acquire(Err(failure)),
-            Verb::Unlock => Outcome::Release(Err(failure)),
-        };
-        match steps::end(verb, Form::Json, outcome) {
+        match steps::end(verb, Form::Json, Outcome::Failed(failure)) {
             Answer::Json(answer) => {
                 let message = is_reply(&answer, 6 * cause.len() + 512);
                 assert!(message.contains(&format!(": {cause}")));

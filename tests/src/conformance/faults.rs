@@ -6,12 +6,10 @@ use holdfast::store::{Acquired, Failure, Released};
 
 use super::{
     redis::Redis,
-    steps::{
-        SOON, assert_recovers, assert_released, granted, not_done, open, open_at, refusal, take,
-    },
+    steps::{SOON, assert_recovers, assert_released, not_done, open, open_at, refusal, take},
 };
 use crate::{
-    MINUTE, eventually, free_port,
+    MINUTE, eventually, free_port, is_granted,
     proxy::Proxy,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT},
@@ -189,7 +187,7 @@ pub(super) async fn late_grant(redis: Arc<dyn Redis>) {
     assert_bounds(&server, "k", until);
     assert_released(&*store, "k", "me", Released::Released).await;
     assert_eq!(server.calls("set") - before, 1);
-    assert!(granted(&store.acquire("k", "me", MINUTE).await));
+    assert!(is_granted(&store.acquire("k", "me", MINUTE).await));
 }
 
 pub(super) async fn lost_release(redis: Arc<dyn Redis>) {

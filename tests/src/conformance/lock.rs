@@ -11,8 +11,8 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Released, Store};
 
-use super::steps::{assert_held, assert_released, granted, take};
-use crate::{MINUTE, eventually};
+use super::steps::{assert_held, assert_released, take};
+use crate::{MINUTE, eventually, is_granted};
 
 pub(super) async fn grant(store: Arc<dyn Store>) {
     take(&*store, "k", "me").await;
@@ -51,8 +51,8 @@ pub(super) async fn expiry(store: Arc<dyn Store>) {
     let ttl = Duration::from_millis(300);
     let before = Instant::now();
     let outcome = store.acquire("k", "me", ttl).await;
-    assert!(granted(&outcome), "{outcome:?}");
-    eventually("the lock expires", async || granted(&store.acquire("k", "you", MINUTE).await))
+    assert!(is_granted(&outcome), "{outcome:?}");
+    eventually("the lock expires", async || is_granted(&store.acquire("k", "you", MINUTE).await))
         .await;
     // Redis counts whole milliseconds, from the time at which it began to process its events.
     let rounding = Duration::from_millis(2);
@@ -60,7 +60,7 @@ pub(super) async fn expiry(store: Arc<dyn Store>) {
     assert_released(&*store, "k", "me", Released::HeldByOther).await;
 
     let outcome = store.acquire("alone", "me", ttl).await;
-    assert!(granted(&outcome), "{outcome:?}");
+    assert!(is_granted(&outcome), "{outcome:?}");
     tokio::time::sleep(ttl).await;
     eventually("nobody holds a lock that has expired", async || {
         store.release("alone", "you").await == Ok(Released::Missing)
@@ -71,7 +71,7 @@ pub(super) async fn expiry(store: Arc<dyn Store>) {
 pub(super) async fn longest(store: Arc<dyn Store>) {
     let ttl = Duration::from_secs(i32::MAX.unsigned_abs().into());
     let outcome = store.acquire("k", "me", ttl).await;
-    assert!(granted(&outcome), "{outcome:?}");
+    assert!(is_granted(&outcome), "{outcome:?}");
     assert_held(&*store, "k", "you").await;
     assert_released(&*store, "k", "me", Released::Released).await;
 }
@@ -92,7 +92,7 @@ pub(super) async fn one_of_many(store: Arc<dyn Store>) {
         async move { store.acquire("k", &n.to_string(), MINUTE).await }
     });
     let outcomes = join_all(tries).await;
-    assert_eq!(outcomes.iter().filter(|outcome| granted(outcome)).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| is_granted(outcome)).count(), 1, "{outcomes:?}");
     let held = outcomes.iter().filter(|outcome| **outcome == Ok(Acquired::Held)).count();
     assert_eq!(held, 59, "{outcomes:?}");
 }
@@ -104,8 +104,10 @@ pub(super) async fn exclusion(store: Arc<dyn Store>) {
         async move {
             let owner = n.to_string();
             for _ in 0..10 {
-                eventually("its turn", async || granted(&store.acquire("k", &owner, MINUTE).await))
-                    .await;
+                eventually("its turn", async || {
+                    is_granted(&store.acquire("k", &owner, MINUTE).await)
+                })
+                .await;
                 assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
                 tokio::task::yield_now().await;
                 inside.fetch_sub(1, Ordering::SeqCst);

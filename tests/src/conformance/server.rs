@@ -6,10 +6,10 @@ use holdfast::store::Released;
 
 use super::{
     redis::Redis,
-    steps::{assert_held, assert_released, granted, not_done, open, refusal, take},
+    steps::{assert_held, assert_released, not_done, open, refusal, take},
     text::ODD,
 };
-use crate::{MINUTE, eventually, redis_server::RedisServer, redis_store::ONCE};
+use crate::{MINUTE, eventually, is_granted, redis_server::RedisServer, redis_store::ONCE};
 
 const SECRET: &str = "s3cret-word";
 
@@ -114,5 +114,5 @@ pub(super) async fn replicas(redis: Arc<dyn Redis>) {
     })
     .await;
     let store = open(&*redis, &server, &[]).await;
-    assert!(granted(&store.acquire("k", "me", MINUTE).await));
+    assert!(is_granted(&store.acquire("k", "me", MINUTE).await));
 }

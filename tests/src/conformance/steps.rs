@@ -5,18 +5,14 @@ use std::sync::Arc;
 use holdfast::store::{Acquired, Failure, Released, Store};
 
 use super::redis::Redis;
-use crate::{MINUTE, eventually, redis_server::RedisServer, redis_store::Setting};
+use crate::{MINUTE, eventually, is_granted, redis_server::RedisServer, redis_store::Setting};
 
 pub(super) const SOON: Setting = ("readTimeout", "500ms");
-
-pub(super) fn granted(outcome: &Result<Acquired, Failure>) -> bool {
-    matches!(outcome, Ok(Acquired::Granted(_)))
-}
 
 /// Acquires a free key.
 pub(super) async fn take(store: &dyn Store, key: &str, owner: &str) {
     let outcome = store.acquire(key, owner, MINUTE).await;
-    assert!(granted(&outcome), "{outcome:?}");
+    assert!(is_granted(&outcome), "{outcome:?}");
 }
 
 pub(super) async fn assert_held(store: &dyn Store, key: &str, owner: &str) {
@@ -65,7 +61,7 @@ pub(super) fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> Strin
 
 pub(super) async fn assert_recovers(store: &dyn Store) {
     eventually("the store works again", async || {
-        granted(&store.acquire("recovers", "me", MINUTE).await)
+        is_granted(&store.acquire("recovers", "me", MINUTE).await)
     })
     .await;
     assert_released(store, "recovers", "me", Released::Released).await;

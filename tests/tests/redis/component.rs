@@ -4,7 +4,9 @@
 use std::{fs, time::Duration};
 
 use holdfast::store::{Acquired, Released, Store};
-use holdfast_tests::{GRANTED, MINUTE, STORE, eventually, free_port, redis_server::RedisServer};
+use holdfast_tests::{
+    MINUTE, STORE, assert_granted, eventually, free_port, redis_server::RedisServer,
+};
 use wasmtime_wasi::WasiCtx;
 use wit_component::DecodedWasm;
 
@@ -22,7 +24,7 @@ async fn one_connection_serves_all_calls() {
     let store = start(&[("REDIS_HOST", &server.address())]).await;
     assert_eq!(server.clients(), 0);
     for _ in 0..3 {
-        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire("k", "me", MINUTE).await);
         assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
         assert_eq!(store.release("k", "you").await, Ok(Released::HeldByOther));
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
@@ -38,7 +40,7 @@ async fn a_connection_that_is_idle_or_old_is_replaced() {
     for setting in ["IDLE_TIMEOUT", "MAX_CONN_AGE"] {
         let server = RedisServer::start();
         let store = start(&[("REDIS_HOST", &server.address()), (setting, "1ms")]).await;
-        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire("k", "me", MINUTE).await);
         let before = server.connections_received();
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
@@ -53,7 +55,7 @@ async fn a_connection_closed_by_the_server_gets_no_command() {
     let server = RedisServer::start();
     let store = start(&[("REDIS_HOST", &server.address())]).await;
     for _ in 0..3 {
-        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire("k", "me", MINUTE).await);
         server.kill_connections();
         // tokio looks at its sockets when it is idle.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -70,7 +72,7 @@ async fn a_command_whose_write_times_out_is_not_done() {
         ("REDIS_MAX_RETRIES", "-1"),
     ])
     .await;
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     server.suspend();
     // Larger than the buffers between the two.
     let owner = "me".repeat(12 << 20);
@@ -85,7 +87,7 @@ async fn a_command_whose_write_times_out_is_not_done() {
 async fn redis_host_may_be_a_host_name() {
     let server = RedisServer::start();
     let store = start(&[("REDIS_HOST", &format!("localhost:{}", server.port()))]).await;
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
 
     let store = start(&[("REDIS_HOST", "no-such-host.invalid"), ("REDIS_MAX_RETRIES", "-1")]).await;
     let cause = not_done(store.acquire("k", "me", MINUTE).await);
@@ -131,7 +133,7 @@ async fn each_store_has_its_own_server() {
     assert_eq!(store.stores().await, expected);
 
     for (name, server) in [("one", &one), ("lock-two", &two)] {
-        assert_eq!(store.acquire_in(name, "k", name, MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire_in(name, "k", name, MINUTE).await);
         assert_eq!(server.run::<String>(&["GET", "k"]), name);
     }
     assert_eq!(
@@ -148,7 +150,7 @@ async fn a_time_to_live_that_redis_refuses_is_a_failure_and_no_trap() {
     let store = start(&[("REDIS_HOST", &server.address())]).await;
     let cause = not_done(store.acquire("k", "me", Duration::from_millis(u64::MAX)).await);
     assert!(cause.contains("ERR "), "{cause}");
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually, free_port,
+    MINUTE, assert_granted, eventually, free_port, is_granted,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, Setting, behind_proxy, connect},
 };
@@ -34,7 +34,7 @@ async fn assert_released_again(server: &RedisServer) {
 
 async fn assert_recovers(store: &RedisStore) {
     eventually("the store works again", async || {
-        store.acquire("recovers", "me", MINUTE).await == Ok(GRANTED)
+        is_granted(&store.acquire("recovers", "me", MINUTE).await)
     })
     .await;
     assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
@@ -83,7 +83,7 @@ async fn closing_waits_for_the_release_of_abandoned_grants() {
 async fn a_release_completes_after_its_caller_left() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     server.pause_writes();
     abandon(store.release("k", "me")).await;
     server.unpause();
@@ -144,7 +144,7 @@ async fn a_late_grant_does_not_release_the_next_lock_of_its_owner() {
     let outcome = store.acquire("k", "me", MINUTE).await;
     assert_unknown(&outcome);
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     proxy.let_replies_through();
     store.close().await;
     assert_eq!(server.run::<String>(&["GET", "k"]), "me");
@@ -172,7 +172,7 @@ async fn a_late_grant_does_not_release_the_next_lock_after_an_abandoned_release(
         answer == Ok(Ok(Released::Missing))
     })
     .await;
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     proxy.let_replies_through();
     store.close().await;
     assert_eq!(server.run::<String>(&["GET", "k"]), "me");
@@ -185,7 +185,7 @@ async fn a_late_grant_that_has_expired_is_not_released() {
     let outcome = store.acquire("k", "me", Duration::from_millis(1500)).await;
     assert_unknown(&outcome);
     eventually("the same owner gets it again", async || {
-        store.acquire("k", "me", MINUTE).await == Ok(GRANTED)
+        is_granted(&store.acquire("k", "me", MINUTE).await)
     })
     .await;
     proxy.let_replies_through();
@@ -196,7 +196,7 @@ async fn a_late_grant_that_has_expired_is_not_released() {
 #[tokio::test]
 async fn a_release_whose_reply_is_lost_is_unknown() {
     let (_server, proxy, store) = behind_proxy(&[SOON]).await;
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     proxy.hold_replies();
     let expected = Failure::unknown(format!("redis {}: no reply within 1s", proxy.address()), None);
     assert_eq!(store.release("k", "me").await, Err(expected));
@@ -306,7 +306,7 @@ async fn an_acquire_waits_until_a_demoted_server_takes_writes_again() {
         eventually("it reconnects", async || server.connections_received() > before + 50).await;
         server.run::<()>(&["REPLICAOF", "NO", "ONE"]);
     });
-    assert_eq!(outcome, Ok(GRANTED));
+    assert_granted(outcome);
 }
 
 #[tokio::test]

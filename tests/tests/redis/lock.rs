@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually, redis_server::RedisServer, redis_store::connect,
+    MINUTE, assert_granted, eventually, is_granted, redis_server::RedisServer, redis_store::connect,
 };
 
 use crate::not_done;
@@ -19,20 +19,20 @@ async fn server_and_store() -> (RedisServer, RedisStore) {
 #[tokio::test]
 async fn a_lock_has_one_owner_and_only_its_owner_releases_it() {
     let (_server, store) = server_and_store().await;
-    assert_eq!(store.acquire("lock||a", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("lock||a", "me", MINUTE).await);
     assert_eq!(store.acquire("lock||a", "me", MINUTE).await, Ok(Acquired::Held));
     assert_eq!(store.acquire("lock||a", "you", MINUTE).await, Ok(Acquired::Held));
     assert_eq!(store.release("lock||a", "you").await, Ok(Released::HeldByOther));
     assert_eq!(store.release("lock||a", "me").await, Ok(Released::Released));
     assert_eq!(store.release("lock||a", "me").await, Ok(Released::Missing));
-    assert_eq!(store.acquire("lock||a", "you", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("lock||a", "you", MINUTE).await);
 }
 
 #[tokio::test]
 async fn redis_has_exactly_the_key_the_owner_and_the_time_to_live() {
     let (server, store) = server_and_store().await;
     let (key, owner) = ("lock||app ü\r\n||r\0", "own er\r\n\"'\0ß");
-    assert_eq!(store.acquire(key, owner, MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire(key, owner, MINUTE).await);
     assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]), [key]);
     assert_eq!(server.run::<String>(&["GET", key]), owner);
     let left: i64 = server.run(&["PTTL", key]);
@@ -55,8 +55,8 @@ async fn a_lock_of_daprd_is_respected() {
 #[tokio::test]
 async fn a_lock_expires() {
     let (server, store) = server_and_store().await;
-    assert_eq!(store.acquire("k", "me", Duration::from_millis(300)).await, Ok(GRANTED));
-    eventually("the lock expires", async || store.acquire("k", "you", MINUTE).await == Ok(GRANTED))
+    assert_granted(store.acquire("k", "me", Duration::from_millis(300)).await);
+    eventually("the lock expires", async || is_granted(&store.acquire("k", "you", MINUTE).await))
         .await;
     assert_eq!(server.run::<String>(&["GET", "k"]), "you");
     assert_eq!(store.release("k", "me").await, Ok(Released::HeldByOther));
@@ -76,7 +76,7 @@ async fn a_key_of_another_type_counts_as_held() {
 async fn a_flushed_script_is_loaded_again() {
     let (server, store) = server_and_store().await;
     for _ in 0..2 {
-        assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire("k", "me", MINUTE).await);
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
         server.run::<()>(&["SCRIPT", "FLUSH"]);
     }
@@ -90,8 +90,8 @@ async fn one_of_many_callers_gets_the_lock() {
         async move { store.acquire("k", &n.to_string(), MINUTE).await }
     });
     let outcomes = join_all(tries).await;
-    assert_eq!(outcomes.iter().filter(|o| **o == Ok(GRANTED)).count(), 1);
-    assert_eq!(outcomes.iter().filter(|o| **o == Ok(Acquired::Held)).count(), 199);
+    assert_eq!(outcomes.iter().filter(|outcome| is_granted(outcome)).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Ok(Acquired::Held)).count(), 199);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_closed_store_refuses_calls_and_closes_its_connections() {
 async fn locks_are_kept_in_the_configured_database() {
     let server = RedisServer::start();
     let store = connect(&server, &[("redisDB", "3")]).await.unwrap();
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
     assert!(server.run::<String>(&["INFO", "keyspace"]).contains("db3:keys=1"));
 

@@ -1,6 +1,7 @@
 //! The two stores in Redis: the library's own and the component `adapters/redis-store`.
 //!
 //! - `lock.rs`: what the library's store answers, and what it writes.
+//! - `lease.rs`: leases, and the numbers of their grants.
 //! - `keys.rs`: the keys that resource files ask for.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
@@ -17,6 +18,7 @@ mod component;
 mod connect;
 mod faults;
 mod keys;
+mod lease;
 mod lock;
 mod log;
 mod pool;

@@ -8,7 +8,7 @@ use std::sync::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Store, redis::RedisStore};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually,
+    MINUTE, assert_granted, eventually, is_granted,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, connect, connect_to},
 };
@@ -48,7 +48,7 @@ async fn many_callers_share_one_connection() {
         assert_eq!(server.clients(), 1);
         server.unpause();
     });
-    assert!(outcomes.iter().all(|outcome| *outcome == Ok(GRANTED)));
+    assert!(outcomes.iter().all(is_granted));
     assert_eq!(server.clients(), 1);
 }
 
@@ -71,7 +71,7 @@ async fn the_pool_grows_to_pool_size_and_then_refuses_calls() {
             if outcome.as_ref().err() == Some(refusal) {
                 refused.fetch_add(1, Ordering::SeqCst);
             }
-            outcome == Ok(GRANTED)
+            is_granted(&outcome)
         }
     }));
     let (granted, ()) = tokio::join!(callers, async {
@@ -107,13 +107,13 @@ async fn idle_connections_are_closed_down_to_min_idle_conns() {
         eventually("there are two", async || server.clients() == 2).await;
         server.unpause();
     });
-    assert!(outcomes.iter().all(|outcome| *outcome == Ok(GRANTED)));
+    assert!(outcomes.iter().all(is_granted));
     eventually("one is left", async || server.clients() == 1).await;
-    assert_eq!(store.acquire("later", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("later", "me", MINUTE).await);
 
     let store = connect(&server, &settings[..3]).await.unwrap();
     eventually("only the other store's is left", async || server.clients() == 1).await;
-    assert_eq!(store.acquire("last", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("last", "me", MINUTE).await);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn connections_older_than_max_conn_age_are_replaced() {
         !now.is_empty() && now != first
     })
     .await;
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    GRANTED, MINUTE, eventually,
+    MINUTE, assert_granted, eventually, is_granted,
     redis_proxy::{Program, RedisProxy},
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to},
@@ -56,7 +56,7 @@ async fn both(address: &str, settings: &[Setting<'_>]) -> [Arc<dyn Store>; 2] {
 }
 
 async fn assert_one_owner(store: &dyn Store) {
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(Acquired::Held));
     assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
     assert_eq!(store.release("k", "you").await, Ok(Released::HeldByOther));
@@ -66,7 +66,7 @@ async fn assert_one_owner(store: &dyn Store) {
 
 async fn assert_recovers(store: &dyn Store) {
     eventually("the store works again", async || {
-        store.acquire("recovers", "me", MINUTE).await == Ok(GRANTED)
+        is_granted(&store.acquire("recovers", "me", MINUTE).await)
     })
     .await;
     assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
@@ -77,9 +77,9 @@ async fn a_lock_has_one_owner_and_expires(program: Program) {
     let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
     for store in both(&proxy.address(), &[]).await {
         assert_one_owner(&*store).await;
-        assert_eq!(store.acquire("k", "me", Duration::from_millis(300)).await, Ok(GRANTED));
+        assert_granted(store.acquire("k", "me", Duration::from_millis(300)).await);
         eventually("the lock expires", async || {
-            store.acquire("k", "you", MINUTE).await == Ok(GRANTED)
+            is_granted(&store.acquire("k", "you", MINUTE).await)
         })
         .await;
         assert_eq!(server.run::<String>(&["GET", "k"]), "you");
@@ -113,7 +113,7 @@ async fn many_callers_take_turns(program: Program) {
         let store = &*store;
         let names: Vec<_> = (0..64).map(|n| format!("n{n}")).collect();
         let outcomes = join_all(names.iter().map(|name| store.acquire("k", name, MINUTE))).await;
-        let granted = outcomes.iter().filter(|outcome| **outcome == Ok(GRANTED)).count();
+        let granted = outcomes.iter().filter(|outcome| is_granted(outcome)).count();
         let held = outcomes.iter().filter(|outcome| **outcome == Ok(Acquired::Held)).count();
         assert_eq!((granted, held), (1, 63), "{outcomes:?}");
         let holder: String = server.run(&["GET", "k"]);
@@ -122,7 +122,7 @@ async fn many_callers_take_turns(program: Program) {
         let inside = AtomicUsize::new(0);
         let turn = async |name: &String| {
             eventually("its turn comes", async || {
-                store.acquire("k", name, MINUTE).await == Ok(GRANTED)
+                is_granted(&store.acquire("k", name, MINUTE).await)
             })
             .await;
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
@@ -140,7 +140,7 @@ async fn a_server_that_is_killed_and_started_again_is_used_again(program: Progra
     let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
     for store in both(&proxy.address(), &[ONCE]).await {
         for _ in 0..2 {
-            assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+            assert_granted(store.acquire("k", "me", MINUTE).await);
             server.kill();
             let told = |outcome: Result<Acquired, Failure>| match (program, outcome) {
                 // It does not tell a server that is down from one that it lost.
@@ -168,7 +168,7 @@ async fn a_server_that_stalls_leaves_the_outcome_unknown(program: Program) {
     let server = RedisServer::start();
     let Some(proxy) = RedisProxy::start(program, &server, "") else { return };
     for store in both(&proxy.address(), &[]).await {
-        assert_eq!(store.acquire("held", "me", MINUTE).await, Ok(GRANTED));
+        assert_granted(store.acquire("held", "me", MINUTE).await);
         server.suspend();
         let before = SystemTime::now();
         let taken = store.acquire("k", "me", MINUTE).await;

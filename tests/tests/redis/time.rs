@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    GRANTED, MINUTE,
+    MINUTE, assert_granted,
     clock::Clock,
-    eventually,
+    eventually, is_granted,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, behind_proxy, connect},
 };
@@ -36,7 +36,7 @@ async fn a_lock_that_ran_out_before_its_reply_came_is_not_taken() {
     let (outcome, ()) = tokio::join!(slow.acquire("k", "slow", SECOND), async {
         eventually("the lock is taken", async || server.exists("k")).await;
         eventually("another owner takes it", async || {
-            other.acquire("k", "other", MINUTE).await == Ok(GRANTED)
+            is_granted(&other.acquire("k", "other", MINUTE).await)
         })
         .await;
         proxy.let_replies_through();
@@ -58,7 +58,7 @@ async fn a_server_that_stands_still_takes_no_lock_after_its_bound() {
     server.resume();
     eventually("the command is carried out", async || server.calls("set") == 1).await;
     assert!(!server.exists("k"));
-    assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "other", MINUTE).await);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn giving_back_a_late_grant_leaves_a_newer_one_of_the_same_owner() {
     proxy.hold_replies();
     assert_unknown(&slow.acquire("k", "me", MINUTE).await);
     assert_eq!(elsewhere.release("k", "me").await, Ok(Released::Released));
-    assert_eq!(elsewhere.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(elsewhere.acquire("k", "me", MINUTE).await);
     proxy.let_replies_through();
     eventually("the late grant is given back", async || server.calls("eval") == 1).await;
     slow.close().await;
@@ -96,9 +96,9 @@ async fn a_server_whose_clock_is_set_forward_ends_its_locks_and_grants_lasting_o
     let Some(mut clock) = Clock::make() else { return };
     let server = RedisServer::start_by(&clock, &[]);
     let store = connect(&server, &[]).await.unwrap();
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     clock.step(HOUR);
-    assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "other", MINUTE).await);
     assert_eq!(server.run::<String>(&["GET", "k"]), "other");
     assert_eq!(store.release("k", "me").await, Ok(Released::HeldByOther));
 }
@@ -108,10 +108,10 @@ async fn a_server_whose_clock_is_set_back_keeps_its_locks_and_grants_no_longer_o
     let Some(mut clock) = Clock::make() else { return };
     let server = RedisServer::start_by(&clock, &[]);
     let store = connect(&server, &[]).await.unwrap();
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
     clock.step(-HOUR);
     assert_eq!(store.acquire("k", "other", MINUTE).await, Ok(Acquired::Held));
-    assert_eq!(store.acquire("free", "other", MINUTE).await, Ok(GRANTED));
+    assert_granted(store.acquire("free", "other", MINUTE).await);
     assert!(server.run::<u64>(&["PTTL", "free"]) <= 120_000);
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
 }
@@ -149,7 +149,7 @@ async fn a_server_that_does_not_tell_its_clock_gets_a_time_to_live_and_a_wider_b
     let server = RedisServer::start();
     server.run::<()>(&["ACL", "SETUSER", "default", "-time"]);
     let store = connect(&server, &[ONCE, ("readTimeout", "200ms")]).await.unwrap();
-    assert_eq!(store.acquire("k", "me", SECOND).await, Ok(GRANTED));
+    assert_granted(store.acquire("k", "me", SECOND).await);
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     server.suspend();
     let before = SystemTime::now();

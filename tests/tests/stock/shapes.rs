@@ -46,7 +46,7 @@ const SHAPES: [Shape; 4] = [
             "holdfast:lock/lock@0.1.0",
             "holdfast:lock/steps@0.1.0",
         ],
-        largest: 80_000,
+        largest: 90_000,
     },
     Shape {
         name: "holdfast-lock-redis.wasm",

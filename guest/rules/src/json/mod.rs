@@ -1,14 +1,17 @@
-//! The verbs in the wire form of Dapr's HTTP API: bodies in, replies out.
+//! The verbs in the wire form of Dapr's HTTP API, and leases in a form like it: bodies in, replies out.
 
+mod duration;
 mod expiry;
 mod reply;
 mod request;
 mod text;
 
 use crate::{
+    acquire::{self, Wish},
+    extend, inspect,
     scope::Choice,
     try_lock,
-    types::{AcquireStep, Answer, Begun, Error, JsonAnswer, ReleaseStep, Verb},
+    types::{AcquireStep, Answer, Begun, Error, ExtendStep, JsonAnswer, ReleaseStep, Verb},
     unlock,
 };
 use request::Body;
@@ -21,28 +24,43 @@ pub fn begin(store: Choice<'_>, verb: Verb, body: &[u8]) -> Begun {
 }
 
 fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
-    let Body { resource_id, lock_owner, expiry_in_seconds } = Body::read(verb, body)?;
+    let Body { resource_id, lock_owner, expiry_in_seconds, ttl, wait, fenced, may_shorten } =
+        Body::read(verb, body)?;
+    let has_owner = !lock_owner.is_empty();
+    let owner = || Some(lock_owner.into_owned());
     Ok(match verb {
         Verb::TryLock => {
             let ttl = try_lock::ttl(expiry_in_seconds);
-            let step = try_lock::begin(store, &resource_id, !lock_owner.is_empty(), ttl)?;
-            Begun::Acquire(AcquireStep { owner: Some(lock_owner), ..step })
+            let step = try_lock::begin(store, &resource_id, has_owner, ttl)?;
+            Begun::Acquire(AcquireStep { owner: owner(), ..step })
         }
         Verb::Unlock => {
-            let step = unlock::begin(store, &resource_id, !lock_owner.is_empty())?;
-            Begun::Release(ReleaseStep { owner: Some(lock_owner), ..step })
+            let step = unlock::begin(store, &resource_id, has_owner)?;
+            Begun::Release(ReleaseStep { owner: owner(), ..step })
         }
+        Verb::Acquire => {
+            let wish = Wish { ttl, wait, fenced };
+            let step = acquire::begin(store, &resource_id, false, wish)?;
+            // The JSON form has no empty string apart from a missing one.
+            Begun::Acquire(AcquireStep { owner: owner().filter(|_| has_owner), ..step })
+        }
+        Verb::Extend => {
+            let step = extend::begin(store, &resource_id, has_owner, ttl, may_shorten)?;
+            Begun::Extend(ExtendStep { owner: owner(), ..step })
+        }
+        Verb::Inspect => Begun::Inspect(inspect::begin(store, &resource_id)?),
     })
 }
 
 /// An answer in typed form, put into JSON form.
 pub fn answer(verb: Verb, answer: Answer) -> JsonAnswer {
     let (reply, error) = match answer {
-        Answer::TryLock(Ok(held)) => (reply::held(held), None),
-        Answer::Unlock(Ok(status)) => (reply::status(status), None),
-        Answer::TryLock(Err(error)) | Answer::Unlock(Err(error)) => {
-            (reply::refusal(verb, &error), Some(error))
-        }
+        Answer::TryLock(held) => (reply::held(held), None),
+        Answer::Unlock(status) => (reply::status(status), None),
+        Answer::Acquire(lease) => (reply::lease(lease), None),
+        Answer::Extend(extended) => (reply::extended(extended), None),
+        Answer::Inspect(holding) => (reply::holding(holding), None),
+        Answer::Failed(error) => (reply::refusal(verb, &error), Some(error)),
         Answer::Json(answer) => return answer,
     };
     JsonAnswer { reply, error }

@@ -1,12 +1,16 @@
-//! Replies, byte for byte as Dapr 1.18 gives them.
+//! Replies, byte for byte as Dapr 1.18 gives them. Those about leases have the JSON form of protocol buffers.
 
-use alloc::vec::Vec;
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::duration;
 use crate::{
     message,
-    types::{Error, Reply, UnlockStatus, Verb},
+    types::{Error, Extended, Holding, Lease, Reply, UnlockStatus, Verb},
 };
 
 /// The reply to a try-lock that has a verdict.
@@ -26,11 +30,49 @@ pub(super) fn status(status: UnlockStatus) -> Reply {
     Reply { status: 200, body: body.to_vec() }
 }
 
+/// The reply to an acquire that has a verdict.
+pub(super) fn lease(lease: Option<Lease>) -> Reply {
+    let Some(Lease { owner, fencing_token, valid_for }) = lease else { return held(false) };
+    body(&[
+        ("success", Value::True),
+        ("lockOwner", Value::Text(owner)),
+        ("fencingToken", number(fencing_token)),
+        ("validFor", Value::Text(duration::write(valid_for))),
+    ])
+}
+
+/// The reply to an extend that has a verdict. The numbers are those of an unlock.
+pub(super) fn extended(extended: Extended) -> Reply {
+    match extended {
+        Extended::Extended(time) => {
+            body(&[("status", Value::Zero), ("validFor", Value::Text(duration::write(time)))])
+        }
+        Extended::Gone => status(UnlockStatus::LockDoesNotExist),
+        Extended::HeldByOther => status(UnlockStatus::LockBelongsToOthers),
+    }
+}
+
+/// The reply to an inspect that has a verdict.
+pub(super) fn holding(holding: Option<Holding>) -> Reply {
+    let Some(Holding { owner, time_left, fencing_token }) = holding else {
+        return body(&[("held", Value::False)]);
+    };
+    body(&[
+        ("held", Value::True),
+        ("lockOwner", Value::Text(owner)),
+        ("timeLeft", time_left.map_or(Value::Missing, |time| Value::Text(duration::write(time)))),
+        ("fencingToken", number(fencing_token)),
+    ])
+}
+
 /// The reply to a call that has no verdict.
 pub fn refusal(verb: Verb, error: &Error) -> Reply {
     let failed = match verb {
         Verb::TryLock => "ERR_TRY_LOCK",
         Verb::Unlock => "ERR_UNLOCK",
+        Verb::Acquire => "ERR_LEASE_ACQUIRE",
+        Verb::Extend => "ERR_LEASE_EXTEND",
+        Verb::Inspect => "ERR_LEASE_INSPECT",
     };
     let (status, error_code) = match error {
         Error::StoreNotConfigured(_) => (500, "ERR_LOCK_STORE_NOT_CONFIGURED"),
@@ -54,16 +96,55 @@ pub fn failure(verb: Verb, cause: &str) -> Reply {
 }
 
 fn error_body(error_code: &str, message: &str) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ErrorBody<'a> {
-        error_code: &'a str,
-        message: &'a str,
+    serialized(&[
+        ("errorCode", Value::Text(error_code.into())),
+        ("message", Value::Text(message.into())),
+    ])
+}
+
+fn body(fields: &[Field]) -> Reply {
+    Reply { status: 200, body: serialized(fields) }
+}
+
+/// A 64-bit integer, which is a string in the JSON form of protocol buffers.
+fn number(number: Option<u64>) -> Value {
+    number.map_or(Value::Missing, |number| Value::Text(number.to_string()))
+}
+
+/// The name of a field, and its value.
+type Field = (&'static str, Value);
+
+/// What a field can have. One type for all replies: each type that serializes would add 2 KB to the component.
+enum Value {
+    True,
+    False,
+    Zero,
+    Text(String),
+    /// The field is left out.
+    Missing,
+}
+
+struct Object<'a>(&'a [Field]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0 {
+            match value {
+                Value::True => map.serialize_entry(name, &true)?,
+                Value::False => map.serialize_entry(name, &false)?,
+                Value::Zero => map.serialize_entry(name, &0_u8)?,
+                Value::Text(text) => map.serialize_entry(name, text)?,
+                Value::Missing => {}
+            }
+        }
+        map.end()
     }
-    // Two strings always serialize, so no error is lost here.
-    serde_json::to_string(&ErrorBody { error_code, message })
-        .map(|json| escape_for_html(&json))
-        .unwrap_or_default()
+}
+
+fn serialized(fields: &[Field]) -> Vec<u8> {
+    // Strings, booleans and small numbers always serialize, so no error is lost here.
+    serde_json::to_string(&Object(fields)).map(|json| escape_for_html(&json)).unwrap_or_default()
 }
 
 /// Go's `json.Marshal` escapes these characters. Here they occur only inside strings.

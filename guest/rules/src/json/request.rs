@@ -8,13 +8,17 @@
 //! - Accepted here only: a key such as `[google.protobuf.Any]`, which is an unknown field like any other,
 //!   and, inside the value of an unknown field, a lone surrogate or more than 9,999 levels of nesting.
 
-use alloc::string::{String, ToString};
+use alloc::{
+    borrow::Cow,
+    format,
+    string::{String, ToString},
+};
 use core::fmt;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{expiry, text};
+use super::{duration, expiry, text};
 use crate::{
     message,
     types::{Error, Verb},
@@ -22,22 +26,30 @@ use crate::{
 
 /// The fields of a body. One that is missing or `null` has the zero value of its type.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Body {
+pub struct Body<'b> {
     /// `resourceId`
-    pub resource_id: String,
+    pub resource_id: Cow<'b, str>,
     /// `lockOwner`
-    pub lock_owner: String,
+    pub lock_owner: Cow<'b, str>,
     /// `expiryInSeconds`, of a try-lock only
     pub expiry_in_seconds: i32,
+    /// `ttl` in milliseconds, of an acquire and an extend only
+    pub ttl: u64,
+    /// `wait` in milliseconds, of an acquire only
+    pub wait: u64,
+    /// `fenced`, of an acquire only
+    pub fenced: bool,
+    /// `mayShorten`, of an extend only
+    pub may_shorten: bool,
 }
 
-impl Body {
+impl<'b> Body<'b> {
     /// Reads the body of a call. An empty body counts as an empty object.
     ///
     /// # Errors
     ///
     /// [`Error::MalformedRequest`].
-    pub fn read(verb: Verb, body: &[u8]) -> Result<Self, Error> {
+    pub fn read(verb: Verb, body: &'b [u8]) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::default());
         }
@@ -46,7 +58,7 @@ impl Body {
     }
 }
 
-fn parse(verb: Verb, body: &[u8]) -> Result<Body, String> {
+fn parse(verb: Verb, body: &[u8]) -> Result<Body<'_>, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
     let mut reader = Reader { verb, body: Body::default(), seen: [false; FIELDS] };
 
@@ -65,31 +77,49 @@ enum Field {
     ResourceId,
     LockOwner,
     ExpiryInSeconds,
+    Ttl,
+    Wait,
+    Fenced,
+    MayShorten,
 }
 
-const FIELDS: usize = 4;
+const FIELDS: usize = 8;
 
 impl Field {
     fn named(name: &str, verb: Verb) -> Option<Self> {
-        match name {
-            "storeName" | "store_name" => Some(Self::StoreName),
-            "resourceId" | "resource_id" => Some(Self::ResourceId),
-            "lockOwner" | "lock_owner" => Some(Self::LockOwner),
-            "expiryInSeconds" | "expiry_in_seconds" if verb == Verb::TryLock => {
-                Some(Self::ExpiryInSeconds)
-            }
-            _ => None,
+        let field = match name {
+            "storeName" | "store_name" => Self::StoreName,
+            "resourceId" | "resource_id" => Self::ResourceId,
+            "lockOwner" | "lock_owner" => Self::LockOwner,
+            "expiryInSeconds" | "expiry_in_seconds" => Self::ExpiryInSeconds,
+            "ttl" => Self::Ttl,
+            "wait" => Self::Wait,
+            "fenced" => Self::Fenced,
+            "mayShorten" | "may_shorten" => Self::MayShorten,
+            _ => return None,
+        };
+        field.is_of(verb).then_some(field)
+    }
+
+    fn is_of(self, verb: Verb) -> bool {
+        match self {
+            Self::StoreName | Self::ResourceId => true,
+            Self::LockOwner => verb != Verb::Inspect,
+            Self::ExpiryInSeconds => verb == Verb::TryLock,
+            Self::Ttl => matches!(verb, Verb::Acquire | Verb::Extend),
+            Self::Wait | Self::Fenced => verb == Verb::Acquire,
+            Self::MayShorten => verb == Verb::Extend,
         }
     }
 }
 
-struct Reader {
+struct Reader<'b> {
     verb: Verb,
-    body: Body,
+    body: Body<'b>,
     seen: [bool; FIELDS],
 }
 
-impl<'de> Visitor<'de> for &mut Reader {
+impl<'de> Visitor<'de> for &mut Reader<'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,21 +152,27 @@ impl<'de> Visitor<'de> for &mut Reader {
     text::refuse_scalars_and_arrays!();
 }
 
-impl Reader {
-    fn set(&mut self, field: Field, value: &RawValue) -> Result<(), String> {
+impl<'b> Reader<'b> {
+    fn set(&mut self, field: Field, value: &'b RawValue) -> Result<(), String> {
         match field {
             // The URL names the store. A name in the body is ignored, but must be a string.
-            Field::StoreName => drop(string(value)?),
-            Field::ResourceId => self.body.resource_id = string(value)?,
-            Field::LockOwner => self.body.lock_owner = string(value)?,
+            Field::StoreName => drop(text::read(value)?),
+            Field::ResourceId => self.body.resource_id = text::read(value)?,
+            Field::LockOwner => self.body.lock_owner = text::read(value)?,
             Field::ExpiryInSeconds => self.body.expiry_in_seconds = expiry::read(value)?,
+            Field::Ttl => self.body.ttl = duration::read(value)?,
+            Field::Wait => self.body.wait = duration::read(value)?,
+            Field::Fenced => self.body.fenced = boolean(value)?,
+            Field::MayShorten => self.body.may_shorten = boolean(value)?,
         }
         Ok(())
     }
 }
 
-fn string(value: &RawValue) -> Result<String, String> {
-    serde_json::from_str::<text::Text>(value.get())
-        .map(|text::Text(text)| text)
-        .map_err(|error| error.to_string())
+fn boolean(value: &RawValue) -> Result<bool, String> {
+    match value.get() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(format!("invalid value: {}, expected a boolean", message::cut(other, 64))),
+    }
 }

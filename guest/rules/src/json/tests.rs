@@ -25,7 +25,7 @@ fn scope() -> Scope {
 
 fn begin_try_lock(scope: &Scope, store: &str, body: &[u8]) -> Result<AcquireCommand, Reply> {
     match begin(scope.named(store), Verb::TryLock, body) {
-        Begun::Acquire(AcquireStep { key, owner: Some(owner), ttl }) => {
+        Begun::Acquire(AcquireStep { key, owner: Some(owner), ttl, .. }) => {
             Ok(AcquireCommand { store: store.into(), key, owner, ttl })
         }
         Begun::Answered(Answer::Json(JsonAnswer { reply, error: Some(_) })) => Err(reply),
@@ -53,11 +53,11 @@ fn end(verb: Verb, outcome: Outcome) -> Reply {
 }
 
 fn end_try_lock(outcome: Result<Acquired, Failure>) -> Reply {
-    end(Verb::TryLock, Outcome::Acquire(outcome))
+    end(Verb::TryLock, outcome.map_or_else(Outcome::Failed, Outcome::Acquired))
 }
 
 fn end_unlock(outcome: Result<Released, Failure>) -> Reply {
-    end(Verb::Unlock, Outcome::Release(outcome))
+    end(Verb::Unlock, outcome.map_or_else(Outcome::Failed, Outcome::Released))
 }
 
 fn try_lock(body: impl AsRef<[u8]>) -> Result<AcquireCommand, Reply> {
@@ -327,7 +327,7 @@ fn replies_byte_for_byte() {
         |held_until| Failure::Unknown(UnknownOutcome { cause: "reply lost".into(), held_until });
     let rows = [
         (
-            end_try_lock(Ok(Acquired::Granted(Grant { fencing_token: None }))),
+            end_try_lock(Ok(Acquired::Granted(Grant { fencing_token: None, valid_for: None }))),
             200,
             r#"{"success":true}"#,
         ),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use holdfast_redis_rules::{
+    extend::Extended,
     release::Released,
     reply::{Nonsense, Reply},
 };
@@ -26,6 +27,8 @@ pub(super) enum Answer {
     UnknownExpiry(String),
     /// The outcome of a release.
     Released(Released),
+    /// The outcome of an extend.
+    Extended(Extended),
     /// The server did nothing, for the reason in this error line.
     Refused(String),
     /// The reply to any other command.
@@ -41,6 +44,8 @@ pub(super) struct Granted {
     pub(super) left: Duration,
     /// When it has ended at the latest.
     pub(super) ends: Instant,
+    /// Its number, if one was asked for.
+    pub(super) number: Option<u64>,
 }
 
 /// Why there is no answer.

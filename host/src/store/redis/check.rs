@@ -10,6 +10,7 @@ use holdfast_redis_rules::{
 
 use super::{
     client::{Client, NoOutcome},
+    queue::Wanted,
     settings::RedisSetterError,
 };
 
@@ -83,7 +84,8 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
     let key = format!("lock||holdfast-check||{name}");
     let begun = Instant::now();
     let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
-    match client.acquire(&key, &name, TRIAL).await {
+    let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
+    match client.acquire(wanted).await {
         Ok(_) => {}
         Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
             return unreachable(address, format!("a lock cannot be taken: {cause}"));

@@ -6,7 +6,9 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{Acquired, CLOCK_WAS_SET, RAN_OUT},
+    acquire::{CLOCK_WAS_SET, RAN_OUT},
+    extend::{Extend, Extended},
+    inspect::{self, Holding},
     refusal::{Again, ends_connection},
     release::{Form, Release, Released},
     reply::Nonsense,
@@ -18,6 +20,7 @@ use super::{
     answer::{Answer, Granted, NoAnswer},
     connection::Connection,
     connections::Connections,
+    queue::Wanted,
     settings::RedisSettings,
 };
 
@@ -38,6 +41,14 @@ pub(super) enum NoOutcome {
     NotDone(String),
     /// It may have been done, or may still be done. A lock that it takes ends within this time from now.
     Unknown(String, Option<Duration>),
+}
+
+/// A lock that was taken.
+pub(super) struct Taken {
+    /// For how long it is surely held, from now.
+    pub(super) left: Duration,
+    /// Its number, if one was asked for.
+    pub(super) number: Option<u64>,
 }
 
 /// How a try ended that has no outcome and may be followed by another.
@@ -82,19 +93,14 @@ impl Client {
         &self.connections
     }
 
-    /// Takes the lock unless it is held. It is sent again only if the server did nothing.
-    pub(super) async fn acquire(
-        &self,
-        key: &str,
-        owner: &str,
-        ttl: Duration,
-    ) -> Result<Acquired, NoOutcome> {
+    /// Takes the lock; `None` if it is held. It is sent again only if the server did nothing.
+    pub(super) async fn acquire(&self, wanted: Wanted<'_>) -> Result<Option<Taken>, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match self.try_acquire(connection, &mut tries, key, owner, ttl).await? {
-                Ok(acquired) => return Ok(acquired),
+            let failed = match self.try_acquire(connection, &mut tries, wanted).await? {
+                Ok(taken) => return Ok(taken),
                 Err(failed) => failed,
             };
             self.go_on(failed).await?;
@@ -118,6 +124,77 @@ impl Client {
         }
     }
 
+    /// Makes the lock last for `ttl` from now if it is the owner's. Returns for how long it is surely held. It is
+    /// sent again only if the server did nothing.
+    pub(super) async fn extend(
+        &self,
+        extend: Extend<'_>,
+        ttl: Duration,
+    ) -> Result<Extended, NoOutcome> {
+        let mut tries = self.tries();
+        loop {
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let failed = match self.try_extend(place.connection(), &mut tries, extend, ttl).await? {
+                Ok(extended) => return Ok(extended),
+                Err(failed) => failed,
+            };
+            self.go_on(failed).await?;
+        }
+    }
+
+    async fn try_extend(
+        &self,
+        connection: &Connection,
+        tries: &mut Tries,
+        extend: Extend<'_>,
+        ttl: Duration,
+    ) -> Result<Result<Extended, Failed>, NoOutcome> {
+        let at = match connection.renew_clock(Instant::now()).await {
+            Ok(at) => at,
+            Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
+        };
+        let failed = match connection.extend(extend, ttl, at).await {
+            Ok(Answer::Extended(Extended::Extended(left))) => {
+                let left = left.saturating_sub(at.elapsed());
+                if left.is_zero() {
+                    return Err(NoOutcome::NotDone(RAN_OUT.to_owned()));
+                }
+                return Ok(Ok(Extended::Extended(left)));
+            }
+            Ok(Answer::Extended(extended)) => return Ok(Ok(extended)),
+            Ok(Answer::Refused(line)) => self.refused(connection, tries, line, Form::Full),
+            Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+            Err(no_answer) => unsent(no_answer, tries)?,
+        };
+        Ok(Err(failed))
+    }
+
+    /// Who holds the lock, if anybody does. Fails with the cause.
+    pub(super) async fn inspect(
+        &self,
+        key: &str,
+        number_key: &str,
+    ) -> Result<Option<Holding>, NoOutcome> {
+        let mut tries = self.tries();
+        loop {
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let connection = place.connection();
+            let failed = match connection.send(&inspect::words(key, number_key)).await {
+                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
+                Ok(answer) => match inspect::read(answer.into_reply()) {
+                    Ok(holding) => return Ok(holding),
+                    Err(nonsense) => {
+                        // Nothing more on this connection is believed.
+                        self.connections.retire(connection.id());
+                        return Err(NoOutcome::NotDone(nonsense.to_string()));
+                    }
+                },
+                Err(no_answer) => nothing_done(no_answer.cause(), &mut tries),
+            };
+            self.go_on(failed).await?;
+        }
+    }
+
     /// Refuses further commands, waits five seconds at most for those under way, and closes the
     /// connections.
     pub(super) async fn close(&self) {
@@ -133,20 +210,20 @@ impl Client {
         &self,
         connection: &Connection,
         tries: &mut Tries,
-        key: &str,
-        owner: &str,
-        ttl: Duration,
-    ) -> Result<Result<Acquired, Failed>, NoOutcome> {
+        wanted: Wanted<'_>,
+    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+        let Wanted { key, owner, .. } = wanted;
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.acquire(key, owner, ttl, at).await {
-            Ok(Answer::Held) => return Ok(Ok(Acquired::Held)),
+        let failed = match connection.acquire(wanted, at).await {
+            Ok(Answer::Held) => return Ok(Ok(None)),
             Ok(Answer::Granted(granted)) => {
                 // The last look at the time before the caller is told.
-                if at.elapsed() < granted.left {
-                    return Ok(Ok(Acquired::Granted));
+                let left = granted.left.saturating_sub(at.elapsed());
+                if !left.is_zero() {
+                    return Ok(Ok(Some(Taken { left, number: granted.number })));
                 }
                 if let Some(expiry) = granted.expiry {
                     connection.give_back(key, owner, expiry);

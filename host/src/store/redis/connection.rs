@@ -17,6 +17,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use holdfast_redis_rules::{
     clock,
+    extend::Extend,
     release::{Form, Release},
     reply::Nonsense,
 };
@@ -24,7 +25,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     answer::{Answer, NoAnswer},
-    queue::{Lock, Queue},
+    queue::{Lock, Queue, Wanted},
 };
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
@@ -134,15 +135,15 @@ impl Connection {
     }
 
     /// Takes a lock unless it is held. The grant is given back if the future is dropped.
-    pub(super) fn acquire<'a>(
-        &'a self,
-        key: &'a str,
-        owner: &'a str,
-        ttl: Duration,
-        at: Instant,
-    ) -> Call<'a> {
-        let number = self.shared.send(|queue| queue.acquire(key, owner, ttl, at));
-        Call { shared: &self.shared, number, lock: Some((key, owner)) }
+    pub(super) fn acquire<'a>(&'a self, wanted: Wanted<'a>, at: Instant) -> Call<'a> {
+        let number = self.shared.send(|queue| queue.acquire(wanted, at));
+        Call { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
+    }
+
+    /// Makes a lock last for `ttl` from `at`.
+    pub(super) fn extend(&self, extend: Extend<'_>, ttl: Duration, at: Instant) -> Call<'_> {
+        let number = self.shared.send(|queue| queue.extend(extend, ttl, at));
+        Call { shared: &self.shared, number, lock: None }
     }
 
     /// Releases a lock by its script, in a [`form`](Self::form) that the server accepts.

@@ -15,6 +15,8 @@ use foldhash::fast::FixedState;
 use holdfast_redis_rules::{
     acquire::{self, Acquired, Expiry, expiry_is_unknown},
     clock::{self, Reading},
+    extend::{self, Extend, Extended},
+    fence::{self, Fenced},
     late::{LATE_REPLY, late, longest_hold},
     refusal::has_no_answer,
     release::{Released, give_back},
@@ -70,11 +72,22 @@ enum Kind {
         ttl: Duration,
         /// A hash of the key and the owner.
         lock: u64,
+        number: Number,
     },
     Release,
+    Extend,
     /// Its reply matters to nobody.
     GiveBack,
     Other,
+}
+
+/// The number of a grant.
+#[derive(Clone, Copy)]
+enum Number {
+    /// None is asked for.
+    Unasked,
+    Asked,
+    Given(u64),
 }
 
 /// When a lock expires.
@@ -93,6 +106,16 @@ enum State {
     Overdue(NoAnswer),
     /// The caller has left. A grant is given back.
     Left(Option<Lock>),
+}
+
+/// A lock that is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) key: &'a str,
+    pub(super) owner: &'a str,
+    pub(super) ttl: Duration,
+    /// The key of the resource's latest number, if the grant is to be numbered.
+    pub(super) number_key: Option<&'a str>,
 }
 
 /// What a grant that nobody uses is known by.
@@ -121,21 +144,40 @@ impl Queue {
 
     /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if that
     /// is known.
-    pub(super) fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, at: Instant) -> usize {
+    pub(super) fn acquire(&mut self, wanted: Wanted<'_>, at: Instant) -> usize {
+        let Wanted { key, owner, ttl, number_key } = wanted;
         let (limit, expiry) = match self.clock {
             Some(reading) => {
                 let mut term = Term::new(reading, at - self.origin, ttl);
                 self.set_apart_from_grants_to_give_back(key, owner, &mut term);
                 (Limit::Until(term), Expiry::At(term.expiry()))
             }
-            None => {
-                let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-                (Limit::For(ttl), Expiry::After(milliseconds))
-            }
+            None => (Limit::For(ttl), Expiry::After(milliseconds(ttl))),
         };
         self.wants_clock |= self.clock.is_some();
-        acquire::words(key, owner, expiry, |words| self.push(words));
-        self.insert(Kind::Acquire { limit, ttl, lock: hash(key, owner) }, at)
+        let number = match number_key {
+            None => {
+                acquire::words(key, owner, expiry, |words| self.push(words));
+                Number::Unasked
+            }
+            Some(number_key) => {
+                let fenced = Fenced { key, number_key, owner, ttl: milliseconds(ttl) };
+                fence::words(fenced, expiry, |words| self.push(words));
+                Number::Asked
+            }
+        };
+        self.insert(Kind::Acquire { limit, ttl, lock: hash(key, owner), number }, at)
+    }
+
+    /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if that is
+    /// known, so that a command that comes late does not make it last longer.
+    pub(super) fn extend(&mut self, extend: Extend<'_>, ttl: Duration, at: Instant) -> usize {
+        let expiry = match self.clock {
+            Some(reading) => Expiry::At(Term::new(reading, at - self.origin, ttl).expiry()),
+            None => Expiry::After(milliseconds(ttl)),
+        };
+        extend::words(extend, expiry, |words| self.push(words));
+        self.insert(Kind::Extend, at)
     }
 
     /// Adds a release, and returns its number.
@@ -297,7 +339,9 @@ impl Queue {
     ) -> Result<(), Nonsense> {
         let Some(call) = self.calls.get(number) else { return Ok(()) };
         let answer = match (call.kind, reply) {
-            (Kind::Acquire { .. } | Kind::Release, Reply::Error(line)) if has_no_answer(&line) => {
+            (Kind::Acquire { .. } | Kind::Release | Kind::Extend, Reply::Error(line))
+                if has_no_answer(&line) =>
+            {
                 Err(self.unanswered(number, Cause::Proxy(line)))
             }
             (Kind::Acquire { limit: Limit::Until(_), .. }, Reply::Error(line))
@@ -306,19 +350,25 @@ impl Queue {
                 Ok(Answer::UnknownExpiry(line))
             }
             (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
-            (Kind::Acquire { limit, .. }, reply) => match Acquired::read(&reply)? {
-                Acquired::Held => Ok(Answer::Held),
-                Acquired::Granted => match limit {
-                    Limit::Until(_) => {
+            (Kind::Acquire { limit, ttl, lock, number: asked }, reply) => {
+                match (grant(asked, &reply)?, limit) {
+                    (None, _) => Ok(Answer::Held),
+                    (Some(given), Limit::Until(_)) => {
+                        // The reading of the clock that follows tells what it is worth.
+                        if let Some(call) = self.calls.get_mut(number) {
+                            call.kind = Kind::Acquire { limit, ttl, lock, number: given };
+                        }
                         self.unconfirmed.push(number);
                         return Ok(());
                     }
-                    Limit::For(ttl) => {
+                    (Some(given), Limit::For(ttl)) => {
                         let ends = Instant::now() + ttl;
-                        Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends }))
+                        let number = given.given();
+                        Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends, number }))
                     }
-                },
-            },
+                }
+            }
+            (Kind::Extend, reply) => Ok(Answer::Extended(Extended::read(&reply)?)),
             (Kind::Release, reply) => Ok(Answer::Released(Released::read(&reply)?)),
             (Kind::GiveBack | Kind::Other, reply) => Ok(Answer::Other(reply)),
         };
@@ -343,15 +393,18 @@ impl Queue {
             reply => Some(self.reading(clock::read(reply)?, asked, now)),
         };
         for number in mem::take(&mut self.unconfirmed) {
-            let Some(Call { kind: Kind::Acquire { limit: Limit::Until(term), .. }, .. }) =
-                self.calls.get(number)
+            let Some(Call {
+                kind: Kind::Acquire { limit: Limit::Until(term), number: given, .. },
+                ..
+            }) = self.calls.get(number)
             else {
                 continue;
             };
-            let expiry = term.expiry();
+            let (expiry, given) = (term.expiry(), given.given());
             let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
                 Some(Worth::Held { left, lasts }) => {
-                    Ok(Answer::Granted(Granted { expiry: Some(expiry), left, ends: now + lasts }))
+                    let (expiry, ends) = (Some(expiry), now + lasts);
+                    Ok(Answer::Granted(Granted { expiry, left, ends, number: given }))
                 }
                 Some(Worth::RanOut) => Ok(Answer::RanOut),
                 Some(Worth::ClockWasSet) => Ok(Answer::ClockWasSet(expiry)),
@@ -473,7 +526,7 @@ impl Queue {
             let wait = match call.kind {
                 Kind::Acquire { ttl, .. } => late(ttl),
                 Kind::Release | Kind::GiveBack => LATE_REPLY,
-                Kind::Other => Duration::ZERO,
+                Kind::Extend | Kind::Other => Duration::ZERO,
             };
             call.at.checked_add(wait)
         };
@@ -494,7 +547,7 @@ impl Queue {
             Kind::Acquire { limit: Limit::For(ttl), .. } => {
                 Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
             }
-            Kind::Release | Kind::GiveBack | Kind::Other => None,
+            Kind::Release | Kind::Extend | Kind::GiveBack | Kind::Other => None,
         };
         NoAnswer::Unknown { cause, lasts }
     }
@@ -542,6 +595,29 @@ impl Queue {
     }
 }
 
+impl Number {
+    fn given(self) -> Option<u64> {
+        match self {
+            Self::Given(number) => Some(number),
+            Self::Unasked | Self::Asked => None,
+        }
+    }
+}
+
+/// What the reply to an acquire grants; `None` if the lock is held.
+fn grant(asked: Number, reply: &Reply) -> Result<Option<Number>, Nonsense> {
+    match asked {
+        Number::Unasked => {
+            Ok((Acquired::read(reply)? == Acquired::Granted).then_some(Number::Unasked))
+        }
+        Number::Asked | Number::Given(_) => Ok(fence::read(reply)?.map(Number::Given)),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn hash(key: &str, owner: &str) -> u64 {
     FixedState::default().hash_one((key, owner))
 }
@@ -553,6 +629,11 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The lock `k` for a minute.
+    fn minute(owner: &str) -> Wanted<'_> {
+        Wanted { key: "k", owner, ttl: MINUTE, number_key: None }
+    }
 
     /// The server's clock, in seconds since 1970.
     const NOW: u64 = 1_700_000_000;
@@ -571,7 +652,7 @@ mod tests {
 
     /// Acquires `k` for `me`, and sends what there is.
     fn acquire(queue: &mut Queue) -> (usize, String) {
-        let number = queue.acquire("k", "me", MINUTE, Instant::now());
+        let number = queue.acquire(minute("me"), Instant::now());
         (number, send(queue))
     }
 
@@ -615,7 +696,7 @@ mod tests {
     fn one_reading_of_the_clock_serves_a_batch() {
         let mut queue = queue_with_clock();
         for _ in 0..3 {
-            queue.acquire("k", "me", MINUTE, Instant::now());
+            queue.acquire(minute("me"), Instant::now());
         }
         assert_eq!(send(&mut queue).matches("TIME").count(), 1);
         queue.release(&["EVAL"], Instant::now());
@@ -650,7 +731,7 @@ mod tests {
     #[test]
     fn every_acquire_learns_that_its_expiry_is_unknown_and_the_clock_stays_given_up() {
         let mut queue = queue_with_clock();
-        let first = queue.acquire("k", "me", MINUTE, Instant::now());
+        let first = queue.acquire(minute("me"), Instant::now());
         let (second, _) = acquire(&mut queue);
         receive(&mut queue, "-ERR syntax error\r\n").unwrap();
         queue.forget_clock();
@@ -797,9 +878,9 @@ mod tests {
     fn a_grant_to_give_back_differs_from_every_later_one() {
         let mut queue = queue_with_clock();
         let at = Instant::now();
-        let number = queue.acquire("k", "me", MINUTE, at);
+        let number = queue.acquire(minute("me"), at);
         queue.leave(number, lock());
-        let later = queue.acquire("k", "me", MINUTE, at);
+        let later = queue.acquire(minute("me"), at);
         let expiry = |number: usize| match queue.calls[number].kind {
             Kind::Acquire { limit: Limit::Until(term), .. } => term.expiry(),
             _ => panic!(),
@@ -811,8 +892,8 @@ mod tests {
     fn a_grant_that_cannot_be_told_from_another_is_kept() {
         let mut queue = queue_with_clock();
         let at = Instant::now();
-        let first = queue.acquire("k", "me", MINUTE, at);
-        queue.acquire("k", "me", MINUTE, at);
+        let first = queue.acquire(minute("me"), at);
+        queue.acquire(minute("me"), at);
         queue.leave(first, lock());
         send(&mut queue);
         receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
@@ -823,8 +904,8 @@ mod tests {
     fn a_grant_is_given_back_though_another_lock_expires_at_the_same_time() {
         let mut queue = queue_with_clock();
         let at = Instant::now();
-        let first = queue.acquire("k", "me", MINUTE, at);
-        queue.acquire("k", "other", MINUTE, at);
+        let first = queue.acquire(minute("me"), at);
+        queue.acquire(minute("other"), at);
         queue.leave(first, lock());
         send(&mut queue);
         receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();

@@ -6,14 +6,19 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use holdfast_redis_rules::{acquire, release};
+use holdfast_redis_rules::{
+    acquire::RAN_OUT,
+    extend::{self, Extend},
+    fence, inspect, release,
+};
 
 use super::{
     check::{self, ConnectError},
-    client::{Client, NoOutcome},
+    client::{Client, NoOutcome, Taken},
+    queue::Wanted,
     settings::RedisSettings,
 };
-use crate::store::{Acquired, Failure, Grant, Released, Store};
+use crate::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
 
 /// A store that keeps its locks in one Redis server.
 ///
@@ -55,6 +60,17 @@ impl RedisStore {
         Ok(store)
     }
 
+    async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
+        match self.0.acquire(wanted).await {
+            Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
+                fencing_token: number,
+                valid_for: Some(milliseconds(left)),
+            })),
+            Ok(None) => Ok(Acquired::Held),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
     fn failure(&self, error: NoOutcome) -> Failure {
         let about = |cause| format!("redis {}: {cause}", self.0.address());
         match error {
@@ -73,6 +89,10 @@ impl fmt::Debug for RedisStore {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Store for RedisStore {
     /// Fails with [`Failure::NotDone`] if there is no connection, the server refused the command, or the lock
     /// ran out before the reply came.
@@ -89,14 +109,56 @@ impl Store for RedisStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async move { self.take(Wanted { key, owner, ttl, number_key: None }).await })
+    }
+
+    /// As [`acquire`](Self::acquire). The grant is numbered in the same step, by a script.
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         Box::pin(async move {
-            match self.0.acquire(key, owner, ttl).await {
-                Ok(acquire::Acquired::Granted) => {
-                    Ok(Acquired::Granted(Grant { fencing_token: None }))
-                }
-                Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
+            let number_key = fence::number_key(key);
+            self.take(Wanted { key, owner, ttl, number_key: Some(&number_key) }).await
+        })
+    }
+
+    /// Fails with [`Failure::NotDone`] if there is no connection, the server refused the command, or the lock
+    /// ran out before the reply came, and with [`Failure::Unknown`] if no reply came within `readTimeout`, or the
+    /// connection was lost.
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        Box::pin(async move {
+            match self.0.extend(Extend { key, owner, may_shorten }, ttl).await {
+                // One that is held for less than a millisecond is as good as gone.
+                Ok(extend::Extended::Extended(left)) => match milliseconds(left) {
+                    0 => Err(Failure::not_done(RAN_OUT)),
+                    left => Ok(Extended::Extended(left)),
+                },
+                Ok(extend::Extended::Missing) => Ok(Extended::Gone),
+                Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
                 Err(error) => Err(self.failure(error)),
             }
+        })
+    }
+
+    /// Fails with [`Failure::NotDone`] if there is no connection, or no reply that makes sense.
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        Box::pin(async move {
+            let holding = self.0.inspect(key, &fence::number_key(key)).await;
+            let holding = holding.map_err(|error| self.failure(error))?;
+            Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
+                owner,
+                time_left: left,
+                fencing_token: number,
+            }))
         })
     }
 

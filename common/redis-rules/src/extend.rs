@@ -1,0 +1,94 @@
+//! Makes a lock last longer if it is its owner's, by the script `extend.lua`.
+
+use core::time::Duration;
+
+use crate::{
+    acquire::Expiry,
+    reply::{Nonsense, Reply},
+    resp::decimal,
+};
+
+/// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
+pub const EXTEND_LUA: &str = include_str!("extend.lua");
+
+/// The command.
+#[derive(Clone, Copy, Debug)]
+pub struct Extend<'a> {
+    /// The lock's key.
+    pub key: &'a str,
+    /// The value that the key must have.
+    pub owner: &'a str,
+    /// Whether a lock that would last longer ends earlier.
+    pub may_shorten: bool,
+}
+
+/// The outcome of an extend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// The lock lasts so long from the moment that the server ran the command, at least.
+    Extended(Duration),
+    /// The key is not set.
+    Missing,
+    /// The key has another owner's value and was left alone.
+    HeldByOther,
+}
+
+/// Passes the words of the command to `send`.
+pub fn words<T>(extend: Extend<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
+    let Extend { key, owner, may_shorten } = extend;
+    let (option, milliseconds) = expiry.option();
+    let mut digits = [0; 20];
+    let milliseconds = decimal(milliseconds, &mut digits);
+    let may_shorten = if may_shorten { "1" } else { "0" };
+    send(&["EVAL", EXTEND_LUA, "1", key, owner, option, milliseconds, may_shorten])
+}
+
+impl Extended {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Nonsense`] for a reply that the script does not give.
+    pub fn read(reply: &Reply) -> Result<Self, Nonsense> {
+        match reply {
+            Reply::Integer(-1) => Ok(Self::Missing),
+            Reply::Integer(-2) => Ok(Self::HeldByOther),
+            Reply::Integer(left) => {
+                // The server counts a millisecond that has begun.
+                let left = u64::try_from(*left).map_err(|_| Nonsense)?.saturating_sub(1);
+                Ok(Self::Extended(Duration::from_millis(left)))
+            }
+            _ => Err(Nonsense),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_in_the_scripts_order() {
+        let extend = Extend { key: "k", owner: "o", may_shorten: false };
+        words(extend, Expiry::After(9), |words| {
+            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "PX", "9", "0"]);
+        });
+        words(Extend { may_shorten: true, ..extend }, Expiry::At(9), |words| {
+            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "PXAT", "9", "1"]);
+        });
+    }
+
+    #[test]
+    fn the_scripts_numbers_have_their_meaning() {
+        for (reply, expected) in [
+            (Reply::Integer(1_000), Ok(Extended::Extended(Duration::from_millis(999)))),
+            (Reply::Integer(0), Ok(Extended::Extended(Duration::ZERO))),
+            (Reply::Integer(-1), Ok(Extended::Missing)),
+            (Reply::Integer(-2), Ok(Extended::HeldByOther)),
+            (Reply::Integer(-3), Err(Nonsense)),
+            (Reply::Nil, Err(Nonsense)),
+        ] {
+            assert_eq!(Extended::read(&reply), expected, "{reply:?}");
+        }
+    }
+}

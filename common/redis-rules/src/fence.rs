@@ -1,0 +1,152 @@
+//! Numbers a grant as it is made, by the script `fenced.lua`: the fencing token of a lease.
+//!
+//! A resource's latest number is kept beside its lock, under a [key of its own](number_key).
+
+use alloc::{format, string::String};
+
+use crate::{
+    acquire::Expiry,
+    reply::{Nonsense, Reply},
+    resp::decimal,
+};
+
+/// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
+pub const FENCED_LUA: &str = include_str!("fenced.lua");
+
+/// How long a number is kept after its lock has expired, in milliseconds: 30 days. The number after one that was
+/// forgotten is larger still, unless the server's clock was set back meanwhile.
+const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// How many slots a Redis Cluster has.
+const SLOTS: u16 = 16_384;
+
+/// An acquire whose grant is numbered.
+#[derive(Clone, Copy, Debug)]
+pub struct Fenced<'a> {
+    /// The lock's key.
+    pub key: &'a str,
+    /// The key of the resource's latest number.
+    pub number_key: &'a str,
+    /// The value to set.
+    pub owner: &'a str,
+    /// The time to live in milliseconds.
+    pub ttl: u64,
+}
+
+/// Passes the words of the command to `send`.
+pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
+    let Fenced { key, number_key, owner, ttl } = fenced;
+    let (option, milliseconds) = expiry.option();
+    let (mut digits, mut kept) = ([0; 20], [0; 20]);
+    send(&[
+        "EVAL",
+        FENCED_LUA,
+        "2",
+        key,
+        number_key,
+        owner,
+        option,
+        decimal(milliseconds, &mut digits),
+        decimal(ttl.saturating_add(KEPT), &mut kept),
+    ])
+}
+
+/// Reads the reply: the number, or `None` if the lock is held.
+///
+/// # Errors
+///
+/// [`Nonsense`] for a reply that the script does not give.
+pub fn read(reply: &Reply) -> Result<Option<u64>, Nonsense> {
+    match reply {
+        Reply::Integer(number) => u64::try_from(*number).map(Some).map_err(|_| Nonsense),
+        Reply::Nil => Ok(None),
+        _ => Err(Nonsense),
+    }
+}
+
+/// The key of a resource's latest number. It begins as all keys of locks do, so that a user who may write these
+/// may write it; no lock has it, because no resource contains `||`. In a Redis Cluster it is in the lock's slot.
+pub fn number_key(key: &str) -> String {
+    if tag(key).is_some() {
+        // The first tag counts, and it is the key's own.
+        return format!("lock||fence||{key}");
+    }
+    if !key.contains(['{', '}']) {
+        return format!("lock||fence||{{{key}}}");
+    }
+    // The key cannot be a tag as it is. Some number has the slot: each has it with a probability of 1 in 16,384.
+    let slot = slot_of(key.as_bytes());
+    let mut digits = [0; 20];
+    let number = (0..u64::from(SLOTS) * 64)
+        .find(|number| slot_of(decimal(*number, &mut digits).as_bytes()) == slot)
+        .unwrap_or_default();
+    format!("lock||fence||{{{number}}}{key}")
+}
+
+/// The part of a key that decides about its slot, if it is not all of it: what is between the first `{` and the
+/// next `}`, unless it is empty.
+fn tag(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once('{')?;
+    let (tag, _) = rest.split_once('}')?;
+    (!tag.is_empty()).then_some(tag)
+}
+
+/// The slot that these bytes have: CRC16, as XMODEM has it.
+fn slot_of(bytes: &[u8]) -> u16 {
+    let crc = bytes.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+        })
+    });
+    crc % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The slot of a key in a Redis Cluster.
+    fn slot(key: &str) -> u16 {
+        slot_of(tag(key).unwrap_or(key).as_bytes())
+    }
+
+    #[test]
+    fn slots_are_those_of_a_cluster() {
+        // As `CLUSTER KEYSLOT` of Redis 7 tells them.
+        for (key, expected) in [("123456789", 12_739), ("foo", 12_182), ("{foo}bar", 12_182)] {
+            assert_eq!(slot(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_in_the_slot_of_its_lock() {
+        for resource in
+            ["order-17", "{a}b", "a{b}c{d}", "a}b", "a{b", "{}a", "a{}{b}", "}{", "{{a}}"]
+        {
+            let key = format!("lock||app||{resource}");
+            let number_key = number_key(&key);
+            assert_eq!(slot(&number_key), slot(&key), "{number_key}");
+            assert!(number_key.starts_with("lock||fence||"), "{number_key}");
+        }
+    }
+
+    #[test]
+    fn the_words_are_in_the_scripts_order() {
+        let fenced = Fenced { key: "k", number_key: "n", owner: "o", ttl: 1_000 };
+        words(fenced, Expiry::At(7), |words| {
+            assert_eq!(words, ["EVAL", FENCED_LUA, "2", "k", "n", "o", "PXAT", "7", "2592001000"]);
+        });
+    }
+
+    #[test]
+    fn only_a_number_is_a_grant() {
+        for (reply, expected) in [
+            (Reply::Integer(5), Ok(Some(5))),
+            (Reply::Nil, Ok(None)),
+            (Reply::Integer(-1), Err(Nonsense)),
+            (Reply::Okay, Err(Nonsense)),
+        ] {
+            assert_eq!(read(&reply), expected, "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Tells who holds a lock, by the script `inspect.lua`.
+
+use alloc::string::String;
+
+use crate::reply::{Nonsense, Reply};
+
+/// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
+pub const INSPECT_LUA: &str = include_str!("inspect.lua");
+
+/// Who holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The owner.
+    pub owner: String,
+    /// How many milliseconds are left; `None` for ever.
+    pub left: Option<u64>,
+    /// The resource's latest number, if there is one.
+    pub number: Option<u64>,
+}
+
+/// The words of the command. `number_key` is the key of the resource's latest number.
+pub fn words<'a>(key: &'a str, number_key: &'a str) -> [&'a str; 5] {
+    ["EVAL", INSPECT_LUA, "2", key, number_key]
+}
+
+/// Reads the reply; `None` if nobody holds the lock.
+///
+/// # Errors
+///
+/// [`Nonsense`] for a reply that the script does not give.
+pub fn read(reply: Reply) -> Result<Option<Holding>, Nonsense> {
+    let texts = match reply {
+        Reply::Nil => return Ok(None),
+        Reply::Texts(texts) => texts,
+        _ => return Err(Nonsense),
+    };
+    let mut texts = texts.into_iter();
+    let (Some(owner), Some(left), number, None) =
+        (texts.next(), texts.next(), texts.next(), texts.next())
+    else {
+        return Err(Nonsense);
+    };
+    let left = left.parse::<i64>().map_err(|_| Nonsense)?;
+    // A number that another program wrote is none.
+    let number = number.and_then(|number| number.parse().ok());
+    Ok(Some(Holding { owner, left: u64::try_from(left).ok(), number }))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn what_the_script_returns_is_read() {
+        let texts =
+            |texts: &[&str]| Reply::Texts(texts.iter().map(|text| (*text).into()).collect());
+        let holding = |left, number| Ok(Some(Holding { owner: "o".into(), left, number }));
+        for (reply, expected) in [
+            (Reply::Nil, Ok(None)),
+            (texts(&["o", "1000"]), holding(Some(1_000), None)),
+            (texts(&["o", "-1", "17"]), holding(None, Some(17))),
+            (texts(&["o", "5", "x"]), holding(Some(5), None)),
+            (texts(&["o", "soon"]), Err(Nonsense)),
+            (texts(&["o"]), Err(Nonsense)),
+            (Reply::Texts(Vec::new()), Err(Nonsense)),
+            (texts(&["o", "1", "2", "3"]), Err(Nonsense)),
+            (Reply::Integer(1), Err(Nonsense)),
+        ] {
+            assert_eq!(read(reply.clone()), expected, "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Taking a lease: tries, waiting between them, and what a grant is worth.
+
+use std::time::Duration;
+
+use holdfast_redis_rules::acquire::RAN_OUT;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    admission::Turn,
+    calls::Call,
+    drive::{Question, Shared, release_unused},
+    result::{ErrorKind, Ordinary},
+    store::NamedStore,
+    wait::Place,
+};
+use crate::{
+    error::Error,
+    store::{Acquired, Failure, Grant},
+    types::{AcquireStep, Answer, Form, Lease, Outcome},
+};
+
+/// An owner that nobody had before and nobody can guess.
+pub(super) fn fresh_owner() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// How a try ended.
+type Tried = Result<Option<Lease>, Failure>;
+
+impl Shared {
+    /// Takes a lease, waits for it if the step says so, and answers.
+    pub(super) async fn take<'s>(
+        &'s self,
+        call: &mut Call<'_>,
+        turn: Turn<'s>,
+        question: Question,
+        store: &NamedStore,
+        step: AcquireStep,
+        owner: String,
+    ) -> Result<Answer, Error> {
+        let outcome = match step.wait {
+            0 => {
+                let _turn = turn;
+                attempt(call, store, &step, &owner).await
+            }
+            _ => {
+                // Whoever waits does not keep others from their turn.
+                drop(turn);
+                self.wait(call, store, &step, &owner).await?
+            }
+        };
+        match (outcome, question.form) {
+            (Ok(lease), Form::Typed) => Ok(Answer::Acquire(lease)),
+            (Ok(lease), Form::Json) => {
+                let answer = self.answer(question, Outcome::Leased(lease.as_ref()));
+                if let (Some(_), Err(_)) = (&lease, &answer) {
+                    release_unused(store, &step.key, &owner).await;
+                }
+                answer
+            }
+            (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
+        }
+    }
+
+    /// Stands in line for the lock, and tries to take it.
+    async fn wait(
+        &self,
+        call: &mut Call<'_>,
+        store: &NamedStore,
+        step: &AcquireStep,
+        owner: &str,
+    ) -> Result<Tried, Error> {
+        let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
+        let tried = self.try_in_line(call, store, step, owner, &place).await?;
+        place.ended(matches!(tried, Ok(Some(_))));
+        Ok(tried)
+    }
+
+    async fn try_in_line(
+        &self,
+        call: &mut Call<'_>,
+        store: &NamedStore,
+        step: &AcquireStep,
+        owner: &str,
+        place: &Place<'_>,
+    ) -> Result<Tried, Error> {
+        call.set_result(Ordinary::Held);
+        let Some(mut first) = place.first().await else { return Ok(Ok(None)) };
+        // The first in line makes one try, however little time is left.
+        let mut tried = self.try_in_turn(call, store, step, owner).await?;
+        while let Ok(None) = tried {
+            if !first.pause().await {
+                break;
+            }
+            match first.within(self.try_in_turn(call, store, step, owner)).await {
+                Some(next) => tried = next?,
+                None => {
+                    call.set_result(Ordinary::Held);
+                    break;
+                }
+            }
+        }
+        Ok(tried)
+    }
+
+    async fn try_in_turn(
+        &self,
+        call: &mut Call<'_>,
+        store: &NamedStore,
+        step: &AcquireStep,
+        owner: &str,
+    ) -> Result<Tried, Error> {
+        let _turn = self.admission.turn().await?;
+        Ok(attempt(call, store, step, owner).await)
+    }
+}
+
+/// Tries once.
+async fn attempt(
+    call: &mut Call<'_>,
+    store: &NamedStore,
+    step: &AcquireStep,
+    owner: &str,
+) -> Tried {
+    let ttl = Duration::from_millis(step.ttl);
+    let begun = Instant::now();
+    let (outcome, now) = store.acquire(call, &step.key, owner, ttl, step.fenced).await;
+    let Acquired::Granted(grant) = outcome? else { return Ok(None) };
+    match worth(grant, step, ttl.saturating_sub(now - begun)) {
+        Ok((fencing_token, valid_for)) => {
+            store.metrics.holds.begin(&step.key, owner, now, Duration::from_millis(valid_for));
+            Ok(Some(Lease { owner: owner.to_owned(), fencing_token, valid_for }))
+        }
+        Err(problem) => {
+            call.set_result(ErrorKind::StoreFailed);
+            release_unused(store, &step.key, owner).await;
+            Err(Failure::not_done(problem))
+        }
+    }
+}
+
+/// The number of a grant, and for how many milliseconds it is valid. `left` is what is left of the time to
+/// live.
+fn worth(
+    grant: Grant,
+    step: &AcquireStep,
+    left: Duration,
+) -> Result<(Option<u64>, u64), &'static str> {
+    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let Grant { fencing_token, valid_for } = grant;
+    match (fencing_token, valid_for.unwrap_or(left)) {
+        (_, 0) => Err(RAN_OUT),
+        (None, _) if step.fenced => Err("the store did not number the grant"),
+        (token, valid_for) => Ok((token.filter(|_| step.fenced), valid_for)),
+    }
+}

@@ -1,0 +1,147 @@
+//! Waiting for locks: the callers of this process that wait for the same lock stand in line, and only the first
+//! tries to take it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ::metrics::{Gauge, Histogram};
+use tokio::{
+    sync::{self, Notify},
+    time::{Instant, timeout_at},
+};
+
+use crate::metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels};
+
+/// The shortest and the longest pause between two tries. A lock that this process frees needs no pause.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(256));
+
+/// The lines of one store, by key.
+pub(super) struct Waits {
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+    /// How many callers wait, for any lock.
+    waiters: AtomicUsize,
+    waiters_gauge: Gauge,
+    acquired_seconds: Histogram,
+    gave_up_seconds: Histogram,
+}
+
+#[derive(Default)]
+struct Line {
+    /// The first in line has it. It is fair.
+    first: sync::Mutex<()>,
+    /// Tells the first in line that the lock is free.
+    freed: Notify,
+}
+
+/// A caller's place in a line. Drop it to leave.
+pub(super) struct Place<'a> {
+    waits: &'a Waits,
+    key: &'a str,
+    line: Arc<Line>,
+    since: Instant,
+    deadline: Option<Instant>,
+}
+
+/// The first place in a line.
+pub(super) struct First<'a> {
+    place: &'a Place<'a>,
+    pause: Duration,
+    _turn: sync::MutexGuard<'a, ()>,
+}
+
+impl Waits {
+    pub(super) fn new(store: &str) -> Self {
+        let seconds = |outcome| LOCK_WAIT.with(WaitLabels { store, outcome });
+        Self {
+            lines: Mutex::default(),
+            waiters: AtomicUsize::new(0),
+            waiters_gauge: LOCK_WAITERS.with(StoreLabels { store }),
+            acquired_seconds: seconds("acquired"),
+            gave_up_seconds: seconds("gave_up"),
+        }
+    }
+
+    /// Joins the line for a key. The wait ends after `limit`; one that the clock cannot hold never ends.
+    pub(super) fn join<'a>(&'a self, key: &'a str, limit: Duration) -> Place<'a> {
+        self.waiters.fetch_add(1, Ordering::AcqRel);
+        self.waiters_gauge.increment(1);
+        let line = self.lock().entry(key.to_owned()).or_default().clone();
+        let since = Instant::now();
+        Place { waits: self, key, line, since, deadline: since.checked_add(limit) }
+    }
+
+    /// Tells the first in line that the lock is free.
+    pub(super) fn freed(&self, key: &str) {
+        if self.waiters.load(Ordering::Acquire) > 0
+            && let Some(line) = self.lock().get(key)
+        {
+            line.freed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Line>>> {
+        // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    /// Waits until the caller is the first in line; `None` once the wait is over.
+    pub(super) async fn first(&self) -> Option<First<'_>> {
+        let turn = match self.deadline {
+            Some(deadline) => timeout_at(deadline, self.line.first.lock()).await.ok()?,
+            None => self.line.first.lock().await,
+        };
+        Some(First { place: self, pause: PAUSES.0, _turn: turn })
+    }
+
+    /// Records how the wait ended.
+    pub(super) fn ended(&self, acquired: bool) {
+        let seconds =
+            if acquired { &self.waits.acquired_seconds } else { &self.waits.gave_up_seconds };
+        seconds.record(self.since.elapsed());
+    }
+}
+
+impl First<'_> {
+    /// Waits until another try is worth it; `false` once the wait is over.
+    pub(super) async fn pause(&mut self) -> bool {
+        // Different for each, so that processes do not try all at once.
+        let pause = self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        let now = Instant::now();
+        let next = now + pause;
+        let end = self.place.deadline.map_or(next, |deadline| deadline.min(next));
+        let freed = timeout_at(end, self.place.line.freed.notified()).await.is_ok();
+        if freed {
+            self.pause = PAUSES.0;
+        }
+        freed || end == next
+    }
+
+    /// Runs a try, until the wait is over.
+    pub(super) async fn within<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
+        match self.place.deadline {
+            Some(deadline) => timeout_at(deadline, attempt).await.ok(),
+            None => Some(attempt.await),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waits.waiters.fetch_sub(1, Ordering::AcqRel);
+        self.waits.waiters_gauge.decrement(1);
+        let mut lines = self.waits.lock();
+        // The map has one, and this place another.
+        if Arc::strong_count(&self.line) == 2 {
+            lines.remove(self.key);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Leases over HTTP.
+
+use std::net::SocketAddr;
+
+use holdfast_tests::{
+    http_api::{ACQUIRED, HELD, LOCK, error},
+    http_client::{Response, lock_body, post},
+};
+use serde_json::Value;
+
+use crate::server::{http, in_memory};
+
+async fn call(address: SocketAddr, verb: &str, body: &str) -> Response {
+    post(address, &format!("/v1.0/leases/lockstore/{verb}"), body).await
+}
+
+/// The reply to a call that succeeds.
+async fn reply(address: SocketAddr, verb: &str, body: &str) -> Value {
+    let response = call(address, verb, body).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    serde_json::from_str(&response.body).unwrap()
+}
+
+/// A time in a reply, in seconds.
+fn seconds(time: &Value) -> f64 {
+    time.as_str().and_then(|time| time.strip_suffix('s')).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_extended_looked_at_and_released() {
+    let server = http(in_memory()).await;
+    let lease = reply(server.address, "acquire", r#"{"resourceId":"r","ttl":"30s"}"#).await;
+    let owner = lease["lockOwner"].as_str().unwrap();
+    assert_eq!((&lease["success"], lease.get("fencingToken")), (&Value::Bool(true), None));
+    assert!((20.0..=30.0).contains(&seconds(&lease["validFor"])), "{lease}");
+
+    assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, HELD);
+    let again = call(server.address, "acquire", r#"{"resource_id":"r","ttl":"30s"}"#).await;
+    assert_eq!((again.status, &*again.body), (200, HELD));
+
+    let extend = format!(r#"{{"resourceId":"r","lockOwner":"{owner}","ttl":"60s"}}"#);
+    let extended = reply(server.address, "extend", &extend).await;
+    assert_eq!(extended["status"], 0);
+    assert!((50.0..=60.0).contains(&seconds(&extended["validFor"])), "{extended}");
+    let shorten =
+        format!(r#"{{"resourceId":"r","lockOwner":"{owner}","ttl":"5s","mayShorten":true}}"#);
+    let extended = reply(server.address, "extend", &shorten).await;
+    assert!((1.0..=5.0).contains(&seconds(&extended["validFor"])), "{extended}");
+    let other = call(server.address, "extend", r#"{"resourceId":"r","lockOwner":"o","ttl":"60s"}"#);
+    assert_eq!(other.await.body, r#"{"status":2}"#);
+
+    let holding = reply(server.address, "inspect", r#"{"resourceId":"r"}"#).await;
+    assert_eq!((&holding["held"], &holding["lockOwner"]), (&true.into(), &owner.into()));
+    assert!((0.5..=5.0).contains(&seconds(&holding["timeLeft"])), "{holding}");
+
+    let release = format!(r#"{{"resourceId":"r","lockOwner":"{owner}"}}"#);
+    assert_eq!(call(server.address, "release", &release).await.body, r#"{"status":0}"#);
+    assert_eq!(call(server.address, "release", &release).await.body, r#"{"status":1}"#);
+    let extended = call(server.address, "extend", &extend).await;
+    assert_eq!(extended.body, r#"{"status":1}"#);
+    let holding = call(server.address, "inspect", r#"{"resourceId":"r"}"#).await;
+    assert_eq!(holding.body, r#"{"held":false}"#);
+    assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
+}
+
+#[tokio::test]
+async fn numbers_are_strings_and_grow() {
+    let server = http(in_memory()).await;
+    let mut last = 0;
+    for _ in 0..3 {
+        let body = r#"{"resourceId":"r","lockOwner":"me","ttl":"30s","fenced":true}"#;
+        let lease = reply(server.address, "acquire", body).await;
+        let number: u64 = lease["fencingToken"].as_str().unwrap().parse().unwrap();
+        assert!(number > last, "{number} after {last}");
+        last = number;
+        let holding = reply(server.address, "inspect", r#"{"resourceId":"r"}"#).await;
+        assert_eq!(holding["fencingToken"], lease["fencingToken"]);
+        reply(server.address, "release", r#"{"resourceId":"r","lockOwner":"me"}"#).await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_gets_the_lock_when_it_is_free() {
+    let server = http(in_memory()).await;
+    let address = server.address;
+    assert_eq!(post(address, LOCK, lock_body("r", "first")).await.body, ACQUIRED);
+    let wait = r#"{"resourceId":"r","lockOwner":"second","ttl":"30s","wait":"60s"}"#;
+    let waiting = tokio::spawn(async move { reply(address, "acquire", wait).await });
+    let short = r#"{"resourceId":"r","ttl":"30s","wait":"0.05s"}"#;
+    assert_eq!(call(address, "acquire", short).await.body, HELD);
+    let release = r#"{"resourceId":"r","lockOwner":"first"}"#;
+    assert_eq!(call(address, "release", release).await.body, r#"{"status":0}"#);
+    assert_eq!(waiting.await.unwrap()["lockOwner"], "second");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_in_daprs_form() {
+    let server = http(in_memory()).await;
+    let malformed = |cause: &str| {
+        error("ERR_MALFORMED_REQUEST", &format!("failed deserializing HTTP body: {cause}"))
+    };
+    let expected = "expected seconds such as 30s or 0.25s";
+    for (verb, body, status, reply) in [
+        (
+            "acquire",
+            r#"{"resourceId":"r"}"#,
+            400,
+            error("ERR_MALFORMED_REQUEST", "ttl is not positive in lock store lockstore"),
+        ),
+        (
+            "acquire",
+            r#"{"resourceId":"r","ttl":"30"}"#,
+            400,
+            malformed(&format!("field 'ttl': invalid value: 30, {expected} at line 1 column 29")),
+        ),
+        (
+            "acquire",
+            r#"{"resourceId":"r","ttl":"1s","fenced":"yes"}"#,
+            400,
+            malformed(
+                r#"field 'fenced': invalid value: \"yes\", expected a boolean at line 1 column 44"#,
+            ),
+        ),
+        (
+            "acquire",
+            r#"{"resourceId":"r","ttl":"9999999999s"}"#,
+            500,
+            error("ERR_LEASE_ACQUIRE", "ttl is above 2147483647 s in lock store lockstore"),
+        ),
+        (
+            "extend",
+            r#"{"resourceId":"r","ttl":"1s"}"#,
+            400,
+            error("ERR_MALFORMED_REQUEST", "LockOwner is empty in lock store lockstore"),
+        ),
+        (
+            "inspect",
+            r#"{"resourceId":"a||b"}"#,
+            500,
+            error(
+                "ERR_LEASE_INSPECT",
+                "failed to inspect lock: input key/keyPrefix 'a||b' can't contain '||'",
+            ),
+        ),
+    ] {
+        let response = call(server.address, verb, body).await;
+        assert_eq!((response.status, response.body), (status, reply), "{verb} {body}");
+    }
+    let unknown = post(server.address, "/v1.0/leases/x/inspect", r#"{"resourceId":"r"}"#).await;
+    let expected = error("ERR_LOCK_STORE_NOT_FOUND", "lock store x not found");
+    assert_eq!((unknown.status, unknown.body), (400, expected));
+    let long = format!(r#"{{"resourceId":"{}","ttl":"1s"}}"#, "r".repeat(9 << 10));
+    let refused = call(server.address, "acquire", &long).await;
+    let expected = error("ERR_BODY_READ", "failed to read request body: stream too large");
+    assert_eq!((refused.status, refused.body), (400, expected));
+}
