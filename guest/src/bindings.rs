@@ -9,5 +9,5 @@ wit_bindgen::generate!({
     with: { "holdfast:lock/types@0.1.0": holdfast_rules::types },
 });
 
-pub use exports::holdfast::lock::{json, lock, steps};
+pub use exports::holdfast::lock::{json, lease, lock, steps};
 pub use holdfast::lock::store;

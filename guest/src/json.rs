@@ -34,7 +34,8 @@ fn call(verb: Verb, store: String, body: &[u8]) -> Reply {
     let outcome = match json::begin(scope.named(&store), verb, body) {
         Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {
             let owner = owner.unwrap_or_default();
-            let acquired = store::acquire(&AcquireCommand { store, key, owner, ttl });
+            let acquired =
+                store::acquire(&AcquireCommand { store, key, owner, ttl, wait: 0, fenced: false });
             acquired.map_or_else(Outcome::Failed, Outcome::Acquired)
         }
         Begun::Release(ReleaseStep { key, owner }) => {

@@ -6,7 +6,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `lock`, `json` | the exports that call the imported store themselves |
+//! | `lock`, `lease`, `json` | the exports that call the imported store themselves |
 //! | `imported` | the stores that the imported store has |
 //! | `steps` | the export for a host that drives the store |
 //! | `bindings` | the traits that the contract in `wit/` generates |
@@ -19,6 +19,7 @@ extern crate holdfast_abi as _;
 mod bindings;
 mod imported;
 mod json;
+mod lease;
 mod lock;
 mod steps;
 

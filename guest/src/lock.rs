@@ -24,7 +24,8 @@ impl Guest for Component {
         let choice = imported::scope()?.named(&store);
         let ttl = try_lock::ttl(expiry_in_seconds);
         let step = try_lock::begin(choice, &resource_id, !owner.is_empty(), ttl)?;
-        let command = AcquireCommand { store, key: step.key, owner, ttl: step.ttl };
+        let command =
+            AcquireCommand { store, key: step.key, owner, ttl: step.ttl, wait: 0, fenced: false };
         let acquired = store::acquire(&command);
         acquired.map(try_lock::end).map_err(|failure| Error::of_failure(Verb::TryLock, failure))
     }

@@ -1,6 +1,7 @@
 //! The promises that every store keeps, as one list of cases.
 //!
-//! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), keys and
+//! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), leases
+//! (`lease.rs`), keys and
 //! owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
 //! (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows which stores exist.
 
@@ -9,6 +10,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use holdfast::store::Store;
 
 mod faults;
+mod lease;
 mod lock;
 mod redis;
 mod server;
@@ -71,6 +73,12 @@ pub fn cases() -> impl Iterator<Item = Case> {
         lock::longest: "the longest time to live is granted",
         lock::keys_are_apart: "keys are apart, down to a space at the end",
         lock::one_of_many: "of 60 callers at once one gets it",
+        lease::validity: "a grant says for how long it is valid, and no longer than its time to live",
+        lease::numbers: "numbers grow across release, denial and expiry",
+        lease::extend_by_owner: "its owner extends it, and it runs out later",
+        lease::extend_by_other: "another owner does not extend it, and nobody one that is gone",
+        lease::extend_never_shortens: "an extend never shortens it unless asked",
+        lease::inspect: "inspect tells the owner, the time that is left and the number",
         lock::exclusion: "no two hold it at a time, over 80 turns of 8 callers",
         text::any_text: "keys and owners may be any text: empty, Unicode, line breaks, commands",
         text::long_text: "keys and owners may be of 1 MB",

@@ -5,7 +5,7 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 use crate::{
     error::Error,
     instance::{Instance, Part},
-    names::{LOCK, STORE, has_calls},
+    names::{LEASE, LOCK, STORE, has_calls},
     strip::strip,
 };
 
@@ -20,8 +20,8 @@ pub(crate) struct Adapter {
 
 /// Links the lock component to the store and, if there is an adapter, the adapter to both.
 ///
-/// Without an adapter the result exports only `lock`, so that a shell can call its functions by their bare
-/// names.
+/// Without an adapter the result exports only `lock` and `lease`, so that a shell can call their functions by
+/// their bare names.
 pub(crate) fn compose(
     store: &Part<'_>,
     lock: &Part<'_>,
@@ -40,7 +40,10 @@ pub(crate) fn compose(
             }
             adapter.export(&mut graph, export)?;
         }
-        None => lock.export(&mut graph, LOCK)?,
+        None => {
+            lock.export(&mut graph, LOCK)?;
+            lock.export(&mut graph, LEASE)?;
+        }
     }
     let whole = graph.encode(EncodeOptions::default());
     let whole = whole.map_err(|problem| lock.mismatch(&problem))?;

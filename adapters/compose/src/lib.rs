@@ -49,7 +49,7 @@ pub fn lock() -> Composition {
     Composition { name: "holdfast-lock.wasm", wasm: LOCK.wasm.to_vec() }
 }
 
-/// The lock component with its store in Redis. It exports `lock`, for plugins and shells.
+/// The lock component with its store in Redis. It exports `lock` and `lease`, for plugins and shells.
 ///
 /// # Errors
 ///
@@ -87,11 +87,11 @@ pub fn lock_cli() -> Result<Composition, Error> {
 }
 
 /// A plugin with the lock component and its store in Redis. It exports what the plugin exports, and imports
-/// what [`lock_redis`] imports and what the plugin imports besides `lock` and `json`.
+/// what [`lock_redis`] imports and what the plugin imports besides `lock`, `lease` and `json`.
 ///
 /// # Errors
 ///
-/// If `wasm` is not a component, imports neither `lock` nor `json` or another version of them, or imports an
+/// If `wasm` is not a component, imports none of `lock`, `lease` and `json` or another version of them, or imports an
 /// interface of the contract that is not for plugins, such as `store`.
 pub fn plugin(wasm: &[u8]) -> Result<Vec<u8>, Error> {
     compose_plugin(&REDIS_STORE, &LOCK, &Part { name: "the plugin", wasm })

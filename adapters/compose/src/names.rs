@@ -1,6 +1,7 @@
 //! The names of interfaces. Those here are without a version: any version of the parts matches.
 
 pub(crate) const LOCK: &str = "holdfast:lock/lock";
+pub(crate) const LEASE: &str = "holdfast:lock/lease";
 pub(crate) const JSON: &str = "holdfast:lock/json";
 pub(crate) const STORE: &str = "holdfast:lock/store";
 const TYPES: &str = "holdfast:lock/types";

@@ -48,7 +48,7 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         Route::Metadata => metadata_reply(settings),
         // Instances share no memory: metadata that is set in one would be unknown to the others.
         Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
-        // The store of a composition keeps no leases.
+        // `json` has the calls of Dapr's API alone.
         Route::Lease { .. } => reply::not_found(),
     }
 }

@@ -11,5 +11,6 @@ wit_bindgen::generate!({
 
 pub use exports::holdfast::lock::store::Guest;
 pub use holdfast::lock::types::{
-    AcquireCommand, Acquired, Failure, Grant, ReleaseCommand, Released, StoreInfo, UnknownOutcome,
+    AcquireCommand, Acquired, ExtendCommand, Extended, Failure, Grant, Holding, InspectCommand,
+    ReleaseCommand, Released, StoreInfo, UnknownOutcome,
 };

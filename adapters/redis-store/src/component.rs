@@ -3,13 +3,18 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
+use holdfast_redis_rules::{extend::Extend, fence::number_key};
 use spin::{Mutex, Once};
 use wasip2::cli::environment::get_environment;
 
 use crate::{
-    bindings::{AcquireCommand, Acquired, Failure, Guest, ReleaseCommand, Released, StoreInfo},
-    redis::Redis,
+    bindings::{
+        AcquireCommand, Acquired, ExtendCommand, Extended, Failure, Guest, Holding, InspectCommand,
+        ReleaseCommand, Released, StoreInfo,
+    },
+    redis::{Lock, Redis},
     stores,
+    time::fresh_owner,
 };
 
 struct Component;
@@ -59,8 +64,25 @@ impl Guest for Component {
     }
 
     fn acquire(command: AcquireCommand) -> Result<Acquired, Failure> {
-        let ttl = Duration::from_millis(command.ttl);
-        with(&command.store, |redis| redis.acquire(&command.key, &command.owner, ttl))
+        let AcquireCommand { store, key, owner, ttl, wait, fenced } = command;
+        let number_key = fenced.then(|| number_key(&key));
+        let ttl = Duration::from_millis(ttl);
+        let lock = Lock { key: &key, owner: &owner, ttl, number_key: number_key.as_deref() };
+        with(&store, |redis| redis.acquire(lock, Duration::from_millis(wait)))
+    }
+
+    fn fresh_owner() -> String {
+        fresh_owner()
+    }
+
+    fn extend(command: ExtendCommand) -> Result<Extended, Failure> {
+        let ExtendCommand { store, key, owner, ttl, may_shorten } = command;
+        let extend = Extend { key: &key, owner: &owner, may_shorten };
+        with(&store, |redis| redis.extend(extend, Duration::from_millis(ttl)))
+    }
+
+    fn inspect(command: InspectCommand) -> Result<Option<Holding>, Failure> {
+        with(&command.store, |redis| redis.inspect(&command.key))
     }
 
     fn release(command: ReleaseCommand) -> Result<Released, Failure> {

@@ -1,4 +1,4 @@
-//! Acquire and release, with their retries.
+//! The operations, with their retries.
 
 use alloc::{
     format,
@@ -9,17 +9,21 @@ use core::time::Duration;
 use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
     clock::{self, Reading},
+    extend::{self, Extend},
+    fence::{self, Fenced},
+    inspect,
     late::longest_hold,
+    pauses::Pauses,
     refusal::{Again, ends_connection, has_no_answer},
     release::{self, Form, Release, give_back},
-    reply::Reply,
+    reply::{Nonsense, Reply},
     settings::Settings,
     term::{Term, Worth},
     tries::{Next, Tries},
 };
 
 use crate::{
-    bindings::{Acquired, Failure, Grant, Released, UnknownOutcome},
+    bindings::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome},
     connection::{Batch, Broken, Connection},
     dial::{DialError, dial},
     time::{Deadline, now, pause, random, wall_clock, written},
@@ -35,10 +39,26 @@ pub(crate) struct Redis {
 
 /// A lock that is asked for.
 #[derive(Clone, Copy)]
-struct Lock<'a> {
-    key: &'a str,
-    owner: &'a str,
-    ttl: Duration,
+pub(crate) struct Lock<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) owner: &'a str,
+    pub(crate) ttl: Duration,
+    /// The key of the resource's latest number, if the grant is to be numbered.
+    pub(crate) number_key: Option<&'a str>,
+}
+
+/// A lock that was taken.
+struct Taken {
+    /// For how long it is surely held, from now.
+    left: Duration,
+    /// Its number, if one was asked for.
+    number: Option<u64>,
+}
+
+/// What the reply to an acquire grants.
+enum Granted {
+    Plain,
+    Numbered(u64),
 }
 
 /// Why a command has no outcome.
@@ -60,20 +80,63 @@ impl Redis {
         Self { settings, connection: None, terse: false }
     }
 
-    /// Takes a lock unless it is held.
-    pub(crate) fn acquire(
-        &mut self,
-        key: &str,
-        owner: &str,
-        ttl: Duration,
-    ) -> Result<Acquired, Failure> {
-        let lock = Lock { key, owner, ttl };
+    /// Takes a lock, and waits for it if it is held.
+    pub(crate) fn acquire(&mut self, lock: Lock<'_>, wait: Duration) -> Result<Acquired, Failure> {
+        let deadline = Deadline::after(Some(wait));
+        let mut pauses = Pauses::default();
+        loop {
+            let acquired = self.acquire_once(lock)?;
+            let left = deadline.left().unwrap_or(wait);
+            if acquired != Acquired::Held || left.is_zero() {
+                return Ok(acquired);
+            }
+            pause(pauses.next(random()).min(left));
+        }
+    }
+
+    fn acquire_once(&mut self, lock: Lock<'_>) -> Result<Acquired, Failure> {
         let mut tries = self.tries();
         match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
-            Ok(acquire::Acquired::Granted) => {
-                Ok(Acquired::Granted(Grant { fencing_token: None, valid_for: None }))
-            }
-            Ok(acquire::Acquired::Held) => Ok(Acquired::Held),
+            Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
+                fencing_token: number,
+                valid_for: Some(milliseconds(left)),
+            })),
+            Ok(None) => Ok(Acquired::Held),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Makes a lock last longer if it is the owner's.
+    pub(crate) fn extend(
+        &mut self,
+        extend: Extend<'_>,
+        ttl: Duration,
+    ) -> Result<Extended, Failure> {
+        let mut tries = self.tries();
+        match self.run(|redis, connection| redis.try_extend(connection, &mut tries, extend, ttl)) {
+            // One that is held for less than a millisecond is as good as gone.
+            Ok(extend::Extended::Extended(left)) => match milliseconds(left) {
+                0 => Err(Failure::NotDone(RAN_OUT.to_string())),
+                left => Ok(Extended::Extended(left)),
+            },
+            Ok(extend::Extended::Missing) => Ok(Extended::Gone),
+            Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Who holds a lock.
+    pub(crate) fn inspect(&mut self, key: &str) -> Result<Option<Holding>, Failure> {
+        let number_key = fence::number_key(key);
+        let mut tries = self.tries();
+        match self
+            .run(|redis, connection| redis.try_inspect(connection, &mut tries, key, &number_key))
+        {
+            Ok(holding) => Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
+                owner,
+                time_left: left,
+                fencing_token: number,
+            })),
             Err(error) => Err(self.failure(error)),
         }
     }
@@ -116,7 +179,7 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         lock: Lock<'_>,
-    ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
+    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
             return Ok(Err(unsent(broken.cause(), tries)));
         }
@@ -136,10 +199,10 @@ impl Redis {
         tries: &mut Tries,
         lock: Lock<'_>,
         term: Term,
-    ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
+    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         let unknown = |cause| NoOutcome::Unknown(cause, Some(term.lasts(now())));
         let mut batch = Batch::default();
-        acquire::words(lock.key, lock.owner, Expiry::At(term.expiry()), |words| batch.push(words));
+        lock.words(Expiry::At(term.expiry()), |words| batch.push(words));
         batch.push(&clock::ASK);
         let asked = now();
         let sending = connection.send(&batch, &self.settings);
@@ -159,22 +222,23 @@ impl Redis {
             .map(|time| Reading::new(time, asked, now()));
         connection.clock =
             after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
-        match acquired(connection, reply).map_err(unknown)? {
-            Ok(acquire::Acquired::Held) => return Ok(Ok(acquire::Acquired::Held)),
-            Ok(acquire::Acquired::Granted) => {}
+        let granted = match acquired(connection, lock, reply).map_err(unknown)? {
+            Ok(None) => return Ok(Ok(None)),
+            Ok(Some(granted)) => granted,
             Err(line) if expiry_is_unknown(&line) => {
                 connection.clock = None;
                 return Ok(Err(Failed { cause: line, next: Next::Now }));
             }
             Err(line) => return Ok(Err(refused(connection, line, Form::Full, tries))),
-        }
+        };
         time.map_err(|broken| unknown(broken.cause()))?;
         let after = after.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
         let worth = term.worth(&after, now());
-        if let Worth::Held { left, .. } = worth
-            && now().saturating_sub(asked) < left
-        {
-            return Ok(Ok(acquire::Acquired::Granted));
+        if let Worth::Held { left, .. } = worth {
+            let left = left.saturating_sub(now().saturating_sub(asked));
+            if !left.is_zero() {
+                return Ok(Ok(Some(granted.taken(left))));
+            }
         }
         let given_back = give_back(lock.key, lock.owner, term.expiry(), |words| {
             connection.call(words, &self.settings)
@@ -194,13 +258,13 @@ impl Redis {
         &self,
         connection: &mut Connection,
         tries: &mut Tries,
-        Lock { key, owner, ttl }: Lock<'_>,
-    ) -> Result<Result<acquire::Acquired, Failed>, NoOutcome> {
+        lock: Lock<'_>,
+    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+        let ttl = lock.ttl;
         let sent = now();
         let since = || now().saturating_sub(sent);
         let unknown = |cause| NoOutcome::Unknown(cause, Some(longest_hold(ttl, since())));
-        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        let reply = acquire::words(key, owner, Expiry::After(milliseconds), |words| {
+        let reply = lock.words(Expiry::After(milliseconds(ttl)), |words| {
             connection.call(words, &self.settings)
         });
         let reply = match reply {
@@ -208,11 +272,12 @@ impl Redis {
             Err(Broken::Unsent(cause)) => return Ok(Err(unsent(cause, tries))),
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
-        match acquired(connection, reply).map_err(unknown)? {
-            Ok(acquire::Acquired::Granted) if since() >= ttl => {
-                Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl)))
-            }
-            Ok(acquired) => Ok(Ok(acquired)),
+        match acquired(connection, lock, reply).map_err(unknown)? {
+            Ok(Some(granted)) => match ttl.saturating_sub(since()) {
+                Duration::ZERO => Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl))),
+                left => Ok(Ok(Some(granted.taken(left)))),
+            },
+            Ok(None) => Ok(Ok(None)),
             Err(line) => Ok(Err(refused(connection, line, Form::Full, tries))),
         }
     }
@@ -242,6 +307,64 @@ impl Redis {
             },
             Err(Broken::Unsent(cause)) => Ok(Err(unsent(cause, tries))),
             Err(Broken::Unanswered(cause)) => Err(NoOutcome::Unknown(cause, None)),
+        }
+    }
+
+    fn try_extend(
+        &self,
+        connection: &mut Connection,
+        tries: &mut Tries,
+        extend: Extend<'_>,
+        ttl: Duration,
+    ) -> Result<Result<extend::Extended, Failed>, NoOutcome> {
+        if let Err(broken) = self.renew_clock(connection) {
+            return Ok(Err(unsent(broken.cause(), tries)));
+        }
+        let sent = now();
+        let expiry = match connection.clock {
+            Some(reading) => Expiry::At(Term::new(reading, sent, ttl).expiry()),
+            None => Expiry::After(milliseconds(ttl)),
+        };
+        let unknown = |cause| NoOutcome::Unknown(cause, None);
+        match extend::words(extend, expiry, |words| connection.call(words, &self.settings)) {
+            Ok(Reply::Error(line)) if has_no_answer(&line) => Err(unknown(line)),
+            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, Form::Full, tries))),
+            Ok(reply) => match extend::Extended::read(&reply) {
+                Ok(extend::Extended::Extended(left)) => {
+                    match left.saturating_sub(now().saturating_sub(sent)) {
+                        Duration::ZERO => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+                        left => Ok(Ok(extend::Extended::Extended(left))),
+                    }
+                }
+                Ok(extended) => Ok(Ok(extended)),
+                Err(nonsense) => {
+                    connection.distrust();
+                    Err(unknown(nonsense.to_string()))
+                }
+            },
+            Err(Broken::Unsent(cause)) => Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unanswered(cause)) => Err(unknown(cause)),
+        }
+    }
+
+    fn try_inspect(
+        &self,
+        connection: &mut Connection,
+        tries: &mut Tries,
+        key: &str,
+        number_key: &str,
+    ) -> Result<Result<Option<inspect::Holding>, Failed>, NoOutcome> {
+        match connection.call(&inspect::words(key, number_key), &self.settings) {
+            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, Form::Full, tries))),
+            Ok(reply) => match inspect::read(reply) {
+                Ok(holding) => Ok(Ok(holding)),
+                Err(nonsense) => {
+                    connection.distrust();
+                    Err(NoOutcome::NotDone(nonsense.to_string()))
+                }
+            },
+            // Looking changes nothing, so it may be sent again.
+            Err(broken) => Ok(Err(unsent(broken.cause(), tries))),
         }
     }
 
@@ -308,17 +431,51 @@ impl Redis {
     }
 }
 
+impl Lock<'_> {
+    /// Passes the words of the command that takes the lock to `send`.
+    fn words<T>(&self, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
+        let Self { key, owner, ttl, number_key } = *self;
+        match number_key {
+            None => acquire::words(key, owner, expiry, send),
+            Some(number_key) => {
+                let fenced = Fenced { key, number_key, owner, ttl: milliseconds(ttl) };
+                fence::words(fenced, expiry, send)
+            }
+        }
+    }
+
+    /// Reads what the reply grants; `None` if the lock is held.
+    fn read(&self, reply: &Reply) -> Result<Option<Granted>, Nonsense> {
+        match self.number_key {
+            None => Ok((acquire::Acquired::read(reply)? == acquire::Acquired::Granted)
+                .then_some(Granted::Plain)),
+            Some(_) => Ok(fence::read(reply)?.map(Granted::Numbered)),
+        }
+    }
+}
+
+impl Granted {
+    fn taken(self, left: Duration) -> Taken {
+        let number = match self {
+            Self::Plain => None,
+            Self::Numbered(number) => Some(number),
+        };
+        Taken { left, number }
+    }
+}
+
 /// Reads the reply to an acquire. The inner error is the server's refusal, the outer one the cause why nobody
 /// knows what it did.
 fn acquired(
     connection: &mut Connection,
+    lock: Lock<'_>,
     reply: Reply,
-) -> Result<Result<acquire::Acquired, String>, String> {
+) -> Result<Result<Option<Granted>, String>, String> {
     match reply {
         Reply::Error(line) if has_no_answer(&line) => Err(line),
         Reply::Error(line) => Ok(Err(line)),
-        reply => match acquire::Acquired::read(&reply) {
-            Ok(acquired) => Ok(Ok(acquired)),
+        reply => match lock.read(&reply) {
+            Ok(granted) => Ok(Ok(granted)),
             Err(nonsense) => {
                 connection.distrust();
                 Err(nonsense.to_string())
@@ -342,6 +499,10 @@ fn refused(connection: &mut Connection, line: String, form: Form, tries: &mut Tr
 /// A try that did nothing.
 fn unsent(cause: impl Into<String>, tries: &mut Tries) -> Failed {
     Failed { cause: cause.into(), next: tries.failed(random()) }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The time that is this long after `now`, in milliseconds since 1970.

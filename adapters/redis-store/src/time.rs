@@ -1,4 +1,4 @@
-//! Deadlines and pauses by the monotonic clock, and the time of day.
+//! Deadlines and pauses by the monotonic clock, the time of day, and random numbers.
 
 use alloc::{format, string::String};
 use core::time::Duration;
@@ -9,7 +9,7 @@ use wasip2::{
         wall_clock,
     },
     io::poll::{Pollable, poll},
-    random::insecure::get_insecure_random_u64,
+    random::{insecure::get_insecure_random_u64, random::get_random_u64},
 };
 
 /// The end of a wait; `None` for no end.
@@ -75,6 +75,11 @@ pub(crate) fn wall_clock() -> u64 {
 /// A random number, good enough to spread retries and for nothing else.
 pub(crate) fn random() -> u64 {
     get_insecure_random_u64()
+}
+
+/// An owner that nobody had before and nobody can guess: 128 random bits in hexadecimal digits.
+pub(crate) fn fresh_owner() -> String {
+    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
 }
 
 /// A limit in words. [`Duration`]'s own form would add 3 KB to the component.

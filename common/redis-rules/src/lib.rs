@@ -21,6 +21,7 @@
 //! | [`refusal`] | which refusals are worth another try |
 //! | [`tries`] | how often a command is tried |
 //! | [`backoff`] | how long to wait between tries |
+//! | [`pauses`] | how long to wait between tries to take a lock that is held |
 //! | [`late`] | how long a command without a reply can still take effect |
 
 #![no_std]
@@ -40,6 +41,7 @@ pub mod inspect;
 pub mod late;
 pub mod limit;
 pub mod login;
+pub mod pauses;
 pub mod refusal;
 pub mod release;
 pub mod reply;

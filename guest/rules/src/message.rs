@@ -54,6 +54,9 @@ pub fn ttl_not_positive(store_name: &str) -> String {
     format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
 }
 
+/// The cause for a store that granted a lease without the fencing token that was asked for.
+pub const NOT_NUMBERED: &str = "the store did not number the grant";
+
 /// A time of a lease exceeds what a store accepts. `field` is its name.
 pub fn time_too_long(field: &str, store_name: &str) -> String {
     format!("{field} is above {} s in lock store {store_name}", i32::MAX)

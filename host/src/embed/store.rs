@@ -8,7 +8,10 @@ use wasmtime::{
 use crate::{
     bindings::holdfast::lock::{store, types},
     locks::Locks,
-    types::{AcquireCommand, Acquired, Failure, ReleaseCommand, Released, StoreInfo},
+    types::{
+        AcquireCommand, Acquired, ExtendCommand, Extended, Failure, Holding, InspectCommand,
+        ReleaseCommand, Released, StoreInfo,
+    },
 };
 
 /// What the host lends such a component.
@@ -48,10 +51,25 @@ impl store::Host for StoreView<'_> {
     }
 
     async fn acquire(&mut self, command: AcquireCommand) -> std::result::Result<Acquired, Failure> {
-        self.locks.store_acquire(&command).await
+        self.locks.store_acquire(command).await
     }
 
     async fn release(&mut self, command: ReleaseCommand) -> std::result::Result<Released, Failure> {
         self.locks.store_release(&command).await
+    }
+
+    async fn fresh_owner(&mut self) -> String {
+        self.locks.fresh_owner()
+    }
+
+    async fn extend(&mut self, command: ExtendCommand) -> std::result::Result<Extended, Failure> {
+        self.locks.store_extend(command).await
+    }
+
+    async fn inspect(
+        &mut self,
+        command: InspectCommand,
+    ) -> std::result::Result<Option<Holding>, Failure> {
+        self.locks.store_inspect(command).await
     }
 }

@@ -25,8 +25,11 @@ pub(super) fn fresh_owner() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// How a try ended.
-type Tried = Result<Option<Lease>, Failure>;
+/// The cause for a store that granted without the number that was asked for.
+const NOT_NUMBERED: &str = "the store did not number the grant";
+
+/// How a try ended: with a lease, without one because the lock is held, or with a failure.
+pub(super) type Tried = Result<Option<Lease>, Failure>;
 
 impl Shared {
     /// Takes a lease, waits for it if the step says so, and answers.
@@ -39,17 +42,7 @@ impl Shared {
         step: AcquireStep,
         owner: String,
     ) -> Result<Answer, Error> {
-        let outcome = match step.wait {
-            0 => {
-                let _turn = turn;
-                attempt(call, store, &step, &owner).await
-            }
-            _ => {
-                // Whoever waits does not keep others from their turn.
-                drop(turn);
-                self.wait(call, store, &step, &owner).await?
-            }
-        };
+        let outcome = self.grant(call, turn, store, &step, &owner).await?;
         match (outcome, question.form) {
             (Ok(lease), Form::Typed) => Ok(Answer::Acquire(lease)),
             (Ok(lease), Form::Json) => {
@@ -61,6 +54,23 @@ impl Shared {
             }
             (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
         }
+    }
+
+    /// Takes a lease, and waits for it if the step says so.
+    pub(super) async fn grant<'s>(
+        &'s self,
+        call: &mut Call<'_>,
+        turn: Turn<'s>,
+        store: &NamedStore,
+        step: &AcquireStep,
+        owner: &str,
+    ) -> Result<Tried, Error> {
+        if step.wait == 0 {
+            return Ok(attempt(call, store, step, owner).await);
+        }
+        // Whoever waits does not keep others from their turn.
+        drop(turn);
+        self.wait(call, store, step, owner).await
     }
 
     /// Stands in line for the lock, and tries to take it.
@@ -151,7 +161,7 @@ fn worth(
     let Grant { fencing_token, valid_for } = grant;
     match (fencing_token, valid_for.unwrap_or(left)) {
         (_, 0) => Err(RAN_OUT),
-        (None, _) if step.fenced => Err("the store did not number the grant"),
+        (None, _) if step.fenced => Err(NOT_NUMBERED),
         (token, valid_for) => Ok((token.filter(|_| step.fenced), valid_for)),
     }
 }

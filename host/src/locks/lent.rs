@@ -5,33 +5,75 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use super::{
-    admission::Turn, app::Choice, calls::Call, handle::Locks, result::ErrorKind, store::NamedStore,
+    admission::Turn, app::Choice, calls::Call, grant::fresh_owner, handle::Locks,
+    result::ErrorKind, store::NamedStore,
 };
 use crate::{
-    store::{Acquired, Failure, Released},
-    types::{AcquireCommand, ReleaseCommand, Verb},
+    store::{Acquired, Extended, Failure, Grant, Holding, Released},
+    types::{
+        AcquireCommand, AcquireStep, ExtendCommand, InspectCommand, Lease, ReleaseCommand, Verb,
+    },
 };
 
 impl Locks {
     /// Acquires what the component asks for.
-    pub(crate) async fn store_acquire(
-        &self,
-        command: &AcquireCommand,
-    ) -> Result<Acquired, Failure> {
-        let AcquireCommand { store: name, key, owner, ttl } = command;
-        let choice = self.app.store(name);
-        let mut call = self.shared.count(choice, Verb::TryLock, name);
+    pub(crate) async fn store_acquire(&self, command: AcquireCommand) -> Result<Acquired, Failure> {
+        let AcquireCommand { store: name, key, owner, ttl, wait, fenced } = command;
+        let step = AcquireStep { key, owner: None, ttl, wait, fenced };
+        let choice = self.app.store(&name);
+        let mut call = self.shared.count(choice, Verb::Acquire, &name);
         let span = call.span().clone();
         let acquiring = async {
-            let (_turn, store) = self.admit(&mut call, choice, name).await?;
-            let ttl = Duration::from_millis(*ttl);
-            let (outcome, since) = store.acquire(&mut call, key, owner, ttl, false).await;
-            if let Ok(Acquired::Granted(_)) = outcome {
-                store.metrics.holds.begin(key, owner, since, ttl);
+            let (turn, store) = self.admit(&mut call, choice, &name).await?;
+            match self.shared.grant(&mut call, turn, store, &step, &owner).await {
+                Ok(Ok(Some(Lease { fencing_token, valid_for, .. }))) => {
+                    let valid_for = Some(valid_for);
+                    Ok(Acquired::Granted(Grant { fencing_token, valid_for }))
+                }
+                Ok(Ok(None)) => Ok(Acquired::Held),
+                Ok(Err(failure)) => Err(failure),
+                Err(error) => {
+                    call.set_result(ErrorKind::from(&error));
+                    Err(Failure::not_done(error.to_string()))
+                }
             }
-            outcome
         };
         acquiring.instrument(span).await
+    }
+
+    /// Extends what the component asks for.
+    pub(crate) async fn store_extend(&self, command: ExtendCommand) -> Result<Extended, Failure> {
+        let ExtendCommand { store: name, key, owner, ttl, may_shorten } = command;
+        let choice = self.app.store(&name);
+        let mut call = self.shared.count(choice, Verb::Extend, &name);
+        let span = call.span().clone();
+        let extending = async {
+            let (_turn, store) = self.admit(&mut call, choice, &name).await?;
+            let ttl = Duration::from_millis(ttl);
+            store.extend(&mut call, &key, &owner, ttl, may_shorten).await
+        };
+        extending.instrument(span).await
+    }
+
+    /// Looks at the lock that the component asks about.
+    pub(crate) async fn store_inspect(
+        &self,
+        command: InspectCommand,
+    ) -> Result<Option<Holding>, Failure> {
+        let InspectCommand { store: name, key } = command;
+        let choice = self.app.store(&name);
+        let mut call = self.shared.count(choice, Verb::Inspect, &name);
+        let span = call.span().clone();
+        let inspecting = async {
+            let (_turn, store) = self.admit(&mut call, choice, &name).await?;
+            store.inspect(&mut call, &key).await
+        };
+        inspecting.instrument(span).await
+    }
+
+    /// An owner that nobody had before and nobody can guess.
+    pub(crate) fn fresh_owner(&self) -> String {
+        fresh_owner()
     }
 
     /// Releases what the component asks for.

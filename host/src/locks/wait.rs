@@ -11,15 +11,13 @@ use std::{
 };
 
 use ::metrics::{Gauge, Histogram};
+use holdfast_redis_rules::pauses::Pauses;
 use tokio::{
     sync::{self, Notify},
     time::{Instant, timeout_at},
 };
 
 use crate::metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels};
-
-/// The shortest and the longest pause between two tries. A lock that this process frees needs no pause.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(256));
 
 /// The lines of one store, by key.
 pub(super) struct Waits {
@@ -51,7 +49,8 @@ pub(super) struct Place<'a> {
 /// The first place in a line.
 pub(super) struct First<'a> {
     place: &'a Place<'a>,
-    pause: Duration,
+    /// A lock that this process frees needs none.
+    pauses: Pauses,
     _turn: sync::MutexGuard<'a, ()>,
 }
 
@@ -98,7 +97,7 @@ impl Place<'_> {
             Some(deadline) => timeout_at(deadline, self.line.first.lock()).await.ok()?,
             None => self.line.first.lock().await,
         };
-        Some(First { place: self, pause: PAUSES.0, _turn: turn })
+        Some(First { place: self, pauses: Pauses::default(), _turn: turn })
     }
 
     /// Records how the wait ended.
@@ -112,15 +111,11 @@ impl Place<'_> {
 impl First<'_> {
     /// Waits until another try is worth it; `false` once the wait is over.
     pub(super) async fn pause(&mut self) -> bool {
-        // Different for each, so that processes do not try all at once.
-        let pause = self.pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-        self.pause = (self.pause * 2).min(PAUSES.1);
-        let now = Instant::now();
-        let next = now + pause;
+        let next = Instant::now() + self.pauses.next(fastrand::u64(..));
         let end = self.place.deadline.map_or(next, |deadline| deadline.min(next));
         let freed = timeout_at(end, self.place.line.freed.notified()).await.is_ok();
         if freed {
-            self.pause = PAUSES.0;
+            self.pauses = Pauses::default();
         }
         freed || end == next
     }

@@ -10,8 +10,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use holdfast::{
-    store::{Acquired, Failure, Released, Store},
-    types::{AcquireCommand, ReleaseCommand},
+    store::{Acquired, Extended, Failure, Holding, Released, Store},
+    types::{AcquireCommand, ExtendCommand, InspectCommand, ReleaseCommand},
 };
 use holdfast_tests::{STORE, redis_store::Setting};
 use tokio::sync::{Mutex, MutexGuard};
@@ -109,17 +109,30 @@ impl Adapter {
         owner: &str,
         ttl: Duration,
     ) -> Result<Acquired, Failure> {
-        let ttl = u64::try_from(ttl.as_millis()).expect("a time to live in 64 bits");
-        let command = AcquireCommand {
+        self.carry_out(AcquireCommand {
             store: store.to_owned(),
             key: key.to_owned(),
             owner: owner.to_owned(),
-            ttl,
-        };
+            ttl: milliseconds(ttl),
+            wait: 0,
+            fenced: false,
+        })
+        .await
+    }
+
+    /// Carries out an acquire.
+    pub async fn carry_out(&self, command: AcquireCommand) -> Result<Acquired, Failure> {
         let mut instance = self.instance().await;
         let Instance { store, component } = &mut *instance;
         let outcome = component.holdfast_lock_store().call_acquire(store, &command).await;
         outcome.expect("no trap")
+    }
+
+    /// A fresh owner.
+    pub async fn fresh_owner(&self) -> String {
+        let mut instance = self.instance().await;
+        let Instance { store, component } = &mut *instance;
+        component.holdfast_lock_store().call_fresh_owner(store).await.expect("no trap")
     }
 
     async fn instance(&self) -> MutexGuard<'_, Instance> {
@@ -151,6 +164,10 @@ impl Instance {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("a time in 64 bits")
+}
+
 impl Store for Adapter {
     fn acquire<'a>(
         &'a self,
@@ -175,6 +192,54 @@ impl Store for Adapter {
             let mut instance = self.instance().await;
             let Instance { store, component } = &mut *instance;
             let outcome = component.holdfast_lock_store().call_release(store, &command).await;
+            outcome.expect("no trap")
+        })
+    }
+
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.carry_out(AcquireCommand {
+            store: STORE.to_owned(),
+            key: key.to_owned(),
+            owner: owner.to_owned(),
+            ttl: milliseconds(ttl),
+            wait: 0,
+            fenced: true,
+        }))
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        let command = ExtendCommand {
+            store: STORE.to_owned(),
+            key: key.to_owned(),
+            owner: owner.to_owned(),
+            ttl: milliseconds(ttl),
+            may_shorten,
+        };
+        Box::pin(async move {
+            let mut instance = self.instance().await;
+            let Instance { store, component } = &mut *instance;
+            let outcome = component.holdfast_lock_store().call_extend(store, &command).await;
+            outcome.expect("no trap")
+        })
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        let command = InspectCommand { store: STORE.to_owned(), key: key.to_owned() };
+        Box::pin(async move {
+            let mut instance = self.instance().await;
+            let Instance { store, component } = &mut *instance;
+            let outcome = component.holdfast_lock_store().call_inspect(store, &command).await;
             outcome.expect("no trap")
         })
     }

@@ -1,4 +1,4 @@
-//! The component's two doors decide alike: `lock` and `json`, which run the steps themselves over the
+//! The component's two doors decide alike: `lock`, `lease` and `json`, which run the steps themselves over the
 //! store that is lent to them, and `steps`, which the host drives.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 
 use holdfast::{
-    Error, LockError, Locks, Reply, Verb,
+    Error, LeaseOptions, LockError, Locks, Reply, Resource, Verb,
     embed::store::{self, StoreView},
     store::{Failure, memory::MemoryStore},
 };
@@ -31,6 +31,7 @@ mod guest {
             world doors {
                 import holdfast:lock/store@0.1.0;
                 export holdfast:lock/lock@0.1.0;
+                export holdfast:lock/lease@0.1.0;
                 export holdfast:lock/json@0.1.0;
             }
         ",
@@ -44,6 +45,9 @@ mod guest {
 enum Call {
     TryLock { store: String, resource: String, owner: String, seconds: i32 },
     Unlock { store: String, resource: String, owner: String },
+    Acquire { store: String, resource: String, owner: String, ttl: u64 },
+    Extend { store: String, resource: String, owner: String, ttl: u64, may_shorten: bool },
+    Inspect { store: String, resource: String },
     TryLockJson { store: String, body: Vec<u8> },
     UnlockJson { store: String, body: Vec<u8> },
     Wait { milliseconds: u64 },
@@ -77,6 +81,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     let resource = move || name(&["r", "s", "ü/\"<", "", "a||b"]);
     let owner = move || name(&["a", "b", "c||d", ""]);
     let seconds = || prop_oneof![4 => 1..4_i32, 1 => any::<i32>(), 1 => Just(0)];
+    let ttl = || prop_oneof![4 => 1..4_000_u64, 1 => any::<u64>(), 1 => Just(0)];
     let body = move || {
         prop_oneof![
             6 => (resource(), owner(), seconds()).prop_map(|(resource, owner, seconds)| {
@@ -95,6 +100,15 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         ),
         3 => (store(), resource(), owner())
             .prop_map(|(store, resource, owner)| Call::Unlock { store, resource, owner }),
+        2 => (store(), resource(), owner(), ttl()).prop_map(
+            |(store, resource, owner, ttl)| Call::Acquire { store, resource, owner, ttl }
+        ),
+        2 => (store(), resource(), owner(), ttl(), any::<bool>()).prop_map(
+            |(store, resource, owner, ttl, may_shorten)| {
+                Call::Extend { store, resource, owner, ttl, may_shorten }
+            }
+        ),
+        1 => (store(), resource()).prop_map(|(store, resource)| Call::Inspect { store, resource }),
         3 => (store(), body()).prop_map(|(store, body)| Call::TryLockJson { store, body }),
         3 => (store(), body()).prop_map(|(store, body)| Call::UnlockJson { store, body }),
         2 => (0..3000_u64).prop_map(|milliseconds| Call::Wait { milliseconds }),
@@ -136,6 +150,20 @@ async fn by_steps(locks: &Locks, call: &Call) -> Given {
         Call::Unlock { store, resource, owner } => {
             Given::verdict(free(locks, store, resource, owner).await.map_err(lock_error))
         }
+        Call::Acquire { store, resource, owner, ttl } => {
+            let options = LeaseOptions { owner: Some(owner.clone()), ttl: *ttl, ..lease() };
+            let lease = locks.acquire(Resource { store, id: resource }, &options).await;
+            Given::verdict(lease.map_err(lock_error))
+        }
+        Call::Extend { store, resource, owner, ttl, may_shorten } => {
+            let (resource, ttl) = (Resource { store, id: resource }, Duration::from_millis(*ttl));
+            let extended = locks.extend(resource, owner, ttl, *may_shorten).await;
+            Given::verdict(extended.map_err(lock_error))
+        }
+        Call::Inspect { store, resource } => {
+            let holding = locks.inspect(Resource { store, id: resource }).await;
+            Given::verdict(holding.map_err(lock_error))
+        }
         Call::TryLockJson { store, body } => {
             Given::Reply(locks.json(Verb::TryLock, store, body).await.unwrap())
         }
@@ -147,6 +175,11 @@ async fn by_steps(locks: &Locks, call: &Call) -> Given {
             Given::Nothing
         }
     }
+}
+
+/// A lease that does not wait: time that passes for one door passes for the other.
+fn lease() -> LeaseOptions {
+    LeaseOptions::new(Duration::ZERO)
 }
 
 fn lock_error(error: Error) -> LockError {
@@ -170,6 +203,7 @@ impl Composed {
 
     async fn call(&mut self, call: &Call) -> Given {
         let (lock, json) = (self.guest.holdfast_lock_lock(), self.guest.holdfast_lock_json());
+        let lease_door = self.guest.holdfast_lock_lease();
         let store = &mut self.store;
         match call {
             Call::TryLock { store: name, resource, owner, seconds } => {
@@ -178,6 +212,19 @@ impl Composed {
             }
             Call::Unlock { store: name, resource, owner } => {
                 Given::verdict(lock.call_unlock(store, name, resource, owner).await.unwrap())
+            }
+            Call::Acquire { store: name, resource, owner, ttl } => {
+                let options = LeaseOptions { owner: Some(owner.clone()), ttl: *ttl, ..lease() };
+                let lease = lease_door.call_acquire(store, name, resource, &options).await;
+                Given::verdict(lease.unwrap())
+            }
+            Call::Extend { store: name, resource, owner, ttl, may_shorten } => {
+                let extended =
+                    lease_door.call_extend(store, name, resource, owner, *ttl, *may_shorten).await;
+                Given::verdict(extended.unwrap())
+            }
+            Call::Inspect { store: name, resource } => {
+                Given::verdict(lease_door.call_inspect(store, name, resource).await.unwrap())
             }
             Call::TryLockJson { store: name, body } => {
                 Given::Reply(json.call_try_lock(store, name, body).await.unwrap())

@@ -26,7 +26,7 @@ fn scope() -> Scope {
 fn begin_try_lock(scope: &Scope, store: &str, body: &[u8]) -> Result<AcquireCommand, Reply> {
     match begin(scope.named(store), Verb::TryLock, body) {
         Begun::Acquire(AcquireStep { key, owner: Some(owner), ttl, .. }) => {
-            Ok(AcquireCommand { store: store.into(), key, owner, ttl })
+            Ok(AcquireCommand { store: store.into(), key, owner, ttl, wait: 0, fenced: false })
         }
         Begun::Answered(Answer::Json(JsonAnswer { reply, error: Some(_) })) => Err(reply),
         begun => panic!("{begun:?}"),
@@ -177,6 +177,8 @@ fn bodies_that_are_accepted() {
                 key: "lock||app1||r".into(),
                 owner: "o".into(),
                 ttl: 60_000,
+                wait: 0,
+                fenced: false,
             },
             "{body}"
         );

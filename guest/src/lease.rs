@@ -1,0 +1,75 @@
+//! The export `lease`: the verbs of leases in typed form, over the imported store.
+
+use alloc::string::{String, ToString};
+
+use holdfast_rules::{
+    acquire::{self, Wish},
+    extend, inspect, message,
+    types::{
+        AcquireCommand, Acquired, Error, ExtendCommand, Extended, Failure, Grant, Holding,
+        InspectCommand, Lease, LeaseOptions, ReleaseCommand, Verb,
+    },
+};
+
+use crate::{
+    Component,
+    bindings::{lease::Guest, store},
+    imported,
+};
+
+impl Guest for Component {
+    fn acquire(
+        store: String,
+        resource_id: String,
+        options: LeaseOptions,
+    ) -> Result<Option<Lease>, Error> {
+        let LeaseOptions { owner, ttl, wait, fenced } = options;
+        let choice = imported::scope()?.named(&store);
+        let owner_is_empty = owner.as_deref().is_some_and(str::is_empty);
+        let wish = Wish { ttl, wait, fenced };
+        let step = acquire::begin(choice, &resource_id, owner_is_empty, wish)?;
+        let owner = owner.unwrap_or_else(store::fresh_owner);
+        let command = AcquireCommand { store, key: step.key, owner, ttl, wait, fenced };
+        match store::acquire(&command).map_err(|failure| failed(Verb::Acquire, failure))? {
+            Acquired::Held => Ok(None),
+            Acquired::Granted(grant) => lease(command, grant).map(Some),
+        }
+    }
+
+    fn extend(
+        store: String,
+        resource_id: String,
+        owner: String,
+        ttl: u64,
+        may_shorten: bool,
+    ) -> Result<Extended, Error> {
+        let choice = imported::scope()?.named(&store);
+        let step = extend::begin(choice, &resource_id, !owner.is_empty(), ttl, may_shorten)?;
+        let command = ExtendCommand { store, key: step.key, owner, ttl, may_shorten };
+        store::extend(&command).map_err(|failure| failed(Verb::Extend, failure))
+    }
+
+    fn inspect(store: String, resource_id: String) -> Result<Option<Holding>, Error> {
+        let choice = imported::scope()?.named(&store);
+        let key = inspect::begin(choice, &resource_id)?.key;
+        let command = InspectCommand { store, key };
+        store::inspect(&command).map_err(|failure| failed(Verb::Inspect, failure))
+    }
+}
+
+/// What a grant is to the caller. A grant without the number that was asked for is given back.
+fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
+    let AcquireCommand { store, key, owner, ttl, fenced, .. } = command;
+    let Grant { fencing_token, valid_for } = grant;
+    if fenced && fencing_token.is_none() {
+        // What becomes of it changes nothing for the caller.
+        let _ = store::release(&ReleaseCommand { store, key, owner });
+        return Err(failed(Verb::Acquire, Failure::NotDone(message::NOT_NUMBERED.to_string())));
+    }
+    let fencing_token = fencing_token.filter(|_| fenced);
+    Ok(Lease { owner, fencing_token, valid_for: valid_for.unwrap_or(ttl) })
+}
+
+fn failed(verb: Verb, failure: Failure) -> Error {
+    Error::of_failure(verb, failure)
+}
