@@ -66,7 +66,7 @@ pub mod types;
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
-pub use locks::{Attempt, Locks, LocksBuilder, Resource, SPAN_DETAILS};
+pub use locks::{Attempt, Locks, LocksBuilder, Replied, Resource, SPAN_DETAILS};
 pub use types::{
     Error as LockError, Extended, Holding, Lease, LeaseOptions, Reply, UnlockStatus, Verb,
 };

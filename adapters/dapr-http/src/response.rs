@@ -31,7 +31,7 @@ fn response(reply: &Reply) -> Option<(OutgoingResponse, OutgoingBody)> {
         add("content-type", content_type);
         add("content-length", &reply.body.len().to_string());
     }
-    if let Some((name, value)) = reply.header {
+    if let Some((name, value)) = &reply.header {
         add(name, value);
     }
     let response = OutgoingResponse::new(Fields::from_list(&headers).ok()?);

@@ -31,3 +31,7 @@ pub use route::{LeaseCall, Route};
 
 /// The header of an HTTP request, or the metadata of a gRPC call, that carries the API token.
 pub const TOKEN_HEADER: &str = "dapr-api-token";
+
+/// The header of an HTTP response, or the trailing metadata of a gRPC call, that carries the number of the grant that a
+/// try-lock got, from a store that numbers every grant.
+pub const FENCING_TOKEN_HEADER: &str = "holdfast-fencing-token";

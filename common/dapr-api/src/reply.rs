@@ -1,6 +1,6 @@
 //! Replies.
 
-use alloc::{borrow::Cow, format, vec::Vec};
+use alloc::{borrow::Cow, format, string::ToString, vec::Vec};
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ pub struct Reply {
     /// The `Content-Type`; `None` without a body.
     pub content_type: Option<&'static str>,
     /// Another header, with its name in lower case.
-    pub header: Option<(&'static str, &'static str)>,
+    pub header: Option<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: Cow<'static, [u8]>,
 }
@@ -27,6 +27,15 @@ struct ErrorBody<'a> {
 /// A JSON document.
 pub fn json(status: u16, body: Vec<u8>) -> Reply {
     Reply { status, content_type: Some("application/json"), header: None, body: Cow::Owned(body) }
+}
+
+impl Reply {
+    /// The reply with the number of the grant that a try-lock got.
+    #[must_use]
+    pub fn with_fencing_token(self, fencing_token: u64) -> Self {
+        let header = Some((crate::FENCING_TOKEN_HEADER, Cow::Owned(fencing_token.to_string())));
+        Self { header, ..self }
+    }
 }
 
 /// An error in Dapr's form.
@@ -55,7 +64,7 @@ pub fn not_public() -> Reply {
 
 /// The API token is missing or wrong, in the form of Go's `http.Error`.
 pub fn invalid_token() -> Reply {
-    let header = Some(("x-content-type-options", "nosniff"));
+    let header = Some(("x-content-type-options", "nosniff".into()));
     Reply { header, ..text(401, "invalid api token\n") }
 }
 
@@ -82,7 +91,7 @@ pub fn unsupported_encoding() -> Reply {
 
 /// The connection is closed after the reply.
 fn last(reply: Reply) -> Reply {
-    Reply { header: Some(("connection", "close")), ..reply }
+    Reply { header: Some(("connection", "close".into())), ..reply }
 }
 
 /// The body cannot be read, or ends early.
@@ -112,7 +121,7 @@ pub fn not_encoded(cause: &serde_json::Error) -> Reply {
 
 /// Too many calls are running and waiting.
 pub fn overloaded(message: &str) -> Reply {
-    let header = Some(("retry-after", "1"));
+    let header = Some(("retry-after", "1".into()));
     Reply { header, ..error(503, "ERR_LOCK_OVERLOADED", message) }
 }
 

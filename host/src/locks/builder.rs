@@ -16,6 +16,8 @@ use crate::{
 pub struct LocksBuilder {
     app_id: String,
     stores: Vec<Given>,
+    /// The names of the stores whose grants are all numbered.
+    numbered: Vec<String>,
     limits: Limits,
 }
 
@@ -55,6 +57,13 @@ impl LocksBuilder {
         self.given(name.into(), Some(lowercase(key_prefix.as_ref())), store)
     }
 
+    /// Numbers every grant of the store of that name: those of [`try_lock`](Locks::try_lock), too. The number is
+    /// the [fencing token](crate::types::Lease::fencing_token).
+    pub fn number_grants(mut self, name: impl Into<String>) -> Self {
+        self.numbered.push(name.into());
+        self
+    }
+
     fn given(mut self, name: String, key_prefix: Option<String>, store: Arc<dyn Store>) -> Self {
         self.stores.push(Given { name, key_prefix, store });
         self
@@ -79,7 +88,12 @@ impl LocksBuilder {
             if stores.iter().any(|other| other.name == name) {
                 return Err(BuildError::DuplicateStore(name));
             }
-            stores.push(Arc::new(NamedStore::new(name, key_prefix, store)));
+            let numbered = self.numbered.contains(&name);
+            stores.push(Arc::new(NamedStore::new(name, key_prefix, store, numbered)));
+        }
+        let exists = |name: &&String| stores.iter().any(|store| store.name == **name);
+        if let Some(name) = self.numbered.iter().find(|name| !exists(name)) {
+            return Err(BuildError::StoreNotFound(name.clone()));
         }
         let pool = Pool::new(&self.limits)?;
         let app = App::new(&pool, &self.app_id, &stores)?;

@@ -57,7 +57,7 @@ impl CallCounters {
             Verb::Inspect => ("inspect", &self.inspects),
         };
         let span = spans::call(operation, store);
-        Call { verb, counters, result: ErrorKind::Cancelled.into(), span }
+        Call { verb, counters, result: ErrorKind::Cancelled.into(), span, fencing_token: None }
     }
 }
 
@@ -82,6 +82,8 @@ pub(super) struct Call<'a> {
     counters: &'a [Counter],
     result: CallResult,
     span: Span,
+    /// The number of the grant that answers a try-lock.
+    pub(super) fencing_token: Option<u64>,
 }
 
 impl Call<'_> {

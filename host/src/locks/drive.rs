@@ -34,6 +34,13 @@ pub(super) struct Shared {
     pub(super) calls_to_unknown: CallCounters,
 }
 
+/// The answer to a call.
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    /// The number of the grant, if a store that numbers every grant answered a try-lock by one.
+    pub(super) fencing_token: Option<u64>,
+}
+
 /// What a call asks, apart from its arguments.
 #[derive(Clone, Copy)]
 pub(super) struct Question {
@@ -49,7 +56,7 @@ impl Shared {
         store_name: &str,
         request: Request<'_>,
         owner: Option<&str>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answered, Error> {
         let choice = app.store(store_name);
         let mut call = self.count(choice, request.verb(), store_name);
         let span = call.span().clone();
@@ -77,7 +84,7 @@ impl Shared {
             }
             Err(error) => call.set_result(ErrorKind::from(error)),
         }
-        answer
+        Ok(Answered { answer: answer?, fencing_token: call.fencing_token })
     }
 
     /// Begins to count and trace a call.
@@ -155,15 +162,18 @@ impl Shared {
         owner: &str,
         ttl: Duration,
     ) -> Result<Answer, Error> {
-        let (outcome, since) = store.acquire(call, key, owner, ttl, false).await;
+        let (outcome, since) = store.acquire(call, key, owner, ttl, store.numbered).await;
         let acquired = match outcome {
             Ok(acquired) => acquired,
             Err(failure) => return self.answer(question, Outcome::Failed(&failure)),
         };
         let answer = self.answer(question, Outcome::Acquired(acquired));
-        if let Acquired::Granted(_) = acquired {
+        if let Acquired::Granted(grant) = acquired {
             match answer {
-                Ok(_) => store.metrics.holds.begin(key, owner, since, ttl),
+                Ok(_) => {
+                    call.fencing_token = grant.fencing_token.filter(|_| store.numbered);
+                    store.metrics.holds.begin(key, owner, since, ttl);
+                }
                 Err(_) => release_unused(store, key, owner).await,
             }
         }

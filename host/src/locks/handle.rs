@@ -6,8 +6,8 @@ use super::{app::App, drive::Shared};
 use crate::{
     error::{BuildError, Error},
     types::{
-        Answer, JsonAnswer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest, UnlockRequest,
-        UnlockStatus, Verb, whole_milliseconds,
+        self, Answer, JsonAnswer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest,
+        UnlockRequest, UnlockStatus, Verb, whole_milliseconds,
     },
 };
 
@@ -46,6 +46,19 @@ pub enum Attempt {
     Held,
 }
 
+/// The reply to a call in the wire form, and what its body does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replied {
+    /// What the client is sent.
+    pub reply: Reply,
+    /// The error that the reply carries, if it does.
+    pub error: Option<types::Error>,
+    /// The number of the grant that a try-lock got, if the store
+    /// [numbers every grant](crate::LocksBuilder::number_grants).
+    pub fencing_token: Option<u64>,
+}
+
 impl Attempt {
     /// Whether the owner holds the lock.
     pub fn is_acquired(self) -> bool {
@@ -69,13 +82,29 @@ impl Locks {
         owner: &str,
         ttl: Duration,
     ) -> Result<Attempt, Error> {
+        Ok(self.try_lock_numbered(resource, owner, ttl).await?.0)
+    }
+
+    /// [`try_lock`](Self::try_lock), with the number of the grant if the store
+    /// [numbers every grant](crate::LocksBuilder::number_grants).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_lock`](Self::try_lock).
+    pub async fn try_lock_numbered(
+        &self,
+        resource: Resource<'_>,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<(Attempt, Option<u64>), Error> {
         let ttl = whole_milliseconds(ttl);
         let has_owner = !owner.is_empty();
         let request = TryLockRequest { resource_id: resource.id, has_owner, ttl };
         let request = Request::TryLock(request);
-        match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
-            Answer::TryLock(true) => Ok(Attempt::Acquired),
-            Answer::TryLock(false) => Ok(Attempt::Held),
+        let answered = self.shared.call(&self.app, resource.store, request, Some(owner)).await?;
+        match answered.answer {
+            Answer::TryLock(true) => Ok((Attempt::Acquired, answered.fencing_token)),
+            Answer::TryLock(false) => Ok((Attempt::Held, None)),
             answer => Err(no_verdict(answer)),
         }
     }
@@ -89,7 +118,7 @@ impl Locks {
     pub async fn unlock(&self, resource: Resource<'_>, owner: &str) -> Result<UnlockStatus, Error> {
         let has_owner = !owner.is_empty();
         let request = Request::Unlock(UnlockRequest { resource_id: resource.id, has_owner });
-        match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
+        match self.shared.call(&self.app, resource.store, request, Some(owner)).await?.answer {
             Answer::Unlock(status) => Ok(status),
             answer => Err(no_verdict(answer)),
         }
@@ -104,7 +133,7 @@ impl Locks {
         Ok(self.json_answer(verb, store, body).await?.reply)
     }
 
-    /// [`json`](Self::json), with the error that the reply carries, if it does.
+    /// [`json`](Self::json), with what the reply's body does not say.
     ///
     /// # Errors
     ///
@@ -114,10 +143,13 @@ impl Locks {
         verb: Verb,
         store: &str,
         body: &[u8],
-    ) -> Result<JsonAnswer, Error> {
+    ) -> Result<Replied, Error> {
         let request = Request::Json(JsonRequest { verb, body });
-        match self.shared.call(&self.app, store, request, None).await? {
-            Answer::Json(answer) => Ok(answer),
+        let answered = self.shared.call(&self.app, store, request, None).await?;
+        match answered.answer {
+            Answer::Json(JsonAnswer { reply, error }) => {
+                Ok(Replied { reply, error, fencing_token: answered.fencing_token })
+            }
             answer => Err(no_verdict(answer)),
         }
     }

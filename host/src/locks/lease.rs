@@ -58,7 +58,7 @@ impl Locks {
             wait: options.wait,
             fenced: options.fenced,
         });
-        match self.shared.call(&self.app, resource.store, request, owner).await? {
+        match self.shared.call(&self.app, resource.store, request, owner).await?.answer {
             Answer::Acquire(lease) => Ok(lease),
             answer => Err(no_verdict(answer)),
         }
@@ -84,7 +84,7 @@ impl Locks {
             ttl: whole_milliseconds(ttl),
             may_shorten,
         });
-        match self.shared.call(&self.app, resource.store, request, Some(owner)).await? {
+        match self.shared.call(&self.app, resource.store, request, Some(owner)).await?.answer {
             Answer::Extend(extended) => Ok(extended),
             answer => Err(no_verdict(answer)),
         }
@@ -97,7 +97,7 @@ impl Locks {
     /// See [`Error`]. No error is indeterminate.
     pub async fn inspect(&self, resource: Resource<'_>) -> Result<Option<Holding>, Error> {
         let request = Request::Inspect(InspectRequest { resource_id: resource.id });
-        match self.shared.call(&self.app, resource.store, request, None).await? {
+        match self.shared.call(&self.app, resource.store, request, None).await?.answer {
             Answer::Inspect(holding) => Ok(holding),
             answer => Err(no_verdict(answer)),
         }

@@ -35,5 +35,5 @@ mod store;
 mod wait;
 
 pub use builder::LocksBuilder;
-pub use handle::{Attempt, Locks, Resource};
+pub use handle::{Attempt, Locks, Replied, Resource};
 pub use spans::SPAN_DETAILS;

@@ -14,14 +14,21 @@ pub(super) struct NamedStore {
     pub(super) name: String,
     pub(super) key_prefix: Option<String>,
     pub(super) store: Arc<dyn Store>,
+    /// Whether every grant is numbered.
+    pub(super) numbered: bool,
     pub(super) metrics: StoreMetrics,
     pub(super) waits: Waits,
 }
 
 impl NamedStore {
-    pub(super) fn new(name: String, key_prefix: Option<String>, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(
+        name: String,
+        key_prefix: Option<String>,
+        store: Arc<dyn Store>,
+        numbered: bool,
+    ) -> Self {
         let (metrics, waits) = (StoreMetrics::new(&name), Waits::new(&name));
-        Self { name, key_prefix, store, metrics, waits }
+        Self { name, key_prefix, store, numbered, metrics, waits }
     }
 
     /// The outcome, and when it arrived: from then on a lock that was granted is held. The grant is numbered if

@@ -12,7 +12,7 @@ const SIMILAR: f64 = 0.6;
 const LONGEST: usize = 64;
 
 /// The settings of a type besides those of Redis.
-const COMMON: &[&str] = &["keyPrefix"];
+const COMMON: &[&str] = &["fencing", "keyPrefix"];
 
 /// Settings of Dapr's Redis components that are accepted and mean nothing for a lock.
 const MEANINGLESS: &[&str] = &[

@@ -2,10 +2,13 @@
 //!
 //! The store that a type names is chosen here. How it is opened is the business of its own module.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use holdfast_redis_rules::refusal::code;
+use holdfast_redis_rules::{
+    refusal::code,
+    settings::{NO_BOOLEAN, boolean},
+};
 
 use super::{
     definition::StoreDefinition,
@@ -22,6 +25,7 @@ use crate::{
     store::{
         Store,
         memory::MemoryStore,
+        properties::{Properties, SettingError},
         redis::{ConnectError, RedisSettings, RedisStore},
     },
 };
@@ -100,6 +104,7 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
         component_type: "lock.in-memory".to_owned(),
         version: "v1".to_owned(),
         key_prefix: None,
+        fencing: false,
         store: Arc::new(MemoryStore::new()),
     };
     ComponentMetrics::new(&options.app_id).opened(&Ok(store.clone()));
@@ -139,15 +144,24 @@ impl Options {
             Some(prefix) => builder.store_with_key_prefix(&open.name, prefix, open.store.clone()),
             None => builder.store(&open.name, open.store.clone()),
         });
-        builder.build()
+        let numbered = stores.iter().filter(|open| open.fencing);
+        numbered.fold(builder, |builder, open| builder.number_grants(&open.name)).build()
     }
 }
 
 async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError> {
     let StoreDefinition { name, component_type, version, init_timeout, source, .. } = definition;
-    let opening = tokio::time::timeout(*init_timeout, open_by_type(definition));
+    let opening = async {
+        let fencing = fencing(&definition.properties)?;
+        let store = open_by_type(definition).await?;
+        if fencing {
+            number_a_grant(&*store).await?;
+        }
+        Ok((store, fencing))
+    };
+    let opening = tokio::time::timeout(*init_timeout, opening);
     let opened = opening.await.unwrap_or(Err(OpenCause::Timeout(*init_timeout)));
-    let store = opened.map_err(|cause| StoreError {
+    let (store, fencing) = opened.map_err(|cause| StoreError {
         source_file: source.clone(),
         component: name.clone(),
         component_type: component_type.clone(),
@@ -158,8 +172,35 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
         component_type: component_type.clone(),
         version: version.clone(),
         key_prefix: definition.properties.get("keyPrefix").map(lowercase),
+        fencing,
         store,
     })
+}
+
+/// The setting `fencing`; false if it is missing or empty.
+fn fencing(properties: &Properties) -> Result<bool, SettingError> {
+    match properties.get("fencing").map(str::trim) {
+        None | Some("") => Ok(false),
+        Some(value) => boolean(value).ok_or_else(|| SettingError::new("fencing", NO_BOOLEAN)),
+    }
+}
+
+/// Fails if the store cannot number its grants. A user who may only use other keys is accepted: that is known only
+/// once such a key is used.
+async fn number_a_grant(store: &dyn Store) -> Result<(), SettingError> {
+    let owner = format!("{:016x}", fastrand::u64(..));
+    let key = format!("lock||holdfast-check||{owner}");
+    let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
+    match numbered {
+        Err(failure) if !failure.cause().contains("NOPERM") => {
+            let problem = format!("cannot be true: {}", failure.cause());
+            return Err(SettingError::new("fencing", problem));
+        }
+        _ => {}
+    }
+    // It expires by itself if this fails.
+    let _ = store.release(&key, &owner).await;
+    Ok(())
 }
 
 async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, OpenCause> {

@@ -30,6 +30,8 @@ pub struct OpenStore {
     pub version: String,
     /// Its `keyPrefix` in lower case; `None` for the default.
     pub key_prefix: Option<String>,
+    /// Whether every grant is numbered: the setting `fencing`.
+    pub fencing: bool,
     /// The store, under the policies that apply to it.
     pub store: Arc<dyn Store>,
 }
@@ -41,6 +43,7 @@ impl fmt::Debug for OpenStore {
             .field("component_type", &self.component_type)
             .field("version", &self.version)
             .field("key_prefix", &self.key_prefix)
+            .field("fencing", &self.fencing)
             .finish_non_exhaustive()
     }
 }

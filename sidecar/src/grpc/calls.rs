@@ -16,7 +16,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{
     metrics::GrpcMetrics,
     status,
-    unary::{self, Received},
+    unary::{self, Answered, Received},
 };
 use crate::{failure, metadata::ComponentInfo, sidecar::Sidecar};
 
@@ -56,9 +56,18 @@ impl Calls {
         };
         Some(match method {
             TRY_LOCK => self.response(method, &received, self.try_lock(&received).await),
-            UNLOCK => self.response(method, &received, self.unlock(&received).await),
-            SET_METADATA => self.response(method, &received, self.set_metadata(&received)),
-            _ => self.response(method, &received, self.get_metadata(&received)),
+            UNLOCK => {
+                let answer = self.unlock(&received).await;
+                self.response(method, &received, answer.map(Answered::from))
+            }
+            SET_METADATA => {
+                let answer = self.set_metadata(&received);
+                self.response(method, &received, answer.map(Answered::from))
+            }
+            _ => {
+                let answer = self.get_metadata(&received);
+                self.response(method, &received, answer.map(Answered::from))
+            }
         })
     }
 
@@ -67,23 +76,26 @@ impl Calls {
         &self,
         method: &'static str,
         received: &Received,
-        answer: Result<T, Status>,
+        answer: Result<Answered<T>, Status>,
     ) -> Response<GrpcBody> {
-        let sent = answer.as_ref().map_or(0, Message::encoded_len);
+        let sent = answer.as_ref().map_or(0, |answer| answer.message.encoded_len());
         self.metrics.carried(method, received.length(), sent);
         unary::response(answer)
     }
 
-    async fn try_lock(&self, received: &Received) -> Result<TryLockResponse, Status> {
+    async fn try_lock(&self, received: &Received) -> Result<Answered<TryLockResponse>, Status> {
         let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
             received.message()?;
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
         // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
-        let call = locks.try_lock(resource, &lock_owner, ttl);
+        let call = locks.try_lock_numbered(resource, &lock_owner, ttl);
         match self.sidecar.aside().run(received.length(), call).await {
-            Ok(attempt) => Ok(TryLockResponse { success: attempt.is_acquired() }),
+            Ok((attempt, fencing_token)) => {
+                let message = TryLockResponse { success: attempt.is_acquired() };
+                Ok(Answered { message, fencing_token })
+            }
             Err(error) => Err(self.failed(Verb::TryLock, &error)),
         }
     }

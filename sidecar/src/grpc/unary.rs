@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use holdfast_dapr_api::FENCING_TOKEN_HEADER;
 use holdfast_proto::decode::decode;
 use hyper::{
     HeaderMap, Response,
@@ -29,6 +30,7 @@ const MAX_MESSAGE: usize = 4 << 20;
 const PREFIX: usize = 5;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const FENCING_TOKEN: HeaderName = HeaderName::from_static(FENCING_TOKEN_HEADER);
 
 /// The message of a call, in memory.
 pub(super) struct Received {
@@ -112,9 +114,22 @@ fn compression_refusal(headers: &HeaderMap) -> Status {
     }
 }
 
+/// The answer to a call.
+pub(super) struct Answered<T> {
+    pub(super) message: T,
+    /// The number of the grant that a try-lock got, for the trailing metadata.
+    pub(super) fencing_token: Option<u64>,
+}
+
+impl<T> From<T> for Answered<T> {
+    fn from(message: T) -> Self {
+        Self { message, fencing_token: None }
+    }
+}
+
 /// The response with one message, or with the status of a call that failed.
-pub(super) fn response<T: Message>(answer: Result<T, Status>) -> Response<GrpcBody> {
-    let answer = match answer {
+pub(super) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Response<GrpcBody> {
+    let Answered { message: answer, fencing_token } = match answer {
         Ok(answer) => answer,
         Err(status) => return status.into_http(),
     };
@@ -125,7 +140,8 @@ pub(super) fn response<T: Message>(answer: Result<T, Status>) -> Response<GrpcBo
     message.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     // It fails only where there is too little room, and this grows.
     let _ = answer.encode(&mut message);
-    let mut response = Response::new(GrpcBody::new(OneMessage::Whole(message.freeze())));
+    let mut response =
+        Response::new(GrpcBody::new(OneMessage::Whole(message.freeze(), fencing_token)));
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(CONTENT_TYPE, grpc);
     response
@@ -133,9 +149,10 @@ pub(super) fn response<T: Message>(answer: Result<T, Status>) -> Response<GrpcBo
 
 /// The body of a response with one message.
 enum OneMessage {
-    Whole(Bytes),
+    /// The message, and a number for the trailing metadata.
+    Whole(Bytes, Option<u64>),
     /// The message was sent.
-    Trailers,
+    Trailers(Option<u64>),
     Sent,
 }
 
@@ -148,10 +165,13 @@ impl Body for OneMessage {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let (frame, next) = match std::mem::replace(&mut *self, Self::Sent) {
-            Self::Whole(message) => (Frame::data(message), Self::Trailers),
-            Self::Trailers => {
-                let mut trailers = HeaderMap::with_capacity(1);
+            Self::Whole(message, token) => (Frame::data(message), Self::Trailers(token)),
+            Self::Trailers(token) => {
+                let mut trailers = HeaderMap::with_capacity(2);
                 trailers.insert(STATUS, HeaderValue::from_static("0"));
+                if let Some(token) = token {
+                    trailers.insert(FENCING_TOKEN, token.into());
+                }
                 (Frame::trailers(trailers), Self::Sent)
             }
             Self::Sent => return Poll::Ready(None),
@@ -269,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_response_is_a_message_and_its_status() {
         let unlock = UnlockRequest { resource_id: "r".to_owned(), ..UnlockRequest::default() };
-        let response = response(Ok(unlock));
+        let response = response(Ok(unlock.into()));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let whole = response.into_body().collect().await.unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");

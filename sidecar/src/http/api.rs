@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use holdfast::{Error, Verb, types::JsonAnswer};
+use holdfast::{Error, Replied, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
     body::{self, MAX, MAX_LEASE},
@@ -205,11 +205,15 @@ impl Api {
         };
         let call = self.sidecar.locks().json_answer(verb, store, &body.bytes);
         match self.sidecar.aside().run(body.bytes.len(), call).await {
-            Ok(JsonAnswer { reply, error }) => {
+            Ok(Replied { reply, error, fencing_token, .. }) => {
                 if let Some(error) = error.filter(failure::is_of_store) {
                     self.sidecar.failures().log(error.message(), trace_id(&head.headers));
                 }
-                reply::json(reply.status, reply.body)
+                let reply = reply::json(reply.status, reply.body);
+                match fencing_token {
+                    Some(fencing_token) => reply.with_fencing_token(fencing_token),
+                    None => reply,
+                }
             }
             Err(error) => self.failed(verb, &error, &head.headers),
         }

@@ -20,9 +20,13 @@ pub(super) fn response(reply: Reply) -> Response<Full<Bytes>> {
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = reply.content_type.map(HeaderValue::from_static);
-    let other = reply
-        .header
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let other = reply.header.and_then(|(name, value)| {
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_static(value),
+            Cow::Owned(value) => HeaderValue::try_from(value).ok()?,
+        };
+        Some((HeaderName::from_static(name), value))
+    });
     let content_type = content_type.map(|value| (CONTENT_TYPE, value));
     response.headers_mut().extend(content_type.into_iter().chain(other));
     response

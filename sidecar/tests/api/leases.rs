@@ -1,14 +1,20 @@
 //! Leases over HTTP.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use holdfast::{BuildError, Locks, store::memory::MemoryStore};
+use holdfast_dapr_api::FENCING_TOKEN_HEADER;
+use holdfast_proto::runtime::{TryLockRequest, dapr_client::DaprClient};
+use holdfast_sidecar::Sidecar;
 use holdfast_tests::{
+    STORE,
+    grpc_client::channel,
     http_api::{ACQUIRED, HELD, LOCK, error},
     http_client::{Response, lock_body, post},
 };
 use serde_json::Value;
 
-use crate::server::{http, in_memory};
+use crate::server::{grpc, http, in_memory};
 
 async fn call(address: SocketAddr, verb: &str, body: &str) -> Response {
     post(address, &format!("/v1.0/leases/lockstore/{verb}"), body).await
@@ -77,6 +83,44 @@ async fn numbers_are_strings_and_grow() {
         assert_eq!(holding["fencingToken"], lease["fencingToken"]);
         reply(server.address, "release", r#"{"resourceId":"r","lockOwner":"me"}"#).await;
     }
+}
+
+/// A sidecar whose store numbers every grant.
+fn numbering() -> Sidecar {
+    let builder = Locks::builder().store(STORE, Arc::new(MemoryStore::new())).number_grants(STORE);
+    Sidecar::new(builder.build().unwrap(), "", Vec::new(), None)
+}
+
+#[tokio::test]
+async fn a_store_that_numbers_every_grant_says_the_number_beside_daprs_answer() {
+    let server = http(numbering()).await;
+    let taken = post(server.address, LOCK, lock_body("r", "o")).await;
+    let number: u64 = taken.header(FENCING_TOKEN_HEADER).unwrap().parse().unwrap();
+    assert!(number > 0);
+    assert_eq!(taken.body, ACQUIRED);
+    let held = post(server.address, LOCK, lock_body("r", "o")).await;
+    assert_eq!((&*held.body, held.header(FENCING_TOKEN_HEADER)), (HELD, None));
+
+    let server = grpc(numbering()).await;
+    let channel = channel(server.address).await;
+    let request = TryLockRequest {
+        store_name: STORE.to_owned(),
+        resource_id: "r".to_owned(),
+        lock_owner: "o".to_owned(),
+        expiry_in_seconds: 60,
+    };
+    let numbers = async || {
+        let response = DaprClient::new(channel.clone()).try_lock_alpha1(request.clone()).await;
+        let response = response.unwrap();
+        let number = response.metadata().get(FENCING_TOKEN_HEADER).cloned();
+        (response.into_inner().success, number.map(|number| number.to_str().unwrap().to_owned()))
+    };
+    let (taken, number) = numbers().await;
+    assert!(taken && number.unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(numbers().await, (false, None));
+
+    let unknown = Locks::builder().number_grants("x").build().unwrap_err();
+    assert_eq!(unknown.to_string(), BuildError::StoreNotFound("x".to_owned()).to_string());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use holdfast::{
     Attempt, Resource,
     resources::{Options, open},
 };
-use holdfast_tests::{STORE, redis_server::RedisServer, resources::Resources};
+use holdfast_tests::{STORE, redis_server::RedisServer, redis_store::locker, resources::Resources};
 
 /// The definition of a store with one more setting, or several.
 fn defined(server: &RedisServer, settings: &str) -> Resources {
@@ -58,6 +58,45 @@ async fn the_prefix_makes_the_key_that_daprd_makes() {
         assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]), [key], "{setting}");
         locks.unlock(resource, "me").await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_store_with_fencing_numbers_every_grant() {
+    let server = RedisServer::start();
+    let resource = Resource { store: STORE, id: "r" };
+    let minute = Duration::from_secs(60);
+    let mut last = None;
+    for (setting, numbered) in [
+        ("", false),
+        ("  - {name: fencing, value: 'false'}\n", false),
+        ("  - {name: fencing, value: ''}\n", false),
+        ("  - {name: fencing, value: 'true'}\n", true),
+        ("  - {name: Fencing, value: 'T'}\n", true),
+    ] {
+        let resources = defined(&server, setting);
+        let locks = open(&options(&resources)).await.unwrap().locks;
+        let (attempt, number) = locks.try_lock_numbered(resource, "me", minute).await.unwrap();
+        assert_eq!((attempt, number.is_some()), (Attempt::Acquired, numbered), "{setting}");
+        let held = locks.try_lock_numbered(resource, "me", minute).await;
+        assert_eq!(held, Ok((Attempt::Held, None)));
+        assert!(!numbered || number > last, "{number:?} after {last:?}");
+        last = number;
+        locks.unlock(resource, "me").await.unwrap();
+    }
+
+    let resources = defined(&server, "  - {name: fencing, value: yes please}\n");
+    let refused = open(&options(&resources)).await.unwrap_err().to_string();
+    assert!(refused.contains("metadata property fencing is not true or false"), "{refused}");
+    let [(_, user), (_, password)] = locker(&server, "s3cret-word", "+ping +set +get +del +eval");
+    let resources = defined(
+        &server,
+        &format!(
+            "  - {{name: redisUsername, value: {user}}}\n  - {{name: redisPassword, value: {password}}}\n  \
+             - {{name: fencing, value: 'true'}}\n"
+        ),
+    );
+    let refused = open(&options(&resources)).await.unwrap_err().to_string();
+    assert!(refused.contains("metadata property fencing cannot be true: redis"), "{refused}");
 }
 
 #[tokio::test]

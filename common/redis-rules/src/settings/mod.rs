@@ -19,6 +19,7 @@ mod read;
 mod store;
 mod unsupported;
 
+pub use read::{NO_BOOLEAN, boolean};
 pub use source::{Found, SettingError, Source};
 pub use store::{Settings, default_pool_timeout};
 

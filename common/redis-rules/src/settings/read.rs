@@ -19,10 +19,22 @@ pub(super) fn flag<'a>(
     setting: &Setting,
 ) -> Result<Option<Found<'a>>, SettingError> {
     let Some(found) = source.find(setting) else { return Ok(None) };
-    match found.value {
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(None),
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(Some(found)),
-        _ => Err(found.error("is not true or false")),
+    match boolean(found.value) {
+        Some(false) => Ok(None),
+        Some(true) => Ok(Some(found)),
+        None => Err(found.error(NO_BOOLEAN)),
+    }
+}
+
+/// What is wrong with a setting that is no [`boolean`].
+pub const NO_BOOLEAN: &str = "is not true or false";
+
+/// Reads a boolean as Go's `ParseBool` does; `None` for anything else.
+pub fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        _ => None,
     }
 }
 
