@@ -66,10 +66,8 @@ pub mod types;
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
-pub use locks::{Attempt, Locks, LocksBuilder, Replied, Resource, SPAN_DETAILS};
-pub use types::{
-    Error as LockError, Extended, Holding, Lease, LeaseOptions, Reply, UnlockStatus, Verb,
-};
+pub use locks::{Attempt, Lease, Locks, LocksBuilder, Lost, Replied, Resource, SPAN_DETAILS};
+pub use types::{Error as LockError, Extended, Holding, LeaseOptions, Reply, UnlockStatus, Verb};
 pub use wasmtime;
 
 #[cfg(all(doctest, feature = "resources"))]

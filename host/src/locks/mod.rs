@@ -7,6 +7,7 @@
 //! | `drive` | a call from its first step to its answer |
 //! | `lease` | [`Locks::acquire`] and the other verbs of leases |
 //! | `grant` | taking a lease: tries, and waiting between them |
+//! | `keep` | [`Lease`]: a lease that is renewed in the background |
 //! | `wait` | the lines of callers that wait for the same lock |
 //! | `lent` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
@@ -26,6 +27,7 @@ mod drive;
 mod grant;
 mod handle;
 mod holds;
+mod keep;
 mod lease;
 mod lent;
 mod metrics;
@@ -36,4 +38,5 @@ mod wait;
 
 pub use builder::LocksBuilder;
 pub use handle::{Attempt, Locks, Replied, Resource};
+pub use keep::{Lease, Lost};
 pub use spans::SPAN_DETAILS;

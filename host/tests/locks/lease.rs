@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use holdfast::{
-    Error, Extended, Holding, Lease, LeaseOptions, Limits, LockError, Locks, Resource,
-    UnlockStatus, store::memory::MemoryStore,
+    Error, Extended, Holding, LeaseOptions, Limits, LockError, Locks, Resource, UnlockStatus,
+    store::memory::MemoryStore, types::Lease,
 };
 use holdfast_tests::{
     MINUTE,

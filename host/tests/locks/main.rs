@@ -2,12 +2,14 @@
 //!
 //! - `admission.rs`: how many calls run at once.
 //! - `lease.rs`: leases, and waiting for them.
+//! - `keep.rs`: leases that are renewed in the background.
 //! - `metrics.rs`: what is counted.
 //! - `resilient_store.rs`: policies.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod keep;
 mod lease;
 mod metrics;
 mod resilient_store;

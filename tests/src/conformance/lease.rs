@@ -51,12 +51,12 @@ pub(super) async fn numbers(store: Arc<dyn Store>) {
 }
 
 pub(super) async fn extend_by_owner(store: Arc<dyn Store>) {
-    let outcome = store.acquire("k", "me", Duration::from_millis(500)).await;
+    let outcome = store.acquire("k", "me", 2 * SECOND).await;
     assert!(is_granted(&outcome), "{outcome:?}");
-    let extended = store.extend("k", "me", SECOND, false).await;
+    let extended = store.extend("k", "me", 4 * SECOND, false).await;
     let Ok(Extended::Extended(valid_for)) = extended else { panic!("{extended:?}") };
-    assert!(valid_for <= 1_000, "{valid_for}");
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(valid_for <= 4_000, "{valid_for}");
+    tokio::time::sleep(2 * SECOND + Duration::from_millis(100)).await;
     assert_released(&*store, "k", "you", Released::HeldByOther).await;
     eventually("the lock expires", async || {
         store.release("k", "you").await == Ok(Released::Missing)

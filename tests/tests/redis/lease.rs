@@ -1,8 +1,15 @@
 //! Leases in Redis: the numbers of their grants, extending, and who holds what.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use holdfast::store::{Acquired, Extended, Released, Store, redis::RedisStore};
+use futures_util::FutureExt;
+use holdfast::{
+    Lease, LeaseOptions, Locks, Lost, Resource, UnlockStatus,
+    store::{Acquired, Extended, Failure, Released, Store, redis::RedisStore},
+};
 use holdfast_tests::{
     MINUTE, assert_granted,
     clock::Clock,
@@ -30,7 +37,7 @@ async fn number(store: &RedisStore, key: &str, ttl: Duration) -> u64 {
 }
 
 /// For how long an extended lock is valid, in milliseconds.
-fn valid_for(extended: Result<Extended, holdfast::store::Failure>) -> u64 {
+fn valid_for(extended: Result<Extended, Failure>) -> u64 {
     match extended {
         Ok(Extended::Extended(valid_for)) => valid_for,
         other => panic!("{other:?}"),
@@ -151,9 +158,9 @@ async fn an_extend_that_comes_late_does_not_last_longer() {
     proxy.hold_replies();
     server.suspend();
     let extended = store.extend("k", "me", 4 * SECOND, false).await;
-    assert!(matches!(extended, Err(holdfast::store::Failure::Unknown(_))), "{extended:?}");
-    let until = std::time::Instant::now() + Duration::from_millis(1_500);
-    eventually("two seconds after the extend", async || std::time::Instant::now() > until).await;
+    assert!(matches!(extended, Err(Failure::Unknown(_))), "{extended:?}");
+    let until = Instant::now() + Duration::from_millis(1_500);
+    eventually("two seconds after the extend", async || Instant::now() > until).await;
     server.resume();
     eventually("the command is carried out", async || server.calls("eval") >= 1).await;
     // Four seconds from its sending, two of which are over.
@@ -230,4 +237,47 @@ async fn inspect_tells_who_holds_a_lock_for_how_long_and_the_latest_number() {
     server.run::<()>(&["LPUSH", "k", "x"]);
     let cause = not_done(store.inspect("k").await);
     assert!(cause.contains("WRONGTYPE"), "{cause}");
+}
+
+const R: Resource<'static> = Resource { store: "s", id: "r" };
+
+/// Locks over the store, and a lease of two seconds that is renewed.
+async fn kept(store: RedisStore) -> (Locks, Lease) {
+    let locks = Locks::builder().store("s", Arc::new(store)).build().unwrap();
+    let lease = locks.keep(R, &LeaseOptions::new(2 * SECOND), None).await.unwrap().unwrap();
+    (locks, lease)
+}
+
+#[tokio::test]
+async fn a_lease_that_is_kept_survives_lost_connections() {
+    let (server, store) = server_and_store().await;
+    let (_locks, lease) = kept(store).await;
+    for round in 1..=4 {
+        server.kill_connections();
+        eventually("it is renewed", async || server.calls("eval") >= round).await;
+    }
+    assert!(lease.lost().now_or_never().is_none());
+    assert_eq!(server.run::<String>(&["GET", "lock||r"]), lease.owner());
+    assert_eq!(lease.release().await, Ok(UnlockStatus::Success));
+}
+
+#[tokio::test]
+async fn a_lease_that_is_kept_is_lost_with_the_servers_data() {
+    let (server, store) = server_and_store().await;
+    let (_locks, lease) = kept(store).await;
+    server.run::<()>(&["FLUSHALL"]);
+    assert_eq!(lease.lost().await, Lost::Gone);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_kept_is_lost_when_its_server_stands_still() {
+    let (server, store) = server_and_store().await;
+    let (_locks, lease) = kept(store).await;
+    server.suspend();
+    let lost = lease.lost().await;
+    assert!(matches!(lost, Lost::NotRenewed(_)), "{lost:?}");
+    assert_eq!(lease.valid_for(), Duration::ZERO);
+    server.resume();
+    // What was sent to the server meanwhile does not bring the lock back for long.
+    eventually("the lock is free", async || !server.exists("lock||r")).await;
 }

@@ -1,0 +1,273 @@
+//! A lease that is kept: renewed in the background until it is released, or lost.
+
+use std::{fmt, future::pending, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::AbortHandle,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::handle::{Locks, Resource};
+use crate::{
+    error::Error,
+    types::{self, Extended, LeaseOptions, UnlockStatus},
+};
+
+/// A lock that is held, and renewed in the background at each third of its time to live.
+///
+/// Work under it only as long as [`lost`](Self::lost) is pending:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use holdfast::{LeaseOptions, Locks, Resource, store::memory::MemoryStore};
+///
+/// # async fn work() {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let locks = Locks::builder().store("lockstore", Arc::new(MemoryStore::new())).build()?;
+/// let report = Resource { store: "lockstore", id: "nightly-report" };
+///
+/// let options = LeaseOptions::new(Duration::from_secs(30)).wait(Duration::from_secs(60));
+/// let Some(lease) = locks.keep(report, &options, None).await? else { return Ok(()) };
+/// tokio::select! {
+///     () = work() => {}
+///     lost = lease.lost() => eprintln!("stopped: {lost}"),
+/// }
+/// lease.release().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it releases the lock in the background, if the drop happens in a Tokio runtime; elsewhere the lock is left
+/// to expire. A process that stands still for longer than the time to live loses the lock and learns of it only when it
+/// goes on: what must never be done twice needs a [fencing token](Self::fencing_token).
+#[must_use = "the lock is released when this is dropped"]
+pub struct Lease {
+    hold: Arc<Hold>,
+    fencing_token: Option<u64>,
+    state: watch::Receiver<State>,
+    renewing: AbortHandle,
+    /// Whether the lock is to be released when this is dropped.
+    armed: bool,
+}
+
+/// What is held, and through which handle.
+struct Hold {
+    locks: Locks,
+    store: String,
+    id: String,
+    owner: String,
+    ttl: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    /// Until when the lock is surely held.
+    valid_until: Instant,
+    lost: Option<Lost>,
+}
+
+/// Why a lease is not held any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lost {
+    /// The lock is free: it expired, or somebody removed it.
+    #[error("the lock is gone")]
+    Gone,
+    /// Another owner holds the lock.
+    #[error("another owner holds the lock")]
+    HeldByOther,
+    /// The lock could not be renewed in time, for this reason.
+    #[error("the lock could not be renewed in time: {0}")]
+    NotRenewed(String),
+    /// It was held for as long as it may be. It is not renewed any more, and still held for what is left of its time
+    /// to live.
+    #[error("the lock was held for as long as it may be")]
+    MaxHold,
+}
+
+impl Locks {
+    /// [Acquires](Self::acquire) a lease and keeps it, for `max_hold` at most if there is one. `None`: the lock was not
+    /// free in time.
+    ///
+    /// Must be called in a Tokio runtime with time enabled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acquire`](Self::acquire).
+    pub async fn keep(
+        &self,
+        resource: Resource<'_>,
+        options: &LeaseOptions,
+        max_hold: Option<Duration>,
+    ) -> Result<Option<Lease>, Error> {
+        let begun = Instant::now();
+        let Some(lease) = self.acquire(resource, options).await? else { return Ok(None) };
+        // Counted from the beginning, it is never too late, however late this task goes on. A wait is no part of it.
+        let now = if options.wait == 0 { begun } else { Instant::now() };
+        let types::Lease { owner, fencing_token, valid_for } = lease;
+        let hold = Arc::new(Hold {
+            locks: self.clone(),
+            store: resource.store.to_owned(),
+            id: resource.id.to_owned(),
+            owner,
+            ttl: Duration::from_millis(options.ttl),
+        });
+        let valid_until = after(now, Duration::from_millis(valid_for));
+        let (sender, state) = watch::channel(State { valid_until, lost: None });
+        // A longest hold that the clock cannot hold is none.
+        let hold_end = max_hold.and_then(|longest| now.checked_add(longest));
+        let renewing = tokio::spawn(renew(hold.clone(), hold_end, sender)).abort_handle();
+        Ok(Some(Lease { hold, fencing_token, state, renewing, armed: true }))
+    }
+}
+
+impl Lease {
+    /// The owner of the lock.
+    pub fn owner(&self) -> &str {
+        &self.hold.owner
+    }
+
+    /// The number of the grant, if [it was asked for](LeaseOptions::fenced).
+    pub fn fencing_token(&self) -> Option<u64> {
+        self.fencing_token
+    }
+
+    /// For how long the lock is surely held from now on, if it is not renewed any more. Zero once it is lost.
+    pub fn valid_for(&self) -> Duration {
+        let state = self.state.borrow();
+        match state.lost {
+            None | Some(Lost::MaxHold) => {
+                state.valid_until.saturating_duration_since(Instant::now())
+            }
+            Some(_) => Duration::ZERO,
+        }
+    }
+
+    /// Waits until the lock is lost: at the latest when [`valid_for`](Self::valid_for) is over. Never ends as long as
+    /// the lock is renewed.
+    pub async fn lost(&self) -> Lost {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| state.lost.is_some()).await {
+            Ok(state) => state.lost.clone().unwrap_or(Lost::Gone),
+            // Only a panic ends the renewal without a word.
+            Err(_closed) => Lost::NotRenewed("the renewal has ended".to_owned()),
+        }
+    }
+
+    /// Releases the lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Locks::unlock`].
+    pub async fn release(mut self) -> Result<UnlockStatus, Error> {
+        self.renewing.abort();
+        // Until the lock is released, dropping the future releases it as dropping the lease does.
+        let status = self.hold.release().await;
+        self.armed = false;
+        status
+    }
+}
+
+impl Hold {
+    fn resource(&self) -> Resource<'_> {
+        Resource { store: &self.store, id: &self.id }
+    }
+
+    async fn release(&self) -> Result<UnlockStatus, Error> {
+        self.locks.unlock(self.resource(), &self.owner).await
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+        if !self.armed {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        let hold = self.hold.clone();
+        runtime.spawn(async move {
+            if let Err(error) = hold.release().await {
+                tracing::warn!("a lease could not be released: {error}");
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("store", &self.hold.store)
+            .field("fencing_token", &self.fencing_token)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Renews the lock until it is lost.
+async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<State>) {
+    let lost = async {
+        loop {
+            let valid_until = state.borrow().valid_until;
+            sleep_until(valid_until - left_at_renewal(valid_until, hold.ttl)).await;
+            match prolong(&hold, valid_until).await {
+                Ok(valid_until) => {
+                    state.send_modify(|state| state.valid_until = valid_until);
+                }
+                Err(lost) => break lost,
+            }
+        }
+    };
+    let longest = async {
+        match hold_end {
+            Some(end) => sleep_until(end).await,
+            None => pending().await,
+        }
+    };
+    let lost = tokio::select! {
+        lost = lost => lost,
+        () = longest => Lost::MaxHold,
+    };
+    state.send_modify(|state| state.lost = Some(lost));
+    // As long as somebody may ask, the reason stays.
+    state.closed().await;
+}
+
+/// How much of its validity a lock has left when it is renewed: two thirds of its time to live, but no more than it
+/// has now.
+fn left_at_renewal(valid_until: Instant, ttl: Duration) -> Duration {
+    (ttl - ttl / 3).min(valid_until.saturating_duration_since(Instant::now()))
+}
+
+/// Renews the lock, and tries again until it is too late. Returns until when it is valid.
+async fn prolong(hold: &Hold, valid_until: Instant) -> Result<Instant, Lost> {
+    let mut problem = "no answer".to_owned();
+    loop {
+        let begun = Instant::now();
+        let extending = hold.locks.extend(hold.resource(), &hold.owner, hold.ttl, false);
+        match timeout_at(valid_until, extending).await {
+            Ok(Ok(Extended::Extended(left))) => {
+                return Ok(after(begun, Duration::from_millis(left)));
+            }
+            Ok(Ok(Extended::Gone)) => return Err(Lost::Gone),
+            Ok(Ok(Extended::HeldByOther)) => return Err(Lost::HeldByOther),
+            Ok(Err(error)) => problem = error.to_string(),
+            Err(_too_late) => return Err(Lost::NotRenewed(problem)),
+        }
+        let next = Instant::now() + (hold.ttl / 10).max(Duration::from_millis(1));
+        if next >= valid_until {
+            sleep_until(valid_until).await;
+            return Err(Lost::NotRenewed(problem));
+        }
+        sleep_until(next).await;
+    }
+}
+
+/// A time that the clock cannot hold becomes 136 years.
+fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
+}
