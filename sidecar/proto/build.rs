@@ -1,14 +1,15 @@
-//! Generates the messages and the service from their definition; no `protoc` is needed.
+//! Generates the messages and the services from their definitions; no `protoc` is needed.
 
 use std::{env, fs, path::PathBuf, process::ExitCode};
 
 use prost::Message;
 
-const DEFINITION: &str = "dapr/proto/runtime/v1/dapr.proto";
+const DEFINITIONS: [&str; 2] =
+    ["dapr/proto/runtime/v1/dapr.proto", "holdfast/lock/v1/leases.proto"];
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("{DEFINITION}: {0}")]
+    #[error("a definition is wrong: {0}")]
     Definition(#[from] protox::Error),
     #[error("cargo does not say OUT_DIR: {0}")]
     Variable(#[from] env::VarError),
@@ -17,7 +18,9 @@ enum Error {
 }
 
 fn main() -> ExitCode {
-    println!("cargo::rerun-if-changed={DEFINITION}");
+    for definition in DEFINITIONS {
+        println!("cargo::rerun-if-changed={definition}");
+    }
     match generate() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -28,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn generate() -> Result<(), Error> {
-    let descriptors = protox::compile([DEFINITION], ["."])?;
+    let descriptors = protox::compile(DEFINITIONS, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // Without `connect`, a client needs no transport of tonic's.

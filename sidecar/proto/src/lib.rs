@@ -1,4 +1,5 @@
-//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it.
+//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, and that of leases, in
+//! `holdfast/lock/v1/leases.proto`.
 //!
 //! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](mod@decode)
 //! its messages lives here.
@@ -11,5 +12,11 @@ pub mod runtime {
     tonic::include_proto!("dapr.proto.runtime.v1");
 }
 
-/// The definition as an encoded `FileDescriptorSet`, for reflection.
+/// The messages, and the service `Leases` for a client.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
+pub mod leases {
+    tonic::include_proto!("holdfast.lock.v1");
+}
+
+/// The definitions as an encoded `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -16,9 +16,10 @@ use super::{
     calls::{Calls, FULL_METHODS, METHODS, SERVICE},
     deadline,
     health::Checks,
+    leases,
     metrics::GrpcMetrics,
     status,
-    unary::refusal,
+    unary::{MAX_MESSAGE, refusal},
 };
 use crate::{
     intake::NotRead,
@@ -126,7 +127,7 @@ impl Api {
         // For as long as the call needs its headers.
         let _room = match self.sidecar().intake().headers(request.headers()) {
             Ok(room) => room,
-            Err(problem) => return refusal(problem).into_http(),
+            Err(problem) => return refusal(problem, MAX_MESSAGE).into_http(),
         };
         let answering = self.answer_admitted(request);
         match timeout {
@@ -147,12 +148,15 @@ impl Api {
         if let Some(response) = self.calls.answer(&head, &mut body).await {
             return response;
         }
+        if let Some(response) = leases::answer(&self.calls, &head, &mut body).await {
+            return response;
+        }
         let request = Request::from_parts(head, GrpcBody::new(body));
         let limit = self.sidecar().intake().time();
         let response = match tokio::time::timeout(limit, self.routes.clone().oneshot(request)).await
         {
             Ok(answered) => answered.unwrap_or_else(|never: Infallible| match never {}),
-            Err(_) => return refusal(NotRead::TooSlow(limit)).into_http(),
+            Err(_) => return refusal(NotRead::TooSlow(limit), MAX_MESSAGE).into_http(),
         };
         match response.extensions().get().and_then(status::of_too_long) {
             Some(refusal) => refusal.into_http(),
@@ -171,13 +175,15 @@ impl Api {
             admit(token, request.headers())?;
         }
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
-        if is_lock_call || is_health_check || service.starts_with(REFLECTION) {
+        let is_lease_call = leases::METHODS.contains(&request.uri().path());
+        if is_lock_call || is_lease_call || is_health_check || service.starts_with(REFLECTION) {
             return Ok(());
         }
         self.sidecar().note_foreign("gRPC", request.uri().path());
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
-            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}"
+            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}, and {}",
+            leases::SERVICE
         )))
     }
 }
@@ -212,7 +218,10 @@ fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
         (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
         (health_server::SERVICE_NAME, "Watch") => None,
         (service, _) if service.starts_with(REFLECTION) => None,
-        _ => Some(FULL_METHODS.into_iter().find(|known| *known == path).unwrap_or("unknown")),
+        _ => {
+            let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
+            Some(known.find(|known| *known == path).unwrap_or("unknown"))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{
     metrics::GrpcMetrics,
     status,
-    unary::{self, Answered, Received},
+    unary::{self, Answered, MAX_MESSAGE, Received},
 };
 use crate::{failure, metadata::ComponentInfo, sidecar::Sidecar};
 
@@ -50,10 +50,11 @@ impl Calls {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let method = FULL_METHODS.into_iter().find(|method| *method == head.uri.path())?;
-        let received = match Received::read(body, &head.headers, self.sidecar.intake()).await {
-            Ok(received) => received,
-            Err(refusal) => return Some(refusal.into_http()),
-        };
+        let received =
+            match Received::read(body, &head.headers, self.sidecar.intake(), MAX_MESSAGE).await {
+                Ok(received) => received,
+                Err(refusal) => return Some(refusal.into_http()),
+            };
         Some(match method {
             TRY_LOCK => self.response(method, &received, self.try_lock(&received).await),
             UNLOCK => {
@@ -72,7 +73,7 @@ impl Calls {
     }
 
     /// Records the lengths of a call's messages and makes the response.
-    fn response<T: Message>(
+    pub(super) fn response<T: Message>(
         &self,
         method: &'static str,
         received: &Received,
@@ -131,7 +132,7 @@ impl Calls {
         set.map_err(|refusal| Status::resource_exhausted(refusal.to_string()))
     }
 
-    fn failed(&self, verb: Verb, error: &Error) -> Status {
+    pub(super) fn failed(&self, verb: Verb, error: &Error) -> Status {
         let status = status::of(verb, error);
         // Only faults are logged. A wrong request is the caller's fault, and overload is no fault.
         let is_fault = match error {
@@ -146,7 +147,7 @@ impl Calls {
     }
 }
 
-fn number(status: UnlockStatus) -> unlock_response::Status {
+pub(super) fn number(status: UnlockStatus) -> unlock_response::Status {
     match status {
         UnlockStatus::Success => unlock_response::Status::Success,
         UnlockStatus::LockDoesNotExist => unlock_response::Status::LockDoesNotExist,

@@ -10,6 +10,7 @@ mod api;
 mod calls;
 mod deadline;
 mod health;
+mod leases;
 mod metrics;
 mod status;
 mod unary;

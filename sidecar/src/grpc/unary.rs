@@ -23,7 +23,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use crate::intake::{Intake, NotRead, Whole};
 
 /// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
-const MAX_MESSAGE: usize = 4 << 20;
+pub(super) const MAX_MESSAGE: usize = 4 << 20;
 
 /// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
 /// "Length-Prefixed-Message").
@@ -38,18 +38,20 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Reads the body of a call. What follows the first message is ignored, as gRPC's implementation in Go does.
+    /// Reads the body of a call, whose message has `longest` bytes at most. What follows the first message is ignored, as gRPC's implementation in Go does.
     pub(super) async fn read<B>(
         body: &mut B,
         headers: &HeaderMap,
         intake: &Intake,
+        longest: usize,
     ) -> Result<Self, Status>
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let most = PREFIX + MAX_MESSAGE;
-        let whole = intake.read(body, most, announced).await.map_err(refusal)?;
+        let most = PREFIX + longest;
+        let whole = intake.read(body, most, announced).await;
+        let whole = whole.map_err(|problem| refusal(problem, longest))?;
         let prefix = whole.bytes.first_chunk::<PREFIX>();
         let &[compressed, ..] =
             prefix.ok_or_else(|| Status::internal("missing request message"))?;
@@ -85,8 +87,8 @@ fn announced(bytes: &[u8]) -> Option<usize> {
     Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)
 }
 
-/// The status of a call whose message was not read.
-pub(super) fn refusal(problem: NotRead) -> Status {
+/// The status of a call whose message was not read, which has `longest` bytes at most.
+pub(super) fn refusal(problem: NotRead, longest: usize) -> Status {
     let message = problem.to_string();
     match problem {
         NotRead::NoRoom(_) => Status::unavailable(message),
@@ -94,7 +96,7 @@ pub(super) fn refusal(problem: NotRead) -> Status {
         NotRead::TooLong(Some(length)) => {
             let length = length.saturating_sub(PREFIX);
             Status::resource_exhausted(format!(
-                "grpc: received message larger than max ({length} vs. {MAX_MESSAGE})"
+                "grpc: received message larger than max ({length} vs. {longest})"
             ))
         }
         NotRead::TooLong(None) => Status::resource_exhausted(message),
@@ -208,14 +210,16 @@ mod tests {
         if let Some(encoding) = encoding {
             headers.insert("grpc-encoding", HeaderValue::from_str(encoding).unwrap());
         }
-        Received::read(&mut body, &headers, &Intake::new(BodyLimits::default())).await
+        let intake = Intake::new(BodyLimits::default());
+        Received::read(&mut body, &headers, &intake, MAX_MESSAGE).await
     }
 
     #[tokio::test]
     async fn the_length_of_a_body_is_not_that_of_its_message() {
         let mut body = Full::new(Bytes::from([MESSAGE, MESSAGE].concat()));
         let intake = Intake::new(BodyLimits::default());
-        let received = Received::read(&mut body, &HeaderMap::new(), &intake).await.unwrap();
+        let received =
+            Received::read(&mut body, &HeaderMap::new(), &intake, MAX_MESSAGE).await.unwrap();
         assert_eq!(received.message::<UnlockRequest>().unwrap().resource_id, "r");
     }
 
@@ -223,7 +227,8 @@ mod tests {
     async fn the_longest_message_fits_into_the_smallest_memory() {
         let mut body = Full::new(Bytes::from([&b"\0\0\x40\0\0"[..], &[0; 4 << 20]].concat()));
         let intake = Intake::new(BodyLimits::default().memory(4 << 20));
-        let received = Received::read(&mut body, &HeaderMap::new(), &intake).await.unwrap();
+        let received =
+            Received::read(&mut body, &HeaderMap::new(), &intake, MAX_MESSAGE).await.unwrap();
         assert_eq!(received.length(), 4 << 20);
     }
 

@@ -1,10 +1,16 @@
-//! Leases over HTTP.
+//! Leases over HTTP and gRPC.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use holdfast::{BuildError, Locks, store::memory::MemoryStore};
 use holdfast_dapr_api::FENCING_TOKEN_HEADER;
-use holdfast_proto::runtime::{TryLockRequest, dapr_client::DaprClient};
+use holdfast_proto::{
+    leases::{
+        AcquireRequest, AcquireResponse, ExtendRequest, InspectRequest, InspectResponse,
+        ReleaseRequest, extend_response, leases_client::LeasesClient, release_response,
+    },
+    runtime::{TryLockRequest, dapr_client::DaprClient},
+};
 use holdfast_sidecar::Sidecar;
 use holdfast_tests::{
     STORE,
@@ -12,7 +18,9 @@ use holdfast_tests::{
     http_api::{ACQUIRED, HELD, LOCK, error},
     http_client::{Response, lock_body, post},
 };
+use prost_types::Duration as ProtoDuration;
 use serde_json::Value;
+use tonic::Code;
 
 use crate::server::{grpc, http, in_memory};
 
@@ -197,4 +205,61 @@ async fn what_cannot_be_is_refused_in_daprs_form() {
     let refused = call(server.address, "acquire", &long).await;
     let expected = error("ERR_BODY_READ", "failed to read request body: stream too large");
     assert_eq!((refused.status, refused.body), (400, expected));
+}
+
+#[tokio::test]
+async fn leases_over_grpc_are_those_over_http() {
+    let server = grpc(in_memory()).await;
+    let mut client = LeasesClient::new(channel(server.address).await);
+    let seconds = |seconds| Some(ProtoDuration { seconds, nanos: 0 });
+    let acquire = |wait| AcquireRequest {
+        store_name: STORE.to_owned(),
+        resource_id: "r".to_owned(),
+        ttl: seconds(60),
+        wait,
+        fenced: true,
+        ..AcquireRequest::default()
+    };
+    let lease = client.acquire(acquire(None)).await.unwrap().into_inner();
+    assert!(lease.success && lease.fencing_token > Some(0), "{lease:?}");
+    assert!((30..=60).contains(&lease.valid_for.unwrap().seconds), "{lease:?}");
+    let short = Some(ProtoDuration { seconds: 0, nanos: 50_000_000 });
+    let held = client.acquire(acquire(short)).await.unwrap().into_inner();
+    assert_eq!(held, AcquireResponse::default());
+
+    let inspect = InspectRequest { store_name: STORE.to_owned(), resource_id: "r".to_owned() };
+    let holding = client.inspect(inspect.clone()).await.unwrap().into_inner();
+    assert_eq!((holding.held, &holding.lock_owner), (true, &lease.lock_owner));
+    assert_eq!(holding.fencing_token, lease.fencing_token);
+
+    let extend = |owner: &str| ExtendRequest {
+        store_name: STORE.to_owned(),
+        resource_id: "r".to_owned(),
+        lock_owner: owner.to_owned(),
+        ttl: seconds(120),
+        may_shorten: false,
+    };
+    let extended = client.extend(extend(&lease.lock_owner)).await.unwrap().into_inner();
+    assert!((90..=120).contains(&extended.valid_for.unwrap().seconds), "{extended:?}");
+    let other = client.extend(extend("other")).await.unwrap().into_inner();
+    assert_eq!(other.status(), extend_response::Status::LockBelongsToOthers);
+
+    let release = ReleaseRequest {
+        store_name: STORE.to_owned(),
+        resource_id: "r".to_owned(),
+        lock_owner: lease.lock_owner.clone(),
+    };
+    let released = client.release(release.clone()).await.unwrap().into_inner();
+    assert_eq!(released.status(), release_response::Status::Success);
+    let again = client.release(release).await.unwrap().into_inner();
+    assert_eq!(again.status(), release_response::Status::LockDoesNotExist);
+    assert_eq!(client.inspect(inspect).await.unwrap().into_inner(), InspectResponse::default());
+
+    let refused = client.acquire(AcquireRequest { ttl: None, ..acquire(None) }).await.unwrap_err();
+    let expected = (Code::InvalidArgument, "ttl is not positive in lock store lockstore");
+    assert_eq!((refused.code(), refused.message()), expected);
+    let long = AcquireRequest { resource_id: "r".repeat(9 << 10), ..acquire(None) };
+    let refused = client.acquire(long).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().ends_with("vs. 8192)"), "{refused}");
 }

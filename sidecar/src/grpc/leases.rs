@@ -1,0 +1,162 @@
+//! The methods of the service `holdfast.lock.v1.Leases`.
+
+use std::{error::Error as StdError, time::Duration};
+
+use holdfast::{Extended, LeaseOptions, Resource, Verb};
+use holdfast_dapr_api::body::MAX_LEASE;
+use holdfast_proto::leases::{
+    AcquireRequest, AcquireResponse, ExtendRequest, ExtendResponse, InspectRequest,
+    InspectResponse, ReleaseRequest, ReleaseResponse, extend_response,
+};
+use hyper::{Response, body::Body, http::request::Parts};
+use prost_types::Duration as ProtoDuration;
+use tonic::{Status, body::Body as GrpcBody};
+
+use super::{
+    calls::{Calls, number},
+    unary::{Answered, Received},
+};
+
+/// The service's full name.
+pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
+
+/// The paths of the methods.
+pub(super) const METHODS: [&str; 4] = [ACQUIRE, EXTEND, RELEASE, INSPECT];
+
+const ACQUIRE: &str = "/holdfast.lock.v1.Leases/Acquire";
+const EXTEND: &str = "/holdfast.lock.v1.Leases/Extend";
+const RELEASE: &str = "/holdfast.lock.v1.Leases/Release";
+const INSPECT: &str = "/holdfast.lock.v1.Leases/Inspect";
+
+/// Answers a call, if it is of one of the methods.
+pub(super) async fn answer<B>(
+    calls: &Calls,
+    head: &Parts,
+    body: &mut B,
+) -> Option<Response<GrpcBody>>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let method = METHODS.into_iter().find(|method| *method == head.uri.path())?;
+    let intake = calls.sidecar.intake();
+    let received = match Received::read(body, &head.headers, intake, MAX_LEASE).await {
+        Ok(received) => received,
+        Err(refusal) => return Some(refusal.into_http()),
+    };
+    Some(match method {
+        ACQUIRE => {
+            let answer = acquire(calls, &received).await;
+            calls.response(method, &received, answer.map(Answered::from))
+        }
+        EXTEND => {
+            let answer = extend(calls, &received).await;
+            calls.response(method, &received, answer.map(Answered::from))
+        }
+        RELEASE => {
+            let answer = release(calls, &received).await;
+            calls.response(method, &received, answer.map(Answered::from))
+        }
+        _ => {
+            let answer = inspect(calls, &received).await;
+            calls.response(method, &received, answer.map(Answered::from))
+        }
+    })
+}
+
+async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, Status> {
+    let AcquireRequest { store_name, resource_id, lock_owner, ttl, wait, fenced } =
+        received.message()?;
+    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
+    options.owner = Some(lock_owner).filter(|owner| !owner.is_empty());
+    options.fenced = fenced;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let acquired = calls.sidecar.locks().acquire(resource, &options).await;
+    let lease = acquired.map_err(|error| calls.failed(Verb::Acquire, &error))?;
+    Ok(lease.map_or_else(AcquireResponse::default, |lease| AcquireResponse {
+        success: true,
+        valid_for: Some(duration(lease.valid_for)),
+        lock_owner: lease.owner,
+        fencing_token: lease.fencing_token,
+    }))
+}
+
+async fn extend(calls: &Calls, received: &Received) -> Result<ExtendResponse, Status> {
+    let ExtendRequest { store_name, resource_id, lock_owner, ttl, may_shorten } =
+        received.message()?;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let locks = calls.sidecar.locks();
+    let extended = locks.extend(resource, &lock_owner, time(ttl), may_shorten).await;
+    let (status, valid_for) = match extended {
+        Ok(Extended::Extended(time)) => (extend_response::Status::Success, Some(duration(time))),
+        Ok(Extended::Gone) => (extend_response::Status::LockDoesNotExist, None),
+        Ok(Extended::HeldByOther) => (extend_response::Status::LockBelongsToOthers, None),
+        Err(error) => return Err(calls.failed(Verb::Extend, &error)),
+    };
+    Ok(ExtendResponse { status: status.into(), valid_for })
+}
+
+async fn release(calls: &Calls, received: &Received) -> Result<ReleaseResponse, Status> {
+    let ReleaseRequest { store_name, resource_id, lock_owner } = received.message()?;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let released = calls.sidecar.locks().unlock(resource, &lock_owner).await;
+    let status = released.map_err(|error| calls.failed(Verb::Unlock, &error))?;
+    // The numbers are those of Dapr's unlock.
+    Ok(ReleaseResponse { status: number(status).into() })
+}
+
+async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, Status> {
+    let InspectRequest { store_name, resource_id } = received.message()?;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let inspected = calls.sidecar.locks().inspect(resource).await;
+    let holding = inspected.map_err(|error| calls.failed(Verb::Inspect, &error))?;
+    Ok(holding.map_or_else(InspectResponse::default, |holding| InspectResponse {
+        held: true,
+        lock_owner: holding.owner,
+        time_left: holding.time_left.map(duration),
+        fencing_token: holding.fencing_token,
+    }))
+}
+
+/// A time that is missing or negative is 0. Own code: the conversion of `prost-types` panics on extremes.
+fn time(time: Option<ProtoDuration>) -> Duration {
+    let ProtoDuration { seconds, nanos } = time.unwrap_or_default();
+    match (u64::try_from(seconds), u32::try_from(nanos)) {
+        (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos.min(999_999_999)),
+        _ => Duration::ZERO,
+    }
+}
+
+fn duration(milliseconds: u64) -> ProtoDuration {
+    ProtoDuration {
+        seconds: i64::try_from(milliseconds / 1_000).unwrap_or(i64::MAX),
+        nanos: (milliseconds % 1_000) as i32 * 1_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_are_those_of_the_service() {
+        assert!(METHODS.iter().all(|method| method.starts_with(&format!("/{SERVICE}/"))));
+    }
+
+    #[test]
+    fn times_are_taken_as_they_are() {
+        let proto = |seconds, nanos| Some(ProtoDuration { seconds, nanos });
+        for (given, expected) in [
+            (None, Duration::ZERO),
+            (proto(0, 0), Duration::ZERO),
+            (proto(30, 1), Duration::from_nanos(30_000_000_001)),
+            (proto(-1, 0), Duration::ZERO),
+            (proto(1, -1), Duration::ZERO),
+            (proto(i64::MIN, i32::MIN), Duration::ZERO),
+            (proto(i64::MAX, i32::MAX), Duration::new(i64::MAX as u64, 999_999_999)),
+        ] {
+            assert_eq!(time(given), expected, "{given:?}");
+        }
+        assert_eq!(duration(1_500), ProtoDuration { seconds: 1, nanos: 500_000_000 });
+    }
+}
