@@ -10,7 +10,7 @@ use super::{
     answers::Answers,
     app::{self, App, Choice},
     calls::{Call, CallCounters},
-    grant::fresh_owner,
+    owner::fresh_owner,
     result::{ErrorKind, Ordinary},
     store::NamedStore,
 };

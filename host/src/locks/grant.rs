@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use holdfast_redis_rules::acquire::RAN_OUT;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
     admission::Turn,
@@ -19,11 +18,6 @@ use crate::{
     store::{Acquired, Failure, Grant},
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
-
-/// An owner that nobody had before and nobody can guess.
-pub(super) fn fresh_owner() -> String {
-    Uuid::new_v4().to_string()
-}
 
 /// The cause for a store that granted without the number that was asked for.
 const NOT_NUMBERED: &str = "the store did not number the grant";

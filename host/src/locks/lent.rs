@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use super::{
-    admission::Turn, app::Choice, calls::Call, grant::fresh_owner, handle::Locks,
+    admission::Turn, app::Choice, calls::Call, handle::Locks, owner::fresh_owner,
     result::ErrorKind, store::NamedStore,
 };
 use crate::{

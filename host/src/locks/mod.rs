@@ -8,6 +8,7 @@
 //! | `lease` | [`Locks::acquire`] and the other verbs of leases |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
+//! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
 //! | `lent` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
@@ -31,6 +32,7 @@ mod keep;
 mod lease;
 mod lent;
 mod metrics;
+mod owner;
 mod result;
 mod spans;
 mod store;
