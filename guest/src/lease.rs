@@ -1,13 +1,16 @@
 //! The export `lease`: the verbs of leases in typed form, over the imported store.
 
-use alloc::string::{String, ToString};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 use holdfast_rules::{
     acquire::{self, Wish},
     extend, inspect, message,
     types::{
         AcquireCommand, Acquired, Error, ExtendCommand, Extended, Failure, Grant, Holding,
-        InspectCommand, Lease, LeaseOptions, ReleaseCommand, Verb,
+        InspectCommand, Lease, LeaseOptions, ReleaseCommand, UnknownOutcome, Verb,
     },
 };
 
@@ -30,9 +33,10 @@ impl Guest for Component {
         let step = acquire::begin(choice, &resource_id, owner_is_empty, wish)?;
         let owner = owner.unwrap_or_else(store::fresh_owner);
         let command = AcquireCommand { store, key: step.key, owner, ttl, wait, fenced };
-        match store::acquire(&command).map_err(|failure| failed(Verb::Acquire, failure))? {
-            Acquired::Held => Ok(None),
-            Acquired::Granted(grant) => lease(command, grant).map(Some),
+        match store::acquire(&command) {
+            Ok(Acquired::Held) => Ok(None),
+            Ok(Acquired::Granted(grant)) => lease(command, grant).map(Some),
+            Err(failure) => Err(failed(Verb::Acquire, naming(&command.owner, failure))),
         }
     }
 
@@ -66,8 +70,23 @@ fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
         let _ = store::release(&ReleaseCommand { store, key, owner });
         return Err(failed(Verb::Acquire, Failure::NotDone(message::NOT_NUMBERED.to_string())));
     }
-    let fencing_token = fencing_token.filter(|_| fenced);
-    Ok(Lease { owner, fencing_token, valid_for: valid_for.unwrap_or(ttl) })
+    match valid_for.unwrap_or(ttl) {
+        0 => Err(failed(Verb::Acquire, Failure::NotDone(message::RAN_OUT.to_string()))),
+        valid_for => {
+            Ok(Lease { owner, fencing_token: fencing_token.filter(|_| fenced), valid_for })
+        }
+    }
+}
+
+/// The failure of an acquire whose caller may not know the owner, and needs it to release the lock.
+fn naming(owner: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Unknown(UnknownOutcome { cause, held_until }) => {
+            let cause = format!("{cause} (the owner is {owner})");
+            Failure::Unknown(UnknownOutcome { cause, held_until })
+        }
+        failure => failure,
+    }
 }
 
 fn failed(verb: Verb, failure: Failure) -> Error {

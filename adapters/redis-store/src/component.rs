@@ -77,8 +77,8 @@ impl Guest for Component {
 
     fn extend(command: ExtendCommand) -> Result<Extended, Failure> {
         let ExtendCommand { store, key, owner, ttl, may_shorten } = command;
-        let extend = Extend { key: &key, owner: &owner, may_shorten };
-        with(&store, |redis| redis.extend(extend, Duration::from_millis(ttl)))
+        let extend = Extend { key: &key, owner: &owner, ttl, may_shorten };
+        with(&store, |redis| redis.extend(extend))
     }
 
     fn inspect(command: InspectCommand) -> Result<Option<Holding>, Failure> {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
-    clock::{self, Reading},
+    clock::{self, Reading, surely},
     extend::{self, Extend},
     fence::{self, Fenced},
     inspect,
@@ -99,7 +99,7 @@ impl Redis {
         match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
             Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
                 fencing_token: number,
-                valid_for: Some(milliseconds(left)),
+                valid_for: Some(milliseconds(surely(left))),
             })),
             Ok(None) => Ok(Acquired::Held),
             Err(error) => Err(self.failure(error)),
@@ -107,18 +107,10 @@ impl Redis {
     }
 
     /// Makes a lock last longer if it is the owner's.
-    pub(crate) fn extend(
-        &mut self,
-        extend: Extend<'_>,
-        ttl: Duration,
-    ) -> Result<Extended, Failure> {
+    pub(crate) fn extend(&mut self, extend: Extend<'_>) -> Result<Extended, Failure> {
         let mut tries = self.tries();
-        match self.run(|redis, connection| redis.try_extend(connection, &mut tries, extend, ttl)) {
-            // One that is held for less than a millisecond is as good as gone.
-            Ok(extend::Extended::Extended(left)) => match milliseconds(left) {
-                0 => Err(Failure::NotDone(RAN_OUT.to_string())),
-                left => Ok(Extended::Extended(left)),
-            },
+        match self.run(|redis, connection| redis.try_extend(connection, &mut tries, extend)) {
+            Ok(extend::Extended::Extended(left)) => Ok(Extended::Extended(milliseconds(left))),
             Ok(extend::Extended::Missing) => Ok(Extended::Gone),
             Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
             Err(error) => Err(self.failure(error)),
@@ -315,25 +307,23 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         extend: Extend<'_>,
-        ttl: Duration,
     ) -> Result<Result<extend::Extended, Failed>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
             return Ok(Err(unsent(broken.cause(), tries)));
         }
         let sent = now();
-        let expiry = match connection.clock {
-            Some(reading) => Expiry::At(Term::new(reading, sent, ttl).expiry()),
-            None => Expiry::After(milliseconds(ttl)),
-        };
+        let ttl = Duration::from_millis(extend.ttl);
+        let end = connection.clock.map(|reading| Term::new(reading, sent, ttl).expiry());
         let unknown = |cause| NoOutcome::Unknown(cause, None);
-        match extend::words(extend, expiry, |words| connection.call(words, &self.settings)) {
+        match extend::words(extend, end, |words| connection.call(words, &self.settings)) {
             Ok(Reply::Error(line)) if has_no_answer(&line) => Err(unknown(line)),
             Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, Form::Full, tries))),
             Ok(reply) => match extend::Extended::read(&reply) {
                 Ok(extend::Extended::Extended(left)) => {
-                    match left.saturating_sub(now().saturating_sub(sent)) {
-                        Duration::ZERO => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
-                        left => Ok(Ok(extend::Extended::Extended(left))),
+                    let left = surely(left.saturating_sub(now().saturating_sub(sent)));
+                    match milliseconds(left) {
+                        0 => Err(unknown(RAN_OUT.to_string())),
+                        _ => Ok(Ok(extend::Extended::Extended(left))),
                     }
                 }
                 Ok(extended) => Ok(Ok(extended)),

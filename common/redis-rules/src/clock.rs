@@ -22,6 +22,11 @@ pub const ASK: [&str; 1] = ["TIME"];
 /// half of it.
 const DRIFT: u64 = 1_000;
 
+/// How much of a time that is left by the server's clock is surely left by the local one: both drift apart.
+pub fn surely(left: Duration) -> Duration {
+    left - left / DRIFT as u32
+}
+
 /// The server's clock at one moment between two local times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {

@@ -2,7 +2,8 @@
 --
 -- KEYS[1]: the lock's key
 -- ARGV[1]: the owner
--- ARGV[2], ARGV[3]: how the lock expires: PXAT and the milliseconds since 1970, or PX and the milliseconds
+-- ARGV[2]: for how many milliseconds the lock lasts from now on
+-- ARGV[3]: when it ends at the latest, in milliseconds since 1970, however late this runs; 0 if that is not known
 -- ARGV[4]: 1 if a lock that would last longer ends earlier now, else 0
 --
 -- Returns how many milliseconds are left at least; -1 if the lock is not set, -2 if another owner holds it.
@@ -13,18 +14,22 @@ end
 if owner ~= ARGV[1] then
   return -2
 end
-local wanted = tonumber(ARGV[3])
-if ARGV[2] == 'PXAT' then
+local wanted = tonumber(ARGV[2])
+if ARGV[3] ~= '0' then
+  -- Less if this runs late. Never more, whatever the clock was set to.
   local time = redis.call('TIME')
-  wanted = wanted - time[1] * 1000 - math.ceil(time[2] / 1000)
+  wanted = math.min(wanted, ARGV[3] - time[1] * 1000 - math.ceil(time[2] / 1000))
 end
 local left = redis.call('PTTL', KEYS[1])
-if left < 0 then
+local shorten = ARGV[4] == '1' and wanted > 0
+if left < 0 and not shorten then
   -- Another program made it last for ever.
   return math.max(wanted, 0)
 end
-if wanted > left or (ARGV[4] == '1' and wanted > 0) then
-  redis.call(ARGV[2] == 'PXAT' and 'PEXPIREAT' or 'PEXPIRE', KEYS[1], ARGV[3])
+if wanted > left or shorten then
+  redis.call('PEXPIRE', KEYS[1], wanted)
   return wanted
 end
+-- Whoever gives back an earlier grant of this owner knows it by its expiry, and must not find this one.
+redis.call('PEXPIRE', KEYS[1], left + 1)
 return left

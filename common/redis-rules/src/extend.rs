@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use crate::{
-    acquire::Expiry,
     reply::{Nonsense, Reply},
     resp::decimal,
 };
@@ -18,6 +17,8 @@ pub struct Extend<'a> {
     pub key: &'a str,
     /// The value that the key must have.
     pub owner: &'a str,
+    /// How long it lasts from now on, in milliseconds.
+    pub ttl: u64,
     /// Whether a lock that would last longer ends earlier.
     pub may_shorten: bool,
 }
@@ -33,14 +34,21 @@ pub enum Extended {
     HeldByOther,
 }
 
-/// Passes the words of the command to `send`.
-pub fn words<T>(extend: Extend<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-    let Extend { key, owner, may_shorten } = extend;
-    let (option, milliseconds) = expiry.option();
-    let mut digits = [0; 20];
-    let milliseconds = decimal(milliseconds, &mut digits);
-    let may_shorten = if may_shorten { "1" } else { "0" };
-    send(&["EVAL", EXTEND_LUA, "1", key, owner, option, milliseconds, may_shorten])
+/// Passes the words of the command to `send`. `end` is when the lock ends at the latest, in milliseconds since 1970 by
+/// the server's clock, however late the server runs the command; `None` if that clock is not known.
+pub fn words<T>(extend: Extend<'_>, end: Option<u64>, send: impl FnOnce(&[&str]) -> T) -> T {
+    let Extend { key, owner, ttl, may_shorten } = extend;
+    let (mut ttl_digits, mut end_digits) = ([0; 20], [0; 20]);
+    send(&[
+        "EVAL",
+        EXTEND_LUA,
+        "1",
+        key,
+        owner,
+        decimal(ttl, &mut ttl_digits),
+        decimal(end.unwrap_or(0), &mut end_digits),
+        if may_shorten { "1" } else { "0" },
+    ])
 }
 
 impl Extended {
@@ -69,12 +77,12 @@ mod tests {
 
     #[test]
     fn the_words_are_in_the_scripts_order() {
-        let extend = Extend { key: "k", owner: "o", may_shorten: false };
-        words(extend, Expiry::After(9), |words| {
-            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "PX", "9", "0"]);
+        let extend = Extend { key: "k", owner: "o", ttl: 5, may_shorten: false };
+        words(extend, None, |words| {
+            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "5", "0", "0"]);
         });
-        words(Extend { may_shorten: true, ..extend }, Expiry::At(9), |words| {
-            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "PXAT", "9", "1"]);
+        words(Extend { may_shorten: true, ..extend }, Some(9), |words| {
+            assert_eq!(words, ["EVAL", EXTEND_LUA, "1", "k", "o", "5", "9", "1"]);
         });
     }
 

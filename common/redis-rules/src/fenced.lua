@@ -12,6 +12,10 @@
 -- the latest number was lost, unless the clock was set back as well.
 local time = redis.call('TIME')
 local latest = tonumber(redis.call('GET', KEYS[2]) or 0) or 0
+-- Beyond this, Lua's numbers are not exact. Another program must have written it.
+if not (latest < 9007199254740991) then
+  return redis.error_reply('ERR the latest number in ' .. KEYS[2] .. ' is too large')
+end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', ARGV[2], ARGV[3]) then
   return false
 end

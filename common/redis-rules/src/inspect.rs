@@ -10,7 +10,7 @@ pub const INSPECT_LUA: &str = include_str!("inspect.lua");
 /// Who holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// The owner.
+    /// The owner, of which no more than the first 4,096 bytes.
     pub owner: String,
     /// How many milliseconds are left; `None` for ever.
     pub left: Option<u64>,

@@ -26,7 +26,7 @@ pub struct Wish {
 ///
 /// The first check that fails, in the order of a try-lock: the time to live is positive, a store is
 /// configured, the resource id is not empty, the owner is not empty, the store exists, the resource id does
-/// not contain `||`. At last, the time to live and the wait are at most [`MAX_TIME`](crate::MAX_TIME).
+/// not contain `||`. Finally, the time to live and the wait are at most [`MAX_TIME`](crate::MAX_TIME).
 pub fn begin(
     store: Choice<'_>,
     resource_id: &str,

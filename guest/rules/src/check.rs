@@ -19,7 +19,7 @@ pub(crate) fn ttl_is_positive(choice: Choice<'_>, ttl: u64) -> Result<(), Error>
 /// Whether a time is at most [`MAX_TIME`]. `field` is its name.
 pub(crate) fn is_in_range(choice: Choice<'_>, field: &str, time: u64) -> Result<(), Error> {
     if time > MAX_TIME {
-        return Err(Error::Other(message::time_too_long(field, choice.name())));
+        return Err(Error::MalformedRequest(message::time_too_long(field, choice.name())));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The messages of the rules, word for word as Dapr 1.18 words them, and those of the verbs that Dapr has
-//! not got.
+//! The messages of the rules, word for word as Dapr 1.18 words them, and those of the verbs that Dapr
+//! does not have.
 //!
 //! Source: Dapr 1.18, `pkg/messages/predefined.go` and `pkg/api/universal/lock.go`.
 
@@ -53,6 +53,9 @@ pub fn expiry_too_long(store_name: &str) -> String {
 pub fn ttl_not_positive(store_name: &str) -> String {
     format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
 }
+
+/// The cause for a lease that was over before its caller could be told.
+pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
 /// The cause for a store that granted a lease without the fencing token that was asked for.
 pub const NOT_NUMBERED: &str = "the store did not number the grant";

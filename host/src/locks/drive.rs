@@ -162,7 +162,7 @@ impl Shared {
         owner: &str,
         ttl: Duration,
     ) -> Result<Answer, Error> {
-        let (outcome, since) = store.acquire(call, key, owner, ttl, store.numbered).await;
+        let (outcome, since) = store.acquire(call, key, owner, ttl, false).await;
         let acquired = match outcome {
             Ok(acquired) => acquired,
             Err(failure) => return self.answer(question, Outcome::Failed(&failure)),
@@ -199,7 +199,9 @@ fn named<'a>(step: Option<&'a str>, request: Option<&'a str>) -> Result<&'a str,
 
 /// Releases a lock whose caller gets an error.
 pub(super) async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
-    if let Err(failure) = store.store.release(key, owner).await {
+    let released = store.store.release(key, owner).await;
+    store.waits.freed(key);
+    if let Err(failure) = released {
         tracing::warn!("a lock that nobody uses could not be released: {}", failure.cause());
     }
 }

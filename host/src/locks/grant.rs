@@ -11,11 +11,10 @@ use super::{
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
     store::NamedStore,
-    wait::Place,
 };
 use crate::{
     error::Error,
-    store::{Acquired, Failure, Grant},
+    store::{Acquired, Failure, Grant, UnknownOutcome},
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
@@ -46,7 +45,7 @@ impl Shared {
                 }
                 answer
             }
-            (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
+            (Err(failure), _) => self.answer(question, Outcome::Failed(&naming(&owner, failure))),
         }
     }
 
@@ -67,7 +66,8 @@ impl Shared {
         self.wait(call, store, step, owner).await
     }
 
-    /// Stands in line for the lock, and tries to take it.
+    /// Stands in line for the lock, and tries to take it when the caller is the first, and when the time is over. A try
+    /// that is at the store is never cut off: nobody would know its outcome.
     async fn wait(
         &self,
         call: &mut Call<'_>,
@@ -76,36 +76,32 @@ impl Shared {
         owner: &str,
     ) -> Result<Tried, Error> {
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
-        let tried = self.try_in_line(call, store, step, owner, &place).await?;
-        place.ended(matches!(tried, Ok(Some(_))));
-        Ok(tried)
-    }
-
-    async fn try_in_line(
-        &self,
-        call: &mut Call<'_>,
-        store: &NamedStore,
-        step: &AcquireStep,
-        owner: &str,
-        place: &Place<'_>,
-    ) -> Result<Tried, Error> {
-        call.set_result(Ordinary::Held);
-        let Some(mut first) = place.first().await else { return Ok(Ok(None)) };
-        // The first in line makes one try, however little time is left.
-        let mut tried = self.try_in_turn(call, store, step, owner).await?;
-        while let Ok(None) = tried {
-            if !first.pause().await {
-                break;
-            }
-            match first.within(self.try_in_turn(call, store, step, owner)).await {
-                Some(next) => tried = next?,
-                None => {
-                    call.set_result(Ordinary::Held);
-                    break;
+        let mut first = place.first().await;
+        let mut tried_before = false;
+        loop {
+            match self.try_in_turn(call, store, step, owner).await {
+                Ok(Ok(None)) => {}
+                // There may be a turn later.
+                Err(Error::Overloaded { .. }) if tried_before => {}
+                ended => {
+                    if let Ok(Ok(Some(_))) = ended {
+                        place.acquired();
+                    }
+                    return ended;
                 }
             }
+            tried_before = true;
+            // Unless the caller leaves while he waits.
+            call.set_result(ErrorKind::Cancelled);
+            let goes_on = match &mut first {
+                Some(first) => first.pause().await,
+                None => false,
+            };
+            if !goes_on {
+                call.set_result(Ordinary::Held);
+                return Ok(Ok(None));
+            }
         }
-        Ok(tried)
     }
 
     async fn try_in_turn(
@@ -131,31 +127,42 @@ async fn attempt(
     let begun = Instant::now();
     let (outcome, now) = store.acquire(call, &step.key, owner, ttl, step.fenced).await;
     let Acquired::Granted(grant) = outcome? else { return Ok(None) };
-    match worth(grant, step, ttl.saturating_sub(now - begun)) {
+    let fenced = step.fenced || store.numbered;
+    match worth(grant, fenced, ttl.saturating_sub(now - begun)) {
         Ok((fencing_token, valid_for)) => {
             store.metrics.holds.begin(&step.key, owner, now, Duration::from_millis(valid_for));
             Ok(Some(Lease { owner: owner.to_owned(), fencing_token, valid_for }))
         }
         Err(problem) => {
             call.set_result(ErrorKind::StoreFailed);
-            release_unused(store, &step.key, owner).await;
+            // What ran out needs no release, which could end a newer lock of the same owner.
+            if problem != RAN_OUT {
+                release_unused(store, &step.key, owner).await;
+            }
             Err(Failure::not_done(problem))
         }
     }
 }
 
+/// The failure of an acquire whose caller may not know the owner, and needs it to release the lock.
+fn naming(owner: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Unknown(UnknownOutcome { cause, held_until }) => {
+            let cause = format!("{cause} (the owner is {owner})");
+            Failure::Unknown(UnknownOutcome { cause, held_until })
+        }
+        failure => failure,
+    }
+}
+
 /// The number of a grant, and for how many milliseconds it is valid. `left` is what is left of the time to
 /// live.
-fn worth(
-    grant: Grant,
-    step: &AcquireStep,
-    left: Duration,
-) -> Result<(Option<u64>, u64), &'static str> {
+fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), &'static str> {
     let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let Grant { fencing_token, valid_for } = grant;
     match (fencing_token, valid_for.unwrap_or(left)) {
         (_, 0) => Err(RAN_OUT),
-        (None, _) if step.fenced => Err(NOT_NUMBERED),
-        (token, valid_for) => Ok((token.filter(|_| step.fenced), valid_for)),
+        (None, _) if fenced => Err(NOT_NUMBERED),
+        (token, valid_for) => Ok((token.filter(|_| fenced), valid_for)),
     }
 }

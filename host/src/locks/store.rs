@@ -32,7 +32,7 @@ impl NamedStore {
     }
 
     /// The outcome, and when it arrived: from then on a lock that was granted is held. The grant is numbered if
-    /// it is `fenced`.
+    /// it is `fenced`, or the store numbers every grant.
     pub(super) async fn acquire(
         &self,
         call: &mut Call<'_>,
@@ -43,7 +43,7 @@ impl NamedStore {
     ) -> (Result<Acquired, Failure>, Instant) {
         spans::details(call.span(), key, owner);
         let begun = Instant::now();
-        let outcome = match fenced {
+        let outcome = match fenced || self.numbered {
             false => self.store.acquire(key, owner, ttl).await,
             true => self.store.acquire_fenced(key, owner, ttl).await,
         };

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,9 +19,9 @@ use tokio::{
 
 use crate::metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels};
 
-/// The lines of one store, by key.
+/// The lines of one store, by key, each with the number of those who stand in it.
 pub(super) struct Waits {
-    lines: Mutex<HashMap<String, Arc<Line>>>,
+    lines: Mutex<HashMap<String, (Arc<Line>, usize)>>,
     /// How many callers wait, for any lock.
     waiters: AtomicUsize,
     waiters_gauge: Gauge,
@@ -44,6 +44,7 @@ pub(super) struct Place<'a> {
     line: Arc<Line>,
     since: Instant,
     deadline: Option<Instant>,
+    acquired: AtomicBool,
 }
 
 /// The first place in a line.
@@ -70,22 +71,28 @@ impl Waits {
     pub(super) fn join<'a>(&'a self, key: &'a str, limit: Duration) -> Place<'a> {
         self.waiters.fetch_add(1, Ordering::AcqRel);
         self.waiters_gauge.increment(1);
-        let line = self.lock().entry(key.to_owned()).or_default().clone();
+        let line = {
+            let mut lines = self.lock();
+            let (line, places) = lines.entry(key.to_owned()).or_default();
+            *places += 1;
+            line.clone()
+        };
         let since = Instant::now();
-        Place { waits: self, key, line, since, deadline: since.checked_add(limit) }
+        let deadline = since.checked_add(limit);
+        Place { waits: self, key, line, since, deadline, acquired: AtomicBool::new(false) }
     }
 
     /// Tells the first in line that the lock is free.
     pub(super) fn freed(&self, key: &str) {
         if self.waiters.load(Ordering::Acquire) > 0
-            && let Some(line) = self.lock().get(key)
+            && let Some((line, _)) = self.lock().get(key)
         {
             line.freed.notify_one();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Line>>> {
-        // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Arc<Line>, usize)>> {
+        // No code between a change to the map and that of a number can panic.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,32 +107,25 @@ impl Place<'_> {
         Some(First { place: self, pauses: Pauses::default(), _turn: turn })
     }
 
-    /// Records how the wait ended.
-    pub(super) fn ended(&self, acquired: bool) {
-        let seconds =
-            if acquired { &self.waits.acquired_seconds } else { &self.waits.gave_up_seconds };
-        seconds.record(self.since.elapsed());
+    /// Notes that the wait ends with the lock.
+    pub(super) fn acquired(&self) {
+        self.acquired.store(true, Ordering::Relaxed);
     }
 }
 
 impl First<'_> {
-    /// Waits until another try is worth it; `false` once the wait is over.
+    /// Waits until another try is worth it, at the latest until the wait is over; `false` if it was over before.
     pub(super) async fn pause(&mut self) -> bool {
-        let next = Instant::now() + self.pauses.next(fastrand::u64(..));
+        let now = Instant::now();
+        if self.place.deadline.is_some_and(|deadline| deadline <= now) {
+            return false;
+        }
+        let next = now + self.pauses.next(fastrand::u64(..));
         let end = self.place.deadline.map_or(next, |deadline| deadline.min(next));
-        let freed = timeout_at(end, self.place.line.freed.notified()).await.is_ok();
-        if freed {
+        if timeout_at(end, self.place.line.freed.notified()).await.is_ok() {
             self.pauses = Pauses::default();
         }
-        freed || end == next
-    }
-
-    /// Runs a try, until the wait is over.
-    pub(super) async fn within<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
-        match self.place.deadline {
-            Some(deadline) => timeout_at(deadline, attempt).await.ok(),
-            None => Some(attempt.await),
-        }
+        true
     }
 }
 
@@ -133,10 +133,16 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.waits.waiters.fetch_sub(1, Ordering::AcqRel);
         self.waits.waiters_gauge.decrement(1);
+        let acquired = self.acquired.load(Ordering::Relaxed);
+        let Waits { acquired_seconds, gave_up_seconds, .. } = self.waits;
+        let seconds = if acquired { acquired_seconds } else { gave_up_seconds };
+        seconds.record(self.since.elapsed());
         let mut lines = self.waits.lock();
-        // The map has one, and this place another.
-        if Arc::strong_count(&self.line) == 2 {
-            lines.remove(self.key);
+        if let Some((_, places)) = lines.get_mut(self.key) {
+            *places -= 1;
+            if *places == 0 {
+                lines.remove(self.key);
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //! retries.
 //!
 //! Which commands are sent again is decided only here. An acquire is sent again only if it certainly did
-//! nothing; an unknown outcome is final. An extension or a look at a lock may be sent again in both cases, and so
-//! may a release: at worst the caller
+//! nothing; an unknown outcome is final. An extension that cannot shorten a lock, and a look at a lock, may be sent
+//! again in both cases, and so may a release: at worst the caller
 //! is told that the lock does not exist, because an earlier try released it. If the network delivers an
 //! earlier try of a release late, that try could end a lock that the same owner has taken again since.
 //! This holds for every release with an unknown outcome. Owners that are used once are safe.
@@ -220,7 +220,8 @@ impl Store for ResilientStore {
     }
 
     /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
-    /// retry has an outcome. An extension that is repeated prolongs nothing that it should not.
+    /// retry has an outcome. One that may shorten the lock is not sent again after an unknown outcome: the network
+    /// could deliver an earlier try late, which would shorten what a later one was told.
     fn extend<'a>(
         &'a self,
         key: &'a str,
@@ -230,7 +231,8 @@ impl Store for ResilientStore {
     ) -> BoxFuture<'a, Result<Extended, Failure>> {
         let given_up = |cause| Failure::unknown(cause, None);
         let attempt = move || self.store.extend(key, owner, ttl, may_shorten);
-        Box::pin(self.call("extend", attempt, given_up, |_| true))
+        let may_repeat = move |failure: &Failure| !may_shorten || did_nothing(failure);
+        Box::pin(self.call("extend", attempt, given_up, may_repeat))
     }
 
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {

@@ -10,7 +10,7 @@ use holdfast::{
 use holdfast_tests::{
     MINUTE,
     calls::{free, take},
-    fake_store::{Answer, Call, FakeStore},
+    fake_store::{Answer, Call, Event, FakeStore, unknown},
 };
 use tokio::time::Instant;
 
@@ -184,13 +184,74 @@ async fn those_who_wait_keep_nobody_from_his_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_that_comes_after_the_wait_is_dropped_with_its_try() {
-    let store = FakeStore::scripted([Answer::No, Answer::Never]);
+async fn a_try_that_is_at_the_store_is_not_cut_off_when_the_wait_is_over() {
+    let store = FakeStore::scripted([Answer::No, Answer::Yes.after(5 * SECOND)]);
     let locks = Locks::builder().store("s", store.clone()).build().unwrap();
-    let options = LeaseOptions::new(MINUTE).wait(SECOND);
-    assert_eq!(locks.acquire(R, &options).await, Ok(None));
+    let held = lease(&locks, LeaseOptions::new(MINUTE).wait(SECOND)).await;
+    assert_eq!(held.valid_for(), 55 * SECOND);
     let calls = store.calls();
     assert!(matches!(calls[..], [Call::Acquire { .. }, Call::Acquire { .. }]), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_who_waits_tries_at_least_once_and_when_the_time_is_over() {
+    let locks = in_memory();
+    let held = lease(&locks, LeaseOptions::new(10 * SECOND)).await;
+    // Free just before the end of the wait.
+    tokio::time::advance(10 * SECOND - Duration::from_millis(990)).await;
+    lease(&locks, LeaseOptions::new(MINUTE).owner("me").wait(SECOND)).await;
+    assert_ne!(held.owner, "me");
+
+    // One stands in line, and the lock is free.
+    let store = FakeStore::scripted([Answer::Never, Answer::Yes]);
+    let locks = Locks::builder().store("s", store).build().unwrap();
+    let long = LeaseOptions::new(MINUTE).wait(MINUTE);
+    let mut first = Box::pin(locks.acquire(R, &long));
+    assert!((&mut first).now_or_never().is_none());
+    lease(&locks, LeaseOptions::new(MINUTE).wait(Duration::from_millis(1))).await;
+}
+
+#[tokio::test]
+async fn a_momentary_overload_does_not_end_a_wait() {
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.waiting) = (1, 0);
+    let store = FakeStore::scripted([Answer::No, Answer::Yes.when_told()]);
+    let locks = Locks::builder().store("s", store.clone()).limits(limits).build().unwrap();
+    let waiting = tokio::spawn({
+        let locks = locks.clone();
+        async move { lease(&locks, LeaseOptions::new(MINUTE).wait(MINUTE)).await }
+    });
+    assert_eq!((store.event().await, store.event().await), (Event::Called, Event::Answered));
+    // Another call has the only turn, while the wait tries again and again.
+    let other = tokio::spawn(async move { free(&locks, "s", "r", "other").await });
+    assert_eq!(store.event().await, Event::Called);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    store.let_through(1);
+    assert!(other.await.unwrap().is_ok());
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_names_the_owner() {
+    let store = FakeStore::always(Answer::Failure(unknown("reply lost")));
+    let locks = Locks::builder().store("s", store.clone()).build().unwrap();
+    let said = message(locks.acquire(R, &LeaseOptions::new(MINUTE)).await);
+    let [Call::Acquire { owner, .. }] = &store.calls()[..] else { panic!("one call") };
+    assert_eq!(
+        said,
+        format!(
+            "failed to acquire lease: reply lost (the owner is {owner}); the outcome is unknown: the \
+             lock may be held"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_numbers_every_grant_numbers_leases_too() {
+    let store = Arc::new(MemoryStore::new());
+    let locks = Locks::builder().store("s", store).number_grants("s").build().unwrap();
+    let held = lease(&locks, LeaseOptions::new(MINUTE)).await;
+    assert!(held.fencing_token.is_some());
 }
 
 #[tokio::test]

@@ -176,8 +176,20 @@ async fn what_cannot_be_is_refused_in_daprs_form() {
         (
             "acquire",
             r#"{"resourceId":"r","ttl":"9999999999s"}"#,
-            500,
-            error("ERR_LEASE_ACQUIRE", "ttl is above 2147483647 s in lock store lockstore"),
+            400,
+            error("ERR_MALFORMED_REQUEST", "ttl is above 2147483647 s in lock store lockstore"),
+        ),
+        (
+            "acquire",
+            r#"{"resourceId":"r","ttl":"1s","wiat":"3s"}"#,
+            400,
+            malformed("unknown field 'wiat' at line 1 column 35"),
+        ),
+        (
+            "inspect",
+            r#"{"resourceId":"r","ttl":"1s"}"#,
+            400,
+            malformed("unknown field 'ttl' at line 1 column 23"),
         ),
         (
             "extend",

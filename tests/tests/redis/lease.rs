@@ -140,7 +140,29 @@ async fn only_the_owner_extends_and_only_to_a_later_end_unless_asked() {
 }
 
 #[tokio::test]
-async fn a_lock_that_never_ends_is_not_given_an_end() {
+async fn an_extend_makes_the_lock_another_than_an_earlier_grant_of_its_owner() {
+    let (server, store) = server_and_store().await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    let end = server.run::<u64>(&["PEXPIRETIME", "k"]);
+    valid_for(store.extend("k", "me", SECOND, false).await);
+    assert_eq!(server.run::<u64>(&["PEXPIRETIME", "k"]), end + 1);
+}
+
+#[tokio::test]
+async fn an_extend_lasts_no_longer_because_the_servers_clock_was_set_back() {
+    let Some(mut clock) = Clock::make() else { return };
+    let server = RedisServer::start_by(&clock, &[]);
+    let store = connect(&server, &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    clock.step(-3_600_000);
+    let valid = valid_for(store.extend("k", "me", 5 * SECOND, true).await);
+    assert!(valid <= 5_000, "{valid}");
+    let left = server.run::<i64>(&["PTTL", "k"]);
+    assert!(left <= 5_000, "{left}");
+}
+
+#[tokio::test]
+async fn a_lock_that_never_ends_is_given_an_end_only_if_asked() {
     let (server, store) = server_and_store().await;
     server.run::<()>(&["SET", "k", "me"]);
     let valid = valid_for(store.extend("k", "me", MINUTE, false).await);
@@ -148,6 +170,33 @@ async fn a_lock_that_never_ends_is_not_given_an_end() {
     assert_eq!(server.run::<i64>(&["PTTL", "k"]), -1);
     let holding = store.inspect("k").await.unwrap().unwrap();
     assert_eq!((&*holding.owner, holding.time_left, holding.fencing_token), ("me", None, None));
+    assert!(valid_for(store.extend("k", "me", 5 * SECOND, true).await) <= 5_000);
+    assert!((1..=5_000).contains(&server.run::<i64>(&["PTTL", "k"])));
+}
+
+#[tokio::test]
+async fn a_look_at_a_strange_lock_harms_nobody() {
+    let (server, store) = server_and_store().await;
+    let long = "o".repeat(3 << 19);
+    assert_granted(store.acquire("k", &long, MINUTE).await);
+    server.run::<()>(&["SET", "ages", "me", "PX", "900000000000000"]);
+    assert_eq!(store.inspect("k").await.unwrap().unwrap().owner, long[..4096]);
+    let left = store.inspect("ages").await.unwrap().unwrap().time_left;
+    assert!(left > Some(800_000_000_000_000), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_number_that_is_too_large_is_refused_before_the_lock_is_taken() {
+    let (server, store) = server_and_store().await;
+    for number in ["9007199254740991", "1e300", "nan", "inf"] {
+        server.run::<()>(&["SET", "lock||fence||{lock||r}", number]);
+        let cause = not_done(store.acquire_fenced("lock||r", "me", MINUTE).await);
+        assert!(
+            cause.contains("the latest number in lock||fence||{lock||r} is too large"),
+            "{cause}"
+        );
+        assert!(!server.exists("lock||r"), "{number}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use alloc::{format, string::String};
 use serde_json::value::RawValue;
 
 use super::text;
+use crate::message;
 
 /// Reads a time, in milliseconds, rounded up. One that is too long for a `u64` becomes the longest.
 ///
@@ -13,8 +14,10 @@ use super::text;
 /// What is wrong with it: another type or form, or negative.
 pub fn read(value: &RawValue) -> Result<u64, String> {
     let text = text::read(value)?;
-    milliseconds(&text)
-        .ok_or_else(|| format!("invalid value: {text}, expected seconds such as 30s or 0.25s"))
+    milliseconds(&text).ok_or_else(|| {
+        let quoted = message::cut(&text, 64);
+        format!("invalid value: {quoted}, expected seconds such as 30s or 0.25s")
+    })
 }
 
 fn milliseconds(text: &str) -> Option<u64> {

@@ -41,7 +41,7 @@ fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
         Verb::Acquire => {
             let wish = Wish { ttl, wait, fenced };
             let step = acquire::begin(store, &resource_id, false, wish)?;
-            // The JSON form has no empty string apart from a missing one.
+            // The JSON form cannot tell an empty string from a missing field.
             Begun::Acquire(AcquireStep { owner: owner().filter(|_| has_owner), ..step })
         }
         Verb::Extend => {

@@ -129,6 +129,12 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(text::Text(name)) = map.next_key()? {
             let Some(field) = Field::named(&name, self.verb) else {
+                // Dapr's clients may send more than daprd reads. Of a lease, a misspelt field would be one that
+                // is not fenced, or does not wait.
+                if !matches!(self.verb, Verb::TryLock | Verb::Unlock) {
+                    let name = message::cut(&name, 64);
+                    return Err(A::Error::custom(format_args!("unknown field '{name}'")));
+                }
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };

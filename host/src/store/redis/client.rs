@@ -7,6 +7,7 @@ use std::{
 
 use holdfast_redis_rules::{
     acquire::{CLOCK_WAS_SET, RAN_OUT},
+    clock::surely,
     extend::{Extend, Extended},
     inspect::{self, Holding},
     refusal::{Again, ends_connection},
@@ -124,17 +125,13 @@ impl Client {
         }
     }
 
-    /// Makes the lock last for `ttl` from now if it is the owner's. Returns for how long it is surely held. It is
-    /// sent again only if the server did nothing.
-    pub(super) async fn extend(
-        &self,
-        extend: Extend<'_>,
-        ttl: Duration,
-    ) -> Result<Extended, NoOutcome> {
+    /// Makes the lock last longer if it is the owner's. Returns for how long it is surely held: a millisecond at least.
+    /// It is sent again only if the server did nothing.
+    pub(super) async fn extend(&self, extend: Extend<'_>) -> Result<Extended, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
-            let failed = match self.try_extend(place.connection(), &mut tries, extend, ttl).await? {
+            let failed = match self.try_extend(place.connection(), &mut tries, extend).await? {
                 Ok(extended) => return Ok(extended),
                 Err(failed) => failed,
             };
@@ -147,17 +144,16 @@ impl Client {
         connection: &Connection,
         tries: &mut Tries,
         extend: Extend<'_>,
-        ttl: Duration,
     ) -> Result<Result<Extended, Failed>, NoOutcome> {
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.extend(extend, ttl, at).await {
+        let failed = match connection.extend(extend, at).await {
             Ok(Answer::Extended(Extended::Extended(left))) => {
-                let left = left.saturating_sub(at.elapsed());
-                if left.is_zero() {
-                    return Err(NoOutcome::NotDone(RAN_OUT.to_owned()));
+                let left = surely(left.saturating_sub(at.elapsed()));
+                if left.as_millis() == 0 {
+                    return Err(NoOutcome::Unknown(RAN_OUT.to_owned(), None));
                 }
                 return Ok(Ok(Extended::Extended(left)));
             }
@@ -223,7 +219,7 @@ impl Client {
                 // The last look at the time before the caller is told.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
-                    return Ok(Ok(Some(Taken { left, number: granted.number })));
+                    return Ok(Ok(Some(Taken { left: surely(left), number: granted.number })));
                 }
                 if let Some(expiry) = granted.expiry {
                     connection.give_back(key, owner, expiry);

@@ -140,9 +140,9 @@ impl Connection {
         Call { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
     }
 
-    /// Makes a lock last for `ttl` from `at`.
-    pub(super) fn extend(&self, extend: Extend<'_>, ttl: Duration, at: Instant) -> Call<'_> {
-        let number = self.shared.send(|queue| queue.extend(extend, ttl, at));
+    /// Makes a lock last longer, counted from `at`.
+    pub(super) fn extend(&self, extend: Extend<'_>, at: Instant) -> Call<'_> {
+        let number = self.shared.send(|queue| queue.extend(extend, at));
         Call { shared: &self.shared, number, lock: None }
     }
 

@@ -171,12 +171,10 @@ impl Queue {
 
     /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if that is
     /// known, so that a command that comes late does not make it last longer.
-    pub(super) fn extend(&mut self, extend: Extend<'_>, ttl: Duration, at: Instant) -> usize {
-        let expiry = match self.clock {
-            Some(reading) => Expiry::At(Term::new(reading, at - self.origin, ttl).expiry()),
-            None => Expiry::After(milliseconds(ttl)),
-        };
-        extend::words(extend, expiry, |words| self.push(words));
+    pub(super) fn extend(&mut self, extend: Extend<'_>, at: Instant) -> usize {
+        let ttl = Duration::from_millis(extend.ttl);
+        let end = self.clock.map(|reading| Term::new(reading, at - self.origin, ttl).expiry());
+        extend::words(extend, end, |words| self.push(words));
         self.insert(Kind::Extend, at)
     }
 

@@ -7,7 +7,6 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use holdfast_redis_rules::{
-    acquire::RAN_OUT,
     extend::{self, Extend},
     fence, inspect, release,
 };
@@ -125,9 +124,9 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] if there is no connection, the server refused the command, or the lock
-    /// ran out before the reply came, and with [`Failure::Unknown`] if no reply came within `readTimeout`, or the
-    /// connection was lost.
+    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command, and with
+    /// [`Failure::Unknown`] if no reply came within `readTimeout`, the connection was lost, or the lock ran out before
+    /// the reply came.
     fn extend<'a>(
         &'a self,
         key: &'a str,
@@ -136,12 +135,9 @@ impl Store for RedisStore {
         may_shorten: bool,
     ) -> BoxFuture<'a, Result<Extended, Failure>> {
         Box::pin(async move {
-            match self.0.extend(Extend { key, owner, may_shorten }, ttl).await {
-                // One that is held for less than a millisecond is as good as gone.
-                Ok(extend::Extended::Extended(left)) => match milliseconds(left) {
-                    0 => Err(Failure::not_done(RAN_OUT)),
-                    left => Ok(Extended::Extended(left)),
-                },
+            let extend = Extend { key, owner, ttl: milliseconds(ttl), may_shorten };
+            match self.0.extend(extend).await {
+                Ok(extend::Extended::Extended(left)) => Ok(Extended::Extended(milliseconds(left))),
                 Ok(extend::Extended::Missing) => Ok(Extended::Gone),
                 Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
                 Err(error) => Err(self.failure(error)),
