@@ -22,6 +22,12 @@ pub enum Error {
         /// How many calls may wait for their turn.
         waiting: usize,
     },
+    /// More calls wait for locks than the [`Limits`](crate::Limits) allow. Nothing was sent.
+    #[error("too many calls: {lock_waits} wait for locks")]
+    TooManyWaits {
+        /// How many calls may wait for locks.
+        lock_waits: usize,
+    },
     /// The lock component trapped or exceeded its limits. Its instance was discarded, and a lock that
     /// the call took was released.
     #[error("the lock component failed: {0}")]
@@ -56,7 +62,9 @@ impl From<Error> for types::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Lock(error) => error,
-            Error::Overloaded { .. } | Error::Component(_) => Self::Other(error.to_string()),
+            Error::Overloaded { .. } | Error::TooManyWaits { .. } | Error::Component(_) => {
+                Self::Other(error.to_string())
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How many more calls may wait for their turn. Calls beyond that are refused. Default: 4,096.
     pub waiting: usize,
+    /// How many calls may wait for locks that are held, at a time. Calls beyond that are refused. Default: 4,096.
+    pub lock_waits: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             step_deadline: Duration::from_secs(1),
             in_flight: 1024,
             waiting: 4096,
+            lock_waits: 4096,
         }
     }
 }
@@ -98,6 +101,13 @@ impl Limits {
     #[must_use]
     pub fn waiting(mut self, waiting: usize) -> Self {
         self.waiting = waiting;
+        self
+    }
+
+    /// Sets [`lock_waits`](field@Self::lock_waits).
+    #[must_use]
+    pub fn lock_waits(mut self, lock_waits: usize) -> Self {
+        self.lock_waits = lock_waits;
         self
     }
 

@@ -1,4 +1,4 @@
-//! How many calls are in flight at a time, and how many more may wait for their turn.
+//! How many calls are in flight at a time, and how many more may wait for their turn, or for locks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +16,9 @@ pub(super) struct Admission {
     waiting: AtomicUsize,
     max_in_flight: usize,
     max_waiting: usize,
+    /// How many calls wait for locks.
+    lock_waits: AtomicUsize,
+    max_lock_waits: usize,
     in_flight_gauge: Gauge,
     waiting_gauge: Gauge,
 }
@@ -30,6 +33,8 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             max_in_flight: limits.in_flight,
             max_waiting: limits.waiting,
+            lock_waits: AtomicUsize::new(0),
+            max_lock_waits: limits.lock_waits,
             in_flight_gauge: CALLS_IN_FLIGHT.with(()),
             waiting_gauge: CALLS_WAITING.with(()),
         }
@@ -45,6 +50,12 @@ impl Admission {
         self.in_flight.acquire().await.map_err(|_closed| self.overloaded())
     }
 
+    /// Lets a call wait for a lock, until what is returned is dropped. Fails if too many calls do already.
+    pub(super) fn lock_wait(&self) -> Result<Waiting<'_>, Error> {
+        let wait = Waiting::enter(&self.lock_waits, self.max_lock_waits);
+        wait.ok_or(Error::TooManyWaits { lock_waits: self.max_lock_waits })
+    }
+
     pub(super) fn record_gauges(&self) {
         let in_flight = self.max_in_flight.saturating_sub(self.in_flight.available_permits());
         self.in_flight_gauge.set(in_flight as f64);
@@ -58,8 +69,8 @@ impl Admission {
     }
 }
 
-/// A call that waits for its turn, counted until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+/// A call that waits for its turn or for a lock, counted until it is dropped.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn enter(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {

@@ -75,6 +75,7 @@ impl Shared {
         step: &AcquireStep,
         owner: &str,
     ) -> Result<Tried, Error> {
+        let _counted = self.admission.lock_wait()?;
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
         let mut first = place.first().await;
         let mut tried_before = false;

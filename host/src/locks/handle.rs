@@ -189,6 +189,12 @@ impl Locks {
         self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
     }
 
+    /// Ends all waits for locks, through every handle to the same stores, and those to come: a call that waits tries a
+    /// last time.
+    pub fn end_waits(&self) {
+        self.shared.stores.iter().for_each(|store| store.waits.end());
+    }
+
     /// Waits until the stores have finished the work that earlier calls left to them, and closes their
     /// connections. Calls that need a connection fail from then on, through every handle to the same
     /// stores.

@@ -205,7 +205,7 @@ impl From<&Error> for ErrorKind {
     fn from(error: &Error) -> Self {
         match error {
             Error::Lock(error) => error.into(),
-            Error::Overloaded { .. } => Self::Overloaded,
+            Error::Overloaded { .. } | Error::TooManyWaits { .. } => Self::Overloaded,
             Error::Component(_) => Self::ComponentFailed,
         }
     }

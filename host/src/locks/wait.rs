@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,8 +15,9 @@ use ::metrics::{Gauge, Histogram};
 use holdfast_redis_rules::pauses::Pauses;
 use tokio::{
     sync::{self, Notify},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels};
 
@@ -24,6 +26,8 @@ pub(super) struct Waits {
     lines: Mutex<HashMap<String, (Arc<Line>, usize)>>,
     /// How many callers wait, for any lock.
     waiters: AtomicUsize,
+    /// Cancelled when all waits end.
+    ending: CancellationToken,
     waiters_gauge: Gauge,
     acquired_seconds: Histogram,
     gave_up_seconds: Histogram,
@@ -61,6 +65,7 @@ impl Waits {
         Self {
             lines: Mutex::default(),
             waiters: AtomicUsize::new(0),
+            ending: CancellationToken::new(),
             waiters_gauge: LOCK_WAITERS.with(StoreLabels { store }),
             acquired_seconds: seconds("acquired"),
             gave_up_seconds: seconds("gave_up"),
@@ -82,6 +87,11 @@ impl Waits {
         Place { waits: self, key, line, since, deadline, acquired: AtomicBool::new(false) }
     }
 
+    /// Ends all waits, those to come as well.
+    pub(super) fn end(&self) {
+        self.ending.cancel();
+    }
+
     /// Tells the first in line that the lock is free.
     pub(super) fn freed(&self, key: &str) {
         if self.waiters.load(Ordering::Acquire) > 0
@@ -100,11 +110,31 @@ impl Waits {
 impl Place<'_> {
     /// Waits until the caller is the first in line; `None` once the wait is over.
     pub(super) async fn first(&self) -> Option<First<'_>> {
-        let turn = match self.deadline {
-            Some(deadline) => timeout_at(deadline, self.line.first.lock()).await.ok()?,
-            None => self.line.first.lock().await,
+        let turn = tokio::select! {
+            biased;
+            () = self.over() => return None,
+            turn = self.line.first.lock() => turn,
         };
         Some(First { place: self, pauses: Pauses::default(), _turn: turn })
+    }
+
+    /// Waits until the wait is over.
+    async fn over(&self) {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = deadline => {}
+            () = self.waits.ending.cancelled() => {}
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        late || self.waits.ending.is_cancelled()
     }
 
     /// Notes that the wait ends with the lock.
@@ -116,14 +146,13 @@ impl Place<'_> {
 impl First<'_> {
     /// Waits until another try is worth it, at the latest until the wait is over; `false` if it was over before.
     pub(super) async fn pause(&mut self) -> bool {
-        let now = Instant::now();
-        if self.place.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.place.is_over() {
             return false;
         }
-        let next = now + self.pauses.next(fastrand::u64(..));
-        let end = self.place.deadline.map_or(next, |deadline| deadline.min(next));
-        if timeout_at(end, self.place.line.freed.notified()).await.is_ok() {
-            self.pauses = Pauses::default();
+        tokio::select! {
+            () = sleep(self.pauses.next(fastrand::u64(..))) => {}
+            () = self.place.over() => {}
+            () = self.place.line.freed.notified() => self.pauses = Pauses::default(),
         }
         true
     }

@@ -231,6 +231,25 @@ async fn a_momentary_overload_does_not_end_a_wait() {
     waiting.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn so_many_calls_wait_and_no_more_until_all_waits_end() {
+    let store = Arc::new(MemoryStore::new());
+    let limits = Limits::default().lock_waits(2);
+    let locks = Locks::builder().store("s", store).limits(limits).build().unwrap();
+    lease(&locks, LeaseOptions::new(10 * MINUTE)).await;
+    let wait = LeaseOptions::new(MINUTE).wait(5 * MINUTE);
+    let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(locks.acquire(R, &wait))).collect();
+    assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+    let refused = locks.acquire(R, &wait).await.unwrap_err();
+    assert_eq!(refused.to_string(), "too many calls: 2 wait for locks");
+
+    let begun = Instant::now();
+    locks.end_waits();
+    assert_eq!(join_all(waiting).await, [Ok(None), Ok(None)]);
+    assert_eq!(locks.acquire(R, &wait).await, Ok(None));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn an_unknown_outcome_names_the_owner() {
     let store = FakeStore::always(Answer::Failure(unknown("reply lost")));

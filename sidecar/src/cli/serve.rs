@@ -147,6 +147,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
                 tokio::time::sleep(block).await;
             }
             tracing::info!("shutting down");
+            locks.end_waits();
             ending.cancel();
             std::future::pending::<()>().await
         };
@@ -180,7 +181,10 @@ async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let bound = Doors::bind(args, given).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
-    let opened = stores::try_open(&args.stores, limits::limits(&args.limits)).await;
+    // Those who hold locks need connections, too.
+    let limits = limits::limits(&args.limits);
+    let lock_waits = limits.lock_waits.min(server_limits.connections.div_ceil(2));
+    let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
     let Opened { locks, stores, .. } = opened.map_err(|error| limits::told(&error, given))?;
     let warning = announce(&stores, !args.stores.resources_path.is_empty());
     let components = stores.into_iter().map(info).collect();

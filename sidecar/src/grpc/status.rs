@@ -12,7 +12,7 @@ pub(super) fn of(verb: Verb, error: &Error) -> Status {
     match error {
         Error::Lock(error) => of_lock(error, message),
         // Nothing was sent, so the caller may try again.
-        Error::Overloaded { .. } => Status::unavailable(message),
+        Error::Overloaded { .. } | Error::TooManyWaits { .. } => Status::unavailable(message),
         _ => Status::internal(message::failed(failure::rules_verb(verb), &message)),
     }
 }

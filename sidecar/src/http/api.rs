@@ -221,7 +221,7 @@ impl Api {
 
     /// The reply to a call that failed in the host.
     fn failed(&self, verb: Verb, error: &Error, headers: &HeaderMap) -> Reply {
-        if let Error::Overloaded { .. } = error {
+        if let Error::Overloaded { .. } | Error::TooManyWaits { .. } = error {
             return reply::overloaded(&error.to_string());
         }
         let verb = failure::rules_verb(verb);
