@@ -211,7 +211,7 @@ async fn everybody_who_waits_tries_at_least_once_and_when_the_time_is_over() {
     lease(&locks, LeaseOptions::new(MINUTE).wait(Duration::from_millis(1))).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_momentary_overload_does_not_end_a_wait() {
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 0);

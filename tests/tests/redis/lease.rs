@@ -290,10 +290,10 @@ async fn inspect_tells_who_holds_a_lock_for_how_long_and_the_latest_number() {
 
 const R: Resource<'static> = Resource { store: "s", id: "r" };
 
-/// Locks over the store, and a lease of two seconds that is renewed.
+/// Locks over the store, and a lease of six seconds that is renewed.
 async fn kept(store: RedisStore) -> (Locks, Lease) {
     let locks = Locks::builder().store("s", Arc::new(store)).build().unwrap();
-    let lease = locks.keep(R, &LeaseOptions::new(2 * SECOND), None).await.unwrap().unwrap();
+    let lease = locks.keep(R, &LeaseOptions::new(6 * SECOND), None).await.unwrap().unwrap();
     (locks, lease)
 }
 
