@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
-use holdfast_redis_rules::{extend::Extend, fence::number_key};
+use holdfast_redis_rules::{acquire::Wanted, extend::Extend, fence::number_key};
 use spin::{Mutex, Once};
 use wasip2::cli::environment::get_environment;
 
@@ -12,7 +12,7 @@ use crate::{
         AcquireCommand, Acquired, ExtendCommand, Extended, Failure, Guest, Holding, InspectCommand,
         ReleaseCommand, Released, StoreInfo,
     },
-    redis::{Lock, Redis},
+    redis::Redis,
     stores,
     time::fresh_owner,
 };
@@ -67,7 +67,7 @@ impl Guest for Component {
         let AcquireCommand { store, key, owner, ttl, wait, fenced } = command;
         let number_key = fenced.then(|| number_key(&key));
         let ttl = Duration::from_millis(ttl);
-        let lock = Lock { key: &key, owner: &owner, ttl, number_key: number_key.as_deref() };
+        let lock = Wanted { key: &key, owner: &owner, ttl, number_key: number_key.as_deref() };
         with(&store, |redis| redis.acquire(lock, Duration::from_millis(wait)))
     }
 

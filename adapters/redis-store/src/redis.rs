@@ -7,16 +7,16 @@ use alloc::{
 use core::time::Duration;
 
 use holdfast_redis_rules::{
-    acquire::{self, CLOCK_WAS_SET, Expiry, RAN_OUT, expiry_is_unknown},
+    acquire::{self, CLOCK_WAS_SET, RAN_OUT, Wanted, expiry_is_unknown},
     clock::{self, Reading, surely},
+    expiry::{Expiry, milliseconds},
     extend::{self, Extend},
-    fence::{self, Fenced},
-    inspect,
+    fence, inspect,
     late::longest_hold,
     pauses::Pauses,
     refusal::{Again, ends_connection, has_no_answer},
     release::{self, Form, Release, give_back},
-    reply::{Nonsense, Reply},
+    reply::Reply,
     settings::Settings,
     term::{Term, Worth},
     tries::{Next, Tries},
@@ -37,28 +37,12 @@ pub(crate) struct Redis {
     terse: bool,
 }
 
-/// A lock that is asked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Lock<'a> {
-    pub(crate) key: &'a str,
-    pub(crate) owner: &'a str,
-    pub(crate) ttl: Duration,
-    /// The key of the resource's latest number, if the grant is to be numbered.
-    pub(crate) number_key: Option<&'a str>,
-}
-
 /// A lock that was taken.
 struct Taken {
     /// For how long it is surely held, from now.
     left: Duration,
     /// Its number, if one was asked for.
     number: Option<u64>,
-}
-
-/// What the reply to an acquire grants.
-enum Granted {
-    Plain,
-    Numbered(u64),
 }
 
 /// Why a command has no outcome.
@@ -81,7 +65,11 @@ impl Redis {
     }
 
     /// Takes a lock, and waits for it if it is held.
-    pub(crate) fn acquire(&mut self, lock: Lock<'_>, wait: Duration) -> Result<Acquired, Failure> {
+    pub(crate) fn acquire(
+        &mut self,
+        lock: Wanted<'_>,
+        wait: Duration,
+    ) -> Result<Acquired, Failure> {
         let deadline = Deadline::after(Some(wait));
         let mut pauses = Pauses::default();
         loop {
@@ -94,7 +82,7 @@ impl Redis {
         }
     }
 
-    fn acquire_once(&mut self, lock: Lock<'_>) -> Result<Acquired, Failure> {
+    fn acquire_once(&mut self, lock: Wanted<'_>) -> Result<Acquired, Failure> {
         let mut tries = self.tries();
         match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
             Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
@@ -170,7 +158,7 @@ impl Redis {
         &self,
         connection: &mut Connection,
         tries: &mut Tries,
-        lock: Lock<'_>,
+        lock: Wanted<'_>,
     ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
             return Ok(Err(unsent(broken.cause(), tries)));
@@ -189,7 +177,7 @@ impl Redis {
         &self,
         connection: &mut Connection,
         tries: &mut Tries,
-        lock: Lock<'_>,
+        lock: Wanted<'_>,
         term: Term,
     ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         let unknown = |cause| NoOutcome::Unknown(cause, Some(term.lasts(now())));
@@ -214,9 +202,9 @@ impl Redis {
             .map(|time| Reading::new(time, asked, now()));
         connection.clock =
             after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
-        let granted = match acquired(connection, lock, reply).map_err(unknown)? {
-            Ok(None) => return Ok(Ok(None)),
-            Ok(Some(granted)) => granted,
+        let number = match acquired(connection, lock, reply).map_err(unknown)? {
+            Ok(acquire::Acquired::Held) => return Ok(Ok(None)),
+            Ok(acquire::Acquired::Granted(number)) => number,
             Err(line) if expiry_is_unknown(&line) => {
                 connection.clock = None;
                 return Ok(Err(Failed { cause: line, next: Next::Now }));
@@ -229,7 +217,7 @@ impl Redis {
         if let Worth::Held { left, .. } = worth {
             let left = left.saturating_sub(now().saturating_sub(asked));
             if !left.is_zero() {
-                return Ok(Ok(Some(granted.taken(left))));
+                return Ok(Ok(Some(Taken { left, number })));
             }
         }
         let given_back = give_back(lock.key, lock.owner, term.expiry(), |words| {
@@ -250,7 +238,7 @@ impl Redis {
         &self,
         connection: &mut Connection,
         tries: &mut Tries,
-        lock: Lock<'_>,
+        lock: Wanted<'_>,
     ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         let ttl = lock.ttl;
         let sent = now();
@@ -265,11 +253,11 @@ impl Redis {
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
         match acquired(connection, lock, reply).map_err(unknown)? {
-            Ok(Some(granted)) => match ttl.saturating_sub(since()) {
+            Ok(acquire::Acquired::Granted(number)) => match ttl.saturating_sub(since()) {
                 Duration::ZERO => Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl))),
-                left => Ok(Ok(Some(granted.taken(left)))),
+                left => Ok(Ok(Some(Taken { left, number }))),
             },
-            Ok(None) => Ok(Ok(None)),
+            Ok(acquire::Acquired::Held) => Ok(Ok(None)),
             Err(line) => Ok(Err(refused(connection, line, Form::Full, tries))),
         }
     }
@@ -421,51 +409,18 @@ impl Redis {
     }
 }
 
-impl Lock<'_> {
-    /// Passes the words of the command that takes the lock to `send`.
-    fn words<T>(&self, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-        let Self { key, owner, ttl, number_key } = *self;
-        match number_key {
-            None => acquire::words(key, owner, expiry, send),
-            Some(number_key) => {
-                let fenced = Fenced { key, number_key, owner, ttl: milliseconds(ttl) };
-                fence::words(fenced, expiry, send)
-            }
-        }
-    }
-
-    /// Reads what the reply grants; `None` if the lock is held.
-    fn read(&self, reply: &Reply) -> Result<Option<Granted>, Nonsense> {
-        match self.number_key {
-            None => Ok((acquire::Acquired::read(reply)? == acquire::Acquired::Granted)
-                .then_some(Granted::Plain)),
-            Some(_) => Ok(fence::read(reply)?.map(Granted::Numbered)),
-        }
-    }
-}
-
-impl Granted {
-    fn taken(self, left: Duration) -> Taken {
-        let number = match self {
-            Self::Plain => None,
-            Self::Numbered(number) => Some(number),
-        };
-        Taken { left, number }
-    }
-}
-
 /// Reads the reply to an acquire. The inner error is the server's refusal, the outer one the cause why nobody
 /// knows what it did.
 fn acquired(
     connection: &mut Connection,
-    lock: Lock<'_>,
+    lock: Wanted<'_>,
     reply: Reply,
-) -> Result<Result<Option<Granted>, String>, String> {
+) -> Result<Result<acquire::Acquired, String>, String> {
     match reply {
         Reply::Error(line) if has_no_answer(&line) => Err(line),
         Reply::Error(line) => Ok(Err(line)),
-        reply => match lock.read(&reply) {
-            Ok(granted) => Ok(Ok(granted)),
+        reply => match acquire::Acquired::read(&reply, lock.number_key.is_some()) {
+            Ok(acquired) => Ok(Ok(acquired)),
             Err(nonsense) => {
                 connection.distrust();
                 Err(nonsense.to_string())
@@ -489,10 +444,6 @@ fn refused(connection: &mut Connection, line: String, form: Form, tries: &mut Tr
 /// A try that did nothing.
 fn unsent(cause: impl Into<String>, tries: &mut Tries) -> Failed {
     Failed { cause: cause.into(), next: tries.failed(random()) }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The time that is this long after `now`, in milliseconds since 1970.

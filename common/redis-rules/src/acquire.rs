@@ -1,45 +1,49 @@
 //! Takes a lock unless it is held: `SET key owner NX` with an expiry.
 
+use core::time::Duration;
+
 use crate::{
+    expiry::{Expiry, milliseconds},
+    fence::{self, Fenced},
     reply::{Nonsense, Reply},
     resp::decimal,
 };
-
-/// When a lock expires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// At this time of the server's clock, in milliseconds since 1970, however late the server runs the
-    /// command. Needs Redis 6.2.
-    At(u64),
-    /// This many milliseconds after the server has run the command.
-    After(u64),
-}
-
-impl Expiry {
-    /// The option of `SET`, and its milliseconds.
-    pub(crate) fn option(self) -> (&'static str, u64) {
-        match self {
-            Self::At(time) => ("PXAT", time),
-            Self::After(ttl) => ("PX", ttl),
-        }
-    }
-}
 
 /// The outcome of an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
     /// The key was free and was set to the owner's value. With [`Expiry::At`] a time that is over, it was
-    /// deleted again at once.
-    Granted,
+    /// deleted again at once. Carries the number of the grant, if one was asked for.
+    Granted(Option<u64>),
     /// The key is set, by this owner or another.
     Held,
 }
 
-/// Passes the words of the command that sets `key` to `owner` to `send`.
-pub fn words<T>(key: &str, owner: &str, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-    let (option, milliseconds) = expiry.option();
-    let mut digits = [0; 20];
-    send(&["SET", key, owner, "NX", option, decimal(milliseconds, &mut digits)])
+/// A lock that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The lock's key.
+    pub key: &'a str,
+    /// The value to set.
+    pub owner: &'a str,
+    /// The time to live.
+    pub ttl: Duration,
+    /// The [key](crate::fence::number_key) of the resource's latest number, if the grant is to be numbered.
+    pub number_key: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    /// Passes the words of the command to `send`.
+    pub fn words<T>(&self, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
+        let Self { key, owner, ttl, number_key } = *self;
+        if let Some(number_key) = number_key {
+            let ttl = milliseconds(ttl);
+            return fence::words(Fenced { key, number_key, owner, ttl }, expiry, send);
+        }
+        let (option, milliseconds) = expiry.option();
+        let mut digits = [0; 20];
+        send(&["SET", key, owner, "NX", option, decimal(milliseconds, &mut digits)])
+    }
 }
 
 /// Whether the server refused [`Expiry::At`] because it does not know it.
@@ -49,15 +53,18 @@ pub fn expiry_is_unknown(error: &str) -> bool {
 }
 
 impl Acquired {
-    /// Reads the reply.
+    /// Reads the reply. `numbered` is whether a number was asked for.
     ///
     /// # Errors
     ///
-    /// [`Nonsense`] for a reply that `SET` cannot have. An error line is one of these: its meaning is
+    /// [`Nonsense`] for a reply that the command cannot have. An error line is one of these: its meaning is
     /// [`Again::after`](crate::refusal::Again::after)'s to tell.
-    pub fn read(reply: &Reply) -> Result<Self, Nonsense> {
+    pub fn read(reply: &Reply, numbered: bool) -> Result<Self, Nonsense> {
         match reply {
-            Reply::Okay => Ok(Self::Granted),
+            Reply::Okay if !numbered => Ok(Self::Granted(None)),
+            Reply::Integer(number) if numbered => u64::try_from(*number)
+                .map(|number| Self::Granted(Some(number)))
+                .map_err(|_| Nonsense),
             Reply::Nil => Ok(Self::Held),
             _ => Err(Nonsense),
         }
@@ -80,7 +87,8 @@ mod tests {
     use super::*;
 
     fn owned(key: &str, owner: &str, expiry: Expiry) -> Vec<String> {
-        words(key, owner, expiry, |words| words.iter().map(ToString::to_string).collect())
+        let wanted = Wanted { key, owner, ttl: Duration::ZERO, number_key: None };
+        wanted.words(expiry, |words| words.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -94,14 +102,26 @@ mod tests {
     #[test]
     fn only_ok_is_a_grant() {
         for (reply, expected) in [
-            (Reply::Okay, Ok(Acquired::Granted)),
+            (Reply::Okay, Ok(Acquired::Granted(None))),
             (Reply::Nil, Ok(Acquired::Held)),
             (Reply::Status, Err(Nonsense)),
             (Reply::Integer(1), Err(Nonsense)),
             (Reply::Text("OK".into()), Err(Nonsense)),
             (Reply::Error("ERR no".into()), Err(Nonsense)),
         ] {
-            assert_eq!(Acquired::read(&reply), expected, "{reply:?}");
+            assert_eq!(Acquired::read(&reply, false), expected, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_number_is_a_numbered_grant() {
+        for (reply, expected) in [
+            (Reply::Integer(5), Ok(Acquired::Granted(Some(5)))),
+            (Reply::Nil, Ok(Acquired::Held)),
+            (Reply::Integer(-1), Err(Nonsense)),
+            (Reply::Okay, Err(Nonsense)),
+        ] {
+            assert_eq!(Acquired::read(&reply, true), expected, "{reply:?}");
         }
     }
 }

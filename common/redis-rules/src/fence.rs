@@ -4,11 +4,7 @@
 
 use alloc::{format, string::String};
 
-use crate::{
-    acquire::Expiry,
-    reply::{Nonsense, Reply},
-    resp::decimal,
-};
+use crate::{expiry::Expiry, resp::decimal};
 
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const FENCED_LUA: &str = include_str!("fenced.lua");
@@ -49,19 +45,6 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
         decimal(milliseconds, &mut digits),
         decimal(ttl.saturating_add(KEPT), &mut kept),
     ])
-}
-
-/// Reads the reply: the number, or `None` if the lock is held.
-///
-/// # Errors
-///
-/// [`Nonsense`] for a reply that the script does not give.
-pub fn read(reply: &Reply) -> Result<Option<u64>, Nonsense> {
-    match reply {
-        Reply::Integer(number) => u64::try_from(*number).map(Some).map_err(|_| Nonsense),
-        Reply::Nil => Ok(None),
-        _ => Err(Nonsense),
-    }
 }
 
 /// The key of a resource's latest number. It begins as all keys of locks do, so that a user who may write these
@@ -136,17 +119,5 @@ mod tests {
         words(fenced, Expiry::At(7), |words| {
             assert_eq!(words, ["EVAL", FENCED_LUA, "2", "k", "n", "o", "PXAT", "7", "2592001000"]);
         });
-    }
-
-    #[test]
-    fn only_a_number_is_a_grant() {
-        for (reply, expected) in [
-            (Reply::Integer(5), Ok(Some(5))),
-            (Reply::Nil, Ok(None)),
-            (Reply::Integer(-1), Err(Nonsense)),
-            (Reply::Okay, Err(Nonsense)),
-        ] {
-            assert_eq!(read(&reply), expected, "{reply:?}");
-        }
     }
 }

@@ -14,6 +14,7 @@
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
+//! | [`expiry`] | when a lock expires, as a command says it |
 //! | [`clock`] | what is known of the server's clock |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
 //! | [`reply`] | what a server answers |
@@ -32,6 +33,7 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
+pub mod expiry;
 pub mod extend;
 pub mod facts;
 pub mod fence;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::clock::Reading;
+use crate::{clock::Reading, expiry::milliseconds};
 
 /// The time for which an acquire asks.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,7 @@ pub enum Worth {
 impl Term {
     /// The term of an acquire that is sent at the local time `sent`, by this reading of the server's clock.
     pub fn new(reading: Reading, sent: Duration, ttl: Duration) -> Self {
-        let ttl_in_milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        let expiry = reading.latest(sent).div_ceil(1_000).saturating_add(ttl_in_milliseconds);
+        let expiry = reading.latest(sent).div_ceil(1_000).saturating_add(milliseconds(ttl));
         Self { reading, sent, ttl, expiry }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_redis_rules::acquire::RAN_OUT;
+use holdfast_redis_rules::{acquire::RAN_OUT, expiry::milliseconds};
 use tokio::time::Instant;
 
 use super::{
@@ -159,9 +159,8 @@ fn naming(owner: &str, failure: Failure) -> Failure {
 /// The number of a grant, and for how many milliseconds it is valid. `left` is what is left of the time to
 /// live.
 fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), &'static str> {
-    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let Grant { fencing_token, valid_for } = grant;
-    match (fencing_token, valid_for.unwrap_or(left)) {
+    match (fencing_token, valid_for.unwrap_or(milliseconds(left))) {
         (_, 0) => Err(RAN_OUT),
         (None, _) if fenced => Err(NOT_NUMBERED),
         (token, valid_for) => Ok((token.filter(|_| fenced), valid_for)),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use holdfast_redis_rules::expiry::milliseconds;
 use tokio::time::Instant;
 
 use super::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
@@ -123,10 +124,6 @@ impl Leases {
 /// When a time to live ends. One that the clock cannot hold becomes 136 years.
 fn end(now: Instant, ttl: Duration) -> Instant {
     now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Store for MemoryStore {

@@ -56,24 +56,26 @@ impl Calls {
                 Err(refusal) => return Some(refusal.into_http()),
             };
         Some(match method {
-            TRY_LOCK => self.response(method, &received, self.try_lock(&received).await),
-            UNLOCK => {
-                let answer = self.unlock(&received).await;
-                self.response(method, &received, answer.map(Answered::from))
-            }
-            SET_METADATA => {
-                let answer = self.set_metadata(&received);
-                self.response(method, &received, answer.map(Answered::from))
-            }
-            _ => {
-                let answer = self.get_metadata(&received);
-                self.response(method, &received, answer.map(Answered::from))
-            }
+            TRY_LOCK => self.numbered_response(method, &received, self.try_lock(&received).await),
+            UNLOCK => self.response(method, &received, self.unlock(&received).await),
+            SET_METADATA => self.response(method, &received, self.set_metadata(&received)),
+            _ => self.response(method, &received, self.get_metadata(&received)),
         })
     }
 
     /// Records the lengths of a call's messages and makes the response.
     pub(super) fn response<T: Message>(
+        &self,
+        method: &'static str,
+        received: &Received,
+        answer: Result<T, Status>,
+    ) -> Response<GrpcBody> {
+        let answer = answer.map(|message| Answered { message, fencing_token: None });
+        self.numbered_response(method, received, answer)
+    }
+
+    /// [`response`](Self::response), for an answer that may have a fencing token.
+    fn numbered_response<T: Message>(
         &self,
         method: &'static str,
         received: &Received,

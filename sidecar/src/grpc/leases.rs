@@ -14,7 +14,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
     calls::{Calls, number},
-    unary::{Answered, Received},
+    unary::Received,
 };
 
 /// The service's full name.
@@ -45,22 +45,10 @@ where
         Err(refusal) => return Some(refusal.into_http()),
     };
     Some(match method {
-        ACQUIRE => {
-            let answer = acquire(calls, &received).await;
-            calls.response(method, &received, answer.map(Answered::from))
-        }
-        EXTEND => {
-            let answer = extend(calls, &received).await;
-            calls.response(method, &received, answer.map(Answered::from))
-        }
-        RELEASE => {
-            let answer = release(calls, &received).await;
-            calls.response(method, &received, answer.map(Answered::from))
-        }
-        _ => {
-            let answer = inspect(calls, &received).await;
-            calls.response(method, &received, answer.map(Answered::from))
-        }
+        ACQUIRE => calls.response(method, &received, acquire(calls, &received).await),
+        EXTEND => calls.response(method, &received, extend(calls, &received).await),
+        RELEASE => calls.response(method, &received, release(calls, &received).await),
+        _ => calls.response(method, &received, inspect(calls, &received).await),
     })
 }
 

@@ -38,7 +38,8 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Reads the body of a call, whose message has `longest` bytes at most. What follows the first message is ignored, as gRPC's implementation in Go does.
+    /// Reads the body of a call, whose message has `longest` bytes at most. What follows the first message is ignored,
+    /// as gRPC's implementation in Go does.
     pub(super) async fn read<B>(
         body: &mut B,
         headers: &HeaderMap,
@@ -121,12 +122,6 @@ pub(super) struct Answered<T> {
     pub(super) message: T,
     /// The number of the grant that a try-lock got, for the trailing metadata.
     pub(super) fencing_token: Option<u64>,
-}
-
-impl<T> From<T> for Answered<T> {
-    fn from(message: T) -> Self {
-        Self { message, fencing_token: None }
-    }
 }
 
 /// The response with one message, or with the status of a call that failed.
@@ -294,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_response_is_a_message_and_its_status() {
         let unlock = UnlockRequest { resource_id: "r".to_owned(), ..UnlockRequest::default() };
-        let response = response(Ok(unlock.into()));
+        let response = response(Ok(Answered { message: unlock, fencing_token: None }));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let whole = response.into_body().collect().await.unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");

@@ -84,7 +84,7 @@ fn is_what_redis_reads(reply: &Reply, bytes: &[u8]) {
 /// A reply has at most one meaning to each command.
 fn has_a_meaning(reply: &Reply) {
     let answers = [
-        Acquired::read(reply).is_ok(),
+        Acquired::read(reply, false).is_ok(),
         Released::read(reply).is_ok(),
         clock::read(reply).is_ok_and(|time| time / 1_000_000 <= u32::MAX.into()),
     ];

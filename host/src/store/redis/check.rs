@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use holdfast_redis_rules::{
+    acquire::Wanted,
     fitness::Unfit,
     refusal::{code, forbids_command},
     release::Released,
@@ -10,7 +11,6 @@ use holdfast_redis_rules::{
 
 use super::{
     client::{Client, NoOutcome},
-    queue::Wanted,
     settings::RedisSetterError,
 };
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{CLOCK_WAS_SET, RAN_OUT},
+    acquire::{CLOCK_WAS_SET, RAN_OUT, Wanted},
     clock::surely,
     extend::{Extend, Extended},
     inspect::{self, Holding},
@@ -21,7 +21,6 @@ use super::{
     answer::{Answer, Granted, NoAnswer},
     connection::Connection,
     connections::Connections,
-    queue::Wanted,
     settings::RedisSettings,
 };
 

@@ -16,6 +16,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use holdfast_redis_rules::{
+    acquire::Wanted,
     clock,
     extend::Extend,
     release::{Form, Release},
@@ -25,7 +26,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     answer::{Answer, NoAnswer},
-    queue::{Lock, Queue, Wanted},
+    queue::{Lock, Queue},
 };
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:

@@ -13,10 +13,10 @@ use std::{
 
 use foldhash::fast::FixedState;
 use holdfast_redis_rules::{
-    acquire::{self, Acquired, Expiry, expiry_is_unknown},
+    acquire::{Acquired, Wanted, expiry_is_unknown},
     clock::{self, Reading},
+    expiry::{Expiry, milliseconds},
     extend::{self, Extend, Extended},
-    fence::{self, Fenced},
     late::{LATE_REPLY, late, longest_hold},
     refusal::has_no_answer,
     release::{Released, give_back},
@@ -72,22 +72,16 @@ enum Kind {
         ttl: Duration,
         /// A hash of the key and the owner.
         lock: u64,
-        number: Number,
+        /// Whether the grant is to be numbered.
+        numbered: bool,
+        /// Its number, once it is known.
+        number: Option<u64>,
     },
     Release,
     Extend,
     /// Its reply matters to nobody.
     GiveBack,
     Other,
-}
-
-/// The number of a grant.
-#[derive(Clone, Copy)]
-enum Number {
-    /// None is asked for.
-    Unasked,
-    Asked,
-    Given(u64),
 }
 
 /// When a lock expires.
@@ -106,16 +100,6 @@ enum State {
     Overdue(NoAnswer),
     /// The caller has left. A grant is given back.
     Left(Option<Lock>),
-}
-
-/// A lock that is asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) key: &'a str,
-    pub(super) owner: &'a str,
-    pub(super) ttl: Duration,
-    /// The key of the resource's latest number, if the grant is to be numbered.
-    pub(super) number_key: Option<&'a str>,
 }
 
 /// What a grant that nobody uses is known by.
@@ -155,18 +139,9 @@ impl Queue {
             None => (Limit::For(ttl), Expiry::After(milliseconds(ttl))),
         };
         self.wants_clock |= self.clock.is_some();
-        let number = match number_key {
-            None => {
-                acquire::words(key, owner, expiry, |words| self.push(words));
-                Number::Unasked
-            }
-            Some(number_key) => {
-                let fenced = Fenced { key, number_key, owner, ttl: milliseconds(ttl) };
-                fence::words(fenced, expiry, |words| self.push(words));
-                Number::Asked
-            }
-        };
-        self.insert(Kind::Acquire { limit, ttl, lock: hash(key, owner), number }, at)
+        wanted.words(expiry, |words| self.push(words));
+        let (lock, numbered) = (hash(key, owner), number_key.is_some());
+        self.insert(Kind::Acquire { limit, ttl, lock, numbered, number: None }, at)
     }
 
     /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if that is
@@ -348,20 +323,20 @@ impl Queue {
                 Ok(Answer::UnknownExpiry(line))
             }
             (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
-            (Kind::Acquire { limit, ttl, lock, number: asked }, reply) => {
-                match (grant(asked, &reply)?, limit) {
-                    (None, _) => Ok(Answer::Held),
-                    (Some(given), Limit::Until(_)) => {
+            (Kind::Acquire { limit, ttl, lock, numbered, .. }, reply) => {
+                match (Acquired::read(&reply, numbered)?, limit) {
+                    (Acquired::Held, _) => Ok(Answer::Held),
+                    (Acquired::Granted(number_of_grant), Limit::Until(_)) => {
                         // The reading of the clock that follows tells what it is worth.
                         if let Some(call) = self.calls.get_mut(number) {
-                            call.kind = Kind::Acquire { limit, ttl, lock, number: given };
+                            let number = number_of_grant;
+                            call.kind = Kind::Acquire { limit, ttl, lock, numbered, number };
                         }
                         self.unconfirmed.push(number);
                         return Ok(());
                     }
-                    (Some(given), Limit::For(ttl)) => {
+                    (Acquired::Granted(number), Limit::For(ttl)) => {
                         let ends = Instant::now() + ttl;
-                        let number = given.given();
                         Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends, number }))
                     }
                 }
@@ -392,17 +367,17 @@ impl Queue {
         };
         for number in mem::take(&mut self.unconfirmed) {
             let Some(Call {
-                kind: Kind::Acquire { limit: Limit::Until(term), number: given, .. },
+                kind: Kind::Acquire { limit: Limit::Until(term), number: of_grant, .. },
                 ..
             }) = self.calls.get(number)
             else {
                 continue;
             };
-            let (expiry, given) = (term.expiry(), given.given());
+            let (expiry, of_grant) = (term.expiry(), *of_grant);
             let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
                 Some(Worth::Held { left, lasts }) => {
                     let (expiry, ends) = (Some(expiry), now + lasts);
-                    Ok(Answer::Granted(Granted { expiry, left, ends, number: given }))
+                    Ok(Answer::Granted(Granted { expiry, left, ends, number: of_grant }))
                 }
                 Some(Worth::RanOut) => Ok(Answer::RanOut),
                 Some(Worth::ClockWasSet) => Ok(Answer::ClockWasSet(expiry)),
@@ -591,29 +566,6 @@ impl Queue {
     fn reading(&self, server: u64, asked: Instant, answered: Instant) -> Reading {
         Reading::new(server, asked - self.origin, answered - self.origin)
     }
-}
-
-impl Number {
-    fn given(self) -> Option<u64> {
-        match self {
-            Self::Given(number) => Some(number),
-            Self::Unasked | Self::Asked => None,
-        }
-    }
-}
-
-/// What the reply to an acquire grants; `None` if the lock is held.
-fn grant(asked: Number, reply: &Reply) -> Result<Option<Number>, Nonsense> {
-    match asked {
-        Number::Unasked => {
-            Ok((Acquired::read(reply)? == Acquired::Granted).then_some(Number::Unasked))
-        }
-        Number::Asked | Number::Given(_) => Ok(fence::read(reply)?.map(Number::Given)),
-    }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn hash(key: &str, owner: &str) -> u64 {

@@ -7,6 +7,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use holdfast_redis_rules::{
+    acquire::Wanted,
+    expiry::milliseconds,
     extend::{self, Extend},
     fence, inspect, release,
 };
@@ -14,7 +16,6 @@ use holdfast_redis_rules::{
 use super::{
     check::{self, ConnectError},
     client::{Client, NoOutcome, Taken},
-    queue::Wanted,
     settings::RedisSettings,
 };
 use crate::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
@@ -86,10 +87,6 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RedisStore").field(&self.0.address()).finish()
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Store for RedisStore {
