@@ -11,6 +11,7 @@ use super::{
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
     store::NamedStore,
+    wait::{Next, Place},
 };
 use crate::{
     error::Error,
@@ -66,8 +67,8 @@ impl Shared {
         self.wait(call, store, step, owner).await
     }
 
-    /// Stands in line for the lock, and tries to take it when the caller is the first, and when the time is over. A try
-    /// that is at the store is never cut off: nobody would know its outcome.
+    /// Stands in line for the lock, and tries to take it when the caller is the first and it may be free. A try that is
+    /// at the store is never cut off: nobody would know its outcome.
     async fn wait(
         &self,
         call: &mut Call<'_>,
@@ -76,33 +77,34 @@ impl Shared {
         owner: &str,
     ) -> Result<Tried, Error> {
         let _counted = self.admission.lock_wait()?;
+        // Until there is an outcome the caller may leave.
+        call.set_result(ErrorKind::Cancelled);
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
-        let mut first = place.first().await;
-        let mut tried_before = false;
-        loop {
-            match self.try_in_turn(call, store, step, owner).await {
-                Ok(Ok(None)) => {}
-                // There may be a turn later.
-                Err(Error::Overloaded { .. }) if tried_before => {}
-                ended => {
-                    if let Ok(Ok(Some(_))) = ended {
-                        place.acquired();
-                    }
-                    return ended;
-                }
-            }
-            tried_before = true;
-            // Unless the caller leaves while he waits.
-            call.set_result(ErrorKind::Cancelled);
-            let goes_on = match &mut first {
-                Some(first) => first.pause().await,
-                None => false,
-            };
-            if !goes_on {
+        let Some(mut first) = place.first().await else {
+            if place.is_watched() {
                 call.set_result(Ordinary::Held);
                 return Ok(Ok(None));
             }
+            return self.try_in_turn(call, store, step, owner, &place).await;
+        };
+        let mut next = match first.begins_with_a_try() {
+            true => Next::Try,
+            false => first.next(&*store.store).await,
+        };
+        let mut tried_before = false;
+        while next != Next::Leave {
+            match self.try_in_turn(call, store, step, owner, &place).await {
+                Ok(Ok(None)) => {}
+                // There may be a turn later.
+                Err(Error::Overloaded { .. }) if tried_before => {}
+                ended => return ended,
+            }
+            tried_before = true;
+            call.set_result(ErrorKind::Cancelled);
+            next = first.next(&*store.store).await;
         }
+        call.set_result(Ordinary::Held);
+        Ok(Ok(None))
     }
 
     async fn try_in_turn(
@@ -111,9 +113,14 @@ impl Shared {
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
+        place: &Place<'_>,
     ) -> Result<Tried, Error> {
         let _turn = self.admission.turn().await?;
-        Ok(attempt(call, store, step, owner).await)
+        let tried = attempt(call, store, step, owner).await;
+        if let Ok(Some(_)) = tried {
+            place.acquired();
+        }
+        Ok(tried)
     }
 }
 

@@ -189,8 +189,8 @@ impl Locks {
         self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
     }
 
-    /// Ends all waits for locks, through every handle to the same stores, and those to come: a call that waits tries a
-    /// last time.
+    /// Ends all waits for locks, through every handle to the same stores, and those to come. A call whose store does not
+    /// tell when a lock is free tries a last time.
     pub fn end_waits(&self) {
         self.shared.stores.iter().for_each(|store| store.waits.end());
     }

@@ -6,14 +6,18 @@ use tokio::{
     runtime::Handle,
     sync::watch,
     task::AbortHandle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::handle::{Locks, Resource};
 use crate::{
     error::Error,
+    store::Watched,
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
+
+/// How long to wait before a lock that cannot be watched is watched again.
+const UNTIL_WATCHED: Duration = Duration::from_secs(1);
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
 ///
@@ -147,8 +151,8 @@ impl Lease {
         }
     }
 
-    /// Waits until the lock is lost: at the latest when [`valid_for`](Self::valid_for) is over. Never ends as long as
-    /// the lock is renewed.
+    /// Waits until the lock is lost: as soon as the store [tells](crate::store::Store::watch), and at the latest when
+    /// [`valid_for`](Self::valid_for) is over. Never ends as long as the lock is renewed.
     pub async fn lost(&self) -> Lost {
         let mut state = self.state.clone();
         match state.wait_for(|state| state.lost.is_some()).await {
@@ -175,6 +179,26 @@ impl Lease {
 impl Hold {
     fn resource(&self) -> Resource<'_> {
         Resource { store: &self.store, id: &self.id }
+    }
+
+    /// Waits until somebody else has changed the lock: the store tells at once. Never ends where it cannot tell.
+    async fn doubtful(&self, valid_until: Instant) {
+        loop {
+            match self.locks.watch(self.resource()).await {
+                Some(Watched { holding: Some(holding), changed }) => {
+                    let left = holding.time_left.map(Duration::from_millis);
+                    let is_shorter =
+                        left.is_some_and(|left| after(Instant::now(), left) < valid_until);
+                    // Of a long owner a store tells only the beginning.
+                    if is_shorter || !self.owner.starts_with(&holding.owner) {
+                        return;
+                    }
+                    changed.await;
+                }
+                Some(Watched { holding: None, .. }) => return,
+                None => sleep(UNTIL_WATCHED).await,
+            }
+        }
     }
 
     async fn release(&self) -> Result<UnlockStatus, Error> {
@@ -213,7 +237,12 @@ async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<
     let lost = async {
         loop {
             let valid_until = state.borrow().valid_until;
-            sleep_until(valid_until - left_at_renewal(valid_until, hold.ttl)).await;
+            let renewal = valid_until - left_at_renewal(valid_until, hold.ttl);
+            tokio::select! {
+                () = sleep_until(renewal) => {}
+                () = hold.doubtful(valid_until) => {}
+            }
+            // Whatever happened to the lock, this tells.
             match prolong(&hold, valid_until).await {
                 Ok(valid_until) => {
                     state.send_modify(|state| state.valid_until = valid_until);

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use super::handle::{Locks, Resource, no_verdict};
+use super::{
+    app,
+    handle::{Locks, Resource, no_verdict},
+};
 use crate::{
     error::Error,
+    store::Watched,
     types::{
-        AcquireRequest, Answer, ExtendRequest, Extended, Holding, InspectRequest, Lease,
-        LeaseOptions, Request, whole_milliseconds,
+        AcquireRequest, Answer, Begun, ExtendRequest, Extended, Holding, InspectRequest,
+        InspectStep, Lease, LeaseOptions, Request, whole_milliseconds,
     },
 };
 
@@ -100,6 +104,17 @@ impl Locks {
         match self.shared.call(&self.app, resource.store, request, None).await?.answer {
             Answer::Inspect(holding) => Ok(holding),
             answer => Err(no_verdict(answer)),
+        }
+    }
+
+    /// Watches a lock; `None` if its store cannot tell of changes.
+    pub(super) async fn watch(&self, resource: Resource<'_>) -> Option<Watched> {
+        let choice = self.app.store(resource.store)?;
+        let chosen = app::chosen(Some(choice), resource.store);
+        let request = Request::Inspect(InspectRequest { resource_id: resource.id });
+        match self.shared.pool.begin(&self.app.scope, chosen, request) {
+            Ok(Begun::Inspect(InspectStep { key })) => choice.store.store.watch(&key).await,
+            _ => None,
         }
     }
 }

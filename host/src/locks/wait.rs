@@ -1,9 +1,11 @@
 //! Waiting for locks: the callers of this process that wait for the same lock stand in line, and only the first
-//! tries to take it.
+//! tries to take it, when the store tells that it may be free. Where the store cannot tell, the first tries again and
+//! again.
 
 use std::{
     collections::HashMap,
     future::pending,
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,6 +14,7 @@ use std::{
 };
 
 use ::metrics::{Gauge, Histogram};
+use futures_util::FutureExt;
 use holdfast_redis_rules::pauses::Pauses;
 use tokio::{
     sync::{self, Notify},
@@ -19,7 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels};
+use crate::{
+    metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels},
+    store::{Store, Watched},
+};
 
 /// The lines of one store, by key, each with the number of those who stand in it.
 pub(super) struct Waits {
@@ -39,6 +45,8 @@ struct Line {
     first: sync::Mutex<()>,
     /// Tells the first in line that the lock is free.
     freed: Notify,
+    /// Whether the store tells the first in line when the lock is free.
+    watched: AtomicBool,
 }
 
 /// A caller's place in a line. Drop it to leave.
@@ -54,9 +62,23 @@ pub(super) struct Place<'a> {
 /// The first place in a line.
 pub(super) struct First<'a> {
     place: &'a Place<'a>,
-    /// A lock that this process frees needs none.
+    /// Whether others were before the caller. Somebody holds the lock then, for all that this process knows.
+    queued: bool,
+    /// Whether the store said at last that the lock is free.
+    said_free: bool,
     pauses: Pauses,
     _turn: sync::MutexGuard<'a, ()>,
+}
+
+/// What the first in line does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Tries to take the lock.
+    Try,
+    /// Tries for the last time: the wait is over, and the lock may be free.
+    LastTry,
+    /// Leaves: the wait is over, and the store has not told that the lock is free.
+    Leave,
 }
 
 impl Waits {
@@ -110,12 +132,21 @@ impl Waits {
 impl Place<'_> {
     /// Waits until the caller is the first in line; `None` once the wait is over.
     pub(super) async fn first(&self) -> Option<First<'_>> {
-        let turn = tokio::select! {
-            biased;
-            () = self.over() => return None,
-            turn = self.line.first.lock() => turn,
+        let (turn, queued) = match self.line.first.try_lock() {
+            Ok(turn) => (turn, false),
+            Err(_) => tokio::select! {
+                biased;
+                () = self.over() => return None,
+                turn = self.line.first.lock() => (turn, true),
+            },
         };
-        Some(First { place: self, pauses: Pauses::default(), _turn: turn })
+        let pauses = Pauses::default();
+        Some(First { place: self, queued, said_free: false, pauses, _turn: turn })
+    }
+
+    /// Whether the store would have told the first in line if the lock were free.
+    pub(super) fn is_watched(&self) -> bool {
+        self.line.watched.load(Ordering::Acquire)
     }
 
     /// Waits until the wait is over.
@@ -144,17 +175,77 @@ impl Place<'_> {
 }
 
 impl First<'_> {
-    /// Waits until another try is worth it, at the latest until the wait is over; `false` if it was over before.
-    pub(super) async fn pause(&mut self) -> bool {
+    /// Whether to try at once, before asking whether the lock is free.
+    pub(super) fn begins_with_a_try(&self) -> bool {
+        !self.queued
+    }
+
+    /// Waits until a try is worth it, or the wait is over.
+    pub(super) async fn next(&mut self, store: &dyn Store) -> Next {
         if self.place.is_over() {
-            return false;
+            return Next::Leave;
         }
+        // The watch sees what was freed up to now.
+        let _ = self.place.line.freed.notified().now_or_never();
+        let watched = tokio::select! {
+            biased;
+            () = self.place.over() => return Next::LastTry,
+            watched = store.watch(self.place.key) => watched,
+        };
+        match watched {
+            None => self.pause().await,
+            Some(Watched { holding: None, .. }) => match mem::replace(&mut self.said_free, true) {
+                false => Next::Try,
+                // The store was wrong: an expired lock is not removed yet, or a server that lags behind was asked.
+                true => self.pause().await,
+            },
+            Some(Watched { holding: Some(holding), changed }) => {
+                self.said_free = false;
+                self.pauses = Pauses::default();
+                self.told(holding.time_left.map(Duration::from_millis), changed).await
+            }
+        }
+    }
+
+    /// Waits until the store tells that the lock has changed, or its time is over.
+    async fn told(&self, left: Option<Duration>, changed: impl Future<Output = ()>) -> Next {
+        let line = &self.place.line;
+        line.watched.store(true, Ordering::Release);
+        let _watched = WatchedMark(&line.watched);
+        let expiry = async {
+            match left.and_then(|left| Instant::now().checked_add(left)) {
+                Some(end) => sleep_until(end).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
-            () = sleep(self.pauses.next(fastrand::u64(..))) => {}
-            () = self.place.over() => {}
-            () = self.place.line.freed.notified() => self.pauses = Pauses::default(),
+            biased;
+            () = self.place.over() => Next::Leave,
+            () = changed => Next::Try,
+            () = line.freed.notified() => Next::Try,
+            () = expiry => Next::Try,
         }
-        true
+    }
+
+    /// Waits for a while.
+    async fn pause(&mut self) -> Next {
+        tokio::select! {
+            () = sleep(self.pauses.next(fastrand::u64(..))) => Next::Try,
+            () = self.place.over() => Next::LastTry,
+            () = self.place.line.freed.notified() => {
+                self.pauses = Pauses::default();
+                Next::Try
+            }
+        }
+    }
+}
+
+/// Takes the mark of a line away when the first in line stops watching.
+struct WatchedMark<'a>(&'a AtomicBool);
+
+impl Drop for WatchedMark<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     parts::write_parts,
     retry::Retry,
 };
-use crate::store::{Acquired, Extended, Failure, Holding, Released, Store};
+use crate::store::{Acquired, Extended, Failure, Holding, Released, Store, Watched};
 
 /// What applies to each call of a store. The default is nothing.
 ///
@@ -238,6 +238,11 @@ impl Store for ResilientStore {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let attempt = move || self.store.inspect(key);
         Box::pin(self.call("inspect", attempt, Failure::not_done, |_| true))
+    }
+
+    /// Not under the policy: without it callers ask the store, which is.
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        self.store.watch(key)
     }
 
     fn describe(&self) -> String {

@@ -10,7 +10,10 @@ use futures_util::future::BoxFuture;
 use holdfast_redis_rules::expiry::milliseconds;
 use tokio::time::Instant;
 
-use super::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
+use super::{
+    Acquired, Extended, Failure, Grant, Holding, Released, Store,
+    watch::{Watched, Watchers},
+};
 
 /// A store that keeps its locks in memory. They end with the process, and no other process sees them.
 ///
@@ -27,6 +30,7 @@ struct Leases {
     last_token: u64,
     /// How many leases were left after the last sweep.
     after_sweep: usize,
+    watchers: Watchers,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,7 @@ impl Leases {
         let fencing_token = fenced.then(|| self.next_token());
         let lease = Lease { owner: owner.to_owned(), until: end(now, ttl), fencing_token };
         self.by_key.insert(key.to_owned(), lease);
+        self.watchers.changed(key);
         Acquired::Granted(Grant { fencing_token, valid_for: None })
     }
 
@@ -81,7 +86,9 @@ impl Leases {
                 if until > lease.until || may_shorten {
                     lease.until = until;
                 }
-                Extended::Extended(milliseconds(lease.until - now))
+                let left = milliseconds(lease.until - now);
+                self.watchers.changed(key);
+                Extended::Extended(left)
             }
             _ => Extended::Gone,
         }
@@ -104,6 +111,7 @@ impl Leases {
                     return Released::HeldByOther;
                 }
                 self.by_key.remove(key);
+                self.watchers.changed(key);
                 Released::Released
             }
             _ => Released::Missing,
@@ -170,6 +178,13 @@ impl Store for MemoryStore {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let holding = self.leases().inspect(key);
         Box::pin(std::future::ready(Ok(holding)))
+    }
+
+    /// Nobody is told that a lock has expired: its time left says when.
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        let mut leases = self.leases();
+        let watched = Watched { holding: leases.inspect(key), changed: leases.watchers.add(key) };
+        Box::pin(std::future::ready(Some(watched)))
     }
 }
 

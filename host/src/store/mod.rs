@@ -8,11 +8,13 @@ pub mod memory;
 pub mod properties;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod watch;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+pub use self::watch::Watched;
 pub use crate::types::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome};
 
 /// A place that keeps locks: the atomic operations that a lock is made of.
@@ -75,6 +77,15 @@ pub trait Store: Send + Sync + 'static {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let _ = key;
         cannot("tell who holds a lock")
+    }
+
+    /// Watches `key`, so that whoever waits for it need not ask again and again. Returns who holds it, and a future
+    /// that ends when that changes; no change is missed in between.
+    ///
+    /// `None`, which is the default: it cannot be watched, at present or at all.
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        let _ = key;
+        Box::pin(std::future::ready(None))
     }
 
     /// What an operator should know of the store, such as its server's address and what was found there.

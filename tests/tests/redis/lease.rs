@@ -145,7 +145,9 @@ async fn an_extend_makes_the_lock_another_than_an_earlier_grant_of_its_owner() {
     assert_granted(store.acquire("k", "me", MINUTE).await);
     let end = server.run::<u64>(&["PEXPIRETIME", "k"]);
     valid_for(store.extend("k", "me", SECOND, false).await);
-    assert_eq!(server.run::<u64>(&["PEXPIRETIME", "k"]), end + 1);
+    // Later by a millisecond, or more if the server's clock moved on within the script.
+    let extended = server.run::<u64>(&["PEXPIRETIME", "k"]);
+    assert!((end + 1..end + 1_000).contains(&extended), "{extended} after {end}");
 }
 
 #[tokio::test]

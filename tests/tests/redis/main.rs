@@ -2,6 +2,7 @@
 //!
 //! - `lock.rs`: what the library's store answers, and what it writes.
 //! - `lease.rs`: leases, and the numbers of their grants.
+//! - `watch.rs`: waiting for locks, and losing them, by what the server tells.
 //! - `keys.rs`: the keys that resource files ask for.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
@@ -24,6 +25,7 @@ mod log;
 mod pool;
 mod proxies;
 mod time;
+mod watch;
 
 use holdfast::store::{Acquired, Failure};
 

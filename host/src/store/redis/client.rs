@@ -22,7 +22,9 @@ use super::{
     connection::Connection,
     connections::Connections,
     settings::RedisSettings,
+    watch::Watches,
 };
+use crate::store::Watched;
 
 /// How long [`Client::close`] waits for unfinished commands.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -32,6 +34,7 @@ pub(super) struct Client {
     address: String,
     settings: Arc<RedisSettings>,
     connections: Arc<Connections>,
+    watches: Arc<Watches>,
 }
 
 /// Why a command has no outcome.
@@ -69,9 +72,11 @@ impl Client {
     /// Fails with the cause if the settings of TLS cannot be used.
     pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
         let settings = Arc::new(settings);
+        let connections = Connections::new(name, settings.clone())?;
         Ok(Self {
             address: settings.address(),
-            connections: Connections::new(name, settings.clone())?,
+            watches: Watches::new(connections.clone()),
+            connections,
             settings,
         })
     }
@@ -188,6 +193,11 @@ impl Client {
             };
             self.go_on(failed).await?;
         }
+    }
+
+    /// Watches a key; `None` if the server cannot tell of changes.
+    pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
+        self.watches.watch(key).await
     }
 
     /// Refuses further commands, waits five seconds at most for those under way, and closes the

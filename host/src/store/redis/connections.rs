@@ -278,8 +278,23 @@ impl Connections {
         self.about.get().map(String::as_str)
     }
 
+    pub(super) fn settings(&self) -> &RedisSettings {
+        &self.settings
+    }
+
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Runs the task of a connection that is not of the pool, until the pool is closed.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        let task = async move { closing.run_until_cancelled(task).await.unwrap_or_default() };
+        self.dialer.spawn(task, &self.runtime);
+    }
+
     /// Logs what the operator should know of the server, once.
-    fn note(&self, note: Note) {
+    pub(super) fn note(&self, note: Note) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.contains(&note) {
             let (store, redis) = (&self.name, self.settings.address());

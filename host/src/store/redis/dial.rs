@@ -18,9 +18,12 @@ use holdfast_redis_rules::{
 };
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
-use tokio_rustls::TlsConnector;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    runtime::Handle,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 use super::{
     about,
@@ -37,6 +40,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The hint to a handshake that goes wrong.
 const NO_TLS: &str = " (does the server speak TLS on this port? If not, set enableTLS to false)";
+
+/// An open connection, without TLS or with it.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Opens connections.
 pub(super) struct Dialer {
@@ -63,6 +69,8 @@ pub(super) enum Note {
     Doubt(Doubt),
     /// The server does not tell its clock, for this reason.
     NoClock(String),
+    /// The server does not tell when a lock changes, for this reason.
+    NoPush(String),
 }
 
 /// Why no connection could be opened.
@@ -94,6 +102,13 @@ impl Dialer {
             drivers: TaskTracker::new(),
             abort: CancellationToken::new(),
         })
+    }
+
+    /// Runs the task of a connection of another kind.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {
+        let abort = self.abort.clone();
+        let task = async move { abort.run_until_cancelled(task).await };
+        self.drivers.spawn_on(task, runtime);
     }
 
     /// Waits until all connections have ended. No more may be opened.
@@ -138,7 +153,6 @@ impl Dialer {
         })
     }
 
-    /// Sets `shaking_hands` as long as the server is asked for TLS.
     async fn connect<F>(
         &self,
         on_event: F,
@@ -147,6 +161,25 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Send + Unpin + 'static,
     {
+        let (shared, socket) = match self.stream(shaking_hands).await? {
+            Stream::Left(tcp) => {
+                let (read, write) = tcp.into_split();
+                let write = Arc::new(write);
+                (Shared::new(Some(write.clone())), Socket::Tcp(read, write))
+            }
+            Stream::Right(tls) => (Shared::new(None), Socket::Tls(tls)),
+        };
+        let common = &self.settings.common;
+        let limits = Limits { reply: common.read_timeout, send: common.write_timeout };
+        let id = next_id();
+        let driver = Driver::new(id, shared.clone(), socket, limits, on_event);
+        let abort = self.abort.clone();
+        self.drivers.spawn(async move { abort.run_until_cancelled(driver).await });
+        Ok(Connection::new(shared, id))
+    }
+
+    /// Opens a connection on which nothing was sent yet. Sets `shaking_hands` as long as the server is asked for TLS.
+    pub(super) async fn stream(&self, shaking_hands: &AtomicBool) -> Result<Stream, DialError> {
         let address = &self.settings.common.address;
         let begun = Instant::now();
         let addresses = lookup_host((address.host.as_str(), address.port)).await?.collect();
@@ -156,26 +189,11 @@ impl Dialer {
         tcp.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
         SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
-        let (shared, socket) = match &self.tls {
-            None => {
-                let (read, write) = tcp.into_split();
-                let write = Arc::new(write);
-                (Shared::new(Some(write.clone())), Socket::Tcp(read, write))
-            }
-            Some((connector, name)) => {
-                shaking_hands.store(true, Ordering::Relaxed);
-                let stream = connector.connect(name.clone(), tcp).await.map_err(tls_error)?;
-                shaking_hands.store(false, Ordering::Relaxed);
-                (Shared::new(None), Socket::Tls(Box::new(stream)))
-            }
-        };
-        let common = &self.settings.common;
-        let limits = Limits { reply: common.read_timeout, send: common.write_timeout };
-        let id = next_id();
-        let driver = Driver::new(id, shared.clone(), socket, limits, on_event);
-        let abort = self.abort.clone();
-        self.drivers.spawn(async move { abort.run_until_cancelled(driver).await });
-        Ok(Connection::new(shared, id))
+        let Some((connector, name)) = &self.tls else { return Ok(Stream::Left(tcp)) };
+        shaking_hands.store(true, Ordering::Relaxed);
+        let stream = connector.connect(name.clone(), tcp).await.map_err(tls_error)?;
+        shaking_hands.store(false, Ordering::Relaxed);
+        Ok(Stream::Right(Box::new(stream)))
     }
 
     /// Logs in, and asks whether locks are safe with the server. Returns `None` if the server closed the
@@ -310,6 +328,11 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Doubt(doubt) => write!(f, "{doubt}"),
+            Self::NoPush(reason) => write!(
+                f,
+                "those who wait for a lock try again and again, because the server does not tell them that it is \
+                 free ({reason}): this needs Redis 6, the permission for HELLO and CLIENT TRACKING, and no proxy"
+            ),
             Self::NoClock(reason) => write!(
                 f,
                 "locks cannot expire at a time of the server's clock ({reason}): a lock whose outcome is \

@@ -14,6 +14,7 @@
 //! | `connection` | one connection, as its callers see it |
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
+//! | `watch` | a connection on which the server tells when a lock changes |
 //! | `answer` | how a command ends |
 //! | `about` | a server in a few words |
 //! | `limit` | waiting for a limited time |
@@ -21,7 +22,7 @@
 //! | `metrics` | metrics of connections |
 //!
 //! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
-//! command that goes on without its caller. The crate `redis` reads URLs.
+//! command that goes on without its caller. The crate `redis` reads URLs, and what the server tells unasked.
 
 mod about;
 mod answer;
@@ -38,6 +39,7 @@ mod settings;
 mod store;
 mod tls;
 mod url;
+mod watch;
 
 pub use self::{
     check::ConnectError,

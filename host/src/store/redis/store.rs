@@ -18,7 +18,7 @@ use super::{
     client::{Client, NoOutcome, Taken},
     settings::RedisSettings,
 };
-use crate::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
+use crate::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store, Watched};
 
 /// A store that keeps its locks in one Redis server.
 ///
@@ -171,6 +171,12 @@ impl Store for RedisStore {
                 Err(error) => Err(self.failure(error)),
             }
         })
+    }
+
+    /// By client tracking, on a connection that is open as long as somebody watches. It needs Redis 6, and the
+    /// permission for `HELLO` and `CLIENT TRACKING`.
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        Box::pin(self.0.watch(key))
     }
 
     fn describe(&self) -> String {

@@ -1,0 +1,313 @@
+//! Watching keys by the server's push: client tracking of RESP3, on a connection of its own.
+//!
+//! The connection is open only while somebody watches. It is not one of the pool's, because their replies are those of
+//! RESP2. The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use holdfast_redis_rules::{
+    fence,
+    inspect::{self, Holding},
+    login::Login,
+    reply::{Nonsense, Reply},
+    resp,
+};
+use redis::{PushKind, Value, ValueCodec};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+    time::sleep_until,
+};
+use tokio_util::codec::Decoder;
+
+use super::{
+    answer::Cause,
+    connections::Connections,
+    dial::{DialError, Note, Stream},
+    driver::Limits,
+    limit::within,
+};
+use crate::store::watch::{Watched, Watchers};
+
+/// How often those who have left are forgotten. The connection is closed when nobody has watched for as long.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long no connection is opened after one that failed, and after one on which the server refused to tell.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// The longest reply in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// How many requests wait to be sent.
+const REQUESTS: usize = 1_024;
+
+/// The keys of a server that are watched.
+pub(super) struct Watches {
+    connections: Arc<Connections>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Leads to the task of the connection, as long as there is one.
+    requests: Option<mpsc::Sender<Request>>,
+    /// Until then no connection is opened.
+    closed_until: Option<Instant>,
+}
+
+/// A key that somebody wants to watch.
+struct Request {
+    key: String,
+    answer: oneshot::Sender<Watched>,
+}
+
+/// Why the connection has ended.
+enum End {
+    /// Nobody watches.
+    Idle,
+    Failed,
+    /// The server, or what is before it, does not tell of changes.
+    Refused,
+}
+
+impl Watches {
+    pub(super) fn new(connections: Arc<Connections>) -> Arc<Self> {
+        let state = State { requests: None, closed_until: None };
+        Arc::new(Self { connections, state: Mutex::new(state) })
+    }
+
+    /// Watches a key; `None` if the server cannot tell, at present or at all.
+    pub(super) async fn watch(self: &Arc<Self>, key: &str) -> Option<Watched> {
+        let (answer, watched) = oneshot::channel();
+        let request = Request { key: key.to_owned(), answer };
+        self.requests()?.send(request).await.ok()?;
+        watched.await.ok()
+    }
+
+    /// The way to the task, which is started if there is none.
+    fn requests(self: &Arc<Self>) -> Option<mpsc::Sender<Request>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(requests) = &state.requests {
+            return Some(requests.clone());
+        }
+        if state.closed_until.is_some_and(|until| until > Instant::now()) {
+            return None;
+        }
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        state.requests = Some(sender.clone());
+        drop(state);
+        let me = self.clone();
+        self.connections.spawn(async move { me.run(requests).await });
+        Some(sender)
+    }
+
+    async fn run(&self, mut requests: mpsc::Receiver<Request>) {
+        let end = match Tracking::open(&self.connections).await {
+            Ok(tracking) => tracking.run(&mut requests).await,
+            Err(error) => {
+                let refused = !error.may_pass;
+                if refused {
+                    self.connections.note(Note::NoPush(error.cause));
+                }
+                if refused { End::Refused } else { End::Failed }
+            }
+        };
+        let pause = match end {
+            End::Idle => Duration::ZERO,
+            End::Failed => AFTER_FAILURE,
+            End::Refused => AFTER_REFUSAL,
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { requests: None, closed_until: Instant::now().checked_add(pause) };
+        // Requests that came meanwhile are dropped with their receiver, which tells those who made them.
+    }
+}
+
+/// A connection on which the server tells of changes.
+struct Tracking {
+    stream: Stream,
+    codec: ValueCodec,
+    received: BytesMut,
+    limits: Limits,
+    /// What was asked and is not answered, and when it was asked.
+    asked: VecDeque<(Request, Instant)>,
+    watchers: Watchers,
+}
+
+impl Tracking {
+    /// Opens a connection, logs it in and turns tracking on, all within `dialTimeout`.
+    async fn open(connections: &Connections) -> Result<Self, DialError> {
+        let common = &connections.settings().common;
+        let shaking_hands = AtomicBool::new(false);
+        let opening = async {
+            let mut tracking = Self {
+                stream: connections.dialer().stream(&shaking_hands).await?,
+                codec: ValueCodec::default(),
+                received: BytesMut::new(),
+                limits: Limits { reply: common.read_timeout, send: common.write_timeout },
+                asked: VecDeque::new(),
+                watchers: Watchers::default(),
+            };
+            let login = Login::new(common);
+            let authentication = login.authentication().map(Vec::from);
+            let commands = authentication
+                .into_iter()
+                .chain([vec!["HELLO", "3"]])
+                .chain(login.commands())
+                .chain([vec!["CLIENT", "TRACKING", "ON"]]);
+            for words in commands {
+                tracking.accepted(&words).await?;
+            }
+            Ok(tracking)
+        };
+        within(common.dial_timeout, opening).await.unwrap_or_else(|limit| {
+            Err(DialError::passing(format!("no connection within {limit:?}")))
+        })
+    }
+
+    /// Runs a command whose reply matters only if it is an error.
+    async fn accepted(&mut self, words: &[&str]) -> Result<(), DialError> {
+        self.send(words).await?;
+        match self.next().await? {
+            Value::ServerError(error) => Err(DialError::from(error.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Serves requests until the connection ends.
+    async fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> End {
+        let mut sweep = Instant::now() + SWEEP;
+        loop {
+            let overdue = match (self.limits.reply, self.asked.front()) {
+                (Some(limit), Some((_, at))) => at.checked_add(limit),
+                _ => None,
+            };
+            let timer = overdue.map_or(sweep, |overdue| overdue.min(sweep));
+            let done = tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.ask(request).await,
+                    None => return End::Idle,
+                },
+                value = self.next() => match value {
+                    Ok(value) => self.take(value),
+                    Err(error) => Err(error),
+                },
+                () = sleep_until(timer.into()) => {
+                    if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
+                        return End::Failed;
+                    }
+                    sweep = Instant::now() + SWEEP;
+                    if self.watchers.sweep() && self.asked.is_empty() {
+                        return End::Idle;
+                    }
+                    Ok(())
+                }
+            };
+            if let Err(error) = done {
+                tracing::debug!("the connection that tells of changes has ended: {}", error.cause);
+                return End::Failed;
+            }
+        }
+    }
+
+    async fn ask(&mut self, request: Request) -> Result<(), DialError> {
+        if request.answer.is_closed() {
+            return Ok(());
+        }
+        self.send(&inspect::words(&request.key, &fence::number_key(&request.key))).await?;
+        self.asked.push_back((request, Instant::now()));
+        Ok(())
+    }
+
+    /// Takes what the server sent.
+    fn take(&mut self, value: Value) -> Result<(), DialError> {
+        match value {
+            Value::Push { kind: PushKind::Invalidate, data } => self.invalidated(data),
+            Value::Push { .. } => {}
+            reply => {
+                let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
+                if let Value::ServerError(_) = reply {
+                    // The next command about this key tells what is wrong with it.
+                    return Ok(());
+                }
+                let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
+                // The server sends in order: what it told before this reply happened before.
+                let changed = self.watchers.add(&request.key);
+                let holding = holding.map(|Holding { owner, left, number }| {
+                    crate::types::Holding { owner, time_left: left, fencing_token: number }
+                });
+                // Whoever has left does not care.
+                let _ = request.answer.send(Watched { holding, changed });
+            }
+        }
+        Ok(())
+    }
+
+    fn invalidated(&mut self, data: Vec<Value>) {
+        for keys in data {
+            match keys {
+                Value::Array(keys) => {
+                    for key in keys {
+                        if let Value::BulkString(key) = key {
+                            self.watchers.changed(&String::from_utf8_lossy(&key));
+                        }
+                    }
+                }
+                // All keys were flushed.
+                _ => self.watchers = Watchers::default(),
+            }
+        }
+    }
+
+    async fn send(&mut self, words: &[&str]) -> Result<(), DialError> {
+        let mut bytes = Vec::new();
+        resp::push(&mut bytes, words);
+        let sending = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await
+        };
+        match within(self.limits.send, sending).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(DialError::passing(Cause::SendTimedOut.to_string())),
+        }
+    }
+
+    /// The next thing that the server sends. Nothing is lost if the future is dropped.
+    async fn next(&mut self) -> Result<Value, DialError> {
+        loop {
+            if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
+                return Ok(value);
+            }
+            if self.received.len() > LONGEST {
+                return Err(nonsense());
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(DialError::passing(Cause::Lost.to_string()));
+            }
+        }
+    }
+}
+
+/// A reply that is neither a push nor an error, as the rules take it.
+fn simple(value: Value) -> Result<Reply, DialError> {
+    let text = |value| match value {
+        Value::BulkString(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        _ => Err(nonsense()),
+    };
+    match value {
+        Value::Nil => Ok(Reply::Nil),
+        Value::Array(values) => {
+            values.into_iter().map(text).collect::<Result<_, _>>().map(Reply::Texts)
+        }
+        _ => Err(nonsense()),
+    }
+}
+
+fn nonsense() -> DialError {
+    DialError::passing(Nonsense::TEXT.to_owned())
+}

@@ -1,0 +1,237 @@
+//! Waiting for locks, and losing them, by what the server tells: no command is sent while nothing changes.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use holdfast::{
+    Lease, LeaseOptions, Locks, Lost, Resource,
+    store::{Store, redis::RedisStore},
+    types,
+};
+use holdfast_tests::{
+    MINUTE, eventually,
+    redis_server::RedisServer,
+    redis_store::{PATIENT, behind_proxy, connect, locker},
+};
+use tokio::task::JoinHandle;
+
+use crate::log::Log;
+
+const R: Resource<'static> = Resource { store: "s", id: "r" };
+const KEY: &str = "lock||r";
+
+/// Shorter than any time to live here.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Longer than the longest pause between two tries of those who are not told.
+const QUIET: Duration = Duration::from_secs(1);
+
+fn over(store: RedisStore) -> Locks {
+    Locks::builder().store("s", Arc::new(store)).build().unwrap()
+}
+
+async fn locks(server: &RedisServer) -> Locks {
+    over(connect(server, &[]).await.unwrap())
+}
+
+/// Begins to wait for the lock.
+fn wait(locks: &Locks) -> JoinHandle<types::Lease> {
+    let locks = locks.clone();
+    tokio::spawn(async move {
+        let options = LeaseOptions::new(MINUTE).wait(LONG);
+        locks.acquire(R, &options).await.unwrap().expect("it is free in time")
+    })
+}
+
+/// Takes the lock by hand, as any program may.
+fn hold(server: &RedisServer) {
+    server.run::<()>(&["SET", KEY, "somebody's", "EX", "60", "NX"]);
+}
+
+/// How many keys somebody is told about.
+fn tracked(server: &RedisServer) -> u64 {
+    let info: String = server.run(&["INFO", "stats"]);
+    let line = info.lines().find_map(|line| line.strip_prefix("tracking_total_keys:"));
+    line.and_then(|number| number.trim().parse().ok()).expect("a number")
+}
+
+/// Waits until somebody is told about the lock, which takes two keys: the other is that of its number.
+async fn is_watched(server: &RedisServer) {
+    eventually("somebody watches", async || tracked(server) >= 1).await;
+}
+
+#[tokio::test]
+async fn whatever_ends_a_hold_wakes_who_waits() {
+    let server = RedisServer::start();
+    let (locks, others) = (locks(&server).await, connect(&server, &[]).await.unwrap());
+    let endings: [&[&str]; 7] = [
+        &["DEL", KEY],
+        &["UNLINK", KEY],
+        &["FLUSHALL"],
+        &["FLUSHDB", "ASYNC"],
+        &["RENAME", KEY, "elsewhere"],
+        &["PEXPIRE", KEY, "50"],
+        &["EVAL", "return redis.call('DEL', KEYS[1])", "1", KEY],
+    ];
+    for ending in endings {
+        hold(&server);
+        let waiting = wait(&locks);
+        is_watched(&server).await;
+        server.run::<redis::Value>(ending);
+        let lease = waiting.await.unwrap();
+        assert_eq!(server.run::<String>(&["GET", KEY]), lease.owner, "{ending:?}");
+        // By another program of ours.
+        let next = wait(&locks);
+        is_watched(&server).await;
+        others.release(KEY, &lease.owner).await.unwrap();
+        let lease = next.await.unwrap();
+        others.release(KEY, &lease.owner).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_sends_nothing_until_the_lock_is_free_and_then_one_try_for_a_process() {
+    let server = RedisServer::start();
+    let processes = [locks(&server).await, locks(&server).await];
+    hold(&server);
+    let waiting: Vec<_> =
+        processes.iter().flat_map(|locks| (0..100).map(|_| (locks.clone(), wait(locks)))).collect();
+    eventually("both watch", async || {
+        let clients: String = server.run(&["CLIENT", "LIST"]);
+        clients.lines().filter(|client| client.contains("flags=t ")).count() == 2
+            && server.calls("eval") >= 2
+    })
+    .await;
+    server.forget_calls();
+    tokio::time::sleep(QUIET).await;
+    assert_eq!((server.calls("set"), server.calls("eval"), server.calls("get")), (0, 0, 0));
+
+    server.run::<()>(&["DEL", KEY]);
+    eventually("somebody has it", async || server.exists(KEY)).await;
+    tokio::time::sleep(QUIET).await;
+    let tries = server.calls("set");
+    assert!(tries <= 2, "{tries} tries");
+
+    // All of them get it, one after the other, whichever process has it next.
+    join_all(waiting.into_iter().map(async |(locks, waiting)| {
+        let lease = waiting.await.unwrap();
+        locks.unlock(R, &lease.owner).await.unwrap();
+    }))
+    .await;
+    let tries = server.calls("set");
+    assert!(tries < 600, "{tries} tries for 200 who waited");
+}
+
+#[tokio::test]
+async fn who_waits_is_served_though_the_connection_that_tells_is_lost() {
+    let server = RedisServer::start();
+    let locks = locks(&server).await;
+    hold(&server);
+    let waiting = wait(&locks);
+    is_watched(&server).await;
+    for _ in 0..3 {
+        server.kill_connections();
+        eventually("it is watched again", async || tracked(&server) >= 1).await;
+    }
+    server.run::<()>(&["DEL", KEY]);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_is_served_though_the_server_falls_silent() {
+    let (server, proxy, store) = behind_proxy(&[PATIENT]).await;
+    let locks = over(store);
+    hold(&server);
+    let waiting = wait(&locks);
+    is_watched(&server).await;
+    server.run::<()>(&["PEXPIRE", KEY, "1500"]);
+    eventually("it is watched again", async || server.calls("eval") >= 2).await;
+    // Nobody tells that it is free: it is known when that is at the latest.
+    proxy.hold_replies();
+    eventually("it is tried", async || {
+        server.run::<Option<String>>(&["GET", KEY]).is_some_and(|owner| owner != "somebody's")
+    })
+    .await;
+    proxy.let_replies_through();
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn where_the_server_does_not_tell_those_who_wait_try_again_and_again() {
+    let (log, _guard) = Log::start();
+    let server = RedisServer::start();
+    let login = locker(&server, "s3cret-word", "+ping +set +get +del +eval +info +pttl +time");
+    let locks = over(connect(&server, &login).await.unwrap());
+    for _ in 0..3 {
+        hold(&server);
+        let waiting = wait(&locks);
+        eventually("it is tried", async || server.calls("set") >= 3).await;
+        server.run::<()>(&["DEL", KEY]);
+        let lease = waiting.await.unwrap();
+        locks.unlock(R, &lease.owner).await.unwrap();
+        server.forget_calls();
+    }
+    let said = log.text();
+    assert_eq!(said.matches("those who wait for a lock try again and again").count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_those_who_have_left() {
+    let server = RedisServer::start();
+    let locks = locks(&server).await;
+    hold(&server);
+    let waiting: Vec<_> = (0..10).map(|_| wait(&locks)).collect();
+    is_watched(&server).await;
+    waiting.iter().for_each(JoinHandle::abort);
+    for waiting in waiting {
+        assert!(waiting.await.is_err());
+    }
+    // Its connection is closed once it is known that nobody watches.
+    eventually("the connection is closed", async || {
+        !server.run::<String>(&["CLIENT", "LIST"]).contains("flags=t ")
+    })
+    .await;
+    assert_eq!(server.run::<String>(&["GET", KEY]), "somebody's");
+}
+
+/// Locks, and a lease that is not renewed as long as a test takes.
+async fn kept(server: &RedisServer) -> (Locks, Lease) {
+    let locks = locks(server).await;
+    let options = LeaseOptions::new(60 * MINUTE);
+    let lease = locks.keep(R, &options, None).await.unwrap().unwrap();
+    is_watched(server).await;
+    (locks, lease)
+}
+
+#[tokio::test]
+async fn a_loss_is_told_as_it_happens() {
+    let endings: [(&[&str], Lost); 4] = [
+        (&["DEL", KEY], Lost::Gone),
+        (&["FLUSHALL"], Lost::Gone),
+        (&["PEXPIRE", KEY, "-1"], Lost::Gone),
+        (&["SET", KEY, "somebody's"], Lost::HeldByOther),
+    ];
+    for (ending, expected) in endings {
+        let server = RedisServer::start();
+        let (_locks, lease) = kept(&server).await;
+        server.run::<redis::Value>(ending);
+        let told = tokio::time::timeout(LONG, lease.lost()).await;
+        assert_eq!(told, Ok(expected), "{ending:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_somebody_shortens_is_renewed_and_one_that_is_left_alone_costs_nothing() {
+    let server = RedisServer::start();
+    let (_locks, lease) = kept(&server).await;
+    server.forget_calls();
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(server.calls("eval"), 0);
+
+    server.run::<()>(&["PEXPIRE", KEY, "5000"]);
+    eventually("it lasts longer", async || server.run::<u64>(&["PTTL", KEY]) > 60_000).await;
+    assert_eq!(server.run::<String>(&["GET", KEY]), lease.owner());
+    tokio::time::sleep(QUIET).await;
+    // The look, the renewal, and the look after it.
+    assert!(server.calls("eval") <= 4, "{}", server.calls("eval"));
+}
