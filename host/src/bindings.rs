@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
             import holdfast:lock/store@0.1.0;
             import holdfast:lock/lock@0.1.0;
             import holdfast:lock/lease@0.1.0;
+            import holdfast:lock/admin@0.1.0;
             export holdfast:lock/steps@0.1.0;
         }
     ",

@@ -67,7 +67,10 @@ pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
 pub use locks::{Attempt, Lease, Locks, LocksBuilder, Lost, Replied, Resource, SPAN_DETAILS};
-pub use types::{Error as LockError, Extended, Holding, LeaseOptions, Reply, UnlockStatus, Verb};
+pub use types::{
+    Error as LockError, Extended, HeldLock, Holding, LeaseOptions, LockPage, Reply, UnlockStatus,
+    Verb,
+};
 pub use wasmtime;
 
 #[cfg(all(doctest, feature = "resources"))]

@@ -131,6 +131,8 @@ impl Request<'_> {
             Self::Acquire(_) => Verb::Acquire,
             Self::Extend(_) => Verb::Extend,
             Self::Inspect(_) => Verb::Inspect,
+            Self::ListLocks(_) => Verb::ListLocks,
+            Self::ForceRelease(_) => Verb::ForceRelease,
             Self::Json(request) => request.verb,
         }
     }

@@ -37,5 +37,7 @@ pub(crate) fn rules_verb(verb: Verb) -> types::Verb {
         Verb::Acquire => types::Verb::Acquire,
         Verb::Extend => types::Verb::Extend,
         Verb::Inspect => types::Verb::Inspect,
+        Verb::ListLocks => types::Verb::ListLocks,
+        Verb::ForceRelease => types::Verb::ForceRelease,
     }
 }

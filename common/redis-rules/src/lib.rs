@@ -14,6 +14,7 @@
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
+//! | [`list`], [`force_release`] | the same for operators |
 //! | [`expiry`] | when a lock expires, as a command says it |
 //! | [`clock`] | what is known of the server's clock |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
@@ -38,10 +39,12 @@ pub mod extend;
 pub mod facts;
 pub mod fence;
 pub mod fitness;
+pub mod force_release;
 pub mod go_duration;
 pub mod inspect;
 pub mod late;
 pub mod limit;
+pub mod list;
 pub mod login;
 pub mod pauses;
 pub mod refusal;

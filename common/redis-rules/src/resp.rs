@@ -11,8 +11,8 @@ use crate::reply::{Nonsense, Reply};
 /// The longest reply in bytes. The longest that is asked for is the server's description of itself.
 const LONGEST: usize = 1 << 20;
 
-/// The most texts in an array. The longest that is asked for is the server's clock, with two.
-const MOST_TEXTS: usize = 8;
+/// The most texts in an array. The longest that is asked for is a part of the locks, with about a thousand.
+const MOST_TEXTS: usize = 1 << 14;
 
 const END: &[u8] = b"\r\n";
 
@@ -68,7 +68,7 @@ fn texts(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
         return Err(Nonsense);
     }
     let mut length = 1 + line.len() + END.len();
-    let mut texts = Vec::with_capacity(count);
+    let mut texts = Vec::with_capacity(count.min(8));
     for _ in 0..count {
         match simple(&bytes[length..])? {
             Some((Reply::Text(text), more)) => {
@@ -187,7 +187,7 @@ mod tests {
             b"$x\r\n",
             b"$-2\r\n",
             b"$1048577\r\n",
-            b"*9\r\n",
+            b"*16385\r\n",
             b"*-1\r\n",
             b"*1\r\n:1\r\n",
             b"+OK\rx",

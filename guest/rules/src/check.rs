@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::{
     MAX_TIME, message,
-    scope::Choice,
+    scope::{Choice, Store},
     types::{Error, Verb},
 };
 
@@ -34,18 +34,27 @@ pub(crate) fn key(
     has_owner: bool,
 ) -> Result<String, Error> {
     let name = choice.name();
-    if choice.scope().is_empty() {
-        return Err(Error::StoreNotConfigured(message::store_not_configured()));
-    }
+    is_configured(choice)?;
     if resource_id.is_empty() {
         return Err(Error::ResourceIdEmpty(message::resource_id_empty(name)));
     }
     if !has_owner {
         return Err(Error::LockOwnerEmpty(message::lock_owner_empty(name)));
     }
-    let store =
-        choice.store().ok_or_else(|| Error::StoreNotFound(message::store_not_found(name)))?;
-    store
+    store(choice)?
         .key(resource_id)
         .ok_or_else(|| Error::ResourceIdReserved(message::resource_id_reserved(verb, resource_id)))
+}
+
+/// The store, if one is configured and has the name that the call gives.
+pub(crate) fn store(choice: Choice<'_>) -> Result<&Store, Error> {
+    is_configured(choice)?;
+    choice.store().ok_or_else(|| Error::StoreNotFound(message::store_not_found(choice.name())))
+}
+
+fn is_configured(choice: Choice<'_>) -> Result<(), Error> {
+    match choice.scope().is_empty() {
+        true => Err(Error::StoreNotConfigured(message::store_not_configured())),
+        false => Ok(()),
+    }
 }

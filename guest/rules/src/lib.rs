@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`types`] | the values of the contract in `wit/types.wit`, generated |
 //! | [`scope`] | the stores of an application, and how each one makes its keys |
-//! | [`try_lock`], [`unlock`], [`acquire`], [`extend`], [`inspect`] | one verb each: its checks, and the verdict for each outcome |
+//! | [`try_lock`], [`unlock`], [`acquire`], [`extend`], [`inspect`], [`list_locks`], [`force_release`] | one verb each: its checks, and the verdict for each outcome |
 //! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
 //! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
 //! | [`message`] | every message, word for word |
@@ -47,8 +47,10 @@ pub mod acquire;
 mod bindings;
 mod check;
 pub mod extend;
+pub mod force_release;
 pub mod inspect;
 pub mod json;
+pub mod list_locks;
 pub mod message;
 pub mod scope;
 pub mod steps;

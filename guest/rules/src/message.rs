@@ -65,6 +65,14 @@ pub fn time_too_long(field: &str, store_name: &str) -> String {
     format!("{field} is above {} s in lock store {store_name}", i32::MAX)
 }
 
+/// A page of locks is to have none, or too many.
+pub fn limit_out_of_range(store_name: &str, most: u32) -> String {
+    format!("limit is not from 1 to {most} in lock store {store_name}")
+}
+
+/// The cause for a verb that has no JSON form.
+pub(crate) const NO_JSON_FORM: &str = "it has no JSON form";
+
 /// The resource id contains `||`.
 pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
     let quoted = cut(resource_id, QUOTED);
@@ -79,6 +87,8 @@ pub fn failed(verb: Verb, cause: &str) -> String {
         Verb::Acquire => "failed to acquire lease",
         Verb::Extend => "failed to extend lease",
         Verb::Inspect => "failed to inspect lock",
+        Verb::ListLocks => "failed to list locks",
+        Verb::ForceRelease => "failed to force-release lock",
     };
     format!("{failed}: {cause}")
 }
@@ -96,7 +106,7 @@ pub fn indeterminate(verb: Verb, outcome: &UnknownOutcome) -> String {
         }
         (Verb::TryLock | Verb::Acquire, None) => "the lock may be held".to_string(),
         (Verb::Extend, _) => "the lease may be extended or not".to_string(),
-        (Verb::Unlock | Verb::Inspect, _) => "the lock may be free or still held".to_string(),
+        _ => "the lock may be free or still held".to_string(),
     };
     failed(verb, &format!("{}; the outcome is unknown: {consequence}", outcome.cause))
 }

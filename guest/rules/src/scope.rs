@@ -137,6 +137,11 @@ impl Store {
         &self.name
     }
 
+    /// What the keys of all resources begin with.
+    pub fn key_start(&self) -> &str {
+        &self.key_start
+    }
+
     /// The key of a resource; `None` if the resource id contains `||`.
     pub fn key(&self, resource_id: &str) -> Option<String> {
         if contains_separator(resource_id) {

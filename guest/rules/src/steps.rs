@@ -2,12 +2,13 @@
 
 use crate::{
     acquire::{self, Wish},
-    extend, inspect, json,
+    extend, force_release, inspect, json, list_locks,
     scope::Scope,
     try_lock,
     types::{
-        AcquireRequest, Answer, Begun, Error, ExtendRequest, Form, InspectRequest, JsonRequest,
-        Outcome, Request, StoreChoice, TryLockRequest, UnlockRequest, Verb,
+        AcquireRequest, Answer, Begun, Error, ExtendRequest, ForceReleaseRequest, Form,
+        InspectRequest, JsonRequest, ListRequest, Outcome, Request, StoreChoice, TryLockRequest,
+        UnlockRequest, Verb,
     },
     unlock,
 };
@@ -38,6 +39,12 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
         }
         Request::Inspect(InspectRequest { resource_id }) => {
             inspect::begin(store, &resource_id).map(Begun::Inspect)
+        }
+        Request::ListLocks(ListRequest { prefix, limit }) => {
+            list_locks::begin(store, &prefix, limit).map(Begun::ListLocks)
+        }
+        Request::ForceRelease(ForceReleaseRequest { resource_id }) => {
+            force_release::begin(store, &resource_id).map(Begun::ForceRelease)
         }
         Request::Json(JsonRequest { verb, body }) => return json::begin(store, verb, &body),
     };

@@ -25,7 +25,7 @@ impl Error {
     pub fn of_failure(verb: Verb, failure: Failure) -> Self {
         match failure {
             // Looking changes nothing.
-            Failure::Unknown(outcome) if verb == Verb::Inspect => {
+            Failure::Unknown(outcome) if matches!(verb, Verb::Inspect | Verb::ListLocks) => {
                 Self::StoreFailed(message::failed(verb, &outcome.cause))
             }
             Failure::NotDone(cause) => Self::StoreFailed(message::failed(verb, &cause)),

@@ -1,6 +1,7 @@
-//! Locks for components that run in an embedder's own wasmtime, in two forms.
+//! Locks for components that run in an embedder's own wasmtime, in three forms.
 //!
 //! - [`lock`]: a plugin imports `holdfast:lock/lock`, and this library runs the lock component for it.
+//! - [`admin`]: a component of an operator imports `holdfast:lock/admin` too, which is linked only on purpose.
 //! - [`store`]: a component contains the lock component already, and imports only `holdfast:lock/store`.
 //!
 //! Both are added to a [`Linker`](wasmtime::component::Linker) of the embedder's own type. Its components
@@ -49,5 +50,6 @@
 //! # linker(&Engine::default()).unwrap();
 //! ```
 
+pub mod admin;
 pub mod lock;
 pub mod store;

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     metrics::{
-        LEASE_EXTENDS, LOCK_ATTEMPTS, LOCK_INSPECTIONS, OutcomeLabels, TryLockLabels, UNLOCKS,
-        UnlockLabels,
+        ADMIN_CALLS, AdminLabels, LEASE_EXTENDS, LOCK_ATTEMPTS, LOCK_INSPECTIONS, OutcomeLabels,
+        TryLockLabels, UNLOCKS, UnlockLabels,
     },
     types::Verb,
 };
@@ -25,6 +25,8 @@ pub(super) struct CallCounters {
     acquires: Vec<Counter>,
     extends: Vec<Counter>,
     inspects: Vec<Counter>,
+    lists: Vec<Counter>,
+    force_releases: Vec<Counter>,
 }
 
 impl CallCounters {
@@ -39,6 +41,8 @@ impl CallCounters {
             acquires: counters(Verb::Acquire),
             extends: counters(Verb::Extend),
             inspects: counters(Verb::Inspect),
+            lists: counters(Verb::ListLocks),
+            force_releases: counters(Verb::ForceRelease),
         }
     }
 
@@ -55,6 +59,8 @@ impl CallCounters {
             Verb::Acquire => ("acquire", &self.acquires),
             Verb::Extend => ("extend", &self.extends),
             Verb::Inspect => ("inspect", &self.inspects),
+            Verb::ListLocks => ("list_locks", &self.lists),
+            Verb::ForceRelease => ("force_release", &self.force_releases),
         };
         let span = spans::call(operation, store);
         Call { verb, counters, result: ErrorKind::Cancelled.into(), span, fencing_token: None }
@@ -71,8 +77,14 @@ fn counter(verb: Verb, store: &str, result: CallResult) -> Counter {
         }
         Verb::Extend => LEASE_EXTENDS.with(OutcomeLabels { store, outcome: name, error }),
         Verb::Inspect => LOCK_INSPECTIONS.with(OutcomeLabels { store, outcome: name, error }),
+        Verb::ListLocks => admin("list", store, name, error),
+        Verb::ForceRelease => admin("force_release", store, name, error),
         Verb::Unlock => UNLOCKS.with(UnlockLabels { store, status: name, error }),
     }
+}
+
+fn admin(operation: &str, store: &str, outcome: &str, error: &str) -> Counter {
+    ADMIN_CALLS.with(AdminLabels { store, operation, outcome, error })
 }
 
 /// A call under way. Dropping it counts the call and closes its span; without a result the caller has

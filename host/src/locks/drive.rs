@@ -149,6 +149,9 @@ impl Shared {
                     (Err(failure), _) => self.answer(question, Outcome::Failed(&failure)),
                 }
             }
+            Begun::ListLocks(_) | Begun::ForceRelease(_) => {
+                Err(wrong("does what it was not asked"))
+            }
             Begun::Answered(answer) => Ok(answer),
         }
     }
@@ -206,7 +209,7 @@ pub(super) async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
     }
 }
 
-fn wrong(problem: &str) -> Error {
+pub(super) fn wrong(problem: &str) -> Error {
     Error::Component(format!("it {problem}"))
 }
 

@@ -11,7 +11,7 @@ use super::{
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
     store::NamedStore,
-    wait::{Next, Place},
+    wait::Next,
 };
 use crate::{
     error::Error,
@@ -85,7 +85,11 @@ impl Shared {
                 call.set_result(Ordinary::Held);
                 return Ok(Ok(None));
             }
-            return self.try_in_turn(call, store, step, owner, &place).await;
+            let tried = self.try_in_turn(call, store, step, owner).await;
+            if let Ok(Ok(Some(_))) = tried {
+                place.acquired();
+            }
+            return tried;
         };
         let mut next = match first.begins_with_a_try() {
             true => Next::Try,
@@ -93,11 +97,16 @@ impl Shared {
         };
         let mut tried_before = false;
         while next != Next::Leave {
-            match self.try_in_turn(call, store, step, owner, &place).await {
+            match self.try_in_turn(call, store, step, owner).await {
                 Ok(Ok(None)) => {}
                 // There may be a turn later.
                 Err(Error::Overloaded { .. }) if tried_before => {}
-                ended => return ended,
+                ended => {
+                    if let Ok(Ok(Some(_))) = ended {
+                        first.acquired();
+                    }
+                    return ended;
+                }
             }
             tried_before = true;
             call.set_result(ErrorKind::Cancelled);
@@ -113,14 +122,9 @@ impl Shared {
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
-        place: &Place<'_>,
     ) -> Result<Tried, Error> {
         let _turn = self.admission.turn().await?;
-        let tried = attempt(call, store, step, owner).await;
-        if let Ok(Some(_)) = tried {
-            place.acquired();
-        }
-        Ok(tried)
+        Ok(attempt(call, store, step, owner).await)
     }
 }
 

@@ -201,6 +201,19 @@ impl Hold {
         }
     }
 
+    fn count_loss(&self, lost: &Lost) {
+        if let Some(choice) = self.locks.app.store(&self.store) {
+            let losses = &choice.store.metrics.losses;
+            let counter = match lost {
+                Lost::Gone => &losses.gone,
+                Lost::HeldByOther => &losses.held_by_other,
+                Lost::NotRenewed(_) => &losses.not_renewed,
+                Lost::MaxHold => &losses.max_hold,
+            };
+            counter.increment(1);
+        }
+    }
+
     async fn release(&self) -> Result<UnlockStatus, Error> {
         self.locks.unlock(self.resource(), &self.owner).await
     }
@@ -261,6 +274,7 @@ async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<
         lost = lost => lost,
         () = longest => Lost::MaxHold,
     };
+    hold.count_loss(&lost);
     state.send_modify(|state| state.lost = Some(lost));
     // As long as somebody may ask, the reason stays.
     state.closed().await;

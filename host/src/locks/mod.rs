@@ -6,6 +6,7 @@
 //! | `builder` | [`LocksBuilder`] |
 //! | `drive` | a call from its first step to its answer |
 //! | `lease` | [`Locks::acquire`] and the other verbs of leases |
+//! | `admin` | the verbs of operators |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
 //! | `owner` | owners for those who bring none |
@@ -19,6 +20,7 @@
 //! | `holds` | how long locks are held |
 //! | `metrics`, `spans` | the handles of metrics, and the spans |
 
+mod admin;
 mod admission;
 mod answers;
 mod app;

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Error,
+    store::KeyPage,
     types::{self, Acquired, Extended, Failure, Holding, Outcome, Released, Verb},
 };
 
@@ -21,6 +22,7 @@ pub(super) enum Ordinary {
     Missing,
     HeldByOther,
     Extended,
+    Listed,
 }
 
 /// Why a call failed.
@@ -66,6 +68,9 @@ impl CallResult {
             (Verb::Extend, Self::Ordinary(Ordinary::HeldByOther)) => Some("held_by_other"),
             (Verb::Inspect, Self::Ordinary(Ordinary::Held)) => Some("held"),
             (Verb::Inspect, Self::Ordinary(Ordinary::Missing)) => Some("free"),
+            (Verb::ListLocks, Self::Ordinary(Ordinary::Listed)) => Some("listed"),
+            (Verb::ForceRelease, Self::Ordinary(Ordinary::Released)) => Some("released"),
+            (Verb::ForceRelease, Self::Ordinary(Ordinary::Missing)) => Some("free"),
             (_, Self::Ordinary(_)) => None,
             (_, Self::Error(_)) => Some("error"),
         }
@@ -131,14 +136,34 @@ impl From<&Result<Option<Holding>, Failure>> for CallResult {
     }
 }
 
+impl From<&Result<KeyPage, Failure>> for CallResult {
+    fn from(outcome: &Result<KeyPage, Failure>) -> Self {
+        match outcome {
+            Ok(_) => Self::Ordinary(Ordinary::Listed),
+            Err(failure) => Self::Error(failure.into()),
+        }
+    }
+}
+
+impl From<&Result<Option<String>, Failure>> for CallResult {
+    fn from(outcome: &Result<Option<String>, Failure>) -> Self {
+        match outcome {
+            Ok(Some(_)) => Self::Ordinary(Ordinary::Released),
+            Ok(None) => Self::Ordinary(Ordinary::Missing),
+            Err(failure) => Self::Error(failure.into()),
+        }
+    }
+}
+
 impl Ordinary {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Granted,
         Self::Held,
         Self::Released,
         Self::Missing,
         Self::HeldByOther,
         Self::Extended,
+        Self::Listed,
     ];
 
     /// The outcome of a try-lock or an unlock; `None` for a failure, and for the verbs whose answers depend on

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{calls::Call, metrics::StoreMetrics, spans, wait::Waits};
 use crate::{
-    store::{Acquired, Extended, Failure, Holding, Released, Store},
+    store::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store},
     types::StoreInfo,
 };
 
@@ -83,6 +83,40 @@ impl NamedStore {
         let begun = Instant::now();
         let outcome = self.store.inspect(key).await;
         self.metrics.inspect_took(begun.elapsed());
+        call.set_result(&outcome);
+        outcome
+    }
+
+    pub(super) async fn list(
+        &self,
+        call: &mut Call<'_>,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<KeyPage, Failure> {
+        spans::details(call.span(), prefix, "");
+        let begun = Instant::now();
+        let outcome = self.store.list(prefix, cursor, limit).await;
+        self.metrics.list_took(begun.elapsed());
+        call.set_result(&outcome);
+        outcome
+    }
+
+    /// The owner that the lock was taken from, if it was held.
+    pub(super) async fn force_release(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+    ) -> Result<Option<String>, Failure> {
+        spans::details(call.span(), key, "");
+        let begun = Instant::now();
+        let outcome = self.store.force_release(key).await;
+        let now = Instant::now();
+        self.metrics.force_release_took(now.duration_since(begun));
+        if let Ok(Some(owner)) = &outcome {
+            self.metrics.holds.end(key, owner, now);
+            self.waits.freed(key);
+        }
         call.set_result(&outcome);
         outcome
     }

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::{LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels},
+    metrics::{LOCK_HANDOVER, LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels},
     store::{Store, Watched},
 };
 
@@ -35,6 +35,7 @@ pub(super) struct Waits {
     /// Cancelled when all waits end.
     ending: CancellationToken,
     waiters_gauge: Gauge,
+    handover_seconds: Histogram,
     acquired_seconds: Histogram,
     gave_up_seconds: Histogram,
 }
@@ -67,6 +68,8 @@ pub(super) struct First<'a> {
     /// Whether the store said at last that the lock is free.
     said_free: bool,
     pauses: Pauses,
+    /// When the caller learned that the lock may be free.
+    told: Option<Instant>,
     _turn: sync::MutexGuard<'a, ()>,
 }
 
@@ -89,6 +92,7 @@ impl Waits {
             waiters: AtomicUsize::new(0),
             ending: CancellationToken::new(),
             waiters_gauge: LOCK_WAITERS.with(StoreLabels { store }),
+            handover_seconds: LOCK_HANDOVER.with(StoreLabels { store }),
             acquired_seconds: seconds("acquired"),
             gave_up_seconds: seconds("gave_up"),
         }
@@ -141,7 +145,7 @@ impl Place<'_> {
             },
         };
         let pauses = Pauses::default();
-        Some(First { place: self, queued, said_free: false, pauses, _turn: turn })
+        Some(First { place: self, queued, said_free: false, pauses, told: None, _turn: turn })
     }
 
     /// Whether the store would have told the first in line if the lock were free.
@@ -180,6 +184,14 @@ impl First<'_> {
         !self.queued
     }
 
+    /// Notes that the wait ends with the lock.
+    pub(super) fn acquired(&self) {
+        self.place.acquired();
+        if let Some(told) = self.told {
+            self.place.waits.handover_seconds.record(told.elapsed());
+        }
+    }
+
     /// Waits until a try is worth it, or the wait is over.
     pub(super) async fn next(&mut self, store: &dyn Store) -> Next {
         if self.place.is_over() {
@@ -208,7 +220,7 @@ impl First<'_> {
     }
 
     /// Waits until the store tells that the lock has changed, or its time is over.
-    async fn told(&self, left: Option<Duration>, changed: impl Future<Output = ()>) -> Next {
+    async fn told(&mut self, left: Option<Duration>, changed: impl Future<Output = ()>) -> Next {
         let line = &self.place.line;
         line.watched.store(true, Ordering::Release);
         let _watched = WatchedMark(&line.watched);
@@ -220,11 +232,13 @@ impl First<'_> {
         };
         tokio::select! {
             biased;
-            () = self.place.over() => Next::Leave,
-            () = changed => Next::Try,
-            () = line.freed.notified() => Next::Try,
-            () = expiry => Next::Try,
+            () = self.place.over() => return Next::Leave,
+            () = changed => {}
+            () = line.freed.notified() => {}
+            () = expiry => {}
         }
+        self.told = Some(Instant::now());
+        Next::Try
     }
 
     /// Waits for a while.

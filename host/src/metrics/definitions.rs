@@ -57,6 +57,12 @@ label_sets! {
     /// How a wait ended.
     WaitLabels { store, outcome }
 
+    /// Why a lease that was kept is lost.
+    LostLabels { store, cause }
+
+    /// How a call of an operator ended.
+    AdminLabels { store, operation, outcome, error }
+
     /// An operation of a lock store.
     OperationLabels { store, operation }
 
@@ -142,9 +148,19 @@ metrics! {
     LOCK_INSPECTIONS: Metric<Counter, OutcomeLabels<'_>> =
         Metric::counter("holdfast_lock_inspections_total");
 
+    /// Calls of operators; the error is empty unless the outcome is error.
+    ADMIN_CALLS: Metric<Counter, AdminLabels<'_>> = Metric::counter("holdfast_admin_calls_total");
+
     /// How long calls waited for a lock that was held, by how the wait ended.
     LOCK_WAIT: Metric<Histogram, WaitLabels<'_>> =
         Metric::histogram("holdfast_lock_wait_seconds", Unit::Seconds, HOLD_SECONDS);
+
+    /// How long it took those who waited to have the lock, from the moment when they learned that it is free.
+    LOCK_HANDOVER: Metric<Histogram, StoreLabels<'_>> =
+        Metric::histogram("holdfast_lock_handover_seconds", Unit::Seconds, STORE_SECONDS);
+
+    /// Leases that this process kept, and lost.
+    LEASES_LOST: Metric<Counter, LostLabels<'_>> = Metric::counter("holdfast_leases_lost_total");
 
     /// Calls that wait for a lock.
     LOCK_WAITERS: Metric<Gauge, StoreLabels<'_>> = Metric::gauge("holdfast_lock_waiters");

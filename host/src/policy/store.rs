@@ -24,7 +24,7 @@ use super::{
     parts::write_parts,
     retry::Retry,
 };
-use crate::store::{Acquired, Extended, Failure, Holding, Released, Store, Watched};
+use crate::store::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched};
 
 /// What applies to each call of a store. The default is nothing.
 ///
@@ -238,6 +238,23 @@ impl Store for ResilientStore {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let attempt = move || self.store.inspect(key);
         Box::pin(self.call("inspect", attempt, Failure::not_done, |_| true))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        let attempt = move || self.store.list(prefix, cursor, limit);
+        Box::pin(self.call("list", attempt, Failure::not_done, |_| true))
+    }
+
+    /// Not sent again after an unknown outcome: it would end the hold of whoever took the lock meanwhile.
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        let given_up = |cause| Failure::unknown(cause, None);
+        let attempt = move || self.store.force_release(key);
+        Box::pin(self.call("force-release", attempt, given_up, did_nothing))
     }
 
     /// Not under the policy: without it callers ask the store, which is.

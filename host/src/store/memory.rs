@@ -11,7 +11,7 @@ use holdfast_redis_rules::expiry::milliseconds;
 use tokio::time::Instant;
 
 use super::{
-    Acquired, Extended, Failure, Grant, Holding, Released, Store,
+    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store,
     watch::{Watched, Watchers},
 };
 
@@ -118,6 +118,34 @@ impl Leases {
         }
     }
 
+    fn list(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> KeyPage {
+        let now = Instant::now();
+        let is_asked_for = |key: &&String| {
+            key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor)
+        };
+        let mut keys: Vec<HeldKey> = self
+            .by_key
+            .iter()
+            .filter(|(key, lease)| lease.until > now && is_asked_for(key))
+            .map(|(key, lease)| HeldKey {
+                key: key.clone(),
+                owner: lease.owner.clone(),
+                time_left: Some(milliseconds(lease.until - now)),
+            })
+            .collect();
+        keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        let next = keys.last().filter(|_| more).map(|last| last.key.clone());
+        KeyPage { keys, next }
+    }
+
+    fn force_release(&mut self, key: &str) -> Option<String> {
+        let lease = self.by_key.remove(key)?;
+        self.watchers.changed(key);
+        (lease.until > Instant::now()).then_some(lease.owner)
+    }
+
     /// Forgets expired leases each time the number of leases has doubled, so that the cost of an acquire
     /// stays constant on average.
     fn sweep(&mut self, now: Instant) {
@@ -178,6 +206,22 @@ impl Store for MemoryStore {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let holding = self.leases().inspect(key);
         Box::pin(std::future::ready(Ok(holding)))
+    }
+
+    /// In the order of the keys.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        let page = self.leases().list(prefix, cursor, limit as usize);
+        Box::pin(std::future::ready(Ok(page)))
+    }
+
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        let owner = self.leases().force_release(key);
+        Box::pin(std::future::ready(Ok(owner)))
     }
 
     /// Nobody is told that a lock has expired: its time left says when.

@@ -79,6 +79,26 @@ pub trait Store: Send + Sync + 'static {
         cannot("tell who holds a lock")
     }
 
+    /// Tells which keys are set that begin with `prefix`, and who holds them: about `limit` of them, from 1 to 1,000.
+    /// `cursor` is `None` for the first page, then [`KeyPage::next`] of the page before. Every key that is set all
+    /// the time is in one page at least. Refused by default.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        let _ = (prefix, cursor, limit);
+        cannot("list its locks")
+    }
+
+    /// Deletes `key`, whatever its value is, and returns that, in one atomic step. `None` if the key is not set. Refused
+    /// by default.
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        let _ = key;
+        cannot("release a lock of somebody else")
+    }
+
     /// Watches `key`, so that whoever waits for it need not ask again and again. Returns who holds it, and a future
     /// that ends when that changes; no change is missed in between.
     ///
@@ -99,6 +119,26 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// Some of the keys of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The keys that are set.
+    pub keys: Vec<HeldKey>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// A key that is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// The key.
+    pub key: String,
+    /// Its value, or the beginning of a long one.
+    pub owner: String,
+    /// When it expires, in milliseconds from now; `None` if it never does.
+    pub time_left: Option<u64>,
 }
 
 fn cannot<T: Send + 'static>(what: &str) -> BoxFuture<'static, Result<T, Failure>> {

@@ -14,7 +14,15 @@ use holdfast_rules::{
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Number, Value};
 
-const VERBS: [Verb; 5] = [Verb::TryLock, Verb::Unlock, Verb::Acquire, Verb::Extend, Verb::Inspect];
+const VERBS: [Verb; 7] = [
+    Verb::TryLock,
+    Verb::Unlock,
+    Verb::Acquire,
+    Verb::Extend,
+    Verb::Inspect,
+    Verb::ListLocks,
+    Verb::ForceRelease,
+];
 
 /// Reads the input as the body of each verb, and has it be the cause of each failure.
 pub fn run(input: &[u8]) {
@@ -27,7 +35,7 @@ pub fn run(input: &[u8]) {
             let begin = |request| steps::begin(&scope, store, request);
             match verb {
                 Verb::TryLock | Verb::Unlock => is_read_as_json(verb, input, begin),
-                Verb::Acquire | Verb::Extend | Verb::Inspect => is_begun(verb, input, begin),
+                _ => is_begun(verb, input, begin),
             }
         }
         let cause = String::from_utf8_lossy(input);

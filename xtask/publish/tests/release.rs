@@ -113,7 +113,7 @@ async fn the_contract_is_that_of_the_sources_with_its_documentation() {
     assert_eq!(package.name.to_string(), "holdfast:lock@0.1.0");
     let mut interfaces: Vec<_> = package.interfaces.keys().collect();
     interfaces.sort();
-    assert_eq!(interfaces, ["json", "lease", "lock", "steps", "store", "types"]);
+    assert_eq!(interfaces, ["admin", "json", "lease", "lock", "steps", "store", "types"]);
     for id in package.interfaces.values() {
         assert!(resolve.interfaces[*id].docs.contents.is_some());
     }

@@ -8,7 +8,7 @@ mod text;
 
 use crate::{
     acquire::{self, Wish},
-    extend, inspect,
+    extend, inspect, message,
     scope::Choice,
     try_lock,
     types::{AcquireStep, Answer, Begun, Error, ExtendStep, JsonAnswer, ReleaseStep, Verb},
@@ -49,6 +49,9 @@ fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
             Begun::Extend(ExtendStep { owner: owner(), ..step })
         }
         Verb::Inspect => Begun::Inspect(inspect::begin(store, &resource_id)?),
+        Verb::ListLocks | Verb::ForceRelease => {
+            return Err(Error::Other(message::failed(verb, message::NO_JSON_FORM)));
+        }
     })
 }
 

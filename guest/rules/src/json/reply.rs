@@ -73,6 +73,8 @@ pub fn refusal(verb: Verb, error: &Error) -> Reply {
         Verb::Acquire => "ERR_LEASE_ACQUIRE",
         Verb::Extend => "ERR_LEASE_EXTEND",
         Verb::Inspect => "ERR_LEASE_INSPECT",
+        Verb::ListLocks => "ERR_LOCK_LIST",
+        Verb::ForceRelease => "ERR_LOCK_FORCE_RELEASE",
     };
     let (status, error_code) = match error {
         Error::StoreNotConfigured(_) => (500, "ERR_LOCK_STORE_NOT_CONFIGURED"),

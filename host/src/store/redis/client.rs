@@ -9,10 +9,12 @@ use holdfast_redis_rules::{
     acquire::{CLOCK_WAS_SET, RAN_OUT, Wanted},
     clock::surely,
     extend::{Extend, Extended},
+    force_release,
     inspect::{self, Holding},
+    list::{self, Part},
     refusal::{Again, ends_connection},
     release::{Form, Release, Released},
-    reply::Nonsense,
+    reply::{Nonsense, Reply},
     tries::{Next, Tries},
 };
 use tokio::time::timeout;
@@ -169,30 +171,72 @@ impl Client {
         Ok(Err(failed))
     }
 
-    /// Who holds the lock, if anybody does. Fails with the cause.
+    /// Who holds the lock, if anybody does.
     pub(super) async fn inspect(
         &self,
         key: &str,
         number_key: &str,
     ) -> Result<Option<Holding>, NoOutcome> {
+        self.look(&inspect::words(key, number_key), inspect::read).await
+    }
+
+    /// The locks of one part of the keys.
+    pub(super) async fn list(
+        &self,
+        pattern: &str,
+        cursor: Option<&str>,
+    ) -> Result<Part, NoOutcome> {
+        self.look(&list::words(pattern, cursor), list::read).await
+    }
+
+    /// Runs a command that changes nothing. Fails with the cause.
+    async fn look<T>(
+        &self,
+        words: &[&str],
+        read: impl Fn(Reply) -> Result<T, Nonsense>,
+    ) -> Result<T, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match connection.send(&inspect::words(key, number_key)).await {
+            let failed = match connection.send(words).await {
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
-                Ok(answer) => match inspect::read(answer.into_reply()) {
-                    Ok(holding) => return Ok(holding),
-                    Err(nonsense) => {
-                        // Nothing more on this connection is believed.
-                        self.connections.retire(connection.id());
-                        return Err(NoOutcome::NotDone(nonsense.to_string()));
-                    }
-                },
+                Ok(answer) => {
+                    let read = read(answer.into_reply());
+                    return read.map_err(|nonsense| {
+                        NoOutcome::NotDone(self.disbelieve(connection, nonsense))
+                    });
+                }
                 Err(no_answer) => nothing_done(no_answer.cause(), &mut tries),
             };
             self.go_on(failed).await?;
         }
+    }
+
+    /// Releases the lock, whoever holds it, and returns the owner. It is sent again only if the server did nothing.
+    pub(super) async fn force_release(&self, key: &str) -> Result<Option<String>, NoOutcome> {
+        let mut tries = self.tries();
+        loop {
+            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let connection = place.connection();
+            let failed = match connection.send(&force_release::words(key)).await {
+                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
+                Ok(answer) => {
+                    let read = force_release::read(answer.into_reply());
+                    return read.map_err(|nonsense| {
+                        NoOutcome::Unknown(self.disbelieve(connection, nonsense), None)
+                    });
+                }
+                Err(no_answer) => unsent(no_answer, &mut tries)?,
+            };
+            self.go_on(failed).await?;
+        }
+    }
+
+    /// Nothing more on this connection is believed. Returns the cause.
+    fn disbelieve(&self, connection: &Connection, nonsense: Nonsense) -> String {
+        self.connections.retire(connection.id());
+        nonsense.to_string()
     }
 
     /// Watches a key; `None` if the server cannot tell of changes.

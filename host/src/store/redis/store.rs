@@ -1,6 +1,7 @@
 //! [`RedisStore`].
 
 use std::{
+    collections::HashMap,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,9 @@ use holdfast_redis_rules::{
     acquire::Wanted,
     expiry::milliseconds,
     extend::{self, Extend},
-    fence, inspect, release,
+    fence, inspect,
+    list::{self, Listed, Part},
+    release,
 };
 
 use super::{
@@ -18,7 +21,12 @@ use super::{
     client::{Client, NoOutcome, Taken},
     settings::RedisSettings,
 };
-use crate::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store, Watched};
+use crate::store::{
+    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store, Watched,
+};
+
+/// How many parts of the keys are looked at for a page of locks.
+const PARTS: usize = 256;
 
 /// A store that keeps its locks in one Redis server.
 ///
@@ -171,6 +179,46 @@ impl Store for RedisStore {
                 Err(error) => Err(self.failure(error)),
             }
         })
+    }
+
+    /// By `SCAN`, a small part of all keys at a time. Looks at 65,536 keys at most, whether they are locks or not, so a
+    /// page can have none though more follow. Fails with [`Failure::NotDone`] for a cursor that is not the
+    /// server's.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        Box::pin(async move {
+            if cursor.is_some_and(|cursor| !list::is_cursor(cursor)) {
+                return Err(Failure::not_done("the cursor is not one of a page before"));
+            }
+            let pattern = list::pattern(prefix);
+            let mut keys = HashMap::new();
+            let mut next = cursor.map(str::to_owned);
+            for _ in 0..PARTS {
+                let part = self.0.list(&pattern, next.as_deref()).await;
+                let Part { locks, next: after } = part.map_err(|error| self.failure(error))?;
+                // Redis may tell a key more than once.
+                keys.extend(
+                    locks.into_iter().map(|Listed { key, owner, left }| (key, (owner, left))),
+                );
+                next = after;
+                if next.is_none() || keys.len() >= limit as usize {
+                    break;
+                }
+            }
+            let held = |(key, (owner, time_left))| HeldKey { key, owner, time_left };
+            Ok(KeyPage { keys: keys.into_iter().map(held).collect(), next })
+        })
+    }
+
+    /// Fails as [`release`](Self::release) does.
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(
+            async move { self.0.force_release(key).await.map_err(|error| self.failure(error)) },
+        )
     }
 
     /// By client tracking, on a connection that is open as long as somebody watches. It needs Redis 6, and the

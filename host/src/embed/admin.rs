@@ -1,0 +1,52 @@
+//! `holdfast:lock/admin`, for components of operators.
+
+use wasmtime::{
+    Result,
+    component::{HasData, Linker},
+};
+
+use super::lock::LockView;
+use crate::{
+    bindings::holdfast::lock::admin,
+    locks::Resource,
+    types::{Error, LockPage},
+};
+
+/// Adds `holdfast:lock/admin` to a linker that has the interfaces of [`lock`](super::lock): the component may see all
+/// locks of its handle and end the hold of whomever. Plugins should not.
+///
+/// # Errors
+///
+/// If the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> LockView<'_>,
+) -> Result<()> {
+    admin::add_to_linker::<T, Lent>(linker, view)
+}
+
+struct Lent;
+
+impl HasData for Lent {
+    type Data<'a> = LockView<'a>;
+}
+
+impl admin::Host for LockView<'_> {
+    async fn list_locks(
+        &mut self,
+        store: String,
+        prefix: String,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> std::result::Result<LockPage, Error> {
+        Ok(self.locks.list(&store, &prefix, cursor.as_deref(), limit).await?)
+    }
+
+    async fn force_release(
+        &mut self,
+        store: String,
+        id: String,
+    ) -> std::result::Result<Option<String>, Error> {
+        Ok(self.locks.force_release(Resource { store: &store, id: &id }).await?)
+    }
+}

@@ -1,0 +1,116 @@
+//! The verbs of operators: which locks are held, and ending the hold of whomever.
+
+use tracing::Instrument;
+
+use super::{
+    app,
+    calls::Call,
+    drive::{Question, wrong},
+    handle::{Locks, Resource, no_verdict},
+    result::ErrorKind,
+    store::NamedStore,
+};
+use crate::{
+    error::Error,
+    store::{Failure, HeldKey, KeyPage},
+    types::{
+        Begun, ForceReleaseRequest, ForceReleaseStep, Form, HeldLock, ListRequest, ListStep,
+        LockPage, Outcome, Request,
+    },
+};
+
+impl Locks {
+    /// Tells which locks are held whose resource ids begin with `prefix`: about `limit` of them, from 1 to 1,000.
+    ///
+    /// `cursor` is `None` for the first page, then [`LockPage::next`] of the page before. A page may have a few more
+    /// locks than `limit`, and fewer or none though more follow. A lock that is held all the time is in one page at
+    /// least; one that is taken or freed meanwhile may be in any number of them.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. No error is indeterminate.
+    pub async fn list(
+        &self,
+        store: &str,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<LockPage, Error> {
+        let request = Request::ListLocks(ListRequest { prefix, limit });
+        self.administer(store, request, async |call, store, begun| match begun {
+            Begun::ListLocks(ListStep { key_start, key_prefix, limit }) => {
+                let page = store.list(call, &key_prefix, cursor, limit).await;
+                Ok(page.map(|page| locks(&key_start, page)))
+            }
+            _ => Err(wrong("lists no locks")),
+        })
+        .await
+    }
+
+    /// Frees a lock, whoever holds it, and returns the owner that it was taken from; `None` if it was free.
+    ///
+    /// The owner is not asked, and may go on with what it does: only a fencing token stops it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. After an error that [is indeterminate](Error::is_indeterminate) the lock may be free or still
+    /// held.
+    pub async fn force_release(&self, resource: Resource<'_>) -> Result<Option<String>, Error> {
+        let request = Request::ForceRelease(ForceReleaseRequest { resource_id: resource.id });
+        self.administer(resource.store, request, async |call, store, begun| match begun {
+            Begun::ForceRelease(ForceReleaseStep { key }) => {
+                Ok(store.force_release(call, &key).await)
+            }
+            _ => Err(wrong("releases no lock")),
+        })
+        .await
+    }
+
+    /// Carries out a call, counted and traced.
+    async fn administer<T>(
+        &self,
+        store_name: &str,
+        request: Request<'_>,
+        operate: impl AsyncFnOnce(
+            &mut Call<'_>,
+            &NamedStore,
+            Begun,
+        ) -> Result<Result<T, Failure>, Error>,
+    ) -> Result<T, Error> {
+        let choice = self.app.store(store_name);
+        let question = Question { verb: request.verb(), form: Form::Typed };
+        let mut call = self.shared.count(choice, question.verb, store_name);
+        let span = call.span().clone();
+        let done = async {
+            let _turn = self.shared.admission.turn().await?;
+            let chosen = app::chosen(choice, store_name);
+            let answer = match self.shared.pool.begin(&self.app.scope, chosen, request)? {
+                Begun::Answered(answer) => answer,
+                begun => {
+                    let choice = choice.ok_or_else(|| wrong("asks an unknown store"))?;
+                    match operate(&mut call, &choice.store, begun).await? {
+                        Ok(done) => return Ok(done),
+                        Err(failure) => self.shared.answer(question, Outcome::Failed(&failure))?,
+                    }
+                }
+            };
+            Err(no_verdict(answer))
+        }
+        .instrument(span)
+        .await;
+        if let Err(error) = &done {
+            call.set_result(ErrorKind::from(error));
+        }
+        done
+    }
+}
+
+/// The locks of a page of keys. Keys whose rest is no resource id belong to other applications.
+fn locks(key_start: &str, page: KeyPage) -> LockPage {
+    let lock = |HeldKey { key, owner, time_left }| {
+        let resource_id = key.strip_prefix(key_start)?;
+        let is_ours = !resource_id.is_empty() && !resource_id.contains("||");
+        is_ours.then(|| HeldLock { resource_id: resource_id.to_owned(), owner, time_left })
+    };
+    LockPage { locks: page.keys.into_iter().filter_map(lock).collect(), next: page.next }
+}
