@@ -41,3 +41,24 @@ pub(crate) fn rules_verb(verb: Verb) -> types::Verb {
         Verb::ForceRelease => types::Verb::ForceRelease,
     }
 }
+
+/// The error as the type of the rules.
+pub(crate) fn rules_error(error: LockError) -> types::Error {
+    use types::Error;
+    match error {
+        LockError::StoreNotConfigured(message) => Error::StoreNotConfigured(message),
+        LockError::StoreNotFound(message) => Error::StoreNotFound(message),
+        LockError::ResourceIdEmpty(message) => Error::ResourceIdEmpty(message),
+        LockError::LockOwnerEmpty(message) => Error::LockOwnerEmpty(message),
+        LockError::ExpiryNotPositive(message) => Error::ExpiryNotPositive(message),
+        LockError::ResourceIdReserved(message) => Error::ResourceIdReserved(message),
+        LockError::StoreFailed(message) => Error::StoreFailed(message),
+        LockError::MalformedRequest(message) => Error::MalformedRequest(message),
+        LockError::RequestTooLarge(message) => Error::RequestTooLarge(message),
+        LockError::Other(message) => Error::Other(message),
+        LockError::Indeterminate(outcome) => Error::Indeterminate(types::IndeterminateOutcome {
+            message: outcome.message,
+            held_until: outcome.held_until,
+        }),
+    }
+}

@@ -13,6 +13,7 @@
 //! | `aside` | long requests, beside the others |
 //! | `cache` | handles of metrics |
 //! | `throttle` | log lines at a limited rate |
+//! | `hold` | leases that last as long as the response that tells about them |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
@@ -21,6 +22,7 @@ mod cache;
 pub mod cli;
 mod failure;
 pub mod grpc;
+mod hold;
 pub mod http;
 mod intake;
 mod metadata;

@@ -31,6 +31,7 @@ struct Inner {
     readiness: Readiness,
     token: Option<Token>,
     shutdown: CancellationToken,
+    ending: CancellationToken,
     foreign: Throttle,
     intake: Intake,
     aside: Aside,
@@ -68,6 +69,7 @@ impl Sidecar {
             readiness: Readiness::new(),
             token,
             shutdown: CancellationToken::new(),
+            ending: CancellationToken::new(),
             foreign: Throttle::new(1),
             intake,
             aside: Aside::new(),
@@ -83,6 +85,11 @@ impl Sidecar {
     /// Cancelled when a caller asks for a shutdown. Whoever serves the sidecar begins it.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
+    }
+
+    /// To be cancelled when the server begins to end: those who hold locks by a response that lasts are told.
+    pub fn ending(&self) -> &CancellationToken {
+        &self.0.ending
     }
 
     /// Logs, at a limited rate, that a caller asked for another part of Dapr's API.

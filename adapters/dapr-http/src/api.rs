@@ -49,7 +49,7 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         // Instances share no memory: metadata that is set in one would be unknown to the others.
         Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
         // `json` has the calls of Dapr's API alone.
-        Route::Lease { .. } => reply::not_found(),
+        Route::Lease { .. } | Route::Hold { .. } => reply::not_found(),
     }
 }
 

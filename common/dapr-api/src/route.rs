@@ -27,6 +27,11 @@ pub enum Route<'a> {
         /// The store's name.
         store: Cow<'a, str>,
     },
+    /// `POST /v1.0/leases/{store}/hold`: take a lease, or wait for it, and keep it as long as the response lasts
+    Hold {
+        /// The store's name.
+        store: Cow<'a, str>,
+    },
     /// `GET /v1.0/healthz`
     Healthz,
     /// `GET /v1.0/healthz/outbound`
@@ -71,10 +76,11 @@ impl<'a> Route<'a> {
             }
             if let Some(lease) = path.strip_prefix("/v1.0/leases/") {
                 let (store, call) = lease.rsplit_once('/')?;
-                return Some(Self::Lease {
-                    call: LeaseCall::named(call)?,
-                    store: parameter(store)?,
-                });
+                let store = parameter(store)?;
+                return match call {
+                    "hold" => Some(Self::Hold { store }),
+                    call => Some(Self::Lease { call: LeaseCall::named(call)?, store }),
+                };
             }
             let call = path.strip_prefix("/v1.0-alpha1/")?;
             if let Some(store) = call.strip_prefix("lock/") {
@@ -107,9 +113,10 @@ impl<'a> Route<'a> {
     /// The name of the store, in calls that have one.
     pub fn store(&self) -> Option<&str> {
         match self {
-            Self::TryLock { store } | Self::Unlock { store } | Self::Lease { store, .. } => {
-                Some(store)
-            }
+            Self::TryLock { store }
+            | Self::Unlock { store }
+            | Self::Lease { store, .. }
+            | Self::Hold { store } => Some(store),
             _ => None,
         }
     }
@@ -125,6 +132,7 @@ impl<'a> Route<'a> {
                 LeaseCall::Release => "/v1.0/leases/{store}/release",
                 LeaseCall::Inspect => "/v1.0/leases/{store}/inspect",
             },
+            Self::Hold { .. } => "/v1.0/leases/{store}/hold",
             Self::Healthz => "/v1.0/healthz",
             Self::OutboundHealthz => "/v1.0/healthz/outbound",
             Self::Metadata => "/v1.0/metadata",
@@ -176,7 +184,9 @@ mod tests {
             ("POST", "/v1.0/leases/a/b/acquire", Route::Unknown),
             ("POST", "/v1.0/leases//acquire", Route::Unknown),
             ("POST", "/v1.0/leases/acquire", Route::Unknown),
-            ("POST", "/v1.0/leases/a/hold", Route::Unknown),
+            ("POST", "/v1.0/leases/a/hold", Route::Hold { store: store("a") }),
+            ("GET", "/v1.0/leases/a/hold", Route::Unknown),
+            ("POST", "/v1.0/leases/a/holds", Route::Unknown),
             ("GET", "/v1.0/leases/a/inspect", Route::Unknown),
             ("GET", "/v1.0/shutdown", Route::Unknown),
             ("POST", "/v1.0/shutdown/now", Route::Unknown),

@@ -162,6 +162,29 @@ impl Lease {
         }
     }
 
+    /// Waits for the next renewal after the one that this told last, and returns for how long the lock is surely held
+    /// from now on. A caller who is slow misses renewals, but not the loss.
+    ///
+    /// # Errors
+    ///
+    /// Why the lock is lost.
+    pub async fn renewed(&mut self) -> Result<Duration, Lost> {
+        if self.state.changed().await.is_err() {
+            return Err(self.lost().await);
+        }
+        let State { valid_until, lost } = self.state.borrow_and_update().clone();
+        match lost {
+            None => Ok(valid_until.saturating_duration_since(Instant::now())),
+            Some(lost) => Err(lost),
+        }
+    }
+
+    /// Stops to renew the lock and leaves it to expire, for a caller who cannot know whether the work under it has
+    /// stopped.
+    pub fn leave(mut self) {
+        self.armed = false;
+    }
+
     /// Releases the lock.
     ///
     /// # Errors

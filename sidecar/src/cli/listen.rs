@@ -5,16 +5,26 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, UnixSocket, UnixStream, lookup_host};
 
 use crate::server::Listener;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// How long a connection is idle before the system probes the peer, how long it waits between probes, and how many
+/// of them may go unanswered.
+const IDLE: Duration = Duration::from_secs(30);
+const BETWEEN_PROBES: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
+/// How long the peer may leave unacknowledged what was sent to it, before the system ends the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Addresses that are bound, so that no other process can take them. They do not listen yet.
 pub enum Bound {
@@ -170,8 +180,20 @@ fn bind(address: SocketAddr, alone: bool) -> io::Result<TcpSocket> {
     if address.is_ipv6() && address.ip().is_unspecified() && !alone {
         SockRef::from(&socket).set_only_v6(true)?;
     }
+    notice_vanished_peers(&SockRef::from(&socket))?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// Has the system end connections whose peers have vanished without a word, so that these hold no locks. Connections that
+/// are accepted inherit it.
+fn notice_vanished_peers(socket: &SockRef<'_>) -> io::Result<()> {
+    let probes =
+        TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN_PROBES).with_retries(PROBES);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
 }
 
 fn is_missing_here(error: &io::Error) -> bool {

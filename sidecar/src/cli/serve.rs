@@ -148,6 +148,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
             }
             tracing::info!("shutting down");
             locks.end_waits();
+            sidecar.ending().cancel();
             ending.cancel();
             std::future::pending::<()>().await
         };

@@ -218,6 +218,7 @@ fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
         (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
         (health_server::SERVICE_NAME, "Watch") => None,
         (service, _) if service.starts_with(REFLECTION) => None,
+        _ if path == leases::HOLD => None,
         _ => {
             let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
             Some(known.find(|known| *known == path).unwrap_or("unknown"))

@@ -2,11 +2,13 @@
 
 use std::{error::Error as StdError, time::Duration};
 
-use holdfast::{Extended, LeaseOptions, Resource, Verb};
+use futures_util::StreamExt;
+use holdfast::{Extended, LeaseOptions, Lost, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
 use holdfast_proto::leases::{
-    AcquireRequest, AcquireResponse, ExtendRequest, ExtendResponse, InspectRequest,
-    InspectResponse, ReleaseRequest, ReleaseResponse, extend_response,
+    AcquireRequest, AcquireResponse, ExtendRequest, ExtendResponse, HoldEvent, HoldRequest,
+    InspectRequest, InspectResponse, ReleaseRequest, ReleaseResponse, extend_response,
+    hold_event::{self, lost::Cause},
 };
 use hyper::{Response, body::Body, http::request::Parts};
 use prost_types::Duration as ProtoDuration;
@@ -14,19 +16,22 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
     calls::{Calls, number},
-    unary::Received,
+    unary::{self, Received},
 };
+use crate::hold::{Event, Hold, Wish};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
 
 /// The paths of the methods.
-pub(super) const METHODS: [&str; 4] = [ACQUIRE, EXTEND, RELEASE, INSPECT];
+pub(super) const METHODS: [&str; 5] = [ACQUIRE, EXTEND, RELEASE, INSPECT, HOLD];
 
 const ACQUIRE: &str = "/holdfast.lock.v1.Leases/Acquire";
 const EXTEND: &str = "/holdfast.lock.v1.Leases/Extend";
 const RELEASE: &str = "/holdfast.lock.v1.Leases/Release";
 const INSPECT: &str = "/holdfast.lock.v1.Leases/Inspect";
+/// The only one that is a stream.
+pub(super) const HOLD: &str = "/holdfast.lock.v1.Leases/Hold";
 
 /// Answers a call, if it is of one of the methods.
 pub(super) async fn answer<B>(
@@ -48,6 +53,7 @@ where
         ACQUIRE => calls.response(method, &received, acquire(calls, &received).await),
         EXTEND => calls.response(method, &received, extend(calls, &received).await),
         RELEASE => calls.response(method, &received, release(calls, &received).await),
+        HOLD => hold(calls, &received).await.unwrap_or_else(Status::into_http),
         _ => calls.response(method, &received, inspect(calls, &received).await),
     })
 }
@@ -104,6 +110,61 @@ async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, 
         time_left: holding.time_left.map(duration),
         fencing_token: holding.fencing_token,
     }))
+}
+
+async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, Status> {
+    let HoldRequest { store_name, resource_id, lock_owner, ttl, wait, fenced, max_hold } =
+        received.message()?;
+    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
+    options.owner = Some(lock_owner).filter(|owner| !owner.is_empty());
+    options.fenced = fenced;
+    let wish = Wish { options, max_hold: max_hold.map(|longest| time(Some(longest))) };
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let held = Hold::begin(&calls.sidecar, resource, &wish).await;
+    let hold = held.map_err(|error| calls.failed(Verb::Acquire, &error))?;
+    Ok(unary::stream(hold.map(message)))
+}
+
+fn message(event: Event) -> HoldEvent {
+    let valid_for = |time| Some(duration(milliseconds(time)));
+    let event = match event {
+        Event::NotHeld => hold_event::Event::NotHeld(hold_event::NotHeld {}),
+        Event::Held { owner, fencing_token, valid_for: time } => {
+            let valid_for = valid_for(time);
+            hold_event::Event::Held(hold_event::Held {
+                lock_owner: owner,
+                fencing_token,
+                valid_for,
+            })
+        }
+        Event::Renewed(time) => {
+            hold_event::Event::Renewed(hold_event::Renewed { valid_for: valid_for(time) })
+        }
+        Event::Ending(time) => {
+            hold_event::Event::Ending(hold_event::Ending { valid_for: valid_for(time) })
+        }
+        Event::Lost(lost, time) => hold_event::Event::Lost(hold_event::Lost {
+            cause: cause(&lost).into(),
+            message: lost.to_string(),
+            valid_for: valid_for(time),
+        }),
+    };
+    HoldEvent { event: Some(event) }
+}
+
+fn cause(lost: &Lost) -> Cause {
+    match lost {
+        Lost::Gone => Cause::Gone,
+        Lost::HeldByOther => Cause::HeldByOther,
+        Lost::NotRenewed(_) => Cause::NotRenewed,
+        Lost::MaxHold => Cause::MaxHold,
+        _ => Cause::Unspecified,
+    }
+}
+
+/// Rounded down.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A time that is missing or negative is 0. Own code: the conversion of `prost-types` panics on extremes.

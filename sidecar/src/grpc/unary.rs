@@ -1,4 +1,4 @@
-//! Calls of one message each way: from the body of a request to its message, and from an answer to a response.
+//! Calls of one message: from the body of a request to its message, and from an answer, or several, to a response.
 //!
 //! tonic's server reads and writes every call as a stream, with two buffers of 8 KiB and a dozen boxed futures. That
 //! costs more than the rest of a lock call, so only health checks and reflection go through it.
@@ -10,8 +10,10 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
 use holdfast_dapr_api::FENCING_TOKEN_HEADER;
 use holdfast_proto::decode::decode;
+use http_body_util::StreamBody;
 use hyper::{
     HeaderMap, Response,
     body::{Body, Frame},
@@ -20,7 +22,10 @@ use hyper::{
 use prost::Message;
 use tonic::{Status, body::Body as GrpcBody};
 
-use crate::intake::{Intake, NotRead, Whole};
+use crate::{
+    intake::{Intake, NotRead, Whole},
+    server::Lasting,
+};
 
 /// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
 pub(super) const MAX_MESSAGE: usize = 4 << 20;
@@ -130,15 +135,37 @@ pub(super) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Respo
         Ok(answer) => answer,
         Err(status) => return status.into_http(),
     };
-    let length = answer.encoded_len();
-    let mut message = BytesMut::with_capacity(PREFIX + length);
-    message.put_u8(0);
-    // Answers have some hundred bytes.
-    message.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // It fails only where there is too little room, and this grows.
-    let _ = answer.encode(&mut message);
+    of_body(GrpcBody::new(OneMessage::Whole(encoded(&answer), fencing_token)))
+}
+
+/// The response with a message for each item of a stream.
+pub(super) fn stream<T: Message + 'static>(
+    messages: impl Stream<Item = T> + Send + 'static,
+) -> Response<GrpcBody> {
+    let frames = messages.map(|message| Frame::data(encoded(&message)));
+    let end = stream::once(async {
+        Frame::trailers(HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]))
+    });
     let mut response =
-        Response::new(GrpcBody::new(OneMessage::Whole(message.freeze(), fencing_token)));
+        of_body(GrpcBody::new(StreamBody::new(frames.chain(end).map(Ok::<_, Infallible>))));
+    response.extensions_mut().insert(Lasting);
+    response
+}
+
+/// A message after its prefix.
+fn encoded(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut bytes = BytesMut::with_capacity(PREFIX + length);
+    bytes.put_u8(0);
+    // Answers have some hundred bytes.
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // It fails only where there is too little room, and this grows.
+    let _ = message.encode(&mut bytes);
+    bytes.freeze()
+}
+
+fn of_body(body: GrpcBody) -> Response<GrpcBody> {
+    let mut response = Response::new(body);
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(CONTENT_TYPE, grpc);
     response

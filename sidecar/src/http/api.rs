@@ -2,8 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use holdfast::{Error, Replied, Verb};
+use holdfast::{Error, Replied, Resource, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
     body::{self, MAX, MAX_LEASE},
@@ -11,8 +10,7 @@ use holdfast_dapr_api::{
     metadata::{self, Component},
     path, reply,
 };
-use holdfast_rules::{json, message};
-use http_body_util::Full;
+use holdfast_rules::{json, message, types};
 use hyper::{
     HeaderMap, Method, Request, Response, body::Body, header::CONTENT_LENGTH, http::request::Parts,
 };
@@ -20,12 +18,13 @@ use tracing::{Instrument, Span, field};
 
 use super::{
     admission::admits,
-    head,
+    head, hold,
     metrics::{BodyBytes, Endpoint, HttpMetrics},
-    send,
+    send::{self, ResponseBody},
 };
 use crate::{
     failure,
+    hold::Hold,
     intake::{NotRead, Whole},
     metadata::{ComponentInfo, Metadata},
     server::{Answer, RequestBody},
@@ -74,7 +73,7 @@ impl Api {
     /// Answers a request. A body of more than 4 MiB is refused.
     ///
     /// The future may be dropped when the caller leaves. A lock that its call took is then given back.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -89,13 +88,17 @@ impl Api {
             store: route.store().and_then(|store| self.metrics.store(store)),
         };
 
-        let reply = match self.refusal(&head, &route) {
-            Some(refusal) => refusal,
+        let answered = match self.refusal(&head, &route) {
+            Some(refusal) => Answered::Reply(refusal),
             None => self.admitted(route, &head, &mut body).await,
         };
-        let bytes = BodyBytes { request: length(&head.headers), response: reply.body.len() as u64 };
-        self.metrics.answered(endpoint, reply.status, started.elapsed(), bytes);
-        send::response(reply)
+        let response = answered.body_length();
+        let bytes = BodyBytes { request: length(&head.headers), response };
+        self.metrics.answered(endpoint, answered.status(), started.elapsed(), bytes);
+        match answered {
+            Answered::Reply(reply) => send::response(reply),
+            Answered::Hold(hold) => hold::response(hold),
+        }
     }
 
     /// The reply to a request that may not be made, `None` for others.
@@ -117,7 +120,7 @@ impl Api {
         hidden.then(reply::not_public)
     }
 
-    async fn admitted<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    async fn admitted<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Answered
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -125,25 +128,60 @@ impl Api {
         // For as long as the call needs its headers.
         let _room = match self.sidecar.intake().headers(&head.headers) {
             Ok(room) => room,
-            Err(problem) => return reply::overloaded(&problem.to_string()),
+            Err(problem) => return reply::overloaded(&problem.to_string()).into(),
         };
         let span = request_span(head, &route);
         if span.is_disabled() {
             return self.call(route, head, body).await;
         }
         let started = Instant::now();
-        let reply = self.call(route, head, body).instrument(span.clone()).await;
-        let (status, duration) = (reply.status, started.elapsed());
+        let answered = self.call(route, head, body).instrument(span.clone()).await;
+        let (status, duration) = (answered.status(), started.elapsed());
         span.record("http.response.status_code", status);
         if status >= 500 {
             span.record("otel.status_code", "ERROR");
         }
         let _in_span = span.enter();
         tracing::debug!(duration_us = duration.as_micros(), "answered");
-        reply
+        answered
     }
 
-    async fn call<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    async fn call<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Answered
+    where
+        B: Body + Unpin,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        match route {
+            Route::Hold { store } => {
+                self.hold(&store, head, self.read(body, MAX_LEASE).await).await
+            }
+            route => self.reply(route, head, body).await.into(),
+        }
+    }
+
+    async fn hold(&self, store: &str, head: &Parts, body: Result<Whole, Reply>) -> Answered {
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return refusal.into(),
+        };
+        let verb = failure::rules_verb(Verb::Acquire);
+        let (id, wish) = match hold::read(&body.bytes) {
+            Ok(wish) => wish,
+            Err(error) => return json_reply(json::refusal(verb, &error)).into(),
+        };
+        match Hold::begin(&self.sidecar, Resource { store, id: &id }, &wish).await {
+            Ok(hold) => Answered::Hold(hold),
+            Err(Error::Lock(error)) => {
+                if failure::is_of_store(&error) {
+                    self.sidecar.failures().log(error.message(), trace_id(&head.headers));
+                }
+                json_reply(json::refusal(verb, &failure::rules_error(error))).into()
+            }
+            Err(error) => self.failed(Verb::Acquire, &error, &head.headers).into(),
+        }
+    }
+
+    async fn reply<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -185,7 +223,8 @@ impl Api {
                 self.sidecar.shutdown().cancel();
                 reply::empty()
             }
-            Route::Unknown => {
+            // A hold is not answered by a reply.
+            Route::Hold { .. } | Route::Unknown => {
                 self.sidecar.note_foreign(head.method.as_str(), head.uri.path());
                 reply::not_found()
             }
@@ -227,8 +266,7 @@ impl Api {
         let verb = failure::rules_verb(verb);
         let cause = error.to_string();
         self.sidecar.failures().log(&message::failed(verb, &cause), trace_id(headers));
-        let refusal = json::failure(verb, &cause);
-        reply::json(refusal.status, refusal.body)
+        json_reply(json::failure(verb, &cause))
     }
 
     /// The whole body of at most `most` bytes, or the reply that refuses it.
@@ -258,8 +296,41 @@ impl Api {
     }
 }
 
+/// What a request is answered with.
+enum Answered {
+    Reply(Reply),
+    Hold(Hold),
+}
+
+impl Answered {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Reply(reply) => reply.status,
+            Self::Hold(_) => 200,
+        }
+    }
+
+    /// In bytes. What a body that lasts will have is not known.
+    fn body_length(&self) -> u64 {
+        match self {
+            Self::Reply(reply) => reply.body.len() as u64,
+            Self::Hold(_) => 0,
+        }
+    }
+}
+
+impl From<Reply> for Answered {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+fn json_reply(reply: types::Reply) -> Reply {
+    reply::json(reply.status, reply.body)
+}
+
 impl Answer for Api {
-    type Body = Full<Bytes>;
+    type Body = ResponseBody;
 
     fn answer(
         &self,

@@ -7,7 +7,9 @@
 mod admission;
 mod api;
 mod head;
+mod hold;
 mod metrics;
 mod send;
 
 pub use api::Api;
+pub use send::ResponseBody;

@@ -1,22 +1,29 @@
 //! From a reply to a response.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, convert::Infallible, pin::Pin};
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use holdfast_dapr_api::Reply;
-use http_body_util::Full;
+use http_body_util::{Either, Full, StreamBody};
 use hyper::{
     Response, StatusCode,
+    body::Frame,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
+/// The body of a response: one that is complete, or one that lasts.
+pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
+
+type Lines = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
+
 /// The response with the reply's status, headers and body.
-pub(super) fn response(reply: Reply) -> Response<Full<Bytes>> {
+pub(super) fn response(reply: Reply) -> Response<ResponseBody> {
     let body = match reply.body {
         Cow::Borrowed(body) => Bytes::from_static(body),
         Cow::Owned(body) => Bytes::from(body),
     };
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(ResponseBody::Left(Full::new(body)));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = reply.content_type.map(HeaderValue::from_static);

@@ -1,4 +1,4 @@
-//! The body of a request.
+//! The bodies of requests and responses.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::control::Incomplete;
+use super::control::{InFlight, Incomplete};
 
 /// The body of a request that the server received.
 #[derive(Debug)]
@@ -45,5 +45,38 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+/// The body of a response.
+pub(super) struct ResponseBody<B> {
+    body: B,
+    /// The request, until this is dropped, if it is in flight as long as its response lasts.
+    _in_flight: Option<InFlight>,
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn new(body: B, in_flight: Option<InFlight>) -> Self {
+        Self { body, _in_flight: in_flight }
+    }
+}
+
+impl<B: Body + Unpin> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use super::{
-    answer::Answer,
-    body::RequestBody,
+    answer::{Answer, Lasting},
+    body::{RequestBody, ResponseBody},
     control::{Control, Order},
     protocol::{Kind, builder},
     streams::{NewStreams, Streams},
@@ -54,11 +54,12 @@ where
                 let request = request.map(|body| RequestBody::new(body, incomplete));
                 // In a box, because hyper moves this future several times, and it has some kilobytes.
                 let mut response = Box::pin(api.answer(request)).await;
-                drop(in_flight);
+                let lasts = response.extensions().get::<Lasting>().is_some();
+                let in_flight = Some(in_flight).filter(|_| lasts);
                 if !is_http2 && control.is_ending() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
             }
         }
     });

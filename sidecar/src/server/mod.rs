@@ -24,7 +24,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::readiness::State;
 pub use self::{
-    answer::Answer, body::RequestBody, limits::Limits, listener::Listener, readiness::Readiness,
+    answer::{Answer, Lasting},
+    body::RequestBody,
+    limits::Limits,
+    listener::Listener,
+    readiness::Readiness,
 };
 use self::{control::Order, door::Door, protocol::Kind};
 

@@ -16,6 +16,7 @@ mod ending;
 mod grpc_dotnet;
 mod grpc_lock;
 mod grpc_server;
+mod holds;
 mod http_lock;
 mod http_server;
 mod leases;

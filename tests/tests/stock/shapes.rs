@@ -48,7 +48,7 @@ const SHAPES: [Shape; 4] = [
             "holdfast:lock/lock@0.1.0",
             "holdfast:lock/steps@0.1.0",
         ],
-        largest: 103_000,
+        largest: 104_000,
     },
     Shape {
         name: "holdfast-lock-redis.wasm",

@@ -14,9 +14,10 @@ use crate::{
     types::{AcquireStep, Answer, Begun, Error, ExtendStep, JsonAnswer, ReleaseStep, Verb},
     unlock,
 };
-use request::Body;
 
+pub use duration::write as duration;
 pub use reply::{failure, refusal};
+pub use request::Body;
 
 /// Checks a call: the store operation to carry out, or the answer. The step names the owner.
 pub fn begin(store: Choice<'_>, verb: Verb, body: &[u8]) -> Begun {
@@ -24,7 +25,7 @@ pub fn begin(store: Choice<'_>, verb: Verb, body: &[u8]) -> Begun {
 }
 
 fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
-    let Body { resource_id, lock_owner, expiry_in_seconds, ttl, wait, fenced, may_shorten } =
+    let Body { resource_id, lock_owner, expiry_in_seconds, ttl, wait, fenced, may_shorten, .. } =
         Body::read(verb, body)?;
     let has_owner = !lock_owner.is_empty();
     let owner = || Some(lock_owner.into_owned());

@@ -41,6 +41,8 @@ pub struct Body<'b> {
     pub fenced: bool,
     /// `mayShorten`, of an extend only
     pub may_shorten: bool,
+    /// `maxHold` in milliseconds, of a hold only
+    pub max_hold: Option<u64>,
 }
 
 impl<'b> Body<'b> {
@@ -50,17 +52,31 @@ impl<'b> Body<'b> {
     ///
     /// [`Error::MalformedRequest`].
     pub fn read(verb: Verb, body: &'b [u8]) -> Result<Self, Error> {
+        Self::read_with(verb, false, body)
+    }
+
+    /// Reads the body of a hold, which is that of an acquire and may have `maxHold`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MalformedRequest`].
+    pub fn read_hold(body: &'b [u8]) -> Result<Self, Error> {
+        Self::read_with(Verb::Acquire, true, body)
+    }
+
+    #[inline]
+    fn read_with(verb: Verb, holds: bool, body: &'b [u8]) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        parse(verb, body)
+        parse(verb, holds, body)
             .map_err(|cause| Error::MalformedRequest(message::malformed_request(&cause)))
     }
 }
 
-fn parse(verb: Verb, body: &[u8]) -> Result<Body<'_>, String> {
+fn parse(verb: Verb, holds: bool, body: &[u8]) -> Result<Body<'_>, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
-    let mut reader = Reader { verb, body: Body::default(), seen: [false; FIELDS] };
+    let mut reader = Reader { verb, holds, body: Body::default(), seen: [false; FIELDS] };
 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer
@@ -81,12 +97,13 @@ enum Field {
     Wait,
     Fenced,
     MayShorten,
+    MaxHold,
 }
 
-const FIELDS: usize = 8;
+const FIELDS: usize = 9;
 
 impl Field {
-    fn named(name: &str, verb: Verb) -> Option<Self> {
+    fn named(name: &str, verb: Verb, holds: bool) -> Option<Self> {
         let field = match name {
             "storeName" | "store_name" => Self::StoreName,
             "resourceId" | "resource_id" => Self::ResourceId,
@@ -96,6 +113,7 @@ impl Field {
             "wait" => Self::Wait,
             "fenced" => Self::Fenced,
             "mayShorten" | "may_shorten" => Self::MayShorten,
+            "maxHold" | "max_hold" if holds => Self::MaxHold,
             _ => return None,
         };
         field.is_of(verb).then_some(field)
@@ -107,7 +125,7 @@ impl Field {
             Self::LockOwner => verb != Verb::Inspect,
             Self::ExpiryInSeconds => verb == Verb::TryLock,
             Self::Ttl => matches!(verb, Verb::Acquire | Verb::Extend),
-            Self::Wait | Self::Fenced => verb == Verb::Acquire,
+            Self::Wait | Self::Fenced | Self::MaxHold => verb == Verb::Acquire,
             Self::MayShorten => verb == Verb::Extend,
         }
     }
@@ -115,6 +133,8 @@ impl Field {
 
 struct Reader<'b> {
     verb: Verb,
+    /// Whether the body is that of a hold.
+    holds: bool,
     body: Body<'b>,
     seen: [bool; FIELDS],
 }
@@ -128,7 +148,7 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(text::Text(name)) = map.next_key()? {
-            let Some(field) = Field::named(&name, self.verb) else {
+            let Some(field) = Field::named(&name, self.verb, self.holds) else {
                 // Dapr's clients may send more than daprd reads. Of a lease, a misspelt field would be one that
                 // is not fenced, or does not wait.
                 if !matches!(self.verb, Verb::TryLock | Verb::Unlock) {
@@ -170,6 +190,7 @@ impl<'b> Reader<'b> {
             Field::Wait => self.body.wait = duration::read(value)?,
             Field::Fenced => self.body.fenced = boolean(value)?,
             Field::MayShorten => self.body.may_shorten = boolean(value)?,
+            Field::MaxHold => self.body.max_hold = Some(duration::read(value)?),
         }
         Ok(())
     }

@@ -1,0 +1,102 @@
+//! Holds: leases that last as long as the response that tells about them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt, stream};
+use holdfast::{Lease, LeaseOptions, Locks, Lost, Resource};
+use tokio_util::sync::CancellationToken;
+
+use crate::sidecar::Sidecar;
+
+/// What a caller is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The lock was not free in time.
+    NotHeld,
+    /// The caller holds the lock.
+    Held { owner: String, fencing_token: Option<u64>, valid_for: Duration },
+    /// The lock lasts longer.
+    Renewed(Duration),
+    /// The server begins to end, and the caller should.
+    Ending(Duration),
+    /// The caller does not hold the lock any more, or not for longer than this.
+    Lost(Lost, Duration),
+}
+
+/// The events of one hold. Dropping it releases the lock.
+pub(crate) struct Hold(Pin<Box<dyn Stream<Item = Event> + Send>>);
+
+/// What is asked for.
+pub(crate) struct Wish {
+    pub(crate) options: LeaseOptions,
+    /// How long to hold the lock at most.
+    pub(crate) max_hold: Option<Duration>,
+}
+
+/// A hold that the server renews.
+struct Kept {
+    lease: Lease,
+    ending: CancellationToken,
+    /// Whether the caller knows that the server ends.
+    told: bool,
+}
+
+impl Hold {
+    /// Takes the lock, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Locks::keep`].
+    pub(crate) async fn begin(
+        sidecar: &Sidecar,
+        resource: Resource<'_>,
+        wish: &Wish,
+    ) -> Result<Self, holdfast::Error> {
+        let locks: &Locks = sidecar.locks();
+        let Some(lease) = locks.keep(resource, &wish.options, wish.max_hold).await? else {
+            return Ok(Self(stream::iter([Event::NotHeld]).boxed()));
+        };
+        let held = Event::Held {
+            owner: lease.owner().to_owned(),
+            fencing_token: lease.fencing_token(),
+            valid_for: lease.valid_for(),
+        };
+        let kept = Kept { lease, ending: sidecar.ending().clone(), told: false };
+        let later = stream::unfold(Some(kept), async |kept| Some(kept?.next().await));
+        Ok(Self(stream::iter([held]).chain(later).boxed()))
+    }
+}
+
+impl Kept {
+    async fn next(mut self) -> (Event, Option<Self>) {
+        let renewed = tokio::select! {
+            biased;
+            renewed = self.lease.renewed() => renewed,
+            () = self.ending.cancelled(), if !self.told => {
+                self.told = true;
+                return (Event::Ending(self.lease.valid_for()), Some(self));
+            }
+        };
+        match renewed {
+            Ok(valid_for) => (Event::Renewed(valid_for), Some(self)),
+            Err(lost) => {
+                let valid_for = self.lease.valid_for();
+                // The caller works on until it is told, and may then need a moment to stop.
+                self.lease.leave();
+                (Event::Lost(lost, valid_for), None)
+            }
+        }
+    }
+}
+
+impl Stream for Hold {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}

@@ -1,0 +1,78 @@
+//! Holds over HTTP: each event is a line of JSON.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use holdfast::{LeaseOptions, Lost};
+use holdfast_rules::{json::Body, json::duration, types::Error};
+use http_body_util::StreamBody;
+use hyper::{
+    Response,
+    body::Frame,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+};
+use serde_json::{Value, json};
+
+use super::send::ResponseBody;
+use crate::{
+    hold::{Event, Hold, Wish},
+    server::Lasting,
+};
+
+/// The resource and what is asked for, from the body of a request.
+pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
+    let Body { resource_id, lock_owner, ttl, wait, fenced, max_hold, .. } = Body::read_hold(body)?;
+    let time = Duration::from_millis;
+    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
+    options.owner = Some(lock_owner.into_owned()).filter(|owner| !owner.is_empty());
+    options.fenced = fenced;
+    Ok((resource_id.into_owned(), Wish { options, max_hold: max_hold.map(time) }))
+}
+
+/// The response that lasts as long as the hold.
+pub(super) fn response(hold: Hold) -> Response<ResponseBody> {
+    let frames = hold.map(|event| Ok::<_, Infallible>(Frame::data(line(&event))));
+    let mut response =
+        Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames.boxed()))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(Lasting);
+    response
+}
+
+/// The event in the JSON form of protocol buffers.
+fn line(event: &Event) -> Bytes {
+    let object = match event {
+        Event::NotHeld => json!({"notHeld": {}}),
+        Event::Held { owner, fencing_token, valid_for } => {
+            let mut held = json!({"lockOwner": owner, "validFor": text(*valid_for)});
+            if let Some(token) = fencing_token {
+                held["fencingToken"] = Value::String(token.to_string());
+            }
+            json!({"held": held})
+        }
+        Event::Renewed(time) => json!({"renewed": {"validFor": text(*time)}}),
+        Event::Ending(time) => json!({"ending": {"validFor": text(*time)}}),
+        Event::Lost(lost, time) => {
+            let (cause, message) = (cause(lost), lost.to_string());
+            json!({"lost": {"cause": cause, "message": message, "validFor": text(*time)}})
+        }
+    };
+    format!("{object}\n").into()
+}
+
+fn text(time: Duration) -> String {
+    duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn cause(lost: &Lost) -> &'static str {
+    match lost {
+        Lost::Gone => "GONE",
+        Lost::HeldByOther => "HELD_BY_OTHER",
+        Lost::NotRenewed(_) => "NOT_RENEWED",
+        Lost::MaxHold => "MAX_HOLD",
+        _ => "CAUSE_UNSPECIFIED",
+    }
+}
