@@ -4,8 +4,11 @@ use std::{env, fs, path::PathBuf, process::ExitCode};
 
 use prost::Message;
 
-const DEFINITIONS: [&str; 2] =
-    ["dapr/proto/runtime/v1/dapr.proto", "holdfast/lock/v1/leases.proto"];
+const DEFINITIONS: [&str; 3] = [
+    "dapr/proto/runtime/v1/dapr.proto",
+    "holdfast/lock/v1/leases.proto",
+    "holdfast/lock/v1/admin.proto",
+];
 
 #[derive(Debug, thiserror::Error)]
 enum Error {

@@ -7,6 +7,7 @@
 //! | [`sidecar`] | what both APIs serve: an application's locks, its metadata, its token |
 //! | `metadata`, `token` | the parts of that |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
+//! | [`admin`] | the API of operators |
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
 //! | `intake` | reading bodies within a budget |
 //! | `trace_context` | the caller's trace, from the headers of a request |
@@ -17,6 +18,7 @@
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
+pub mod admin;
 mod aside;
 mod cache;
 pub mod cli;

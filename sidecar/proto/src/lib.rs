@@ -1,5 +1,5 @@
-//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, and that of leases, in
-//! `holdfast/lock/v1/leases.proto`.
+//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, and those of leases
+//! and of operators, in `holdfast/lock/v1/`.
 //!
 //! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](mod@decode)
 //! its messages lives here.
@@ -12,7 +12,7 @@ pub mod runtime {
     tonic::include_proto!("dapr.proto.runtime.v1");
 }
 
-/// The messages, and the service `Leases` for a client.
+/// The messages of leases and of operators, and the services `Leases` and `Admin` for clients.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
 pub mod leases {
     tonic::include_proto!("holdfast.lock.v1");

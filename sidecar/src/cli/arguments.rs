@@ -40,6 +40,7 @@ The server ends with it, and with its exit code.
 
 Environment:
   DAPR_API_TOKEN  Requests must carry this token in the header, or gRPC metadata, dapr-api-token
+  HOLDFAST_ADMIN_TOKEN  Requests of operators must carry this token in holdfast-admin-token
   OTEL_EXPORTER_OTLP_ENDPOINT  Send traces to this collector. Other variables of OpenTelemetry
                   apply as well (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …)
 
@@ -220,6 +221,25 @@ pub struct Serve {
     /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
+    /// Whether to serve the API of operators: who holds what, and ending a hold
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = false,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = values::boolean
+    )]
+    pub enable_admin: bool,
+    /// Port of the API of operators, over HTTP and gRPC; 0 for a free one
+    #[arg(long, value_name = "PORT", env = "HOLDFAST_ADMIN_PORT", default_value_t = 3502)]
+    pub admin_port: u16,
+    /// Addresses of the API of operators, separated by commas; empty for all. Others than loopback need
+    /// HOLDFAST_ADMIN_TOKEN
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1")]
+    pub admin_listen_address: Vec<String>,
     /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
     /// fail meanwhile
     #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]

@@ -99,6 +99,17 @@ impl Bound {
         Ok(Self::Unix(socket, SocketFile(path)))
     }
 
+    /// Whether only this machine can connect.
+    pub fn is_loopback(&self) -> io::Result<bool> {
+        let Self::Tcp(sockets) = self else { return Ok(true) };
+        for socket in sockets {
+            if !socket.local_addr()?.ip().is_loopback() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Starts to listen.
     pub fn listen(self) -> Result<Listening> {
         match self {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use holdfast::{
     Locks,
@@ -33,7 +33,7 @@ use super::{
     traces::Traces,
 };
 use crate::{
-    grpc, http,
+    admin, grpc, http,
     intake::BodyLimits,
     metadata::ComponentInfo,
     server::{self, Server},
@@ -57,6 +57,7 @@ struct Doors<T> {
     grpc: T,
     public: Option<T>,
     metrics: Option<T>,
+    admin: Option<T>,
 }
 
 pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> {
@@ -115,6 +116,11 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     if let (Some(recorder), Some(metrics)) = (recorder, &mut doors.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
         server = server.watched(scrape, take(&mut metrics.listeners));
+    }
+
+    if let Some(admin) = &mut doors.admin {
+        let api = admin::Api::new(sidecar.clone(), admin_token().as_deref());
+        server = server.watched(api, take(&mut admin.listeners));
     }
 
     let mut application = Application::start(&args.command, environment(args, &doors))?;
@@ -220,7 +226,20 @@ impl Doors<Bound> {
         } else {
             None
         };
-        Ok(Self { http, grpc, public, metrics })
+        let admin = if args.enable_admin {
+            let name = given.name("admin_port");
+            let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, name).await?;
+            if admin_token().is_none() && !admin.is_loopback()? {
+                bail!(
+                    "--admin-listen-address: the API of operators is for more than this machine, which needs \
+                     a token in HOLDFAST_ADMIN_TOKEN"
+                );
+            }
+            Some(admin)
+        } else {
+            None
+        };
+        Ok(Self { http, grpc, public, metrics, admin })
     }
 
     fn listen(self) -> Result<Doors<Listening>> {
@@ -229,6 +248,7 @@ impl Doors<Bound> {
             grpc: self.grpc.listen()?,
             public: self.public.map(Bound::listen).transpose()?,
             metrics: self.metrics.map(Bound::listen).transpose()?,
+            admin: self.admin.map(Bound::listen).transpose()?,
         })
     }
 }
@@ -241,6 +261,9 @@ impl Doors<Listening> {
         }
         for address in self.metrics.iter().flat_map(|metrics| &metrics.addresses) {
             tracing::info!("metrics on http{address}/metrics");
+        }
+        for address in self.admin.iter().flat_map(|admin| &admin.addresses) {
+            tracing::info!("serving operators on http{address}");
         }
         for address in &self.grpc.addresses {
             tracing::info!("listening on grpc{address}");
@@ -284,6 +307,11 @@ fn announce(stores: &[OpenStore], from_files: bool) -> Option<String> {
 
 fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// The token of operators, if there is one.
+fn admin_token() -> Option<String> {
+    env::var("HOLDFAST_ADMIN_TOKEN").ok().filter(|token| !token.is_empty())
 }
 
 /// What the application that is started beside the server should know.

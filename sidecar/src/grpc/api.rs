@@ -61,6 +61,12 @@ impl Api {
             Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // The service of operators is defined beside these, and not served here.
+                .with_service_name(SERVICE)
+                .with_service_name(leases::SERVICE)
+                .with_service_name(health_server::SERVICE_NAME)
+                .with_service_name("grpc.reflection.v1.ServerReflection")
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
         };
         let metrics = Arc::new(GrpcMetrics::new(sidecar.metadata().app_id()));
         let health = HealthServer::new(Checks(sidecar.readiness().clone()));

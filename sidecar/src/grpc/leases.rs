@@ -122,11 +122,11 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
     let hold = held.map_err(|error| calls.failed(Verb::Acquire, &error))?;
-    Ok(unary::stream(hold.map(message)))
+    Ok(unary::stream(hold.map(|event| Ok(message(event)))))
 }
 
 fn message(event: Event) -> HoldEvent {
-    let valid_for = |time| Some(duration(milliseconds(time)));
+    let valid_for = |time| Some(rounded_down(time));
     let event = match event {
         Event::NotHeld => hold_event::Event::NotHeld(hold_event::NotHeld {}),
         Event::Held { owner, fencing_token, valid_for: time } => {
@@ -162,9 +162,9 @@ fn cause(lost: &Lost) -> Cause {
     }
 }
 
-/// Rounded down.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// In whole milliseconds.
+pub(crate) fn rounded_down(time: Duration) -> ProtoDuration {
+    duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A time that is missing or negative is 0. Own code: the conversion of `prost-types` panics on extremes.

@@ -16,3 +16,6 @@ mod status;
 mod unary;
 
 pub use api::{Api, DescriptorError};
+pub(crate) use leases::rounded_down as duration;
+pub(crate) use status::of as status;
+pub(crate) use unary::{Answered, Received, response, stream};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, future, stream};
 use holdfast_dapr_api::FENCING_TOKEN_HEADER;
 use holdfast_proto::decode::decode;
 use http_body_util::StreamBody;
@@ -38,14 +38,14 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const FENCING_TOKEN: HeaderName = HeaderName::from_static(FENCING_TOKEN_HEADER);
 
 /// The message of a call, in memory.
-pub(super) struct Received {
+pub(crate) struct Received {
     whole: Whole,
 }
 
 impl Received {
     /// Reads the body of a call, whose message has `longest` bytes at most. What follows the first message is ignored,
     /// as gRPC's implementation in Go does.
-    pub(super) async fn read<B>(
+    pub(crate) async fn read<B>(
         body: &mut B,
         headers: &HeaderMap,
         intake: &Intake,
@@ -81,7 +81,7 @@ impl Received {
     }
 
     /// Decodes the message.
-    pub(super) fn message<T: Message + Default>(&self) -> Result<T, Status> {
+    pub(crate) fn message<T: Message + Default>(&self) -> Result<T, Status> {
         let bytes = self.whole.bytes.slice(PREFIX..);
         decode(&bytes).map_err(|error| Status::internal(error.to_string()))
     }
@@ -123,14 +123,14 @@ fn compression_refusal(headers: &HeaderMap) -> Status {
 }
 
 /// The answer to a call.
-pub(super) struct Answered<T> {
-    pub(super) message: T,
+pub(crate) struct Answered<T> {
+    pub(crate) message: T,
     /// The number of the grant that a try-lock got, for the trailing metadata.
-    pub(super) fencing_token: Option<u64>,
+    pub(crate) fencing_token: Option<u64>,
 }
 
 /// The response with one message, or with the status of a call that failed.
-pub(super) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Response<GrpcBody> {
+pub(crate) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Response<GrpcBody> {
     let Answered { message: answer, fencing_token } = match answer {
         Ok(answer) => answer,
         Err(status) => return status.into_http(),
@@ -138,16 +138,26 @@ pub(super) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Respo
     of_body(GrpcBody::new(OneMessage::Whole(encoded(&answer), fencing_token)))
 }
 
-/// The response with a message for each item of a stream.
-pub(super) fn stream<T: Message + 'static>(
-    messages: impl Stream<Item = T> + Send + 'static,
+/// The response with a message for each item of a stream, which ends with the first error.
+pub(crate) fn stream<T: Message + 'static>(
+    messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
 ) -> Response<GrpcBody> {
-    let frames = messages.map(|message| Frame::data(encoded(&message)));
-    let end = stream::once(async {
-        Frame::trailers(HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]))
+    let end = async { Err(Status::ok("")) };
+    let frames = messages.chain(stream::once(end)).scan(false, |ended, message| {
+        let frame = match message {
+            _ if *ended => return future::ready(None),
+            Ok(message) => Frame::data(encoded(&message)),
+            Err(status) => {
+                *ended = true;
+                let mut trailers = HeaderMap::with_capacity(2);
+                // It fails only for a message that cannot be a header, which is left out then.
+                let _ = status.add_header(&mut trailers);
+                Frame::trailers(trailers)
+            }
+        };
+        future::ready(Some(Ok::<_, Infallible>(frame)))
     });
-    let mut response =
-        of_body(GrpcBody::new(StreamBody::new(frames.chain(end).map(Ok::<_, Infallible>))));
+    let mut response = of_body(GrpcBody::new(StreamBody::new(frames)));
     response.extensions_mut().insert(Lasting);
     response
 }

@@ -103,7 +103,7 @@ impl Api {
 
     /// The reply to a request that may not be made, `None` for others.
     fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
-        if let Some(refusal) = head::refusal(head) {
+        if let Some(refusal) = head::refusal(head.version, &head.method, &head.headers) {
             return Some(refusal);
         }
         let sent_path = head.uri.path();

@@ -7,23 +7,22 @@ use holdfast_dapr_api::{Reply, reply};
 use hyper::{
     HeaderMap, Method, Version,
     header::{HOST, TRANSFER_ENCODING},
-    http::request::Parts,
 };
 
 /// The reply to a request with such a head, `None` for others.
-pub(super) fn refusal(head: &Parts) -> Option<Reply> {
-    if head.version == Version::HTTP_2 {
+pub(crate) fn refusal(version: Version, method: &Method, headers: &HeaderMap) -> Option<Reply> {
+    if version == Version::HTTP_2 {
         return None;
     }
-    if has_other_encodings(&head.headers) {
+    if has_other_encodings(headers) {
         return Some(reply::unsupported_encoding());
     }
-    let mut hosts = head.headers.get_all(HOST).iter();
+    let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if host.as_bytes().iter().all(is_of_host) => None,
         (Some(_), None) => Some(reply::malformed_host()),
         (Some(_), Some(_)) => Some(reply::bad_request()),
-        (None, _) if head.version < Version::HTTP_11 || head.method == Method::CONNECT => None,
+        (None, _) if version < Version::HTTP_11 || *method == Method::CONNECT => None,
         (None, _) => Some(reply::missing_host()),
     }
 }

@@ -12,4 +12,6 @@ mod metrics;
 mod send;
 
 pub use api::Api;
+pub(crate) use head::refusal as head_refusal;
 pub use send::ResponseBody;
+pub(crate) use send::response;

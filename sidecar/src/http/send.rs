@@ -18,7 +18,7 @@ pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
 type Lines = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
 
 /// The response with the reply's status, headers and body.
-pub(super) fn response(reply: Reply) -> Response<ResponseBody> {
+pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     let body = match reply.body {
         Cow::Borrowed(body) => Bytes::from_static(body),
         Cow::Owned(body) => Bytes::from(body),

@@ -210,6 +210,8 @@ async fn reflection_shows_the_services_and_their_methods() {
         ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
     assert!(services.contains(&SERVICE.to_owned()), "{services:?}");
     assert!(services.contains(&"grpc.health.v1.Health".to_owned()), "{services:?}");
+    assert!(services.contains(&"holdfast.lock.v1.Leases".to_owned()), "{services:?}");
+    assert!(!services.contains(&"holdfast.lock.v1.Admin".to_owned()), "{services:?}");
     assert!(services.iter().any(|name| reflection.contains(&name.as_str())), "{services:?}");
 
     // The .NET SDK asks in this way which methods exist.

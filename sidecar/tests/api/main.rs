@@ -11,6 +11,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod dapr_guide;
 mod ending;
 mod grpc_dotnet;

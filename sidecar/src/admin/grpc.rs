@@ -1,0 +1,113 @@
+//! The methods of the service `holdfast.lock.v1.Admin`.
+
+use futures_util::StreamExt;
+use holdfast::{Error, HeldLock, Resource, Verb};
+use holdfast_dapr_api::body::MAX_LEASE;
+use holdfast_proto::leases::{
+    self as proto, ForceReleaseRequest, ForceReleaseResponse, ListRequest, ListResponse,
+    WatchEvent, WatchRequest, watch_event,
+};
+use hyper::{Request, Response};
+use tonic::{Status, body::Body as GrpcBody};
+
+use super::{
+    page::{DEFAULT_LIMIT, time_left},
+    watch::{self, Event, WatchError},
+};
+use crate::{
+    grpc::{Answered, Received, duration, response, status, stream},
+    server::RequestBody,
+    sidecar::Sidecar,
+};
+
+pub(super) async fn answer(
+    sidecar: &Sidecar,
+    request: Request<RequestBody>,
+    admitted: bool,
+) -> Response<GrpcBody> {
+    call(sidecar, request, admitted).await.unwrap_or_else(Status::into_http)
+}
+
+async fn call(
+    sidecar: &Sidecar,
+    request: Request<RequestBody>,
+    admitted: bool,
+) -> Result<Response<GrpcBody>, Status> {
+    if !admitted {
+        return Err(Status::unauthenticated(
+            "the metadata holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN",
+        ));
+    }
+    let (head, mut body) = request.into_parts();
+    let received = Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE).await?;
+    match head.uri.path() {
+        "/holdfast.lock.v1.Admin/List" => Ok(one(list(sidecar, &received).await?)),
+        "/holdfast.lock.v1.Admin/ForceRelease" => Ok(one(force_release(sidecar, &received).await?)),
+        "/holdfast.lock.v1.Admin/Watch" => watch(sidecar, &received).await,
+        path => Err(Status::unimplemented(format!(
+            "method {} is not supported: operators have List, Watch and ForceRelease of holdfast.lock.v1.Admin",
+            path.trim_start_matches('/')
+        ))),
+    }
+}
+
+fn one<T: prost::Message>(message: T) -> Response<GrpcBody> {
+    response(Ok(Answered { message, fencing_token: None }))
+}
+
+async fn list(sidecar: &Sidecar, received: &Received) -> Result<ListResponse, Status> {
+    let ListRequest { store_name, prefix, cursor, limit } = received.message()?;
+    let cursor = Some(cursor.as_str()).filter(|cursor| !cursor.is_empty());
+    let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
+    let page = sidecar.locks().list(&store_name, &prefix, cursor, limit).await;
+    let page = page.map_err(|error| failed(sidecar, Verb::ListLocks, &error))?;
+    let locks = page.locks.into_iter().map(message).collect();
+    Ok(ListResponse { locks, next: page.next.unwrap_or_default() })
+}
+
+async fn force_release(
+    sidecar: &Sidecar,
+    received: &Received,
+) -> Result<ForceReleaseResponse, Status> {
+    let ForceReleaseRequest { store_name, resource_id } = received.message()?;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let owner = sidecar.locks().force_release(resource).await;
+    let owner = owner.map_err(|error| failed(sidecar, Verb::ForceRelease, &error))?;
+    Ok(ForceReleaseResponse { released: owner.is_some(), lock_owner: owner.unwrap_or_default() })
+}
+
+async fn watch(sidecar: &Sidecar, received: &Received) -> Result<Response<GrpcBody>, Status> {
+    let WatchRequest { store_name, prefix } = received.message()?;
+    let to_status = {
+        let sidecar = sidecar.clone();
+        move |error: WatchError| match error {
+            WatchError::Lock(error) => failed(&sidecar, Verb::ListLocks, &error),
+            too_many => Status::resource_exhausted(too_many.to_string()),
+        }
+    };
+    let events = watch::watch(sidecar.clone(), store_name, prefix).await.map_err(&to_status)?;
+    let messages = events.map(move |event| {
+        let event = match event.map_err(&to_status)? {
+            Event::Taken(lock) => watch_event::Event::Taken(message(lock)),
+            Event::Freed(lock) => watch_event::Event::Freed(message(lock)),
+            Event::Synced => watch_event::Event::Synced(watch_event::Synced {}),
+        };
+        Ok(WatchEvent { event: Some(event) })
+    });
+    Ok(stream(messages))
+}
+
+fn failed(sidecar: &Sidecar, verb: Verb, error: &Error) -> Status {
+    let status = status(verb, error);
+    if let Error::Lock(error) = error
+        && crate::failure::is_of_store(error)
+    {
+        sidecar.failures().log(status.message(), None);
+    }
+    status
+}
+
+fn message(lock: HeldLock) -> proto::HeldLock {
+    let left = time_left(&lock).map(duration);
+    proto::HeldLock { resource_id: lock.resource_id, lock_owner: lock.owner, time_left: left }
+}

@@ -1,0 +1,168 @@
+//! `GET /v1.0/leases/{store}` and `DELETE /v1.0/leases/{store}/{resource}`.
+
+use holdfast::{Error, Resource, Verb};
+use holdfast_dapr_api::{
+    Reply,
+    path::{clean, is_well_escaped, unescape},
+    reply,
+};
+use holdfast_rules::{json, message};
+use hyper::{Method, Request, Response};
+use serde_json::json;
+
+use super::page::{self, DEFAULT_LIMIT};
+use crate::{
+    failure,
+    http::{ResponseBody, head_refusal, response},
+    sidecar::Sidecar,
+};
+
+/// What a request asks for.
+enum Route {
+    List { store: String },
+    ForceRelease { store: String, resource: String },
+}
+
+/// What a query asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Query {
+    prefix: String,
+    cursor: Option<String>,
+    limit: u32,
+}
+
+pub(super) async fn answer<B>(
+    sidecar: &Sidecar,
+    request: &Request<B>,
+    admitted: bool,
+) -> Response<ResponseBody> {
+    response(reply(sidecar, request, admitted).await)
+}
+
+async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, admitted: bool) -> Reply {
+    if let Some(refusal) = head_refusal(request.version(), request.method(), request.headers()) {
+        return refusal;
+    }
+    if !admitted {
+        return reply::error(
+            401,
+            "ERR_ADMIN_TOKEN",
+            "the header holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN",
+        );
+    }
+    let sent = request.uri().path();
+    if !is_well_escaped(sent) {
+        return reply::bad_request();
+    }
+    match route(request.method(), &clean(sent)) {
+        Some(Route::List { store }) => match query(request.uri().query().unwrap_or_default()) {
+            Ok(query) => list(sidecar, &store, query).await,
+            Err(problem) => reply::error(400, "ERR_MALFORMED_REQUEST", &problem),
+        },
+        Some(Route::ForceRelease { store, resource }) => {
+            force_release(sidecar, Resource { store: &store, id: &resource }).await
+        }
+        None => reply::error(
+            404,
+            "ERR_ADMIN_ROUTE",
+            "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}",
+        ),
+    }
+}
+
+fn route(method: &Method, path: &str) -> Option<Route> {
+    let rest = path.strip_prefix("/v1.0/leases/")?;
+    match (method, rest.split_once('/')) {
+        (&Method::GET, None) => Some(Route::List { store: unescape(rest).into_owned() }),
+        (&Method::DELETE, Some((store, resource))) if !resource.contains('/') => {
+            let (store, resource) = (unescape(store).into_owned(), unescape(resource).into_owned());
+            Some(Route::ForceRelease { store, resource })
+        }
+        _ => None,
+    }
+}
+
+fn query(query: &str) -> Result<Query, String> {
+    let mut read = Query { prefix: String::new(), cursor: None, limit: DEFAULT_LIMIT };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !is_well_escaped(value) {
+            return Err(format!("{name}: invalid URL escape"));
+        }
+        let value = unescape(value).into_owned();
+        match name {
+            "prefix" => read.prefix = value,
+            "cursor" => read.cursor = Some(value).filter(|cursor| !cursor.is_empty()),
+            "limit" => {
+                read.limit =
+                    value.parse().map_err(|_| format!("limit: {value} is not a number"))?;
+            }
+            _ => return Err(format!("unknown parameter '{name}'")),
+        }
+    }
+    Ok(read)
+}
+
+async fn list(sidecar: &Sidecar, store: &str, query: Query) -> Reply {
+    let Query { prefix, cursor, limit } = query;
+    match sidecar.locks().list(store, &prefix, cursor.as_deref(), limit).await {
+        Ok(page) => reply::json(200, page::to_json(page).to_string().into_bytes()),
+        Err(error) => failed(sidecar, Verb::ListLocks, error),
+    }
+}
+
+/// The numbers are those of an unlock.
+async fn force_release(sidecar: &Sidecar, resource: Resource<'_>) -> Reply {
+    match sidecar.locks().force_release(resource).await {
+        Ok(owner) => {
+            let body = match owner {
+                Some(owner) => json!({"status": 0, "lockOwner": owner}),
+                None => json!({"status": 1}),
+            };
+            reply::json(200, body.to_string().into_bytes())
+        }
+        Err(error) => failed(sidecar, Verb::ForceRelease, error),
+    }
+}
+
+fn failed(sidecar: &Sidecar, verb: Verb, error: Error) -> Reply {
+    let verb = failure::rules_verb(verb);
+    let refusal = match error {
+        Error::Lock(error) => {
+            if failure::is_of_store(&error) {
+                sidecar.failures().log(error.message(), None);
+            }
+            json::refusal(verb, &failure::rules_error(error))
+        }
+        Error::Overloaded { .. } | Error::TooManyWaits { .. } => {
+            return reply::overloaded(&error.to_string());
+        }
+        error => {
+            let cause = error.to_string();
+            sidecar.failures().log(&message::failed(verb, &cause), None);
+            json::failure(verb, &cause)
+        }
+    };
+    reply::json(refusal.status, refusal.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_read() {
+        let expected = Query { prefix: "a b/".into(), cursor: Some("17".into()), limit: 5 };
+        assert_eq!(query("prefix=a+b%2F&cursor=17&limit=5"), Ok(expected));
+        let default = Query { prefix: String::new(), cursor: None, limit: 100 };
+        assert_eq!(query("cursor=&prefix"), Ok(default));
+        for (wrong, problem) in [
+            ("limit=many", "limit: many is not a number"),
+            ("limit=-1", "limit: -1 is not a number"),
+            ("prefx=a", "unknown parameter 'prefx'"),
+            ("prefix=%zz", "prefix: invalid URL escape"),
+        ] {
+            assert_eq!(query(wrong), Err(problem.to_owned()));
+        }
+    }
+}

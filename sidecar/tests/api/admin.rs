@@ -1,0 +1,190 @@
+//! The API of operators, over HTTP and gRPC on one port.
+
+use std::net::SocketAddr;
+
+use holdfast_proto::leases::{
+    ForceReleaseRequest, ListRequest, WatchEvent, WatchRequest,
+    admin_client::AdminClient,
+    watch_event::{Event, Synced},
+};
+use holdfast_sidecar::{admin, server::Server};
+use holdfast_tests::{
+    LONG, STORE,
+    calls::{free, take},
+    grpc_client::channel,
+    holdfast::{self, Holdfast},
+    http_api::error,
+    http_client::{Response, exchange},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, time::timeout};
+use tonic::{Code, Request, Streaming};
+
+use crate::{HOLDFAST, server::in_memory};
+
+struct Served {
+    address: SocketAddr,
+    locks: ::holdfast::Locks,
+}
+
+/// Serves a store in memory to operators, who need the token if there is one.
+async fn serve(token: Option<&str>) -> Served {
+    let sidecar = in_memory();
+    let locks = sidecar.locks().clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new(sidecar.readiness().clone());
+    let server = server.watched(admin::Api::new(sidecar, token), vec![listener.into()]);
+    tokio::spawn(server.serve(std::future::pending(), LONG));
+    Served { address, locks }
+}
+
+async fn send(address: SocketAddr, method: &str, path: &str, headers: &str) -> Response {
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: l\r\nConnection: close\r\n{headers}\r\n");
+    exchange(address, request.as_bytes()).await
+}
+
+async fn get(address: SocketAddr, path: &str) -> Value {
+    let response = send(address, "GET", path, "").await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    serde_json::from_str(&response.body).unwrap()
+}
+
+#[tokio::test]
+async fn over_http_locks_are_listed_and_taken_from_their_owners() {
+    let Served { address, locks } = serve(None).await;
+    assert_eq!(get(address, "/v1.0/leases/lockstore").await, json!({"locks": []}));
+    for id in ["a/1", "a 2", "b"] {
+        assert!(take(&locks, STORE, id, "me", 60).await.unwrap());
+    }
+    let page = get(address, "/v1.0/leases/lockstore?prefix=a&limit=1").await;
+    assert_eq!(page["locks"][0]["resourceId"], "a 2");
+    assert_eq!(page["locks"][0]["lockOwner"], "me");
+    assert!(page["locks"][0]["timeLeft"].as_str().unwrap().ends_with('s'), "{page}");
+    let cursor = page["next"].as_str().unwrap().replace('|', "%7C").replace(' ', "+");
+    let rest = get(address, &format!("/v1.0/leases/lockstore?prefix=a&cursor={cursor}")).await;
+    assert_eq!(rest["locks"][0]["resourceId"], "a/1");
+    assert_eq!(rest.get("next"), None);
+
+    let path = "/v1.0/leases/lockstore/a%2F1";
+    let freed = send(address, "DELETE", path, "").await;
+    assert_eq!((freed.status, &*freed.body), (200, r#"{"lockOwner":"me","status":0}"#));
+    assert_eq!(send(address, "DELETE", path, "").await.body, r#"{"status":1}"#);
+    assert_eq!(get(address, "/v1.0/leases/lockstore").await["locks"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn over_http_wrong_requests_are_refused() {
+    let Served { address, .. } = serve(None).await;
+    let route =
+        "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}";
+    let malformed = "ERR_MALFORMED_REQUEST";
+    for (method, path, status, code, message) in [
+        ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
+        ("DELETE", "/v1.0/leases/x/r", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
+        (
+            "GET",
+            "/v1.0/leases/lockstore?limit=0",
+            400,
+            malformed,
+            "limit is not from 1 to 1000 in lock store lockstore",
+        ),
+        ("GET", "/v1.0/leases/lockstore?limit=x", 400, malformed, "limit: x is not a number"),
+        ("GET", "/v1.0/leases/lockstore?n=1", 400, malformed, "unknown parameter 'n'"),
+        (
+            "DELETE",
+            "/v1.0/leases/lockstore/a%7C%7Cb",
+            500,
+            "ERR_LOCK_FORCE_RELEASE",
+            "failed to force-release lock: input key/keyPrefix 'a||b' can't contain '||'",
+        ),
+        ("POST", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
+        ("DELETE", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
+        ("POST", "/v1.0-alpha1/lock/lockstore", 404, "ERR_ADMIN_ROUTE", route),
+    ] {
+        let refused = send(address, method, path, "").await;
+        let expected = (status, error(code, message));
+        assert_eq!((refused.status, refused.body), expected, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_token_nobody_is_an_operator() {
+    let Served { address, locks } = serve(Some("s3cret")).await;
+    assert!(take(&locks, STORE, "r", "me", 60).await.unwrap());
+    for headers in ["", "holdfast-admin-token: wrong\r\n", "dapr-api-token: s3cret\r\n"] {
+        for (method, path) in
+            [("GET", "/v1.0/leases/lockstore"), ("DELETE", "/v1.0/leases/lockstore/r")]
+        {
+            assert_eq!(send(address, method, path, headers).await.status, 401, "{headers}");
+        }
+    }
+    let token = "holdfast-admin-token: s3cret\r\n";
+    assert_eq!(send(address, "GET", "/v1.0/leases/lockstore", token).await.status, 200);
+
+    let mut client = AdminClient::new(channel(address).await);
+    let list = ListRequest { store_name: STORE.to_owned(), ..ListRequest::default() };
+    let refused = client.list(list.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let mut admitted = Request::new(list);
+    admitted.metadata_mut().insert("holdfast-admin-token", "s3cret".parse().unwrap());
+    assert_eq!(client.list(admitted).await.unwrap().into_inner().locks.len(), 1);
+}
+
+async fn next(stream: &mut Streaming<WatchEvent>) -> Event {
+    let message = timeout(LONG, stream.message()).await.expect("in time").unwrap();
+    message.and_then(|message| message.event).expect("an event")
+}
+
+#[tokio::test]
+async fn over_grpc_locks_are_listed_watched_and_taken_from_their_owners() {
+    let Served { address, locks } = serve(None).await;
+    let mut client = AdminClient::new(channel(address).await);
+    assert!(take(&locks, STORE, "r", "me", 60).await.unwrap());
+
+    let list = ListRequest { store_name: STORE.to_owned(), ..ListRequest::default() };
+    let listed = client.list(list).await.unwrap().into_inner();
+    assert_eq!((&*listed.locks[0].resource_id, &*listed.locks[0].lock_owner), ("r", "me"));
+    assert!(listed.locks[0].time_left.as_ref().unwrap().seconds > 50);
+
+    let watch = WatchRequest { store_name: STORE.to_owned(), prefix: String::new() };
+    let mut events = client.watch(watch).await.unwrap().into_inner();
+    assert!(matches!(next(&mut events).await, Event::Taken(lock) if lock.resource_id == "r"));
+    assert_eq!(next(&mut events).await, Event::Synced(Synced {}));
+    assert!(take(&locks, STORE, "other", "you", 60).await.unwrap());
+    assert!(matches!(next(&mut events).await, Event::Taken(lock) if lock.lock_owner == "you"));
+
+    let force = ForceReleaseRequest { store_name: STORE.to_owned(), resource_id: "r".to_owned() };
+    let released = client.force_release(force.clone()).await.unwrap().into_inner();
+    assert_eq!((released.released, &*released.lock_owner), (true, "me"));
+    assert!(matches!(next(&mut events).await, Event::Freed(lock) if lock.resource_id == "r"));
+    assert!(!client.force_release(force).await.unwrap().into_inner().released);
+    free(&locks, STORE, "other", "you").await.unwrap();
+
+    let unknown = WatchRequest { store_name: "x".to_owned(), prefix: String::new() };
+    assert_eq!(client.watch(unknown).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn the_program_serves_operators_only_if_it_is_told_to() {
+    let plain = Holdfast::serve(HOLDFAST, &[]);
+    assert!(!plain.log().contains("serving operators"), "{}", plain.log());
+    let refused = plain.post("/v1.0/leases/lockstore", "").await;
+    assert_eq!(refused.0, 404);
+
+    let admin = Holdfast::serve(HOLDFAST, &["--enable-admin", "--admin-port", "0"]);
+    let line = admin.wait_for("serving operators on http://");
+    let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
+    assert_eq!(get(address, "/v1.0/leases/lockstore").await, json!({"locks": []}));
+
+    let arguments = ["--enable-admin", "--admin-port", "0", "--admin-listen-address", "0.0.0.0"];
+    let mut open = holdfast::serve(HOLDFAST);
+    open.args(arguments);
+    let mut refused = Holdfast::start(open);
+    assert_eq!(refused.wait(), Some(1));
+    let log = refused.log();
+    assert!(log.contains("--admin-listen-address: the API of operators"), "{log}");
+    let guarded = Holdfast::serve_in(&[("HOLDFAST_ADMIN_TOKEN", "s3cret")], HOLDFAST, &arguments);
+    guarded.wait_for("serving operators on http://");
+}
