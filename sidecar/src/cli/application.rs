@@ -3,8 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    os::unix::process::ExitStatusExt,
-    process::{ExitCode, ExitStatus},
+    process::ExitCode,
 };
 
 use anyhow::{Context, Result};
@@ -13,12 +12,10 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    exit,
     listen::Listening,
     signals::{self, Signals},
 };
-
-/// The exit code of a shell for a program that a signal ended is this and the signal.
-const BY_SIGNAL: u8 = 128;
 
 /// An application, or none.
 pub struct Application(Option<Child>);
@@ -74,7 +71,7 @@ impl Application {
         match child.wait().await {
             Ok(status) => {
                 tracing::info!("the application has ended: {status}");
-                code(status)
+                ExitCode::from(exit::code(status))
             }
             Err(error) => {
                 tracing::error!("cannot wait for the application: {error}");
@@ -104,13 +101,6 @@ impl Application {
             Err(error) => tracing::warn!("cannot send a signal to the application: {error}"),
         }
     }
-}
-
-fn code(status: ExitStatus) -> ExitCode {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    let signal = || status.signal().and_then(|signal| u8::try_from(signal).ok());
-    let by_signal = || BY_SIGNAL.saturating_add(signal().unwrap_or_default());
-    ExitCode::from(code.unwrap_or_else(by_signal))
 }
 
 /// What the application should know: where the APIs are, in Dapr's variables.

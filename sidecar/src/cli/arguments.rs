@@ -17,11 +17,7 @@ Examples:
     holdfast serve --app-id app1 --resources-path ./components
 
   Run a job unless somebody else runs it:
-    owner=$(uuidgen)
-    if holdfast try-lock lockstore nightly --owner \"$owner\" --expiry 10m --resources-path ./components
-    then ./nightly.sh; holdfast unlock lockstore nightly --owner \"$owner\" --resources-path ./components; fi
-  The owner is new for each hold: with a name that is used again, an unlock that comes late could end a
-  later hold.
+    holdfast run lockstore nightly --resources-path ./components -- ./nightly.sh
 
   Check resource files and their servers:
     holdfast check --resources-path ./components";
@@ -54,6 +50,45 @@ Examples:
     -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'
   curl -X POST http://localhost:3500/v1.0-alpha1/unlock/lockstore \\
     -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\"}'";
+
+const RUN_LOCKED_EXAMPLES: &str = "\
+Takes the lock, runs COMMAND, renews the lock at each third of --ttl, and frees it at the end. COMMAND
+never starts without the lock.
+
+COMMAND gets these variables:
+  HOLDFAST_RESOURCE       RESOURCE
+  HOLDFAST_OWNER          The owner of the lock, new for each run
+  HOLDFAST_FENCING_TOKEN  The number of the grant, larger than that of every earlier one. Send it along
+                          with what COMMAND writes, and have the receiver refuse smaller numbers
+
+COMMAND runs in a process group of its own. Signals are passed on to the group, and from a terminal it
+runs in the foreground. If the lock is lost, or held for --max-hold, the group gets SIGTERM, and SIGKILL
+after --grace. Processes that COMMAND leaves behind in its group keep the lock until they end; a daemon
+that must outlive it needs a session of its own (setsid). SIGKILL of holdfast itself does not end COMMAND.
+
+Exit codes:
+  COMMAND's own; 128 and the number of the signal if one ended it, or ended the wait for the lock
+  124  The lock was held by somebody else, for all of --wait
+  125  holdfast failed: wrong options, a store or a server that does not answer
+  126  COMMAND cannot be executed
+  127  COMMAND was not found
+  193  The lock was lost, and COMMAND was ended
+  194  The lock was held for --max-hold, and COMMAND was ended
+
+Environment:
+  DAPR_API_TOKEN  With --address, the token that the server asks for
+
+Examples:
+  cron, on each of several machines; the ones that come too late exit with 124:
+    0 3 * * * holdfast run lockstore nightly --resources-path /etc/holdfast/components -- /opt/nightly.sh
+
+  The service of a systemd timer, to which a held lock is no failure:
+    ExecStart=/usr/bin/holdfast run lockstore nightly --max-hold 2h --address http://127.0.0.1:3500 \\
+      -- /opt/nightly.sh
+    SuccessExitStatus=124
+
+  A deploy script, which waits for its turn:
+    holdfast run lockstore deploy-shop --wait 10m --ttl 1m --resources-path ./components -- ./deploy.sh";
 
 const TRY_LOCK_EXAMPLES: &str = "\
 Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors.
@@ -142,6 +177,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve locks over Dapr's HTTP and gRPC APIs
     Serve(Serve),
+    /// Run a program while a lock is held
+    Run(RunLocked),
     /// Take a lock if it is free, directly in the store
     TryLock(TryLock),
     /// Free a lock, directly in the store
@@ -153,6 +190,12 @@ pub enum Command {
     /// Work with the lock component, which holds the rules of the lock, and with plugins that use it
     #[command(arg_required_else_help = true)]
     Component(Component),
+    /// Make a process group the one in the foreground of the terminal on stdin
+    #[command(hide = true)]
+    Foreground {
+        /// The group
+        group: i32,
+    },
     /// Print the completions of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -281,6 +324,44 @@ pub struct ServerLimits {
 fn go_duration(text: &str) -> Result<Duration, &'static str> {
     let nanoseconds = parse_go_duration(text).and_then(|duration| u64::try_from(duration).ok());
     nanoseconds.map(Duration::from_nanos).ok_or("not a duration, such as 30s or 1m30s")
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_LOCKED_EXAMPLES)]
+pub struct RunLocked {
+    /// Name of the lock store
+    pub store: String,
+    /// Resource id: what is locked
+    pub resource: String,
+    /// Time to live of the lock: how long others wait after this process or its machine has died
+    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "30s")]
+    pub ttl: Duration,
+    /// How long to wait for the lock; 0 to try once
+    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "0")]
+    pub wait: Duration,
+    /// How long COMMAND may hold the lock before it is ended [default: as long as it runs]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub max_hold: Option<Duration>,
+    /// How long COMMAND has to end after SIGTERM, before SIGKILL
+    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "10s")]
+    pub grace: Duration,
+    /// Owner of the lock: a string that nobody else uses, and new for each run [default: a UUID]
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// Do not number the grant: for a store that cannot. Each number is kept in the store for 30 days
+    #[arg(long)]
+    pub no_fencing: bool,
+    /// Running holdfast server that takes the lock, as http://HOST:PORT, in place of --resources-path. It
+    /// has its own --app-id
+    #[arg(long, value_name = "URL", conflicts_with = "resources_path")]
+    pub address: Option<String>,
+    #[command(flatten)]
+    pub stores: Stores,
+    #[command(flatten)]
+    pub log: Log,
+    /// Program to run, and its arguments
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -3,19 +3,15 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, body::Bytes, header};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     runtime,
 };
 
-use super::{arguments::Health, listen};
-
-/// The longest reply that is read, in bytes. Those of the server are shorter.
-const MAX_ANSWER: usize = 64 << 10;
+use super::{arguments::Health, client, listen};
 
 pub fn run(args: &Health) -> Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -50,22 +46,10 @@ async fn ask(args: &Health) -> Result<()> {
 }
 
 async fn ask_over(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
-    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/v1.0/healthz")
         .header(header::HOST, "localhost")
-        .body(Empty::<Bytes>::new())?;
-    let asking = async {
-        let response = requests.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-        Ok::<_, anyhow::Error>((status, body))
-    };
-    let (status, body) = tokio::select! {
-        answer = asking => answer.context("no answer")?,
-        // This drives the connection, which does not end successfully before the reply is there.
-        Err(error) = connection => bail!("no answer: {error}"),
-    };
+        .body(Full::<Bytes>::default())?;
+    let (status, body) = client::ask(stream, request).await?;
     if status != StatusCode::NO_CONTENT {
         bail!("not ready: {status} {}", String::from_utf8_lossy(&body));
     }

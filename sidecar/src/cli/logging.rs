@@ -21,8 +21,16 @@ pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
     tracing_subscriber::registry().with(layers(log, default, more)).init();
 }
 
+/// Tells why a command ends: as a line for people, unless its log is JSON.
+pub fn tell(log: Option<&Log>, why: &str) {
+    match log.filter(|log| log.log_as_json) {
+        Some(log) => last(log, why),
+        None => eprintln!("holdfast: {why}"),
+    }
+}
+
 /// Logs the error that ends a command. It ended perhaps before its log was started.
-pub fn last(log: &Log, error: &str) {
+fn last(log: &Log, error: &str) {
     // Fails if it was.
     let _ = tracing_subscriber::registry().with(layers(log, LogLevel::Error, None)).try_init();
     tracing::error!("{error}");

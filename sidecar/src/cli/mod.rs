@@ -3,6 +3,7 @@
 mod application;
 mod arguments;
 mod check;
+mod client;
 mod component;
 pub mod daprd;
 mod descriptors;
@@ -14,6 +15,7 @@ mod lock;
 mod logging;
 mod manual;
 mod parse;
+mod run;
 mod scrape;
 mod serve;
 mod service_manager;
@@ -28,16 +30,20 @@ use std::{env, process::ExitCode};
 
 use self::{
     arguments::{Command, Log},
-    exit::TROUBLE,
+    exit::{RUN_FAILED, TROUBLE},
     parse::Parsed,
 };
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Parsed { cli, given, ignored } =
-        parse::parse(env::args_os().collect()).unwrap_or_else(|error| error.exit());
+    let Parsed { cli, given, ignored } = match parse::parse(env::args_os().collect()) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(&error),
+    };
     let (outcome, trouble) = match &cli.command {
         Command::Serve(args) => (serve::run(args, &given, &ignored), 1),
+        Command::Run(args) => (run::run(args, &given), RUN_FAILED),
+        Command::Foreground { group } => (run::foreground(*group), TROUBLE),
         Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(args), TROUBLE),
         Command::Health(args) => (health::run(args), 1),
@@ -47,22 +53,36 @@ pub fn main() -> ExitCode {
         Command::Man { command } => (manual::page(command), TROUBLE),
     };
     outcome.unwrap_or_else(|error| {
-        match log(&cli.command).filter(|log| log.log_as_json) {
-            Some(log) => logging::last(log, &format!("{error:#}")),
-            None => eprintln!("holdfast: {error:#}"),
-        }
+        logging::tell(log(&cli.command), &format!("{error:#}"));
         ExitCode::from(trouble)
     })
+}
+
+/// Says what is wrong with the arguments, or what was asked for, such as the help.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nobody could read the reason why it cannot be printed.
+    let _ = error.print();
+    // The code of a wrong option would look like one of the program that `run` is to run.
+    let is_run = env::args_os().nth(1).is_some_and(|word| word == "run");
+    match error.use_stderr() {
+        true if is_run => ExitCode::from(RUN_FAILED),
+        true => ExitCode::from(TROUBLE),
+        false => ExitCode::SUCCESS,
+    }
 }
 
 /// The options of the command's log, if it has one.
 fn log(command: &Command) -> Option<&Log> {
     match command {
         Command::Serve(args) => Some(&args.log),
+        Command::Run(args) => Some(&args.log),
         Command::TryLock(args) => Some(&args.lock.log),
         Command::Unlock(args) => Some(&args.lock.log),
         Command::Check(args) => Some(&args.log),
         Command::Component(args) => args.log(),
-        Command::Health(_) | Command::Completions { .. } | Command::Man { .. } => None,
+        Command::Health(_)
+        | Command::Foreground { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => None,
     }
 }

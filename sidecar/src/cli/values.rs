@@ -1,5 +1,7 @@
 //! The values of options that are read as Go reads them.
 
+use std::time::Duration;
+
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
 /// A boolean, as Go's `strconv.ParseBool` reads it.
@@ -25,6 +27,17 @@ pub fn seconds(text: &str) -> Result<i32, String> {
     whole.try_into().map_err(|_| format!("it is more than {} seconds", i32::MAX))
 }
 
+/// A time: seconds, or a duration in Go's form.
+pub fn time(text: &str) -> Result<Duration, &'static str> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let nanoseconds = parse_go_duration(text).and_then(|duration| u64::try_from(duration).ok());
+    nanoseconds
+        .map(Duration::from_nanos)
+        .ok_or("it is neither seconds nor a duration such as 90s or 1h")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +57,16 @@ mod tests {
             ("1000000h", "it is more than 2147483647 seconds"),
         ] {
             assert_eq!(seconds(text), Err(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_or_durations() {
+        for (text, milliseconds) in [("0", 0), ("30", 30_000), ("1m", 60_000), ("1500ms", 1_500)] {
+            assert_eq!(time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "-1", "-1s", "soon", "1.5"] {
+            assert!(time(text).is_err(), "{text}");
         }
     }
 

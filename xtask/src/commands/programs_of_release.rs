@@ -70,7 +70,7 @@ fn package(root: &Path, program: &Path) -> Result<PathBuf> {
     printed(&["completions", "fish"], "holdfast.fish")?;
     printed(&["completions", "zsh"], "_holdfast")?;
     printed(&["man"], "holdfast.1")?;
-    for command in ["serve", "try-lock", "unlock", "check", "health", "component"] {
+    for command in ["serve", "run", "try-lock", "unlock", "check", "health", "component"] {
         printed(&["man", command], &format!("holdfast-{command}.1"))?;
     }
     let unit = files::read(&root.join("deploy/systemd/holdfast.service"))?;

@@ -1,0 +1,224 @@
+//! The program that runs under a lock: a process group of its own, which may outlive the process that began it.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt,
+    process::{self, Child},
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_current_process_group,
+        kill_process_group, test_kill_process_group, waitid, waitpgid,
+    },
+};
+use tokio::{
+    signal::unix::{self, SignalKind, signal},
+    time::{Instant, sleep},
+};
+
+use super::{super::exit, signals::Signals, terminal::Terminal};
+
+/// How often to look whether processes are left in the group: nobody tells.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long what a program leaves behind may live on before it is worth a word.
+const UNNOTICED: Duration = Duration::from_secs(2);
+
+/// How long the system may take to end a process after SIGKILL.
+const KILLED: Duration = Duration::from_secs(5);
+
+/// A program that was started.
+pub struct Command {
+    name: String,
+    leader: Child,
+    group: Pid,
+    /// The exit code of the leader, once it has ended.
+    code: Option<u8>,
+    /// Says that a child has ended or stopped.
+    children: unix::Signal,
+    terminal: Option<Terminal>,
+    /// Whether processes that are left are worth no word: they were told, or are being ended.
+    quiet: bool,
+}
+
+impl Command {
+    /// Starts the program that these words name, with these variables set or removed. Fails with an exit code and the
+    /// reason.
+    pub fn start<const N: usize>(
+        words: &[OsString],
+        variables: [(&str, Option<String>); N],
+    ) -> Result<Self, (u8, String)> {
+        let [program, arguments @ ..] = words else {
+            return Err((exit::NOT_FOUND, "COMMAND is missing".to_owned()));
+        };
+        let name = program.to_string_lossy().into_owned();
+        let failed = |error: io::Error| {
+            let code = match error.kind() {
+                io::ErrorKind::NotFound => exit::NOT_FOUND,
+                _ => exit::NOT_EXECUTABLE,
+            };
+            (code, format!("cannot start {name}: {error}"))
+        };
+        // Before there is a child.
+        let children = signal(SignalKind::child()).map_err(failed)?;
+        let mut command = process::Command::new(program);
+        command.args(arguments).process_group(0);
+        for (name, value) in variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let leader = command.spawn().map_err(failed)?;
+        let group = Pid::from_child(&leader);
+        let terminal = Terminal::on_stdin();
+        let quiet = false;
+        let command = Self { name, leader, group, code: None, children, terminal, quiet };
+        if let Some(terminal) = &command.terminal {
+            terminal.give(group);
+        }
+        Ok(command)
+    }
+
+    /// The program.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until no process of the group is left, and returns the exit code of the one that began it.
+    pub async fn ended(&mut self) -> u8 {
+        let code = self.leader_ended().await;
+        let since = Instant::now();
+        while !self.is_empty() {
+            if !self.quiet && since.elapsed() > UNNOTICED {
+                self.quiet = true;
+                tracing::warn!(
+                    "{} has ended, but not all processes that it started: the lock is held until they end",
+                    self.name
+                );
+            }
+            sleep(LOOK).await;
+        }
+        code
+    }
+
+    /// Ends the group: by SIGTERM, and by SIGKILL what is left of it after `grace`. Signals that come meanwhile are
+    /// passed on.
+    pub async fn end(&mut self, grace: Duration, signals: &mut Signals) {
+        self.quiet = true;
+        self.send(Signal::TERM);
+        // Who is stopped would not learn of it.
+        self.send(Signal::CONT);
+        if self.ended_within(grace, signals).await {
+            return;
+        }
+        tracing::warn!("{} has not ended within --grace {grace:?}, and is killed", self.name);
+        self.send(Signal::KILL);
+        if !self.ended_within(KILLED, signals).await {
+            tracing::error!("{} cannot be killed", self.name);
+        }
+    }
+
+    async fn ended_within(&mut self, limit: Duration, signals: &mut Signals) -> bool {
+        let too_late = sleep(limit);
+        tokio::pin!(too_late);
+        loop {
+            tokio::select! {
+                biased;
+                _code = self.ended() => return true,
+                () = &mut too_late => return false,
+                signal = signals.next() => self.pass_on(signal),
+            }
+        }
+    }
+
+    /// Passes a signal on.
+    pub fn pass_on(&self, signal: Signal) {
+        // A shell has continued this process, perhaps in the foreground.
+        if signal == Signal::CONT
+            && let Some(terminal) = &self.terminal
+        {
+            terminal.give(self.group);
+        }
+        self.send(signal);
+    }
+
+    /// Sends a signal to the whole group.
+    fn send(&self, signal: Signal) {
+        match kill_process_group(self.group, signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => {
+                tracing::warn!("cannot send signal {} to {}: {error}", signal.as_raw(), self.name);
+            }
+        }
+    }
+
+    async fn leader_ended(&mut self) -> u8 {
+        loop {
+            if let Some(code) = self.look() {
+                return code;
+            }
+            self.children.recv().await;
+        }
+    }
+
+    /// What has become of the leader: the exit code, if it has ended.
+    fn look(&mut self) -> Option<u8> {
+        if self.code.is_some() {
+            return self.code;
+        }
+        let leader = WaitId::Pid(self.group);
+        let without_waiting = |what| waitid(leader.clone(), what | WaitIdOptions::NOHANG);
+        if let Ok(None) = without_waiting(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            let stopped = without_waiting(WaitIdOptions::STOPPED).ok().flatten();
+            if let Some(signal) = stopped.and_then(|status| status.stopping_signal()) {
+                self.stopped(signal);
+            }
+            return None;
+        }
+        // The group surely exists until somebody has waited for its leader.
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back(self.group);
+        }
+        let code = self.leader.wait().map_or_else(
+            |error| {
+                tracing::error!("cannot wait for {}: {error}", self.name);
+                exit::RUN_FAILED
+            },
+            exit::code,
+        );
+        self.code = Some(code);
+        self.code
+    }
+
+    /// The leader was stopped: this process is, too, if a terminal did it, so that the shell notices.
+    fn stopped(&self, signal: i32) {
+        let Some(terminal) = &self.terminal else { return };
+        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].map(Signal::as_raw);
+        if !by_terminal.contains(&signal) {
+            return;
+        }
+        // It asked for the terminal before it got it.
+        let too_early = signal != Signal::TSTP.as_raw() && terminal.is_with(self.group);
+        if too_early || !terminal.has_shell() {
+            self.send(Signal::CONT);
+            return;
+        }
+        terminal.take_back(self.group);
+        // Whoever continues this process sends SIGCONT, which is passed on.
+        if let Err(error) = kill_current_process_group(Signal::TSTP) {
+            tracing::warn!("{} is stopped, and this process cannot be: {error}", self.name);
+        }
+    }
+
+    /// Whether no process is left in the group. The leader must have ended.
+    fn is_empty(&self) -> bool {
+        // Where this process is the first one of a container, it inherits those that have lost their parents.
+        while let Ok(Some(_)) = waitpgid(self.group, WaitOptions::NOHANG) {}
+        test_kill_process_group(self.group) == Err(Errno::SRCH)
+    }
+}

@@ -1,0 +1,136 @@
+//! A lock that is held and renewed, in the store itself or through a running server.
+
+use anyhow::{Result, anyhow, bail};
+use holdfast::{Lease, Locks, Lost, UnlockStatus};
+
+use super::{
+    super::{arguments::RunLocked, parse::Given},
+    local,
+    remote::{self, Server},
+};
+
+/// How to get a lock.
+pub enum Way {
+    /// In the store.
+    Local(Locks),
+    /// From a server.
+    Remote(Server),
+}
+
+/// A lock that is held, and renewed in the background.
+pub enum Holding {
+    Local(Lease),
+    Remote(remote::Kept),
+}
+
+impl Way {
+    /// The way that the arguments name.
+    pub async fn open(args: &RunLocked, given: &Given) -> Result<Self> {
+        match &args.address {
+            Some(address) => {
+                let id = "app_id";
+                if !args.stores.app_id.is_empty() && given.name(id) == "--app-id" {
+                    bail!("--app-id cannot be used with --address: the server has its own");
+                }
+                Ok(Self::Remote(Server::at(address)?))
+            }
+            None if args.stores.resources_path.is_empty() => bail!(
+                "--resources-path or --address is missing: the lock is in a store that resource \
+                 files define, or taken by a running server"
+            ),
+            None => Ok(Self::Local(local::open(args).await?)),
+        }
+    }
+
+    /// Takes the lock, and waits for it. `None`: it was not free in time.
+    pub async fn hold(&self, args: &RunLocked, owner: &str) -> Result<Option<Holding>> {
+        Ok(match self {
+            Self::Local(locks) => local::hold(locks, args, owner).await?.map(Holding::Local),
+            Self::Remote(server) => remote::hold(server, args, owner).await?.map(Holding::Remote),
+        })
+    }
+
+    /// After a [`hold`](Self::hold) that was dropped: gives back what it may have taken.
+    pub async fn leave(&self, args: &RunLocked, owner: &str) {
+        match self {
+            // The library does, before it closes.
+            Self::Local(_) => {}
+            Self::Remote(server) => server.give_back(args, owner).await,
+        }
+    }
+
+    /// Waits for what goes on in the background, and closes connections.
+    pub async fn close(&self) {
+        if let Self::Local(locks) = self {
+            locks.close().await;
+        }
+    }
+}
+
+impl Holding {
+    /// The number of the grant, if it has one.
+    pub fn fencing_token(&self) -> Option<u64> {
+        match self {
+            Self::Local(lease) => lease.fencing_token(),
+            Self::Remote(kept) => kept.fencing_token(),
+        }
+    }
+
+    /// Waits until the lock is lost.
+    pub async fn lost(&self) -> Lost {
+        match self {
+            Self::Local(lease) => lease.lost().await,
+            Self::Remote(kept) => kept.lost().await,
+        }
+    }
+
+    /// Releases the lock. Fails if it could not be released, or was not held any more.
+    pub async fn release(self) -> Result<()> {
+        let status = match self {
+            Self::Local(lease) => lease.release().await.map_err(anyhow::Error::from),
+            Self::Remote(kept) => kept.release().await,
+        };
+        match status {
+            Ok(UnlockStatus::Success) => Ok(()),
+            Ok(_) => Err(anyhow!(
+                "the lock was not held any more at the end: somebody else may have held it before"
+            )),
+            Err(error) => {
+                Err(anyhow!("the lock was not released, and expires by itself: {error:#}"))
+            }
+        }
+    }
+
+    /// Releases a lock that was lost, in case that it is held still.
+    pub async fn release_if_held(self) {
+        if let Err(problem) = self.release().await {
+            tracing::debug!("after the loss: {problem:#}");
+        }
+    }
+}
+
+/// The problem, after the argument that it is about, if it is about one.
+pub fn naming(problem: &str) -> String {
+    const ABOUT: [(&str, &str); 5] = [
+        ("lock store ", "STORE"),
+        ("ResourceId ", "RESOURCE"),
+        ("LockOwner ", "--owner"),
+        ("ttl ", "--ttl"),
+        ("wait ", "--wait"),
+    ];
+    let about = ABOUT.iter().find(|(start, _)| problem.starts_with(start));
+    match about {
+        Some((_, argument)) => format!("{argument}: {problem}"),
+        None if problem.contains("input key/keyPrefix") => format!("RESOURCE: {problem}"),
+        None => problem.to_owned(),
+    }
+}
+
+/// The problem of an acquire: where it may be the number of the grant, with the way to do without.
+pub fn with_hint(problem: String, args: &RunLocked) -> String {
+    let number = ["NOPERM", "did not number", "unknown command"];
+    if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {
+        return problem + "; --no-fencing does without a number of the grant";
+    }
+    problem
+}

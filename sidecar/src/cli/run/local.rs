@@ -1,0 +1,37 @@
+//! The lock in the store itself, as the resource files define it.
+
+use anyhow::{Result, anyhow};
+use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
+
+use super::{
+    super::{arguments::RunLocked, stores},
+    holding::{naming, with_hint},
+};
+
+/// Connects to the stores.
+pub async fn open(args: &RunLocked) -> Result<Locks> {
+    let mut limits = Limits::default();
+    limits.warm_instances = 1;
+    let Opened { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    let chosen = stores.iter().find(|store| store.name == args.store);
+    if let Some(warning) = chosen.and_then(stores::in_memory_warning) {
+        tracing::warn!("{warning}");
+    }
+    Ok(locks)
+}
+
+/// Takes the lock, and renews it from then on.
+pub async fn hold(locks: &Locks, args: &RunLocked, owner: &str) -> Result<Option<Lease>> {
+    let resource = Resource { store: &args.store, id: &args.resource };
+    let mut options = LeaseOptions::new(args.ttl).wait(args.wait).owner(owner);
+    options.fenced = !args.no_fencing;
+    let error = match locks.keep(resource, &options, None).await {
+        Ok(lease) => return Ok(lease),
+        Err(error) => error,
+    };
+    // If the lock was taken, nobody is to wait until it expires. If it cannot be released either, it does.
+    if error.is_indeterminate() {
+        let _ = locks.unlock(resource, owner).await;
+    }
+    Err(anyhow!("{}", with_hint(naming(&error.to_string()), args)))
+}

@@ -1,0 +1,162 @@
+//! `holdfast run`: a program that runs while a lock is held.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `holding.rs` | the two ways to a lock, and a lock that is held |
+//! | `local.rs` | the way to the store itself |
+//! | `remote.rs` | the way over the HTTP API of a running server |
+//! | `command.rs` | the program: a process group |
+//! | `terminal.rs` | who reads from the terminal |
+//! | `signals.rs` | what is passed on to the program |
+
+mod command;
+mod holding;
+mod local;
+mod remote;
+mod signals;
+mod terminal;
+
+use std::{future::pending, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use tokio::{runtime, time::sleep};
+use uuid::Uuid;
+
+pub use self::terminal::foreground;
+use self::{
+    command::Command,
+    holding::{Holding, Way},
+    signals::Signals,
+};
+use super::{
+    arguments::{LogLevel, RunLocked},
+    exit, logging,
+    parse::Given,
+};
+
+/// Runs the program, and returns its exit code or the one that says why it did not run to its end.
+pub fn run(args: &RunLocked, given: &Given) -> Result<ExitCode> {
+    logging::start(&args.log, LogLevel::Warn, None);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let code = runtime.block_on(run_locked(args, given));
+    // A thread may still look up the name of a host.
+    runtime.shutdown_background();
+    code.map(ExitCode::from)
+}
+
+async fn run_locked(args: &RunLocked, given: &Given) -> Result<u8> {
+    // From here on, no signal ends this process while it has something to give back.
+    let mut signals = Signals::new().context("cannot receive signals")?;
+    let owner = args.owner.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+    let way = tokio::select! {
+        biased;
+        signal = signals.end() => return Ok(exit::by_signal(signal.as_raw())),
+        way = Way::open(args, given) => way?,
+    };
+    let held = tokio::select! {
+        biased;
+        signal = signals.end() => Err(signal),
+        held = way.hold(args, &owner) => Ok(held),
+    };
+    let code = match held {
+        Ok(Ok(Some(holding))) => Ok(work(args, holding, &owner, &mut signals).await),
+        Ok(Ok(None)) => {
+            logging::tell(Some(&args.log), &not_acquired(args));
+            Ok(exit::NOT_ACQUIRED)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(signal) => {
+            unless_told_to_end(&mut signals, way.leave(args, &owner)).await;
+            Ok(exit::by_signal(signal.as_raw()))
+        }
+    };
+    unless_told_to_end(&mut signals, way.close()).await;
+    code
+}
+
+fn not_acquired(args: &RunLocked) -> String {
+    let RunLocked { resource, wait, .. } = args;
+    match wait.is_zero() {
+        true => format!("somebody else holds {resource}"),
+        false => format!("somebody else holds {resource}, and did for all of --wait {wait:?}"),
+    }
+}
+
+/// Runs the program under the lock, and releases the lock.
+async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Signals) -> u8 {
+    let variables = [
+        ("HOLDFAST_RESOURCE", Some(args.resource.clone())),
+        ("HOLDFAST_OWNER", Some(owner.to_owned())),
+        // Without a number there is none, not that of a lock around this one.
+        ("HOLDFAST_FENCING_TOKEN", holding.fencing_token().map(|number| number.to_string())),
+    ];
+    let (code, lost) = match Command::start(&args.command, variables) {
+        Ok(mut command) => supervise(args, &holding, &mut command, signals).await,
+        Err((code, why)) => {
+            logging::tell(Some(&args.log), &why);
+            (code, false)
+        }
+    };
+    if lost {
+        // It may be held still, or again: by an extend whose answer was lost.
+        unless_told_to_end(signals, holding.release_if_held()).await;
+        return code;
+    }
+    match unless_told_to_end(signals, holding.release()).await {
+        Some(Ok(())) => {}
+        Some(Err(problem)) => tracing::warn!("{}: {problem}", args.resource),
+        None => tracing::warn!("{}: it is not released, and expires by itself", args.resource),
+    }
+    code
+}
+
+/// Passes signals on to the program until it ends, and ends it if the lock is lost or held too long. Returns the
+/// exit code, and whether the lock is lost.
+async fn supervise(
+    args: &RunLocked,
+    holding: &Holding,
+    command: &mut Command,
+    signals: &mut Signals,
+) -> (u8, bool) {
+    let longest = after(args.max_hold);
+    tokio::pin!(longest);
+    let (code, why, lost) = loop {
+        tokio::select! {
+            biased;
+            lost = holding.lost() => break (exit::LOST, format!("the lock is lost: {lost}"), true),
+            code = command.ended() => return (code, false),
+            () = &mut longest => {
+                let why = "the lock was held for as long as --max-hold allows".to_owned();
+                break (exit::HELD_TOO_LONG, why, false);
+            }
+            signal = signals.next() => command.pass_on(signal),
+        }
+    };
+    let RunLocked { resource, log, grace, .. } = args;
+    logging::tell(Some(log), &format!("{resource}: {why}; ending {}", command.name()));
+    // After --max-hold the lock is renewed until nobody works under it.
+    command.end(*grace, signals).await;
+    (code, lost)
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => pending().await,
+    }
+}
+
+/// What the work gives; `None` if a signal that ends this process comes first.
+async fn unless_told_to_end<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        _signal = signals.end() => None,
+    }
+}
+
+/// Whether a signal is one that ends a process.
+fn is_end(signal: Signal) -> bool {
+    [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
+}

@@ -1,0 +1,81 @@
+//! Who reads from the terminal on stdin: its foreground process group.
+
+use std::{
+    env,
+    io::stdin,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result};
+use rustix::{
+    process::{Pid, getpgrp, getpid, getsid},
+    termios::{tcgetpgrp, tcsetpgrp},
+};
+
+/// The terminal on stdin, which controls this process.
+pub struct Terminal {
+    /// The group of this process.
+    ours: Pid,
+}
+
+impl Terminal {
+    /// `None` if stdin is no terminal, or controls other processes.
+    pub fn on_stdin() -> Option<Self> {
+        let terminal = Self { ours: getpgrp() };
+        terminal.foreground().map(|_| terminal)
+    }
+
+    fn foreground(&self) -> Option<Pid> {
+        tcgetpgrp(stdin()).ok()
+    }
+
+    /// Whether a group is in the foreground.
+    pub fn is_with(&self, group: Pid) -> bool {
+        self.foreground() == Some(group)
+    }
+
+    /// Makes a group the one in the foreground, if it is ours now.
+    pub fn give(&self, group: Pid) {
+        if self.is_with(self.ours)
+            && let Err(error) = tcsetpgrp(stdin(), group)
+        {
+            tracing::warn!("the command cannot have the terminal: {error}");
+        }
+    }
+
+    /// Makes our group the one in the foreground, if it is this one now. The group must exist.
+    ///
+    /// Who asks for it from the background is stopped by SIGTTOU, unless he blocks it, which safe code cannot. So a
+    /// process in the foreground does: this program, in that group.
+    pub fn take_back(&self, from: Pid) {
+        if !self.is_with(from) {
+            return;
+        }
+        let mut process = Command::new(this_program());
+        process.args(["foreground", &self.ours.to_string()]);
+        process.process_group(from.as_raw_pid()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Err(error) = process.status() {
+            tracing::warn!("the terminal stays with the command: {error}");
+        }
+    }
+
+    /// Whether a shell can continue this process after it was stopped: not one that began a session.
+    pub fn has_shell(&self) -> bool {
+        getsid(None).is_ok_and(|session| session != getpid())
+    }
+}
+
+/// Also after an update has replaced the file.
+fn this_program() -> PathBuf {
+    let link = PathBuf::from("/proc/self/exe");
+    if link.exists() { link } else { env::current_exe().unwrap_or(link) }
+}
+
+/// `holdfast foreground`: makes a group the one in the foreground.
+pub fn foreground(group: i32) -> Result<ExitCode> {
+    let group = Pid::from_raw(group).context("there is no such group")?;
+    tcsetpgrp(stdin(), group).context("the terminal on stdin")?;
+    Ok(ExitCode::SUCCESS)
+}
