@@ -404,6 +404,7 @@ fn help_has_examples_and_version_prints_the_version() {
         &["--help"][..],
         &["serve", "--help"],
         &["try-lock", "--help"],
+        &["run", "--help"],
         &["check", "-h"],
         &["component", "export", "--help"],
         &["component", "run", "--help"],

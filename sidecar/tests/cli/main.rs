@@ -9,6 +9,7 @@
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
 //! - `component/`: `component`.
+//! - `run/`: `run`.
 //! - `health.rs`: `health`.
 //! - `service_manager.rs`: what `serve` tells systemd.
 
@@ -22,6 +23,7 @@ mod health;
 mod listening;
 mod manual;
 mod options;
+mod run;
 mod service_manager;
 mod shutdown;
 mod start;

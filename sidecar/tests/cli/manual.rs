@@ -8,6 +8,7 @@ fn each_shell_gets_completions_with_the_options_of_serve() {
         let (code, script, _) = run(&["completions", shell]);
         assert_eq!(code, 0);
         assert!(script.contains("dapr-http-port") && script.contains("try-lock"), "{shell}");
+        assert!(script.contains("max-hold"), "{shell}");
     }
     assert_eq!(run(&["completions", "cmd"]).0, 2);
 }
@@ -17,6 +18,7 @@ fn the_program_and_each_command_have_a_page() {
     for (command, title, part) in [
         (&[][..], ".TH holdfast 1", "holdfast\\-serve(1)"),
         (&["serve"], ".TH holdfast-serve 1", "\\-\\-dapr\\-http\\-port"),
+        (&["run"], ".TH holdfast-run 1", "HOLDFAST_FENCING_TOKEN"),
         (&["component", "run"], ".TH holdfast-component-run 1", "wasi:cli/run"),
     ] {
         let (code, page, stderr) = run(&[&["man"], command].concat());

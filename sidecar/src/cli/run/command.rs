@@ -20,7 +20,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{super::exit, signals::Signals, terminal::Terminal};
+use super::{
+    super::exit,
+    signals::Signals,
+    terminal::{self, Terminal},
+};
 
 /// How often to look whether processes are left in the group: nobody tells.
 const LOOK: Duration = Duration::from_millis(20);
@@ -79,7 +83,7 @@ impl Command {
         let quiet = false;
         let command = Self { name, leader, group, code: None, children, terminal, quiet };
         if let Some(terminal) = &command.terminal {
-            terminal.give(group);
+            terminal.give_at_start(group);
         }
         Ok(command)
     }
@@ -136,8 +140,12 @@ impl Command {
         }
     }
 
-    /// Passes a signal on.
+    /// Passes a signal on. One that stops the command stops this process, too: nobody would renew the lock of a command
+    /// that goes on.
     pub fn pass_on(&self, signal: Signal) {
+        if signal == Signal::TSTP && !terminal::has_shell() {
+            return;
+        }
         // A shell has continued this process, perhaps in the foreground.
         if signal == Signal::CONT
             && let Some(terminal) = &self.terminal
@@ -145,6 +153,9 @@ impl Command {
             terminal.give(self.group);
         }
         self.send(signal);
+        if signal == Signal::TSTP {
+            terminal::stop();
+        }
     }
 
     /// Sends a signal to the whole group.
@@ -195,21 +206,24 @@ impl Command {
         self.code
     }
 
-    /// The leader was stopped: this process is, too, if a terminal did it, so that the shell notices.
+    /// The leader was stopped. If it was because it asked for the terminal, it gets that if it can; if the terminal did
+    /// it, this process and its group are stopped as well, so that the shell notices.
     fn stopped(&self, signal: i32) {
         let Some(terminal) = &self.terminal else { return };
-        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].map(Signal::as_raw);
-        if !by_terminal.contains(&signal) {
+        let asked = [Signal::TTIN, Signal::TTOU].map(Signal::as_raw).contains(&signal);
+        if !asked && signal != Signal::TSTP.as_raw() {
             return;
         }
-        // It asked for the terminal before it got it.
-        let too_early = signal != Signal::TSTP.as_raw() && terminal.is_with(self.group);
-        if too_early || !terminal.has_shell() {
+        if asked && terminal.is_ours() {
+            terminal.give(self.group);
+        }
+        // With the terminal, it has what it asked for.
+        if asked && terminal.is_with(self.group) || !terminal::has_shell() {
             self.send(Signal::CONT);
             return;
         }
         terminal.take_back(self.group);
-        // Whoever continues this process sends SIGCONT, which is passed on.
+        // Comes back as a signal to pass on. Whoever continues this process sends SIGCONT, which is passed on as well.
         if let Err(error) = kill_current_process_group(Signal::TSTP) {
             tracing::warn!("{} is stopped, and this process cannot be: {error}", self.name);
         }

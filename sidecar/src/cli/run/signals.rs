@@ -5,9 +5,9 @@ use std::{fs, future::poll_fn, io, task::Poll};
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-use super::is_end;
+use super::{is_end, terminal};
 
-const PASSED_ON: [Signal; 8] = [
+const PASSED_ON: [Signal; 9] = [
     Signal::TERM,
     Signal::INT,
     Signal::HUP,
@@ -15,6 +15,7 @@ const PASSED_ON: [Signal; 8] = [
     Signal::USR1,
     Signal::USR2,
     Signal::WINCH,
+    Signal::TSTP,
     Signal::CONT,
 ];
 
@@ -41,12 +42,13 @@ impl Signals {
         .await
     }
 
-    /// Waits for the next signal that ends a process.
+    /// Waits for the next signal that ends a process. Without a command, one that stops it is for this process.
     pub async fn end(&mut self) -> Signal {
         loop {
-            let signal = self.next().await;
-            if is_end(signal) {
-                return signal;
+            match self.next().await {
+                Signal::TSTP => terminal::stop(),
+                signal if is_end(signal) => return signal,
+                _ => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::stdin,
+    io::{IsTerminal, stdin, stdout},
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::{
-    process::{Pid, getpgrp, getpid, getsid},
+    process::{Pid, Signal, getpgrp, getpid, getsid, kill_process},
     termios::{tcgetpgrp, tcsetpgrp},
 };
 
@@ -38,7 +38,7 @@ impl Terminal {
 
     /// Makes a group the one in the foreground, if it is ours now.
     pub fn give(&self, group: Pid) {
-        if self.is_with(self.ours)
+        if self.is_ours()
             && let Err(error) = tcsetpgrp(stdin(), group)
         {
             tracing::warn!("the command cannot have the terminal: {error}");
@@ -61,9 +61,31 @@ impl Terminal {
         }
     }
 
-    /// Whether a shell can continue this process after it was stopped: not one that began a session.
-    pub fn has_shell(&self) -> bool {
-        getsid(None).is_ok_and(|session| session != getpid())
+    /// Makes a group that is to run at once the one in the foreground, if it is ours now. But not one that writes into
+    /// a pipe: the reader, in our group, may be a pager that needs the terminal.
+    pub fn give_at_start(&self, group: Pid) {
+        if stdout().is_terminal() {
+            self.give(group);
+        }
+    }
+
+    /// Whether our group is in the foreground.
+    pub fn is_ours(&self) -> bool {
+        self.is_with(self.ours)
+    }
+}
+
+/// Whether a shell can continue this process after it was stopped: not one that began a session.
+pub fn has_shell() -> bool {
+    getsid(None).is_ok_and(|session| session != getpid())
+}
+
+/// Stops this process until a shell continues it.
+pub fn stop() {
+    if has_shell()
+        && let Err(error) = kill_process(getpid(), Signal::STOP)
+    {
+        tracing::warn!("this process cannot be stopped: {error}");
     }
 }
 

@@ -1,0 +1,134 @@
+use holdfast_tests::holdfast::Holdfast;
+use rustix::process::Signal;
+
+use super::{KEY, Place, WORK, is_over, wait_until};
+
+/// A time to live that a slow machine keeps, and a test can wait for.
+const TTL: [&str; 2] = ["--ttl", "3s"];
+
+/// Starts a script that says when it gets SIGTERM.
+fn start(place: &Place) -> Holdfast {
+    let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
+    let running = place.start(&TTL, &script);
+    place.process("leader");
+    running
+}
+
+fn is_lost(place: &Place, mut running: Holdfast, why: &str) {
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    assert!(running.log().contains("holdfast: job: the lock is lost: "), "{}", running.log());
+    assert!(running.log().contains(why), "{why}: {}", running.log());
+    assert_eq!(place.said("said"), "term\n");
+}
+
+#[test]
+fn a_lock_that_is_deleted_is_lost() {
+    let place = Place::new();
+    let running = start(&place);
+    place.redis.run::<()>(&["DEL", KEY]);
+    is_lost(&place, running, "the lock is gone; ending sh");
+    assert!(place.is_free());
+}
+
+#[test]
+fn a_server_that_forgets_everything_loses_the_lock() {
+    let place = Place::new();
+    let running = start(&place);
+    place.redis.run::<()>(&["FLUSHALL"]);
+    is_lost(&place, running, "the lock is gone");
+}
+
+#[test]
+fn a_lock_that_another_owner_has_is_lost_and_stays_his() {
+    let place = Place::new();
+    let running = start(&place);
+    place.hold();
+    is_lost(&place, running, "another owner holds the lock");
+    assert_eq!(place.owner().unwrap(), "somebody-else");
+}
+
+#[test]
+fn a_lock_that_cannot_be_renewed_is_lost() {
+    let mut place = Place::new();
+    let running = start(&place);
+    place.redis.kill();
+    is_lost(&place, running, "the lock could not be renewed in time");
+}
+
+#[test]
+fn whoever_stands_still_for_too_long_finds_the_loss() {
+    let place = Place::new();
+    let mut running = start(&place);
+    running.signal(Signal::STOP);
+    wait_until("the lock expires", || place.is_free());
+    place.hold();
+    running.signal(Signal::CONT);
+    is_lost(&place, running, "the lock");
+    assert_eq!(place.owner().unwrap(), "somebody-else");
+}
+
+#[test]
+fn a_lock_is_renewed_for_as_long_as_the_command_runs() {
+    let place = Place::new();
+    let mut running = start(&place);
+    // More renewals than a time to live has.
+    let before = place.tries();
+    wait_until("renewals", || place.tries() >= before + 5);
+    assert!(!place.is_free());
+    assert_eq!(running.end_by(Signal::TERM), Some(0), "{}", running.log());
+}
+
+#[test]
+fn a_command_that_ignores_sigterm_is_killed_after_the_grace() {
+    let place = Place::new();
+    let script = format!("trap '' TERM; {WORK}");
+    let mut running = place.start(&[&TTL[..], &["--grace", "300ms"]].concat(), &script);
+    let leader = place.process("leader");
+    place.redis.run::<()>(&["DEL", KEY]);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    let log = running.log();
+    assert!(log.contains("sh has not ended within --grace 300ms, and is killed"), "{log}");
+    assert!(is_over(leader));
+}
+
+#[test]
+fn what_the_command_has_forked_ends_too() {
+    let place = Place::new();
+    // Its children ignore SIGTERM, and it does not wait for them.
+    let script = format!(
+        "(trap '' TERM; while [ -e here ]; do sleep 0.05; done) & echo $! > child
+         trap 'exit 0' TERM; {WORK}"
+    );
+    let mut running = place.start(&[&TTL[..], &["--grace", "300ms"]].concat(), &script);
+    let (leader, child) = (place.process("leader"), place.process("child"));
+    place.redis.run::<()>(&["DEL", KEY]);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    assert!(is_over(leader) && is_over(child));
+}
+
+#[test]
+fn a_command_that_is_stopped_ends_too() {
+    let place = Place::new();
+    let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
+    let running = place.start(&[&TTL[..], &["--grace", "1h"]].concat(), &script);
+    rustix::process::kill_process(place.process("leader"), Signal::STOP).unwrap();
+    place.redis.run::<()>(&["DEL", KEY]);
+    is_lost(&place, running, "the lock is gone");
+}
+
+/// The lock is held until the command has ended: nobody else may work before.
+#[test]
+fn a_command_that_holds_the_lock_for_too_long_is_ended_before_the_lock_is_freed() {
+    let place = Place::new();
+    let script = format!(
+        "trap 'echo term > said; while [ ! -e go ]; do sleep 0.05; done; exit 0' TERM; {WORK}"
+    );
+    let options = [&TTL[..], &["--max-hold", "200ms", "--grace", "1h"]].concat();
+    let mut running = place.start(&options, &script);
+    place.wait_until_said("said", "term");
+    assert!(!place.is_free());
+    std::fs::write(place.folder.path().join("go"), "").unwrap();
+    assert_eq!(running.wait(), Some(194), "{}", running.log());
+    assert!(running.log().contains("as long as --max-hold allows; ending sh"), "{}", running.log());
+    assert!(place.is_free());
+}

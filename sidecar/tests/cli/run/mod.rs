@@ -1,0 +1,134 @@
+//! `holdfast run`.
+//!
+//! - `ends.rs`: exit codes, variables, and what is left at the end.
+//! - `waiting.rs`: waiting for the lock, and signals meanwhile.
+//! - `loss.rs`: a lock that is lost, or held too long.
+//! - `group.rs`: the process group of the program.
+//! - `remote.rs`: a lock from a running server.
+//! - `terminal.rs`: a program on a terminal.
+
+mod ends;
+mod group;
+mod loss;
+mod remote;
+mod terminal;
+mod waiting;
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use holdfast_tests::{
+    APP_ID, LONG, STORE,
+    holdfast::{Holdfast, command},
+    redis_server::RedisServer,
+    resources::Resources,
+    temporary_dir,
+};
+use rustix::process::{Pid, test_kill_process};
+use tempfile::TempDir;
+
+use crate::HOLDFAST;
+
+/// The lock of each test, as `run` and as Redis know it.
+const RESOURCE: &str = "job";
+const KEY: &str = "lock||app1||job";
+
+/// What a script ends with that works until it is ended, or its test is over.
+const WORK: &str = "echo $$ > leader; while [ -e here ]; do sleep 0.05; done";
+
+/// A server, the files that define a store on it, and the folder in which scripts run.
+struct Place {
+    redis: RedisServer,
+    resources: Resources,
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let redis = RedisServer::start();
+        let resources = Resources::in_redis(&redis, &[]);
+        let folder = temporary_dir();
+        fs::write(folder.path().join("here"), "").unwrap();
+        Self { redis, resources, folder }
+    }
+
+    /// `holdfast run` with these options before the program, in the folder.
+    fn command(&self, options: &[&str], program: &[&str]) -> Command {
+        let mut command = command(HOLDFAST);
+        command.args(["run", STORE, RESOURCE, "--app-id", APP_ID]);
+        command.args(["--resources-path", self.resources.path()]);
+        command.args(options).arg("--").args(program).current_dir(self.folder.path());
+        command
+    }
+
+    /// Starts a shell script under the lock.
+    fn start(&self, options: &[&str], script: &str) -> Holdfast {
+        Holdfast::start(self.command(options, &["sh", "-c", script]))
+    }
+
+    /// Runs a shell script under the lock to its end: the exit code, and what was written to stderr.
+    fn run(&self, options: &[&str], script: &str) -> (Option<i32>, String) {
+        let mut running = self.start(options, script);
+        (running.wait(), running.log())
+    }
+
+    /// Lets somebody else hold the lock.
+    fn hold(&self) {
+        self.redis.run::<()>(&["SET", KEY, "somebody-else"]);
+    }
+
+    fn owner(&self) -> Option<String> {
+        self.redis.run(&["GET", KEY])
+    }
+
+    /// Whether the lock is free.
+    fn is_free(&self) -> bool {
+        !self.redis.exists(KEY)
+    }
+
+    /// What a script has written to a file of the folder.
+    fn said(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
+    }
+
+    fn wait_until_said(&self, file: &str, words: &str) {
+        wait_until(&format!("{words} in {file}"), || self.said(file).contains(words));
+    }
+
+    /// The id of a process that a script has written to a file.
+    fn process(&self, file: &str) -> Pid {
+        wait_until(file, || self.said(file).ends_with('\n'));
+        Pid::from_raw(self.said(file).trim().parse().unwrap()).unwrap()
+    }
+
+    /// How many scripts Redis has carried out: each try to take the lock is one.
+    fn tries(&self) -> u64 {
+        ["eval", "evalsha", "set"].iter().map(|command| self.redis.calls(command)).sum()
+    }
+
+    /// Waits until somebody has tried to take the lock again and again.
+    fn wait_until_tried(&self) {
+        let before = self.tries();
+        wait_until("tries", || self.tries() >= before + 3);
+    }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LONG, "it does not happen: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process has ended, though perhaps nobody has waited for it.
+fn is_over(process: Pid) -> bool {
+    let stat = Path::new("/proc").join(process.to_string()).join("stat");
+    test_kill_process(process).is_err()
+        || fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") Z "))
+}

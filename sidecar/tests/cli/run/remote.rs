@@ -1,0 +1,225 @@
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    process::Command,
+    thread,
+};
+
+use holdfast_tests::{
+    APP_ID, STORE, free_port,
+    holdfast::{Holdfast, command, serve},
+};
+use rustix::process::Signal;
+
+use super::{KEY, Place, RESOURCE, WORK, wait_until};
+use crate::{HOLDFAST, run_in};
+
+const TOKEN: (&str, &str) = ("DAPR_API_TOKEN", "secret");
+
+/// A server on this port, with the store of a place.
+fn server(place: &Place, port: &str) -> Holdfast {
+    let mut server = serve(HOLDFAST);
+    server.args(["--dapr-http-port", port, "--app-id", APP_ID, "--log-level", "debug"]);
+    server.args(["--resources-path", place.resources.path()]).env(TOKEN.0, TOKEN.1);
+    Holdfast::start_ready(server)
+}
+
+/// `holdfast run` with a shell script, through a server.
+fn through(place: &Place, address: &str, options: &[&str], script: &str) -> Command {
+    let mut command = command(HOLDFAST);
+    command.args(["run", STORE, RESOURCE, "--address", &format!("http://{address}")]);
+    command.args(options).args(["--", "sh", "-c", script]);
+    command.env(TOKEN.0, TOKEN.1).current_dir(place.folder.path());
+    command
+}
+
+fn start(place: &Place, server: &Holdfast, options: &[&str], script: &str) -> Holdfast {
+    Holdfast::start(through(place, &server.http(), options, script))
+}
+
+#[test]
+fn the_command_runs_under_the_lock_and_knows_it() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    for wait in ["0", "10s"] {
+        let script =
+            "env > environment; touch ready; while [ -e ready ]; do sleep 0.05; done; exit 7";
+        let mut running = start(&place, &server, &["--wait", wait], script);
+        wait_until("ready", || place.folder.path().join("ready").exists());
+        let environment = place.said("environment");
+        let owner = format!("HOLDFAST_OWNER={}\n", place.owner().unwrap());
+        assert!(environment.contains(&owner), "{environment}");
+        assert!(environment.contains("HOLDFAST_RESOURCE=job\n"), "{environment}");
+        let number: String = place.redis.run(&["GET", &format!("lock||fence||{{{KEY}}}")]);
+        let number = format!("HOLDFAST_FENCING_TOKEN={number}\n");
+        assert!(environment.contains(&number), "{environment}");
+        std::fs::remove_file(place.folder.path().join("ready")).unwrap();
+        assert_eq!(running.wait(), Some(7), "{}", running.log());
+        assert!(place.is_free());
+    }
+}
+
+#[test]
+fn the_command_starts_when_the_lock_is_released() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    place.hold();
+    let mut held = start(&place, &server, &[], "echo ran > said");
+    assert_eq!(held.wait(), Some(124), "{}", held.log());
+    let mut waiting = start(&place, &server, &["--wait", "1h"], "echo ran > said");
+    place.wait_until_tried();
+    assert_eq!(place.said("said"), "");
+    place.redis.run::<()>(&["DEL", KEY]);
+    assert_eq!(waiting.wait(), Some(0), "{}", waiting.log());
+    assert_eq!(place.said("said"), "ran\n");
+    assert!(place.is_free());
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    place.hold();
+    let mut waiting = start(&place, &server, &["--wait", "1h"], "echo ran > said");
+    place.wait_until_tried();
+    assert_eq!(waiting.end_by(Signal::INT), Some(130), "{}", waiting.log());
+    holdfast_tests::eventually("nobody waits any more", async || {
+        let metrics = server.scrape().await;
+        metrics
+            .lines()
+            .any(|line| line.starts_with("holdfast_lock_waiters{") && line.ends_with(" 0"))
+    })
+    .await;
+    place.redis.run::<()>(&["DEL", KEY]);
+    assert!(place.is_free());
+    assert_eq!(place.said("said"), "");
+}
+
+#[test]
+fn a_lock_that_is_gone_or_another_owners_is_lost() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    for (lose, why) in [
+        (&["DEL", KEY][..], "the lock is gone"),
+        (&["SET", KEY, "somebody-else"], "another owner holds the lock"),
+    ] {
+        let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
+        place.process("leader");
+        place.redis.run::<()>(lose);
+        assert_eq!(running.wait(), Some(193), "{}", running.log());
+        assert!(running.log().contains(why), "{}", running.log());
+        std::fs::remove_file(place.folder.path().join("leader")).unwrap();
+    }
+    assert_eq!(place.owner().unwrap(), "somebody-else");
+}
+
+#[test]
+fn whoever_stands_still_for_too_long_finds_the_loss() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
+    place.process("leader");
+    running.signal(Signal::STOP);
+    wait_until("the lock expires", || place.is_free());
+    running.signal(Signal::CONT);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    assert!(place.is_free());
+}
+
+#[test]
+fn a_server_that_goes_away_loses_the_lock_when_its_time_is_over() {
+    let place = Place::new();
+    let mut server = server(&place, "0");
+    let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
+    place.process("leader");
+    assert_eq!(server.end_by(Signal::KILL), None);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    let expected =
+        format!("could not be renewed in time: http://{}: cannot connect", server.http());
+    assert!(running.log().contains(&expected), "{}", running.log());
+}
+
+#[test]
+fn a_server_that_comes_back_in_time_loses_nothing() {
+    let place = Place::new();
+    let port = free_port().to_string();
+    let mut first = server(&place, &port);
+    let mut running = start(&place, &first, &["--ttl", "12s"], WORK);
+    place.process("leader");
+    assert_eq!(first.end_by(Signal::KILL), None);
+    let second = server(&place, &port);
+    second.wait_for("/extend");
+    assert!(!place.is_free());
+    assert_eq!(running.end_by(Signal::TERM), Some(143), "{}", running.log());
+    assert!(place.is_free());
+}
+
+#[test]
+fn a_server_that_hangs_is_a_loss_and_ends_nothing_but_the_command() {
+    let place = Place::new();
+    let mut server = server(&place, "0");
+    let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
+    place.process("leader");
+    server.signal(Signal::STOP);
+    running.wait_for("the lock is lost: the lock could not be renewed in time");
+    // It is not worth a wait to release what is lost.
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+}
+
+#[test]
+fn what_goes_wrong_is_told_with_the_address() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    let good = format!("http://{}", server.http());
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let other = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let no_http = answering("SSH-2.0-OpenSSH\r\n");
+    for (token, store, address, expected) in [
+        ("secret", STORE, &*nobody, "cannot connect: Connection refused"),
+        ("secret", STORE, &other, "this is no answer of holdfast: 404 Not Found"),
+        ("secret", STORE, &no_http, "no answer: "),
+        ("wrong", STORE, &good, "the server refuses the token: DAPR_API_TOKEN"),
+        ("secret", "none", &good, "STORE: lock store none not found"),
+        ("secret", "a/b ?", &good, "STORE: lock store a/b ? not found"),
+        ("secret", STORE, "https://localhost:1", "https is not supported"),
+        ("secret", STORE, "localhost:1", "does not have the form http://HOST:PORT"),
+        ("secret", STORE, "http://localhost:1/path", "does not have the form http://HOST:PORT"),
+    ] {
+        let args = ["run", store, RESOURCE, "--address", address, "--", "true"];
+        let (code, _, stderr) = run_in(&[("DAPR_API_TOKEN", token)], &args);
+        assert_eq!(code, 125, "{address}: {stderr}");
+        let start = format!("holdfast: --address{}{address}: ", separator(expected));
+        let named = stderr.starts_with(&start)
+            || stderr.starts_with(&format!("holdfast: --address: {address} "));
+        assert!(named && stderr.contains(expected), "{address}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    let args = ["run", STORE, RESOURCE, "--address", &good, "--app-id", "app2", "--", "true"];
+    let (code, _, stderr) = run_in(&[TOKEN], &args);
+    assert!(code == 125 && stderr.contains("--app-id cannot be used with --address"), "{stderr}");
+    // The variable may be there for others.
+    let args = ["run", STORE, RESOURCE, "--address", &good, "--", "true"];
+    let (code, _, stderr) = run_in(&[TOKEN, ("APP_ID", "app2")], &args);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+}
+
+/// What is wrong with an address itself is told of the option alone.
+fn separator(expected: &str) -> &'static str {
+    if expected.starts_with("https") { ": " } else { " " }
+}
+
+/// The URL of a server that answers each request with this.
+fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+            // Until the client closes the connection.
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    format!("http://{address}")
+}
