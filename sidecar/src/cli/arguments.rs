@@ -190,12 +190,6 @@ pub enum Command {
     /// Work with the lock component, which holds the rules of the lock, and with plugins that use it
     #[command(arg_required_else_help = true)]
     Component(Component),
-    /// Make a process group the one in the foreground of the terminal on stdin
-    #[command(hide = true)]
-    Foreground {
-        /// The group
-        group: i32,
-    },
     /// Print the completions of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -36,6 +36,9 @@ use self::{
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
 pub fn main() -> ExitCode {
+    if let Some(code) = run::foreground(env::args_os()) {
+        return code;
+    }
     let Parsed { cli, given, ignored } = match parse::parse(env::args_os().collect()) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
@@ -43,7 +46,6 @@ pub fn main() -> ExitCode {
     let (outcome, trouble) = match &cli.command {
         Command::Serve(args) => (serve::run(args, &given, &ignored), 1),
         Command::Run(args) => (run::run(args, &given), RUN_FAILED),
-        Command::Foreground { group } => (run::foreground(*group), TROUBLE),
         Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(args), TROUBLE),
         Command::Health(args) => (health::run(args), 1),
@@ -80,9 +82,6 @@ fn log(command: &Command) -> Option<&Log> {
         Command::Unlock(args) => Some(&args.lock.log),
         Command::Check(args) => Some(&args.log),
         Command::Component(args) => args.log(),
-        Command::Health(_)
-        | Command::Foreground { .. }
-        | Command::Completions { .. }
-        | Command::Man { .. } => None,
+        Command::Health(_) | Command::Completions { .. } | Command::Man { .. } => None,
     }
 }

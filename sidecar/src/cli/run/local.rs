@@ -5,7 +5,7 @@ use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
 
 use super::{
     super::{arguments::RunLocked, stores},
-    holding::{naming, with_hint},
+    problem::{naming, with_hint},
 };
 
 /// Connects to the stores.

@@ -5,6 +5,7 @@
 //! | `holding.rs` | the two ways to a lock, and a lock that is held |
 //! | `local.rs` | the way to the store itself |
 //! | `remote.rs` | the way over the HTTP API of a running server |
+//! | `problem.rs` | what is wrong, in words of the command line |
 //! | `command.rs` | the program: a process group |
 //! | `terminal.rs` | who reads from the terminal |
 //! | `signals.rs` | what is passed on to the program |
@@ -12,6 +13,7 @@
 mod command;
 mod holding;
 mod local;
+mod problem;
 mod remote;
 mod signals;
 mod terminal;
@@ -19,7 +21,6 @@ mod terminal;
 use std::{future::pending, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
-use rustix::process::Signal;
 use tokio::{runtime, time::sleep};
 use uuid::Uuid;
 
@@ -34,6 +35,9 @@ use super::{
     exit, logging,
     parse::Given,
 };
+
+/// How long work at the end goes on, whatever signals come.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program, and returns its exit code or the one that says why it did not run to its end.
 pub fn run(args: &RunLocked, given: &Given) -> Result<ExitCode> {
@@ -148,15 +152,15 @@ async fn after(time: Option<Duration>) {
     }
 }
 
-/// What the work gives; `None` if a signal that ends this process comes first.
+/// What the work gives; `None` if it takes long, and a signal is to end this process.
 async fn unless_told_to_end<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
+    let told = async {
+        // The same signal may be sent twice: to the group of this process, and to each process in it.
+        sleep(PATIENCE).await;
+        signals.end().await
+    };
     tokio::select! {
         done = work => Some(done),
-        _signal = signals.end() => None,
+        _signal = told => None,
     }
-}
-
-/// Whether a signal is one that ends a process.
-fn is_end(signal: Signal) -> bool {
-    [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
 }

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     super::{arguments::RunLocked, client},
-    holding::{naming, with_hint},
+    problem::{naming, with_hint},
 };
 
 /// How long a server may take to answer, apart from a wait for the lock.

@@ -5,7 +5,7 @@ use std::{fs, future::poll_fn, io, task::Poll};
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-use super::{is_end, terminal};
+use super::terminal;
 
 const PASSED_ON: [Signal; 9] = [
     Signal::TERM,
@@ -63,4 +63,9 @@ fn ignored() -> u64 {
 
 fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
+}
+
+/// Whether a signal is one that ends a process.
+fn is_end(signal: Signal) -> bool {
+    [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
 }

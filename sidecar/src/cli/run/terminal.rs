@@ -2,17 +2,20 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{IsTerminal, stdin, stdout},
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
 };
 
-use anyhow::{Context, Result};
 use rustix::{
     process::{Pid, Signal, getpgrp, getpid, getsid, kill_process},
     termios::{tcgetpgrp, tcsetpgrp},
 };
+
+/// The name under which this program makes a group the one in the foreground: not a command, which nobody should find.
+const FOREGROUND: &str = "holdfast-foreground";
 
 /// The terminal on stdin, which controls this process.
 pub struct Terminal {
@@ -54,7 +57,7 @@ impl Terminal {
             return;
         }
         let mut process = Command::new(this_program());
-        process.args(["foreground", &self.ours.to_string()]);
+        process.arg0(FOREGROUND).arg(self.ours.to_string());
         process.process_group(from.as_raw_pid()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Err(error) = process.status() {
             tracing::warn!("the terminal stays with the command: {error}");
@@ -95,9 +98,14 @@ fn this_program() -> PathBuf {
     if link.exists() { link } else { env::current_exe().unwrap_or(link) }
 }
 
-/// `holdfast foreground`: makes a group the one in the foreground.
-pub fn foreground(group: i32) -> Result<ExitCode> {
-    let group = Pid::from_raw(group).context("there is no such group")?;
-    tcsetpgrp(stdin(), group).context("the terminal on stdin")?;
-    Ok(ExitCode::SUCCESS)
+/// If this process was started under the name for it, with a group: makes that one the one in the foreground.
+pub fn foreground(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if words.next()? != FOREGROUND {
+        return None;
+    }
+    let group = words.next().and_then(|group| Pid::from_raw(group.to_str()?.parse().ok()?));
+    match group.map(|group| tcsetpgrp(stdin(), group)) {
+        Some(Ok(())) => Some(ExitCode::SUCCESS),
+        _ => Some(ExitCode::FAILURE),
+    }
 }
