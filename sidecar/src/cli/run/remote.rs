@@ -260,6 +260,7 @@ impl Hold {
                 Ok(Err(_slow)) => problem = format!("{}: no answer", self.server.address),
                 Err(_too_late) => return Err(Lost::NotRenewed(problem)),
             }
+            tracing::info!("the lock is not renewed yet: {problem}");
             let next = Instant::now() + (self.ttl / 10).max(Duration::from_millis(1));
             sleep_until(next.min(valid_until)).await;
             if next >= valid_until {

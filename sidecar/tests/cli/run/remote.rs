@@ -144,9 +144,10 @@ fn a_server_that_comes_back_in_time_loses_nothing() {
     let place = Place::new();
     let port = free_port().to_string();
     let mut first = server(&place, &port);
-    let mut running = start(&place, &first, &["--ttl", "12s"], WORK);
+    let mut running = start(&place, &first, &["--ttl", "20s", "--log-level", "info"], WORK);
     place.process("leader");
     assert_eq!(first.end_by(Signal::KILL), None);
+    running.wait_for("the lock is not renewed yet: ");
     let second = server(&place, &port);
     second.wait_for("/extend");
     assert!(!place.is_free());

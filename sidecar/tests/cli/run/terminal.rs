@@ -53,10 +53,10 @@ fn the_command_reads_from_the_terminal_and_so_do_those_who_come_after_it() {
 #[test]
 fn a_command_that_writes_into_a_pipe_leaves_the_terminal_to_the_reader_until_it_asks() {
     let place = Place::new();
-    let quiet = run(&place, "while [ ! -e go ]; do sleep 0.05; done");
+    let quiet = run(&place, "sleep 0.2; touch started; while [ ! -e go ]; do sleep 0.05; done");
     let asking = run(&place, "read line < /dev/tty; echo the command read $line");
     let script = format!(
-        "{quiet} | {{ read line < /dev/tty; echo the reader read $line; touch go; }}\n\
+        "{quiet} | {{ while [ ! -e started ]; do sleep 0.05; done; read line < /dev/tty; echo the reader read $line; touch go; }}\n\
          {asking} | cat\nread line\necho the script read $line\n"
     );
     let shown = on_terminal(&place, &script, b"one\ntwo\nthree\n", || true);
