@@ -29,7 +29,8 @@ fn signals_are_passed_on_to_the_whole_group() {
 #[test]
 fn a_signal_that_stops_holdfast_stops_the_command_and_sigcont_continues_both() {
     let place = Place::new();
-    let mut running = place.start(&["--ttl", "1h"], WORK);
+    // A shell that is just starting a program does not stop before it has.
+    let mut running = place.start(&["--ttl", "1h"], "echo $$ > leader; exec sleep 120");
     let leader = place.process("leader");
     let ids = [leader.to_string(), running.id().to_string()];
     running.signal(Signal::TSTP);
