@@ -104,7 +104,18 @@ Prints success, lock-does-not-exist or lock-belongs-to-others. Exits with 0 if t
 
 Examples:
   holdfast unlock lockstore file --owner \"$owner\" --resources-path ./components
-  holdfast unlock lockstore file --owner \"$owner\" --resources-path ./components --json";
+  holdfast unlock lockstore file --owner \"$owner\" --resources-path ./components --json
+  holdfast unlock lockstore file --force --resources-path ./components";
+
+const LOCKS_EXAMPLES: &str = "\
+Prints a table, or with --json a document: {\"locks\":[{\"storeName\":…,\"resourceId\":…,\"lockOwner\":…,
+\"timeLeft\":…}]}. A lock that another program made to last for ever has no time left. Exits with 0, also if no
+lock is held, and with 2 on errors. Only the locks of --app-id are seen.
+
+Examples:
+  holdfast locks --resources-path ./components
+  holdfast locks lockstore --prefix order- --app-id app1 --resources-path ./components
+  holdfast locks --json --resources-path ./components | jq -r '.locks[].lockOwner'";
 
 const CHECK_EXAMPLES: &str = "\
 Exits with 0 if serve would start with these files, else with 2.
@@ -183,6 +194,8 @@ pub enum Command {
     TryLock(TryLock),
     /// Free a lock, directly in the store
     Unlock(Unlock),
+    /// Tell which locks are held, by whom and for how long, directly in the store
+    Locks(ListLocks),
     /// Check resource files, and connect to their servers
     Check(Check),
     /// Ask a running server whether it is ready
@@ -363,6 +376,9 @@ pub struct RunLocked {
 pub struct TryLock {
     #[command(flatten)]
     pub lock: Lock,
+    /// Owner of the lock: a string that nobody else uses, and new for each hold
+    #[arg(long)]
+    pub owner: String,
     /// Time to live of the lock: seconds, or a duration such as 90s, 5m or 1h
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = values::seconds)]
     pub expiry: i32,
@@ -373,6 +389,29 @@ pub struct TryLock {
 pub struct Unlock {
     #[command(flatten)]
     pub lock: Lock,
+    /// Owner of the lock
+    #[arg(long, required_unless_present = "force")]
+    pub owner: Option<String>,
+    /// Free the lock, whoever holds it, and say on stderr who did. The owner is not asked, and may go on
+    #[arg(long, conflicts_with = "owner")]
+    pub force: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = LOCKS_EXAMPLES)]
+pub struct ListLocks {
+    /// Name of the lock store [default: all stores]
+    pub store: Option<String>,
+    /// What the resource ids begin with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub stores: Stores,
+    #[command(flatten)]
+    pub log: Log,
 }
 
 /// The arguments that try-lock and unlock have in common.
@@ -382,9 +421,6 @@ pub struct Lock {
     pub store: String,
     /// Resource id: what is locked
     pub resource: String,
-    /// Owner of the lock: a string that nobody else uses, and new for each hold
-    #[arg(long)]
-    pub owner: String,
     /// Print the reply of the HTTP API, byte for byte
     #[arg(long)]
     pub json: bool,

@@ -1,7 +1,6 @@
 //! `holdfast check`.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -19,6 +18,7 @@ use super::{
     arguments::{Check, LogLevel},
     exit::TROUBLE,
     logging, stores,
+    table::table,
     warnings::Warnings,
 };
 
@@ -34,7 +34,7 @@ pub fn run(args: &Check) -> Result<ExitCode> {
     } else if examined.is_err() && openings.is_empty() {
         String::new()
     } else {
-        table(&openings.iter().map(row).collect::<Vec<_>>())
+        table(HEADINGS, &openings.iter().map(row).collect::<Vec<_>>())
     };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
@@ -128,18 +128,4 @@ fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {
         definition.source.to_string(),
         result,
     ]
-}
-
-/// The headings and the rows. Each column is as wide as its widest cell.
-fn table(rows: &[[String; 5]]) -> String {
-    let headings = HEADINGS.map(str::to_owned);
-    let lines = || std::iter::once(&headings).chain(rows);
-    let width = |column: usize| lines().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let [name, kind, version, file] = [0, 1, 2, 3].map(width);
-    let mut text = String::new();
-    for [a, b, c, d, result] in lines() {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{a:name$}  {b:kind$}  {c:version$}  {d:file$}  {result}");
-    }
-    text
 }

@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use tokio::runtime;
 
 use super::{
-    arguments::{Lock, LogLevel, TryLock, Unlock},
+    arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
     exit::{NO, TROUBLE, YES},
     logging, stores,
 };
 
 /// What to print, and the exit code.
-type Answer = (Vec<u8>, u8);
+pub type Answer = (Vec<u8>, u8);
 
 pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
-    let TryLock { lock, expiry } = args;
-    let Lock { store, resource, owner, json, .. } = lock;
-    with_locks(lock, async |locks| {
+    let TryLock { lock, owner, expiry } = args;
+    let Lock { store, resource, json, .. } = lock;
+    with_locks(&lock.stores, &lock.log, async |locks| {
         if *json {
             let body =
                 json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
@@ -38,8 +38,12 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
 }
 
 pub fn unlock(args: &Unlock) -> Result<ExitCode> {
-    let Lock { store, resource, owner, json, .. } = &args.lock;
-    with_locks(&args.lock, async |locks| {
+    let Unlock { lock, owner, .. } = args;
+    let Lock { store, resource, json, .. } = lock;
+    with_locks(&lock.stores, &lock.log, async |locks| {
+        let Some(owner) = owner else {
+            return force(locks, Resource { store, id: resource }, *json).await;
+        };
         if *json {
             let body = json!({"resourceId": resource, "lockOwner": owner});
             return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
@@ -55,9 +59,35 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     })
 }
 
-fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> Result<ExitCode> {
-    logging::start(&lock.log, LogLevel::Warn, None);
-    if lock.stores.resources_path.is_empty() {
+/// Frees a lock, whoever holds it.
+async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answer> {
+    let owner = locks.force_release(resource).await.map_err(naming)?;
+    let exit = if owner.is_some() { YES } else { NO };
+    if json {
+        let reply = match owner {
+            Some(owner) => json!({"status": 0, "lockOwner": owner}),
+            None => json!({"status": 1}),
+        };
+        return Ok((reply.to_string().into_bytes(), exit));
+    }
+    let name = match owner {
+        Some(owner) => {
+            eprintln!("holdfast: {} was held by {owner}", resource.id);
+            "success"
+        }
+        None => "lock-does-not-exist",
+    };
+    Ok((format!("{name}\n").into_bytes(), exit))
+}
+
+/// Opens the stores, makes the call and prints its answer.
+pub fn with_locks(
+    stores: &Stores,
+    log: &Log,
+    call: impl AsyncFnOnce(&Locks) -> Result<Answer>,
+) -> Result<ExitCode> {
+    logging::start(log, LogLevel::Warn, None);
+    if stores.resources_path.is_empty() {
         bail!(
             "--resources-path is missing: without resource files there is only a store in memory, \
              and its locks end with this command"
@@ -68,7 +98,7 @@ fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> 
     let (output, exit) = runtime.block_on(async {
         let mut limits = Limits::default();
         limits.warm_instances = 1;
-        let locks = stores::open(&lock.stores, limits).await?.locks;
+        let locks = stores::open(stores, limits).await?.locks;
         let answer = call(&locks).await;
         locks.close().await;
         answer
@@ -79,7 +109,7 @@ fn with_locks(lock: &Lock, call: impl AsyncFnOnce(&Locks) -> Result<Answer>) -> 
 }
 
 /// The error, after the argument that it is about: the rules name the fields of Dapr's API.
-fn naming(error: Error) -> anyhow::Error {
+pub fn naming(error: Error) -> anyhow::Error {
     const FIELDS: [(&str, &str); 3] =
         [("ResourceId ", "RESOURCE"), ("LockOwner ", "--owner"), ("ExpiryInSeconds ", "--expiry")];
     let text = error.to_string();

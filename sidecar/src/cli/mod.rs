@@ -12,6 +12,7 @@ mod health;
 mod limits;
 mod listen;
 mod lock;
+mod locks;
 mod logging;
 mod manual;
 mod parse;
@@ -21,6 +22,7 @@ mod serve;
 mod service_manager;
 mod signals;
 mod stores;
+mod table;
 mod traces;
 mod values;
 mod warnings;
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(args), TROUBLE),
         Command::Health(args) => (health::run(args), 1),
+        Command::Locks(args) => (locks::run(args), TROUBLE),
         Command::Check(args) => (check::run(args), TROUBLE),
         Command::Component(args) => (component::run(args), TROUBLE),
         Command::Completions { shell } => (manual::completions(*shell), TROUBLE),
@@ -80,6 +83,7 @@ fn log(command: &Command) -> Option<&Log> {
         Command::Run(args) => Some(&args.log),
         Command::TryLock(args) => Some(&args.lock.log),
         Command::Unlock(args) => Some(&args.lock.log),
+        Command::Locks(args) => Some(&args.log),
         Command::Check(args) => Some(&args.log),
         Command::Component(args) => args.log(),
         Command::Health(_) | Command::Completions { .. } | Command::Man { .. } => None,

@@ -21,6 +21,7 @@ mod cli;
 mod component;
 mod health;
 mod listening;
+mod locks;
 mod manual;
 mod options;
 mod run;

@@ -50,7 +50,15 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let redis = RedisServer::start();
+        Self::on(RedisServer::start())
+    }
+
+    /// A server that tells nobody when a lock changes.
+    fn without_push() -> Self {
+        Self::on(RedisServer::start_with(&["--rename-command", "HELLO", ""]))
+    }
+
+    fn on(redis: RedisServer) -> Self {
         let resources = Resources::in_redis(&redis, &[]);
         let folder = temporary_dir();
         fs::write(folder.path().join("here"), "").unwrap();
@@ -106,15 +114,12 @@ impl Place {
         Pid::from_raw(self.said(file).trim().parse().unwrap()).unwrap()
     }
 
-    /// How many scripts Redis has carried out: each try to take the lock is one.
-    fn tries(&self) -> u64 {
-        ["eval", "evalsha", "set"].iter().map(|command| self.redis.calls(command)).sum()
-    }
-
-    /// Waits until somebody has tried to take the lock again and again.
-    fn wait_until_tried(&self) {
-        let before = self.tries();
-        wait_until("tries", || self.tries() >= before + 3);
+    /// Waits until somebody waits for the lock: Redis tells him when it changes.
+    fn wait_until_awaited(&self) {
+        wait_until("somebody waits", || {
+            let clients: String = self.redis.run(&["CLIENT", "LIST"]);
+            clients.lines().any(|client| client.contains("flags=t ") && client.contains("cmd=eval"))
+        });
     }
 }
 

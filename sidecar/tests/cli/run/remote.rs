@@ -67,7 +67,7 @@ fn the_command_starts_when_the_lock_is_released() {
     let mut held = start(&place, &server, &[], "echo ran > said");
     assert_eq!(held.wait(), Some(124), "{}", held.log());
     let mut waiting = start(&place, &server, &["--wait", "1h"], "echo ran > said");
-    place.wait_until_tried();
+    place.wait_until_awaited();
     assert_eq!(place.said("said"), "");
     place.redis.run::<()>(&["DEL", KEY]);
     assert_eq!(waiting.wait(), Some(0), "{}", waiting.log());
@@ -81,7 +81,7 @@ async fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
     let server = server(&place, "0");
     place.hold();
     let mut waiting = start(&place, &server, &["--wait", "1h"], "echo ran > said");
-    place.wait_until_tried();
+    place.wait_until_awaited();
     assert_eq!(waiting.end_by(Signal::INT), Some(130), "{}", waiting.log());
     holdfast_tests::eventually("nobody waits any more", async || {
         let metrics = server.scrape().await;

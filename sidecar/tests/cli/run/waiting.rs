@@ -9,7 +9,7 @@ fn the_command_starts_when_the_lock_is_released() {
     let place = Place::new();
     place.hold();
     let mut running = place.start(&["--wait", "1h"], "echo ran > said");
-    place.wait_until_tried();
+    place.wait_until_awaited();
     assert_eq!(place.said("said"), "");
     place.redis.run::<()>(&["DEL", KEY]);
     assert_eq!(running.wait(), Some(0), "{}", running.log());
@@ -25,10 +25,9 @@ fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
         [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)]
     {
         let mut running = place.start(&["--wait", "1h"], "echo ran > said");
-        place.wait_until_tried();
+        place.wait_until_awaited();
         // It has no command yet, to which it could be passed on.
         running.signal(Signal::USR1);
-        place.wait_until_tried();
         // Ctrl-Z, and fg.
         let state = format!("/proc/{}/stat", running.id());
         running.signal(Signal::TSTP);
@@ -88,7 +87,7 @@ fn a_release_that_fails_is_a_warning() {
 
 #[test]
 fn a_lock_that_was_gone_at_the_end_is_a_warning() {
-    let place = Place::new();
+    let place = Place::without_push();
     let script = "echo ready > said; while [ ! -e go ]; do sleep 0.05; done; exit 3";
     let mut running = place.start(&["--ttl", "1h"], script);
     place.wait_until_said("said", "ready");
