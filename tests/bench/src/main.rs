@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`guest_call`] | a call through the component, warm and fresh |
 //! | [`redis_locks`] | acquire and release, against the bare client |
+//! | [`handover`] | handing a contended lock over, against a poller |
 //! | [`http`] | requests over sockets, against a native handler |
 //! | [`served`] | what a request costs the process `holdfast serve` |
 //! | [`start_up`] | the time from process start to readiness |
@@ -15,6 +16,7 @@
 
 mod client;
 mod guest_call;
+mod handover;
 mod http;
 mod native;
 mod redis_locks;
@@ -52,6 +54,8 @@ enum Part {
     Guest,
     /// Acquire and release on Redis
     Redis,
+    /// Handing a contended lock over on Redis
+    Handover,
     /// HTTP at 64 connections
     Http,
     /// What a request costs the process `holdfast serve`
@@ -82,6 +86,9 @@ fn run(cli: &Cli) -> Result<()> {
     }
     if wanted(Part::Redis) {
         redis_locks::measure(rounds(15, 300), &mut table)?;
+    }
+    if wanted(Part::Handover) {
+        handover::measure(rounds(15, 400), &mut table)?;
     }
     if wanted(Part::Http) {
         http::measure(rounds(15, 400), &mut table)?;
