@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use holdfast::{
     Locks,
-    embed::lock::{self, LockView},
+    embed::lock::{self, LockCtx, LockView},
 };
 use hyper::{Request, Response, body::Incoming, http::uri::Authority};
 use tokio::sync::{Semaphore, oneshot};
@@ -61,7 +61,8 @@ struct Call {
     http: WasiHttpCtx,
     table: ResourceTable,
     memory: MemoryLimit,
-    locks: Locks,
+    /// The leases that a call holds end with it.
+    locks: LockCtx,
     values: Values,
     upstream: Upstream,
 }
@@ -81,7 +82,7 @@ impl Plugin {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         keyvalue::add_to_linker(&mut linker, |call: &mut Call| &mut call.values)?;
-        lock::add_to_linker(&mut linker, |call: &mut Call| LockView { locks: &call.locks })?;
+        lock::add_to_linker(&mut linker, |call: &mut Call| LockView { ctx: &mut call.locks })?;
         let component = Component::from_file(engine, &options.file)?;
         let pre = linker.instantiate_pre(&component)?;
         Ok(Self {
@@ -137,7 +138,7 @@ impl Plugin {
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             memory: MemoryLimit::new(self.memory),
-            locks: self.locks.clone(),
+            locks: LockCtx::new(self.locks.clone()),
             values: self.values.clone(),
             upstream: Upstream::new(self.upstream.clone()),
         };

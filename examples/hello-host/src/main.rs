@@ -7,7 +7,7 @@ use std::{env, sync::Arc};
 
 use holdfast::{
     Locks,
-    embed::lock::{self, LockView},
+    embed::lock::{self, LockCtx, LockView},
     store::memory::MemoryStore,
 };
 use wasmtime::{
@@ -19,7 +19,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::Command};
 
 /// The host's state for a plugin.
 struct Plugin {
-    locks: Locks,
+    locks: LockCtx,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -38,11 +38,11 @@ async fn main() -> Result<()> {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    lock::add_to_linker(&mut linker, |plugin: &mut Plugin| LockView { locks: &plugin.locks })?;
+    lock::add_to_linker(&mut linker, |plugin: &mut Plugin| LockView { ctx: &mut plugin.locks })?;
 
     let plugin = Plugin {
         // The plugin may use only this store, and its locks have keys that no other plugin can reach.
-        locks: locks.scoped("hello", &["lockstore"])?,
+        locks: LockCtx::new(locks.scoped("hello", &["lockstore"])?),
         wasi: WasiCtx::builder().inherit_stdio().build(),
         table: ResourceTable::new(),
     };

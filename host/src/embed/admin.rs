@@ -39,7 +39,7 @@ impl admin::Host for LockView<'_> {
         cursor: Option<String>,
         limit: u32,
     ) -> std::result::Result<LockPage, Error> {
-        Ok(self.locks.list(&store, &prefix, cursor.as_deref(), limit).await?)
+        Ok(self.ctx.locks.list(&store, &prefix, cursor.as_deref(), limit).await?)
     }
 
     async fn force_release(
@@ -47,6 +47,6 @@ impl admin::Host for LockView<'_> {
         store: String,
         id: String,
     ) -> std::result::Result<Option<String>, Error> {
-        Ok(self.locks.force_release(Resource { store: &store, id: &id }).await?)
+        Ok(self.ctx.locks.force_release(Resource { store: &store, id: &id }).await?)
     }
 }

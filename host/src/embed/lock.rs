@@ -1,24 +1,60 @@
 //! `holdfast:lock/lock` and `holdfast:lock/lease` for plugins.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
+use tokio::{runtime::Handle, time::Instant};
 use wasmtime::{
     Result,
     component::{HasData, Linker},
 };
 
+use super::leases::Leases;
 use crate::{
     bindings::holdfast::lock::{lease, lock, types},
     locks::{Attempt, Locks, Resource},
     types::{Error, Extended, Holding, Lease, LeaseOptions, UnlockStatus},
 };
 
-/// What the host lends a plugin.
+/// What the host lends one instance of a plugin: locks, and a memory of the leases that it takes.
+///
+/// A lease that the instance still holds when this is dropped is released in the background, if that happens in a Tokio
+/// runtime; elsewhere it is left to run out. What was taken by `lock.try-lock` is kept, as Dapr's locks are.
+#[derive(Debug)]
+pub struct LockCtx {
+    pub(super) locks: Locks,
+    leases: Leases,
+}
+
+impl LockCtx {
+    /// Lends these locks. A handle of its own ([`Locks::scoped`]) keeps a plugin away from the locks of others.
+    pub fn new(locks: Locks) -> Self {
+        Self { locks, leases: Leases::default() }
+    }
+
+    /// Releases the leases that the instance still holds, for a host that ends with it: what dropping this leaves to
+    /// the background might not be done before the stores are closed.
+    pub async fn release(&mut self) {
+        self.leases.release(&self.locks).await;
+    }
+}
+
+impl Drop for LockCtx {
+    fn drop(&mut self) {
+        if self.leases.are_none() {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (locks, mut leases) = (self.locks.clone(), mem::take(&mut self.leases));
+        let background = locks.background().clone();
+        background.spawn_on(async move { leases.release(&locks).await }, &runtime);
+    }
+}
+
+/// Where the host keeps what it lends.
 #[derive(Debug)]
 pub struct LockView<'a> {
-    /// The locks that the plugin may use. A handle of its own ([`Locks::scoped`]) keeps a plugin away
-    /// from the locks of others.
-    pub locks: &'a Locks,
+    /// That of the instance that calls.
+    pub ctx: &'a mut LockCtx,
 }
 
 /// Adds `holdfast:lock/lock` and `holdfast:lock/lease` to a linker.
@@ -57,7 +93,8 @@ impl lock::Host for LockView<'_> {
         // The rules refuse zero.
         let seconds = u64::try_from(expiry_in_seconds).unwrap_or(0);
         let resource = Resource { store: &store, id: &id };
-        let attempt = self.locks.try_lock(resource, &owner, Duration::from_secs(seconds)).await?;
+        let attempt =
+            self.ctx.locks.try_lock(resource, &owner, Duration::from_secs(seconds)).await?;
         Ok(attempt == Attempt::Acquired)
     }
 
@@ -67,7 +104,10 @@ impl lock::Host for LockView<'_> {
         id: String,
         owner: String,
     ) -> std::result::Result<UnlockStatus, Error> {
-        Ok(self.locks.unlock(Resource { store: &store, id: &id }, &owner).await?)
+        let resource = Resource { store: &store, id: &id };
+        let status = self.ctx.locks.unlock(resource, &owner).await?;
+        self.ctx.leases.end(resource, &owner);
+        Ok(status)
     }
 }
 
@@ -78,7 +118,13 @@ impl lease::Host for LockView<'_> {
         id: String,
         options: LeaseOptions,
     ) -> std::result::Result<Option<Lease>, Error> {
-        Ok(self.locks.acquire(Resource { store: &store, id: &id }, &options).await?)
+        let resource = Resource { store: &store, id: &id };
+        let lease = self.ctx.locks.acquire(resource, &options).await?;
+        if let Some(lease) = &lease {
+            let until = Instant::now().checked_add(Duration::from_millis(options.ttl));
+            self.ctx.leases.begin(resource, lease.owner.clone(), until);
+        }
+        Ok(lease)
     }
 
     async fn extend(
@@ -90,7 +136,14 @@ impl lease::Host for LockView<'_> {
         may_shorten: bool,
     ) -> std::result::Result<Extended, Error> {
         let (resource, ttl) = (Resource { store: &store, id: &id }, Duration::from_millis(ttl));
-        Ok(self.locks.extend(resource, &owner, ttl, may_shorten).await?)
+        let extended = self.ctx.locks.extend(resource, &owner, ttl, may_shorten).await?;
+        match extended {
+            Extended::Extended(_) => {
+                self.ctx.leases.prolong(resource, &owner, Instant::now().checked_add(ttl));
+            }
+            Extended::Gone | Extended::HeldByOther => self.ctx.leases.end(resource, &owner),
+        }
+        Ok(extended)
     }
 
     async fn inspect(
@@ -98,6 +151,73 @@ impl lease::Host for LockView<'_> {
         store: String,
         id: String,
     ) -> std::result::Result<Option<Holding>, Error> {
-        Ok(self.locks.inspect(Resource { store: &store, id: &id }).await?)
+        Ok(self.ctx.locks.inspect(Resource { store: &store, id: &id }).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn options(owner: &str) -> LeaseOptions {
+        LeaseOptions::new(Duration::from_secs(60)).owner(owner)
+    }
+
+    async fn take(ctx: &mut LockCtx, id: &str) {
+        let mut view = LockView { ctx };
+        let lease = lease::Host::acquire(&mut view, "s".into(), id.into(), options("me")).await;
+        assert!(lease.unwrap().is_some(), "{id}");
+    }
+
+    async fn held(locks: &Locks) -> Vec<String> {
+        let page = locks.list("s", "", None, 1_000).await.unwrap();
+        page.locks.into_iter().map(|lock| lock.resource_id).collect()
+    }
+
+    #[tokio::test]
+    async fn the_leases_that_an_instance_holds_end_with_it_and_nothing_else_does() {
+        let locks = Locks::builder().store("s", Arc::new(MemoryStore::new())).build().unwrap();
+        let mut ctx = LockCtx::new(locks.clone());
+        for id in ["kept", "freed", "taken", "extended"] {
+            take(&mut ctx, id).await;
+        }
+        let mut view = LockView { ctx: &mut ctx };
+        assert!(
+            lock::Host::try_lock(&mut view, "s".into(), "daprs".into(), "me".into(), 60)
+                .await
+                .unwrap()
+        );
+        lock::Host::unlock(&mut view, "s".into(), "freed".into(), "me".into()).await.unwrap();
+        let second = 1_000;
+        lease::Host::extend(&mut view, "s".into(), "extended".into(), "me".into(), second, true)
+            .await
+            .unwrap();
+        // Others have these by now, under the same name.
+        locks.acquire(Resource { store: "s", id: "freed" }, &options("me")).await.unwrap();
+        locks.force_release(Resource { store: "s", id: "taken" }).await.unwrap();
+        let taken =
+            lease::Host::extend(&mut view, "s".into(), "taken".into(), "me".into(), 1, true);
+        assert_eq!(taken.await, Ok(Extended::Gone));
+        locks.acquire(Resource { store: "s", id: "taken" }, &options("me")).await.unwrap();
+
+        ctx.release().await;
+        let mut left = held(&locks).await;
+        left.sort();
+        assert_eq!(left, ["daprs", "freed", "taken"]);
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_dropped_holds_nothing() {
+        let locks = Locks::builder().store("s", Arc::new(MemoryStore::new())).build().unwrap();
+        let mut ctx = LockCtx::new(locks.clone());
+        for number in 0..600 {
+            take(&mut ctx, &number.to_string()).await;
+        }
+        drop(ctx);
+        locks.close().await;
+        assert_eq!(held(&locks).await, Vec::<String>::new());
     }
 }

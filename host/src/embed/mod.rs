@@ -19,8 +19,7 @@
 //!
 //! ```
 //! use holdfast::{
-//!     Locks,
-//!     embed::lock::{self, LockView},
+//!     embed::lock::{self, LockCtx, LockView},
 //!     wasmtime::{
 //!         self, Engine,
 //!         component::{Linker, ResourceTable},
@@ -30,7 +29,7 @@
 //!
 //! /// The embedder's state of one plugin.
 //! struct Plugin {
-//!     locks: Locks,
+//!     locks: LockCtx,
 //!     wasi: WasiCtx,
 //!     table: ResourceTable,
 //! }
@@ -44,12 +43,13 @@
 //! fn linker(engine: &Engine) -> wasmtime::Result<Linker<Plugin>> {
 //!     let mut linker = Linker::new(engine);
 //!     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-//!     lock::add_to_linker(&mut linker, |plugin: &mut Plugin| LockView { locks: &plugin.locks })?;
+//!     lock::add_to_linker(&mut linker, |plugin: &mut Plugin| LockView { ctx: &mut plugin.locks })?;
 //!     Ok(linker)
 //! }
 //! # linker(&Engine::default()).unwrap();
 //! ```
 
 pub mod admin;
+mod leases;
 pub mod lock;
 pub mod store;

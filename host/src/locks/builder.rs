@@ -1,6 +1,11 @@
 //! How a handle is built.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use tokio_util::task::TaskTracker;
 
 use super::{
     admission::Admission, answers::Answers, app::App, calls::CallCounters, drive::Shared,
@@ -102,6 +107,8 @@ impl LocksBuilder {
             stores,
             admission: Admission::new(&self.limits),
             answers: Answers::default(),
+            background: TaskTracker::new(),
+            closed: AtomicBool::new(false),
             calls_to_unknown: CallCounters::of_unknown_store(),
         };
         Ok(Locks { shared: Arc::new(shared), app: Arc::new(app) })

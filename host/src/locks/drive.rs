@@ -1,8 +1,12 @@
 //! A call from its first step to its answer: the rules check it, the store carries it out, and the rules
 //! say what the outcome means.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
@@ -30,6 +34,10 @@ pub(super) struct Shared {
     pub(super) stores: Vec<Arc<NamedStore>>,
     pub(super) admission: Admission,
     pub(super) answers: Answers,
+    /// Work that callers left behind.
+    pub(super) background: TaskTracker,
+    /// Whether the stores are closed.
+    pub(super) closed: AtomicBool,
     /// Counts the calls that name an unknown store.
     pub(super) calls_to_unknown: CallCounters,
 }

@@ -1,6 +1,13 @@
 //! The handle that embedders, plugins and transports call.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::{app::App, drive::Shared};
 use crate::{
@@ -10,6 +17,9 @@ use crate::{
         UnlockRequest, UnlockStatus, Verb, whole_milliseconds,
     },
 };
+
+/// How long [`Locks::close`] waits for leases that are being released.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Locks over one or more stores: cheap to clone, safe to share.
 ///
@@ -195,10 +205,20 @@ impl Locks {
         self.shared.stores.iter().for_each(|store| store.waits.end());
     }
 
+    /// Work that [`close`](Self::close) waits for.
+    pub(crate) fn background(&self) -> &TaskTracker {
+        &self.shared.background
+    }
+
     /// Waits until the stores have finished the work that earlier calls left to them, and closes their
     /// connections. Calls that need a connection fail from then on, through every handle to the same
     /// stores.
     pub async fn close(&self) {
+        self.shared.background.close();
+        if timeout(CLOSING, self.shared.background.wait()).await.is_err() {
+            tracing::warn!("closed before every lease was released");
+        }
+        self.shared.closed.store(true, Ordering::Relaxed);
         let stores = self.shared.stores.iter();
         futures_util::future::join_all(stores.map(|store| store.store.close())).await;
     }

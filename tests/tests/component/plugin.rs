@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use holdfast::{
     BuildError, Limits, Locks,
-    embed::lock::{self, LockView},
+    embed::lock::{self, LockCtx, LockView},
     store::{
         memory::MemoryStore,
         redis::{RedisSettings, RedisStore},
@@ -26,7 +26,7 @@ mod program {
 
 /// An embedder's own state, of which the locks are a part.
 struct Node {
-    locks: Locks,
+    locks: LockCtx,
 }
 
 struct Host {
@@ -39,13 +39,13 @@ impl Host {
         let engine = Engine::new(&Config::new()).unwrap();
         let component = Component::from_file(&engine, holdfast_tests::PLUGIN).unwrap();
         let mut linker = Linker::new(&engine);
-        lock::add_to_linker(&mut linker, |node: &mut Node| LockView { locks: &node.locks })
+        lock::add_to_linker(&mut linker, |node: &mut Node| LockView { ctx: &mut node.locks })
             .unwrap();
         Self { component, linker }
     }
 
     async fn plugin(&self, locks: &Locks) -> Plugin {
-        let node = Node { locks: locks.clone() };
+        let node = Node { locks: LockCtx::new(locks.clone()) };
         let mut store = Store::new(self.component.engine(), node);
         let program =
             program::Program::instantiate_async(&mut store, &self.component, &self.linker)

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use holdfast::{
     Locks,
-    embed::lock::{self, LockView},
+    embed::lock::{self, LockCtx, LockView},
 };
 use wasmtime::{
     Config, Engine, Store,
@@ -44,7 +44,7 @@ enum Entry {
 
 /// What there is for one instance.
 struct State {
-    locks: Locks,
+    locks: LockCtx,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -70,7 +70,7 @@ impl Plugin {
 
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(plain)?;
-        lock::add_to_linker(&mut linker, |state: &mut State| LockView { locks: &state.locks })
+        lock::add_to_linker(&mut linker, |state: &mut State| LockView { ctx: &mut state.locks })
             .map_err(plain)?;
         let linked = linker.instantiate_pre(&component).map_err(plain);
         let linked = linked.with_context(|| {
@@ -84,9 +84,12 @@ impl Plugin {
         // Files, environment and network have to be granted one by one, and none is.
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stdio().arg(&self.name).args(arguments);
+        let locks = LockCtx::new(locks);
         let state = State { locks, wasi: wasi.build(), table: ResourceTable::new() };
         let mut store = Store::new(self.linked.engine(), state);
-        let ended = match self.call(&mut store).await {
+        let called = self.call(&mut store).await;
+        store.data_mut().locks.release().await;
+        let ended = match called {
             Ok(ended) => ended,
             Err(error) => match error.downcast_ref() {
                 Some(I32Exit(code)) => return Ok(u8::try_from(*code).unwrap_or(TROUBLE)),

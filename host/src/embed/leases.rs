@@ -1,0 +1,73 @@
+//! The leases that a plugin instance holds.
+
+use tokio::time::Instant;
+
+use crate::locks::{Locks, Resource};
+
+/// Beyond this number, leases that have run out are forgotten.
+const MANY: usize = 256;
+
+/// Leases, which are released when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    held: Vec<Held>,
+    /// How many there were after the last sweep.
+    after_sweep: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    store: String,
+    id: String,
+    owner: String,
+    /// When it has surely run out, unless it was extended; `None` beyond the range of the clock.
+    until: Option<Instant>,
+}
+
+impl Leases {
+    /// Notes a lease that is held until then at most.
+    pub(super) fn begin(&mut self, resource: Resource<'_>, owner: String, until: Option<Instant>) {
+        if self.held.len() >= MANY.max(2 * self.after_sweep) {
+            let now = Instant::now();
+            self.held.retain(|held| held.until.is_none_or(|until| until > now));
+            self.after_sweep = self.held.len();
+        }
+        let (store, id) = (resource.store.to_owned(), resource.id.to_owned());
+        self.held.push(Held { store, id, owner, until });
+    }
+
+    /// Notes that a lease lasts longer, if it is one of these.
+    pub(super) fn prolong(&mut self, resource: Resource<'_>, owner: &str, until: Option<Instant>) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.is(resource, owner)) {
+            held.until = until;
+        }
+    }
+
+    /// Notes that a lease is not held any more.
+    pub(super) fn end(&mut self, resource: Resource<'_>, owner: &str) {
+        if let Some(position) = self.held.iter().position(|held| held.is(resource, owner)) {
+            self.held.swap_remove(position);
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn are_none(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Releases all of them. If the future is dropped, the rest is left.
+    pub(super) async fn release(&mut self, locks: &Locks) {
+        while let Some(Held { store, id, owner, .. }) = self.held.pop() {
+            let resource = Resource { store: &store, id: &id };
+            if let Err(error) = locks.unlock(resource, &owner).await {
+                tracing::warn!("a lease of a plugin that has ended could not be released: {error}");
+            }
+        }
+    }
+}
+
+impl Held {
+    fn is(&self, Resource { store, id }: Resource<'_>, owner: &str) -> bool {
+        self.owner == owner && self.id == id && self.store == store
+    }
+}
