@@ -7,7 +7,9 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt, stream};
-use holdfast::{Lease, LeaseOptions, Locks, Lost, Resource};
+use holdfast::{Lease, LeaseOptions, LockError, Lost, Resource};
+use holdfast_rules::{MAX_TIME, message};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::sidecar::Sidecar;
@@ -37,9 +39,35 @@ pub(crate) struct Wish {
     pub(crate) max_hold: Option<Duration>,
 }
 
+/// Why nothing is held.
+#[derive(Debug)]
+pub(crate) enum HoldError {
+    Lock(LockError),
+    /// This many hold locks already.
+    TooMany(usize),
+    Locks(holdfast::Error),
+}
+
+impl HoldError {
+    /// What there is too much of.
+    pub(crate) fn too_many(most: usize) -> String {
+        format!("too many calls: {most} hold locks by their connections")
+    }
+}
+
+impl From<holdfast::Error> for HoldError {
+    fn from(error: holdfast::Error) -> Self {
+        match error {
+            holdfast::Error::Lock(error) => Self::Lock(error),
+            error => Self::Locks(error),
+        }
+    }
+}
+
 /// A hold that the server renews.
 struct Kept {
     lease: Lease,
+    _room: OwnedSemaphorePermit,
     ending: CancellationToken,
     /// Whether the caller knows that the server ends.
     told: bool,
@@ -50,13 +78,19 @@ impl Hold {
     ///
     /// # Errors
     ///
-    /// Those of [`Locks::keep`].
+    /// Those of [`Locks::keep`](holdfast::Locks::keep), too many holds, and a longest hold that is out of range.
     pub(crate) async fn begin(
         sidecar: &Sidecar,
         resource: Resource<'_>,
         wish: &Wish,
-    ) -> Result<Self, holdfast::Error> {
-        let locks: &Locks = sidecar.locks();
+    ) -> Result<Self, HoldError> {
+        let longest = Duration::from_millis(MAX_TIME);
+        if wish.max_hold.is_some_and(|max_hold| max_hold > longest) {
+            let message = message::time_too_long("maxHold", resource.store);
+            return Err(HoldError::Lock(LockError::MalformedRequest(message)));
+        }
+        let room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
+        let locks = sidecar.locks();
         let Some(lease) = locks.keep(resource, &wish.options, wish.max_hold).await? else {
             return Ok(Self(stream::iter([Event::NotHeld]).boxed()));
         };
@@ -65,7 +99,7 @@ impl Hold {
             fencing_token: lease.fencing_token(),
             valid_for: lease.valid_for(),
         };
-        let kept = Kept { lease, ending: sidecar.ending().clone(), told: false };
+        let kept = Kept { lease, _room: room, ending: sidecar.ending().clone(), told: false };
         let later = stream::unfold(Some(kept), async |kept| Some(kept?.next().await));
         Ok(Self(stream::iter([held]).chain(later).boxed()))
     }

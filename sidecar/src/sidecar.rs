@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use holdfast::Locks;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,6 +37,23 @@ struct Inner {
     intake: Intake,
     aside: Aside,
     failures: Failures,
+    holds: Holds,
+}
+
+/// How many locks may be held by responses that last, and how many are.
+struct Holds {
+    most: usize,
+    room: Arc<Semaphore>,
+}
+
+impl Holds {
+    /// Half of the connections that a server has by default.
+    const MOST: usize = 5_000;
+
+    fn new(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self { most, room: Arc::new(Semaphore::new(most)) }
+    }
 }
 
 impl Sidecar {
@@ -74,7 +92,24 @@ impl Sidecar {
             intake,
             aside: Aside::new(),
             failures: Failures::new(),
+            holds: Holds::new(Holds::MOST),
         }))
+    }
+
+    /// Sets how many calls may hold locks, or wait for them, by responses that last: they keep their connections from
+    /// others. 5,000 unless this is called, before the sidecar is cloned.
+    #[must_use]
+    pub fn max_holds(mut self, most: usize) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.holds = Holds::new(most);
+        }
+        self
+    }
+
+    /// Room for one more hold, until this is dropped; fails with the limit.
+    pub(crate) fn room_for_hold(&self) -> Result<OwnedSemaphorePermit, usize> {
+        let Holds { most, room } = &self.0.holds;
+        room.clone().try_acquire_owned().map_err(|_| *most)
     }
 
     /// What the health checks report. It starts as not ready.

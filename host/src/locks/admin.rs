@@ -22,8 +22,8 @@ use crate::{
 impl Locks {
     /// Tells which locks are held whose resource ids begin with `prefix`: about `limit` of them, from 1 to 1,000.
     ///
-    /// `cursor` is `None` for the first page, then [`LockPage::next`] of the page before. A page may have a few more
-    /// locks than `limit`, and fewer or none though more follow. A lock that is held all the time is in one page at
+    /// `cursor` is `None` for the first page, then [`LockPage::next`] of the page before. A page may have some
+    /// hundreds more locks than `limit`, and fewer or none though more follow. A lock that is held all the time is in one page at
     /// least; one that is taken or freed meanwhile may be in any number of them.
     ///
     /// # Errors

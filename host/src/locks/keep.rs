@@ -1,6 +1,11 @@
 //! A lease that is kept: renewed in the background until it is released, or lost.
 
-use std::{fmt, future::pending, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::pending,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Handle,
@@ -9,12 +14,24 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use super::handle::{Locks, Resource};
+use super::{
+    handle::{Locks, Resource},
+    pace::Pace,
+};
 use crate::{
     error::Error,
     store::Watched,
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
+
+/// The shortest time between two renewals. A time to live of less than three of them cannot be kept.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Of a longer owner, a store may tell only about as many bytes as this.
+const LONGEST_TOLD: usize = 4_096;
+
+/// How long to wait before a release that was refused is tried again.
+const UNTIL_RELEASED: Duration = Duration::from_millis(250);
 
 /// How long to wait before a lock that cannot be watched is watched again.
 const UNTIL_WATCHED: Duration = Duration::from_secs(1);
@@ -169,6 +186,9 @@ impl Lease {
     ///
     /// Why the lock is lost.
     pub async fn renewed(&mut self) -> Result<Duration, Lost> {
+        if let Some(lost) = self.state.borrow().lost.clone() {
+            return Err(lost);
+        }
         if self.state.changed().await.is_err() {
             return Err(self.lost().await);
         }
@@ -205,22 +225,36 @@ impl Hold {
     }
 
     /// Waits until somebody else has changed the lock: the store tells at once. Never ends where it cannot tell.
-    async fn doubtful(&self, valid_until: Instant) {
+    async fn doubtful(&self, valid_until: Instant, pace: &mut Pace) {
         loop {
             match self.locks.watch(self.resource()).await {
                 Some(Watched { holding: Some(holding), changed }) => {
                     let left = holding.time_left.map(Duration::from_millis);
+                    // Clocks differ, and times are rounded.
+                    let slack = Duration::from_millis(5) + self.ttl / 500;
                     let is_shorter =
-                        left.is_some_and(|left| after(Instant::now(), left) < valid_until);
-                    // Of a long owner a store tells only the beginning.
-                    if is_shorter || !self.owner.starts_with(&holding.owner) {
-                        return;
+                        left.is_some_and(|left| after(Instant::now(), left + slack) < valid_until);
+                    if is_shorter || !is_same_owner(&holding.owner, &self.owner) {
+                        return pace.rest().await;
                     }
                     changed.await;
+                    pace.rest().await;
                 }
-                Some(Watched { holding: None, .. }) => return,
+                Some(Watched { holding: None, .. }) => return pace.rest().await,
                 None => sleep(UNTIL_WATCHED).await,
             }
+        }
+    }
+
+    /// Releases the lock, and tries again as long as that was refused and the lock may be held.
+    async fn release_in_time(&self, valid_until: Instant) {
+        loop {
+            let Err(error) = self.release().await else { return };
+            let again = !error.is_indeterminate() && Instant::now() + UNTIL_RELEASED < valid_until;
+            if !again || self.locks.shared.closed.load(Ordering::Relaxed) {
+                return tracing::warn!("a lease could not be released: {error}");
+            }
+            sleep(UNTIL_RELEASED).await;
         }
     }
 
@@ -245,16 +279,15 @@ impl Hold {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.renewing.abort();
-        if !self.armed {
+        let State { valid_until, lost } = self.state.borrow().clone();
+        // A release would end a newer lock of the same owner.
+        if !self.armed || matches!(lost, Some(Lost::Gone | Lost::HeldByOther)) {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
         let hold = self.hold.clone();
-        runtime.spawn(async move {
-            if let Err(error) = hold.release().await {
-                tracing::warn!("a lease could not be released: {error}");
-            }
-        });
+        let background = hold.locks.shared.background.clone();
+        background.spawn_on(async move { hold.release_in_time(valid_until).await }, &runtime);
     }
 }
 
@@ -270,13 +303,16 @@ impl fmt::Debug for Lease {
 
 /// Renews the lock until it is lost.
 async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<State>) {
+    let mut pace = Pace::default();
     let lost = async {
         loop {
             let valid_until = state.borrow().valid_until;
             let renewal = valid_until - left_at_renewal(valid_until, hold.ttl);
+            // However slow the store is: it gets no more renewals than this.
+            let renewal = renewal.max(Instant::now() + (hold.ttl / 10).max(SHORTEST));
             tokio::select! {
                 () = sleep_until(renewal) => {}
-                () = hold.doubtful(valid_until) => {}
+                () = hold.doubtful(valid_until, &mut pace) => {}
             }
             // Whatever happened to the lock, this tells.
             match prolong(&hold, valid_until).await {
@@ -336,4 +372,37 @@ async fn prolong(hold: &Hold, valid_until: Instant) -> Result<Instant, Lost> {
 /// A time that the clock cannot hold becomes 136 years.
 fn after(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
+}
+
+/// Whether a store tells this owner of a lock that we hold. Of a long one it tells only the beginning, which may end in
+/// the middle of a character.
+fn is_same_owner(told: &str, ours: &str) -> bool {
+    if told == ours {
+        return true;
+    }
+    let whole = told.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    ours.len() > LONGEST_TOLD && whole.len() + 4 > LONGEST_TOLD && ours.starts_with(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_known_by_all_that_a_store_tells_of_it() {
+        let long = format!("a{}", "\u{e9}".repeat(4_000));
+        let cut = String::from_utf8_lossy(&long.as_bytes()[..LONGEST_TOLD]).into_owned();
+        let other = format!("b{}", &cut[1..]);
+        for (told, ours, same) in [
+            ("abc", "abc", true),
+            ("ab", "abc", false),
+            ("", "abc", false),
+            ("abcd", "abc", false),
+            (&cut, &long, true),
+            (&other, &long, false),
+            (&long[..101], &long, false),
+        ] {
+            assert_eq!(is_same_owner(told, ours), same, "{told:.10} {ours:.10}");
+        }
+    }
 }

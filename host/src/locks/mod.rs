@@ -11,6 +11,7 @@
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
 //! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
+//! | `pace` | how often what a store tells is acted upon |
 //! | `lent` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
 //! | `store` | a store under its name, measured |
@@ -35,6 +36,7 @@ mod lease;
 mod lent;
 mod metrics;
 mod owner;
+mod pace;
 mod result;
 mod spans;
 mod store;

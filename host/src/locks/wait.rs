@@ -22,6 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use crate::{
     metrics::{LOCK_HANDOVER, LOCK_WAIT, LOCK_WAITERS, StoreLabels, WaitLabels},
     store::{Store, Watched},
@@ -46,7 +47,7 @@ struct Line {
     first: sync::Mutex<()>,
     /// Tells the first in line that the lock is free.
     freed: Notify,
-    /// Whether the store tells the first in line when the lock is free.
+    /// Whether the store told the first in line of each change, when he last waited.
     watched: AtomicBool,
 }
 
@@ -67,7 +68,11 @@ pub(super) struct First<'a> {
     queued: bool,
     /// Whether the store said at last that the lock is free.
     said_free: bool,
+    /// Who held the lock when the store was last asked.
+    holder: Option<String>,
     pauses: Pauses,
+    /// A holder that renews the lock changes it as well.
+    pace: Pace,
     /// When the caller learned that the lock may be free.
     told: Option<Instant>,
     _turn: sync::MutexGuard<'a, ()>,
@@ -144,11 +149,19 @@ impl Place<'_> {
                 turn = self.line.first.lock() => (turn, true),
             },
         };
-        let pauses = Pauses::default();
-        Some(First { place: self, queued, said_free: false, pauses, told: None, _turn: turn })
+        Some(First {
+            place: self,
+            queued,
+            said_free: false,
+            holder: None,
+            pauses: Pauses::default(),
+            pace: Pace::default(),
+            told: None,
+            _turn: turn,
+        })
     }
 
-    /// Whether the store would have told the first in line if the lock were free.
+    /// Whether the store tells the first in line when the lock is free, so that nobody else needs to try.
     pub(super) fn is_watched(&self) -> bool {
         self.line.watched.load(Ordering::Acquire)
     }
@@ -194,17 +207,21 @@ impl First<'_> {
 
     /// Waits until a try is worth it, or the wait is over.
     pub(super) async fn next(&mut self, store: &dyn Store) -> Next {
+        self.told = None;
         if self.place.is_over() {
             return Next::Leave;
         }
-        // The watch sees what was freed up to now.
-        let _ = self.place.line.freed.notified().now_or_never();
+        let line = &self.place.line;
+        // A watch sees what was freed before it began.
+        let freed = line.freed.notified().now_or_never().is_some();
         let watched = tokio::select! {
             biased;
             () = self.place.over() => return Next::LastTry,
             watched = store.watch(self.place.key) => watched,
+            () = line.freed.notified() => return Next::Try,
         };
         match watched {
+            None if freed => Next::Try,
             None => self.pause().await,
             Some(Watched { holding: None, .. }) => match mem::replace(&mut self.said_free, true) {
                 false => Next::Try,
@@ -214,25 +231,39 @@ impl First<'_> {
             Some(Watched { holding: Some(holding), changed }) => {
                 self.said_free = false;
                 self.pauses = Pauses::default();
-                self.told(holding.time_left.map(Duration::from_millis), changed).await
+                let same = self.holder.as_ref() == Some(&holding.owner);
+                self.holder = Some(holding.owner);
+                self.told(holding.time_left.map(Duration::from_millis), changed, same).await
             }
         }
     }
 
-    /// Waits until the store tells that the lock has changed, or its time is over.
-    async fn told(&mut self, left: Option<Duration>, changed: impl Future<Output = ()>) -> Next {
+    /// Waits until the store tells that the lock has changed, or its time is over. `same` is whether the holder is the
+    /// one that it was after the last change.
+    async fn told(
+        &mut self,
+        left: Option<Duration>,
+        changed: impl Future<Output = ()>,
+        same: bool,
+    ) -> Next {
         let line = &self.place.line;
         line.watched.store(true, Ordering::Release);
-        let _watched = WatchedMark(&line.watched);
         let expiry = async {
             match left.and_then(|left| Instant::now().checked_add(left)) {
                 Some(end) => sleep_until(end).await,
                 None => pending().await,
             }
         };
+        let pace = &mut self.pace;
+        let changed = async {
+            if same {
+                pace.rest().await;
+            }
+            changed.await;
+        };
         tokio::select! {
             biased;
-            () = self.place.over() => return Next::Leave,
+            () = self.place.over() => return Next::LastTry,
             () = changed => {}
             () = line.freed.notified() => {}
             () = expiry => {}
@@ -243,6 +274,7 @@ impl First<'_> {
 
     /// Waits for a while.
     async fn pause(&mut self) -> Next {
+        self.place.line.watched.store(false, Ordering::Release);
         tokio::select! {
             () = sleep(self.pauses.next(fastrand::u64(..))) => Next::Try,
             () = self.place.over() => Next::LastTry,
@@ -251,15 +283,6 @@ impl First<'_> {
                 Next::Try
             }
         }
-    }
-}
-
-/// Takes the mark of a line away when the first in line stops watching.
-struct WatchedMark<'a>(&'a AtomicBool);
-
-impl Drop for WatchedMark<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use holdfast::{
-    LeaseOptions, Locks, Lost, Resource, UnlockStatus,
+    LeaseOptions, Limits, Locks, Lost, Resource, UnlockStatus,
     store::{Store, memory::MemoryStore},
 };
 use holdfast_tests::{
@@ -103,4 +103,33 @@ async fn it_is_held_for_the_longest_time_at_most() {
     assert!((SECOND..=3 * SECOND).contains(&left), "{left:?}");
     tokio::time::sleep(left + SECOND).await;
     assert_eq!(locks.inspect(R).await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_told_to_whoever_asks_again() {
+    let locks = in_memory();
+    let mut lease = locks.keep(R, &options(), None).await.unwrap().unwrap();
+    locks.force_release(R).await.unwrap();
+    while lease.renewed().await.is_ok() {}
+    assert_eq!(lease.renewed().await, Err(Lost::Gone));
+    assert_eq!(lease.lost().await, Lost::Gone);
+}
+
+#[tokio::test]
+async fn leases_that_are_dropped_all_at_once_are_released_whatever_the_limits() {
+    let mut limits = Limits::default();
+    (limits.in_flight, limits.waiting) = (1, 0);
+    let store = Arc::new(MemoryStore::new());
+    let locks = Locks::builder().store("s", store).limits(limits).build().unwrap();
+    let mut leases = Vec::new();
+    for number in 0..20 {
+        let id = number.to_string();
+        let resource = Resource { store: "s", id: &id };
+        leases.push(
+            locks.keep(resource, &LeaseOptions::new(60 * SECOND), None).await.unwrap().unwrap(),
+        );
+    }
+    drop(leases);
+    locks.close().await;
+    assert_eq!(locks.list("s", "", None, 100).await.unwrap().locks, []);
 }

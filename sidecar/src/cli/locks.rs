@@ -61,7 +61,7 @@ fn rows(held: &[OfStore<'_>]) -> String {
         .iter()
         .flat_map(|OfStore { store, locks }| locks.iter().map(move |lock| (store, lock)))
         .map(|(store, lock)| {
-            let left = lock.time_left.map_or("for ever".to_owned(), |left| time(left));
+            let left = lock.time_left.map_or("for ever".to_owned(), time);
             [(*store).to_owned(), printable(&lock.resource_id), left, printable(&lock.owner)]
         })
         .collect();

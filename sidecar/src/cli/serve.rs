@@ -95,7 +95,9 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
         components,
         token.as_deref(),
         BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
-    );
+    )
+    // Those who unlock need connections, too.
+    .max_holds(server_limits.connections / 2);
     if let Some(warning) = warning {
         // A short text, and the first one: there is room for it.
         let _ = sidecar.metadata().set("holdfastWarning", &warning);

@@ -18,7 +18,7 @@ use super::{
     calls::{Calls, number},
     unary::{self, Received},
 };
-use crate::hold::{Event, Hold, Wish};
+use crate::hold::{Event, Hold, HoldError, Wish};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
@@ -121,7 +121,11 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let wish = Wish { options, max_hold: max_hold.map(|longest| time(Some(longest))) };
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
-    let hold = held.map_err(|error| calls.failed(Verb::Acquire, &error))?;
+    let hold = held.map_err(|error| match error {
+        HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),
+        HoldError::Lock(error) => calls.failed(Verb::Acquire, &error.into()),
+        HoldError::Locks(error) => calls.failed(Verb::Acquire, &error),
+    })?;
     Ok(unary::stream(hold.map(|event| Ok(message(event)))))
 }
 

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     failure,
-    hold::Hold,
+    hold::{Hold, HoldError},
     intake::{NotRead, Whole},
     metadata::{ComponentInfo, Metadata},
     server::{Answer, RequestBody},
@@ -171,13 +171,16 @@ impl Api {
         };
         match Hold::begin(&self.sidecar, Resource { store, id: &id }, &wish).await {
             Ok(hold) => Answered::Hold(hold),
-            Err(Error::Lock(error)) => {
+            Err(HoldError::TooMany(most)) => reply::overloaded(&HoldError::too_many(most)).into(),
+            Err(HoldError::Lock(error)) => {
                 if failure::is_of_store(&error) {
                     self.sidecar.failures().log(error.message(), trace_id(&head.headers));
                 }
                 json_reply(json::refusal(verb, &failure::rules_error(error))).into()
             }
-            Err(error) => self.failed(Verb::Acquire, &error, &head.headers).into(),
+            Err(HoldError::Locks(error)) => {
+                self.failed(Verb::Acquire, &error, &head.headers).into()
+            }
         }
     }
 

@@ -35,6 +35,9 @@ use self::{control::Order, door::Door, protocol::Kind};
 /// How often a server that shuts down looks whether it still has to linger.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// How long to wait for the end of connections that are cut off.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
 /// A server of any number of APIs. Each has listening sockets of its own.
 #[must_use = "it does nothing until `serve` is called"]
 pub struct Server {
@@ -143,6 +146,9 @@ impl Server {
                 connections = tasks.len(),
                 "connections were cut off because their requests did not finish in time"
             );
+            doors.order(Order::Close);
+            // What they hold ends with their tasks.
+            let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
         }
     }
 }

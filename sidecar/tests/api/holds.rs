@@ -24,7 +24,7 @@ use tokio::{
 };
 use tonic::{Code, Streaming};
 
-use crate::server::{Served, grpc, http, http_within, in_memory};
+use crate::server::{Served, grpc, http, http_with_grace, http_within, in_memory};
 
 const R: Resource<'static> = Resource { store: STORE, id: "r" };
 const MINUTE: &str = r#"{"resourceId":"r","ttl":"60s"}"#;
@@ -284,4 +284,42 @@ async fn over_grpc_wrong_requests_have_a_status() {
     assert!(matches!(next(&mut stream).await, Some(Event::Held(_))));
     drop(stream);
     eventually("it is free", async || held(&server.sidecar).await.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_hold_that_outlasts_the_end_of_the_server_is_cut_off_and_its_lock_is_free() {
+    let server = http_with_grace(in_memory(), Duration::from_millis(200)).await;
+    let mut hold = Hold::ask(server.address, MINUTE).await;
+    assert!(hold.event().await.unwrap()["held"].is_object());
+    begin_to_end(&server).await;
+    timeout(LONG, server.serving).await.expect("in time").unwrap();
+    server.sidecar.locks().close().await;
+    assert_eq!(held(&server.sidecar).await, None);
+}
+
+#[tokio::test]
+async fn so_many_holds_and_no_more_keep_connections_from_others() {
+    let server = http(in_memory().max_holds(2)).await;
+    let mut first = Hold::ask(server.address, MINUTE).await;
+    assert!(first.event().await.unwrap()["held"].is_object());
+    let mut waiting = Hold::ask(server.address, MINUTE_AND_WAIT).await;
+    assert!(timeout(Duration::from_millis(50), waiting.event()).await.is_err());
+    let refused = post(server.address, "/v1.0/leases/lockstore/hold", MINUTE).await;
+    let message = "too many calls: 2 hold locks by their connections";
+    assert_eq!(refused.body, error("ERR_LOCK_OVERLOADED", message));
+    assert_eq!(refused.status, 503);
+    drop(first);
+    assert!(waiting.event().await.unwrap()["held"].is_object());
+    let other = r#"{"resourceId":"other","ttl":"60s"}"#;
+    let mut next = Hold::ask(server.address, other).await;
+    assert!(next.event().await.unwrap()["held"].is_object());
+}
+
+#[tokio::test]
+async fn a_longest_hold_beyond_all_bounds_is_refused() {
+    let server = http(in_memory()).await;
+    let body = r#"{"resourceId":"r","ttl":"60s","maxHold":"2147483648s"}"#;
+    let refused = post(server.address, "/v1.0/leases/lockstore/hold", body).await;
+    let message = "maxHold is above 2147483647 s in lock store lockstore";
+    assert_eq!(refused.body, error("ERR_MALFORMED_REQUEST", message));
 }

@@ -235,3 +235,63 @@ async fn a_lease_that_somebody_shortens_is_renewed_and_one_that_is_left_alone_co
     // The look, the renewal, and the look after it.
     assert!(server.calls("eval") <= 4, "{}", server.calls("eval"));
 }
+
+#[tokio::test]
+async fn who_waits_is_served_though_only_the_connection_that_tells_falls_silent() {
+    let (server, proxy, store) = behind_proxy(&[("readTimeout", "1s")]).await;
+    let locks = over(store);
+    hold(&server);
+    let waiting = wait(&locks);
+    is_watched(&server).await;
+    // Connections that are opened from now on work.
+    proxy.hold_replies();
+    server.run::<()>(&["DEL", KEY]);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_of_any_length_is_known_and_another_that_is_like_it_is_not_it() {
+    let server = RedisServer::start();
+    let locks = locks(&server).await;
+    let long = format!("a{}", "\u{e9}".repeat(4_000));
+    for (owner, like_it) in [(&*long, &long[..101]), ("abc", "ab"), ("abc", "")] {
+        let options = LeaseOptions::new(60 * MINUTE).owner(owner);
+        let lease = locks.keep(R, &options, None).await.unwrap().unwrap();
+        eventually("it is watched", async || server.calls("eval") >= 1).await;
+        server.forget_calls();
+        tokio::time::sleep(QUIET).await;
+        assert_eq!(server.calls("eval"), 0, "{owner:.10}");
+        server.run::<()>(&["SET", KEY, like_it]);
+        let told = tokio::time::timeout(LONG, lease.lost()).await;
+        assert_eq!(told, Ok(Lost::HeldByOther), "{owner:.10}");
+        server.run::<()>(&["DEL", KEY]);
+        server.forget_calls();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_tells_of_changes_that_are_none_is_not_asked_without_a_pause() {
+    let server = RedisServer::start();
+    // It forgets whom to tell of a key, and tells them that it has changed.
+    server.run::<()>(&["CONFIG", "SET", "tracking-table-max-keys", "1"]);
+    let locks = locks(&server).await;
+    let waiting: Vec<_> = (0..4)
+        .map(|number| {
+            let id = format!("r{number}");
+            server.run::<()>(&["SET", &format!("lock||{id}"), "somebody's", "EX", "60"]);
+            let locks = locks.clone();
+            tokio::spawn(async move {
+                let resource = Resource { store: "s", id: &id };
+                locks.acquire(resource, &LeaseOptions::new(MINUTE).wait(LONG)).await.unwrap()
+            })
+        })
+        .collect();
+    tokio::time::sleep(QUIET).await;
+    server.forget_calls();
+    tokio::time::sleep(2 * QUIET).await;
+    assert!(server.calls("set") < 200, "{}", server.calls("set"));
+    server.run::<()>(&["DEL", "lock||r0", "lock||r1", "lock||r2", "lock||r3"]);
+    for waiting in waiting {
+        assert!(waiting.await.unwrap().is_some());
+    }
+}

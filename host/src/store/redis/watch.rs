@@ -34,8 +34,12 @@ use super::{
 };
 use crate::store::watch::{Watched, Watchers};
 
-/// How often those who have left are forgotten. The connection is closed when nobody has watched for as long.
+/// How often those who have left are forgotten, and the server is asked whether it is there. The connection is closed
+/// when nobody has watched for as long.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long to wait for a reply where `readTimeout` is without limit: who watches must learn that nobody tells.
+const REPLY: Duration = Duration::from_secs(10);
 
 /// How long no connection is opened after one that failed, and after one on which the server refused to tell.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -134,8 +138,8 @@ struct Tracking {
     codec: ValueCodec,
     received: BytesMut,
     limits: Limits,
-    /// What was asked and is not answered, and when it was asked.
-    asked: VecDeque<(Request, Instant)>,
+    /// What was asked and is not answered, and when it was asked. `None` is whether the server is there.
+    asked: VecDeque<(Option<Request>, Instant)>,
     watchers: Watchers,
 }
 
@@ -155,13 +159,13 @@ impl Tracking {
             };
             let login = Login::new(common);
             let authentication = login.authentication().map(Vec::from);
-            let commands = authentication
-                .into_iter()
-                .chain([vec!["HELLO", "3"]])
-                .chain(login.commands())
-                .chain([vec!["CLIENT", "TRACKING", "ON"]]);
-            for words in commands {
+            for words in authentication.into_iter().chain(login.commands()) {
                 tracking.accepted(&words).await?;
+            }
+            for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
+                let accepted = tracking.accepted(words).await;
+                // Some proxies close the connection on what they do not know.
+                accepted.map_err(|error| DialError { may_pass: false, ..error })?;
             }
             Ok(tracking)
         };
@@ -183,10 +187,8 @@ impl Tracking {
     async fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> End {
         let mut sweep = Instant::now() + SWEEP;
         loop {
-            let overdue = match (self.limits.reply, self.asked.front()) {
-                (Some(limit), Some((_, at))) => at.checked_add(limit),
-                _ => None,
-            };
+            let limit = self.limits.reply.unwrap_or(REPLY);
+            let overdue = self.asked.front().and_then(|(_, at)| at.checked_add(limit));
             let timer = overdue.map_or(sweep, |overdue| overdue.min(sweep));
             let done = tokio::select! {
                 request = requests.recv() => match request {
@@ -205,7 +207,7 @@ impl Tracking {
                     if self.watchers.sweep() && self.asked.is_empty() {
                         return End::Idle;
                     }
-                    Ok(())
+                    self.ask_whether_there().await
                 }
             };
             if let Err(error) = done {
@@ -220,7 +222,14 @@ impl Tracking {
             return Ok(());
         }
         self.send(&inspect::words(&request.key, &fence::number_key(&request.key))).await?;
-        self.asked.push_back((request, Instant::now()));
+        self.asked.push_back((Some(request), Instant::now()));
+        Ok(())
+    }
+
+    /// A connection that has died without a word would leave those who watch asleep.
+    async fn ask_whether_there(&mut self) -> Result<(), DialError> {
+        self.send(&["PING"]).await?;
+        self.asked.push_back((None, Instant::now()));
         Ok(())
     }
 
@@ -231,6 +240,7 @@ impl Tracking {
             Value::Push { .. } => {}
             reply => {
                 let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
+                let Some(request) = request else { return Ok(()) };
                 if let Value::ServerError(_) = reply {
                     // The next command about this key tells what is wrong with it.
                     return Ok(());

@@ -1,0 +1,49 @@
+//! How often what a store tells is acted upon: at once, unless it comes again and again.
+
+use std::time::Duration;
+
+use holdfast_redis_rules::pauses::Pauses;
+use tokio::time::{Instant, sleep};
+
+/// After this time without a word, the next one counts at once again.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Paces someone who is told again and again what changes nothing.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    pauses: Pauses,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// Waits, if this was called a short time ago: each time for longer, up to a quarter of a second.
+    pub(super) async fn rest(&mut self) {
+        match self.last {
+            Some(last) if last.elapsed() < QUIET => {
+                sleep(self.pauses.next(fastrand::u64(..))).await
+            }
+            _ => self.pauses = Pauses::default(),
+        }
+        self.last = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_again_and_again_is_paced_and_what_comes_now_and_then_is_not() {
+        let (mut pace, begun) = (Pace::default(), Instant::now());
+        pace.rest().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        for _ in 0..100 {
+            pace.rest().await;
+        }
+        assert!(begun.elapsed() > Duration::from_secs(10), "{:?}", begun.elapsed());
+        sleep(QUIET).await;
+        let later = Instant::now();
+        pace.rest().await;
+        assert_eq!(later.elapsed(), Duration::ZERO);
+    }
+}
