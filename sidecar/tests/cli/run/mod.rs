@@ -3,11 +3,13 @@
 //! - `ends.rs`: exit codes, variables, and what is left at the end.
 //! - `waiting.rs`: waiting for the lock, and signals meanwhile.
 //! - `loss.rs`: a lock that is lost, or held too long.
+//! - `fencing.rs`: what the number of the grant is for.
 //! - `group.rs`: the process group of the program.
 //! - `remote.rs`: a lock from a running server.
 //! - `terminal.rs`: a program on a terminal.
 
 mod ends;
+mod fencing;
 mod group;
 mod loss;
 mod remote;
