@@ -32,14 +32,26 @@ impl Leases {
             self.held.retain(|held| held.until.is_none_or(|until| until > now));
             self.after_sweep = self.held.len();
         }
+        // It is taken again, after it ran out.
+        self.end(resource, &owner);
         let (store, id) = (resource.store.to_owned(), resource.id.to_owned());
         self.held.push(Held { store, id, owner, until });
     }
 
-    /// Notes that a lease lasts longer, if it is one of these.
-    pub(super) fn prolong(&mut self, resource: Resource<'_>, owner: &str, until: Option<Instant>) {
+    /// Notes that a lease lasts until then at most, or longer if it did before and was not to be shortened.
+    pub(super) fn prolong(
+        &mut self,
+        resource: Resource<'_>,
+        owner: &str,
+        until: Option<Instant>,
+        may_shorten: bool,
+    ) {
         if let Some(held) = self.held.iter_mut().find(|held| held.is(resource, owner)) {
-            held.until = until;
+            held.until = match (held.until, until) {
+                (Some(before), Some(until)) if !may_shorten => Some(before.max(until)),
+                (None, _) if !may_shorten => None,
+                _ => until,
+            };
         }
     }
 
@@ -55,12 +67,13 @@ impl Leases {
         self.held.is_empty()
     }
 
-    /// Releases all of them. If the future is dropped, the rest is left.
+    /// Releases all of them that have not run out: somebody else may have those by now, under the same name. If the
+    /// future is dropped, the rest is left.
     pub(super) async fn release(&mut self, locks: &Locks) {
-        while let Some(Held { store, id, owner, .. }) = self.held.pop() {
-            let resource = Resource { store: &store, id: &id };
-            if let Err(error) = locks.unlock(resource, &owner).await {
-                tracing::warn!("a lease of a plugin that has ended could not be released: {error}");
+        while let Some(Held { store, id, owner, until }) = self.held.pop() {
+            if until.is_none_or(|until| until > Instant::now()) {
+                let resource = Resource { store: &store, id: &id };
+                locks.release_in_time(resource, &owner, until).await;
             }
         }
     }

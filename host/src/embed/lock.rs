@@ -139,7 +139,8 @@ impl lease::Host for LockView<'_> {
         let extended = self.ctx.locks.extend(resource, &owner, ttl, may_shorten).await?;
         match extended {
             Extended::Extended(_) => {
-                self.ctx.leases.prolong(resource, &owner, Instant::now().checked_add(ttl));
+                let until = Instant::now().checked_add(ttl);
+                self.ctx.leases.prolong(resource, &owner, until, may_shorten);
             }
             Extended::Gone | Extended::HeldByOther => self.ctx.leases.end(resource, &owner),
         }
@@ -207,6 +208,23 @@ mod tests {
         let mut left = held(&locks).await;
         left.sort();
         assert_eq!(left, ["daprs", "freed", "taken"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_has_run_out_is_not_taken_from_the_next_owner_of_the_same_name() {
+        let locks = Locks::builder().store("s", Arc::new(MemoryStore::new())).build().unwrap();
+        let mut ctx = LockCtx::new(locks.clone());
+        take(&mut ctx, "r").await;
+        take(&mut ctx, "again").await;
+        let minute = Duration::from_secs(60);
+        tokio::time::advance(minute).await;
+        take(&mut ctx, "again").await;
+        locks.acquire(Resource { store: "s", id: "r" }, &options("me")).await.unwrap();
+        let mut view = LockView { ctx: &mut ctx };
+        lock::Host::unlock(&mut view, "s".into(), "again".into(), "me".into()).await.unwrap();
+        locks.acquire(Resource { store: "s", id: "again" }, &options("me")).await.unwrap();
+        ctx.release().await;
+        assert_eq!(held(&locks).await, ["again", "r"]);
     }
 
     #[tokio::test]

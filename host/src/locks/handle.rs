@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long [`Locks::close`] waits for leases that are being released.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Locks over one or more stores: cheap to clone, safe to share.
 ///

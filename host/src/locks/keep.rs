@@ -1,11 +1,6 @@
 //! A lease that is kept: renewed in the background until it is released, or lost.
 
-use std::{
-    fmt,
-    future::pending,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -29,9 +24,6 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Of a longer owner, a store may tell only about as many bytes as this.
 const LONGEST_TOLD: usize = 4_096;
-
-/// How long to wait before a release that was refused is tried again.
-const UNTIL_RELEASED: Duration = Duration::from_millis(250);
 
 /// How long to wait before a lock that cannot be watched is watched again.
 const UNTIL_WATCHED: Duration = Duration::from_secs(1);
@@ -246,18 +238,6 @@ impl Hold {
         }
     }
 
-    /// Releases the lock, and tries again as long as that was refused and the lock may be held.
-    async fn release_in_time(&self, valid_until: Instant) {
-        loop {
-            let Err(error) = self.release().await else { return };
-            let again = !error.is_indeterminate() && Instant::now() + UNTIL_RELEASED < valid_until;
-            if !again || self.locks.shared.closed.load(Ordering::Relaxed) {
-                return tracing::warn!("a lease could not be released: {error}");
-            }
-            sleep(UNTIL_RELEASED).await;
-        }
-    }
-
     fn count_loss(&self, lost: &Lost) {
         if let Some(choice) = self.locks.app.store(&self.store) {
             let losses = &choice.store.metrics.losses;
@@ -287,7 +267,11 @@ impl Drop for Lease {
         let Ok(runtime) = Handle::try_current() else { return };
         let hold = self.hold.clone();
         let background = hold.locks.shared.background.clone();
-        background.spawn_on(async move { hold.release_in_time(valid_until).await }, &runtime);
+        let release = async move {
+            let until = Some(valid_until);
+            hold.locks.release_in_time(hold.resource(), &hold.owner, until).await;
+        };
+        background.spawn_on(release, &runtime);
     }
 }
 

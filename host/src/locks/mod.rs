@@ -9,6 +9,7 @@
 //! | `admin` | the verbs of operators |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
+//! | `left` | releases that nobody waits for |
 //! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
 //! | `pace` | how often what a store tells is acted upon |
@@ -33,6 +34,7 @@ mod handle;
 mod holds;
 mod keep;
 mod lease;
+mod left;
 mod lent;
 mod metrics;
 mod owner;

@@ -1,5 +1,7 @@
 //! The methods of the service `holdfast.lock.v1.Admin`.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use holdfast::{Error, HeldLock, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
@@ -8,9 +10,11 @@ use holdfast_proto::leases::{
     WatchEvent, WatchRequest, watch_event,
 };
 use hyper::{Request, Response};
+use tokio::sync::Semaphore;
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
+    Refusal,
     page::{DEFAULT_LIMIT, time_left},
     watch::{self, Event, WatchError},
 };
@@ -22,28 +26,30 @@ use crate::{
 
 pub(super) async fn answer(
     sidecar: &Sidecar,
+    watches: &Arc<Semaphore>,
     request: Request<RequestBody>,
-    admitted: bool,
+    refusal: Option<Refusal>,
 ) -> Response<GrpcBody> {
-    call(sidecar, request, admitted).await.unwrap_or_else(Status::into_http)
+    call(sidecar, watches, request, refusal).await.unwrap_or_else(Status::into_http)
 }
 
 async fn call(
     sidecar: &Sidecar,
+    watches: &Arc<Semaphore>,
     request: Request<RequestBody>,
-    admitted: bool,
+    refusal: Option<Refusal>,
 ) -> Result<Response<GrpcBody>, Status> {
-    if !admitted {
-        return Err(Status::unauthenticated(
-            "the metadata holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN",
-        ));
+    match refusal {
+        Some(Refusal::Token) => return Err(Status::unauthenticated(Refusal::Token.message())),
+        Some(refusal) => return Err(Status::permission_denied(refusal.message())),
+        None => {}
     }
     let (head, mut body) = request.into_parts();
     let received = Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE).await?;
     match head.uri.path() {
         "/holdfast.lock.v1.Admin/List" => Ok(one(list(sidecar, &received).await?)),
         "/holdfast.lock.v1.Admin/ForceRelease" => Ok(one(force_release(sidecar, &received).await?)),
-        "/holdfast.lock.v1.Admin/Watch" => watch(sidecar, &received).await,
+        "/holdfast.lock.v1.Admin/Watch" => watch(sidecar, watches, &received).await,
         path => Err(Status::unimplemented(format!(
             "method {} is not supported: operators have List, Watch and ForceRelease of holdfast.lock.v1.Admin",
             path.trim_start_matches('/')
@@ -76,7 +82,11 @@ async fn force_release(
     Ok(ForceReleaseResponse { released: owner.is_some(), lock_owner: owner.unwrap_or_default() })
 }
 
-async fn watch(sidecar: &Sidecar, received: &Received) -> Result<Response<GrpcBody>, Status> {
+async fn watch(
+    sidecar: &Sidecar,
+    watches: &Arc<Semaphore>,
+    received: &Received,
+) -> Result<Response<GrpcBody>, Status> {
     let WatchRequest { store_name, prefix } = received.message()?;
     let to_status = {
         let sidecar = sidecar.clone();
@@ -85,7 +95,9 @@ async fn watch(sidecar: &Sidecar, received: &Received) -> Result<Response<GrpcBo
             too_many => Status::resource_exhausted(too_many.to_string()),
         }
     };
-    let events = watch::watch(sidecar.clone(), store_name, prefix).await.map_err(&to_status)?;
+    let events = watch::watch(sidecar.clone(), watches.clone(), store_name, prefix)
+        .await
+        .map_err(&to_status)?;
     let messages = events.map(move |event| {
         let event = match event.map_err(&to_status)? {
             Event::Taken(lock) => watch_event::Event::Taken(message(lock)),

@@ -8,9 +8,13 @@ use holdfast_dapr_api::{
 };
 use holdfast_rules::{json, message};
 use hyper::{Method, Request, Response};
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::page::{self, DEFAULT_LIMIT};
+use super::{
+    Refusal,
+    page::{self, DEFAULT_LIMIT},
+};
 use crate::{
     failure,
     http::{ResponseBody, head_refusal, response},
@@ -34,21 +38,21 @@ struct Query {
 pub(super) async fn answer<B>(
     sidecar: &Sidecar,
     request: &Request<B>,
-    admitted: bool,
+    refusal: Option<Refusal>,
 ) -> Response<ResponseBody> {
-    response(reply(sidecar, request, admitted).await)
+    response(reply(sidecar, request, refusal).await)
 }
 
-async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, admitted: bool) -> Reply {
+async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, refusal: Option<Refusal>) -> Reply {
     if let Some(refusal) = head_refusal(request.version(), request.method(), request.headers()) {
         return refusal;
     }
-    if !admitted {
-        return reply::error(
-            401,
-            "ERR_ADMIN_TOKEN",
-            "the header holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN",
-        );
+    if let Some(refusal) = refusal {
+        let (status, code) = match refusal {
+            Refusal::Token => (401, "ERR_ADMIN_TOKEN"),
+            Refusal::Foreign => (403, "ERR_ADMIN_FOREIGN"),
+        };
+        return reply::error(status, code, refusal.message());
     }
     let sent = request.uri().path();
     if !is_well_escaped(sent) {
@@ -73,13 +77,17 @@ async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, admitted: bool) -> Re
 fn route(method: &Method, path: &str) -> Option<Route> {
     let rest = path.strip_prefix("/v1.0/leases/")?;
     match (method, rest.split_once('/')) {
-        (&Method::GET, None) => Some(Route::List { store: unescape(rest).into_owned() }),
+        (&Method::GET, None) => Some(Route::List { store: segment(rest) }),
         (&Method::DELETE, Some((store, resource))) if !resource.contains('/') => {
-            let (store, resource) = (unescape(store).into_owned(), unescape(resource).into_owned());
-            Some(Route::ForceRelease { store, resource })
+            Some(Route::ForceRelease { store: segment(store), resource: segment(resource) })
         }
         _ => None,
     }
+}
+
+/// A segment of a path with its escapes resolved. A `+` is itself: another lock must not be freed.
+fn segment(escaped: &str) -> String {
+    percent_decode_str(escaped).decode_utf8_lossy().into_owned()
 }
 
 fn query(query: &str) -> Result<Query, String> {

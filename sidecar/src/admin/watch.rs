@@ -1,15 +1,22 @@
 //! Who takes and frees which lock, by looking again and again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, stream};
 use holdfast::{Error, HeldLock};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 use crate::sidecar::Sidecar;
 
-/// How often the locks are looked at.
+/// How often the locks are looked at, at most: a look takes no more than a tenth of the time.
 const INTERVAL: Duration = Duration::from_secs(1);
+const SHARE: u32 = 10;
+
+/// How many watches there may be at a time.
+pub(super) const WATCHES: usize = 16;
 
 /// The most locks that are watched.
 const MOST: usize = 10_000;
@@ -33,6 +40,8 @@ pub(super) enum WatchError {
     Lock(#[from] Error),
     #[error("more than {MOST} locks are held: watch fewer, by a prefix")]
     TooMany,
+    #[error("too many calls: {WATCHES} watch the locks")]
+    TooManyWatches,
 }
 
 /// Watches the locks whose resource ids begin with `prefix`.
@@ -42,26 +51,27 @@ pub(super) enum WatchError {
 /// If the locks cannot be looked at in the beginning. Later errors are items, the last of the stream.
 pub(super) async fn watch(
     sidecar: Sidecar,
+    room: Arc<Semaphore>,
     store: String,
     prefix: String,
 ) -> Result<impl Stream<Item = Result<Event, WatchError>> + Send, WatchError> {
+    let room = room.try_acquire_owned().map_err(|_| WatchError::TooManyWatches)?;
+    let begun = Instant::now();
     let held = look(&sidecar, &store, &prefix).await?;
     let first: Vec<Event> =
         held.values().cloned().map(Event::Taken).chain([Event::Synced]).collect();
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.reset();
-    let state = Some((held, ticks));
+    let state = Some((held, begun.elapsed(), room));
     let ending = sidecar.ending().clone();
     let later = stream::unfold(state, move |state| {
         let (sidecar, store, prefix) = (sidecar.clone(), store.clone(), prefix.clone());
         async move {
-            let (before, mut ticks) = state?;
-            ticks.tick().await;
+            let (before, took, room) = state?;
+            sleep(INTERVAL.max(took * SHARE)).await;
+            let begun = Instant::now();
             match look(&sidecar, &store, &prefix).await {
                 Ok(now) => {
                     let events = changes(&before, &now).into_iter().map(Ok).collect();
-                    Some((events, Some((now, ticks))))
+                    Some((events, Some((now, begun.elapsed(), room))))
                 }
                 Err(error) => Some((vec![Err(error)], None)),
             }

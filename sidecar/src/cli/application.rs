@@ -17,6 +17,9 @@ use super::{
     signals::{self, Signals},
 };
 
+/// The variable with the token of operators.
+pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
+
 /// An application, or none.
 pub struct Application(Option<Child>);
 
@@ -34,6 +37,8 @@ impl Application {
         let [program, arguments @ ..] = words else { return Ok(Self(None)) };
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);
+        // Whoever may take locks may not yet take them from others.
+        command.env_remove(ADMIN_TOKEN);
         let name = program.to_string_lossy();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         tracing::info!(pid = child.id(), "started {name}");

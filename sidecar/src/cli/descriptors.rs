@@ -24,8 +24,12 @@ pub fn raise() -> Option<u64> {
 }
 
 /// Divides the open files: a part is kept for stores, traces and the process itself, a small part is for each
-/// of the public port and the metrics, and the rest is for the two APIs.
-pub fn divide(open_files: Option<u64>, max_connections: Option<NonZeroUsize>) -> Limits {
+/// of the ports for those who only watch, and the rest is for the two APIs.
+pub fn divide(
+    open_files: Option<u64>,
+    max_connections: Option<NonZeroUsize>,
+    watched_ports: usize,
+) -> Limits {
     let limits = Limits::default();
     let most = max_connections.map_or(limits.connections, NonZeroUsize::get);
     let Some(open_files) = open_files.and_then(|files| usize::try_from(files).ok()) else {
@@ -33,7 +37,7 @@ pub fn divide(open_files: Option<u64>, max_connections: Option<NonZeroUsize>) ->
     };
     let watched = limits.watched_connections.min(open_files / 16).max(1);
     let kept = (open_files / 8).clamp(32, 512);
-    let each = open_files.saturating_sub(kept + 2 * watched) / 2;
+    let each = open_files.saturating_sub(kept + watched_ports * watched) / 2;
     limits.connections(most.min(each).max(1)).watched_connections(watched)
 }
 
@@ -51,11 +55,11 @@ mod tests {
             (Some(0), 1, 1),
             (None, 10_000, 128),
         ] {
-            let limits = divide(open_files, None);
+            let limits = divide(open_files, None, 2);
             let divided = (limits.connections, limits.watched_connections);
             assert_eq!(divided, (connections, watched), "{open_files:?}");
         }
-        assert_eq!(divide(Some(1024), NonZeroUsize::new(100)).connections, 100);
-        assert_eq!(divide(Some(1024), NonZeroUsize::new(1000)).connections, 384);
+        assert_eq!(divide(Some(1024), NonZeroUsize::new(100), 2).connections, 100);
+        assert_eq!(divide(Some(1024), NonZeroUsize::new(1000), 2).connections, 384);
     }
 }

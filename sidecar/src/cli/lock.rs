@@ -8,14 +8,18 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
+use holdfast_rules::json as rules;
 use serde_json::{Value, json};
 use tokio::runtime;
 
 use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
     exit::{NO, TROUBLE, YES},
-    logging, stores,
+    logging,
+    printable::printable,
+    stores,
 };
+use crate::failure;
 
 /// What to print, and the exit code.
 pub type Answer = (Vec<u8>, u8);
@@ -61,7 +65,14 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
 
 /// Frees a lock, whoever holds it.
 async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answer> {
-    let owner = locks.force_release(resource).await.map_err(naming)?;
+    let owner = match locks.force_release(resource).await {
+        Err(Error::Lock(error)) if json => {
+            let verb = failure::rules_verb(Verb::ForceRelease);
+            let refusal = rules::refusal(verb, &failure::rules_error(error));
+            return Ok((refusal.body, TROUBLE));
+        }
+        owner => owner.map_err(naming)?,
+    };
     let exit = if owner.is_some() { YES } else { NO };
     if json {
         let reply = match owner {
@@ -72,7 +83,8 @@ async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answ
     }
     let name = match owner {
         Some(owner) => {
-            eprintln!("holdfast: {} was held by {owner}", resource.id);
+            let (id, owner) = (printable(resource.id), printable(&owner));
+            eprintln!("holdfast: {id} was held by {owner}");
             "success"
         }
         None => "lock-does-not-exist",

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use holdfast::{HeldLock, Locks};
 use holdfast_rules::json::duration;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::{
     arguments::ListLocks,
     exit::YES,
     lock::{naming, with_locks},
+    printable::printable,
     table::table,
 };
 
@@ -31,6 +32,9 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
             Some(store) => vec![store],
             None => locks.store_names().collect(),
         };
+        if all.is_empty() {
+            bail!("the resource files define no lock store");
+        }
         let mut held = Vec::new();
         for store in all {
             held.push(OfStore { store, locks: list(locks, store, &args.prefix).await? });
@@ -80,17 +84,6 @@ fn time(milliseconds: u64) -> String {
     }
 }
 
-/// What others chose must not reach the terminal as it is.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| {
-            let escaped = character.is_control().then(|| character.escape_default());
-            let kept = escaped.is_none().then_some(character);
-            escaped.into_iter().flatten().chain(kept)
-        })
-        .collect()
-}
-
 fn document(held: &[OfStore<'_>]) -> String {
     let locks: Vec<Value> = held
         .iter()
@@ -126,10 +119,5 @@ mod tests {
         ] {
             assert_eq!(time(milliseconds), text);
         }
-    }
-
-    #[test]
-    fn no_lock_controls_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31m\nb\u{e4}"), "a\\u{1b}[31m\\nb\u{e4}");
     }
 }

@@ -16,6 +16,7 @@ mod locks;
 mod logging;
 mod manual;
 mod parse;
+mod printable;
 mod run;
 mod scrape;
 mod serve;

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    env,
+    env::{self, VarError},
     mem::take,
     process::ExitCode,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 
 use super::{
-    application::{self, Application, End},
+    application::{self, ADMIN_TOKEN, Application, End},
     arguments::{LogLevel, Serve},
     descriptors, limits,
     listen::{self, Bound, Listening},
@@ -83,7 +83,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
         }
     };
 
-    let token = env::var("DAPR_API_TOKEN").ok();
+    let dapr_token = token("DAPR_API_TOKEN")?;
     let Ready { locks, components, warning, recorder, mut doors, server_limits } = ready;
     if let Some(traces) = &traces {
         traces.announce();
@@ -93,11 +93,11 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
         locks.clone(),
         &args.stores.app_id,
         components,
-        token.as_deref(),
+        dapr_token.as_deref(),
         BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
     )
     // Those who unlock need connections, too.
-    .max_holds(server_limits.connections / 2);
+    .max_holds(server_limits.connections.div_ceil(2));
     if let Some(warning) = warning {
         // A short text, and the first one: there is room for it.
         let _ = sidecar.metadata().set("holdfastWarning", &warning);
@@ -121,7 +121,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     }
 
     if let Some(admin) = &mut doors.admin {
-        let api = admin::Api::new(sidecar.clone(), admin_token().as_deref());
+        let api = admin::Api::new(sidecar.clone(), token(ADMIN_TOKEN)?.as_deref());
         server = server.watched(api, take(&mut admin.listeners));
     }
 
@@ -186,7 +186,11 @@ async fn flush(traces: Option<Traces>, left: Duration) {
 /// last, so that no client connects before it can be answered.
 async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     announce_start(args);
-    let server_limits = descriptors::divide(descriptors::raise(), args.server.max_connections);
+    let server_limits = {
+        // The public port and the metrics.
+        let watched = 2 + usize::from(args.enable_admin);
+        descriptors::divide(descriptors::raise(), args.server.max_connections, watched)
+    };
     let bound = Doors::bind(args, given).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
@@ -231,7 +235,7 @@ impl Doors<Bound> {
         let admin = if args.enable_admin {
             let name = given.name("admin_port");
             let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, name).await?;
-            if admin_token().is_none() && !admin.is_loopback()? {
+            if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
                 bail!(
                     "--admin-listen-address: the API of operators is for more than this machine, which needs \
                      a token in HOLDFAST_ADMIN_TOKEN"
@@ -311,9 +315,13 @@ fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// The token of operators, if there is one.
-fn admin_token() -> Option<String> {
-    env::var("HOLDFAST_ADMIN_TOKEN").ok().filter(|token| !token.is_empty())
+/// The token in an environment variable, if it is set. One that cannot be sent is no token, and must not count as none.
+fn token(variable: &str) -> Result<Option<String>> {
+    match env::var(variable) {
+        Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => bail!("{variable}: the token is not UTF-8"),
+    }
 }
 
 /// What the application that is started beside the server should know.

@@ -11,6 +11,7 @@ use holdfast_sidecar::{admin, server::Server};
 use holdfast_tests::{
     LONG, STORE,
     calls::{free, take},
+    eventually,
     grpc_client::channel,
     holdfast::{self, Holdfast},
     http_api::error,
@@ -39,9 +40,20 @@ async fn serve(token: Option<&str>) -> Served {
     Served { address, locks }
 }
 
+/// Sends a request to the host `localhost`.
 async fn send(address: SocketAddr, method: &str, path: &str, headers: &str) -> Response {
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: l\r\nConnection: close\r\n{headers}\r\n");
+    send_to(address, "localhost", method, path, headers).await
+}
+
+async fn send_to(
+    address: SocketAddr,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> Response {
+    let headers = format!("Host: {host}\r\n{headers}");
+    let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
     exchange(address, request.as_bytes()).await
 }
 
@@ -71,6 +83,11 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
     let freed = send(address, "DELETE", path, "").await;
     assert_eq!((freed.status, &*freed.body), (200, r#"{"lockOwner":"me","status":0}"#));
     assert_eq!(send(address, "DELETE", path, "").await.body, r#"{"status":1}"#);
+    // A plus is no space: another lock would be freed.
+    assert_eq!(
+        send(address, "DELETE", "/v1.0/leases/lockstore/a+2", "").await.body,
+        r#"{"status":1}"#
+    );
     assert_eq!(get(address, "/v1.0/leases/lockstore").await["locks"].as_array().unwrap().len(), 2);
 }
 
@@ -187,4 +204,46 @@ async fn the_program_serves_operators_only_if_it_is_told_to() {
     assert!(log.contains("--admin-listen-address: the API of operators"), "{log}");
     let guarded = Holdfast::serve_in(&[("HOLDFAST_ADMIN_TOKEN", "s3cret")], HOLDFAST, &arguments);
     guarded.wait_for("serving operators on http://");
+}
+
+#[tokio::test]
+async fn without_a_token_no_web_page_is_an_operator() {
+    let Served { address, locks } = serve(None).await;
+    assert!(take(&locks, STORE, "r", "me", 60).await.unwrap());
+    let path = "/v1.0/leases/lockstore/r";
+    for (host, headers) in [
+        ("evil.example", ""),
+        ("localhost.evil.example:80", ""),
+        ("192.0.2.1", ""),
+        ("localhost", "Origin: http://evil.example\r\n"),
+    ] {
+        let refused = send_to(address, host, "DELETE", path, headers).await;
+        assert_eq!(refused.status, 403, "{host} {headers}");
+        assert!(refused.body.contains("ERR_ADMIN_FOREIGN"), "{}", refused.body);
+    }
+    for host in ["localhost:3502", "127.0.0.1:3502", "[::1]:3502", "LOCALHOST"] {
+        let listed = send_to(address, host, "GET", "/v1.0/leases/lockstore", "").await;
+        assert_eq!(listed.status, 200, "{host}");
+    }
+    // Whoever shows a token may be anywhere.
+    let Served { address, .. } = serve(Some("s3cret")).await;
+    let token = "holdfast-admin-token: s3cret\r\n";
+    let listed = send_to(address, "ops.example", "GET", "/v1.0/leases/lockstore", token).await;
+    assert_eq!(listed.status, 200);
+}
+
+#[tokio::test]
+async fn so_many_watches_and_no_more_leave_room_for_others() {
+    let Served { address, .. } = serve(None).await;
+    let mut client = AdminClient::new(channel(address).await);
+    let watch = WatchRequest { store_name: STORE.to_owned(), prefix: String::new() };
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(client.watch(watch.clone()).await.unwrap().into_inner());
+    }
+    let refused = client.watch(watch.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.message(), "too many calls: 16 watch the locks");
+    open.pop();
+    eventually("there is room", async || client.clone().watch(watch.clone()).await.is_ok()).await;
 }

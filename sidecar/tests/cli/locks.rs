@@ -68,6 +68,11 @@ fn a_lock_is_freed_whoever_holds_it() {
     server.run::<()>(&["SET", "lock||r", "me", "EX", "60"]);
     assert_eq!(unlock(&["--force", "--json"]).1, r#"{"lockOwner":"me","status":0}"#);
     assert_eq!(unlock(&["--force", "--json"]).1, r#"{"status":1}"#);
+    server.run::<()>(&["SET", "lock||r", "a\u{1b}[31m\nb", "EX", "60"]);
+    assert_eq!(unlock(&["--force"]).2, "holdfast: r was held by a\\u{1b}[31m\\nb\n");
+    let (code, refusal, _) = run(&["unlock", "x", "r", "--force", "--json", path[0], path[1]]);
+    let message = r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store x not found"}"#;
+    assert_eq!((code, &*refusal), (2, message));
 }
 
 #[test]
@@ -85,6 +90,10 @@ fn wrong_arguments_are_named() {
         assert_eq!((code, &*stdout), (2, ""), "{arguments:?}: {stderr}");
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
+    let empty = holdfast_tests::temporary_dir();
+    let (code, _, stderr) = run(&["locks", "--resources-path", empty.path().to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("the resource files define no lock store"), "{stderr}");
     let (code, _, stderr) = run(&["locks"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("--resources-path is missing"), "{stderr}");

@@ -101,6 +101,14 @@ impl Holding {
         }
     }
 
+    /// Forgets a lock that somebody else has, or nobody.
+    pub fn leave(self) {
+        match self {
+            Self::Local(lease) => lease.leave(),
+            Self::Remote(kept) => drop(kept),
+        }
+    }
+
     /// Releases a lock that was lost, in case that it is held still.
     pub async fn release_if_held(self) {
         if let Err(problem) = self.release().await {

@@ -21,6 +21,7 @@ mod terminal;
 use std::{future::pending, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
+use holdfast::Lost;
 use tokio::{runtime, time::sleep};
 use uuid::Uuid;
 
@@ -100,13 +101,21 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
         Ok(mut command) => supervise(args, &holding, &mut command, signals).await,
         Err((code, why)) => {
             logging::tell(Some(&args.log), &why);
-            (code, false)
+            (code, None)
         }
     };
-    if lost {
+    match lost {
+        None => {}
+        // A release would end a newer lock of the same owner.
+        Some(Lost::Gone | Lost::HeldByOther) => {
+            holding.leave();
+            return code;
+        }
         // It may be held still, or again: by an extend whose answer was lost.
-        unless_told_to_end(signals, holding.release_if_held()).await;
-        return code;
+        Some(_) => {
+            unless_told_to_end(signals, holding.release_if_held()).await;
+            return code;
+        }
     }
     match unless_told_to_end(signals, holding.release()).await {
         Some(Ok(())) => {}
@@ -117,23 +126,25 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
 }
 
 /// Passes signals on to the program until it ends, and ends it if the lock is lost or held too long. Returns the
-/// exit code, and whether the lock is lost.
+/// exit code, and how the lock was lost if it was.
 async fn supervise(
     args: &RunLocked,
     holding: &Holding,
     command: &mut Command,
     signals: &mut Signals,
-) -> (u8, bool) {
+) -> (u8, Option<Lost>) {
     let longest = after(args.max_hold);
     tokio::pin!(longest);
     let (code, why, lost) = loop {
         tokio::select! {
             biased;
-            lost = holding.lost() => break (exit::LOST, format!("the lock is lost: {lost}"), true),
-            code = command.ended() => return (code, false),
+            lost = holding.lost() => {
+                break (exit::LOST, format!("the lock is lost: {lost}"), Some(lost));
+            }
+            code = command.ended() => return (code, None),
             () = &mut longest => {
                 let why = "the lock was held for as long as --max-hold allows".to_owned();
-                break (exit::HELD_TOO_LONG, why, false);
+                break (exit::HELD_TOO_LONG, why, None);
             }
             signal = signals.next() => command.pass_on(signal),
         }

@@ -1,0 +1,48 @@
+//! Releases that nobody waits for.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::handle::{Locks, Resource};
+use crate::error::Error;
+
+/// How long to wait before a release that did nothing is tried again, at first and at most.
+const FIRST: Duration = Duration::from_millis(50);
+const MOST: Duration = Duration::from_secs(5);
+
+/// How long to try.
+const TRIED: Duration = Duration::from_secs(60);
+
+impl Locks {
+    /// Releases a lock that is held until then at most, and tries again as long as that did nothing. It ends when the
+    /// stores are closed.
+    pub(crate) async fn release_in_time(
+        &self,
+        resource: Resource<'_>,
+        owner: &str,
+        until: Option<Instant>,
+    ) {
+        let given_up = Instant::now() + TRIED;
+        let mut pause = FIRST;
+        let mut told = false;
+        loop {
+            let Err(error) = self.unlock(resource, owner).await else { return };
+            let overloaded = matches!(error, Error::Overloaded { .. });
+            if !overloaded && !told {
+                tracing::warn!("a lease is not released yet: {error}");
+                told = true;
+            }
+            let next = Instant::now() + pause;
+            let is_over = next >= given_up || until.is_some_and(|until| next >= until);
+            // Whoever closes the stores waits for those that only need a turn.
+            let is_closing = self.shared.background.is_closed() && !overloaded;
+            let is_closed = self.shared.closed.load(Ordering::Relaxed);
+            if error.is_indeterminate() || is_over || is_closing || is_closed {
+                return tracing::warn!("a lease was not released, and runs out: {error}");
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(if overloaded { FIRST } else { MOST });
+        }
+    }
+}
