@@ -69,7 +69,7 @@ impl Place {
 
     /// `holdfast run` with these options before the program, in the folder.
     fn command(&self, options: &[&str], program: &[&str]) -> Command {
-        let mut command = command(HOLDFAST);
+        let mut command = with_default_signals();
         command.args(["run", STORE, RESOURCE, "--app-id", APP_ID]);
         command.args(["--resources-path", self.resources.path()]);
         command.args(options).arg("--").args(program).current_dir(self.folder.path());
@@ -123,6 +123,14 @@ impl Place {
             clients.lines().any(|client| client.contains("flags=t ") && client.contains("cmd=eval"))
         });
     }
+}
+
+/// `holdfast`, with signals as a shell in the foreground leaves them: whoever runs the tests may ignore some, as nohup
+/// does.
+fn with_default_signals() -> Command {
+    let mut command = command("env");
+    command.args(["--default-signal", HOLDFAST]);
+    command
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {

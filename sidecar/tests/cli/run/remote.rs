@@ -7,11 +7,11 @@ use std::{
 
 use holdfast_tests::{
     APP_ID, STORE, free_port,
-    holdfast::{Holdfast, command, serve},
+    holdfast::{Holdfast, serve},
 };
 use rustix::process::Signal;
 
-use super::{KEY, Place, RESOURCE, WORK, wait_until};
+use super::{KEY, Place, RESOURCE, WORK, wait_until, with_default_signals};
 use crate::{HOLDFAST, run_in};
 
 const TOKEN: (&str, &str) = ("DAPR_API_TOKEN", "secret");
@@ -26,7 +26,7 @@ fn server(place: &Place, port: &str) -> Holdfast {
 
 /// `holdfast run` with a shell script, through a server.
 fn through(place: &Place, address: &str, options: &[&str], script: &str) -> Command {
-    let mut command = command(HOLDFAST);
+    let mut command = with_default_signals();
     command.args(["run", STORE, RESOURCE, "--address", &format!("http://{address}")]);
     command.args(options).args(["--", "sh", "-c", script]);
     command.env(TOKEN.0, TOKEN.1).current_dir(place.folder.path());

@@ -105,7 +105,7 @@ fn signals_that_are_ignored_stay_ignored() {
     let script = format!("trap 'echo usr1 >> said' USR1; {WORK}");
     let run = place.command(&[], &["sh", "-c", &script]);
     let mut command = command("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", HOLDFAST]).args(run.get_args());
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", HOLDFAST]).args(run.get_args().skip(2));
     command.current_dir(place.folder.path());
     let mut running = Holdfast::start(command);
     place.process("leader");
