@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
-    Refusal,
     page::{DEFAULT_LIMIT, time_left},
+    refusal::Refusal,
     watch::{self, Event, WatchError},
 };
 use crate::{

@@ -12,8 +12,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{
-    Refusal,
     page::{self, DEFAULT_LIMIT},
+    refusal::Refusal,
 };
 use crate::{
     failure,

@@ -5,6 +5,7 @@
 mod grpc;
 mod http;
 mod page;
+mod refusal;
 mod watch;
 
 use std::{net::IpAddr, sync::Arc};
@@ -18,6 +19,7 @@ use hyper::{
 use tokio::sync::Semaphore;
 use tonic::body::Body as GrpcBody;
 
+use self::refusal::Refusal;
 use crate::{
     http::ResponseBody,
     server::{Answer, RequestBody},
@@ -71,28 +73,6 @@ impl Answer for Api {
                 answered.await.map(Either::Right)
             }
             false => http::answer(&self.sidecar, &request, refusal).await.map(Either::Left),
-        }
-    }
-}
-
-/// Why a request is refused before it is read.
-#[derive(Clone, Copy, Debug)]
-enum Refusal {
-    /// The token is missing or wrong.
-    Token,
-    /// There is no token, and the request may be that of a web page.
-    Foreign,
-}
-
-impl Refusal {
-    fn message(self) -> &'static str {
-        match self {
-            Self::Token => {
-                "holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN"
-            }
-            Self::Foreign => {
-                "without HOLDFAST_ADMIN_TOKEN, operators are served at localhost or a loopback address, and no web page"
-            }
         }
     }
 }
