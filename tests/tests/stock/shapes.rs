@@ -55,14 +55,14 @@ const SHAPES: [Shape; 4] = [
         imports: &[VALUES],
         sockets: true,
         exports: &["holdfast:lock/lease@0.1.0", "holdfast:lock/lock@0.1.0"],
-        largest: 216_000,
+        largest: 220_000,
     },
     Shape {
         name: "holdfast-lock-http.wasm",
         imports: &["wasi:http/types@0.2.12", VALUES],
         sockets: true,
         exports: &["wasi:http/incoming-handler@0.2.12"],
-        largest: 270_000,
+        largest: 275_000,
     },
     Shape {
         name: "holdfast-lock-cli.wasm",
