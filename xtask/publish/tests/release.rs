@@ -118,7 +118,7 @@ async fn the_contract_is_that_of_the_sources_with_its_documentation() {
         assert!(resolve.interfaces[*id].docs.contents.is_some());
     }
     let worlds: Vec<_> = package.worlds.keys().collect();
-    assert_eq!(worlds, ["guest", "plugin", "store-provider"]);
+    assert_eq!(worlds, ["guest", "plugin", "operator", "store-provider"]);
 }
 
 #[tokio::test]
