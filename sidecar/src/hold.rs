@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt, stream};
 use holdfast::{Lease, LeaseOptions, LockError, Lost, Resource};
+use holdfast_proto::leases::hold_event::lost::Cause;
 use holdfast_rules::{MAX_TIME, message};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,6 @@ pub(crate) struct Wish {
 /// Why nothing is held.
 #[derive(Debug)]
 pub(crate) enum HoldError {
-    Lock(LockError),
     /// This many hold locks already.
     TooMany(usize),
     Locks(holdfast::Error),
@@ -55,12 +55,14 @@ impl HoldError {
     }
 }
 
-impl From<holdfast::Error> for HoldError {
-    fn from(error: holdfast::Error) -> Self {
-        match error {
-            holdfast::Error::Lock(error) => Self::Lock(error),
-            error => Self::Locks(error),
-        }
+/// The name of a cause, in both APIs.
+pub(crate) fn cause(lost: &Lost) -> Cause {
+    match lost {
+        Lost::Gone => Cause::Gone,
+        Lost::HeldByOther => Cause::HeldByOther,
+        Lost::NotRenewed(_) => Cause::NotRenewed,
+        Lost::MaxHold => Cause::MaxHold,
+        _ => Cause::Unspecified,
     }
 }
 
@@ -87,11 +89,12 @@ impl Hold {
         let longest = Duration::from_millis(MAX_TIME);
         if wish.max_hold.is_some_and(|max_hold| max_hold > longest) {
             let message = message::time_too_long("maxHold", resource.store);
-            return Err(HoldError::Lock(LockError::MalformedRequest(message)));
+            return Err(HoldError::Locks(LockError::MalformedRequest(message).into()));
         }
         let room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
         let locks = sidecar.locks();
-        let Some(lease) = locks.keep(resource, &wish.options, wish.max_hold).await? else {
+        let kept = locks.keep(resource, &wish.options, wish.max_hold).await;
+        let Some(lease) = kept.map_err(HoldError::Locks)? else {
             return Ok(Self(stream::iter([Event::NotHeld]).boxed()));
         };
         let held = Event::Held {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use holdfast::{Error, HeldLock, Resource, Verb};
+use holdfast::{HeldLock, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
 use holdfast_proto::leases::{
     self as proto, ForceReleaseRequest, ForceReleaseResponse, ListRequest, ListResponse,
@@ -14,12 +14,12 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
-    page::{DEFAULT_LIMIT, time_left},
+    form::DEFAULT_LIMIT,
     refusal::Refusal,
     watch::{self, Event, WatchError},
 };
 use crate::{
-    grpc::{Answered, Received, duration, response, status, stream},
+    grpc::{Answered, Received, duration, failed, response, stream},
     server::RequestBody,
     sidecar::Sidecar,
 };
@@ -109,17 +109,7 @@ async fn watch(
     Ok(stream(messages))
 }
 
-fn failed(sidecar: &Sidecar, verb: Verb, error: &Error) -> Status {
-    let status = status(verb, error);
-    if let Error::Lock(error) = error
-        && crate::failure::is_of_store(error)
-    {
-        sidecar.failures().log(status.message(), None);
-    }
-    status
-}
-
 fn message(lock: HeldLock) -> proto::HeldLock {
-    let left = time_left(&lock).map(duration);
-    proto::HeldLock { resource_id: lock.resource_id, lock_owner: lock.owner, time_left: left }
+    let HeldLock { resource_id, owner, time_left } = lock;
+    proto::HeldLock { resource_id, lock_owner: owner, time_left: time_left.map(duration) }
 }

@@ -1,23 +1,20 @@
 //! `GET /v1.0/leases/{store}` and `DELETE /v1.0/leases/{store}/{resource}`.
 
-use holdfast::{Error, Resource, Verb};
+use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
     Reply,
     path::{clean, is_well_escaped, unescape},
     reply,
 };
-use holdfast_rules::{json, message};
 use hyper::{Method, Request, Response};
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
 use super::{
-    page::{self, DEFAULT_LIMIT},
+    form::{self, DEFAULT_LIMIT},
     refusal::Refusal,
 };
 use crate::{
-    failure,
-    http::{ResponseBody, head_refusal, response},
+    http::{ResponseBody, failed, head_refusal, response},
     sidecar::Sidecar,
 };
 
@@ -114,44 +111,16 @@ fn query(query: &str) -> Result<Query, String> {
 async fn list(sidecar: &Sidecar, store: &str, query: Query) -> Reply {
     let Query { prefix, cursor, limit } = query;
     match sidecar.locks().list(store, &prefix, cursor.as_deref(), limit).await {
-        Ok(page) => reply::json(200, page::to_json(page).to_string().into_bytes()),
-        Err(error) => failed(sidecar, Verb::ListLocks, error),
+        Ok(page) => reply::json(200, form::page(page).to_string().into_bytes()),
+        Err(error) => failed(sidecar, Verb::ListLocks, error, None),
     }
 }
 
-/// The numbers are those of an unlock.
 async fn force_release(sidecar: &Sidecar, resource: Resource<'_>) -> Reply {
     match sidecar.locks().force_release(resource).await {
-        Ok(owner) => {
-            let body = match owner {
-                Some(owner) => json!({"status": 0, "lockOwner": owner}),
-                None => json!({"status": 1}),
-            };
-            reply::json(200, body.to_string().into_bytes())
-        }
-        Err(error) => failed(sidecar, Verb::ForceRelease, error),
+        Ok(owner) => reply::json(200, form::released(owner).to_string().into_bytes()),
+        Err(error) => failed(sidecar, Verb::ForceRelease, error, None),
     }
-}
-
-fn failed(sidecar: &Sidecar, verb: Verb, error: Error) -> Reply {
-    let verb = failure::rules_verb(verb);
-    let refusal = match error {
-        Error::Lock(error) => {
-            if failure::is_of_store(&error) {
-                sidecar.failures().log(error.message(), None);
-            }
-            json::refusal(verb, &failure::rules_error(error))
-        }
-        Error::Overloaded { .. } | Error::TooManyWaits { .. } => {
-            return reply::overloaded(&error.to_string());
-        }
-        error => {
-            let cause = error.to_string();
-            sidecar.failures().log(&message::failed(verb, &cause), None);
-            json::failure(verb, &cause)
-        }
-    };
-    reply::json(refusal.status, refusal.body)
 }
 
 #[cfg(test)]

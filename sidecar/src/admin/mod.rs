@@ -2,9 +2,9 @@
 //!
 //! It is not a part of the other APIs, because whoever may take locks may not yet take them from others.
 
+pub(crate) mod form;
 mod grpc;
 mod http;
-mod page;
 mod refusal;
 mod watch;
 

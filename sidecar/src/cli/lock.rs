@@ -19,7 +19,7 @@ use super::{
     printable::printable,
     stores,
 };
-use crate::failure;
+use crate::{admin::form, failure};
 
 /// What to print, and the exit code.
 pub type Answer = (Vec<u8>, u8);
@@ -75,11 +75,7 @@ async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answ
     };
     let exit = if owner.is_some() { YES } else { NO };
     if json {
-        let reply = match owner {
-            Some(owner) => json!({"status": 0, "lockOwner": owner}),
-            None => json!({"status": 1}),
-        };
-        return Ok((reply.to_string().into_bytes(), exit));
+        return Ok((form::released(owner).to_string().into_bytes(), exit));
     }
     let name = match owner {
         Some(owner) => {

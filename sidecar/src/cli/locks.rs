@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use holdfast::{HeldLock, Locks};
-use holdfast_rules::json::duration;
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     printable::printable,
     table::table,
 };
+use crate::admin::form;
 
 /// How many locks are asked for at a time.
 const PAGE: u32 = 1_000;
@@ -89,14 +89,8 @@ fn document(held: &[OfStore<'_>]) -> String {
         .iter()
         .flat_map(|OfStore { store, locks }| locks.iter().map(move |lock| (store, lock)))
         .map(|(store, lock)| {
-            let mut object = json!({
-                "storeName": store,
-                "resourceId": lock.resource_id,
-                "lockOwner": lock.owner,
-            });
-            if let Some(left) = lock.time_left {
-                object["timeLeft"] = Value::String(duration(left));
-            }
+            let mut object = form::lock(lock);
+            object["storeName"] = json!(store);
             object
         })
         .collect();

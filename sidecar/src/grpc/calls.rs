@@ -135,18 +135,23 @@ impl Calls {
     }
 
     pub(super) fn failed(&self, verb: Verb, error: &Error) -> Status {
-        let status = status::of(verb, error);
-        // Only faults are logged. A wrong request is the caller's fault, and overload is no fault.
-        let is_fault = match error {
-            Error::Lock(error) => failure::is_of_store(error),
-            Error::Component(_) => true,
-            _ => false,
-        };
-        if is_fault {
-            self.sidecar.failures().log(status.message(), None);
-        }
-        status
+        failed(&self.sidecar, verb, error)
     }
+}
+
+/// The status of a call that failed. Only faults are logged. A wrong request is the caller's fault, and overload is no
+/// fault.
+pub(crate) fn failed(sidecar: &Sidecar, verb: Verb, error: &Error) -> Status {
+    let status = status::of(verb, error);
+    let is_fault = match error {
+        Error::Lock(error) => failure::is_of_store(error),
+        Error::Component(_) => true,
+        _ => false,
+    };
+    if is_fault {
+        sidecar.failures().log(status.message(), None);
+    }
+    status
 }
 
 pub(super) fn number(status: UnlockStatus) -> unlock_response::Status {

@@ -3,13 +3,13 @@
 use std::{error::Error as StdError, time::Duration};
 
 use futures_util::StreamExt;
-use holdfast::{Extended, LeaseOptions, Lost, Resource, Verb};
+use holdfast::{Extended, LeaseOptions, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
 use holdfast_proto::leases::{
     AcquireRequest, AcquireResponse, ExtendRequest, ExtendResponse, HoldEvent, HoldRequest,
-    InspectRequest, InspectResponse, ReleaseRequest, ReleaseResponse, extend_response,
-    hold_event::{self, lost::Cause},
+    InspectRequest, InspectResponse, ReleaseRequest, ReleaseResponse, extend_response, hold_event,
 };
+use holdfast_redis_rules::expiry::milliseconds;
 use hyper::{Response, body::Body, http::request::Parts};
 use prost_types::Duration as ProtoDuration;
 use tonic::{Status, body::Body as GrpcBody};
@@ -18,7 +18,7 @@ use super::{
     calls::{Calls, number},
     unary::{self, Received},
 };
-use crate::hold::{Event, Hold, HoldError, Wish};
+use crate::hold::{Event, Hold, HoldError, Wish, cause};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
@@ -61,9 +61,7 @@ where
 async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, Status> {
     let AcquireRequest { store_name, resource_id, lock_owner, ttl, wait, fenced } =
         received.message()?;
-    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
-    options.owner = Some(lock_owner).filter(|owner| !owner.is_empty());
-    options.fenced = fenced;
+    let options = options(lock_owner, ttl, wait, fenced);
     let resource = Resource { store: &store_name, id: &resource_id };
     let acquired = calls.sidecar.locks().acquire(resource, &options).await;
     let lease = acquired.map_err(|error| calls.failed(Verb::Acquire, &error))?;
@@ -73,6 +71,19 @@ async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, 
         lock_owner: lease.owner,
         fencing_token: lease.fencing_token,
     }))
+}
+
+/// An empty owner is none.
+fn options(
+    owner: String,
+    ttl: Option<ProtoDuration>,
+    wait: Option<ProtoDuration>,
+    fenced: bool,
+) -> LeaseOptions {
+    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
+    options.owner = Some(owner).filter(|owner| !owner.is_empty());
+    options.fenced = fenced;
+    options
 }
 
 async fn extend(calls: &Calls, received: &Received) -> Result<ExtendResponse, Status> {
@@ -115,22 +126,19 @@ async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, 
 async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, Status> {
     let HoldRequest { store_name, resource_id, lock_owner, ttl, wait, fenced, max_hold } =
         received.message()?;
-    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
-    options.owner = Some(lock_owner).filter(|owner| !owner.is_empty());
-    options.fenced = fenced;
+    let options = options(lock_owner, ttl, wait, fenced);
     let wish = Wish { options, max_hold: max_hold.map(|longest| time(Some(longest))) };
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
     let hold = held.map_err(|error| match error {
         HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),
-        HoldError::Lock(error) => calls.failed(Verb::Acquire, &error.into()),
         HoldError::Locks(error) => calls.failed(Verb::Acquire, &error),
     })?;
     Ok(unary::stream(hold.map(|event| Ok(message(event)))))
 }
 
 fn message(event: Event) -> HoldEvent {
-    let valid_for = |time| Some(rounded_down(time));
+    let valid_for = |time| Some(duration(milliseconds(time)));
     let event = match event {
         Event::NotHeld => hold_event::Event::NotHeld(hold_event::NotHeld {}),
         Event::Held { owner, fencing_token, valid_for: time } => {
@@ -156,21 +164,6 @@ fn message(event: Event) -> HoldEvent {
     HoldEvent { event: Some(event) }
 }
 
-fn cause(lost: &Lost) -> Cause {
-    match lost {
-        Lost::Gone => Cause::Gone,
-        Lost::HeldByOther => Cause::HeldByOther,
-        Lost::NotRenewed(_) => Cause::NotRenewed,
-        Lost::MaxHold => Cause::MaxHold,
-        _ => Cause::Unspecified,
-    }
-}
-
-/// In whole milliseconds.
-pub(crate) fn rounded_down(time: Duration) -> ProtoDuration {
-    duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// A time that is missing or negative is 0. Own code: the conversion of `prost-types` panics on extremes.
 fn time(time: Option<ProtoDuration>) -> Duration {
     let ProtoDuration { seconds, nanos } = time.unwrap_or_default();
@@ -180,7 +173,7 @@ fn time(time: Option<ProtoDuration>) -> Duration {
     }
 }
 
-fn duration(milliseconds: u64) -> ProtoDuration {
+pub(crate) fn duration(milliseconds: u64) -> ProtoDuration {
     ProtoDuration {
         seconds: i64::try_from(milliseconds / 1_000).unwrap_or(i64::MAX),
         nanos: (milliseconds % 1_000) as i32 * 1_000_000,

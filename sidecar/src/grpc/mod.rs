@@ -16,6 +16,6 @@ mod status;
 mod unary;
 
 pub use api::{Api, DescriptorError};
-pub(crate) use leases::rounded_down as duration;
-pub(crate) use status::of as status;
+pub(crate) use calls::failed;
+pub(crate) use leases::duration;
 pub(crate) use unary::{Answered, Received, response, stream};

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use crate::failure;
 
 /// The status of a lock call that failed, as callers of Dapr's API expect it.
-pub(crate) fn of(verb: Verb, error: &Error) -> Status {
+pub(super) fn of(verb: Verb, error: &Error) -> Status {
     let message = error.to_string();
     match error {
         Error::Lock(error) => of_lock(error, message),

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Instant};
 
-use holdfast::{Error, Replied, Resource, Verb};
+use holdfast::{Replied, Resource, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
     body::{self, MAX, MAX_LEASE},
@@ -10,7 +10,7 @@ use holdfast_dapr_api::{
     metadata::{self, Component},
     path, reply,
 };
-use holdfast_rules::{json, message, types};
+use holdfast_rules::json;
 use hyper::{
     HeaderMap, Method, Request, Response, body::Body, header::CONTENT_LENGTH, http::request::Parts,
 };
@@ -18,6 +18,7 @@ use tracing::{Instrument, Span, field};
 
 use super::{
     admission::admits,
+    failed::failed,
     head, hold,
     metrics::{BodyBytes, Endpoint, HttpMetrics},
     send::{self, ResponseBody},
@@ -167,19 +168,16 @@ impl Api {
         let verb = failure::rules_verb(Verb::Acquire);
         let (id, wish) = match hold::read(&body.bytes) {
             Ok(wish) => wish,
-            Err(error) => return json_reply(json::refusal(verb, &error)).into(),
+            Err(error) => {
+                let refusal = json::refusal(verb, &error);
+                return reply::json(refusal.status, refusal.body).into();
+            }
         };
         match Hold::begin(&self.sidecar, Resource { store, id: &id }, &wish).await {
             Ok(hold) => Answered::Hold(hold),
             Err(HoldError::TooMany(most)) => reply::overloaded(&HoldError::too_many(most)).into(),
-            Err(HoldError::Lock(error)) => {
-                if failure::is_of_store(&error) {
-                    self.sidecar.failures().log(error.message(), trace_id(&head.headers));
-                }
-                json_reply(json::refusal(verb, &failure::rules_error(error))).into()
-            }
             Err(HoldError::Locks(error)) => {
-                self.failed(Verb::Acquire, &error, &head.headers).into()
+                failed(&self.sidecar, Verb::Acquire, error, trace_id(&head.headers)).into()
             }
         }
     }
@@ -257,19 +255,8 @@ impl Api {
                     None => reply,
                 }
             }
-            Err(error) => self.failed(verb, &error, &head.headers),
+            Err(error) => failed(&self.sidecar, verb, error, trace_id(&head.headers)),
         }
-    }
-
-    /// The reply to a call that failed in the host.
-    fn failed(&self, verb: Verb, error: &Error, headers: &HeaderMap) -> Reply {
-        if let Error::Overloaded { .. } | Error::TooManyWaits { .. } = error {
-            return reply::overloaded(&error.to_string());
-        }
-        let verb = failure::rules_verb(verb);
-        let cause = error.to_string();
-        self.sidecar.failures().log(&message::failed(verb, &cause), trace_id(headers));
-        json_reply(json::failure(verb, &cause))
     }
 
     /// The whole body of at most `most` bytes, or the reply that refuses it.
@@ -326,10 +313,6 @@ impl From<Reply> for Answered {
     fn from(reply: Reply) -> Self {
         Self::Reply(reply)
     }
-}
-
-fn json_reply(reply: types::Reply) -> Reply {
-    reply::json(reply.status, reply.body)
 }
 
 impl Answer for Api {

@@ -4,7 +4,8 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use holdfast::{LeaseOptions, Lost};
+use holdfast::LeaseOptions;
+use holdfast_redis_rules::expiry::milliseconds;
 use holdfast_rules::{json::Body, json::duration, types::Error};
 use http_body_util::StreamBody;
 use hyper::{
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::send::ResponseBody;
 use crate::{
-    hold::{Event, Hold, Wish},
+    hold::{Event, Hold, Wish, cause},
     server::Lasting,
 };
 
@@ -56,7 +57,7 @@ fn line(event: &Event) -> Bytes {
         Event::Renewed(time) => json!({"renewed": {"validFor": text(*time)}}),
         Event::Ending(time) => json!({"ending": {"validFor": text(*time)}}),
         Event::Lost(lost, time) => {
-            let (cause, message) = (cause(lost), lost.to_string());
+            let (cause, message) = (cause(lost).as_str_name(), lost.to_string());
             json!({"lost": {"cause": cause, "message": message, "validFor": text(*time)}})
         }
     };
@@ -64,15 +65,5 @@ fn line(event: &Event) -> Bytes {
 }
 
 fn text(time: Duration) -> String {
-    duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn cause(lost: &Lost) -> &'static str {
-    match lost {
-        Lost::Gone => "GONE",
-        Lost::HeldByOther => "HELD_BY_OTHER",
-        Lost::NotRenewed(_) => "NOT_RENEWED",
-        Lost::MaxHold => "MAX_HOLD",
-        _ => "CAUSE_UNSPECIFIED",
-    }
+    duration(milliseconds(time))
 }

@@ -6,12 +6,14 @@
 
 mod admission;
 mod api;
+mod failed;
 mod head;
 mod hold;
 mod metrics;
 mod send;
 
 pub use api::Api;
+pub(crate) use failed::failed;
 pub(crate) use head::refusal as head_refusal;
 pub use send::ResponseBody;
 pub(crate) use send::response;

@@ -5,7 +5,8 @@ use std::{env, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Lost, UnlockStatus};
 use holdfast_dapr_api::TOKEN_HEADER;
-use holdfast_redis_rules::go_duration::parse_go_duration;
+use holdfast_redis_rules::{expiry::milliseconds, go_duration::parse_go_duration};
+use holdfast_rules::json::duration;
 use hyper::{
     Request, StatusCode, Uri,
     body::Bytes,
@@ -172,8 +173,8 @@ async fn acquire(hold: &Hold, args: &RunLocked) -> Result<Option<Value>> {
         let body = json!({
             "resourceId": hold.resource,
             "lockOwner": hold.owner,
-            "ttl": seconds(hold.ttl),
-            "wait": seconds(if asked { left } else { args.wait }),
+            "ttl": text(hold.ttl),
+            "wait": text(if asked { left } else { args.wait }),
             "fenced": !args.no_fencing,
         });
         let answer = timeout(left.saturating_add(ANSWER), hold.call("acquire", &body)).await;
@@ -222,7 +223,7 @@ impl Hold {
         let body = json!({
             "resourceId": self.resource,
             "lockOwner": self.owner,
-            "ttl": seconds(self.ttl),
+            "ttl": text(self.ttl),
         });
         let answer = self.call("extend", &body).await?;
         match answer["status"].as_i64() {
@@ -303,8 +304,8 @@ fn validity(answer: &Value) -> Result<Duration> {
 }
 
 /// The form of a time in the API.
-fn seconds(time: Duration) -> String {
-    format!("{}.{:03}s", time.as_secs(), time.subsec_millis())
+fn text(time: Duration) -> String {
+    duration(milliseconds(time))
 }
 
 /// A time that the clock cannot hold becomes 136 years.

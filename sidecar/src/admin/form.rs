@@ -1,6 +1,4 @@
-//! A page of locks: its bounds, and its form in JSON.
-
-use std::time::Duration;
+//! What operators are told, in the JSON form of protocol buffers.
 
 use holdfast::{HeldLock, LockPage};
 use holdfast_rules::json::duration;
@@ -9,8 +7,8 @@ use serde_json::{Value, json};
 /// How many locks a page has if nobody says it.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 
-/// The page in the JSON form of protocol buffers.
-pub(super) fn to_json(page: LockPage) -> Value {
+/// A page of locks.
+pub(super) fn page(page: LockPage) -> Value {
     let locks: Vec<Value> = page.locks.iter().map(lock).collect();
     let mut object = json!({ "locks": locks });
     if let Some(next) = page.next {
@@ -19,7 +17,8 @@ pub(super) fn to_json(page: LockPage) -> Value {
     object
 }
 
-fn lock(lock: &HeldLock) -> Value {
+/// A lock.
+pub(crate) fn lock(lock: &HeldLock) -> Value {
     let mut object = json!({"resourceId": lock.resource_id, "lockOwner": lock.owner});
     if let Some(left) = lock.time_left {
         object["timeLeft"] = Value::String(duration(left));
@@ -27,7 +26,10 @@ fn lock(lock: &HeldLock) -> Value {
     object
 }
 
-/// A time that is left.
-pub(super) fn time_left(lock: &HeldLock) -> Option<Duration> {
-    lock.time_left.map(Duration::from_millis)
+/// What came of a forced release: the owner that the lock was taken from. The numbers are those of an unlock.
+pub(crate) fn released(owner: Option<String>) -> Value {
+    match owner {
+        Some(owner) => json!({"status": 0, "lockOwner": owner}),
+        None => json!({"status": 1}),
+    }
 }

@@ -1,0 +1,34 @@
+//! The reply to a call that has no verdict.
+
+use holdfast::{Error, Verb};
+use holdfast_dapr_api::{Reply, reply};
+use holdfast_rules::{json, message};
+
+use crate::{failure, sidecar::Sidecar};
+
+/// The reply to a call that failed, which is logged if the caller is not at fault.
+pub(crate) fn failed(
+    sidecar: &Sidecar,
+    verb: Verb,
+    error: Error,
+    trace_id: Option<String>,
+) -> Reply {
+    let verb = failure::rules_verb(verb);
+    let refusal = match error {
+        Error::Lock(error) => {
+            if failure::is_of_store(&error) {
+                sidecar.failures().log(error.message(), trace_id);
+            }
+            json::refusal(verb, &failure::rules_error(error))
+        }
+        Error::Overloaded { .. } | Error::TooManyWaits { .. } => {
+            return reply::overloaded(&error.to_string());
+        }
+        error => {
+            let cause = error.to_string();
+            sidecar.failures().log(&message::failed(verb, &cause), trace_id);
+            json::failure(verb, &cause)
+        }
+    };
+    reply::json(refusal.status, refusal.body)
+}
