@@ -1,7 +1,7 @@
 -- Tells who holds a lock.
 --
 -- KEYS[1]: the lock's key
--- KEYS[2]: the key of the resource's latest number
+-- KEYS[2]: the key of the resource's latest number, if it is wanted
 --
 -- Returns nil if nobody does, or the first 4,096 bytes of the owner, the milliseconds that are left (-1 for ever), and the number, if there
 -- is one.
@@ -11,7 +11,7 @@ if not owner then
 end
 owner = string.sub(owner, 1, 4096)
 local left = string.format('%.0f', redis.call('PTTL', KEYS[1]))
-local number = redis.call('GET', KEYS[2])
+local number = KEYS[2] and redis.call('GET', KEYS[2])
 if number then
   return { owner, left, number }
 end

@@ -23,6 +23,11 @@ pub fn words<'a>(key: &'a str, number_key: &'a str) -> [&'a str; 5] {
     ["EVAL", INSPECT_LUA, "2", key, number_key]
 }
 
+/// The words of the command for whoever does not want the number.
+pub fn words_without_number(key: &str) -> [&str; 4] {
+    ["EVAL", INSPECT_LUA, "1", key]
+}
+
 /// Reads the reply; `None` if nobody holds the lock.
 ///
 /// # Errors

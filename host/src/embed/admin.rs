@@ -1,11 +1,8 @@
 //! `holdfast:lock/admin`, for components of operators.
 
-use wasmtime::{
-    Result,
-    component::{HasData, Linker},
-};
+use wasmtime::{Result, component::Linker};
 
-use super::lock::LockView;
+use super::lock::{Lent, LockView};
 use crate::{
     bindings::holdfast::lock::admin,
     locks::Resource,
@@ -23,12 +20,6 @@ pub fn add_to_linker<T: Send + 'static>(
     view: fn(&mut T) -> LockView<'_>,
 ) -> Result<()> {
     admin::add_to_linker::<T, Lent>(linker, view)
-}
-
-struct Lent;
-
-impl HasData for Lent {
-    type Data<'a> = LockView<'a>;
 }
 
 impl admin::Host for LockView<'_> {

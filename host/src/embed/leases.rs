@@ -7,7 +7,7 @@ use crate::locks::{Locks, Resource};
 /// Beyond this number, leases that have run out are forgotten.
 const MANY: usize = 256;
 
-/// Leases, which are released when this is dropped.
+/// Leases by what they lock, and by whom.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: Vec<Held>,

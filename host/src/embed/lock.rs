@@ -74,7 +74,7 @@ pub fn add_to_linker<T: Send + 'static>(
     lease::add_to_linker::<T, Lent>(linker, view)
 }
 
-struct Lent;
+pub(super) struct Lent;
 
 impl HasData for Lent {
     type Data<'a> = LockView<'a>;

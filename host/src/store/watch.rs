@@ -9,7 +9,7 @@ use crate::types::Holding;
 
 /// A key that is watched.
 pub struct Watched {
-    /// Who held the lock when the watch began, if anybody did.
+    /// Who held the lock when the watch began, if anybody did. A store need not tell the fencing token.
     pub holding: Option<Holding>,
     /// Ends when the key was set, changed or deleted, by whomever, or, in some stores, has expired. It may end without a
     /// cause, and does when the store cannot tell any more. Drop it to end the watch.

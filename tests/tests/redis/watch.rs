@@ -55,7 +55,7 @@ fn tracked(server: &RedisServer) -> u64 {
     line.and_then(|number| number.trim().parse().ok()).expect("a number")
 }
 
-/// Waits until somebody is told about the lock, which takes two keys: the other is that of its number.
+/// Waits until somebody is told about the lock.
 async fn is_watched(server: &RedisServer) {
     eventually("somebody watches", async || tracked(server) >= 1).await;
 }

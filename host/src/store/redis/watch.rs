@@ -11,7 +11,6 @@ use std::{
 
 use bytes::BytesMut;
 use holdfast_redis_rules::{
-    fence,
     inspect::{self, Holding},
     login::Login,
     reply::{Nonsense, Reply},
@@ -221,7 +220,7 @@ impl Tracking {
         if request.answer.is_closed() {
             return Ok(());
         }
-        self.send(&inspect::words(&request.key, &fence::number_key(&request.key))).await?;
+        self.send(&inspect::words_without_number(&request.key)).await?;
         self.asked.push_back((Some(request), Instant::now()));
         Ok(())
     }
