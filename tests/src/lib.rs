@@ -98,11 +98,15 @@ pub fn read(name: &str) -> String {
 pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
     let folder = env::var_os(variable);
     if folder.is_none() {
-        // `eprintln!` is captured in a test that passes.
-        let why = "`cargo xtask test` prepares it where its tools are installed";
-        let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
+        skipped(what, "`cargo xtask test` prepares it where its tools are installed");
     }
     folder.map(PathBuf::from)
+}
+
+/// Says on stderr that a test is skipped: what there is not, and why.
+pub fn skipped(what: &str, why: &str) {
+    // `eprintln!` is captured in a test that passes.
+    let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
 }
 
 /// A temporary directory, removed when dropped.

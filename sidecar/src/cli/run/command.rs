@@ -77,6 +77,7 @@ impl Command {
                 None => command.env_remove(name),
             };
         }
+        adopt_orphans();
         let leader = command.spawn().map_err(failed)?;
         let group = Pid::from_child(&leader);
         let terminal = Terminal::on_stdin();
@@ -231,8 +232,17 @@ impl Command {
 
     /// Whether no process is left in the group. The leader must have ended.
     fn is_empty(&self) -> bool {
-        // Where this process is the first one of a container, it inherits those that have lost their parents.
+        // Those that have lost their parents are children of this process.
         while let Ok(Some(_)) = waitpgid(self.group, WaitOptions::NOHANG) {}
         test_kill_process_group(self.group) == Err(Errno::SRCH)
+    }
+}
+
+/// Makes this process the parent of those below it that lose theirs. The first process of a container may never ask for
+/// the end of one, which would then stay in the group for ever.
+fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        tracing::warn!("processes that lose their parents cannot be adopted: {error}");
     }
 }

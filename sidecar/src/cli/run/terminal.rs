@@ -9,8 +9,10 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+// rustix takes it for impossible that a group or a session lies outside of the PID namespace.
+use nix::unistd::{self, getpgrp, getsid};
 use rustix::{
-    process::{Pid, Signal, getpgrp, getpid, getsid, kill_process},
+    process::{Pid, Signal, getpid, kill_process},
     termios::{tcgetpgrp, tcsetpgrp},
 };
 
@@ -24,9 +26,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// `None` if stdin is no terminal, or controls other processes.
+    /// `None` if stdin is no terminal, or controls other processes. Nor can it go to a group without an id here: one of
+    /// another PID namespace.
     pub fn on_stdin() -> Option<Self> {
-        let terminal = Self { ours: getpgrp() };
+        let terminal = Self { ours: Pid::from_raw(getpgrp().as_raw())? };
         terminal.foreground().map(|_| terminal)
     }
 
@@ -80,7 +83,7 @@ impl Terminal {
 
 /// Whether a shell can continue this process after it was stopped: not one that began a session.
 pub fn has_shell() -> bool {
-    getsid(None).is_ok_and(|session| session != getpid())
+    getsid(None).is_ok_and(|session| session != unistd::getpid())
 }
 
 /// Stops this process until a shell continues it.

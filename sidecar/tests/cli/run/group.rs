@@ -1,5 +1,6 @@
 use std::fs;
 
+use holdfast_tests::holdfast::{Holdfast, command};
 use rustix::process::Signal;
 
 use super::{KEY, Place, WORK, is_over, wait_until};
@@ -38,6 +39,53 @@ fn a_signal_that_stops_holdfast_stops_the_command_and_sigcont_continues_both() {
     running.signal(Signal::CONT);
     ids.iter().for_each(|id| wait_until("it goes on", || !is_stopped(id)));
     assert_eq!(running.end_by(Signal::TERM), Some(143), "{}", running.log());
+}
+
+/// As in a container in which a program is started from outside.
+#[test]
+fn it_stops_and_goes_on_where_its_session_lies_outside_of_its_pid_namespace() {
+    let place = Place::new();
+    let steps = "\"$@\" & while [ ! -s leader ]; do sleep 0.05; done
+         kill -TSTP $!; while ! grep -q ') T ' /proc/$!/stat; do sleep 0.05; done; echo stopped >> said
+         kill -CONT $!; while grep -q ') T ' /proc/$!/stat; do sleep 0.05; done; echo goes on >> said
+         kill -TERM $!; wait $!";
+    let Some(mut running) = start_in_pid_namespace(&place, steps, WORK) else { return };
+    place.wait_until_said("said", "goes on");
+    assert_eq!(running.wait(), Some(143), "{}", running.log());
+    assert_eq!(place.said("said"), "stopped\ngoes on\n");
+}
+
+/// As in a container whose first program is no init.
+#[test]
+fn it_ends_where_nobody_asks_for_the_end_of_a_process_without_parents() {
+    let place = Place::new();
+    let script = "(while [ ! -e go ]; do sleep 0.05; done) & echo $$ > leader";
+    let steps = "\"$@\" & exec sleep 120";
+    let Some(running) = start_in_pid_namespace(&place, steps, script) else { return };
+    place.process("leader");
+    running.wait_for("sh has ended, but not all processes that it started");
+    assert!(!place.is_free());
+    fs::write(place.folder.path().join("go"), "").unwrap();
+    wait_until("the lock is free", || place.is_free());
+}
+
+/// Runs a shell as the first process of a PID namespace: its arguments run a script under the lock. `None`, and a word,
+/// where the system has no such namespaces for this user.
+fn start_in_pid_namespace(place: &Place, steps: &str, script: &str) -> Option<Holdfast> {
+    let unshare = || {
+        let mut unshare = command("unshare");
+        unshare.args(["--user", "--map-root-user", "--pid", "--mount-proc", "--kill-child"]);
+        unshare
+    };
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        holdfast_tests::skipped("PID namespace", "`unshare` fails");
+        return None;
+    }
+    let run = place.command(&[], &["sh", "-c", script]);
+    let mut inside = unshare();
+    inside.args(["sh", "-c", steps, "sh"]).arg(run.get_program()).args(run.get_args());
+    inside.current_dir(place.folder.path());
+    Some(Holdfast::start(inside))
 }
 
 fn is_stopped(id: &str) -> bool {
