@@ -15,6 +15,7 @@
 //! | `cache` | handles of metrics |
 //! | `throttle` | log lines at a limited rate |
 //! | `hold` | leases that last as long as the response that tells about them |
+//! | `watch` | who takes and frees which lock |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
@@ -33,5 +34,6 @@ pub mod sidecar;
 mod throttle;
 mod token;
 mod trace_context;
+mod watch;
 
 pub use self::{intake::BodyLimits, metadata::ComponentInfo, sidecar::Sidecar};

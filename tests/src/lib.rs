@@ -3,6 +3,7 @@
 //!
 //! The tests themselves are in `tests/`.
 
+pub mod browser;
 pub mod calls;
 pub mod certificates;
 pub mod clock;

@@ -66,6 +66,29 @@ impl Locks {
         .await
     }
 
+    /// Tells for which locks calls of this process wait, through any handle to the same stores, and how many for each.
+    /// The resource ids begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. No error is indeterminate.
+    pub fn waiting(&self, store: &str, prefix: &str) -> Result<Vec<(String, usize)>, Error> {
+        let choice = self.app.store(store);
+        let chosen = app::chosen(choice, store);
+        // The rules know how keys begin.
+        let request = Request::ListLocks(ListRequest { prefix, limit: 1 });
+        match (self.shared.pool.begin(&self.app.scope, chosen, request)?, choice) {
+            (Begun::ListLocks(ListStep { key_start, key_prefix, .. }), Some(choice)) => {
+                let lines = choice.store.waits.lines(&key_prefix).into_iter();
+                let ours =
+                    lines.filter_map(|(key, calls)| Some((resource_id(&key_start, &key)?, calls)));
+                Ok(ours.collect())
+            }
+            (Begun::Answered(answer), _) => Err(no_verdict(answer)),
+            _ => Err(wrong("lists no locks")),
+        }
+    }
+
     /// Carries out a call, counted and traced.
     async fn administer<T>(
         &self,
@@ -105,12 +128,17 @@ impl Locks {
     }
 }
 
-/// The locks of a page of keys. Keys whose rest is no resource id belong to other applications.
+/// The locks of a page of keys.
 fn locks(key_start: &str, page: KeyPage) -> LockPage {
     let lock = |HeldKey { key, owner, time_left }| {
-        let resource_id = key.strip_prefix(key_start)?;
-        let is_ours = !resource_id.is_empty() && !resource_id.contains("||");
-        is_ours.then(|| HeldLock { resource_id: resource_id.to_owned(), owner, time_left })
+        let resource_id = resource_id(key_start, &key)?;
+        Some(HeldLock { resource_id, owner, time_left })
     };
     LockPage { locks: page.keys.into_iter().filter_map(lock).collect(), next: page.next }
+}
+
+/// The resource id of a key. Keys whose rest is none belong to other applications.
+fn resource_id(key_start: &str, key: &str) -> Option<String> {
+    let id = key.strip_prefix(key_start)?;
+    (!id.is_empty() && !id.contains("||")).then(|| id.to_owned())
 }

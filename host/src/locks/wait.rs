@@ -132,6 +132,13 @@ impl Waits {
         }
     }
 
+    /// The keys that begin so, and how many callers wait for each.
+    pub(super) fn lines(&self, key_prefix: &str) -> Vec<(String, usize)> {
+        let lines = self.lock();
+        let lines = lines.iter().filter(|(key, _)| key.starts_with(key_prefix));
+        lines.map(|(key, (_, places))| (key.clone(), *places)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Arc<Line>, usize)>> {
         // No code between a change to the map and that of a number can panic.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use holdfast::{
     Error, HeldLock, LeaseOptions, Locks, Lost, Resource, UnlockStatus, Verb,
     store::memory::MemoryStore,
@@ -94,6 +95,28 @@ async fn a_forced_release_says_whose_the_lock_was_and_wakes_who_waits() {
     assert_eq!(locks.force_release(R).await, Ok(None));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_operator_sees_how_many_wait_for_which_lock() {
+    let locks = in_memory();
+    let other = locks.scoped("app2", &["s"]).unwrap();
+    for (locks, id) in [(&locks, "r"), (&locks, "a"), (&other, "r")] {
+        assert!(take(locks, "s", id, "me", 60).await.unwrap());
+    }
+    let wait = LeaseOptions::new(MINUTE).wait(MINUTE);
+    let mut waiting = Vec::new();
+    for (locks, id) in [(&locks, "r"), (&locks, "r"), (&locks, "a"), (&other, "r")] {
+        waiting.push(Box::pin(locks.acquire(Resource { store: "s", id }, &wait)));
+        assert!(waiting.last_mut().unwrap().now_or_never().is_none());
+    }
+    let mut all = locks.waiting("s", "").unwrap();
+    all.sort();
+    assert_eq!(all, [("a".to_owned(), 1), ("r".to_owned(), 2)]);
+    assert_eq!(locks.waiting("s", "r"), Ok(vec![("r".to_owned(), 2)]));
+    assert_eq!(other.waiting("s", ""), Ok(vec![("r".to_owned(), 1)]));
+    drop(waiting);
+    assert_eq!(locks.waiting("s", ""), Ok(Vec::new()));
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_refused() {
     let locks = in_memory();
@@ -102,6 +125,7 @@ async fn what_cannot_be_is_refused() {
     let reserved = Resource { store: "s", id: "a||b" };
     for (said, expected) in [
         (said(locks.list("x", "", None, 10).await), "lock store x not found"),
+        (said(locks.waiting("x", "")), "lock store x not found"),
         (said(locks.list("s", "", None, 0).await), "limit is not from 1 to 1000 in lock store s"),
         (
             said(locks.list("s", "", None, 1_001).await),

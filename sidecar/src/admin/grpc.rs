@@ -1,7 +1,5 @@
 //! The methods of the service `holdfast.lock.v1.Admin`.
 
-use std::sync::Arc;
-
 use futures_util::StreamExt;
 use holdfast::{HeldLock, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
@@ -10,32 +8,28 @@ use holdfast_proto::leases::{
     WatchEvent, WatchRequest, watch_event,
 };
 use hyper::{Request, Response};
-use tokio::sync::Semaphore;
 use tonic::{Status, body::Body as GrpcBody};
 
-use super::{
-    form::DEFAULT_LIMIT,
-    refusal::Refusal,
-    watch::{self, Event, WatchError},
-};
+use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
     grpc::{Answered, Received, duration, failed, response, stream},
     server::RequestBody,
     sidecar::Sidecar,
+    watch::{self, Event, WatchError},
 };
 
 pub(super) async fn answer(
     sidecar: &Sidecar,
-    watches: &Arc<Semaphore>,
+    room: &Room,
     request: Request<RequestBody>,
     refusal: Option<Refusal>,
 ) -> Response<GrpcBody> {
-    call(sidecar, watches, request, refusal).await.unwrap_or_else(Status::into_http)
+    call(sidecar, room, request, refusal).await.unwrap_or_else(Status::into_http)
 }
 
 async fn call(
     sidecar: &Sidecar,
-    watches: &Arc<Semaphore>,
+    room: &Room,
     request: Request<RequestBody>,
     refusal: Option<Refusal>,
 ) -> Result<Response<GrpcBody>, Status> {
@@ -49,7 +43,7 @@ async fn call(
     match head.uri.path() {
         "/holdfast.lock.v1.Admin/List" => Ok(one(list(sidecar, &received).await?)),
         "/holdfast.lock.v1.Admin/ForceRelease" => Ok(one(force_release(sidecar, &received).await?)),
-        "/holdfast.lock.v1.Admin/Watch" => watch(sidecar, watches, &received).await,
+        "/holdfast.lock.v1.Admin/Watch" => watch(sidecar, room, &received).await,
         path => Err(Status::unimplemented(format!(
             "method {} is not supported: operators have List, Watch and ForceRelease of holdfast.lock.v1.Admin",
             path.trim_start_matches('/')
@@ -84,7 +78,7 @@ async fn force_release(
 
 async fn watch(
     sidecar: &Sidecar,
-    watches: &Arc<Semaphore>,
+    room: &Room,
     received: &Received,
 ) -> Result<Response<GrpcBody>, Status> {
     let WatchRequest { store_name, prefix } = received.message()?;
@@ -95,13 +89,19 @@ async fn watch(
             too_many => Status::resource_exhausted(too_many.to_string()),
         }
     };
-    let events = watch::watch(sidecar.clone(), watches.clone(), store_name, prefix)
-        .await
-        .map_err(&to_status)?;
+    let room = room.take().map_err(|error| Status::resource_exhausted(error.to_string()))?;
+    let events = watch::watch(sidecar.locks().clone(), store_name, prefix).await;
+    let events = events.map_err(&to_status)?.take_until(sidecar.ending().clone().cancelled_owned());
     let messages = events.map(move |event| {
+        let _room = &room;
         let event = match event.map_err(&to_status)? {
             Event::Taken(lock) => watch_event::Event::Taken(message(lock)),
+            Event::Extended(lock) => watch_event::Event::Extended(message(lock)),
             Event::Freed(lock) => watch_event::Event::Freed(message(lock)),
+            Event::Waiting { resource_id, calls } => {
+                let calls = calls.try_into().unwrap_or(u32::MAX);
+                watch_event::Event::Waiting(watch_event::Waiting { resource_id, calls })
+            }
             Event::Synced => watch_event::Event::Synced(watch_event::Synced {}),
         };
         Ok(WatchEvent { event: Some(event) })

@@ -1,4 +1,4 @@
-//! `GET /v1.0/leases/{store}` and `DELETE /v1.0/leases/{store}/{resource}`.
+//! `GET /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`.
 
 use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
@@ -10,8 +10,10 @@ use hyper::{Method, Request, Response};
 use percent_encoding::percent_decode_str;
 
 use super::{
+    events,
     form::{self, DEFAULT_LIMIT},
     refusal::Refusal,
+    room::Room,
 };
 use crate::{
     http::{ResponseBody, failed, head_refusal, response},
@@ -22,6 +24,7 @@ use crate::{
 enum Route {
     List { store: String },
     ForceRelease { store: String, resource: String },
+    Watch,
 }
 
 /// What a query asks for.
@@ -32,46 +35,69 @@ struct Query {
     limit: u32,
 }
 
+/// What the query of a watch asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct WatchQuery {
+    /// One store, or all.
+    store: Option<String>,
+    prefix: String,
+}
+
 pub(super) async fn answer<B>(
     sidecar: &Sidecar,
+    room: &Room,
     request: &Request<B>,
     refusal: Option<Refusal>,
 ) -> Response<ResponseBody> {
-    response(reply(sidecar, request, refusal).await)
+    call(sidecar, room, request, refusal).await.unwrap_or_else(response)
 }
 
-async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, refusal: Option<Refusal>) -> Reply {
+/// The response to a request, or the reply to one that is refused.
+async fn call<B>(
+    sidecar: &Sidecar,
+    room: &Room,
+    request: &Request<B>,
+    refusal: Option<Refusal>,
+) -> Result<Response<ResponseBody>, Reply> {
     if let Some(refusal) = head_refusal(request.version(), request.method(), request.headers()) {
-        return refusal;
+        return Err(refusal);
     }
     if let Some(refusal) = refusal {
         let (status, code) = match refusal {
             Refusal::Token => (401, "ERR_ADMIN_TOKEN"),
             Refusal::Foreign => (403, "ERR_ADMIN_FOREIGN"),
         };
-        return reply::error(status, code, refusal.message());
+        return Err(reply::error(status, code, refusal.message()));
     }
     let sent = request.uri().path();
     if !is_well_escaped(sent) {
-        return reply::bad_request();
+        return Err(reply::bad_request());
     }
+    let query = || parameters(request.uri().query().unwrap_or_default());
     match route(request.method(), &clean(sent)) {
-        Some(Route::List { store }) => match query(request.uri().query().unwrap_or_default()) {
-            Ok(query) => list(sidecar, &store, query).await,
-            Err(problem) => reply::error(400, "ERR_MALFORMED_REQUEST", &problem),
-        },
-        Some(Route::ForceRelease { store, resource }) => {
-            force_release(sidecar, Resource { store: &store, id: &resource }).await
+        Some(Route::List { store }) => {
+            let query = query().and_then(Query::read).map_err(malformed)?;
+            Ok(response(list(sidecar, &store, query).await))
         }
-        None => reply::error(
+        Some(Route::ForceRelease { store, resource }) => {
+            let resource = Resource { store: &store, id: &resource };
+            Ok(response(force_release(sidecar, resource).await))
+        }
+        Some(Route::Watch) => {
+            watch(sidecar, room, query().and_then(WatchQuery::read).map_err(malformed)?)
+        }
+        None => Err(reply::error(
             404,
             "ERR_ADMIN_ROUTE",
-            "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}",
-        ),
+            "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /v1.0/watch",
+        )),
     }
 }
 
 fn route(method: &Method, path: &str) -> Option<Route> {
+    if path == "/v1.0/watch" {
+        return (method == Method::GET).then_some(Route::Watch);
+    }
     let rest = path.strip_prefix("/v1.0/leases/")?;
     match (method, rest.split_once('/')) {
         (&Method::GET, None) => Some(Route::List { store: segment(rest) }),
@@ -82,30 +108,63 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     }
 }
 
+fn malformed(problem: String) -> Reply {
+    reply::error(400, "ERR_MALFORMED_REQUEST", &problem)
+}
+
 /// A segment of a path with its escapes resolved. A `+` is itself: another lock must not be freed.
 fn segment(escaped: &str) -> String {
     percent_decode_str(escaped).decode_utf8_lossy().into_owned()
 }
 
-fn query(query: &str) -> Result<Query, String> {
-    let mut read = Query { prefix: String::new(), cursor: None, limit: DEFAULT_LIMIT };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if !is_well_escaped(value) {
-            return Err(format!("{name}: invalid URL escape"));
-        }
-        let value = unescape(value).into_owned();
-        match name {
-            "prefix" => read.prefix = value,
-            "cursor" => read.cursor = Some(value).filter(|cursor| !cursor.is_empty()),
-            "limit" => {
-                read.limit =
-                    value.parse().map_err(|_| format!("limit: {value} is not a number"))?;
+/// The names and values of a query.
+fn parameters(query: &str) -> Result<Vec<(&str, String)>, String> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match is_well_escaped(value) {
+                true => Ok((name, unescape(value).into_owned())),
+                false => Err(format!("{name}: invalid URL escape")),
             }
-            _ => return Err(format!("unknown parameter '{name}'")),
+        })
+        .collect()
+}
+
+impl Query {
+    fn read(parameters: Vec<(&str, String)>) -> Result<Self, String> {
+        let mut read = Self { prefix: String::new(), cursor: None, limit: DEFAULT_LIMIT };
+        for (name, value) in parameters {
+            match name {
+                "prefix" => read.prefix = value,
+                "cursor" => read.cursor = Some(value).filter(|cursor| !cursor.is_empty()),
+                "limit" => {
+                    read.limit =
+                        value.parse().map_err(|_| format!("limit: {value} is not a number"))?;
+                }
+                _ => return Err(unknown(name)),
+            }
         }
+        Ok(read)
     }
-    Ok(read)
+}
+
+impl WatchQuery {
+    fn read(parameters: Vec<(&str, String)>) -> Result<Self, String> {
+        let mut read = Self::default();
+        for (name, value) in parameters {
+            match name {
+                "prefix" => read.prefix = value,
+                "store" => read.store = Some(value).filter(|store| !store.is_empty()),
+                _ => return Err(unknown(name)),
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!("unknown parameter '{name}'")
 }
 
 async fn list(sidecar: &Sidecar, store: &str, query: Query) -> Reply {
@@ -114,6 +173,24 @@ async fn list(sidecar: &Sidecar, store: &str, query: Query) -> Reply {
         Ok(page) => reply::json(200, form::page(page).to_string().into_bytes()),
         Err(error) => failed(sidecar, Verb::ListLocks, error, None),
     }
+}
+
+fn watch(
+    sidecar: &Sidecar,
+    room: &Room,
+    query: WatchQuery,
+) -> Result<Response<ResponseBody>, Reply> {
+    let WatchQuery { store, prefix } = query;
+    let locks = sidecar.locks();
+    if let Some(store) = &store
+        && let Err(error) = locks.waiting(store, &prefix)
+    {
+        return Err(failed(sidecar, Verb::ListLocks, error, None));
+    }
+    let room = room.take().map_err(|error| reply::overloaded(&error.to_string()))?;
+    let stores =
+        store.map_or_else(|| locks.store_names().map(str::to_owned).collect(), |one| vec![one]);
+    Ok(events::response(sidecar, room, stores, &prefix))
 }
 
 async fn force_release(sidecar: &Sidecar, resource: Resource<'_>) -> Reply {
@@ -129,6 +206,7 @@ mod tests {
 
     #[test]
     fn queries_are_read() {
+        let query = |query| parameters(query).and_then(Query::read);
         let expected = Query { prefix: "a b/".into(), cursor: Some("17".into()), limit: 5 };
         assert_eq!(query("prefix=a+b%2F&cursor=17&limit=5"), Ok(expected));
         let default = Query { prefix: String::new(), cursor: None, limit: 100 };
@@ -141,5 +219,10 @@ mod tests {
         ] {
             assert_eq!(query(wrong), Err(problem.to_owned()));
         }
+        let watch = |query| parameters(query).and_then(WatchQuery::read);
+        let expected = WatchQuery { store: Some("s".into()), prefix: "a".into() };
+        assert_eq!(watch("store=s&prefix=a"), Ok(expected));
+        assert_eq!(watch("store="), Ok(WatchQuery::default()));
+        assert_eq!(watch("cursor=1"), Err("unknown parameter 'cursor'".to_owned()));
     }
 }

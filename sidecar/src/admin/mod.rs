@@ -2,11 +2,13 @@
 //!
 //! It is not a part of the other APIs, because whoever may take locks may not yet take them from others.
 
+mod events;
 pub(crate) mod form;
 mod grpc;
 mod http;
+mod page;
 mod refusal;
-mod watch;
+mod room;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,10 +18,9 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN},
     http::uri::Authority,
 };
-use tokio::sync::Semaphore;
 use tonic::body::Body as GrpcBody;
 
-use self::refusal::Refusal;
+use self::{refusal::Refusal, room::Room};
 use crate::{
     http::ResponseBody,
     server::{Answer, RequestBody},
@@ -35,8 +36,8 @@ pub const TOKEN_HEADER: &str = "holdfast-admin-token";
 pub struct Api {
     sidecar: Sidecar,
     token: Option<Arc<Token>>,
-    /// Room for streams.
-    watches: Arc<Semaphore>,
+    room: Room,
+    page: bool,
 }
 
 impl Api {
@@ -44,7 +45,14 @@ impl Api {
     pub fn new(sidecar: Sidecar, token: Option<&str>) -> Self {
         let token = token.filter(|token| !token.is_empty());
         let token = token.map(|token| Token::new(token).into());
-        Self { sidecar, token, watches: Arc::new(Semaphore::new(watch::WATCHES)) }
+        Self { sidecar, token, room: Room::new(), page: false }
+    }
+
+    /// Serves the page on which operators see the locks, at `/ui`. It needs no token, but what it shows does.
+    #[must_use]
+    pub fn with_page(mut self) -> Self {
+        self.page = true;
+        self
     }
 
     /// Why a request is refused, if it is.
@@ -52,7 +60,7 @@ impl Api {
         let headers = request.headers();
         let Some(token) = &self.token else {
             // A page of the web may have the name of its own host lead here, which is then the host of its requests.
-            let from_here = !headers.contains_key(ORIGIN) && names_this_machine(request);
+            let from_here = names_this_machine(request) && !is_of_another_page(request);
             return (!from_here).then_some(Refusal::Foreign);
         };
         let sent = headers.get(TOKEN_HEADER).map_or(&[][..], |sent| sent.as_bytes());
@@ -67,13 +75,17 @@ impl Answer for Api {
         let content_type = request.headers().get(CONTENT_TYPE);
         let is_grpc = content_type.is_some_and(is_of_grpc);
         let refusal = self.refusal(&request);
-        match is_grpc {
-            true => {
-                let answered = grpc::answer(&self.sidecar, &self.watches, request, refusal);
-                answered.await.map(Either::Right)
-            }
-            false => http::answer(&self.sidecar, &request, refusal).await.map(Either::Left),
+        if is_grpc {
+            let answered = grpc::answer(&self.sidecar, &self.room, request, refusal);
+            return answered.await.map(Either::Right);
         }
+        if self.page
+            && !matches!(refusal, Some(Refusal::Foreign))
+            && let Some(page) = page::answer(request.method(), request.uri().path())
+        {
+            return page.map(Either::Left);
+        }
+        http::answer(&self.sidecar, &self.room, &request, refusal).await.map(Either::Left)
     }
 }
 
@@ -84,11 +96,24 @@ fn is_of_grpc(content_type: &HeaderValue) -> bool {
 
 /// Whether the host of a request is `localhost`, or a loopback address.
 fn names_this_machine<B>(request: &Request<B>) -> bool {
-    let header = || request.headers().get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    let authority = request.uri().authority().cloned().or_else(header);
-    authority.is_some_and(|authority| {
+    authority(request).is_some_and(|authority| {
         let host = authority.host().trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     })
+}
+
+/// Whether a web page sends the request that does not come from the host which the request is for.
+fn is_of_another_page<B>(request: &Request<B>) -> bool {
+    request.headers().get(ORIGIN).is_some_and(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        let host = authority(request);
+        origin.zip(host).is_none_or(|(origin, host)| !origin.eq_ignore_ascii_case(host.as_str()))
+    })
+}
+
+/// The host that a request is for.
+fn authority<B>(request: &Request<B>) -> Option<Authority> {
+    let header = || request.headers().get(HOST)?.to_str().ok()?.parse().ok();
+    request.uri().authority().cloned().or_else(header)
 }

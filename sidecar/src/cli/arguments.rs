@@ -290,6 +290,18 @@ pub struct Serve {
     /// HOLDFAST_ADMIN_TOKEN
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1")]
     pub admin_listen_address: Vec<String>,
+    /// Serve operators a page at /ui of that port, which shows who holds what; needs --enable-admin
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = false,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = values::boolean
+    )]
+    pub ui: bool,
     /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
     /// fail meanwhile
     #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]

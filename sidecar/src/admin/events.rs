@@ -1,0 +1,118 @@
+//! `GET /v1.0/watch`: who takes, extends and frees which lock, as server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{
+    Stream, StreamExt,
+    future::Either,
+    stream::{self, BoxStream, select_all},
+};
+use holdfast::Verb;
+use http_body_util::StreamBody;
+use hyper::{
+    Response,
+    body::Frame,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
+
+use super::form;
+use crate::{
+    http::{ResponseBody, failed},
+    server::Lasting,
+    sidecar::Sidecar,
+    watch::{Event, WatchError, watch},
+};
+
+/// How long to wait before a store that failed is watched again.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// How long nothing may be sent: whoever is between may end a connection that is silent.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// A response that tells of the locks of these stores whose resource ids begin with `prefix`, until the caller leaves
+/// or the server ends.
+pub(super) fn response(
+    sidecar: &Sidecar,
+    room: OwnedSemaphorePermit,
+    stores: Vec<String>,
+    prefix: &str,
+) -> Response<ResponseBody> {
+    let of_stores =
+        stores.into_iter().map(|store| of_store(sidecar.clone(), store, prefix.to_owned()));
+    let events =
+        select_all(of_stores).take_until(sidecar.ending().clone().cancelled_owned()).boxed();
+    let lines = stream::unfold((events, room), |(mut events, room)| async {
+        let line = match timeout(SILENCE, events.next()).await {
+            Ok(Some(event)) => format!("data: {event}\n\n"),
+            Ok(None) => return None,
+            Err(_) => ":\n\n".to_owned(),
+        };
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), (events, room)))
+    });
+    let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(lines.boxed()))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(Lasting);
+    response
+}
+
+/// The events of one store, whose watch begins anew after each failure.
+fn of_store(sidecar: Sidecar, store: String, prefix: String) -> BoxStream<'static, Value> {
+    let watches = stream::unfold(Duration::ZERO, move |pause| {
+        let (sidecar, store, prefix) = (sidecar.clone(), store.clone(), prefix.clone());
+        async move {
+            sleep(pause).await;
+            Some((once(sidecar, store, prefix).await, AFTER_FAILURE))
+        }
+    });
+    watches.flatten().boxed()
+}
+
+/// The events of one store until it fails.
+async fn once(sidecar: Sidecar, store: String, prefix: String) -> impl Stream<Item = Value> + Send {
+    let events = match watch(sidecar.locks().clone(), store.clone(), prefix).await {
+        Ok(events) => Either::Left(events),
+        Err(error) => Either::Right(stream::iter([Err(error)])),
+    };
+    let begun = json!({"storeName": store, "began": {}});
+    stream::iter([begun]).chain(events.map(move |event| {
+        let mut told = match event {
+            Ok(event) => object(&event),
+            Err(error) => json!({"failed": problem(&sidecar, error)}),
+        };
+        told["storeName"] = json!(store);
+        told
+    }))
+}
+
+fn object(event: &Event) -> Value {
+    match event {
+        Event::Taken(lock) => json!({"taken": form::lock(lock)}),
+        Event::Extended(lock) => json!({"extended": form::lock(lock)}),
+        Event::Freed(lock) => json!({"freed": form::lock(lock)}),
+        Event::Waiting { resource_id, calls } => {
+            json!({"waiting": {"resourceId": resource_id, "calls": calls}})
+        }
+        Event::Synced => json!({"synced": {}}),
+    }
+}
+
+/// The failure in Dapr's form.
+fn problem(sidecar: &Sidecar, error: WatchError) -> Value {
+    match error {
+        WatchError::Lock(error) => {
+            let reply = failed(sidecar, Verb::ListLocks, error, None);
+            serde_json::from_slice(&reply.body).unwrap_or_default()
+        }
+        WatchError::TooMany => {
+            json!({"errorCode": "ERR_ADMIN_TOO_MANY_LOCKS", "message": error.to_string()})
+        }
+    }
+}

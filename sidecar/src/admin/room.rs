@@ -1,0 +1,28 @@
+//! How many may watch the locks at a time: each watch looks at all of them again and again.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The most watches.
+const MOST: usize = 16;
+
+/// Room for watches. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Semaphore>);
+
+/// There is no room left.
+#[derive(Debug, thiserror::Error)]
+#[error("too many calls: {MOST} watch the locks")]
+pub(super) struct NoRoom;
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+
+    /// Room for one watch, until it is dropped.
+    pub(super) fn take(&self) -> Result<OwnedSemaphorePermit, NoRoom> {
+        self.0.clone().try_acquire_owned().map_err(|_| NoRoom)
+    }
+}

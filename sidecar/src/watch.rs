@@ -1,0 +1,183 @@
+//! Who takes, extends and frees which lock, and how many calls wait for it, by looking again and again.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::{Stream, StreamExt, stream};
+use holdfast::{Error, HeldLock, Locks};
+use tokio::time::{Instant, sleep};
+
+/// How often the locks are looked at, at most: a look takes no more than a tenth of the time.
+const INTERVAL: Duration = Duration::from_secs(1);
+const SHARE: u32 = 10;
+
+/// The most locks that are watched.
+const MOST: usize = 10_000;
+
+/// How many locks are asked for at a time.
+const PAGE: u32 = 1_000;
+
+/// How far the end of a hold may seem to move though nobody extends it: an answer takes its time.
+const BLUR: Duration = Duration::from_millis(500);
+
+/// What a watcher is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Taken(HeldLock),
+    /// The same owner holds the lock for longer, or shorter, than he did before.
+    Extended(HeldLock),
+    Freed(HeldLock),
+    /// So many calls of this process wait for a lock.
+    Waiting {
+        resource_id: String,
+        calls: usize,
+    },
+    /// All that there was at the beginning has been told.
+    Synced,
+}
+
+/// Why a watch ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WatchError {
+    #[error(transparent)]
+    Lock(#[from] Error),
+    #[error("more than {MOST} locks are held: watch fewer, by a prefix")]
+    TooMany,
+}
+
+/// What there is to see at a time.
+#[derive(Default)]
+struct View {
+    held: HashMap<String, Hold>,
+    waiting: HashMap<String, usize>,
+}
+
+struct Hold {
+    lock: HeldLock,
+    /// When it expires, if it ever does.
+    end: Option<Instant>,
+}
+
+/// Watches the locks of a store whose resource ids begin with `prefix`.
+///
+/// # Errors
+///
+/// If the locks cannot be looked at in the beginning. Later errors are items, the last of the stream.
+pub(crate) async fn watch(
+    locks: Locks,
+    store: String,
+    prefix: String,
+) -> Result<impl Stream<Item = Result<Event, WatchError>> + Send, WatchError> {
+    let begun = Instant::now();
+    let first = View::look(&locks, &store, &prefix).await?;
+    let mut events = changes(&View::default(), &first);
+    events.push(Event::Synced);
+    let state = Some((first, begun.elapsed()));
+    let later = stream::unfold(state, move |state| {
+        let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
+        async move {
+            let (before, took) = state?;
+            sleep(INTERVAL.max(took * SHARE)).await;
+            let begun = Instant::now();
+            match View::look(&locks, &store, &prefix).await {
+                Ok(now) => {
+                    let events = changes(&before, &now).into_iter().map(Ok).collect();
+                    Some((events, Some((now, begun.elapsed()))))
+                }
+                Err(error) => Some((vec![Err(error)], None)),
+            }
+        }
+    });
+    Ok(stream::iter(events).map(Ok).chain(later.flat_map(stream::iter)))
+}
+
+impl View {
+    async fn look(locks: &Locks, store: &str, prefix: &str) -> Result<Self, WatchError> {
+        let (mut held, mut cursor) = (HashMap::new(), None);
+        loop {
+            let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await?;
+            let now = Instant::now();
+            held.extend(page.locks.into_iter().map(|lock| {
+                let left = lock.time_left.map(Duration::from_millis);
+                let end = left.and_then(|left| now.checked_add(left));
+                (lock.resource_id.clone(), Hold { lock, end })
+            }));
+            if held.len() > MOST {
+                return Err(WatchError::TooMany);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                let waiting = locks.waiting(store, prefix)?.into_iter().collect();
+                return Ok(Self { held, waiting });
+            }
+        }
+    }
+}
+
+/// What has changed: who comes is told after who goes.
+fn changes(before: &View, now: &View) -> Vec<Event> {
+    let freed = before.held.iter().filter(|(id, _)| !now.held.contains_key(*id));
+    let mut events: Vec<Event> = freed.map(|(_, hold)| Event::Freed(hold.lock.clone())).collect();
+    events.extend(now.held.iter().filter_map(|(id, hold)| match before.held.get(id) {
+        Some(known) if known.lock.owner == hold.lock.owner => {
+            is_moved(known.end, hold.end).then(|| Event::Extended(hold.lock.clone()))
+        }
+        _ => Some(Event::Taken(hold.lock.clone())),
+    }));
+    let gone = before.waiting.keys().filter(|id| !now.waiting.contains_key(*id));
+    let gone = gone.map(|id| (id, 0));
+    let counts = now.waiting.iter().map(|(id, calls)| (id, *calls));
+    let new = counts.filter(|(id, calls)| before.waiting.get(*id) != Some(calls));
+    events.extend(
+        gone.chain(new).map(|(id, calls)| Event::Waiting { resource_id: id.clone(), calls }),
+    );
+    events
+}
+
+fn is_moved(before: Option<Instant>, now: Option<Instant>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => now.max(before).duration_since(now.min(before)) > BLUR,
+        (before, now) => before != now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(held: &[(&str, &str, u64)], waiting: &[(&str, usize)]) -> View {
+        let begin = Instant::now();
+        let hold = |(id, owner, left): &(&str, &str, u64)| Hold {
+            lock: HeldLock {
+                resource_id: (*id).to_owned(),
+                owner: (*owner).to_owned(),
+                time_left: Some(*left),
+            },
+            end: begin.checked_add(Duration::from_millis(*left)),
+        };
+        let held = held.iter().map(hold).map(|hold| (hold.lock.resource_id.clone(), hold));
+        let waiting = waiting.iter().map(|(id, calls)| ((*id).to_owned(), *calls));
+        View { held: held.collect(), waiting: waiting.collect() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_extended_freed_handed_over_and_awaited_is_told() {
+        let held = [("stays", "a", 900), ("longer", "a", 900), ("goes", "b", 900)];
+        let before = view(&[&held[..], &[("changes", "c", 900)]].concat(), &[("x", 2), ("y", 1)]);
+        let held = [("stays", "a", 700), ("longer", "a", 1_900), ("comes", "d", 900)];
+        let waiting = [("x", 3), ("z", 1)];
+        let now = view(&[&held[..], &[("changes", "e", 900)]].concat(), &waiting);
+        let mut told: Vec<_> = changes(&before, &now)
+            .into_iter()
+            .map(|event| match event {
+                Event::Taken(lock) => format!("+{} {}", lock.resource_id, lock.owner),
+                Event::Extended(lock) => format!("={} {}", lock.resource_id, lock.owner),
+                Event::Freed(lock) => format!("-{} {}", lock.resource_id, lock.owner),
+                Event::Waiting { resource_id, calls } => format!("{resource_id} {calls}"),
+                Event::Synced => String::new(),
+            })
+            .collect();
+        assert_eq!(told[0], "-goes b");
+        told.sort();
+        assert_eq!(told, ["+changes e", "+comes d", "-goes b", "=longer a", "x 3", "y 0", "z 1"]);
+    }
+}

@@ -1,0 +1,213 @@
+//! What operators see live: the events, and the page that shows them.
+
+use holdfast_tests::{
+    browser::Browser, eventually, holdfast::Holdfast, redis_server::RedisServer,
+    resources::Resources,
+};
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use crate::HOLDFAST;
+
+const ARGUMENTS: [&str; 5] = ["--app-id", "app1", "--enable-admin", "--ui", "--admin-port=0"];
+
+struct Served {
+    redis: RedisServer,
+    _resources: Resources,
+    holdfast: Holdfast,
+}
+
+impl Served {
+    fn start(token: &str) -> Self {
+        let redis = RedisServer::start();
+        let resources = Resources::in_redis(&redis, &[]);
+        let arguments = [&ARGUMENTS[..], &["--resources-path", resources.path()]].concat();
+        let environment = [("HOLDFAST_ADMIN_TOKEN", token)];
+        let holdfast = Holdfast::serve_in(&environment, HOLDFAST, &arguments);
+        Self { redis, _resources: resources, holdfast }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.holdfast.admin())
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        reqwest::get(self.url(path)).await.unwrap()
+    }
+
+    /// Takes a lock for a minute.
+    async fn take(&self, id: &str, owner: &str) {
+        let body = json!({"resourceId": id, "lockOwner": owner, "expiryInSeconds": 60});
+        let taken = self.holdfast.post("/v1.0-alpha1/lock/lockstore", &body.to_string()).await;
+        assert_eq!(taken, (200, r#"{"success":true}"#.to_owned()));
+    }
+}
+
+/// The events of a response.
+struct Events {
+    response: Response,
+    rest: String,
+}
+
+impl Events {
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Some((event, rest)) = self.rest.split_once("\n\n") {
+                let event = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+                self.rest = rest.to_owned();
+                return event;
+            }
+            let chunk = self.response.chunk().await.unwrap().expect("another event");
+            self.rest.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_tell_who_takes_extends_waits_and_frees() {
+    let served = Served::start("");
+    served.take("r", "me").await;
+    let response = served.get("/v1.0/watch").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut events = Events { response, rest: String::new() };
+    assert_eq!(events.next().await, json!({"storeName": "lockstore", "began": {}}));
+    let taken = events.next().await;
+    assert_eq!(taken["taken"]["resourceId"], "r");
+    assert_eq!(taken["taken"]["lockOwner"], "me");
+    assert_eq!(events.next().await, json!({"storeName": "lockstore", "synced": {}}));
+
+    let extend = json!({"resourceId": "r", "lockOwner": "me", "ttl": "120s"}).to_string();
+    assert_eq!(served.holdfast.post("/v1.0/leases/lockstore/extend", &extend).await.0, 200);
+    let extended = events.next().await;
+    assert_eq!(extended["extended"]["lockOwner"], "me", "{extended}");
+
+    let wait = json!({"resourceId": "r", "ttl": "60s", "wait": "60s"}).to_string();
+    let waiting = served.holdfast.post("/v1.0/leases/lockstore/acquire", &wait);
+    let told = async {
+        let waiting = json!({"resourceId": "r", "calls": 1});
+        assert_eq!(events.next().await, json!({"storeName": "lockstore", "waiting": waiting}));
+        served.redis.run::<()>(&["DEL", "lock||app1||r"]);
+        let handed_over = events.next().await;
+        assert_ne!(handed_over["taken"]["lockOwner"], "me", "{handed_over}");
+        assert_eq!(events.next().await["waiting"], json!({"resourceId": "r", "calls": 0}));
+    };
+    let (taken, ()) = tokio::join!(waiting, told);
+    assert_eq!(taken.0, 200);
+    served.redis.run::<()>(&["FLUSHALL"]);
+    assert_eq!(events.next().await["freed"]["resourceId"], "r");
+
+    served.redis.run::<()>(&["SET", "lock||app1||broken", "x"]);
+    assert_eq!(events.next().await["taken"].get("timeLeft"), None);
+}
+
+/// The others are told of meanwhile, and it is told again once it is there.
+#[tokio::test]
+async fn a_store_that_cannot_be_watched_is_named() {
+    let mut served = Served::start("");
+    served.take("r", "me").await;
+    let mut events =
+        Events { response: served.get("/v1.0/watch?prefix=r").await, rest: String::new() };
+    while events.next().await.get("synced").is_none() {}
+    served.redis.kill();
+    let failed = events.next().await;
+    assert_eq!(failed["failed"]["errorCode"], "ERR_LOCK_LIST", "{failed}");
+    assert_eq!(events.next().await["began"], json!({}));
+}
+
+#[tokio::test]
+async fn the_page_is_served_if_it_is_asked_for_and_may_reach_nobody_else() {
+    let served = Served::start("s3cret");
+    for (path, content_type) in
+        [("/ui", "text/html"), ("/ui/page.css", "text/css"), ("/ui/page.js", "text/javascript")]
+    {
+        let part = served.get(path).await;
+        assert_eq!(part.status(), 200);
+        let header = |name| part.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), format!("{content_type}; charset=utf-8"));
+        let policy = header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';"), "{policy}");
+        assert_eq!(policy.matches("unsafe").count(), 0, "{policy}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+    }
+    let refused = reqwest::Client::new().post(served.url("/ui")).send().await.unwrap();
+    assert_eq!(refused.status(), 405);
+    assert_eq!(served.get("/v1.0/watch").await.status(), 401);
+
+    let mut alone = holdfast_tests::holdfast::serve(HOLDFAST);
+    alone.arg("--ui");
+    let mut alone = Holdfast::start(alone);
+    assert_eq!(alone.wait(), Some(1));
+    assert!(
+        alone.log().contains("--ui: the page is on the port of --enable-admin"),
+        "{}",
+        alone.log()
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_a_lock_its_time_running_down_and_it_going() {
+    let Some(browser) = Browser::start(1200, 800).await else { return };
+    let served = Served::start("");
+    browser.open(&served.url("/ui")).await;
+    browser.until("document.getElementById('none').checkVisibility()").await;
+    assert_eq!(browser.text("#state").await, "live");
+    let asks = "document.getElementById('admission').checkVisibility()";
+    assert_eq!(browser.evaluate(asks).await, json!(false));
+
+    served.take("order <1>", "somebody").await;
+    browser.until("document.querySelectorAll('.lock').length === 1").await;
+    for (part, text) in [("resource", "order <1>"), ("store", "lockstore"), ("owner", "somebody")] {
+        assert_eq!(browser.text(&format!(".lock .{part}")).await, text);
+    }
+    assert_eq!(
+        browser.text("#history li").await.split_once(" taken ").unwrap().1,
+        "order <1> (lockstore) somebody"
+    );
+    browser.until("parseFloat(document.querySelector('.left').textContent) < 58").await;
+    browser.until("document.querySelector('.lock progress').value < 0.97").await;
+    keep(&browser, "page").await;
+
+    // Asked for, and thought better of.
+    browser.click(".release").await;
+    assert!(browser.text("#question").await.starts_with("Release order <1> in lockstore?"));
+    browser.click("#question button").await;
+    browser.until("!document.getElementById('question').open").await;
+    assert!(served.redis.exists("lock||app1||order <1>"));
+
+    browser.click(".release").await;
+    browser.click("#question .danger").await;
+    browser.until("document.querySelectorAll('.lock').length === 0").await;
+    assert!(!served.redis.exists("lock||app1||order <1>"));
+    assert!(browser.text("#history li").await.contains(" freed order <1> "));
+}
+
+#[tokio::test]
+async fn the_page_asks_for_the_token_and_fits_on_a_phone() {
+    let Some(browser) = Browser::start(390, 844).await else { return };
+    let served = Served::start("s3cret");
+    let id = "a-resource-with-a-name-that-is-longer-than-a-phone-is-wide/".repeat(3);
+    served.take(&id, "somebody").await;
+    browser.open(&served.url("/ui")).await;
+    browser.until("document.getElementById('admission').checkVisibility()").await;
+    browser.type_into("#token", "wrong\n").await;
+    browser.until("document.getElementById('state').textContent === 'this token is wrong'").await;
+    browser.evaluate("document.getElementById('token').value = ''").await;
+    browser.type_into("#token", "s3cret\n").await;
+    browser.until("document.querySelectorAll('.lock').length === 1").await;
+    let asks = "document.getElementById('admission').checkVisibility()";
+    assert_eq!(browser.evaluate(asks).await, json!(false));
+    let fits = "document.documentElement.scrollWidth <= innerWidth";
+    assert_eq!(browser.evaluate(fits).await, json!(true));
+    keep(&browser, "phone").await;
+    browser.click(".release").await;
+    browser.click("#question .danger").await;
+    eventually("released", async || !served.redis.exists(&format!("lock||app1||{id}"))).await;
+}
+
+/// Keeps a screenshot, for whoever wants to look at it.
+async fn keep(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("HOLDFAST_SCREENSHOTS") {
+        let file = std::path::Path::new(&folder).join(name).with_extension("png");
+        std::fs::write(file, browser.screenshot().await).unwrap();
+    }
+}
