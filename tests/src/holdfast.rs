@@ -119,6 +119,15 @@ impl Holdfast {
         self.address("without a token on http://")
     }
 
+    /// The `host:port` of the API of operators.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not name it within a minute.
+    pub fn operators(&self) -> String {
+        self.address("serving operators on http://")
+    }
+
     /// The `host:port` of the metrics.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! `GET /v1.0/leases/{store}` and `DELETE /v1.0/leases/{store}/{resource}`.
+//! `GET /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}`, and `GET /openapi.json`, which describes both.
 
 use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     http::{ResponseBody, failed, head_refusal, response},
+    openapi,
     sidecar::Sidecar,
 };
 
@@ -22,6 +23,7 @@ use crate::{
 enum Route {
     List { store: String },
     ForceRelease { store: String, resource: String },
+    OpenApi,
 }
 
 /// What a query asks for.
@@ -63,15 +65,19 @@ async fn reply<B>(sidecar: &Sidecar, request: &Request<B>, refusal: Option<Refus
         Some(Route::ForceRelease { store, resource }) => {
             force_release(sidecar, Resource { store: &store, id: &resource }).await
         }
+        Some(Route::OpenApi) => openapi::reply(openapi::OPERATORS),
         None => reply::error(
             404,
             "ERR_ADMIN_ROUTE",
-            "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}",
+            "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /openapi.json",
         ),
     }
 }
 
 fn route(method: &Method, path: &str) -> Option<Route> {
+    if (method, path) == (&Method::GET, "/openapi.json") {
+        return Some(Route::OpenApi);
+    }
     let rest = path.strip_prefix("/v1.0/leases/")?;
     match (method, rest.split_once('/')) {
         (&Method::GET, None) => Some(Route::List { store: segment(rest) }),

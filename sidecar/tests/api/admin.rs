@@ -106,8 +106,7 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
 #[tokio::test]
 async fn over_http_wrong_requests_are_refused() {
     let Served { address, .. } = serve(None).await;
-    let route =
-        "operators have GET /v1.0/leases/{store} and DELETE /v1.0/leases/{store}/{resource}";
+    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /openapi.json";
     let malformed = "ERR_MALFORMED_REQUEST";
     for (method, path, status, code, message) in [
         ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
