@@ -1,7 +1,8 @@
 //! The documents that describe the HTTP APIs: what they name is served, and what is served they name.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
+use ::holdfast::{Limits, store::memory::MemoryStore};
 use holdfast_dapr_api::{LeaseCall, Route};
 use holdfast_sidecar::{Sidecar, admin, http::Api, server::Server};
 use holdfast_tests::{
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     HOLDFAST,
-    server::{http, in_memory},
+    server::{http, in_memory, sidecar},
 };
 
 const LOCKS: &str = "sidecar/openapi/locks.json";
@@ -225,6 +226,51 @@ fn the_examples_are_bodies_of_their_calls() {
                 _ => "integer",
             };
             assert!(types.contains(expected), "{path}: {name}");
+        }
+    }
+}
+
+/// Checks that the document has the status of a response to a call, and the media type.
+fn assert_declares(document: &Value, call: &str, response: &Response) {
+    let (method, path) = call.split_once(' ').unwrap();
+    let status = response.status.to_string();
+    let declared = &document["paths"][path][method.to_lowercase()]["responses"][&status];
+    assert!(!declared.is_null(), "{call}: {status}");
+    let declared = resolved(document, declared);
+    match response.header("content-type") {
+        Some(media_type) => {
+            assert!(declared["content"].get(media_type).is_some(), "{call}: {status} {media_type}");
+        }
+        None => assert_eq!((&*response.body, declared.get("content")), ("", None), "{call}"),
+    }
+}
+
+#[tokio::test]
+async fn the_documents_have_the_refusals_of_every_call() {
+    let sidecar = sidecar(Arc::new(MemoryStore::new()), Limits::default(), Some("s3cret"));
+    let operators = operators(in_memory(), Some("s3cret")).await;
+    let long = format!("Host: a\r\nLong: {}\r\n", "x".repeat(40 << 10));
+    for (file, address) in [(LOCKS, http(sidecar).await.address), (OPERATORS, operators)] {
+        let document = document(file);
+        for call in calls(&document) {
+            let target =
+                call.replace("{store}", "a").replace("{key}", "a").replace("{resource}", "a");
+            for (headers, status) in [
+                ("Host: a\r\nHost: a\r\n", 400),
+                ("Host: a b\r\n", 400),
+                ("", 400),
+                (&*long, 431),
+                ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
+                ("Host: a\r\n", 401),
+            ] {
+                let request = format!("{target} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+                let response = exchange(address, request.as_bytes()).await;
+                let is_open = status == 401 && call.contains("/healthz");
+                // A server that has just started need not be ready.
+                let refused = is_open || response.status == status;
+                assert!(refused, "{call}: {headers:.60}: {}", response.status);
+                assert_declares(&document, &call, &response);
+            }
         }
     }
 }
