@@ -14,10 +14,10 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # The stores of the server, one in Redis and one in memory.
 STORES = ["lockstore", "memory"]
 
-# The longest wait for a lock: nobody frees it, so a long one would only take time.
-WAIT = r"^0\.0[0-9]{1,8}s$"
+# How long a call may wait for a lock, or hold it, where the document has more: it would only take time.
+SHORT = r"^0\.0[0-9]{1,8}s$"
 
-# How long a hold lasts: it would have no end.
+# How long a hold lasts that says nothing: it would have no end.
 HOLD = "0.01s"
 
 # Positive, and below 2,147,483,647 s.
@@ -35,9 +35,9 @@ def before_load_schema(context, raw_schema):
         if name == "Ttl":
             schema["pattern"] = TIME
         elif name == "Wait":
-            schema["pattern"] = WAIT
+            schema["pattern"] = SHORT
         elif name.endswith("Request"):
-            schema.get("properties", {}).get("maxHold", {}).update(pattern=WAIT)
+            schema.get("properties", {}).get("maxHold", {}).update(pattern=SHORT)
         else:
             close(schema)
     for path in raw_schema["paths"].values():
