@@ -16,6 +16,7 @@
 //! | `throttle` | log lines at a limited rate |
 //! | `hold` | leases that last as long as the response that tells about them |
 //! | `watch` | who takes and frees which lock |
+//! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
@@ -29,6 +30,7 @@ mod hold;
 pub mod http;
 mod intake;
 mod metadata;
+mod openapi;
 pub mod server;
 pub mod sidecar;
 mod throttle;

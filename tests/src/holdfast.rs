@@ -124,7 +124,7 @@ impl Holdfast {
     /// # Panics
     ///
     /// When the log does not name it within a minute.
-    pub fn admin(&self) -> String {
+    pub fn operators(&self) -> String {
         self.address("serving operators on http://")
     }
 

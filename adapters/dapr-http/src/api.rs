@@ -48,8 +48,8 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         Route::Metadata => metadata_reply(settings),
         // Instances share no memory: metadata that is set in one would be unknown to the others.
         Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
-        // `json` has the calls of Dapr's API alone.
-        Route::Lease { .. } | Route::Hold { .. } => reply::not_found(),
+        // `json` has the calls of Dapr's API alone, and the document describes more than those.
+        Route::Lease { .. } | Route::Hold { .. } | Route::OpenApi => reply::not_found(),
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Route<'a> {
     },
     /// `POST /v1.0/shutdown`
     Shutdown,
+    /// `GET /openapi.json`: the document that describes the API, which Dapr has not got
+    OpenApi,
     /// Anything else.
     Unknown,
 }
@@ -88,6 +90,9 @@ impl<'a> Route<'a> {
             }
             let store = parameter(call.strip_prefix("unlock/")?)?;
             return Some(Self::Unlock { store });
+        }
+        if (method, path) == ("GET", "/openapi.json") {
+            return Some(Self::OpenApi);
         }
         let call = path.strip_prefix("/v1.0/")?;
         if method == "PUT" {
@@ -138,6 +143,7 @@ impl<'a> Route<'a> {
             Self::Metadata => "/v1.0/metadata",
             Self::PutMetadata { .. } => "/v1.0/metadata/{key}",
             Self::Shutdown => "/v1.0/shutdown",
+            Self::OpenApi => "/openapi.json",
             Self::Unknown => "unknown",
         }
     }
@@ -177,6 +183,7 @@ mod tests {
             ("GET", "/v1.0/metadata", Route::Metadata),
             ("PUT", "/v1.0/metadata/k", Route::PutMetadata { key: store("k") }),
             ("POST", "/v1.0/shutdown", Route::Shutdown),
+            ("GET", "/openapi.json", Route::OpenApi),
             ("POST", "/v1.0/leases/a/acquire", lease(LeaseCall::Acquire, "a")),
             ("POST", "/v1.0/leases/a%2Fb/extend", lease(LeaseCall::Extend, "a/b")),
             ("POST", "/v1.0/leases/a/release", lease(LeaseCall::Release, "a")),
@@ -197,6 +204,9 @@ mod tests {
             ("GET", "/v1.0-alpha1/lock/a", Route::Unknown),
             ("HEAD", "/v1.0/healthz", Route::Unknown),
             ("POST", "/v1.0/metadata/k", Route::Unknown),
+            ("POST", "/openapi.json", Route::Unknown),
+            ("HEAD", "/openapi.json", Route::Unknown),
+            ("GET", "/v1.0/openapi.json", Route::Unknown),
             ("PUT", "/v1.0/metadata", Route::Unknown),
             ("GET", "/", Route::Unknown),
             ("OPTIONS", "*", Route::Unknown),

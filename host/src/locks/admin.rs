@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     store::{Failure, HeldKey, KeyPage},
     types::{
-        Begun, ForceReleaseRequest, ForceReleaseStep, Form, HeldLock, ListRequest, ListStep,
+        self, Begun, ForceReleaseRequest, ForceReleaseStep, Form, HeldLock, ListRequest, ListStep,
         LockPage, Outcome, Request,
     },
 };
@@ -39,6 +39,9 @@ impl Locks {
         let request = Request::ListLocks(ListRequest { prefix, limit });
         self.administer(store, request, async |call, store, begun| match begun {
             Begun::ListLocks(ListStep { key_start, key_prefix, limit }) => {
+                if cursor.is_some_and(|cursor| !store.store.is_cursor(cursor)) {
+                    return Err(not_a_cursor(&store.name));
+                }
                 let page = store.list(call, &key_prefix, cursor, limit).await;
                 Ok(page.map(|page| locks(&key_start, page)))
             }
@@ -126,6 +129,12 @@ impl Locks {
         }
         done
     }
+}
+
+/// The rules know no cursors: they are the store's.
+fn not_a_cursor(store_name: &str) -> Error {
+    let message = format!("cursor is not one of a page before in lock store {store_name}");
+    types::Error::MalformedRequest(message).into()
 }
 
 /// The locks of a page of keys.

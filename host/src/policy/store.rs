@@ -251,6 +251,10 @@ impl Store for ResilientStore {
         self.store.list(prefix, cursor, limit)
     }
 
+    fn is_cursor(&self, cursor: &str) -> bool {
+        self.store.is_cursor(cursor)
+    }
+
     /// Not sent again after an unknown outcome: it would end the hold of whoever took the lock meanwhile.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         let given_up = |cause| Failure::unknown(cause, None);

@@ -92,6 +92,13 @@ pub trait Store: Send + Sync + 'static {
         cannot("list its locks")
     }
 
+    /// Whether a text can be a cursor of [`list`](Store::list). One that cannot is the caller's fault, and not a
+    /// [`Failure`] of the store. Any text can by default.
+    fn is_cursor(&self, cursor: &str) -> bool {
+        let _ = cursor;
+        true
+    }
+
     /// Deletes `key`, whatever its value is, and returns that, in one atomic step. `None` if the key is not set. Refused
     /// by default.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {

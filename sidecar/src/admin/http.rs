@@ -1,4 +1,5 @@
-//! `GET /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`.
+//! `GET /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`, and `GET /openapi.json`,
+//! which describes them.
 
 use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
@@ -17,14 +18,20 @@ use super::{
 };
 use crate::{
     http::{ResponseBody, failed, head_refusal, response},
+    openapi,
     sidecar::Sidecar,
 };
+
+/// What a request to another route is told.
+const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource}, \
+                      GET /v1.0/watch and GET /openapi.json";
 
 /// What a request asks for.
 enum Route {
     List { store: String },
     ForceRelease { store: String, resource: String },
     Watch,
+    OpenApi,
 }
 
 /// What a query asks for.
@@ -86,17 +93,16 @@ async fn call<B>(
         Some(Route::Watch) => {
             watch(sidecar, room, query().and_then(WatchQuery::read).map_err(malformed)?)
         }
-        None => Err(reply::error(
-            404,
-            "ERR_ADMIN_ROUTE",
-            "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /v1.0/watch",
-        )),
+        Some(Route::OpenApi) => Ok(response(openapi::reply(openapi::OPERATORS))),
+        None => Err(reply::error(404, "ERR_ADMIN_ROUTE", ROUTES)),
     }
 }
 
 fn route(method: &Method, path: &str) -> Option<Route> {
-    if path == "/v1.0/watch" {
-        return (method == Method::GET).then_some(Route::Watch);
+    match path {
+        "/v1.0/watch" => return (method == Method::GET).then_some(Route::Watch),
+        "/openapi.json" => return (method == Method::GET).then_some(Route::OpenApi),
+        _ => {}
     }
     let rest = path.strip_prefix("/v1.0/leases/")?;
     match (method, rest.split_once('/')) {

@@ -28,6 +28,7 @@ use crate::{
     hold::{Hold, HoldError},
     intake::{NotRead, Whole},
     metadata::{ComponentInfo, Metadata},
+    openapi,
     server::{Answer, RequestBody},
     sidecar::Sidecar,
     trace_context::TraceParent,
@@ -224,6 +225,7 @@ impl Api {
                 self.sidecar.shutdown().cancel();
                 reply::empty()
             }
+            Route::OpenApi => openapi::reply(openapi::LOCKS),
             // A hold is not answered by a reply.
             Route::Hold { .. } | Route::Unknown => {
                 self.sidecar.note_foreign(head.method.as_str(), head.uri.path());

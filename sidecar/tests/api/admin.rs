@@ -1,13 +1,17 @@
 //! The API of operators, over HTTP and gRPC on one port.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use ::holdfast::{
+    policy::{Policy, ResilientStore},
+    store::Store,
+};
 use holdfast_proto::leases::{
     ForceReleaseRequest, ListRequest, WatchEvent, WatchRequest,
     admin_client::AdminClient,
     watch_event::{Event, Synced},
 };
-use holdfast_sidecar::{admin, server::Server};
+use holdfast_sidecar::{Sidecar, admin, server::Server};
 use holdfast_tests::{
     LONG, STORE,
     calls::{free, take},
@@ -16,12 +20,17 @@ use holdfast_tests::{
     holdfast::{self, Holdfast},
     http_api::error,
     http_client::{Response, exchange},
+    redis_server::RedisServer,
+    redis_store::connect,
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};
 use tonic::{Code, Request, Streaming};
 
-use crate::{HOLDFAST, server::in_memory};
+use crate::{
+    HOLDFAST,
+    server::{in_memory, over},
+};
 
 struct Served {
     address: SocketAddr,
@@ -30,7 +39,10 @@ struct Served {
 
 /// Serves a store in memory to operators, who need the token if there is one.
 async fn serve(token: Option<&str>) -> Served {
-    let sidecar = in_memory();
+    serve_over(in_memory(), token).await
+}
+
+async fn serve_over(sidecar: Sidecar, token: Option<&str>) -> Served {
     let locks = sidecar.locks().clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -94,7 +106,8 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
 #[tokio::test]
 async fn over_http_wrong_requests_are_refused() {
     let Served { address, .. } = serve(None).await;
-    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource} and GET /v1.0/watch";
+    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource}, \
+                 GET /v1.0/watch and GET /openapi.json";
     let malformed = "ERR_MALFORMED_REQUEST";
     for (method, path, status, code, message) in [
         ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
@@ -126,6 +139,26 @@ async fn over_http_wrong_requests_are_refused() {
         let refused = send(address, method, path, "").await;
         let expected = (status, error(code, message));
         assert_eq!((refused.status, refused.body), expected, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_no_page_is_the_callers_fault() {
+    let redis = RedisServer::start();
+    let store = Arc::new(connect(&redis, &[]).await.unwrap());
+    let resilient = ResilientStore::new(STORE, store.clone(), Policy::default());
+    for store in [store as Arc<dyn Store>, Arc::new(resilient)] {
+        let Served { address, .. } = serve_over(over(store), None).await;
+        let message = "cursor is not one of a page before in lock store lockstore";
+        let refused = send(address, "GET", "/v1.0/leases/lockstore?cursor=x", "").await;
+        let expected = (400, error("ERR_MALFORMED_REQUEST", message));
+        assert_eq!((refused.status, refused.body), expected);
+
+        let mut client = AdminClient::new(channel(address).await);
+        let cursor = "x".to_owned();
+        let list = ListRequest { store_name: STORE.to_owned(), cursor, ..ListRequest::default() };
+        let refused = client.list(list).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
     }
 }
 
@@ -195,7 +228,7 @@ async fn the_program_serves_operators_only_if_it_is_told_to() {
 
     let admin = Holdfast::serve(HOLDFAST, &["--enable-admin", "--admin-port", "0"]);
     assert_eq!(
-        get(admin.admin().parse().unwrap(), "/v1.0/leases/lockstore").await,
+        get(admin.operators().parse().unwrap(), "/v1.0/leases/lockstore").await,
         json!({"locks": []})
     );
 

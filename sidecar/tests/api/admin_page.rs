@@ -28,7 +28,7 @@ impl Served {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.holdfast.admin())
+        format!("http://{}{path}", self.holdfast.operators())
     }
 
     async fn get(&self, path: &str) -> Response {

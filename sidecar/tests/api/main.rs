@@ -4,6 +4,7 @@
 //! - `leases.rs`: leases.
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
+//! - `openapi.rs`: the documents that describe the HTTP APIs.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
 //! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
@@ -24,6 +25,7 @@ mod http_lock;
 mod http_server;
 mod leases;
 mod limits;
+mod openapi;
 mod resiliency;
 mod server;
 

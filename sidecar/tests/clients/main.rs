@@ -1,11 +1,13 @@
 //! Programs of others that use Holdfast.
 //!
 //! - `sdk.rs`: Dapr's published SDKs.
+//! - `schemathesis.rs`: requests that are made from the documents of the HTTP APIs.
 //! - `nginx.rs`: the nginx of `examples/nginx/`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod nginx;
+mod schemathesis;
 mod sdk;
 
 /// The program.

@@ -88,7 +88,11 @@ fn names_one_call(method: &str, path: &str) {
             return;
         }
         Route::PutMetadata { key } => (key, template.strip_suffix("{key}")),
-        Route::Healthz | Route::OutboundHealthz | Route::Metadata | Route::Shutdown => {
+        Route::Healthz
+        | Route::OutboundHealthz
+        | Route::Metadata
+        | Route::Shutdown
+        | Route::OpenApi => {
             assert_eq!(cleaned, template);
             return;
         }

@@ -58,6 +58,8 @@ async fn paths_are_cleaned_and_then_unescaped() {
 async fn other_methods_and_paths_are_not_found() {
     let (_redis, server) = serve().await;
     http_api::unknown(server.address).await;
+    // The document describes more than the component has.
+    assert_eq!(get(server.address, "/openapi.json").await.status, 404);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::{
     crates,
     needs::redis,
     process::run,
-    programs::{CLOCKS, HOSTS, PLUGINS, SDKS, SERVERS},
+    programs::{CHECKERS, CLOCKS, HOSTS, PLUGINS, SDKS, SERVERS},
     progress::step,
 };
 
@@ -28,9 +28,11 @@ pub fn test(args: Vec<OsString>) -> Result<()> {
     let hosts = step("preparing hosts of the lock component", || HOSTS.prepare(&root))?;
     let servers = step("preparing servers", || SERVERS.prepare(&root))?;
     let clocks = step("preparing clocks", || CLOCKS.prepare(&root))?;
+    let checkers = step("preparing checkers of the API", || CHECKERS.prepare(&root))?;
     let plugins = step("preparing plugins", || PLUGINS.prepare(&root))?;
     let mut cargo = cargo()?;
-    cargo.envs(sdks).envs(plugins).envs(hosts).envs(clocks).envs(servers.iter().cloned());
+    cargo.envs(sdks).envs(plugins).envs(hosts).envs(clocks).envs(checkers);
+    cargo.envs(servers.iter().cloned());
     // In the root, cargo tests every member; `--workspace` would override a `--package` in `args`.
     step("building and running the tests", || {
         run(cargo.arg("test").args(&args).env(redis::SERVER, redis_server))

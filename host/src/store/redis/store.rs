@@ -191,7 +191,7 @@ impl Store for RedisStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
         Box::pin(async move {
-            if cursor.is_some_and(|cursor| !list::is_cursor(cursor)) {
+            if cursor.is_some_and(|cursor| !self.is_cursor(cursor)) {
                 return Err(Failure::not_done("the cursor is not one of a page before"));
             }
             let pattern = list::pattern(prefix);
@@ -212,6 +212,10 @@ impl Store for RedisStore {
             let held = |(key, (owner, time_left))| HeldKey { key, owner, time_left };
             Ok(KeyPage { keys: keys.into_iter().map(held).collect(), next })
         })
+    }
+
+    fn is_cursor(&self, cursor: &str) -> bool {
+        list::is_cursor(cursor)
     }
 
     /// Fails as [`release`](Self::release) does.
