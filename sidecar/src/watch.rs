@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    future::Either,
+    stream::{self, BoxStream},
+};
 use holdfast::{Error, HeldLock, Locks};
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +22,19 @@ const PAGE: u32 = 1_000;
 
 /// How far the end of a hold may seem to move though nobody extends it: an answer takes its time.
 const BLUR: Duration = Duration::from_millis(500);
+
+/// How long to wait before a store that failed is watched again.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// What whoever watches a store again and again is told.
+#[derive(Debug)]
+pub(crate) enum Told<E = WatchError> {
+    /// The watch begins: what was told before is void.
+    Began,
+    Event(Event),
+    /// The locks cannot be looked at.
+    Failed(E),
+}
 
 /// What a watcher is told.
 #[derive(Debug)]
@@ -88,6 +105,23 @@ pub(crate) async fn watch(
         }
     });
     Ok(stream::iter(events).map(Ok).chain(later.flat_map(stream::iter)))
+}
+
+/// Watches the locks of a store whose resource ids begin with `prefix`, and begins anew after each failure.
+pub(crate) fn watch_again(locks: Locks, store: String, prefix: String) -> BoxStream<'static, Told> {
+    let watches = stream::unfold(Duration::ZERO, move |pause| {
+        let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
+        async move {
+            sleep(pause).await;
+            let events = match watch(locks, store, prefix).await {
+                Ok(events) => Either::Left(events),
+                Err(error) => Either::Right(stream::iter([Err(error)])),
+            };
+            let told = events.map(|event| event.map_or_else(Told::Failed, Told::Event));
+            Some((stream::iter([Told::Began]).chain(told), AFTER_FAILURE))
+        }
+    });
+    watches.flatten().boxed()
 }
 
 impl View {

@@ -49,7 +49,7 @@ Environment:
   HOLDFAST_HOSTS           the hosts that run the lock component in tests, separated by commas: node,
                            python; or `none`. Default: those with tools on PATH
   HOLDFAST_SERVERS         the servers that tests start, separated by commas: chromium, envoy, nginx,
-                           registry, twemproxy, valkey; or `none`. Default: those on PATH or available from
+                           registry, tmux, twemproxy, valkey; or `none`. Default: those on PATH or available from
                            Debian or PyPI
   HOLDFAST_CLOCKS          what sets the clocks of servers in tests: faketime; or `none`. Default:
                            faketime where Debian's packages are available

@@ -4,9 +4,8 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
-    Stream, StreamExt,
-    future::Either,
-    stream::{self, BoxStream, select_all},
+    StreamExt,
+    stream::{self, select_all},
 };
 use holdfast::Verb;
 use http_body_util::StreamBody;
@@ -16,21 +15,15 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 use serde_json::{Value, json};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::form;
 use crate::{
     http::{ResponseBody, failed},
     server::Lasting,
     sidecar::Sidecar,
-    watch::{Event, WatchError, watch},
+    watch::{WatchError, watch_again},
 };
-
-/// How long to wait before a store that failed is watched again.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// How long nothing may be sent: whoever is between may end a connection that is silent.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -43,8 +36,14 @@ pub(super) fn response(
     stores: Vec<String>,
     prefix: &str,
 ) -> Response<ResponseBody> {
-    let of_stores =
-        stores.into_iter().map(|store| of_store(sidecar.clone(), store, prefix.to_owned()));
+    let of_stores = stores.into_iter().map(|store| {
+        let sidecar = sidecar.clone();
+        let told = watch_again(sidecar.locks().clone(), store.clone(), prefix.to_owned());
+        told.map(move |told| {
+            let problem = |error| problem(&sidecar, error);
+            form::told(&store, told, problem)
+        })
+    });
     let events =
         select_all(of_stores).take_until(sidecar.ending().clone().cancelled_owned()).boxed();
     let lines = stream::unfold((events, room), |(mut events, room)| async {
@@ -61,47 +60,6 @@ pub(super) fn response(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(Lasting);
     response
-}
-
-/// The events of one store, whose watch begins anew after each failure.
-fn of_store(sidecar: Sidecar, store: String, prefix: String) -> BoxStream<'static, Value> {
-    let watches = stream::unfold(Duration::ZERO, move |pause| {
-        let (sidecar, store, prefix) = (sidecar.clone(), store.clone(), prefix.clone());
-        async move {
-            sleep(pause).await;
-            Some((once(sidecar, store, prefix).await, AFTER_FAILURE))
-        }
-    });
-    watches.flatten().boxed()
-}
-
-/// The events of one store until it fails.
-async fn once(sidecar: Sidecar, store: String, prefix: String) -> impl Stream<Item = Value> + Send {
-    let events = match watch(sidecar.locks().clone(), store.clone(), prefix).await {
-        Ok(events) => Either::Left(events),
-        Err(error) => Either::Right(stream::iter([Err(error)])),
-    };
-    let begun = json!({"storeName": store, "began": {}});
-    stream::iter([begun]).chain(events.map(move |event| {
-        let mut told = match event {
-            Ok(event) => object(&event),
-            Err(error) => json!({"failed": problem(&sidecar, error)}),
-        };
-        told["storeName"] = json!(store);
-        told
-    }))
-}
-
-fn object(event: &Event) -> Value {
-    match event {
-        Event::Taken(lock) => json!({"taken": form::lock(lock)}),
-        Event::Extended(lock) => json!({"extended": form::lock(lock)}),
-        Event::Freed(lock) => json!({"freed": form::lock(lock)}),
-        Event::Waiting { resource_id, calls } => {
-            json!({"waiting": {"resourceId": resource_id, "calls": calls}})
-        }
-        Event::Synced => json!({"synced": {}}),
-    }
 }
 
 /// The failure in Dapr's form.

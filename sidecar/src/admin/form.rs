@@ -1,8 +1,11 @@
 //! What operators are told, in the JSON form of protocol buffers.
 
 use holdfast::{HeldLock, LockPage};
+use holdfast_redis_rules::go_duration::parse_go_duration;
 use holdfast_rules::json::duration;
 use serde_json::{Value, json};
+
+use crate::watch::{Event, Told};
 
 /// How many locks a page has if nobody says it.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
@@ -31,5 +34,86 @@ pub(crate) fn released(owner: Option<String>) -> Value {
     match owner {
         Some(owner) => json!({"status": 0, "lockOwner": owner}),
         None => json!({"status": 1}),
+    }
+}
+
+/// What is told of a store: `problem` is the form of a failure.
+pub(crate) fn told<E>(store: &str, told: Told<E>, problem: impl FnOnce(E) -> Value) -> Value {
+    let mut object = match told {
+        Told::Began => json!({"began": {}}),
+        Told::Event(Event::Taken(lock)) => json!({"taken": self::lock(&lock)}),
+        Told::Event(Event::Extended(lock)) => json!({"extended": self::lock(&lock)}),
+        Told::Event(Event::Freed(lock)) => json!({"freed": self::lock(&lock)}),
+        Told::Event(Event::Waiting { resource_id, calls }) => {
+            json!({"waiting": {"resourceId": resource_id, "calls": calls}})
+        }
+        Told::Event(Event::Synced) => json!({"synced": {}}),
+        Told::Failed(error) => json!({"failed": problem(error)}),
+    };
+    object["storeName"] = json!(store);
+    object
+}
+
+/// What such an object tells of which store; `None` if it has another form.
+pub(crate) fn read_told(mut object: Value) -> Option<(String, Told<String>)> {
+    let store = object["storeName"].as_str()?.to_owned();
+    let (kind, value) =
+        object.as_object_mut()?.iter_mut().find(|(name, _)| *name != "storeName")?;
+    let event = match kind.as_str() {
+        "began" => return Some((store, Told::Began)),
+        "failed" => return Some((store, Told::Failed(value["message"].as_str()?.to_owned()))),
+        "taken" => Event::Taken(read_lock(value)?),
+        "extended" => Event::Extended(read_lock(value)?),
+        "freed" => Event::Freed(read_lock(value)?),
+        "waiting" => Event::Waiting {
+            resource_id: value["resourceId"].as_str()?.to_owned(),
+            calls: value["calls"].as_u64()?.try_into().ok()?,
+        },
+        "synced" => Event::Synced,
+        _ => return None,
+    };
+    Some((store, Told::Event(event)))
+}
+
+fn read_lock(object: &Value) -> Option<HeldLock> {
+    let time_left = match object.get("timeLeft") {
+        // A time that has no room, of some 292 years, is as good as for ever.
+        Some(left) => parse_go_duration(left.as_str()?).and_then(|left| u64::try_from(left).ok()),
+        None => None,
+    };
+    let time_left = time_left.map(|nanoseconds| nanoseconds / 1_000_000);
+    let text = |name| Some(object[name].as_str()?.to_owned());
+    Some(HeldLock { resource_id: text("resourceId")?, owner: text("lockOwner")?, time_left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_read_as_it_was() {
+        let lock =
+            |time_left| HeldLock { resource_id: "r".to_owned(), owner: "me".to_owned(), time_left };
+        let waiting = Event::Waiting { resource_id: "r".to_owned(), calls: 3 };
+        let all = [
+            Told::Began,
+            Told::Event(Event::Taken(lock(Some(12_345)))),
+            Told::Event(Event::Extended(lock(None))),
+            Told::Event(Event::Freed(lock(Some(0)))),
+            Told::Event(waiting),
+            Told::Event(Event::Synced),
+            Told::Failed("why".to_owned()),
+        ];
+        for one in all {
+            let before = format!("{one:?}");
+            let object =
+                told("s", one, |message| json!({"errorCode": "ERR_X", "message": message}));
+            let (store, read) = read_told(object).unwrap();
+            assert_eq!((store.as_str(), format!("{read:?}")), ("s", before));
+        }
+        for wrong in [json!({}), json!({"storeName": "s"}), json!({"storeName": "s", "taken": {}})]
+        {
+            assert!(read_told(wrong).is_none());
+        }
     }
 }

@@ -112,10 +112,18 @@ Prints a table, or with --json a document: {\"locks\":[{\"storeName\":…,\"reso
 \"timeLeft\":…}]}. A lock that another program made to last for ever has no time left. Exits with 0, also if no
 lock is held, and with 2 on errors. Only the locks of --app-id are seen.
 
+With --watch it shows them in the terminal: the time that is left, and what was taken and freed. The arrow keys scroll.
+With --address it also shows how many calls of that server wait.
+
+Environment:
+  HOLDFAST_ADMIN_TOKEN  With --address, the token that the server asks for
+
 Examples:
   holdfast locks --resources-path ./components
   holdfast locks lockstore --prefix order- --app-id app1 --resources-path ./components
-  holdfast locks --json --resources-path ./components | jq -r '.locks[].lockOwner'";
+  holdfast locks --json --resources-path ./components | jq -r '.locks[].lockOwner'
+  holdfast locks --watch --resources-path ./components
+  holdfast locks --watch --address http://127.0.0.1:3502";
 
 const CHECK_EXAMPLES: &str = "\
 Exits with 0 if serve would start with these files, else with 2.
@@ -417,9 +425,16 @@ pub struct ListLocks {
     /// What the resource ids begin with
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub prefix: String,
-    /// Print a JSON document
+    /// Print a JSON document; with --watch, a line of JSON for each event
     #[arg(long)]
     pub json: bool,
+    /// Show the locks live, until q is pressed
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch, a running holdfast server whose locks are shown, and who waits for them there: the
+    /// http://HOST:PORT of its --admin-port, in place of --resources-path
+    #[arg(long, value_name = "URL", requires = "watch", conflicts_with = "resources_path")]
+    pub address: Option<String>,
     #[command(flatten)]
     pub stores: Stores,
     #[command(flatten)]

@@ -2,7 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -28,4 +32,15 @@ pub async fn ask(
         // This drives the connection, which does not end successfully before the reply is there.
         Err(error) = connection => bail!("no answer: {error}"),
     }
+}
+
+/// Sends a request over a new connection, and returns the response, whose body can last. The connection is closed when
+/// that is dropped.
+pub async fn listen(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>> {
+    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    requests.send_request(request).await.context("no answer")
 }

@@ -95,6 +95,14 @@ pub fn with_locks(
     call: impl AsyncFnOnce(&Locks) -> Result<Answer>,
 ) -> Result<ExitCode> {
     logging::start(log, LogLevel::Warn, None);
+    with_open(stores, call)
+}
+
+/// [`with_locks`], for who has started the log.
+pub fn with_open(
+    stores: &Stores,
+    call: impl AsyncFnOnce(&Locks) -> Result<Answer>,
+) -> Result<ExitCode> {
     if stores.resources_path.is_empty() {
         bail!(
             "--resources-path is missing: without resource files there is only a store in memory, \

@@ -1,5 +1,6 @@
 //! The command line: arguments, logging and exit codes, over the library.
 
+mod address;
 mod application;
 mod arguments;
 mod check;

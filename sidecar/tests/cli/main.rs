@@ -10,6 +10,7 @@
 //! - `manual.rs`: completions and the manual.
 //! - `component/`: `component`.
 //! - `run/`: `run`.
+//! - `locks.rs`, `locks_watch.rs`: `locks`, and `unlock --force`.
 //! - `health.rs`: `health`.
 //! - `service_manager.rs`: what `serve` tells systemd.
 
@@ -22,6 +23,7 @@ mod component;
 mod health;
 mod listening;
 mod locks;
+mod locks_watch;
 mod manual;
 mod options;
 mod run;

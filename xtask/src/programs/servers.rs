@@ -55,6 +55,13 @@ pub const SERVERS: Group = Group {
             prepare: registry,
         },
         Program {
+            name: "tmux",
+            sources: &[],
+            tools: &[],
+            version: &["sh", "-c", "command -v tmux || apt-get --version"],
+            prepare: tmux,
+        },
+        Program {
             name: "twemproxy",
             sources: &[],
             tools: &[],
@@ -139,6 +146,11 @@ fn nginx(place: &Place) -> Result<()> {
 /// Puts `docker-registry`, a registry of OCI artifacts, into `place`.
 fn registry(place: &Place) -> Result<()> {
     installed(place, "docker-registry", "usr/bin/docker-registry")
+}
+
+/// Puts `tmux`, whose server has terminals, into `place`.
+fn tmux(place: &Place) -> Result<()> {
+    installed(place, "tmux", "usr/bin/tmux")
 }
 
 /// Puts twemproxy, whose program is called `nutcracker`, into `place`.

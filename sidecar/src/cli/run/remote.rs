@@ -1,6 +1,6 @@
 //! The lock through a running server, over its HTTP API.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Lost, UnlockStatus};
@@ -8,21 +8,24 @@ use holdfast_dapr_api::TOKEN_HEADER;
 use holdfast_redis_rules::{expiry::milliseconds, go_duration::parse_go_duration};
 use holdfast_rules::json::duration;
 use hyper::{
-    Request, StatusCode, Uri,
+    Request, StatusCode,
     body::Bytes,
     header::{self, HeaderValue},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpStream,
     sync::watch,
     task::AbortHandle,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
-    super::{arguments::RunLocked, client},
+    super::{
+        address::{Address, token},
+        arguments::RunLocked,
+        client,
+    },
     problem::{naming, with_hint},
 };
 
@@ -38,12 +41,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// A server.
 #[derive(Clone)]
 pub struct Server {
-    /// As it was typed.
-    address: String,
-    host: String,
-    port: u16,
-    /// The value of the header `Host`.
-    authority: String,
+    address: Address,
     token: Option<HeaderValue>,
 }
 
@@ -68,46 +66,20 @@ pub struct Kept {
 impl Server {
     /// The server at a URL, with the token of the environment.
     pub fn at(address: &str) -> Result<Self> {
-        let form = || format!("--address: {address} does not have the form http://HOST:PORT");
-        let uri: Uri = address.parse().with_context(form)?;
-        if uri.scheme_str() == Some("https") {
-            bail!(
-                "--address: {address}: https is not supported; http is, to a server or a proxy nearby"
-            );
-        }
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
-        let path = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
-        let (Some("http"), Some(authority), true) = (uri.scheme_str(), authority, path) else {
-            bail!(form());
-        };
-        let token = env::var_os("DAPR_API_TOKEN").filter(|token| !token.is_empty());
-        let token = token.map(|token| {
-            let mut token = HeaderValue::from_bytes(token.as_encoded_bytes())
-                .context("DAPR_API_TOKEN: it cannot be sent in a header")?;
-            token.set_sensitive(true);
-            Ok::<_, anyhow::Error>(token)
-        });
-        Ok(Self {
-            address: address.to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            authority: authority.to_string(),
-            token: token.transpose()?,
-        })
+        Ok(Self { address: Address::read(address)?, token: token("DAPR_API_TOKEN")? })
     }
 
     /// Makes a call about leases, and returns the body of a good answer.
     async fn call(&self, store: &str, call: &str, body: &Value) -> Result<Value> {
         let store = utf8_percent_encode(store, NON_ALPHANUMERIC);
         let mut request = Request::post(format!("/v1.0/leases/{store}/{call}"))
-            .header(header::HOST, &self.authority)
+            .header(header::HOST, self.address.authority())
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = &self.token {
             request = request.header(TOKEN_HEADER, token);
         }
         let request = request.body(Bytes::from(body.to_string()).into())?;
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let (status, body) = client::ask(stream.context("cannot connect")?, request).await?;
+        let (status, body) = client::ask(self.address.connect().await?, request).await?;
         let answer = serde_json::from_slice::<Value>(&body);
         match (status, answer) {
             (StatusCode::OK, Ok(answer)) => Ok(answer),

@@ -1,4 +1,4 @@
-//! `holdfast locks`: which locks are held, by whom and for how long.
+//! The locks that are held now, as a table or a document.
 
 use std::process::ExitCode;
 
@@ -7,11 +7,14 @@ use holdfast::{HeldLock, Locks};
 use serde_json::{Value, json};
 
 use super::{
-    arguments::ListLocks,
-    exit::YES,
-    lock::{naming, with_locks},
-    printable::printable,
-    table::table,
+    super::{
+        arguments::ListLocks,
+        exit::YES,
+        lock::{naming, with_locks},
+        printable::printable,
+        table::table,
+    },
+    time::time,
 };
 use crate::admin::form;
 
@@ -28,13 +31,7 @@ struct OfStore<'a> {
 
 pub fn run(args: &ListLocks) -> Result<ExitCode> {
     with_locks(&args.stores, &args.log, async |locks| {
-        let all: Vec<&str> = match &args.store {
-            Some(store) => vec![store],
-            None => locks.store_names().collect(),
-        };
-        if all.is_empty() {
-            bail!("the resource files define no lock store");
-        }
+        let all = chosen(locks, args)?;
         let mut held = Vec::new();
         for store in all {
             held.push(OfStore { store, locks: list(locks, store, &args.prefix).await? });
@@ -42,6 +39,18 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
         let text = if args.json { document(&held) } else { rows(&held) };
         Ok((text.into_bytes(), YES))
     })
+}
+
+/// The stores to look at.
+pub fn chosen<'a>(locks: &'a Locks, args: &'a ListLocks) -> Result<Vec<&'a str>> {
+    let all: Vec<&str> = match &args.store {
+        Some(store) => vec![store],
+        None => locks.store_names().collect(),
+    };
+    if all.is_empty() {
+        bail!("the resource files define no lock store");
+    }
+    Ok(all)
 }
 
 /// All locks of a store, in the order of their resource ids.
@@ -72,18 +81,6 @@ fn rows(held: &[OfStore<'_>]) -> String {
     if rows.is_empty() { "no lock is held\n".to_owned() } else { table(HEADINGS, &rows) }
 }
 
-/// In seconds, or in minutes and seconds, or longer units.
-fn time(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1_000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match seconds {
-        0..60 => format!("{seconds}.{}s", milliseconds / 100 % 10),
-        60..3_600 => format!("{minutes}m {}s", seconds % 60),
-        3_600..86_400 => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
-}
-
 fn document(held: &[OfStore<'_>]) -> String {
     let locks: Vec<Value> = held
         .iter()
@@ -95,23 +92,4 @@ fn document(held: &[OfStore<'_>]) -> String {
         })
         .collect();
     format!("{}\n", json!({ "locks": locks }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_short() {
-        for (milliseconds, text) in [
-            (0, "0.0s"),
-            (59_990, "59.9s"),
-            (61_000, "1m 1s"),
-            (7_260_000, "2h 1m"),
-            (90_000_000, "1d 1h"),
-            (2_147_483_647_000, "24855d 3h"),
-        ] {
-            assert_eq!(time(milliseconds), text);
-        }
-    }
 }

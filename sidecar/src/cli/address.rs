@@ -1,0 +1,68 @@
+//! Where a running server is, and the token that it asks for.
+
+use std::{env, fmt};
+
+use anyhow::{Context, Result, bail};
+use hyper::{Uri, header::HeaderValue};
+use tokio::net::TcpStream;
+
+/// The address of a server, as `--address` gives it.
+#[derive(Clone)]
+pub struct Address {
+    typed: String,
+    host: String,
+    port: u16,
+    authority: String,
+}
+
+impl Address {
+    /// Reads `http://HOST:PORT`.
+    pub fn read(typed: &str) -> Result<Self> {
+        let form = || format!("--address: {typed} does not have the form http://HOST:PORT");
+        let uri: Uri = typed.parse().with_context(form)?;
+        if uri.scheme_str() == Some("https") {
+            bail!(
+                "--address: {typed}: https is not supported; http is, to a server or a proxy nearby"
+            );
+        }
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+        let path = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
+        let (Some("http"), Some(authority), true) = (uri.scheme_str(), authority, path) else {
+            bail!(form());
+        };
+        Ok(Self {
+            typed: typed.to_owned(),
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: authority.to_string(),
+        })
+    }
+
+    /// The value of the header `Host`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A connection to the server.
+    pub async fn connect(&self) -> Result<TcpStream> {
+        TcpStream::connect((self.host.as_str(), self.port)).await.context("cannot connect")
+    }
+}
+
+/// As it was typed.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.typed)
+    }
+}
+
+/// The token in an environment variable, as the value of a header. An empty one is none.
+pub fn token(variable: &str) -> Result<Option<HeaderValue>> {
+    let Some(token) = env::var_os(variable).filter(|token| !token.is_empty()) else {
+        return Ok(None);
+    };
+    let token = HeaderValue::from_bytes(token.as_encoded_bytes());
+    let mut token = token.with_context(|| format!("{variable}: it cannot be sent in a header"))?;
+    token.set_sensitive(true);
+    Ok(Some(token))
+}

@@ -1,0 +1,128 @@
+//! The locks of a running server, as its port of operators tells of them.
+
+use anyhow::{Context, Result, bail};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    Request, StatusCode,
+    body::{Bytes, Incoming},
+    header::{HOST, HeaderValue},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::time::{Duration, sleep, timeout};
+
+use super::super::{
+    address::{Address, token},
+    arguments::ListLocks,
+    client,
+};
+use crate::{
+    admin::{TOKEN_HEADER, form::read_told},
+    watch::Told,
+};
+
+/// How long a server may take to begin its answer, and how long it may be silent: it says something every 15 s.
+const SILENCE: Duration = Duration::from_secs(40);
+
+/// How long to wait before a server is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The longest refusal that is read, in bytes.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// The longest event that is read, in bytes. Those of the server are shorter.
+const MAX_EVENT: usize = 64 << 10;
+
+/// A server.
+#[derive(Clone)]
+pub struct Server {
+    address: Address,
+    token: Option<HeaderValue>,
+    /// What is asked for.
+    path: String,
+}
+
+impl Server {
+    /// The server at a URL, with the token of the environment.
+    pub fn at(address: &str, args: &ListLocks) -> Result<Self> {
+        let escaped = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let store = escaped(args.store.as_deref().unwrap_or_default());
+        let path = format!("/v1.0/watch?store={store}&prefix={}", escaped(&args.prefix));
+        Ok(Self { address: Address::read(address)?, token: token("HOLDFAST_ADMIN_TOKEN")?, path })
+    }
+
+    /// What the server tells, for ever. Fails if it cannot be asked the first time; later it is asked again.
+    pub async fn watch(self) -> Result<BoxStream<'static, (String, Told<String>)>> {
+        let first = self.ask().await?;
+        let again = stream::unfold(self, |server| async {
+            sleep(AGAIN).await;
+            let told = match server.ask().await {
+                Ok(body) => lines(body).left_stream(),
+                Err(_) => stream::empty().right_stream(),
+            };
+            Some((told, server))
+        });
+        Ok(lines(first).chain(again.flatten()).boxed())
+    }
+
+    async fn ask(&self) -> Result<Incoming> {
+        let mut request = Request::get(&self.path).header(HOST, self.address.authority());
+        if let Some(token) = &self.token {
+            request = request.header(TOKEN_HEADER, token);
+        }
+        let request = request.body(Bytes::new().into())?;
+        let asking = async { client::listen(self.address.connect().await?, request).await };
+        let response = timeout(SILENCE, asking).await.context("no answer")??;
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_REFUSAL).collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let refusal: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match refusal["message"].as_str() {
+            Some(message) => bail!("{message}"),
+            None => bail!("this is no port of operators of holdfast: {status}"),
+        }
+    }
+}
+
+/// What the lines of a body tell, until it ends. Every store is then told of as failed.
+fn lines(body: Incoming) -> impl Stream<Item = (String, Told<String>)> {
+    let state = (body, Vec::new(), Vec::<String>::new(), false);
+    stream::unfold(state, |(mut body, mut rest, mut stores, ended)| async move {
+        if ended {
+            return None;
+        }
+        loop {
+            if let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {
+                let event: Vec<u8> = rest.drain(..end + 2).collect();
+                let Some(told) = read(&event) else { continue };
+                if !stores.contains(&told.0) {
+                    stores.push(told.0.clone());
+                }
+                return Some((vec![told], (body, rest, stores, false)));
+            }
+            match timeout(SILENCE, body.frame()).await {
+                Ok(Some(Ok(frame))) if rest.len() < MAX_EVENT => {
+                    rest.extend(frame.into_data().unwrap_or_default());
+                }
+                _ => {
+                    let problem = || Told::Failed("the server has ended the watch".to_owned());
+                    let failed = stores.iter().map(|store| (store.clone(), problem()));
+                    return Some((failed.collect(), (body, rest, Vec::new(), true)));
+                }
+            }
+        }
+    })
+    .flat_map(stream::iter)
+}
+
+fn read(event: &[u8]) -> Option<(String, Told<String>)> {
+    let data = event.strip_prefix(b"data: ")?;
+    read_told(serde_json::from_slice(data).ok()?)
+}
