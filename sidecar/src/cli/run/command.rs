@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+// rustix does not tell whose end it is that one could ask for.
+use nix::sys::wait::WaitPidFlag;
 use rustix::{
     io::Errno,
     process::{
         Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_current_process_group,
-        kill_process_group, test_kill_process_group, waitid, waitpgid,
+        kill_process_group, test_kill_process_group, waitid, waitpid,
     },
 };
 use tokio::{
@@ -171,6 +173,7 @@ impl Command {
 
     async fn leader_ended(&mut self) -> u8 {
         loop {
+            self.bury_orphans();
             if let Some(code) = self.look() {
                 return code;
             }
@@ -230,10 +233,19 @@ impl Command {
         }
     }
 
+    /// Asks for the ends of those that were adopted, of the group and of others: nobody else does.
+    fn bury_orphans(&self) {
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while let Ok(status) = nix::sys::wait::waitid(nix::sys::wait::Id::All, ended)
+            && let Some(orphan) = status.pid().and_then(|process| Pid::from_raw(process.as_raw()))
+            && (orphan != self.group || self.code.is_some())
+            && let Ok(Some(_)) = waitpid(Some(orphan), WaitOptions::NOHANG)
+        {}
+    }
+
     /// Whether no process is left in the group. The leader must have ended.
     fn is_empty(&self) -> bool {
-        // Those that have lost their parents are children of this process.
-        while let Ok(Some(_)) = waitpgid(self.group, WaitOptions::NOHANG) {}
+        self.bury_orphans();
         test_kill_process_group(self.group) == Err(Errno::SRCH)
     }
 }

@@ -9,7 +9,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-// rustix takes it for impossible that a group or a session lies outside of the PID namespace.
+// rustix assumes that no group and no session lies outside of the PID namespace.
 use nix::unistd::{self, getpgrp, getsid};
 use rustix::{
     process::{Pid, Signal, getpid, kill_process},

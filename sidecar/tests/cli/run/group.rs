@@ -69,6 +69,26 @@ fn it_ends_where_nobody_asks_for_the_end_of_a_process_without_parents() {
     wait_until("the lock is free", || place.is_free());
 }
 
+/// They would fill the table of processes while the command works.
+#[test]
+fn who_loses_his_parents_leaves_nothing_behind_when_he_ends() {
+    let place = Place::new();
+    let script = format!("for i in 1 2 3; do (true &); (setsid true &); done; {WORK}");
+    let mut running = place.start(&[], &script);
+    place.process("leader");
+    let zombies = || {
+        let children = format!("/proc/{0}/task/{0}/children", running.id());
+        let children = fs::read_to_string(children).unwrap();
+        let is_zombie = |id: &&str| {
+            fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+        };
+        children.split_whitespace().filter(is_zombie).count()
+    };
+    wait_until("nobody is left", || zombies() == 0);
+    assert_eq!(running.end_by(Signal::TERM), Some(143), "{}", running.log());
+    assert!(place.is_free());
+}
+
 /// Runs a shell as the first process of a PID namespace: its arguments run a script under the lock. `None`, and a word,
 /// where the system has no such namespaces for this user.
 fn start_in_pid_namespace(place: &Place, steps: &str, script: &str) -> Option<Holdfast> {
