@@ -10,9 +10,11 @@ use futures_util::{
 use holdfast::{Error, HeldLock, Locks};
 use tokio::time::{Instant, sleep};
 
-/// How often the locks are looked at, at most: a look takes no more than a tenth of the time.
+/// How often the locks are looked at, at most: a look takes no more than a tenth of the time, unless that is longer than
+/// the longest pause.
 const INTERVAL: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// The most locks that are watched.
 const MOST: usize = 10_000;
@@ -20,7 +22,7 @@ const MOST: usize = 10_000;
 /// How many locks are asked for at a time.
 const PAGE: u32 = 1_000;
 
-/// How far the end of a hold may seem to move though nobody extends it: an answer takes its time.
+/// How far the end of a hold moves, at least, if that is told.
 const BLUR: Duration = Duration::from_millis(500);
 
 /// How long to wait before a store that failed is watched again.
@@ -71,7 +73,14 @@ struct View {
 struct Hold {
     lock: HeldLock,
     /// When it expires, if it ever does.
-    end: Option<Instant>,
+    end: Option<End>,
+}
+
+/// When a lock expires: not before, and not after. How long the answer that said so took to come is not known.
+#[derive(Clone, Copy)]
+struct End {
+    earliest: Instant,
+    latest: Instant,
 }
 
 /// Watches the locks of a store whose resource ids begin with `prefix`.
@@ -93,10 +102,11 @@ pub(crate) async fn watch(
         let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
         async move {
             let (before, took) = state?;
-            sleep(INTERVAL.max(took * SHARE)).await;
+            sleep(pause(INTERVAL, took)).await;
             let begun = Instant::now();
             match View::look(&locks, &store, &prefix).await {
-                Ok(now) => {
+                Ok(mut now) => {
+                    now.keep_told(&before);
                     let events = changes(&before, &now).into_iter().map(Ok).collect();
                     Some((events, Some((now, begun.elapsed()))))
                 }
@@ -109,15 +119,18 @@ pub(crate) async fn watch(
 
 /// Watches the locks of a store whose resource ids begin with `prefix`, and begins anew after each failure.
 pub(crate) fn watch_again(locks: Locks, store: String, prefix: String) -> BoxStream<'static, Told> {
-    let watches = stream::unfold(Duration::ZERO, move |pause| {
+    let watches = stream::unfold(Duration::ZERO, move |wait| {
         let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
         async move {
-            sleep(pause).await;
-            let events = match watch(locks, store, prefix).await {
-                Ok(events) => Either::Left(events),
-                Err(error) => Either::Right(stream::iter([Err(error)])),
+            sleep(wait).await;
+            let told = async move {
+                match watch(locks, store, prefix).await {
+                    Ok(events) => Either::Left(events),
+                    Err(error) => Either::Right(stream::iter([Err(error)])),
+                }
             };
-            let told = events.map(|event| event.map_or_else(Told::Failed, Told::Event));
+            let told = stream::once(told).flatten();
+            let told = told.map(|event| event.map_or_else(Told::Failed, Told::Event));
             Some((stream::iter([Told::Began]).chain(told), AFTER_FAILURE))
         }
     });
@@ -128,11 +141,12 @@ impl View {
     async fn look(locks: &Locks, store: &str, prefix: &str) -> Result<Self, WatchError> {
         let (mut held, mut cursor) = (HashMap::new(), None);
         loop {
+            let asked = Instant::now();
             let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await?;
-            let now = Instant::now();
+            let answered = Instant::now();
             held.extend(page.locks.into_iter().map(|lock| {
                 let left = lock.time_left.map(Duration::from_millis);
-                let end = left.and_then(|left| now.checked_add(left));
+                let end = left.and_then(|left| End::between(asked, answered, left));
                 (lock.resource_id.clone(), Hold { lock, end })
             }));
             if held.len() > MOST {
@@ -145,6 +159,32 @@ impl View {
             }
         }
     }
+}
+
+impl View {
+    /// Keeps the ends that were told, where what was seen since is not. So small changes add up.
+    fn keep_told(&mut self, before: &Self) {
+        for (id, hold) in &mut self.held {
+            if let Some(known) = before.held.get(id)
+                && known.lock.owner == hold.lock.owner
+                && !is_moved(known.end, hold.end)
+            {
+                hold.end = known.end;
+            }
+        }
+    }
+}
+
+impl End {
+    /// The end of a lock that had so much time left at some moment between these.
+    fn between(asked: Instant, answered: Instant, left: Duration) -> Option<Self> {
+        Some(Self { earliest: asked.checked_add(left)?, latest: answered.checked_add(left)? })
+    }
+}
+
+/// How long to wait after a look that took so long.
+fn pause(least: Duration, took: Duration) -> Duration {
+    (took * SHARE).clamp(least, LONGEST)
 }
 
 /// What has changed: who comes is told after who goes.
@@ -167,10 +207,13 @@ fn changes(before: &View, now: &View) -> Vec<Event> {
     events
 }
 
-fn is_moved(before: Option<Instant>, now: Option<Instant>) -> bool {
+/// Whether the end of a hold has moved so far that it is told.
+fn is_moved(before: Option<End>, now: Option<End>) -> bool {
     match (before, now) {
-        (Some(before), Some(now)) => now.max(before).duration_since(now.min(before)) > BLUR,
-        (before, now) => before != now,
+        (Some(before), Some(now)) => {
+            now.earliest > before.latest + BLUR || now.latest + BLUR < before.earliest
+        }
+        (before, now) => before.is_some() != now.is_some(),
     }
 }
 
@@ -186,11 +229,45 @@ mod tests {
                 owner: (*owner).to_owned(),
                 time_left: Some(*left),
             },
-            end: begin.checked_add(Duration::from_millis(*left)),
+            end: End::between(begin, begin, Duration::from_millis(*left)),
         };
         let held = held.iter().map(hold).map(|hold| (hold.lock.resource_id.clone(), hold));
         let waiting = waiting.iter().map(|(id, calls)| ((*id).to_owned(), *calls));
         View { held: held.collect(), waiting: waiting.collect() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_extensions_add_up_and_a_slow_answer_is_none() {
+        let begin = Instant::now();
+        let second = Duration::from_secs(1);
+        let left = |milliseconds| Duration::from_millis(milliseconds);
+        let hold = |end| {
+            let lock = HeldLock { resource_id: "r".into(), owner: "me".into(), time_left: None };
+            View { held: [("r".to_owned(), Hold { lock, end })].into(), waiting: HashMap::new() }
+        };
+        let mut before = hold(End::between(begin, begin, left(6_000)));
+        for (asked, took, left_then, extended) in [
+            (1, 0, 5_400, false),
+            (2, 0, 4_800, true),
+            (3, 0, 3_800, false),
+            // Nobody extended it: the answer was sent two seconds before it came.
+            (4, 2, 2_800, false),
+            (7, 0, 0, false),
+        ] {
+            let asked = begin + second * asked;
+            let mut now = hold(End::between(asked, asked + second * took, left(left_then)));
+            now.keep_told(&before);
+            assert_eq!(changes(&before, &now).len(), usize::from(extended), "{left_then}");
+            before = now;
+        }
+    }
+
+    #[test]
+    fn a_slow_look_is_followed_by_a_pause_that_ends() {
+        for (took, seconds) in [(0, 1), (90, 1), (500, 5), (3_000, 10)] {
+            let pause = pause(INTERVAL, Duration::from_millis(took));
+            assert_eq!(pause, Duration::from_secs(seconds), "{took}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

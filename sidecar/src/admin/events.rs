@@ -19,7 +19,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::form;
 use crate::{
-    http::{ResponseBody, failed},
+    http::{ResponseBody, UNBUFFERED, failed},
     server::Lasting,
     sidecar::Sidecar,
     watch::{WatchError, watch_again},
@@ -58,6 +58,7 @@ pub(super) fn response(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
     response.extensions_mut().insert(Lasting);
     response
 }

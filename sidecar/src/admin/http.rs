@@ -188,9 +188,9 @@ fn watch(
 ) -> Result<Response<ResponseBody>, Reply> {
     let WatchQuery { store, prefix } = query;
     let locks = sidecar.locks();
-    if let Some(store) = &store
-        && let Err(error) = locks.waiting(store, &prefix)
-    {
+    // The rules refuse what cannot be watched, of any store.
+    let any = store.as_deref().or_else(|| locks.store_names().next()).unwrap_or_default();
+    if let Err(error) = locks.waiting(any, &prefix) {
         return Err(failed(sidecar, Verb::ListLocks, error, None));
     }
     let room = room.take().map_err(|error| reply::overloaded(&error.to_string()))?;

@@ -60,11 +60,28 @@ impl Api {
         let headers = request.headers();
         let Some(token) = &self.token else {
             // A page of the web may have the name of its own host lead here, which is then the host of its requests.
-            let from_here = names_this_machine(request) && !is_of_another_page(request);
+            let from_here = names_this_machine(request) && !is_of_another_site(request);
             return (!from_here).then_some(Refusal::Foreign);
         };
         let sent = headers.get(TOKEN_HEADER).map_or(&[][..], |sent| sent.as_bytes());
         (!token.is(sent)).then_some(Refusal::Token)
+    }
+}
+
+impl Api {
+    async fn http<B>(
+        &self,
+        request: &Request<B>,
+        refusal: Option<Refusal>,
+    ) -> Response<ResponseBody> {
+        // It tells nothing about locks. A page of another site may lead here.
+        if self.page
+            && (self.token.is_some() || names_this_machine(request))
+            && let Some(page) = page::answer(request)
+        {
+            return page;
+        }
+        http::answer(&self.sidecar, &self.room, request, refusal).await
     }
 }
 
@@ -79,13 +96,7 @@ impl Answer for Api {
             let answered = grpc::answer(&self.sidecar, &self.room, request, refusal);
             return answered.await.map(Either::Right);
         }
-        if self.page
-            && !matches!(refusal, Some(Refusal::Foreign))
-            && let Some(page) = page::answer(request.method(), request.uri().path())
-        {
-            return page.map(Either::Left);
-        }
-        http::answer(&self.sidecar, &self.room, &request, refusal).await.map(Either::Left)
+        self.http(&request, refusal).await.map(Either::Left)
     }
 }
 
@@ -103,13 +114,19 @@ fn names_this_machine<B>(request: &Request<B>) -> bool {
     })
 }
 
-/// Whether a web page sends the request that does not come from the host which the request is for.
-fn is_of_another_page<B>(request: &Request<B>) -> bool {
-    request.headers().get(ORIGIN).is_some_and(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-        let host = authority(request);
-        origin.zip(host).is_none_or(|(origin, host)| !origin.eq_ignore_ascii_case(host.as_str()))
-    })
+/// Whether a web page makes the browser send the request that does not come from the host which the request is for.
+fn is_of_another_site<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    // Frames and links have no origin.
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let other_site = site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site));
+    other_site
+        || headers.get(ORIGIN).is_some_and(|origin| {
+            let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+            let host = authority(request);
+            let pair = origin.zip(host);
+            pair.is_none_or(|(origin, host)| !origin.eq_ignore_ascii_case(host.as_str()))
+        })
 }
 
 /// The host that a request is for.

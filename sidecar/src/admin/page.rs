@@ -1,13 +1,17 @@
 //! `GET /ui`: the page on which operators see the locks.
 
 use bytes::Bytes;
+use holdfast_dapr_api::path::clean;
 use http_body_util::Full;
 use hyper::{
-    Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue},
+    Method, Request, Response,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
 };
 
-use crate::http::ResponseBody;
+use crate::http::{ResponseBody, head_refusal};
 
 /// The page asks nobody but the server that it comes from, and is shown in no other page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -23,28 +27,23 @@ fn part(path: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The response to a request for the page; `None` for other requests.
-pub(super) fn answer(method: &Method, path: &str) -> Option<Response<ResponseBody>> {
-    let (content_type, text) = part(path)?;
-    let of = |status, text: &'static str| {
-        let mut response =
-            Response::new(ResponseBody::Left(Full::new(Bytes::from_static(text.as_bytes()))));
-        *response.status_mut() = status;
-        response
-    };
-    if ![Method::GET, Method::HEAD].contains(method) {
-        let mut refused = of(StatusCode::METHOD_NOT_ALLOWED, "");
-        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Some(refused);
+/// The response to a request for the page; `None` for other requests, and for those that are malformed.
+pub(super) fn answer<B>(request: &Request<B>) -> Option<Response<ResponseBody>> {
+    let (content_type, text) = part(&clean(request.uri().path()))?;
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let refusal = head_refusal(request.version(), request.method(), request.headers());
+    if !reads || refusal.is_some() {
+        return None;
     }
-    let mut response = of(StatusCode::OK, text);
+    let mut response =
+        Response::new(ResponseBody::Left(Full::new(Bytes::from_static(text.as_bytes()))));
     response.headers_mut().extend(
         [
             (CONTENT_TYPE, content_type),
             (CONTENT_SECURITY_POLICY, POLICY),
             (CACHE_CONTROL, "no-cache"),
-            (hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (hyper::header::REFERRER_POLICY, "no-referrer"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
         ]
         .map(|(name, value)| (name, HeaderValue::from_static(value))),
     );

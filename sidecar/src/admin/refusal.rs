@@ -17,7 +17,7 @@ impl Refusal {
                 "holdfast-admin-token is missing, or is not the token of HOLDFAST_ADMIN_TOKEN"
             }
             Self::Foreign => {
-                "without HOLDFAST_ADMIN_TOKEN, operators are served at localhost or a loopback address, and no web page"
+                "without HOLDFAST_ADMIN_TOKEN, operators are served at localhost or a loopback address, and not to other web pages"
             }
         }
     }

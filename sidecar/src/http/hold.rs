@@ -15,7 +15,7 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use super::send::ResponseBody;
+use super::send::{ResponseBody, UNBUFFERED};
 use crate::{
     hold::{Event, Hold, Wish, cause},
     server::Lasting,
@@ -39,6 +39,7 @@ pub(super) fn response(hold: Hold) -> Response<ResponseBody> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
     response.extensions_mut().insert(Lasting);
     response
 }

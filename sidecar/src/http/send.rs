@@ -17,6 +17,10 @@ pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
 
 type Lines = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
 
+/// The header that keeps nginx from holding back what a response tells while it lasts.
+pub(crate) const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
 /// The response with the reply's status, headers and body.
 pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     let body = match reply.body {

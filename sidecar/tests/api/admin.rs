@@ -255,6 +255,8 @@ async fn without_a_token_no_web_page_is_an_operator() {
         ("localhost", "Origin: http://evil.example\r\n"),
         ("localhost:3502", "Origin: http://localhost:3503\r\n"),
         ("localhost:3502", "Origin: null\r\n"),
+        ("localhost:3502", "Sec-Fetch-Site: cross-site\r\n"),
+        ("localhost:3502", "Sec-Fetch-Site: same-site\r\n"),
         ("evil.example:3502", "Origin: http://evil.example:3502\r\n"),
     ] {
         let refused = send_to(address, host, "DELETE", path, headers).await;
@@ -266,7 +268,7 @@ async fn without_a_token_no_web_page_is_an_operator() {
         assert_eq!(listed.status, 200, "{host}");
     }
     // As the page of the operators sends it.
-    let own = "Origin: http://localhost:3502\r\n";
+    let own = "Origin: http://localhost:3502\r\nSec-Fetch-Site: same-origin\r\n";
     assert_eq!(send_to(address, "localhost:3502", "DELETE", path, own).await.status, 200);
     // Whoever shows a token may be anywhere.
     let Served { address, .. } = serve(Some("s3cret")).await;

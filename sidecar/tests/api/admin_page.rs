@@ -1,11 +1,16 @@
 //! What operators see live: the events, and the page that shows them.
 
 use holdfast_tests::{
-    browser::Browser, eventually, holdfast::Holdfast, redis_server::RedisServer,
-    resources::Resources,
+    LONG,
+    browser::Browser,
+    eventually,
+    holdfast::Holdfast,
+    redis_server::RedisServer,
+    resources::{Resources, redis},
 };
 use reqwest::Response;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::HOLDFAST;
 
@@ -50,15 +55,33 @@ struct Events {
 }
 
 impl Events {
+    fn of(response: Response) -> Self {
+        assert_eq!(response.status(), 200);
+        Self { response, rest: String::new() }
+    }
+
+    /// The next event. The server may say that it is there meanwhile.
     async fn next(&mut self) -> Value {
         loop {
             if let Some((event, rest)) = self.rest.split_once("\n\n") {
-                let event = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+                let event = event.strip_prefix("data: ").map(str::to_owned);
                 self.rest = rest.to_owned();
-                return event;
+                match event {
+                    Some(event) => return serde_json::from_str(&event).unwrap(),
+                    None => continue,
+                }
             }
-            let chunk = self.response.chunk().await.unwrap().expect("another event");
-            self.rest.push_str(std::str::from_utf8(&chunk).unwrap());
+            let chunk = timeout(LONG, self.response.chunk()).await.expect("in time").unwrap();
+            self.rest.push_str(std::str::from_utf8(&chunk.expect("another event")).unwrap());
+        }
+    }
+
+    /// What the next event of this kind says. Others, which depend on when the server looks, are passed over.
+    async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            if let Some(told) = self.next().await.get_mut(kind) {
+                return told.take();
+            }
         }
     }
 }
@@ -69,7 +92,7 @@ async fn events_tell_who_takes_extends_waits_and_frees() {
     served.take("r", "me").await;
     let response = served.get("/v1.0/watch").await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut events = Events { response, rest: String::new() };
+    let mut events = Events::of(response);
     assert_eq!(events.next().await, json!({"storeName": "lockstore", "began": {}}));
     let taken = events.next().await;
     assert_eq!(taken["taken"]["resourceId"], "r");
@@ -78,40 +101,75 @@ async fn events_tell_who_takes_extends_waits_and_frees() {
 
     let extend = json!({"resourceId": "r", "lockOwner": "me", "ttl": "120s"}).to_string();
     assert_eq!(served.holdfast.post("/v1.0/leases/lockstore/extend", &extend).await.0, 200);
-    let extended = events.next().await;
-    assert_eq!(extended["extended"]["lockOwner"], "me", "{extended}");
+    assert_eq!(events.next_of("extended").await["lockOwner"], "me");
 
-    let wait = json!({"resourceId": "r", "ttl": "60s", "wait": "60s"}).to_string();
+    let wait = json!({"resourceId": "r", "lockOwner": "next", "ttl": "60s", "wait": "60s"});
+    let wait = wait.to_string();
     let waiting = served.holdfast.post("/v1.0/leases/lockstore/acquire", &wait);
     let told = async {
-        let waiting = json!({"resourceId": "r", "calls": 1});
-        assert_eq!(events.next().await, json!({"storeName": "lockstore", "waiting": waiting}));
+        assert_eq!(events.next_of("waiting").await, json!({"resourceId": "r", "calls": 1}));
         served.redis.run::<()>(&["DEL", "lock||app1||r"]);
-        let handed_over = events.next().await;
-        assert_ne!(handed_over["taken"]["lockOwner"], "me", "{handed_over}");
-        assert_eq!(events.next().await["waiting"], json!({"resourceId": "r", "calls": 0}));
+        assert_eq!(events.next_of("taken").await["lockOwner"], "next");
     };
     let (taken, ()) = tokio::join!(waiting, told);
     assert_eq!(taken.0, 200);
     served.redis.run::<()>(&["FLUSHALL"]);
-    assert_eq!(events.next().await["freed"]["resourceId"], "r");
+    assert_eq!(events.next_of("freed").await["resourceId"], "r");
 
     served.redis.run::<()>(&["SET", "lock||app1||broken", "x"]);
-    assert_eq!(events.next().await["taken"].get("timeLeft"), None);
+    let taken = events.next_of("taken").await;
+    assert_eq!((&taken["resourceId"], taken.get("timeLeft")), (&json!("broken"), None));
 }
 
 /// The others are told of meanwhile, and it is told again once it is there.
 #[tokio::test]
 async fn a_store_that_cannot_be_watched_is_named() {
-    let mut served = Served::start("");
-    served.take("r", "me").await;
-    let mut events =
-        Events { response: served.get("/v1.0/watch?prefix=r").await, rest: String::new() };
-    while events.next().await.get("synced").is_none() {}
-    served.redis.kill();
-    let failed = events.next().await;
+    let [good, bad] = [(); 2].map(|()| RedisServer::start());
+    let file =
+        redis("good", &good, &[]) + "---\n" + &redis("bad", &bad, &[("readTimeout", "200ms")]);
+    let resources = Resources::new(&[("stores.yaml", &file)]);
+    let arguments = [&ARGUMENTS[..], &["--resources-path", resources.path()]].concat();
+    let holdfast = Holdfast::serve(HOLDFAST, &arguments);
+    let url = format!("http://{}/v1.0/watch?prefix=r", holdfast.operators());
+    bad.suspend();
+    let mut events = Events::of(reqwest::get(url).await.unwrap());
+    // Nobody has to wait for an answer to learn which stores there are.
+    let mut began = [events.next().await, events.next().await];
+    began.sort_by_key(|event| event["storeName"].to_string());
+    let expected = ["bad", "good"].map(|name| json!({"storeName": name, "began": {}}));
+    assert_eq!(began, expected);
+    let failed = loop {
+        let event = events.next().await;
+        if event["storeName"] == "bad" {
+            break event;
+        }
+    };
     assert_eq!(failed["failed"]["errorCode"], "ERR_LOCK_LIST", "{failed}");
-    assert_eq!(events.next().await["began"], json!({}));
+    good.run::<()>(&["SET", "lock||app1||r", "me"]);
+    assert_eq!(events.next_of("taken").await["lockOwner"], "me");
+    bad.resume();
+    let synced = json!({"storeName": "bad", "synced": {}});
+    while events.next().await != synced {}
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_is_refused() {
+    let served = Served::start("");
+    let refused = served.get("/v1.0/watch?prefix=a%7C%7Cb").await;
+    assert_eq!(refused.status(), 500);
+    assert!(refused.text().await.unwrap().contains("can't contain '||'"));
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(Events::of(served.get("/v1.0/watch").await));
+    }
+    let refused = served.get("/v1.0/watch").await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
+    assert!(refused.text().await.unwrap().contains("too many calls: 16 watch the locks"));
+    open.pop();
+    eventually("there is room", async || served.get("/v1.0/watch").await.status() == 200).await;
 }
 
 #[tokio::test]
@@ -129,8 +187,9 @@ async fn the_page_is_served_if_it_is_asked_for_and_may_reach_nobody_else() {
         assert_eq!(policy.matches("unsafe").count(), 0, "{policy}");
         assert_eq!(header("x-content-type-options"), "nosniff");
     }
+    assert_eq!(served.get("/ui/").await.status(), 200);
     let refused = reqwest::Client::new().post(served.url("/ui")).send().await.unwrap();
-    assert_eq!(refused.status(), 405);
+    assert_eq!(refused.status(), 401);
     assert_eq!(served.get("/v1.0/watch").await.status(), 401);
 
     let mut alone = holdfast_tests::holdfast::serve(HOLDFAST);
@@ -167,6 +226,21 @@ async fn the_page_shows_a_lock_its_time_running_down_and_it_going() {
     browser.until("document.querySelector('.lock progress').value < 0.97").await;
     keep(&browser, "page").await;
 
+    // Who is about to press a button does not lose it because others come and go.
+    browser.evaluate("document.querySelector('.release').focus()").await;
+    served.take("another", "somebody").await;
+    browser.until("document.querySelectorAll('.lock').length === 2").await;
+    let focus = "document.activeElement.closest('.lock').querySelector('.resource').textContent";
+    assert_eq!(browser.evaluate(focus).await, json!("order <1>"));
+    browser.type_into("#filter", "<1>").await;
+    browser.until("document.querySelectorAll('.lock').length === 1").await;
+
+    // The owner of whom the question was is not the one who holds the lock now.
+    browser.click(".release").await;
+    served.redis.run::<()>(&["SET", "lock||app1||order <1>", "he\u{202e}"]);
+    browser.until("!document.getElementById('question').open").await;
+    browser.until("document.querySelector('.owner').textContent === 'he\\\\u{202e}'").await;
+
     // Asked for, and thought better of.
     browser.click(".release").await;
     assert!(browser.text("#question").await.starts_with("Release order <1> in lockstore?"));
@@ -189,6 +263,9 @@ async fn the_page_asks_for_the_token_and_fits_on_a_phone() {
     served.take(&id, "somebody").await;
     browser.open(&served.url("/ui")).await;
     browser.until("document.getElementById('admission').checkVisibility()").await;
+    browser.type_into("#token", "\u{43a}\n").await;
+    browser.until("document.getElementById('state').textContent.startsWith('not connected')").await;
+    browser.evaluate("document.getElementById('token').value = ''").await;
     browser.type_into("#token", "wrong\n").await;
     browser.until("document.getElementById('state').textContent === 'this token is wrong'").await;
     browser.evaluate("document.getElementById('token').value = ''").await;

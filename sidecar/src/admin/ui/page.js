@@ -1,17 +1,37 @@
 // Shows the events of /v1.0/watch. It reads them with fetch, because an EventSource cannot send the token.
 
 const TOKEN = "holdfast-admin-token";
+/** How long to wait before another try, in milliseconds. */
 const AFTER_FAILURE = 2_000;
-const FRAME = 200;
+/** How long the server may be silent, which says something every 15 s. */
+const SILENCE = 40_000;
+const FRAME = 250;
 const REMEMBERED = 50;
+/** How many locks are shown: more would make the page slow, and nobody reads them. */
+const MOST = 500;
 
 const $ = (id) => document.getElementById(id);
-/** What is known of each store: its locks and how many wait for them, by resource id. */
+
+/** What is known of each store: its locks and how many calls wait for them, by resource id. */
 const stores = new Map();
 const history = [];
+/** The locks that are held, as they are shown, and whether that has to be made anew. */
+let rows = [];
+let stale = true;
+/** The lock that somebody is asked about. */
+let asked;
+let notReleased = "";
 let token = sessionStorage.getItem(TOKEN) ?? "";
+/** Ends the watch. */
+let watching = new AbortController();
 
 const headers = () => (token ? { [TOKEN]: token } : {});
+
+/** A text of others: what turns or breaks it is escaped. */
+function printable(text) {
+  const escaped = (character) => `\\u{${character.codePointAt(0).toString(16)}}`;
+  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, escaped);
+}
 
 /** What is known of a store. */
 function known(name) {
@@ -19,14 +39,8 @@ function known(name) {
   return stores.get(name);
 }
 
-/** When the time of a lock is over, on this machine's clock; never for a lock without an end. */
-function end(lock) {
-  return lock.timeLeft === undefined ? Infinity : performance.now() + Number.parseFloat(lock.timeLeft) * 1_000;
-}
-
 function remember(sign, storeName, lock) {
-  const time = new Date().toLocaleTimeString();
-  history.unshift(`${time} ${sign} ${lock.resourceId} (${storeName}) ${lock.lockOwner}`);
+  history.unshift({ time: new Date().toLocaleTimeString(), sign, storeName, lock });
   history.length = Math.min(history.length, REMEMBERED);
 }
 
@@ -34,6 +48,7 @@ function remember(sign, storeName, lock) {
 function take({ storeName, ...event }) {
   const [[kind, value]] = Object.entries(event);
   const store = known(storeName);
+  stale = true;
   switch (kind) {
     case "began":
       store.locks.clear();
@@ -46,8 +61,8 @@ function take({ storeName, ...event }) {
       break;
     case "taken":
     case "extended": {
-      const ends = end(value);
-      store.locks.set(value.resourceId, { ...value, ends, whole: ends - performance.now() });
+      const whole = value.timeLeft === undefined ? Infinity : Number.parseFloat(value.timeLeft) * 1_000;
+      store.locks.set(value.resourceId, { ...value, ends: performance.now() + whole, whole });
       if (kind === "taken" && store.synced) remember("taken", storeName, value);
       break;
     }
@@ -76,103 +91,166 @@ function text(milliseconds) {
   return `${Math.floor(whole / 86_400)}d ${Math.floor(whole / 3_600) % 24}h`;
 }
 
-/** The elements of the locks that are shown. They stay while their locks do, so that a button keeps its focus. */
-const shown = new Map();
-
-function element(key, storeName, resourceId) {
-  if (!shown.has(key)) {
-    const item = $("lock").content.cloneNode(true).firstElementChild;
-    item.querySelector(".resource").textContent = resourceId;
-    item.querySelector(".store").textContent = storeName;
-    item.querySelector(".release").addEventListener("click", () => ask(storeName, resourceId));
-    shown.set(key, item);
-  }
-  return shown.get(key);
-}
-
 /** Changes an element only where it differs, so that what reads the page aloud is not disturbed. */
 function set(item, property, value) {
   if (item[property] !== value) item[property] = value;
 }
 
-function show() {
+/** The elements of the locks that are shown, by store and resource id. */
+const shown = new Map();
+
+/** The parts of the element of a lock, which stay while it is shown. */
+function parts(storeName, resourceId) {
+  const key = JSON.stringify([storeName, resourceId]);
+  if (!shown.has(key)) {
+    const item = $("lock").content.cloneNode(true).firstElementChild;
+    const part = (name) => item.querySelector(`.${name}`);
+    part("resource").textContent = printable(resourceId);
+    part("store").textContent = printable(storeName);
+    part("release").addEventListener("click", () => ask(storeName, resourceId));
+    shown.set(key, { item, owner: part("owner"), left: part("left"), waiting: part("waiting"), bar: part("bar") });
+  }
+  return shown.get(key);
+}
+
+/** The locks that the filter lets pass, in their order. */
+function wantedRows() {
   const wanted = $("filter").value.toLowerCase();
-  const rows = [];
+  const all = [];
   for (const [storeName, { locks, waiting }] of stores) {
     for (const [resourceId, lock] of locks) {
-      const words = `${storeName} ${resourceId} ${lock.lockOwner}`.toLowerCase();
-      if (!words.includes(wanted)) continue;
-      const item = element(JSON.stringify([storeName, resourceId]), storeName, resourceId);
-      const left = lock.ends - performance.now();
-      const calls = waiting.get(resourceId) ?? 0;
-      set(item.querySelector(".owner"), "textContent", lock.lockOwner);
-      set(item.querySelector(".left"), "textContent", text(left));
-      set(item.querySelector(".waiting"), "textContent", calls > 0 ? `${calls} waiting` : "");
-      const part = lock.ends === Infinity ? 1 : Math.min(1, Math.max(0, left / lock.whole));
-      set(item.querySelector("progress"), "value", part);
-      rows.push([storeName, resourceId, item]);
+      const words = `${storeName}\n${resourceId}\n${lock.lockOwner}`.toLowerCase();
+      if (words.includes(wanted)) all.push({ storeName, resourceId, lock, calls: waiting.get(resourceId) ?? 0 });
     }
   }
   const before = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  rows.sort((a, b) => before(a[0], b[0]) || before(a[1], b[1]));
-  const items = rows.map(([, , item]) => item);
+  return all.sort((a, b) => before(a.storeName, b.storeName) || before(a.resourceId, b.resourceId));
+}
+
+/** Makes the list anew. What stays is not touched, so that a button keeps its focus. */
+function arrange() {
+  stale = false;
+  const all = wantedRows();
+  rows = all.slice(0, MOST).map((row) => ({ ...row, ...parts(row.storeName, row.resourceId) }));
+  const items = new Set(rows.map(({ item }) => item));
   const list = $("locks");
-  if (items.length !== list.children.length || items.some((item, at) => item !== list.children[at])) {
-    list.replaceChildren(...items);
-    for (const [key, item] of shown) if (!item.isConnected) shown.delete(key);
+  for (const [key, { item }] of shown) {
+    if (!items.has(item)) {
+      item.remove();
+      shown.delete(key);
+    }
   }
-  lines($("history"), history);
-  lines($("problems"), [...stores].filter(([, { problem }]) => problem).map(([name, { problem }]) => `${name}: ${problem}`));
-  const synced = stores.size > 0 && [...stores.values()].every(({ synced }) => synced);
-  $("none").hidden = items.length > 0 || !synced;
+  let next = list.firstElementChild;
+  for (const { item, lock, calls, owner, waiting } of rows) {
+    if (item === next) next = next.nextElementSibling;
+    else list.insertBefore(item, next);
+    set(owner, "textContent", printable(lock.lockOwner));
+    set(waiting, "textContent", calls > 0 ? `${calls} waiting` : "");
+  }
+  const more = all.length - rows.length;
+  set($("more"), "textContent", more > 0 ? `${more} more: filter them` : "");
+  const known = [...stores.values()];
+  const synced = known.length > 0 && known.every(({ synced, problem }) => synced && !problem);
+  $("none").hidden = all.length > 0 || !synced;
+  const problems = [...stores].filter(([, { problem }]) => problem).map(([name, { problem }]) => `${name}: ${problem}`);
+  lines($("problems"), notReleased ? [notReleased, ...problems] : problems);
+  lines($("history"), history.map(({ time, sign, storeName, lock }) =>
+    `${time} ${sign} ${lock.resourceId} (${storeName}) ${lock.lockOwner}`));
+  stillAsk();
 }
 
 function lines(list, texts) {
-  const same = texts.length === list.children.length && texts.every((text, at) => text === list.children[at].textContent);
+  const written = texts.map(printable);
+  const same = written.length === list.children.length && written.every((text, at) => text === list.children[at].textContent);
   if (same) return;
-  list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  list.replaceChildren(...written.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+}
+
+function show() {
+  if (stale) arrange();
+  const now = performance.now();
+  for (const { lock, left, bar } of rows) {
+    set(left, "textContent", text(lock.ends - now));
+    const part = lock.ends === Infinity ? 1 : Math.min(1, Math.max(0, (lock.ends - now) / lock.whole));
+    // A hundredth is less than what can be seen.
+    set(bar, "value", Math.round(part * 100) / 100);
+  }
 }
 
 /** Asks whether to release a lock, and does. */
 function ask(storeName, resourceId) {
   const lock = stores.get(storeName)?.locks.get(resourceId);
   if (lock === undefined) return;
-  $("what").textContent = `${resourceId} in ${storeName}`;
-  $("holder").textContent = lock.lockOwner;
+  asked = { storeName, resourceId, owner: lock.lockOwner };
+  $("what").textContent = printable(resourceId);
+  $("where").textContent = printable(storeName);
+  $("holder").textContent = printable(lock.lockOwner);
   const question = $("question");
   question.returnValue = "";
   question.onclose = () => {
-    if (question.returnValue === "release") release(storeName, resourceId);
+    const answered = asked;
+    asked = undefined;
+    if (question.returnValue === "release" && answered !== undefined) release(answered);
   };
   question.showModal();
 }
 
-async function release(storeName, resourceId) {
-  const path = [storeName, resourceId].map(encodeURIComponent).join("/");
+/** Takes a question back whose lock has gone, or has another owner: nobody was asked about him. */
+function stillAsk() {
+  if (asked === undefined) return;
+  const lock = stores.get(asked.storeName)?.locks.get(asked.resourceId);
+  if (lock?.lockOwner === asked.owner) return;
+  asked = undefined;
+  $("question").close();
+}
+
+async function release({ storeName, resourceId }) {
+  notReleased = "";
+  stale = true;
   try {
-    const response = await fetch(`/v1.0/leases/${path}`, { method: "DELETE", headers: headers() });
-    if (!response.ok) throw new Error((await response.json()).message);
+    // A browser takes them for the folder itself and the one above.
+    if ([".", ".."].includes(resourceId)) throw new Error("holdfast unlock --force does it");
+    const path = [storeName, resourceId].map(encodeURIComponent).join("/");
+    const limit = AbortSignal.timeout(SILENCE);
+    const response = await fetch(`/v1.0/leases/${path}`, { method: "DELETE", headers: headers(), signal: limit });
+    if (!response.ok) throw new Error(await reason(response));
   } catch (error) {
-    $("state").textContent = `not released: ${error.message}`;
+    notReleased = `${resourceId} (${storeName}) was not released: ${error.message}`;
+    stale = true;
   }
 }
 
-/** Takes events until the connection ends. */
-async function watch() {
-  const response = await fetch("/v1.0/watch", { headers: headers() });
+/** Why a request was refused. */
+async function reason(response) {
+  const error = await response.json().catch(() => ({}));
+  return error.message ?? `status ${response.status}`;
+}
+
+/** Takes events until the watch ends. Returns whether to try again. */
+async function watch(signal) {
+  const wanted = new URLSearchParams();
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (["prefix", "store"].includes(name)) wanted.set(name, value);
+  }
+  const response = await fetch(`/v1.0/watch?${wanted}`, { headers: headers(), signal });
   if (response.status === 401) {
     $("admission").hidden = false;
     $("state").textContent = token ? "this token is wrong" : "a token is needed";
     return false;
   }
-  if (!response.ok) throw new Error((await response.json()).message);
+  if (!response.ok) throw new Error(await reason(response));
   $("admission").hidden = true;
   $("state").textContent = "live";
   stores.clear();
+  stale = true;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    let timer;
+    const silence = new Promise((_, silent) => {
+      timer = setTimeout(() => silent(new Error("the server is silent")), SILENCE);
+    });
+    const { done, value } = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
     if (done) throw new Error("the server has ended");
     const events = (rest + value).split("\n\n");
     rest = events.pop();
@@ -180,12 +258,22 @@ async function watch() {
   }
 }
 
-async function watchForEver() {
-  for (;;) {
+/** Watches from now on, in place of an earlier watch. */
+async function begin() {
+  watching.abort();
+  const mine = new AbortController();
+  watching = mine;
+  while (!mine.signal.aborted) {
+    const connection = new AbortController();
+    const end = () => connection.abort();
+    mine.signal.addEventListener("abort", end);
     try {
-      if (!(await watch())) return;
+      if (!(await watch(connection.signal))) return;
     } catch (error) {
-      $("state").textContent = `not connected: ${error.message}`;
+      if (!mine.signal.aborted) $("state").textContent = `not connected: ${error.message}`;
+    } finally {
+      mine.signal.removeEventListener("abort", end);
+      end();
     }
     await new Promise((later) => setTimeout(later, AFTER_FAILURE));
   }
@@ -195,7 +283,17 @@ $("admission").addEventListener("submit", (event) => {
   event.preventDefault();
   token = $("token").value;
   sessionStorage.setItem(TOKEN, token);
-  watchForEver();
+  begin();
+});
+$("filter").addEventListener("input", () => {
+  stale = true;
+});
+// A browser has few connections to a server: who does not look needs none.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    watching.abort();
+    $("state").textContent = "paused";
+  } else begin();
 });
 setInterval(show, FRAME);
-watchForEver();
+begin();
