@@ -1,16 +1,17 @@
 //! Serves an upstream's responses from a cache that all nodes share. When a response is no longer fresh, one
 //! request on one node fetches it again under a lock; all other requests get the old one meanwhile.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bindings::{
-    holdfast::lock::lock::{try_lock, unlock},
+    holdfast::lock::{
+        lease::{LeaseOptions, acquire},
+        lock::unlock,
+    },
     wasi::keyvalue::store::{self, Bucket},
 };
-use wstd::{
-    http::{Body, BodyExt, Client, Error, Method, Request, Response, StatusCode, Uri},
-    rand::get_random_bytes,
-    task::sleep,
+use wstd::http::{
+    Body, BodyExt, Client, Error, Method, Request, Response, StatusCode, Uri, body::util::Empty,
 };
 
 mod bindings {
@@ -19,6 +20,7 @@ mod bindings {
         inline: "
             package holdfast:examples;
             world single-flight {
+                import holdfast:lock/lease@0.1.0;
                 import holdfast:lock/lock@0.1.0;
                 import wasi:keyvalue/store@0.2.0-draft;
             }
@@ -31,17 +33,14 @@ mod bindings {
 /// The name of the lock store.
 const STORE: &str = "lockstore";
 
-/// How long the lock lasts, in seconds. The proxy must stop a call before that.
-const EXPIRY: i32 = 5;
+/// How long the lock lasts, in milliseconds. The proxy must stop a call before that.
+const TIME_TO_LIVE: u64 = 5_000;
 
 /// How long a response is fresh if the upstream does not say, in seconds.
 const DEFAULT_MAX_AGE: u64 = 60;
 
-/// How long a request waits for a response that another request is fetching.
-const MAX_WAIT: Duration = Duration::from_secs(2);
-
-/// How often a waiting request looks into the cache.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a request waits for the lock while another request fetches a response, in milliseconds.
+const MAX_WAIT: u64 = 2_000;
 
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
@@ -56,30 +55,30 @@ async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
         return fresh.respond("fresh");
     }
 
-    let owner = owner();
+    // Whoever has an old response need not wait for a new one.
+    let wait = if cached.is_some() { 0 } else { MAX_WAIT };
+    // Each lease has an owner that no other request on any node has.
+    let options = LeaseOptions { owner: None, ttl: TIME_TO_LIVE, wait, fenced: false };
     // An error may mean that it is unknown whether the lock was taken. The plugin then acts as if it was not.
-    if let Ok(true) = try_lock(STORE, &key, &owner, EXPIRY) {
-        let refreshed = refresh(url, &bucket, &key).await;
-        // If this fails, the lock expires by itself.
-        let _ = unlock(STORE, &key, &owner);
-        return match (refreshed, cached) {
-            (Some(response), _) => response.respond("refreshed"),
-            (None, Some(stale)) => stale.respond("stale"),
-            (None, None) => reply(StatusCode::BAD_GATEWAY, "x-cache", "none"),
+    let Ok(Some(lease)) = acquire(STORE, &key, &options) else {
+        return match cached {
+            Some(stale) => stale.respond("stale"),
+            None => reply(StatusCode::SERVICE_UNAVAILABLE, "retry-after", "1"),
         };
+    };
+    let waited = if cached.is_none() { CachedResponse::read(&bucket, &key) } else { None };
+    let refreshed = match &waited {
+        Some(_) => None,
+        None => refresh(url, &bucket, &key).await,
+    };
+    // If the proxy ends the call before, the lease ends with it. If this fails, the lock expires by itself.
+    let _ = unlock(STORE, &key, &lease.owner);
+    match (waited, refreshed, cached) {
+        (Some(response), ..) => response.respond("waited"),
+        (_, Some(response), _) => response.respond("refreshed"),
+        (.., Some(stale)) => stale.respond("stale"),
+        _ => reply(StatusCode::BAD_GATEWAY, "x-cache", "none"),
     }
-    if let Some(stale) = cached {
-        return stale.respond("stale");
-    }
-    let mut waited = Duration::ZERO;
-    while waited < MAX_WAIT {
-        sleep(POLL_INTERVAL.into()).await;
-        waited += POLL_INTERVAL;
-        if let Some(response) = CachedResponse::read(&bucket, &key) {
-            return response.respond("waited");
-        }
-    }
-    reply(StatusCode::SERVICE_UNAVAILABLE, "retry-after", "1")
 }
 
 /// Fetches and caches a response, unless another request has just done so.
@@ -103,7 +102,9 @@ struct CachedResponse {
 
 impl CachedResponse {
     async fn fetch(url: &Uri) -> Result<Option<Self>, Error> {
-        let request = Request::get(url.clone()).body(Body::empty())?;
+        // Of `Body::empty()` wstd writes the nothing that it has, which fails if the answer is there by then.
+        let nothing = Body::from_http_body(Empty::<&[u8]>::new());
+        let request = Request::get(url.clone()).body(nothing)?;
         let response = Client::new().send(request).await?;
         if response.status() != StatusCode::OK {
             return Ok(None);
@@ -148,13 +149,6 @@ impl CachedResponse {
 /// the parts of a lock's key.
 fn key(url: &Uri) -> String {
     url.path_and_query().map_or("/", |path| path.as_str()).replace('|', "%7C")
-}
-
-/// A lock owner that no other request on any node has.
-fn owner() -> String {
-    let mut bytes = [0; 16];
-    get_random_bytes(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn max_age(cache_control: &str) -> Option<u64> {

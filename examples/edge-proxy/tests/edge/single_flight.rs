@@ -134,3 +134,21 @@ async fn the_python_plugin_makes_one_request_for_all() {
 async fn the_rust_plugin_makes_one_request_for_all() {
     assert_single_flight("rust").await;
 }
+
+/// Nobody has to wait until the lock expires.
+#[tokio::test]
+async fn a_lease_ends_with_the_call_that_took_it() {
+    let Some(plugin) = prepared("rust") else { return };
+    let plugin = format!("quote={},app-id=edge,stores=lockstore,deadline=1000", plugin.display());
+    let redis = RedisServer::start();
+    let upstream = Upstream::start(max_age).await;
+    let node = Node::start(&redis, &upstream, &[plugin]);
+    let path = "/quote/stuck";
+    upstream.hold(true);
+    let got = node.get(path).await;
+    assert_eq!((got.status, got.body.as_str()), (504, "the plugin took too long\n"));
+    assert_eq!(upstream.count(path), 1, "it held the lock");
+    eventually("the lock is free", async || !redis.exists(&format!("lock||edge||{path}"))).await;
+    let statistics: String = redis.run(&["INFO", "stats"]);
+    assert!(statistics.contains("expired_keys:0\r"), "the lock was released: {statistics}");
+}
