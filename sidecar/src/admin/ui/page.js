@@ -25,7 +25,11 @@ let token = sessionStorage.getItem(TOKEN) ?? "";
 /** Ends the watch. */
 let watching = new AbortController();
 
-const headers = () => (token ? { [TOKEN]: token } : {});
+/** The header with the token, whose bytes are those of UTF-8: a browser takes a character for each byte. */
+function headers() {
+  const bytes = new TextEncoder().encode(token);
+  return token ? { [TOKEN]: String.fromCharCode(...bytes) } : {};
+}
 
 /** A text of others: what turns or breaks it is escaped. */
 function printable(text) {
