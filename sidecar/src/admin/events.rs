@@ -1,6 +1,6 @@
 //! `GET /v1.0/watch`: who takes, extends and frees which lock, as server-sent events.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{
@@ -8,19 +8,13 @@ use futures_util::{
     stream::{self, select_all},
 };
 use holdfast::Verb;
-use http_body_util::StreamBody;
-use hyper::{
-    Response,
-    body::Frame,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-};
+use hyper::Response;
 use serde_json::{Value, json};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::form;
 use crate::{
-    http::{ResponseBody, UNBUFFERED, failed},
-    server::Lasting,
+    http::{ResponseBody, failed, lasting},
     sidecar::Sidecar,
     watch::{WatchError, watch_again},
 };
@@ -52,15 +46,9 @@ pub(super) fn response(
             Ok(None) => return None,
             Err(_) => ":\n\n".to_owned(),
         };
-        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), (events, room)))
+        Some((Bytes::from(line), (events, room)))
     });
-    let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(lines.boxed()))));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
-    response.extensions_mut().insert(Lasting);
-    response
+    lasting("text/event-stream", lines)
 }
 
 /// The failure in Dapr's form.

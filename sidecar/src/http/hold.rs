@@ -1,25 +1,17 @@
 //! Holds over HTTP: each event is a line of JSON.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use holdfast::LeaseOptions;
 use holdfast_redis_rules::expiry::milliseconds;
 use holdfast_rules::{json::Body, json::duration, types::Error};
-use http_body_util::StreamBody;
-use hyper::{
-    Response,
-    body::Frame,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-};
+use hyper::Response;
 use serde_json::{Value, json};
 
-use super::send::{ResponseBody, UNBUFFERED};
-use crate::{
-    hold::{Event, Hold, Wish, cause},
-    server::Lasting,
-};
+use super::send::{self, ResponseBody};
+use crate::hold::{Event, Hold, Wish, cause};
 
 /// The resource and what is asked for, from the body of a request.
 pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
@@ -33,15 +25,7 @@ pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
 
 /// The response that lasts as long as the hold.
 pub(super) fn response(hold: Hold) -> Response<ResponseBody> {
-    let frames = hold.map(|event| Ok::<_, Infallible>(Frame::data(line(&event))));
-    let mut response =
-        Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames.boxed()))));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(UNBUFFERED.0, UNBUFFERED.1);
-    response.extensions_mut().insert(Lasting);
-    response
+    send::lasting("application/x-ndjson", hold.map(|event| line(&event)))
 }
 
 /// The event in the JSON form of protocol buffers.

@@ -16,4 +16,4 @@ pub use api::Api;
 pub(crate) use failed::failed;
 pub(crate) use head::refusal as head_refusal;
 pub use send::ResponseBody;
-pub(crate) use send::{UNBUFFERED, response};
+pub(crate) use send::{lasting, response};

@@ -3,23 +3,21 @@
 use std::{borrow::Cow, convert::Infallible, pin::Pin};
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use holdfast_dapr_api::Reply;
 use http_body_util::{Either, Full, StreamBody};
 use hyper::{
     Response, StatusCode,
     body::Frame,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
 };
+
+use crate::server::Lasting;
 
 /// The body of a response: one that is complete, or one that lasts.
 pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
 
 type Lines = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
-
-/// The header that keeps nginx from holding back what a response tells while it lasts.
-pub(crate) const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// The response with the reply's status, headers and body.
 pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
@@ -40,5 +38,22 @@ pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     });
     let content_type = content_type.map(|value| (CONTENT_TYPE, value));
     response.headers_mut().extend(content_type.into_iter().chain(other));
+    response
+}
+
+/// A response that lasts for as long as there are lines.
+pub(crate) fn lasting(
+    content_type: &'static str,
+    lines: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<ResponseBody> {
+    let frames = lines.map(|line| Ok(Frame::data(line))).boxed();
+    let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames))));
+    response.headers_mut().extend([
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // Else nginx holds back what the response tells.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ]);
+    response.extensions_mut().insert(Lasting);
     response
 }
