@@ -94,20 +94,19 @@ pub(crate) async fn watch(
     prefix: String,
 ) -> Result<impl Stream<Item = Result<Event, WatchError>> + Send, WatchError> {
     let begun = Instant::now();
-    let first = View::look(&locks, &store, &prefix).await?;
-    let mut events = changes(&View::default(), &first);
+    let mut first = View::look(&locks, &store, &prefix).await?;
+    let mut events = changes(&View::default(), &mut first);
     events.push(Event::Synced);
     let state = Some((first, begun.elapsed()));
     let later = stream::unfold(state, move |state| {
         let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
         async move {
             let (before, took) = state?;
-            sleep(pause(INTERVAL, took)).await;
+            sleep(pause_after(took)).await;
             let begun = Instant::now();
             match View::look(&locks, &store, &prefix).await {
                 Ok(mut now) => {
-                    now.keep_told(&before);
-                    let events = changes(&before, &now).into_iter().map(Ok).collect();
+                    let events = changes(&before, &mut now).into_iter().map(Ok).collect();
                     Some((events, Some((now, begun.elapsed()))))
                 }
                 Err(error) => Some((vec![Err(error)], None)),
@@ -161,20 +160,6 @@ impl View {
     }
 }
 
-impl View {
-    /// Keeps the ends that were told, where what was seen since is not. So small changes add up.
-    fn keep_told(&mut self, before: &Self) {
-        for (id, hold) in &mut self.held {
-            if let Some(known) = before.held.get(id)
-                && known.lock.owner == hold.lock.owner
-                && !is_moved(known.end, hold.end)
-            {
-                hold.end = known.end;
-            }
-        }
-    }
-}
-
 impl End {
     /// The end of a lock that had so much time left at some moment between these.
     fn between(asked: Instant, answered: Instant, left: Duration) -> Option<Self> {
@@ -183,20 +168,27 @@ impl End {
 }
 
 /// How long to wait after a look that took so long.
-fn pause(least: Duration, took: Duration) -> Duration {
-    (took * SHARE).clamp(least, LONGEST)
+fn pause_after(took: Duration) -> Duration {
+    (took * SHARE).clamp(INTERVAL, LONGEST)
 }
 
-/// What has changed: who comes is told after who goes.
-fn changes(before: &View, now: &View) -> Vec<Event> {
+/// What has changed: who comes is told after who goes. An end that moved too little to be told stays as it was before, so
+/// that small changes add up.
+fn changes(before: &View, now: &mut View) -> Vec<Event> {
     let freed = before.held.iter().filter(|(id, _)| !now.held.contains_key(*id));
     let mut events: Vec<Event> = freed.map(|(_, hold)| Event::Freed(hold.lock.clone())).collect();
-    events.extend(now.held.iter().filter_map(|(id, hold)| match before.held.get(id) {
-        Some(known) if known.lock.owner == hold.lock.owner => {
-            is_moved(known.end, hold.end).then(|| Event::Extended(hold.lock.clone()))
+    for (id, hold) in &mut now.held {
+        match before.held.get(id) {
+            Some(known) if known.lock.owner == hold.lock.owner => {
+                if is_moved(known.end, hold.end) {
+                    events.push(Event::Extended(hold.lock.clone()));
+                } else {
+                    hold.end = known.end;
+                }
+            }
+            _ => events.push(Event::Taken(hold.lock.clone())),
         }
-        _ => Some(Event::Taken(hold.lock.clone())),
-    }));
+    }
     let gone = before.waiting.keys().filter(|id| !now.waiting.contains_key(*id));
     let gone = gone.map(|id| (id, 0));
     let counts = now.waiting.iter().map(|(id, calls)| (id, *calls));
@@ -256,8 +248,7 @@ mod tests {
         ] {
             let asked = begin + second * asked;
             let mut now = hold(End::between(asked, asked + second * took, left(left_then)));
-            now.keep_told(&before);
-            assert_eq!(changes(&before, &now).len(), usize::from(extended), "{left_then}");
+            assert_eq!(changes(&before, &mut now).len(), usize::from(extended), "{left_then}");
             before = now;
         }
     }
@@ -265,7 +256,7 @@ mod tests {
     #[test]
     fn a_slow_look_is_followed_by_a_pause_that_ends() {
         for (took, seconds) in [(0, 1), (90, 1), (500, 5), (3_000, 10)] {
-            let pause = pause(INTERVAL, Duration::from_millis(took));
+            let pause = pause_after(Duration::from_millis(took));
             assert_eq!(pause, Duration::from_secs(seconds), "{took}");
         }
     }
@@ -276,8 +267,8 @@ mod tests {
         let before = view(&[&held[..], &[("changes", "c", 900)]].concat(), &[("x", 2), ("y", 1)]);
         let held = [("stays", "a", 700), ("longer", "a", 1_900), ("comes", "d", 900)];
         let waiting = [("x", 3), ("z", 1)];
-        let now = view(&[&held[..], &[("changes", "e", 900)]].concat(), &waiting);
-        let mut told: Vec<_> = changes(&before, &now)
+        let mut now = view(&[&held[..], &[("changes", "e", 900)]].concat(), &waiting);
+        let mut told: Vec<_> = changes(&before, &mut now)
             .into_iter()
             .map(|event| match event {
                 Event::Taken(lock) => format!("+{} {}", lock.resource_id, lock.owner),

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, wd::Capabilities};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::Capabilities};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -102,13 +102,7 @@ impl Browser {
     ///
     /// When there is none.
     pub async fn text(&self, selector: &str) -> String {
-        self.client
-            .find(Locator::Css(selector))
-            .await
-            .expect(selector)
-            .text()
-            .await
-            .expect(selector)
+        self.element(selector).await.text().await.expect(selector)
     }
 
     /// Clicks on the first element that a selector of CSS names.
@@ -117,13 +111,7 @@ impl Browser {
     ///
     /// When there is none, or another one is before it.
     pub async fn click(&self, selector: &str) {
-        self.client
-            .find(Locator::Css(selector))
-            .await
-            .expect(selector)
-            .click()
-            .await
-            .expect(selector);
+        self.element(selector).await.click().await.expect(selector);
     }
 
     /// Types into the first element that a selector of CSS names.
@@ -132,8 +120,7 @@ impl Browser {
     ///
     /// When there is none.
     pub async fn type_into(&self, selector: &str, text: &str) {
-        let element = self.client.find(Locator::Css(selector)).await.expect(selector);
-        element.send_keys(text).await.expect(selector);
+        self.element(selector).await.send_keys(text).await.expect(selector);
     }
 
     /// What the window shows, as PNG.
@@ -143,5 +130,9 @@ impl Browser {
     /// When the browser fails.
     pub async fn screenshot(&self) -> Vec<u8> {
         self.client.screenshot().await.expect("a screenshot")
+    }
+
+    async fn element(&self, selector: &str) -> Element {
+        self.client.find(Locator::Css(selector)).await.expect(selector)
     }
 }

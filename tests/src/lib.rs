@@ -110,6 +110,17 @@ pub fn skipped(what: &str, why: &str) {
     let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
 }
 
+/// Writes what a screen shows to a file of the folder that the variable `HOLDFAST_SCREENSHOTS` names, if it is set.
+///
+/// # Panics
+///
+/// When it cannot be written.
+pub fn keep(file: &str, screen: impl AsRef<[u8]>) {
+    if let Some(folder) = env::var_os("HOLDFAST_SCREENSHOTS") {
+        fs::write(Path::new(&folder).join(file), screen).expect("a screen");
+    }
+}
+
 /// A temporary directory, removed when dropped.
 ///
 /// # Panics

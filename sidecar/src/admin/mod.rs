@@ -66,9 +66,7 @@ impl Api {
         let sent = headers.get(TOKEN_HEADER).map_or(&[][..], |sent| sent.as_bytes());
         (!token.is(sent)).then_some(Refusal::Token)
     }
-}
 
-impl Api {
     async fn http<B>(
         &self,
         request: &Request<B>,

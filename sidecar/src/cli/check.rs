@@ -12,12 +12,13 @@ use holdfast::{
     resources::{Level, Notice, OpenStore, Opening, open_each},
 };
 use serde_json::{Value, json};
-use tokio::runtime;
 
 use super::{
     arguments::{Check, LogLevel},
     exit::TROUBLE,
-    logging, stores,
+    logging,
+    runtime::runtime,
+    stores,
     table::table,
     warnings::Warnings,
 };
@@ -51,8 +52,7 @@ fn examine(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Re
             found.unwrap_or_default()
         );
     }
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(open(args, warnings, openings))
+    runtime()?.block_on(open(args, warnings, openings))
 }
 
 async fn open(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Result<bool> {

@@ -8,14 +8,12 @@ use hyper::{Request, StatusCode, body::Bytes, header};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
-    runtime,
 };
 
-use super::{arguments::Health, client, listen};
+use super::{arguments::Health, client, listen, runtime::runtime};
 
 pub fn run(args: &Health) -> Result<ExitCode> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
+    runtime()?.block_on(async {
         let limit = Duration::from_secs(args.timeout);
         let asked = tokio::time::timeout(limit, ask(args)).await;
         let place = || match socket(args) {

@@ -10,13 +10,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use holdfast_rules::json as rules;
 use serde_json::{Value, json};
-use tokio::runtime;
 
 use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
     exit::{NO, TROUBLE, YES},
     logging,
     printable::printable,
+    runtime::runtime,
     stores,
 };
 use crate::{admin::form, failure};
@@ -109,8 +109,7 @@ pub fn with_open(
              and its locks end with this command"
         );
     }
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let (output, exit) = runtime.block_on(async {
         let mut limits = Limits::default();
         limits.warm_instances = 1;

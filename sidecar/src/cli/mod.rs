@@ -19,6 +19,7 @@ mod manual;
 mod parse;
 mod printable;
 mod run;
+mod runtime;
 mod scrape;
 mod serve;
 mod service_manager;

@@ -5,6 +5,7 @@ use holdfast_tests::{
     browser::Browser,
     eventually,
     holdfast::Holdfast,
+    keep,
     redis_server::RedisServer,
     resources::{Resources, redis},
 };
@@ -224,7 +225,7 @@ async fn the_page_shows_a_lock_its_time_running_down_and_it_going() {
     );
     browser.until("parseFloat(document.querySelector('.left').textContent) < 58").await;
     browser.until("document.querySelector('.lock progress').value < 0.97").await;
-    keep(&browser, "page").await;
+    keep("page.png", browser.screenshot().await);
 
     // Who is about to press a button does not lose it because others come and go.
     browser.evaluate("document.querySelector('.release').focus()").await;
@@ -272,16 +273,8 @@ async fn the_page_asks_for_the_token_and_fits_on_a_phone() {
     assert_eq!(browser.evaluate(asks).await, json!(false));
     let fits = "document.documentElement.scrollWidth <= innerWidth";
     assert_eq!(browser.evaluate(fits).await, json!(true));
-    keep(&browser, "phone").await;
+    keep("phone.png", browser.screenshot().await);
     browser.click(".release").await;
     browser.click("#question .danger").await;
     eventually("released", async || !served.redis.exists(&format!("lock||app1||{id}"))).await;
-}
-
-/// Keeps a screenshot, for whoever wants to look at it.
-async fn keep(browser: &Browser, name: &str) {
-    if let Some(folder) = std::env::var_os("HOLDFAST_SCREENSHOTS") {
-        let file = std::path::Path::new(&folder).join(name).with_extension("png");
-        std::fs::write(file, browser.screenshot().await).unwrap();
-    }
 }

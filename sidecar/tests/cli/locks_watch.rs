@@ -4,14 +4,11 @@ use std::{
     io::{BufRead, BufReader, Lines},
     path::Path,
     process::{ChildStdout, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use holdfast_tests::{
-    LONG,
     holdfast::{Holdfast, command},
-    prepared,
+    keep, prepared,
     process::Watched,
     redis_server::RedisServer,
     resources::Resources,
@@ -20,7 +17,7 @@ use holdfast_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{HOLDFAST, run};
+use crate::{HOLDFAST, run, wait_until};
 
 const LOCK: [&str; 3] = ["SET", "lock||app1||order-1", "somebody"];
 
@@ -173,14 +170,6 @@ fn socket(folder: &TempDir) -> std::path::PathBuf {
     Path::new(folder.path()).join("socket")
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < LONG, "it does not happen: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_terminal_shows_the_locks_until_q_is_pressed() {
     let server = RedisServer::start();
@@ -199,14 +188,7 @@ fn a_terminal_shows_the_locks_until_q_is_pressed() {
     server.run::<()>(&["DEL", "lock||app1||order-2"]);
     let screen = terminal.screen("freed  order-2 (lockstore)  another");
     assert!(screen.contains(" 1 held,"), "{screen}");
-    keep(&screen);
+    keep("terminal.txt", &screen);
     assert!(terminal.ask(&["send-keys", "Down", "Up", "q"]).0);
     wait_until("the program ends", || !terminal.ask(&["has-session"]).0);
-}
-
-/// Keeps a screen, for whoever wants to look at it.
-fn keep(screen: &str) {
-    if let Some(folder) = std::env::var_os("HOLDFAST_SCREENSHOTS") {
-        std::fs::write(Path::new(&folder).join("terminal.txt"), screen).unwrap();
-    }
 }

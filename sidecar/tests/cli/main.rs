@@ -31,9 +31,13 @@ mod service_manager;
 mod shutdown;
 mod start;
 
-use std::process::Output;
+use std::{
+    process::Output,
+    thread,
+    time::{Duration, Instant},
+};
 
-use holdfast_tests::holdfast::command;
+use holdfast_tests::{LONG, holdfast::command};
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -52,4 +56,13 @@ fn run_in(variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Waits until a condition holds.
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LONG, "it does not happen: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

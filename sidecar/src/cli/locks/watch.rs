@@ -20,7 +20,6 @@ use ratatui::{
 };
 use serde_json::json;
 use tokio::{
-    runtime,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     time::interval,
@@ -32,6 +31,7 @@ use super::{
         exit::YES,
         lock::{naming, with_open},
         logging,
+        runtime::runtime,
     },
     list::chosen,
     remote::Server,
@@ -60,13 +60,11 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
     }
     if let Some(address) = &args.address {
         let server = Server::at(address, args)?;
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("cannot start the runtime")?;
         let watching = async {
             let told = server.watch().await.with_context(|| format!("--address {address}"))?;
             watch(told, args, address).await
         };
-        runtime.block_on(watching)?;
+        runtime()?.block_on(watching)?;
         return Ok(ExitCode::from(YES));
     }
     with_open(&args.stores, async |locks| {

@@ -22,7 +22,7 @@ use std::{future::pending, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use holdfast::Lost;
-use tokio::{runtime, time::sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 pub use self::terminal::foreground;
@@ -35,6 +35,7 @@ use super::{
     arguments::{LogLevel, RunLocked},
     exit, logging,
     parse::Given,
+    runtime::runtime,
 };
 
 /// How long work at the end goes on, whatever signals come.
@@ -43,8 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Runs the program, and returns its exit code or the one that says why it did not run to its end.
 pub fn run(args: &RunLocked, given: &Given) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, None);
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let code = runtime.block_on(run_locked(args, given));
     // A thread may still look up the name of a host.
     runtime.shutdown_background();

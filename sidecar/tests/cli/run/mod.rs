@@ -16,16 +16,10 @@ mod remote;
 mod terminal;
 mod waiting;
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
 use holdfast_tests::{
-    APP_ID, LONG, STORE,
+    APP_ID, STORE,
     holdfast::{Holdfast, command},
     redis_server::RedisServer,
     resources::Resources,
@@ -34,7 +28,7 @@ use holdfast_tests::{
 use rustix::process::{Pid, test_kill_process};
 use tempfile::TempDir;
 
-use crate::HOLDFAST;
+use crate::{HOLDFAST, wait_until};
 
 /// The lock of each test, as `run` and as Redis know it.
 const RESOURCE: &str = "job";
@@ -131,14 +125,6 @@ fn with_default_signals() -> Command {
     let mut command = command("env");
     command.args(["--default-signal", HOLDFAST]);
     command
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < LONG, "it does not happen: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Whether a process has ended, though perhaps nobody has waited for it.
