@@ -39,7 +39,9 @@ fn all() -> &'static [Store] {
         let described = stores::described(&get_environment());
         let store = |described: stores::Described| Store {
             info: described.info,
-            redis: described.settings.map(|settings| Mutex::new(Redis::new(settings))),
+            redis: described
+                .settings
+                .map(|(address, settings)| Mutex::new(Redis::new(address, settings))),
         };
         described.into_iter().map(store).collect()
     })

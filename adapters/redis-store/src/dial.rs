@@ -9,9 +9,10 @@ use alloc::{
 use core::{net::IpAddr, time::Duration};
 
 use holdfast_redis_rules::{
+    address::Address,
     clock::Reading,
     facts::{Facts, QUESTIONS},
-    fitness,
+    fitness::{self, Expected, Role},
     login::{Login, closed_on, knows_no_users},
     refusal,
     reply::Reply,
@@ -58,11 +59,12 @@ impl DialError {
 ///
 /// Sets `terse` for a server that closes connections on what it does not know. Such a server is asked nothing.
 pub(crate) fn dial(
+    address: &Address,
     settings: &Settings,
     terse: &mut bool,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    let connect = || connect(settings, deadline);
+    let connect = || connect(address, deadline);
     let known = *terse;
     if !known && let Some(connection) = log_in(connect()?, settings, deadline)? {
         return Ok(connection);
@@ -78,13 +80,13 @@ pub(crate) fn dial(
 
 /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last
 /// one.
-fn connect(settings: &Settings, deadline: Deadline) -> Result<Connection, Option<DialError>> {
+fn connect(address: &Address, deadline: Deadline) -> Result<Connection, Option<DialError>> {
     let network = instance_network();
-    let addresses = addresses(&network, &settings.address.host, deadline)?;
+    let addresses = addresses(&network, &address.host, deadline)?;
     let mut outcome = Err(Some(DialError::new("the host has no address", true)));
-    for (index, address) in addresses.iter().enumerate() {
+    for (index, found) in addresses.iter().enumerate() {
         let share = deadline.share(addresses.len() - index);
-        outcome = open(&network, *address, settings.address.port, share);
+        outcome = open(&network, *found, address.port, share);
         if outcome.is_ok() {
             break;
         }
@@ -210,7 +212,8 @@ fn log_in(
     accepted(&replies)?;
     let Ok(answers) = answers.try_into() else { return Ok(None) };
     let unfit = |unfit: fitness::Unfit| Some(DialError::new(unfit.to_string(), false));
-    let facts = Facts::read(answers, settings.db).map_err(unfit)?;
+    let facts =
+        Facts::read(answers, Expected { role: Role::Alone, db: settings.db }).map_err(unfit)?;
     connection.script = facts.script;
     connection.clock = facts.clock.ok().map(|time| Reading::new(time, asked, now()));
     Ok(Some(connection))

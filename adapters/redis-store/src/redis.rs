@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, RAN_OUT, Wanted, expiry_is_unknown},
+    address::Address,
     clock::{self, Reading, surely},
     expiry::{Expiry, milliseconds},
     extend::{self, Extend},
@@ -31,6 +32,7 @@ use crate::{
 
 /// A server, and the connection to it if there is one.
 pub(crate) struct Redis {
+    address: Address,
     settings: Settings,
     connection: Option<Connection>,
     /// Whether the server closes connections on what it does not know.
@@ -60,8 +62,8 @@ struct Failed {
 }
 
 impl Redis {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, connection: None, terse: false }
+    pub(crate) fn new(address: Address, settings: Settings) -> Self {
+        Self { address, settings, connection: None, terse: false }
     }
 
     /// Takes a lock, and waits for it if it is held.
@@ -378,7 +380,7 @@ impl Redis {
                 (Some(_), None) => (patience, self.settings.pool_timeout),
                 _ => (dialing, self.settings.dial_timeout),
             };
-            let error = match dial(&self.settings, &mut self.terse, deadline) {
+            let error = match dial(&self.address, &self.settings, &mut self.terse, deadline) {
                 Ok(connection) => return Ok(connection),
                 Err(Some(error)) => error,
                 Err(None) => {
@@ -398,7 +400,7 @@ impl Redis {
     }
 
     fn failure(&self, error: NoOutcome) -> Failure {
-        let about = |cause| format!("redis {}: {cause}", self.settings.address);
+        let about = |cause| format!("redis {}: {cause}", self.address);
         match error {
             NoOutcome::NotDone(cause) => Failure::NotDone(about(cause)),
             NoOutcome::Unknown(cause, lasts) => Failure::Unknown(UnknownOutcome {

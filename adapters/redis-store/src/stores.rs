@@ -5,17 +5,20 @@
 
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 
-use holdfast_redis_rules::settings::{SettingError, Settings, tls::Tls};
+use holdfast_redis_rules::{
+    address::Address,
+    settings::{Servers, SettingError, Settings, tls::Tls},
+};
 
 use crate::{bindings::StoreInfo, environment::Variables};
 
 /// The name of the only store, as in Dapr's documentation.
 const DEFAULT_NAME: &str = "lockstore";
 
-/// A store, and its settings or why they cannot be used.
+/// A store, and its server and settings, or why they cannot be used.
 pub(crate) struct Described {
     pub(crate) info: StoreInfo,
-    pub(crate) settings: Result<Settings, String>,
+    pub(crate) settings: Result<(Address, Settings), String>,
 }
 
 /// Reads the environment. A mistake affects its own store only.
@@ -46,7 +49,7 @@ fn describe(name: &str, variables: &Variables) -> Described {
     let text = |setting| variables.get(setting).map(|variable| variable.value);
     let settings = lowered(variables)
         .and_then(|_| Tls::refuse(variables))
-        .and_then(|()| Settings::read(variables));
+        .and_then(|()| Ok((Servers::read_one(variables)?, Settings::read(variables)?)));
     Described {
         info: StoreInfo {
             name: name.to_owned(),
@@ -125,10 +128,8 @@ mod tests {
         ]);
         let infos: Vec<_> = stores.iter().map(|store| store.info.clone()).collect();
         assert_eq!(infos, [info("a", None, "all"), info("lock-eu", None, "eu")]);
-        let addresses: Vec<_> = stores
-            .iter()
-            .map(|store| store.settings.as_ref().unwrap().address.to_string())
-            .collect();
+        let addresses: Vec<_> =
+            stores.iter().map(|store| store.settings.as_ref().unwrap().0.to_string()).collect();
         assert_eq!(addresses, ["h:1", "h:2"]);
     }
 
@@ -136,7 +137,7 @@ mod tests {
     fn a_service_link_of_kubernetes_is_no_port() {
         let stores = read(&[("REDIS_HOST", "h:1"), ("REDIS_PORT", "tcp://10.0.0.1:6379")]);
         assert_eq!(problem_of(&stores[0]), "");
-        assert_eq!(stores[0].settings.as_ref().unwrap().address.to_string(), "h:1");
+        assert_eq!(stores[0].settings.as_ref().unwrap().0.to_string(), "h:1");
     }
 
     #[test]
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn a_mistake_names_the_variable_that_is_set() {
         let tls = "asks for TLS, which this component does not support";
-        let sentinel = "asks for Redis Sentinel, which this version does not support";
+        let sentinel = "needs FAILOVER to be true";
         for (variable, value, problem) in [
             ("REDIS_PORT", "2", "differs from the port in REDIS_HOST"),
             ("REDIS_SENTINEL_MASTER_NAME", "m", sentinel),

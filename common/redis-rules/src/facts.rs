@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 use crate::{
     clock,
-    fitness::{self, Doubt, Unfit},
+    fitness::{self, Doubt, Expected, Unfit},
     release::LOAD_RELEASE,
     reply::Reply,
 };
@@ -24,14 +24,14 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads the answers to [`QUESTIONS`], in order, for locks in the database with the number `db`.
+    /// Reads the answers to [`QUESTIONS`], in order.
     ///
     /// # Errors
     ///
     /// [`Unfit`] if locks cannot be kept in the server.
-    pub fn read([info, script, time]: [Reply; 3], db: u32) -> Result<Self, Unfit> {
+    pub fn read([info, script, time]: [Reply; 3], expected: Expected) -> Result<Self, Unfit> {
         let (doubts, of_a_proxy) = match info {
-            Reply::Text(info) => (fitness::check(&info, db)?, fitness::is_of_a_proxy(&info)),
+            Reply::Text(info) => (fitness::check(&info, expected)?, fitness::is_of_a_proxy(&info)),
             _ => (Vec::new(), false),
         };
         let script = match script {
@@ -52,6 +52,9 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::fitness::Role;
+
+    const ALONE: Expected = Expected { role: Role::Alone, db: 0 };
 
     fn refused() -> Reply {
         Reply::Error("NOPERM no".into())
@@ -59,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_server_may_refuse_every_question() {
-        let facts = Facts::read([refused(), refused(), refused()], 0).unwrap();
+        let facts = Facts::read([refused(), refused(), refused()], ALONE).unwrap();
         let nothing = Facts { doubts: vec![], script: None, clock: Err("NOPERM no".into()) };
         assert_eq!(facts, nothing);
     }
@@ -68,7 +71,7 @@ mod tests {
     fn answers_are_read_in_the_order_of_the_questions() {
         let info = Reply::Text("role:master\r\naof_enabled:0\r\n".into());
         let time = Reply::Texts(vec!["1".into(), "5".into()]);
-        let facts = Facts::read([info, Reply::Text("digest".into()), time], 0).unwrap();
+        let facts = Facts::read([info, Reply::Text("digest".into()), time], ALONE).unwrap();
         assert_eq!(facts.doubts, [Doubt::NotPersistent]);
         assert_eq!(facts.script.as_deref(), Some("digest"));
         assert_eq!(facts.clock, Ok(1_000_005));
@@ -77,20 +80,20 @@ mod tests {
     #[test]
     fn a_replica_is_unfit() {
         let info = Reply::Text("role:slave\r\n".into());
-        assert_eq!(Facts::read([info, refused(), refused()], 0), Err(Unfit::Replica));
+        assert_eq!(Facts::read([info, refused(), refused()], ALONE), Err(Unfit::Replica));
     }
 
     #[test]
     fn the_clock_of_a_proxy_is_not_used() {
         let time = Reply::Texts(vec!["1".into(), "5".into()]);
         let envoy = Reply::Text("redis_mode:cluster\r\ncluster_enabled:1\r\n".into());
-        let facts = Facts::read([envoy, refused(), time], 0).unwrap();
+        let facts = Facts::read([envoy, refused(), time], ALONE).unwrap();
         assert_eq!(facts.clock, Err("a proxy answers in its place".into()));
     }
 
     #[test]
     fn a_clock_that_makes_no_sense_is_not_used() {
-        let facts = Facts::read([refused(), refused(), Reply::Okay], 0).unwrap();
+        let facts = Facts::read([refused(), refused(), Reply::Okay], ALONE).unwrap();
         assert_eq!(facts.clock, Err("it answers nonsense".into()));
     }
 }

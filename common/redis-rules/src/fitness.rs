@@ -6,6 +6,32 @@ use core::{error::Error, fmt};
 /// The words that ask a server to describe itself.
 pub const ASK: [&str; 1] = ["INFO"];
 
+/// What a server must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What it is to others.
+    pub role: Role,
+    /// The number of the database that keeps the locks.
+    pub db: u32,
+}
+
+/// What a server is to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It has no replicas.
+    Alone,
+    /// It may have replicas, of which one may take its place.
+    Master {
+        /// Whether a lock counts as taken only if some of them have it.
+        guarded: bool,
+    },
+    /// It is a master of a cluster.
+    ClusterMaster {
+        /// Whether a lock counts as taken only if some of its replicas have it.
+        guarded: bool,
+    },
+}
+
 /// Why locks cannot be kept in a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
@@ -15,6 +41,8 @@ pub enum Unfit {
     Replica,
     /// It is a node of a cluster, which keeps only a part of the keys.
     ClusterNode,
+    /// It is no node of a cluster.
+    NoClusterNode,
     /// A proxy leads to it on connections that clients share, so the database may change at any moment.
     SharedDatabase,
 }
@@ -26,6 +54,8 @@ pub enum Doubt {
     Eviction(String),
     /// A restart of the server forgets some or all of them.
     NotPersistent,
+    /// A replica that takes the place of the server may not have the latest of them.
+    Failover,
 }
 
 impl fmt::Display for Unfit {
@@ -34,12 +64,17 @@ impl fmt::Display for Unfit {
             Self::Replicated(replicas) => write!(
                 f,
                 "replication is not supported: the server has {replicas} connected replica(s), and a \
-                 failover to one could lose a lock"
+                 failover to one could lose a lock (behind Redis Sentinel set failover; else say in \
+                 minReplicas how many must have a lock)"
             ),
             Self::Replica => f.write_str("the server is a replica, which cannot take locks"),
             Self::ClusterNode => f.write_str(
-                "the server is a node of a Redis Cluster, which this version does not support",
+                "the server is a node of a Redis Cluster, and keeps only a part of the keys: set redisType \
+                 to cluster",
             ),
+            Self::NoClusterNode => {
+                f.write_str("redisType is cluster, and the server is not a node of a Redis Cluster")
+            }
             Self::SharedDatabase => {
                 f.write_str("a proxy is in front, and may change the database: leave redisDB out")
             }
@@ -61,36 +96,46 @@ impl fmt::Display for Doubt {
                 "a restart of the server can lose locks: it keeps no append-only file (set appendonly to \
                  yes)",
             ),
+            Self::Failover => f.write_str(
+                "a failover can lose a lock that was just taken: say in minReplicas how many replicas must \
+                 have a lock",
+            ),
         }
     }
 }
 
-/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks in the database `db`. A
-/// server that does not say is accepted.
+/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks. A server that does not say is
+/// accepted.
 ///
 /// # Errors
 ///
 /// [`Unfit`] for a server that may not keep locks.
-pub fn check(info: &str, db: u32) -> Result<Vec<Doubt>, Unfit> {
+pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
+    let Expected { role, db } = expected;
     let field = |name| field(info, name);
+    let of_a_cluster = matches!(role, Role::ClusterMaster { .. });
     match (is_of_a_proxy(info), field("cluster_enabled")) {
         (true, _) if db != 0 => return Err(Unfit::SharedDatabase),
-        (false, Some("1")) => return Err(Unfit::ClusterNode),
+        (false, Some("1")) if !of_a_cluster => return Err(Unfit::ClusterNode),
+        (false, Some("0")) if of_a_cluster => return Err(Unfit::NoClusterNode),
         // Envoy says that it is a node, whatever it leads to.
         _ => {}
     }
     if field("role") == Some("slave") {
         return Err(Unfit::Replica);
     }
-    match field("connected_slaves").and_then(|count| count.parse().ok()) {
-        None | Some(0) => {}
-        Some(replicas) => return Err(Unfit::Replicated(replicas)),
+    let replicas = field("connected_slaves").and_then(|count| count.parse().ok()).unwrap_or(0);
+    if role == Role::Alone && replicas > 0 {
+        return Err(Unfit::Replicated(replicas));
     }
+    let unguarded =
+        matches!(role, Role::Master { guarded: false } | Role::ClusterMaster { guarded: false });
     let evicts = field("maxmemory_policy").filter(|policy| *policy != "noeviction");
     let forgets = field("aof_enabled").filter(|enabled| *enabled == "0");
     let doubts = [
         evicts.map(|policy| Doubt::Eviction(policy.to_owned())),
         forgets.map(|_| Doubt::NotPersistent),
+        (unguarded && replicas > 0).then_some(Doubt::Failover),
     ];
     Ok(doubts.into_iter().flatten().collect())
 }
@@ -108,7 +153,29 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+
+    fn check(info: &str, db: u32) -> Result<Vec<Doubt>, Unfit> {
+        super::check(info, Expected { role: Role::Alone, db })
+    }
+
+    #[test]
+    fn a_master_may_have_replicas() {
+        let info = "role:master\r\nconnected_slaves:2\r\ncluster_enabled:0\r\n";
+        let check = |role, info| super::check(info, Expected { role, db: 3 });
+        assert_eq!(check(Role::Master { guarded: true }, info), Ok(Vec::new()));
+        assert_eq!(check(Role::Master { guarded: false }, info), Ok(vec![Doubt::Failover]));
+        let cluster = Role::ClusterMaster { guarded: false };
+        assert_eq!(check(cluster, info), Err(Unfit::NoClusterNode));
+        let node = "role:master\r\nconnected_slaves:1\r\ncluster_enabled:1\r\n";
+        assert_eq!(check(cluster, node), Ok(vec![Doubt::Failover]));
+        assert_eq!(check(Role::Master { guarded: true }, node), Err(Unfit::ClusterNode));
+        for role in [Role::Master { guarded: true }, cluster] {
+            assert_eq!(check(role, "role:slave\r\n"), Err(Unfit::Replica));
+        }
+    }
 
     #[test]
     fn servers_that_can_lose_locks_are_refused() {

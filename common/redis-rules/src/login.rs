@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 
-use crate::settings::Settings;
+use crate::settings::{Sentinel, Settings};
 
 /// The commands that log a connection in, select its database and check that the server answers.
 pub struct Login<'a> {
@@ -23,6 +23,12 @@ impl<'a> Login<'a> {
             password: settings.password.as_deref(),
             db: (settings.db != 0).then(|| settings.db.to_string()),
         }
+    }
+
+    /// The login of a connection to a sentinel.
+    pub fn to_sentinel(sentinel: &'a Sentinel) -> Self {
+        let Sentinel { username, password, .. } = sentinel;
+        Self { username: username.as_deref(), password: password.as_deref(), db: None }
     }
 
     /// The words that log in; `None` without a password.
@@ -69,15 +75,13 @@ pub fn closed_on(words: &[&str]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
 
     fn settings(username: Option<&str>, password: Option<&str>, db: u32) -> Settings {
-        let address = Address { host: "h".into(), port: 1 };
         Settings {
             username: username.map(Into::into),
             password: password.map(Into::into),
             db,
-            ..Settings::new(address)
+            ..Settings::default()
         }
     }
 

@@ -27,8 +27,6 @@ const MEANINGLESS: &[&str] = &[
     "queryIndexes",
     "queueDepth",
     "redeliverInterval",
-    "sentinelPassword",
-    "sentinelUsername",
     "streamTTL",
     "ttlInSeconds",
 ];

@@ -2,7 +2,8 @@
 
 use holdfast_redis_rules::{
     acquire::Acquired,
-    clock, fitness,
+    clock,
+    fitness::{self, Expected, Role},
     refusal::{self, Again},
     release::{Form, Released},
     reply::Reply,
@@ -102,7 +103,9 @@ fn has_a_meaning(reply: &Reply) {
             let _ = refusal::may_pass(error);
         }
         Reply::Text(info) => {
-            let _ = fitness::check(info, 0);
+            for role in [Role::Alone, Role::Master { guarded: false }] {
+                let _ = fitness::check(info, Expected { role, db: 0 });
+            }
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use holdfast_redis_rules::{
     login::Login,
     reply::Reply,
     resp,
-    settings::{SettingError, Settings, pool::Pool, tls::Tls},
+    settings::{Servers, SettingError, Settings, pool::Pool, tls::Tls},
 };
 
 /// What values have at their ends to be found again.
@@ -40,15 +40,19 @@ fn are_settings(properties: &Properties) {
     if whole.as_ref().is_err_and(|error| error.problem.contains("another name of it")) {
         return;
     }
-    let Ok((settings, pool, tls)) = read else {
+    let Ok((servers, settings, pool, tls)) = read else {
         let refused = whole.map_err(|error| (error.setting, error.problem)).err();
         assert_eq!(refused, read.map_err(|error| (error.setting, error.problem)).err());
         return;
     };
-    comes_back(&settings.address);
+    match &servers {
+        Servers::One(address) => comes_back(address),
+        Servers::Sentinel(sentinel) => sentinel.sentinels.iter().for_each(comes_back),
+        Servers::Cluster(nodes) | Servers::Quorum(nodes) => nodes.iter().for_each(comes_back),
+    }
     // A certificate that is none is refused by the whole alone.
     let has_identity = tls.is_some_and(|tls| tls.identity.is_some());
-    assert!(has_identity || whole.is_ok_and(|it| it.address() == settings.address.to_string()));
+    assert!(has_identity || whole.is_ok_and(|it| it.address() == servers.to_string()));
     let limits = [
         settings.dial_timeout,
         settings.read_timeout,
@@ -66,13 +70,14 @@ fn are_settings(properties: &Properties) {
     logs_in(&settings);
 }
 
-fn read(properties: &Properties) -> Result<(Settings, Pool, Option<Tls>), SettingError> {
+fn read(properties: &Properties) -> Result<(Servers, Settings, Pool, Option<Tls>), SettingError> {
+    let servers = Servers::read(properties)?;
     let settings = Settings::read(properties)?;
     let pool = Pool::read(properties, POOL_SIZE)?;
     let tls = Tls::read(properties)?;
     // A client without TLS refuses each setting of it.
     assert!(tls.is_none() || Tls::refuse(properties).is_err());
-    Ok((settings, pool, tls))
+    Ok((servers, settings, pool, tls))
 }
 
 /// An address is written so that it is read as it was.

@@ -5,21 +5,24 @@
 //! | [`names`] | what each setting is called, in a resource file and in the environment |
 //! | [`source`] | where settings are looked up, and the error that names one |
 //! | `read` | a single setting as a boolean, a number or a duration |
-//! | `store` | the settings that both clients use |
-//! | `unsupported` | what neither client supports |
+//! | [`servers`] | which servers keep the locks |
+//! | `store` | how to speak to them |
+//! | `cloud` | logins that neither client supports |
 //! | [`pool`] | the settings of a client with several connections |
 //! | [`tls`] | the settings of TLS, and their refusal by a client without it |
 
 pub mod names;
 pub mod pool;
+pub mod servers;
 pub mod source;
 pub mod tls;
 
+mod cloud;
 mod read;
 mod store;
-mod unsupported;
 
 pub use read::{NO_BOOLEAN, boolean};
+pub use servers::{Sentinel, Servers};
 pub use source::{Found, SettingError, Source};
 pub use store::{Settings, default_pool_timeout};
 

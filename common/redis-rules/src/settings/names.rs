@@ -26,7 +26,8 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required.
+    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required. For Sentinel, a cluster and a quorum a list
+    /// with commas between.
     REDIS_HOST: "redisHost";
     /// The port, where the host has none. Default: 6379.
     REDIS_PORT: "redisPort";
@@ -36,12 +37,18 @@ settings! {
     REDIS_PASSWORD: "redisPassword";
     /// The number of the database. Default: 0.
     REDIS_DB: "redisDB";
-    /// Only `node` is supported.
+    /// How the servers belong together: `node`, `sentinel`, `cluster` or `quorum`. Default: `node`.
     REDIS_TYPE: "redisType";
-    /// Whether the server is behind Redis Sentinel. Not supported.
+    /// Whether `redisHost` lists sentinels of Redis Sentinel. Default: false.
     FAILOVER: "failover";
-    /// The name of a master in Redis Sentinel. Not supported.
+    /// The name of the master in Redis Sentinel. Required with `failover`.
     SENTINEL_MASTER_NAME: "sentinelMasterName";
+    /// The user that each connection to a sentinel logs in as. Default: none.
+    SENTINEL_USERNAME: "sentinelUsername";
+    /// The password of each connection to a sentinel. Default: none.
+    SENTINEL_PASSWORD: "sentinelPassword";
+    /// How many replicas must have a lock before it counts as taken. Default: 0.
+    MIN_REPLICAS: "minReplicas";
     /// Whether to log in by Microsoft Entra ID. Not supported.
     USE_ENTRA_ID: "useEntraID";
     /// Whether to log in by OpenID Connect. Not supported.

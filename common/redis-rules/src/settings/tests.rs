@@ -4,11 +4,12 @@ use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    Found, SettingError, Settings, Source,
+    Found, Servers, SettingError, Settings, Source,
     names::{self, Setting},
     pool::Pool,
     tls::Tls,
 };
+use crate::address::Address;
 
 /// Which of a setting's names a test uses.
 #[derive(Clone, Copy)]
@@ -62,15 +63,28 @@ impl Spelling {
     fn read_all(
         self,
         settings: &[(&Setting, &str)],
-    ) -> Result<(Settings, Pool, Option<Tls>), SettingError> {
+    ) -> Result<(Servers, Settings, Pool, Option<Tls>), SettingError> {
         let settings: Vec<_> =
             settings.iter().map(|(setting, value)| (self.of(setting), *value)).collect();
         let source = Set { spelling: self, settings: &settings };
-        Ok((Settings::read(&source)?, Pool::read(&source, 20)?, Tls::read(&source)?))
+        let servers = Servers::read(&source)?;
+        let tls = Tls::read(&source)?;
+        Ok((servers, Settings::read(&source)?, Pool::read(&source, 20)?, tls))
     }
 
     fn read(self, settings: &[(&Setting, &str)]) -> Result<Settings, SettingError> {
+        Ok(self.read_all(settings)?.1)
+    }
+
+    fn servers(self, settings: &[(&Setting, &str)]) -> Result<Servers, SettingError> {
         Ok(self.read_all(settings)?.0)
+    }
+
+    /// Reads the server for a client that knows one only.
+    fn one(self, settings: &[(&'static Setting, &str)]) -> Result<Address, SettingError> {
+        let settings: Vec<_> =
+            settings.iter().map(|(setting, value)| (self.of(setting), *value)).collect();
+        Servers::read_one(&Set { spelling: self, settings: &settings })
     }
 }
 
@@ -78,7 +92,7 @@ impl Spelling {
 fn only_the_host_is_required() {
     for spelling in SPELLINGS {
         for settings in [&[][..], &[(names::REDIS_HOST, "")], &[(names::REDIS_PORT, "1")]] {
-            let error = spelling.read(settings).unwrap_err();
+            let error = spelling.servers(settings).unwrap_err();
             let expected = format!("{} is missing", spelling.of(names::REDIS_HOST));
             assert_eq!(format!("{error}"), expected);
         }
@@ -88,8 +102,8 @@ fn only_the_host_is_required() {
 #[test]
 fn defaults_are_daprds() {
     for spelling in SPELLINGS {
-        let (s, pool, tls) = spelling.read_all(&[(names::REDIS_HOST, "h")]).unwrap();
-        assert_eq!(format!("{}", s.address), "h:6379");
+        let (servers, s, pool, tls) = spelling.read_all(&[(names::REDIS_HOST, "h")]).unwrap();
+        assert_eq!(format!("{servers}"), "h:6379");
         assert_eq!((s.db, s.retries), (0, 3));
         assert_eq!(s.backoff.min, Duration::from_secs(2));
         assert_eq!(s.backoff.max, Duration::from_millis(512));
@@ -99,7 +113,7 @@ fn defaults_are_daprds() {
         assert_eq!(s.pool_timeout, Some(Duration::from_secs(4)));
         assert_eq!(s.max_age, None);
         assert_eq!(s.idle_timeout, Some(Duration::from_secs(300)));
-        assert_eq!(s, Settings::new(s.address.clone()));
+        assert_eq!(s, Settings::default());
         let minute = Some(Duration::from_secs(60));
         assert_eq!(pool, Pool { size: 20, min_idle: 0, idle_check: minute });
         assert_eq!(tls, None);
@@ -119,7 +133,8 @@ fn reads_addresses() {
     ] {
         for spelling in SPELLINGS {
             let settings = [(names::REDIS_HOST, host), (names::REDIS_PORT, port)];
-            assert_eq!(format!("{}", spelling.read(&settings).unwrap().address), expected);
+            assert_eq!(format!("{}", spelling.servers(&settings).unwrap()), expected);
+            assert_eq!(format!("{}", spelling.one(&settings).unwrap()), expected);
         }
     }
 }
@@ -127,19 +142,15 @@ fn reads_addresses() {
 #[test]
 fn refuses_with_the_settings_name() {
     let port = "has a port that is not from 1 to 65535";
-    let sentinel = "asks for Redis Sentinel, which this version does not support";
     let cloud = "asks for a cloud identity provider, which this version does not support";
     let duration = "is not a duration, such as 5s or 1m30s, or a number of milliseconds";
     let retries = "is not a whole number, or -1 for no retries";
     let flag = "is not true or false";
     for (setting, value, problem) in [
         (names::REDIS_PORT, "x", port),
-        (names::REDIS_TYPE, "cluster", "is cluster, which this version does not support"),
-        (names::REDIS_TYPE, "Sentinel", "is sentinel, which this version does not support"),
-        (names::REDIS_TYPE, "ring", "is not node, cluster or sentinel"),
-        (names::FAILOVER, "true", sentinel),
+        (names::REDIS_TYPE, "ring", "is not node, sentinel, cluster or quorum"),
         (names::FAILOVER, "yes", flag),
-        (names::SENTINEL_MASTER_NAME, "m", sentinel),
+        (names::MIN_REPLICAS, "-1", "is not a whole number from 0"),
         (names::USE_ENTRA_ID, "true", cloud),
         (names::USE_OIDC, "1", cloud),
         (names::OIDC_, "x", cloud),
@@ -174,13 +185,97 @@ fn refuses_with_the_settings_name() {
             "is a connection string: write only its host:port, and what else it says in the settings for \
              that (redisPassword, enableTLS for ssl)",
         ),
-        ("a:1,b:2", "is a list, which is for Redis Sentinel: this version does not support that"),
+        (
+            "a:1,b:2",
+            "is a list: that needs failover (for Redis Sentinel), or redisType cluster or quorum",
+        ),
     ] {
         for spelling in SPELLINGS {
-            let error = spelling.read(&[(names::REDIS_HOST, host)]).unwrap_err();
+            let error = spelling.servers(&[(names::REDIS_HOST, host)]).unwrap_err();
             assert_eq!(error.problem, problem);
         }
     }
+}
+
+#[test]
+fn servers_may_belong_together() {
+    let host = |list| (names::REDIS_HOST, list);
+    let failover = (names::FAILOVER, "true");
+    let master = (names::SENTINEL_MASTER_NAME, "m");
+    let kind = |kind| (names::REDIS_TYPE, kind);
+    for (settings, expected) in [
+        (&[host("h"), failover, master][..], "m at h:6379"),
+        (&[host("h:1, [::1]:2,h"), failover, master], "m at h:1,[::1]:2,h:6379"),
+        (&[host("a,b"), kind("Sentinel"), master, (names::REDIS_PORT, "7")], "m at a:7,b:7"),
+        (&[host("a:1"), kind("node"), failover, master], "m at a:1"),
+        (&[host("a:1"), kind("node"), (names::FAILOVER, "false")], "a:1"),
+        (&[host("a:1,b:2"), kind("cluster")], "a:1,b:2"),
+        (&[host("a:1"), kind("CLUSTER"), (names::REDIS_DB, "0")], "a:1"),
+        (&[host("a,b,c"), kind("quorum")], "a:6379,b:6379,c:6379"),
+    ] {
+        for spelling in SPELLINGS {
+            assert_eq!(format!("{}", spelling.servers(settings).unwrap()), expected);
+        }
+    }
+    let logins = [(names::SENTINEL_USERNAME, "u"), (names::SENTINEL_PASSWORD, "hunter2")];
+    let settings = [&[host("h"), failover, master][..], &logins].concat();
+    let servers = Spelling::Dapr.servers(&settings).unwrap();
+    assert!(!format!("{servers:?}").contains("hunter2"));
+    let Servers::Sentinel(sentinel) = servers else { panic!("{servers:?}") };
+    assert_eq!(sentinel.username.as_deref(), Some("u"));
+    assert_eq!(sentinel.password.as_deref(), Some("hunter2"));
+}
+
+#[test]
+fn servers_that_cannot_belong_together_are_refused() {
+    let three = (names::REDIS_HOST, "a,b,c");
+    let master = (names::SENTINEL_MASTER_NAME, "m");
+    let kind = |kind| (names::REDIS_TYPE, kind);
+    for (settings, expected) in [
+        (&[three, (names::FAILOVER, "1")][..], "sentinelMasterName is missing"),
+        (&[three, kind("sentinel")], "sentinelMasterName is missing"),
+        (&[three, master, kind("cluster")], "sentinelMasterName needs failover to be true"),
+        (&[three, (names::FAILOVER, "1"), kind("cluster")], "failover differs from redisType"),
+        (&[three, (names::FAILOVER, "1"), kind("quorum")], "failover differs from redisType"),
+        (
+            &[three, kind("cluster"), (names::REDIS_DB, "2")],
+            "redisDB is not 0, the only database of a Redis Cluster",
+        ),
+        (
+            &[(names::REDIS_HOST, "a"), kind("quorum")],
+            "redisHost has 1 servers: a quorum needs an odd number, at least 3",
+        ),
+        (
+            &[(names::REDIS_HOST, "a,b,c,d"), kind("quorum")],
+            "redisHost has 4 servers: a quorum needs an odd number, at least 3",
+        ),
+        (&[(names::REDIS_HOST, "a,b,a:6379"), kind("quorum")], "redisHost has a:6379 twice"),
+        (&[(names::REDIS_HOST, "a,,c"), kind("cluster")], "redisHost is not host or host:port"),
+    ] {
+        let error = Spelling::Dapr.servers(settings).unwrap_err();
+        assert_eq!(format!("{error}"), expected);
+    }
+}
+
+#[test]
+fn a_client_of_one_server_refuses_more_by_name() {
+    let kind = |kind| (names::REDIS_TYPE, kind);
+    for (settings, expected) in [
+        (&[kind("cluster")][..], "redisType asks for Redis Cluster"),
+        (&[kind("sentinel")], "redisType asks for Redis Sentinel"),
+        (&[kind("quorum")], "redisType asks for a quorum"),
+        (&[(names::FAILOVER, "true"), kind("node")], "failover asks for Redis Sentinel"),
+        (&[(names::MIN_REPLICAS, "1")], "minReplicas asks for replicas"),
+    ] {
+        let settings = [&[(names::REDIS_HOST, "a,b,c")], settings].concat();
+        let error = Spelling::Dapr.one(&settings).unwrap_err();
+        assert_eq!(
+            format!("{error}"),
+            format!("{expected}, which this component does not support")
+        );
+    }
+    let one = [(names::REDIS_HOST, "h"), (names::MIN_REPLICAS, "0"), kind("node")];
+    assert!(Spelling::Dapr.one(&one).is_ok());
 }
 
 #[test]
@@ -189,10 +284,12 @@ fn an_error_about_two_settings_names_both() {
         (names::REDIS_PORT, names::REDIS_HOST, "differs from the port in"),
         (names::CLIENT_CERT, names::CLIENT_KEY, "needs"),
         (names::CLIENT_KEY, names::CLIENT_CERT, "needs"),
+        (names::SENTINEL_MASTER_NAME, names::FAILOVER, "needs"),
     ] {
         for spelling in SPELLINGS {
             let error = spelling.read_all(&[(names::REDIS_HOST, "h:1"), (set, "2")]).unwrap_err();
-            let expected = format!("{} {needs} {}", spelling.of(set), spelling.of(with));
+            let more = if with.variable == "FAILOVER" { " to be true" } else { "" };
+            let expected = format!("{} {needs} {}{more}", spelling.of(set), spelling.of(with));
             assert_eq!(format!("{error}"), expected);
         }
     }
@@ -205,13 +302,14 @@ fn an_error_about_two_settings_names_both() {
 #[test]
 fn takes_every_setting_at_its_word() {
     for spelling in SPELLINGS {
-        let (s, pool, tls) = spelling
+        let (_, s, pool, tls) = spelling
             .read_all(&[
                 (names::REDIS_HOST, "h"),
                 (names::REDIS_TYPE, "Node"),
                 (names::REDIS_USERNAME, "u"),
                 (names::REDIS_PASSWORD, "p"),
                 (names::REDIS_DB, "7"),
+                (names::MIN_REPLICAS, "2"),
                 (names::MAX_RETRIES, "5"),
                 (names::REDIS_MIN_RETRY_INTERVAL, "10"),
                 (names::REDIS_MAX_RETRY_INTERVAL, "1s"),
@@ -227,7 +325,7 @@ fn takes_every_setting_at_its_word() {
             ])
             .unwrap();
         assert_eq!((s.username.as_deref(), s.password.as_deref()), (Some("u"), Some("p")));
-        assert_eq!((s.db, s.retries), (7, 5));
+        assert_eq!((s.db, s.retries, s.min_replicas), (7, 5, 2));
         assert_eq!(s.backoff.min, Duration::from_millis(10));
         assert_eq!(s.backoff.max, Duration::from_secs(1));
         assert_eq!(s.dial_timeout, Some(Duration::from_secs(90)));
@@ -296,7 +394,7 @@ fn shows_no_secret() {
     let identity = [(names::CLIENT_CERT, "hunter2"), (names::CLIENT_KEY, "hunter2")];
     let settings =
         [&[(names::REDIS_HOST, "h"), (names::ENABLE_TLS, "true")][..], &identity].concat();
-    let (_, _, tls) = Spelling::Dapr.read_all(&settings).unwrap();
+    let (_, _, _, tls) = Spelling::Dapr.read_all(&settings).unwrap();
     assert!(tls.as_ref().is_some_and(|tls| tls.identity.is_some()));
     assert!(!format!("{tls:?}").contains("hunter2"));
 }

@@ -73,6 +73,8 @@ pub(super) enum Cause {
     ClockLost,
     /// A proxy got no reply of the server, and says so in this error line.
     Proxy(String),
+    /// Another server has taken the place of this one.
+    Replaced,
     /// The store is closed.
     Closed,
     /// Any other error of the network.
@@ -129,6 +131,7 @@ impl fmt::Display for Cause {
             Self::Nonsense => f.write_str(Nonsense::TEXT),
             Self::ClockLost => f.write_str("the server does not tell its clock any more"),
             Self::Proxy(line) => f.write_str(line),
+            Self::Replaced => f.write_str("another server has taken the place of the master"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Io(error) => write!(f, "{error}"),
         }

@@ -7,6 +7,7 @@ use std::{
 
 use holdfast_redis_rules::{
     acquire::{CLOCK_WAS_SET, RAN_OUT, Wanted},
+    address::Address,
     clock::surely,
     extend::{Extend, Extended},
     force_release,
@@ -15,6 +16,7 @@ use holdfast_redis_rules::{
     refusal::{Again, ends_connection},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
+    settings::Servers,
     tries::{Next, Tries},
 };
 use tokio::time::timeout;
@@ -23,7 +25,11 @@ use super::{
     answer::{Answer, Granted, NoAnswer},
     connection::Connection,
     connections::Connections,
+    dial::Dialer,
+    place::Place,
+    sentinel::Sentinels,
     settings::RedisSettings,
+    stream::{Streams, certified},
     watch::Watches,
 };
 use crate::store::Watched;
@@ -74,7 +80,11 @@ impl Client {
     /// Fails with the cause if the settings of TLS cannot be used.
     pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
         let settings = Arc::new(settings);
-        let connections = Connections::new(name, settings.clone())?;
+        let streams = Arc::new(Streams::new(settings.enabled_tls(), settings.common.dial_timeout)?);
+        let place = place(&settings, &streams)?;
+        let connections =
+            Connections::new(name, settings.clone(), Dialer::new(settings.clone(), place, streams));
+        follow_the_master(&connections);
         Ok(Self {
             address: settings.address(),
             watches: Watches::new(connections.clone()),
@@ -326,6 +336,42 @@ impl Client {
     fn tries(&self) -> Tries {
         Tries::new(self.settings.common.retries, self.settings.common.backoff)
     }
+}
+
+/// Where the server is that keeps the locks.
+fn place(settings: &RedisSettings, streams: &Arc<Streams>) -> Result<Place, String> {
+    match &settings.servers {
+        Servers::Sentinel(sentinel) => {
+            // One that does not answer leaves time for the others, and for the master.
+            let limit = settings.common.dial_timeout.map(|limit| limit / 2);
+            let sentinels =
+                Sentinels::new(sentinel.clone(), streams.clone(), settings.limits(), limit);
+            Ok(Place::Master(Arc::new(sentinels)))
+        }
+        Servers::One(address) => {
+            if settings.enabled_tls().is_some() {
+                certified(address)?;
+            }
+            Ok(Place::Fixed(address.clone()))
+        }
+        Servers::Cluster(_) | Servers::Quorum(_) => {
+            Err("this redisType is not supported by this version".to_owned())
+        }
+    }
+}
+
+/// Leaves a master that was replaced, as soon as a sentinel tells.
+fn follow_the_master(connections: &Arc<Connections>) {
+    let Place::Master(sentinels) = connections.dialer().place() else { return };
+    let (sentinels, pool) = (sentinels.clone(), Arc::downgrade(connections));
+    connections.spawn(async move {
+        let tell = |master: &Address| {
+            if let Some(pool) = pool.upgrade() {
+                pool.leave_others(master);
+            }
+        };
+        sentinels.follow(tell).await;
+    });
 }
 
 /// A try that did nothing, for a reason that may pass.

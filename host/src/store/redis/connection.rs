@@ -17,6 +17,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use holdfast_redis_rules::{
     acquire::Wanted,
+    address::Address,
     clock,
     extend::Extend,
     release::{Form, Release},
@@ -45,6 +46,7 @@ pub(super) fn next_id() -> u64 {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     id: u64,
+    server: Address,
     opened: Instant,
     /// The digest of the script that releases a lock, if the server knows the script.
     script: Option<String>,
@@ -66,6 +68,8 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// Whether the connection has been dropped.
     pub(super) dropped: AtomicBool,
+    /// Whether another server has taken the place of this one.
+    pub(super) replaced: AtomicBool,
     pub(super) driver: AtomicWaker,
 }
 
@@ -78,6 +82,7 @@ impl Shared {
             watched: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
             driver: AtomicWaker::new(),
         })
     }
@@ -122,11 +127,12 @@ impl Shared {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, id: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, id: u64, server: Address) -> Self {
         let now = Instant::now();
         Self {
             shared,
             id,
+            server,
             opened: now,
             script: None,
             script_refused: AtomicBool::new(false),
@@ -212,6 +218,18 @@ impl Connection {
     /// Sends later releases in full.
     pub(super) fn refuse_script(&self) {
         self.script_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// The server that it leads to.
+    pub(super) fn server(&self) -> &Address {
+        &self.server
+    }
+
+    /// Ends the connection at once, because another server has taken the place of this one: what this one still
+    /// answers counts no more.
+    pub(super) fn leave_server(&self) {
+        self.shared.replaced.store(true, Ordering::Release);
+        self.shared.driver.wake();
     }
 
     /// Whether the connection has ended.

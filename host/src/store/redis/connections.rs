@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use holdfast_redis_rules::address::Address;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, SemaphorePermit, watch},
@@ -21,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer::Cause,
     connection::{BUSY, Connection},
-    dial::{DialError, Dialed, Dialer, Note},
+    dial::{Dialed, Dialer, Note},
+    dial_error::DialError,
     driver::Event,
     limit::within,
     metrics::{Closed, RedisMetrics},
@@ -46,6 +48,8 @@ pub(super) struct Connections {
     noted: Mutex<Vec<Note>>,
     /// What the server said of itself, at first.
     about: OnceLock<String>,
+    /// Where the master is, if it may move and somebody has told.
+    master: watch::Sender<Option<Address>>,
     runtime: Handle,
     closing: CancellationToken,
     metrics: RedisMetrics,
@@ -80,8 +84,7 @@ impl Drop for Place {
 
 impl Connections {
     /// Makes a pool without a connection. `name` is the store's, for logs and metrics.
-    pub(super) fn new(name: &str, settings: Arc<RedisSettings>) -> Result<Arc<Self>, String> {
-        let dialer = Dialer::new(settings.clone())?;
+    pub(super) fn new(name: &str, settings: Arc<RedisSettings>, dialer: Dialer) -> Arc<Self> {
         let runtime = Handle::current();
         let pool = Arc::new_cyclic(|me| Self {
             permits: Semaphore::new(settings.pool.size * BUSY),
@@ -94,6 +97,7 @@ impl Connections {
             failures: Mutex::new((0, Instant::now())),
             noted: Mutex::default(),
             about: OnceLock::new(),
+            master: watch::Sender::new(None),
             runtime,
             closing: CancellationToken::new(),
             metrics: RedisMetrics::new(name),
@@ -102,7 +106,7 @@ impl Connections {
         if let Some(every) = pool.settings.pool.idle_check {
             pool.runtime.spawn(sweep(pool.me.clone(), every, pool.closing.clone()));
         }
-        Ok(pool)
+        pool
     }
 
     /// Takes a place for one command. If all are taken, waits for one, `poolTimeout` at most. If no connection
@@ -177,6 +181,35 @@ impl Connections {
     fn remove(&self, id: u64, why: Closed) {
         self.retain(why, |connection| connection.id() != id);
         self.keep_minimum();
+    }
+
+    /// Ends the connections to all servers but this one, which is the master now.
+    pub(super) fn leave_others(&self, master: &Address) {
+        let moved = self.master.send_if_modified(|known| {
+            let moved = known.as_ref() != Some(master);
+            known.clone_from(&Some(master.clone()));
+            moved
+        });
+        if moved {
+            let store = &self.name;
+            tracing::info!(store, "the master is {master}");
+        }
+        self.retain(Closed::Replaced, |connection| {
+            let stays = connection.server() == master;
+            if !stays {
+                connection.leave_server();
+            }
+            stays
+        });
+        self.keep_minimum();
+    }
+
+    /// Ends when the master is known to be at another address than this one.
+    pub(super) async fn moved_from(&self, server: &Address) {
+        let mut master = self.master.subscribe();
+        let moved = |master: &Option<Address>| master.as_ref().is_some_and(|now| now != server);
+        // The sender lives as long as `self`.
+        let _ = master.wait_for(moved).await;
     }
 
     /// Drops all connections. Callers that wait for one, or ask for one later, are refused.
@@ -297,26 +330,26 @@ impl Connections {
     pub(super) fn note(&self, note: Note) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.contains(&note) {
-            let (store, redis) = (&self.name, self.settings.address());
-            tracing::warn!(store, redis, "{note}");
+            let (store, redis) = (&self.name, self.dialer.place());
+            tracing::warn!(store, %redis, "{note}");
             noted.push(note);
         }
     }
 
     fn record_attempt(&self, outcome: &Result<Dialed, DialError>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let (store, redis) = (&self.name, self.settings.address());
+        let (store, redis) = (&self.name, self.dialer.place());
         self.metrics.connected(outcome.is_ok());
         match outcome {
             Ok(_) => {
                 if failures.0 > 0 {
-                    tracing::info!(store, redis, "connected again");
+                    tracing::info!(store, %redis, "connected again");
                 }
                 failures.0 = 0;
             }
             Err(error) => {
                 if failures.0 == 0 {
-                    tracing::warn!(store, redis, cause = error.cause, "cannot connect");
+                    tracing::warn!(store, %redis, cause = error.cause, "cannot connect");
                 }
                 *failures = (failures.0.saturating_add(1), Instant::now());
             }

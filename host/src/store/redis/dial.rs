@@ -1,53 +1,41 @@
-//! Opening a connection: name, TCP, TLS, login, and the questions whether locks are safe with the server.
+//! Opening a connection: login, and the questions whether locks are safe with the server.
 
 use std::{
-    fmt, io,
-    net::SocketAddr,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use holdfast_redis_rules::{
+    address::Address,
     facts::{Facts, QUESTIONS},
-    fitness::{self, Doubt},
+    fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal,
 };
-use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    runtime::Handle,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     about,
     answer::{Answer, Cause, NoAnswer},
     connection::{Connection, Shared, next_id},
-    driver::{Driver, Event, Limits, Socket},
+    dial_error::DialError,
+    driver::{Driver, Event, Socket},
     limit::within,
+    place::Place,
     settings::RedisSettings,
-    tls,
+    stream::{NO_TLS, Stream, Streams},
 };
-
-/// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// The hint to a handshake that goes wrong.
-const NO_TLS: &str = " (does the server speak TLS on this port? If not, set enableTLS to false)";
-
-/// An open connection, without TLS or with it.
-pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Opens connections.
 pub(super) struct Dialer {
     settings: Arc<RedisSettings>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    place: Place,
+    streams: Arc<Streams>,
+    expected: Expected,
     /// Whether the server closes connections on what it does not know.
     terse: AtomicBool,
     drivers: TaskTracker,
@@ -73,35 +61,25 @@ pub(super) enum Note {
     NoPush(String),
 }
 
-/// Why no connection could be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DialError {
-    pub(super) cause: String,
-    /// Whether a later attempt may succeed. A wrong password stays wrong.
-    pub(super) may_pass: bool,
-    /// Whether the server answered, and is not fit to keep locks.
-    pub(super) unfit: Option<fitness::Unfit>,
-}
-
 impl Dialer {
-    /// Fails with the cause if the settings of TLS cannot be used.
-    pub(super) fn new(settings: Arc<RedisSettings>) -> Result<Self, String> {
-        let tls = match settings.enabled_tls() {
-            None => None,
-            Some(tls) => {
-                let name = ServerName::try_from(settings.common.address.host.clone())
-                    .map_err(|_| "the host is not a name that a certificate can have".to_owned())?;
-                let config = Arc::new(tls::client_config(tls)?);
-                Some((TlsConnector::from(config), name))
-            }
-        };
-        Ok(Self {
+    pub(super) fn new(settings: Arc<RedisSettings>, place: Place, streams: Arc<Streams>) -> Self {
+        Self {
+            expected: settings.expected(),
             settings,
-            tls,
+            place,
+            streams,
             terse: AtomicBool::new(false),
             drivers: TaskTracker::new(),
             abort: CancellationToken::new(),
-        })
+        }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Runs the task of a connection of another kind.
@@ -129,8 +107,9 @@ impl Dialer {
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
     {
         let shaking_hands = AtomicBool::new(false);
-        let connect = async || self.connect(on_event.clone(), &shaking_hands).await;
         let dialing = async {
+            let server = self.place.find().await?;
+            let connect = async || self.connect(&server, on_event.clone(), &shaking_hands).await;
             let known = self.terse.load(Ordering::Relaxed);
             if !known && let Some(dialed) = self.log_in(connect().await?).await? {
                 return Ok(dialed);
@@ -155,13 +134,14 @@ impl Dialer {
 
     async fn connect<F>(
         &self,
+        server: &Address,
         on_event: F,
         shaking_hands: &AtomicBool,
     ) -> Result<Connection, DialError>
     where
         F: Fn(u64, Event) + Send + Unpin + 'static,
     {
-        let (shared, socket) = match self.stream(shaking_hands).await? {
+        let (shared, socket) = match self.streams.open(server, shaking_hands).await? {
             Stream::Left(tcp) => {
                 let (read, write) = tcp.into_split();
                 let write = Arc::new(write);
@@ -169,31 +149,11 @@ impl Dialer {
             }
             Stream::Right(tls) => (Shared::new(None), Socket::Tls(tls)),
         };
-        let common = &self.settings.common;
-        let limits = Limits { reply: common.read_timeout, send: common.write_timeout };
         let id = next_id();
-        let driver = Driver::new(id, shared.clone(), socket, limits, on_event);
+        let driver = Driver::new(id, shared.clone(), socket, self.settings.limits(), on_event);
         let abort = self.abort.clone();
         self.drivers.spawn(async move { abort.run_until_cancelled(driver).await });
-        Ok(Connection::new(shared, id))
-    }
-
-    /// Opens a connection on which nothing was sent yet. Sets `shaking_hands` as long as the server is asked for TLS.
-    pub(super) async fn stream(&self, shaking_hands: &AtomicBool) -> Result<Stream, DialError> {
-        let address = &self.settings.common.address;
-        let begun = Instant::now();
-        let addresses = lookup_host((address.host.as_str(), address.port)).await?.collect();
-        let left =
-            self.settings.common.dial_timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
-        let tcp = connect_to_any(addresses, left).await?;
-        tcp.set_nodelay(true)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
-        let Some((connector, name)) = &self.tls else { return Ok(Stream::Left(tcp)) };
-        shaking_hands.store(true, Ordering::Relaxed);
-        let stream = connector.connect(name.clone(), tcp).await.map_err(tls_error)?;
-        shaking_hands.store(false, Ordering::Relaxed);
-        Ok(Stream::Right(Box::new(stream)))
+        Ok(Connection::new(shared, id, server.clone()))
     }
 
     /// Logs in, and asks whether locks are safe with the server. Returns `None` if the server closed the
@@ -227,7 +187,7 @@ impl Dialer {
             },
         };
         let about = about::describe(&answers[0]);
-        let facts = Facts::read(answers, self.settings.common.db);
+        let facts = Facts::read(answers, self.expected);
         let Facts { doubts, script, clock } = facts.map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
         if let Some(digest) = script {
@@ -251,30 +211,6 @@ impl Dialer {
         let reason = "it closes the connection when it is asked".to_owned();
         Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None })
     }
-}
-
-/// Tries the addresses of a host in order, each for its share of the time. Returns the error of the last.
-async fn connect_to_any(
-    addresses: Vec<SocketAddr>,
-    limit: Option<Duration>,
-) -> Result<TcpStream, DialError> {
-    let begun = Instant::now();
-    let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
-    for (index, address) in addresses.iter().enumerate() {
-        let share = limit.map(|limit| {
-            // As many as are left share what is left of the time.
-            let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            limit.saturating_sub(begun.elapsed()) / waits
-        });
-        outcome = match within(share, TcpStream::connect(address)).await {
-            Ok(connected) => connected.map_err(DialError::from),
-            Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
-        };
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome
 }
 
 /// Whether the server closed the connection in place of an answer.
@@ -308,22 +244,6 @@ fn accepted(answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), Dial
     refusal(answer, words)?.map_or(Ok(()), |line| Err(line.into()))
 }
 
-fn tls_error(error: io::Error) -> DialError {
-    let text = error.to_string();
-    let hint = if text.contains("InvalidContentType")
-        || error.kind() == io::ErrorKind::UnexpectedEof
-    {
-        NO_TLS
-    } else if text.contains("CaUsedAsEndEntity") {
-        " (the server's certificate is its own authority: have an authority sign a certificate for the \
-         server, and trust that authority)"
-    } else {
-        ""
-    };
-    let may_pass = error.kind() != io::ErrorKind::InvalidData;
-    DialError { cause: format!("TLS: {text}{hint}"), may_pass, unfit: None }
-}
-
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -340,92 +260,5 @@ impl fmt::Display for Note {
                  proxy that answers TIME itself"
             ),
         }
-    }
-}
-
-impl DialError {
-    pub(super) fn closed() -> Self {
-        Self { cause: Cause::Closed.to_string(), may_pass: false, unfit: None }
-    }
-
-    pub(super) fn passing(cause: String) -> Self {
-        Self { cause, may_pass: true, unfit: None }
-    }
-
-    fn unfit(unfit: fitness::Unfit) -> Self {
-        // A replica may be promoted, or the address may lead to another server by then.
-        let may_pass = unfit == fitness::Unfit::Replica;
-        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit) }
-    }
-}
-
-/// The error line of the server.
-impl From<String> for DialError {
-    fn from(line: String) -> Self {
-        Self { may_pass: refusal::may_pass(&line), cause: line, unfit: None }
-    }
-}
-
-impl From<io::Error> for DialError {
-    fn from(error: io::Error) -> Self {
-        Self::passing(match error.kind() {
-            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            _ => error.to_string(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-
-    use socket2::{Domain, Socket, Type};
-
-    use super::*;
-
-    fn localhost() -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, 0).into()
-    }
-
-    /// An address that answers nothing, as one behind a firewall: a listener whose queue is full.
-    async fn black_hole() -> (SocketAddr, Socket, Vec<TcpStream>) {
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&localhost().into()).unwrap();
-        listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap().as_socket().unwrap();
-        let mut queue = Vec::new();
-        let short = Some(Duration::from_millis(100));
-        while let Ok(Ok(accepted)) = within(short, TcpStream::connect(address)).await {
-            queue.push(accepted);
-        }
-        (address, listener, queue)
-    }
-
-    /// An address on which nobody listens.
-    fn refusing() -> SocketAddr {
-        TcpListener::bind(localhost()).unwrap().local_addr().unwrap()
-    }
-
-    #[tokio::test]
-    async fn dead_addresses_leave_time_for_the_one_that_works() {
-        let (hole, _listener, _queue) = black_hole().await;
-        let server = TcpListener::bind(localhost()).unwrap();
-        let address = server.local_addr().unwrap();
-        let all = vec![refusing(), hole, address];
-        let connected = connect_to_any(all, Some(Duration::from_millis(600))).await;
-        assert_eq!(connected.ok().and_then(|tcp| tcp.peer_addr().ok()), Some(address));
-    }
-
-    #[tokio::test]
-    async fn the_error_is_that_of_the_last_address() {
-        let (hole, _listener, _queue) = black_hole().await;
-        let limit = Some(Duration::from_millis(200));
-        let cause = |outcome: Result<_, DialError>| outcome.map(drop).map_err(|error| error.cause);
-        let refused = cause(connect_to_any(vec![hole, refusing()], limit).await);
-        assert_eq!(refused, Err("connection refused".to_owned()));
-        let late = cause(connect_to_any(vec![refusing(), hole], limit).await).unwrap_err();
-        assert!(late.starts_with("no connection within "), "{late}");
-        let none = cause(connect_to_any(vec![], limit).await);
-        assert_eq!(none, Err("the host has no address".to_owned()));
     }
 }

@@ -241,6 +241,9 @@ impl<F: Fn(u64, Event)> Driver<F> {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         self.shared.driver.register(cx.waker());
+        if self.shared.replaced.load(Ordering::Acquire) {
+            return Err(Cause::Replaced);
+        }
         self.send(cx)?;
         self.receive(cx)?;
         // What was answered may have left something to give back.

@@ -18,6 +18,8 @@ pub(super) enum Closed {
     Aged,
     /// It reached `idleTimeout`.
     Idle,
+    /// Another server has taken the place of its server.
+    Replaced,
     /// The store was closed.
     Shutdown,
 }
@@ -31,6 +33,7 @@ pub(super) struct RedisMetrics {
     retired: Counter,
     aged: Counter,
     idle: Counter,
+    replaced: Counter,
     shutdown: Counter,
 }
 
@@ -46,6 +49,7 @@ impl RedisMetrics {
             retired: closed("retired"),
             aged: closed("aged"),
             idle: closed("idle"),
+            replaced: closed("replaced"),
             shutdown: closed("shutdown"),
         }
     }
@@ -66,6 +70,7 @@ impl RedisMetrics {
             Closed::Retired => &self.retired,
             Closed::Aged => &self.aged,
             Closed::Idle => &self.idle,
+            Closed::Replaced => &self.replaced,
             Closed::Shutdown => &self.shutdown,
         };
         counter.increment(connections as u64);

@@ -10,10 +10,13 @@
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
-//! | `dial` | opening a connection |
+//! | `place`, `sentinel` | where a client finds its server |
+//! | `stream` | opening a stream of bytes |
+//! | `dial`, `dial_error` | opening a connection |
 //! | `connection` | one connection, as its callers see it |
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
+//! | `session` | a connection for one who asks |
 //! | `watch` | a connection on which the server tells when a lock changes |
 //! | `answer` | how a command ends |
 //! | `about` | a server in a few words |
@@ -22,7 +25,8 @@
 //! | `metrics` | metrics of connections |
 //!
 //! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
-//! command that goes on without its caller. The crate `redis` reads URLs, and what the server tells unasked.
+//! command that goes on without its caller. The crate `redis` reads URLs, what the server tells unasked, and
+//! what sentinels answer: its own client of Sentinel asks one after another, and does not listen to them.
 
 mod about;
 mod answer;
@@ -31,12 +35,17 @@ mod client;
 mod connection;
 mod connections;
 mod dial;
+mod dial_error;
 mod driver;
 mod limit;
 mod metrics;
+mod place;
 mod queue;
+mod sentinel;
+mod session;
 mod settings;
 mod store;
+mod stream;
 mod tls;
 mod url;
 mod watch;

@@ -5,12 +5,16 @@
 use std::{thread, time::Duration};
 
 use holdfast_redis_rules::{
-    address::{Address, DEFAULT_PORT, is_host},
+    address::{self, Address, DEFAULT_PORT, is_host},
     backoff::Backoff,
-    settings::{self, Settings, default_pool_timeout, pool::Pool},
+    fitness::{Expected, Role},
+    settings::{self, Sentinel, Servers, Settings, default_pool_timeout, pool::Pool},
 };
 
-use super::tls::{Identity, PemError, Tls};
+use super::{
+    driver::Limits,
+    tls::{Identity, PemError, Tls},
+};
 use crate::store::properties::{Properties, SettingError};
 
 /// The settings of a Redis store.
@@ -20,7 +24,11 @@ use crate::store::properties::{Properties, SettingError};
 ///
 /// | Dapr's name | setter | default | meaning |
 /// |---|---|---|---|
-/// | `redisHost` | [`new`](Self::new) | required | the server; as a property `host`, `host:port` or `[IPv6]:port` |
+/// | `redisHost` | [`new`](Self::new) | required | the server; as a property `host`, `host:port` or `[IPv6]:port`. With `failover` the sentinels, with commas between |
+/// | `failover`, `redisType` | [`sentinel`](Self::sentinel) | false, `node` | whether Redis Sentinel names the server: `failover: true`, or the type `sentinel` |
+/// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master |
+/// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
+/// | `minReplicas` | [`min_replicas`](Self::min_replicas) | 0 | how many replicas must have a lock before it counts as taken |
 /// | `redisPort` | [`port`](Self::port) | 6379 | the port, where `redisHost` has none |
 /// | `redisUsername` | [`username`](Self::username) | none | the user that each connection logs in as |
 /// | `redisPassword` | [`password`](Self::password) | none | that user's password |
@@ -44,8 +52,7 @@ use crate::store::properties::{Properties, SettingError};
 ///
 /// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
 /// is no limit, or no wait. A duration or count of 0 is the default, as for daprd. Booleans are
-/// Go's. `redisType` other than `node`, `failover`, `sentinelMasterName`, `useEntraID`, `useOIDC` and
-/// every `oidc…` are refused.
+/// Go's. `useEntraID`, `useOIDC` and every `oidc…` are refused.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,6 +71,7 @@ use crate::store::properties::{Properties, SettingError};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RedisSettings {
+    pub(super) servers: Servers,
     pub(super) common: Settings,
     tls_enabled: bool,
     tls: Tls,
@@ -93,8 +101,40 @@ impl RedisSettings {
         let address = Address { host: host.into(), port: DEFAULT_PORT };
         let one_colon = address.host.matches(':').count() == 1;
         let good = is_host(&address.host) && !one_colon;
-        let settings = Self::with(Settings::new(address), Pool::new(default_pool_size()));
+        let settings = Self::to(Servers::One(address));
         settings.unless(good, "new", "not a host name or an IP address without a port")
+    }
+
+    /// The defaults for the master named `master`, which Redis Sentinel looks after. `sentinels` are `host:port`,
+    /// at least one; those that they know are found by themselves.
+    ///
+    /// ```
+    /// use holdfast::store::redis::RedisSettings;
+    ///
+    /// let settings = RedisSettings::sentinel("mymaster", ["s1.example:26379", "s2.example:26379"])
+    ///     .password("secret")
+    ///     .min_replicas(1);
+    /// assert_eq!(settings.address(), "mymaster at s1.example:26379,s2.example:26379");
+    /// ```
+    pub fn sentinel<S: AsRef<str>>(
+        master: impl Into<String>,
+        sentinels: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let (mut addresses, mut good) = (Vec::new(), true);
+        for written in sentinels {
+            match address::split(written.as_ref()) {
+                Ok((host, Some(port))) => addresses.push(Address { host, port }),
+                _ => good = false,
+            }
+        }
+        good &= !addresses.is_empty();
+        let master = master.into();
+        let named = !master.is_empty();
+        let (username, password) = (None, None);
+        let sentinel = Sentinel { master, sentinels: addresses, username, password };
+        Self::to(Servers::Sentinel(sentinel))
+            .unless(good, "sentinel", "not a list of sentinels, each as host:port")
+            .unless(named, "sentinel", "the master has no name")
     }
 
     /// Reads Dapr's properties; unknown ones are ignored.
@@ -111,12 +151,15 @@ impl RedisSettings {
     /// # Errors
     ///
     /// A [`SettingError`] names the first property that is missing, cannot be read, contradicts
-    /// another, or asks for what this version does not support: Cluster, Sentinel, and cloud identity
-    /// providers.
+    /// another, or asks for what this version does not support: cloud identity providers.
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
         properties.check_aliases(settings::names::ALL)?;
-        let common = Settings::read(properties)?;
-        let mut settings = Self::with(common, Pool::read(properties, default_pool_size())?);
+        let mut settings = Self {
+            servers: Servers::read(properties)?,
+            common: Settings::read(properties)?,
+            pool: Pool::read(properties, default_pool_size())?,
+            ..Self::new("unused")
+        };
         if let Some(tls) = settings::tls::Tls::read(properties)? {
             settings.tls_enabled = true;
             settings.tls.verify = tls.verify;
@@ -137,12 +180,13 @@ impl RedisSettings {
         Ok(settings)
     }
 
-    fn with(common: Settings, pool: Pool) -> Self {
+    fn to(servers: Servers) -> Self {
         Self {
-            common,
+            servers,
+            common: Settings::default(),
             tls_enabled: false,
             tls: Tls { verify: true, identity: None },
-            pool,
+            pool: Pool::new(default_pool_size()),
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
             mistake: None,
@@ -151,8 +195,34 @@ impl RedisSettings {
 
     /// The server's TCP port, from 1 to 65535. Default: 6379.
     pub fn port(mut self, port: u16) -> Self {
-        self.common.address.port = port;
+        match &mut self.servers {
+            Servers::One(address) => address.port = port,
+            _ => {
+                return self.unless(false, "port", "each of several servers has a port of its own");
+            }
+        }
         self.unless(port != 0, "port", "the port is 0")
+    }
+
+    /// The user and the password that a connection to a sentinel logs in with. Default: no login.
+    pub fn sentinel_login(mut self, username: Option<String>, password: impl Into<String>) -> Self {
+        match &mut self.servers {
+            Servers::Sentinel(sentinel) => {
+                sentinel.username = username;
+                sentinel.password = Some(password.into());
+                self
+            }
+            _ => self.unless(false, "sentinel_login", "there is no sentinel"),
+        }
+    }
+
+    /// How many replicas must have a lock before it counts as taken, or as extended. Default: 0.
+    ///
+    /// With 1 or more, a server that has replicas is accepted. Each acquire waits until they have it, half of
+    /// [`read_timeout`](Self::read_timeout) at most, or else fails, and the lock is given back.
+    pub fn min_replicas(mut self, replicas: u32) -> Self {
+        self.common.min_replicas = replicas;
+        self
     }
 
     /// The number of the database. Default: 0.
@@ -288,9 +358,27 @@ impl RedisSettings {
         })
     }
 
-    /// The server's `host:port`, an IPv6 host in brackets.
+    /// The server's `host:port`, an IPv6 host in brackets. With Sentinel the master's name and the sentinels:
+    /// `mymaster at host:port,host:port`.
     pub fn address(&self) -> String {
-        self.common.address.to_string()
+        self.servers.to_string()
+    }
+
+    /// What a server must be.
+    pub(super) fn expected(&self) -> Expected {
+        let guarded = self.common.min_replicas > 0;
+        let role = match &self.servers {
+            Servers::One(_) if !guarded => Role::Alone,
+            Servers::One(_) | Servers::Sentinel(_) => Role::Master { guarded },
+            Servers::Cluster(_) => Role::ClusterMaster { guarded },
+            Servers::Quorum(_) => Role::Alone,
+        };
+        Expected { role, db: self.common.db }
+    }
+
+    /// The time limits of a connection.
+    pub(super) fn limits(&self) -> Limits {
+        Limits { reply: self.common.read_timeout, send: self.common.write_timeout }
     }
 
     /// The settings of TLS, if it is on.
@@ -388,7 +476,10 @@ mod tests {
     fn setters_have_daprs_defaults() {
         let made = RedisSettings::new("h").checked().unwrap();
         let parsed = parse(&[("redisHost", "h")]).unwrap();
-        assert_eq!((made.common, made.pool), (parsed.common, parsed.pool));
+        assert_eq!(
+            (made.servers, made.common, made.pool),
+            (parsed.servers, parsed.common, parsed.pool)
+        );
         assert!(made.tls.verify && !made.tls_enabled);
     }
 

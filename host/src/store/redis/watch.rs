@@ -1,35 +1,33 @@
 //! Watching keys by the server's push: client tracking of RESP3, on a connection of its own.
 //!
 //! The connection is open only while somebody watches. It is not one of the pool's, because their replies are those of
-//! RESP2. The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
+//! RESP2.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
 use holdfast_redis_rules::{
+    address::Address,
     inspect::{self, Holding},
     login::Login,
-    reply::{Nonsense, Reply},
-    resp,
+    reply::Reply,
 };
-use redis::{PushKind, Value, ValueCodec};
+use redis::{PushKind, Value};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, oneshot},
     time::sleep_until,
 };
-use tokio_util::codec::Decoder;
 
 use super::{
-    answer::Cause,
     connections::Connections,
-    dial::{DialError, Note, Stream},
-    driver::Limits,
+    dial::Note,
+    dial_error::DialError,
     limit::within,
+    session::{Session, nonsense},
 };
 use crate::store::watch::{Watched, Watchers};
 
@@ -43,9 +41,6 @@ const REPLY: Duration = Duration::from_secs(10);
 /// How long no connection is opened after one that failed, and after one on which the server refused to tell.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
-
-/// The longest reply in bytes.
-const LONGEST: usize = 1 << 20;
 
 /// How many requests wait to be sent.
 const REQUESTS: usize = 1_024;
@@ -73,6 +68,8 @@ struct Request {
 enum End {
     /// Nobody watches.
     Idle,
+    /// Another server is the master now.
+    Moved,
     Failed,
     /// The server, or what is before it, does not tell of changes.
     Refused,
@@ -111,7 +108,7 @@ impl Watches {
 
     async fn run(&self, mut requests: mpsc::Receiver<Request>) {
         let end = match Tracking::open(&self.connections).await {
-            Ok(tracking) => tracking.run(&mut requests).await,
+            Ok(tracking) => tracking.run(&mut requests, &self.connections).await,
             Err(error) => {
                 let refused = !error.may_pass;
                 if refused {
@@ -121,7 +118,7 @@ impl Watches {
             }
         };
         let pause = match end {
-            End::Idle => Duration::ZERO,
+            End::Idle | End::Moved => Duration::ZERO,
             End::Failed => AFTER_FAILURE,
             End::Refused => AFTER_REFUSAL,
         };
@@ -133,10 +130,10 @@ impl Watches {
 
 /// A connection on which the server tells of changes.
 struct Tracking {
-    stream: Stream,
-    codec: ValueCodec,
-    received: BytesMut,
-    limits: Limits,
+    session: Session,
+    server: Address,
+    /// How long to wait for a reply.
+    patience: Duration,
     /// What was asked and is not answered, and when it was asked. `None` is whether the server is there.
     asked: VecDeque<(Option<Request>, Instant)>,
     watchers: Watchers,
@@ -145,59 +142,48 @@ struct Tracking {
 impl Tracking {
     /// Opens a connection, logs it in and turns tracking on, all within `dialTimeout`.
     async fn open(connections: &Connections) -> Result<Self, DialError> {
-        let common = &connections.settings().common;
-        let shaking_hands = AtomicBool::new(false);
+        let (settings, dialer) = (connections.settings(), connections.dialer());
         let opening = async {
-            let mut tracking = Self {
-                stream: connections.dialer().stream(&shaking_hands).await?,
-                codec: ValueCodec::default(),
-                received: BytesMut::new(),
-                limits: Limits { reply: common.read_timeout, send: common.write_timeout },
-                asked: VecDeque::new(),
-                watchers: Watchers::default(),
-            };
-            let login = Login::new(common);
-            let authentication = login.authentication().map(Vec::from);
-            for words in authentication.into_iter().chain(login.commands()) {
-                tracking.accepted(&words).await?;
-            }
+            let server = dialer.place().find().await?;
+            let login = Login::new(&settings.common);
+            let limits = settings.limits();
+            let mut session = Session::open(dialer.streams(), &server, &login, limits).await?;
             for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
-                let accepted = tracking.accepted(words).await;
+                let accepted = session.accepted(words).await;
                 // Some proxies close the connection on what they do not know.
                 accepted.map_err(|error| DialError { may_pass: false, ..error })?;
             }
-            Ok(tracking)
+            let (asked, watchers) = (VecDeque::new(), Watchers::default());
+            Ok(Self { session, server, patience: limits.reply.unwrap_or(REPLY), asked, watchers })
         };
-        within(common.dial_timeout, opening).await.unwrap_or_else(|limit| {
+        within(settings.common.dial_timeout, opening).await.unwrap_or_else(|limit| {
             Err(DialError::passing(format!("no connection within {limit:?}")))
         })
     }
 
-    /// Runs a command whose reply matters only if it is an error.
-    async fn accepted(&mut self, words: &[&str]) -> Result<(), DialError> {
-        self.send(words).await?;
-        match self.next().await? {
-            Value::ServerError(error) => Err(DialError::from(error.to_string())),
-            _ => Ok(()),
-        }
-    }
-
-    /// Serves requests until the connection ends.
-    async fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> End {
+    /// Serves requests until the connection ends, or leads to a server that is not the master any more.
+    async fn run(
+        mut self,
+        requests: &mut mpsc::Receiver<Request>,
+        connections: &Connections,
+    ) -> End {
+        let server = self.server.clone();
+        let moved = connections.moved_from(&server);
+        let mut moved = pin!(moved);
         let mut sweep = Instant::now() + SWEEP;
         loop {
-            let limit = self.limits.reply.unwrap_or(REPLY);
-            let overdue = self.asked.front().and_then(|(_, at)| at.checked_add(limit));
+            let overdue = self.asked.front().and_then(|(_, at)| at.checked_add(self.patience));
             let timer = overdue.map_or(sweep, |overdue| overdue.min(sweep));
             let done = tokio::select! {
                 request = requests.recv() => match request {
                     Some(request) => self.ask(request).await,
                     None => return End::Idle,
                 },
-                value = self.next() => match value {
+                value = self.session.next() => match value {
                     Ok(value) => self.take(value),
                     Err(error) => Err(error),
                 },
+                () = &mut moved => return End::Moved,
                 () = sleep_until(timer.into()) => {
                     if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
                         return End::Failed;
@@ -220,14 +206,14 @@ impl Tracking {
         if request.answer.is_closed() {
             return Ok(());
         }
-        self.send(&inspect::words_without_number(&request.key)).await?;
+        self.session.send(&inspect::words_without_number(&request.key)).await?;
         self.asked.push_back((Some(request), Instant::now()));
         Ok(())
     }
 
     /// A connection that has died without a word would leave those who watch asleep.
     async fn ask_whether_there(&mut self) -> Result<(), DialError> {
-        self.send(&["PING"]).await?;
+        self.session.send(&["PING"]).await?;
         self.asked.push_back((None, Instant::now()));
         Ok(())
     }
@@ -272,34 +258,6 @@ impl Tracking {
             }
         }
     }
-
-    async fn send(&mut self, words: &[&str]) -> Result<(), DialError> {
-        let mut bytes = Vec::new();
-        resp::push(&mut bytes, words);
-        let sending = async {
-            self.stream.write_all(&bytes).await?;
-            self.stream.flush().await
-        };
-        match within(self.limits.send, sending).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => Err(DialError::passing(Cause::SendTimedOut.to_string())),
-        }
-    }
-
-    /// The next thing that the server sends. Nothing is lost if the future is dropped.
-    async fn next(&mut self) -> Result<Value, DialError> {
-        loop {
-            if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
-                return Ok(value);
-            }
-            if self.received.len() > LONGEST {
-                return Err(nonsense());
-            }
-            if self.stream.read_buf(&mut self.received).await? == 0 {
-                return Err(DialError::passing(Cause::Lost.to_string()));
-            }
-        }
-    }
 }
 
 /// A reply that is neither a push nor an error, as the rules take it.
@@ -315,8 +273,4 @@ fn simple(value: Value) -> Result<Reply, DialError> {
         }
         _ => Err(nonsense()),
     }
-}
-
-fn nonsense() -> DialError {
-    DialError::passing(Nonsense::TEXT.to_owned())
 }

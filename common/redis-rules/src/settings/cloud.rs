@@ -1,0 +1,22 @@
+//! Logins by a cloud identity provider, which neither client supports. A setting that the user's intent depends on
+//! must not be ignored in silence.
+
+use super::{
+    names, read,
+    source::{SettingError, Source},
+};
+
+const CLOUD: &str = "asks for a cloud identity provider, which this version does not support";
+
+/// Refuses the settings that ask for one.
+pub(super) fn refuse(source: &impl Source) -> Result<(), SettingError> {
+    for setting in [names::USE_ENTRA_ID, names::USE_OIDC] {
+        if let Some(found) = read::flag(source, setting)? {
+            return Err(found.error(CLOUD));
+        }
+    }
+    match source.find_by_start(names::OIDC_) {
+        Some(found) => Err(found.error(CLOUD)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Why no connection could be opened.
+
+use std::io;
+
+use holdfast_redis_rules::{fitness::Unfit, refusal};
+
+use super::answer::Cause;
+
+/// Why no connection could be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DialError {
+    pub(super) cause: String,
+    /// Whether a later attempt may succeed. A wrong password stays wrong.
+    pub(super) may_pass: bool,
+    /// Whether the server answered, and is not fit to keep locks.
+    pub(super) unfit: Option<Unfit>,
+}
+
+impl DialError {
+    pub(super) fn closed() -> Self {
+        Self::lasting(Cause::Closed.to_string())
+    }
+
+    pub(super) fn passing(cause: String) -> Self {
+        Self { cause, may_pass: true, unfit: None }
+    }
+
+    /// Another attempt would fail, too.
+    pub(super) fn lasting(cause: String) -> Self {
+        Self { cause, may_pass: false, unfit: None }
+    }
+
+    pub(super) fn unfit(unfit: Unfit) -> Self {
+        // A replica may be promoted, or the address may lead to another server by then.
+        let may_pass = unfit == Unfit::Replica;
+        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit) }
+    }
+
+    /// The same error, said of a server.
+    pub(super) fn about(self, server: impl std::fmt::Display) -> Self {
+        Self { cause: format!("{server}: {}", self.cause), ..self }
+    }
+}
+
+/// The error line of the server.
+impl From<String> for DialError {
+    fn from(line: String) -> Self {
+        Self { may_pass: refusal::may_pass(&line), cause: line, unfit: None }
+    }
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        Self::passing(match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+}

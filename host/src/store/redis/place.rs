@@ -1,0 +1,34 @@
+//! Where a client finds its server.
+
+use std::{fmt, sync::Arc};
+
+use holdfast_redis_rules::address::Address;
+
+use super::{dial_error::DialError, sentinel::Sentinels};
+
+/// Where a client finds its server.
+pub(super) enum Place {
+    /// Always at this address.
+    Fixed(Address),
+    /// Where the sentinels say that the master is.
+    Master(Arc<Sentinels>),
+}
+
+impl Place {
+    /// The server's address at present.
+    pub(super) async fn find(&self) -> Result<Address, DialError> {
+        match self {
+            Self::Fixed(address) => Ok(address.clone()),
+            Self::Master(sentinels) => sentinels.master().await,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(address) => address.fmt(f),
+            Self::Master(sentinels) => sentinels.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Redis Sentinel: where the master is, and when it moves.
+//!
+//! All sentinels are asked at once, and the newest configuration counts: a sentinel that was cut off from the others
+//! may name a master that was replaced.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use holdfast_redis_rules::{address::Address, login::Login, refusal::code, settings::Sentinel};
+use redis::{FromRedisValue, Value};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::{
+    dial_error::DialError,
+    driver::Limits,
+    limit::within,
+    session::{Session, nonsense},
+    stream::Streams,
+};
+
+/// How long to wait for the other sentinels once one has answered.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How many sentinels are known at most.
+const MOST: usize = 64;
+
+/// How often the sentinels are asked where the master is, in case that nobody told.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long to wait after a subscription that failed or ended.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The channel on which a sentinel tells that a master has moved.
+const SWITCH: &str = "+switch-master";
+
+/// The sentinels of a master.
+pub(super) struct Sentinels {
+    sentinel: Sentinel,
+    streams: Arc<Streams>,
+    limits: Limits,
+    /// How long a sentinel has for an answer.
+    limit: Option<Duration>,
+    /// Sentinels that others know.
+    learned: Mutex<Vec<Address>>,
+}
+
+/// What a sentinel says of the master.
+struct Answer {
+    /// Where it is; `None` if the sentinel does not know it.
+    master: Option<Address>,
+    /// The number of the configuration that says so. Of two, the larger is the newer one.
+    epoch: u64,
+    /// The sentinels that it knows.
+    others: Vec<Address>,
+}
+
+impl Sentinels {
+    pub(super) fn new(
+        sentinel: Sentinel,
+        streams: Arc<Streams>,
+        limits: Limits,
+        limit: Option<Duration>,
+    ) -> Self {
+        Self { sentinel, streams, limits, limit, learned: Mutex::default() }
+    }
+
+    /// Where the master is, by the newest configuration that a sentinel knows.
+    pub(super) async fn master(&self) -> Result<Address, DialError> {
+        let mut asked: FuturesUnordered<_> =
+            self.known().into_iter().map(|sentinel| self.ask(sentinel)).collect();
+        let (mut newest, mut learned) = (None, Vec::new());
+        let mut errors = Vec::new();
+        let mut deadline = None;
+        loop {
+            let answer = match deadline {
+                None => asked.next().await,
+                Some(deadline) => timeout_at(deadline, asked.next()).await.ok().flatten(),
+            };
+            let Some((sentinel, answer)) = answer else { break };
+            match answer {
+                Ok(Answer { master: Some(master), epoch, others }) => {
+                    deadline.get_or_insert_with(|| Instant::now() + GRACE);
+                    learned.extend(others);
+                    if newest.as_ref().is_none_or(|(known, _)| epoch > *known) {
+                        newest = Some((epoch, master));
+                    }
+                }
+                Ok(Answer { master: None, .. }) => errors.push(self.unknown().about(sentinel)),
+                Err(mut error) => {
+                    if code(&error.cause) == "NOAUTH" {
+                        error.cause.push_str(" (set sentinelPassword)");
+                    }
+                    errors.push(error.about(sentinel));
+                }
+            }
+        }
+        match newest {
+            Some((_, master)) => {
+                self.learn(learned);
+                Ok(master)
+            }
+            None => Err(combined(errors)),
+        }
+    }
+
+    /// Tells where the master is, each time that it may have moved. Never ends.
+    pub(super) async fn follow(&self, mut tell: impl FnMut(&Address)) {
+        let mut next = 0;
+        loop {
+            let known = self.known();
+            let sentinel = &known[next % known.len()];
+            let ended = self.subscribe(sentinel, &mut tell).await;
+            if let Err(error) = ended {
+                tracing::debug!(
+                    "no word of a new master from the sentinel {sentinel}: {}",
+                    error.cause
+                );
+            }
+            next += 1;
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Listens to one sentinel until it is gone.
+    async fn subscribe(
+        &self,
+        sentinel: &Address,
+        tell: &mut impl FnMut(&Address),
+    ) -> Result<(), DialError> {
+        let opening = async {
+            let mut session = self.session(sentinel).await?;
+            session.accepted(&["SUBSCRIBE", SWITCH]).await?;
+            Ok::<_, DialError>(session)
+        };
+        let mut session = self.within(opening).await?;
+        // What happened before nobody will tell.
+        self.look(tell).await;
+        let (mut look, mut heard) = (Instant::now() + LOOK, true);
+        loop {
+            tokio::select! {
+                told = session.next() => {
+                    heard = true;
+                    if self.is_about_the_master(&told?) {
+                        self.look(tell).await;
+                    }
+                }
+                () = sleep_until(look) => {
+                    if !std::mem::take(&mut heard) {
+                        return Err(DialError::passing("it is silent".to_owned()));
+                    }
+                    session.send(&["PING"]).await?;
+                    self.look(tell).await;
+                    look = Instant::now() + LOOK;
+                }
+            }
+        }
+    }
+
+    async fn look(&self, tell: &mut impl FnMut(&Address)) {
+        if let Ok(Ok(master)) = within(self.limit, self.master()).await {
+            tell(&master);
+        }
+    }
+
+    /// Whether a message names the master: `mymaster OLD-HOST OLD-PORT NEW-HOST NEW-PORT`.
+    fn is_about_the_master(&self, told: &Value) -> bool {
+        let Value::Array(parts) = told else { return false };
+        let words = parts.last().and_then(|last| String::from_redis_value_ref(last).ok());
+        words.is_some_and(|words| {
+            words.strip_prefix(&self.sentinel.master).is_some_and(|rest| rest.starts_with(' '))
+        })
+    }
+
+    async fn ask(&self, sentinel: Address) -> (Address, Result<Answer, DialError>) {
+        let answer = self.within(self.answer(&sentinel)).await;
+        (sentinel, answer)
+    }
+
+    async fn answer(&self, sentinel: &Address) -> Result<Answer, DialError> {
+        let mut session = self.session(sentinel).await?;
+        let name = self.sentinel.master.as_str();
+        let master = session.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
+        let Some(master) = address(&master)? else {
+            return Ok(Answer { master: None, epoch: 0, others: Vec::new() });
+        };
+        // A user may be permitted the first question alone.
+        let about = session.ask(&["SENTINEL", "MASTER", name]).await.unwrap_or(Value::Nil);
+        let epoch = field(&about, "config-epoch").and_then(|epoch| epoch.parse().ok());
+        let others = session.ask(&["SENTINEL", "SENTINELS", name]).await.unwrap_or(Value::Nil);
+        let others = match &others {
+            Value::Array(others) => others.iter().filter_map(listed).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Answer { master: Some(master), epoch: epoch.unwrap_or(0), others })
+    }
+
+    async fn session(&self, sentinel: &Address) -> Result<Session, DialError> {
+        let login = Login::to_sentinel(&self.sentinel);
+        Session::open(&self.streams, sentinel, &login, self.limits).await
+    }
+
+    /// Bounds what is asked of one sentinel.
+    async fn within<T>(
+        &self,
+        asking: impl Future<Output = Result<T, DialError>>,
+    ) -> Result<T, DialError> {
+        within(self.limit, asking)
+            .await
+            .unwrap_or_else(|limit| Err(DialError::passing(format!("no answer within {limit:?}"))))
+    }
+
+    /// The sentinels of the settings, and then those that were learned.
+    fn known(&self) -> Vec<Address> {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sentinel.sentinels.iter().chain(&*learned).cloned().collect()
+    }
+
+    fn learn(&self, others: Vec<Address>) {
+        let mut learned = Vec::new();
+        for other in others {
+            let listed = self.sentinel.sentinels.contains(&other);
+            if !listed && !learned.contains(&other) && learned.len() < MOST {
+                learned.push(other);
+            }
+        }
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = learned;
+    }
+
+    fn unknown(&self) -> DialError {
+        DialError::lasting(format!("it knows no master named {}", self.sentinel.master))
+    }
+}
+
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentinel.fmt(f)
+    }
+}
+
+/// The error of sentinels of which none told where the master is.
+fn combined(mut errors: Vec<DialError>) -> DialError {
+    let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
+    errors.sort_by(|one, other| one.cause.cmp(&other.cause));
+    let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();
+    let cause = format!("no sentinel tells where the master is: {}", causes.join("; "));
+    DialError { cause, may_pass, unfit: None }
+}
+
+/// A host and a port; `None` for a master that is not known.
+fn address(value: &Value) -> Result<Option<Address>, DialError> {
+    match value {
+        Value::Nil => Ok(None),
+        value => {
+            let (host, port) =
+                <(String, u16)>::from_redis_value_ref(value).map_err(|_| nonsense())?;
+            Ok(Some(Address { host, port }))
+        }
+    }
+}
+
+/// The address of a sentinel as another one lists it.
+fn listed(about: &Value) -> Option<Address> {
+    let (host, port) = (field(about, "ip")?, field(about, "port")?.parse().ok()?);
+    Some(Address { host, port }).filter(|address| !address.host.is_empty())
+}
+
+/// The value of a name in a list of names and values.
+fn field(about: &Value, name: &str) -> Option<String> {
+    let words = match about {
+        Value::Array(words) => words,
+        _ => return None,
+    };
+    let text = |value: &Value| String::from_redis_value_ref(value).ok();
+    let found = words.chunks_exact(2).find(|pair| text(&pair[0]).as_deref() == Some(name))?;
+    text(&found[1])
+}

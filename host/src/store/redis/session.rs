@@ -1,0 +1,115 @@
+//! A connection for one who asks: a command at a time, replies of any form, and what the server tells unasked.
+//!
+//! The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
+
+use std::sync::atomic::AtomicBool;
+
+use bytes::BytesMut;
+use holdfast_redis_rules::{
+    address::Address,
+    login::{Login, knows_no_users},
+    reply::Nonsense,
+    resp,
+};
+use redis::{Value, ValueCodec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::codec::Decoder;
+
+use super::{
+    answer::Cause,
+    dial_error::DialError,
+    driver::Limits,
+    limit::within,
+    stream::{Stream, Streams},
+};
+
+/// The longest reply in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// An open connection.
+pub(super) struct Session {
+    stream: Stream,
+    codec: ValueCodec,
+    received: BytesMut,
+    limits: Limits,
+}
+
+impl Session {
+    /// Opens a connection and logs it in.
+    pub(super) async fn open(
+        streams: &Streams,
+        address: &Address,
+        login: &Login<'_>,
+        limits: Limits,
+    ) -> Result<Self, DialError> {
+        let stream = streams.open(address, &AtomicBool::new(false)).await?;
+        let (codec, received) = (ValueCodec::default(), BytesMut::new());
+        let mut session = Self { stream, codec, received, limits };
+        session.log_in(login).await?;
+        Ok(session)
+    }
+
+    async fn log_in(&mut self, login: &Login<'_>) -> Result<(), DialError> {
+        if let Some(words) = login.authentication() {
+            match (self.accepted(&words).await, login.older_authentication()) {
+                (Err(error), Some(words)) if knows_no_users(&error.cause) => {
+                    self.accepted(&words).await?;
+                }
+                (accepted, _) => accepted?,
+            }
+        }
+        for words in login.commands() {
+            self.accepted(&words).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command whose reply matters only if it is an error.
+    pub(super) async fn accepted(&mut self, words: &[&str]) -> Result<(), DialError> {
+        self.ask(words).await.map(drop)
+    }
+
+    /// Runs a command while nothing else is under way, and the server tells nothing unasked.
+    pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Value, DialError> {
+        self.send(words).await?;
+        let reply = within(self.limits.reply, self.next()).await;
+        match reply.map_err(|limit| DialError::passing(Cause::TimedOut(limit).to_string()))?? {
+            Value::ServerError(error) => Err(DialError::from(error.to_string())),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Sends a command.
+    pub(super) async fn send(&mut self, words: &[&str]) -> Result<(), DialError> {
+        let mut bytes = Vec::new();
+        resp::push(&mut bytes, words);
+        let sending = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await
+        };
+        match within(self.limits.send, sending).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(DialError::passing(Cause::SendTimedOut.to_string())),
+        }
+    }
+
+    /// The next thing that the server sends. Nothing is lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> Result<Value, DialError> {
+        loop {
+            if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
+                return Ok(value);
+            }
+            if self.received.len() > LONGEST {
+                return Err(nonsense());
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(DialError::passing(Cause::Lost.to_string()));
+            }
+        }
+    }
+}
+
+/// The error of a reply that no command can have.
+pub(super) fn nonsense() -> DialError {
+    DialError::passing(Nonsense::TEXT.to_owned())
+}

@@ -1,0 +1,171 @@
+//! Opening a stream of bytes to a server: name, TCP and TLS.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use holdfast_redis_rules::address::Address;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::either::Either;
+
+use super::{
+    dial_error::DialError,
+    limit::within,
+    tls::{self, Tls},
+};
+
+/// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The hint to a handshake that goes wrong.
+pub(super) const NO_TLS: &str =
+    " (does the server speak TLS on this port? If not, set enableTLS to false)";
+
+/// An open stream, without TLS or with it.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// Opens streams.
+pub(super) struct Streams {
+    tls: Option<TlsConnector>,
+    /// How long the addresses of a name share.
+    limit: Option<Duration>,
+}
+
+impl Streams {
+    /// Fails with the cause if the settings of TLS cannot be used.
+    pub(super) fn new(tls: Option<&Tls>, limit: Option<Duration>) -> Result<Self, String> {
+        let tls = tls.map(tls::client_config).transpose()?;
+        Ok(Self { tls: tls.map(|config| TlsConnector::from(Arc::new(config))), limit })
+    }
+
+    /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` as long as the server is asked for TLS.
+    pub(super) async fn open(
+        &self,
+        address: &Address,
+        shaking_hands: &AtomicBool,
+    ) -> Result<Stream, DialError> {
+        let begun = Instant::now();
+        let addresses = lookup_host((address.host.as_str(), address.port)).await?.collect();
+        let left = self.limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+        let tcp = connect_to_any(addresses, left).await?;
+        tcp.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
+        let Some(connector) = &self.tls else { return Ok(Stream::Left(tcp)) };
+        let name = certified(address).map_err(|cause| DialError::lasting(cause.to_owned()))?;
+        shaking_hands.store(true, Ordering::Relaxed);
+        let stream = connector.connect(name, tcp).await.map_err(tls_error)?;
+        shaking_hands.store(false, Ordering::Relaxed);
+        Ok(Stream::Right(Box::new(stream)))
+    }
+}
+
+/// The name that a server's certificate must have. Fails with the cause if none can have it.
+pub(super) fn certified(address: &Address) -> Result<ServerName<'static>, &'static str> {
+    ServerName::try_from(address.host.clone())
+        .map_err(|_| "the host is not a name that a certificate can have")
+}
+
+/// Tries the addresses of a host in order, each for its share of the time. Returns the error of the last.
+async fn connect_to_any(
+    addresses: Vec<SocketAddr>,
+    limit: Option<Duration>,
+) -> Result<TcpStream, DialError> {
+    let begun = Instant::now();
+    let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
+    for (index, address) in addresses.iter().enumerate() {
+        let share = limit.map(|limit| {
+            // As many as are left share what is left of the time.
+            let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            limit.saturating_sub(begun.elapsed()) / waits
+        });
+        outcome = match within(share, TcpStream::connect(address)).await {
+            Ok(connected) => connected.map_err(DialError::from),
+            Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
+        };
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn tls_error(error: io::Error) -> DialError {
+    let text = error.to_string();
+    let hint = if text.contains("InvalidContentType")
+        || error.kind() == io::ErrorKind::UnexpectedEof
+    {
+        NO_TLS
+    } else if text.contains("CaUsedAsEndEntity") {
+        " (the server's certificate is its own authority: have an authority sign a certificate for the \
+         server, and trust that authority)"
+    } else {
+        ""
+    };
+    let may_pass = error.kind() != io::ErrorKind::InvalidData;
+    DialError { cause: format!("TLS: {text}{hint}"), may_pass, unfit: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    fn localhost() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    /// An address that answers nothing, as one behind a firewall: a listener whose queue is full.
+    async fn black_hole() -> (SocketAddr, Socket, Vec<TcpStream>) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&localhost().into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        let short = Some(Duration::from_millis(100));
+        while let Ok(Ok(accepted)) = within(short, TcpStream::connect(address)).await {
+            queue.push(accepted);
+        }
+        (address, listener, queue)
+    }
+
+    /// An address on which nobody listens.
+    fn refusing() -> SocketAddr {
+        TcpListener::bind(localhost()).unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn dead_addresses_leave_time_for_the_one_that_works() {
+        let (hole, _listener, _queue) = black_hole().await;
+        let server = TcpListener::bind(localhost()).unwrap();
+        let address = server.local_addr().unwrap();
+        let all = vec![refusing(), hole, address];
+        let connected = connect_to_any(all, Some(Duration::from_millis(600))).await;
+        assert_eq!(connected.ok().and_then(|tcp| tcp.peer_addr().ok()), Some(address));
+    }
+
+    #[tokio::test]
+    async fn the_error_is_that_of_the_last_address() {
+        let (hole, _listener, _queue) = black_hole().await;
+        let limit = Some(Duration::from_millis(200));
+        let cause = |outcome: Result<_, DialError>| outcome.map(drop).map_err(|error| error.cause);
+        let refused = cause(connect_to_any(vec![hole, refusing()], limit).await);
+        assert_eq!(refused, Err("connection refused".to_owned()));
+        let late = cause(connect_to_any(vec![refusing(), hole], limit).await).unwrap_err();
+        assert!(late.starts_with("no connection within "), "{late}");
+        let none = cause(connect_to_any(vec![], limit).await);
+        assert_eq!(none, Err("the host has no address".to_owned()));
+    }
+}
