@@ -17,11 +17,13 @@ pub mod http_client;
 pub mod nginx;
 pub mod process;
 pub mod proxy;
+pub mod redis_options;
 pub mod redis_proxy;
 pub mod redis_server;
 pub mod redis_store;
 pub mod resources;
 pub mod sdk;
+pub mod sentinel_group;
 
 use std::{
     env, fs,
@@ -67,16 +69,38 @@ pub fn assert_granted(outcome: Result<Acquired, Failure>) {
     assert!(is_granted(&outcome), "{outcome:?}");
 }
 
+/// How long [`eventually`] and [`eventually_ok`] wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Waits until `condition` holds.
 ///
 /// # Panics
 ///
 /// After 20 seconds, with `what`.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !condition().await {
         assert!(Instant::now() < deadline, "not within 20 seconds: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until `attempt` succeeds, and returns what it got. Its error is why it did not yet.
+///
+/// # Panics
+///
+/// After 20 seconds, with `what` and the last error.
+pub async fn eventually_ok<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(got) => return got,
+            Err(why) => {
+                assert!(Instant::now() < deadline, "not within 20 seconds: {what}: {why}");
+            }
+        }
+        // An attempt may ask many servers.
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 

@@ -1,30 +1,29 @@
 //! A redis-server on a free port of 127.0.0.1, for one test.
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 
-use crate::{clock::Clock, free_port, prepared, process::Watched, temporary_dir};
+use crate::{
+    clock::Clock,
+    prepared,
+    process::Watched,
+    redis_options::{HOST, PORT, RedisOptions, TLS_PORT},
+};
 
 const STARTING: Duration = Duration::from_secs(20);
 
 /// A server that runs until it is dropped, and never longer than the test's process.
 pub struct RedisServer {
-    program: PathBuf,
-    port: u16,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-    login: Vec<String>,
-    dir: TempDir,
+    options: RedisOptions,
     running: Option<Watched>,
+    suspended: AtomicBool,
 }
 
 impl RedisServer {
@@ -35,69 +34,89 @@ impl RedisServer {
 
     /// Starts a server with more command-line arguments, as `redis-server` takes them.
     pub fn start_with(arguments: &[&str]) -> Self {
-        Self::start_in(temporary_dir(), arguments, &[])
+        Self::start_by_options(RedisOptions::new().arguments(arguments))
     }
 
     /// Starts a server that reads this clock, with more command-line arguments.
     pub fn start_by(clock: &Clock, arguments: &[&str]) -> Self {
-        Self::launch(server_program(), temporary_dir(), arguments, clock.environment(), &[])
+        let options = RedisOptions::new().arguments(arguments).environment(clock.environment());
+        Self::start_by_options(options)
     }
 
     /// Starts a server whose default user has a password.
     pub fn start_with_password(password: &str) -> Self {
-        Self::start_in(temporary_dir(), &["--requirepass", password], &[password])
+        Self::start_by_options(RedisOptions::new().password(password))
     }
 
     /// Starts the Valkey that `cargo xtask test` prepared. Where there is none, says that the test is skipped.
     pub fn start_valkey() -> Option<Self> {
         let made = prepared("HOLDFAST_SERVER_VALKEY", "Valkey")?;
-        Some(Self::launch(made.join("valkey-server"), temporary_dir(), &[], Vec::new(), &[]))
+        Some(Self::start_by_options(RedisOptions::of(made.join("valkey-server"))))
     }
 
-    /// Starts a server in a directory that holds the files named by its arguments. `login` is what this
-    /// handle passes to AUTH; empty for no AUTH.
+    /// Starts a server with these options.
     ///
     /// # Panics
     ///
     /// When it does not answer in time; the message includes its log.
-    pub fn start_in(dir: TempDir, arguments: &[&str], login: &[&str]) -> Self {
-        Self::launch(server_program(), dir, arguments, Vec::new(), login)
-    }
-
-    fn launch(
-        program: PathBuf,
-        dir: TempDir,
-        arguments: &[&str],
-        environment: Vec<(String, String)>,
-        login: &[&str],
-    ) -> Self {
-        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let (arguments, login) = (owned(arguments), owned(login));
-        let mut server =
-            Self { program, port: 0, arguments, environment, login, dir, running: None };
-        // Another process may take the free port before the server listens on it.
+    pub fn start_by_options(options: RedisOptions) -> Self {
+        let mut server = Self { options, running: None, suspended: AtomicBool::new(false) };
+        // Another process may take a free port before the server listens on it.
         for _ in 0..5 {
-            server.port = free_port();
+            server.options.choose_ports();
             if server.try_run() {
                 return server;
             }
         }
-        panic!("{} does not start:\n{}", server.program.display(), server.log());
+        panic!("{} does not start:\n{}", server.options.program().display(), server.log());
     }
 
     /// The port without TLS.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port_of(PORT)
+    }
+
+    /// The port with TLS.
+    ///
+    /// # Panics
+    ///
+    /// When the server was started without TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.port_of(TLS_PORT)
+    }
+
+    /// The port that an option of [`RedisOptions::port`] got.
+    ///
+    /// # Panics
+    ///
+    /// When the server was started without that option.
+    pub fn port_of(&self, option: &str) -> u16 {
+        self.options.port_of(option).unwrap_or_else(|| panic!("a server without {option}"))
     }
 
     /// The `host:port` without TLS.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{HOST}:{}", self.port())
+    }
+
+    /// The port that clients of a test's group of servers use: the one with TLS, if there is one.
+    pub fn client_port(&self) -> u16 {
+        self.options.port_of(TLS_PORT).unwrap_or_else(|| self.port())
+    }
+
+    /// The `host:port` of [`client_port`](Self::client_port).
+    pub fn client_address(&self) -> String {
+        format!("{HOST}:{}", self.client_port())
     }
 
     /// The server's working directory.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.options.dir()
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.options.log()
     }
 
     /// Runs a command on a new connection.
@@ -170,25 +189,39 @@ impl RedisServer {
     /// Stops the process (SIGSTOP): its sockets stay open, and it answers nothing.
     pub fn suspend(&self) {
         self.signal(Signal::STOP);
+        self.suspended.store(true, Ordering::SeqCst);
     }
 
     /// Continues the process after [`suspend`](Self::suspend) (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+        self.suspended.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it runs: it was neither killed nor suspended since it was started.
+    pub fn runs(&self) -> bool {
+        self.running.is_some() && !self.suspended.load(Ordering::SeqCst)
     }
 
     /// Kills the process (SIGKILL).
     pub fn kill(&mut self) {
         self.running = None;
+        self.suspended.store(false, Ordering::SeqCst);
     }
 
-    /// Starts the server again after [`kill`](Self::kill), on the same port and in the same directory.
+    /// Starts the server again after [`kill`](Self::kill), on the same ports and in the same directory.
     ///
     /// # Panics
     ///
     /// When it does not answer in time; the message includes its log.
     pub fn restart(&mut self) {
         assert!(self.try_run(), "redis-server does not start again:\n{}", self.log());
+    }
+
+    /// Runs a command on a new connection, for what is tried again until it succeeds. The error is a text that
+    /// begins with the command.
+    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Result<T, String> {
+        self.try_command(words).map_err(|error| format!("{words:?}: {error}"))
     }
 
     fn signal(&self, signal: Signal) {
@@ -201,16 +234,17 @@ impl RedisServer {
         let client = Client::open(format!("redis://{}/", self.address()))?;
         let mut connection = client.get_connection_with_timeout(limit)?;
         connection.set_read_timeout(Some(limit))?;
-        if !self.login.is_empty() {
+        let login = self.options.words_of_login();
+        if !login.is_empty() {
             let words: Vec<&str> =
-                ["AUTH"].into_iter().chain(self.login.iter().map(String::as_str)).collect();
+                ["AUTH"].into_iter().chain(login.iter().map(String::as_str)).collect();
             query::<()>(&mut connection, &words)?;
         }
         Ok(connection)
     }
 
     fn try_run(&mut self) -> bool {
-        self.running = Some(Watched::start(self.command()));
+        self.running = Some(Watched::start(self.options.command()));
         let deadline = Instant::now() + STARTING;
         while Instant::now() < deadline {
             if self.try_command::<()>(&["PING"]).is_ok() {
@@ -225,31 +259,8 @@ impl RedisServer {
         self.running = None;
         false
     }
-
-    fn command(&self) -> Command {
-        let mut server = Command::new(&self.program);
-        server
-            .current_dir(self.dir())
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--logfile", "log", "--daemonize", "no"])
-            .args(&self.arguments)
-            .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        server
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir().join("log")).unwrap_or_default()
-    }
 }
 
 fn query<T: FromRedisValue>(connection: &mut Connection, words: &[&str]) -> RedisResult<T> {
     redis::cmd(words[0]).arg(&words[1..]).query(connection)
-}
-
-/// The program that `cargo xtask test` found, or the one on `PATH`.
-fn server_program() -> PathBuf {
-    env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or("redis-server".into()).into()
 }

@@ -13,9 +13,9 @@ use holdfast_tests::{
     MINUTE, assert_granted,
     certificates::{Authority, Certified, self_signed},
     eventually, free_port,
+    redis_options::RedisOptions,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to, locker},
-    temporary_dir,
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -260,7 +260,6 @@ async fn a_server_that_may_lose_locks_causes_a_warning() {
 /// A server that speaks TLS on a port of its own.
 struct TlsServer {
     server: RedisServer,
-    port: u16,
     authority: Authority,
 }
 
@@ -273,34 +272,12 @@ impl TlsServer {
 
     /// Starts a server that shows `own`.
     fn start_with(authority: Authority, own: &Certified, ask_for_client: bool) -> Self {
-        let dir = temporary_dir();
-        for (file, text) in [
-            ("ca.pem", &authority.certificate()),
-            ("server.pem", &own.certificate),
-            ("server.key", &own.key),
-        ] {
-            fs::write(dir.path().join(file), text).expect("a file");
-        }
-        let port = free_port();
-        let ask = if ask_for_client { "yes" } else { "no" };
-        let arguments = [
-            "--tls-port",
-            &port.to_string(),
-            "--tls-ca-cert-file",
-            "ca.pem",
-            "--tls-cert-file",
-            "server.pem",
-            "--tls-key-file",
-            "server.key",
-            "--tls-auth-clients",
-            ask,
-        ];
-        let server = RedisServer::start_in(dir, &arguments, &[]);
-        Self { server, port, authority }
+        let options = RedisOptions::new().tls(&authority, own, ask_for_client);
+        Self { server: RedisServer::start_by_options(options), authority }
     }
 
     fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.server.client_address()
     }
 }
 
@@ -433,7 +410,8 @@ async fn tls_verifies_the_server() {
     assert!(works.contains("outcome: works"), "{works}");
     let stranger = outcome(&Authority::new().certificate(), &tls.address());
     assert!(stranger.contains("TLS: invalid peer certificate"), "{stranger}");
-    let other_name = outcome(&tls.authority.certificate(), &format!("localhost:{}", tls.port));
+    let other_name =
+        outcome(&tls.authority.certificate(), &format!("localhost:{}", tls.server.tls_port()));
     assert!(other_name.contains("TLS: invalid peer certificate"), "{other_name}");
 
     // A certificate that is trusted itself, as its own authority, gets advice.

@@ -11,6 +11,7 @@
 //! - `time.rs`: commands and replies that come late.
 //! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
 //! - `component.rs`: what is special to the component.
+//! - `sentinel_group.rs`: the servers with sentinels that tests start.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -26,6 +27,7 @@ mod lock;
 mod log;
 mod pool;
 mod proxies;
+mod sentinel_group;
 mod time;
 mod watch;
 
