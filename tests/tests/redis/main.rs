@@ -27,6 +27,7 @@ mod lock;
 mod log;
 mod pool;
 mod proxies;
+mod sentinel;
 mod sentinel_group;
 mod time;
 mod watch;

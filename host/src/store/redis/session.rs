@@ -11,7 +11,7 @@ use holdfast_redis_rules::{
     reply::Nonsense,
     resp,
 };
-use redis::{Value, ValueCodec};
+use redis::{ServerError, Value, ValueCodec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::codec::Decoder;
 
@@ -20,7 +20,7 @@ use super::{
     dial_error::DialError,
     driver::Limits,
     limit::within,
-    stream::{Stream, Streams},
+    stream::{NEEDS_TLS, Stream, Streams},
 };
 
 /// The longest reply in bytes.
@@ -32,6 +32,8 @@ pub(super) struct Session {
     codec: ValueCodec,
     received: BytesMut,
     limits: Limits,
+    /// Whether the server has sent anything that makes sense.
+    answered: bool,
 }
 
 impl Session {
@@ -44,12 +46,20 @@ impl Session {
     ) -> Result<Self, DialError> {
         let stream = streams.open(address, &AtomicBool::new(false)).await?;
         let (codec, received) = (ValueCodec::default(), BytesMut::new());
-        let mut session = Self { stream, codec, received, limits };
+        let mut session = Self { stream, codec, received, limits, answered: false };
         session.log_in(login).await?;
         Ok(session)
     }
 
     async fn log_in(&mut self, login: &Login<'_>) -> Result<(), DialError> {
+        self.introduce(login).await.map_err(|error| {
+            // The server took the first bytes for a handshake, and has closed the connection.
+            let hint = if self.answered { "" } else { NEEDS_TLS };
+            DialError { cause: format!("{}{hint}", error.cause), ..error }
+        })
+    }
+
+    async fn introduce(&mut self, login: &Login<'_>) -> Result<(), DialError> {
         if let Some(words) = login.authentication() {
             match (self.accepted(&words).await, login.older_authentication()) {
                 (Err(error), Some(words)) if knows_no_users(&error.cause) => {
@@ -74,7 +84,7 @@ impl Session {
         self.send(words).await?;
         let reply = within(self.limits.reply, self.next()).await;
         match reply.map_err(|limit| DialError::passing(Cause::TimedOut(limit).to_string()))?? {
-            Value::ServerError(error) => Err(DialError::from(error.to_string())),
+            Value::ServerError(error) => Err(DialError::from(line(&error))),
             reply => Ok(reply),
         }
     }
@@ -97,6 +107,7 @@ impl Session {
     pub(super) async fn next(&mut self) -> Result<Value, DialError> {
         loop {
             if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
+                self.answered = true;
                 return Ok(value);
             }
             if self.received.len() > LONGEST {
@@ -107,6 +118,11 @@ impl Session {
             }
         }
     }
+}
+
+/// An error as the line that the server sent.
+fn line(error: &ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }
 
 /// The error of a reply that no command can have.

@@ -30,6 +30,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(super) const NO_TLS: &str =
     " (does the server speak TLS on this port? If not, set enableTLS to false)";
 
+/// The hint to a server that answers nothing that makes sense.
+pub(super) const NEEDS_TLS: &str = " (a server that speaks TLS needs enableTLS: true)";
+
 /// An open stream, without TLS or with it.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 

@@ -1,0 +1,278 @@
+//! The library's store behind Redis Sentinel: it finds the master, follows it, and says what it cannot find.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use holdfast::{
+    LeaseOptions, Locks, Lost, Resource,
+    store::{
+        Acquired, Released, Store,
+        redis::{ConnectError, RedisStore},
+    },
+};
+use holdfast_tests::{
+    LONG, MINUTE, assert_granted, eventually, is_granted,
+    redis_options::RedisOptions,
+    redis_server::RedisServer,
+    redis_store::{ONCE, Setting, connect_to},
+    sentinel_group::{SentinelGroup, SentinelOptions},
+};
+use tokio::task::JoinHandle;
+
+const FAILOVER: Setting = ("failover", "true");
+const NAME: Setting = ("sentinelMasterName", "mymaster");
+const R: Resource<'static> = Resource { store: "s", id: "r" };
+
+/// Connects by a list of sentinels, as daprd's component file has it.
+async fn connect(hosts: &str, settings: &[Setting<'_>]) -> Result<RedisStore, ConnectError> {
+    connect_to(hosts, &[&[FAILOVER, NAME], settings].concat()).await
+}
+
+async fn refusal(hosts: &str, settings: &[Setting<'_>]) -> String {
+    connect(hosts, settings).await.map(drop).expect_err("a refusal").to_string()
+}
+
+fn over(store: RedisStore) -> Locks {
+    Locks::builder().store("s", Arc::new(store)).build().unwrap()
+}
+
+/// Which node has the key.
+fn holders(group: &SentinelGroup, key: &str) -> Vec<usize> {
+    let has = |node: &RedisServer| node.runs() && node.exists(key);
+    (0..group.nodes().len()).filter(|node| has(&group.nodes()[*node])).collect()
+}
+
+/// Takes a lock as soon as there is a master that takes it. Returns its key.
+async fn take_in_time(store: &RedisStore) -> String {
+    let tries = Cell::new(0);
+    let key = || format!("try{}", tries.get());
+    // What an earlier try did may be unknown.
+    eventually("a lock is taken", async || {
+        tries.set(tries.get() + 1);
+        is_granted(&store.acquire(&key(), "me", MINUTE).await)
+    })
+    .await;
+    key()
+}
+
+#[tokio::test]
+async fn a_lock_is_kept_by_the_master_that_the_sentinels_name() {
+    let group = SentinelGroup::start().await;
+    let store = connect(&group.hosts(), &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+    group.replicated().await;
+    assert_eq!(holders(&group, "k"), [0, 1, 2]);
+
+    let new = group.failover().await;
+    let key = take_in_time(&store).await;
+    assert!(group.nodes()[new].exists(&key));
+    // It was on the replica.
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+}
+
+#[tokio::test]
+async fn calls_go_on_once_a_lost_master_is_replaced() {
+    let mut group = SentinelGroup::start().await;
+    let store = connect(&group.hosts(), &[]).await.unwrap();
+    group.kill_master().await;
+    let key = take_in_time(&store).await;
+    group.replicated().await;
+    assert_eq!(holders(&group, &key), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_master_that_was_replaced_is_left_though_it_answers() {
+    let mut group = SentinelGroup::start().await;
+    let store = connect(&group.hosts(), &[]).await.unwrap();
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    let old = group.isolate_master().await;
+    eventually("a lock is taken on the new master", async || {
+        assert!(is_granted(&store.acquire("k", "me", MINUTE).await));
+        let on_the_new = !holders(&group, "k").contains(&old);
+        assert!(matches!(store.release("k", "me").await, Ok(Released::Released)));
+        on_the_new
+    })
+    .await;
+    let clients: String = group.nodes()[old].run(&["CLIENT", "LIST"]);
+    // Sentinels and replicas have users of their own, and the test asks.
+    let left = clients.lines().filter(|client| client.contains("user=default")).count() - 1;
+    assert_eq!(left, 0, "{clients}");
+}
+
+#[tokio::test]
+async fn a_sentinel_with_an_old_configuration_does_not_count() {
+    let mut group = SentinelGroup::start().await;
+    let old = group.isolate_master().await;
+    // It knows the old master, and nobody else knows it.
+    let port = group.nodes()[old].port();
+    let monitor = format!("sentinel monitor mymaster 127.0.0.1 {port} 9\n");
+    let options = RedisOptions::new().settings(&monitor).arguments(&["--sentinel"]);
+    let stale = RedisServer::start_by_options(options);
+    let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"];
+    assert_eq!(stale.run::<(String, u16)>(&words).1, port);
+
+    let hosts = format!("{},{}", stale.address(), group.hosts());
+    let store = connect(&hosts, &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(!holders(&group, "k").contains(&old));
+}
+
+#[tokio::test]
+async fn sentinels_that_are_not_listed_are_found() {
+    let mut group = SentinelGroup::start().await;
+    let store = connect(&group.addresses()[0], &[]).await.unwrap();
+    let added = group.add_sentinel().await;
+    // Each connection that is opened asks who the others are.
+    group.nodes()[0].kill_connections();
+    take_in_time(&store).await;
+    for gone in [0, 1] {
+        group.stop_sentinel(gone);
+    }
+    // Nobody may promote another with half of the sentinels: the two that are left only tell.
+    group.nodes()[0].kill_connections();
+    take_in_time(&store).await;
+    assert!(group.sentinels()[added].runs());
+}
+
+#[tokio::test]
+async fn all_sentinels_may_come_back() {
+    let mut group = SentinelGroup::start().await;
+    let store = connect(&group.hosts(), &[ONCE]).await.unwrap();
+    for sentinel in 0..3 {
+        group.stop_sentinel(sentinel);
+    }
+    // The way to the master is open.
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    group.nodes()[0].kill_connections();
+    eventually("nobody tells where the master is", async || {
+        let outcome = store.acquire("lost", "me", MINUTE).await;
+        outcome.is_err_and(|failure| failure.cause().contains("no sentinel tells"))
+    })
+    .await;
+    group.restart_sentinel(1);
+    take_in_time(&store).await;
+}
+
+#[tokio::test]
+async fn logins_and_tls_are_those_of_both() {
+    let options = SentinelOptions {
+        password: Some("node-word".to_owned()),
+        sentinel_user: Some("asker".to_owned()),
+        sentinel_password: Some("sentinel-word".to_owned()),
+        tls: true,
+        ..SentinelOptions::default()
+    };
+    let group = SentinelGroup::start_with(options).await;
+    let tls = [("enableTLS", "true"), ("insecureSkipTLSVerify", "true")];
+    let master = ("redisPassword", "node-word");
+    let sentinel = [("sentinelUsername", "asker"), ("sentinelPassword", "sentinel-word")];
+    let all = [&tls[..], &[master], &sentinel].concat();
+    let store = connect(&group.hosts(), &all).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+
+    let without = refusal(&group.hosts(), &[&tls[..], &[master]].concat()).await;
+    assert!(
+        without.contains("NOAUTH Authentication required. (set sentinelPassword)"),
+        "{without}"
+    );
+    let wrong = [("sentinelUsername", "asker"), ("sentinelPassword", "wrong")];
+    let wrong = refusal(&group.hosts(), &[&tls[..], &[master], &wrong].concat()).await;
+    assert!(wrong.contains("WRONGPASS"), "{wrong}");
+    let no_master = refusal(&group.hosts(), &[&tls[..], &sentinel].concat()).await;
+    assert!(no_master.contains("NOAUTH") && !no_master.contains("sentinelPassword"), "{no_master}");
+    let plain = refusal(&group.hosts(), &[&[ONCE, master][..], &sentinel].concat()).await;
+    assert!(plain.contains("enableTLS"), "{plain}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_is_named() {
+    let group = SentinelGroup::start().await;
+    let hosts = group.hosts();
+    let other = [FAILOVER, ("sentinelMasterName", "other")];
+    let refused = connect_to(&hosts, &other).await.map(drop).unwrap_err().to_string();
+    let start = format!("redis other at {hosts}: no sentinel tells where the master is: ");
+    assert!(refused.starts_with(&start), "{refused}");
+    let first = format!("{}: it knows no master named other", group.addresses()[0]);
+    assert!(refused.contains(&first), "{refused}");
+
+    let node = group.node_address(0);
+    let refused = refusal(&node, &[ONCE]).await;
+    assert!(refused.contains(&format!("{node}: ERR unknown command 'SENTINEL'")), "{refused}");
+    let refused = refusal("127.0.0.1:1", &[ONCE]).await;
+    assert!(refused.contains("127.0.0.1:1: connection refused"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_waits_and_who_holds_survive_a_failover() {
+    let group = SentinelGroup::start().await;
+    let locks = over(connect(&group.hosts(), &[]).await.unwrap());
+    let options = LeaseOptions::new(MINUTE).wait(LONG);
+    let lease = locks.keep(R, &options, None).await.unwrap().expect("a lease");
+    let waiting = {
+        let locks = locks.clone();
+        tokio::spawn(async move { locks.acquire(R, &options).await })
+    };
+    group.replicated().await;
+    let new = group.failover().await;
+    // It holds on, though nobody tells of the lock on the connection of before.
+    eventually("the holder extends on the new master", async || {
+        group.nodes()[new].clients() > 0 && !waiting.is_finished()
+    })
+    .await;
+    lease.release().await.unwrap();
+    let waited = tokio::time::timeout(LONG, waiting).await.unwrap().unwrap();
+    assert!(waited.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_holder_learns_that_the_new_master_has_no_such_lock() {
+    let mut group = SentinelGroup::start().await;
+    let locks = over(connect(&group.hosts(), &[]).await.unwrap());
+    group.isolate(0);
+    // The old master alone has it.
+    let lease = locks.keep(R, &LeaseOptions::new(MINUTE), None).await.unwrap().expect("a lease");
+    group.promoted(0).await;
+    let lost = tokio::time::timeout(LONG / 2, lease.lost()).await.expect("it is told");
+    assert_eq!(lost, Lost::Gone);
+}
+
+#[tokio::test]
+async fn a_failover_under_load_stops_nobody() {
+    let group = SentinelGroup::start().await;
+    let store = Arc::new(connect(&group.hosts(), &[]).await.unwrap());
+    let taken: Arc<Vec<AtomicUsize>> = Arc::new((0..16).map(|_| AtomicUsize::new(0)).collect());
+    let callers = (0..16).map(|caller| {
+        let (store, taken) = (store.clone(), taken.clone());
+        tokio::spawn(async move {
+            for round in 0.. {
+                let key = format!("k{caller}-{round}");
+                if is_granted(&store.acquire(&key, "me", MINUTE).await) {
+                    taken[caller].fetch_add(1, Ordering::Relaxed);
+                }
+                let _ = store.release(&key, "me").await;
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let each_takes_more = async || {
+        let before: Vec<_> = taken.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        eventually("each takes another lock", async || {
+            let now = taken.iter().map(|count| count.load(Ordering::Relaxed));
+            now.zip(&before).all(|(now, before)| now > *before)
+        })
+        .await;
+    };
+    each_takes_more().await;
+    let new = group.failover().await;
+    each_takes_more().await;
+    callers.iter().for_each(JoinHandle::abort);
+    assert_granted(store.acquire("after", "me", MINUTE).await);
+    assert!(group.nodes()[new].exists("after"));
+}
