@@ -15,6 +15,7 @@
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
 //! | [`list`], [`force_release`] | the same for operators |
+//! | [`replicas`] | the same for what replicas must have |
 //! | [`expiry`] | when a lock expires, as a command says it |
 //! | [`clock`] | what is known of the server's clock |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
@@ -49,6 +50,7 @@ pub mod login;
 pub mod pauses;
 pub mod refusal;
 pub mod release;
+pub mod replicas;
 pub mod reply;
 pub mod resp;
 pub mod settings;

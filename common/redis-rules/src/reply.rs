@@ -20,6 +20,8 @@ pub enum Reply {
     Nil,
     /// An array of bulk strings.
     Texts(Vec<String>),
+    /// An array of integers, at least one.
+    Integers(Vec<i64>),
 }
 
 /// The reply is not one that the command can have.

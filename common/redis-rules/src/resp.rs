@@ -55,31 +55,31 @@ pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
 /// [`Nonsense`] for bytes that cannot become a reply, or a reply that is too long.
 pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     match bytes.first() {
-        Some(b'*') => texts(bytes),
+        Some(b'*') => array(bytes),
         _ => simple(bytes),
     }
 }
 
-/// Reads an array of texts.
-fn texts(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
+/// Reads an array, of texts or of integers.
+fn array(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     let Some(line) = line(bytes)? else { return Ok(None) };
     let count: usize = number(line)?;
     if count > MOST_TEXTS {
         return Err(Nonsense);
     }
     let mut length = 1 + line.len() + END.len();
-    let mut texts = Vec::with_capacity(count.min(8));
+    let (mut texts, mut integers) = (Vec::with_capacity(count.min(8)), Vec::new());
     for _ in 0..count {
-        match simple(&bytes[length..])? {
-            Some((Reply::Text(text), more)) => {
-                texts.push(text);
-                length += more;
-            }
-            Some(_) => return Err(Nonsense),
-            None => return Ok(None),
+        let Some((item, more)) = simple(&bytes[length..])? else { return Ok(None) };
+        match item {
+            Reply::Text(text) if integers.is_empty() => texts.push(text),
+            Reply::Integer(integer) if texts.is_empty() => integers.push(integer),
+            _ => return Err(Nonsense),
         }
+        length += more;
     }
-    Ok(Some((Reply::Texts(texts), length)))
+    let reply = if integers.is_empty() { Reply::Texts(texts) } else { Reply::Integers(integers) };
+    Ok(Some((reply, length)))
 }
 
 /// Reads a reply that is no array.
@@ -189,7 +189,9 @@ mod tests {
             b"$1048577\r\n",
             b"*16385\r\n",
             b"*-1\r\n",
-            b"*1\r\n:1\r\n",
+            b"*1\r\n+OK\r\n",
+            b"*2\r\n:1\r\n$1\r\na\r\n",
+            b"*2\r\n$1\r\na\r\n:1\r\n",
             b"+OK\rx",
             b"$1\r\nab\r\n",
             b":1.5\r\n",
@@ -208,6 +210,13 @@ mod tests {
         for end in LONGEST..=longer.len() {
             assert_eq!(reply(&longer[..end]), Err(Nonsense), "{end}");
         }
+    }
+
+    #[test]
+    fn integers_come_together() {
+        let expected = Reply::Integers(alloc::vec![1, -2]);
+        assert_eq!(reply(b"*2\r\n:1\r\n:-2\r\n"), Ok(Some((expected, 13))));
+        assert_eq!(reply(b"*2\r\n:1\r\n:-2"), Ok(None));
     }
 
     #[test]

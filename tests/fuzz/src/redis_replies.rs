@@ -124,6 +124,10 @@ fn comes_back(reply: &Reply) {
         Reply::Texts(texts) => {
             format!("*{}\r\n{}", texts.len(), texts.iter().map(bulk).collect::<String>())
         }
+        Reply::Integers(integers) => {
+            let each = integers.iter().map(|integer| format!(":{integer}\r\n"));
+            format!("*{}\r\n{}", integers.len(), each.collect::<String>())
+        }
     };
     let expected = Ok(Some((reply.clone(), written.len())));
     assert_eq!(resp::reply(written.as_bytes()), expected);

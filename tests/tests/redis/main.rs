@@ -11,6 +11,8 @@
 //! - `time.rs`: commands and replies that come late.
 //! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
 //! - `component.rs`: what is special to the component.
+//! - `sentinel.rs`: the library's store behind Redis Sentinel.
+//! - `replicas.rs`: replicas that must have a lock.
 //! - `sentinel_group.rs`: the servers with sentinels that tests start.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -27,6 +29,7 @@ mod lock;
 mod log;
 mod pool;
 mod proxies;
+mod replicas;
 mod sentinel;
 mod sentinel_group;
 mod time;

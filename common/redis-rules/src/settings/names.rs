@@ -49,6 +49,8 @@ settings! {
     SENTINEL_PASSWORD: "sentinelPassword";
     /// How many replicas must have a lock before it counts as taken. Default: 0.
     MIN_REPLICAS: "minReplicas";
+    /// Whether they, and the server itself, must have it in their append-only files. Default: false.
+    REPLICAS_ON_DISK: "replicasOnDisk";
     /// Whether to log in by Microsoft Entra ID. Not supported.
     USE_ENTRA_ID: "useEntraID";
     /// Whether to log in by OpenID Connect. Not supported.

@@ -1,6 +1,6 @@
 //! How to speak to a server: the settings that both clients use.
 
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::{fmt, time::Duration};
 
 use super::{
@@ -20,6 +20,8 @@ pub struct Settings {
     pub password: Option<String>,
     /// How many replicas must have a lock before it counts as taken.
     pub min_replicas: u32,
+    /// Whether they, and the server itself, must have it on disk.
+    pub replicas_on_disk: bool,
     /// How many more tries a command gets after one that changed nothing.
     pub retries: u32,
     /// The waits between these tries.
@@ -47,6 +49,7 @@ impl Default for Settings {
             username: None,
             password: None,
             min_replicas: 0,
+            replicas_on_disk: false,
             retries: 3,
             backoff: Backoff {
                 // daprd sets two seconds for locks, which the longest interval then bounds.
@@ -78,11 +81,17 @@ impl Settings {
         };
         let read_timeout = read::limit(source, names::READ_TIMEOUT, default.read_timeout)?;
         let pool_timeout = default_pool_timeout(read_timeout);
+        let min_replicas = read::number(source, names::MIN_REPLICAS, default.min_replicas, WHOLE)?;
+        let on_disk = read::flag(source, names::REPLICAS_ON_DISK)?;
+        if let Some(found) = on_disk.filter(|_| min_replicas == 0) {
+            return Err(found.error(format!("needs {}", source.name(names::MIN_REPLICAS))));
+        }
         Ok(Self {
             db: read::number(source, names::REDIS_DB, default.db, WHOLE)?,
             username: read::text(source, names::REDIS_USERNAME),
             password: read::text(source, names::REDIS_PASSWORD),
-            min_replicas: read::number(source, names::MIN_REPLICAS, default.min_replicas, WHOLE)?,
+            min_replicas,
+            replicas_on_disk: on_disk.is_some(),
             retries: read::retries(source, names::MAX_RETRIES, default.retries)?,
             backoff: Backoff {
                 min: wait(names::REDIS_MIN_RETRY_INTERVAL, default.backoff.min)?,

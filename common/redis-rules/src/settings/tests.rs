@@ -297,6 +297,9 @@ fn an_error_about_two_settings_names_both() {
     let settings = [&[(names::REDIS_HOST, "h")][..], &identity].concat();
     let error = Spelling::Dapr.read_all(&settings).unwrap_err();
     assert_eq!(format!("{error}"), "clientCert needs enableTLS");
+    let settings = [(names::REDIS_HOST, "h"), (names::REPLICAS_ON_DISK, "true")];
+    let error = Spelling::Dapr.read(&settings).unwrap_err();
+    assert_eq!(format!("{error}"), "replicasOnDisk needs minReplicas");
 }
 
 #[test]
@@ -310,6 +313,7 @@ fn takes_every_setting_at_its_word() {
                 (names::REDIS_PASSWORD, "p"),
                 (names::REDIS_DB, "7"),
                 (names::MIN_REPLICAS, "2"),
+                (names::REPLICAS_ON_DISK, "true"),
                 (names::MAX_RETRIES, "5"),
                 (names::REDIS_MIN_RETRY_INTERVAL, "10"),
                 (names::REDIS_MAX_RETRY_INTERVAL, "1s"),
@@ -326,6 +330,7 @@ fn takes_every_setting_at_its_word() {
             .unwrap();
         assert_eq!((s.username.as_deref(), s.password.as_deref()), (Some("u"), Some("p")));
         assert_eq!((s.db, s.retries, s.min_replicas), (7, 5, 2));
+        assert!(s.replicas_on_disk);
         assert_eq!(s.backoff.min, Duration::from_millis(10));
         assert_eq!(s.backoff.max, Duration::from_secs(1));
         assert_eq!(s.dial_timeout, Some(Duration::from_secs(90)));

@@ -23,6 +23,15 @@ pub(super) enum Answer {
     RanOut,
     /// The lock was free, but its expiry, which is given here, is wrong: the server's clock was set.
     ClockWasSet(u64),
+    /// The server has the lock, or has extended it, and too few of its replicas have it.
+    TooFewReplicas {
+        /// How many have it, or why the server did not wait for them.
+        cause: String,
+        /// When the lock expires, if it was taken and that was chosen here.
+        expiry: Option<u64>,
+        /// When it has ended at the latest, if it was taken.
+        ends: Option<Instant>,
+    },
     /// The server knows no expiry by its clock, as it says in this error line, and did nothing.
     UnknownExpiry(String),
     /// The outcome of a release.
@@ -87,6 +96,7 @@ impl Answer {
         match self {
             Self::Granted(granted) => granted.expiry,
             Self::ClockWasSet(expiry) => Some(*expiry),
+            Self::TooFewReplicas { expiry, .. } => *expiry,
             _ => None,
         }
     }

@@ -174,6 +174,9 @@ impl Client {
                 return Ok(Ok(Extended::Extended(left)));
             }
             Ok(Answer::Extended(extended)) => return Ok(Ok(extended)),
+            Ok(Answer::TooFewReplicas { cause, .. }) => {
+                return Err(NoOutcome::Unknown(cause, None));
+            }
             Ok(Answer::Refused(line)) => self.refused(connection, tries, line, Form::Full),
             Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
             Err(no_answer) => unsent(no_answer, tries)?,
@@ -294,6 +297,9 @@ impl Client {
                 connection.give_back(key, owner, expiry);
                 nothing_done(CLOCK_WAS_SET, tries)
             }
+            Ok(Answer::TooFewReplicas { cause, expiry, ends }) => {
+                return Err(undo(connection, (key, owner), cause, expiry, ends).await);
+            }
             Ok(Answer::UnknownExpiry(line)) => {
                 self.connections.do_without_clock(connection, line.clone());
                 Failed { cause: line, next: Next::Now }
@@ -385,6 +391,29 @@ fn unsent(no_answer: NoAnswer, tries: &mut Tries) -> Result<Failed, NoOutcome> {
         NoAnswer::Unsent(cause) => Ok(nothing_done(cause, tries)),
         NoAnswer::Unknown { cause, lasts } => Err(NoOutcome::Unknown(cause.to_string(), lasts)),
     }
+}
+
+/// Gives back a grant that too few replicas have. Returns what its caller is told.
+async fn undo(
+    connection: &Connection,
+    (key, owner): (&str, &str),
+    cause: String,
+    expiry: Option<u64>,
+    ends: Option<Instant>,
+) -> NoOutcome {
+    let given_back = match expiry {
+        Some(expiry) => connection.give_back_now(key, owner, expiry).await,
+        None => return left_to_expire(cause, ends),
+    };
+    match given_back.map(Answer::into_reply) {
+        Ok(Reply::Integer(_)) => NoOutcome::NotDone(cause),
+        _ => left_to_expire(cause, ends),
+    }
+}
+
+fn left_to_expire(cause: String, ends: Option<Instant>) -> NoOutcome {
+    let left = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
+    NoOutcome::Unknown(cause, left)
 }
 
 /// A grant that nobody may count on any more. By the server's clock it may last a little longer.

@@ -20,7 +20,8 @@ use holdfast_redis_rules::{
     address::Address,
     clock,
     extend::Extend,
-    release::{Form, Release},
+    release::{self, Form, Release},
+    replicas::Guard,
     reply::Nonsense,
 };
 use tokio::net::tcp::OwnedWriteHalf;
@@ -74,9 +75,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(socket: Option<Arc<OwnedWriteHalf>>) -> Arc<Self> {
+    pub(super) fn new(guard: Option<Guard>, socket: Option<Arc<OwnedWriteHalf>>) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(Queue::new(guard)),
             socket,
             sending: AtomicBool::new(false),
             watched: AtomicBool::new(false),
@@ -173,6 +174,11 @@ impl Connection {
     pub(super) fn send(&self, words: &[&str]) -> Call<'_> {
         let number = self.shared.send(|queue| queue.other(words, Instant::now()));
         Call { shared: &self.shared, number, lock: None }
+    }
+
+    /// Gives back one grant, and waits until that is done.
+    pub(super) fn give_back_now(&self, key: &str, owner: &str, expiry: u64) -> Call<'_> {
+        release::give_back(key, owner, expiry, |words| self.send(words))
     }
 
     /// Sends a release that nobody waits for: it gives back one grant.

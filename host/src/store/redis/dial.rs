@@ -141,13 +141,14 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Send + Unpin + 'static,
     {
+        let guard = self.settings.guard();
         let (shared, socket) = match self.streams.open(server, shaking_hands).await? {
             Stream::Left(tcp) => {
                 let (read, write) = tcp.into_split();
                 let write = Arc::new(write);
-                (Shared::new(Some(write.clone())), Socket::Tcp(read, write))
+                (Shared::new(guard, Some(write.clone())), Socket::Tcp(read, write))
             }
-            Stream::Right(tls) => (Shared::new(None), Socket::Tls(tls)),
+            Stream::Right(tls) => (Shared::new(guard, None), Socket::Tls(tls)),
         };
         let id = next_id();
         let driver = Driver::new(id, shared.clone(), socket, self.settings.limits(), on_event);

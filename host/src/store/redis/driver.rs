@@ -110,7 +110,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         loop {
             if self.batch.is_empty() {
                 let mut queue = self.shared.queue();
-                if !queue.has_bytes() {
+                if !queue.may_send() {
                     break;
                 }
                 // Set under the lock of the queue, so that no caller writes in between.

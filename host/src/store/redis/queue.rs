@@ -20,6 +20,7 @@ use holdfast_redis_rules::{
     late::{LATE_REPLY, late, longest_hold},
     refusal::has_no_answer,
     release::{Released, give_back},
+    replicas::Guard,
     reply::{Nonsense, Reply},
     resp,
     term::{Term, Worth},
@@ -40,8 +41,14 @@ pub(super) struct Queue {
     /// What is to be answered, in order.
     order: VecDeque<Entry>,
     calls: Slab<Call>,
-    /// Grants that need a reading of the server's clock.
-    unconfirmed: Vec<usize>,
+    /// What the server has done, and what does not count yet, in order.
+    unconfirmed: Vec<Unconfirmed>,
+    /// What must have a lock besides the server.
+    guard: Option<Guard>,
+    /// Whether `out` has something that replicas must have.
+    wants_replicas: bool,
+    /// Whether the server was asked for replicas and has not answered. It runs nothing of the connection until then.
+    asked_for_replicas: bool,
     clock: Option<Reading>,
     /// Whether `out` has an acquire that the clock must be read after.
     wants_clock: bool,
@@ -53,8 +60,17 @@ pub(super) struct Queue {
 /// Something that is to be answered.
 enum Entry {
     Call(usize),
+    /// How many replicas have what was written before.
+    Replicas,
     /// The server's clock, asked for at this time.
     Clock(Instant),
+}
+
+/// A call whose reply has come, and needs more to count.
+struct Unconfirmed {
+    number: usize,
+    /// The answer once replicas have it; `None` for a grant that needs a reading of the server's clock as well.
+    answer: Option<Answer>,
 }
 
 struct Call {
@@ -110,7 +126,8 @@ pub(super) struct Lock {
 }
 
 impl Queue {
-    pub(super) fn new() -> Self {
+    /// A queue of commands whose locks count only with the `guard`, if there is one.
+    pub(super) fn new(guard: Option<Guard>) -> Self {
         Self {
             origin: Instant::now(),
             out: Vec::new(),
@@ -119,6 +136,9 @@ impl Queue {
             order: VecDeque::new(),
             calls: Slab::new(),
             unconfirmed: Vec::new(),
+            guard,
+            wants_replicas: false,
+            asked_for_replicas: false,
             clock: None,
             wants_clock: false,
             left: 0,
@@ -139,6 +159,7 @@ impl Queue {
             None => (Limit::For(ttl), Expiry::After(milliseconds(ttl))),
         };
         self.wants_clock |= self.clock.is_some();
+        self.wants_replicas |= self.guard.is_some();
         wanted.words(expiry, |words| self.push(words));
         let (lock, numbered) = (hash(key, owner), number_key.is_some());
         self.insert(Kind::Acquire { limit, ttl, lock, numbered, number: None }, at)
@@ -150,6 +171,7 @@ impl Queue {
         let ttl = Duration::from_millis(extend.ttl);
         let end = self.clock.map(|reading| Term::new(reading, at - self.origin, ttl).expiry());
         extend::words(extend, end, |words| self.push(words));
+        self.wants_replicas |= self.guard.is_some();
         self.insert(Kind::Extend, at)
     }
 
@@ -196,6 +218,12 @@ impl Queue {
         !self.out.is_empty()
     }
 
+    /// Whether there are bytes that are to be sent now. While the server waits for replicas they gather, so that it
+    /// then waits once for all of them.
+    pub(super) fn may_send(&self) -> bool {
+        self.has_bytes() && !self.asked_for_replicas
+    }
+
     /// Moves the bytes that are to be sent to `batch`, which is empty.
     pub(super) fn take_bytes(&mut self, batch: &mut Vec<u8>) {
         self.seal();
@@ -212,6 +240,8 @@ impl Queue {
     pub(super) fn drain(&mut self, length: usize) {
         self.out.drain(..length);
         self.sent += length as u64;
+        // What is left of a batch must not wait for its answer.
+        self.asked_for_replicas &= !self.has_bytes();
     }
 
     /// Notes that so many bytes of a taken batch were handed to the network.
@@ -294,6 +324,7 @@ impl Queue {
             read += length;
             match self.order.pop_front() {
                 Some(Entry::Call(number)) => self.answer(number, reply, wake)?,
+                Some(Entry::Replicas) => self.count_replicas(&reply, wake)?,
                 Some(Entry::Clock(asked)) => {
                     let now = *now.get_or_insert_with(Instant::now);
                     self.confirm(&reply, asked, now, wake)?;
@@ -332,21 +363,75 @@ impl Queue {
                             let number = number_of_grant;
                             call.kind = Kind::Acquire { limit, ttl, lock, numbered, number };
                         }
-                        self.unconfirmed.push(number);
+                        self.unconfirmed.push(Unconfirmed { number, answer: None });
                         return Ok(());
                     }
-                    (Acquired::Granted(number), Limit::For(ttl)) => {
+                    (Acquired::Granted(number_of_grant), Limit::For(ttl)) => {
                         let ends = Instant::now() + ttl;
-                        Ok(Answer::Granted(Granted { expiry: None, left: ttl, ends, number }))
+                        let granted =
+                            Granted { expiry: None, left: ttl, ends, number: number_of_grant };
+                        return Ok(self.once_replicated(number, Answer::Granted(granted), wake));
                     }
                 }
             }
-            (Kind::Extend, reply) => Ok(Answer::Extended(Extended::read(&reply)?)),
+            (Kind::Extend, reply) => match Extended::read(&reply)? {
+                extended @ Extended::Extended(_) => {
+                    return Ok(self.once_replicated(number, Answer::Extended(extended), wake));
+                }
+                extended => Ok(Answer::Extended(extended)),
+            },
             (Kind::Release, reply) => Ok(Answer::Released(Released::read(&reply)?)),
             (Kind::GiveBack | Kind::Other, reply) => Ok(Answer::Other(reply)),
         };
         self.finish(number, answer, wake);
         Ok(())
+    }
+
+    /// Answers a call, once replicas have it if they must.
+    fn once_replicated(&mut self, number: usize, answer: Answer, wake: &mut Vec<Waker>) {
+        match self.guard {
+            None => self.finish(number, Ok(answer), wake),
+            Some(_) => {
+                let answer = Some(answer);
+                self.unconfirmed.push(Unconfirmed { number, answer });
+            }
+        }
+    }
+
+    /// Takes how many replicas have what was written before.
+    fn count_replicas(&mut self, reply: &Reply, wake: &mut Vec<Waker>) -> Result<(), Nonsense> {
+        let Some(guard) = self.guard else { return Err(Nonsense) };
+        self.asked_for_replicas = false;
+        let too_few = guard.read(reply)?.err();
+        for Unconfirmed { number, answer } in mem::take(&mut self.unconfirmed) {
+            match (&too_few, answer) {
+                (Some(cause), answer) => {
+                    let answer = self.too_few_replicas(number, answer, cause.clone());
+                    self.finish(number, Ok(answer), wake);
+                }
+                (None, Some(answer)) => self.finish(number, Ok(answer), wake),
+                (None, None) => self.unconfirmed.push(Unconfirmed { number, answer: None }),
+            }
+        }
+        Ok(())
+    }
+
+    fn too_few_replicas(&self, number: usize, answer: Option<Answer>, cause: String) -> Answer {
+        let limit = match self.calls.get(number).map(|call| call.kind) {
+            Some(Kind::Acquire { limit, .. }) => Some(limit),
+            _ => None,
+        };
+        match (limit, answer) {
+            (Some(Limit::Until(term)), _) => {
+                let now = Instant::now();
+                let ends = now.checked_add(term.lasts(now - self.origin));
+                Answer::TooFewReplicas { cause, expiry: Some(term.expiry()), ends }
+            }
+            (_, Some(Answer::Granted(granted))) => {
+                Answer::TooFewReplicas { cause, expiry: None, ends: Some(granted.ends) }
+            }
+            _ => Answer::TooFewReplicas { cause, expiry: None, ends: None },
+        }
     }
 
     /// Answers the grants that the server's clock was read after.
@@ -365,7 +450,7 @@ impl Queue {
             }
             reply => Some(self.reading(clock::read(reply)?, asked, now)),
         };
-        for number in mem::take(&mut self.unconfirmed) {
+        for Unconfirmed { number, .. } in mem::take(&mut self.unconfirmed) {
             let Some(Call {
                 kind: Kind::Acquire { limit: Limit::Until(term), number: of_grant, .. },
                 ..
@@ -426,7 +511,8 @@ impl Queue {
                 break;
             }
         }
-        for number in self.unconfirmed.clone() {
+        for position in 0..self.unconfirmed.len() {
+            let number = self.unconfirmed[position].number;
             let end = self.expire_call(number, limit, now, wake);
             next = [next, end].into_iter().flatten().min();
         }
@@ -462,10 +548,11 @@ impl Queue {
     pub(super) fn is_stuck(&self, limit: Duration, now: Instant) -> bool {
         let ordered = self.order.iter().find_map(|entry| match entry {
             Entry::Call(number) => Some(number),
-            Entry::Clock(_) => None,
+            Entry::Replicas | Entry::Clock(_) => None,
         });
-        // Grants that wait for the clock are older than what has no reply.
-        let call = self.unconfirmed.first().or(ordered).and_then(|number| self.calls.get(*number));
+        // What is not confirmed is older than what has no reply.
+        let unconfirmed = self.unconfirmed.first().map(|unconfirmed| &unconfirmed.number);
+        let call = unconfirmed.or(ordered).and_then(|number| self.calls.get(*number));
         call.is_some_and(|call| now.saturating_duration_since(call.at) >= limit)
     }
 
@@ -555,8 +642,15 @@ impl Queue {
         number
     }
 
-    /// Asks for the clock after the acquires that are to be sent.
+    /// Asks for what confirms the commands that are to be sent: whether replicas have them, and then the clock.
     fn seal(&mut self) {
+        if mem::take(&mut self.wants_replicas)
+            && let Some(guard) = self.guard
+        {
+            guard.words(|words| self.push(words));
+            self.asked_for_replicas = true;
+            self.order.push_back(Entry::Replicas);
+        }
         if mem::take(&mut self.wants_clock) {
             self.push(&clock::ASK);
             self.order.push_back(Entry::Clock(Instant::now()));
@@ -595,7 +689,7 @@ mod tests {
     /// A queue that knows the server's clock to five seconds.
     fn queue_with_clock() -> Queue {
         let asked = Instant::now() - Duration::from_secs(5);
-        let mut queue = Queue { origin: asked, ..Queue::new() };
+        let mut queue = Queue { origin: asked, ..Queue::new(None) };
         queue.set_clock(NOW * 1_000_000, asked);
         queue
     }
@@ -626,6 +720,104 @@ mod tests {
 
     fn lock() -> Option<Lock> {
         Some(Lock { key: "k".to_owned(), owner: "me".to_owned() })
+    }
+
+    /// The same, with a replica that must have each lock.
+    fn guarded_queue() -> Queue {
+        Queue { guard: Guard::new(1, false, Some(Duration::from_secs(3))), ..queue_with_clock() }
+    }
+
+    const WAIT: &str = "*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$4\r\n1000\r\n";
+
+    #[test]
+    fn a_batch_asks_once_whether_replicas_have_it() {
+        let mut queue = guarded_queue();
+        let one = queue.acquire(minute("one"), Instant::now());
+        let extend = Extend { key: "e", owner: "me", ttl: 60_000, may_shorten: false };
+        let extended = queue.extend(extend, Instant::now());
+        let sent = send(&mut queue);
+        assert_eq!(sent.matches(WAIT).count(), 1, "{sent}");
+        assert!(sent.ends_with(&format!("{WAIT}*1\r\n$4\r\nTIME\r\n")), "{sent}");
+        receive(&mut queue, "+OK\r\n:60000\r\n").unwrap();
+        assert!(answer(&mut queue, one).is_none() && answer(&mut queue, extended).is_none());
+        receive(&mut queue, ":1\r\n").unwrap();
+        assert!(answer(&mut queue, one).is_none());
+        assert!(matches!(answer(&mut queue, extended), Some(Ok(Answer::Extended(_)))));
+        receive(&mut queue, &time(NOW + 1)).unwrap();
+        assert!(matches!(answer(&mut queue, one), Some(Ok(Answer::Granted(_)))));
+    }
+
+    #[test]
+    fn what_comes_while_the_server_waits_for_replicas_goes_out_together() {
+        let mut queue = guarded_queue();
+        acquire(&mut queue);
+        for owner in ["one", "two"] {
+            queue.acquire(minute(owner), Instant::now());
+            assert!(queue.has_bytes() && !queue.may_send());
+        }
+        receive(&mut queue, &format!("+OK\r\n:1\r\n{}", time(NOW + 1))).unwrap();
+        assert!(queue.may_send());
+        assert_eq!(send(&mut queue).matches(WAIT).count(), 1);
+        // A batch that the network takes in parts is no answer to wait for.
+        receive(&mut queue, &format!("$-1\r\n$-1\r\n:1\r\n{}", time(NOW + 1))).unwrap();
+        queue.acquire(minute("three"), Instant::now());
+        let length = queue.bytes().len();
+        queue.drain(length - 1);
+        assert!(queue.may_send());
+    }
+
+    #[test]
+    fn what_too_few_replicas_have_does_not_count() {
+        let mut queue = guarded_queue();
+        let (number, _) = acquire(&mut queue);
+        let extend = Extend { key: "e", owner: "me", ttl: 60_000, may_shorten: false };
+        receive(&mut queue, "+OK\r\n:0\r\n").unwrap();
+        let Some(Ok(Answer::TooFewReplicas { cause, expiry, ends })) = answer(&mut queue, number)
+        else {
+            panic!()
+        };
+        assert_eq!(cause, "only 0 of 1 replicas have the lock (minReplicas)");
+        assert!(expiry.is_some() && ends.is_some_and(|ends| ends > Instant::now()));
+        // The clock that follows finds nothing to confirm.
+        receive(&mut queue, &time(NOW + 1)).unwrap();
+
+        let extended = queue.extend(extend, Instant::now());
+        send(&mut queue);
+        receive(&mut queue, ":60000\r\n:0\r\n").unwrap();
+        let expected = (None, None);
+        let Some(Ok(Answer::TooFewReplicas { expiry, ends, .. })) = answer(&mut queue, extended)
+        else {
+            panic!()
+        };
+        assert_eq!((expiry, ends), expected);
+    }
+
+    #[test]
+    fn a_grant_of_a_caller_who_left_is_given_back_if_too_few_replicas_have_it() {
+        let mut queue = guarded_queue();
+        let (number, _) = acquire(&mut queue);
+        queue.leave(number, lock());
+        receive(&mut queue, "+OK\r\n:0\r\n").unwrap();
+        assert!(send(&mut queue).contains("PEXPIRETIME"));
+    }
+
+    #[test]
+    fn without_a_clock_replicas_alone_confirm() {
+        let guard = Guard::new(1, false, None);
+        let mut queue = Queue::new(guard);
+        let (number, sent) = acquire(&mut queue);
+        assert!(sent.contains("WAIT") && !sent.contains("TIME"), "{sent}");
+        receive(&mut queue, "+OK\r\n").unwrap();
+        assert!(answer(&mut queue, number).is_none());
+        receive(&mut queue, ":1\r\n").unwrap();
+        assert!(matches!(answer(&mut queue, number), Some(Ok(Answer::Granted(_)))));
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
+        let Some(Ok(Answer::TooFewReplicas { cause, ends, .. })) = answer(&mut queue, number)
+        else {
+            panic!()
+        };
+        assert_eq!((cause.as_str(), ends.is_some()), ("NOPERM no", true));
     }
 
     #[test]
@@ -668,7 +860,7 @@ mod tests {
     #[test]
     fn a_slow_reply_does_not_blur_the_clock() {
         let asked = Instant::now() - Duration::from_secs(2);
-        let mut queue = Queue { origin: asked, ..Queue::new() };
+        let mut queue = Queue { origin: asked, ..Queue::new(None) };
         let close = queue.reading(NOW * 1_000_000, asked, asked);
         queue.clock = Some(close);
         acquire(&mut queue);
@@ -716,7 +908,7 @@ mod tests {
 
     #[test]
     fn a_lock_without_the_clock_has_a_time_to_live() {
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(None);
         let (number, sent) = acquire(&mut queue);
         assert!(sent.contains("\r\nPX\r\n$5\r\n60000\r\n") && !sent.contains("TIME"), "{sent}");
         receive(&mut queue, "+OK\r\n").unwrap();
@@ -736,7 +928,7 @@ mod tests {
 
     #[test]
     fn a_proxy_that_got_no_reply_leaves_the_outcome_open() {
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(None);
         let (acquire, _) = acquire(&mut queue);
         let release = queue.release(&["EVAL"], Instant::now());
         send(&mut queue);
@@ -758,7 +950,7 @@ mod tests {
             assert_eq!(receive(&mut queue, reply), Err(Nonsense), "{reply}");
             assert!(answer(&mut queue, number).is_none());
         }
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(None);
         assert_eq!(receive(&mut queue, "+OK\r\n"), Err(Nonsense));
         let number = queue.release(&["EVAL"], Instant::now());
         assert_eq!(receive(&mut queue, ":0\r\n"), Err(Nonsense));

@@ -8,6 +8,7 @@ use holdfast_redis_rules::{
     address::{self, Address, DEFAULT_PORT, is_host},
     backoff::Backoff,
     fitness::{Expected, Role},
+    replicas::Guard,
     settings::{self, Sentinel, Servers, Settings, default_pool_timeout, pool::Pool},
 };
 
@@ -28,6 +29,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `failover`, `redisType` | [`sentinel`](Self::sentinel) | false, `node` | whether Redis Sentinel names the server: `failover: true`, or the type `sentinel` |
 /// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master |
 /// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
+/// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether they must have it on disk |
 /// | `minReplicas` | [`min_replicas`](Self::min_replicas) | 0 | how many replicas must have a lock before it counts as taken |
 /// | `redisPort` | [`port`](Self::port) | 6379 | the port, where `redisHost` has none |
 /// | `redisUsername` | [`username`](Self::username) | none | the user that each connection logs in as |
@@ -216,10 +218,18 @@ impl RedisSettings {
         }
     }
 
+    /// Whether the [replicas](Self::min_replicas), and the server itself, must have a lock in their append-only files
+    /// before it counts as taken. It needs Redis 7.2 or Valkey. With `appendfsync everysec` an acquire then takes up to
+    /// a second. Default: no.
+    pub fn replicas_on_disk(mut self, on_disk: bool) -> Self {
+        self.common.replicas_on_disk = on_disk;
+        self
+    }
+
     /// How many replicas must have a lock before it counts as taken, or as extended. Default: 0.
     ///
-    /// With 1 or more, a server that has replicas is accepted. Each acquire waits until they have it, half of
-    /// [`read_timeout`](Self::read_timeout) at most, or else fails, and the lock is given back.
+    /// With 1 or more, a server that has replicas is accepted. Each acquire waits until they have it, a third
+    /// of [`read_timeout`](Self::read_timeout) at most, or else fails, and the lock is given back.
     pub fn min_replicas(mut self, replicas: u32) -> Self {
         self.common.min_replicas = replicas;
         self
@@ -376,6 +386,12 @@ impl RedisSettings {
         Expected { role, db: self.common.db }
     }
 
+    /// What must have a lock besides the server.
+    pub(super) fn guard(&self) -> Option<Guard> {
+        let Settings { min_replicas, replicas_on_disk, read_timeout, .. } = self.common;
+        Guard::new(min_replicas, replicas_on_disk, read_timeout)
+    }
+
     /// The time limits of a connection.
     pub(super) fn limits(&self) -> Limits {
         Limits { reply: self.common.read_timeout, send: self.common.write_timeout }
@@ -388,6 +404,8 @@ impl RedisSettings {
 
     /// Reports what a setter could not use.
     pub(super) fn checked(mut self) -> Result<Self, RedisSetterError> {
+        let guarded = !self.common.replicas_on_disk || self.common.min_replicas > 0;
+        self = self.unless(guarded, "replicas_on_disk", "it needs min_replicas");
         let shown = self.tls.identity.is_none() || self.tls_enabled;
         self = self.unless(shown, "client_certificate", "a client certificate needs TLS");
         self.pool.min_idle = self.pool.min_idle.min(self.pool.size);
