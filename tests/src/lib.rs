@@ -17,6 +17,7 @@ pub mod http_client;
 pub mod nginx;
 pub mod process;
 pub mod proxy;
+pub mod redis_cluster;
 pub mod redis_options;
 pub mod redis_proxy;
 pub mod redis_server;

@@ -13,7 +13,7 @@
 //! - `component.rs`: what is special to the component.
 //! - `sentinel.rs`: the library's store behind Redis Sentinel.
 //! - `replicas.rs`: replicas that must have a lock.
-//! - `sentinel_group.rs`: the servers with sentinels that tests start.
+//! - `sentinel_group.rs`, `redis_cluster.rs`: the groups of servers that tests start.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -31,6 +31,7 @@ mod pool;
 mod proxies;
 mod replicas;
 mod sentinel;
+mod redis_cluster;
 mod sentinel_group;
 mod time;
 mod watch;
