@@ -168,6 +168,36 @@ fn the_objects_that_the_sidecars_refer_to_exist() {
     }
 }
 
+/// Which component a text of resource files has, and what each reference in it names.
+fn components(text_of_files: &str) -> (Vec<String>, Vec<String>) {
+    let documents = documents(text_of_files);
+    let name = |document: &Yaml| text(&document["metadata"]["name"]).to_owned();
+    let settings =
+        documents.iter().filter_map(|document| document["spec"].as_mapping_get("metadata"));
+    let references = settings.flat_map(|settings| list(settings));
+    let references = references.filter_map(|setting| setting.as_mapping_get("secretKeyRef"));
+    let mut references: Vec<_> =
+        references.map(|reference| text(&reference["key"]).to_owned()).collect();
+    references.dedup();
+    (documents.iter().map(name).collect(), references)
+}
+
+#[test]
+fn the_component_files_for_more_servers_replace_the_others() {
+    let ordinary = lockstore();
+    let ordinary = documents(&ordinary);
+    let ordinary = of_kind(&ordinary, "ConfigMap");
+    let content = |map: &Yaml| text(&map["data"]["lockstore.yaml"]).to_owned();
+    for name in ["sentinel", "cluster"] {
+        let file = deployed::file(&format!("kubernetes/lockstore-{name}.yaml"));
+        let documents = documents(&file);
+        let [map] = &documents[..] else { panic!("{} documents", documents.len()) };
+        assert_eq!(map["metadata"], ordinary["metadata"]);
+        assert_eq!(map["data"].as_mapping().unwrap().len(), 1);
+        assert_eq!(components(&content(map)), components(&content(ordinary)));
+    }
+}
+
 #[test]
 fn the_native_sidecar_is_the_same_container() {
     let [ordinary, native] = ["sidecar", "native-sidecar"]
