@@ -6,6 +6,7 @@ mod view;
 pub use options::ClusterOptions;
 
 use options::BUS_PORT;
+use view::Nodes;
 
 use crate::{
     certificates::Authority, eventually_ok, redis_options::HOST, redis_server::RedisServer,
@@ -25,9 +26,7 @@ const MOVING: &str = "2000";
 pub struct RedisCluster {
     options: ClusterOptions,
     authority: Authority,
-    nodes: Vec<RedisServer>,
-    /// What the nodes call themselves.
-    ids: Vec<String>,
+    nodes: Nodes,
 }
 
 impl RedisCluster {
@@ -49,12 +48,12 @@ impl RedisCluster {
     pub async fn start_with(options: ClusterOptions) -> Self {
         let masters = options.masters;
         let count = masters * (1 + options.replicas);
-        let mut cluster =
-            Self { options, authority: Authority::new(), nodes: Vec::new(), ids: Vec::new() };
+        let authority = Authority::new();
+        let mut cluster = Self { options, authority, nodes: Nodes::default() };
         for _ in 0..count {
             cluster.start_node();
         }
-        for (i, master) in cluster.nodes[..masters].iter().enumerate() {
+        for (i, master) in cluster.nodes.servers[..masters].iter().enumerate() {
             // Rounded, as redis-cli shares them.
             let first = |i: usize| (usize::from(SLOTS) * i + masters / 2) / masters;
             let (from, to) = (first(i).to_string(), (first(i + 1) - 1).to_string());
@@ -80,7 +79,7 @@ impl RedisCluster {
 
     /// The `host:port` of each node, also of one that was killed; with TLS the port with TLS.
     pub fn addresses(&self) -> Vec<String> {
-        self.nodes.iter().map(RedisServer::client_address).collect()
+        self.nodes.servers.iter().map(RedisServer::client_address).collect()
     }
 
     /// The [`addresses`](Self::addresses) with commas between, as `redisHost` takes them.
@@ -90,7 +89,7 @@ impl RedisCluster {
 
     /// The nodes.
     pub fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
+        &self.nodes.servers
     }
 
     /// The slot of a key.
@@ -99,8 +98,8 @@ impl RedisCluster {
     ///
     /// When no node runs.
     pub fn slot_of(&self, key: &str) -> u16 {
-        let node = self.running().next().expect("a node that runs");
-        self.nodes[node].run(&["CLUSTER", "KEYSLOT", key])
+        let node = self.nodes.running().next().expect("a node that runs");
+        self.nodes.servers[node].run(&["CLUSTER", "KEYSLOT", key])
     }
 
     /// The node that has a slot, as the first node that runs says.
@@ -109,7 +108,7 @@ impl RedisCluster {
     ///
     /// When no node runs, or none has the slot.
     pub fn owner_of(&self, slot: u16) -> usize {
-        view::said(self).and_then(|roles| roles.owner(slot)).expect("an owner")
+        view::said(&self.nodes).and_then(|roles| roles.owner(slot)).expect("an owner")
     }
 
     /// The node that has the slot of a key, as [`owner_of`](Self::owner_of) says.
@@ -118,7 +117,7 @@ impl RedisCluster {
     ///
     /// When no node runs, or none has the slot.
     pub fn node_of(&self, key: &str) -> &RedisServer {
-        &self.nodes[self.owner_of(self.slot_of(key))]
+        &self.nodes.servers[self.owner_of(self.slot_of(key))]
     }
 
     /// Waits until the cluster is usable, all nodes that run agree on roles and slots, and all replicas among them
@@ -128,7 +127,7 @@ impl RedisCluster {
     ///
     /// When that takes longer than 20 seconds; the message says who does not agree.
     pub async fn settled(&self) {
-        eventually_ok("the nodes agree", || view::agreed(self)).await;
+        eventually_ok("the nodes agree", || view::agreed(&self.nodes)).await;
     }
 
     /// Waits until the cluster has [settled](Self::settled) with a slot at another node than this one. Returns it.
@@ -137,16 +136,18 @@ impl RedisCluster {
     ///
     /// When that takes longer than 20 seconds; the message says who does not agree.
     pub async fn promoted(&self, slot: u16, instead_of: usize) -> usize {
-        eventually_ok("another node gets the slot", || match view::agreed(self)?.owner(slot)? {
-            owner if owner == instead_of => Err(format!("slot {slot} is still at {owner}")),
-            owner => Ok(owner),
+        eventually_ok("another node gets the slot", || {
+            match view::agreed(&self.nodes)?.owner(slot)? {
+                owner if owner == instead_of => Err(format!("slot {slot} is still at {owner}")),
+                owner => Ok(owner),
+            }
         })
         .await
     }
 
     /// Kills a node. Its master or replicas go on without it: [`promoted`](Self::promoted) waits for that.
     pub fn kill(&mut self, node: usize) {
-        self.nodes[node].kill();
+        self.nodes.servers[node].kill();
     }
 
     /// Starts a node that was killed, without its data unless the options keep them. If its slots went to another
@@ -156,7 +157,7 @@ impl RedisCluster {
     ///
     /// When it does not start.
     pub fn restart(&mut self, node: usize) {
-        self.nodes[node].restart();
+        self.nodes.servers[node].restart();
     }
 
     /// Makes a replica the master of its master's slots, while that runs and becomes the replica.
@@ -165,9 +166,9 @@ impl RedisCluster {
     ///
     /// When the node is no replica, or that takes longer than 20 seconds.
     pub async fn failover(&self, replica: usize) {
-        self.nodes[replica].run::<()>(&["CLUSTER", "FAILOVER"]);
+        self.nodes.servers[replica].run::<()>(&["CLUSTER", "FAILOVER"]);
         eventually_ok("the replica becomes a master", || {
-            match view::agreed(self)?.is_master(replica) {
+            match view::agreed(&self.nodes)?.is_master(replica) {
                 true => Ok(()),
                 false => Err(format!("node {replica} is a replica")),
             }
@@ -184,8 +185,8 @@ impl RedisCluster {
     pub fn begin_migration(&self, slot: u16, to: usize) {
         let from = self.owner_of(slot);
         let set = |node: usize, state: &str, other: usize| {
-            let words = ["CLUSTER", "SETSLOT", &slot.to_string(), state, &self.ids[other]];
-            self.nodes[node].run::<()>(&words);
+            let words = ["CLUSTER", "SETSLOT", &slot.to_string(), state, &self.nodes.ids[other]];
+            self.nodes.servers[node].run::<()>(&words);
         };
         set(to, "IMPORTING", from);
         set(from, "MIGRATING", to);
@@ -199,7 +200,7 @@ impl RedisCluster {
     /// When the slot does not move, or a key cannot be moved.
     pub fn migrate_keys(&self, slot: u16) -> usize {
         let (from, to) = self.migration(slot);
-        let (from, to) = (&self.nodes[from], &self.nodes[to]);
+        let (from, to) = (&self.nodes.servers[from], &self.nodes.servers[to]);
         let mut moved = 0;
         loop {
             let words = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"];
@@ -224,12 +225,12 @@ impl RedisCluster {
     /// When the slot does not move, its owner still has keys of it, or that takes longer than 20 seconds.
     pub async fn end_migration(&self, slot: u16) {
         let (from, to) = self.migration(slot);
-        let roles = view::said(self).expect("roles");
-        let others = self.running().filter(|node| ![from, to].contains(node));
+        let roles = view::said(&self.nodes).expect("roles");
+        let others = self.nodes.running().filter(|node| ![from, to].contains(node));
         // The new owner first: if the old one gave the slot up first, nobody would have it.
         for node in [to, from].into_iter().chain(others.filter(|node| roles.is_master(*node))) {
-            let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.ids[to]];
-            self.nodes[node].run::<()>(&words);
+            let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.nodes.ids[to]];
+            self.nodes.servers[node].run::<()>(&words);
         }
         self.promoted(slot, from).await;
     }
@@ -266,9 +267,11 @@ impl RedisCluster {
     pub async fn add_replica(&mut self, of: usize) -> usize {
         let node = self.add_master().await;
         self.replicate(node, of);
-        eventually_ok("a node becomes a replica", || match view::agreed(self)?.is_master(node) {
-            true => Err(format!("node {node} is a master")),
-            false => Ok(()),
+        eventually_ok("a node becomes a replica", || {
+            match view::agreed(&self.nodes)?.is_master(node) {
+                true => Err(format!("node {node} is a master")),
+                false => Ok(()),
+            }
         })
         .await;
         node
@@ -276,25 +279,25 @@ impl RedisCluster {
 
     fn start_node(&mut self) -> usize {
         let node = RedisServer::start_by_options(self.options.node(&self.authority));
-        self.ids.push(node.run(&["CLUSTER", "MYID"]));
-        self.nodes.push(node);
-        self.nodes.len() - 1
+        self.nodes.ids.push(node.run(&["CLUSTER", "MYID"]));
+        self.nodes.servers.push(node);
+        self.nodes.servers.len() - 1
     }
 
     /// Makes a node and those before it know each other, without waiting until they tell each other.
     fn meet(&self, node: usize) {
-        let new = &self.nodes[node];
+        let new = &self.nodes.servers[node];
         let (port, bus) = (new.client_port().to_string(), new.port_of(BUS_PORT).to_string());
-        for other in self.running().filter(|other| *other < node) {
-            self.nodes[other].run::<()>(&["CLUSTER", "MEET", HOST, &port, &bus]);
+        for other in self.nodes.running().filter(|other| *other < node) {
+            self.nodes.servers[other].run::<()>(&["CLUSTER", "MEET", HOST, &port, &bus]);
         }
     }
 
     /// Waits until all nodes that run know all nodes.
     async fn acquainted(&self) {
         eventually_ok("the nodes know each other", || {
-            self.running().try_for_each(|node| {
-                let known = view::knows(&self.nodes[node], &self.ids);
+            self.nodes.running().try_for_each(|node| {
+                let known = view::knows(&self.nodes.servers[node], &self.nodes.ids);
                 known.map_err(|why| format!("node {node} knows {why}"))
             })
         })
@@ -302,17 +305,13 @@ impl RedisCluster {
     }
 
     fn replicate(&self, replica: usize, master: usize) {
-        self.nodes[replica].run::<()>(&["CLUSTER", "REPLICATE", &self.ids[master]]);
+        self.nodes.servers[replica].run::<()>(&["CLUSTER", "REPLICATE", &self.nodes.ids[master]]);
     }
 
     /// From which node to which a slot moves.
     fn migration(&self, slot: u16) -> (usize, usize) {
         let from = self.owner_of(slot);
-        let to = view::destination(&self.nodes[from], slot).expect("a slot that moves");
-        (from, self.ids.iter().position(|id| *id == to).expect("a node of the cluster"))
-    }
-
-    fn running(&self) -> impl Iterator<Item = usize> {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].runs())
+        let to = view::destination(&self.nodes.servers[from], slot).expect("a slot that moves");
+        (from, self.nodes.ids.iter().position(|id| *id == to).expect("a node of the cluster"))
     }
 }

@@ -6,18 +6,12 @@ mod view;
 
 pub use options::SentinelOptions;
 
+use options::{REPLICAS_USER, SENTINELS_USER};
+use view::Servers;
+
 use crate::{
     certificates::Authority, eventually_ok, redis_options::HOST, redis_server::RedisServer,
 };
-
-/// The user of master and replicas as whom the sentinels come.
-const SENTINELS_USER: &str = "the-sentinels";
-
-/// The user of master and replicas as whom replicas come.
-const REPLICAS_USER: &str = "the-replicas";
-
-/// The password of both. They are apart from the users of clients, so a node can be cut off from them alone.
-const USERS_PASSWORD: &str = "group-word";
 
 /// Times of the sentinels in milliseconds, which by default are as long as tests: those of Redis 7.
 const TIMES: [(&str, &str); 4] = [
@@ -39,10 +33,7 @@ const TIMES: [(&str, &str); 4] = [
 pub struct SentinelGroup {
     options: SentinelOptions,
     authority: Authority,
-    nodes: Vec<RedisServer>,
-    sentinels: Vec<RedisServer>,
-    /// The nodes that neither sentinels nor replicas can reach.
-    isolated: Vec<usize>,
+    servers: Servers,
 }
 
 impl SentinelGroup {
@@ -65,10 +56,11 @@ impl SentinelGroup {
         let nodes = (0..=options.replicas)
             .map(|_| RedisServer::start_by_options(options.node(&authority)))
             .collect();
-        let mut group =
-            Self { options, authority, nodes, sentinels: Vec::new(), isolated: Vec::new() };
-        let master = group.nodes[0].client_port().to_string();
-        for replica in &group.nodes[1..] {
+        let name = options.name.clone();
+        let servers = Servers { name, nodes, sentinels: Vec::new(), isolated: Vec::new() };
+        let mut group = Self { options, authority, servers };
+        let master = group.servers.nodes[0].client_port().to_string();
+        for replica in &group.servers.nodes[1..] {
             replica.run::<()>(&["REPLICAOF", HOST, &master]);
             // So that it is a replica after a restart too.
             replica.run::<()>(&["CONFIG", "REWRITE"]);
@@ -82,7 +74,7 @@ impl SentinelGroup {
 
     /// The name of the master, as clients ask for it.
     pub fn name(&self) -> &str {
-        &self.options.name
+        &self.servers.name
     }
 
     /// The authority that signed the certificates of everything, which are for `127.0.0.1`.
@@ -92,7 +84,7 @@ impl SentinelGroup {
 
     /// The `host:port` of each sentinel, also of one that was stopped; with TLS the port with TLS.
     pub fn addresses(&self) -> Vec<String> {
-        self.sentinels.iter().map(RedisServer::client_address).collect()
+        self.servers.sentinels.iter().map(RedisServer::client_address).collect()
     }
 
     /// The [`addresses`](Self::addresses) with commas between, as `redisHost` takes them.
@@ -102,17 +94,17 @@ impl SentinelGroup {
 
     /// Master and replicas.
     pub fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
+        &self.servers.nodes
     }
 
     /// The `host:port` of a node, as the sentinels tell it.
     pub fn node_address(&self, node: usize) -> String {
-        self.nodes[node].client_address()
+        self.servers.nodes[node].client_address()
     }
 
     /// The sentinels.
     pub fn sentinels(&self) -> &[RedisServer] {
-        &self.sentinels
+        &self.servers.sentinels
     }
 
     /// The node that the first sentinel that runs names to clients as the master.
@@ -121,8 +113,8 @@ impl SentinelGroup {
     ///
     /// When none runs, or it names none.
     pub fn master_index(&self) -> usize {
-        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.runs());
-        view::master_of(self, sentinel.expect("a sentinel that runs")).expect("a master")
+        let sentinel = self.servers.sentinels.iter().find(|sentinel| sentinel.runs());
+        view::master_of(&self.servers, sentinel.expect("a sentinel that runs")).expect("a master")
     }
 
     /// The node that [`master_index`](Self::master_index) is.
@@ -131,7 +123,7 @@ impl SentinelGroup {
     ///
     /// When no sentinel runs, or it names none.
     pub fn master(&self) -> &RedisServer {
-        &self.nodes[self.master_index()]
+        &self.servers.nodes[self.master_index()]
     }
 
     /// Waits until every sentinel that runs names the same master and knows everything else, and every node that
@@ -142,7 +134,7 @@ impl SentinelGroup {
     ///
     /// When that takes longer than 20 seconds; the message says who does not agree.
     pub async fn settled(&self) -> usize {
-        eventually_ok("the sentinels and their nodes agree", || view::agreed(self)).await
+        eventually_ok("the sentinels and their nodes agree", || view::agreed(&self.servers)).await
     }
 
     /// Waits until the group has [settled](Self::settled) on another master than this node. Returns it.
@@ -151,7 +143,7 @@ impl SentinelGroup {
     ///
     /// When that takes longer than 20 seconds; the message says who does not agree.
     pub async fn promoted(&self, instead_of: usize) -> usize {
-        eventually_ok("the sentinels promote another node", || match view::agreed(self)? {
+        eventually_ok("the sentinels promote another node", || match view::agreed(&self.servers)? {
             master if master == instead_of => Err(format!("node {master} is still the master")),
             master => Ok(master),
         })
@@ -165,9 +157,11 @@ impl SentinelGroup {
     /// When that takes longer than 20 seconds, or there is no master.
     pub async fn replicated(&self) {
         let master = self.master_index();
-        let written = view::written(&self.nodes[master]).expect("what the master has");
-        eventually_ok("replicas have everything", || view::has_replicas_at(self, master, written))
-            .await;
+        let written = view::written(&self.servers.nodes[master]).expect("what the master has");
+        eventually_ok("replicas have everything", || {
+            view::has_replicas_at(&self.servers, master, written)
+        })
+        .await;
     }
 
     /// Lets the sentinels promote another node while the master runs, and waits until they have, and the old
@@ -178,11 +172,11 @@ impl SentinelGroup {
     /// When that takes longer than 20 seconds.
     pub async fn failover(&self) -> usize {
         let old = self.master_index();
-        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.runs());
+        let sentinel = self.servers.sentinels.iter().find(|sentinel| sentinel.runs());
         let sentinel = sentinel.expect("a sentinel that runs");
         // It refuses while the last failover ends.
         eventually_ok("a sentinel begins a failover", || {
-            let words = ["SENTINEL", "FAILOVER", &self.options.name];
+            let words = ["SENTINEL", "FAILOVER", &self.servers.name];
             sentinel.try_command::<()>(&words).map_err(|error| error.to_string())
         })
         .await;
@@ -191,7 +185,7 @@ impl SentinelGroup {
 
     /// Kills a node.
     pub fn kill_node(&mut self, node: usize) {
-        self.nodes[node].kill();
+        self.servers.nodes[node].kill();
     }
 
     /// Kills the master, and waits until the sentinels have promoted another node. Returns the old master.
@@ -213,8 +207,8 @@ impl SentinelGroup {
     ///
     /// When it does not start.
     pub fn restart_node(&mut self, node: usize) {
-        self.nodes[node].restart();
-        self.isolated.retain(|isolated| *isolated != node);
+        self.servers.nodes[node].restart();
+        self.servers.isolated.retain(|isolated| *isolated != node);
     }
 
     /// Cuts a node off from sentinels and replicas at once, as a partition does, but not from clients: it goes on
@@ -229,11 +223,11 @@ impl SentinelGroup {
     /// When it cannot be told to.
     pub fn isolate(&mut self, node: usize) {
         for user in [SENTINELS_USER, REPLICAS_USER] {
-            self.nodes[node].run::<()>(&["ACL", "SETUSER", user, "-@all"]);
+            self.servers.nodes[node].run::<()>(&["ACL", "SETUSER", user, "-@all"]);
         }
         // What is written from here on reaches no replica.
-        self.nodes[node].run::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
-        self.isolated.push(node);
+        self.servers.nodes[node].run::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
+        self.servers.isolated.push(node);
     }
 
     /// [Isolates](Self::isolate) the master, and waits until the sentinels have promoted another node. Returns
@@ -257,14 +251,14 @@ impl SentinelGroup {
     /// When it cannot be told to.
     pub fn rejoin(&mut self, node: usize) {
         for user in [SENTINELS_USER, REPLICAS_USER] {
-            self.nodes[node].run::<()>(&["ACL", "SETUSER", user, "+@all"]);
+            self.servers.nodes[node].run::<()>(&["ACL", "SETUSER", user, "+@all"]);
         }
-        self.isolated.retain(|isolated| *isolated != node);
+        self.servers.isolated.retain(|isolated| *isolated != node);
     }
 
     /// Kills a sentinel. The others keep it in their lists.
     pub fn stop_sentinel(&mut self, sentinel: usize) {
-        self.sentinels[sentinel].kill();
+        self.servers.sentinels[sentinel].kill();
     }
 
     /// Starts a sentinel that was stopped, with what it knew. [`settled`](Self::settled) waits until it knows the
@@ -274,8 +268,8 @@ impl SentinelGroup {
     ///
     /// When it does not start.
     pub fn restart_sentinel(&mut self, sentinel: usize) {
-        self.sentinels[sentinel].restart();
-        hurry(&self.sentinels[sentinel]);
+        self.servers.sentinels[sentinel].restart();
+        hurry(&self.servers.sentinels[sentinel]);
     }
 
     /// Starts another sentinel, and waits until it and the others know each other. Returns its number.
@@ -286,25 +280,15 @@ impl SentinelGroup {
     pub async fn add_sentinel(&mut self) -> usize {
         self.start_sentinel(self.master_index());
         self.settled().await;
-        self.sentinels.len() - 1
+        self.servers.sentinels.len() - 1
     }
 
     fn start_sentinel(&mut self, master: usize) {
-        let master = self.nodes[master].client_port();
+        let master = self.servers.nodes[master].client_port();
         let options = self.options.sentinel(&self.authority, master);
         let sentinel = RedisServer::start_by_options(options);
         hurry(&sentinel);
-        self.sentinels.push(sentinel);
-    }
-
-    /// Whether sentinels can reach a node.
-    fn reached(&self, node: usize) -> bool {
-        self.nodes[node].runs() && !self.isolated.contains(&node)
-    }
-
-    /// The node that the sentinels know by this port.
-    fn node_at(&self, port: u16) -> Option<usize> {
-        self.nodes.iter().position(|node| node.client_port() == port)
+        self.servers.sentinels.push(sentinel);
     }
 }
 

@@ -2,8 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::RedisCluster;
 use crate::redis_server::RedisServer;
+
+/// The nodes of a cluster.
+#[derive(Default)]
+pub(super) struct Nodes {
+    pub servers: Vec<RedisServer>,
+    /// What they call themselves.
+    pub ids: Vec<String>,
+}
+
+impl Nodes {
+    /// The nodes that run.
+    pub(super) fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.servers.len()).filter(|node| self.servers[*node].runs())
+    }
+}
 
 /// What a node says of the cluster: each node that it knows, by its id.
 type View = BTreeMap<String, Known>;
@@ -46,15 +60,15 @@ impl Roles {
 
 /// The roles and slots of the nodes that run, if all of them say the same, that the cluster is usable, and that
 /// each other is there, and if replicas are in sync. Else, who does not.
-pub(super) fn agreed(cluster: &RedisCluster) -> Result<Roles, String> {
-    let running = || cluster.running();
+pub(super) fn agreed(nodes: &Nodes) -> Result<Roles, String> {
+    let running = || nodes.running();
     let first = running().next().ok_or("no node runs")?;
-    let common = Roles(roles(cluster, first, running())?);
+    let common = Roles(roles(nodes, first, running())?);
     for node in running() {
         let about = |why| format!("node {node}: {why}");
-        usable(cluster, node).map_err(about)?;
-        in_sync(&cluster.nodes[node]).map_err(about)?;
-        let own = Roles(roles(cluster, node, running())?);
+        usable(nodes, node).map_err(about)?;
+        in_sync(&nodes.servers[node]).map_err(about)?;
+        let own = Roles(roles(nodes, node, running())?);
         if own != common {
             return Err(format!("node {first} says {common:?}, node {node} says {own:?}"));
         }
@@ -63,20 +77,20 @@ pub(super) fn agreed(cluster: &RedisCluster) -> Result<Roles, String> {
 }
 
 /// The roles and slots of all nodes, as the first that runs says them.
-pub(super) fn said(cluster: &RedisCluster) -> Result<Roles, String> {
-    let first = cluster.running().next().ok_or("no node runs")?;
-    roles(cluster, first, 0..cluster.nodes.len()).map(Roles)
+pub(super) fn said(nodes: &Nodes) -> Result<Roles, String> {
+    let first = nodes.running().next().ok_or("no node runs")?;
+    roles(nodes, first, 0..nodes.servers.len()).map(Roles)
 }
 
 /// What a node says of some nodes.
 fn roles(
-    cluster: &RedisCluster,
+    nodes: &Nodes,
     teller: usize,
     mut of: impl Iterator<Item = usize>,
 ) -> Result<Vec<Role>, String> {
-    let mut view = view(&cluster.nodes[teller])?;
+    let mut view = view(&nodes.servers[teller])?;
     of.try_fold(Vec::new(), |mut roles, node| {
-        let known = view.remove(&cluster.ids[node]);
+        let known = view.remove(&nodes.ids[node]);
         let known = known.ok_or_else(|| format!("node {teller} does not know node {node}"))?;
         roles.push(Role { node, master: known.master, slots: known.slots });
         Ok(roles)
@@ -84,14 +98,14 @@ fn roles(
 }
 
 /// Whether a node says that the cluster is usable, and reaches all nodes that run.
-fn usable(cluster: &RedisCluster, node: usize) -> Result<(), String> {
-    let state: String = cluster.nodes[node].ask(&["CLUSTER", "INFO"])?;
+fn usable(nodes: &Nodes, node: usize) -> Result<(), String> {
+    let state: String = nodes.servers[node].ask(&["CLUSTER", "INFO"])?;
     if !state.lines().any(|line| line == "cluster_state:ok") {
         return Err(state);
     }
-    let view = view(&cluster.nodes[node])?;
-    for other in cluster.running() {
-        let known = view.get(&cluster.ids[other]);
+    let view = view(&nodes.servers[node])?;
+    for other in nodes.running() {
+        let known = view.get(&nodes.ids[other]);
         let wrong = ["fail", "fail?", "handshake", "noaddr"];
         let there = known.is_some_and(|known| {
             known.linked && !known.flags.iter().any(|flag| wrong.contains(&flag.as_str()))

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
-use super::{REPLICAS_USER, SENTINELS_USER, USERS_PASSWORD};
 use crate::{
     certificates::Authority,
     redis_options::{HOST, RedisOptions},
 };
+
+/// The user of master and replicas as whom the sentinels come.
+pub(super) const SENTINELS_USER: &str = "the-sentinels";
+
+/// The user of master and replicas as whom replicas come.
+pub(super) const REPLICAS_USER: &str = "the-replicas";
+
+/// The password of both. They are apart from the users of clients, so a node can be cut off from them alone.
+const USERS_PASSWORD: &str = "group-word";
 
 /// How a group is started. Names and passwords are words without spaces and quotes.
 #[derive(Clone)]

@@ -2,15 +2,37 @@
 
 use std::collections::HashMap;
 
-use super::SentinelGroup;
 use crate::redis_server::RedisServer;
+
+/// The servers of a group.
+pub(super) struct Servers {
+    /// The name of the master.
+    pub name: String,
+    /// Master and replicas.
+    pub nodes: Vec<RedisServer>,
+    pub sentinels: Vec<RedisServer>,
+    /// The nodes that neither sentinels nor replicas can reach.
+    pub isolated: Vec<usize>,
+}
+
+impl Servers {
+    /// Whether sentinels can reach a node.
+    fn reached(&self, node: usize) -> bool {
+        self.nodes[node].runs() && !self.isolated.contains(&node)
+    }
+
+    /// The node that the sentinels know by this port.
+    fn node_at(&self, port: u16) -> Option<usize> {
+        self.nodes.iter().position(|node| node.client_port() == port)
+    }
+}
 
 /// What a sentinel says of one instance: the master, a replica or another sentinel.
 type Instance = HashMap<String, String>;
 
 /// The master, if every sentinel that runs names the same one and knows everything else, and every node that can
 /// be reached follows it. Else, who does not.
-pub(super) fn agreed(group: &SentinelGroup) -> Result<usize, String> {
+pub(super) fn agreed(group: &Servers) -> Result<usize, String> {
     let running = || group.sentinels.iter().enumerate().filter(|(_, sentinel)| sentinel.runs());
     let (_, first) = running().next().ok_or("no sentinel runs")?;
     let master = master_of(group, first)?;
@@ -22,16 +44,16 @@ pub(super) fn agreed(group: &SentinelGroup) -> Result<usize, String> {
 }
 
 /// The master that a sentinel names to clients.
-pub(super) fn master_of(group: &SentinelGroup, sentinel: &RedisServer) -> Result<usize, String> {
-    let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", &group.options.name];
+pub(super) fn master_of(group: &Servers, sentinel: &RedisServer) -> Result<usize, String> {
+    let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", &group.name];
     let address: Option<(String, u16)> = sentinel.ask(&words)?;
     let (_, port) = address.ok_or("a sentinel knows no master of this name")?;
     group.node_at(port).ok_or_else(|| format!("a sentinel names a master at port {port}"))
 }
 
-fn knows(group: &SentinelGroup, sentinel: &RedisServer, master: usize) -> Result<(), String> {
-    let about = |what: &str| sentinel.ask(&["SENTINEL", what, &group.options.name]);
-    let told: Instance = sentinel.ask(&["SENTINEL", "MASTER", &group.options.name])?;
+fn knows(group: &Servers, sentinel: &RedisServer, master: usize) -> Result<(), String> {
+    let about = |what: &str| sentinel.ask(&["SENTINEL", what, &group.name]);
+    let told: Instance = sentinel.ask(&["SENTINEL", "MASTER", &group.name])?;
     if port(&told, "port") != Some(group.nodes[master].client_port()) {
         return Err(format!("names another master than node {master}: {told:?}"));
     }
@@ -57,16 +79,19 @@ fn knows(group: &SentinelGroup, sentinel: &RedisServer, master: usize) -> Result
         }
         let port_of_other = Some(other.client_port());
         let known = sentinels.iter().find(|known| port(known, "port") == port_of_other);
-        let flags = known.map(|known| known["flags"].as_str());
-        if flags.is_none() || (other.runs() && flags != Some("sentinel")) {
-            return Err(format!("sentinel {i} is {flags:?}"));
+        let known = known.ok_or_else(|| format!("does not know sentinel {i}"))?;
+        let flags = &known["flags"];
+        // Not those that say what the other one thinks of the master: they stay for 5 s.
+        let lost = flags.split(',').any(|flag| ["s_down", "disconnected"].contains(&flag));
+        if other.runs() && lost {
+            return Err(format!("sentinel {i} is {flags}"));
         }
     }
     Ok(())
 }
 
 /// Whether every node that can be reached replicates the master, and the master knows it.
-fn follow(group: &SentinelGroup, master: usize) -> Result<(), String> {
+fn follow(group: &Servers, master: usize) -> Result<(), String> {
     let mut followers = 0;
     for i in (0..group.nodes.len()).filter(|i| group.reached(*i)) {
         let told: String = group.nodes[i].ask(&["INFO", "replication"])?;
@@ -94,11 +119,7 @@ pub(super) fn written(master: &RedisServer) -> Result<u64, String> {
 }
 
 /// Whether every replica that can be reached has this much of the master's stream.
-pub(super) fn has_replicas_at(
-    group: &SentinelGroup,
-    master: usize,
-    written: u64,
-) -> Result<(), String> {
+pub(super) fn has_replicas_at(group: &Servers, master: usize, written: u64) -> Result<(), String> {
     for i in (0..group.nodes.len()).filter(|i| *i != master && group.reached(*i)) {
         let has = offset(&group.nodes[i], "slave_repl_offset")?;
         if has < written {
