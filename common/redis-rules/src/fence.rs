@@ -4,7 +4,11 @@
 
 use alloc::{format, string::String};
 
-use crate::{expiry::Expiry, resp::decimal};
+use crate::{
+    expiry::Expiry,
+    resp::decimal,
+    slot::{SLOTS, slot_of, tag},
+};
 
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const FENCED_LUA: &str = include_str!("fenced.lua");
@@ -12,9 +16,6 @@ pub const FENCED_LUA: &str = include_str!("fenced.lua");
 /// How long a number is kept after its lock has expired, in milliseconds: 30 days. The number after one that was
 /// forgotten is larger still, unless the server's clock was set back meanwhile.
 const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
-
-/// How many slots a Redis Cluster has.
-const SLOTS: u16 = 16_384;
 
 /// An acquire whose grant is numbered.
 #[derive(Clone, Copy, Debug)]
@@ -66,40 +67,10 @@ pub fn number_key(key: &str) -> String {
     format!("lock||fence||{{{number}}}{key}")
 }
 
-/// The part of a key that decides about its slot, if it is not all of it: what is between the first `{` and the
-/// next `}`, unless it is empty.
-fn tag(key: &str) -> Option<&str> {
-    let (_, rest) = key.split_once('{')?;
-    let (tag, _) = rest.split_once('}')?;
-    (!tag.is_empty()).then_some(tag)
-}
-
-/// The slot that these bytes have: CRC16, as XMODEM has it.
-fn slot_of(bytes: &[u8]) -> u16 {
-    let crc = bytes.iter().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
-        })
-    });
-    crc % SLOTS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The slot of a key in a Redis Cluster.
-    fn slot(key: &str) -> u16 {
-        slot_of(tag(key).unwrap_or(key).as_bytes())
-    }
-
-    #[test]
-    fn slots_are_those_of_a_cluster() {
-        // As `CLUSTER KEYSLOT` of Redis 7 tells them.
-        for (key, expected) in [("123456789", 12_739), ("foo", 12_182), ("{foo}bar", 12_182)] {
-            assert_eq!(slot(key), expected, "{key}");
-        }
-    }
+    use crate::slot::slot;
 
     #[test]
     fn a_number_is_in_the_slot_of_its_lock() {

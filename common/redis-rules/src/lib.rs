@@ -16,6 +16,7 @@
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
 //! | [`list`], [`force_release`] | the same for operators |
 //! | [`replicas`] | the same for what replicas must have |
+//! | [`slot`], [`redirect`] | where a cluster keeps a key |
 //! | [`expiry`] | when a lock expires, as a command says it |
 //! | [`clock`] | what is known of the server's clock |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
@@ -48,11 +49,13 @@ pub mod limit;
 pub mod list;
 pub mod login;
 pub mod pauses;
+pub mod redirect;
 pub mod refusal;
 pub mod release;
 pub mod replicas;
 pub mod reply;
 pub mod resp;
 pub mod settings;
+pub mod slot;
 pub mod term;
 pub mod tries;

@@ -65,6 +65,12 @@ pub fn code(error: &str) -> &str {
     inner.split(' ').next().unwrap_or_default()
 }
 
+/// Whether a cause is an error line of a server, whose code is in capitals, and not an error of the network.
+pub fn is_error_line(cause: &str) -> bool {
+    let code = code(cause);
+    !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 /// Whether a connection that had this error line is of no use to other commands: it leads to a server
 /// that was demoted, or is not logged in any more.
 pub fn ends_connection(error: &str) -> bool {

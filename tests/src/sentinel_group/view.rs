@@ -36,6 +36,10 @@ pub(super) fn agreed(group: &Servers) -> Result<usize, String> {
     let running = || group.sentinels.iter().enumerate().filter(|(_, sentinel)| sentinel.runs());
     let (_, first) = running().next().ok_or("no sentinel runs")?;
     let master = master_of(group, first)?;
+    // One that is suspended would be waited for.
+    if !group.reached(master) {
+        return Err(format!("node {master}, the master, cannot be reached"));
+    }
     for (i, sentinel) in running() {
         knows(group, sentinel, master).map_err(|why| format!("sentinel {i}: {why}"))?;
     }

@@ -12,6 +12,7 @@
 //! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
 //! - `component.rs`: what is special to the component.
 //! - `sentinel.rs`: the library's store behind Redis Sentinel.
+//! - `cluster.rs`: the library's store in a Redis Cluster.
 //! - `replicas.rs`: replicas that must have a lock.
 //! - `sentinel_group.rs`, `redis_cluster.rs`: the groups of servers that tests start.
 
@@ -20,6 +21,7 @@
 #[path = "../common/adapter.rs"]
 mod adapter;
 mod admin;
+mod cluster;
 mod component;
 mod connect;
 mod faults;
@@ -29,9 +31,9 @@ mod lock;
 mod log;
 mod pool;
 mod proxies;
+mod redis_cluster;
 mod replicas;
 mod sentinel;
-mod redis_cluster;
 mod sentinel_group;
 mod time;
 mod watch;

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
-    refusal::{code, forbids_command},
+    refusal::{code, forbids_command, is_error_line},
     release::Released,
 };
 
 use super::{
     client::{Client, NoOutcome},
+    dial_error::DialError,
+    nodes::{Nodes, run},
     settings::RedisSetterError,
 };
 
@@ -60,24 +62,41 @@ pub enum ConnectError {
     },
 }
 
-/// Connects, refuses a server that can lose locks, and takes and releases a lock that nobody else uses.
-pub(super) async fn check_server(client: &Client) -> Result<(), ConnectError> {
-    let address = client.address().to_owned();
-    let opened = client.connections().open().await;
-    match opened.map(drop).map_err(|error| (error.unfit, error.cause)) {
-        Ok(()) => {}
-        Err((Some(Unfit::Replicated(replicas)), _)) => {
-            return Err(ConnectError::Replicated { address, replicas });
+/// Connects, refuses servers that can lose locks, and takes and releases a lock that nobody else uses. `address` is
+/// where the servers are.
+pub(super) async fn check_servers(nodes: &Nodes, address: &str) -> Result<(), ConnectError> {
+    match nodes {
+        Nodes::One(client) => check_server(client).await?,
+        Nodes::Cluster(cluster) => {
+            let unreachable = |error: DialError| ConnectError::Unreachable {
+                address: address.to_owned(),
+                cause: error.cause,
+            };
+            cluster.ask().await.map_err(unreachable)?;
+            for client in cluster.nodes() {
+                check_server(&client).await?;
+            }
         }
-        Err((Some(_), cause)) => return Err(ConnectError::Unfit { address, cause }),
-        Err((None, cause)) => return Err(ConnectError::Unreachable { address, cause }),
     }
-    try_a_lock(client, address).await
+    try_a_lock(nodes, address.to_owned()).await
+}
+
+/// Connects, and refuses a server that can lose locks.
+async fn check_server(client: &Client) -> Result<(), ConnectError> {
+    let address = client.address().to_owned();
+    match client.connections().open().await.map(drop).map_err(|error| (error.unfit, error.cause)) {
+        Ok(()) => Ok(()),
+        Err((Some(Unfit::Replicated(replicas)), _)) => {
+            Err(ConnectError::Replicated { address, replicas })
+        }
+        Err((Some(_), cause)) => Err(ConnectError::Unfit { address, cause }),
+        Err((None, cause)) => Err(ConnectError::Unreachable { address, cause }),
+    }
 }
 
 /// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
 /// keys is accepted: that is known only once such a key is used.
-async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError> {
+async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> {
     let unfit = |address, cause| Err(ConnectError::Unfit { address, cause });
     let unreachable = |address, cause| Err(ConnectError::Unreachable { address, cause });
     let name = format!("{:016x}", fastrand::u64(..));
@@ -85,7 +104,7 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
     let begun = Instant::now();
     let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
-    match client.acquire(wanted).await {
+    match run!(nodes, &key, |server, asking| server.acquire(wanted, asking)) {
         Ok(_) => {}
         Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
             return unreachable(address, format!("a lock cannot be taken: {cause}"));
@@ -93,12 +112,15 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
         Err(NoOutcome::NotDone(line)) if refused(&line) => {
             return unfit(address, format!("a lock cannot be taken: {line}"));
         }
+        Err(NoOutcome::Elsewhere(_, line)) => {
+            return unfit(address, format!("a lock cannot be taken: {line}"));
+        }
         Err(NoOutcome::NotDone(_)) => return Ok(()),
         Err(NoOutcome::Unknown(cause, _)) => {
             return unreachable(address, format!("a lock cannot be taken: {cause}"));
         }
     }
-    match client.release(&key, &name).await {
+    match run!(nodes, &key, |server, asking| server.release(&key, &name, asking)) {
         Ok(Released::Released) => Ok(()),
         // It may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
@@ -106,17 +128,11 @@ async fn try_a_lock(client: &Client, address: String) -> Result<(), ConnectError
         Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
             unreachable(address, format!("a lock cannot be released: {cause}"))
         }
-        Err(NoOutcome::NotDone(line)) => {
+        Err(NoOutcome::NotDone(line) | NoOutcome::Elsewhere(_, line)) => {
             unfit(address, format!("a lock cannot be released: {line}"))
         }
         Err(NoOutcome::Unknown(cause, _)) => {
             unreachable(address, format!("a lock cannot be released: {cause}"))
         }
     }
-}
-
-/// Whether a cause is an error line of the server, whose code is in capitals, and not an error of the network.
-fn is_error_line(cause: &str) -> bool {
-    let code = code(cause);
-    !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }

@@ -13,10 +13,10 @@ use holdfast_redis_rules::{
     force_release,
     inspect::{self, Holding},
     list::{self, Part},
-    refusal::{Again, ends_connection},
+    redirect::Redirect,
+    refusal::{Again, code, ends_connection},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
-    settings::Servers,
     tries::{Next, Tries},
 };
 use tokio::time::timeout;
@@ -27,9 +27,8 @@ use super::{
     connections::Connections,
     dial::Dialer,
     place::Place,
-    sentinel::Sentinels,
     settings::RedisSettings,
-    stream::{Streams, certified},
+    stream::Streams,
     watch::Watches,
 };
 use crate::store::Watched;
@@ -50,6 +49,8 @@ pub(super) struct Client {
 pub(super) enum NoOutcome {
     /// It did nothing, or what it did is over.
     NotDone(String),
+    /// It did nothing, because another node of the cluster has the key. Carries the error line as well.
+    Elsewhere(Redirect, String),
     /// It may have been done, or may still be done. A lock that it takes ends within this time from now.
     Unknown(String, Option<Duration>),
 }
@@ -75,25 +76,29 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// Makes a client without a connection.
-    ///
-    /// Fails with the cause if the settings of TLS cannot be used.
-    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
-        let settings = Arc::new(settings);
-        let streams = Arc::new(Streams::new(settings.enabled_tls(), settings.common.dial_timeout)?);
-        let place = place(&settings, &streams)?;
-        let connections =
-            Connections::new(name, settings.clone(), Dialer::new(settings.clone(), place, streams));
+    /// Makes a client without a connection, of the server at a place.
+    pub(super) fn new(
+        name: &str,
+        settings: Arc<RedisSettings>,
+        place: Place,
+        streams: Arc<Streams>,
+    ) -> Self {
+        let address = place.to_string();
+        let dialer = Dialer::new(settings.clone(), place, streams);
+        let connections = Connections::new(name, settings.clone(), dialer);
         follow_the_master(&connections);
-        Ok(Self {
-            address: settings.address(),
-            watches: Watches::new(connections.clone()),
-            connections,
-            settings,
-        })
+        Self { address, watches: Watches::new(connections.clone()), connections, settings }
     }
 
-    /// The server's `host:port`.
+    /// The host of a server that stays where it is.
+    pub(super) fn host(&self) -> &str {
+        match self.connections.dialer().place() {
+            Place::Fixed(address) => &address.host,
+            Place::Master(_) => "",
+        }
+    }
+
+    /// The server's `host:port`, or where it is to be found.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
@@ -111,12 +116,16 @@ impl Client {
     }
 
     /// Takes the lock; `None` if it is held. It is sent again only if the server did nothing.
-    pub(super) async fn acquire(&self, wanted: Wanted<'_>) -> Result<Option<Taken>, NoOutcome> {
+    pub(super) async fn acquire(
+        &self,
+        wanted: Wanted<'_>,
+        asking: bool,
+    ) -> Result<Option<Taken>, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match self.try_acquire(connection, &mut tries, wanted).await? {
+            let failed = match self.try_acquire(connection, &mut tries, wanted, asking).await? {
                 Ok(taken) => return Ok(taken),
                 Err(failed) => failed,
             };
@@ -125,13 +134,18 @@ impl Client {
     }
 
     /// Releases the lock if it is the owner's. It is sent again only if the server did nothing.
-    pub(super) async fn release(&self, key: &str, owner: &str) -> Result<Released, NoOutcome> {
+    pub(super) async fn release(
+        &self,
+        key: &str,
+        owner: &str,
+        asking: bool,
+    ) -> Result<Released, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
             let form = connection.form(tries.form());
-            let failed = match connection.release(Release { key, owner }, form).await {
+            let failed = match connection.release(Release { key, owner }, form, asking).await {
                 Ok(Answer::Released(released)) => return Ok(released),
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, form),
                 Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
@@ -143,14 +157,19 @@ impl Client {
 
     /// Makes the lock last longer if it is the owner's. Returns for how long it is surely held: a millisecond at least.
     /// It is sent again only if the server did nothing.
-    pub(super) async fn extend(&self, extend: Extend<'_>) -> Result<Extended, NoOutcome> {
+    pub(super) async fn extend(
+        &self,
+        extend: Extend<'_>,
+        asking: bool,
+    ) -> Result<Extended, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
-            let failed = match self.try_extend(place.connection(), &mut tries, extend).await? {
-                Ok(extended) => return Ok(extended),
-                Err(failed) => failed,
-            };
+            let failed =
+                match self.try_extend(place.connection(), &mut tries, extend, asking).await? {
+                    Ok(extended) => return Ok(extended),
+                    Err(failed) => failed,
+                };
             self.go_on(failed).await?;
         }
     }
@@ -160,12 +179,13 @@ impl Client {
         connection: &Connection,
         tries: &mut Tries,
         extend: Extend<'_>,
+        asking: bool,
     ) -> Result<Result<Extended, Failed>, NoOutcome> {
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.extend(extend, at).await {
+        let failed = match connection.extend(extend, at, asking).await {
             Ok(Answer::Extended(Extended::Extended(left))) => {
                 let left = surely(left.saturating_sub(at.elapsed()));
                 if left.as_millis() == 0 {
@@ -189,8 +209,16 @@ impl Client {
         &self,
         key: &str,
         number_key: &str,
+        asking: bool,
     ) -> Result<Option<Holding>, NoOutcome> {
-        self.look(&inspect::words(key, number_key), inspect::read).await
+        match self.look(&inspect::words(key, number_key), asking, inspect::read).await {
+            // The lock and its number are on their way to another node of the cluster, one after the other.
+            Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
+                let words = inspect::words_without_number(key);
+                self.look(&words, asking, inspect::read).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// The locks of one part of the keys.
@@ -199,20 +227,21 @@ impl Client {
         pattern: &str,
         cursor: Option<&str>,
     ) -> Result<Part, NoOutcome> {
-        self.look(&list::words(pattern, cursor), list::read).await
+        self.look(&list::words(pattern, cursor), false, list::read).await
     }
 
     /// Runs a command that changes nothing. Fails with the cause.
     async fn look<T>(
         &self,
         words: &[&str],
+        asking: bool,
         read: impl Fn(Reply) -> Result<T, Nonsense>,
     ) -> Result<T, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match connection.send(words).await {
+            let failed = match connection.send_to(words, asking).await {
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
                 Ok(answer) => {
                     let read = read(answer.into_reply());
@@ -227,12 +256,16 @@ impl Client {
     }
 
     /// Releases the lock, whoever holds it, and returns the owner. It is sent again only if the server did nothing.
-    pub(super) async fn force_release(&self, key: &str) -> Result<Option<String>, NoOutcome> {
+    pub(super) async fn force_release(
+        &self,
+        key: &str,
+        asking: bool,
+    ) -> Result<Option<String>, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match connection.send(&force_release::words(key)).await {
+            let failed = match connection.send_to(&force_release::words(key), asking).await {
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
                 Ok(answer) => {
                     let read = force_release::read(answer.into_reply());
@@ -273,13 +306,14 @@ impl Client {
         connection: &Connection,
         tries: &mut Tries,
         wanted: Wanted<'_>,
+        asking: bool,
     ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         let Wanted { key, owner, .. } = wanted;
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.acquire(wanted, at).await {
+        let failed = match connection.acquire(wanted, at, asking).await {
             Ok(Answer::Held) => return Ok(Ok(None)),
             Ok(Answer::Granted(granted)) => {
                 // The last look at the time before the caller is told.
@@ -334,35 +368,18 @@ impl Client {
         match next {
             Next::Now => {}
             Next::After(wait) => tokio::time::sleep(wait).await,
-            Next::GiveUp => return Err(NoOutcome::NotDone(cause)),
+            Next::GiveUp => {
+                return Err(match Redirect::read(&cause) {
+                    Some(redirect) => NoOutcome::Elsewhere(redirect, cause),
+                    None => NoOutcome::NotDone(cause),
+                });
+            }
         }
         Ok(())
     }
 
     fn tries(&self) -> Tries {
         Tries::new(self.settings.common.retries, self.settings.common.backoff)
-    }
-}
-
-/// Where the server is that keeps the locks.
-fn place(settings: &RedisSettings, streams: &Arc<Streams>) -> Result<Place, String> {
-    match &settings.servers {
-        Servers::Sentinel(sentinel) => {
-            // One that does not answer leaves time for the others, and for the master.
-            let limit = settings.common.dial_timeout.map(|limit| limit / 2);
-            let sentinels =
-                Sentinels::new(sentinel.clone(), streams.clone(), settings.limits(), limit);
-            Ok(Place::Master(Arc::new(sentinels)))
-        }
-        Servers::One(address) => {
-            if settings.enabled_tls().is_some() {
-                certified(address)?;
-            }
-            Ok(Place::Fixed(address.clone()))
-        }
-        Servers::Cluster(_) | Servers::Quorum(_) => {
-            Err("this redisType is not supported by this version".to_owned())
-        }
     }
 }
 

@@ -92,13 +92,16 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a command and has it sent.
-    fn send(&self, add: impl FnOnce(&mut Queue) -> usize) -> Option<usize> {
+    /// Adds a command and has it sent. With `asking` it is one that another node of the cluster sent here.
+    fn send(&self, asking: bool, add: impl FnOnce(&mut Queue) -> usize) -> Option<usize> {
         let mut queue = self.queue();
         if queue.is_closed() {
             return None;
         }
         let (alone, first) = (queue.len() == 0, !queue.has_bytes());
+        if asking {
+            queue.asking();
+        }
         let number = add(&mut queue);
         let written = alone && first && self.write(&mut queue);
         let watched = self.watched.load(Ordering::Acquire);
@@ -143,21 +146,26 @@ impl Connection {
     }
 
     /// Takes a lock unless it is held. The grant is given back if the future is dropped.
-    pub(super) fn acquire<'a>(&'a self, wanted: Wanted<'a>, at: Instant) -> Call<'a> {
-        let number = self.shared.send(|queue| queue.acquire(wanted, at));
+    pub(super) fn acquire<'a>(&'a self, wanted: Wanted<'a>, at: Instant, asking: bool) -> Call<'a> {
+        let number = self.shared.send(asking, |queue| queue.acquire(wanted, at));
         Call { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
     }
 
     /// Makes a lock last longer, counted from `at`.
-    pub(super) fn extend(&self, extend: Extend<'_>, at: Instant) -> Call<'_> {
-        let number = self.shared.send(|queue| queue.extend(extend, at));
+    pub(super) fn extend(&self, extend: Extend<'_>, at: Instant, asking: bool) -> Call<'_> {
+        let number = self.shared.send(asking, |queue| queue.extend(extend, at));
         Call { shared: &self.shared, number, lock: None }
     }
 
     /// Releases a lock by its script, in a [`form`](Self::form) that the server accepts.
-    pub(super) fn release<'a>(&'a self, release: Release<'_>, form: Form) -> Call<'a> {
+    pub(super) fn release<'a>(
+        &'a self,
+        release: Release<'_>,
+        form: Form,
+        asking: bool,
+    ) -> Call<'a> {
         let at = Instant::now();
-        let number = self.shared.send(|queue| match (&self.script, form) {
+        let number = self.shared.send(asking, |queue| match (&self.script, form) {
             (Some(digest), Form::Short) => queue.release(&release.short(digest), at),
             _ => queue.release(&release.full(), at),
         });
@@ -172,7 +180,12 @@ impl Connection {
 
     /// Sends any other command.
     pub(super) fn send(&self, words: &[&str]) -> Call<'_> {
-        let number = self.shared.send(|queue| queue.other(words, Instant::now()));
+        self.send_to(words, false)
+    }
+
+    /// Sends any other command. With `asking` it is one that another node of the cluster sent here.
+    pub(super) fn send_to(&self, words: &[&str], asking: bool) -> Call<'_> {
+        let number = self.shared.send(asking, |queue| queue.other(words, Instant::now()));
         Call { shared: &self.shared, number, lock: None }
     }
 

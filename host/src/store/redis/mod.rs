@@ -10,6 +10,8 @@
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
+//! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
+//! | `answers` | asking many servers the same question |
 //! | `place`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
 //! | `dial`, `dial_error` | opening a connection |
@@ -30,8 +32,10 @@
 
 mod about;
 mod answer;
+mod answers;
 mod check;
 mod client;
+mod cluster;
 mod connection;
 mod connections;
 mod dial;
@@ -39,6 +43,7 @@ mod dial_error;
 mod driver;
 mod limit;
 mod metrics;
+mod nodes;
 mod place;
 mod queue;
 mod sentinel;
@@ -47,6 +52,7 @@ mod settings;
 mod store;
 mod stream;
 mod tls;
+mod topology;
 mod url;
 mod watch;
 

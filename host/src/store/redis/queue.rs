@@ -18,6 +18,7 @@ use holdfast_redis_rules::{
     expiry::{Expiry, milliseconds},
     extend::{self, Extend, Extended},
     late::{LATE_REPLY, late, longest_hold},
+    redirect::ASKING,
     refusal::has_no_answer,
     release::{Released, give_back},
     replicas::Guard,
@@ -60,6 +61,8 @@ pub(super) struct Queue {
 /// Something that is to be answered.
 enum Entry {
     Call(usize),
+    /// A word about the next command, whose reply says nothing.
+    Asking,
     /// How many replicas have what was written before.
     Replicas,
     /// The server's clock, asked for at this time.
@@ -179,6 +182,12 @@ impl Queue {
     pub(super) fn release(&mut self, words: &[&str], at: Instant) -> usize {
         self.push(words);
         self.insert(Kind::Release, at)
+    }
+
+    /// Tells a node of a cluster that another one sent the next command here.
+    pub(super) fn asking(&mut self) {
+        self.push(&ASKING);
+        self.order.push_back(Entry::Asking);
     }
 
     /// Adds any other command, and returns its number.
@@ -324,6 +333,7 @@ impl Queue {
             read += length;
             match self.order.pop_front() {
                 Some(Entry::Call(number)) => self.answer(number, reply, wake)?,
+                Some(Entry::Asking) => {}
                 Some(Entry::Replicas) => self.count_replicas(&reply, wake)?,
                 Some(Entry::Clock(asked)) => {
                     let now = *now.get_or_insert_with(Instant::now);
@@ -548,7 +558,7 @@ impl Queue {
     pub(super) fn is_stuck(&self, limit: Duration, now: Instant) -> bool {
         let ordered = self.order.iter().find_map(|entry| match entry {
             Entry::Call(number) => Some(number),
-            Entry::Replicas | Entry::Clock(_) => None,
+            Entry::Asking | Entry::Replicas | Entry::Clock(_) => None,
         });
         // What is not confirmed is older than what has no reply.
         let unconfirmed = self.unconfirmed.first().map(|unconfirmed| &unconfirmed.number);

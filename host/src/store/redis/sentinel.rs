@@ -9,21 +9,18 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::{address::Address, login::Login, refusal::code, settings::Sentinel};
 use redis::{FromRedisValue, Value};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
+    answers::answers,
     dial_error::DialError,
     driver::Limits,
     limit::within,
     session::{Session, nonsense},
     stream::Streams,
 };
-
-/// How long to wait for the other sentinels once one has answered.
-const GRACE: Duration = Duration::from_millis(200);
 
 /// How many sentinels are known at most.
 const MOST: usize = 64;
@@ -50,8 +47,8 @@ pub(super) struct Sentinels {
 
 /// What a sentinel says of the master.
 struct Answer {
-    /// Where it is; `None` if the sentinel does not know it.
-    master: Option<Address>,
+    /// Where it is.
+    master: Address,
     /// The number of the configuration that says so. Of two, the larger is the newer one.
     epoch: u64,
     /// The sentinels that it knows.
@@ -70,41 +67,11 @@ impl Sentinels {
 
     /// Where the master is, by the newest configuration that a sentinel knows.
     pub(super) async fn master(&self) -> Result<Address, DialError> {
-        let mut asked: FuturesUnordered<_> =
-            self.known().into_iter().map(|sentinel| self.ask(sentinel)).collect();
-        let (mut newest, mut learned) = (None, Vec::new());
-        let mut errors = Vec::new();
-        let mut deadline = None;
-        loop {
-            let answer = match deadline {
-                None => asked.next().await,
-                Some(deadline) => timeout_at(deadline, asked.next()).await.ok().flatten(),
-            };
-            let Some((sentinel, answer)) = answer else { break };
-            match answer {
-                Ok(Answer { master: Some(master), epoch, others }) => {
-                    deadline.get_or_insert_with(|| Instant::now() + GRACE);
-                    learned.extend(others);
-                    if newest.as_ref().is_none_or(|(known, _)| epoch > *known) {
-                        newest = Some((epoch, master));
-                    }
-                }
-                Ok(Answer { master: None, .. }) => errors.push(self.unknown().about(sentinel)),
-                Err(mut error) => {
-                    if code(&error.cause) == "NOAUTH" {
-                        error.cause.push_str(" (set sentinelPassword)");
-                    }
-                    errors.push(error.about(sentinel));
-                }
-            }
-        }
-        match newest {
-            Some((_, master)) => {
-                self.learn(learned);
-                Ok(master)
-            }
-            None => Err(combined(errors)),
-        }
+        let what = "no sentinel tells where the master is";
+        let answers = answers(self.known(), what, |sentinel| self.ask(sentinel)).await?;
+        let newest = answers.iter().max_by_key(|answer| answer.epoch).map(|it| it.master.clone());
+        self.learn(answers.into_iter().flat_map(|answer| answer.others).collect());
+        newest.ok_or_else(|| DialError::passing(what.to_owned()))
     }
 
     /// Tells where the master is, each time that it may have moved. Never ends.
@@ -175,9 +142,13 @@ impl Sentinels {
         })
     }
 
-    async fn ask(&self, sentinel: Address) -> (Address, Result<Answer, DialError>) {
-        let answer = self.within(self.answer(&sentinel)).await;
-        (sentinel, answer)
+    async fn ask(&self, sentinel: Address) -> Result<Answer, DialError> {
+        self.within(self.answer(&sentinel)).await.map_err(|mut error| {
+            if code(&error.cause) == "NOAUTH" {
+                error.cause.push_str(" (set sentinelPassword)");
+            }
+            error
+        })
     }
 
     async fn answer(&self, sentinel: &Address) -> Result<Answer, DialError> {
@@ -185,7 +156,8 @@ impl Sentinels {
         let name = self.sentinel.master.as_str();
         let master = session.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
         let Some(master) = address(&master)? else {
-            return Ok(Answer { master: None, epoch: 0, others: Vec::new() });
+            let name = &self.sentinel.master;
+            return Err(DialError::lasting(format!("it knows no master named {name}")));
         };
         // A user may be permitted the first question alone.
         let about = session.ask(&["SENTINEL", "MASTER", name]).await.unwrap_or(Value::Nil);
@@ -195,7 +167,7 @@ impl Sentinels {
             Value::Array(others) => others.iter().filter_map(listed).collect(),
             _ => Vec::new(),
         };
-        Ok(Answer { master: Some(master), epoch: epoch.unwrap_or(0), others })
+        Ok(Answer { master, epoch: epoch.unwrap_or(0), others })
     }
 
     async fn session(&self, sentinel: &Address) -> Result<Session, DialError> {
@@ -229,25 +201,12 @@ impl Sentinels {
         }
         *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = learned;
     }
-
-    fn unknown(&self) -> DialError {
-        DialError::lasting(format!("it knows no master named {}", self.sentinel.master))
-    }
 }
 
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.sentinel.fmt(f)
     }
-}
-
-/// The error of sentinels of which none told where the master is.
-fn combined(mut errors: Vec<DialError>) -> DialError {
-    let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
-    errors.sort_by(|one, other| one.cause.cmp(&other.cause));
-    let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();
-    let cause = format!("no sentinel tells where the master is: {}", causes.join("; "));
-    DialError { cause, may_pass, unfit: None }
 }
 
 /// A host and a port; `None` for a master that is not known.

@@ -27,6 +27,7 @@ use crate::store::properties::{Properties, SettingError};
 /// |---|---|---|---|
 /// | `redisHost` | [`new`](Self::new) | required | the server; as a property `host`, `host:port` or `[IPv6]:port`. With `failover` the sentinels, with commas between |
 /// | `failover`, `redisType` | [`sentinel`](Self::sentinel) | false, `node` | whether Redis Sentinel names the server: `failover: true`, or the type `sentinel` |
+/// | `redisType` | [`cluster`](Self::cluster) | `node` | `cluster` for a Redis Cluster, of which `redisHost` lists some nodes |
 /// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master |
 /// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
 /// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether they must have it on disk |
@@ -122,14 +123,7 @@ impl RedisSettings {
         master: impl Into<String>,
         sentinels: impl IntoIterator<Item = S>,
     ) -> Self {
-        let (mut addresses, mut good) = (Vec::new(), true);
-        for written in sentinels {
-            match address::split(written.as_ref()) {
-                Ok((host, Some(port))) => addresses.push(Address { host, port }),
-                _ => good = false,
-            }
-        }
-        good &= !addresses.is_empty();
+        let (addresses, good) = addresses(sentinels);
         let master = master.into();
         let named = !master.is_empty();
         let (username, password) = (None, None);
@@ -137,6 +131,24 @@ impl RedisSettings {
         Self::to(Servers::Sentinel(sentinel))
             .unless(good, "sentinel", "not a list of sentinels, each as host:port")
             .unless(named, "sentinel", "the master has no name")
+    }
+
+    /// The defaults for a Redis Cluster. `nodes` are some of its nodes as `host:port`, at least one; they tell the
+    /// others.
+    ///
+    /// ```
+    /// use holdfast::store::redis::RedisSettings;
+    ///
+    /// let settings = RedisSettings::cluster(["n1.example:6379", "n2.example:6379"]).password("secret");
+    /// assert_eq!(settings.address(), "n1.example:6379,n2.example:6379");
+    /// ```
+    pub fn cluster<S: AsRef<str>>(nodes: impl IntoIterator<Item = S>) -> Self {
+        let (nodes, good) = addresses(nodes);
+        Self::to(Servers::Cluster(nodes)).unless(
+            good,
+            "cluster",
+            "not a list of nodes, each as host:port",
+        )
     }
 
     /// Reads Dapr's properties; unknown ones are ignored.
@@ -238,7 +250,8 @@ impl RedisSettings {
     /// The number of the database. Default: 0.
     pub fn db(mut self, db: u32) -> Self {
         self.common.db = db;
-        self
+        let of_a_cluster = matches!(self.servers, Servers::Cluster(_));
+        self.unless(db == 0 || !of_a_cluster, "db", "a cluster has only the database 0")
     }
 
     /// The user that each connection logs in as. Without a [password](Self::password) it has no
@@ -429,6 +442,19 @@ impl RedisSettings {
         }
         self
     }
+}
+
+/// The addresses of a list, and whether all of them are some.
+fn addresses<S: AsRef<str>>(list: impl IntoIterator<Item = S>) -> (Vec<Address>, bool) {
+    let (mut addresses, mut good) = (Vec::new(), true);
+    for written in list {
+        match address::split(written.as_ref()) {
+            Ok((host, Some(port))) => addresses.push(Address { host, port }),
+            _ => good = false,
+        }
+    }
+    good &= !addresses.is_empty();
+    (addresses, good)
 }
 
 /// Ten connections for each processor, as daprd has.

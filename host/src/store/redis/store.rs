@@ -18,7 +18,8 @@ use holdfast_redis_rules::{
 
 use super::{
     check::{self, ConnectError},
-    client::{Client, NoOutcome, Taken},
+    client::{NoOutcome, Taken},
+    nodes::{Nodes, run},
     settings::RedisSettings,
 };
 use crate::store::{
@@ -28,12 +29,16 @@ use crate::store::{
 /// How many parts of the keys are looked at for a page of locks.
 const PARTS: usize = 256;
 
-/// A store that keeps its locks in one Redis server.
+/// A store that keeps its locks in Redis: in one server, in the master that Redis Sentinel names, or in a cluster.
 ///
 /// A command is sent again only if it was not sent, or the server answered that it did nothing. A command
 /// whose caller leaves is finished in the background, on the Tokio runtime that [`connect`](Self::connect)
 /// ran on, and a lock that it is granted is given back.
-pub struct RedisStore(Client);
+pub struct RedisStore {
+    nodes: Nodes,
+    /// Where the servers are.
+    address: String,
+}
 
 impl RedisStore {
     /// Connects to the server, logs in and checks that locks are safe with it: it asks what the server says
@@ -60,16 +65,16 @@ impl RedisStore {
     pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
         let settings = settings.checked()?;
         let address = settings.address();
-        let client =
-            Client::new(name, settings).map_err(|cause| ConnectError::Tls { address, cause })?;
+        let nodes = Nodes::new(name, settings);
+        let nodes = nodes.map_err(|cause| ConnectError::Tls { address: address.clone(), cause })?;
         // Made before the check, so that dropping this future closes the connections.
-        let store = Self(client);
-        check::check_server(&store.0).await?;
+        let store = Self { nodes, address };
+        check::check_servers(&store.nodes, &store.address).await?;
         Ok(store)
     }
 
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
-        match self.0.acquire(wanted).await {
+        match run!(self.nodes, wanted.key, |server, asking| server.acquire(wanted, asking)) {
             Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
                 fencing_token: number,
                 valid_for: Some(milliseconds(left)),
@@ -80,9 +85,11 @@ impl RedisStore {
     }
 
     fn failure(&self, error: NoOutcome) -> Failure {
-        let about = |cause| format!("redis {}: {cause}", self.0.address());
+        let about = |cause| format!("redis {}: {cause}", self.address);
         match error {
-            NoOutcome::NotDone(cause) => Failure::not_done(about(cause)),
+            NoOutcome::NotDone(cause) | NoOutcome::Elsewhere(_, cause) => {
+                Failure::not_done(about(cause))
+            }
             NoOutcome::Unknown(cause, lasts) => {
                 let until = lasts.and_then(|lasts| SystemTime::now().checked_add(lasts));
                 Failure::unknown(about(cause), until)
@@ -93,7 +100,7 @@ impl RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RedisStore").field(&self.0.address()).finish()
+        f.debug_tuple("RedisStore").field(&self.address).finish()
     }
 }
 
@@ -141,7 +148,7 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<Extended, Failure>> {
         Box::pin(async move {
             let extend = Extend { key, owner, ttl: milliseconds(ttl), may_shorten };
-            match self.0.extend(extend).await {
+            match run!(self.nodes, key, |server, asking| server.extend(extend, asking)) {
                 Ok(extend::Extended::Extended(left)) => Ok(Extended::Extended(milliseconds(left))),
                 Ok(extend::Extended::Missing) => Ok(Extended::Gone),
                 Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
@@ -153,7 +160,10 @@ impl Store for RedisStore {
     /// Fails with [`Failure::NotDone`] if there is no connection, or no reply that makes sense.
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
-            let holding = self.0.inspect(key, &fence::number_key(key)).await;
+            let number_key = fence::number_key(key);
+            let holding = run!(self.nodes, key, |server, asking| {
+                server.inspect(key, &number_key, asking)
+            });
             let holding = holding.map_err(|error| self.failure(error))?;
             Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
                 owner,
@@ -172,7 +182,7 @@ impl Store for RedisStore {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
-            match self.0.release(key, owner).await {
+            match run!(self.nodes, key, |server, asking| server.release(key, owner, asking)) {
                 Ok(release::Released::Released) => Ok(Released::Released),
                 Ok(release::Released::Missing) => Ok(Released::Missing),
                 Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),
@@ -198,7 +208,7 @@ impl Store for RedisStore {
             let mut keys = HashMap::new();
             let mut next = cursor.map(str::to_owned);
             for _ in 0..PARTS {
-                let part = self.0.list(&pattern, next.as_deref()).await;
+                let part = self.nodes.list(&pattern, next.as_deref()).await;
                 let Part { locks, next: after } = part.map_err(|error| self.failure(error))?;
                 // Redis may tell a key more than once.
                 keys.extend(
@@ -215,28 +225,30 @@ impl Store for RedisStore {
     }
 
     fn is_cursor(&self, cursor: &str) -> bool {
-        list::is_cursor(cursor)
+        self.nodes.is_cursor(cursor)
     }
 
     /// Fails as [`release`](Self::release) does.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
-        Box::pin(
-            async move { self.0.force_release(key).await.map_err(|error| self.failure(error)) },
-        )
+        Box::pin(async move {
+            let released =
+                run!(self.nodes, key, |server, asking| server.force_release(key, asking));
+            released.map_err(|error| self.failure(error))
+        })
     }
 
     /// By client tracking, on a connection that is open as long as somebody watches. It needs Redis 6, and the
     /// permission for `HELLO` and `CLIENT TRACKING`.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
-        Box::pin(self.0.watch(key))
+        Box::pin(self.nodes.watch(key))
     }
 
     fn describe(&self) -> String {
-        self.0.describe()
+        self.nodes.describe()
     }
 
     /// Waits five seconds at most.
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.close())
+        Box::pin(self.nodes.close())
     }
 }

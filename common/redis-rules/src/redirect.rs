@@ -1,0 +1,90 @@
+//! What a node of a Redis Cluster answers about a key that another node has: `MOVED` and `ASK`.
+
+use crate::address::{self, Address};
+
+/// The word that a node wants before a command that another one [sent to it](Redirect::Ask).
+pub const ASKING: [&str; 1] = ["ASKING"];
+
+/// Where a key is. The node that says it has done nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// The slot is at this address from now on.
+    Moved(u16, Place),
+    /// This key alone is at this address, for this command: its slot is on the way there.
+    Ask(Place),
+}
+
+/// An address as a node tells it. Without a host it is the host of that node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    host: Option<alloc::string::String>,
+    port: u16,
+}
+
+impl Place {
+    /// The address, if the node that told it is at `host`.
+    pub fn seen_from(self, host: &str) -> Address {
+        Address { host: self.host.unwrap_or_else(|| host.into()), port: self.port }
+    }
+}
+
+impl Redirect {
+    /// Reads an error line; `None` for any other error.
+    pub fn read(error: &str) -> Option<Self> {
+        let mut words = error.split(' ');
+        let (code, slot, place) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+        let (host, port) = place.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = match host {
+            "" | "?" => None,
+            host => Some(host.into()),
+        };
+        let place = Place { host, port: address::parse_port(port).ok()? };
+        match code {
+            "MOVED" => Some(Self::Moved(slot, place)),
+            "ASK" => Some(Self::Ask(place)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn read(error: &str) -> Option<(bool, alloc::string::String)> {
+        Redirect::read(error).map(|redirect| match redirect {
+            Redirect::Moved(slot, place) => {
+                assert_eq!(slot, 3999);
+                (true, place.seen_from("here").to_string())
+            }
+            Redirect::Ask(place) => (false, place.seen_from("here").to_string()),
+        })
+    }
+
+    #[test]
+    fn a_node_says_where_a_key_is() {
+        for (error, expected) in [
+            ("MOVED 3999 127.0.0.1:6381", (true, "127.0.0.1:6381")),
+            ("ASK 3999 127.0.0.1:6381", (false, "127.0.0.1:6381")),
+            ("MOVED 3999 ::1:6381", (true, "[::1]:6381")),
+            ("MOVED 3999 [::1]:6381", (true, "[::1]:6381")),
+            ("MOVED 3999 :6381", (true, "here:6381")),
+            ("ASK 3999 ?:6381", (false, "here:6381")),
+            ("MOVED 3999 node-1.example:6381", (true, "node-1.example:6381")),
+        ] {
+            assert_eq!(read(error), Some((expected.0, expected.1.to_string())), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_errors_say_nothing() {
+        for error in
+            ["", "MOVED", "MOVED 1", "MOVED x h:1", "MOVED 1 h", "MOVED 1 h:0", "TRYAGAIN 1 h:1"]
+        {
+            assert_eq!(Redirect::read(error), None, "{error}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A Redis Cluster: each key is at the node that has its slot.
+//!
+//! A node that does not have a key says so and does nothing, so the command may be sent to the node that it names.
+//! When a node cannot be reached, all that are known are asked who has its slots by now.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use holdfast_redis_rules::{
+    address::Address, list::Part, login::Login, redirect::Redirect, refusal::is_error_line,
+    slot::SLOTS,
+};
+use tokio::sync::Mutex;
+
+use super::{
+    answers::answers,
+    client::{Client, NoOutcome},
+    dial_error::DialError,
+    limit::within,
+    place::Place,
+    settings::RedisSettings,
+    stream::Streams,
+    topology::{self, Topology},
+};
+
+/// What separates a node from a cursor of that node.
+const AT: char = '@';
+
+/// The nodes of a cluster.
+pub(super) struct Cluster {
+    name: String,
+    settings: Arc<RedisSettings>,
+    streams: Arc<Streams>,
+    listed: Vec<Address>,
+    known: RwLock<Known>,
+    /// Held while the nodes are asked who has which slots.
+    asking: Mutex<()>,
+}
+
+/// A node that a command goes to.
+pub(super) struct Hop {
+    pub(super) node: Arc<Client>,
+    /// Whether another node sent it there.
+    pub(super) asking: bool,
+}
+
+/// What is known of the nodes.
+#[derive(Default)]
+struct Known {
+    /// The masters, and other nodes to which a command was sent.
+    nodes: BTreeMap<String, (Address, Arc<Client>)>,
+    /// The master that has each slot; empty before the nodes were asked.
+    owners: Vec<Option<Arc<Client>>>,
+    /// How often the nodes were asked.
+    asked: u64,
+}
+
+impl Cluster {
+    pub(super) fn new(
+        name: &str,
+        settings: Arc<RedisSettings>,
+        listed: Vec<Address>,
+        streams: Arc<Streams>,
+    ) -> Self {
+        let (known, asking) = (RwLock::default(), Mutex::new(()));
+        Self { name: name.to_owned(), settings, streams, listed, known, asking }
+    }
+
+    /// Where a command goes that did nothing at a node. Fails with what the command ends with.
+    pub(super) async fn elsewhere(
+        &self,
+        slot: u16,
+        node: &Arc<Client>,
+        no_outcome: NoOutcome,
+    ) -> Result<Hop, NoOutcome> {
+        match no_outcome {
+            NoOutcome::Elsewhere(Redirect::Moved(slot, place), _) => {
+                let node = self.moved(slot, place.seen_from(node.host()));
+                Ok(Hop { node, asking: false })
+            }
+            NoOutcome::Elsewhere(Redirect::Ask(place), _) => {
+                let node = self.node(place.seen_from(node.host()));
+                Ok(Hop { node, asking: true })
+            }
+            NoOutcome::NotDone(cause) if may_be_replaced(&cause) => {
+                // Whoever has replaced the node takes the command.
+                let found = self.ask().await.is_ok();
+                match self.owner(slot).await {
+                    Ok(owner) if found && !Arc::ptr_eq(&owner, node) => {
+                        Ok(Hop { node: owner, asking: false })
+                    }
+                    _ => Err(NoOutcome::NotDone(cause)),
+                }
+            }
+            no_outcome => Err(no_outcome),
+        }
+    }
+
+    /// The master that has a slot.
+    pub(super) async fn owner(&self, slot: u16) -> Result<Arc<Client>, NoOutcome> {
+        if let Some(owner) = self.known_owner(slot) {
+            return Ok(owner);
+        }
+        self.ask().await.map_err(|error| NoOutcome::NotDone(error.cause))?;
+        let none = || NoOutcome::NotDone(format!("no node of the cluster has the slot {slot}"));
+        self.known_owner(slot).ok_or_else(none)
+    }
+
+    fn known_owner(&self, slot: u16) -> Option<Arc<Client>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.owners.get(usize::from(slot)).cloned().flatten()
+    }
+
+    /// Asks all nodes that are known who has which slots. Those who ask at the same time share the answer.
+    pub(super) async fn ask(&self) -> Result<(), DialError> {
+        let before = self.read().asked;
+        let _asking = self.asking.lock().await;
+        if self.read().asked != before {
+            return Ok(());
+        }
+        let login = Login::new(&self.settings.common);
+        // One that does not answer leaves time for others.
+        let limit = self.settings.common.dial_timeout.map(|limit| limit / 2);
+        let what = "no node tells who has the slots";
+        let topologies = answers(self.addresses(), what, async |node: Address| {
+            let asking = topology::ask(&self.streams, &node, &login, self.settings.limits());
+            within(limit, asking).await.unwrap_or_else(|limit: Duration| {
+                Err(DialError::passing(format!("no answer within {limit:?}")))
+            })
+        });
+        let newest = topologies.await?.into_iter().max_by_key(|topology| topology.epoch);
+        if let Some(newest) = newest {
+            self.learn(newest);
+        }
+        Ok(())
+    }
+
+    fn learn(&self, Topology { slots, .. }: Topology) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = BTreeMap::new();
+        let mut owners = vec![None; SLOTS.into()];
+        for (slots, address) in slots {
+            let (_, client) = nodes.entry(address.to_string()).or_insert_with_key(|name| {
+                let client = known.nodes.get(name).map(|(_, client)| client.clone());
+                (address.clone(), client.unwrap_or_else(|| self.client(address.clone())))
+            });
+            for slot in slots {
+                if let Some(owner) = owners.get_mut(usize::from(slot)) {
+                    *owner = Some(client.clone());
+                }
+            }
+        }
+        *known = Known { nodes, owners, asked: known.asked + 1 };
+    }
+
+    /// Notes that a slot has moved. Returns the node that has it.
+    fn moved(&self, slot: u16, address: Address) -> Arc<Client> {
+        let node = self.node(address);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = known.owners.get_mut(usize::from(slot)) {
+            *owner = Some(node.clone());
+        }
+        node
+    }
+
+    fn node(&self, address: Address) -> Arc<Client> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let node = known.nodes.entry(address.to_string());
+        node.or_insert_with(|| (address.clone(), self.client(address))).1.clone()
+    }
+
+    fn client(&self, address: Address) -> Arc<Client> {
+        let place = Place::Fixed(address);
+        Arc::new(Client::new(&self.name, self.settings.clone(), place, self.streams.clone()))
+    }
+
+    /// The nodes to ask: those that are known, and those of the settings.
+    fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> =
+            self.read().nodes.values().map(|(address, _)| address.clone()).collect();
+        for listed in &self.listed {
+            if !addresses.contains(listed) {
+                addresses.push(listed.clone());
+            }
+        }
+        addresses
+    }
+
+    /// The nodes that are known, in order.
+    pub(super) fn nodes(&self) -> Vec<Arc<Client>> {
+        self.read().nodes.values().map(|(_, client)| client.clone()).collect()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The locks of one part of the keys of one node. The node is a part of the cursor.
+    pub(super) async fn list(
+        &self,
+        pattern: &str,
+        cursor: Option<&str>,
+    ) -> Result<Part, NoOutcome> {
+        if cursor.is_none() {
+            self.ask().await.map_err(|error| NoOutcome::NotDone(error.cause))?;
+        }
+        let (from, within) = match cursor.and_then(|cursor| cursor.split_once(AT)) {
+            Some((within, node)) => (node, Some(within)),
+            None => ("", None),
+        };
+        let mut nodes = self.read().nodes.range(from.to_owned()..).map(named).collect::<Vec<_>>();
+        nodes.reverse();
+        let Some((name, node)) = nodes.pop() else {
+            return Ok(Part { locks: Vec::new(), next: None });
+        };
+        // The node of the cursor may be gone.
+        let within = within.filter(|_| name == from);
+        let mut part = node.list(pattern, within).await?;
+        part.next = match (part.next, nodes.pop()) {
+            (Some(within), _) => Some(format!("{within}{AT}{name}")),
+            (None, Some((next, _))) => Some(format!("0{AT}{next}")),
+            (None, None) => None,
+        };
+        Ok(part)
+    }
+
+    /// The nodes, each with what it said of itself.
+    pub(super) fn describe(&self) -> String {
+        let nodes: Vec<String> = self.nodes().iter().map(|node| node.describe()).collect();
+        format!("a cluster of {} masters: {}", nodes.len(), nodes.join("; "))
+    }
+
+    /// See [`Client::close`].
+    pub(super) async fn close(&self) {
+        join_all(self.nodes().iter().map(|node| node.close())).await;
+    }
+}
+
+fn named((name, (_, client)): (&String, &(Address, Arc<Client>))) -> (String, Arc<Client>) {
+    (name.clone(), client.clone())
+}
+
+/// Whether another node may have the slots by now, after a command that did nothing for this reason.
+fn may_be_replaced(cause: &str) -> bool {
+    let code = cause.split(' ').next().unwrap_or_default();
+    !is_error_line(cause) || matches!(code, "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "LOADING")
+}
+
+/// Whether a text can be a cursor of [`Cluster::list`].
+pub(super) fn is_cursor(cursor: &str) -> bool {
+    cursor.split_once(AT).is_some_and(|(within, node)| {
+        holdfast_redis_rules::list::is_cursor(within) && !node.is_empty()
+    })
+}

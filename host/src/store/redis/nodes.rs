@@ -1,0 +1,185 @@
+//! The servers of a store: one, or those of a cluster.
+
+use std::{fmt, sync::Arc};
+
+use holdfast_redis_rules::{
+    list::{self, Part},
+    settings::Servers,
+    slot::slot,
+};
+
+use super::{
+    client::{Client, NoOutcome},
+    cluster::{self, Cluster, Hop},
+    place::Place,
+    sentinel::Sentinels,
+    settings::RedisSettings,
+    stream::{Streams, certified},
+};
+use crate::store::Watched;
+
+/// How often a command is sent on to another node, at most.
+const HOPS: usize = 5;
+
+/// The servers of a store.
+pub(super) enum Nodes {
+    /// One server, which Sentinel may replace by another.
+    One(Client),
+    /// A cluster.
+    Cluster(Cluster),
+}
+
+impl Nodes {
+    /// Makes the clients without a connection. `name` is the store's.
+    ///
+    /// Fails with the cause if the settings of TLS cannot be used.
+    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
+        let settings = Arc::new(settings);
+        let streams = Streams::new(settings.enabled_tls(), settings.common.dial_timeout)?;
+        let streams = Arc::new(streams);
+        let place = match &settings.servers {
+            Servers::One(address) => {
+                if settings.enabled_tls().is_some() {
+                    certified(address)?;
+                }
+                Place::Fixed(address.clone())
+            }
+            Servers::Sentinel(sentinel) => {
+                // One that does not answer leaves time for the others, and for the master.
+                let limit = settings.common.dial_timeout.map(|limit| limit / 2);
+                let (sentinel, limits) = (sentinel.clone(), settings.limits());
+                Place::Master(Arc::new(Sentinels::new(sentinel, streams.clone(), limits, limit)))
+            }
+            Servers::Cluster(listed) => {
+                let cluster = Cluster::new(name, settings.clone(), listed.clone(), streams);
+                return Ok(Self::Cluster(cluster));
+            }
+            Servers::Quorum(_) => return Err("a quorum is not one store".to_owned()),
+        };
+        Ok(Self::One(Client::new(name, settings, place, streams)))
+    }
+
+    /// The way of a command to the server that has the key.
+    pub(super) async fn way(&self, key: &str) -> Result<Way<'_>, NoOutcome> {
+        match self {
+            Self::One(client) => Ok(Way::To(client)),
+            Self::Cluster(cluster) => {
+                let slot = slot(key);
+                let hop = Hop { node: cluster.owner(slot).await?, asking: false };
+                Ok(Way::Through { cluster, slot, hop, hops: 0 })
+            }
+        }
+    }
+
+    /// The locks of one part of the keys.
+    pub(super) async fn list(
+        &self,
+        pattern: &str,
+        cursor: Option<&str>,
+    ) -> Result<Part, NoOutcome> {
+        match self {
+            Self::One(client) => client.list(pattern, cursor).await,
+            Self::Cluster(cluster) => cluster.list(pattern, cursor).await,
+        }
+    }
+
+    /// Whether a text can be a cursor of [`list`](Self::list).
+    pub(super) fn is_cursor(&self, cursor: &str) -> bool {
+        match self {
+            Self::One(_) => list::is_cursor(cursor),
+            Self::Cluster(_) => cluster::is_cursor(cursor),
+        }
+    }
+
+    /// Watches a key; `None` if its server cannot tell of changes.
+    pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
+        match self {
+            Self::One(client) => client.watch(key).await,
+            Self::Cluster(cluster) => cluster.owner(slot(key)).await.ok()?.watch(key).await,
+        }
+    }
+
+    /// The servers, and what they said of themselves.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::One(client) => client.describe(),
+            Self::Cluster(cluster) => cluster.describe(),
+        }
+    }
+
+    /// See [`Client::close`].
+    pub(super) async fn close(&self) {
+        match self {
+            Self::One(client) => client.close().await,
+            Self::Cluster(cluster) => cluster.close().await,
+        }
+    }
+}
+
+/// The way of a command to the server that has its key.
+pub(super) enum Way<'a> {
+    To(&'a Client),
+    Through { cluster: &'a Cluster, slot: u16, hop: Hop, hops: usize },
+}
+
+impl Way<'_> {
+    /// The server to which the command goes next.
+    pub(super) fn server(&self) -> &Client {
+        match self {
+            Self::To(client) => client,
+            Self::Through { hop, .. } => &hop.node,
+        }
+    }
+
+    /// Whether another node of the cluster sent it there.
+    pub(super) fn asking(&self) -> bool {
+        matches!(self, Self::Through { hop: Hop { asking: true, .. }, .. })
+    }
+
+    /// Returns how the command has ended, or `None` if it goes on to another server: it did nothing at this one.
+    pub(super) async fn end<T>(
+        &mut self,
+        outcome: Result<T, NoOutcome>,
+    ) -> Option<Result<T, NoOutcome>> {
+        match (self, outcome) {
+            (Self::Through { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
+                match cluster.elsewhere(*slot, &hop.node, no_outcome).await {
+                    Ok(next) => {
+                        *hop = next;
+                        *hops += 1;
+                        None
+                    }
+                    Err(no_outcome) => Some(Err(no_outcome)),
+                }
+            }
+            (_, outcome) => Some(outcome),
+        }
+    }
+}
+
+/// Runs a command at the server that has the key. A macro, because the future of a closure that borrows cannot be shown
+/// to be `Send`.
+macro_rules! run {
+    ($nodes:expr, $key:expr, |$server:ident, $asking:ident| $command:expr) => {
+        match $nodes.way($key).await {
+            Ok(mut way) => loop {
+                let outcome = {
+                    let ($server, $asking) = (way.server(), way.asking());
+                    $command.await
+                };
+                if let Some(outcome) = way.end(outcome).await {
+                    break outcome;
+                }
+            },
+            Err(error) => Err(error),
+        }
+    };
+}
+
+pub(super) use run;
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}

@@ -1,0 +1,330 @@
+//! The library's store in a Redis Cluster: each lock is at the node that has its slot, wherever that goes.
+
+use std::{
+    cell::Cell,
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use holdfast::{
+    LeaseOptions, Locks, Lost, Resource,
+    store::{
+        Acquired, Extended, Released, Store,
+        redis::{ConnectError, RedisStore},
+    },
+};
+use holdfast_tests::{
+    LONG, MINUTE, assert_granted, eventually, is_granted,
+    redis_cluster::{ClusterOptions, RedisCluster},
+    redis_server::RedisServer,
+    redis_store::{ONCE, Setting, connect_to},
+};
+use tokio::task::JoinHandle;
+
+use crate::not_done;
+
+const CLUSTER: Setting = ("redisType", "cluster");
+
+async fn connect(hosts: &str, settings: &[Setting<'_>]) -> Result<RedisStore, ConnectError> {
+    connect_to(hosts, &[&[CLUSTER], settings].concat()).await
+}
+
+/// A cluster of three masters without replicas, and a store that knows one of its nodes.
+async fn masters() -> (RedisCluster, RedisStore) {
+    let cluster =
+        RedisCluster::start_with(ClusterOptions { replicas: 0, ..ClusterOptions::default() }).await;
+    let store = connect(&cluster.addresses()[0], &[]).await.unwrap();
+    (cluster, store)
+}
+
+/// The fencing token of a grant.
+fn token(outcome: Result<Acquired, holdfast::store::Failure>) -> u64 {
+    match outcome {
+        Ok(Acquired::Granted(grant)) => grant.fencing_token.expect("a token"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Another master than the one with the key.
+fn another(cluster: &RedisCluster, key: &str) -> usize {
+    let owner = cluster.owner_of(cluster.slot_of(key));
+    (0..3).find(|node| *node != owner).unwrap()
+}
+
+#[tokio::test]
+async fn every_verb_works_whichever_node_has_the_key() {
+    let (cluster, store) = masters().await;
+    let mut nodes = HashSet::new();
+    for round in 0..30 {
+        let key = format!("lock||app||r{round}");
+        nodes.insert(cluster.owner_of(cluster.slot_of(&key)));
+        assert_granted(store.acquire(&key, "me", MINUTE).await);
+        assert_eq!(store.acquire(&key, "you", MINUTE).await, Ok(Acquired::Held));
+        assert!(cluster.node_of(&key).exists(&key));
+        let extended = store.extend(&key, "me", MINUTE * 2, false).await;
+        assert!(matches!(extended, Ok(Extended::Extended(_))), "{extended:?}");
+        assert_eq!(store.inspect(&key).await.unwrap().unwrap().owner, "me");
+        assert_eq!(store.release(&key, "you").await, Ok(Released::HeldByOther));
+        assert_eq!(store.release(&key, "me").await, Ok(Released::Released));
+        let first = token(store.acquire_fenced(&key, "me", MINUTE).await);
+        assert_eq!(store.force_release(&key).await, Ok(Some("me".to_owned())));
+        assert!(token(store.acquire_fenced(&key, "me", MINUTE).await) > first);
+    }
+    assert_eq!(nodes.len(), 3);
+}
+
+#[tokio::test]
+async fn a_list_has_the_locks_of_all_nodes() {
+    let (_cluster, store) = masters().await;
+    let keys: HashSet<String> = (0..50).map(|round| format!("lock||app||r{round}")).collect();
+    for key in &keys {
+        assert_granted(store.acquire(key, "me", MINUTE).await);
+    }
+    assert_granted(store.acquire("lock||other||r", "me", MINUTE).await);
+    let (mut listed, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.list("lock||app||", cursor.as_deref(), 7).await.unwrap();
+        listed.extend(page.keys.into_iter().map(|held| held.key));
+        let Some(next) = page.next else { break };
+        assert!(store.is_cursor(&next), "{next}");
+        cursor = Some(next);
+    }
+    assert_eq!(listed.len(), 50);
+    assert_eq!(listed.into_iter().collect::<HashSet<_>>(), keys);
+    for wrong in ["", "0", "@", "x@127.0.0.1:1", "1@"] {
+        assert!(!store.is_cursor(wrong), "{wrong}");
+    }
+    // A node that is gone: the list goes on with the next.
+    assert!(store.list("lock||app||", Some("5@127.0.0.1:0"), 7).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_slot_that_has_moved_is_found() {
+    let (cluster, store) = masters().await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    let to = another(&cluster, "k");
+    cluster.move_slot(cluster.slot_of("k"), to).await;
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert_granted(store.acquire("k", "you", MINUTE).await);
+    assert!(cluster.nodes()[to].exists("k"));
+}
+
+#[tokio::test]
+async fn a_lock_on_its_way_is_held_and_a_new_one_goes_where_its_slot_goes() {
+    let (cluster, store) = masters().await;
+    let (there, new) = ("lock||{t}||there", "lock||{t}||new");
+    assert_granted(store.acquire(there, "me", MINUTE).await);
+    let to = another(&cluster, there);
+    let slot = cluster.slot_of(there);
+    cluster.begin_migration(slot, to);
+    assert_eq!(store.acquire(there, "you", MINUTE).await, Ok(Acquired::Held));
+    assert_granted(store.acquire(new, "me", MINUTE).await);
+    assert_eq!(store.acquire(new, "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.inspect(new).await.unwrap().unwrap().owner, "me");
+    let extended = store.extend(new, "me", MINUTE * 2, false).await;
+    assert!(matches!(extended, Ok(Extended::Extended(_))), "{extended:?}");
+    cluster.migrate_keys(slot);
+    assert_eq!(store.acquire(there, "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release(there, "me").await, Ok(Released::Released));
+    assert_eq!(store.force_release(new).await, Ok(Some("me".to_owned())));
+    cluster.end_migration(slot).await;
+    assert_granted(store.acquire(there, "you", MINUTE).await);
+}
+
+#[tokio::test]
+async fn fencing_tokens_grow_while_their_slot_moves() {
+    let (cluster, store) = masters().await;
+    let key = "lock||app||r";
+    let (slot, to) = (cluster.slot_of(key), another(&cluster, key));
+    let mut last = token(store.acquire_fenced(key, "me", MINUTE).await);
+    let mut next = async || {
+        assert_eq!(store.release(key, "me").await, Ok(Released::Released));
+        let outcome = store.acquire_fenced(key, "me", MINUTE).await;
+        let token = token(outcome);
+        assert!(token > last, "{token} after {last}");
+        last = token;
+    };
+    next().await;
+    cluster.move_slot(slot, to).await;
+    next().await;
+}
+
+#[tokio::test]
+async fn a_numbered_lock_whose_slot_is_on_its_way_is_tried_again() {
+    let (cluster, store) = masters().await;
+    let hasty = connect(&cluster.hosts(), &[ONCE]).await.unwrap();
+    let key = "lock||app||r";
+    let (slot, to) = (cluster.slot_of(key), another(&cluster, key));
+    let first = token(store.acquire_fenced(key, "me", MINUTE).await);
+    assert_eq!(store.release(key, "me").await, Ok(Released::Released));
+    cluster.begin_migration(slot, to);
+    // The number is here, the lock would be there.
+    let cause = not_done(hasty.acquire_fenced(key, "me", MINUTE).await);
+    assert!(cause.contains("TRYAGAIN"), "{cause}");
+    cluster.migrate_keys(slot);
+    let trying = store.acquire_fenced(key, "me", MINUTE);
+    let (outcome, ()) = tokio::join!(trying, cluster.end_migration(slot));
+    assert!(token(outcome) > first);
+}
+
+#[tokio::test]
+async fn the_replica_of_a_lost_master_takes_over() {
+    let mut cluster = RedisCluster::start().await;
+    let store = connect(&cluster.hosts(), &[]).await.unwrap();
+    let slot = cluster.slot_of("k");
+    let owner = cluster.owner_of(slot);
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    cluster.kill(owner);
+    cluster.promoted(slot, owner).await;
+    let tries = Cell::new(0);
+    eventually("a lock of the slot is taken", async || {
+        tries.set(tries.get() + 1);
+        let key = format!("{{k}}{}", tries.get());
+        is_granted(&store.acquire(&key, "me", MINUTE).await)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_planned_failover_moves_the_locks() {
+    let cluster = RedisCluster::start().await;
+    let store = connect(&cluster.hosts(), &[("minReplicas", "1")]).await.unwrap();
+    let slot = cluster.slot_of("k");
+    let owner = cluster.owner_of(slot);
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    let replica = (0..6)
+        .find(|node| {
+            let about: String = cluster.nodes()[*node].run(&["INFO", "replication"]);
+            let port = cluster.nodes()[owner].port();
+            about.contains("role:slave") && about.contains(&format!("master_port:{port}"))
+        })
+        .unwrap();
+    cluster.failover(replica).await;
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert!(cluster.nodes()[replica].calls("set") > 0);
+}
+
+#[tokio::test]
+async fn a_node_that_is_added_gets_locks() {
+    let (mut cluster, store) = masters().await;
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    let added = cluster.add_master().await;
+    cluster.move_slot(cluster.slot_of("k"), added).await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(cluster.nodes()[added].exists("k"));
+}
+
+#[tokio::test]
+async fn slots_without_a_node_are_refused_by_name() {
+    let options = ClusterOptions { replicas: 0, full_coverage: false, ..ClusterOptions::default() };
+    let mut cluster = RedisCluster::start_with(options).await;
+    let store = connect(&cluster.hosts(), &[ONCE]).await.unwrap();
+    let gone = cluster.owner_of(cluster.slot_of("k"));
+    let other = (0..)
+        .map(|round| format!("k{round}"))
+        .find(|key| cluster.owner_of(cluster.slot_of(key)) != gone)
+        .unwrap();
+    cluster.kill(gone);
+    eventually("its locks are refused", async || {
+        let outcome = store.acquire("k", "me", MINUTE).await;
+        outcome.is_err_and(|failure| failure.cause().ends_with(": connection refused"))
+    })
+    .await;
+    assert_granted(store.acquire(&other, "me", MINUTE).await);
+}
+
+#[tokio::test]
+async fn logins_and_tls_are_those_of_all_nodes() {
+    let options = ClusterOptions {
+        password: Some("node-word".to_owned()),
+        tls: true,
+        replicas: 0,
+        ..ClusterOptions::default()
+    };
+    let cluster = RedisCluster::start_with(options).await;
+    let tls = [("enableTLS", "true"), ("insecureSkipTLSVerify", "true")];
+    let password = ("redisPassword", "node-word");
+    let store = connect(&cluster.hosts(), &[&tls[..], &[password]].concat()).await.unwrap();
+    for round in 0..10 {
+        assert_granted(store.acquire(&format!("k{round}"), "me", MINUTE).await);
+    }
+    let refused = connect(&cluster.hosts(), &tls).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("NOAUTH"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_no_cluster_is_named() {
+    let server = RedisServer::start();
+    let refused = connect(&server.address(), &[ONCE]).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("ERR This instance has cluster support disabled"), "{refused}");
+    let (cluster, _store) = masters().await;
+    let node = &cluster.addresses()[0];
+    let refused = connect_to(node, &[ONCE]).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("set redisType to cluster"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_waits_is_told_by_the_node_and_who_holds_survives_a_move() {
+    let (cluster, store) = masters().await;
+    let locks = Locks::builder().store("s", Arc::new(store)).build().unwrap();
+    let resource = Resource { store: "s", id: "r" };
+    let slot = cluster.slot_of("lock||r");
+    let options = LeaseOptions::new(MINUTE).wait(LONG);
+    let lease = locks.keep(resource, &options, None).await.unwrap().expect("a lease");
+    let waiting = {
+        let (locks, options) = (locks.clone(), LeaseOptions::new(MINUTE).wait(LONG));
+        tokio::spawn(async move { locks.acquire(resource, &options).await })
+    };
+    cluster.move_slot(slot, another(&cluster, "lock||r")).await;
+    lease.release().await.unwrap();
+    let waited = tokio::time::timeout(LONG, waiting).await.unwrap().unwrap();
+    assert!(waited.unwrap().is_some());
+
+    let other = Resource { store: "s", id: "other" };
+    let lease = locks.keep(other, &LeaseOptions::new(MINUTE), None).await.unwrap().unwrap();
+    cluster.node_of("lock||other").run::<()>(&["DEL", "lock||other"]);
+    assert_eq!(tokio::time::timeout(LONG / 2, lease.lost()).await.unwrap(), Lost::Gone);
+}
+
+#[tokio::test]
+async fn locks_are_never_given_twice_while_slots_move() {
+    let (cluster, store) = masters().await;
+    let store = Arc::new(store);
+    let held: Arc<Vec<AtomicUsize>> = Arc::new((0..4).map(|_| AtomicUsize::new(0)).collect());
+    let turns: Arc<Vec<AtomicUsize>> = Arc::new((0..4).map(|_| AtomicUsize::new(0)).collect());
+    let callers: Vec<JoinHandle<()>> = (0..16)
+        .map(|caller: usize| {
+            let (store, held, turns) = (store.clone(), held.clone(), turns.clone());
+            tokio::spawn(async move {
+                for round in 0.. {
+                    let (lock, owner) = (caller % 4, format!("{caller}-{round}"));
+                    let key = format!("lock||{{t}}||{lock}");
+                    if is_granted(&store.acquire(&key, &owner, MINUTE).await) {
+                        assert_eq!(held[lock].fetch_add(1, Ordering::SeqCst), 0, "{key} twice");
+                        tokio::task::yield_now().await;
+                        held[lock].fetch_sub(1, Ordering::SeqCst);
+                        turns[lock].fetch_add(1, Ordering::SeqCst);
+                        store.release(&key, &owner).await.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    let slot = cluster.slot_of("lock||{t}||0");
+    for _ in 0..6 {
+        let before: Vec<_> = turns.iter().map(|turns| turns.load(Ordering::SeqCst)).collect();
+        let to = another(&cluster, "lock||{t}||0");
+        cluster.move_slot(slot, to).await;
+        eventually("every lock is taken again", async || {
+            assert!(callers.iter().all(|caller| !caller.is_finished()), "a lock was held twice");
+            turns.iter().zip(&before).all(|(now, before)| now.load(Ordering::SeqCst) > *before)
+        })
+        .await;
+    }
+    callers.iter().for_each(JoinHandle::abort);
+}
