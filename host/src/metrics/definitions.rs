@@ -72,11 +72,14 @@ label_sets! {
     /// Why an instance was discarded.
     DiscardedLabels { reason }
 
+    /// A server of Redis, by its `host:port`; with Sentinel the master's name and the sentinels.
+    ServerLabels { store, server }
+
     /// The result of an attempt to connect to Redis.
-    ConnectLabels { store, outcome }
+    ConnectLabels { store, server, outcome }
 
     /// Why a connection to Redis was closed.
-    ClosedLabels { store, reason }
+    ClosedLabels { store, server, reason }
 
     /// The application that a process serves.
     AppLabels { app_id }
@@ -195,7 +198,7 @@ metrics! {
         Metric::counter("holdfast_component_instances_discarded_total");
 
     /// Open connections to Redis.
-    REDIS_CONNECTIONS: Metric<Gauge, StoreLabels<'_>> = Metric::gauge("holdfast_redis_connections");
+    REDIS_CONNECTIONS: Metric<Gauge, ServerLabels<'_>> = Metric::gauge("holdfast_redis_connections");
 
     /// Attempts to open a connection to Redis, login included.
     REDIS_CONNECTS: Metric<Counter, ConnectLabels<'_>> = Metric::counter("holdfast_redis_connects_total");

@@ -7,8 +7,10 @@ use std::{
 
 use holdfast_tests::{
     holdfast::{Holdfast, command},
+    redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
     resources::Resources,
+    sentinel_group::{SentinelGroup, SentinelOptions},
 };
 use rustix::process::Signal;
 use saphyr::{LoadableYamlNode, Yaml};
@@ -49,14 +51,19 @@ fn named<'a, 'b>(elements: &'a Yaml<'b>, name: &str) -> &'a Yaml<'b> {
 
 /// The component files of the config map, with another server.
 fn resources(redis: &str) -> Resources {
+    resources_of("lockstore.yaml", "redis:6379", redis)
+}
+
+/// The component files of the config map of a file, with the server `to` in place of `from`.
+fn resources_of(file: &str, from: &str, to: &str) -> Resources {
     let resources = Resources::new(&[]);
-    let file = lockstore();
+    let file = deployed::file(&format!("kubernetes/{file}"));
     let documents = documents(&file);
     let files = of_kind(&documents, "ConfigMap")["data"].as_mapping().unwrap();
     for (name, content) in files {
         let content = text(content);
-        assert!(content.contains("redis:6379"));
-        resources.write(text(name), &content.replace("redis:6379", redis));
+        assert!(content.contains(from));
+        resources.write(text(name), &content.replace(from, to));
     }
     resources
 }
@@ -209,4 +216,29 @@ fn the_native_sidecar_is_the_same_container() {
     let removed = native.as_mapping_mut().unwrap().remove(&Yaml::value_from_str("restartPolicy"));
     assert_eq!(removed.as_ref().map(text), Some("Always"));
     assert_eq!(native, ordinary);
+}
+
+#[tokio::test]
+async fn the_component_files_for_more_servers_work() {
+    let password = "change-me".to_owned();
+    let sentinels = SentinelGroup::start_with(SentinelOptions {
+        password: Some(password.clone()),
+        sentinel_password: Some(password.clone()),
+        ..SentinelOptions::default()
+    })
+    .await;
+    let options = ClusterOptions { password: Some(password.clone()), ..ClusterOptions::default() };
+    let cluster = RedisCluster::start_with(options).await;
+    for (file, from, to) in [
+        ("lockstore-sentinel.yaml", "redis:26379", &sentinels.addresses()[0]),
+        ("lockstore-cluster.yaml", "redis-cluster:6379", &cluster.addresses()[0]),
+    ] {
+        let resources = resources_of(file, from, to);
+        let mut check = command(HOLDFAST);
+        check.args(["check", "--resources-path", resources.path()]);
+        let Output { status, stdout, .. } =
+            check.env("REDIS_PASSWORD", &password).output().unwrap();
+        let table = String::from_utf8(stdout).unwrap();
+        assert_eq!(status.code(), Some(0), "{table}");
+    }
 }

@@ -111,9 +111,12 @@ async fn the_metrics_count_the_calls() {
     assert_eq!(failed, series([(absent, 1.0)]));
 
     let of_redis = [("store", "redis")];
-    assert_eq!(seen.get("holdfast_redis_connections", &of_redis), Some(1.0));
+    let server = watched.redis.address();
+    let of_server = [("store", "redis"), ("server", server.as_str())];
+    assert_eq!(seen.get("holdfast_redis_connections", &of_server), Some(1.0));
     let connects = seen.non_zero("holdfast_redis_connects_total");
-    assert_eq!(connects, series([("outcome=success,store=redis", 1.0)]));
+    let success = format!("outcome=success,server={server},store=redis");
+    assert_eq!(connects, series([(success.as_str(), 1.0)]));
     assert_eq!(seen.get("holdfast_circuit_breaker_state", &of_redis), Some(0.0));
     assert_eq!(seen.get("holdfast_resiliency_retries_total", &of_redis), Some(0.0));
     assert_eq!(seen.get("holdfast_calls_in_flight", &[]), Some(0.0));
@@ -151,8 +154,10 @@ async fn lost_connections_are_counted() {
     assert_eq!(watched.holdfast.try_lock("redis", "r", "o", 60).await, ACQUIRED);
     watched.redis.kill();
     let of_redis = [("store", "redis")];
+    let server = watched.redis.address();
+    let of_server = [("store", "redis"), ("server", server.as_str())];
     eventually("the lost connection is noticed", async || {
-        watched.scrape().await.get("holdfast_redis_connections", &of_redis) == Some(0.0)
+        watched.scrape().await.get("holdfast_redis_connections", &of_server) == Some(0.0)
     })
     .await;
     let body = r#"{"resourceId":"q","lockOwner":"o","expiryInSeconds":60}"#;
@@ -160,8 +165,9 @@ async fn lost_connections_are_counted() {
 
     let seen = watched.scrape().await;
     let closed = seen.non_zero("holdfast_redis_connections_closed_total");
-    assert_eq!(closed, series([("reason=lost,store=redis", 1.0)]));
-    let failures = [("store", "redis"), ("outcome", "failure")];
+    let lost = format!("reason=lost,server={server},store=redis");
+    assert_eq!(closed, series([(lost.as_str(), 1.0)]));
+    let failures = [("store", "redis"), ("server", server.as_str()), ("outcome", "failure")];
     assert!(seen.get("holdfast_redis_connects_total", &failures) >= Some(1.0));
     assert_eq!(seen.get("holdfast_resiliency_retries_total", &of_redis), Some(1.0));
     assert_eq!(seen.get("holdfast_resiliency_refusals_total", &of_redis), Some(0.0));

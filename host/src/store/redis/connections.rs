@@ -86,6 +86,7 @@ impl Connections {
     /// Makes a pool without a connection. `name` is the store's, for logs and metrics.
     pub(super) fn new(name: &str, settings: Arc<RedisSettings>, dialer: Dialer) -> Arc<Self> {
         let runtime = Handle::current();
+        let server = dialer.place().to_string();
         let pool = Arc::new_cyclic(|me| Self {
             permits: Semaphore::new(settings.pool.size * BUSY),
             settings,
@@ -100,7 +101,7 @@ impl Connections {
             master: watch::Sender::new(None),
             runtime,
             closing: CancellationToken::new(),
-            metrics: RedisMetrics::new(name),
+            metrics: RedisMetrics::new(name, &server),
             me: me.clone(),
         });
         if let Some(every) = pool.settings.pool.idle_check {

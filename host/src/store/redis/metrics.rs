@@ -4,7 +4,7 @@ use ::metrics::{Counter, Gauge};
 
 use crate::metrics::{
     ClosedLabels, ConnectLabels, REDIS_CONNECTIONS, REDIS_CONNECTIONS_CLOSED, REDIS_CONNECTS,
-    StoreLabels,
+    ServerLabels,
 };
 
 /// Why a connection was closed.
@@ -24,7 +24,7 @@ pub(super) enum Closed {
     Shutdown,
 }
 
-/// The handles of one store's connection metrics.
+/// The handles of the connection metrics of one server.
 pub(super) struct RedisMetrics {
     open: Gauge,
     succeeded: Counter,
@@ -38,11 +38,12 @@ pub(super) struct RedisMetrics {
 }
 
 impl RedisMetrics {
-    pub(super) fn new(store: &str) -> Self {
-        let connects = |outcome| REDIS_CONNECTS.with(ConnectLabels { store, outcome });
-        let closed = |reason| REDIS_CONNECTIONS_CLOSED.with(ClosedLabels { store, reason });
+    /// The handles for a server of a store.
+    pub(super) fn new(store: &str, server: &str) -> Self {
+        let connects = |outcome| REDIS_CONNECTS.with(ConnectLabels { store, server, outcome });
+        let closed = |reason| REDIS_CONNECTIONS_CLOSED.with(ClosedLabels { store, server, reason });
         Self {
-            open: REDIS_CONNECTIONS.with(StoreLabels { store }),
+            open: REDIS_CONNECTIONS.with(ServerLabels { store, server }),
             succeeded: connects("success"),
             failed: connects("failure"),
             lost: closed("lost"),
