@@ -140,6 +140,18 @@ pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     Ok(doubts.into_iter().flatten().collect())
 }
 
+/// The replicas that a server tells in its reply to [`ASK`]: the host, the port and the state of each.
+pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
+    info.lines().filter_map(|line| {
+        let (name, about) = line.trim().split_once(':')?;
+        name.strip_prefix("slave")?.parse::<u32>().ok()?;
+        let field = |name: &str| {
+            about.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some((field("ip")?, field("port")?.parse().ok()?, field("state")?))
+    })
+}
+
 /// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server tells its role.
 /// Such a proxy may answer other questions itself too, with its own clock for example.
 pub fn is_of_a_proxy(info: &str) -> bool {
@@ -175,6 +187,16 @@ mod tests {
         for role in [Role::Master { guarded: true }, cluster] {
             assert_eq!(check(role, "role:slave\r\n"), Err(Unfit::Replica));
         }
+    }
+
+    #[test]
+    fn replicas_are_told() {
+        let info = "role:master\r\nconnected_slaves:2\r\n\
+                    slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n\
+                    slave1:ip=::1,port=6380,state=wait_bgsave,offset=0,lag=0,type=main\r\n\
+                    slave_read_only:1\r\nslave2:nonsense\r\n";
+        let told: Vec<_> = replicas(info).collect();
+        assert_eq!(told, [("10.0.0.2", 6379, "online"), ("::1", 6380, "wait_bgsave")]);
     }
 
     #[test]

@@ -24,7 +24,9 @@ use super::{
     parts::write_parts,
     retry::Retry,
 };
-use crate::store::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched};
+use crate::store::{
+    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched,
+};
 
 /// What applies to each call of a store. The default is nothing.
 ///
@@ -269,6 +271,10 @@ impl Store for ResilientStore {
 
     fn describe(&self) -> String {
         self.store.describe()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Survey> {
+        self.store.survey()
     }
 
     /// Calls that wait for a retry fail with the failure of their last try.

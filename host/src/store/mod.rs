@@ -8,13 +8,17 @@ pub mod memory;
 pub mod properties;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod survey;
 mod watch;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use self::watch::Watched;
+pub use self::{
+    survey::{Role, Server, Survey},
+    watch::Watched,
+};
 pub use crate::types::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome};
 
 /// A place that keeps locks: the atomic operations that a lock is made of.
@@ -119,6 +123,11 @@ pub trait Store: Send + Sync + 'static {
     /// Empty if there is nothing to say.
     fn describe(&self) -> String {
         String::new()
+    }
+
+    /// Asks the servers of the store what they are. Says nothing by default.
+    fn survey(&self) -> BoxFuture<'_, Survey> {
+        Box::pin(std::future::ready(Survey::default()))
     }
 
     /// Waits until the work that earlier calls left to the background is done, and closes the connections,

@@ -1,6 +1,7 @@
 //! `holdfast check`.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -10,6 +11,7 @@ use futures_util::future::join_all;
 use holdfast::{
     Limits,
     resources::{Level, Notice, OpenStore, Opening, open_each},
+    store::Survey,
 };
 use serde_json::{Value, json};
 
@@ -25,17 +27,29 @@ use super::{
 
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 
+const SERVER_HEADINGS: [&str; 3] = ["SERVER", "ROLE", "FOUND"];
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    openings: Vec<Opening>,
+    /// The name of each store that is open, and its servers.
+    surveys: Vec<(String, Survey)>,
+}
+
 pub fn run(args: &Check) -> Result<ExitCode> {
     let warnings = Warnings::default();
     logging::start(&args.log, LogLevel::Warn, Some(warnings.layer()));
-    let mut openings = Vec::new();
-    let examined = examine(args, &warnings, &mut openings);
+    let mut found = Found::default();
+    let examined = examine(args, &warnings, &mut found);
+    let Found { openings, surveys } = &found;
     let text = if args.json {
-        format!("{:#}\n", document(&examined, &openings, &warnings.texts()))
+        format!("{:#}\n", document(&examined, &found, &warnings.texts()))
     } else if examined.is_err() && openings.is_empty() {
         String::new()
     } else {
-        table(HEADINGS, &openings.iter().map(row).collect::<Vec<_>>())
+        let stores = table(HEADINGS, &openings.iter().map(row).collect::<Vec<_>>());
+        stores + &surveys.iter().map(servers).collect::<String>()
     };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
@@ -43,7 +57,7 @@ pub fn run(args: &Check) -> Result<ExitCode> {
 }
 
 /// Opens the stores, and says whether `serve` would start with them and have a store.
-fn examine(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Result<bool> {
+fn examine(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bool> {
     if args.stores.resources_path.is_empty() {
         let found = stores::daprs_folder().map(|folder| format!(" ({} exists)", folder.display()));
         bail!(
@@ -52,10 +66,11 @@ fn examine(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Re
             found.unwrap_or_default()
         );
     }
-    runtime()?.block_on(open(args, warnings, openings))
+    runtime()?.block_on(open(args, warnings, found))
 }
 
-async fn open(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) -> Result<bool> {
+async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bool> {
+    let Found { openings, surveys } = found;
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
     let mut notify = |notice: Notice| match notice.level {
@@ -77,6 +92,8 @@ async fn open(args: &Check, warnings: &Warnings, openings: &mut Vec<Opening>) ->
     }
     // Only the rules know what is wrong with key prefixes.
     let locks = options.locks(&open).map_err(|error| anyhow!("{error}"));
+    *surveys =
+        join_all(open.iter().map(async |it| (it.name.clone(), it.store.survey().await))).await;
     join_all(open.iter().map(|open| open.store.close())).await;
     locks?;
     let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
@@ -90,13 +107,21 @@ fn warn(warnings: &Warnings, text: String) {
 }
 
 /// The result as JSON.
-fn document(examined: &Result<bool>, openings: &[Opening], warnings: &[String]) -> Value {
-    let stores = openings.iter().map(|Opening { definition, result, .. }| {
+fn document(examined: &Result<bool>, found: &Found, warnings: &[String]) -> Value {
+    let stores = found.openings.iter().map(|Opening { definition, result, .. }| {
         let (outcome, about) = match result {
             Ok(open) => ("ok", open.store.describe()),
             Err(error) if definition.ignore_errors => ("ignored", error.cause.to_string()),
             Err(error) => ("failed", error.cause.to_string()),
         };
+        let survey = found.surveys.iter().find(|(name, _)| *name == definition.name);
+        let servers = survey.iter().flat_map(|(_, survey)| &survey.servers).map(|server| {
+            json!({
+                "address": server.address,
+                "role": server.role.to_string(),
+                "about": server.about,
+            })
+        });
         json!({
             "component": definition.name,
             "type": definition.component_type,
@@ -104,6 +129,8 @@ fn document(examined: &Result<bool>, openings: &[Opening], warnings: &[String]) 
             "file": definition.source.to_string(),
             "result": outcome,
             "about": about,
+            "servers": servers.collect::<Vec<_>>(),
+            "promise": survey.map(|(_, survey)| survey.promise.as_str()),
         })
     });
     json!({
@@ -112,6 +139,23 @@ fn document(examined: &Result<bool>, openings: &[Opening], warnings: &[String]) 
         "stores": stores.collect::<Vec<_>>(),
         "warnings": warnings,
     })
+}
+
+/// The servers of a store, and what locks there can promise.
+fn servers((store, survey): &(String, Survey)) -> String {
+    let Survey { servers, promise } = survey;
+    let mut text = String::new();
+    if !servers.is_empty() {
+        let rows: Vec<_> = servers
+            .iter()
+            .map(|it| [it.address.clone(), it.role.to_string(), it.about.clone()])
+            .collect();
+        text = format!("\nServers of {store}:\n{}", table(SERVER_HEADINGS, &rows));
+    }
+    if !promise.is_empty() {
+        let _ = writeln!(text, "\n{store}: {promise}");
+    }
+    text
 }
 
 fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {

@@ -11,6 +11,7 @@
 //! - `component/`: `component`.
 //! - `run/`: `run`.
 //! - `locks.rs`, `locks_watch.rs`: `locks`, and `unlock --force`.
+//! - `topology.rs`: the servers that `check` finds.
 //! - `health.rs`: `health`.
 //! - `service_manager.rs`: what `serve` tells systemd.
 
@@ -30,6 +31,7 @@ mod run;
 mod service_manager;
 mod shutdown;
 mod start;
+mod topology;
 
 use std::{
     process::Output,

@@ -10,7 +10,7 @@ use holdfast_redis_rules::{
     address::Address,
     clock::surely,
     extend::{Extend, Extended},
-    force_release,
+    fitness, force_release,
     inspect::{self, Holding},
     list::{self, Part},
     redirect::Redirect,
@@ -90,9 +90,25 @@ impl Client {
         Self { address, watches: Watches::new(connections.clone()), connections, settings }
     }
 
+    /// Where the server is found.
+    pub(super) fn place(&self) -> &Place {
+        self.connections.dialer().place()
+    }
+
+    /// What the server says of itself. Fails with the cause.
+    pub(super) async fn info(&self) -> Result<String, String> {
+        match self.look(&fitness::ASK, false, Ok).await {
+            Ok(Reply::Text(info)) => Ok(info),
+            Ok(Reply::Error(cause)) => Err(cause),
+            Ok(_) => Err(Nonsense::TEXT.to_owned()),
+            Err(NoOutcome::NotDone(cause) | NoOutcome::Elsewhere(_, cause)) => Err(cause),
+            Err(NoOutcome::Unknown(cause, _)) => Err(cause),
+        }
+    }
+
     /// The host of a server that stays where it is.
     pub(super) fn host(&self) -> &str {
-        match self.connections.dialer().place() {
+        match self.place() {
             Place::Fixed(address) => &address.host,
             Place::Master(_) => "",
         }

@@ -195,6 +195,16 @@ impl Cluster {
         self.read().nodes.values().map(|(_, client)| client.clone()).collect()
     }
 
+    /// The masters, in order, and how many slots each has.
+    pub(super) fn masters(&self) -> Vec<(Arc<Client>, usize)> {
+        let known = self.read();
+        let slots = |client: &Arc<Client>| {
+            known.owners.iter().flatten().filter(|owner| Arc::ptr_eq(owner, client)).count()
+        };
+        let masters = known.nodes.values().map(|(_, client)| (client.clone(), slots(client)));
+        masters.filter(|(_, slots)| *slots > 0).collect()
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `store` | [`RedisStore`] |
+//! | `survey` | what an operator sees of the servers |
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
@@ -51,6 +52,7 @@ mod session;
 mod settings;
 mod store;
 mod stream;
+mod survey;
 mod tls;
 mod topology;
 mod url;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use holdfast_redis_rules::{address::Address, login::Login, refusal::code, settings::Sentinel};
 use redis::{FromRedisValue, Value};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -72,6 +73,15 @@ impl Sentinels {
         let newest = answers.iter().max_by_key(|answer| answer.epoch).map(|it| it.master.clone());
         self.learn(answers.into_iter().flat_map(|answer| answer.others).collect());
         newest.ok_or_else(|| DialError::passing(what.to_owned()))
+    }
+
+    /// Where each sentinel that is known says that the master is.
+    pub(super) async fn survey(&self) -> Vec<(Address, Result<Address, DialError>)> {
+        let asked = self.known().into_iter().map(async |sentinel| {
+            let told = self.ask(sentinel.clone()).await.map(|answer| answer.master);
+            (sentinel, told)
+        });
+        join_all(asked).await
     }
 
     /// Tells where the master is, each time that it may have moved. Never ends.

@@ -21,9 +21,10 @@ use super::{
     client::{NoOutcome, Taken},
     nodes::{Nodes, run},
     settings::RedisSettings,
+    survey,
 };
 use crate::store::{
-    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store, Watched,
+    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store, Survey, Watched,
 };
 
 /// How many parts of the keys are looked at for a page of locks.
@@ -36,6 +37,7 @@ const PARTS: usize = 256;
 /// ran on, and a lock that it is granted is given back.
 pub struct RedisStore {
     nodes: Nodes,
+    settings: RedisSettings,
     /// Where the servers are.
     address: String,
 }
@@ -65,10 +67,10 @@ impl RedisStore {
     pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
         let settings = settings.checked()?;
         let address = settings.address();
-        let nodes = Nodes::new(name, settings);
+        let nodes = Nodes::new(name, settings.clone());
         let nodes = nodes.map_err(|cause| ConnectError::Tls { address: address.clone(), cause })?;
         // Made before the check, so that dropping this future closes the connections.
-        let store = Self { nodes, address };
+        let store = Self { nodes, settings, address };
         check::check_servers(&store.nodes, &store.address).await?;
         Ok(store)
     }
@@ -245,6 +247,10 @@ impl Store for RedisStore {
 
     fn describe(&self) -> String {
         self.nodes.describe()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Survey> {
+        Box::pin(survey::survey(&self.nodes, &self.settings))
     }
 
     /// Waits five seconds at most.

@@ -1,0 +1,95 @@
+//! What an operator sees of the servers: who is what, and what locks there can promise.
+
+use futures_util::future::join_all;
+use holdfast_redis_rules::{fitness, reply::Reply, settings::Servers};
+
+use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
+use crate::store::{Role, Server, Survey};
+
+/// Asks all servers what they are.
+pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
+    let servers = match nodes {
+        Nodes::One(client) => match client.place() {
+            Place::Fixed(address) => master(client, address.to_string()).await,
+            Place::Master(sentinels) => {
+                let mut servers = match client.place().find().await {
+                    Ok(address) => master(client, address.to_string()).await,
+                    Err(_) => Vec::new(),
+                };
+                let told = sentinels.survey().await.into_iter().map(|(sentinel, told)| Server {
+                    address: sentinel.to_string(),
+                    role: Role::Sentinel,
+                    about: match told {
+                        Ok(master) => format!("the master is {master}"),
+                        Err(error) => error.cause,
+                    },
+                });
+                servers.extend(told);
+                servers
+            }
+        },
+        Nodes::Cluster(cluster) => {
+            // What is known is told if nobody answers.
+            let _ = cluster.ask().await;
+            let masters = cluster.masters();
+            let told = masters.iter().map(async |(client, slots)| {
+                let mut servers = master(client, client.address().to_owned()).await;
+                if let Some(first) = servers.first_mut() {
+                    first.role = Role::Master;
+                    first.about = format!("{slots} slots, {}", first.about);
+                }
+                servers
+            });
+            join_all(told).await.concat()
+        }
+    };
+    Survey { servers, promise: promise(settings) }
+}
+
+/// A master, and the replicas that it tells.
+async fn master(client: &Client, address: String) -> Vec<Server> {
+    let info = match client.info().await {
+        Ok(info) => info,
+        Err(cause) => return vec![Server { address, role: Role::Master, about: cause }],
+    };
+    let replicas: Vec<Server> = fitness::replicas(&info)
+        .map(|(host, port, state)| Server {
+            address: holdfast_redis_rules::address::Address { host: host.to_owned(), port }
+                .to_string(),
+            role: Role::Replica,
+            about: state.to_owned(),
+        })
+        .collect();
+    let role = if replicas.is_empty() { Role::Alone } else { Role::Master };
+    let about = about::describe(&Reply::Text(info)).unwrap_or_default();
+    [vec![Server { address, role, about }], replicas].concat()
+}
+
+/// What can end a lock early.
+fn promise(settings: &RedisSettings) -> String {
+    const FORGETS: &str = "a server that loses its data loses its locks";
+    let common = &settings.common;
+    let failover = match (common.min_replicas, common.replicas_on_disk) {
+        (0, _) => {
+            "a failover can lose a lock that was taken just before (minReplicas is 0)".to_owned()
+        }
+        (replicas, on_disk) => {
+            let place = if on_disk { " on their disks" } else { "" };
+            format!(
+                "{replicas} replica(s) have a lock{place} when its owner is told; a failover to one that does not have \
+                 it loses it"
+            )
+        }
+    };
+    match &settings.servers {
+        Servers::One(_) if common.min_replicas == 0 => {
+            format!("A lock is as safe as this one server: {FORGETS}.")
+        }
+        Servers::One(_) | Servers::Sentinel(_) | Servers::Cluster(_) => {
+            format!(
+                "A lock is as safe as its master and the replica that takes its place: {failover}."
+            )
+        }
+        Servers::Quorum(_) => String::new(),
+    }
+}

@@ -1,0 +1,133 @@
+//! The servers that `check` finds, and a store behind Redis Sentinel as `serve` has it.
+
+use holdfast_tests::{
+    holdfast::Holdfast,
+    http_api::ACQUIRED,
+    redis_cluster::{ClusterOptions, RedisCluster},
+    redis_server::RedisServer,
+    resources::{Resources, definition, redis},
+    sentinel_group::SentinelGroup,
+};
+
+use crate::{HOLDFAST, run};
+
+/// The rows of the table of servers: address, role, and what was found.
+fn servers(output: &str) -> Vec<[String; 3]> {
+    let (_, table) =
+        output.split_once("Servers of lockstore:\n").unwrap_or_else(|| panic!("{output}"));
+    let rows = table.lines().skip(1).take_while(|line| !line.is_empty());
+    rows.map(|row| {
+        let mut words = row.split_whitespace();
+        let [address, role] = [(); 2].map(|()| words.next().unwrap().to_owned());
+        [address, role, words.collect::<Vec<_>>().join(" ")]
+    })
+    .collect()
+}
+
+fn check(resources: &Resources) -> String {
+    let (code, output, stderr) = run(&["check", "--resources-path", resources.path()]);
+    assert_eq!(code, 0, "{output}{stderr}");
+    output
+}
+
+/// A component file as Dapr's documentation has it for Redis Sentinel.
+fn behind_sentinel(group: &SentinelGroup) -> Resources {
+    let text = format!(
+        r#"apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: lockstore
+spec:
+  type: lock.redis
+  version: v1
+  metadata:
+  - name: redisHost
+    value: "{}"
+  - name: redisPassword
+    value: ""
+  - name: failover
+    value: "true"
+  - name: sentinelMasterName
+    value: "mymaster"
+"#,
+        group.hosts()
+    );
+    Resources::new(&[("lockstore.yaml", &text)])
+}
+
+#[tokio::test]
+async fn a_server_alone_is_told() {
+    let server = RedisServer::start();
+    let output = check(&Resources::new(&[("s.yaml", &redis("lockstore", &server, &[]))]));
+    let [[address, role, about]] = &servers(&output)[..] else { panic!("{output}") };
+    assert_eq!((address, role.as_str()), (&server.address(), "alone"));
+    assert!(about.starts_with("Redis ") && about.contains("no replicas"), "{about}");
+    assert!(output.contains("\nlockstore: A lock is as safe as this one server: "), "{output}");
+}
+
+#[tokio::test]
+async fn master_replicas_and_sentinels_are_told() {
+    let group = SentinelGroup::start().await;
+    let resources = behind_sentinel(&group);
+    let output = check(&resources);
+    let mut found = servers(&output);
+    let master = found.remove(0);
+    assert_eq!((&master[0], master[1].as_str()), (&group.node_address(0), "master"));
+    let with = |role: &str| {
+        let of_role = found.iter().filter(|server| server[1] == role);
+        let mut told: Vec<_> =
+            of_role.map(|server| (server[0].clone(), server[2].clone())).collect();
+        told.sort();
+        told
+    };
+    let expected = |addresses: Vec<String>, about: &str| {
+        let mut expected: Vec<_> =
+            addresses.into_iter().map(|address| (address, about.to_owned())).collect();
+        expected.sort();
+        expected
+    };
+    let replicas = [1, 2].map(|node| group.node_address(node)).to_vec();
+    assert_eq!(with("replica"), expected(replicas, "online"));
+    let about = format!("the master is {}", group.node_address(0));
+    assert_eq!(with("sentinel"), expected(group.addresses(), &about));
+    assert!(output.contains("a failover can lose a lock"), "{output}");
+}
+
+#[tokio::test]
+async fn the_masters_and_replicas_of_a_cluster_are_told_as_json_too() {
+    let options = ClusterOptions { replicas: 1, ..ClusterOptions::default() };
+    let cluster = RedisCluster::start_with(options).await;
+    let hosts = cluster.hosts();
+    let settings = [("redisHost", hosts.as_str()), ("redisType", "cluster"), ("minReplicas", "1")];
+    let file = definition("lockstore", "lock.redis", &settings);
+    let resources = Resources::new(&[("lockstore.yaml", &file)]);
+    let found = servers(&check(&resources));
+    let count = |role: &str| found.iter().filter(|server| server[1] == role).count();
+    assert_eq!((count("master"), count("replica")), (3, 3));
+    let slots = found.iter().filter_map(|server| server[2].split_once(" slots, "));
+    assert_eq!(slots.map(|(slots, _)| slots.parse::<u32>().unwrap()).sum::<u32>(), 16_384);
+
+    let (code, document, _) = run(&["check", "--json", "--resources-path", resources.path()]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let store = &document["stores"][0];
+    assert_eq!((code, store["servers"].as_array().unwrap().len()), (0, 6));
+    assert_eq!(store["servers"][0]["role"], "master");
+    let promise = store["promise"].as_str().unwrap();
+    assert!(promise.contains("1 replica(s) have a lock"), "{promise}");
+}
+
+#[tokio::test]
+async fn a_component_file_of_dapr_for_sentinel_works_unchanged_through_a_failover() {
+    let group = SentinelGroup::start().await;
+    let resources = behind_sentinel(&group);
+    let arguments = ["--app-id", "app1", "--resources-path", resources.path()];
+    let holdfast = Holdfast::serve(HOLDFAST, &arguments);
+    holdfast.wait_for("a failover can lose a lock that was just taken");
+    assert_eq!(holdfast.try_lock("lockstore", "r", "o", 60).await, ACQUIRED);
+    assert_eq!(group.master().run::<String>(&["GET", "lock||app1||r"]), "o");
+    group.replicated().await;
+    let new = group.failover().await;
+    holdfast.wait_for(&format!("the master is {}", group.node_address(new)));
+    let held = holdfast.try_lock("lockstore", "r", "other", 60).await;
+    assert_eq!(held, r#"{"success":false}"#);
+}
