@@ -15,7 +15,7 @@ pub const FENCED_LUA: &str = include_str!("fenced.lua");
 
 /// How long a number is kept after its lock has expired, in milliseconds: 30 days. The number after one that was
 /// forgotten is larger still, unless the server's clock was set back meanwhile.
-const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
+pub(crate) const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// An acquire whose grant is numbered.
 #[derive(Clone, Copy, Debug)]

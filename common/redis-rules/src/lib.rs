@@ -14,6 +14,7 @@
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
+//! | [`raise`] | the same for numbers that another server gave |
 //! | [`list`], [`force_release`] | the same for operators |
 //! | [`replicas`] | the same for what replicas must have |
 //! | [`slot`], [`redirect`] | where a cluster keeps a key |
@@ -49,6 +50,7 @@ pub mod limit;
 pub mod list;
 pub mod login;
 pub mod pauses;
+pub mod raise;
 pub mod redirect;
 pub mod refusal;
 pub mod release;

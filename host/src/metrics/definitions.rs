@@ -81,6 +81,9 @@ label_sets! {
     /// Why a connection to Redis was closed.
     ClosedLabels { store, server, reason }
 
+    /// What a node of a quorum answered to an operation.
+    NodeLabels { store, node, operation, outcome }
+
     /// The application that a process serves.
     AppLabels { app_id }
 
@@ -206,6 +209,10 @@ metrics! {
     /// Connections to Redis that were closed or given up.
     REDIS_CONNECTIONS_CLOSED: Metric<Counter, ClosedLabels<'_>> =
         Metric::counter("holdfast_redis_connections_closed_total");
+
+    /// Answers of the nodes of a quorum, by the node, what it was asked for and what it answered.
+    QUORUM_NODE_ANSWERS: Metric<Counter, NodeLabels<'_>> =
+        Metric::counter("holdfast_quorum_node_answers_total");
 
     /// Retries that a store's resiliency policy made.
     RESILIENCY_RETRIES: Metric<Counter, StoreLabels<'_>> =

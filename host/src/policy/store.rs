@@ -209,6 +209,16 @@ impl Store for ResilientStore {
         Box::pin(self.call("acquire", attempt, acquire_given_up(ttl), did_nothing))
     }
 
+    /// Sent again whatever became of the try before: it does the same each time.
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        let attempt = move || self.store.raise_fencing_token(key, at_least);
+        Box::pin(self.call("raise", attempt, Failure::not_done, |_| true))
+    }
+
     /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
     /// retry has an outcome.
     fn release<'a>(

@@ -75,6 +75,16 @@ impl Leases {
         self.last_token
     }
 
+    /// Notes a token that another store has given. A grant that is numbered shows it, so that whoever looks finds the
+    /// latest number of the resource.
+    fn raise_token(&mut self, key: &str, at_least: u64) {
+        self.last_token = self.last_token.max(at_least);
+        let token = self.by_key.get_mut(key).and_then(|lease| lease.fencing_token.as_mut());
+        if let Some(token) = token {
+            *token = at_least.max(*token);
+        }
+    }
+
     fn extend(&mut self, key: &str, owner: &str, ttl: Duration, may_shorten: bool) -> Extended {
         let now = Instant::now();
         match self.by_key.get_mut(key) {
@@ -199,6 +209,15 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(acquired)))
     }
 
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        self.leases().raise_token(key, at_least);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn extend<'a>(
         &'a self,
         key: &'a str,
@@ -267,6 +286,26 @@ mod tests {
         assert_eq!(store.release("k", "b").await, Ok(Released::HeldByOther));
         assert_eq!(store.release("k", "a").await, Ok(Released::Released));
         assert_eq!(store.release("k", "a").await, Ok(Released::Missing));
+    }
+
+    async fn number(store: &MemoryStore) -> u64 {
+        match store.acquire_fenced("k", "a", MINUTE).await {
+            Ok(Acquired::Granted(Grant { fencing_token: Some(number), .. })) => number,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_raised_token_is_smaller_than_the_next_and_never_falls() {
+        let store = MemoryStore::new();
+        let first = number(&store).await;
+        let ahead = first + 3_600_000_000;
+        assert_eq!(store.raise_fencing_token("k", ahead).await, Ok(()));
+        assert_eq!(store.raise_fencing_token("k", first).await, Ok(()));
+        let holding = store.inspect("k").await.unwrap().unwrap();
+        assert_eq!(holding.fencing_token, Some(ahead));
+        assert_eq!(store.release("k", "a").await, Ok(Released::Released));
+        assert_eq!(number(&store).await, ahead + 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod properties;
+pub mod quorum;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod survey;
@@ -58,6 +59,17 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         let _ = (key, owner, ttl);
         cannot("number its grants")
+    }
+
+    /// Makes the fencing token of every later grant of `key` larger than `at_least`, whether the key is set or not. A
+    /// token that is larger already stays. Refused by default.
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        let _ = (key, at_least);
+        cannot("raise its fencing tokens")
     }
 
     /// Makes `key` last for `ttl` from now if its value is `owner`, in one atomic step. A key that lasts longer

@@ -13,6 +13,7 @@ use holdfast_redis_rules::{
     fitness, force_release,
     inspect::{self, Holding},
     list::{self, Part},
+    raise,
     redirect::Redirect,
     refusal::{Again, code, ends_connection},
     release::{Form, Release, Released},
@@ -218,6 +219,20 @@ impl Client {
             Err(no_answer) => unsent(no_answer, tries)?,
         };
         Ok(Err(failed))
+    }
+
+    /// Makes later numbers of the resource larger than `at_least`. As often as it is sent, it does the same.
+    pub(super) async fn raise(
+        &self,
+        number_key: &str,
+        at_least: u64,
+        asking: bool,
+    ) -> Result<(), NoOutcome> {
+        let words = raise::words(number_key, at_least, |words| {
+            words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()
+        });
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.look(&words, asking, |reply| raise::read(&reply, at_least)).await
     }
 
     /// Who holds the lock, if anybody does.

@@ -138,6 +138,21 @@ impl Store for RedisStore {
         })
     }
 
+    /// Fails with [`Failure::NotDone`] also where no reply came: a number that is raised in vain harms nobody.
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let number_key = fence::number_key(key);
+            let raised = run!(self.nodes, key, |server, asking| {
+                server.raise(&number_key, at_least, asking)
+            });
+            raised.map_err(|error| self.failure(error))
+        })
+    }
+
     /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command, and with
     /// [`Failure::Unknown`] if no reply came within `readTimeout`, the connection was lost, or the lock ran out before
     /// the reply came.

@@ -1,0 +1,124 @@
+//! Takes a lock at a majority of the nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_redis_rules::{acquire::RAN_OUT, expiry::milliseconds};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    attempt::{Attempt, Wanted},
+    ballot::Verdict,
+    fence::{self, Numbered},
+    inspect::inspect,
+    nodes::Nodes,
+    splits::Splits,
+    validity::{less_drift, majority_until},
+    words::disagreement,
+};
+use crate::store::{Acquired, Failure, Grant};
+
+/// The shortest time that the last nodes are waited for once a majority has denied the lock.
+const SHORTEST_GRACE: Duration = Duration::from_millis(1);
+
+/// Takes the lock, with more attempts if several callers each got a few nodes.
+pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, Failure> {
+    let wanted = Arc::new(wanted);
+    let mut splits = Splits::new(wanted.ttl);
+    loop {
+        let mut attempt = Attempt::begin(nodes, wanted.clone());
+        let (verdict, took) = verdict(&mut attempt).await;
+        let cause = match verdict {
+            Verdict::Won => match win(&mut attempt).await {
+                Ok(grant) => {
+                    attempt.keep();
+                    return Ok(Acquired::Granted(grant));
+                }
+                Err(cause) => cause,
+            },
+            Verdict::Held => {
+                attempt.leave();
+                return Ok(Acquired::Held);
+            }
+            Verdict::Contended | Verdict::Split => {
+                let denied = verdict == Verdict::Contended;
+                let remains = attempt.give_back().await;
+                if let Some(pause) = splits.next(took, fastrand::u64(..)) {
+                    sleep(pause).await;
+                    continue;
+                }
+                // What may be left of this attempt is no majority, so others had the nodes.
+                if denied || remains.count() < nodes.majority() {
+                    return Ok(Acquired::Held);
+                }
+                return Err(remains.failure(votes(&attempt), wanted.ttl));
+            }
+            Verdict::Failed => votes(&attempt),
+        };
+        let remains = attempt.give_back().await;
+        return Err(remains.failure(cause, wanted.ttl));
+    }
+}
+
+/// What the nodes say, as soon as that is certain, and how long a majority of them took to say it.
+async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
+    let majority = attempt.nodes.majority();
+    attempt.count_until(|it| it.granted() >= majority || it.held() >= majority).await;
+    let took = attempt.begun.elapsed();
+    if attempt.ballot.held() >= majority {
+        // Whoever got a node must know it, or of several callers who share the nodes none would try again. The others
+        // are most likely about to answer.
+        let rest = attempt.count_until(|_| false);
+        let _ = timeout(took.max(SHORTEST_GRACE), rest).await;
+        if !attempt.ballot.is_complete() {
+            if has_one_holder(attempt).await {
+                return (Verdict::Held, took);
+            }
+            attempt.count_until(|_| false).await;
+        }
+    }
+    match attempt.ballot.verdict() {
+        Verdict::Contended if has_one_holder(attempt).await => (Verdict::Held, took),
+        verdict => (verdict, took),
+    }
+}
+
+/// Whether one owner holds the lock at a majority of the nodes.
+async fn has_one_holder(attempt: &Attempt<'_>) -> bool {
+    let Attempt { nodes, wanted, patience, .. } = attempt;
+    matches!(inspect(nodes, &wanted.hold.key, *patience).await, Ok(Some(_)))
+}
+
+/// The grant of an attempt that a majority granted. Fails with the cause.
+async fn win(attempt: &mut Attempt<'_>) -> Result<Grant, String> {
+    let numbered = match attempt.wanted.fenced {
+        true => Some(fence::number(attempt).await?),
+        false => None,
+    };
+    let left = until(attempt, numbered.as_ref())
+        .map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+    match milliseconds(left) {
+        0 => Err(RAN_OUT.to_owned()),
+        left => Ok(Grant {
+            fencing_token: numbered.map(|numbered| numbered.token),
+            valid_for: Some(left),
+        }),
+    }
+}
+
+/// Until when a majority surely holds the lock, of those that have noted the token if there is one; and no longer than
+/// the time to live from the beginning of this attempt, less the drift of the clocks.
+fn until(attempt: &Attempt<'_>, numbered: Option<&Numbered>) -> Option<Instant> {
+    let counts = |node| numbered.is_none_or(|numbered| numbered.nodes.contains(&node));
+    let grants = attempt.ballot.grants().filter(|(node, _)| counts(*node));
+    let ends = grants.map(|(_, granted)| granted.until).collect();
+    let until = majority_until(ends, attempt.nodes.majority())?;
+    let longest = attempt.begun.checked_add(less_drift(attempt.wanted.ttl));
+    Some(longest.map_or(until, |longest| longest.min(until)))
+}
+
+/// The votes, for people.
+fn votes(attempt: &Attempt<'_>) -> String {
+    let Attempt { nodes, ballot, .. } = attempt;
+    let said = [(ballot.granted(), "granted the lock"), (ballot.held(), "said that it is held")];
+    disagreement(&nodes.names(), &said, ballot.failures())
+}

@@ -1,0 +1,278 @@
+//! One attempt to take a lock: all nodes are asked at once, and what they grant is kept or given back.
+//!
+//! Each node has a task. It asks the node, tells the answer, and waits for the fate of the attempt. If that is not to
+//! keep what was granted, or whoever decides it has left, the task gives the node's grant back. So nothing is left
+//! behind, however late an answer comes and whenever the caller leaves.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_redis_rules::late::LATE_REPLY;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    ballot::{Ballot, Granted, Vote},
+    lanes::Hold,
+    nodes::{Nodes, Peer, after},
+    turn::{self, Release},
+    validity::{drift, less_drift},
+};
+use crate::{
+    store::{Acquired, Failure},
+    types::{UnknownOutcome, whole_milliseconds},
+};
+
+/// The cause for a node at which an earlier call of the same owner has not ended.
+const BUSY: &str = "an earlier call of this owner has not ended";
+
+/// The cause for a node that may still end the lock of this owner.
+const UNCLEAR: &str = "an earlier release of this owner was not answered, and may come late";
+
+/// A lock that is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) hold: Hold,
+    pub(super) ttl: Duration,
+    pub(super) fenced: bool,
+}
+
+/// What becomes of the grants of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is not decided.
+    Open,
+    /// They are kept, those that come late as well.
+    Kept,
+    /// They are given back.
+    GivenBack {
+        /// Whether the lock is also released where nobody knows whether it was granted.
+        everywhere: bool,
+    },
+}
+
+/// What the task of a node tells.
+enum Report {
+    Vote(usize, Vote),
+    /// The node's lock was released; whether it is surely not ours any more.
+    Freed(usize, bool),
+}
+
+/// An attempt.
+pub(super) struct Attempt<'a> {
+    pub(super) nodes: &'a Nodes,
+    pub(super) wanted: Arc<Wanted>,
+    pub(super) ballot: Ballot,
+    pub(super) begun: Instant,
+    /// How long each node is waited for.
+    pub(super) patience: Duration,
+    /// For each node whether its lock is surely not ours any more, once that was tried.
+    freed: Vec<Option<bool>>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    fate: watch::Sender<Fate>,
+}
+
+/// The nodes at which the lock may still be ours after all was given back, with their votes.
+pub(super) struct Remains(Vec<Vote>);
+
+impl<'a> Attempt<'a> {
+    /// Asks all nodes.
+    pub(super) fn begin(nodes: &'a Nodes, wanted: Arc<Wanted>) -> Self {
+        let patience = nodes.settings.patience(wanted.ttl);
+        let begun = Instant::now();
+        let (fate, _) = watch::channel(Fate::Open);
+        let (sender, reports) = mpsc::unbounded_channel();
+        for (index, peer) in nodes.peers().iter().enumerate() {
+            let task = AtNode {
+                index,
+                peer: peer.clone(),
+                wanted: wanted.clone(),
+                until: after(patience),
+                patience,
+                reports: sender.clone(),
+            };
+            nodes.spawn(task.run(fate.subscribe()));
+        }
+        let ballot = Ballot::new(nodes.count());
+        let freed = vec![None; nodes.count()];
+        Self { nodes, wanted, ballot, begun, patience, freed, reports, fate }
+    }
+
+    /// Counts votes until `enough` of them are there, or all. Nothing is lost if the future is dropped.
+    pub(super) async fn count_until(&mut self, enough: impl Fn(&Ballot) -> bool) {
+        while !self.ballot.is_complete() && !enough(&self.ballot) && self.next().await {}
+    }
+
+    /// Takes the next report of a node. Returns whether there was one; there is none when the tasks have ended. Nothing
+    /// is lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> bool {
+        match self.reports.recv().await {
+            Some(Report::Vote(node, vote)) => self.ballot.cast(node, vote),
+            Some(Report::Freed(node, surely)) => {
+                if let Some(freed) = self.freed.get_mut(node) {
+                    *freed = Some(surely);
+                }
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Keeps what was granted, and what will be.
+    pub(super) fn keep(self) {
+        self.fate.send_replace(Fate::Kept);
+    }
+
+    /// Gives back what was granted, and what will be, and waits for none of it.
+    pub(super) fn leave(self) {
+        self.fate.send_replace(Fate::GivenBack { everywhere: false });
+    }
+
+    /// Gives back what was granted, and waits for it as long as for the votes.
+    ///
+    /// Where nobody knows whether the node granted it, the lock is released by its owner's name, unless some node says
+    /// that it is held: that may be an earlier hold of the same owner, which this must not end.
+    pub(super) async fn give_back(&mut self) -> Remains {
+        let everywhere = self.ballot.held() == 0;
+        self.fate.send_replace(Fate::GivenBack { everywhere });
+        let patience = self.patience;
+        let waiting = async {
+            while !(0..self.nodes.count()).all(|node| self.is_done(node, everywhere)) {
+                if !self.next().await {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(patience, waiting).await;
+        let remains = (0..self.nodes.count()).filter_map(|node| {
+            let vote = self.ballot.vote(node).cloned().unwrap_or(Vote::Late(self.patience));
+            let gone = self.freed.get(node) == Some(&Some(true));
+            (vote.may_be_ours() && !gone).then_some(vote)
+        });
+        Remains(remains.collect())
+    }
+
+    /// Whether nothing more is to be learned of a node.
+    fn is_done(&self, node: usize, everywhere: bool) -> bool {
+        match self.ballot.vote(node) {
+            None => false,
+            Some(vote) if is_freed(vote, everywhere) => self.freed.get(node) != Some(&None),
+            Some(_) => true,
+        }
+    }
+}
+
+impl Remains {
+    /// At how many nodes the lock may still be ours.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The failure of the attempt, with its cause.
+    pub(super) fn failure(self, cause: String, ttl: Duration) -> Failure {
+        if self.0.is_empty() {
+            return Failure::NotDone(cause);
+        }
+        let now = now();
+        let bounds = self.0.iter().map(|vote| vote.bound(ttl, now));
+        let held_until = bounds.reduce(|a, b| Some(a?.max(b?))).flatten();
+        Failure::Unknown(UnknownOutcome { cause, held_until })
+    }
+}
+
+/// Whether the lock of a node is released when the attempt is given back.
+fn is_freed(vote: &Vote, everywhere: bool) -> bool {
+    match vote {
+        Vote::Granted(_) => true,
+        vote => everywhere && vote.may_be_ours(),
+    }
+}
+
+/// Waits for the fate of an attempt. It stays open if whoever decides it has left.
+async fn decided(fate: &mut watch::Receiver<Fate>) -> Fate {
+    fate.wait_for(|fate| *fate != Fate::Open).await.map_or(Fate::Open, |fate| *fate)
+}
+
+/// What an attempt does at one node.
+struct AtNode {
+    index: usize,
+    peer: Arc<Peer>,
+    wanted: Arc<Wanted>,
+    /// When the node's time is over.
+    until: Instant,
+    patience: Duration,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+impl AtNode {
+    async fn run(self, mut fate: watch::Receiver<Fate>) {
+        let Self { index, peer, wanted, until, .. } = &self;
+        let place = peer.lanes.join(&wanted.hold);
+        let turn = timeout_at(*until, place.turn()).await;
+        let vote = match &turn {
+            Err(_) => Vote::NotDone(BUSY.to_owned()),
+            Ok(_) if place.is_unclear() => Vote::NotDone(UNCLEAR.to_owned()),
+            Ok(_) => self.ask().await,
+        };
+        peer.metrics.voted(&vote);
+        // Whoever has left is told by nobody, and decides nothing.
+        let _ = self.reports.send(Report::Vote(*index, vote.clone()));
+        let everywhere = match decided(&mut fate).await {
+            Fate::Kept => return,
+            Fate::GivenBack { everywhere } => everywhere,
+            Fate::Open => false,
+        };
+        if !is_freed(&vote, everywhere) {
+            return;
+        }
+        let released = timeout(LATE_REPLY, turn::release(peer, &wanted.hold)).await;
+        let released = released.unwrap_or(Release::Unclear);
+        // A node that has not answered may still grant the lock, unless this release has ended that grant.
+        let surely = match vote {
+            Vote::Granted(_) => matches!(released, Release::Freed | Release::NotOurs),
+            _ => released == Release::Freed,
+        };
+        let _ = self.reports.send(Report::Freed(*index, surely));
+        drop(turn);
+        turn::end(peer, &place, released).await;
+    }
+
+    async fn ask(&self) -> Vote {
+        let Wanted { hold: Hold { key, owner }, ttl, fenced } = &*self.wanted;
+        let sent = Instant::now();
+        // A store may act before its future is awaited.
+        let asking = async {
+            match fenced {
+                false => self.peer.store.acquire(key, owner, *ttl).await,
+                true => self.peer.store.acquire_fenced(key, owner, *ttl).await,
+            }
+        };
+        let grant = match timeout_at(self.until, asking).await {
+            Ok(Ok(Acquired::Granted(grant))) => grant,
+            Ok(Ok(Acquired::Held)) => return Vote::Held,
+            Ok(Err(Failure::NotDone(cause))) => return Vote::NotDone(cause),
+            Ok(Err(Failure::Unknown(UnknownOutcome { cause, held_until }))) => {
+                return Vote::Unknown { cause, held_until };
+            }
+            Err(_) => return Vote::Late(self.patience),
+        };
+        if *fenced && grant.fencing_token.is_none() {
+            let ends = now().saturating_add(whole_milliseconds(ttl.saturating_add(drift(*ttl))));
+            let cause = "its grant has no fencing token".to_owned();
+            return Vote::Unknown { cause, held_until: Some(ends) };
+        }
+        let until = match grant.valid_for {
+            Some(left) => after(less_drift(Duration::from_millis(left))),
+            // It counts from when the node got the command.
+            None => sent.checked_add(less_drift(*ttl)).unwrap_or_else(|| after(less_drift(*ttl))),
+        };
+        Vote::Granted(Granted { until, token: grant.fencing_token })
+    }
+}
+
+/// Milliseconds since 1970, rounded up.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    whole_milliseconds(since.unwrap_or_default())
+}

@@ -1,0 +1,147 @@
+//! Makes a lock last longer at a majority of the nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast_redis_rules::{acquire::RAN_OUT, expiry::milliseconds};
+use tokio::time::Instant;
+
+use super::{
+    lanes::Hold,
+    nodes::{Answers, Nodes, Peer, after},
+    validity::{less_drift, majority_until},
+};
+use crate::store::{Extended, Failure};
+
+/// What a node says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// It surely holds the lock until then.
+    Extended(Instant),
+    Gone,
+    HeldByOther,
+}
+
+/// How many nodes said what.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    extended: usize,
+    gone: usize,
+    held_by_other: usize,
+    majority: usize,
+}
+
+/// Makes the lock last longer at all nodes, and waits until what a majority says is certain. The rest goes on.
+pub(super) async fn extend(
+    nodes: &Nodes,
+    hold: Hold,
+    ttl: Duration,
+    may_shorten: bool,
+) -> Result<Extended, Failure> {
+    let hold = Arc::new(hold);
+    let patience = nodes.settings.patience(ttl);
+    let mut answers = nodes.ask(patience, |peer| ask(peer, hold.clone(), ttl, may_shorten));
+    answers.wait_for(|answers| Counts::of(answers, nodes).is_certain()).await;
+    let counts = Counts::of(&answers, nodes);
+    match counts.outcome() {
+        Some(Said::Extended(_)) => valid_for(&answers, nodes),
+        Some(Said::Gone) => Ok(Extended::Gone),
+        Some(Said::HeldByOther) => Ok(Extended::HeldByOther),
+        None => {
+            let said = [
+                (counts.extended, "extended the lock"),
+                (counts.gone, "said that nobody holds it"),
+                (counts.held_by_other, "said that another owner holds it"),
+            ];
+            Err(answers.failure(nodes, &said, counts.extended > 0))
+        }
+    }
+}
+
+async fn ask(
+    peer: Arc<Peer>,
+    hold: Arc<Hold>,
+    ttl: Duration,
+    may_shorten: bool,
+) -> Result<Said, Failure> {
+    let extended = peer.store.extend(&hold.key, &hold.owner, ttl, may_shorten).await;
+    peer.metrics.extended(&extended);
+    extended.map(|extended| match extended {
+        Extended::Extended(left) => Said::Extended(after(less_drift(Duration::from_millis(left)))),
+        Extended::Gone => Said::Gone,
+        Extended::HeldByOther => Said::HeldByOther,
+    })
+}
+
+/// For how long a majority surely holds the lock.
+fn valid_for(answers: &Answers<Said>, nodes: &Nodes) -> Result<Extended, Failure> {
+    let ends = answers.good().filter_map(|said| match said {
+        Said::Extended(until) => Some(*until),
+        _ => None,
+    });
+    let until = majority_until(ends.collect(), nodes.majority());
+    let left = until.map_or(Duration::ZERO, |it| it.saturating_duration_since(Instant::now()));
+    match milliseconds(left) {
+        0 => Err(Failure::unknown(RAN_OUT, None)),
+        left => Ok(Extended::Extended(left)),
+    }
+}
+
+impl Counts {
+    fn of(answers: &Answers<Said>, nodes: &Nodes) -> Self {
+        Self {
+            extended: answers.count(|said| matches!(said, Said::Extended(_))),
+            gone: answers.count(|said| *said == Said::Gone),
+            held_by_other: answers.count(|said| *said == Said::HeldByOther),
+            majority: nodes.majority(),
+        }
+    }
+
+    /// What a majority says. The time of [`Said::Extended`] means nothing here.
+    fn outcome(self) -> Option<Said> {
+        match self {
+            _ if self.extended >= self.majority => Some(Said::Extended(Instant::now())),
+            // The owner cannot hold a majority.
+            _ if self.gone + self.held_by_other < self.majority => None,
+            _ if self.gone >= self.majority => Some(Said::Gone),
+            // Others have a part of it.
+            _ => Some(Said::HeldByOther),
+        }
+    }
+
+    /// Whether no answer that is missing would change the outcome.
+    fn is_certain(self) -> bool {
+        let Self { extended, gone, held_by_other, majority } = self;
+        extended >= majority || gone >= majority || held_by_other >= majority
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_majority_decides() {
+        let said = |extended, gone, held_by_other| {
+            let counts = Counts { extended, gone, held_by_other, majority: 3 };
+            counts.outcome().map(|said| match said {
+                Said::Extended(_) => "extended",
+                Said::Gone => "gone",
+                Said::HeldByOther => "held by other",
+            })
+        };
+        for extended in 0..=5 {
+            for gone in 0..=5 - extended {
+                for held_by_other in 0..=5 - extended - gone {
+                    let expected = match (extended, gone, held_by_other) {
+                        (3.., _, _) => Some("extended"),
+                        (_, 3.., _) => Some("gone"),
+                        (_, _, 1..) if gone + held_by_other >= 3 => Some("held by other"),
+                        _ => None,
+                    };
+                    let counts = (extended, gone, held_by_other);
+                    assert_eq!(said(extended, gone, held_by_other), expected, "{counts:?}");
+                }
+            }
+        }
+    }
+}

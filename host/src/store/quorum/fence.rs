@@ -1,0 +1,96 @@
+//! The fencing token of a grant: the largest of those that the nodes gave, written back before it is told.
+//!
+//! The clocks of the nodes differ, so the largest token of a majority alone need not grow: a later majority may be
+//! without the node whose clock is fast. So a grant is told only when each node of a majority both granted the lock and
+//! has noted the token, which is the second phase of a write to an atomic register (Attiya, Bar-Noy, Dolev). A later
+//! grant is from a majority too, and the two have a node in common. That node still held the first lock when the first
+//! grant was told, so it had noted the token before it made the second grant, whose number there is larger; and the
+//! token of the second grant is no smaller than that number.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{sleep_until, timeout_at};
+
+use super::{
+    attempt::Attempt,
+    nodes::{Nodes, after},
+    words::{disagreement, late},
+};
+use crate::store::Failure;
+
+/// A token, and the nodes that granted the lock and have noted it: a majority.
+pub(super) struct Numbered {
+    pub(super) token: u64,
+    pub(super) nodes: Vec<usize>,
+}
+
+/// Chooses the token of an attempt that a majority granted, and has a majority note it. Fails with the cause.
+pub(super) async fn number(attempt: &mut Attempt<'_>) -> Result<Numbered, String> {
+    let nodes = attempt.nodes;
+    let majority = nodes.majority();
+    let wanted = attempt.wanted.clone();
+    let until = after(attempt.patience);
+    let tokens = attempt.ballot.grants().filter_map(|(_, granted)| granted.token);
+    let token = tokens.max().unwrap_or_default();
+    let mut seen = vec![false; nodes.count()];
+    let (mut noted, mut failures) = (Vec::new(), Vec::new());
+    let mut raising = FuturesUnordered::new();
+    loop {
+        for (node, granted) in attempt.ballot.grants() {
+            if mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            if granted.token.is_some_and(|number| number >= token) {
+                noted.push(node);
+                continue;
+            }
+            let (peer, key) = (&nodes.peers()[node], &wanted.hold.key);
+            let patience = attempt.patience;
+            raising.push(async move {
+                let raised = timeout_at(until, peer.store.raise_fencing_token(key, token)).await;
+                let Ok(raised) = raised else { return (node, Err(late(patience))) };
+                peer.metrics.raised(&raised);
+                (node, raised.map_err(|failure| failure.cause().to_owned()))
+            });
+        }
+        if noted.len() >= majority {
+            return Ok(Numbered { token, nodes: noted });
+        }
+        let complete = attempt.ballot.is_complete();
+        if raising.is_empty() && complete {
+            break;
+        }
+        tokio::select! {
+            Some((node, raised)) = raising.next() => match raised {
+                Ok(()) => noted.push(node),
+                Err(cause) => failures.push((node, cause)),
+            },
+            more = attempt.next(), if !complete => if !more { break },
+            () = sleep_until(until) => break,
+        }
+    }
+    Err(disagreement(&nodes.names(), &[(noted.len(), "noted the fencing token")], failures))
+}
+
+/// Has a majority of the nodes note a token.
+pub(super) async fn raise(nodes: &Nodes, key: &str, at_least: u64) -> Result<(), Failure> {
+    let key: Arc<str> = key.into();
+    let mut answers = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
+        let key = key.clone();
+        async move {
+            let raised = peer.store.raise_fencing_token(&key, at_least).await;
+            peer.metrics.raised(&raised);
+            raised
+        }
+    });
+    answers.wait_for(|answers| answers.good().count() >= nodes.majority()).await;
+    let noted = answers.good().count();
+    match noted >= nodes.majority() {
+        true => Ok(()),
+        // A token that is noted in vain harms nobody.
+        false => Err(Failure::not_done(
+            answers.failure(nodes, &[(noted, "noted the fencing token")], false).cause(),
+        )),
+    }
+}

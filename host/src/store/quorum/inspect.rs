@@ -1,0 +1,93 @@
+//! Tells who holds a lock at a majority of the nodes, and ends the hold of whomever.
+
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
+
+use super::nodes::{Answers, Nodes};
+use crate::store::{Failure, Holding};
+
+type Looks = Answers<Option<Holding>>;
+
+/// Who holds the lock at a majority of the nodes. Fails if that cannot be told because nodes fail.
+pub(super) async fn inspect(
+    nodes: &Nodes,
+    key: &str,
+    patience: Duration,
+) -> Result<Option<Holding>, Failure> {
+    let key: Arc<str> = key.into();
+    let mut looks = nodes.ask(patience, |peer| {
+        let key = key.clone();
+        async move { peer.store.inspect(&key).await }
+    });
+    looks.wait_for(|looks| found(looks, nodes).is_some()).await;
+    found(&looks, nodes).ok_or_else(|| {
+        let held = looks.count(Option::is_some);
+        let free = looks.count(Option::is_none);
+        let said = [(held, "said that it is held"), (free, "said that nobody holds it")];
+        // Looking changes nothing.
+        Failure::not_done(looks.failure(nodes, &said, false).cause())
+    })
+}
+
+/// Who holds the lock, or that nobody does, as far as that is certain.
+fn found(looks: &Looks, nodes: &Nodes) -> Option<Option<Holding>> {
+    let majority = nodes.majority();
+    let holdings: Vec<&Holding> = looks.good().flatten().collect();
+    let Some((owner, most)) = most_named(holdings.iter().map(|it| &*it.owner)) else {
+        return (looks.without() < majority).then_some(None);
+    };
+    if most < majority {
+        return (most + looks.without() < majority).then_some(None);
+    }
+    // As many nodes as are a majority hold it for that long.
+    let mut times: Vec<Option<u64>> =
+        holdings.iter().filter(|it| it.owner == owner).map(|it| it.time_left).collect();
+    times.sort_unstable_by_key(|left| Reverse(left.unwrap_or(u64::MAX)));
+    Some(Some(Holding {
+        owner: owner.to_owned(),
+        time_left: times.get(majority - 1).copied().flatten(),
+        fencing_token: holdings.iter().filter_map(|it| it.fencing_token).max(),
+    }))
+}
+
+/// The owner that is named most often, and how often that is. Of several, the one that is named first.
+pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
+    let mut counts: HashMap<&str, (usize, Reverse<usize>)> = HashMap::new();
+    for (place, owner) in owners.enumerate() {
+        counts.entry(owner).or_insert((0, Reverse(place))).0 += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map(|(owner, (count, _))| (owner, count))
+}
+
+/// Ends the hold of whomever at all nodes. Returns the owner that most of them had.
+pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<String>, Failure> {
+    let key: Arc<str> = key.into();
+    let mut answers = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
+        let key = key.clone();
+        async move { peer.store.force_release(&key).await }
+    });
+    answers.wait_for(|_| false).await;
+    let released = answers.count(Option::is_some);
+    if answers.good().count() < nodes.majority() {
+        let free = answers.count(Option::is_none);
+        let said = [(released, "released the lock"), (free, "said that nobody holds it")];
+        return Err(answers.failure(nodes, &said, released > 0));
+    }
+    let owners = answers.good().flatten().map(String::as_str);
+    Ok(most_named(owners).map(|(owner, _)| owner.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_that_most_nodes_name_is_found() {
+        let most = |owners: &[&'static str]| most_named(owners.iter().copied());
+        assert_eq!(most(&[]), None);
+        assert_eq!(most(&["a"]), Some(("a", 1)));
+        assert_eq!(most(&["b", "a"]), Some(("b", 1)));
+        assert_eq!(most(&["b", "a", "a"]), Some(("a", 2)));
+        assert_eq!(most(&["c", "b", "a", "b", "c"]), Some(("c", 2)));
+    }
+}

@@ -1,0 +1,127 @@
+//! Turns at one node: the calls about one hold, which is a key and its owner, reach the node one after another.
+//!
+//! A node tells owners apart by their names alone. If a release of an earlier try ran after a later acquire of the same
+//! owner, it would end a grant that is counted. So an acquire waits until the calls before it have ended, and after a
+//! release whose outcome is unknown no acquire of this owner is made for a while.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync;
+
+/// The key and the owner of a hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hold {
+    pub(super) key: String,
+    pub(super) owner: String,
+}
+
+/// The lanes of one node, one for each hold that a call is about.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(Mutex<HashMap<Hold, (Arc<Lane>, usize)>>);
+
+#[derive(Debug, Default)]
+struct Lane {
+    turn: sync::Mutex<()>,
+    /// Whether a release may still run that nobody waits for any more.
+    unclear: AtomicBool,
+}
+
+/// A place in a lane. The lane lasts as long as somebody has a place in it.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    lanes: &'a Lanes,
+    hold: &'a Hold,
+    lane: Arc<Lane>,
+}
+
+impl Lanes {
+    pub(super) fn join<'a>(&'a self, hold: &'a Hold) -> Place<'a> {
+        let mut lanes = self.lock();
+        let (lane, places) = match lanes.get_mut(hold) {
+            Some(entry) => entry,
+            None => lanes.entry(hold.clone()).or_default(),
+        };
+        *places += 1;
+        let lane = lane.clone();
+        drop(lanes);
+        Place { lanes: self, hold, lane }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Hold, (Arc<Lane>, usize)>> {
+        // No code between a change to the map and that of a number can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    /// Waits until the calls before have ended. The turn ends when the guard is dropped.
+    pub(super) async fn turn(&self) -> sync::MutexGuard<'_, ()> {
+        self.lane.turn.lock().await
+    }
+
+    /// Notes that a release may still run.
+    pub(super) fn set_unclear(&self) {
+        self.lane.unclear.store(true, Ordering::Release);
+    }
+
+    /// Whether a release may still run. Those who [said so](Self::set_unclear) keep their place for as long.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.lane.unclear.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.lock();
+        if let Some((_, places)) = lanes.get_mut(self.hold) {
+            *places -= 1;
+            if *places == 0 {
+                lanes.remove(self.hold);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn hold(owner: &str) -> Hold {
+        Hold { key: "k".to_owned(), owner: owner.to_owned() }
+    }
+
+    #[test]
+    fn calls_about_one_hold_take_turns() {
+        let lanes = Lanes::default();
+        let (me, you) = (hold("me"), hold("you"));
+        let first = lanes.join(&me);
+        let turn = first.turn().now_or_never().unwrap();
+        let second = lanes.join(&me);
+        assert!(second.turn().now_or_never().is_none());
+        assert!(lanes.join(&you).turn().now_or_never().is_some());
+        drop(turn);
+        assert!(second.turn().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_lane_is_forgotten_with_its_last_place() {
+        let lanes = Lanes::default();
+        let me = hold("me");
+        let first = lanes.join(&me);
+        first.set_unclear();
+        let second = lanes.join(&me);
+        drop(first);
+        assert!(second.is_unclear());
+        drop(second);
+        assert!(lanes.lock().is_empty());
+        assert!(!lanes.join(&me).is_unclear());
+    }
+}

@@ -1,0 +1,274 @@
+//! A store over several stores: a lock is held where a majority of them holds it.
+//!
+//! The nodes are independent: no node copies from another. With 2 of 3 nodes, or 3 of 5, locks go on, and a node that
+//! loses its data loses no lock. This is the algorithm Redlock with what its critics asked of it: tokens that grow, times
+//! by each node's own clock, and a node that has lost its data is kept out.
+//!
+//! # Acquire
+//!
+//! All nodes are asked at once. Each has [a short time](QuorumSettings::node_timeout) to answer. A node grants the lock,
+//! says that it is held, fails without having done anything, fails so that nobody knows what it did, or does not answer
+//! in time. Of `N` nodes, with a majority of `M = (N + 1) / 2`:
+//!
+//! | granted | held | the others failed | outcome |
+//! |---|---|---|---|
+//! | `M` or more | any | any | granted, if a majority surely holds the lock for a while; else a failure: it ran out |
+//! | 0 | `M` or more | any | held |
+//! | 1 to `M - 1` | `M` or more | any | held, if one owner has a majority; else a split vote |
+//! | 1 to `M - 1` | fewer, but `M` or more with those that granted | any | a split vote |
+//! | fewer than `M` with those that said held | | the rest | a failure |
+//!
+//! - **Granted** is answered with the grant that makes the majority; later ones are kept as well. It is valid for as long
+//!   as a majority surely holds the lock, by what each node told, and no longer than the time to live less the time since
+//!   the beginning of this attempt, both less the drift of clocks: a hundredth, and 2 ms.
+//! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time again,
+//!   or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely not ours.
+//! - **A split vote** means that several callers each got a few nodes. What was granted is given back, and after a random
+//!   pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. After the last
+//!   the lock is held: others had the nodes. It is an unknown outcome instead where nodes failed so that a
+//!   majority of them may still keep this attempt's lock.
+//! - **A failure** gives back what was granted. It is [`Failure::NotDone`] if no node can have the lock after that. Else
+//!   it is [`Failure::Unknown`], and `held_until` is the latest time at which such a node lets it go: what it said itself
+//!   if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it granted the
+//!   lock and could not be told to give it back. The message says how many of the nodes said what, and why nodes failed.
+//!
+//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. A node
+//! that failed, or did not answer, is told to release the lock as well, unless some node said that the lock is held: it
+//! may be held by the same owner, whose hold this must not end.
+//!
+//! # Owners
+//!
+//! Nodes tell owners apart by name alone. Calls of one process about the same key and owner reach each node in turn, and
+//! where a release was not answered, no acquire of this owner is made for 30 seconds.
+//!
+//! # Fencing tokens
+//!
+//! The token of a grant is the largest that a node gave. It is told only when a majority of the nodes has both granted
+//! the lock and noted the token. `fence.rs` says why tokens grow then, though the clocks of the nodes differ.
+//!
+//! # What else a majority decides
+//!
+//! | call | outcome |
+//! |---|---|
+//! | release | sent to all. With answers of a majority: another owner holds it if a majority says so; released if one node released it; missing if a majority says so |
+//! | extend | extended if a majority extended it; lost if a majority does not have it for this owner |
+//! | inspect | the owner that a majority has, for as long as a majority has it; nobody, if none can have one |
+//! | list | what a majority has, node by node |
+//! | force release | sent to all: the owner that most nodes had |
+//! | watch | all nodes; ends with the first change at any of them |
+//!
+//! Where failures leave that open, the call fails, and says how many of the nodes said what.
+
+mod acquire;
+mod attempt;
+mod ballot;
+mod extend;
+mod fence;
+mod inspect;
+mod lanes;
+mod list;
+mod metrics;
+mod nodes;
+mod release;
+mod settings;
+mod splits;
+mod turn;
+mod validity;
+mod watch;
+mod words;
+
+use std::{fmt, time::Duration};
+
+use futures_util::future::BoxFuture;
+
+pub use self::settings::{Node, QuorumError, QuorumSettings};
+use self::{attempt::Wanted, lanes::Hold, nodes::Nodes};
+use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched};
+
+/// A store over several stores. See the [module](self).
+pub struct QuorumStore(Nodes);
+
+impl QuorumStore {
+    /// Makes a store of these nodes: an odd number of them, 3 at least, none of which another node depends on. `name` is
+    /// the store's, for metrics.
+    ///
+    /// Must be called in a Tokio runtime with time enabled. The nodes are called on it, and what callers leave is
+    /// finished there.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use holdfast::store::{
+    ///     memory::MemoryStore,
+    ///     quorum::{Node, QuorumSettings, QuorumStore},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), holdfast::store::quorum::QuorumError> {
+    /// let nodes = ["a:6379", "b:6379", "c:6379"].map(|name| Node::new(name, Arc::new(MemoryStore::new())));
+    /// let store = QuorumStore::new("lockstore", nodes.into(), QuorumSettings::new())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`QuorumError`].
+    pub fn new(
+        name: &str,
+        nodes: Vec<Node>,
+        settings: QuorumSettings,
+    ) -> Result<Self, QuorumError> {
+        Nodes::new(name, nodes, settings).map(Self)
+    }
+
+    async fn take(
+        &self,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+        fenced: bool,
+    ) -> Result<Acquired, Failure> {
+        self.admit(Some(ttl))?;
+        acquire::acquire(&self.0, Wanted { hold: hold(key, owner), ttl, fenced }).await
+    }
+
+    /// Refuses a call after [`close`](Store::close), and one for a lock that would last too long.
+    fn admit(&self, ttl: Option<Duration>) -> Result<(), Failure> {
+        if self.0.is_closed() {
+            return Err(Failure::not_done("the store is closed"));
+        }
+        let longest = self.0.settings.longest_ttl;
+        match ttl {
+            Some(ttl) if ttl > longest => Err(Failure::not_done(format!(
+                "a time to live of {ttl:?} is longer than quorumMaxTtl, {longest:?}: a node that lost its data stays out \
+                 for no longer than that"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn hold(key: &str, owner: &str) -> Hold {
+    Hold { key: key.to_owned(), owner: owner.to_owned() }
+}
+
+impl Store for QuorumStore {
+    /// See the [module](self#acquire).
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.take(key, owner, ttl, false))
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async move {
+            self.admit(None)?;
+            release::release(&self.0, hold(key, owner)).await
+        })
+    }
+
+    /// See the [module](self#fencing-tokens).
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.take(key, owner, ttl, true))
+    }
+
+    /// Done when a majority has noted the token.
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.admit(None)?;
+            fence::raise(&self.0, key, at_least).await
+        })
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        Box::pin(async move {
+            self.admit(Some(ttl))?;
+            extend::extend(&self.0, hold(key, owner), ttl, may_shorten).await
+        })
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        Box::pin(async move {
+            self.admit(None)?;
+            inspect::inspect(&self.0, key, self.0.settings.patience(Duration::MAX)).await
+        })
+    }
+
+    /// A page is that of one node, less what other pages tell: it can be empty though more follow. Each lock that a
+    /// majority holds all the time is told once. One that only a part of the nodes has is told while nodes fail.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        Box::pin(async move {
+            self.admit(None)?;
+            list::list(&self.0, prefix, cursor, limit).await
+        })
+    }
+
+    fn is_cursor(&self, cursor: &str) -> bool {
+        list::is_cursor(&self.0, cursor)
+    }
+
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            self.admit(None)?;
+            inspect::force_release(&self.0, key).await
+        })
+    }
+
+    /// The holding is who keeps others from the lock: `None` if a majority of the nodes is free.
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        Box::pin(async move {
+            self.admit(None).ok()?;
+            watch::watch(&self.0, key).await
+        })
+    }
+
+    /// The name of each node, with what it says of itself.
+    fn describe(&self) -> String {
+        let nodes = self.0.peers().iter().map(|peer| match peer.store.describe() {
+            about if about.is_empty() => peer.name.clone(),
+            about if about.starts_with(&peer.name) => about,
+            about => format!("{}: {about}", peer.name),
+        });
+        let nodes: Vec<String> = nodes.collect();
+        format!("a quorum of {} nodes: {}", nodes.len(), nodes.join("; "))
+    }
+
+    /// Waits five seconds at most for calls that are under way, and as long as the nodes take to close.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.close())
+    }
+}
+
+impl fmt::Debug for QuorumStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("QuorumStore").field(&self.0.names()).finish()
+    }
+}

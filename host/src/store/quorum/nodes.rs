@@ -1,0 +1,241 @@
+//! The nodes, and asking all of them at once.
+//!
+//! Each call of a node is a task of its own, on the runtime in which the quorum was made. So nobody waits for the slow
+//! ones, and what a caller leaves goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use holdfast_redis_rules::late::LATE_REPLY;
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    lanes::Lanes,
+    metrics::NodeMetrics,
+    settings::{Node, QuorumError, QuorumSettings},
+    words::{disagreement, late},
+};
+use crate::store::{Failure, Store};
+
+/// How long [`Nodes::close`] waits for calls that are under way.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// A node, and the calls that are under way at it.
+pub(super) struct Peer {
+    pub(super) name: String,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lanes: Lanes,
+    pub(super) metrics: NodeMetrics,
+    /// Cancelled when the quorum is closed.
+    pub(super) closed: CancellationToken,
+}
+
+/// All nodes of a quorum.
+pub(super) struct Nodes {
+    peers: Vec<Arc<Peer>>,
+    pub(super) settings: QuorumSettings,
+    runtime: Handle,
+    tasks: TaskTracker,
+    /// Ends the tasks.
+    abort: CancellationToken,
+    closed: CancellationToken,
+}
+
+/// The answers of the nodes to a question, as far as they have come.
+pub(super) struct Answers<T> {
+    /// By the positions of the nodes.
+    by_node: Vec<Option<Result<T, Failure>>>,
+    answers: mpsc::UnboundedReceiver<(usize, Result<T, Failure>)>,
+    until: Instant,
+    patience: Duration,
+}
+
+/// Takes the answer of one node.
+pub(super) struct Teller<T> {
+    node: usize,
+    answers: mpsc::UnboundedSender<(usize, Result<T, Failure>)>,
+}
+
+impl Nodes {
+    pub(super) fn new(
+        store: &str,
+        nodes: Vec<Node>,
+        settings: QuorumSettings,
+    ) -> Result<Self, QuorumError> {
+        settings.check(&nodes)?;
+        let runtime = Handle::try_current().map_err(|_| QuorumError::NoRuntime)?;
+        let closed = CancellationToken::new();
+        let peer = |Node { name, store: node }| {
+            let metrics = NodeMetrics::new(store, &name);
+            let closed = closed.clone();
+            Arc::new(Peer { name, store: node, lanes: Lanes::default(), metrics, closed })
+        };
+        Ok(Self {
+            peers: nodes.into_iter().map(peer).collect(),
+            settings,
+            runtime,
+            tasks: TaskTracker::new(),
+            abort: CancellationToken::new(),
+            closed,
+        })
+    }
+
+    /// How many nodes there are.
+    pub(super) fn count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// The names of the nodes, by their positions.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.peers.iter().map(|peer| &*peer.name).collect()
+    }
+
+    /// How many nodes are a majority.
+    pub(super) fn majority(&self) -> usize {
+        self.count() / 2 + 1
+    }
+
+    pub(super) fn peers(&self) -> &[Arc<Peer>] {
+        &self.peers
+    }
+
+    /// Runs a task until it ends or the quorum is closed.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        let task = async move { abort.run_until_cancelled(task).await.unwrap_or_default() };
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// Asks all nodes at once. Their answers are waited for as long as `patience`; a call that is late goes on in the
+    /// background, for 30 seconds at most.
+    pub(super) fn ask<T, F>(
+        &self,
+        patience: Duration,
+        question: impl Fn(Arc<Peer>) -> F,
+    ) -> Answers<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        self.ask_by(patience, |peer, teller| {
+            let asking = question(peer);
+            async move {
+                if let Ok(answer) = timeout(LATE_REPLY, asking).await {
+                    teller.tell(answer);
+                }
+            }
+        })
+    }
+
+    /// As [`ask`](Self::ask), by tasks that tell their answers and may go on, and that end by themselves.
+    pub(super) fn ask_by<T, F>(
+        &self,
+        patience: Duration,
+        question: impl Fn(Arc<Peer>, Teller<T>) -> F,
+    ) -> Answers<T>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, answers) = mpsc::unbounded_channel();
+        for (node, peer) in self.peers.iter().enumerate() {
+            let teller = Teller { node, answers: sender.clone() };
+            self.spawn(question(peer.clone(), teller));
+        }
+        let by_node = self.peers.iter().map(|_| None).collect();
+        Answers { by_node, answers, until: after(patience), patience }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Refuses further calls, waits five seconds at most for what is under way, and closes all nodes.
+    pub(super) async fn close(&self) {
+        self.closed.cancel();
+        self.tasks.close();
+        if timeout(CLOSING, self.tasks.wait()).await.is_err() {
+            self.abort.cancel();
+            self.tasks.wait().await;
+        }
+        join_all(self.peers.iter().map(|peer| peer.store.close())).await;
+    }
+}
+
+impl<T> Answers<T> {
+    /// Waits until there are `enough` answers, all, or the time is over. Nothing is lost if the future is dropped.
+    pub(super) async fn wait_for(&mut self, enough: impl Fn(&Self) -> bool) {
+        while self.missing() > 0 && !enough(self) {
+            match timeout_at(self.until, self.answers.recv()).await {
+                Ok(Some((node, answer))) => self.put(node, answer),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn put(&mut self, node: usize, answer: Result<T, Failure>) {
+        if let Some(place) = self.by_node.get_mut(node) {
+            *place = Some(answer);
+        }
+    }
+
+    /// The answers that are no failures.
+    pub(super) fn good(&self) -> impl Iterator<Item = &T> {
+        self.by_node.iter().flatten().flatten()
+    }
+
+    /// The answers by the positions of their nodes; `None` for a failure, and for an answer that is missing.
+    pub(super) fn by_node(self) -> impl Iterator<Item = Option<T>> {
+        self.by_node.into_iter().map(|answer| answer?.ok())
+    }
+
+    /// How many of the answers that are no failures are such.
+    pub(super) fn count(&self, is_such: impl Fn(&T) -> bool) -> usize {
+        self.good().filter(|answer| is_such(answer)).count()
+    }
+
+    /// How many answers are missing.
+    pub(super) fn missing(&self) -> usize {
+        self.by_node.iter().filter(|answer| answer.is_none()).count()
+    }
+
+    /// How many nodes have failed, or have not answered yet.
+    pub(super) fn without(&self) -> usize {
+        self.by_node.len() - self.good().count()
+    }
+
+    /// The failure of the call, if no majority agrees: why nodes failed, with how many of the others `said` what. It is
+    /// [`Failure::NotDone`] if no node can have done anything; `changed` is whether one of the others has.
+    pub(super) fn failure(&self, nodes: &Nodes, said: &[(usize, &str)], changed: bool) -> Failure {
+        let failures = self.by_node.iter().enumerate().filter_map(|(node, answer)| match answer {
+            Some(Ok(_)) => None,
+            Some(Err(failure)) => Some((node, failure.cause().to_owned())),
+            None => Some((node, late(self.patience))),
+        });
+        let cause = disagreement(&nodes.names(), said, failures);
+        let did_nothing = |answer: &Option<Result<T, Failure>>| {
+            matches!(answer, Some(Ok(_) | Err(Failure::NotDone(_))))
+        };
+        match !changed && self.by_node.iter().all(did_nothing) {
+            true => Failure::NotDone(cause),
+            false => Failure::unknown(cause, None),
+        }
+    }
+}
+
+impl<T> Teller<T> {
+    pub(super) fn tell(self, answer: Result<T, Failure>) {
+        // Whoever has left does not care.
+        let _ = self.answers.send((self.node, answer));
+    }
+}
+
+/// So long from now. A time that the clock cannot hold becomes 136 years.
+pub(super) fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
+}

@@ -1,0 +1,144 @@
+//! Releases a lock at all nodes.
+
+use std::time::Duration;
+
+use super::{
+    lanes::Hold,
+    nodes::{Answers, Nodes},
+    turn::release_in_turn,
+};
+use crate::store::{Failure, Released};
+
+/// How many nodes said what to a release.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    released: usize,
+    missing: usize,
+    held_by_other: usize,
+    /// They may still say something.
+    open: usize,
+    majority: usize,
+}
+
+/// Releases the lock at all nodes, and waits until what a majority says is certain. The rest goes on.
+pub(super) async fn release(nodes: &Nodes, hold: Hold) -> Result<Released, Failure> {
+    let patience = nodes.settings.patience(Duration::MAX);
+    let mut answers =
+        nodes.ask_by(patience, |peer, teller| release_in_turn(peer, hold.clone(), teller));
+    answers.wait_for(|answers| Counts::of(answers, nodes).is_certain()).await;
+    let counts = Counts::of(&answers, nodes);
+    counts.outcome().ok_or_else(|| {
+        let said = [
+            (counts.released, "released the lock"),
+            (counts.missing, "said that nobody holds it"),
+            (counts.held_by_other, "said that another owner holds it"),
+        ];
+        answers.failure(nodes, &said, counts.released > 0)
+    })
+}
+
+impl Counts {
+    fn of(answers: &Answers<Released>, nodes: &Nodes) -> Self {
+        Self {
+            released: answers.count(|it| *it == Released::Released),
+            missing: answers.count(|it| *it == Released::Missing),
+            held_by_other: answers.count(|it| *it == Released::HeldByOther),
+            open: answers.missing(),
+            majority: nodes.majority(),
+        }
+    }
+
+    /// What a majority says. At each node that answered the lock is not the owner's any more, so with a majority of
+    /// answers the owner does not hold it.
+    fn outcome(self) -> Option<Released> {
+        let answered = self.released + self.missing + self.held_by_other;
+        match self {
+            _ if answered < self.majority => None,
+            _ if self.held_by_other >= self.majority => Some(Released::HeldByOther),
+            _ if self.released > 0 => Some(Released::Released),
+            _ if self.missing >= self.majority => Some(Released::Missing),
+            // Others have a part of it.
+            _ => Some(Released::HeldByOther),
+        }
+    }
+
+    /// Whether no answer that is missing would change the outcome.
+    fn is_certain(self) -> bool {
+        match self.outcome() {
+            None => false,
+            Some(Released::HeldByOther) => self.held_by_other >= self.majority,
+            Some(Released::Released) => self.held_by_other + self.open < self.majority,
+            Some(Released::Missing) => self.open == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All ways in which `nodes` nodes say one of four things: released, missing, held by another, nothing yet.
+    fn all(nodes: usize) -> impl Iterator<Item = Counts> {
+        let upto = move |most: usize| 0..=most;
+        upto(nodes).flat_map(move |released| {
+            upto(nodes - released).flat_map(move |missing| {
+                upto(nodes - released - missing).flat_map(move |held_by_other| {
+                    upto(nodes - released - missing - held_by_other).map(move |open| Counts {
+                        released,
+                        missing,
+                        held_by_other,
+                        open,
+                        majority: nodes / 2 + 1,
+                    })
+                })
+            })
+        })
+    }
+
+    /// What may become of these counts when the open answers come: one more is this, or a failure.
+    fn later(counts: Counts) -> Vec<Counts> {
+        if counts.open == 0 {
+            return vec![counts];
+        }
+        let next = Counts { open: counts.open - 1, ..counts };
+        let each = [
+            next,
+            Counts { released: next.released + 1, ..next },
+            Counts { missing: next.missing + 1, ..next },
+            Counts { held_by_other: next.held_by_other + 1, ..next },
+        ];
+        each.into_iter().flat_map(later).collect()
+    }
+
+    #[test]
+    fn what_is_certain_does_not_change_with_any_answer() {
+        for counts in [3, 5].into_iter().flat_map(all).filter(|counts| counts.is_certain()) {
+            for later in later(counts) {
+                assert_eq!(later.outcome(), counts.outcome(), "{counts:?}, then {later:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_majority_decides() {
+        use crate::store::Released::{HeldByOther, Missing, Released};
+        for (released, missing, held_by_other, expected) in [
+            (3, 0, 0, Some(Released)),
+            (2, 0, 0, Some(Released)),
+            (1, 1, 0, Some(Released)),
+            (1, 1, 1, Some(Released)),
+            (1, 0, 1, Some(Released)),
+            (1, 0, 2, Some(HeldByOther)),
+            (0, 2, 0, Some(Missing)),
+            (0, 2, 1, Some(Missing)),
+            (0, 1, 1, Some(HeldByOther)),
+            (0, 0, 2, Some(HeldByOther)),
+            (1, 0, 0, None),
+            (0, 1, 0, None),
+            (0, 0, 0, None),
+        ] {
+            let counts = Counts { released, missing, held_by_other, open: 0, majority: 2 };
+            assert_eq!(counts.outcome(), expected, "{counts:?}");
+        }
+    }
+}

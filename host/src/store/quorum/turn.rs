@@ -1,0 +1,69 @@
+//! A release at one node, in its turn.
+
+use std::sync::Arc;
+
+use holdfast_redis_rules::late::LATE_REPLY;
+use tokio::time::timeout;
+
+use super::{
+    lanes::{Hold, Place},
+    nodes::{Peer, Teller},
+};
+use crate::store::{Failure, Released};
+
+/// How a release at a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// The lock was the owner's, and is free.
+    Freed,
+    /// The lock is not the owner's.
+    NotOurs,
+    /// The node did nothing.
+    NotDone,
+    /// The release may have been carried out, or may still be.
+    Unclear,
+}
+
+/// Releases a lock at a node.
+pub(super) async fn release(peer: &Peer, hold: &Hold) -> Release {
+    Release::of(&released(peer, hold).await)
+}
+
+/// Releases a lock at a node, and says how.
+pub(super) async fn released(peer: &Peer, hold: &Hold) -> Result<Released, Failure> {
+    let outcome = peer.store.release(&hold.key, &hold.owner).await;
+    peer.metrics.released(&outcome);
+    outcome
+}
+
+/// Releases a lock at a node after the calls before it, for the owner, who is told the outcome.
+pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: Hold, teller: Teller<Released>) {
+    let place = peer.lanes.join(&hold);
+    let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };
+    let outcome = timeout(LATE_REPLY, released(&peer, &hold)).await;
+    let ended = outcome.as_ref().map_or(Release::Unclear, Release::of);
+    if let Ok(outcome) = outcome {
+        teller.tell(outcome);
+    }
+    drop(turn);
+    end(&peer, &place, ended).await;
+}
+
+/// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.
+pub(super) async fn end(peer: &Peer, place: &Place<'_>, ended: Release) {
+    if ended == Release::Unclear {
+        place.set_unclear();
+        let _ = timeout(LATE_REPLY, peer.closed.cancelled()).await;
+    }
+}
+
+impl Release {
+    fn of(outcome: &Result<Released, Failure>) -> Self {
+        match outcome {
+            Ok(Released::Released) => Self::Freed,
+            Ok(Released::Missing | Released::HeldByOther) => Self::NotOurs,
+            Err(Failure::NotDone(_)) => Self::NotDone,
+            Err(Failure::Unknown(_)) => Self::Unclear,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Several callers at once: one of them has the lock, and never two.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{future::BoxFuture, future::join_all};
+use holdfast::store::{
+    Acquired, Failure, Holding, Released, Store,
+    memory::MemoryStore,
+    quorum::{Node, QuorumSettings, QuorumStore},
+};
+use tokio::time::sleep;
+
+use crate::node::TTL;
+
+/// A store in memory, to and from which each command takes up to five milliseconds, in any order.
+struct Far(MemoryStore);
+
+async fn way() {
+    sleep(Duration::from_micros(fastrand::u64(0..5_000))).await;
+}
+
+impl Store for Far {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(async move {
+            way().await;
+            let outcome = self.0.acquire(key, owner, ttl).await;
+            way().await;
+            outcome
+        })
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async move {
+            way().await;
+            let outcome = self.0.release(key, owner).await;
+            way().await;
+            outcome
+        })
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        Box::pin(async move {
+            way().await;
+            let outcome = self.0.inspect(key).await;
+            way().await;
+            outcome
+        })
+    }
+}
+
+const CALLERS: usize = 8;
+
+/// A store for each caller, as in as many processes, over the same nodes.
+fn stores(nodes: usize) -> (Vec<Arc<Far>>, Vec<QuorumStore>) {
+    let nodes: Vec<_> = (0..nodes).map(|_| Arc::new(Far(MemoryStore::new()))).collect();
+    let store = |_| {
+        let named = nodes.iter().enumerate();
+        let named = named.map(|(at, node)| Node::new(at.to_string(), node.clone()));
+        QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap()
+    };
+    let stores = (0..CALLERS).map(store).collect();
+    (nodes, stores)
+}
+
+/// Has all callers try at once, and returns who got the lock.
+async fn round(stores: &[QuorumStore], key: &str) -> Vec<usize> {
+    let tries = stores.iter().enumerate().map(|(caller, store)| async move {
+        let outcome = store.acquire(key, &caller.to_string(), TTL).await;
+        match outcome {
+            Ok(Acquired::Granted(_)) => Some(caller),
+            Ok(Acquired::Held) => None,
+            Err(failure) => panic!("{failure:?}"),
+        }
+    });
+    join_all(tries).await.into_iter().flatten().collect()
+}
+
+async fn one_winner_each_round(nodes: usize) {
+    fastrand::seed(7);
+    let (nodes, stores) = stores(nodes);
+    for number in 0..100 {
+        let key = number.to_string();
+        let winners = round(&stores, &key).await;
+        assert_eq!(winners.len(), 1, "{winners:?} in round {number}");
+        let winner = winners[0];
+        let released = stores[winner].release(&key, &winner.to_string()).await;
+        assert_eq!(released, Ok(Released::Released));
+        sleep(Duration::from_secs(1)).await;
+        for node in &nodes {
+            assert_eq!(node.0.inspect(&key).await, Ok(None), "round {number}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_eight_callers_at_once_on_three_nodes_one_wins_each_round() {
+    one_winner_each_round(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_eight_callers_at_once_on_five_nodes_one_wins_each_round() {
+    one_winner_each_round(5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_two_hold_it_at_a_time_over_many_turns() {
+    fastrand::seed(11);
+    let (_nodes, stores) = stores(3);
+    let inside = AtomicUsize::new(0);
+    let caller = |caller: usize| {
+        let (store, inside) = (&stores[caller], &inside);
+        async move {
+            let mut turns = 0;
+            while turns < 10 {
+                let owner = format!("{caller}, turn {turns}");
+                if !matches!(store.acquire("k", &owner, TTL).await, Ok(Acquired::Granted(_))) {
+                    sleep(Duration::from_millis(fastrand::u64(1..50))).await;
+                    continue;
+                }
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
+                sleep(Duration::from_millis(3)).await;
+                inside.fetch_sub(1, Ordering::SeqCst);
+                assert_eq!(store.release("k", &owner).await, Ok(Released::Released));
+                turns += 1;
+            }
+        }
+    };
+    join_all((0..CALLERS).map(caller)).await;
+}

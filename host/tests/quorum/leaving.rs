@@ -1,0 +1,132 @@
+//! Callers who leave, and answers that come after the outcome: nothing is left behind.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use holdfast::store::{Acquired, Failure, Released, Store};
+use tokio::time::{sleep, timeout};
+
+use crate::node::{Act, DOWN, Manner, TTL, WORKS, assert_left, count, quorum};
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_leaves_at_any_moment_keeps_nothing() {
+    let after = |ms| Manner { delay: Duration::from_millis(ms), ..WORKS };
+    let hangs = Manner { act: Act::Hang { set: true }, ..WORKS };
+    for fenced in [false, true] {
+        for manners in [
+            [after(10), after(20), after(30)],
+            [after(10), after(10), after(10)],
+            [after(10), DOWN, after(30)],
+            [after(10), hangs, after(30)],
+            [hangs, hangs, after(10)],
+        ] {
+            for left_after in [0, 5, 10, 15, 20, 25, 29] {
+                let (nodes, store) = quorum(&manners);
+                let acquiring = async {
+                    match fenced {
+                        true => store.acquire_fenced("k", "me", TTL).await,
+                        false => store.acquire("k", "me", TTL).await,
+                    }
+                };
+                let outcome = timeout(Duration::from_millis(left_after), acquiring).await;
+                if matches!(outcome, Ok(Ok(Acquired::Granted(_)))) {
+                    continue;
+                }
+                sleep(Duration::from_secs(1)).await;
+                assert_eq!(count(&nodes, "k", "me"), 0, "{manners:?}, after {left_after} ms");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_never_looks_takes_nothing() {
+    let (nodes, store) = quorum(&[WORKS; 3]);
+    drop(store.acquire("k", "me", TTL));
+    sleep(Duration::from_secs(1)).await;
+    assert!(nodes.iter().all(|node| node.calls("acquire") == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_comes_after_the_outcome_is_a_part_of_the_hold() {
+    let waits = Manner { waits: true, ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, waits, WORKS]);
+    assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
+    nodes[1].let_through();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(&nodes, "k", "me"), 3);
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert_left(&nodes, "k", "me").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_frees_also_a_node_that_grants_after_it() {
+    let waits = Manner { waits: true, ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, waits, WORKS]);
+    assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    nodes[1].let_through();
+    assert_left(&nodes, "k", "me").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_comes_after_the_lock_was_denied_is_given_back() {
+    let waits = Manner { waits: true, ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, waits, WORKS]);
+    for node in [0, 2] {
+        assert!(nodes[node].memory.acquire("k", "you", TTL).await.is_ok());
+    }
+    // It is denied although the second node has not answered yet.
+    assert_eq!(store.acquire("k", "me", TTL).await, Ok(Acquired::Held));
+    assert_eq!(nodes[1].owner("k").as_deref(), Some("me"));
+    nodes[1].let_through();
+    assert_left(&nodes, "k", "me").await;
+    assert_eq!(count(&nodes, "k", "you"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_acquire_of_the_holder_takes_nothing_from_it() {
+    let (nodes, store) = quorum(&[WORKS; 3]);
+    assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
+    for act in [Act::Hang { set: true }, Act::Lose { set: true }, Act::Work] {
+        nodes[2].set(Manner { act, ..WORKS });
+        assert_eq!(store.acquire("k", "me", TTL).await, Ok(Acquired::Held));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(count(&nodes, "k", "me"), 3, "{act:?}");
+    }
+    // Not even where the answer is no answer.
+    nodes[1].set(Manner { act: Act::Lose { set: true }, ..WORKS });
+    nodes[2].set(Manner { act: Act::Lose { set: true }, ..WORKS });
+    let failure = store.acquire("k", "me", TTL).await.unwrap_err();
+    assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(&nodes, "k", "me"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_what_is_given_back_and_closes_all_nodes() {
+    let (nodes, store) = quorum(&[WORKS, DOWN, DOWN]);
+    let acquiring = store.acquire("k", "me", TTL);
+    assert!(acquiring.now_or_never().is_none());
+    store.close().await;
+    assert_eq!(count(&nodes, "k", "me"), 0);
+    assert!(nodes.iter().all(|node| node.is_closed()));
+    let closed = Failure::not_done("the store is closed");
+    assert_eq!(store.acquire("k", "me", TTL).await, Err(closed.clone()));
+    assert_eq!(store.release("k", "me").await, Err(closed.clone()));
+    assert_eq!(store.extend("k", "me", TTL, false).await, Err(closed.clone()));
+    assert_eq!(store.inspect("k").await, Err(closed));
+    assert!(store.watch("k").await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_nodes_that_hang() {
+    let hangs = Manner { act: Act::Hang { set: true }, ..WORKS };
+    let loses = Manner { loses_releases: true, ..WORKS };
+    let (nodes, store) = quorum(&[hangs, DOWN, loses]);
+    let failure = store.acquire("k", "me", TTL).await.unwrap_err();
+    assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
+    let closing = timeout(Duration::from_secs(6), store.close()).await;
+    assert_eq!(closing, Ok(()));
+    assert!(nodes.iter().all(|node| node.is_closed()));
+}

@@ -1,0 +1,17 @@
+//! The store over several stores, on nodes that do as they are told.
+//!
+//! - `node.rs`: such a node.
+//! - `acquire.rs`: every outcome of every node, in every order.
+//! - `leaving.rs`: callers who leave, and answers that come late.
+//! - `contention.rs`: several callers at once.
+//! - `fencing.rs`: numbers that grow though clocks differ.
+//! - `others.rs`: what else a majority decides.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod acquire;
+mod contention;
+mod fencing;
+mod leaving;
+mod node;
+mod others;

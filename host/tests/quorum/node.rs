@@ -1,0 +1,301 @@
+//! A node that keeps locks in memory and does as it is told.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use holdfast::store::{
+    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched,
+    memory::MemoryStore,
+    quorum::{Node, QuorumSettings, QuorumStore},
+};
+use holdfast_tests::eventually;
+use tokio::{sync::Semaphore, time::sleep};
+
+/// The time to live in tests that need only one. Each node is waited for half a second.
+pub const TTL: Duration = Duration::from_secs(20);
+
+/// Longer than anything that callers leave behind is at work.
+pub const QUIET: Duration = Duration::from_secs(70);
+
+/// What a node does with an acquire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Carries it out.
+    Work,
+    /// Does nothing, and says so.
+    Refuse,
+    /// Fails so that nobody knows whether it was carried out. It was, if `set`.
+    Lose { set: bool },
+    /// Never answers. It was carried out, if `set`, and is given back when the caller has left.
+    Hang { set: bool },
+}
+
+/// How a node behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    pub act: Act,
+    /// How long each answer to an acquire takes.
+    pub delay: Duration,
+    /// Whether answers to acquires wait until [`Scripted::let_through`].
+    pub waits: bool,
+    /// Whether a release is carried out and its reply is lost.
+    pub loses_releases: bool,
+    /// Whether everything but acquires fails.
+    pub down: bool,
+    /// Whether it can note a fencing token.
+    pub raises: bool,
+}
+
+/// A node.
+pub struct Scripted {
+    pub memory: MemoryStore,
+    manner: Mutex<Manner>,
+    calls: Mutex<Vec<&'static str>>,
+    permits: Semaphore,
+    closed: AtomicBool,
+}
+
+/// Everything works at once.
+pub const WORKS: Manner = Manner {
+    act: Act::Work,
+    delay: Duration::ZERO,
+    waits: false,
+    loses_releases: false,
+    down: false,
+    raises: true,
+};
+
+/// Nothing works.
+pub const DOWN: Manner = Manner { act: Act::Refuse, down: true, ..WORKS };
+
+impl Scripted {
+    pub fn new(manner: Manner) -> Arc<Self> {
+        Arc::new(Self {
+            memory: MemoryStore::new(),
+            manner: Mutex::new(manner),
+            calls: Mutex::default(),
+            permits: Semaphore::new(0),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub fn set(&self, manner: Manner) {
+        *lock(&self.manner) = manner;
+    }
+
+    pub fn let_through(&self) {
+        self.permits.add_permits(1);
+    }
+
+    /// How often an operation was called.
+    pub fn calls(&self, operation: &str) -> usize {
+        lock(&self.calls).iter().filter(|call| **call == operation).count()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Who has the key here.
+    pub fn owner(&self, key: &str) -> Option<String> {
+        let holding = self.memory.inspect(key).now_or_never().unwrap().unwrap();
+        holding.map(|holding| holding.owner)
+    }
+
+    fn begin(&self, operation: &'static str) -> Manner {
+        lock(&self.calls).push(operation);
+        *lock(&self.manner)
+    }
+
+    /// Fails if the node is down.
+    fn up(&self, operation: &'static str) -> Result<Manner, Failure> {
+        let manner = self.begin(operation);
+        if manner.down { Err(Failure::not_done("it is down")) } else { Ok(manner) }
+    }
+
+    async fn take(
+        &self,
+        key: &str,
+        owner: &str,
+        ttl: Duration,
+        fenced: bool,
+    ) -> Result<Acquired, Failure> {
+        let manner = self.begin("acquire");
+        let carry_out = async || match fenced {
+            true => self.memory.acquire_fenced(key, owner, ttl).await,
+            false => self.memory.acquire(key, owner, ttl).await,
+        };
+        sleep(manner.delay).await;
+        if manner.waits {
+            // What is taken while the caller waits is given back if the caller leaves.
+            let outcome = carry_out().await?;
+            let mut guard = GiveBack { node: self, key, owner, taken: is_grant(&outcome) };
+            self.permits.acquire().await.unwrap().forget();
+            guard.taken = false;
+            return Ok(outcome);
+        }
+        match manner.act {
+            Act::Work => carry_out().await,
+            Act::Refuse => Err(Failure::not_done("it is full")),
+            Act::Lose { set } => {
+                if set {
+                    let _ = carry_out().await;
+                }
+                Err(Failure::unknown("connection lost", Some(SystemTime::now() + ttl)))
+            }
+            Act::Hang { set } => {
+                let taken = set && is_grant(&carry_out().await?);
+                let _guard = GiveBack { node: self, key, owner, taken };
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+fn is_grant(acquired: &Acquired) -> bool {
+    matches!(acquired, Acquired::Granted(_))
+}
+
+/// Gives back what was taken for a caller who has left.
+struct GiveBack<'a> {
+    node: &'a Scripted,
+    key: &'a str,
+    owner: &'a str,
+    taken: bool,
+}
+
+impl Drop for GiveBack<'_> {
+    fn drop(&mut self) {
+        if self.taken {
+            let _ = self.node.memory.release(self.key, self.owner).now_or_never();
+        }
+    }
+}
+
+impl Store for Scripted {
+    fn acquire<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.take(key, owner, ttl, false))
+    }
+
+    fn acquire_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+        Box::pin(self.take(key, owner, ttl, true))
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Released, Failure>> {
+        Box::pin(async move {
+            let manner = self.up("release")?;
+            let outcome = self.memory.release(key, owner).await;
+            match manner.loses_releases {
+                true => Err(Failure::unknown("connection lost", None)),
+                false => outcome,
+            }
+        })
+    }
+
+    fn raise_fencing_token<'a>(
+        &'a self,
+        key: &'a str,
+        at_least: u64,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            match self.up("raise")?.raises {
+                true => self.memory.raise_fencing_token(key, at_least).await,
+                false => Err(Failure::not_done("it cannot")),
+            }
+        })
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a str,
+        owner: &'a str,
+        ttl: Duration,
+        may_shorten: bool,
+    ) -> BoxFuture<'a, Result<Extended, Failure>> {
+        Box::pin(async move {
+            self.up("extend")?;
+            self.memory.extend(key, owner, ttl, may_shorten).await
+        })
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        Box::pin(async move {
+            self.up("inspect")?;
+            self.memory.inspect(key).await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
+        Box::pin(async move {
+            self.up("list")?;
+            self.memory.list(prefix, cursor, limit).await
+        })
+    }
+
+    fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        Box::pin(async move {
+            self.up("force release")?;
+            self.memory.force_release(key).await
+        })
+    }
+
+    fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
+        Box::pin(async move {
+            self.up("watch").ok()?;
+            self.memory.watch(key).await
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.store(true, Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Nodes of these manners, and the quorum over them. Their names are `n0:1`, `n1:1` and so on.
+pub fn quorum(manners: &[Manner]) -> (Vec<Arc<Scripted>>, QuorumStore) {
+    let nodes: Vec<_> = manners.iter().map(|manner| Scripted::new(*manner)).collect();
+    let named = nodes.iter().enumerate();
+    let named = named.map(|(at, node)| Node::new(format!("n{at}:1"), node.clone()));
+    let store = QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap();
+    (nodes, store)
+}
+
+/// How many nodes have the key for this owner.
+pub fn count(nodes: &[Arc<Scripted>], key: &str, owner: &str) -> usize {
+    nodes.iter().filter(|node| node.owner(key).as_deref() == Some(owner)).count()
+}
+
+/// Waits until no node has the key for this owner.
+pub async fn assert_left(nodes: &[Arc<Scripted>], key: &str, owner: &str) {
+    eventually("nothing is left", async || count(nodes, key, owner) == 0).await;
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
