@@ -239,7 +239,10 @@ async fn after_a_release_that_may_come_late_a_node_does_not_count_for_its_owner(
     nodes[0].set(WORKS);
     nodes[2].set(WORKS);
     let failure = store.acquire("k", "me", TTL).await.unwrap_err();
-    assert!(failure.cause().contains("an earlier release of this owner was not answered"), "{failure:?}");
+    assert!(
+        failure.cause().contains("an earlier release of this owner was not answered"),
+        "{failure:?}"
+    );
     assert_eq!(count(&nodes, "k", "me"), 0);
     // Another owner is not affected, and neither is this one later.
     assert!(matches!(store.acquire("k", "you", TTL).await, Ok(Acquired::Granted(_))));

@@ -17,7 +17,8 @@ async fn number(store: &QuorumStore, owner: &str) -> u64 {
 /// A quorum of nodes whose clocks are hours apart.
 async fn with_clocks_apart(nodes: usize) -> (Vec<std::sync::Arc<Scripted>>, QuorumStore) {
     let (nodes, store) = quorum(&vec![WORKS; nodes]);
-    let Ok(Acquired::Granted(grant)) = nodes[0].memory.acquire_fenced("clock", "", TTL).await else {
+    let Ok(Acquired::Granted(grant)) = nodes[0].memory.acquire_fenced("clock", "", TTL).await
+    else {
         panic!("the memory is empty")
     };
     let now = grant.fencing_token.unwrap();
@@ -59,12 +60,12 @@ async fn tokens_grow_over_every_series_of_majorities() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_no_majority_has_noted_is_not_told() {
     let cannot = Manner { raises: false, ..WORKS };
-    let (nodes, store) = quorum(&[cannot, cannot, WORKS]);
-    // The number of the last one is larger than theirs.
-    assert_eq!(nodes[2].memory.raise_fencing_token("k", u64::MAX / 2).await, Ok(()));
+    let (nodes, store) = quorum(&[WORKS, cannot, cannot]);
+    // The number of the first one is larger than theirs.
+    assert_eq!(nodes[0].memory.raise_fencing_token("k", u64::MAX / 2).await, Ok(()));
     let failure = store.acquire_fenced("k", "me", TTL).await.unwrap_err();
-    let expected = "no majority of the 3 nodes: 1 noted the fencing token, 2 failed (n0:1: it cannot; \
-                    n1:1: it cannot)";
+    let expected = "no majority of the 3 nodes: 1 noted the fencing token, 2 failed (n1:1: it cannot; \
+                    n2:1: it cannot)";
     assert_eq!(failure, Failure::not_done(expected));
     assert_eq!(count(&nodes, "k", "me"), 0);
     // One that can is enough.

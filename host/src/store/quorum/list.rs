@@ -46,7 +46,9 @@ pub(super) async fn list(
         Some(text) => Cursor::parse(text, nodes.count())
             .ok_or_else(|| Failure::not_done("the cursor is not one of a page before"))?,
     };
-    let mut failures = Vec::new();
+    let before = "it did not tell a page before".to_owned();
+    let left_out = at.left_out.iter().enumerate().filter(|(_, left_out)| **left_out);
+    let mut failures: Vec<_> = left_out.map(|(node, _)| (node, before.clone())).collect();
     loop {
         let Some(peer) = nodes.peers().get(at.node) else {
             return Ok(KeyPage::default());
@@ -59,7 +61,7 @@ pub(super) async fn list(
             Err(cause) => failures.push((at.node, cause)),
         }
         at.leave_out();
-        if at.left_out.iter().filter(|left_out| **left_out).count() >= nodes.majority() {
+        if failures.len() >= nodes.majority() {
             let said = [(0, "listed their locks")];
             return Err(Failure::not_done(disagreement(&nodes.names(), &said, failures)));
         }
