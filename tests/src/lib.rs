@@ -20,6 +20,7 @@ pub mod proxy;
 pub mod redis_cluster;
 pub mod redis_options;
 pub mod redis_proxy;
+pub mod redis_quorum;
 pub mod redis_server;
 pub mod redis_store;
 pub mod resources;

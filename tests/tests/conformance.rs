@@ -1,16 +1,17 @@
 //! Runs every case of `holdfast_tests::conformance` on every store that it applies to, and checks the table
 //! of them in `docs/conformance.md`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use holdfast::store::{
     Store,
     memory::MemoryStore,
+    quorum::{Node, QuorumSettings, QuorumStore},
     redis::{RedisSettings, RedisStore},
 };
 use holdfast_tests::{
     conformance::{Case, Opening, Redis, Run, cases},
-    read,
+    read, redis_quorum,
     redis_server::RedisServer,
     redis_store::Setting,
 };
@@ -28,19 +29,46 @@ use adapter::Adapter;
 struct Kind {
     name: &'static str,
     column: &'static str,
-    /// Opens stores of this many instances, if they have instances. `None` for a store without a server.
-    redis: Option<fn(usize) -> Arc<dyn Redis>>,
+    keeps: Keeps,
 }
 
-const KINDS: [Kind; 3] = [
-    Kind { name: "memory", column: "in memory", redis: None },
-    Kind { name: "redis", column: "in Redis", redis: Some(|_| Arc::new(Native)) },
+/// What a store keeps its locks in.
+#[derive(Clone, Copy)]
+enum Keeps {
+    /// No server.
+    Memory(fn() -> Arc<dyn Store>),
+    /// A redis-server. Opens stores of this many instances, if they have instances.
+    Redis(fn(usize) -> Arc<dyn Redis>),
+    /// Three redis-servers, so the cases that do something to the server do not apply.
+    Quorum,
+}
+
+const KINDS: [Kind; 5] = [
+    Kind {
+        name: "memory",
+        column: "in memory",
+        keeps: Keeps::Memory(|| Arc::new(MemoryStore::new())),
+    },
+    Kind { name: "redis", column: "in Redis", keeps: Keeps::Redis(|_| Arc::new(Native)) },
     Kind {
         name: "redis_store",
         column: "component `redis-store`",
-        redis: Some(|instances| Arc::new(Component { instances })),
+        keeps: Keeps::Redis(|instances| Arc::new(Component { instances })),
     },
+    Kind {
+        name: "quorum_of_memory",
+        column: "quorum in memory",
+        keeps: Keeps::Memory(quorum_of_memory),
+    },
+    Kind { name: "quorum_of_redis", column: "quorum in Redis", keeps: Keeps::Quorum },
 ];
+
+/// The library's store over three stores in memory.
+fn quorum_of_memory() -> Arc<dyn Store> {
+    let nodes = ["a", "b", "c"].map(|name| Node::new(name, Arc::new(MemoryStore::new())));
+    let settings = QuorumSettings::new().longest_ttl(Duration::MAX);
+    Arc::new(QuorumStore::new("lockstore", nodes.into(), settings).expect("a quorum"))
+}
 
 /// The library's own store in Redis.
 struct Native;
@@ -70,21 +98,26 @@ impl Redis for Component {
 }
 
 fn applies(case: &Case, kind: Kind) -> bool {
-    kind.redis.is_some() || matches!(case.run, Run::OnAny(_))
+    matches!(kind.keeps, Keeps::Redis(_)) || matches!(case.run, Run::OnAny(_))
 }
 
 async fn run(case: Run, kind: Kind) {
-    match (case, kind.redis) {
+    match (case, kind.keeps) {
         // One instance, so that the next call uses the connection that the case breaks.
-        (Run::OnRedis(case), Some(redis)) => case(redis(1)).await,
-        (Run::OnAny(case), Some(redis)) => {
+        (Run::OnRedis(case), Keeps::Redis(redis)) => case(redis(1)).await,
+        (Run::OnAny(case), Keeps::Redis(redis)) => {
             let server = RedisServer::start();
             let address = server.address();
             let store = redis(4).open(&[("redisHost", &address)]).await.expect("a store");
             case(store).await;
         }
-        (Run::OnAny(case), None) => case(Arc::new(MemoryStore::new())).await,
-        (Run::OnRedis(_), None) => unreachable!("the case does not apply"),
+        (Run::OnAny(case), Keeps::Memory(open)) => case(open()).await,
+        (Run::OnAny(case), Keeps::Quorum) => {
+            let servers = [(); 3].map(|()| RedisServer::start());
+            let [a, b, c] = &servers;
+            case(Arc::new(redis_quorum::over(&[a, b, c], Duration::MAX, None))).await;
+        }
+        (Run::OnRedis(_), _) => unreachable!("the case does not apply"),
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`login`] | the commands that a new connection starts with |
 //! | [`facts`] | the questions that follow the login |
 //! | [`fitness`] | which servers are not safe for locks |
+//! | [`rejoin`] | which servers may have lost locks when they started |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
 //! | [`raise`] | the same for numbers that another server gave |
@@ -53,6 +54,7 @@ pub mod pauses;
 pub mod raise;
 pub mod redirect;
 pub mod refusal;
+pub mod rejoin;
 pub mod release;
 pub mod replicas;
 pub mod reply;

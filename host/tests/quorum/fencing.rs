@@ -1,6 +1,9 @@
 //! Fencing tokens grow from holder to holder, whichever majorities grant the lock and however far clocks are apart.
 
+use std::{sync::Arc, time::Duration};
+
 use holdfast::store::{Acquired, Failure, Store, quorum::QuorumStore};
+use tokio::time::sleep;
 
 use crate::node::{DOWN, Manner, Scripted, TTL, WORKS, count, quorum};
 
@@ -15,7 +18,7 @@ async fn number(store: &QuorumStore, owner: &str) -> u64 {
 }
 
 /// A quorum of nodes whose clocks are hours apart.
-async fn with_clocks_apart(nodes: usize) -> (Vec<std::sync::Arc<Scripted>>, QuorumStore) {
+async fn with_clocks_apart(nodes: usize) -> (Vec<Arc<Scripted>>, QuorumStore) {
     let (nodes, store) = quorum(&vec![WORKS; nodes]);
     let Ok(Acquired::Granted(grant)) = nodes[0].memory.acquire_fenced("clock", "", TTL).await
     else {
@@ -74,11 +77,23 @@ async fn a_token_that_no_majority_has_noted_is_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inspect_tells_the_token_of_the_grant() {
-    let (_nodes, store) = with_clocks_apart(3).await;
-    let number = number(&store, "me").await;
-    let holding = store.inspect("k").await.unwrap().unwrap();
-    assert_eq!(holding.fencing_token, Some(number));
+async fn inspect_tells_the_token_of_the_grant_whichever_node_was_late() {
+    for late in 0..3 {
+        let (nodes, store) = with_clocks_apart(3).await;
+        nodes[late].set(Manner { waits: true, ..WORKS });
+        let number = number(&store, "me").await;
+        nodes[late].let_through();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(count(&nodes, "k", "me"), 3);
+        for down in [None, Some(0), Some(1), Some(2)] {
+            nodes.iter().for_each(|node| node.set(WORKS));
+            if let Some(down) = down {
+                nodes[down].set(DOWN);
+            }
+            let holding = store.inspect("k").await.unwrap().unwrap();
+            assert_eq!(holding.fencing_token, Some(number), "{late} was late, {down:?} is down");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@
 //! - `faults.rs`: failures of the server and the network.
 //! - `time.rs`: commands and replies that come late.
 //! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
+//! - `quorum.rs`: several servers of which a majority decides.
 //! - `component.rs`: what is special to the component.
 //! - `sentinel.rs`: the library's store behind Redis Sentinel.
 //! - `cluster.rs`: the library's store in a Redis Cluster.
@@ -31,6 +32,7 @@ mod lock;
 mod log;
 mod pool;
 mod proxies;
+mod quorum;
 mod redis_cluster;
 mod replicas;
 mod sentinel;

@@ -6,9 +6,9 @@ use holdfast_redis_rules::{acquire::RAN_OUT, expiry::milliseconds};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    attempt::{Attempt, Wanted},
+    attempt::{Attempt, Numbered, Wanted},
     ballot::Verdict,
-    fence::{self, Numbered},
+    fence,
     inspect::inspect,
     nodes::Nodes,
     splits::Splits,
@@ -29,8 +29,8 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
         let (verdict, took) = verdict(&mut attempt).await;
         let cause = match verdict {
             Verdict::Won => match win(&mut attempt).await {
-                Ok(grant) => {
-                    attempt.keep();
+                Ok((grant, numbered)) => {
+                    attempt.keep(numbered);
                     return Ok(Acquired::Granted(grant));
                 }
                 Err(cause) => cause,
@@ -89,7 +89,7 @@ async fn has_one_holder(attempt: &Attempt<'_>) -> bool {
 }
 
 /// The grant of an attempt that a majority granted. Fails with the cause.
-async fn win(attempt: &mut Attempt<'_>) -> Result<Grant, String> {
+async fn win(attempt: &mut Attempt<'_>) -> Result<(Grant, Option<Numbered>), String> {
     let numbered = match attempt.wanted.fenced {
         true => Some(fence::number(attempt).await?),
         false => None,
@@ -98,10 +98,10 @@ async fn win(attempt: &mut Attempt<'_>) -> Result<Grant, String> {
         .map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
     match milliseconds(left) {
         0 => Err(RAN_OUT.to_owned()),
-        left => Ok(Grant {
-            fencing_token: numbered.map(|numbered| numbered.token),
-            valid_for: Some(left),
-        }),
+        left => {
+            let fencing_token = numbered.as_ref().map(|numbered| numbered.token);
+            Ok((Grant { fencing_token, valid_for: Some(left) }, numbered))
+        }
     }
 }
 

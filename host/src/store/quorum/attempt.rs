@@ -38,13 +38,20 @@ pub(super) struct Wanted {
     pub(super) fenced: bool,
 }
 
+/// The fencing token of an attempt, and the nodes that granted the lock and have noted it: a majority.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    pub(super) token: u64,
+    pub(super) nodes: Vec<usize>,
+}
+
 /// What becomes of the grants of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Fate {
     /// It is not decided.
     Open,
-    /// They are kept, those that come late as well.
-    Kept,
+    /// They are kept, those that come late as well. Each node notes the token, if there is one.
+    Kept(Option<Arc<Numbered>>),
     /// They are given back.
     GivenBack {
         /// Whether the lock is also released where nobody knows whether it was granted.
@@ -120,8 +127,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// Keeps what was granted, and what will be.
-    pub(super) fn keep(self) {
-        self.fate.send_replace(Fate::Kept);
+    pub(super) fn keep(self, numbered: Option<Numbered>) {
+        self.fate.send_replace(Fate::Kept(numbered.map(Arc::new)));
     }
 
     /// Gives back what was granted, and what will be, and waits for none of it.
@@ -191,7 +198,8 @@ fn is_freed(vote: &Vote, everywhere: bool) -> bool {
 
 /// Waits for the fate of an attempt. It stays open if whoever decides it has left.
 async fn decided(fate: &mut watch::Receiver<Fate>) -> Fate {
-    fate.wait_for(|fate| *fate != Fate::Open).await.map_or(Fate::Open, |fate| *fate)
+    let decided = fate.wait_for(|fate| !matches!(fate, Fate::Open)).await;
+    decided.map_or(Fate::Open, |fate| fate.clone())
 }
 
 /// What an attempt does at one node.
@@ -219,7 +227,7 @@ impl AtNode {
         // Whoever has left is told by nobody, and decides nothing.
         let _ = self.reports.send(Report::Vote(*index, vote.clone()));
         let everywhere = match decided(&mut fate).await {
-            Fate::Kept => return,
+            Fate::Kept(numbered) => return self.note(&vote, numbered.as_deref()).await,
             Fate::GivenBack { everywhere } => everywhere,
             Fate::Open => false,
         };
@@ -236,6 +244,18 @@ impl AtNode {
         let _ = self.reports.send(Report::Freed(*index, surely));
         drop(turn);
         turn::end(peer, &place, released).await;
+    }
+
+    /// Has the node note the token, if it granted the lock too late to be asked before. So whoever looks at the lock
+    /// finds no smaller number there.
+    async fn note(&self, vote: &Vote, numbered: Option<&Numbered>) {
+        let (Vote::Granted(granted), Some(Numbered { token, nodes })) = (vote, numbered) else {
+            return;
+        };
+        if granted.token < Some(*token) && !nodes.contains(&self.index) {
+            let noting = self.peer.raise(&self.wanted.hold.key, *token);
+            let _ = timeout(LATE_REPLY, noting).await;
+        }
     }
 
     async fn ask(&self) -> Vote {

@@ -13,17 +13,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Numbered},
     nodes::{Nodes, after},
     words::{disagreement, late},
 };
 use crate::store::Failure;
-
-/// A token, and the nodes that granted the lock and have noted it: a majority.
-pub(super) struct Numbered {
-    pub(super) token: u64,
-    pub(super) nodes: Vec<usize>,
-}
 
 /// Chooses the token of an attempt that a majority granted, and has a majority note it. Fails with the cause.
 pub(super) async fn number(attempt: &mut Attempt<'_>) -> Result<Numbered, String> {
@@ -48,9 +42,8 @@ pub(super) async fn number(attempt: &mut Attempt<'_>) -> Result<Numbered, String
             let (peer, key) = (&nodes.peers()[node], &wanted.hold.key);
             let patience = attempt.patience;
             raising.push(async move {
-                let raised = timeout_at(until, peer.store.raise_fencing_token(key, token)).await;
+                let raised = timeout_at(until, peer.raise(key, token)).await;
                 let Ok(raised) = raised else { return (node, Err(late(patience))) };
-                peer.metrics.raised(&raised);
                 (node, raised.map_err(|failure| failure.cause().to_owned()))
             });
         }
@@ -78,11 +71,7 @@ pub(super) async fn raise(nodes: &Nodes, key: &str, at_least: u64) -> Result<(),
     let key: Arc<str> = key.into();
     let mut answers = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
         let key = key.clone();
-        async move {
-            let raised = peer.store.raise_fencing_token(&key, at_least).await;
-            peer.metrics.raised(&raised);
-            raised
-        }
+        async move { peer.raise(&key, at_least).await }
     });
     answers.wait_for(|answers| answers.good().count() >= nodes.majority()).await;
     let noted = answers.good().count();

@@ -38,14 +38,17 @@ fn found(looks: &Looks, nodes: &Nodes) -> Option<Option<Holding>> {
     if most < majority {
         return (most + looks.without() < majority).then_some(None);
     }
+    let held = holdings.iter().filter(|it| it.owner == owner);
     // As many nodes as are a majority hold it for that long.
-    let mut times: Vec<Option<u64>> =
-        holdings.iter().filter(|it| it.owner == owner).map(|it| it.time_left).collect();
+    let mut times: Vec<Option<u64>> = held.clone().map(|it| it.time_left).collect();
     times.sort_unstable_by_key(|left| Reverse(left.unwrap_or(u64::MAX)));
+    // A node that granted the lock when a majority had done so can have a larger number than the one that was told.
+    // Fewer than a majority do.
+    let token = held.filter_map(|it| it.fencing_token).min();
     Some(Some(Holding {
         owner: owner.to_owned(),
         time_left: times.get(majority - 1).copied().flatten(),
-        fencing_token: holdings.iter().filter_map(|it| it.fencing_token).max(),
+        fencing_token: token,
     }))
 }
 

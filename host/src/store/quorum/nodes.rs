@@ -35,6 +35,15 @@ pub(super) struct Peer {
     pub(super) closed: CancellationToken,
 }
 
+impl Peer {
+    /// Has the node note a fencing token.
+    pub(super) async fn raise(&self, key: &str, token: u64) -> Result<(), Failure> {
+        let raised = self.store.raise_fencing_token(key, token).await;
+        self.metrics.raised(&raised);
+        raised
+    }
+}
+
 /// All nodes of a quorum.
 pub(super) struct Nodes {
     peers: Vec<Arc<Peer>>,

@@ -104,7 +104,7 @@ async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> 
     let begun = Instant::now();
     let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
-    match run!(nodes, &key, |server, asking| server.acquire(wanted, asking)) {
+    match run!(nodes, &key, |server, asking| server.try_out(wanted, asking)) {
         Ok(_) => {}
         Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
             return unreachable(address, format!("a lock cannot be taken: {cause}"));

@@ -138,10 +138,31 @@ impl Client {
         wanted: Wanted<'_>,
         asking: bool,
     ) -> Result<Option<Taken>, NoOutcome> {
+        self.take(wanted, asking, Connection::refusal).await
+    }
+
+    /// Takes a lock that nobody else uses, also from a server that takes no others for a while.
+    pub(super) async fn try_out(
+        &self,
+        wanted: Wanted<'_>,
+        asking: bool,
+    ) -> Result<Option<Taken>, NoOutcome> {
+        self.take(wanted, asking, |_| None).await
+    }
+
+    async fn take(
+        &self,
+        wanted: Wanted<'_>,
+        asking: bool,
+        refusal: impl Fn(&Connection) -> Option<String>,
+    ) -> Result<Option<Taken>, NoOutcome> {
         let mut tries = self.tries();
         loop {
             let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
+            if let Some(refusal) = refusal(connection) {
+                return Err(NoOutcome::NotDone(refusal));
+            }
             let failed = match self.try_acquire(connection, &mut tries, wanted, asking).await? {
                 Ok(taken) => return Ok(taken),
                 Err(failed) => failed,

@@ -27,6 +27,7 @@ use holdfast_redis_rules::{
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
+    absence::Absence,
     answer::{Answer, NoAnswer},
     queue::{Lock, Queue},
 };
@@ -53,6 +54,8 @@ pub(super) struct Connection {
     script: Option<String>,
     /// Whether the server refused the digest for a reason that stays.
     script_refused: AtomicBool,
+    /// Why the server takes no locks, if it takes none.
+    absence: Option<Absence>,
     load: Load,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
@@ -140,6 +143,7 @@ impl Connection {
             opened: now,
             script: None,
             script_refused: AtomicBool::new(false),
+            absence: None,
             load: Load::default(),
             last_seen_busy: Mutex::new((0, now)),
         }
@@ -227,6 +231,16 @@ impl Connection {
     /// Stops using the server's clock, for a server that cannot expire a lock by it.
     pub(super) fn forget_clock(&self) {
         self.shared.queue().forget_clock();
+    }
+
+    /// Notes that the server takes no locks for a while.
+    pub(super) fn set_absence(&mut self, absence: Absence) {
+        self.absence = Some(absence);
+    }
+
+    /// Why the server takes no lock now, if it takes none.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.absence.and_then(Absence::refusal)
     }
 
     /// Names the script that releases a lock to a server that knows it.

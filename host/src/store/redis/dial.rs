@@ -14,12 +14,15 @@ use holdfast_redis_rules::{
     facts::{Facts, QUESTIONS},
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
+    rejoin,
+    reply::Reply,
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     about,
+    absence::Absence,
     answer::{Answer, Cause, NoAnswer},
     connection::{Connection, Shared, next_id},
     dial_error::DialError,
@@ -188,6 +191,9 @@ impl Dialer {
             },
         };
         let about = about::describe(&answers[0]);
+        if let Some(absence) = self.absence(&connection, &answers[0]).await? {
+            connection.set_absence(absence);
+        }
         let facts = Facts::read(answers, self.expected);
         let Facts { doubts, script, clock } = facts.map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
@@ -201,13 +207,37 @@ impl Dialer {
         Ok(Some(Dialed { connection, notes, about }))
     }
 
+    /// Why the server takes no locks for a while, if it may have lost some by the setting for that.
+    async fn absence(
+        &self,
+        connection: &Connection,
+        info: &Reply,
+    ) -> Result<Option<Absence>, DialError> {
+        let longest = self.settings.rejoin_after;
+        let Some(started) = longest.and_then(|longest| rejoin::started(info, longest)) else {
+            return Ok(None);
+        };
+        if started.has_file {
+            let answer = connection.send(&rejoin::ASK).await;
+            let answer = answer.map_err(|it| DialError::passing(it.cause().to_string()))?;
+            if rejoin::loses_nothing(&answer.into_reply()) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Absence::of(started)))
+    }
+
     /// Logs in to a server that closes connections on what it does not know, and asks nothing.
-    async fn log_in_tersely(&self, connection: Connection) -> Result<Dialed, DialError> {
+    async fn log_in_tersely(&self, mut connection: Connection) -> Result<Dialed, DialError> {
         let login = Login::new(&self.settings.common);
         let older = login.older_authentication().map(Vec::from);
         let password = older.or_else(|| login.authentication().map(Vec::from));
         for words in password.into_iter().chain(login.commands()) {
             accepted(connection.send(&words).await, &words)?;
+        }
+        let longest = self.settings.rejoin_after;
+        if let Some(started) = longest.and_then(|longest| rejoin::started(&Reply::Nil, longest)) {
+            connection.set_absence(Absence::of(started));
         }
         let reason = "it closes the connection when it is asked".to_owned();
         Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None })

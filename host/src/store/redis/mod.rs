@@ -32,6 +32,7 @@
 //! what sentinels answer: its own client of Sentinel asks one after another, and does not listen to them.
 
 mod about;
+mod absence;
 mod answer;
 mod answers;
 mod check;

@@ -51,6 +51,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `maxConnAge` | [`max_age`](Self::max_age) | no limit | how old a connection may get |
 /// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
+/// | | [`rejoin_after`](Self::rejoin_after) | none | for how long a server takes no locks after its start |
 /// | `redeliverInterval`, `processingTimeout` | | | no meaning for a lock |
 ///
 /// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
@@ -79,6 +80,8 @@ pub struct RedisSettings {
     tls_enabled: bool,
     tls: Tls,
     pub(super) pool: Pool,
+    /// How long a server takes no locks after it started, unless it lost none.
+    pub(super) rejoin_after: Option<Duration>,
     write_timeout_is_set: bool,
     pool_timeout_is_set: bool,
     /// The first setter that was given what it cannot use. Reported when the settings are used, so
@@ -201,6 +204,7 @@ impl RedisSettings {
             tls_enabled: false,
             tls: Tls { verify: true, identity: None },
             pool: Pool::new(default_pool_size()),
+            rejoin_after: None,
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
             mistake: None,
@@ -381,6 +385,15 @@ impl RedisSettings {
         })
     }
 
+    /// For a node of a [quorum](crate::store::quorum): for how long after its start the server takes no locks, unless it
+    /// keeps an append-only file with `appendfsync always`. It is asked for its uptime with each new connection; one that
+    /// does not tell it takes no locks for as long after that. The time must be the longest time to live of a lock.
+    /// `None` if a restart does not matter, the default.
+    pub fn rejoin_after(mut self, longest_ttl: impl Into<Option<Duration>>) -> Self {
+        self.rejoin_after = longest_ttl.into();
+        self
+    }
+
     /// The server's `host:port`, an IPv6 host in brackets. With Sentinel the master's name and the sentinels:
     /// `mymaster at host:port,host:port`.
     pub fn address(&self) -> String {
@@ -548,6 +561,7 @@ mod tests {
             .max_age(ms(12))
             .idle_timeout(ms(13))
             .idle_check(None)
+            .rejoin_after(ms(14))
             .checked()
             .unwrap();
         assert_eq!((s.address(), s.common.db), ("[::1]:1".to_owned(), 2));
@@ -563,6 +577,7 @@ mod tests {
         assert_eq!(s.pool, Pool { size: 10, min_idle: 10, idle_check: None });
         assert_eq!(s.common.max_age, Some(ms(12)));
         assert_eq!(s.common.idle_timeout, Some(ms(13)));
+        assert_eq!(s.rejoin_after, Some(ms(14)));
     }
 
     #[test]

@@ -65,14 +65,25 @@ impl RedisStore {
     ///
     /// See [`ConnectError`].
     pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
+        // Made before the check, so that dropping this future closes the connections.
+        let store = Self::unconnected(name, settings)?;
+        check::check_servers(&store.nodes, &store.address).await?;
+        Ok(store)
+    }
+
+    /// As [`connect`](Self::connect), but the server may be down, as a node of a [quorum](crate::store::quorum) may be:
+    /// the first call opens a connection. Each connection is checked for whether its server may keep locks; no lock is
+    /// tried out.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Setting`] and [`ConnectError::Tls`].
+    pub fn unconnected(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
         let settings = settings.checked()?;
         let address = settings.address();
         let nodes = Nodes::new(name, settings.clone());
         let nodes = nodes.map_err(|cause| ConnectError::Tls { address: address.clone(), cause })?;
-        // Made before the check, so that dropping this future closes the connections.
-        let store = Self { nodes, settings, address };
-        check::check_servers(&store.nodes, &store.address).await?;
-        Ok(store)
+        Ok(Self { nodes, settings, address })
     }
 
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {

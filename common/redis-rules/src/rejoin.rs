@@ -1,0 +1,81 @@
+//! Whether a server may have lost its locks when it started, so that it must stay out until they would have ended.
+//!
+//! That matters for a node of a quorum: a server that has forgotten a lock would grant it again, and so make a second
+//! majority.
+
+use core::time::Duration;
+
+use crate::{fitness::field, reply::Reply};
+
+/// The words that ask whether each change is on disk before its reply is sent.
+pub const ASK: [&str; 3] = ["CONFIG", "GET", "appendfsync"];
+
+/// A server that started a short while ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// How long ago it started; `None` if it does not tell.
+    pub ago: Option<Duration>,
+    /// How long it must stay out from now on, if it has lost its locks.
+    pub left: Duration,
+    /// Whether it has an append-only file, which may have kept its locks: [`ASK`] tells.
+    pub has_file: bool,
+}
+
+/// Reads the reply to [`fitness::ASK`](crate::fitness::ASK): `None` if the server runs for longer than locks last,
+/// `longest` at most. One that does not tell may have started just now.
+pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
+    let info = if let Reply::Text(info) = info { info } else { "" };
+    let uptime = field(info, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());
+    let ago = uptime.map(Duration::from_secs);
+    let left = longest.saturating_sub(ago.unwrap_or_default());
+    let has_file = field(info, "aof_enabled") == Some("1");
+    (!left.is_zero()).then_some(Started { ago, left, has_file })
+}
+
+/// Whether the reply to [`ASK`] says that no change is lost. A refusal says nothing.
+pub fn loses_nothing(reply: &Reply) -> bool {
+    matches!(reply, Reply::Texts(texts) if texts.get(1).is_some_and(|value| value == "always"))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_server_stays_out_until_the_locks_that_it_forgot_have_ended() {
+        let started = |info: &str| started(&Reply::Text(info.into()), MINUTE);
+        let info = "uptime_in_seconds:3\r\naof_enabled:0\r\n";
+        let ago = Some(Duration::from_secs(3));
+        let left = Duration::from_secs(57);
+        assert_eq!(started(info), Some(Started { ago, left, has_file: false }));
+        let info = "uptime_in_seconds:3\r\naof_enabled:1\r\n";
+        assert_eq!(started(info), Some(Started { ago, left, has_file: true }));
+        for info in ["uptime_in_seconds:60\r\n", "uptime_in_seconds:99999999\r\n"] {
+            assert_eq!(started(info), None, "{info}");
+        }
+        let unknown = Some(Started { ago: None, left: MINUTE, has_file: false });
+        for info in ["", "uptime_in_seconds:soon\r\n", "uptime_in_seconds:-1\r\n"] {
+            assert_eq!(started(info), unknown, "{info}");
+        }
+        assert_eq!(super::started(&Reply::Error("NOPERM no".into()), MINUTE), unknown);
+    }
+
+    #[test]
+    fn only_a_file_that_is_written_at_once_loses_nothing() {
+        let texts = |texts: &[&str]| Reply::Texts(texts.iter().map(|it| (*it).into()).collect());
+        assert!(loses_nothing(&texts(&["appendfsync", "always"])));
+        for reply in [
+            texts(&["appendfsync", "everysec"]),
+            texts(&["always"]),
+            Reply::Texts(vec![]),
+            Reply::Error("NOPERM no".into()),
+            Reply::Okay,
+        ] {
+            assert!(!loses_nothing(&reply), "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! A quorum of redis-servers.
+
+use std::{sync::Arc, time::Duration};
+
+use holdfast::store::{
+    quorum::{Node, QuorumSettings, QuorumStore},
+    redis::{RedisSettings, RedisStore},
+};
+
+use crate::{STORE, redis_server::RedisServer};
+
+/// The library's store over these servers. With `rejoin_after` a server stays out for so long after its start.
+///
+/// # Panics
+///
+/// When the servers cannot be a quorum.
+pub fn over(
+    servers: &[&RedisServer],
+    longest_ttl: Duration,
+    rejoin_after: Option<Duration>,
+) -> QuorumStore {
+    let nodes = servers.iter().map(|server| {
+        let settings = RedisSettings::new("127.0.0.1")
+            .port(server.port())
+            .retries(0)
+            .dial_timeout(Duration::from_secs(1))
+            .read_timeout(Duration::from_secs(1))
+            .retry_interval(Duration::from_millis(10), Duration::from_millis(50))
+            .rejoin_after(rejoin_after);
+        let node = RedisStore::unconnected(STORE, settings).expect("valid settings");
+        Node::new(server.address(), Arc::new(node))
+    });
+    let settings = QuorumSettings::new().longest_ttl(longest_ttl);
+    QuorumStore::new(STORE, nodes.collect(), settings).expect("a quorum")
+}
