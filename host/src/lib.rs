@@ -40,7 +40,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
-//! | [`store`] | what a lock needs of a store; Redis, memory |
+//! | [`store`] | what a lock needs of a store; Redis, memory, a majority of several |
 //! | [`policy`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
 //! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |

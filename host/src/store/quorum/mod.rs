@@ -32,9 +32,10 @@
 //!   if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it granted the
 //!   lock and could not be told to give it back. The message says how many of the nodes said what, and why nodes failed.
 //!
-//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. A node
-//! that failed, or did not answer, is told to release the lock as well, unless some node said that the lock is held: it
-//! may be held by the same owner, whose hold this must not end.
+//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. After a
+//! failure a node that failed as well, or did not answer, is told to release the lock too, unless some node said that the
+//! lock is held: it may be held by the same owner, whose hold this must not end. In all other cases what such a node
+//! grants is given back by the node's store, as by [every store](Store), or runs out.
 //!
 //! # Owners
 //!
