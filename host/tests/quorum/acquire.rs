@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use holdfast::store::{Acquired, Failure, Store};
 use proptest::prelude::*;
-use tokio::time::{advance, sleep};
+use tokio::time::sleep;
 
 use crate::node::{Act, DOWN, Manner, QUIET, TTL, WORKS, count, quorum};
 
@@ -203,15 +203,23 @@ async fn a_lock_that_runs_out_while_the_nodes_answer_is_not_granted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_is_valid_as_long_as_a_majority_is() {
-    // What one node had left counts, not what was asked for.
-    let (nodes, store) = quorum(&[WORKS, WORKS, DOWN]);
-    assert!(store.acquire("k", "me", TTL).await.is_ok());
-    advance(Duration::from_secs(5)).await;
-    assert!(nodes[1].memory.extend("k", "me", Duration::from_secs(1), true).await.is_ok());
-    let holding = store.inspect("k").await;
-    let left = holding.unwrap().unwrap().time_left;
-    assert_eq!(left, Some(1_000));
+async fn a_grant_is_valid_as_long_as_a_majority_says_and_no_longer_than_its_time_to_live() {
+    for (told, expected) in [
+        // Less a hundredth, and 2 ms.
+        ([1_000, 5_000, 9_000], 988),
+        ([9_000, 1_000, 5_000], 988),
+        ([9_000, 5_000, 1_000], 4_948),
+        // From the beginning, 100 ms before.
+        ([20_000, 20_000, 20_000], 19_698),
+        ([60_000, 60_000, 1_000], 19_698),
+    ] {
+        let delay = Duration::from_millis(100);
+        let manners = told.map(|told| Manner { valid_for: Some(told), delay, ..WORKS });
+        let (_nodes, store) = quorum(&manners);
+        let outcome = store.acquire("k", "me", TTL).await;
+        let Ok(Acquired::Granted(grant)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(grant.valid_for, Some(expected), "{told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,11 +18,24 @@ use tokio::time::sleep;
 
 use crate::node::TTL;
 
-/// A store in memory, to and from which each command takes up to five milliseconds, in any order.
-struct Far(MemoryStore);
+/// A store in memory, and how long each way to it takes.
+struct Far(Arc<MemoryStore>, Way);
 
-async fn way() {
-    sleep(Duration::from_micros(fastrand::u64(0..5_000))).await;
+#[derive(Clone, Copy)]
+enum Way {
+    /// Up to five milliseconds, so that commands overtake each other.
+    Any,
+    /// Always the same.
+    Same(Duration),
+}
+
+impl Way {
+    async fn go(self) {
+        match self {
+            Self::Any => sleep(Duration::from_micros(fastrand::u64(0..5_000))).await,
+            Self::Same(time) => sleep(time).await,
+        }
+    }
 }
 
 impl Store for Far {
@@ -33,9 +46,9 @@ impl Store for Far {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         Box::pin(async move {
-            way().await;
+            self.1.go().await;
             let outcome = self.0.acquire(key, owner, ttl).await;
-            way().await;
+            self.1.go().await;
             outcome
         })
     }
@@ -46,18 +59,18 @@ impl Store for Far {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
-            way().await;
+            self.1.go().await;
             let outcome = self.0.release(key, owner).await;
-            way().await;
+            self.1.go().await;
             outcome
         })
     }
 
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
-            way().await;
+            self.1.go().await;
             let outcome = self.0.inspect(key).await;
-            way().await;
+            self.1.go().await;
             outcome
         })
     }
@@ -65,15 +78,20 @@ impl Store for Far {
 
 const CALLERS: usize = 8;
 
-/// A store for each caller, as in as many processes, over the same nodes.
-fn stores(nodes: usize) -> (Vec<Arc<Far>>, Vec<QuorumStore>) {
-    let nodes: Vec<_> = (0..nodes).map(|_| Arc::new(Far(MemoryStore::new()))).collect();
-    let store = |_| {
-        let named = nodes.iter().enumerate();
-        let named = named.map(|(at, node)| Node::new(at.to_string(), node.clone()));
+/// A store for each of so many callers, as in as many processes, over the same nodes.
+fn stores(
+    nodes: usize,
+    callers: usize,
+    way: impl Fn(usize, usize) -> Way,
+) -> (Vec<Arc<MemoryStore>>, Vec<QuorumStore>) {
+    let nodes: Vec<_> = (0..nodes).map(|_| Arc::new(MemoryStore::new())).collect();
+    let store = |caller| {
+        let named = nodes.iter().enumerate().map(|(at, node)| {
+            Node::new(at.to_string(), Arc::new(Far(node.clone(), way(caller, at))))
+        });
         QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap()
     };
-    let stores = (0..CALLERS).map(store).collect();
+    let stores = (0..callers).map(store).collect();
     (nodes, stores)
 }
 
@@ -90,9 +108,8 @@ async fn round(stores: &[QuorumStore], key: &str) -> Vec<usize> {
     join_all(tries).await.into_iter().flatten().collect()
 }
 
-async fn one_winner_each_round(nodes: usize) {
+async fn one_winner_each_round((nodes, stores): (Vec<Arc<MemoryStore>>, Vec<QuorumStore>)) {
     fastrand::seed(7);
-    let (nodes, stores) = stores(nodes);
     for number in 0..100 {
         let key = number.to_string();
         let winners = round(&stores, &key).await;
@@ -102,25 +119,34 @@ async fn one_winner_each_round(nodes: usize) {
         assert_eq!(released, Ok(Released::Released));
         sleep(Duration::from_secs(1)).await;
         for node in &nodes {
-            assert_eq!(node.0.inspect(&key).await, Ok(None), "round {number}");
+            assert_eq!(node.inspect(&key).await, Ok(None), "round {number}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_eight_callers_at_once_on_three_nodes_one_wins_each_round() {
-    one_winner_each_round(3).await;
+    one_winner_each_round(stores(3, CALLERS, |_, _| Way::Any)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_eight_callers_at_once_on_five_nodes_one_wins_each_round() {
-    one_winner_each_round(5).await;
+    one_winner_each_round(stores(5, CALLERS, |_, _| Way::Any)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_each_are_next_to_another_node_do_not_collide_for_ever() {
+    let way = |caller, node| {
+        let near = caller == node;
+        Way::Same(Duration::from_millis(if near { 1 } else { 3 }))
+    };
+    one_winner_each_round(stores(3, 3, way)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_two_hold_it_at_a_time_over_many_turns() {
     fastrand::seed(11);
-    let (_nodes, stores) = stores(3);
+    let (_nodes, stores) = stores(3, CALLERS, |_, _| Way::Any);
     let inside = AtomicUsize::new(0);
     let caller = |caller: usize| {
         let (store, inside) = (&stores[caller], &inside);

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast::store::{
-    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched,
+    Acquired, Extended, Failure, Grant, Holding, KeyPage, Released, Store, Watched,
     memory::MemoryStore,
     quorum::{Node, QuorumSettings, QuorumStore},
 };
@@ -50,6 +50,8 @@ pub struct Manner {
     pub down: bool,
     /// Whether it can note a fencing token.
     pub raises: bool,
+    /// For how long it says that a grant is valid, in milliseconds.
+    pub valid_for: Option<u64>,
 }
 
 /// A node.
@@ -69,6 +71,7 @@ pub const WORKS: Manner = Manner {
     loses_releases: false,
     down: false,
     raises: true,
+    valid_for: None,
 };
 
 /// Nothing works.
@@ -141,7 +144,12 @@ impl Scripted {
             return Ok(outcome);
         }
         match manner.act {
-            Act::Work => carry_out().await,
+            Act::Work => match carry_out().await? {
+                Acquired::Granted(grant) => {
+                    Ok(Acquired::Granted(Grant { valid_for: manner.valid_for, ..grant }))
+                }
+                Acquired::Held => Ok(Acquired::Held),
+            },
             Act::Refuse => Err(Failure::not_done("it is full")),
             Act::Lose { set } => {
                 if set {

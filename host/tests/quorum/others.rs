@@ -8,7 +8,7 @@ use holdfast::{
     store::{Acquired, Extended, Failure, Holding, Released, Store},
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::node::{DOWN, Manner, TTL, WORKS, assert_left, count, quorum};
 
@@ -128,6 +128,11 @@ async fn an_operator_ends_a_hold_at_all_nodes() {
     assert!(store.force_release("k").await.is_err());
 }
 
+/// Waits until whoever watches is told of a change.
+async fn assert_told(changed: impl Future<Output = ()>) {
+    assert_eq!(timeout(TTL / 2, changed).await, Ok(()));
+}
+
 /// Every key of all pages, with how often it was told.
 async fn listed(store: &dyn Store) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
@@ -217,14 +222,14 @@ async fn whoever_watches_is_told_of_a_release() {
     let watched = store.watch("k").await.unwrap();
     assert_eq!(watched.holding, None);
     assert!(is_granted(&store.acquire("k", "me", TTL).await));
-    watched.changed.await;
+    assert_told(watched.changed).await;
     let mut watched = store.watch("k").await.unwrap();
     let holding = watched.holding.unwrap();
     assert_eq!((&*holding.owner, holding.time_left.unwrap() / 1_000), ("me", 20));
     sleep(Duration::from_secs(1)).await;
     assert!((&mut watched.changed).now_or_never().is_none());
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
-    watched.changed.await;
+    assert_told(watched.changed).await;
     assert_left(&nodes, "k", "me").await;
 
     nodes[0].set(DOWN);
@@ -239,7 +244,7 @@ async fn whoever_watches_is_told_of_a_loss_at_one_node() {
     for node in &nodes {
         let watched = store.watch("k").await.unwrap();
         assert_eq!(node.memory.force_release("k").await, Ok(Some("me".to_owned())));
-        watched.changed.await;
+        assert_told(watched.changed).await;
     }
 }
 
