@@ -109,6 +109,7 @@ async fn closing_waits_for_what_is_given_back_and_closes_all_nodes() {
     let left = timeout(Duration::from_millis(1), store.acquire("k", "me", TTL)).await;
     assert!(left.is_err());
     assert_eq!(count(&nodes, "k", "me"), 2);
+    nodes[0].set(Manner { delay: Duration::from_millis(100), ..WORKS });
     nodes[1].let_through();
     store.close().await;
     assert_eq!(count(&nodes, "k", "me"), 0);

@@ -40,7 +40,7 @@ pub enum Act {
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     pub act: Act,
-    /// How long each answer to an acquire takes.
+    /// How long it takes until an acquire or a release reaches the node.
     pub delay: Duration,
     /// Whether answers to acquires wait until [`Scripted::let_through`].
     pub waits: bool,
@@ -212,6 +212,7 @@ impl Store for Scripted {
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
             let manner = self.up("release")?;
+            sleep(manner.delay).await;
             let outcome = self.memory.release(key, owner).await;
             match manner.loses_releases {
                 true => Err(Failure::unknown("connection lost", None)),
