@@ -26,7 +26,7 @@ use crate::{
         Store,
         memory::MemoryStore,
         properties::{Properties, SettingError},
-        redis::{ConnectError, RedisSettings, RedisStore},
+        redis::{self, ConnectError, RedisSettings},
     },
 };
 
@@ -208,8 +208,8 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
     match lowercase(&definition.component_type).as_str() {
         "lock.redis" => {
             let settings = RedisSettings::parse(&definition.properties)?;
-            match RedisStore::connect(&definition.name, settings).await {
-                Ok(store) => Ok(Arc::new(store)),
+            match redis::connect(&definition.name, settings).await {
+                Ok(store) => Ok(store),
                 Err(error) if definition.unquoted_password && is_refused_login(&error) => {
                     Err(OpenCause::UnquotedPassword(error))
                 }

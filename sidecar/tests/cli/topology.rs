@@ -2,7 +2,7 @@
 
 use holdfast_tests::{
     holdfast::Holdfast,
-    http_api::ACQUIRED,
+    http_api::{ACQUIRED, HELD},
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
     resources::{Resources, definition, redis},
@@ -129,5 +129,30 @@ async fn a_component_file_of_dapr_for_sentinel_works_unchanged_through_a_failove
     let new = group.failover().await;
     holdfast.wait_for(&format!("the master is {}", group.node_address(new)));
     let held = holdfast.try_lock("lockstore", "r", "other", 60).await;
-    assert_eq!(held, r#"{"success":false}"#);
+    assert_eq!(held, HELD);
+}
+
+#[tokio::test]
+async fn a_quorum_is_told_and_served() {
+    let persistent = ["--appendonly", "yes", "--appendfsync", "always"];
+    let redis: [RedisServer; 3] = std::array::from_fn(|_| RedisServer::start_with(&persistent));
+    let hosts = redis.iter().map(RedisServer::address).collect::<Vec<_>>().join(",");
+    let settings = [("redisHost", hosts.as_str()), ("redisType", "quorum")];
+    let file = definition("lockstore", "lock.redis", &settings);
+    let resources = Resources::new(&[("lockstore.yaml", &file)]);
+    let output = check(&resources);
+    let found = servers(&output);
+    assert_eq!(found.iter().filter(|server| server[1] == "alone").count(), 3);
+    assert!(output.contains("\nlockstore: A lock is kept by a majority of 3"), "{output}");
+
+    let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
+    assert_eq!(holdfast.try_lock("lockstore", "r", "o", 60).await, ACQUIRED);
+    redis[0].suspend();
+    assert_eq!(holdfast.try_lock("lockstore", "r", "other", 60).await, HELD);
+    assert_eq!(holdfast.try_lock("lockstore", "s", "o", 60).await, ACQUIRED);
+    redis[0].resume();
+    let body = r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":61}"#;
+    let (status, refused) = holdfast.post("/v1.0-alpha1/lock/lockstore", body).await;
+    assert_eq!(status, 500);
+    assert!(refused.contains("quorumMaxTtl"), "{refused}");
 }

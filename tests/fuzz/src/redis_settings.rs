@@ -8,7 +8,7 @@ use holdfast_redis_rules::{
     login::Login,
     reply::Reply,
     resp,
-    settings::{Servers, SettingError, Settings, pool::Pool, tls::Tls},
+    settings::{Quorum, Servers, SettingError, Settings, pool::Pool, tls::Tls},
 };
 
 /// What values have at their ends to be found again.
@@ -48,7 +48,9 @@ fn are_settings(properties: &Properties) {
     match &servers {
         Servers::One(address) => comes_back(address),
         Servers::Sentinel(sentinel) => sentinel.sentinels.iter().for_each(comes_back),
-        Servers::Cluster(nodes) | Servers::Quorum(nodes) => nodes.iter().for_each(comes_back),
+        Servers::Cluster(nodes) | Servers::Quorum(Quorum { nodes, .. }) => {
+            nodes.iter().for_each(comes_back);
+        }
     }
     // A certificate that is none is refused by the whole alone.
     let has_identity = tls.is_some_and(|tls| tls.identity.is_some());

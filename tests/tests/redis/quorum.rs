@@ -6,13 +6,17 @@ use holdfast::{
     Error, LeaseOptions, Locks, Lost, Resource,
     store::{
         Acquired, Extended, Failure, Released, Store,
+        properties::Properties,
         quorum::QuorumStore,
-        redis::{RedisSettings, RedisStore},
+        redis::{self, RedisSettings, RedisStore},
     },
 };
 use holdfast_tests::{
-    LONG, MINUTE, STORE, assert_granted, clock::Clock, eventually, is_granted, redis_quorum,
-    redis_server::RedisServer, redis_store::locker,
+    LONG, MINUTE, STORE, assert_granted,
+    clock::Clock,
+    eventually, is_granted, redis_quorum,
+    redis_server::RedisServer,
+    redis_store::{Setting, locker},
 };
 use tokio::time::timeout;
 
@@ -320,4 +324,87 @@ async fn a_lease_that_is_kept_is_lost_with_a_majority_and_not_before() -> Result
     servers[1].run::<()>(&["FLUSHALL"]);
     assert_eq!(timeout(LONG, lease.lost()).await, Ok(Lost::Gone));
     Ok(())
+}
+
+/// Connects as a component file does, with these settings too.
+async fn connect(
+    servers: &[RedisServer],
+    settings: &[Setting<'_>],
+) -> Result<Arc<dyn Store>, String> {
+    let hosts: Vec<String> = servers.iter().map(RedisServer::address).collect();
+    let mut properties: Properties = settings.iter().copied().collect();
+    properties.insert("redisHost", hosts.join(","));
+    properties.insert("redisType", "quorum");
+    let settings = RedisSettings::parse(&properties).map_err(|error| error.to_string())?;
+    redis::connect(STORE, settings).await.map_err(|error| error.to_string())
+}
+
+/// Servers that lose nothing in a restart.
+fn lasting<const N: usize>() -> [RedisServer; N] {
+    let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
+    std::array::from_fn(|_| RedisServer::start_with(&arguments))
+}
+
+#[tokio::test]
+async fn a_quorum_is_opened_by_its_settings_and_by_a_majority_of_its_servers() {
+    let mut servers = lasting::<3>();
+    let store = connect(&servers, &[]).await.unwrap();
+    assert_granted(store.acquire(KEY, "me", MINUTE).await);
+    assert_eq!(holders(&servers, KEY), 3);
+    let survey = store.survey().await;
+    assert_eq!(survey.servers.len(), 3);
+    assert!(
+        survey.promise.contains("a majority of 3 independent servers: 1 of them"),
+        "{survey:?}"
+    );
+
+    servers[2].kill();
+    let store = connect(&servers, &[]).await.unwrap();
+    assert_eq!(store.acquire(KEY, "you", MINUTE).await, Ok(Acquired::Held));
+    servers[2].restart();
+    assert_eq!(store.release(KEY, "me").await, Ok(Released::Released));
+    eventually("all servers take part", async || {
+        assert_granted(store.acquire(KEY, "me", MINUTE).await);
+        let all = holders(&servers, KEY) == 3;
+        assert_eq!(store.release(KEY, "me").await, Ok(Released::Released));
+        all
+    })
+    .await;
+
+    for server in &mut servers[1..] {
+        server.kill();
+    }
+    let refused = connect(&servers, &[]).await.map(drop).unwrap_err();
+    assert!(refused.contains("only 1 of 3 servers can be reached: "), "{refused}");
+    assert!(
+        refused.contains(&format!("{}: connection refused", servers[1].address())),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_keep_locks_is_refused_in_a_quorum_too() {
+    let servers = lasting::<3>();
+    servers[1].run::<()>(&["REPLICAOF", "127.0.0.1", &servers[0].port().to_string()]);
+    let refused = connect(&servers, &[]).await.map(drop).unwrap_err();
+    assert!(refused.contains("replica"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_time_to_live_beyond_the_longest_is_refused_by_the_name_of_its_setting() {
+    let servers = lasting::<3>();
+    let store = connect(&servers, &[("quorumMaxTtl", "5s")]).await.unwrap();
+    let refused = not_done(store.acquire(KEY, "me", 6 * SECOND).await);
+    assert!(refused.contains("longer than quorumMaxTtl, 5s"), "{refused}");
+    assert_granted(store.acquire(KEY, "me", 5 * SECOND).await);
+}
+
+#[tokio::test]
+async fn servers_that_have_just_started_take_no_locks_at_first() {
+    let servers = servers::<3>();
+    let store = connect(&servers, &[]).await.unwrap();
+    let refused = not_done(store.acquire(KEY, "me", MINUTE).await);
+    assert!(refused.contains("may have lost locks: it takes part again in"), "{refused}");
+    let soon = connect(&servers, &[("quorumMaxTtl", "4s")]).await.unwrap();
+    eventually("they take part", async || is_granted(&soon.acquire(KEY, "me", SECOND).await)).await;
 }

@@ -22,7 +22,7 @@ mod read;
 mod store;
 
 pub use read::{NO_BOOLEAN, boolean};
-pub use servers::{Sentinel, Servers};
+pub use servers::{Quorum, Sentinel, Servers};
 pub use source::{Found, SettingError, Source};
 pub use store::{Settings, default_pool_timeout};
 

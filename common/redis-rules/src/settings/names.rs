@@ -51,6 +51,8 @@ settings! {
     MIN_REPLICAS: "minReplicas";
     /// Whether they, and the server itself, must have it in their append-only files. Default: false.
     REPLICAS_ON_DISK: "replicasOnDisk";
+    /// The longest time to live of a lock in a quorum. Default: 60 seconds.
+    QUORUM_MAX_TTL: "quorumMaxTtl";
     /// Whether to log in by Microsoft Entra ID. Not supported.
     USE_ENTRA_ID: "useEntraID";
     /// Whether to log in by OpenID Connect. Not supported.

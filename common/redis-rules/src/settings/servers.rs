@@ -5,7 +5,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use super::{
     names, read,
@@ -22,8 +22,24 @@ pub enum Servers {
     Sentinel(Sentinel),
     /// A Redis Cluster; any of its nodes.
     Cluster(Vec<Address>),
-    /// Independent servers, of which a majority grants a lock: an odd number, at least three, all different.
-    Quorum(Vec<Address>),
+    /// Independent servers, of which a majority grants a lock.
+    Quorum(Quorum),
+}
+
+/// The servers of a quorum.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quorum {
+    /// The servers: an odd number, at least three, all different.
+    pub nodes: Vec<Address>,
+    /// The longest time to live of a lock.
+    pub longest_ttl: Duration,
+}
+
+impl Quorum {
+    /// A quorum of these servers, with the default for the longest time to live.
+    pub fn new(nodes: Vec<Address>) -> Self {
+        Self { nodes, longest_ttl: Duration::from_secs(60) }
+    }
 }
 
 /// How to find the master that Redis Sentinel looks after.
@@ -70,7 +86,16 @@ impl Servers {
             Kind::Quorum => {
                 let (host, nodes) = addresses(source)?;
                 unlike(&nodes).map_err(|problem| host.error(problem))?;
-                Ok(Self::Quorum(nodes))
+                let default = Quorum::new(nodes);
+                let setting = names::QUORUM_MAX_TTL;
+                let longest_ttl = read::limit(source, setting, Some(default.longest_ttl))?;
+                let longest_ttl = longest_ttl.ok_or_else(|| SettingError {
+                    setting: source.name(setting),
+                    problem:
+                        "must have a limit: a server that has lost its locks stays out for as long"
+                            .into(),
+                })?;
+                Ok(Self::Quorum(Quorum { longest_ttl, ..default }))
             }
         }
     }
@@ -216,7 +241,7 @@ impl fmt::Display for Servers {
         match self {
             Self::One(address) => address.fmt(f),
             Self::Sentinel(sentinel) => sentinel.fmt(f),
-            Self::Cluster(nodes) | Self::Quorum(nodes) => f.write_str(&list(nodes)),
+            Self::Cluster(nodes) | Self::Quorum(Quorum { nodes, .. }) => f.write_str(&list(nodes)),
         }
     }
 }

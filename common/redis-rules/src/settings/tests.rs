@@ -217,6 +217,16 @@ fn servers_may_belong_together() {
             assert_eq!(format!("{}", spelling.servers(settings).unwrap()), expected);
         }
     }
+    let quorum = |ttl| {
+        let ttl = (names::QUORUM_MAX_TTL, ttl);
+        Spelling::Dapr.servers(&[host("a,b,c"), kind("quorum"), ttl])
+    };
+    for (ttl, expected) in [("", 60), ("0", 60), ("5m", 300)] {
+        let Ok(Servers::Quorum(quorum)) = quorum(ttl) else { panic!("{ttl}") };
+        assert_eq!(quorum.longest_ttl, Duration::from_secs(expected));
+    }
+    let error = format!("{}", quorum("-1").unwrap_err());
+    assert!(error.starts_with("quorumMaxTtl must have a limit: "), "{error}");
     let logins = [(names::SENTINEL_USERNAME, "u"), (names::SENTINEL_PASSWORD, "hunter2")];
     let settings = [&[host("h"), failover, master][..], &logins].concat();
     let servers = Spelling::Dapr.servers(&settings).unwrap();

@@ -80,11 +80,11 @@ mod words;
 
 use std::{fmt, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 pub use self::settings::{Node, QuorumError, QuorumSettings};
 use self::{attempt::Wanted, lanes::Hold, nodes::Nodes};
-use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Watched};
+use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched};
 
 /// A store over several stores. See the [module](self).
 pub struct QuorumStore(Nodes);
@@ -260,6 +260,21 @@ impl Store for QuorumStore {
         });
         let nodes: Vec<String> = nodes.collect();
         format!("a quorum of {} nodes: {}", nodes.len(), nodes.join("; "))
+    }
+
+    /// The servers of all nodes.
+    fn survey(&self) -> BoxFuture<'_, Survey> {
+        Box::pin(async {
+            let surveys = join_all(self.0.peers().iter().map(|peer| peer.store.survey())).await;
+            let servers: Vec<_> = surveys.into_iter().flat_map(|survey| survey.servers).collect();
+            let all = self.0.peers().len();
+            let promise = format!(
+                "A lock is kept by a majority of {all} independent servers: {} of them may be down, or lose their data \
+                 and restart, at a time.",
+                all / 2
+            );
+            Survey { servers, promise }
+        })
     }
 
     /// Waits five seconds at most for calls that are under way, and as long as the nodes take to close.

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use holdfast_redis_rules::late::LATE_REPLY;
 use tokio::{
     runtime::Handle,
@@ -113,11 +113,16 @@ impl Nodes {
         &self.peers
     }
 
-    /// Runs a task until it ends or the quorum is closed.
+    /// Runs a task until it ends or the quorum is closed. It begins at once: tasks of one lane take their turns in the
+    /// order of the calls, whichever of them the runtime would run first.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
-        let task = async move { abort.run_until_cancelled(task).await.unwrap_or_default() };
-        self.tasks.spawn_on(task, &self.runtime);
+        let mut task =
+            Box::pin(async move { abort.run_until_cancelled(task).await.unwrap_or_default() });
+        let _runtime = self.runtime.enter();
+        if task.as_mut().now_or_never().is_none() {
+            self.tasks.spawn_on(task, &self.runtime);
+        }
     }
 
     /// Asks all nodes at once. Their answers are waited for as long as `patience`; a call that is late goes on in the

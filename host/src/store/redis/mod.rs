@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `store` | [`RedisStore`] |
 //! | `survey` | what an operator sees of the servers |
+//! | `quorum` | [`connect`], for one store or a quorum of several |
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
@@ -48,6 +49,7 @@ mod metrics;
 mod nodes;
 mod place;
 mod queue;
+mod quorum;
 mod sentinel;
 mod session;
 mod settings;
@@ -61,6 +63,7 @@ mod watch;
 
 pub use self::{
     check::ConnectError,
+    quorum::connect,
     settings::{RedisSetterError, RedisSettings},
     store::RedisStore,
     url::{RedisUrlError, RedisUrlPart},

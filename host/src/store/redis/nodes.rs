@@ -54,7 +54,11 @@ impl Nodes {
                 let cluster = Cluster::new(name, settings.clone(), listed.clone(), streams);
                 return Ok(Self::Cluster(cluster));
             }
-            Servers::Quorum(_) => return Err("a quorum is not one store".to_owned()),
+            Servers::Quorum(_) => {
+                return Err(
+                    "a quorum is several stores: `redis::connect` makes one of them".to_owned()
+                );
+            }
         };
         Ok(Self::One(Client::new(name, settings, place, streams)))
     }

@@ -9,7 +9,9 @@ use holdfast_redis_rules::{
     backoff::Backoff,
     fitness::{Expected, Role},
     replicas::Guard,
-    settings::{self, Sentinel, Servers, Settings, default_pool_timeout, pool::Pool},
+    settings::{
+        self, Quorum, Sentinel, Servers, Settings, default_pool_timeout, pool::Pool, servers,
+    },
 };
 
 use super::{
@@ -28,6 +30,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `redisHost` | [`new`](Self::new) | required | the server; as a property `host`, `host:port` or `[IPv6]:port`. With `failover` the sentinels, with commas between |
 /// | `failover`, `redisType` | [`sentinel`](Self::sentinel) | false, `node` | whether Redis Sentinel names the server: `failover: true`, or the type `sentinel` |
 /// | `redisType` | [`cluster`](Self::cluster) | `node` | `cluster` for a Redis Cluster, of which `redisHost` lists some nodes |
+/// | `redisType`, `quorumMaxTtl` | [`quorum`](Self::quorum) | `node`, 1 min | `quorum` for independent servers, and the longest time to live of a lock in them |
 /// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master |
 /// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
 /// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether they must have it on disk |
@@ -152,6 +155,23 @@ impl RedisSettings {
             "cluster",
             "not a list of nodes, each as host:port",
         )
+    }
+
+    /// The defaults for a quorum of independent servers, each as `host:port`: an odd number, at least three. Such a store
+    /// is made by [`connect`](super::connect), and a lock in it lasts a minute at most.
+    ///
+    /// ```
+    /// use holdfast::store::redis::RedisSettings;
+    ///
+    /// let settings = RedisSettings::quorum(["a.example:6379", "b.example:6379", "c.example:6379"]);
+    /// assert_eq!(settings.address(), "a.example:6379,b.example:6379,c.example:6379");
+    /// ```
+    pub fn quorum<S: AsRef<str>>(nodes: impl IntoIterator<Item = S>) -> Self {
+        let (nodes, good) = addresses(nodes);
+        let unlike = servers::unlike(&nodes).is_ok();
+        Self::to(Servers::Quorum(Quorum::new(nodes)))
+            .unless(good, "quorum", "not a list of servers, each as host:port")
+            .unless(unlike, "quorum", "not an odd number of different servers, at least 3")
     }
 
     /// Reads Dapr's properties; unknown ones are ignored.
@@ -398,6 +418,12 @@ impl RedisSettings {
     /// `mymaster at host:port,host:port`.
     pub fn address(&self) -> String {
         self.servers.to_string()
+    }
+
+    /// The settings of one server of a quorum, which goes on without a server that fails.
+    pub(super) fn of_node(self, node: Address, longest_ttl: Duration) -> Self {
+        let node = Self { servers: Servers::One(node), rejoin_after: Some(longest_ttl), ..self };
+        node.retries(0)
     }
 
     /// What a server must be.

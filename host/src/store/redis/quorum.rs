@@ -1,0 +1,110 @@
+//! Connecting the store that settings describe: one [`RedisStore`], or a quorum of several.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use holdfast_redis_rules::{
+    address::Address,
+    settings::{Quorum, Servers},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{check::ConnectError, settings::RedisSettings, store::RedisStore};
+use crate::store::{
+    Store,
+    quorum::{Node, QuorumSettings, QuorumStore},
+};
+
+/// How long the other servers of a quorum have to connect once a majority has.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Connects the store that the settings describe. `name` is the store's, for logs and metrics.
+///
+/// Of a [quorum](RedisSettings::quorum) a majority must be there; of the others the log warns, and each takes part as
+/// soon as it can be reached. Must be called in a Tokio runtime with time and I/O enabled.
+///
+/// # Errors
+///
+/// See [`ConnectError`].
+pub async fn connect(name: &str, settings: RedisSettings) -> Result<Arc<dyn Store>, ConnectError> {
+    match settings.servers.clone() {
+        Servers::Quorum(quorum) => {
+            let store = connect_quorum(name, settings.checked()?, quorum).await?;
+            Ok(Arc::new(store))
+        }
+        _ => Ok(Arc::new(RedisStore::connect(name, settings).await?)),
+    }
+}
+
+async fn connect_quorum(
+    name: &str,
+    settings: RedisSettings,
+    quorum: Quorum,
+) -> Result<QuorumStore, ConnectError> {
+    let Quorum { nodes, longest_ttl } = quorum;
+    let of_node = |node: &Address| settings.clone().of_node(node.clone(), longest_ttl);
+    let stores = connect_majority(name, &nodes, of_node, &settings.address()).await?;
+    let nodes: Result<Vec<Node>, ConnectError> = nodes
+        .iter()
+        .zip(stores)
+        .map(|(node, store)| {
+            let store = store.map_or_else(|| RedisStore::unconnected(name, of_node(node)), Ok)?;
+            Ok(Node::new(node.to_string(), Arc::new(store)))
+        })
+        .collect();
+    let quorum = QuorumStore::new(name, nodes?, QuorumSettings::new().longest_ttl(longest_ttl));
+    quorum.map_err(|error| ConnectError::Unfit {
+        address: settings.address(),
+        cause: error.to_string(),
+    })
+}
+
+/// Connects to each server. `None` for one that cannot be reached at present.
+async fn connect_majority(
+    name: &str,
+    nodes: &[Address],
+    of_node: impl Fn(&Address) -> RedisSettings,
+    address: &str,
+) -> Result<Vec<Option<RedisStore>>, ConnectError> {
+    let mut connecting: FuturesUnordered<_> = nodes
+        .iter()
+        .enumerate()
+        .map(async |(index, node)| (index, RedisStore::connect(name, of_node(node)).await))
+        .collect();
+    let mut stores: Vec<Option<RedisStore>> = nodes.iter().map(|_| None).collect();
+    let mut causes = vec!["no connection yet".to_owned(); nodes.len()];
+    let (mut connected, mut deadline) = (0, None);
+    loop {
+        let next = match deadline {
+            None => connecting.next().await,
+            Some(deadline) => timeout_at(deadline, connecting.next()).await.ok().flatten(),
+        };
+        match next {
+            None => break,
+            Some((index, Ok(store))) => {
+                stores[index] = Some(store);
+                connected += 1;
+                if connected > nodes.len() / 2 {
+                    deadline.get_or_insert_with(|| Instant::now() + GRACE);
+                }
+            }
+            Some((index, Err(ConnectError::Unreachable { cause, .. }))) => causes[index] = cause,
+            Some((_, Err(error))) => return Err(error),
+        }
+    }
+    let missing = || {
+        let missing = nodes.iter().zip(&causes).zip(&stores);
+        missing.filter(|(_, store)| store.is_none()).map(|((node, cause), _)| (node, cause))
+    };
+    if connected <= nodes.len() / 2 {
+        let causes: Vec<String> =
+            missing().map(|(node, cause)| format!("{node}: {cause}")).collect();
+        let (all, causes) = (nodes.len(), causes.join("; "));
+        let cause = format!("only {connected} of {all} servers can be reached: {causes}");
+        return Err(ConnectError::Unreachable { address: address.to_owned(), cause });
+    }
+    for (redis, cause) in missing() {
+        tracing::warn!(store = name, %redis, cause, "a server of the quorum cannot be reached");
+    }
+    Ok(stores)
+}
