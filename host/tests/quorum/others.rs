@@ -253,6 +253,12 @@ async fn a_quorum_is_described_by_its_nodes() {
     let (_nodes, store) = quorum(&[WORKS; 3]);
     assert_eq!(store.describe(), "a quorum of 3 nodes: n0:1; n1:1; n2:1");
     assert_eq!(format!("{store:?}"), r#"QuorumStore(["n0:1", "n1:1", "n2:1"])"#);
+    let survey = store.survey().await;
+    let servers: Vec<_> = survey.servers.into_iter().map(|server| server.address).collect();
+    assert_eq!(servers, ["n0:1", "n1:1", "n2:1"]);
+    let expected = "A lock is held where 2 of 3 servers have it: 1 of them may fail, and lose their data, within \
+                    quorumMaxTtl.";
+    assert_eq!(survey.promise, expected);
 }
 
 #[tokio::test(start_paused = true)]

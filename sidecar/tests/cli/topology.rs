@@ -143,7 +143,10 @@ async fn a_quorum_is_told_and_served() {
     let output = check(&resources);
     let found = servers(&output);
     assert_eq!(found.iter().filter(|server| server[1] == "alone").count(), 3);
-    assert!(output.contains("\nlockstore: A lock is kept by a majority of 3"), "{output}");
+    assert!(
+        output.contains("\nlockstore: A lock is held where 2 of 3 servers have it"),
+        "{output}"
+    );
 
     let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
     assert_eq!(holdfast.try_lock("lockstore", "r", "o", 60).await, ACQUIRED);

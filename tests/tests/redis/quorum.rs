@@ -91,8 +91,10 @@ async fn without_three_of_five_servers_a_lock_is_refused_and_nothing_is_left() {
     let store = over(&servers);
     assert_works(&store).await;
     servers[..3].iter_mut().for_each(RedisServer::kill);
+    // A server that was slow may still have what was done above.
+    let key = "lock||app||other";
     let acquire =
-        async || timeout(LONG, store.acquire(KEY, "me", MINUTE)).await.expect("an answer in time");
+        async || timeout(LONG, store.acquire(key, "me", MINUTE)).await.expect("an answer in time");
     // The first call finds that its connections have ended.
     eventually("the servers are known to be down", async || {
         matches!(acquire().await, Err(Failure::NotDone(_)))
@@ -106,7 +108,7 @@ async fn without_three_of_five_servers_a_lock_is_refused_and_nothing_is_left() {
         let refused = format!("redis {}: connection refused", server.address());
         assert!(cause.contains(&refused), "{cause}");
     }
-    assert_eq!(holders(&servers[3..], KEY), 0);
+    assert_eq!(holders(&servers[3..], key), 0);
 }
 
 #[tokio::test]
@@ -353,10 +355,7 @@ async fn a_quorum_is_opened_by_its_settings_and_by_a_majority_of_its_servers() {
     assert_eq!(holders(&servers, KEY), 3);
     let survey = store.survey().await;
     assert_eq!(survey.servers.len(), 3);
-    assert!(
-        survey.promise.contains("a majority of 3 independent servers: 1 of them"),
-        "{survey:?}"
-    );
+    assert!(survey.promise.contains("2 of 3 servers have it: 1 of them may fail"), "{survey:?}");
 
     servers[2].kill();
     let store = connect(&servers, &[]).await.unwrap();

@@ -73,6 +73,7 @@ mod nodes;
 mod release;
 mod settings;
 mod splits;
+mod survey;
 mod turn;
 mod validity;
 mod watch;
@@ -80,7 +81,7 @@ mod words;
 
 use std::{fmt, time::Duration};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 
 pub use self::settings::{Node, QuorumError, QuorumSettings};
 use self::{attempt::Wanted, lanes::Hold, nodes::Nodes};
@@ -262,19 +263,8 @@ impl Store for QuorumStore {
         format!("a quorum of {} nodes: {}", nodes.len(), nodes.join("; "))
     }
 
-    /// The servers of all nodes.
     fn survey(&self) -> BoxFuture<'_, Survey> {
-        Box::pin(async {
-            let surveys = join_all(self.0.peers().iter().map(|peer| peer.store.survey())).await;
-            let servers: Vec<_> = surveys.into_iter().flat_map(|survey| survey.servers).collect();
-            let all = self.0.peers().len();
-            let promise = format!(
-                "A lock is kept by a majority of {all} independent servers: {} of them may be down, or lose their data \
-                 and restart, at a time.",
-                all / 2
-            );
-            Survey { servers, promise }
-        })
+        Box::pin(survey::survey(&self.0))
     }
 
     /// Waits five seconds at most for calls that are under way, and as long as the nodes take to close.

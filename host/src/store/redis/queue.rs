@@ -380,13 +380,15 @@ impl Queue {
                         let ends = Instant::now() + ttl;
                         let granted =
                             Granted { expiry: None, left: ttl, ends, number: number_of_grant };
-                        return Ok(self.once_replicated(number, Answer::Granted(granted), wake));
+                        self.once_replicated(number, Answer::Granted(granted), wake);
+                        return Ok(());
                     }
                 }
             }
             (Kind::Extend, reply) => match Extended::read(&reply)? {
                 extended @ Extended::Extended(_) => {
-                    return Ok(self.once_replicated(number, Answer::Extended(extended), wake));
+                    self.once_replicated(number, Answer::Extended(extended), wake);
+                    return Ok(());
                 }
                 extended => Ok(Answer::Extended(extended)),
             },

@@ -1,0 +1,43 @@
+//! What an operator sees of the nodes, and what locks there can promise.
+
+use std::time::Duration;
+
+use super::{
+    nodes::{Nodes, Peer},
+    words::late,
+};
+use crate::store::{Role, Server, Survey};
+
+/// How much longer a node may take to say what it is than for a call about one lock.
+const SLOWER: u32 = 10;
+
+/// The servers of all nodes.
+pub(super) async fn survey(nodes: &Nodes) -> Survey {
+    let patience = nodes.settings.patience(Duration::MAX).saturating_mul(SLOWER);
+    let mut surveys =
+        nodes.ask(patience, |peer| async move { Ok(of_node(&peer, peer.store.survey().await)) });
+    surveys.wait_for(|_| false).await;
+    let servers = surveys
+        .by_node()
+        .zip(nodes.peers())
+        .flat_map(|(servers, peer)| servers.unwrap_or_else(|| vec![server(peer, late(patience))]));
+    let (count, majority) = (nodes.count(), nodes.majority());
+    let promise = format!(
+        "A lock is held where {majority} of {count} servers have it: {} of them may fail, and lose their data, within \
+         quorumMaxTtl.",
+        count - majority
+    );
+    Survey { servers: servers.collect(), promise }
+}
+
+/// The servers of a node. One that names none is its own.
+fn of_node(peer: &Peer, survey: Survey) -> Vec<Server> {
+    match survey.servers.is_empty() {
+        true => vec![server(peer, peer.store.describe())],
+        false => survey.servers,
+    }
+}
+
+fn server(peer: &Peer, about: String) -> Server {
+    Server { address: peer.name.clone(), role: Role::Alone, about }
+}
