@@ -10,7 +10,7 @@ use promql_parser::{
 };
 use serde_json::Value;
 
-use crate::known_calls::Watched;
+use crate::known_calls::{self, Watched};
 
 /// Labels that Prometheus adds to what it scrapes.
 const OF_THE_TARGET: [&str; 2] = ["instance", "job"];
@@ -160,10 +160,10 @@ async fn the_metrics_of_the_dashboard_exist_in_a_scrape() {
     let watched = Watched::start();
     watched.make_calls().await;
     let seen = watched.scrape().await;
-    let names = seen.names();
-    // No component file asks for a quorum.
-    let of_quorums = |sample: &str| sample.starts_with("holdfast_quorum_");
-    for (sample, labels) in used(&dashboard).into_iter().filter(|it| !of_quorums(&it.0)) {
+    let of_a_quorum = known_calls::scrape_of_a_quorum().await;
+    let mut names = seen.names();
+    names.extend(of_a_quorum.names().into_iter().filter(|(name, _)| name.contains("_quorum_")));
+    for (sample, labels) in used(&dashboard) {
         let there = names.get(sample.as_str());
         let there = there.unwrap_or_else(|| panic!("{sample} is not in the scrape"));
         for label in labels {

@@ -84,3 +84,16 @@ impl Watched {
         assert_eq!(status as i32, 0);
     }
 }
+
+/// What a program with a quorum of three servers shows once it has taken a lock.
+pub async fn scrape_of_a_quorum() -> Exposition {
+    let lasting = ["--appendonly", "yes", "--appendfsync", "always"];
+    let servers = [(); 3].map(|()| RedisServer::start_with(&lasting));
+    let hosts = servers.each_ref().map(RedisServer::address).join(",");
+    let settings = [("redisHost", hosts.as_str()), ("redisType", "quorum")];
+    let definition = resources::definition("quorum", "lock.redis", &settings);
+    let resources = Resources::new(&[("stores.yaml", &definition)]);
+    let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
+    assert_eq!(holdfast.try_lock("quorum", "r", "o", 60).await, ACQUIRED);
+    Exposition::parse(&holdfast.scrape().await)
+}
