@@ -1,14 +1,14 @@
 //! The promises that every store keeps, as one list of cases.
 //!
 //! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), leases
-//! (`lease.rs`), keys and
-//! owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
+//! (`lease.rs`), what operators do (`admin.rs`), keys and owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
 //! (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows which stores exist.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use holdfast::store::Store;
 
+mod admin;
 mod faults;
 mod lease;
 mod lock;
@@ -34,6 +34,8 @@ pub struct Case {
 pub enum Run {
     /// Needs an empty store.
     OnAny(fn(Arc<dyn Store>) -> Running),
+    /// Needs an empty store of the library: components have no verbs for operators.
+    OnLibrary(fn(Arc<dyn Store>) -> Running),
     /// Needs a store in Redis, because it does something to the server.
     OnRedis(fn(Arc<dyn Redis>) -> Running),
 }
@@ -47,6 +49,16 @@ macro_rules! on_any {
             name: stringify!($case),
             promise: $promise,
             run: Run::OnAny(|store| Box::pin($module::$case(store))),
+        }),*]
+    };
+}
+
+macro_rules! on_library {
+    ($($module:ident::$case:ident: $promise:literal,)*) => {
+        [$(Case {
+            name: stringify!($case),
+            promise: $promise,
+            run: Run::OnLibrary(|store| Box::pin($module::$case(store))),
         }),*]
     };
 }
@@ -79,9 +91,14 @@ pub fn cases() -> impl Iterator<Item = Case> {
         lease::extend_by_other: "another owner does not extend it, and nobody one that is gone",
         lease::extend_never_shortens: "an extend never shortens it unless asked",
         lease::inspect: "inspect tells the owner, the time that is left and the number",
+        lease::wait: "who waits for it gets it once it is released",
         lock::exclusion: "no two hold it at a time, over 80 turns of 8 callers",
         text::any_text: "keys and owners may be any text: empty, Unicode, line breaks, commands",
         text::long_text: "keys and owners may be of 1 MB",
+    ];
+    let library = on_library![
+        admin::list: "a list tells each lock that begins so, its owner and its time, page by page",
+        admin::force_release: "an operator ends the hold of whomever, and is told of whom",
     ];
     let redis = on_redis![
         server::exact: "the server has exactly the key, the owner and the time to live",
@@ -104,5 +121,5 @@ pub fn cases() -> impl Iterator<Item = Case> {
         faults::late_grant: "an acquire whose reply is late: the same",
         faults::lost_release: "a release whose reply is lost: open",
     ];
-    any.into_iter().chain(redis)
+    any.into_iter().chain(library).chain(redis)
 }

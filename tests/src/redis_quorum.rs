@@ -30,6 +30,8 @@ pub fn over(
         let node = RedisStore::unconnected(STORE, settings).expect("valid settings");
         Node::new(server.address(), Arc::new(node))
     });
-    let settings = QuorumSettings::new().longest_ttl(longest_ttl);
+    // A busy machine is slow.
+    let patience = Duration::from_secs(2).min(longest_ttl);
+    let settings = QuorumSettings::new().longest_ttl(longest_ttl).node_timeout(patience);
     QuorumStore::new(STORE, nodes.collect(), settings).expect("a quorum")
 }

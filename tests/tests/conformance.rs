@@ -1,7 +1,7 @@
 //! Runs every case of `holdfast_tests::conformance` on every store that it applies to, and checks the table
 //! of them in `docs/conformance.md`.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{any::Any, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
 
 use holdfast::store::{
     Store,
@@ -11,9 +11,12 @@ use holdfast::store::{
 };
 use holdfast_tests::{
     conformance::{Case, Opening, Redis, Run, cases},
-    read, redis_quorum,
+    read,
+    redis_cluster::{ClusterOptions, RedisCluster},
+    redis_quorum,
     redis_server::RedisServer,
     redis_store::Setting,
+    sentinel_group::{SentinelGroup, SentinelOptions},
 };
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime;
@@ -39,11 +42,17 @@ enum Keeps {
     Memory(fn() -> Arc<dyn Store>),
     /// A redis-server. Opens stores of this many instances, if they have instances.
     Redis(fn(usize) -> Arc<dyn Redis>),
-    /// Three redis-servers, so the cases that do something to the server do not apply.
-    Quorum,
+    /// Several redis-servers, so the cases that do something to the server do not apply. Starts them, and opens a store.
+    Group(fn() -> Group),
 }
 
-const KINDS: [Kind; 5] = [
+/// A store, and what keeps its servers running.
+type Group = Pin<Box<dyn Future<Output = (Arc<dyn Store>, Box<dyn Any>)>>>;
+
+/// The name of the component among the kinds.
+const COMPONENT: &str = "redis_store";
+
+const KINDS: [Kind; 7] = [
     Kind {
         name: "memory",
         column: "in memory",
@@ -51,7 +60,7 @@ const KINDS: [Kind; 5] = [
     },
     Kind { name: "redis", column: "in Redis", keeps: Keeps::Redis(|_| Arc::new(Native)) },
     Kind {
-        name: "redis_store",
+        name: COMPONENT,
         column: "component `redis-store`",
         keeps: Keeps::Redis(|instances| Arc::new(Component { instances })),
     },
@@ -60,7 +69,13 @@ const KINDS: [Kind; 5] = [
         column: "quorum in memory",
         keeps: Keeps::Memory(quorum_of_memory),
     },
-    Kind { name: "quorum_of_redis", column: "quorum in Redis", keeps: Keeps::Quorum },
+    Kind {
+        name: "quorum_of_redis",
+        column: "quorum in Redis",
+        keeps: Keeps::Group(|| Box::pin(quorum_of_redis())),
+    },
+    Kind { name: "sentinel", column: "Sentinel", keeps: Keeps::Group(|| Box::pin(sentinel())) },
+    Kind { name: "cluster", column: "Cluster", keeps: Keeps::Group(|| Box::pin(cluster())) },
 ];
 
 /// The library's store over three stores in memory.
@@ -68,6 +83,35 @@ fn quorum_of_memory() -> Arc<dyn Store> {
     let nodes = ["a", "b", "c"].map(|name| Node::new(name, Arc::new(MemoryStore::new())));
     let settings = QuorumSettings::new().longest_ttl(Duration::MAX);
     Arc::new(QuorumStore::new("lockstore", nodes.into(), settings).expect("a quorum"))
+}
+
+/// The library's store over three servers.
+async fn quorum_of_redis() -> (Arc<dyn Store>, Box<dyn Any>) {
+    let servers = [(); 3].map(|()| RedisServer::start());
+    let [a, b, c] = &servers;
+    let store = redis_quorum::over(&[a, b, c], Duration::MAX, None);
+    (Arc::new(store), Box::new(servers))
+}
+
+/// The library's store at a master with a replica that must have each lock.
+async fn sentinel() -> (Arc<dyn Store>, Box<dyn Any>) {
+    let options =
+        SentinelOptions { replicas: 1, sentinels: 1, quorum: 1, ..SentinelOptions::default() };
+    let group = SentinelGroup::start_with(options).await;
+    let settings = RedisSettings::sentinel(group.name(), group.addresses());
+    // The server waits for replicas for a third of it, and a busy machine is slow.
+    let settings = settings.min_replicas(1).read_timeout(Duration::from_secs(15));
+    let store = RedisStore::connect("lockstore", settings).await.expect("a store");
+    (Arc::new(store), Box::new(group))
+}
+
+/// The library's store in a cluster of three masters.
+async fn cluster() -> (Arc<dyn Store>, Box<dyn Any>) {
+    let options = ClusterOptions { replicas: 0, ..ClusterOptions::default() };
+    let cluster = RedisCluster::start_with(options).await;
+    let settings = RedisSettings::cluster(&cluster.addresses()[..1]);
+    let store = RedisStore::connect("lockstore", settings).await.expect("a store");
+    (Arc::new(store), Box::new(cluster))
 }
 
 /// The library's own store in Redis.
@@ -98,24 +142,27 @@ impl Redis for Component {
 }
 
 fn applies(case: &Case, kind: Kind) -> bool {
-    matches!(kind.keeps, Keeps::Redis(_)) || matches!(case.run, Run::OnAny(_))
+    match (case.run, kind.keeps) {
+        (Run::OnAny(_), _) | (Run::OnRedis(_), Keeps::Redis(_)) => true,
+        (Run::OnLibrary(_), _) => kind.name != COMPONENT,
+        (Run::OnRedis(_), _) => false,
+    }
 }
 
 async fn run(case: Run, kind: Kind) {
     match (case, kind.keeps) {
         // One instance, so that the next call uses the connection that the case breaks.
         (Run::OnRedis(case), Keeps::Redis(redis)) => case(redis(1)).await,
-        (Run::OnAny(case), Keeps::Redis(redis)) => {
+        (Run::OnAny(case) | Run::OnLibrary(case), Keeps::Redis(redis)) => {
             let server = RedisServer::start();
             let address = server.address();
             let store = redis(4).open(&[("redisHost", &address)]).await.expect("a store");
             case(store).await;
         }
-        (Run::OnAny(case), Keeps::Memory(open)) => case(open()).await,
-        (Run::OnAny(case), Keeps::Quorum) => {
-            let servers = [(); 3].map(|()| RedisServer::start());
-            let [a, b, c] = &servers;
-            case(Arc::new(redis_quorum::over(&[a, b, c], Duration::MAX, None))).await;
+        (Run::OnAny(case) | Run::OnLibrary(case), Keeps::Memory(open)) => case(open()).await,
+        (Run::OnAny(case) | Run::OnLibrary(case), Keeps::Group(open)) => {
+            let (store, _servers) = open().await;
+            case(store).await;
         }
         (Run::OnRedis(_), _) => unreachable!("the case does not apply"),
     }

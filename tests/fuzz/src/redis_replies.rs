@@ -78,6 +78,9 @@ fn is_what_redis_reads(reply: &Reply, bytes: &[u8]) {
         (Reply::Texts(ours), Value::Array(theirs)) => {
             assert!(ours.iter().eq(&theirs.iter().map(text).collect::<Vec<_>>()));
         }
+        (Reply::Integers(ours), Value::Array(theirs)) => {
+            assert!(ours.iter().map(|integer| Value::Int(*integer)).eq(theirs));
+        }
         (ours, theirs) => panic!("{ours:?} is {theirs:?} to the other client"),
     }
 }

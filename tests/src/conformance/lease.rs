@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast::store::{Acquired, Extended, Failure, Grant, Holding, Released, Store};
+use holdfast::{
+    LeaseOptions, Locks, Resource, UnlockStatus,
+    store::{Acquired, Extended, Failure, Grant, Holding, Released, Store},
+};
 
 use super::steps::{assert_released, take};
-use crate::{MINUTE, eventually, is_granted};
+use crate::{LONG, MINUTE, eventually, is_granted};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -92,4 +95,24 @@ pub(super) async fn inspect(store: Arc<dyn Store>) {
     assert!((30_000..=61_000).contains(&left), "{left}");
     assert_released(&*store, "k", "me", Released::Released).await;
     assert_eq!(store.inspect("k").await, Ok(None));
+}
+
+pub(super) async fn wait(store: Arc<dyn Store>) {
+    let locks = Locks::builder().store("s", store).build().expect("locks");
+    let resource = Resource { store: "s", id: "r" };
+    let first = locks.acquire(resource, &LeaseOptions::new(MINUTE)).await;
+    let first = first.expect("an answer").expect("a free lock");
+    let waiting = {
+        let locks = locks.clone();
+        tokio::spawn(
+            async move { locks.acquire(resource, &LeaseOptions::new(MINUTE).wait(LONG)).await },
+        )
+    };
+    let try_once = locks.acquire(resource, &LeaseOptions::new(MINUTE)).await;
+    assert_eq!(try_once.expect("an answer"), None);
+    assert!(!waiting.is_finished());
+    let released = locks.unlock(resource, &first.owner).await;
+    assert_eq!(released.expect("an answer"), UnlockStatus::Success);
+    let second = waiting.await.expect("no panic").expect("an answer").expect("the lock");
+    assert_ne!(second.owner, first.owner);
 }

@@ -18,8 +18,8 @@ pub(super) async fn inspect(
         let key = key.clone();
         async move { peer.store.inspect(&key).await }
     });
-    looks.wait_for(|looks| found(looks, nodes).is_some()).await;
-    found(&looks, nodes).ok_or_else(|| {
+    looks.wait_for(|looks| found(looks, nodes, looks.missing()).is_some()).await;
+    found(&looks, nodes, 0).ok_or_else(|| {
         let held = looks.count(Option::is_some);
         let free = looks.count(Option::is_none);
         let said = [(held, "said that it is held"), (free, "said that nobody holds it")];
@@ -28,8 +28,8 @@ pub(super) async fn inspect(
     })
 }
 
-/// Who holds the lock, or that nobody does, as far as that is certain.
-fn found(looks: &Looks, nodes: &Nodes) -> Option<Option<Holding>> {
+/// Who holds the lock, or that nobody does, as far as that is certain. So many more answers may come.
+fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>> {
     let majority = nodes.majority();
     let holdings: Vec<&Holding> = looks.good().flatten().collect();
     let Some((owner, most)) = most_named(holdings.iter().map(|it| &*it.owner)) else {
@@ -42,14 +42,26 @@ fn found(looks: &Looks, nodes: &Nodes) -> Option<Option<Holding>> {
     // As many nodes as are a majority hold it for that long.
     let mut times: Vec<Option<u64>> = held.clone().map(|it| it.time_left).collect();
     times.sort_unstable_by_key(|left| Reverse(left.unwrap_or(u64::MAX)));
-    // A node that granted the lock when a majority had done so can have a larger number than the one that was told.
-    // Fewer than a majority do.
-    let token = held.filter_map(|it| it.fencing_token).min();
     Some(Some(Holding {
         owner: owner.to_owned(),
         time_left: times.get(majority - 1).copied().flatten(),
-        fencing_token: token,
+        fencing_token: token(held.map(|it| it.fencing_token), to_come, majority)?,
     }))
+}
+
+/// The fencing token that a majority has noted. The other nodes have numbers of their own, which may be smaller or
+/// larger, so a part of the answers may not tell: `None` while more may come. Without them, it is the largest.
+fn token(
+    numbers: impl Iterator<Item = Option<u64>> + Clone,
+    to_come: usize,
+    majority: usize,
+) -> Option<Option<u64>> {
+    let count = |number: &Option<u64>| numbers.clone().filter(|it| it == number).count();
+    match numbers.clone().find(|number| count(number) >= majority) {
+        Some(noted) => Some(noted),
+        None if to_come > 0 => None,
+        None => Some(numbers.max().flatten()),
+    }
 }
 
 /// The owner that is named most often, and how often that is. Of several, the one that is named first.
@@ -83,6 +95,18 @@ pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_token_that_a_majority_has_noted_is_found() {
+        let token = |numbers: &[Option<u64>], to_come| token(numbers.iter().copied(), to_come, 2);
+        assert_eq!(token(&[Some(5), Some(7)], 1), None);
+        assert_eq!(token(&[Some(5), Some(7), Some(7)], 0), Some(Some(7)));
+        assert_eq!(token(&[Some(9), Some(7), Some(7)], 0), Some(Some(7)));
+        assert_eq!(token(&[Some(5), Some(7)], 0), Some(Some(7)));
+        assert_eq!(token(&[None, None], 1), Some(None));
+        assert_eq!(token(&[None, Some(7)], 1), None);
+        assert_eq!(token(&[None, Some(7)], 0), Some(Some(7)));
+    }
 
     #[test]
     fn the_owner_that_most_nodes_name_is_found() {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use crate::store::Store;
 
 /// The shortest time that a node is given, unless the setting is shorter: a few round trips to another continent.
-const SHORTEST: Duration = Duration::from_millis(50);
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// A store that is one of a quorum's.
 pub struct Node {
@@ -66,7 +66,7 @@ impl QuorumSettings {
     }
 
     /// How long a node is waited for at most: more than 0, and no longer than the longest time to live. A call about a
-    /// short lock waits no longer than a tenth of its time to live, but 50 ms at least, so that most of the time is
+    /// short lock waits no longer than a tenth of its time to live, but 100 ms at least, so that most of the time is
     /// left for the work. Default: 500 ms.
     #[must_use]
     pub fn node_timeout(mut self, limit: Duration) -> Self {
@@ -135,7 +135,8 @@ mod tests {
     fn a_node_gets_a_small_part_of_the_time_to_live() {
         let ms = Duration::from_millis;
         let settings = QuorumSettings::new();
-        for (ttl, expected) in [(60_000, 500), (3_000, 300), (400, 50), (20, 20), (u64::MAX, 500)] {
+        for (ttl, expected) in [(60_000, 500), (3_000, 300), (400, 100), (20, 20), (u64::MAX, 500)]
+        {
             assert_eq!(settings.patience(ms(ttl)), ms(expected), "{ttl}");
         }
         let quick = settings.node_timeout(ms(5));
