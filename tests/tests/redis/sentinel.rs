@@ -47,6 +47,14 @@ fn holders(group: &SentinelGroup, key: &str) -> Vec<usize> {
     (0..group.nodes().len()).filter(|node| has(&group.nodes()[*node])).collect()
 }
 
+/// The master that is not this node.
+fn group_master(group: &SentinelGroup, old: usize) -> usize {
+    let is_master = |node: &usize| {
+        *node != old && group.nodes()[*node].run::<String>(&["INFO"]).contains("role:master")
+    };
+    (0..group.nodes().len()).find(is_master).unwrap()
+}
+
 /// Takes a lock as soon as there is a master that takes it. Returns its key.
 async fn take_in_time(store: &RedisStore) -> String {
     let tries = Cell::new(0);
@@ -122,6 +130,28 @@ async fn a_sentinel_with_an_old_configuration_does_not_count() {
     let store = connect(&hosts, &[]).await.unwrap();
     assert_granted(store.acquire("k", "me", MINUTE).await);
     assert!(!holders(&group, "k").contains(&old));
+}
+
+#[tokio::test]
+async fn nobody_returns_to_a_master_that_was_replaced_because_a_few_sentinels_are_left() {
+    let mut group = SentinelGroup::start().await;
+    let old = group.isolate_master().await;
+    let port = group.nodes()[old].port();
+    let monitor = format!("sentinel monitor mymaster 127.0.0.1 {port} 9\n");
+    let options = RedisOptions::new().settings(&monitor).arguments(&["--sentinel"]);
+    let stale = RedisServer::start_by_options(options);
+    let hosts = format!("{},{}", stale.address(), group.hosts());
+    let store = connect(&hosts, &[ONCE]).await.unwrap();
+    for sentinel in 0..3 {
+        group.stop_sentinel(sentinel);
+    }
+    group.nodes()[group_master(&group, old)].kill_connections();
+    eventually("the sentinel that is left is not believed", async || {
+        let outcome = store.acquire("k", "me", MINUTE).await;
+        assert!(!group.nodes()[old].exists("k"));
+        outcome.is_err_and(|failure| failure.cause().contains("have an old configuration"))
+    })
+    .await;
 }
 
 #[tokio::test]

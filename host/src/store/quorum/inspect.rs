@@ -49,8 +49,9 @@ fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>
     }))
 }
 
-/// The fencing token that a majority has noted. The other nodes have numbers of their own, which may be smaller or
-/// larger, so a part of the answers may not tell: `None` while more may come. Without them, it is the largest.
+/// The fencing token that a majority has noted. Of the other nodes, one that granted the lock later may have a larger
+/// number, and one that was not told the token yet a smaller one, so a part of the answers may not tell: `None` while
+/// more may come. If no more come it is the smallest, because nodes are soon told.
 fn token(
     numbers: impl Iterator<Item = Option<u64>> + Clone,
     to_come: usize,
@@ -60,7 +61,7 @@ fn token(
     match numbers.clone().find(|number| count(number) >= majority) {
         Some(noted) => Some(noted),
         None if to_come > 0 => None,
-        None => Some(numbers.max().flatten()),
+        None => Some(numbers.flatten().min()),
     }
 }
 
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(token(&[Some(5), Some(7)], 1), None);
         assert_eq!(token(&[Some(5), Some(7), Some(7)], 0), Some(Some(7)));
         assert_eq!(token(&[Some(9), Some(7), Some(7)], 0), Some(Some(7)));
-        assert_eq!(token(&[Some(5), Some(7)], 0), Some(Some(7)));
+        assert_eq!(token(&[Some(9), Some(7)], 0), Some(Some(7)));
         assert_eq!(token(&[None, None], 1), Some(None));
         assert_eq!(token(&[None, Some(7)], 1), None);
         assert_eq!(token(&[None, Some(7)], 0), Some(Some(7)));

@@ -55,6 +55,8 @@ struct Known {
     nodes: BTreeMap<String, (Address, Arc<Client>)>,
     /// The master that has each slot; empty before the nodes were asked.
     owners: Vec<Option<Arc<Client>>>,
+    /// The number of the latest change that was told.
+    epoch: u64,
     /// How often the nodes were asked.
     asked: u64,
 }
@@ -126,21 +128,34 @@ impl Cluster {
         // One that does not answer leaves time for others.
         let limit = self.settings.common.dial_timeout.map(|limit| limit / 2);
         let what = "no node tells who has the slots";
-        let topologies = answers(self.addresses(), what, async |node: Address| {
+        let nodes = self.addresses();
+        let majority = nodes.len() / 2 + 1;
+        let topologies = answers(nodes, what, async |node: Address| {
             let asking = topology::ask(&self.streams, &node, &login, self.settings.limits());
             within(limit, asking).await.unwrap_or_else(|limit: Duration| {
                 Err(DialError::passing(format!("no answer within {limit:?}")))
             })
         });
-        let newest = topologies.await?.into_iter().max_by_key(|topology| topology.epoch);
-        if let Some(newest) = newest {
-            self.learn(newest);
+        let topologies = topologies.await?;
+        let told_by_many = topologies.len() >= majority;
+        match topologies.into_iter().max_by_key(|topology| topology.epoch) {
+            Some(newest) => self.learn(newest, told_by_many),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn learn(&self, Topology { slots, .. }: Topology) {
+    /// Fails if the newest change that was told is older than one that was told before: those who tell it may be cut off
+    /// from the others. A majority of the nodes may begin anew.
+    fn learn(
+        &self,
+        Topology { epoch, slots }: Topology,
+        told_by_many: bool,
+    ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if epoch < known.epoch && !told_by_many {
+            let cause = "the few nodes that answer do not know the latest change".to_owned();
+            return Err(DialError::passing(cause));
+        }
         let mut nodes = BTreeMap::new();
         let mut owners = vec![None; SLOTS.into()];
         for (slots, address) in slots {
@@ -154,7 +169,8 @@ impl Cluster {
                 }
             }
         }
-        *known = Known { nodes, owners, asked: known.asked + 1 };
+        *known = Known { nodes, owners, epoch, asked: known.asked + 1 };
+        Ok(())
     }
 
     /// Notes that a slot has moved. Returns the node that has it.

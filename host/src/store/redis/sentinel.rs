@@ -42,8 +42,16 @@ pub(super) struct Sentinels {
     limits: Limits,
     /// How long a sentinel has for an answer.
     limit: Option<Duration>,
-    /// Sentinels that others know.
-    learned: Mutex<Vec<Address>>,
+    learned: Mutex<Learned>,
+}
+
+/// What sentinels have told.
+#[derive(Default)]
+struct Learned {
+    /// Sentinels that are not in the settings.
+    others: Vec<Address>,
+    /// The number of the newest configuration.
+    epoch: u64,
 }
 
 /// What a sentinel says of the master.
@@ -69,10 +77,15 @@ impl Sentinels {
     /// Where the master is, by the newest configuration that a sentinel knows.
     pub(super) async fn master(&self) -> Result<Address, DialError> {
         let what = "no sentinel tells where the master is";
-        let answers = answers(self.known(), what, |sentinel| self.ask(sentinel)).await?;
-        let newest = answers.iter().max_by_key(|answer| answer.epoch).map(|it| it.master.clone());
-        self.learn(answers.into_iter().flat_map(|answer| answer.others).collect());
-        newest.ok_or_else(|| DialError::passing(what.to_owned()))
+        let known = self.known();
+        let majority = known.len() / 2 + 1;
+        let answers = answers(known, what, |sentinel| self.ask(sentinel)).await?;
+        let told_by_many = answers.len() >= majority;
+        let newest = answers.iter().max_by_key(|answer| answer.epoch);
+        let newest = newest.map(|answer| (answer.epoch, answer.master.clone()));
+        let (epoch, master) = newest.ok_or_else(|| DialError::passing(what.to_owned()))?;
+        self.learn(epoch, told_by_many, answers.into_iter().flat_map(|it| it.others).collect())?;
+        Ok(master)
     }
 
     /// Where each sentinel that is known says that the master is.
@@ -198,18 +211,26 @@ impl Sentinels {
     /// The sentinels of the settings, and then those that were learned.
     fn known(&self) -> Vec<Address> {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sentinel.sentinels.iter().chain(&*learned).cloned().collect()
+        self.sentinel.sentinels.iter().chain(&learned.others).cloned().collect()
     }
 
-    fn learn(&self, others: Vec<Address>) {
-        let mut learned = Vec::new();
+    /// Fails if the newest configuration that was told is older than one that was told before: those who tell it may be
+    /// cut off from the others. A majority of the sentinels may begin anew.
+    fn learn(&self, epoch: u64, told_by_many: bool, others: Vec<Address>) -> Result<(), DialError> {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if epoch < learned.epoch && !told_by_many {
+            let cause = "the few sentinels that answer have an old configuration".to_owned();
+            return Err(DialError::passing(cause));
+        }
+        learned.epoch = epoch;
+        learned.others.clear();
         for other in others {
-            let listed = self.sentinel.sentinels.contains(&other);
-            if !listed && !learned.contains(&other) && learned.len() < MOST {
-                learned.push(other);
+            let known = self.sentinel.sentinels.contains(&other) || learned.others.contains(&other);
+            if !known && learned.others.len() < MOST {
+                learned.others.push(other);
             }
         }
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = learned;
+        Ok(())
     }
 }
 
