@@ -47,7 +47,7 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
 }
 
 /// Two processes hand the lock over to each other. Returns how many hand-overs of the median duration fit into a second.
-async fn told(length: Duration, pair: &[Locks; 2]) -> Result<f64> {
+pub async fn told(length: Duration, pair: &[Locks; 2]) -> Result<f64> {
     let resource = Resource { store: STORE_NAME, id: RESOURCE };
     let options = LeaseOptions::new(Duration::from_secs(60)).wait(Duration::from_secs(60));
     let mut held = pair[0].acquire(resource, &options).await?.context("the lock is not free")?;

@@ -5,6 +5,7 @@
 //! | [`guest_call`] | a call through the component, warm and fresh |
 //! | [`redis_locks`] | acquire and release, against the bare client |
 //! | [`handover`] | handing a contended lock over, against a poller |
+//! | [`servers`] | locks at several servers, against one |
 //! | [`http`] | requests over sockets, against a native handler |
 //! | [`served`] | what a request costs the process `holdfast serve` |
 //! | [`start_up`] | the time from process start to readiness |
@@ -22,6 +23,7 @@ mod native;
 mod redis_locks;
 mod rounds;
 mod served;
+mod servers;
 mod start_up;
 mod table;
 mod workload;
@@ -56,6 +58,8 @@ enum Part {
     Redis,
     /// Handing a contended lock over on Redis
     Handover,
+    /// Locks at several servers, against one
+    Servers,
     /// HTTP at 64 connections
     Http,
     /// What a request costs the process `holdfast serve`
@@ -89,6 +93,9 @@ fn run(cli: &Cli) -> Result<()> {
     }
     if wanted(Part::Handover) {
         handover::measure(rounds(15, 400), &mut table)?;
+    }
+    if wanted(Part::Servers) {
+        servers::measure(rounds(15, 400), &mut table)?;
     }
     if wanted(Part::Http) {
         http::measure(rounds(15, 400), &mut table)?;

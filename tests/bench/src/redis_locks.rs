@@ -79,8 +79,9 @@ pub trait Pair: Clone + Send + Sync + 'static {
     fn release(&self, resource: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// Holdfast's locks.
 #[derive(Clone)]
-struct Through(Locks);
+pub struct Through(pub Locks);
 
 impl Pair for Through {
     async fn take(&self, resource: &str) -> Result<()> {
@@ -150,7 +151,7 @@ pub fn median_acquire(runtime: &Runtime, length: Duration, by: &impl Pair) -> Re
 }
 
 /// Runs `callers` at once, and returns their pairs per second.
-fn drive(runtime: &Runtime, callers: usize, length: Duration, by: &impl Pair) -> Result<f64> {
+pub fn drive(runtime: &Runtime, callers: usize, length: Duration, by: &impl Pair) -> Result<f64> {
     let by = by.clone();
     runtime.block_on(async move {
         let start = Instant::now();
