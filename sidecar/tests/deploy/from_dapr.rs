@@ -75,8 +75,8 @@ fn the_links_of_the_page_lead_somewhere() {
         let in_docs = repository("docs").join(file);
         assert!(file.is_empty() || in_docs.exists(), "{link}");
         let text = if file.is_empty() { page.clone() } else { read(&format!("docs/{file}")) };
-        let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
-        let mut anchors = headings.map(anchor);
+        let headings = text.lines().filter(|line| line.starts_with('#'));
+        let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#').trim_start()));
         assert!(heading.is_empty() || anchors.any(|anchor| anchor == heading), "{link}");
     }
     assert!(readme.contains("](docs/from-dapr.md)"));
