@@ -14,9 +14,9 @@ use holdfast::store::{
     memory::MemoryStore,
     quorum::{Node, QuorumSettings, QuorumStore},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::node::TTL;
+use crate::node::{Act, Manner, TTL, WORKS, quorum};
 
 /// A store in memory, and how long each way to it takes.
 struct Far(Arc<MemoryStore>, Way);
@@ -167,4 +167,20 @@ async fn no_two_hold_it_at_a_time_over_many_turns() {
         }
     };
     join_all((0..CALLERS).map(caller)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stands_still_does_not_use_up_the_time_of_a_split_vote() {
+    let hangs = Manner { act: Act::Hang { set: false }, ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, WORKS, hangs]);
+    // The lock of another owner is about to be released.
+    assert!(nodes[1].memory.acquire("k", "you", TTL).await.is_ok());
+    let releasing = async {
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(nodes[1].memory.release("k", "you").await, Ok(Released::Released));
+    };
+    // A node is waited for half a second.
+    let acquiring = timeout(Duration::from_millis(400), store.acquire("k", "me", TTL));
+    let (outcome, ()) = tokio::join!(acquiring, releasing);
+    assert!(matches!(outcome, Ok(Ok(Acquired::Granted(_)))), "{outcome:?}");
 }

@@ -20,6 +20,9 @@ use crate::store::{Acquired, Failure, Grant};
 /// The shortest time that the last nodes are waited for once a majority has denied the lock.
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
+/// The shortest time that they are waited for while those that answered are divided: they may decide.
+const DIVIDED: Duration = Duration::from_millis(50);
+
 /// Takes the lock, with more attempts if several callers each got a few nodes.
 pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, Failure> {
     let wanted = Arc::new(wanted);
@@ -41,7 +44,7 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
             }
             Verdict::Contended | Verdict::Split => {
                 let denied = verdict == Verdict::Contended;
-                let remains = attempt.give_back().await;
+                let remains = attempt.give_back(took.max(DIVIDED)).await;
                 if let Some(pause) = splits.next(took, fastrand::u64(..)) {
                     sleep(pause).await;
                     continue;
@@ -54,7 +57,8 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
             }
             Verdict::Failed => votes(&attempt),
         };
-        let remains = attempt.give_back().await;
+        let patience = attempt.patience;
+        let remains = attempt.give_back(patience).await;
         return Err(remains.failure(cause, wanted.ttl));
     }
 }
@@ -62,8 +66,11 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
 /// What the nodes say, as soon as that is certain, and how long a majority of them took to say it.
 async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let majority = attempt.nodes.majority();
-    attempt.count_until(|it| it.granted() >= majority || it.held() >= majority).await;
+    attempt.count_until(|it| it.granted() + it.held() >= majority).await;
     let took = attempt.begun.elapsed();
+    // A node that stands still must not use up the time of all attempts.
+    let decided = attempt.count_until(|it| it.granted() >= majority || it.held() >= majority);
+    let _ = timeout(took.max(DIVIDED), decided).await;
     if attempt.ballot.held() >= majority {
         // Whoever got a node must know it, or of several callers who share the nodes none would try again. The others
         // are most likely about to answer.

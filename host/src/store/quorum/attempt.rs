@@ -136,14 +136,13 @@ impl<'a> Attempt<'a> {
         self.fate.send_replace(Fate::GivenBack { everywhere: false });
     }
 
-    /// Gives back what was granted, and waits for it as long as for the votes.
+    /// Gives back what was granted, and waits for it, and for votes that are missing, for so long.
     ///
     /// Where nobody knows whether the node granted it, the lock is released by its owner's name, unless some node says
     /// that it is held: that may be an earlier hold of the same owner, which this must not end.
-    pub(super) async fn give_back(&mut self) -> Remains {
+    pub(super) async fn give_back(&mut self, patience: Duration) -> Remains {
         let everywhere = self.ballot.held() == 0;
         self.fate.send_replace(Fate::GivenBack { everywhere });
-        let patience = self.patience;
         let waiting = async {
             while !(0..self.nodes.count()).all(|node| self.is_done(node, everywhere)) {
                 if !self.next().await {

@@ -24,7 +24,8 @@
 //! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time again,
 //!   or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely not ours.
 //! - **A split vote** means that several callers each got a few nodes. What was granted is given back, and after a random
-//!   pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. After the last
+//!   pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. Nodes that have not
+//!   answered when a majority is divided are waited for as long again, 50 ms at least. After the last
 //!   the lock is held: others had the nodes. It is an unknown outcome instead where nodes failed so that a
 //!   majority of them may still keep this attempt's lock.
 //! - **A failure** gives back what was granted. It is [`Failure::NotDone`] if no node can have the lock after that. Else
