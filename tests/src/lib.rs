@@ -72,17 +72,17 @@ pub fn assert_granted(outcome: Result<Acquired, Failure>) {
 }
 
 /// How long [`eventually`] and [`eventually_ok`] wait.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds.
 ///
 /// # Panics
 ///
-/// After 20 seconds, with `what`.
+/// After 60 seconds, with `what`.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
-        assert!(Instant::now() < deadline, "not within 20 seconds: {what}");
+        assert!(Instant::now() < deadline, "not within 60 seconds: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -91,14 +91,14 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
 ///
 /// # Panics
 ///
-/// After 20 seconds, with `what` and the last error.
+/// After 60 seconds, with `what` and the last error.
 pub async fn eventually_ok<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match attempt() {
             Ok(got) => return got,
             Err(why) => {
-                assert!(Instant::now() < deadline, "not within 20 seconds: {what}: {why}");
+                assert!(Instant::now() < deadline, "not within 60 seconds: {what}: {why}");
             }
         }
         // An attempt may ask many servers.

@@ -44,7 +44,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When a node does not start, or when that takes longer than 20 seconds.
+    /// When a node does not start, or when that takes longer than 60 seconds.
     pub async fn start_with(options: ClusterOptions) -> Self {
         let masters = options.masters;
         let count = masters * (1 + options.replicas);
@@ -125,7 +125,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds; the message says who does not agree.
+    /// When that takes longer than 60 seconds; the message says who does not agree.
     pub async fn settled(&self) {
         eventually_ok("the nodes agree", || view::agreed(&self.nodes)).await;
     }
@@ -134,7 +134,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds; the message says who does not agree.
+    /// When that takes longer than 60 seconds; the message says who does not agree.
     pub async fn promoted(&self, slot: u16, instead_of: usize) -> usize {
         eventually_ok("another node gets the slot", || {
             match view::agreed(&self.nodes)?.owner(slot)? {
@@ -164,7 +164,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When the node is no replica, or that takes longer than 20 seconds.
+    /// When the node is no replica, or that takes longer than 60 seconds.
     pub async fn failover(&self, replica: usize) {
         self.nodes.servers[replica].run::<()>(&["CLUSTER", "FAILOVER"]);
         eventually_ok("the replica becomes a master", || {
@@ -222,7 +222,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When the slot does not move, its owner still has keys of it, or that takes longer than 20 seconds.
+    /// When the slot does not move, its owner still has keys of it, or that takes longer than 60 seconds.
     pub async fn end_migration(&self, slot: u16) {
         let (from, to) = self.migration(slot);
         let roles = view::said(&self.nodes).expect("roles");
@@ -239,7 +239,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When the other node is no master or has the slot, or that takes longer than 20 seconds.
+    /// When the other node is no master or has the slot, or that takes longer than 60 seconds.
     pub async fn move_slot(&self, slot: u16, to: usize) {
         self.begin_migration(slot, to);
         self.migrate_keys(slot);
@@ -250,7 +250,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When it does not start, or when that takes longer than 20 seconds.
+    /// When it does not start, or when that takes longer than 60 seconds.
     pub async fn add_master(&mut self) -> usize {
         let node = self.start_node();
         self.meet(node);
@@ -263,7 +263,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When it does not start, or when that takes longer than 20 seconds.
+    /// When it does not start, or when that takes longer than 60 seconds.
     pub async fn add_replica(&mut self, of: usize) -> usize {
         let node = self.add_master().await;
         self.replicate(node, of);

@@ -50,7 +50,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When a server does not start, or when that takes longer than 20 seconds.
+    /// When a server does not start, or when that takes longer than 60 seconds.
     pub async fn start_with(options: SentinelOptions) -> Self {
         let authority = Authority::new();
         let nodes = (0..=options.replicas)
@@ -132,7 +132,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds; the message says who does not agree.
+    /// When that takes longer than 60 seconds; the message says who does not agree.
     pub async fn settled(&self) -> usize {
         eventually_ok("the sentinels and their nodes agree", || view::agreed(&self.servers)).await
     }
@@ -141,7 +141,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds; the message says who does not agree.
+    /// When that takes longer than 60 seconds; the message says who does not agree.
     pub async fn promoted(&self, instead_of: usize) -> usize {
         eventually_ok("the sentinels promote another node", || match view::agreed(&self.servers)? {
             master if master == instead_of => Err(format!("node {master} is still the master")),
@@ -154,7 +154,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds, or there is no master.
+    /// When that takes longer than 60 seconds, or there is no master.
     pub async fn replicated(&self) {
         let master = self.master_index();
         let written = view::written(&self.servers.nodes[master]).expect("what the master has");
@@ -169,7 +169,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds.
+    /// When that takes longer than 60 seconds.
     pub async fn failover(&self) -> usize {
         let old = self.master_index();
         let sentinel = self.servers.sentinels.iter().find(|sentinel| sentinel.runs());
@@ -192,7 +192,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds.
+    /// When that takes longer than 60 seconds.
     pub async fn kill_master(&mut self) -> usize {
         let old = self.master_index();
         self.kill_node(old);
@@ -235,7 +235,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When that takes longer than 20 seconds.
+    /// When that takes longer than 60 seconds.
     pub async fn isolate_master(&mut self) -> usize {
         let old = self.master_index();
         self.isolate(old);
@@ -276,7 +276,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When it does not start, or when that takes longer than 20 seconds.
+    /// When it does not start, or when that takes longer than 60 seconds.
     pub async fn add_sentinel(&mut self) -> usize {
         self.start_sentinel(self.master_index());
         self.settled().await;

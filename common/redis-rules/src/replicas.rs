@@ -55,7 +55,12 @@ impl Guard {
     /// [`Nonsense`] for a reply that the command cannot have.
     pub fn read(&self, reply: &Reply) -> Result<Result<(), String>, Nonsense> {
         let have = match (reply, self.on_disk) {
-            (Reply::Error(line), _) => return Ok(Err(line.to_string())),
+            (Reply::Error(line), false) => return Ok(Err(format!("{line} (minReplicas)"))),
+            (Reply::Error(line), true) => {
+                return Ok(Err(format!(
+                    "{line} (replicasOnDisk needs Redis 7.2 and appendonly yes)"
+                )));
+            }
             (Reply::Integer(have), false) => *have,
             (Reply::Integers(have), true) => match have[..] {
                 [0, _] => return Ok(Err("the server does not have the lock on disk".to_string())),
@@ -105,7 +110,7 @@ mod tests {
             (Reply::Integer(3), Ok(Ok(()))),
             (Reply::Integer(1), Ok(Err(few(1)))),
             (Reply::Integer(0), Ok(Err(few(0)))),
-            (Reply::Error("NOPERM x".into()), Ok(Err("NOPERM x".into()))),
+            (Reply::Error("NOPERM x".into()), Ok(Err("NOPERM x (minReplicas)".into()))),
             (Reply::Okay, Err(Nonsense)),
             (Reply::Integers(vec![1, 2]), Err(Nonsense)),
         ] {
@@ -122,6 +127,10 @@ mod tests {
             (
                 Reply::Integers(vec![0, 2]),
                 Ok(Err("the server does not have the lock on disk".into())),
+            ),
+            (
+                Reply::Error("ERR no".into()),
+                Ok(Err("ERR no (replicasOnDisk needs Redis 7.2 and appendonly yes)".into())),
             ),
             (Reply::Integers(vec![2]), Err(Nonsense)),
             (Reply::Integer(2), Err(Nonsense)),

@@ -56,10 +56,10 @@ fn expected(says: &[Says]) -> Expected {
     if held > 0 && granted + held >= majority && (granted > 0 || held >= majority) {
         return Expected::Held;
     }
-    // Where nobody says that it is held, the lock is released everywhere, and a node that says it was ours is sure.
-    let sure_after_release = if held == 0 { count(&[Says::LostGrant]) } else { 0 };
-    let open = count(&[Says::LostGrant, Says::Lost, Says::HungGrant, Says::Hung]);
-    if open > sure_after_release { Expected::Unknown } else { Expected::NotDone }
+    match count(&[Says::LostGrant, Says::Lost, Says::HungGrant, Says::Hung]) {
+        0 => Expected::NotDone,
+        _ => Expected::Unknown,
+    }
 }
 
 fn manner(says: Says, delay: Duration) -> Manner {

@@ -100,6 +100,15 @@ async fn a_second_acquire_of_the_holder_takes_nothing_from_it() {
     assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(count(&nodes, "k", "me"), 3);
+    // Nor where there is none at all.
+    for act in [Act::Lose { set: true }, Act::Lose { set: false }, Act::Hang { set: true }] {
+        nodes.iter().for_each(|node| node.set(Manner { act, ..WORKS }));
+        let failure = store.acquire("k", "me", TTL).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
+        nodes.iter().for_each(|node| node.set(WORKS));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(count(&nodes, "k", "me"), 3, "{act:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

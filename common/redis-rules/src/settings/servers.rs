@@ -137,7 +137,11 @@ pub fn unlike(nodes: &[Address]) -> Result<(), String> {
             nodes.len()
         ));
     }
-    match nodes.iter().enumerate().find(|(index, node)| nodes[..*index].contains(node)) {
+    let same = |one: &Address, other: &Address| {
+        one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
+    };
+    let twice = |(index, node): &(usize, &Address)| nodes[..*index].iter().any(|it| same(it, node));
+    match nodes.iter().enumerate().find(twice) {
         Some((_, twice)) => Err(format!("has {twice} twice")),
         None => Ok(()),
     }
@@ -151,6 +155,12 @@ impl Kind {
                 .ok_or_else(|| found.error("is not node, sentinel, cluster or quorum"))?,
         };
         let failover = read::flag(source, names::FAILOVER)?;
+        if kind != Self::Quorum
+            && let Some(found) = source.find(names::QUORUM_MAX_TTL)
+        {
+            let kind = source.name(names::REDIS_TYPE);
+            return Err(found.error(format!("needs {kind} to be quorum")));
+        }
         match (kind, failover) {
             (Self::Node | Self::Sentinel, Some(_)) | (Self::Sentinel, None) => Ok(Self::Sentinel),
             (Self::Cluster | Self::Quorum, Some(found)) => {

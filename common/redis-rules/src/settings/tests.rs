@@ -261,6 +261,11 @@ fn servers_that_cannot_belong_together_are_refused() {
         ),
         (&[(names::REDIS_HOST, "a,b,a:6379"), kind("quorum")], "redisHost has a:6379 twice"),
         (&[(names::REDIS_HOST, "a,,c"), kind("cluster")], "redisHost is not host or host:port"),
+        (&[(names::REDIS_HOST, "a,b,A"), kind("quorum")], "redisHost has A:6379 twice"),
+        (
+            &[(names::REDIS_HOST, "a"), (names::QUORUM_MAX_TTL, "1s")],
+            "quorumMaxTtl needs redisType to be quorum",
+        ),
     ] {
         let error = Spelling::Dapr.servers(settings).unwrap_err();
         assert_eq!(format!("{error}"), expected);

@@ -53,10 +53,7 @@ enum Fate {
     /// They are kept, those that come late as well. Each node notes the token, if there is one.
     Kept(Option<Arc<Numbered>>),
     /// They are given back.
-    GivenBack {
-        /// Whether the lock is also released where nobody knows whether it was granted.
-        everywhere: bool,
-    },
+    GivenBack,
 }
 
 /// What the task of a node tells.
@@ -133,18 +130,17 @@ impl<'a> Attempt<'a> {
 
     /// Gives back what was granted, and what will be, and waits for none of it.
     pub(super) fn leave(self) {
-        self.fate.send_replace(Fate::GivenBack { everywhere: false });
+        self.fate.send_replace(Fate::GivenBack);
     }
 
     /// Gives back what was granted, and waits for it, and for votes that are missing, for so long.
     ///
-    /// Where nobody knows whether the node granted it, the lock is released by its owner's name, unless some node says
-    /// that it is held: that may be an earlier hold of the same owner, which this must not end.
+    /// Where nobody knows whether the node granted it, the lock is left to the node's store, or to run out: released by
+    /// its owner's name, it might be an earlier hold of the same owner, which this must not end.
     pub(super) async fn give_back(&mut self, patience: Duration) -> Remains {
-        let everywhere = self.ballot.held() == 0;
-        self.fate.send_replace(Fate::GivenBack { everywhere });
+        self.fate.send_replace(Fate::GivenBack);
         let waiting = async {
-            while !(0..self.nodes.count()).all(|node| self.is_done(node, everywhere)) {
+            while !(0..self.nodes.count()).all(|node| self.is_done(node)) {
                 if !self.next().await {
                     break;
                 }
@@ -160,10 +156,10 @@ impl<'a> Attempt<'a> {
     }
 
     /// Whether nothing more is to be learned of a node.
-    fn is_done(&self, node: usize, everywhere: bool) -> bool {
+    fn is_done(&self, node: usize) -> bool {
         match self.ballot.vote(node) {
             None => false,
-            Some(vote) if is_freed(vote, everywhere) => self.freed.get(node) != Some(&None),
+            Some(Vote::Granted(_)) => self.freed.get(node) != Some(&None),
             Some(_) => true,
         }
     }
@@ -184,14 +180,6 @@ impl Remains {
         let bounds = self.0.iter().map(|vote| vote.bound(ttl, now));
         let held_until = bounds.reduce(|a, b| Some(a?.max(b?))).flatten();
         Failure::Unknown(UnknownOutcome { cause, held_until })
-    }
-}
-
-/// Whether the lock of a node is released when the attempt is given back.
-fn is_freed(vote: &Vote, everywhere: bool) -> bool {
-    match vote {
-        Vote::Granted(_) => true,
-        vote => everywhere && vote.may_be_ours(),
     }
 }
 
@@ -225,21 +213,15 @@ impl AtNode {
         peer.metrics.voted(&vote);
         // Whoever has left is told by nobody, and decides nothing.
         let _ = self.reports.send(Report::Vote(*index, vote.clone()));
-        let everywhere = match decided(&mut fate).await {
-            Fate::Kept(numbered) => return self.note(&vote, numbered.as_deref()).await,
-            Fate::GivenBack { everywhere } => everywhere,
-            Fate::Open => false,
-        };
-        if !is_freed(&vote, everywhere) {
+        if let Fate::Kept(numbered) = decided(&mut fate).await {
+            return self.note(&vote, numbered.as_deref()).await;
+        }
+        if !matches!(vote, Vote::Granted(_)) {
             return;
         }
         let released = timeout(LATE_REPLY, turn::release(peer, &wanted.hold)).await;
         let released = released.unwrap_or(Release::Unclear);
-        // A node that has not answered may still grant the lock, unless this release has ended that grant.
-        let surely = match vote {
-            Vote::Granted(_) => matches!(released, Release::Freed | Release::NotOurs),
-            _ => released == Release::Freed,
-        };
+        let surely = matches!(released, Release::Freed | Release::NotOurs);
         let _ = self.reports.send(Report::Freed(*index, surely));
         drop(turn);
         turn::end(peer, &place, released).await;

@@ -33,10 +33,9 @@
 //!   if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it granted the
 //!   lock and could not be told to give it back. The message says how many of the nodes said what, and why nodes failed.
 //!
-//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. After a
-//! failure a node that failed as well, or did not answer, is told to release the lock too, unless some node said that the
-//! lock is held: it may be held by the same owner, whose hold this must not end. In all other cases what such a node
-//! grants is given back by the node's store, as by [every store](Store), or runs out.
+//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. What a node
+//! grants that failed, or did not answer in time, is given back by the node's store, as by [every store](Store), or runs
+//! out. It is not released by its owner's name: it may be an earlier hold of the same owner, which this must not end.
 //!
 //! # Owners
 //!

@@ -14,6 +14,7 @@ pub(super) fn describe(info: &Reply) -> Option<String> {
     };
     let replicas = field("connected_slaves").map(|count| match count {
         "0" => "no replicas".to_owned(),
+        "1" => "1 replica".to_owned(),
         count => format!("{count} replicas"),
     });
     let persistence = field("aof_enabled").map(|enabled| match enabled {

@@ -7,6 +7,7 @@ use holdfast_redis_rules::{
     fitness::Unfit,
     refusal::{code, forbids_command, is_error_line},
     release::Released,
+    slot::{SLOTS, slot},
 };
 
 use super::{
@@ -18,6 +19,9 @@ use super::{
 
 /// How long the lock of the check lasts if it cannot be released.
 const TRIAL: Duration = Duration::from_secs(5);
+
+/// How many names are tried for a lock whose slot has a node.
+const NAMES: usize = 1_000;
 
 /// Why a Redis store cannot be used. Names the server, never a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,13 @@ pub(super) async fn check_servers(nodes: &Nodes, address: &str) -> Result<(), Co
                 cause: error.cause,
             };
             cluster.ask().await.map_err(unreachable)?;
+            match cluster.slots_without_node() {
+                0 => {}
+                missing => tracing::warn!(
+                    redis = address,
+                    "{missing} of {SLOTS} slots of the cluster have no node: their locks are refused"
+                ),
+            }
             for client in cluster.nodes() {
                 check_server(&client).await?;
             }
@@ -99,8 +110,16 @@ async fn check_server(client: &Client) -> Result<(), ConnectError> {
 async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> {
     let unfit = |address, cause| Err(ConnectError::Unfit { address, cause });
     let unreachable = |address, cause| Err(ConnectError::Unreachable { address, cause });
-    let name = format!("{:016x}", fastrand::u64(..));
-    let key = format!("lock||holdfast-check||{name}");
+    let named = || {
+        let name = format!("{:016x}", fastrand::u64(..));
+        (format!("lock||holdfast-check||{name}"), name)
+    };
+    let has_node = |key: &str| match nodes {
+        Nodes::One(_) => true,
+        Nodes::Cluster(cluster) => cluster.has_node(slot(key)),
+    };
+    let mut tries = (0..NAMES).map(|_| named());
+    let (key, name) = tries.find(|(key, _)| has_node(key)).unwrap_or_else(named);
     let begun = Instant::now();
     let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };

@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
 use futures_util::future::join_all;
@@ -20,8 +19,8 @@ use super::{
     answers::answers,
     client::{Client, NoOutcome},
     dial_error::DialError,
-    limit::within,
     place::Place,
+    session::bounded,
     settings::RedisSettings,
     stream::Streams,
     topology::{self, Topology},
@@ -131,10 +130,9 @@ impl Cluster {
         let nodes = self.addresses();
         let majority = nodes.len() / 2 + 1;
         let topologies = answers(nodes, what, async |node: Address| {
-            let asking = topology::ask(&self.streams, &node, &login, self.settings.limits());
-            within(limit, asking).await.unwrap_or_else(|limit: Duration| {
-                Err(DialError::passing(format!("no answer within {limit:?}")))
-            })
+            let (limits, hands) = (self.settings.limits(), AtomicBool::new(false));
+            let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
+            bounded(limit, asking, &hands).await
         });
         let topologies = topologies.await?;
         let told_by_many = topologies.len() >= majority;
@@ -209,6 +207,16 @@ impl Cluster {
     /// The nodes that are known, in order.
     pub(super) fn nodes(&self) -> Vec<Arc<Client>> {
         self.read().nodes.values().map(|(_, client)| client.clone()).collect()
+    }
+
+    /// Whether a node is known to have a slot.
+    pub(super) fn has_node(&self, slot: u16) -> bool {
+        self.known_owner(slot).is_some()
+    }
+
+    /// How many slots have no node.
+    pub(super) fn slots_without_node(&self) -> usize {
+        usize::from(SLOTS) - self.read().owners.iter().flatten().count()
     }
 
     /// The masters, in order, and how many slots each has.

@@ -128,7 +128,10 @@ impl Shared {
                 !queue.has_bytes()
             }
             // The driver finds out whether it is an error.
-            Err(_) => false,
+            Err(_) => {
+                queue.drain(0);
+                false
+            }
         }
     }
 }

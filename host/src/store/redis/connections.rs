@@ -281,6 +281,7 @@ impl Connections {
             let mut open = self.write();
             // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled()
+                && self.dialer.place().is_at(connection.server())
                 && !connection.is_closed()
                 && open.len() < self.settings.pool.size
             {
@@ -305,6 +306,11 @@ impl Connections {
                 .after(failures, fastrand::u64(..))
                 .saturating_sub(last.elapsed()),
         }
+    }
+
+    /// Why the server takes no locks at present, if it takes none.
+    pub(super) fn absence(&self) -> Option<String> {
+        self.read().iter().find_map(|connection| connection.refusal())
     }
 
     /// What the server said of itself, if it did.

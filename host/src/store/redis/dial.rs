@@ -112,18 +112,12 @@ impl Dialer {
         let shaking_hands = AtomicBool::new(false);
         let dialing = async {
             let server = self.place.find().await?;
-            let connect = async || self.connect(&server, on_event.clone(), &shaking_hands).await;
-            let known = self.terse.load(Ordering::Relaxed);
-            if !known && let Some(dialed) = self.log_in(connect().await?).await? {
-                return Ok(dialed);
-            }
-            let terse = self.log_in_tersely(connect().await?).await?;
-            // Once may be a coincidence.
-            if !known && let Some(dialed) = self.log_in(connect().await?).await? {
-                return Ok(dialed);
-            }
-            self.terse.store(true, Ordering::Relaxed);
-            Ok(terse)
+            self.dial_to(&server, on_event, &shaking_hands).await.map_err(|error| {
+                match &self.place {
+                    Place::Fixed(_) => error,
+                    Place::Master(_) => error.about(server),
+                }
+            })
         };
         within(self.settings.common.dial_timeout, dialing).await.unwrap_or_else(|limit| {
             // A server that does not speak TLS may wait for the end of a command.
@@ -133,6 +127,29 @@ impl Dialer {
             };
             Err(DialError::passing(format!("no connection within {limit:?}{hint}")))
         })
+    }
+
+    async fn dial_to<F>(
+        &self,
+        server: &Address,
+        on_event: F,
+        shaking_hands: &AtomicBool,
+    ) -> Result<Dialed, DialError>
+    where
+        F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
+    {
+        let connect = async || self.connect(server, on_event.clone(), shaking_hands).await;
+        let known = self.terse.load(Ordering::Relaxed);
+        if !known && let Some(dialed) = self.log_in(connect().await?).await? {
+            return Ok(dialed);
+        }
+        let terse = self.log_in_tersely(connect().await?).await?;
+        // Once may be a coincidence.
+        if !known && let Some(dialed) = self.log_in(connect().await?).await? {
+            return Ok(dialed);
+        }
+        self.terse.store(true, Ordering::Relaxed);
+        Ok(terse)
     }
 
     async fn connect<F>(

@@ -22,6 +22,14 @@ impl Place {
             Self::Master(sentinels) => sentinels.master().await,
         }
     }
+
+    /// Whether this was still the server's address when somebody last told.
+    pub(super) fn is_at(&self, address: &Address) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Master(sentinels) => sentinels.told_last(address),
+        }
+    }
 }
 
 impl fmt::Display for Place {

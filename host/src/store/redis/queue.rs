@@ -829,7 +829,7 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!((cause.as_str(), ends.is_some()), ("NOPERM no", true));
+        assert_eq!((cause.as_str(), ends.is_some()), ("NOPERM no (minReplicas)", true));
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::store::{
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 
+/// How long a server of a quorum is waited for at most.
+const NODE_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How long the other servers of a quorum have to connect once a majority has.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -52,7 +55,9 @@ async fn connect_quorum(
             Ok(Node::new(node.to_string(), Arc::new(store)))
         })
         .collect();
-    let quorum = QuorumStore::new(name, nodes?, QuorumSettings::new().longest_ttl(longest_ttl));
+    let node_timeout = NODE_TIMEOUT.min(longest_ttl);
+    let settings_of_all = QuorumSettings::new().longest_ttl(longest_ttl).node_timeout(node_timeout);
+    let quorum = QuorumStore::new(name, nodes?, settings_of_all);
     quorum.map_err(|error| ConnectError::Unfit {
         address: settings.address(),
         cause: error.to_string(),
@@ -82,6 +87,10 @@ async fn connect_majority(
         match next {
             None => break,
             Some((index, Ok(store))) => {
+                if let Some(absence) = store.absence() {
+                    let redis = &nodes[index];
+                    tracing::warn!(store = name, %redis, "{absence}");
+                }
                 stores[index] = Some(store);
                 connected += 1;
                 if connected > nodes.len() / 2 {

@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use super::{
     dial_error::DialError,
     driver::Limits,
     limit::within,
-    session::{Session, nonsense},
+    session::{Session, bounded, nonsense},
     stream::Streams,
 };
 
@@ -52,6 +52,8 @@ struct Learned {
     others: Vec<Address>,
     /// The number of the newest configuration.
     epoch: u64,
+    /// The master in it.
+    master: Option<Address>,
 }
 
 /// What a sentinel says of the master.
@@ -84,8 +86,15 @@ impl Sentinels {
         let newest = answers.iter().max_by_key(|answer| answer.epoch);
         let newest = newest.map(|answer| (answer.epoch, answer.master.clone()));
         let (epoch, master) = newest.ok_or_else(|| DialError::passing(what.to_owned()))?;
-        self.learn(epoch, told_by_many, answers.into_iter().flat_map(|it| it.others).collect())?;
+        let others = answers.into_iter().flat_map(|it| it.others).collect();
+        self.learn(epoch, told_by_many, others, &master)?;
         Ok(master)
+    }
+
+    /// Whether this is the master that was told last.
+    pub(super) fn told_last(&self, address: &Address) -> bool {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.master.as_ref().is_none_or(|master| master == address)
     }
 
     /// Where each sentinel that is known says that the master is.
@@ -121,12 +130,13 @@ impl Sentinels {
         sentinel: &Address,
         tell: &mut impl FnMut(&Address),
     ) -> Result<(), DialError> {
+        let hands = AtomicBool::new(false);
         let opening = async {
-            let mut session = self.session(sentinel).await?;
+            let mut session = self.session(sentinel, &hands).await?;
             session.accepted(&["SUBSCRIBE", SWITCH]).await?;
-            Ok::<_, DialError>(session)
+            Ok(session)
         };
-        let mut session = self.within(opening).await?;
+        let mut session = bounded(self.limit, opening, &hands).await?;
         // What happened before nobody will tell.
         self.look(tell).await;
         let (mut look, mut heard) = (Instant::now() + LOOK, true);
@@ -166,7 +176,9 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: Address) -> Result<Answer, DialError> {
-        self.within(self.answer(&sentinel)).await.map_err(|mut error| {
+        let hands = AtomicBool::new(false);
+        let answer = bounded(self.limit, self.answer(&sentinel, &hands), &hands).await;
+        answer.map_err(|mut error| {
             if code(&error.cause) == "NOAUTH" {
                 error.cause.push_str(" (set sentinelPassword)");
             }
@@ -174,8 +186,12 @@ impl Sentinels {
         })
     }
 
-    async fn answer(&self, sentinel: &Address) -> Result<Answer, DialError> {
-        let mut session = self.session(sentinel).await?;
+    async fn answer(
+        &self,
+        sentinel: &Address,
+        shaking_hands: &AtomicBool,
+    ) -> Result<Answer, DialError> {
+        let mut session = self.session(sentinel, shaking_hands).await?;
         let name = self.sentinel.master.as_str();
         let master = session.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
         let Some(master) = address(&master)? else {
@@ -193,19 +209,13 @@ impl Sentinels {
         Ok(Answer { master, epoch: epoch.unwrap_or(0), others })
     }
 
-    async fn session(&self, sentinel: &Address) -> Result<Session, DialError> {
-        let login = Login::to_sentinel(&self.sentinel);
-        Session::open(&self.streams, sentinel, &login, self.limits).await
-    }
-
-    /// Bounds what is asked of one sentinel.
-    async fn within<T>(
+    async fn session(
         &self,
-        asking: impl Future<Output = Result<T, DialError>>,
-    ) -> Result<T, DialError> {
-        within(self.limit, asking)
-            .await
-            .unwrap_or_else(|limit| Err(DialError::passing(format!("no answer within {limit:?}"))))
+        sentinel: &Address,
+        shaking_hands: &AtomicBool,
+    ) -> Result<Session, DialError> {
+        let login = Login::to_sentinel(&self.sentinel);
+        Session::open(&self.streams, sentinel, &login, self.limits, shaking_hands).await
     }
 
     /// The sentinels of the settings, and then those that were learned.
@@ -216,13 +226,20 @@ impl Sentinels {
 
     /// Fails if the newest configuration that was told is older than one that was told before: those who tell it may be
     /// cut off from the others. A majority of the sentinels may begin anew.
-    fn learn(&self, epoch: u64, told_by_many: bool, others: Vec<Address>) -> Result<(), DialError> {
+    fn learn(
+        &self,
+        epoch: u64,
+        told_by_many: bool,
+        others: Vec<Address>,
+        master: &Address,
+    ) -> Result<(), DialError> {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         if epoch < learned.epoch && !told_by_many {
             let cause = "the few sentinels that answer have an old configuration".to_owned();
             return Err(DialError::passing(cause));
         }
         learned.epoch = epoch;
+        learned.master = Some(master.clone());
         learned.others.clear();
         for other in others {
             let known = self.sentinel.sentinels.contains(&other) || learned.others.contains(&other);

@@ -2,7 +2,10 @@
 //!
 //! The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use holdfast_redis_rules::{
@@ -20,7 +23,7 @@ use super::{
     dial_error::DialError,
     driver::Limits,
     limit::within,
-    stream::{NEEDS_TLS, Stream, Streams},
+    stream::{NEEDS_TLS, NO_TLS, Stream, Streams},
 };
 
 /// The longest reply in bytes.
@@ -37,14 +40,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a connection and logs it in.
+    /// Opens a connection and logs it in. Sets `shaking_hands` as long as the server is asked for TLS.
     pub(super) async fn open(
         streams: &Streams,
         address: &Address,
         login: &Login<'_>,
         limits: Limits,
+        shaking_hands: &AtomicBool,
     ) -> Result<Self, DialError> {
-        let stream = streams.open(address, &AtomicBool::new(false)).await?;
+        let stream = streams.open(address, shaking_hands).await?;
         let (codec, received) = (ValueCodec::default(), BytesMut::new());
         let mut session = Self { stream, codec, received, limits, answered: false };
         session.log_in(login).await?;
@@ -123,6 +127,19 @@ impl Session {
 /// An error as the line that the server sent.
 fn line(error: &ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// Bounds what is asked of one server. `shaking_hands` is whether it is asked for TLS.
+pub(super) async fn bounded<T>(
+    limit: Option<Duration>,
+    asking: impl Future<Output = Result<T, DialError>>,
+    shaking_hands: &AtomicBool,
+) -> Result<T, DialError> {
+    within(limit, asking).await.unwrap_or_else(|limit| {
+        // A server that does not speak TLS may wait for the end of a command.
+        let hint = if shaking_hands.load(Ordering::Relaxed) { NO_TLS } else { "" };
+        Err(DialError::passing(format!("no answer within {limit:?}{hint}")))
+    })
 }
 
 /// The error of a reply that no command can have.

@@ -86,6 +86,14 @@ impl RedisStore {
         Ok(Self { nodes, settings, address })
     }
 
+    /// Why the only server takes no locks at present, if it is connected and takes none.
+    pub(super) fn absence(&self) -> Option<String> {
+        match &self.nodes {
+            Nodes::One(client) => client.connections().absence(),
+            Nodes::Cluster(_) => None,
+        }
+    }
+
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
         match run!(self.nodes, wanted.key, |server, asking| server.acquire(wanted, asking)) {
             Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {

@@ -6,14 +6,22 @@ use holdfast_redis_rules::{fitness, reply::Reply, settings::Servers};
 use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
 
+/// What a server is that takes locks, if it has no replicas or does not answer.
+fn role(settings: &RedisSettings) -> Role {
+    match settings.expected().role {
+        fitness::Role::Alone => Role::Alone,
+        fitness::Role::Master { .. } | fitness::Role::ClusterMaster { .. } => Role::Master,
+    }
+}
+
 /// Asks all servers what they are.
 pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
     let servers = match nodes {
         Nodes::One(client) => match client.place() {
-            Place::Fixed(address) => master(client, address.to_string()).await,
+            Place::Fixed(address) => master(client, address.to_string(), role(settings)).await,
             Place::Master(sentinels) => {
                 let mut servers = match client.place().find().await {
-                    Ok(address) => master(client, address.to_string()).await,
+                    Ok(address) => master(client, address.to_string(), role(settings)).await,
                     Err(_) => Vec::new(),
                 };
                 let told = sentinels.survey().await.into_iter().map(|(sentinel, told)| Server {
@@ -33,9 +41,8 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
             let _ = cluster.ask().await;
             let masters = cluster.masters();
             let told = masters.iter().map(async |(client, slots)| {
-                let mut servers = master(client, client.address().to_owned()).await;
+                let mut servers = master(client, client.address().to_owned(), Role::Master).await;
                 if let Some(first) = servers.first_mut() {
-                    first.role = Role::Master;
                     first.about = format!("{slots} slots, {}", first.about);
                 }
                 servers
@@ -46,11 +53,11 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
     Survey { servers, promise: promise(settings) }
 }
 
-/// A master, and the replicas that it tells.
-async fn master(client: &Client, address: String) -> Vec<Server> {
+/// A server that takes locks, and the replicas that it tells.
+async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
     let info = match client.info().await {
         Ok(info) => info,
-        Err(cause) => return vec![Server { address, role: Role::Master, about: cause }],
+        Err(about) => return vec![Server { address, role, about }],
     };
     let replicas: Vec<Server> = fitness::replicas(&info)
         .map(|(host, port, state)| Server {
@@ -60,8 +67,11 @@ async fn master(client: &Client, address: String) -> Vec<Server> {
             about: state.to_owned(),
         })
         .collect();
-    let role = if replicas.is_empty() { Role::Alone } else { Role::Master };
     let about = about::describe(&Reply::Text(info)).unwrap_or_default();
+    let about = match client.connections().absence() {
+        Some(absence) => format!("{absence}; {about}"),
+        None => about,
+    };
     [vec![Server { address, role, about }], replicas].concat()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Own code: what the crate `redis` has for this comes with a client that sends commands again on its own.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::atomic::AtomicBool};
 
 use holdfast_redis_rules::{address::Address, login::Login};
 use redis::{FromRedisValue, Value};
@@ -23,14 +23,15 @@ pub(super) struct Topology {
     pub(super) slots: Vec<(RangeInclusive<u16>, Address)>,
 }
 
-/// Asks a node.
+/// Asks a node. Sets `shaking_hands` as long as it is asked for TLS.
 pub(super) async fn ask(
     streams: &Streams,
     node: &Address,
     login: &Login<'_>,
     limits: Limits,
+    shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
-    let mut session = Session::open(streams, node, login, limits).await?;
+    let mut session = Session::open(streams, node, login, limits, shaking_hands).await?;
     let slots = read(&session.ask(&["CLUSTER", "SLOTS"]).await?, node).ok_or_else(nonsense)?;
     // A user may be permitted the first question alone.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -143,11 +143,13 @@ impl Tracking {
     /// Opens a connection, logs it in and turns tracking on, all within `dialTimeout`.
     async fn open(connections: &Connections) -> Result<Self, DialError> {
         let (settings, dialer) = (connections.settings(), connections.dialer());
+        let shaking_hands = AtomicBool::new(false);
         let opening = async {
             let server = dialer.place().find().await?;
             let login = Login::new(&settings.common);
             let limits = settings.limits();
-            let mut session = Session::open(dialer.streams(), &server, &login, limits).await?;
+            let mut session =
+                Session::open(dialer.streams(), &server, &login, limits, &shaking_hands).await?;
             for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
                 let accepted = session.accepted(words).await;
                 // Some proxies close the connection on what they do not know.
