@@ -174,13 +174,16 @@ impl SentinelGroup {
         let old = self.master_index();
         let sentinel = self.servers.sentinels.iter().find(|sentinel| sentinel.runs());
         let sentinel = sentinel.expect("a sentinel that runs");
-        // It refuses while the last failover ends.
-        eventually_ok("a sentinel begins a failover", || {
-            let words = ["SENTINEL", "FAILOVER", &self.servers.name];
-            sentinel.try_command::<()>(&words).map_err(|error| error.to_string())
+        eventually_ok("the sentinels promote another node", || match view::agreed(&self.servers)? {
+            // None is under way: it was not asked yet, refused while the last one ended, or gave up.
+            master if master == old => {
+                let words = ["SENTINEL", "FAILOVER", &self.servers.name];
+                sentinel.try_command::<()>(&words).map_err(|error| error.to_string())?;
+                Err(format!("node {master} is still the master"))
+            }
+            master => Ok(master),
         })
-        .await;
-        self.promoted(old).await
+        .await
     }
 
     /// Kills a node.
