@@ -47,10 +47,12 @@ pub struct Plan {
     pub launcher: Vec<String>,
     /// More of the workers' environment.
     pub environment: Vec<(String, String)>,
-    /// The server's `host:port`.
+    /// The `host:port` of each server that they are told, with commas between.
     pub address: String,
     /// That of every third worker.
     pub third: String,
+    /// More settings of the workers' stores.
+    pub settings: Vec<String>,
     /// How many workers there are.
     pub workers: u32,
     /// How many tasks each has.
@@ -161,7 +163,7 @@ impl Crew {
 
     fn command(&self, number: u32) -> Result<Command> {
         let Plan { launcher, environment, tasks, keys, seed, .. } = &self.plan;
-        let Plan { address, third, .. } = &self.plan;
+        let Plan { address, third, settings, .. } = &self.plan;
         let address = if number % 3 == 2 { third } else { address };
         let this = env::current_exe().context("cannot find this program")?;
         let mut words = launcher.iter();
@@ -181,7 +183,9 @@ impl Crew {
         // Every other worker tries once only.
         let retries =
             if number.is_multiple_of(2) { "redisMaxRetries=3" } else { "redisMaxRetries=-1" };
-        command.args(SETTINGS.iter().chain([&retries]).flat_map(|setting| ["--setting", setting]));
+        let more = settings.iter().map(String::as_str);
+        let settings = SETTINGS.into_iter().chain([retries]).chain(more);
+        command.args(settings.flat_map(|setting| ["--setting", setting]));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(command)
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     history::{Answer, Broken, Event, History, Nanos, ms, nanos},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -17,12 +19,14 @@ const OTHER_CLOCK: Nanos = ms(40);
 pub struct Fault {
     /// Its name on the command line.
     pub name: &'static str,
-    /// How the workers reach the server.
+    /// How the workers reach the servers.
     pub road: Road,
     /// Whose wall clock it sets.
     pub wall: Wall,
-    /// More arguments of the server.
-    pub server: &'static [&'static str],
+    /// The servers.
+    pub servers: Layout,
+    /// Which locks it may lose.
+    pub loses: Loses,
     /// The shortest run, in seconds, in which a round fits.
     pub needs: u64,
     /// How slow it makes a round trip at which a client still gets its answer, in milliseconds.

@@ -109,6 +109,8 @@ pub enum Broken {
     Fault,
     /// The server lost its data at some moment of this window.
     Amnesia,
+    /// A replica was made the master, at some moment of this window. When it is over, all agree on that.
+    Failover,
     /// This worker process stood still.
     Stopped(u32),
     /// The driver got no processor, and perhaps nobody did.
@@ -190,6 +192,12 @@ impl History {
             window.end.min(event.end).saturating_sub(window.start.max(event.start))
         };
         self.windows.iter().filter(stops).map(within).sum()
+    }
+
+    /// Whether a replica may have been made the master between these times.
+    pub fn fails_over(&self, from: Nanos, to: Nanos) -> bool {
+        let within = |window: &Window| window.start <= to && from <= window.end;
+        self.windows.iter().any(|window| window.kind == Broken::Failover && within(window))
     }
 
     /// Whether the call was under way while something of this kind was broken.

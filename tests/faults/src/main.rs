@@ -1,6 +1,6 @@
 //! Proves that a lock has one holder while servers, networks, processes and clocks fail.
 //!
-//! Worker processes take and release locks in a real Redis. The driver breaks something, again and again, looks
+//! Worker processes take and release locks in real Redis servers. The driver breaks something, again and again, looks
 //! into Redis all the time, and writes down what everybody did and heard. A checker then finds what a lock must
 //! never do.
 //!
@@ -10,9 +10,11 @@
 //! | [`check`] | the checker |
 //! | [`worker`], [`task`] | a worker process, and what it does |
 //! | [`crew`] | the worker processes of a run |
-//! | [`probe`] | looks into Redis |
+//! | [`probe`] | looks into Redis, all the time |
 //! | [`record`] | gathers a history |
-//! | [`stage`] | a server, the road to it, and its workers |
+//! | [`servers`] | the servers of a run: one, or several |
+//! | [`view`] | what a key holds where its truth is |
+//! | [`stage`] | servers, the road to them, and their workers |
 //! | [`namespace`] | networks of our own, and wires that can be cut |
 //! | [`fault`], [`faults`] | what can be broken |
 //! | [`run`] | one run with one fault |
@@ -30,8 +32,10 @@ mod probe;
 mod record;
 mod report;
 mod run;
+mod servers;
 mod stage;
 mod task;
+mod view;
 mod worker;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
@@ -87,7 +91,7 @@ struct Options {
     /// Keys of each run
     #[arg(long, default_value_t = 20)]
     keys: usize,
-    /// How many faults run at once, each with a server and workers of its own
+    /// How many faults run at once, each with servers and workers of its own
     #[arg(long, default_value_t = 4)]
     lanes: usize,
     /// What all choices depend on [default: chosen at random]

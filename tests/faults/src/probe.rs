@@ -9,11 +9,10 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, Connection, RedisResult};
-
 use crate::{
-    history::{Broken, Nanos, Observation, ms, now},
+    history::{Broken, Nanos, ms, now},
     record::Record,
+    view::View,
 };
 
 /// How often it looks.
@@ -22,9 +21,6 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// A pause of [`PERIOD`] that takes longer than this shows that the driver got no processor.
 const STARVED: Nanos = ms(250);
 
-/// How long it waits for an answer.
-const LIMIT: Duration = Duration::from_millis(500);
-
 /// A thread that looks at the keys until it is told to stop.
 pub struct Probe {
     done: Arc<AtomicBool>,
@@ -32,15 +28,15 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Begins to look at these keys of the server on this port of 127.0.0.1.
-    pub fn start(port: u16, keys: Vec<String>, record: Arc<Record>) -> Self {
+    /// Begins to look at these keys.
+    pub fn start(mut view: Box<dyn View>, keys: Vec<String>, record: Arc<Record>) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let until = done.clone();
         let thread = thread::spawn(move || {
-            let mut connection = None;
             while !until.load(Ordering::SeqCst) {
-                // A connection that failed may owe an answer to an earlier question.
-                connection = look(connection, port, &keys, &record).ok();
+                for seen in view.look(&keys).into_iter().flatten() {
+                    record.observation(seen);
+                }
                 let start = now();
                 thread::sleep(PERIOD);
                 if now() - start > STARVED {
@@ -56,30 +52,4 @@ impl Probe {
         self.done.store(true, Ordering::SeqCst);
         let _ = self.thread.join();
     }
-}
-
-fn look(
-    connection: Option<Connection>,
-    port: u16,
-    keys: &[String],
-    record: &Record,
-) -> RedisResult<Connection> {
-    let mut connection = match connection {
-        Some(connection) => connection,
-        None => connect(port)?,
-    };
-    let start = now();
-    let owners: Vec<Option<String>> = redis::cmd("MGET").arg(keys).query(&mut connection)?;
-    let end = now();
-    for (key, owner) in keys.iter().zip(owners) {
-        record.observation(Observation { key: key.clone(), owner, start, end });
-    }
-    Ok(connection)
-}
-
-fn connect(port: u16) -> RedisResult<Connection> {
-    let client = Client::open(format!("redis://127.0.0.1:{port}/"))?;
-    let connection = client.get_connection_with_timeout(LIMIT)?;
-    connection.set_read_timeout(Some(LIMIT))?;
-    Ok(connection)
 }

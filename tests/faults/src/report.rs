@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    check::violation::Violation,
+    check::{losses::Loses, violation::Violation},
     history::{Answer, Broken, Event, History, Nanos, ms},
     run::{Outcome, seconds},
 };
@@ -31,9 +31,10 @@ const COLUMNS: [(&str, usize); FIGURES] = [
     ("failed", 8),
     ("unknown", 8),
     ("felt", 8),
+    ("lost", 6),
     ("violations", 11),
 ];
-const FIGURES: usize = 8;
+const FIGURES: usize = 9;
 
 /// The sums of all runs of each fault.
 #[derive(Default)]
@@ -42,6 +43,7 @@ pub struct Table(BTreeMap<usize, Row>);
 #[derive(Default)]
 struct Row {
     fault: &'static str,
+    may_lose: bool,
     figures: [u64; FIGURES],
 }
 
@@ -50,6 +52,7 @@ impl Table {
     pub fn add(&mut self, place: usize, outcome: &Outcome) {
         let row = self.0.entry(place).or_default();
         row.fault = outcome.fault;
+        row.may_lose = outcome.loses != Loses::Never;
         row.add([
             outcome.rounds,
             outcome.history.events.len() as u64,
@@ -58,6 +61,7 @@ impl Table {
             outcome.count(|answer| matches!(answer, Answer::NotDone(_))),
             outcome.count(|answer| matches!(answer, Answer::Unknown { .. })),
             outcome.felt,
+            outcome.lost,
             outcome.violations.len() as u64,
         ]);
     }
@@ -65,13 +69,17 @@ impl Table {
     /// Prints it, and the sums of its rows.
     pub fn print(&self) {
         let header = COLUMNS.map(|(name, width)| format!("{name:>width$}")).join(" ");
-        println!("{:<16} {header}", "fault");
+        println!("{:<25} {header}", "fault");
         let mut total = Row { fault: "total", ..Row::default() };
         for row in self.0.values() {
             total.add(row.figures);
             row.print();
         }
         total.print();
+        for row in self.0.values().filter(|row| row.may_lose) {
+            let [_, _, grants, .., lost, _] = row.figures;
+            println!("{}: {lost} locks lost of {grants} granted", row.fault);
+        }
     }
 }
 
@@ -83,7 +91,7 @@ impl Row {
     fn print(&self) {
         let figures = self.figures.iter().zip(COLUMNS);
         let figures = figures.map(|(figure, (_, width))| format!("{figure:>width$}"));
-        println!("{:<16} {}", self.fault, figures.collect::<Vec<_>>().join(" "));
+        println!("{:<25} {}", self.fault, figures.collect::<Vec<_>>().join(" "));
     }
 }
 
@@ -164,6 +172,7 @@ fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, 
     for window in &history.windows {
         let what = match window.kind {
             Broken::Fault => "the fault".to_owned(),
+            Broken::Failover => "a failover".to_owned(),
             Broken::Amnesia => "the server loses its data".to_owned(),
             Broken::Starved => "the driver gets no processor".to_owned(),
             Broken::ServerClock(by) => format!("the server's clock is set by {by} ms"),

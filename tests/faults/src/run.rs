@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use crate::{
     check::{
         check,
+        losses::{self, Loses},
         violation::{Rules, Violation},
     },
     crew::{CALL_LIMIT, PATIENCE},
@@ -39,6 +40,10 @@ pub struct Outcome {
     pub rounds: u64,
     /// How often it was felt.
     pub felt: u64,
+    /// Which locks it may lose.
+    pub loses: Loses,
+    /// How many locks failovers have lost.
+    pub lost: u64,
     /// What happened.
     pub history: History,
     /// What must not have.
@@ -53,9 +58,9 @@ pub fn run(
     seed: u64,
     runtime: &Handle,
 ) -> Result<Outcome> {
-    let mut stage = Stage::set(fault.road, fault.wall, fault.server, size, seed, runtime)?;
+    let mut stage = Stage::set(fault.road, fault.wall, fault.servers, size, seed, runtime)?;
     let keys: Vec<_> = (0..size.keys).map(key).collect();
-    let probe = Probe::start(stage.server.port(), keys, stage.record.clone());
+    let probe = Probe::start(stage.servers.view(), keys, stage.record.clone());
     thread::sleep(CALM);
     let (mut rounds, mut counted) = (0, 0);
     let deadline = Instant::now() + length;
@@ -67,12 +72,12 @@ pub fn run(
         stage.wait(100..=1_000);
     }
     thread::sleep(CALM);
-    let Stage { server, proxy, namespace, crew, clock, record, .. } = stage;
+    let Stage { servers, proxy, namespace, crew, clock, record, .. } = stage;
     crew.finish()?;
     let settled = now() + ms(LONGEST_TTL) + SLACK;
     thread::sleep(Duration::from_nanos(settled - now()) + CALM / 4);
     probe.finish();
-    drop((proxy, namespace, server, clock));
+    drop((proxy, namespace, servers, clock));
     let history = record.take(settled);
     let rules = Rules {
         slack: SLACK,
@@ -80,10 +85,12 @@ pub fn run(
         round_trip: ROUND_TRIP.max(ms(fault.round_trip)),
         patience: PATIENCE,
         limit: CALL_LIMIT,
+        loses: fault.loses,
     };
     let violations = check(&history, &rules);
+    let lost = losses::count(&history, &rules);
     let felt = fault.evidence.count(&history, counted);
-    Ok(Outcome { fault: fault.name, rounds, felt, history, violations })
+    Ok(Outcome { fault: fault.name, rounds, felt, loses: fault.loses, lost, history, violations })
 }
 
 impl Outcome {

@@ -1,4 +1,4 @@
-//! What a fault acts on: one server, the road to it, and the workers.
+//! What a fault acts on: servers, the road to them, and the workers.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use holdfast_tests::{clock::Clock, proxy::Proxy, redis_server::RedisServer};
+use holdfast_tests::{
+    clock::Clock, proxy::Proxy, redis_cluster::RedisCluster, redis_server::RedisServer,
+    sentinel_group::SentinelGroup,
+};
 use redis::{Client, Connection, FromRedisValue};
 use tokio::runtime::Handle;
 
@@ -16,6 +19,7 @@ use crate::{
     history::{Broken, now},
     namespace::Namespace,
     record::Record,
+    servers::{Layout, Servers},
 };
 
 /// How long the driver waits for the server or the workers.
@@ -44,10 +48,10 @@ pub enum Wall {
     Workers,
 }
 
-/// A server with workers.
+/// Servers with workers.
 pub struct Stage {
-    /// The server.
-    pub server: RedisServer,
+    /// The servers.
+    pub servers: Servers,
     /// The proxy on the road, if there is one.
     pub proxy: Option<Proxy>,
     /// The workers' namespace, if they have one.
@@ -60,6 +64,8 @@ pub struct Stage {
     pub record: Arc<Record>,
     /// The choices of the fault.
     pub random: fastrand::Rng,
+    /// What waits for several servers.
+    pub runtime: Handle,
 }
 
 /// How many workers there are, and what they do.
@@ -74,34 +80,35 @@ pub struct Size {
 }
 
 impl Stage {
-    /// Starts a server with more arguments, and workers that reach it by `road`.
+    /// Starts servers, and workers that reach them by `road`, which is direct to more than one.
     pub fn set(
         road: Road,
         wall: Wall,
-        arguments: &[&str],
+        layout: Layout,
         size: Size,
         seed: u64,
         runtime: &Handle,
     ) -> Result<Self> {
         let namespace = (road == Road::Namespace).then(Namespace::make).transpose()?;
         let near = namespace.as_ref().map(|namespace| namespace.near());
-        let mut arguments = arguments.to_vec();
+        let mut more = Vec::new();
         if let Some(near) = &near {
-            arguments.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
+            more.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
         }
         let clock = match wall {
             Wall::Nobody => None,
             _ => Some(Clock::make().context("there is no libfaketime")?),
         };
-        let server = match (&clock, wall) {
-            (Some(clock), Wall::Server) => RedisServer::start_by(clock, &arguments),
-            _ => RedisServer::start_with(&arguments),
+        let read = clock.as_ref().filter(|_| wall == Wall::Server);
+        let servers = Servers::start(layout, &more, read, runtime);
+        let proxy = match road {
+            Road::Proxy => Some(runtime.block_on(Proxy::to(servers.one()?.port()))),
+            _ => None,
         };
-        let proxy = (road == Road::Proxy).then(|| runtime.block_on(Proxy::to(server.port())));
         let address = match (&near, &proxy) {
-            (Some(near), _) => format!("{near}:{}", server.port()),
+            (Some(near), _) => format!("{near}:{}", servers.one()?.port()),
             (None, Some(proxy)) => proxy.address(),
-            (None, None) => server.address(),
+            (None, None) => servers.hosts(),
         };
         let launcher = namespace.as_ref().map(Namespace::launcher).unwrap_or_default();
         let Size { workers, tasks, keys } = size;
@@ -110,11 +117,29 @@ impl Stage {
             (Some(clock), Wall::Workers) => clock.environment(),
             _ => Vec::new(),
         };
-        let third = if proxy.is_some() { server.address() } else { address.clone() };
-        let plan = Plan { launcher, environment, address, third, workers, tasks, keys, seed };
+        let third = if proxy.is_some() { servers.hosts() } else { address.clone() };
+        let settings = servers.settings();
+        let plan =
+            Plan { launcher, environment, address, third, settings, workers, tasks, keys, seed };
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
-        Ok(Self { server, proxy, namespace, crew, clock, record, random })
+        let runtime = runtime.clone();
+        Ok(Self { servers, proxy, namespace, crew, clock, record, random, runtime })
+    }
+
+    /// The only server.
+    pub fn server(&mut self) -> Result<&mut RedisServer> {
+        self.servers.one_mut()
+    }
+
+    /// The master, its replica and their sentinels.
+    pub fn sentinel(&mut self) -> Result<&mut SentinelGroup> {
+        self.servers.sentinel_mut()
+    }
+
+    /// The Redis Cluster.
+    pub fn cluster(&mut self) -> Result<&mut RedisCluster> {
+        self.servers.cluster_mut()
     }
 
     /// The proxy.
@@ -169,7 +194,7 @@ impl Stage {
 
     /// A connection to the server that stays logged in while the server refuses others.
     pub fn admin(&self) -> Result<Admin> {
-        let client = Client::open(format!("redis://{}/", self.server.address()))?;
+        let client = Client::open(format!("redis://{}/", self.servers.one()?.address()))?;
         let connection = client.get_connection_with_timeout(LIMIT)?;
         connection.set_read_timeout(Some(LIMIT))?;
         Ok(Admin(connection))

@@ -22,9 +22,9 @@ pub const LONGEST_TTL: u64 = 3_000;
 const SHORTEST_TTL: u64 = 200;
 const SHORT_TTL: u64 = 600;
 
-/// The name of a key.
+/// The name of a key. All are in one slot of a Redis Cluster.
 pub fn key(number: usize) -> String {
-    format!("lock||faults||{number}")
+    format!("lock||{{faults}}||{number}")
 }
 
 /// Writes the calls of a process.

@@ -22,7 +22,7 @@ use crate::task::{Journal, Task};
 /// What a worker is told on its command line.
 #[derive(Args)]
 pub struct Arguments {
-    /// The server's `host:port`
+    /// The `host:port` of each server, with commas between
     #[arg(long)]
     address: String,
     /// The number of this process in the run

@@ -4,10 +4,10 @@ use super::{
     holds::{Key, Span},
     violation::{Promise, Rules, Violation},
 };
-use crate::history::{Answer, Event};
+use crate::history::{Answer, Event, History};
 
 /// Finds answers that cannot be true.
-pub fn check(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
+pub fn check(key: &Key<'_>, history: &History, rules: &Rules) -> Vec<Violation> {
     let mut found = Vec::new();
     for acquire in key.holds.iter().map(|hold| hold.acquire) {
         if acquire.answer == Answer::Held && !others_may_hold(key, acquire) {
@@ -17,7 +17,7 @@ pub fn check(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
     }
     for release in &key.releases {
         let problem = match release.answer {
-            Answer::Released => released(key, release),
+            Answer::Released => released(key, release, history),
             Answer::Missing => held_by(key, release, rules, |_| true),
             Answer::HeldByOther if !others_may_hold(key, release) => {
                 Some("nobody else held it".to_owned())
@@ -40,7 +40,7 @@ fn others_may_hold(key: &Key<'_>, call: &Event) -> bool {
 }
 
 /// Why a release cannot have freed the lock.
-fn released(key: &Key<'_>, release: &Event) -> Option<String> {
+fn released(key: &Key<'_>, release: &Event, history: &History) -> Option<String> {
     let mine = |hold: &&_| hold_owner(hold) == release.owner;
     if key.possible(Span::of(release)).find(mine).is_none() {
         return Some("it cannot have held it".to_owned());
@@ -49,6 +49,8 @@ fn released(key: &Key<'_>, release: &Event) -> Option<String> {
         other.owner == release.owner
             && other.answer == Answer::Released
             && other.end <= release.start
+            // A failover can bring the lock back.
+            && !history.fails_over(other.start, release.end)
     };
     key.releases.iter().find(before).map(|_| "it had released it already".to_owned())
 }

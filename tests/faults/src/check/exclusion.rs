@@ -47,8 +47,9 @@ fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
 /// earlier.
 fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let acquire = hold.acquire;
+    let forgotten = |kind: &Broken| rules.forgets(*kind) && history.touches(acquire, *kind);
     let excused = history.stopped(acquire) > 0
-        || history.touches(acquire, Broken::Amnesia)
+        || [Broken::Amnesia, Broken::Failover].iter().any(forgotten)
         || is_set_during(acquire, history);
     if acquire.answer != Answer::Granted || excused {
         return None;
@@ -99,7 +100,7 @@ fn lost(seen: &Observation, key: &Key<'_>, rules: &Rules) -> Option<Violation> {
         key: key.name.to_owned(),
         at: seen.start,
         what: format!("{holder} held it, but Redis had {instead}"),
-        owners: seen.owner.iter().chain([holder]).cloned().collect(),
+        owners: [holder].into_iter().chain(&seen.owner).cloned().collect(),
     })
 }
 

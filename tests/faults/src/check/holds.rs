@@ -36,7 +36,7 @@ pub struct Hold<'a> {
     /// The acquire.
     pub acquire: &'a Event,
     /// Until when it lasts at least, if it was granted and nobody releases it: its time counted from the call's
-    /// start is not over, the server has not lost its data, and its clock was not set forward.
+    /// start is not over, the servers have not lost it, and its clock was not set forward.
     pub lasts: Option<Nanos>,
     /// Until when it exists at least, if it was granted: its owner has not begun to release it.
     pub ends: Option<Nanos>,
@@ -94,7 +94,7 @@ impl<'a> Key<'a> {
         let hold = |acquire: &'a Event| {
             let releases = released.get(&*acquire.owner).map_or(&[][..], Vec::as_slice);
             let round_trip = pace.round_trip(acquire);
-            let lasts = lasts(acquire, history, round_trip);
+            let lasts = lasts(acquire, history, round_trip, rules);
             let released = releases.first().map_or(Nanos::MAX, |release| release.start);
             let ends = lasts.map(|lasts| lasts.min(released));
             let sure = ends.filter(|end| acquire.end < *end);
@@ -134,12 +134,12 @@ impl<'a> Key<'a> {
     }
 }
 
-fn lasts(acquire: &Event, history: &History, round_trip: Nanos) -> Option<Nanos> {
+fn lasts(acquire: &Event, history: &History, round_trip: Nanos, rules: &Rules) -> Option<Nanos> {
     if acquire.answer != Answer::Granted {
         return None;
     }
     let lease = acquire.start + acquire.ttl()?;
-    let forgets = |window: &&Window| window.kind == Broken::Amnesia && acquire.start < window.end;
+    let forgets = |window: &&Window| rules.forgets(window.kind) && acquire.start < window.end;
     let forgotten = history.windows.iter().filter(forgets).map(|window| window.start).min();
     let lease = earliest_end(acquire, lease, history, round_trip);
     Some(lease.min(forgotten.unwrap_or(Nanos::MAX)))
@@ -153,6 +153,8 @@ fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nano
         Answer::Granted => latest(last, true),
         Answer::Left | Answer::Died | Answer::Pending => latest(last, false),
         Answer::Unknown { .. } => latest(told(acquire, history).unwrap_or(last), false),
+        // What was given back may be at the replica still.
+        Answer::NotDone(_) if history.fails_over(acquire.start, last) => last,
         // It may have had a lock that was over before the answer.
         Answer::NotDone(_) => acquire.end,
         _ if may_mislead(acquire, history) => acquire.end,
@@ -165,7 +167,10 @@ fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nano
         Answer::Missing | Answer::HeldByOther => acquire.answer == Answer::Granted,
         _ => false,
     };
-    let released = releases.iter().filter(over).map(|release| release.end).min();
+    // A replica that does not know of a release yet brings the lock back when it is promoted.
+    let stays = |release: &&&Event| !history.fails_over(release.start, bound);
+    let released = releases.iter().filter(over).filter(stays);
+    let released = released.map(|release| release.end).min();
     let to = bound.min(released.unwrap_or(Nanos::MAX)).max(acquire.start);
     Some(Span { from: acquire.start, to })
 }

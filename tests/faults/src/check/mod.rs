@@ -9,6 +9,7 @@
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
 //! | [`clock`] | what it does to a lock when the server's clock is set |
+//! | [`losses`] | which locks a failover may lose, and how many it lost |
 //! | [`pace`] | how exactly a client knows the server's clock |
 //! | [`violation`] | what was found |
 
@@ -17,6 +18,7 @@ mod bounds;
 mod clock;
 mod exclusion;
 mod holds;
+pub mod losses;
 mod pace;
 mod progress;
 #[cfg(test)]
@@ -32,7 +34,7 @@ pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
     let mut found = progress::check(history, rules);
     for key in Key::all(history, rules) {
         found.extend(exclusion::check(&key, history, rules));
-        found.extend(answers::check(&key, rules));
+        found.extend(answers::check(&key, history, rules));
         found.extend(bounds::check(&key, rules));
     }
     found.sort_by_key(|violation| violation.at);

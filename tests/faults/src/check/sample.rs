@@ -2,12 +2,19 @@
 
 use std::ops::Range;
 
+use super::losses::Loses;
 use super::violation::{Promise, Rules, Violation};
 use crate::history::{Answer, Broken, Call, Event, History, Nanos, Observation, Window, ms};
 
 /// The tolerances of the tests.
-pub const RULES: Rules =
-    Rules { slack: ms(20), rounding: ms(2), round_trip: 0, patience: ms(500), limit: ms(5_000) };
+pub const RULES: Rules = Rules {
+    slack: ms(20),
+    rounding: ms(2),
+    round_trip: 0,
+    patience: ms(500),
+    limit: ms(5_000),
+    loses: Loses::Never,
+};
 
 /// A history in the making.
 #[derive(Clone, Debug)]
@@ -63,7 +70,12 @@ impl Sample {
 
     /// Checks that all promises were kept.
     pub fn is_good(&self) {
-        assert_eq!(self.broken_promises(), []);
+        self.is_good_by(&RULES);
+    }
+
+    /// Checks that all promises were kept, by these rules.
+    pub fn is_good_by(&self, rules: &Rules) {
+        self.breaks_all_by(rules, &[]);
     }
 
     /// Checks that only this promise was broken.
@@ -73,12 +85,14 @@ impl Sample {
 
     /// Checks that only these promises were broken, in this order.
     pub fn breaks_all(&self, promises: &[Promise]) {
-        assert_eq!(self.broken_promises(), promises);
+        self.breaks_all_by(&RULES, promises);
     }
 
-    fn broken_promises(&self) -> Vec<Promise> {
+    /// Checks that only these promises were broken by these rules, in this order.
+    pub fn breaks_all_by(&self, rules: &Rules, promises: &[Promise]) {
         let promise = |violation: Violation| violation.promise;
-        super::check(&self.history, &RULES).into_iter().map(promise).collect()
+        let broken: Vec<_> = super::check(&self.history, rules).into_iter().map(promise).collect();
+        assert_eq!(broken, promises);
     }
 
     fn call(mut self, owner: &str, time: Range<u64>, call: Call, answer: Answer) -> Self {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::losses::Loses;
 use crate::history::{Event, Nanos};
 
 /// The tolerances of the checker.
@@ -18,6 +19,8 @@ pub struct Rules {
     pub patience: Nanos,
     /// How long a call may take.
     pub limit: Nanos,
+    /// Which locks may be lost.
+    pub loses: Loses,
 }
 
 /// A promise of the lock.
@@ -54,7 +57,7 @@ pub struct Violation {
     pub at: Nanos,
     /// What happened, in a sentence.
     pub what: String,
-    /// The owners that took part.
+    /// The owners that took part. First is the one who had what was broken.
     pub owners: Vec<String>,
 }
 

@@ -3,7 +3,9 @@
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -25,7 +27,8 @@ const SERVER: Fault = Fault {
     name: "",
     road: Road::Direct,
     wall: Wall::Server,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 1,
     round_trip: 0,
     evidence: Evidence::Counted,

@@ -3,8 +3,10 @@
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
     history::{Broken, now},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -19,7 +21,8 @@ const COMMAND: Fault = Fault {
     name: "",
     road: Road::Direct,
     wall: Wall::Nobody,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 1,
     round_trip: 0,
     evidence: Evidence::Counted,

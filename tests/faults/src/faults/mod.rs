@@ -1,11 +1,13 @@
 //! All faults, one family a file.
 
 mod clock;
+mod cluster;
 mod commands;
 mod network;
 mod partition;
 mod process;
 mod refusals;
+mod sentinel;
 mod server;
 
 use crate::fault::Fault;
@@ -15,6 +17,8 @@ use crate::fault::Fault;
 pub fn all() -> Vec<Fault> {
     [
         server::FAULTS,
+        sentinel::FAULTS,
+        cluster::FAULTS,
         network::FAULTS,
         partition::FAULTS,
         process::FAULTS,

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -22,7 +24,8 @@ const NETWORK: Fault = Fault {
     name: "",
     road: Road::Proxy,
     wall: Wall::Nobody,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 3,
     round_trip: 1_000,
     evidence: Evidence::Unknown,

@@ -4,8 +4,10 @@
 use anyhow::{Context, Result};
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
     namespace::Cut,
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -14,7 +16,8 @@ pub const FAULTS: &[Fault] = &[Fault {
     name: "partition",
     road: Road::Namespace,
     wall: Wall::Nobody,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 5,
     round_trip: 1_000,
     evidence: Evidence::Unknown,

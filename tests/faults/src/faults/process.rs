@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -15,7 +17,8 @@ pub const FAULTS: &[Fault] = &[
         name: "stop-worker",
         road: Road::Proxy,
         wall: Wall::Nobody,
-        server: &[],
+        servers: Layout::One(&[]),
+        loses: Loses::Never,
         needs: 5,
         round_trip: 4_000,
         evidence: Evidence::Slow(Duration::from_millis(100)),
@@ -25,7 +28,8 @@ pub const FAULTS: &[Fault] = &[
         name: "kill-worker",
         road: Road::Proxy,
         wall: Wall::Nobody,
-        server: &[],
+        servers: Layout::One(&[]),
+        loses: Loses::Never,
         needs: 1,
         round_trip: 0,
         evidence: Evidence::Died,

@@ -9,7 +9,9 @@ use anyhow::{Result, bail};
 use holdfast_tests::free_port;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
+    servers::Layout,
     stage::{Admin, Road, Stage, Wall},
 };
 
@@ -26,7 +28,8 @@ const REFUSED: Fault = Fault {
     name: "",
     road: Road::Direct,
     wall: Wall::Nobody,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 1,
     round_trip: 0,
     evidence: Evidence::Failed,
@@ -39,7 +42,7 @@ const SAVING: Duration = Duration::from_secs(10);
 /// The server cannot save its data, and takes no writes. A directory in place of the file makes saving fail for
 /// every user, root included.
 fn misconf(stage: &mut Stage) -> Result<u64> {
-    let in_the_way = stage.server.dir().join("dump.rdb");
+    let in_the_way = stage.server()?.dir().join("dump.rdb");
     let mut admin = stage.admin()?;
     let _ = fs::remove_file(&in_the_way);
     fs::create_dir_all(in_the_way.join("x"))?;

@@ -5,8 +5,10 @@ use std::{thread, time::Duration};
 use anyhow::Result;
 
 use crate::{
+    check::losses::Loses,
     fault::{Evidence, Fault},
     history::{Broken, now},
+    servers::Layout,
     stage::{Road, Stage, Wall},
 };
 
@@ -27,7 +29,8 @@ pub const FAULTS: &[Fault] = &[
         name: "kill-server",
         road: Road::Direct,
         wall: Wall::Nobody,
-        server: &["--appendonly", "yes", "--appendfsync", "always"],
+        servers: Layout::One(&["--appendonly", "yes", "--appendfsync", "always"]),
+        loses: Loses::Never,
         needs: 1,
         round_trip: 0,
         evidence: Evidence::Failed,
@@ -37,7 +40,8 @@ pub const FAULTS: &[Fault] = &[
         name: "lose-data",
         road: Road::Direct,
         wall: Wall::Nobody,
-        server: &[],
+        servers: Layout::One(&[]),
+        loses: Loses::Never,
         needs: 1,
         round_trip: 0,
         evidence: Evidence::Failed,
@@ -49,7 +53,8 @@ const STOPPED: Fault = Fault {
     name: "stop-40s",
     road: Road::Direct,
     wall: Wall::Nobody,
-    server: &[],
+    servers: Layout::One(&[]),
+    loses: Loses::Never,
     needs: 50,
     round_trip: 1_000,
     evidence: Evidence::Unknown,
@@ -58,26 +63,26 @@ const STOPPED: Fault = Fault {
 
 /// The server stands still (SIGSTOP). What was sent to it waits in its buffers.
 fn stop(stage: &mut Stage, milliseconds: u64) -> Result<u64> {
-    stage.server.suspend();
+    stage.server()?.suspend();
     thread::sleep(Duration::from_millis(milliseconds));
-    stage.server.resume();
+    stage.server()?.resume();
     Ok(1)
 }
 
 /// The server is killed, and starts again with its data: it writes every command down before it answers.
 fn kill(stage: &mut Stage) -> Result<u64> {
-    stage.server.kill();
+    stage.server()?.kill();
     stage.wait(0..=500);
-    stage.server.restart();
+    stage.server()?.restart();
     Ok(1)
 }
 
 /// The server is killed, and starts again without its data.
 fn lose(stage: &mut Stage) -> Result<u64> {
     let start = now();
-    stage.server.kill();
+    stage.server()?.kill();
     stage.record.broken(Broken::Amnesia, start);
     stage.wait(0..=500);
-    stage.server.restart();
+    stage.server()?.restart();
     Ok(1)
 }

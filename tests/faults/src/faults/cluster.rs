@@ -1,0 +1,101 @@
+//! Faults of a Redis Cluster: slots move, and replicas are promoted.
+
+use std::{thread, time::Duration};
+
+use anyhow::Result;
+use holdfast_tests::redis_cluster::RedisCluster;
+
+use crate::{
+    check::losses::Loses,
+    fault::{Evidence, Fault},
+    history::{Broken, now},
+    servers::{
+        Guard, Layout,
+        cluster::{MASTERS, partner},
+    },
+    stage::{Road, Stage, Wall},
+    task::key,
+};
+
+/// This family. Failovers are run without and with a replica that must have a lock.
+pub const FAULTS: &[Fault] = &[
+    Fault {
+        name: "cluster-migration",
+        loses: Loses::Never,
+        evidence: Evidence::Counted,
+        round: migrate,
+        ..CLUSTER
+    },
+    Fault { name: "cluster-failover", ..CLUSTER },
+    Fault {
+        name: "cluster-failover-guarded",
+        servers: Layout::Cluster(Guard::Replica),
+        loses: Loses::Never,
+        ..CLUSTER
+    },
+];
+
+const CLUSTER: Fault = Fault {
+    name: "",
+    road: Road::Direct,
+    wall: Wall::Nobody,
+    servers: Layout::Cluster(Guard::None),
+    loses: Loses::InFailover,
+    needs: 10,
+    round_trip: 1_000,
+    evidence: Evidence::Failed,
+    round: fail_over,
+};
+
+/// For how many milliseconds a node of Redis 7.0 counts the votes of an election again, also in the next one, which
+/// it then wins in vain: four times the timeout of a node, and the time that it was under way.
+const ELECTION: u64 = 5_000;
+
+/// The slot of all locks moves to another master, with some time on its way. Counts the locks that moved.
+fn migrate(stage: &mut Stage) -> Result<u64> {
+    let runtime = stage.runtime.clone();
+    let steps = [stage.some(0..=300), stage.some(0..=300)];
+    let further = stage.random.usize(1..MASTERS);
+    let cluster = stage.cluster()?;
+    let slot = cluster.slot_of(&key(0));
+    let from = cluster.owner_of(slot);
+    cluster.begin_migration(slot, (from + further) % MASTERS);
+    thread::sleep(steps[0]);
+    let mut moved = cluster.migrate_keys(slot);
+    thread::sleep(steps[1]);
+    moved += cluster.migrate_keys(slot);
+    runtime.block_on(cluster.end_migration(slot));
+    Ok(moved as u64)
+}
+
+/// The replica of the master with all locks is promoted because it is told to, or because its master is killed, whose
+/// last commands it does not have. The master starts again without its data, as a replica.
+fn fail_over(stage: &mut Stage) -> Result<u64> {
+    let runtime = stage.runtime.clone();
+    let (kills, lag) = (stage.random.bool(), stage.some(300..=800));
+    stage.wait(ELECTION..=ELECTION + 1_000);
+    let start = now();
+    let cluster = stage.cluster()?;
+    let slot = cluster.slot_of(&key(0));
+    let master = cluster.owner_of(slot);
+    if kills {
+        cut_off(cluster, master, lag);
+        cluster.kill(master);
+        cluster.nodes()[partner(master)].resume();
+        runtime.block_on(cluster.promoted(slot, master));
+        cluster.restart(master);
+        runtime.block_on(cluster.settled());
+    } else {
+        runtime.block_on(cluster.failover(partner(master)));
+    }
+    stage.record.broken(Broken::Failover, start);
+    Ok(1)
+}
+
+/// The master works for a while without its replica, which stands still from then on.
+fn cut_off(cluster: &RedisCluster, master: usize, length: Duration) {
+    cluster.nodes()[partner(master)].suspend();
+    // What is on its way would still arrive.
+    cluster.nodes()[master].run::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
+    thread::sleep(length);
+}

@@ -1,0 +1,33 @@
+//! A Redis Cluster whose masters have one replica each, so that a lock that one replica has is at whichever is
+//! promoted.
+
+use holdfast_tests::{
+    redis_cluster::{ClusterOptions, RedisCluster},
+    redis_server::RedisServer,
+};
+
+use crate::view::cluster::ClusterView;
+
+/// How many masters there are. As many nodes follow, their replicas.
+pub const MASTERS: usize = 3;
+
+/// Starts it.
+pub async fn start() -> RedisCluster {
+    let options = ClusterOptions { masters: MASTERS, replicas: 1, ..ClusterOptions::default() };
+    RedisCluster::start_with(options).await
+}
+
+/// The replica of a master, or what was promoted in its place and is its master now.
+pub fn partner(node: usize) -> usize {
+    (node + MASTERS) % (2 * MASTERS)
+}
+
+/// The settings of the workers.
+pub fn settings() -> Vec<String> {
+    vec!["redisType=cluster".to_owned()]
+}
+
+/// What looks into the masters.
+pub fn view(cluster: &RedisCluster) -> ClusterView {
+    ClusterView::new(cluster.nodes().iter().map(RedisServer::port).collect())
+}

@@ -1,0 +1,60 @@
+//! A connection of the driver to one server, which is opened again when it has failed.
+
+use std::time::Duration;
+
+use redis::{Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError, RedisResult};
+
+use crate::history::{Observation, now};
+
+/// How long an answer is waited for.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// A connection to the server on a port of 127.0.0.1.
+pub struct Link {
+    port: u16,
+    connection: Option<Connection>,
+}
+
+impl Link {
+    /// A connection that is opened with the first command.
+    pub fn new(port: u16) -> Self {
+        Self { port, connection: None }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs a command.
+    pub fn run<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        // A connection that failed may owe an answer to an earlier question.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(self.port)?,
+        };
+        let answer = command.query(&mut connection);
+        let answered = |error: &RedisError| matches!(error.kind(), ErrorKind::Server(_));
+        if answer.as_ref().err().is_none_or(answered) {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    /// What the keys hold at this server.
+    pub fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
+        let start = now();
+        let owners: Vec<Option<String>> = self.run(redis::cmd("MGET").arg(keys))?;
+        let end = now();
+        let seen = keys.iter().zip(owners);
+        let seen = seen.map(|(key, owner)| Observation { key: key.clone(), owner, start, end });
+        Ok(seen.collect())
+    }
+}
+
+fn connect(port: u16) -> RedisResult<Connection> {
+    let client = Client::open(format!("redis://127.0.0.1:{port}/"))?;
+    let connection = client.get_connection_with_timeout(LIMIT)?;
+    connection.set_read_timeout(Some(LIMIT))?;
+    Ok(connection)
+}

@@ -1,0 +1,16 @@
+//! What the driver sees: what keys hold where their truth is now.
+
+pub mod cluster;
+mod link;
+pub mod one;
+pub mod sentinel;
+
+use redis::RedisResult;
+
+use crate::history::Observation;
+
+/// Looks into the servers of a run.
+pub trait View: Send {
+    /// What the keys hold; none of those whose truth cannot be told now.
+    fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>>;
+}
