@@ -2,13 +2,14 @@
 
 use std::{
     fs,
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::{
     fault::Fault,
@@ -64,8 +65,11 @@ impl Lanes {
                         let place = number % self.faults.len();
                         let seed = self.seed.wrapping_add(number as u64);
                         let fault = &self.faults[place];
-                        let outcome =
-                            run::run(fault, self.length, self.size, seed, runtime.handle());
+                        let run =
+                            || run::run(fault, self.length, self.size, seed, runtime.handle());
+                        // Servers that do not do what they are told in time panic.
+                        let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+                        let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("panicked")));
                         self.note(&shared, place, outcome.context(fault.name));
                     }
                 });
