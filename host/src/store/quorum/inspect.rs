@@ -49,20 +49,23 @@ fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>
     }))
 }
 
-/// The fencing token that a majority has noted. Of the other nodes, one that granted the lock later may have a larger
-/// number, and one that was not told the token yet a smaller one, so a part of the answers may not tell: `None` while
-/// more may come. If no more come it is the smallest, because nodes are soon told.
+/// The fencing token that a majority has noted. Other nodes have numbers of their own, and are told the token a little
+/// later, so a part of the answers may not tell: `None` while more may come.
+///
+/// At least a majority has the token or a larger number, and fewer than a majority, which granted the lock later, have a
+/// larger one. So the token is that of the last node of a majority, if all are sorted.
 fn token(
     numbers: impl Iterator<Item = Option<u64>> + Clone,
     to_come: usize,
     majority: usize,
 ) -> Option<Option<u64>> {
     let count = |number: &Option<u64>| numbers.clone().filter(|it| it == number).count();
-    match numbers.clone().find(|number| count(number) >= majority) {
-        Some(noted) => Some(noted),
-        None if to_come > 0 => None,
-        None => Some(numbers.flatten().min()),
+    if let Some(noted) = numbers.clone().find(|number| count(number) >= majority) {
+        return Some(noted);
     }
+    let mut sorted: Vec<u64> = numbers.flatten().collect();
+    sorted.sort_unstable_by_key(|number| Reverse(*number));
+    (to_come == 0).then(|| sorted.get(majority - 1).or(sorted.last()).copied())
 }
 
 /// The owner that is named most often, and how often that is. Of several, the one that is named first.
@@ -102,6 +105,7 @@ mod tests {
         let token = |numbers: &[Option<u64>], to_come| token(numbers.iter().copied(), to_come, 2);
         assert_eq!(token(&[Some(5), Some(7)], 1), None);
         assert_eq!(token(&[Some(5), Some(7), Some(7)], 0), Some(Some(7)));
+        assert_eq!(token(&[Some(5), Some(9), Some(7)], 0), Some(Some(7)));
         assert_eq!(token(&[Some(9), Some(7), Some(7)], 0), Some(Some(7)));
         assert_eq!(token(&[Some(9), Some(7)], 0), Some(Some(7)));
         assert_eq!(token(&[None, None], 1), Some(None));
