@@ -143,8 +143,10 @@ async fn is_taken_twice(rejoin_after: Option<Duration>) -> Result<Acquired, Fail
     let mut servers = servers::<3>();
     let all: Vec<_> = servers.iter().collect();
     let (mine, yours) = [(); 2].map(|()| redis_quorum::over(&all, TTL, rejoin_after)).into();
-    eventually("the servers run for long enough", async || {
-        is_granted(&mine.acquire("other", "me", TTL).await)
+    eventually("all servers run for long enough", async || {
+        let is_granted = is_granted(&mine.acquire("other", "me", TTL).await);
+        let all = holders(&servers, "other") == servers.len();
+        is_granted && mine.release("other", "me").await.is_ok() && all
     })
     .await;
     assert_granted(mine.acquire(KEY, "me", TTL).await);
