@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     history::{Answer, Broken, Event, History, Nanos, ms, nanos},
     servers::Layout,
     stage::{Road, Stage, Wall},

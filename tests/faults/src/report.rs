@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    check::{losses::Loses, violation::Violation},
+    check::violation::{Loses, Violation},
     history::{Answer, Broken, Event, History, Nanos, ms},
     run::{Outcome, seconds},
 };

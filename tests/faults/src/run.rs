@@ -11,9 +11,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     check::{
-        check,
-        losses::{self, Loses},
-        violation::{Rules, Violation},
+        check, losses,
+        violation::{Loses, Rules, Violation},
     },
     crew::{CALL_LIMIT, PATIENCE},
     fault::Fault,

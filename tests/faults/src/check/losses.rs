@@ -2,28 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::{exclusion, holds::Key, violation::Rules};
-use crate::history::{Broken, History};
-
-/// Which locks may be lost besides those of a server that loses its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loses {
-    /// None.
-    Never,
-    /// Those that were taken before a failover was over.
-    InFailover,
-}
-
-impl Rules {
-    /// Whether the servers may forget the locks that there are when this is broken.
-    pub fn forgets(&self, kind: Broken) -> bool {
-        match kind {
-            Broken::Amnesia => true,
-            Broken::Failover => self.loses == Loses::InFailover,
-            _ => false,
-        }
-    }
-}
+use super::{
+    exclusion,
+    holds::Key,
+    violation::{Loses, Rules},
+};
+use crate::history::History;
 
 /// How many locks were lost while they were held for sure, and no violation if failovers may lose locks.
 pub fn count(history: &History, rules: &Rules) -> u64 {
@@ -49,7 +33,10 @@ mod tests {
         violation::Promise,
     };
     use super::*;
-    use crate::history::Answer::{Granted, Missing, Released};
+    use crate::history::{
+        Answer::{Granted, Missing, Released},
+        Broken,
+    };
 
     const LENIENT: Rules = Rules { loses: Loses::InFailover, ..RULES };
 

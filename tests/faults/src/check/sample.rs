@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::losses::Loses;
-use super::violation::{Promise, Rules, Violation};
+use super::violation::{Loses, Promise, Rules, Violation};
 use crate::history::{Answer, Broken, Call, Event, History, Nanos, Observation, Window, ms};
 
 /// The tolerances of the tests.

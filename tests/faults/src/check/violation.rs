@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::losses::Loses;
-use crate::history::{Event, Nanos};
+use crate::history::{Broken, Event, Nanos};
 
 /// The tolerances of the checker.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +20,26 @@ pub struct Rules {
     pub limit: Nanos,
     /// Which locks may be lost.
     pub loses: Loses,
+}
+
+/// Which locks may be lost besides those of a server that loses its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loses {
+    /// None.
+    Never,
+    /// Those that were taken before a failover was over.
+    InFailover,
+}
+
+impl Rules {
+    /// Whether the servers may forget the locks that there are when this is broken.
+    pub fn forgets(&self, kind: Broken) -> bool {
+        match kind {
+            Broken::Amnesia => true,
+            Broken::Failover => self.loses == Loses::InFailover,
+            _ => false,
+        }
+    }
 }
 
 /// A promise of the lock.

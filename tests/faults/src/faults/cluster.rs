@@ -6,7 +6,7 @@ use anyhow::Result;
 use holdfast_tests::redis_cluster::RedisCluster;
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     fault::{Evidence, Fault},
     history::{Broken, now},
     servers::{

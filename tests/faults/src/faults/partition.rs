@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     fault::{Evidence, Fault},
     namespace::Cut,
     servers::Layout,

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use holdfast_tests::free_port;
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     fault::{Evidence, Fault},
     servers::Layout,
     stage::{Admin, Road, Stage, Wall},

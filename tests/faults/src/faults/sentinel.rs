@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     fault::{Evidence, Fault},
     history::{Broken, now},
     servers::{Guard, Layout},

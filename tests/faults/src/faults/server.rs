@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::Result;
 
 use crate::{
-    check::losses::Loses,
+    check::violation::Loses,
     fault::{Evidence, Fault},
     history::{Broken, now},
     servers::Layout,
