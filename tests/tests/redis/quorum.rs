@@ -1,6 +1,12 @@
 //! Locks that a majority of several servers holds: servers that fail, and come back without what they knew.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use holdfast::{
     Error, LeaseOptions, Locks, Lost, Resource,
@@ -43,27 +49,34 @@ fn holders(servers: &[RedisServer], key: &str) -> usize {
 }
 
 async fn number(store: &QuorumStore, owner: &str) -> u64 {
-    match store.acquire_fenced(KEY, owner, MINUTE).await {
+    number_of(store, KEY, owner).await
+}
+
+async fn number_of(store: &QuorumStore, key: &str, owner: &str) -> u64 {
+    match store.acquire_fenced(key, owner, MINUTE).await {
         Ok(Acquired::Granted(grant)) => grant.fencing_token.unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
 async fn assert_works(store: &QuorumStore) {
-    assert_granted(store.acquire(KEY, "me", MINUTE).await);
-    assert_eq!(store.acquire(KEY, "you", MINUTE).await, Ok(Acquired::Held));
-    assert_eq!(store.release(KEY, "you").await, Ok(Released::HeldByOther));
-    let extended = store.extend(KEY, "me", MINUTE, false).await;
+    // A new one each time: a server that stood still may have what was done before.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let key = &*format!("lock||app||{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    assert_granted(store.acquire(key, "me", MINUTE).await);
+    assert_eq!(store.acquire(key, "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release(key, "you").await, Ok(Released::HeldByOther));
+    let extended = store.extend(key, "me", MINUTE, false).await;
     assert!(matches!(extended, Ok(Extended::Extended(50_000..=60_000))), "{extended:?}");
-    assert_eq!(store.inspect(KEY).await.unwrap().unwrap().owner, "me");
-    assert_eq!(store.release(KEY, "me").await, Ok(Released::Released));
-    let number = number(store, "you").await;
+    assert_eq!(store.inspect(key).await.unwrap().unwrap().owner, "me");
+    assert_eq!(store.release(key, "me").await, Ok(Released::Released));
+    let number = number_of(store, key, "you").await;
     eventually("all who look find the token", async || {
-        store.inspect(KEY).await.unwrap().unwrap().fencing_token == Some(number)
+        store.inspect(key).await.unwrap().unwrap().fencing_token == Some(number)
     })
     .await;
-    assert_eq!(store.force_release(KEY).await, Ok(Some("you".to_owned())));
-    assert_eq!(store.inspect(KEY).await, Ok(None));
+    assert_eq!(store.force_release(key).await, Ok(Some("you".to_owned())));
+    assert_eq!(store.inspect(key).await, Ok(None));
 }
 
 #[tokio::test]
@@ -78,10 +91,11 @@ async fn locks_go_on_without_two_of_five_servers() {
     servers[3].restart();
     servers[1].kill();
     servers[2].suspend();
+    let again = "lock||app||again";
     eventually("the others are there again", async || {
-        let outcome = store.acquire(KEY, "me", MINUTE).await;
+        let outcome = store.acquire(again, "me", MINUTE).await;
         let is_granted = is_granted(&outcome);
-        assert!(store.release(KEY, "me").await.is_ok() || !is_granted);
+        assert!(store.release(again, "me").await.is_ok() || !is_granted);
         is_granted
     })
     .await;
