@@ -47,6 +47,13 @@ fn holders(group: &SentinelGroup, key: &str) -> Vec<usize> {
     (0..group.nodes().len()).filter(|node| has(&group.nodes()[*node])).collect()
 }
 
+/// A sentinel that knows the master at this port, and that no other sentinel knows.
+fn cut_off_sentinel(port: u16) -> RedisServer {
+    let monitor = format!("sentinel monitor mymaster 127.0.0.1 {port} 9\n");
+    let options = RedisOptions::new().settings(&monitor).arguments(&["--sentinel"]);
+    RedisServer::start_by_options(options)
+}
+
 /// The master that is not this node.
 fn group_master(group: &SentinelGroup, old: usize) -> usize {
     let is_master = |node: &usize| {
@@ -118,11 +125,8 @@ async fn a_master_that_was_replaced_is_left_though_it_answers() {
 async fn a_sentinel_with_an_old_configuration_does_not_count() {
     let mut group = SentinelGroup::start().await;
     let old = group.isolate_master().await;
-    // It knows the old master, and nobody else knows it.
     let port = group.nodes()[old].port();
-    let monitor = format!("sentinel monitor mymaster 127.0.0.1 {port} 9\n");
-    let options = RedisOptions::new().settings(&monitor).arguments(&["--sentinel"]);
-    let stale = RedisServer::start_by_options(options);
+    let stale = cut_off_sentinel(port);
     let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"];
     assert_eq!(stale.run::<(String, u16)>(&words).1, port);
 
@@ -136,10 +140,7 @@ async fn a_sentinel_with_an_old_configuration_does_not_count() {
 async fn nobody_returns_to_a_master_that_was_replaced_because_a_few_sentinels_are_left() {
     let mut group = SentinelGroup::start().await;
     let old = group.isolate_master().await;
-    let port = group.nodes()[old].port();
-    let monitor = format!("sentinel monitor mymaster 127.0.0.1 {port} 9\n");
-    let options = RedisOptions::new().settings(&monitor).arguments(&["--sentinel"]);
-    let stale = RedisServer::start_by_options(options);
+    let stale = cut_off_sentinel(group.nodes()[old].port());
     let hosts = format!("{},{}", stale.address(), group.hosts());
     let store = connect(&hosts, &[ONCE]).await.unwrap();
     for sentinel in 0..3 {

@@ -112,8 +112,7 @@ impl Cluster {
     }
 
     fn known_owner(&self, slot: u16) -> Option<Arc<Client>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.owners.get(usize::from(slot)).cloned().flatten()
+        self.read().owners.get(usize::from(slot)).cloned().flatten()
     }
 
     /// Asks all nodes that are known who has which slots. Those who ask at the same time share the answer.

@@ -191,11 +191,12 @@ impl RedisSettings {
     /// another, or asks for what this version does not support: cloud identity providers.
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
         properties.check_aliases(settings::names::ALL)?;
+        // Read first: their mistakes are named first.
+        let servers = Self::to(Servers::read(properties)?);
         let mut settings = Self {
-            servers: Servers::read(properties)?,
             common: Settings::read(properties)?,
             pool: Pool::read(properties, default_pool_size())?,
-            ..Self::new("unused")
+            ..servers
         };
         if let Some(tls) = settings::tls::Tls::read(properties)? {
             settings.tls_enabled = true;

@@ -1,7 +1,7 @@
 //! What an operator sees of the servers: who is what, and what locks there can promise.
 
 use futures_util::future::join_all;
-use holdfast_redis_rules::{fitness, reply::Reply, settings::Servers};
+use holdfast_redis_rules::{address::Address, fitness, reply::Reply, settings::Servers};
 
 use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
@@ -61,8 +61,7 @@ async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
     };
     let replicas: Vec<Server> = fitness::replicas(&info)
         .map(|(host, port, state)| Server {
-            address: holdfast_redis_rules::address::Address { host: host.to_owned(), port }
-                .to_string(),
+            address: Address { host: host.to_owned(), port }.to_string(),
             role: Role::Replica,
             about: state.to_owned(),
         })
