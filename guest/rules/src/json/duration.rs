@@ -20,7 +20,9 @@ pub fn read(value: &RawValue) -> Result<u64, String> {
     })
 }
 
-fn milliseconds(text: &str) -> Option<u64> {
+/// Reads a time, in milliseconds, rounded up. One that is too long for a `u64` becomes the longest; `None` for another
+/// form.
+pub fn milliseconds(text: &str) -> Option<u64> {
     let number = text.strip_suffix('s')?;
     let (whole, fraction) = match number.split_once('.') {
         Some((whole, fraction)) if (1..=9).contains(&fraction.len()) => (whole, fraction),

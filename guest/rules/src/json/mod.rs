@@ -15,7 +15,7 @@ use crate::{
     unlock,
 };
 
-pub use duration::write as duration;
+pub use duration::{milliseconds, write as duration};
 pub use reply::{failure, refusal};
 pub use request::Body;
 

@@ -1,0 +1,57 @@
+//! Edge locks: which requests of a proxy take which lock, and what happens to those that do not get it.
+//!
+//! An edge lock is a resource of kind `EdgeLock`. `holdfast serve` reads it from a YAML file, and the proxy-wasm
+//! filter from its JSON configuration, with the same fields, defaults and messages.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`fields`] | reading a tree of values field by field, and what is wrong with one |
+//! | [`headers`] | the headers of a request, as a proxy shows them |
+//! | [`matching`] | which requests an edge lock is for |
+//! | [`template`] | the resource of a request: text with the request's parts in it |
+//! | [`refusal`] | what a request gets that may not go on |
+//! | [`policy`] | an edge lock: all of this together |
+//!
+//! ```
+//! use holdfast_edge_lock::{EdgeLock, Headers};
+//! use serde_json::json;
+//!
+//! struct Request;
+//!
+//! impl Headers for Request {
+//!     fn get(&self, name: &str) -> Option<Vec<u8>> {
+//!         match name {
+//!             ":authority" => Some(b"shop.example".to_vec()),
+//!             ":path" => Some(b"/reports/2026?page=1".to_vec()),
+//!             _ => None,
+//!         }
+//!     }
+//! }
+//!
+//! let lock = EdgeLock::read(
+//!     "reports",
+//!     json!({ "store": "lockstore", "resource": "{:authority}{:path-only}", "ttl": "60s" }),
+//! )?;
+//! assert!(lock.matches.includes(&Request));
+//! assert_eq!(lock.resource.of(&Request), "shop.example/reports/2026");
+//! # Ok::<(), holdfast_edge_lock::Flaw>(())
+//! ```
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod fields;
+pub mod headers;
+pub mod matching;
+pub mod policy;
+pub mod refusal;
+pub mod template;
+
+pub use self::{
+    fields::Flaw,
+    headers::Headers,
+    policy::{EdgeLock, InDoubt, OnClientGone},
+};

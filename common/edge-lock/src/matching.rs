@@ -1,0 +1,130 @@
+//! Which requests an edge lock is for.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    Headers,
+    fields::{Field, Flaw},
+};
+
+/// Which requests an edge lock is for: those that fulfil every condition that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    /// The methods, in upper case; empty for every one.
+    methods: Vec<String>,
+    /// The authorities, in lower case; empty for every one.
+    authorities: Vec<String>,
+    /// What the path begins with; empty for every one.
+    path_prefix: String,
+    /// Headers, with their whole values.
+    headers: Vec<(String, String)>,
+}
+
+impl Match {
+    pub(crate) fn read(field: Field) -> Result<Self, Flaw> {
+        let mut fields = field.fields(&["methods", "authorities", "pathPrefix", "headers"])?;
+        let methods = texts(fields.take("methods"))?;
+        let authorities = texts(fields.take("authorities"))?;
+        let path_prefix = fields.take("pathPrefix");
+        let flaw = path_prefix.flaw("must begin with /");
+        let path_prefix = path_prefix.text_or("")?;
+        if !path_prefix.is_empty() && !path_prefix.starts_with('/') {
+            return Err(flaw);
+        }
+        let headers = fields.take("headers").entries()?.into_iter();
+        let headers = headers.map(|(name, value)| Ok((name.to_ascii_lowercase(), value.text()?)));
+        Ok(Self {
+            methods: methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
+            authorities: authorities.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            path_prefix,
+            headers: headers.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether a request fulfils every condition.
+    pub fn includes(&self, request: &impl Headers) -> bool {
+        let has =
+            |name: &str, test: &dyn Fn(&[u8]) -> bool| test(&request.get(name).unwrap_or_default());
+        let is_one_of = |known: &[String], value: &[u8]| {
+            known.is_empty()
+                || known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(value))
+        };
+        has(":method", &|value| is_one_of(&self.methods, value))
+            && has(":authority", &|value| is_one_of(&self.authorities, value))
+            && has(":path", &|value| value.starts_with(self.path_prefix.as_bytes()))
+            && self
+                .headers
+                .iter()
+                .all(|(name, wanted)| request.get(name).as_deref() == Some(wanted.as_bytes()))
+    }
+}
+
+/// The texts of a list, none of them empty.
+fn texts(field: Field) -> Result<Vec<String>, Flaw> {
+    field.items()?.into_iter().map(Field::required).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{borrow::ToOwned, format};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    struct Get(&'static str);
+
+    impl Headers for Get {
+        fn get(&self, name: &str) -> Option<Vec<u8>> {
+            let value = match name {
+                ":method" => "GET",
+                ":authority" => "Shop.example",
+                ":path" => self.0,
+                "x-tenant" => "a",
+                _ => return None,
+            };
+            Some(value.into())
+        }
+    }
+
+    fn includes(conditions: Value) -> bool {
+        Match::read(Field::root(conditions)).unwrap().includes(&Get("/reports/1"))
+    }
+
+    #[test]
+    fn every_condition_must_hold() {
+        for (conditions, included) in [
+            (json!(null), true),
+            (json!({}), true),
+            (json!({"methods": ["head", "get"]}), true),
+            (json!({"methods": ["POST"]}), false),
+            (json!({"authorities": ["shop.example"]}), true),
+            (json!({"authorities": ["other.example"]}), false),
+            (json!({"pathPrefix": "/reports/"}), true),
+            (json!({"pathPrefix": "/report/"}), false),
+            (json!({"headers": {"X-Tenant": "a"}}), true),
+            (json!({"headers": {"x-tenant": "b"}}), false),
+            (json!({"headers": {"x-other": ""}}), false),
+            (json!({"methods": ["GET"], "pathPrefix": "/other"}), false),
+        ] {
+            let message = format!("{conditions}");
+            assert_eq!(includes(conditions), included, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_condition_of_another_form_is_refused() {
+        for (conditions, field) in [
+            (json!({"methods": "GET"}), "methods"),
+            (json!({"methods": [1]}), "methods[0]"),
+            (json!({"authorities": [""]}), "authorities[0]"),
+            (json!({"pathPrefix": "reports"}), "pathPrefix"),
+            (json!({"headers": {"a": 1}}), "headers.a"),
+            (json!({"path": "/"}), "path"),
+            (json!([]), ""),
+        ] {
+            let flaw = Match::read(Field::root(conditions)).unwrap_err();
+            assert_eq!(flaw.field, field.to_owned(), "{flaw}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! An edge lock: which requests take which lock, for how long, and what happens to those that do not get it.
+
+use alloc::{
+    borrow::ToOwned,
+    format,
+    string::{String, ToString},
+};
+
+use serde_json::Value;
+
+use crate::{
+    Headers,
+    fields::{Field, Flaw},
+    matching::Match,
+    refusal::Refusal,
+    template::Template,
+};
+
+/// A lock that requests take on their way through a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EdgeLock {
+    /// Its name, which is unique.
+    pub name: String,
+    /// Which requests it is for. Default: every one.
+    pub matches: Match,
+    /// The name of the lock store.
+    pub store: String,
+    /// The resource that a request locks.
+    pub resource: Template,
+    /// How long the lock lasts at most, in milliseconds: longer than the upstream may take. It is not renewed.
+    pub ttl: u64,
+    /// How long a request waits for the lock at most, in milliseconds. Default: 0, which tries once.
+    pub wait: u64,
+    /// Whether the upstream gets the fencing token. Default: false.
+    pub fenced: bool,
+    /// What happens when nobody knows who has the lock. Default: closed.
+    pub in_doubt: InDoubt,
+    /// What happens to the lock when the client leaves before the upstream has answered. Default: it is kept.
+    pub on_client_gone: OnClientGone,
+    /// What a request gets that may not go on.
+    pub refused: Refusal,
+}
+
+/// What happens to a request when nobody knows who has its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is refused.
+    Closed,
+    /// It goes on without a lock.
+    Open,
+}
+
+/// What happens to the lock when the client leaves before the upstream has answered. A proxy drops its request to the
+/// upstream then, whose work may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnClientGone {
+    /// It is kept until it expires, so that the upstream is not asked twice at a time.
+    Keep,
+    /// It is freed, so that the next request need not wait.
+    Free,
+}
+
+impl EdgeLock {
+    /// The fields of an edge lock.
+    pub const FIELDS: [&str; 9] = [
+        "match",
+        "store",
+        "resource",
+        "ttl",
+        "wait",
+        "fenced",
+        "inDoubt",
+        "onClientGone",
+        "refused",
+    ];
+
+    /// Reads an edge lock of this name, whose other fields are those of a mapping.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is wrong.
+    pub fn read(name: &str, spec: Value) -> Result<Self, Flaw> {
+        let mut fields = Field::root(spec).fields(&Self::FIELDS)?;
+        let matches = Match::read(fields.take("match"))?;
+        let store = fields.take("store").required()?;
+        let resource = fields.take("resource");
+        let flaw = |message: String| Flaw { field: "resource".to_owned(), message };
+        let resource = Template::read(&resource.required()?).map_err(flaw)?;
+        let ttl = fields.take("ttl");
+        let (missing, too_short) = (ttl.flaw("is missing"), ttl.flaw("must be longer than 0s"));
+        if ttl.is_null() {
+            return Err(missing);
+        }
+        let ttl = Some(ttl.time_or(0)?).filter(|ttl| *ttl > 0).ok_or(too_short)?;
+        let in_doubt = [("closed", InDoubt::Closed), ("open", InDoubt::Open)];
+        let client_gone = [("keep", OnClientGone::Keep), ("free", OnClientGone::Free)];
+        Ok(Self {
+            name: name.to_string(),
+            matches,
+            store,
+            resource,
+            ttl,
+            wait: fields.take("wait").time_or(0)?,
+            fenced: fields.take("fenced").flag_or(false)?,
+            in_doubt: one_of(fields.take("inDoubt"), in_doubt)?,
+            on_client_gone: one_of(fields.take("onClientGone"), client_gone)?,
+            refused: Refusal::read(fields.take("refused"))?,
+        })
+    }
+
+    /// The first of some edge locks that is for a request.
+    pub fn first_for<'l>(
+        locks: impl IntoIterator<Item = &'l Self>,
+        request: &impl Headers,
+    ) -> Option<&'l Self> {
+        locks.into_iter().find(|lock| lock.matches.includes(request))
+    }
+}
+
+/// One of two words, the first if it is missing.
+fn one_of<T: Copy>(field: Field, words: [(&str, T); 2]) -> Result<T, Flaw> {
+    let [(first, _), (second, _)] = words;
+    let flaw = field.flaw(format!("must be {first} or {second}"));
+    let word = field.text_or(first)?;
+    let found = words.into_iter().find(|(known, _)| *known == word);
+    found.map(|(_, value)| value).ok_or(flaw)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{vec, vec::Vec};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(change: &str, value: Value) -> Result<EdgeLock, Flaw> {
+        let mut spec = json!({"store": "s", "resource": "{:path}", "ttl": "60s"});
+        spec[change] = value;
+        EdgeLock::read("reports", spec)
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default_that_is_safe() {
+        let lock = read("match", json!(null)).unwrap();
+        assert_eq!((lock.name.as_str(), lock.store.as_str()), ("reports", "s"));
+        assert_eq!((lock.ttl, lock.wait, lock.fenced), (60_000, 0, false));
+        assert_eq!((lock.in_doubt, lock.on_client_gone), (InDoubt::Closed, OnClientGone::Keep));
+        let Refusal { status, retry_after, content_type, body } = lock.refused;
+        assert_eq!((status, retry_after), (503, Some(1)));
+        assert_eq!(content_type, "text/plain");
+        assert_eq!(body, "another request has the lock\n");
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let lock = EdgeLock::read(
+            "orders",
+            json!({
+                "match": {"methods": ["POST"]},
+                "store": "s", "resource": "order", "ttl": "0.5s", "wait": "2s", "fenced": true,
+                "inDoubt": "open", "onClientGone": "free",
+                "refused": {"status": 429, "retryAfter": "1.2s", "contentType": "application/json", "body": "{}"},
+            }),
+        );
+        let lock = lock.unwrap();
+        assert_eq!((lock.ttl, lock.wait, lock.fenced), (500, 2_000, true));
+        assert_eq!((lock.in_doubt, lock.on_client_gone), (InDoubt::Open, OnClientGone::Free));
+        assert_eq!((lock.refused.status, lock.refused.retry_after), (429, Some(2)));
+        assert_eq!(lock.refused.body, "{}");
+        let no_header = read("refused", json!({"retryAfter": "0s"})).unwrap();
+        assert_eq!(no_header.refused.retry_after, None);
+    }
+
+    #[test]
+    fn a_field_that_is_wrong_is_named() {
+        for (field, value, flaw) in [
+            ("store", json!(null), "store: is missing"),
+            ("store", json!(""), "store: is missing"),
+            ("store", json!(1), "store: must be text"),
+            ("resource", json!(null), "resource: is missing"),
+            (
+                "resource",
+                json!("{"),
+                "resource: has a brace without its other one: write {{ or }} for a brace",
+            ),
+            ("ttl", json!(null), "ttl: is missing"),
+            ("ttl", json!("0s"), "ttl: must be longer than 0s"),
+            ("ttl", json!(60), "ttl: must be seconds, such as 30s or 0.25s"),
+            ("ttl", json!("1m"), "ttl: must be seconds, such as 30s or 0.25s"),
+            ("ttl", json!("2147483648s"), "ttl: must be at most 2147483647s"),
+            ("wait", json!("-1s"), "wait: must be seconds, such as 30s or 0.25s"),
+            ("fenced", json!("true"), "fenced: must be true or false"),
+            ("inDoubt", json!("Open"), "inDoubt: must be closed or open"),
+            ("onClientGone", json!(false), "onClientGone: must be text"),
+            ("onClientGone", json!("hold"), "onClientGone: must be keep or free"),
+            ("refused", json!({"status": 200}), "refused.status: must be from 400 to 599"),
+            ("refused", json!({"status": 70_000}), "refused.status: must be from 400 to 599"),
+            ("refused", json!({"status": "503"}), "refused.status: must be a whole number"),
+            (
+                "refused",
+                json!({"contentType": "a\nb"}),
+                "refused.contentType: must be printable ASCII",
+            ),
+            ("match", json!([]), "match: must be a mapping"),
+            (
+                "Store",
+                json!("s"),
+                "Store: unknown field; the fields here are match, store, resource, ttl, wait, fenced, inDoubt, onClientGone, refused",
+            ),
+        ] {
+            let refused = read(field, value).unwrap_err();
+            assert_eq!(refused.to_string(), flaw);
+        }
+        assert_eq!(EdgeLock::read("x", json!("s")).unwrap_err().to_string(), "must be a mapping");
+    }
+
+    struct Post;
+
+    impl Headers for Post {
+        fn get(&self, name: &str) -> Option<Vec<u8>> {
+            (name == ":method").then(|| b"POST".to_vec())
+        }
+    }
+
+    #[test]
+    fn the_first_that_matches_is_taken() {
+        let named = |name: &str, method: &str| {
+            let spec =
+                json!({"store": "s", "resource": "r", "ttl": "1s", "match": {"methods": [method]}});
+            EdgeLock::read(name, spec).unwrap()
+        };
+        let locks = vec![named("a", "GET"), named("b", "POST"), named("c", "POST")];
+        assert_eq!(EdgeLock::first_for(&locks, &Post).unwrap().name, "b");
+        assert_eq!(EdgeLock::first_for(&locks[..1], &Post), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! The resource of a request: text with the request's parts in it.
+
+use alloc::{format, string::String, vec::Vec};
+use core::{fmt::Write as _, str};
+
+use crate::Headers;
+
+/// A part of the path: without its query.
+const PATH_ONLY: &str = ":path-only";
+
+/// The names in braces that begin with a colon.
+const PSEUDO: [&str; 5] = [":method", ":scheme", ":authority", ":path", PATH_ONLY];
+
+/// Text with the names of headers in braces, such as `{:authority}{:path}`.
+///
+/// A name in braces stands for the value of that header. `{:path}` has the query, `{:path-only}` does not. A header
+/// that a request has not got is empty. `{{` and `}}` are braces.
+///
+/// In values, `|` and every byte that is not printable ASCII become `%` and two hexadecimal digits, so that no client
+/// can make a resource that the lock API refuses, or one with the parts of another application's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// The value of this header, or [`PATH_ONLY`].
+    Value(String),
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: braces that do not match, or a name that no header has.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix(brace) {
+                plain.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let Some((name, after)) = rest.split_once('}').filter(|_| brace == "{") else {
+                return Err("has a brace without its other one: write {{ or }} for a brace".into());
+            };
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(core::mem::take(&mut plain)));
+            }
+            pieces.push(Piece::Value(name_of(name)?));
+            rest = after;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        let reserved = "||";
+        let literal = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains(reserved));
+        if pieces.iter().any(literal) {
+            return Err(format!("may not contain {reserved}, which separates the parts of a key"));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The resource of a request.
+    pub fn of(&self, request: &impl Headers) -> String {
+        let mut resource = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => resource.push_str(text),
+                Piece::Value(name) => escape(&value(request, name), &mut resource),
+            }
+        }
+        resource
+    }
+}
+
+/// A name in braces, in lower case.
+fn name_of(name: &str) -> Result<String, String> {
+    let lower = name.to_ascii_lowercase();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if PSEUDO.contains(&lower.as_str()) {
+        Ok(lower)
+    } else if name.starts_with(':') {
+        let known = PSEUDO.map(|name| format!("{{{name}}}")).join(", ");
+        Err(format!(
+            "has {{{name}}}, which no request has; there are {known} and {{a header's name}}"
+        ))
+    } else if name.is_empty() || !name.bytes().all(is_token) {
+        Err(format!("has {{{name}}}, which is not the name of a header"))
+    } else {
+        Ok(lower)
+    }
+}
+
+fn value(request: &impl Headers, name: &str) -> Vec<u8> {
+    if name != PATH_ONLY {
+        return request.get(name).unwrap_or_default();
+    }
+    let mut path = request.get(":path").unwrap_or_default();
+    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+    path.truncate(end);
+    path
+}
+
+fn escape(value: &[u8], resource: &mut String) {
+    for &byte in value {
+        match byte {
+            b'|' | ..b' ' | 0x7f.. => {
+                // Writing to a string does not fail.
+                let _ = write!(resource, "%{byte:02X}");
+            }
+            byte => resource.push(char::from(byte)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{borrow::ToOwned, vec};
+
+    use super::*;
+
+    struct Request(Vec<(&'static str, &'static [u8])>);
+
+    impl Headers for Request {
+        fn get(&self, name: &str) -> Option<Vec<u8>> {
+            let header = self.0.iter().find(|(known, _)| *known == name);
+            header.map(|(_, value)| value.to_vec())
+        }
+    }
+
+    fn request() -> Request {
+        Request(vec![
+            (":method", b"GET"),
+            (":authority", b"shop.example"),
+            (":path", b"/a||b?c=d#e"),
+            ("x-tenant", b"t\xc3\xa9\n|"),
+            ("x-edge", b" ~\x7f"),
+        ])
+    }
+
+    #[test]
+    fn names_in_braces_stand_for_the_parts_of_a_request() {
+        for (template, resource) in [
+            ("fixed", "fixed"),
+            ("{:method} {:authority}{:path}", "GET shop.example/a%7C%7Cb?c=d#e"),
+            ("{:path-only}", "/a%7C%7Cb"),
+            ("{X-Tenant}|", "t%C3%A9%0A%7C|"),
+            ("{x-edge}", " ~%7F"),
+            ("<{x-none}>", "<>"),
+            ("{{{:method}}}", "{GET}"),
+            ("{{:method}}", "{:method}"),
+        ] {
+            assert_eq!(Template::read(template).unwrap().of(&request()), resource, "{template}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused_with_the_reason() {
+        for (template, reason) in [
+            ("{:method", "has a brace without its other one: write {{ or }} for a brace"),
+            (":method}", "has a brace without its other one: write {{ or }} for a brace"),
+            ("{}", "has {}, which is not the name of a header"),
+            ("{x tenant}", "has {x tenant}, which is not the name of a header"),
+            ("a||b", "may not contain ||, which separates the parts of a key"),
+        ] {
+            assert_eq!(Template::read(template), Err(reason.to_owned()), "{template}");
+        }
+        let unknown = Template::read("{:port}").unwrap_err();
+        assert!(unknown.starts_with("has {:port}, which no request has; there are {:method}, "));
+    }
+}
