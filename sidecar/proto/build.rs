@@ -4,8 +4,9 @@ use std::{env, fs, path::PathBuf, process::ExitCode};
 
 use prost::Message;
 
-const DEFINITIONS: [&str; 3] = [
+const DEFINITIONS: [&str; 4] = [
     "dapr/proto/runtime/v1/dapr.proto",
+    "envoy/service/ext_proc/v3/external_processor.proto",
     "holdfast/lock/v1/leases.proto",
     "holdfast/lock/v1/admin.proto",
 ];

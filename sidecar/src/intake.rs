@@ -220,6 +220,11 @@ impl Intake {
         }
     }
 
+    /// Room for a message of this length, if it is long.
+    pub(crate) async fn room_for_message(&self, length: usize) -> Result<Option<Room>, NotRead> {
+        if length <= SMALL { Ok(None) } else { self.room(length).await.map(Some) }
+    }
+
     /// Waits for a part of the budget.
     async fn room(&self, bytes: usize) -> Result<Room, NotRead> {
         let pieces = self.0.budget.clone().acquire_many_owned(pieces(bytes));

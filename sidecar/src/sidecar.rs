@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use holdfast::Locks;
+use holdfast::{Locks, resources::EdgeLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,7 @@ struct Inner {
     aside: Aside,
     failures: Failures,
     holds: Holds,
+    edge_locks: Vec<EdgeLock>,
 }
 
 /// How many locks may be held by responses that last, and how many are.
@@ -93,6 +94,7 @@ impl Sidecar {
             aside: Aside::new(),
             failures: Failures::new(),
             holds: Holds::new(Holds::MOST),
+            edge_locks: Vec::new(),
         }))
     }
 
@@ -104,6 +106,20 @@ impl Sidecar {
             inner.holds = Holds::new(most);
         }
         self
+    }
+
+    /// Sets the locks that requests of a proxy take. There are none unless this is called, before the sidecar is cloned.
+    #[must_use]
+    pub fn edge_locks(mut self, edge_locks: Vec<EdgeLock>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.edge_locks = edge_locks;
+        }
+        self
+    }
+
+    /// The locks that requests of a proxy take.
+    pub(crate) fn all_edge_locks(&self) -> &[EdgeLock] {
+        &self.0.edge_locks
     }
 
     /// Room for one more hold, until this is dropped; fails with the limit.

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod certificates;
 pub mod clock;
 pub mod conformance;
+pub mod envoy;
 pub mod exposition;
 pub mod fake_store;
 pub mod grpc_client;
@@ -26,6 +27,7 @@ pub mod redis_store;
 pub mod resources;
 pub mod sdk;
 pub mod sentinel_group;
+pub mod upstream;
 
 use std::{
     env, fs,

@@ -150,7 +150,7 @@ mod tests {
         let Refusal { status, retry_after, content_type, body } = lock.refused;
         assert_eq!((status, retry_after), (503, Some(1)));
         assert_eq!(content_type, "text/plain");
-        assert_eq!(body, "another request has the lock\n");
+        assert_eq!(body, "the lock is not free: try again later\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Refusal {
     pub retry_after: Option<u64>,
     /// The header `content-type`. Default: `text/plain`.
     pub content_type: String,
-    /// The body. Default: a line that says that another request has the lock.
+    /// The body. Default: a line that says that the lock is not free.
     pub body: String,
 }
 
@@ -35,7 +35,7 @@ impl Refusal {
             status,
             retry_after: Some(retry_after).filter(|seconds| *seconds > 0),
             content_type,
-            body: fields.take("body").text_or("another request has the lock\n")?,
+            body: fields.take("body").text_or("the lock is not free: try again later\n")?,
         })
     }
 }

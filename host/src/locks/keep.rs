@@ -3,7 +3,6 @@
 use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use tokio::{
-    runtime::Handle,
     sync::watch,
     task::AbortHandle,
     time::{Instant, sleep, sleep_until, timeout_at},
@@ -264,14 +263,8 @@ impl Drop for Lease {
         if !self.armed || matches!(lost, Some(Lost::Gone | Lost::HeldByOther)) {
             return;
         }
-        let Ok(runtime) = Handle::try_current() else { return };
-        let hold = self.hold.clone();
-        let background = hold.locks.shared.background.clone();
-        let release = async move {
-            let until = Some(valid_until);
-            hold.locks.release_in_time(hold.resource(), &hold.owner, until).await;
-        };
-        background.spawn_on(release, &runtime);
+        let left = valid_until.saturating_duration_since(Instant::now());
+        self.hold.locks.release_later(self.hold.resource(), &self.hold.owner, left);
     }
 }
 

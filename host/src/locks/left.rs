@@ -2,7 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use super::handle::{Locks, Resource};
 use crate::error::Error;
@@ -15,6 +18,23 @@ const MOST: Duration = Duration::from_secs(5);
 const TRIED: Duration = Duration::from_secs(60);
 
 impl Locks {
+    /// Releases a lock in the background, for a holder who does not wait for that: it has ended, or does not know whether
+    /// it got the lock. Tries again as long as that did nothing and the lock may be held, `valid_for` from now at most.
+    /// [`close`](Self::close) waits for it.
+    ///
+    /// The lock is left to expire if this is called outside of a Tokio runtime.
+    pub fn release_later(&self, resource: Resource<'_>, owner: &str, valid_for: Duration) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let locks = self.clone();
+        let [store, id, owner] = [resource.store, resource.id, owner].map(str::to_owned);
+        // A time that the clock cannot hold has no end.
+        let until = Instant::now().checked_add(valid_for);
+        let release = async move {
+            locks.release_in_time(Resource { store: &store, id: &id }, &owner, until).await;
+        };
+        self.shared.background.spawn_on(release, &runtime);
+    }
+
     /// Releases a lock that is held until then at most, and tries again as long as that did nothing. It ends when the
     /// stores are closed.
     pub(crate) async fn release_in_time(

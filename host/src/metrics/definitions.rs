@@ -84,6 +84,12 @@ label_sets! {
     /// What a node of a quorum answered to an operation.
     NodeLabels { store, node, operation, outcome }
 
+    /// How a request of a proxy fared; `edge_lock` is empty if none was for it.
+    EdgeRequestLabels { edge_lock, outcome }
+
+    /// What became of the lock of a client who left.
+    ClientGoneLabels { edge_lock, lock }
+
     /// The application that a process serves.
     AppLabels { app_id }
 
@@ -213,6 +219,14 @@ metrics! {
     /// Answers of the nodes of a quorum, by the node, what it was asked for and what it answered.
     QUORUM_NODE_ANSWERS: Metric<Counter, NodeLabels<'_>> =
         Metric::counter("holdfast_quorum_node_answers_total");
+
+    /// Requests of a proxy that took a lock or did not get it, by their edge lock.
+    EDGE_REQUESTS: Metric<Counter, EdgeRequestLabels<'_>> =
+        Metric::counter("holdfast_edge_requests_total");
+
+    /// Clients of a proxy that left before the upstream had answered, by what became of their lock: kept or freed.
+    EDGE_CLIENTS_GONE: Metric<Counter, ClientGoneLabels<'_>> =
+        Metric::counter("holdfast_edge_clients_gone_total");
 
     /// Retries that a store's resiliency policy made.
     RESILIENCY_RETRIES: Metric<Counter, StoreLabels<'_>> =

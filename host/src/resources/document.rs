@@ -1,9 +1,11 @@
-//! A YAML document of kind `Component`: its fields and their types. Documents of kind `Resiliency`
-//! have a file of their own.
+//! A YAML document of kind `Component`: its fields and their types. Documents of the kinds `Resiliency` and
+//! `EdgeLock` have files of their own.
 //!
 //! Types are checked as Go's JSON decoder does for Dapr's `Component` (Dapr 1.18,
 //! `pkg/apis/components/v1alpha1/types.go`): names of fields match without case, unknown fields are
 //! ignored, null counts as absent, and a number or a boolean is accepted as text.
+
+use serde_json::Value;
 
 use super::{error::Flaw, known, yaml::Node};
 
@@ -12,6 +14,8 @@ pub(super) enum Document {
     Component(Box<ComponentDocument>),
     /// A document of kind `Resiliency`. It is read once all documents are found.
     Resiliency(Field),
+    /// A document of kind `EdgeLock`. It is read once all documents are found.
+    EdgeLock(Field),
     /// A document of another kind.
     Other {
         kind: String,
@@ -81,6 +85,7 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         "" => return Err(root.flaw_at("kind", "is missing: this is not a resource of Dapr")),
         "Component" => {}
         "Resiliency" => return Ok(Document::Resiliency(root)),
+        "EdgeLock" => return Ok(Document::EdgeLock(root)),
         _ => return Ok(Document::Other { kind }),
     }
     if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
@@ -245,7 +250,7 @@ impl Field {
     }
 
     /// The flaws of the fields that were not taken and are none of `known`.
-    fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
+    pub(super) fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
         let Node::Map(map) = &self.node else { return Vec::new() };
         let flaw = |name: &String| match (self.path.as_str(), name.as_str()) {
             ("spec", name) if ["scopes", "auth"].contains(&name) => Some(Flaw::at(
@@ -324,6 +329,27 @@ impl Field {
             },
             _ => Err(self.flaw("must be a mapping")),
         }
+    }
+
+    /// The tree below as JSON.
+    pub(super) fn into_json(self) -> Result<Value, Flaw> {
+        Ok(match self.node {
+            Node::Null => Value::Null,
+            Node::Bool(value) => Value::Bool(value),
+            Node::Number(ref text) => {
+                text.parse().map_err(|_| self.flaw("is no number of JSON"))?
+            }
+            Node::Text(text) => Value::String(text),
+            Node::List(_) => {
+                self.items()?.into_iter().map(Self::into_json).collect::<Result<_, _>>()?
+            }
+            Node::Map(_) => {
+                let entries = self.entries()?.into_iter();
+                entries
+                    .map(|(name, field)| Ok((name, field.into_json()?)))
+                    .collect::<Result<_, _>>()?
+            }
+        })
     }
 
     pub(super) fn is_null(&self) -> bool {

@@ -18,6 +18,8 @@ pub struct Problem {
     pub component: Option<String>,
     /// The name of the resiliency resource, if it is known.
     pub resiliency: Option<String>,
+    /// The name of the edge lock, if it is known.
+    pub edge_lock: Option<String>,
     /// The path of the field, as in `spec.metadata[2].secretKeyRef`, if there is one.
     pub field: Option<String>,
     /// The problem, in words.
@@ -31,6 +33,7 @@ impl Problem {
             document: None,
             component: None,
             resiliency: None,
+            edge_lock: None,
             field: None,
             message: message.into(),
         }
@@ -42,6 +45,7 @@ impl Problem {
             document: Some(source.document),
             component: None,
             resiliency: None,
+            edge_lock: None,
             field: flaw.field,
             message: flaw.message,
         }
@@ -54,6 +58,10 @@ impl Problem {
     pub(super) fn of_resiliency(source: &Source, name: &str, flaw: Flaw) -> Self {
         let name = (!name.is_empty()).then(|| name.to_owned());
         Self { resiliency: name, ..Self::of_document(source, flaw) }
+    }
+
+    pub(super) fn of_edge_lock(source: &Source, name: &str, flaw: Flaw) -> Self {
+        Self { edge_lock: Some(name.to_owned()), ..Self::of_document(source, flaw) }
     }
 }
 
@@ -68,6 +76,9 @@ impl fmt::Display for Problem {
         }
         if let Some(resiliency) = &self.resiliency {
             write!(f, ", resiliency {resiliency}")?;
+        }
+        if let Some(edge_lock) = &self.edge_lock {
+            write!(f, ", edge lock {edge_lock}")?;
         }
         if let Some(field) = &self.field {
             write!(f, ", {field}")?;
@@ -149,8 +160,8 @@ pub enum LoadError {
         /// The second of them.
         second: Source,
     },
-    /// Documents say two things at once, types are unknown, or components without `ignoreErrors: true`
-    /// cannot be resolved.
+    /// Documents say two things at once, types are unknown, components without `ignoreErrors: true` cannot be resolved,
+    /// or edge locks have mistakes.
     #[error("{}", join(.0))]
     Components(
         /// At least one problem, in the order of the files.

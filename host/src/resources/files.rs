@@ -23,6 +23,7 @@ const MAX_FILE: u64 = 1 << 20;
 pub(super) struct Found {
     pub(super) components: Vec<(Source, ComponentDocument)>,
     pub(super) resiliency: Vec<(Source, Field)>,
+    pub(super) edge_locks: Vec<(Source, Field)>,
     /// Documents that say two things at once.
     pub(super) ambiguous: Vec<Problem>,
 }
@@ -99,6 +100,7 @@ impl Found {
                 return self.components.push((source.clone(), *definition));
             }
             Ok(Document::Resiliency(root)) => return self.resiliency.push((source.clone(), root)),
+            Ok(Document::EdgeLock(root)) => return self.edge_locks.push((source.clone(), root)),
             Ok(Document::Empty) => return,
             Ok(Document::Other { kind }) => (
                 Level::Info,

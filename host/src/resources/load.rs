@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_edge_lock::EdgeLock;
+
 use super::{
     definition::StoreDefinition,
     document::{Category, ComponentDocument},
+    edge_locks::{self, EdgeLocks},
     error::{Flaw, Level, LoadError, Notice, Problem},
     files, known,
     options::Options,
@@ -23,6 +26,8 @@ pub struct Resources {
     pub stores: Vec<StoreDefinition>,
     /// The policies, and which of them apply to which store.
     pub resiliency: Resiliency,
+    /// The locks that requests of a proxy take, in the order of the files.
+    pub edge_locks: Vec<EdgeLock>,
 }
 
 /// Reads the definitions of lock stores and the policies of their calls, by the rules of a daprd 1.18
@@ -40,6 +45,9 @@ pub struct Resources {
 /// one does. A document that cannot be read has no effect, and there is a warning.
 ///
 /// Problems that do not stop the loading go to `notify` as they are found, also before an error.
+/// Documents of kind `EdgeLock` whose `scopes` include this application say which requests of a proxy take which
+/// lock.
+///
 /// Neither notices nor errors contain the value of a setting, except for the path of a secrets file.
 ///
 /// # Errors
@@ -47,14 +55,14 @@ pub struct Resources {
 /// A folder cannot be read, two components have the same name, a document says two things at once (a
 /// field or a setting is there twice, in whatever case), a type is of no kind that Dapr has, or a
 /// component cannot be resolved (its version or a secret does not exist) and has no `ignoreErrors:
-/// true`. A document that is not a well-formed component is no error: it is passed over with a notice
+/// true`; or a document of kind `EdgeLock` has a mistake. A document of another kind that is not a well-formed component is no error: it is passed over with a notice
 /// of [`Level::Error`], and so is a file that cannot be read.
 pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
     let app_id = options.app_id.as_str();
     let env = &*options.env;
     let namespace = env("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
-    let files::Found { mut components, resiliency, ambiguous } =
+    let files::Found { mut components, resiliency, edge_locks, ambiguous } =
         files::read_folders(&options.folders, notify)?;
     if !ambiguous.is_empty() {
         return Err(LoadError::Components(ambiguous));
@@ -101,12 +109,15 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
             }
         }
     }
-    let problems = resolver.into_problems();
+    let mut problems = resolver.into_problems();
+    let EdgeLocks { locks: edge_locks, problems: wrong } =
+        edge_locks::read(edge_locks, app_id, &stores, notify);
+    problems.extend(wrong);
     if !problems.is_empty() {
         return Err(LoadError::Components(problems));
     }
     let resiliency = resiliency::read(resiliency, app_id, &stores, notify);
-    Ok(Resources { stores, resiliency })
+    Ok(Resources { stores, resiliency, edge_locks })
 }
 
 /// What is wrong with a type of no category. daprd says as much, and does not start either (Dapr 1.18,

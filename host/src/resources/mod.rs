@@ -1,4 +1,5 @@
-//! Dapr's resource files: which lock stores there are, and which policies apply to their calls.
+//! Dapr's resource files: which lock stores there are, which policies apply to their calls, and which requests of a
+//! proxy take which lock.
 //!
 //! [`open`] goes the whole way, from folders of files to [`Locks`](crate::Locks). Its steps are
 //! public too: [`load`] reads the files, and [`open_each`] opens the stores that they define.
@@ -12,6 +13,7 @@
 //! | `known` | the settings and fields that have a meaning |
 //! | `resolve`, `secrets`, `templates` | the values of a component's settings |
 //! | `resiliency` | policies as documents define them |
+//! | `edge_locks` | locks that the requests of a proxy take |
 //! | `load` | all of this together: from folders to definitions and policies |
 //! | `open`, `opened` | from definitions to open stores, and to locks |
 //! | `metrics` | the metrics of opening stores |
@@ -19,6 +21,7 @@
 
 mod definition;
 mod document;
+mod edge_locks;
 mod environment;
 mod error;
 mod files;
@@ -35,12 +38,14 @@ mod source;
 mod templates;
 mod yaml;
 
+pub use holdfast_edge_lock::EdgeLock;
+
 pub use self::{
     definition::StoreDefinition,
     error::{Level, LoadError, Notice, Problem},
     load::{Resources, load},
     open::{in_memory, open, open_each},
-    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, StoreError},
+    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, Openings, StoreError},
     options::Options,
     source::Source,
 };

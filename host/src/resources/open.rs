@@ -15,7 +15,7 @@ use super::{
     error::{Level, LoadError, Notice},
     load::{Resources, load},
     metrics::ComponentMetrics,
-    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, StoreError},
+    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, Openings, StoreError},
     options::Options,
 };
 use crate::{
@@ -76,7 +76,8 @@ use crate::{
 pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     let metrics = ComponentMetrics::new(&options.app_id);
     let (mut stores, mut errors) = (Vec::new(), Vec::new());
-    for Opening { definition, result } in open_each(options, &mut log).await? {
+    let Openings { stores: openings, edge_locks } = open_each(options, &mut log).await?;
+    for Opening { definition, result } in openings {
         metrics.opened(&result);
         match result {
             Ok(store) => stores.push(store),
@@ -89,7 +90,7 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     if !errors.is_empty() {
         return Err(OpenError::Stores(errors));
     }
-    Ok(Opened { locks: options.locks(&stores)?, stores })
+    Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks })
 }
 
 /// Locks over a single store in memory, named `lockstore`, for a start without resource files. The
@@ -109,7 +110,7 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
     };
     ComponentMetrics::new(&options.app_id).opened(&Ok(store.clone()));
     let stores = vec![store];
-    Ok(Opened { locks: options.locks(&stores)?, stores })
+    Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks: Vec::new() })
 }
 
 /// Reads resource files and opens the stores that they define, all at the same time, each within
@@ -122,14 +123,14 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
 pub async fn open_each(
     options: &Options,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Vec<Opening>, LoadError> {
-    let Resources { stores, resiliency } = load(options, notify)?;
+) -> Result<Openings, LoadError> {
+    let Resources { stores, resiliency, edge_locks } = load(options, notify)?;
     let openings = stores.into_iter().map(async |definition| {
         let opened = open_one(&definition).await;
         let result = opened.map(|open| under_policies(open, &resiliency));
         Opening { definition, result }
     });
-    Ok(join_all(openings).await)
+    Ok(Openings { stores: join_all(openings).await, edge_locks })
 }
 
 impl Options {

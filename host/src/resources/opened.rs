@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use holdfast_edge_lock::EdgeLock;
+
 use super::{definition::StoreDefinition, error::LoadError, source::Source};
 use crate::{
     BuildError, Locks,
@@ -16,6 +18,8 @@ pub struct Opened {
     pub locks: Locks,
     /// The stores that are open, in the order of the files.
     pub stores: Vec<OpenStore>,
+    /// The locks that requests of a proxy take, in the order of the files.
+    pub edge_locks: Vec<EdgeLock>,
 }
 
 /// A store that is open, and what its definition says about it.
@@ -46,6 +50,16 @@ impl fmt::Debug for OpenStore {
             .field("fencing", &self.fencing)
             .finish_non_exhaustive()
     }
+}
+
+/// The result of opening every store of resource files.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Openings {
+    /// One for each store, in the order of the files.
+    pub stores: Vec<Opening>,
+    /// The locks that requests of a proxy take, in the order of the files.
+    pub edge_locks: Vec<EdgeLock>,
 }
 
 /// The result of opening one store.

@@ -1,5 +1,5 @@
-//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, and those of leases
-//! and of operators, in `holdfast/lock/v1/`.
+//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, those of leases
+//! and of operators in `holdfast/lock/v1/`, and the part of Envoy's external processing that is spoken, in `envoy/`.
 //!
 //! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](mod@decode)
 //! its messages lives here.
@@ -16,6 +16,12 @@ pub mod runtime {
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
 pub mod leases {
     tonic::include_proto!("holdfast.lock.v1");
+}
+
+/// What a proxy asks and is told about the requests that it serves, and the service `ExternalProcessor` for clients.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
+pub mod ext_proc {
+    tonic::include_proto!("envoy.service.ext_proc.v3");
 }
 
 /// The definitions as an encoded `FileDescriptorSet`, for reflection.

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits,
-    resources::{Level, Notice, OpenStore, Opening, open_each},
+    resources::{EdgeLock, Level, Notice, OpenStore, Opening, Openings, open_each},
     store::Survey,
 };
+use holdfast_rules::json::duration;
 use serde_json::{Value, json};
 
 use super::{
@@ -27,6 +28,8 @@ use super::{
 
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];
 
+const EDGE_LOCK_HEADINGS: [&str; 4] = ["EDGE LOCK", "STORE", "TTL", "WAIT"];
+
 const SERVER_HEADINGS: [&str; 3] = ["SERVER", "ROLE", "FOUND"];
 
 /// What was found.
@@ -35,6 +38,7 @@ struct Found {
     openings: Vec<Opening>,
     /// The name of each store that is open, and its servers.
     surveys: Vec<(String, Survey)>,
+    edge_locks: Vec<EdgeLock>,
 }
 
 pub fn run(args: &Check) -> Result<ExitCode> {
@@ -42,14 +46,14 @@ pub fn run(args: &Check) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, Some(warnings.layer()));
     let mut found = Found::default();
     let examined = examine(args, &warnings, &mut found);
-    let Found { openings, surveys } = &found;
+    let Found { openings, surveys, edge_locks } = &found;
     let text = if args.json {
         format!("{:#}\n", document(&examined, &found, &warnings.texts()))
     } else if examined.is_err() && openings.is_empty() {
         String::new()
     } else {
         let stores = table(HEADINGS, &openings.iter().map(row).collect::<Vec<_>>());
-        stores + &surveys.iter().map(servers).collect::<String>()
+        stores + &surveys.iter().map(servers).collect::<String>() + &self::edge_locks(edge_locks)
     };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
@@ -70,7 +74,7 @@ fn examine(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bool>
 }
 
 async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bool> {
-    let Found { openings, surveys } = found;
+    let Found { openings, surveys, edge_locks } = found;
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
     let mut notify = |notice: Notice| match notice.level {
@@ -81,7 +85,8 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
             warn(warnings, notice.to_string());
         }
     };
-    *openings = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
+    let opened = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
+    Openings { stores: *openings, edge_locks: *edge_locks, .. } = opened;
     let open: Vec<OpenStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
     if open.is_empty() {
@@ -137,6 +142,12 @@ fn document(examined: &Result<bool>, found: &Found, warnings: &[String]) -> Valu
         "ok": matches!(examined, Ok(true)),
         "error": examined.as_ref().err().map(|error| format!("{error:#}")),
         "stores": stores.collect::<Vec<_>>(),
+        "edgeLocks": found.edge_locks.iter().map(|lock| json!({
+            "name": lock.name,
+            "store": lock.store,
+            "ttl": duration(lock.ttl),
+            "wait": duration(lock.wait),
+        })).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }
@@ -156,6 +167,17 @@ fn servers((store, survey): &(String, Survey)) -> String {
         let _ = writeln!(text, "\n{store}: {promise}");
     }
     text
+}
+
+/// The locks that requests of a proxy take.
+fn edge_locks(locks: &[EdgeLock]) -> String {
+    if locks.is_empty() {
+        return String::new();
+    }
+    let row = |lock: &EdgeLock| {
+        [lock.name.clone(), lock.store.clone(), duration(lock.ttl), duration(lock.wait)]
+    };
+    format!("\n{}", table(EDGE_LOCK_HEADINGS, &locks.iter().map(row).collect::<Vec<_>>()))
 }
 
 fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use holdfast::{
     Locks,
-    resources::{OpenStore, Opened},
+    resources::{EdgeLock, OpenStore, Opened},
 };
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use tokio::runtime::Runtime;
@@ -44,6 +44,7 @@ use crate::{
 struct Ready {
     locks: Locks,
     components: Vec<ComponentInfo>,
+    edge_locks: Vec<EdgeLock>,
     /// What callers should know.
     warning: Option<String>,
     recorder: Option<Recorder>,
@@ -84,7 +85,8 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     };
 
     let dapr_token = token("DAPR_API_TOKEN")?;
-    let Ready { locks, components, warning, recorder, mut doors, server_limits } = ready;
+    let Ready { locks, components, edge_locks, warning, recorder, mut doors, server_limits } =
+        ready;
     if let Some(traces) = &traces {
         traces.announce();
     }
@@ -97,7 +99,8 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
         BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
     )
     // Those who unlock need connections, too.
-    .max_holds(server_limits.connections.div_ceil(2));
+    .max_holds(server_limits.connections.div_ceil(2))
+    .edge_locks(edge_locks);
     if let Some(warning) = warning {
         // A short text, and the first one: there is room for it.
         let _ = sidecar.metadata().set("holdfastWarning", &warning);
@@ -199,10 +202,22 @@ async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let limits = limits::limits(&args.limits);
     let lock_waits = limits.lock_waits.min(server_limits.connections.div_ceil(2));
     let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
-    let Opened { locks, stores, .. } = opened.map_err(|error| limits::told(&error, given))?;
+    let Opened { locks, stores, edge_locks, .. } =
+        opened.map_err(|error| limits::told(&error, given))?;
     let warning = announce(&stores, !args.stores.resources_path.is_empty());
+    for EdgeLock { name, store, .. } in &edge_locks {
+        tracing::info!("serving the edge lock {name} in the store {store}");
+    }
     let components = stores.into_iter().map(info).collect();
-    Ok(Ready { locks, components, warning, recorder, doors: bound.listen()?, server_limits })
+    Ok(Ready {
+        locks,
+        components,
+        edge_locks,
+        warning,
+        recorder,
+        doors: bound.listen()?,
+        server_limits,
+    })
 }
 
 impl Doors<Bound> {

@@ -14,7 +14,8 @@ use tracing::{Instrument, Span, field};
 use super::{
     admission::admit,
     calls::{Calls, FULL_METHODS, METHODS, SERVICE},
-    deadline,
+    deadline, ext_proc,
+    ext_proc::EdgeLocks,
     health::Checks,
     leases,
     metrics::GrpcMetrics,
@@ -41,6 +42,7 @@ const REFLECTION: &str = "grpc.reflection.";
 #[derive(Clone)]
 pub struct Api {
     calls: Calls,
+    edge_locks: EdgeLocks,
     /// Health checks and reflection.
     routes: Routes,
 }
@@ -64,6 +66,7 @@ impl Api {
                 // The service of operators is defined beside these, and not served here.
                 .with_service_name(SERVICE)
                 .with_service_name(leases::SERVICE)
+                .with_service_name(ext_proc::SERVICE)
                 .with_service_name(health_server::SERVICE_NAME)
                 .with_service_name("grpc.reflection.v1.ServerReflection")
                 .with_service_name("grpc.reflection.v1alpha.ServerReflection")
@@ -75,7 +78,8 @@ impl Api {
             .add_service(
                 reflection().build_v1alpha()?.max_decoding_message_size(MAX_ROUTED_MESSAGE),
             );
-        Ok(Self { calls: Calls { sidecar, metrics }, routes: routes.prepare() })
+        let edge_locks = EdgeLocks::new(sidecar.all_edge_locks());
+        Ok(Self { calls: Calls { sidecar, metrics }, edge_locks, routes: routes.prepare() })
     }
 
     fn sidecar(&self) -> &Sidecar {
@@ -151,6 +155,9 @@ impl Api {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, mut body) = request.into_parts();
+        if head.uri.path() == ext_proc::PROCESS {
+            return ext_proc::process(self.sidecar(), &self.edge_locks, head, body);
+        }
         if let Some(response) = self.calls.answer(&head, &mut body).await {
             return response;
         }
@@ -182,14 +189,21 @@ impl Api {
         }
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
         let is_lease_call = leases::METHODS.contains(&request.uri().path());
-        if is_lock_call || is_lease_call || is_health_check || service.starts_with(REFLECTION) {
+        let is_of_proxy = request.uri().path() == ext_proc::PROCESS;
+        if is_lock_call
+            || is_lease_call
+            || is_of_proxy
+            || is_health_check
+            || service.starts_with(REFLECTION)
+        {
             return Ok(());
         }
         self.sidecar().note_foreign("gRPC", request.uri().path());
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
-            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}, and {}",
-            leases::SERVICE
+            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}, {}, and {}",
+            leases::SERVICE,
+            ext_proc::SERVICE
         )))
     }
 }
@@ -224,7 +238,7 @@ fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
         (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
         (health_server::SERVICE_NAME, "Watch") => None,
         (service, _) if service.starts_with(REFLECTION) => None,
-        _ if path == leases::HOLD => None,
+        _ if [leases::HOLD, ext_proc::PROCESS].contains(&path) => None,
         _ => {
             let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
             Some(known.find(|known| *known == path).unwrap_or("unknown"))

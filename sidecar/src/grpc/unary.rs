@@ -32,7 +32,7 @@ pub(super) const MAX_MESSAGE: usize = 4 << 20;
 
 /// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
 /// "Length-Prefixed-Message").
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const FENCING_TOKEN: HeaderName = HeaderName::from_static(FENCING_TOKEN_HEADER);
@@ -58,17 +58,7 @@ impl Received {
         let most = PREFIX + longest;
         let whole = intake.read(body, most, announced).await;
         let whole = whole.map_err(|problem| refusal(problem, longest))?;
-        let prefix = whole.bytes.first_chunk::<PREFIX>();
-        let &[compressed, ..] =
-            prefix.ok_or_else(|| Status::internal("missing request message"))?;
-        match compressed {
-            0 => {}
-            1 => return Err(compression_refusal(headers)),
-            other => {
-                let message = format!("grpc: received unexpected payload format {other}");
-                return Err(Status::internal(message));
-            }
-        }
+        check_prefix(&whole.bytes, headers)?;
         match announced(&whole.bytes) {
             Some(length) if length <= whole.bytes.len() => Ok(Self { whole }),
             _ => Err(Status::internal("unexpected EOF: the message is incomplete")),
@@ -87,8 +77,19 @@ impl Received {
     }
 }
 
+/// Refuses a message whose prefix is missing, or says that it is compressed.
+pub(super) fn check_prefix(bytes: &[u8], headers: &HeaderMap) -> Result<(), Status> {
+    let prefix = bytes.first_chunk::<PREFIX>();
+    let &[compressed, ..] = prefix.ok_or_else(|| Status::internal("missing request message"))?;
+    match compressed {
+        0 => Ok(()),
+        1 => Err(compression_refusal(headers)),
+        other => Err(Status::internal(format!("grpc: received unexpected payload format {other}"))),
+    }
+}
+
 /// How long the message is, with its prefix; `None` if there is too little to know it.
-fn announced(bytes: &[u8]) -> Option<usize> {
+pub(super) fn announced(bytes: &[u8]) -> Option<usize> {
     let &[_, a, b, c, d] = bytes.first_chunk::<PREFIX>()?;
     Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)
 }

@@ -7,6 +7,7 @@
 //! - `openapi.rs`: the documents that describe the HTTP APIs.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
 //! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
+//! - `ext_proc.rs`: external processing for proxies.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
 //! - `ending.rs`: the end of the server.
 //! - `server.rs`: the server that the tests share.
@@ -17,6 +18,7 @@ mod admin;
 mod admin_page;
 mod dapr_guide;
 mod ending;
+mod ext_proc;
 mod grpc_dotnet;
 mod grpc_lock;
 mod grpc_server;

@@ -2,10 +2,12 @@
 //!
 //! - `sdk.rs`: Dapr's published SDKs.
 //! - `schemathesis.rs`: requests that are made from the documents of the HTTP APIs.
+//! - `envoy/`: the Envoys of `examples/envoy/`.
 //! - `nginx.rs`: the nginx of `examples/nginx/`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod envoy;
 mod nginx;
 mod schemathesis;
 mod sdk;

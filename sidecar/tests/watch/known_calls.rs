@@ -31,6 +31,14 @@ spec:
         outbound: {timeout: long, retry: once, circuitBreaker: early}
 ";
 
+/// A lock that requests of a proxy take.
+const EDGE_LOCK: &str = r#"apiVersion: holdfast.lock/v1alpha1
+kind: EdgeLock
+metadata:
+  name: reports
+spec: {store: memory, resource: "{:path}", ttl: 60s}
+"#;
+
 /// The program with the stores `redis` and `memory`, and with `absent`, which cannot be opened.
 pub struct Watched {
     pub holdfast: Holdfast,
@@ -45,7 +53,9 @@ impl Watched {
             + &resources::in_memory("memory")
             + &resources::definition("absent", "lock.etcd", &[])
             + "  ignoreErrors: true\n---\n"
-            + RESILIENCY;
+            + RESILIENCY
+            + "---\n"
+            + EDGE_LOCK;
         let resources = Resources::new(&[("stores.yaml", &definitions)]);
         let arguments = ["--app-id", "app1", "--resources-path", resources.path()];
         let holdfast = Holdfast::serve(HOLDFAST, &arguments);

@@ -1,0 +1,89 @@
+//! The answers to the steps of a request.
+
+use holdfast_dapr_api::FENCING_TOKEN_HEADER;
+use holdfast_edge_lock::refusal::Refusal;
+use holdfast_proto::ext_proc::{
+    BodyMutation, BodyResponse, BodySendMode, CommonResponse, HeaderAppendAction, HeaderMutation,
+    HeaderValue, HeaderValueOption, HeadersResponse, HttpBody, HttpStatus, ImmediateResponse,
+    ProcessingResponse, StreamedBodyResponse, TrailersResponse, processing_response::Response,
+};
+
+use crate::grpc::leases::duration;
+
+fn reply(response: Response) -> ProcessingResponse {
+    ProcessingResponse { response: Some(response), override_message_timeout: None }
+}
+
+/// No answer yet: it comes within this many milliseconds.
+pub(super) fn later(milliseconds: u64) -> ProcessingResponse {
+    let override_message_timeout = Some(duration(milliseconds));
+    ProcessingResponse { response: None, override_message_timeout }
+}
+
+/// The request goes on to the upstream, which gets the fencing token, and never one of the client's.
+pub(super) fn go_on(fencing_token: Option<u64>) -> ProcessingResponse {
+    let mutation = match fencing_token {
+        Some(token) => HeaderMutation {
+            set_headers: vec![header(FENCING_TOKEN_HEADER, &token.to_string())],
+            ..HeaderMutation::default()
+        },
+        None => HeaderMutation {
+            remove_headers: vec![FENCING_TOKEN_HEADER.to_owned()],
+            ..HeaderMutation::default()
+        },
+    };
+    let response = CommonResponse { header_mutation: Some(mutation), body_mutation: None };
+    reply(Response::RequestHeaders(HeadersResponse { response: Some(response) }))
+}
+
+/// The client gets this. `details` is for the proxy's log.
+pub(super) fn refuse(refusal: &Refusal, details: &str) -> ProcessingResponse {
+    let mut set_headers = vec![header("content-type", &refusal.content_type)];
+    if let Some(seconds) = refusal.retry_after {
+        set_headers.push(header("retry-after", &seconds.to_string()));
+    }
+    reply(Response::ImmediateResponse(ImmediateResponse {
+        status: Some(HttpStatus { code: refusal.status.into() }),
+        headers: Some(HeaderMutation { set_headers, ..HeaderMutation::default() }),
+        body: refusal.body.clone().into_bytes(),
+        details: details.to_owned(),
+    }))
+}
+
+fn header(key: &str, value: &str) -> HeaderValueOption {
+    let (key, raw_value) = (key.to_owned(), value.as_bytes().to_vec());
+    HeaderValueOption {
+        header: Some(HeaderValue { key, value: String::new(), raw_value }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+    }
+}
+
+pub(super) fn response_headers() -> ProcessingResponse {
+    reply(Response::ResponseHeaders(HeadersResponse::default()))
+}
+
+pub(super) fn request_body(body: HttpBody, mode: BodySendMode) -> ProcessingResponse {
+    reply(Response::RequestBody(unchanged(body, mode)))
+}
+
+pub(super) fn response_body(body: HttpBody, mode: BodySendMode) -> ProcessingResponse {
+    reply(Response::ResponseBody(unchanged(body, mode)))
+}
+
+pub(super) fn request_trailers() -> ProcessingResponse {
+    reply(Response::RequestTrailers(TrailersResponse {}))
+}
+
+pub(super) fn response_trailers() -> ProcessingResponse {
+    reply(Response::ResponseTrailers(TrailersResponse {}))
+}
+
+/// A piece of a body goes on as it is. In some modes only what the answer has goes on.
+fn unchanged(HttpBody { body, end_of_stream }: HttpBody, mode: BodySendMode) -> BodyResponse {
+    if !matches!(mode, BodySendMode::FullDuplexStreamed | BodySendMode::Grpc) {
+        return BodyResponse::default();
+    }
+    let streamed_response = Some(StreamedBodyResponse { body, end_of_stream });
+    let body_mutation = Some(BodyMutation { streamed_response });
+    BodyResponse { response: Some(CommonResponse { header_mutation: None, body_mutation }) }
+}

@@ -1,0 +1,133 @@
+//! What each test has: a server of Redis, Holdfast, an upstream, and Envoys.
+
+use std::time::Duration;
+
+use holdfast_tests::{
+    envoy::Envoy,
+    eventually,
+    exposition::Exposition,
+    holdfast::{Holdfast, serve},
+    redis_server::RedisServer,
+    resources::{self, Resources},
+    upstream::Upstream,
+};
+use serde_json::{Value, json};
+
+use crate::HOLDFAST;
+
+/// How Envoy asks Holdfast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The external processor.
+    ExtProc,
+}
+
+/// Makes a test of each of these functions for every way.
+macro_rules! every_way {
+    ($($name:ident),+ $(,)?) => {
+        mod ext_proc {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::envoy::edge::Way::ExtProc).await;
+            })+
+        }
+    };
+}
+pub(super) use every_way;
+
+/// A lock around each request: what Envoys need beside themselves.
+pub struct Edge {
+    pub redis: RedisServer,
+    pub holdfast: Holdfast,
+    pub upstream: Upstream,
+    way: Way,
+    /// What is changed in Envoy's configuration besides addresses.
+    changes: Vec<(String, String)>,
+    _resources: Resources,
+}
+
+/// The edge lock of a test, which differs from that of the examples in these fields.
+pub fn lock(fields: Value) -> Value {
+    let mut lock = json!({
+        "store": "lockstore",
+        "resource": "{:authority}{:path}",
+        "ttl": "60s",
+        "wait": "30s",
+    });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        lock[name] = value.clone();
+    }
+    lock
+}
+
+/// A document of kind `EdgeLock`. JSON is YAML, too.
+pub fn document(name: &str, lock: &Value) -> String {
+    let metadata = json!({ "name": name });
+    format!(
+        "---\napiVersion: holdfast.lock/v1alpha1\nkind: EdgeLock\nmetadata: {metadata}\nspec: {lock}\n"
+    )
+}
+
+impl Edge {
+    /// An edge lock with these fields, in front of an upstream.
+    pub async fn new(way: Way, upstream: Upstream, fields: Value) -> Self {
+        let redis = RedisServer::start();
+        let resources = Resources::new(&[
+            ("lockstore.yaml", &resources::redis("lockstore", &redis, &[])),
+            ("edge-lock.yaml", &document("reports", &lock(fields))),
+        ]);
+        let mut command = serve(HOLDFAST);
+        command.args(["--app-id", "edge", "--resources-path", resources.path()]);
+        let holdfast = Holdfast::start_ready(command);
+        Self { redis, holdfast, upstream, way, changes: Vec::new(), _resources: resources }
+    }
+
+    /// The same, in front of an upstream whose work takes that long.
+    pub async fn working_for(way: Way, milliseconds: u64, fields: Value) -> Self {
+        let upstream = Upstream::working_for(Duration::from_millis(milliseconds)).await;
+        Self::new(way, upstream, fields).await
+    }
+
+    /// The same, in front of an upstream whose work ends when the test allows it.
+    pub async fn held(way: Way, fields: Value) -> Self {
+        Self::new(way, Upstream::held().await, fields).await
+    }
+
+    /// Changes the configuration of later Envoys.
+    #[must_use]
+    pub fn change(mut self, from: &str, to: &str) -> Self {
+        self.changes.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// An Envoy, if `cargo xtask test` prepared one.
+    pub async fn envoy(&self) -> Option<Envoy> {
+        let port = |address: String| format!("port_value: {}", address.rsplit(':').next().unwrap());
+        let (file, default, holdfast) = match self.way {
+            Way::ExtProc => ("ext-proc.yaml", "port_value: 50001", port(self.holdfast.grpc())),
+        };
+        let upstream = format!("port_value: {}", self.upstream.port);
+        let mut changes = vec![(default, holdfast.as_str()), ("port_value: 9000", &upstream)];
+        changes.extend(self.changes.iter().map(|(from, to)| (from.as_str(), to.as_str())));
+        Envoy::start(file, &changes).await
+    }
+
+    /// The keys of locks that are held.
+    pub fn keys(&self) -> Vec<String> {
+        self.redis.run(&["KEYS", "lock||edge||*"])
+    }
+
+    /// Waits until this many requests wait for a lock in Holdfast.
+    pub async fn waits(&self, requests: usize) {
+        eventually("the requests wait", async || {
+            let page = Exposition::parse(&self.holdfast.scrape().await);
+            page.get("holdfast_lock_waiters", &[("store", "lockstore")]) == Some(requests as f64)
+        })
+        .await;
+    }
+
+    /// Waits until no lock is held.
+    pub async fn is_free(&self) {
+        eventually("every lock is free", async || self.keys().is_empty()).await;
+    }
+}

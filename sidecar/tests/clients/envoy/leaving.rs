@@ -1,0 +1,124 @@
+//! Clients and proxies that leave.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use holdfast_tests::eventually;
+use serde_json::json;
+
+use super::edge::{Edge, Way, every_way};
+
+every_way! {
+    aborted_requests_leave_no_lock_that_is_freed,
+    aborted_requests_leave_no_lock_beyond_its_time,
+    a_client_that_leaves_keeps_the_lock,
+    a_client_that_leaves_frees_the_lock,
+    a_client_that_waits_leaves_its_place,
+}
+
+/// Sends requests and aborts each of them at another time, from its first moment to its end.
+async fn abort(edge: &Edge, requests: u64) -> Option<()> {
+    let (one, other) = (edge.envoy().await?, edge.envoy().await?);
+    let aborted = (0..requests).map(|request| {
+        let envoy = if request % 2 == 0 { &one } else { &other };
+        // Ten requests for each key, so that some hold their locks and others wait.
+        let asked = envoy.get(&format!("/reports/{}", request % 30)).send();
+        let moment = Duration::from_micros(request * 97 % 60_000);
+        async move { tokio::time::timeout(moment, asked).await.is_err() }
+    });
+    let aborted = join_all(aborted).await;
+    assert!(aborted.iter().any(|aborted| *aborted));
+    eventually("the upstream ends", async || edge.upstream.working() == 0).await;
+    edge.is_free().await;
+    // And nobody stays who would take a lock later.
+    assert_eq!(one.status("/reports/1").await, 200, "{}", one.log());
+    edge.is_free().await;
+    Some(())
+}
+
+async fn aborted_requests_leave_no_lock_that_is_freed(way: Way) {
+    let edge = Edge::working_for(way, 20, json!({ "onClientGone": "free" })).await;
+    abort(&edge, 300).await;
+}
+
+async fn aborted_requests_leave_no_lock_beyond_its_time(way: Way) {
+    let edge = Edge::working_for(way, 20, json!({ "onClientGone": "keep", "ttl": "1s" })).await;
+    abort(&edge, 300).await;
+}
+
+async fn a_client_that_leaves_keeps_the_lock(way: Way) {
+    let edge = Edge::held(way, json!({ "onClientGone": "keep", "ttl": "2s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let leaving = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    let next = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.allow(1);
+    eventually("the work of the first ends", async || edge.upstream.working() == 0).await;
+    edge.upstream.allow(1);
+    assert_eq!(next.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    assert_eq!((edge.upstream.asked(), edge.upstream.peak()), (2, 1));
+}
+
+async fn a_client_that_leaves_frees_the_lock(way: Way) {
+    let edge = Edge::held(way, json!({ "onClientGone": "free" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let leaving = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    let next = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(2).await;
+    assert_eq!(edge.upstream.peak(), 2, "the first one's work goes on");
+    edge.upstream.allow(2);
+    assert_eq!(next.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    edge.is_free().await;
+}
+
+async fn a_client_that_waits_leaves_its_place(way: Way) {
+    let edge = Edge::held(way, json!({ "onClientGone": "keep" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let first = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(envoy.get("/reports/a").send())).collect();
+    edge.waits(5).await;
+    for leaving in waiting {
+        leaving.abort();
+        assert!(leaving.await.unwrap_err().is_cancelled());
+    }
+    edge.upstream.allow(1);
+    assert_eq!(first.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    edge.is_free().await;
+    assert_eq!(edge.upstream.asked(), 1);
+}
+
+/// Only the external processor notices: the filter ends with its Envoy.
+#[tokio::test]
+async fn an_envoy_that_is_killed_frees_its_locks() {
+    let edge = Edge::held(Way::ExtProc, json!({ "onClientGone": "free" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    assert_eq!(edge.keys(), ["lock||edge||edge.example/reports/a"]);
+    envoy.kill();
+    assert!(asked.await.unwrap().is_err());
+    edge.is_free().await;
+    edge.upstream.allow(1);
+}
+
+/// The lock is left to the upstream that still works, and expires.
+#[tokio::test]
+async fn a_holdfast_that_ends_waits_for_the_requests_under_way() {
+    let edge = Edge::held(Way::ExtProc, json!({ "onClientGone": "free" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    let Edge { redis, holdfast, upstream, .. } = edge;
+    let ended = tokio::spawn(holdfast.end());
+    upstream.allow(1);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    let (code, log) = ended.await.unwrap();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(redis.run::<Vec<String>>(&["KEYS", "lock||edge||*"]), Vec::<String>::new(), "{log}");
+}

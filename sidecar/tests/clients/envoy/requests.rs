@@ -1,0 +1,145 @@
+//! Which requests take a lock, and what reaches the upstream.
+
+use holdfast_tests::exposition::Exposition;
+use reqwest::Method;
+use serde_json::json;
+
+use super::edge::{Edge, Way, every_way};
+
+every_way! {
+    only_requests_that_match_take_a_lock,
+    the_resource_is_made_of_the_request,
+    the_upstream_gets_the_fencing_token_of_the_lock_and_never_the_clients,
+    bodies_pass_whole,
+}
+
+async fn only_requests_that_match_take_a_lock(way: Way) {
+    let matches = json!({ "methods": ["GET"], "pathPrefix": "/reports/" });
+    let edge = Edge::working_for(way, 0, json!({ "match": matches, "wait": "0s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    edge.redis.run::<()>(&["SET", "lock||edge||edge.example/reports/a", "somebody"]);
+    for (method, path, status) in [
+        (Method::GET, "/reports/a", 503),
+        // Another spelling of the path is the same path.
+        (Method::GET, "/reports//a", 503),
+        (Method::GET, "/%72eports/a", 503),
+        (Method::GET, "/reports/b", 200),
+        (Method::POST, "/reports/a", 200),
+        (Method::GET, "/other", 200),
+    ] {
+        let passed = envoy.request(method, path).send().await.unwrap();
+        assert_eq!(passed.status(), status, "{path}: {}", envoy.log());
+    }
+}
+
+async fn the_resource_is_made_of_the_request(way: Way) {
+    let resource = "{:method} {x-tenant} {:path-only}";
+    let edge = Edge::held(way, json!({ "resource": resource })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = envoy.get("/reports/a?page=1").header("x-tenant", "a||b").send();
+    let asked = tokio::spawn(asked);
+    edge.upstream.wait_for(1).await;
+    assert_eq!(edge.keys(), ["lock||edge||GET a%7C%7Cb /reports/a"]);
+    edge.upstream.allow(1);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+}
+
+async fn the_upstream_gets_the_fencing_token_of_the_lock_and_never_the_clients(way: Way) {
+    const NAME: &str = "holdfast-fencing-token";
+    let edge = Edge::working_for(way, 0, json!({ "fenced": true })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let mut before = 0;
+    for _ in 0..3 {
+        let asked = envoy.get("/reports/a").header(NAME, "9999999999999999999").send();
+        assert_eq!(asked.await.unwrap().status(), 200, "{}", envoy.log());
+        let headers = edge.upstream.headers();
+        let sent: Vec<_> = headers.get_all(NAME).iter().collect();
+        let [token] = sent[..] else { panic!("{sent:?}") };
+        let token: u64 = token.to_str().unwrap().parse().unwrap();
+        assert!(token > before && token < u64::MAX / 10, "{token}");
+        before = token;
+        edge.is_free().await;
+    }
+
+    let matches = json!({ "pathPrefix": "/reports/" });
+    let edge = Edge::working_for(way, 0, json!({ "match": matches })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    for path in ["/reports/a", "/other"] {
+        let asked = envoy.get(path).header(NAME, "7").send();
+        assert_eq!(asked.await.unwrap().status(), 200, "{}", envoy.log());
+        assert_eq!(edge.upstream.headers().get(NAME), None, "{path}");
+    }
+}
+
+async fn bodies_pass_whole(way: Way) {
+    let edge = Edge::working_for(way, 0, json!({})).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    echo(&edge, &envoy).await;
+}
+
+/// Sends bodies of 300 kB, which come back.
+async fn echo(edge: &Edge, envoy: &holdfast_tests::envoy::Envoy) {
+    let body: Vec<u8> = (0..300_000_u32).map(|index| (index % 251) as u8).collect();
+    for _ in 0..5 {
+        let asked = envoy.request(Method::POST, "/reports/a").body(body.clone()).send();
+        let answer = asked.await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", envoy.log());
+        assert!(answer.bytes().await.unwrap() == body, "{}", envoy.log());
+    }
+    edge.is_free().await;
+}
+
+/// Envoy tells the processor of bodies and trailers, too, if it is configured to.
+#[tokio::test]
+async fn a_processor_that_is_told_of_bodies_passes_them_on() {
+    for mode in ["STREAMED", "BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED"] {
+        let trailers = match mode {
+            "FULL_DUPLEX_STREAMED" => "request_trailer_mode: SEND, response_trailer_mode: SEND",
+            _ => "request_trailer_mode: SKIP",
+        };
+        let modes = format!(
+            "processing_mode: {{ request_header_mode: SEND, response_header_mode: SEND, \
+             request_body_mode: {mode}, response_body_mode: {mode}, {trailers} }}"
+        );
+        let written = "processing_mode:\n                request_header_mode: SEND\n                \
+                       # Tells a request that was answered from one whose client has left.\n                \
+                       response_header_mode: SEND";
+        let edge = Edge::working_for(Way::ExtProc, 0, json!({ "wait": "0s" })).await;
+        let edge = edge.change(written, &modes);
+        let Some(envoy) = edge.envoy().await else { return };
+        echo(&edge, &envoy).await;
+    }
+}
+
+/// An edge lock is chosen by the proxy's configuration, and not by what its clients send.
+#[tokio::test]
+async fn a_client_cannot_choose_the_edge_lock() {
+    let edge =
+        Edge::working_for(Way::ExtProc, 0, json!({ "resource": "fixed", "wait": "0s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    edge.redis.run::<()>(&["SET", "lock||edge||fixed", "somebody"]);
+    let asked = envoy.get("/reports/a").header("holdfast-edge-lock", "other").send();
+    assert_eq!(asked.await.unwrap().status(), 503, "{}", envoy.log());
+
+    let edge = edge.change(
+        "key: holdfast-edge-lock, value: reports",
+        "key: holdfast-edge-lock, value: reprots",
+    );
+    let Some(envoy) = edge.envoy().await else { return };
+    assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
+    edge.holdfast.wait_for("edge lock reprots not found");
+
+    // Without a name, it is the first that matches.
+    let edge = edge
+        .change("- { key: holdfast-edge-lock, value: reprots }", "- { key: x-other, value: x }");
+    let Some(envoy) = edge.envoy().await else { return };
+    assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
+    edge.redis.run::<()>(&["DEL", "lock||edge||fixed"]);
+    assert_eq!(envoy.status("/reports/a").await, 200, "{}", envoy.log());
+
+    let page = Exposition::parse(&edge.holdfast.scrape().await);
+    for (outcome, count) in [("granted", 1.0), ("refused", 2.0)] {
+        let labels = [("edge_lock", "reports"), ("outcome", outcome)];
+        assert_eq!(page.get("holdfast_edge_requests_total", &labels), Some(count), "{outcome}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Wrong settings.
+
+use holdfast_tests::{
+    holdfast::{Holdfast, serve},
+    resources::{self, Resources},
+};
+use serde_json::{Value, json};
+
+use super::edge::{document, lock};
+use crate::HOLDFAST;
+
+/// What `holdfast serve` says of an edge lock that it refuses.
+fn refused(documents: &str) -> String {
+    let store = resources::definition("lockstore", "lock.in-memory", &[]);
+    let resources = Resources::new(&[("lockstore.yaml", &store), ("edge.yaml", documents)]);
+    let mut command = serve(HOLDFAST);
+    command.args(["--app-id", "edge", "--resources-path", resources.path()]);
+    let mut holdfast = Holdfast::start(command);
+    assert_eq!(holdfast.wait(), Some(1), "{}", holdfast.log());
+    holdfast.log()
+}
+
+#[test]
+fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
+    let with = |name: &str, value: Value| document("reports", &lock(json!({ name: value })));
+    for (documents, complaint) in [
+        (
+            with("store", json!("reprots")),
+            "edge lock reports, spec.store: lock store reprots not found",
+        ),
+        (with("ttl", json!("1m")), "spec.ttl: must be seconds, such as 30s or 0.25s"),
+        (with("ttl", json!(null)), "spec.ttl: is missing"),
+        (with("wait", json!(5)), "spec.wait: must be seconds, such as 30s or 0.25s"),
+        (with("resource", json!("{:port}")), "spec.resource: has {:port}, which no request has"),
+        (with("inDoubt", json!("maybe")), "spec.inDoubt: must be closed or open"),
+        (with("onClientGone", json!("hold")), "spec.onClientGone: must be keep or free"),
+        (with("refused", json!({ "status": 200 })), "spec.refused.status: must be from 400 to 599"),
+        (with("match", json!({ "path": "/" })), "spec.match.path: unknown field"),
+        (with("expiry", json!("60s")), "spec.expiry: unknown field"),
+        (
+            with("ttl", json!("60s")).replace("v1alpha1", "v1"),
+            "apiVersion: must be holdfast.lock/v1alpha1",
+        ),
+        (document("", &lock(json!({}))), "metadata.name: is missing"),
+        (
+            with("ttl", json!("60s")) + &with("ttl", json!("50s")),
+            "metadata.name: is the name of an edge lock in ",
+        ),
+        (with("ttl", json!("60s")).replace("spec:", "sepc:"), "edge lock reports, "),
+    ] {
+        let log = refused(&documents);
+        assert!(log.contains(complaint), "{complaint}: {log}");
+        assert!(log.contains("edge.yaml, document "), "{log}");
+    }
+}
+
+#[test]
+fn an_edge_lock_of_another_application_is_passed_over() {
+    let store = resources::definition("lockstore", "lock.in-memory", &[]);
+    let theirs = document("reports", &lock(json!({ "ttl": "60s" }))) + "scopes: [other]\n";
+    let resources = Resources::new(&[("lockstore.yaml", &store), ("edge.yaml", &theirs)]);
+    let arguments = ["--app-id", "edge", "--resources-path", resources.path()];
+    let holdfast = Holdfast::serve(HOLDFAST, &arguments);
+    assert!(holdfast.log().contains(r#"scopes: the app id "edge" is not among them"#));
+    assert!(!holdfast.log().contains("serving the edge lock"), "{}", holdfast.log());
+}
