@@ -53,8 +53,9 @@ Environment:
                            Debian or PyPI
   HOLDFAST_CLOCKS          what sets the clocks of servers in tests: faketime; or `none`. Default:
                            faketime where Debian's packages are available
-  HOLDFAST_CHECKERS        what holds a server to the documents of its API in tests: schemathesis; or
-                           `none`. Default: schemathesis where there is Python
+  HOLDFAST_CHECKERS        what checks files for Kubernetes, and a server by the documents of its API,
+                           separated by commas: kubernetes, schemathesis; or `none`. Default: those whose
+                           tools are installed
   HOLDFAST_PLUGINS         the languages whose plugin in examples/ is tested, separated by commas:
                            javascript, python, rust; or `none`. Default: those with tools on PATH";
 

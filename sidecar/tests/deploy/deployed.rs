@@ -65,7 +65,7 @@ impl Options {
             match option.as_str() {
                 "--resources-path" => _ = command.arg(resources),
                 option if option.ends_with("-port") => _ = command.arg("0"),
-                option if option.ends_with("-listen-address") => _ = command.arg(loopback(value)),
+                option if option.contains("-listen-address") => _ = command.arg(loopback(value)),
                 _ => _ = command.args(value),
             }
         }

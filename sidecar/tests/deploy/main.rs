@@ -2,6 +2,7 @@
 //!
 //! - `files.rs`: the systemd unit and the image.
 //! - `kubernetes.rs`: the sidecars for Kubernetes.
+//! - `proxies.rs`: what proxies need in Kubernetes.
 //! - `from_dapr.rs`: `docs/from-dapr.md`.
 //! - `deployed.rs`: command lines of those files, run on this machine.
 
@@ -11,6 +12,7 @@ mod deployed;
 mod files;
 mod from_dapr;
 mod kubernetes;
+mod proxies;
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");

@@ -234,10 +234,10 @@ where
         let id = Resource { store: &lock.lock.store, id: &resource };
         let locks = self.sidecar.locks();
         let acquired = tokio::select! {
+            // A lock that comes too late is not taken: dropping its future gives it back.
             biased;
-            acquired = locks.acquire(id, &options) => acquired,
-            // The future that is dropped gives back what it is granted.
             () = self.messages.ended() => return Verdict::Left,
+            acquired = locks.acquire(id, &options) => acquired,
         };
         match acquired {
             Ok(Some(lease)) => {
