@@ -8,6 +8,7 @@
 //! | [`servers`] | locks at several servers, against one |
 //! | [`http`] | requests over sockets, against a native handler |
 //! | [`served`] | what a request costs the process `holdfast serve` |
+//! | [`proxies`] | requests through a proxy that takes locks, against one that takes none |
 //! | [`start_up`] | the time from process start to readiness |
 //! | [`client`] | the clients over HTTP and gRPC |
 //! | [`native`] | the lock's rules without a component, on either store |
@@ -20,6 +21,7 @@ mod guest_call;
 mod handover;
 mod http;
 mod native;
+mod proxies;
 mod redis_locks;
 mod rounds;
 mod served;
@@ -64,6 +66,8 @@ enum Part {
     Http,
     /// What a request costs the process `holdfast serve`
     Served,
+    /// Requests through a proxy that takes locks
+    Proxies,
     /// The time from process start to readiness
     StartUp,
 }
@@ -102,6 +106,9 @@ fn run(cli: &Cli) -> Result<()> {
     }
     if wanted(Part::Served) {
         served::measure(rounds(9, 500), &holdfast()?, cli.against.as_deref(), &mut table)?;
+    }
+    if wanted(Part::Proxies) {
+        proxies::measure(rounds(15, 400), &holdfast()?, &mut table)?;
     }
     if wanted(Part::StartUp) {
         start_up::measure(if cli.quick { 3 } else { 20 }, &holdfast()?, &mut table)?;

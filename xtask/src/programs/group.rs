@@ -60,6 +60,19 @@ impl Group {
     /// Prepares the chosen programs, or all whose tools are there. Returns the variables that tell tests
     /// where they are.
     pub fn prepare(&self, root: &Path) -> Result<Vec<(String, PathBuf)>> {
+        self.prepare_of(root, |_| true)
+    }
+
+    /// [`prepare`](Self::prepare), but only the program of this name.
+    pub fn prepare_only(&self, root: &Path, name: &str) -> Result<Vec<(String, PathBuf)>> {
+        self.prepare_of(root, |known| known == name)
+    }
+
+    fn prepare_of(
+        &self,
+        root: &Path,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(String, PathBuf)>> {
         let choice = env::var(self.choice).ok().filter(|choice| !choice.is_empty());
         let chosen = choice.as_deref().map(|choice| self.chosen(choice)).transpose()?;
         let shared = self.shared.map(|gather| gather(root).and_then(|directory| text(&directory)));
@@ -67,7 +80,7 @@ impl Group {
         let mut prepared = Vec::new();
         for program in self.programs {
             let name = program.name;
-            if chosen.as_ref().is_some_and(|chosen| !chosen.contains(&name)) {
+            if !is_wanted(name) || chosen.as_ref().is_some_and(|chosen| !chosen.contains(&name)) {
                 continue;
             }
             let version = match program.version() {
