@@ -33,6 +33,7 @@ struct Inner {
     token: Option<Token>,
     shutdown: CancellationToken,
     ending: CancellationToken,
+    last_call: CancellationToken,
     foreign: Throttle,
     intake: Intake,
     aside: Aside,
@@ -89,6 +90,7 @@ impl Sidecar {
             token,
             shutdown: CancellationToken::new(),
             ending: CancellationToken::new(),
+            last_call: CancellationToken::new(),
             foreign: Throttle::new(1),
             intake,
             aside: Aside::new(),
@@ -141,6 +143,12 @@ impl Sidecar {
     /// To be cancelled when the server begins to end: those who hold locks by a response that lasts are told.
     pub fn ending(&self) -> &CancellationToken {
         &self.0.ending
+    }
+
+    /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go on
+    /// without their calls then.
+    pub fn last_call(&self) -> &CancellationToken {
+        &self.0.last_call
     }
 
     /// Logs, at a limited rate, that a caller asked for another part of Dapr's API.

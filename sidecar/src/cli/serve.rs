@@ -113,6 +113,7 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     let mut server = Server::new(readiness.clone())
         .limits(server_limits)
         .lingers_while(are_held)
+        .last_call(sidecar.last_call().clone())
         .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
     if let Some(public) = &mut doors.public {

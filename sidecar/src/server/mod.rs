@@ -20,7 +20,7 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::readiness::State;
 pub use self::{
@@ -44,6 +44,7 @@ pub struct Server {
     readiness: Readiness,
     limits: Limits,
     lingers_while: Box<dyn Fn() -> bool + Send + Sync>,
+    last_call: CancellationToken,
     apis: Vec<(Kind, Vec<Accepting>)>,
 }
 
@@ -59,6 +60,7 @@ impl Server {
             readiness,
             limits: Limits::default(),
             lingers_while: Box::new(|| false),
+            last_call: CancellationToken::new(),
             apis: Vec::new(),
         }
     }
@@ -72,6 +74,13 @@ impl Server {
     /// Makes a shutdown wait for further requests as long as this holds.
     pub fn lingers_while(mut self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.lingers_while = Box::new(holds);
+        self
+    }
+
+    /// Cancels a token when the grace period is nearly over, for those who can end what they do in order before they
+    /// are cut off.
+    pub fn last_call(mut self, last_call: CancellationToken) -> Self {
+        self.last_call = last_call;
         self
     }
 
@@ -112,7 +121,7 @@ impl Server {
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Drop the future to end at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
-        let Self { readiness, limits, lingers_while, apis } = self;
+        let Self { readiness, limits, lingers_while, last_call, apis } = self;
         let tasks = TaskTracker::new();
         let mut doors = Doors(Vec::new());
         let mut accepting = Vec::new();
@@ -136,9 +145,10 @@ impl Server {
         tokio::select! {
             _never = &mut accepting => {}
             () = ceases(|| doors.are_busy() || lingers_while()) => {}
-            () = tokio::time::sleep_until(begun + last_call(grace)) => {}
+            () = tokio::time::sleep_until(begun + until_last_call(grace)) => {}
         }
         drop(accepting);
+        last_call.cancel();
 
         doors.order(Order::Finish);
         if tokio::time::timeout_at(begun + grace, tasks.wait()).await.is_err() {
@@ -161,7 +171,7 @@ async fn ceases(holds: impl Fn() -> bool) {
 }
 
 /// After how much of the grace period no more requests are taken. The rest is for those in flight.
-fn last_call(grace: Duration) -> Duration {
+fn until_last_call(grace: Duration) -> Duration {
     grace.saturating_sub((grace / 5).min(Duration::from_secs(1)))
 }
 

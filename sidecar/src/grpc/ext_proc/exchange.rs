@@ -268,7 +268,12 @@ where
 
     /// Answers a step of a request that holds its lock.
     async fn go_on(&mut self) -> Result<(), Status> {
-        let Some(message) = self.messages.next::<ProcessingRequest>().await? else {
+        let message = tokio::select! {
+            message = self.messages.next::<ProcessingRequest>() => message?,
+            // The request goes on without this call, and its lock expires.
+            () = self.sidecar.last_call().cancelled() => None,
+        };
+        let Some(message) = message else {
             self.stage = Stage::Done;
             return Ok(());
         };

@@ -69,28 +69,33 @@ pub fn document(name: &str, lock: &Value) -> String {
 }
 
 impl Edge {
-    /// An edge lock with these fields, in front of an upstream.
-    pub async fn new(way: Way, upstream: Upstream, fields: Value) -> Self {
+    /// An edge lock with these fields, in front of an upstream, and `holdfast serve` with these options.
+    async fn new(way: Way, upstream: Upstream, fields: Value, options: &[&str]) -> Self {
         let redis = RedisServer::start();
         let resources = Resources::new(&[
             ("lockstore.yaml", &resources::redis("lockstore", &redis, &[])),
             ("edge-lock.yaml", &document("reports", &lock(fields))),
         ]);
         let mut command = serve(HOLDFAST);
-        command.args(["--app-id", "edge", "--resources-path", resources.path()]);
+        command.args(["--app-id", "edge", "--resources-path", resources.path()]).args(options);
         let holdfast = Holdfast::start_ready(command);
         Self { redis, holdfast, upstream, way, changes: Vec::new(), _resources: resources }
     }
 
-    /// The same, in front of an upstream whose work takes that long.
+    /// An edge lock with these fields, in front of an upstream whose work takes that long.
     pub async fn working_for(way: Way, milliseconds: u64, fields: Value) -> Self {
         let upstream = Upstream::working_for(Duration::from_millis(milliseconds)).await;
-        Self::new(way, upstream, fields).await
+        Self::new(way, upstream, fields, &[]).await
     }
 
     /// The same, in front of an upstream whose work ends when the test allows it.
     pub async fn held(way: Way, fields: Value) -> Self {
-        Self::new(way, Upstream::held().await, fields).await
+        Self::held_with(way, fields, &[]).await
+    }
+
+    /// The same, and `holdfast serve` with these options.
+    pub async fn held_with(way: Way, fields: Value, options: &[&str]) -> Self {
+        Self::new(way, Upstream::held().await, fields, options).await
     }
 
     /// Changes the configuration of later Envoys.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use holdfast_tests::eventually;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::edge::{Edge, Way, every_way};
@@ -108,6 +109,34 @@ async fn an_envoy_that_is_killed_frees_its_locks() {
 }
 
 /// The lock is left to the upstream that still works, and expires.
+#[tokio::test]
+async fn a_request_that_outlasts_the_end_of_holdfast_is_answered() {
+    let fields = json!({ "onClientGone": "free" });
+    let edge =
+        Edge::held_with(Way::ExtProc, fields, &["--dapr-graceful-shutdown-seconds", "1"]).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    let Edge { redis, holdfast, upstream, .. } = edge;
+    let (code, log) = holdfast.end().await;
+    assert_eq!(code, 0, "{log}");
+    assert!(redis.exists("lock||edge||edge.example/reports/a"), "{log}");
+    upstream.allow(1);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+}
+
+#[tokio::test]
+async fn a_holdfast_that_is_killed_fails_the_requests_under_way() {
+    let mut edge = Edge::held(Way::ExtProc, json!({})).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    edge.holdfast.end_by(Signal::KILL);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 503, "{}", envoy.log());
+    assert_eq!(edge.keys(), ["lock||edge||edge.example/reports/a"]);
+    edge.upstream.allow(1);
+}
+
 #[tokio::test]
 async fn a_holdfast_that_ends_waits_for_the_requests_under_way() {
     let edge = Edge::held(Way::ExtProc, json!({ "onClientGone": "free" })).await;
