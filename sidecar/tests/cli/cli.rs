@@ -302,6 +302,29 @@ fn check_prints_json() {
 }
 
 #[test]
+fn check_lists_the_locks_of_proxies_and_names_a_mistake_in_one() {
+    const EDGE_LOCK: &str = "apiVersion: holdfast.lock/v1alpha1\nkind: EdgeLock\nmetadata: {name: reports}\n\
+                             spec: {store: memory, resource: \"{:path}\", ttl: 60s, wait: 0.5s}\n";
+    let folder = folder(&in_memory("memory"));
+    folder.write("edge.yaml", EDGE_LOCK);
+    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(code, 0, "{table}");
+    let locks = &rows[rows.len() - 2..];
+    assert_eq!(locks[0], ["EDGE", "LOCK", "STORE", "TTL", "WAIT"]);
+    assert_eq!(locks[1], ["reports", "memory", "60s", "0.500s"]);
+    let (_, document, _) = run(&["check", "--json", "--resources-path", folder.path()]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["edgeLocks"][0]["name"], "reports");
+
+    folder.write("edge.yaml", &EDGE_LOCK.replace("60s", "60"));
+    let (code, _, stderr) = run(&["check", "--resources-path", folder.path()]);
+    assert_eq!(code, 2);
+    let complaint = "edge lock reports, spec.ttl: must be seconds, such as 30s or 0.25s";
+    assert!(stderr.contains(complaint), "{stderr}");
+}
+
+#[test]
 fn check_prints_json_of_what_it_cannot_check() {
     let folder = folder(&in_memory("memory"));
     folder.write("twice.yaml", &in_memory("memory"));
