@@ -1,0 +1,89 @@
+// The store of the rules, as a Worker sees it: a Durable Object for each key of each store.
+import { env } from "cloudflare:workers";
+
+// Clocks drift apart by 1 part in this many.
+const DRIFT = 1000;
+
+const RAN_OUT = "the lock ran out before the reply came";
+
+// Why there is no outcome, as the contract has it.
+export class Failed extends Error {
+  constructor(failure) {
+    super();
+    this.failure = failure;
+  }
+
+  static notDone(cause) {
+    return new Failed({ tag: "not-done", val: cause });
+  }
+}
+
+const object = (storeName, key) => env.LOCKS.getByName(JSON.stringify([storeName, key]));
+
+// Takes a lock, and waits for it if the step says so. `undefined`: it was held all the time.
+export async function acquire(storeName, step, { signal, later }) {
+  if (signal.aborted) throw Failed.notDone("the caller has left");
+  const { key, owner, fenced } = step;
+  const [ttl, wait] = [Number(step.ttl), Number(step.wait)];
+  const lock = object(storeName, key);
+  // What was granted to this call, and to no other, is given back under its ticket.
+  const ticket = crypto.randomUUID();
+  const leave = () => later(lock.leave(ticket));
+  signal.addEventListener("abort", leave);
+  const sent = Date.now();
+  let answer;
+  try {
+    answer = await lock.acquire({ owner, ttl, wait, fenced, ticket });
+  } catch (problem) {
+    // An object that failed is reached anew.
+    later(object(storeName, key).leave(ticket));
+    throw failed(problem, { owner: wait > 0 || fenced ? owner : undefined, heldUntil: Date.now() + ttl });
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+  if (answer.refused !== undefined) throw Failed.notDone(answer.refused);
+  if (answer.held) return undefined;
+  const { number, waited } = answer;
+  // All the time that the call took, but for its wait, may have passed since the grant.
+  const validFor = surely(ttl - (Date.now() - sent - waited), waited);
+  if (validFor < 1) throw Failed.notDone(RAN_OUT);
+  return { owner, fencingToken: number === undefined ? undefined : BigInt(number), validFor: BigInt(validFor) };
+}
+
+export async function release(storeName, { key, owner }) {
+  return await asked(object(storeName, key).release(owner));
+}
+
+export async function extend(storeName, { key, owner, ttl, mayShorten }) {
+  const sent = Date.now();
+  const { status, timeLeft } = await asked(object(storeName, key).extend({ owner, ttl: Number(ttl), mayShorten }));
+  if (status !== "extended") return { tag: status };
+  const validFor = surely(timeLeft - (Date.now() - sent), 0);
+  return validFor < 1 ? { tag: "gone" } : { tag: "extended", val: BigInt(validFor) };
+}
+
+export async function inspect(storeName, { key }) {
+  const holding = await asked(object(storeName, key).inspect());
+  if (holding === undefined) return undefined;
+  const { owner, timeLeft, number } = holding;
+  return { owner, timeLeft: BigInt(timeLeft), fencingToken: number === undefined ? undefined : BigInt(number) };
+}
+
+// How much of a time is surely left, in whole milliseconds. The clock that counted `waited` was the object's.
+const surely = (left, waited) => Math.floor(left - (Math.max(0, left) + waited) / DRIFT - 1);
+
+async function asked(answer) {
+  try {
+    return await answer;
+  } catch (problem) {
+    throw failed(problem, {});
+  }
+}
+
+function failed(problem, { owner, heldUntil }) {
+  const cause = `the Durable Object of the lock: ${problem.message}`;
+  // An object that has too much to do does not begin with a call.
+  if (problem.overloaded) return Failed.notDone(cause);
+  const named = owner === undefined ? cause : `${cause} (the owner is ${owner})`;
+  return new Failed({ tag: "unknown", val: { cause: named, heldUntil: heldUntil && BigInt(heldUntil) } });
+}

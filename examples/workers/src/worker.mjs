@@ -1,0 +1,48 @@
+// The Worker: from a request to a response. It keeps nothing: the locks are in Durable Objects of the class `Lock`.
+import { MOST, MOST_OF_LEASES, read, TOO_LONG } from "./body.mjs";
+import { call } from "./call.mjs";
+import { badRequest, bodyTooLong, empty, error, invalidToken, json, notFound } from "./reply.mjs";
+import { isHealthCheck, isWellEscaped, route } from "./route.mjs";
+import { appId } from "./settings.mjs";
+import { admits } from "./token.mjs";
+
+export { Lock } from "./lock.mjs";
+
+export default {
+  async fetch(request, _env, ctx) {
+    try {
+      return await answer(request, ctx);
+    } catch (problem) {
+      console.error(problem);
+      return error(500, "ERR_INTERNAL", problem.message);
+    }
+  },
+};
+
+async function answer(request, ctx) {
+  const { pathname, searchParams } = new URL(request.url);
+  if (!isWellEscaped(pathname)) return badRequest();
+  if (!isHealthCheck(request.method, pathname) && !(await admits(request))) return invalidToken();
+
+  const { does, verb, store, ofLease } = route(request.method, pathname);
+  switch (does) {
+    case "call": {
+      const body = await read(request, ofLease ? MOST_OF_LEASES : MOST);
+      if (body === TOO_LONG) return bodyTooLong();
+      const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
+      const reply = await call(verb, store, body, caller);
+      return json(reply.status, reply.body);
+    }
+    case "hold":
+      return error(501, "ERR_LEASE_HOLD", "hold is not served here: acquire the lease, and extend it");
+    case "healthz": {
+      const asked = searchParams.get("appid");
+      if (asked === null || asked === appId) return empty();
+      return error(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match");
+    }
+    case "outbound":
+      return empty();
+    default:
+      return notFound();
+  }
+}
