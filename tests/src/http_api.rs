@@ -44,6 +44,15 @@ pub fn error(code: &str, message: &str) -> String {
 ///
 /// When an answer differs.
 pub async fn guide(address: SocketAddr) {
+    guide_with(address, &["connection", "content-length", "content-type", "date"]).await;
+}
+
+/// Makes the calls of Dapr's guide to a server whose responses have these headers, in the order of their names.
+///
+/// # Panics
+///
+/// When an answer differs.
+pub async fn guide_with(address: SocketAddr, headers: &[&str]) {
     let body =
         r#"{"resourceId":"my_file_name","lockOwner":"random_id_abc123","expiryInSeconds":60}"#;
     for (target, body, reply) in [
@@ -59,7 +68,7 @@ pub async fn guide(address: SocketAddr) {
         assert_eq!(response.header("content-length"), Some(reply.len().to_string().as_str()));
         let mut names: Vec<_> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["connection", "content-length", "content-type", "date"]);
+        assert_eq!(names, headers);
     }
 }
 
@@ -215,6 +224,17 @@ pub async fn huge_bodies(address: SocketAddr) {
 ///
 /// When an answer differs.
 pub async fn paths(address: SocketAddr) {
+    paths_of_urls(address).await;
+    // Which is how a URL spells `..`, too.
+    assert_names(address, "%2e%2e", "..").await;
+}
+
+/// Sends those paths which mean the same to a server that reads them as parts of URLs.
+///
+/// # Panics
+///
+/// When an answer differs.
+pub async fn paths_of_urls(address: SocketAddr) {
     for target in [
         "//v1.0-alpha1///lock//lockstore",
         "/v1.0-alpha1/lock/lockstore/",
@@ -232,18 +252,22 @@ pub async fn paths(address: SocketAddr) {
         ("a%20b", "a b"),
         ("a+b", "a b"),
         ("a%2Bb", "a+b"),
-        ("%2e%2e", ".."),
         ("%C3%A9", "é"),
         ("a%25", "a%"),
     ] {
-        let target = format!("/v1.0-alpha1/lock/{segment}");
-        let response = post(address, &target, lock_body("r", "o")).await;
-        let message = format!("lock store {name} not found");
-        assert_eq!(response.body, error("ERR_LOCK_STORE_NOT_FOUND", &message));
+        assert_names(address, segment, name).await;
     }
     let broken = post(address, "/v1.0-alpha1/lock/a%zz", "{}").await;
     assert_eq!((broken.status, broken.body.as_str()), (400, "400 Bad Request"));
     assert_eq!(broken.header("content-type"), Some("text/plain; charset=utf-8"));
+}
+
+/// Checks that a segment of a path names this store, which there is not.
+async fn assert_names(address: SocketAddr, segment: &str, name: &str) {
+    let target = format!("/v1.0-alpha1/lock/{segment}");
+    let response = post(address, &target, lock_body("r", "o")).await;
+    let message = format!("lock store {name} not found");
+    assert_eq!(response.body, error("ERR_LOCK_STORE_NOT_FOUND", &message));
 }
 
 /// Sends other methods and paths, which are not found (404) and never not allowed (405).
@@ -252,12 +276,20 @@ pub async fn paths(address: SocketAddr) {
 ///
 /// When an answer differs.
 pub async fn unknown(address: SocketAddr) {
-    let message = "failed getting app id either from the URL path or the header dapr-app-id";
+    unknown_of_http(address).await;
+    assert_unknown(address, "BREW", LOCK).await;
+}
+
+/// Sends those which have methods of HTTP.
+///
+/// # Panics
+///
+/// When an answer differs.
+pub async fn unknown_of_http(address: SocketAddr) {
     for (method, target) in [
         ("GET", LOCK),
         ("PUT", LOCK),
         ("DELETE", UNLOCK),
-        ("BREW", LOCK),
         ("POST", "/v1.0-alpha1/lock"),
         ("POST", "/v1.0-alpha1/lock/"),
         ("POST", "/v1.0-alpha1/lock/a/b"),
@@ -271,12 +303,17 @@ pub async fn unknown(address: SocketAddr) {
         ("GET", "/"),
         ("GET", "/v1.0/invoke"),
     ] {
-        let request = request(method, target, "", b"{}");
-        let response = exchange(address, &request).await;
-        let expected = (404, error("ERR_DIRECT_INVOKE", message));
-        assert_eq!((response.status, response.body), expected, "{method} {target}");
-        assert_eq!(response.headers.iter().find(|(name, _)| name == "allow"), None);
+        assert_unknown(address, method, target).await;
     }
+}
+
+async fn assert_unknown(address: SocketAddr, method: &str, target: &str) {
+    let message = "failed getting app id either from the URL path or the header dapr-app-id";
+    let request = request(method, target, "", b"{}");
+    let response = exchange(address, &request).await;
+    let expected = (404, error("ERR_DIRECT_INVOKE", message));
+    assert_eq!((response.status, response.body), expected, "{method} {target}");
+    assert_eq!(response.headers.iter().find(|(name, _)| name == "allow"), None);
 }
 
 /// Asks a server that is ready for its health.

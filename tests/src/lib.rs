@@ -8,6 +8,7 @@ pub mod calls;
 pub mod certificates;
 pub mod clock;
 pub mod conformance;
+pub mod durable_object;
 pub mod envoy;
 pub mod exposition;
 pub mod fake_store;
@@ -28,6 +29,7 @@ pub mod resources;
 pub mod sdk;
 pub mod sentinel_group;
 pub mod upstream;
+pub mod workerd;
 
 use std::{
     env, fs,

@@ -11,12 +11,14 @@ use holdfast::store::{
 };
 use holdfast_tests::{
     conformance::{Case, Opening, Redis, Run, cases},
+    durable_object::DurableObjects,
     read,
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_quorum,
     redis_server::RedisServer,
     redis_store::Setting,
     sentinel_group::{SentinelGroup, SentinelOptions},
+    workerd::Workerd,
 };
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime;
@@ -52,7 +54,10 @@ type Group = Pin<Box<dyn Future<Output = (Arc<dyn Store>, Box<dyn Any>)>>>;
 /// The name of the component among the kinds.
 const COMPONENT: &str = "redis_store";
 
-const KINDS: [Kind; 7] = [
+/// The name of the store in Durable Objects among the kinds.
+const DURABLE_OBJECT: &str = "durable_object";
+
+const KINDS: [Kind; 8] = [
     Kind {
         name: "memory",
         column: "in memory",
@@ -76,6 +81,11 @@ const KINDS: [Kind; 7] = [
     },
     Kind { name: "sentinel", column: "Sentinel", keeps: Keeps::Group(|| Box::pin(sentinel())) },
     Kind { name: "cluster", column: "Cluster", keeps: Keeps::Group(|| Box::pin(cluster())) },
+    Kind {
+        name: DURABLE_OBJECT,
+        column: "Durable Objects",
+        keeps: Keeps::Group(|| Box::pin(durable_objects())),
+    },
 ];
 
 /// The library's store over three stores in memory.
@@ -114,6 +124,11 @@ async fn cluster() -> (Arc<dyn Store>, Box<dyn Any>) {
     (Arc::new(store), Box::new(cluster))
 }
 
+/// The store of `examples/workers/`.
+async fn durable_objects() -> (Arc<dyn Store>, Box<dyn Any>) {
+    (Arc::new(DurableObjects::start().expect("a workerd that is prepared")), Box::new(()))
+}
+
 /// The library's own store in Redis.
 struct Native;
 
@@ -144,7 +159,7 @@ impl Redis for Component {
 fn applies(case: &Case, kind: Kind) -> bool {
     match (case.run, kind.keeps) {
         (Run::OnAny(_), _) | (Run::OnRedis(_), Keeps::Redis(_)) => true,
-        (Run::OnLibrary(_), _) => kind.name != COMPONENT,
+        (Run::OnLibrary(_), _) => ![COMPONENT, DURABLE_OBJECT].contains(&kind.name),
         (Run::OnRedis(_), _) => false,
     }
 }
@@ -209,8 +224,10 @@ fn page() -> Trial {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = vec![page()];
+    let is_there = |kind: &Kind| kind.name != DURABLE_OBJECT || Workerd::prepared().is_some();
+    let there: Vec<_> = KINDS.into_iter().filter(is_there).collect();
     for case in cases() {
-        let kinds = KINDS.into_iter().filter(|kind| applies(&case, *kind));
+        let kinds = there.iter().copied().filter(|kind| applies(&case, *kind));
         trials.extend(kinds.map(|kind| trial(&case, kind)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

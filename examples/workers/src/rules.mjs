@@ -23,7 +23,11 @@ let steps = started();
 
 function started() {
   const { steps } = instantiate((name) => CORES[name], { "holdfast:lock/store": store });
-  steps.configure(SCOPE, storeNames.map((name) => ({ name, keyPrefix, appId })));
+  try {
+    steps.configure(SCOPE, storeNames.map((name) => ({ name, keyPrefix, appId })));
+  } catch (refused) {
+    throw new Error(`APP_ID, KEY_PREFIX or the name of a store: ${refused.payload}`);
+  }
   return steps;
 }
 

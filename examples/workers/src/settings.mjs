@@ -7,7 +7,7 @@ const listed = text("HOLDFAST_STORES").split(",").map((name) => name.trim()).fil
 
 export const appId = text("APP_ID");
 
-export const storeNames = listed.length > 0 ? listed : [text("STORE_NAME") || "lockstore"];
+export const storeNames = listed.length > 0 ? [...new Set(listed)] : [text("STORE_NAME") || "lockstore"];
 
 export const keyPrefix = text("KEY_PREFIX").toLowerCase() || undefined;
 

@@ -6,12 +6,14 @@
 //! - `plugin.rs`: plugins composed with the lock component and its store.
 //! - `binary.rs`: the compositions in the command `wasmtime`, where it is installed.
 //! - `other_hosts.rs`: the lock component in hosts of other languages.
+//! - `workers.rs`, `durable_objects.rs`: a Cloudflare Worker that serves the lock API by the lock component's steps.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binary;
 mod cli;
+mod durable_objects;
 mod http;
 mod lock;
 mod other_hosts;
@@ -19,3 +21,4 @@ mod plugin;
 mod runtime;
 mod server;
 mod shapes;
+mod workers;

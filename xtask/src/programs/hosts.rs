@@ -26,5 +26,12 @@ pub const HOSTS: Group = Group {
             version: PYTHON,
             prepare: venv,
         },
+        Program {
+            name: "workerd",
+            sources: &["examples/workers"],
+            tools: &["node", "npm"],
+            version: &["node", "--version"],
+            prepare: npm,
+        },
     ],
 };

@@ -1,0 +1,57 @@
+// Serves the commands of the store of `examples/workers` over HTTP, and tells tests what arrived in a Durable Object.
+import { env } from "cloudflare:workers";
+import { Lock as Example } from "./src/lock.mjs";
+import { acquire, extend, Failed, inspect, release } from "./src/store.mjs";
+
+const STORE = "lockstore";
+
+// The owner whose grants the object keeps to itself.
+const WITHHELD = "withheld";
+
+export class Lock extends Example {
+  #acquires = 0;
+  #leaves = 0;
+
+  async acquire(command) {
+    const answer = super.acquire(command);
+    this.#acquires += 1;
+    return command.owner === WITHHELD ? await new Promise(() => {}) : await answer;
+  }
+
+  leave(ticket) {
+    super.leave(ticket);
+    this.#leaves += 1;
+  }
+
+  arrived() {
+    return { acquires: this.#acquires, leaves: this.#leaves };
+  }
+
+  async stored() {
+    return { keys: [...this.ctx.storage.kv.list()].length, alarm: await this.ctx.storage.getAlarm() };
+  }
+}
+
+const COMMANDS = {
+  acquire: (command, caller) => acquire(STORE, command, caller),
+  release: (command) => release(STORE, command),
+  extend: (command) => extend(STORE, command),
+  inspect: (command) => inspect(STORE, command),
+  arrived: ({ key }) => env.LOCKS.getByName(JSON.stringify([STORE, key])).arrived(),
+  stored: ({ key }) => env.LOCKS.getByName(JSON.stringify([STORE, key])).stored(),
+};
+
+export default {
+  async fetch(request, _env, ctx) {
+    const command = COMMANDS[new URL(request.url).pathname.slice(1)];
+    const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
+    try {
+      return told({ outcome: (await command(await request.json(), caller)) ?? null });
+    } catch (problem) {
+      if (problem instanceof Failed) return told({ failure: problem.failure });
+      throw problem;
+    }
+  },
+};
+
+const told = (answer) => new Response(JSON.stringify(answer, (_, value) => (typeof value === "bigint" ? Number(value) : value)));
