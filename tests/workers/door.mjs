@@ -27,18 +27,26 @@ export class Lock extends Example {
     return { acquires: this.#acquires, leaves: this.#leaves };
   }
 
+  // Ends the object, as a crash does. The next call gets a new one.
+  end() {
+    this.ctx.abort("the test ends it");
+  }
+
   async stored() {
     return { keys: [...this.ctx.storage.kv.list()].length, alarm: await this.ctx.storage.getAlarm() };
   }
 }
+
+const object = (key) => env.LOCKS.getByName(JSON.stringify([STORE, key]));
 
 const COMMANDS = {
   acquire: (command, caller) => acquire(STORE, command, caller),
   release: (command) => release(STORE, command),
   extend: (command) => extend(STORE, command),
   inspect: (command) => inspect(STORE, command),
-  arrived: ({ key }) => env.LOCKS.getByName(JSON.stringify([STORE, key])).arrived(),
-  stored: ({ key }) => env.LOCKS.getByName(JSON.stringify([STORE, key])).stored(),
+  arrived: ({ key }) => object(key).arrived(),
+  end: ({ key }) => object(key).end().catch(String),
+  stored: ({ key }) => object(key).stored(),
 };
 
 export default {

@@ -108,6 +108,27 @@ async fn a_caller_who_leaves_keeps_what_another_call_took_for_the_same_owner() {
 }
 
 #[tokio::test]
+async fn an_object_that_ends_leaves_open_what_became_of_those_who_wait_and_keeps_the_lock() {
+    let Some(objects) = DurableObjects::start() else { return };
+    let address = objects.address();
+    assert_granted(objects.acquire("k", "holder", MINUTE).await);
+    let body = waiting("waits").to_string();
+    let waits = tokio::spawn(async move { post(address, "/acquire", body).await.body });
+    acquires(&objects, 2).await;
+    post(address, "/end", json!({ "key": "k" }).to_string()).await;
+    let answer: Value = serde_json::from_str(&waits.await.unwrap()).unwrap();
+    let failure = &answer["failure"];
+    assert_eq!(failure["tag"], "unknown", "{answer}");
+    let cause = failure["val"]["cause"].as_str().unwrap();
+    assert!(cause.contains("Durable Object") && cause.ends_with("(the owner is waits)"), "{cause}");
+    assert!(failure["val"]["heldUntil"].is_u64(), "{answer}");
+
+    leaves(&objects, 1).await;
+    assert_eq!(objects.release("k", "holder").await, Ok(Released::Released));
+    assert_granted(objects.acquire("k", "next", MINUTE).await);
+}
+
+#[tokio::test]
 async fn an_object_whose_lock_ran_out_keeps_nothing() {
     let Some(objects) = DurableObjects::start() else { return };
     assert_granted(objects.acquire("k", "me", MINUTE).await);
