@@ -46,8 +46,8 @@ Environment:
   HOLDFAST_REDIS_SERVER    the redis-server that tests start. Default: the one on PATH
   HOLDFAST_SDKS            the languages whose Dapr SDK is tested, separated by commas: go, java,
                            javascript, python, rust; or `none`. Default: those with tools on PATH
-  HOLDFAST_HOSTS           the hosts that run the lock component in tests, separated by commas: node,
-                           python, workerd; or `none`. Default: those with tools on PATH
+  HOLDFAST_HOSTS           the hosts that run the lock component in tests, separated by commas: bun,
+                           deno, jco, node, python, workerd; or `none`. Default: those with tools on PATH
   HOLDFAST_SERVERS         the servers that tests start, separated by commas: chromium, envoy, nginx,
                            registry, tmux, twemproxy, valkey; or `none`. Default: those on PATH or available from
                            Debian or PyPI

@@ -15,6 +15,7 @@ mod binary;
 mod cli;
 mod durable_objects;
 mod http;
+mod jco;
 mod lock;
 mod other_hosts;
 mod plugin;

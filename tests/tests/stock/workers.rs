@@ -81,7 +81,8 @@ async fn a_huge_body_is_refused_unread() {
 #[tokio::test]
 async fn paths_are_cleaned_and_then_unescaped() {
     let Some((workerd, _locks)) = serve() else { return };
-    http_api::paths_of_urls(workerd.address()).await;
+    http_api::plain_paths(workerd.address()).await;
+    http_api::whole_urls(workerd.address()).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! The packages of npm and PyPI that a program names.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 
@@ -20,10 +23,21 @@ pub fn npm(place: &Place) -> Result<()> {
 
 /// Creates a virtual environment with the packages of the program's `requirements.txt`.
 pub fn venv(place: &Place) -> Result<()> {
+    venv_of(place, place.source())
+}
+
+/// Does what [`npm`] does, and creates a virtual environment with the packages of the `requirements.txt` in the last of
+/// the sources, which has a runtime that is not Node.
+pub fn npm_and_venv(place: &Place) -> Result<()> {
+    npm(place)?;
+    venv_of(place, place.sources.last().map_or(place.source(), PathBuf::as_path))
+}
+
+fn venv_of(place: &Place, source: &Path) -> Result<()> {
     let environment = place.made.join("venv");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    let requirements = place.source().join("requirements.txt");
+    let requirements = source.join("requirements.txt");
     run(Command::new(environment.join("bin/python")).args(install).arg(requirements))
 }
