@@ -14,6 +14,7 @@ const locks :Workerd.Worker = (
     (name = "src/worker.mjs", esModule = embed "src/worker.mjs"),
     (name = "src/body.mjs", esModule = embed "src/body.mjs"),
     (name = "src/call.mjs", esModule = embed "src/call.mjs"),
+    (name = "src/hold.mjs", esModule = embed "src/hold.mjs"),
     (name = "src/lock.mjs", esModule = embed "src/lock.mjs"),
     (name = "src/reply.mjs", esModule = embed "src/reply.mjs"),
     (name = "src/route.mjs", esModule = embed "src/route.mjs"),

@@ -14,7 +14,7 @@ export function route(method, pathname) {
   const [, dapr, daprStore] = /^\/v1\.0-alpha1\/(lock|unlock)\/([^/]+)$/.exec(path) ?? [];
   if (dapr) return { does: "call", verb: dapr === "lock" ? "try-lock" : "unlock", store: unescape(daprStore) };
   const [, leaseStore, lease] = /^\/v1\.0\/leases\/([^/]+)\/(acquire|extend|release|inspect|hold)$/.exec(path) ?? [];
-  if (lease === "hold") return { does: "hold" };
+  if (lease === "hold") return { does: "hold", store: unescape(leaseStore) };
   if (lease) return { does: "call", verb: LEASE_VERBS[lease], store: unescape(leaseStore), ofLease: true };
   return UNKNOWN;
 }

@@ -9,7 +9,7 @@ const RAN_OUT = "the lock ran out before the reply came";
 // Why there is no outcome, as the contract has it.
 export class Failed extends Error {
   constructor(failure) {
-    super();
+    super(failure.val.cause ?? failure.val);
     this.failure = failure;
   }
 
@@ -28,18 +28,18 @@ export async function acquire(storeName, step, { signal, later }) {
   const lock = object(storeName, key);
   // What was granted to this call, and to no other, is given back under its ticket.
   const ticket = crypto.randomUUID();
-  const leave = () => later(lock.leave(ticket));
-  signal.addEventListener("abort", leave);
+  const left = () => later(lock.leave(ticket));
+  signal.addEventListener("abort", left);
   const sent = Date.now();
   let answer;
   try {
     answer = await lock.acquire({ owner, ttl, wait, fenced, ticket });
   } catch (problem) {
     // An object that failed is reached anew.
-    later(object(storeName, key).leave(ticket));
+    later(leave(storeName, key, ticket));
     throw failed(problem, { owner: wait > 0 || fenced ? owner : undefined, heldUntil: Date.now() + ttl });
   } finally {
-    signal.removeEventListener("abort", leave);
+    signal.removeEventListener("abort", left);
   }
   if (answer.refused !== undefined) throw Failed.notDone(answer.refused);
   if (answer.held) return undefined;
@@ -47,8 +47,12 @@ export async function acquire(storeName, step, { signal, later }) {
   // All the time that the call took, but for its wait, may have passed since the grant.
   const validFor = surely(ttl - (Date.now() - sent - waited), waited);
   if (validFor < 1) throw Failed.notDone(RAN_OUT);
-  return { owner, fencingToken: number === undefined ? undefined : BigInt(number), validFor: BigInt(validFor) };
+  const fencingToken = number === undefined ? undefined : BigInt(number);
+  return { owner, fencingToken, validFor: BigInt(validFor), ticket };
 }
+
+// Gives back what was granted under a ticket.
+export const leave = (storeName, key, ticket) => object(storeName, key).leave(ticket);
 
 export async function release(storeName, { key, owner }) {
   return await asked(object(storeName, key).release(owner));

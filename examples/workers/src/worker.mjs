@@ -1,6 +1,7 @@
 // The Worker: from a request to a response. It keeps nothing: the locks are in Durable Objects of the class `Lock`.
 import { MOST, MOST_OF_LEASES, read, TOO_LONG } from "./body.mjs";
 import { call } from "./call.mjs";
+import { hold } from "./hold.mjs";
 import { badRequest, bodyTooLong, empty, error, invalidToken, json, notFound } from "./reply.mjs";
 import { isHealthCheck, isWellEscaped, route } from "./route.mjs";
 import { appId } from "./settings.mjs";
@@ -25,16 +26,18 @@ async function answer(request, ctx) {
   if (!isHealthCheck(request.method, pathname) && !(await admits(request))) return invalidToken();
 
   const { does, verb, store, ofLease } = route(request.method, pathname);
+  const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
   switch (does) {
     case "call": {
       const body = await read(request, ofLease ? MOST_OF_LEASES : MOST);
       if (body === TOO_LONG) return bodyTooLong();
-      const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
       const reply = await call(verb, store, body, caller);
       return json(reply.status, reply.body);
     }
-    case "hold":
-      return error(501, "ERR_LEASE_HOLD", "hold is not served here: acquire the lease, and extend it");
+    case "hold": {
+      const body = await read(request, MOST_OF_LEASES);
+      return body === TOO_LONG ? bodyTooLong() : await hold(store, body, caller);
+    }
     case "healthz": {
       const asked = searchParams.get("appid");
       if (asked === null || asked === appId) return empty();

@@ -6,7 +6,7 @@
 //! - `plugin.rs`: plugins composed with the lock component and its store.
 //! - `binary.rs`: the compositions in the command `wasmtime`, where it is installed.
 //! - `other_hosts.rs`: the lock component in hosts of other languages.
-//! - `workers.rs`, `durable_objects.rs`: a Cloudflare Worker that serves the lock API by the lock component's steps.
+//! - `workers.rs`, `worker_holds.rs`, `durable_objects.rs`: a Cloudflare Worker that serves the lock API by the lock component's steps.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -22,4 +22,5 @@ mod plugin;
 mod runtime;
 mod server;
 mod shapes;
+mod worker_holds;
 mod workers;
