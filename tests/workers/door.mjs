@@ -51,15 +51,18 @@ const COMMANDS = {
 
 export default {
   async fetch(request, _env, ctx) {
-    const command = COMMANDS[new URL(request.url).pathname.slice(1)];
+    const carryOut = COMMANDS[new URL(request.url).pathname.slice(1)];
+    const command = await request.json();
     const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
     try {
-      return told({ outcome: (await command(await request.json(), caller)) ?? null });
+      return told({ outcome: (await carryOut(command, caller)) ?? null });
     } catch (problem) {
-      if (problem instanceof Failed) return told({ failure: problem.failure });
+      if (problem instanceof Failed) return told({ failure: problem.naming(command.owner) });
       throw problem;
     }
   },
 };
 
-const told = (answer) => new Response(JSON.stringify(answer, (_, value) => (typeof value === "bigint" ? Number(value) : value)));
+const told = (answer) => new Response(JSON.stringify(answer, plain));
+
+const plain = (_, value) => (typeof value === "bigint" ? Number(value) : value);

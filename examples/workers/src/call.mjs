@@ -12,10 +12,11 @@ export async function call(verb, storeName, body, caller) {
 }
 
 async function outcome(verb, storeName, { tag, val: step }, caller) {
+  const owner = step.owner ?? crypto.randomUUID();
   try {
     switch (tag) {
       case "acquire": {
-        const lease = await acquire(storeName, { ...step, owner: step.owner ?? crypto.randomUUID() }, caller);
+        const lease = await acquire(storeName, { ...step, owner }, caller);
         return verb === "acquire" ? { tag: "leased", val: lease } : { tag: "acquired", val: acquired(lease) };
       }
       case "release":
@@ -26,8 +27,8 @@ async function outcome(verb, storeName, { tag, val: step }, caller) {
         return { tag: "inspected", val: await inspect(storeName, step) };
     }
   } catch (problem) {
-    if (problem instanceof Failed) return { tag: "failed", val: problem.failure };
-    throw problem;
+    if (!(problem instanceof Failed)) throw problem;
+    return { tag: "failed", val: verb === "acquire" ? problem.naming(owner) : problem.failure };
   }
 }
 

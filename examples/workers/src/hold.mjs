@@ -1,4 +1,5 @@
-// Holding a lock for as long as a response lasts: the Worker takes it, renews it, and gives it back when the caller goes.
+// Holding a lock for as long as a response lasts: the Worker takes it, renews it, and gives it back when the caller
+// goes.
 import { error, json } from "./reply.mjs";
 import { begin, end } from "./rules.mjs";
 import { acquire, extend, Failed, leave } from "./store.mjs";
@@ -27,14 +28,14 @@ export async function hold(storeName, body, caller) {
     lease = await acquire(storeName, step, caller);
   } catch (problem) {
     if (!(problem instanceof Failed)) throw problem;
-    return refusal(end("acquire", { tag: "failed", val: problem.failure }));
+    return refusal(end("acquire", { tag: "failed", val: problem.naming(step.owner) }));
   }
   const events = lease ? new Held(storeName, step, lease, wish.maxHold, caller).events() : line({ notHeld: {} });
   return new Response(events, { headers: { "content-type": "application/x-ndjson" } });
 }
 
-// The body of an acquire, and for how long to hold the lock at most. A body that is not understood here is for the rules
-// to refuse.
+// The body of an acquire, and for how long to hold the lock at most. A body that is not understood here is for the
+// rules to refuse.
 function wished(body) {
   let asked;
   try {

@@ -18,7 +18,8 @@ export class Lock extends DurableObject {
     });
   }
 
-  // Takes the lock for `owner`, and waits for it, for `wait` milliseconds at most. `ticket` tells this call from others.
+  // Takes the lock for `owner`, and waits for it, for `wait` milliseconds at most. `ticket` tells this call from
+  // others.
   acquire({ owner, ttl, wait, fenced, ticket }) {
     const now = Date.now();
     const call = { owner, ttl, fenced, ticket, came: now, until: now + wait };

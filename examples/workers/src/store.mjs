@@ -13,6 +13,13 @@ export class Failed extends Error {
     this.failure = failure;
   }
 
+  // For a caller who may not know the owner, and needs it to release what he may hold.
+  naming(owner) {
+    const { tag, val } = this.failure;
+    if (tag !== "unknown") return this.failure;
+    return { tag, val: { ...val, cause: `${val.cause} (the owner is ${owner})` } };
+  }
+
   static notDone(cause) {
     return new Failed({ tag: "not-done", val: cause });
   }
@@ -37,7 +44,7 @@ export async function acquire(storeName, step, { signal, later }) {
   } catch (problem) {
     // An object that failed is reached anew.
     later(leave(storeName, key, ticket));
-    throw failed(problem, { owner: wait > 0 || fenced ? owner : undefined, heldUntil: Date.now() + ttl });
+    throw failed(problem, Date.now() + ttl);
   } finally {
     signal.removeEventListener("abort", left);
   }
@@ -80,14 +87,13 @@ async function asked(answer) {
   try {
     return await answer;
   } catch (problem) {
-    throw failed(problem, {});
+    throw failed(problem);
   }
 }
 
-function failed(problem, { owner, heldUntil }) {
+function failed(problem, heldUntil) {
   const cause = `the Durable Object of the lock: ${problem.message}`;
   // An object that has too much to do does not begin with a call.
   if (problem.overloaded) return Failed.notDone(cause);
-  const named = owner === undefined ? cause : `${cause} (the owner is ${owner})`;
-  return new Failed({ tag: "unknown", val: { cause: named, heldUntil: heldUntil && BigInt(heldUntil) } });
+  return new Failed({ tag: "unknown", val: { cause, heldUntil: heldUntil && BigInt(heldUntil) } });
 }

@@ -1,4 +1,5 @@
-//! The Durable Objects of `examples/workers/`: who waits stands in line, who leaves gives back, and nothing stays behind.
+//! The Durable Objects of `examples/workers/`: who waits stands in line, who leaves gives back, and nothing stays
+//! behind.
 
 use std::{net::SocketAddr, time::Duration};
 
