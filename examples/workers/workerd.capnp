@@ -16,6 +16,7 @@ const locks :Workerd.Worker = (
     (name = "src/call.mjs", esModule = embed "src/call.mjs"),
     (name = "src/hold.mjs", esModule = embed "src/hold.mjs"),
     (name = "src/lock.mjs", esModule = embed "src/lock.mjs"),
+    (name = "src/metadata.mjs", esModule = embed "src/metadata.mjs"),
     (name = "src/reply.mjs", esModule = embed "src/reply.mjs"),
     (name = "src/route.mjs", esModule = embed "src/route.mjs"),
     (name = "src/rules.mjs", esModule = embed "src/rules.mjs"),

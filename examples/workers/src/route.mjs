@@ -9,6 +9,7 @@ export function route(method, pathname) {
   if (method === "GET") {
     if (path === "/v1.0/healthz") return { does: "healthz" };
     if (path === "/v1.0/healthz/outbound") return { does: "outbound" };
+    if (path === "/v1.0/metadata") return { does: "metadata" };
   }
   if (method !== "POST") return UNKNOWN;
   const [, dapr, daprStore] = /^\/v1\.0-alpha1\/(lock|unlock)\/([^/]+)$/.exec(path) ?? [];

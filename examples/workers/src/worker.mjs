@@ -2,6 +2,7 @@
 import { MOST, MOST_OF_LEASES, read, TOO_LONG } from "./body.mjs";
 import { call } from "./call.mjs";
 import { hold } from "./hold.mjs";
+import { metadata } from "./metadata.mjs";
 import { badRequest, bodyTooLong, empty, error, invalidToken, json, notFound } from "./reply.mjs";
 import { isHealthCheck, isWellEscaped, route } from "./route.mjs";
 import { appId } from "./settings.mjs";
@@ -45,6 +46,8 @@ async function answer(request, ctx) {
     }
     case "outbound":
       return empty();
+    case "metadata":
+      return json(200, metadata());
     default:
       return notFound();
   }

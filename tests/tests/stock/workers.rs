@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use holdfast_tests::{
     eventually,
     http_api::{self, ACQUIRED, HELD, HELD_BY_OTHER, LOCK, MISSING, RELEASED, UNLOCK, error},
-    http_client::{lock_body, post},
+    http_client::{get, lock_body, post},
+    sdk::{Language, Running, Sdk},
     temporary_dir,
     workerd::Workerd,
 };
@@ -109,6 +110,29 @@ async fn one_of_many_callers_gets_the_lock_in_each_of_ten_races() {
     for _ in 0..10 {
         http_api::contention(workerd.address()).await;
     }
+}
+
+#[tokio::test]
+async fn metadata_names_the_stores() {
+    let stores = [("HOLDFAST_STORES", "main,other"), ("APP_ID", "app1")];
+    let Some((workerd, _locks)) = serve_with(&stores) else { return };
+    let response = get(workerd.address(), "/v1.0/metadata").await;
+    let version = format!("1.18.0+holdfast.{}", env!("CARGO_PKG_VERSION"));
+    let listed = r#""type":"lock.cloudflare.durableobjects","version":"v1""#;
+    let expected = format!(
+        r#"{{"id":"app1","runtimeVersion":"{version}","enabledFeatures":[],"components":[{{"name":"main",{listed}}},{{"name":"other",{listed}}}],"extended":{{"daprRuntimeVersion":"{version}"}},"appConnectionProperties":{{}},"actorRuntime":{{"runtimeStatus":"DISABLED","hostReady":false}}}}"#
+    );
+    assert_eq!((response.status, response.body), (200, expected));
+}
+
+#[test]
+fn daprs_sdk_for_javascript_works_unchanged() {
+    let Some(sdk) = Sdk::prepared(Language::JavaScript) else { return };
+    let token = [("DAPR_API_TOKEN", "secret")];
+    let Some((workerd, _locks)) = serve_with(&token) else { return };
+    let mut program = sdk.program("locks");
+    program.arg("http").env("DAPR_HTTP_PORT", workerd.address().port().to_string()).envs(token);
+    assert_eq!(Running::start(program).output(), sdk.expected("expected-http.txt"));
 }
 
 #[tokio::test]
