@@ -192,16 +192,15 @@ impl RedisCluster {
         set(from, "MIGRATING", to);
     }
 
-    /// Moves all keys of a slot to the node to which the slot [moves](Self::begin_migration). Returns how many
-    /// there were.
+    /// Moves all keys of a slot to the node to which the slot [moves](Self::begin_migration). Returns them.
     ///
     /// # Panics
     ///
     /// When the slot does not move, or a key cannot be moved.
-    pub fn migrate_keys(&self, slot: u16) -> usize {
+    pub fn migrate_keys(&self, slot: u16) -> Vec<String> {
         let (from, to) = self.migration(slot);
         let (from, to) = (&self.nodes.servers[from], &self.nodes.servers[to]);
-        let mut moved = 0;
+        let mut moved = Vec::new();
         loop {
             let words = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"];
             let keys: Vec<String> = from.run(&words);
@@ -214,7 +213,7 @@ impl RedisCluster {
             words.push("KEYS");
             words.extend(keys.iter().map(String::as_str));
             from.run::<()>(&words);
-            moved += keys.len();
+            moved.extend(keys);
         }
     }
 

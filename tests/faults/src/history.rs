@@ -34,6 +34,8 @@ pub struct Event {
     pub wall: u64,
     /// The answer.
     pub answer: Answer,
+    /// The fencing token of a grant that was asked for with one.
+    pub token: Option<u64>,
 }
 
 /// What a worker calls.
@@ -225,6 +227,7 @@ mod tests {
             end: 5,
             wall: 6,
             answer: Answer::Unknown { cause: "x\ny".to_owned(), held_until: Some(6) },
+            token: Some(7),
         };
         let line = serde_json::to_string(&event).unwrap();
         assert!(!line.contains('\n'), "{line}");

@@ -20,6 +20,7 @@ use crate::{
     namespace::Namespace,
     record::Record,
     servers::{Layout, Servers},
+    task::key,
 };
 
 /// How long the driver waits for the server or the workers.
@@ -62,6 +63,8 @@ pub struct Stage {
     pub clock: Option<Clock>,
     /// What happens.
     pub record: Arc<Record>,
+    /// How many keys the workers use.
+    pub keys: usize,
     /// The choices of the fault.
     pub random: fastrand::Rng,
     /// What waits for several servers.
@@ -124,7 +127,7 @@ impl Stage {
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
         let runtime = runtime.clone();
-        Ok(Self { servers, proxy, namespace, crew, clock, record, random, runtime })
+        Ok(Self { servers, proxy, namespace, crew, clock, record, keys, random, runtime })
     }
 
     /// The only server.
@@ -182,9 +185,11 @@ impl Stage {
     /// How many locks there are. Waits until there is one.
     pub fn locks(&self) -> Result<u64> {
         let mut admin = self.admin()?;
+        let keys: Vec<_> = (0..self.keys).map(key).collect();
+        let words: Vec<_> = ["EXISTS"].into_iter().chain(keys.iter().map(String::as_str)).collect();
         let deadline = Instant::now() + LIMIT;
         loop {
-            let locks = admin.run(&["DBSIZE"])?;
+            let locks = admin.run(&words)?;
             if locks > 0 || Instant::now() > deadline {
                 return Ok(locks);
             }

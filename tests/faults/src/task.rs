@@ -27,6 +27,11 @@ pub fn key(number: usize) -> String {
     format!("lock||{{faults}}||{number}")
 }
 
+/// Whether a key of Redis is that of a lock, and not that of its latest number.
+pub fn is_lock(name: &str) -> bool {
+    !name.starts_with("lock||fence||")
+}
+
 /// Writes the calls of a process.
 pub struct Journal {
     process: u32,
@@ -108,10 +113,15 @@ impl Task {
 
     async fn acquire(&mut self, key: &str, owner: &str, ttl: u64) -> Result<Answer> {
         let store = self.store.clone();
-        let call = store.acquire(key, owner, Duration::from_millis(ttl));
+        let length = Duration::from_millis(ttl);
+        // Half of the locks are numbered.
+        let call = match self.random.bool() {
+            true => store.acquire_fenced(key, owner, length),
+            false => store.acquire(key, owner, length),
+        };
         self.call(key, owner, Call::Acquire(ttl), call, |outcome| match outcome {
-            Acquired::Granted(_) => Answer::Granted,
-            Acquired::Held => Answer::Held,
+            Acquired::Granted(grant) => (Answer::Granted, grant.fencing_token),
+            Acquired::Held => (Answer::Held, None),
         })
         .await
     }
@@ -120,9 +130,9 @@ impl Task {
         let store = self.store.clone();
         let call = store.release(key, owner);
         self.call(key, owner, Call::Release, call, |outcome| match outcome {
-            Released::Released => Answer::Released,
-            Released::Missing => Answer::Missing,
-            Released::HeldByOther => Answer::HeldByOther,
+            Released::Released => (Answer::Released, None),
+            Released::Missing => (Answer::Missing, None),
+            Released::HeldByOther => (Answer::HeldByOther, None),
         })
         .await
     }
@@ -134,7 +144,7 @@ impl Task {
         owner: &str,
         call: Call,
         outcome: impl Future<Output = Result<T, Failure>>,
-        meaning: impl Fn(T) -> Answer,
+        meaning: impl Fn(T) -> (Answer, Option<u64>),
     ) -> Result<Answer> {
         let start = now();
         let mut event = Event {
@@ -148,6 +158,7 @@ impl Task {
             end: start,
             wall: 0,
             answer: Answer::Pending,
+            token: None,
         };
         self.journal.write(&event)?;
         let patience = match self.random.u8(..40) {
@@ -155,14 +166,15 @@ impl Task {
             1..=2 => Duration::from_millis(self.random.u64(..600)),
             _ => Duration::MAX,
         };
-        let answer = match timeout(patience, outcome).await {
+        let (answer, token) = match timeout(patience, outcome).await {
             Ok(Ok(outcome)) => meaning(outcome),
-            Ok(Err(failure)) => failed(failure),
-            Err(_) => Answer::Left,
+            Ok(Err(failure)) => (failed(failure), None),
+            Err(_) => (Answer::Left, None),
         };
         event.end = now();
         event.wall = wall();
         event.answer = answer.clone();
+        event.token = token;
         self.journal.write(&event)?;
         Ok(answer)
     }

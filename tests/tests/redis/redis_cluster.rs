@@ -49,7 +49,7 @@ async fn a_slot_moves_with_its_keys() {
     cluster.begin_migration(slot, new);
     assert_eq!(redirected(&cluster.nodes()[old], "{foo}a"), ("ASK".to_owned(), there.clone()));
     assert_eq!(read(&cluster.nodes()[old], "{foo}0").as_deref(), Some("x"));
-    assert_eq!(cluster.migrate_keys(slot), 250);
+    assert_eq!(cluster.migrate_keys(slot).len(), 250);
     assert_eq!(redirected(&cluster.nodes()[old], "{foo}0"), ("ASK".to_owned(), there.clone()));
     assert_eq!(cluster.owner_of(slot), old);
 

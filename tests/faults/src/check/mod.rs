@@ -6,6 +6,7 @@
 //! | [`exclusion`] | no two holders at once; a holder keeps its lock |
 //! | [`answers`] | `held` and the answers of a release are true |
 //! | [`bounds`] | a lock ends when its acquire said it would, at the latest |
+//! | [`tokens`] | fencing tokens grow |
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
 //! | [`clock`] | what it does to a lock when the server's clock is set |
@@ -23,6 +24,7 @@ mod pace;
 mod progress;
 #[cfg(test)]
 mod sample;
+mod tokens;
 pub mod violation;
 
 use crate::history::History;
@@ -36,6 +38,7 @@ pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
         found.extend(exclusion::check(&key, history, rules));
         found.extend(answers::check(&key, history, rules));
         found.extend(bounds::check(&key, rules));
+        found.extend(tokens::check(&key));
     }
     found.sort_by_key(|violation| violation.at);
     found

@@ -39,6 +39,13 @@ impl Sample {
         self.acquire(owner, time, ttl, Answer::Unknown { cause, held_until: Some(held_until) })
     }
 
+    /// A grant with a fencing token.
+    pub fn numbered(mut self, owner: &str, time: Range<u64>, ttl: u64, token: u64) -> Self {
+        self = self.acquire(owner, time, ttl, Answer::Granted);
+        self.history.events.last_mut().unwrap().token = Some(token);
+        self
+    }
+
     /// A release.
     pub fn release(self, owner: &str, time: Range<u64>, answer: Answer) -> Self {
         self.call(owner, time, Call::Release, answer)
@@ -107,6 +114,7 @@ impl Sample {
             end: ms(time.end),
             wall: time.end,
             answer,
+            token: None,
         });
         self
     }

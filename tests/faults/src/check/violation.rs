@@ -55,6 +55,8 @@ pub enum Promise {
     TrueHeld,
     /// A release tells the truth.
     TrueRelease,
+    /// The fencing token of a grant is larger than those of the grants before it.
+    Growing,
     /// A lock ends by the time that its acquire said.
     Bounded,
     /// A call ends within its limit.
@@ -96,6 +98,7 @@ impl fmt::Display for Promise {
             Self::Kept => "kept",
             Self::TrueHeld => "true `held`",
             Self::TrueRelease => "true release",
+            Self::Growing => "growing tokens",
             Self::Bounded => "bounded",
             Self::Prompt => "prompt",
             Self::Free => "free at the end",
