@@ -53,6 +53,10 @@ pub enum Evidence {
     Slow(Duration),
     /// Calls whose process was killed.
     Died,
+    /// Locks that were granted while nobody could use a minority of a quorum's servers.
+    Meanwhile,
+    /// Locks that were refused while nobody could use a majority of them.
+    Refused,
     /// Calls whose process had another wall clock than the driver.
     WallClock,
 }
@@ -67,6 +71,12 @@ impl Evidence {
             Self::Unknown => matches!(event.answer, Answer::Unknown { .. }),
             Self::Slow(length) => event.end - event.start >= nanos(length),
             Self::Died => event.answer == Answer::Died,
+            Self::Meanwhile => {
+                event.answer == Answer::Granted && history.is_within(event, Broken::MinorityGone)
+            }
+            Self::Refused => {
+                event.cause().is_some() && history.is_within(event, Broken::MajorityGone)
+            }
             Self::WallClock => {
                 let driver = event.end + history.wall_offset;
                 event.wall > 0 && ms(event.wall).abs_diff(driver) > OTHER_CLOCK

@@ -111,6 +111,12 @@ pub enum Broken {
     Fault,
     /// The server lost its data at some moment of this window.
     Amnesia,
+    /// A minority of a quorum's servers lost their data at some moment of this window.
+    MinorityAmnesia,
+    /// Nobody could use a minority of a quorum's servers.
+    MinorityGone,
+    /// Nobody could use a majority of a quorum's servers.
+    MajorityGone,
     /// A replica was made the master, at some moment of this window. When it is over, all agree on that.
     Failover,
     /// This worker process stood still.
@@ -200,6 +206,18 @@ impl History {
     pub fn fails_over(&self, from: Nanos, to: Nanos) -> bool {
         let within = |window: &Window| window.start <= to && from <= window.end;
         self.windows.iter().any(|window| window.kind == Broken::Failover && within(window))
+    }
+
+    /// Whether a minority of a quorum may have lost its data between these times.
+    pub fn thins(&self, from: Nanos, to: Nanos) -> bool {
+        let within = |window: &Window| window.start <= to && from <= window.end;
+        self.windows.iter().any(|window| window.kind == Broken::MinorityAmnesia && within(window))
+    }
+
+    /// Whether the whole call was under way while something of this kind was broken.
+    pub fn is_within(&self, event: &Event, kind: Broken) -> bool {
+        let whole = |window: &Window| window.start <= event.start && event.end <= window.end;
+        self.windows.iter().any(|window| window.kind == kind && whole(window))
     }
 
     /// Whether the call was under way while something of this kind was broken.

@@ -15,6 +15,7 @@
 //! | [`servers`] | the servers of a run: one, or several |
 //! | [`view`] | what a key holds where its truth is |
 //! | [`stage`] | servers, the road to them, and their workers |
+//! | [`sides`] | the roads to several servers |
 //! | [`namespace`] | networks of our own, and wires that can be cut |
 //! | [`fault`], [`faults`] | what can be broken |
 //! | [`run`] | one run with one fault |
@@ -33,6 +34,7 @@ mod record;
 mod report;
 mod run;
 mod servers;
+mod sides;
 mod stage;
 mod task;
 mod view;

@@ -18,6 +18,7 @@ use crate::{
     fault::Fault,
     history::{Answer, Broken, History, Nanos, ms, nanos, now},
     probe::Probe,
+    servers::Layout,
     stage::{Size, Stage},
     task::{LONGEST_TTL, key},
 };
@@ -71,12 +72,12 @@ pub fn run(
         stage.wait(100..=1_000);
     }
     thread::sleep(CALM);
-    let Stage { servers, proxy, namespace, crew, clock, record, .. } = stage;
+    let Stage { servers, proxy, sides, namespace, crew, clock, record, .. } = stage;
     crew.finish()?;
     let settled = now() + ms(LONGEST_TTL) + SLACK;
     thread::sleep(Duration::from_nanos(settled - now()) + CALM / 4);
     probe.finish();
-    drop((proxy, namespace, servers, clock));
+    drop((proxy, sides, namespace, servers, clock));
     let history = record.take(settled);
     let rules = Rules {
         slack: SLACK,
@@ -85,6 +86,7 @@ pub fn run(
         patience: PATIENCE,
         limit: CALL_LIMIT,
         loses: fault.loses,
+        by_majority: matches!(fault.servers, Layout::Quorum),
     };
     let violations = check(&history, &rules);
     let lost = losses::count(&history, &rules);

@@ -19,7 +19,8 @@ use crate::{
     history::{Broken, now},
     namespace::Namespace,
     record::Record,
-    servers::{Layout, Servers},
+    servers::{Layout, Servers, quorum::Quorum},
+    sides::Sides,
     task::key,
 };
 
@@ -36,6 +37,8 @@ pub enum Road {
     Proxy,
     /// From a network namespace of the workers' own.
     Namespace,
+    /// Through a proxy for each server of a quorum, and another one for every third worker.
+    Sides,
 }
 
 /// Whose wall clock is not the machine's, but one that can be set.
@@ -47,6 +50,8 @@ pub enum Wall {
     Server,
     /// The workers'.
     Workers,
+    /// Those of a quorum's servers, which are apart.
+    Apart,
 }
 
 /// Servers with workers.
@@ -55,6 +60,8 @@ pub struct Stage {
     pub servers: Servers,
     /// The proxy on the road, if there is one.
     pub proxy: Option<Proxy>,
+    /// The proxies on the roads to several servers.
+    pub sides: Option<Sides>,
     /// The workers' namespace, if they have one.
     pub namespace: Option<Namespace>,
     /// The workers.
@@ -83,7 +90,7 @@ pub struct Size {
 }
 
 impl Stage {
-    /// Starts servers, and workers that reach them by `road`, which is direct to more than one.
+    /// Starts servers, and workers that reach them by `road`, which is direct or by sides to more than one.
     pub fn set(
         road: Road,
         wall: Wall,
@@ -99,19 +106,24 @@ impl Stage {
             more.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
         }
         let clock = match wall {
-            Wall::Nobody => None,
+            Wall::Nobody | Wall::Apart => None,
             _ => Some(Clock::make().context("there is no libfaketime")?),
         };
         let read = clock.as_ref().filter(|_| wall == Wall::Server);
-        let servers = Servers::start(layout, &more, read, runtime);
+        let mut servers = Servers::start(layout, &more, read, wall == Wall::Apart, runtime)?;
         let proxy = match road {
             Road::Proxy => Some(runtime.block_on(Proxy::to(servers.one()?.port()))),
             _ => None,
         };
-        let address = match (&near, &proxy) {
-            (Some(near), _) => format!("{near}:{}", servers.one()?.port()),
-            (None, Some(proxy)) => proxy.address(),
-            (None, None) => servers.hosts(),
+        let sides = match road {
+            Road::Sides => Some(runtime.block_on(Sides::to(&servers.quorum_mut()?.ports()))),
+            _ => None,
+        };
+        let address = match (&near, &proxy, &sides) {
+            (Some(near), ..) => format!("{near}:{}", servers.one()?.port()),
+            (_, Some(proxy), _) => proxy.address(),
+            (.., Some(sides)) => sides.hosts(0),
+            (None, None, None) => servers.hosts(),
         };
         let launcher = namespace.as_ref().map(Namespace::launcher).unwrap_or_default();
         let Size { workers, tasks, keys } = size;
@@ -120,14 +132,18 @@ impl Stage {
             (Some(clock), Wall::Workers) => clock.environment(),
             _ => Vec::new(),
         };
-        let third = if proxy.is_some() { servers.hosts() } else { address.clone() };
+        let third = match (&proxy, &sides) {
+            (Some(_), _) => servers.hosts(),
+            (_, Some(sides)) => sides.hosts(1),
+            (None, None) => address.clone(),
+        };
         let settings = servers.settings();
         let plan =
             Plan { launcher, environment, address, third, settings, workers, tasks, keys, seed };
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
         let runtime = runtime.clone();
-        Ok(Self { servers, proxy, namespace, crew, clock, record, keys, random, runtime })
+        Ok(Self { servers, proxy, sides, namespace, crew, clock, record, keys, random, runtime })
     }
 
     /// The only server.
@@ -143,6 +159,16 @@ impl Stage {
     /// The Redis Cluster.
     pub fn cluster(&mut self) -> Result<&mut RedisCluster> {
         self.servers.cluster_mut()
+    }
+
+    /// The quorum.
+    pub fn quorum(&mut self) -> Result<&mut Quorum> {
+        self.servers.quorum_mut()
+    }
+
+    /// The roads to a quorum.
+    pub fn sides(&self) -> Result<&Sides> {
+        self.sides.as_ref().context("this fault has one road")
     }
 
     /// The proxy.

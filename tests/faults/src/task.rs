@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
+use holdfast::store::{Acquired, Failure, Released, Store};
 use tokio::{sync::watch, time::timeout};
 
 use crate::history::{Answer, Call, Event, now, wall};
@@ -54,7 +54,7 @@ impl Journal {
 /// Takes one lock after the other.
 pub struct Task {
     /// Where the locks are.
-    pub store: Arc<RedisStore>,
+    pub store: Arc<dyn Store>,
     /// Where the calls are written down.
     pub journal: Arc<Journal>,
     /// The number of this task in the process.

@@ -13,7 +13,7 @@ use clap::Args;
 use holdfast::store::{
     Store,
     properties::Properties,
-    redis::{RedisSettings, RedisStore},
+    redis::{self, RedisSettings},
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -59,7 +59,6 @@ pub fn work(arguments: &Arguments) -> Result<()> {
 
 async fn run(arguments: &Arguments, stopped: watch::Receiver<bool>) -> Result<()> {
     let Some(store) = connect(arguments, &stopped).await? else { return Ok(()) };
-    let store = Arc::new(store);
     let journal = Arc::new(Journal::new(arguments.process));
     let mut tasks = JoinSet::new();
     for number in 0..arguments.tasks {
@@ -84,7 +83,7 @@ async fn run(arguments: &Arguments, stopped: watch::Receiver<bool>) -> Result<()
 async fn connect(
     arguments: &Arguments,
     stopped: &watch::Receiver<bool>,
-) -> Result<Option<RedisStore>> {
+) -> Result<Option<Arc<dyn Store>>> {
     let mut properties = Properties::default();
     properties.insert("redisHost", &*arguments.address);
     for setting in &arguments.setting {
@@ -93,7 +92,7 @@ async fn connect(
     }
     let settings = RedisSettings::parse(&properties)?;
     while !*stopped.borrow() {
-        if let Ok(store) = RedisStore::connect("faults", settings.clone()).await {
+        if let Ok(store) = redis::connect("faults", settings.clone()).await {
             return Ok(Some(store));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,7 +1,7 @@
 //! `held` and the answers of a release are true.
 
 use super::{
-    holds::{Key, Span},
+    holds::{Hold, Key, Span},
     violation::{Promise, Rules, Violation},
 };
 use crate::history::{Answer, Event, History};
@@ -17,12 +17,14 @@ pub fn check(key: &Key<'_>, history: &History, rules: &Rules) -> Vec<Violation> 
     }
     for release in &key.releases {
         let problem = match release.answer {
-            Answer::Released => released(key, release, history),
-            Answer::Missing => held_by(key, release, rules, |_| true),
+            Answer::Released => released(key, release, history, rules),
+            Answer::Missing => held_by(key, release, history, rules, |_| true),
             Answer::HeldByOther if !others_may_hold(key, release) => {
                 Some("nobody else held it".to_owned())
             }
-            Answer::HeldByOther => held_by(key, release, rules, |holder| holder == release.owner),
+            Answer::HeldByOther => {
+                held_by(key, release, history, rules, |holder| holder == release.owner)
+            }
             _ => None,
         };
         if let Some(problem) = problem {
@@ -40,7 +42,7 @@ fn others_may_hold(key: &Key<'_>, call: &Event) -> bool {
 }
 
 /// Why a release cannot have freed the lock.
-fn released(key: &Key<'_>, release: &Event, history: &History) -> Option<String> {
+fn released(key: &Key<'_>, release: &Event, history: &History, rules: &Rules) -> Option<String> {
     let mine = |hold: &&_| hold_owner(hold) == release.owner;
     if key.possible(Span::of(release)).find(mine).is_none() {
         return Some("it cannot have held it".to_owned());
@@ -49,13 +51,14 @@ fn released(key: &Key<'_>, release: &Event, history: &History) -> Option<String>
         other.owner == release.owner
             && other.answer == Answer::Released
             && other.end <= release.start
-            // A failover can bring the lock back.
+            // A failover can bring the lock back, and a minority may have kept it.
             && !history.fails_over(other.start, release.end)
+            && !rules.by_majority
     };
     key.releases.iter().find(before).map(|_| "it had released it already".to_owned())
 }
 
-fn hold_owner<'a>(hold: &super::holds::Hold<'a>) -> &'a str {
+fn hold_owner<'a>(hold: &Hold<'a>) -> &'a str {
     &hold.acquire.owner
 }
 
@@ -65,16 +68,19 @@ fn hold_owner<'a>(hold: &super::holds::Hold<'a>) -> &'a str {
 fn held_by(
     key: &Key<'_>,
     release: &Event,
+    history: &History,
     rules: &Rules,
     wrong: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let own = key.hold(&release.owner).filter(|hold| is_first(key, release, hold.acquire));
     let span = Span { from: release.start, to: release.end + rules.rounding };
-    let lasts = own.filter(|hold| hold.sure.is_some()).and_then(|hold| hold.lasts);
+    // A majority may know nothing of it though nobody else can have one.
+    let whole = |hold: &&Hold<'_>| !history.thins(hold.acquire.start, release.end);
+    let lasts = own.filter(whole).filter(|hold| hold.sure.is_some()).and_then(|hold| hold.lasts);
     if lasts.is_some_and(|until| span.to <= until) && wrong(&release.owner) {
         return Some("it held it".to_owned());
     }
-    let holder = hold_owner(key.certain(span)?);
+    let holder = hold_owner(key.certain(span).filter(whole)?);
     wrong(holder).then(|| format!("{holder} held it"))
 }
 
@@ -86,7 +92,7 @@ fn is_first(key: &Key<'_>, release: &Event, acquire: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::Sample;
+    use super::super::sample::{RULES, Sample};
     use super::*;
     use crate::history::{
         Answer::{Died, Granted, Held, HeldByOther, Left, Missing, NotDone, Released},
@@ -140,12 +146,31 @@ mod tests {
     }
 
     #[test]
+    fn a_minority_may_have_what_a_majority_has_not() {
+        let rules = Rules { by_majority: true, ..RULES };
+        let sample = granted().release("a", 100..110, Released);
+        for left in [
+            sample.clone().release("a", 115..120, Released),
+            sample.clone().acquire("b", 200..210, 500, Held),
+            granted().acquire("b", 50..60, 1_000, Held).release("b", 100..110, Released),
+        ] {
+            left.is_good_by(&rules);
+            assert_ne!(super::super::check(&left.history, &RULES).len(), 0);
+        }
+        sample.acquire("b", 1_100..1_110, 500, Held).breaks_all_by(&rules, &[Promise::TrueHeld]);
+    }
+
+    #[test]
     fn a_holder_that_is_told_otherwise_is_found() {
         granted().release("a", 100..110, Missing).breaks(Promise::TrueRelease);
         let other = granted().unknown("b", 50..60, 1_000, 1_060);
         other.release("a", 100..110, HeldByOther).breaks(Promise::TrueRelease);
         let amnesia = granted().broken(Broken::Amnesia, 50..60);
         amnesia.release("a", 100..110, Missing).is_good();
+        let thinned = granted().broken(Broken::MinorityAmnesia, 50..60);
+        thinned.release("a", 100..110, Missing).is_good();
+        let later = granted().broken(Broken::MinorityAmnesia, 120..130);
+        later.release("a", 100..110, Missing).breaks(Promise::TrueRelease);
     }
 
     #[test]

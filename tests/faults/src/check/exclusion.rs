@@ -11,7 +11,7 @@ use crate::history::{Answer, Broken, Event, History, Observation};
 pub fn check(key: &Key<'_>, history: &History, rules: &Rules) -> Vec<Violation> {
     let mut found = overlaps(key, rules);
     found.extend(key.holds.iter().filter_map(|hold| stale(hold, key, history, rules)));
-    found.extend(key.seen.iter().filter_map(|seen| lost(seen, key, rules)));
+    found.extend(key.seen.iter().filter_map(|seen| lost(seen, key, history, rules)));
     found
 }
 
@@ -62,8 +62,9 @@ fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Op
     if let Some(other) = other_holder(acquire, seen, key, rules) {
         return Some(found("another one had", &[other]));
     }
-    // A try with the old clock was given back, and followed by another.
-    let over = is_over(acquire, seen) && !may_mislead(acquire, history);
+    // A try with the old clock, or at a few servers, was given back and followed by another.
+    let again = rules.by_majority || may_mislead(acquire, history);
+    let over = is_over(acquire, seen) && !again;
     over.then(|| found("was over", &[]))
 }
 
@@ -74,7 +75,12 @@ fn other_holder<'a>(
     key: &Key<'a>,
     rules: &Rules,
 ) -> Option<&'a Event> {
-    let holder = key.hold(seen.last()?.owner.as_deref()?)?;
+    let seen = seen.last()?;
+    let holder = key.hold(seen.owner.as_deref()?)?;
+    // What a majority had before the acquire was answered may have been given back, and be taken by a later try.
+    if rules.by_majority && seen.start < holder.acquire.end {
+        return None;
+    }
     let still = holder.ends? >= acquire.end + rules.rounding;
     (still && holder.acquire.owner != acquire.owner).then_some(holder.acquire)
 }
@@ -88,10 +94,13 @@ fn is_over(acquire: &Event, seen: &[&Observation]) -> bool {
 }
 
 /// A holder whose key was seen without its name.
-fn lost(seen: &Observation, key: &Key<'_>, rules: &Rules) -> Option<Violation> {
+fn lost(seen: &Observation, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let span = Span { from: seen.start, to: seen.end + rules.rounding };
-    let holder = &key.certain(span)?.acquire.owner;
-    if seen.owner.as_ref() == Some(holder) {
+    let acquire = key.certain(span)?.acquire;
+    let holder = &acquire.owner;
+    // Servers that have lost it keep out of every other majority.
+    let thinned = seen.owner.is_none() && history.thins(acquire.start, seen.end);
+    if seen.owner.as_ref() == Some(holder) || thinned {
         return None;
     }
     let instead = seen.owner.as_deref().unwrap_or("nobody");
@@ -106,7 +115,7 @@ fn lost(seen: &Observation, key: &Key<'_>, rules: &Rules) -> Option<Violation> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::Sample;
+    use super::super::sample::{RULES, Sample};
     use super::*;
     use crate::history::Answer::{Granted, Released};
 
@@ -178,5 +187,26 @@ mod tests {
         sample.clone().seen(None, 500..501).breaks(Promise::Kept);
         let other = sample.unknown("b", 300..400, 1_000, 1_400);
         other.seen(Some("b"), 500..501).breaks(Promise::Kept);
+    }
+
+    #[test]
+    fn a_lock_that_a_minority_forgot_is_still_nobody_elses() {
+        let sample = Sample::new().acquire("a", 0..10, 1_000, Granted);
+        let sample = sample.broken(Broken::MinorityAmnesia, 300..310).seen(None, 500..501);
+        sample.is_good();
+        sample.clone().acquire("b", 500..510, 100, Granted).breaks(Promise::OneHolder);
+        let other = sample.unknown("b", 300..400, 1_000, 1_400);
+        other.seen(Some("b"), 500..501).breaks(Promise::Kept);
+    }
+
+    #[test]
+    fn at_a_majority_a_grant_may_follow_a_try_that_was_given_back() {
+        let rules = Rules { by_majority: true, ..RULES };
+        let sample = Sample::new().acquire("a", 0..300, 1_000, Granted).seen(Some("a"), 50..51);
+        let sample = sample.seen(None, 100..101);
+        sample.is_good_by(&rules);
+        sample.breaks(Promise::FreshGrant);
+        let sample = sample.acquire("b", 110..120, 50, Granted);
+        sample.is_good_by(&rules);
     }
 }

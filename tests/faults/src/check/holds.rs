@@ -44,6 +44,9 @@ pub struct Hold<'a> {
     pub sure: Option<Span>,
     /// When its owner may hold the lock. `None` if the acquire found it held.
     pub may: Option<Span>,
+    /// When some server may have it. With a majority that is also after a release that a few have not answered, and
+    /// for what a few granted and the others denied.
+    pub part: Option<Span>,
 }
 
 /// All that happened to one key.
@@ -99,12 +102,14 @@ impl<'a> Key<'a> {
             let ends = lasts.map(|lasts| lasts.min(released));
             let sure = ends.filter(|end| acquire.end < *end);
             let sure = sure.map(|to| Span { from: acquire.end, to });
-            Hold { acquire, lasts, ends, sure, may: may(acquire, releases, history, round_trip) }
+            let may = may(acquire, releases, history, round_trip, rules);
+            let part = if rules.by_majority { part(acquire, may, round_trip) } else { may };
+            Hold { acquire, lasts, ends, sure, may, part }
         };
         let holds: Vec<_> = acquires.into_iter().map(hold).collect();
         let by_owner =
             holds.iter().enumerate().map(|(at, hold)| (&*hold.acquire.owner, at)).collect();
-        let lengths = holds.iter().filter_map(|hold| hold.may).map(|may| may.to - may.from);
+        let lengths = holds.iter().filter_map(|hold| hold.part).map(|part| part.to - part.from);
         let longest = lengths.max().unwrap_or_default();
         Self { name, holds, releases, seen, by_owner, longest, slack: rules.slack }
     }
@@ -119,13 +124,13 @@ impl<'a> Key<'a> {
         &self.seen[..self.seen.partition_point(|seen| seen.end <= time)]
     }
 
-    /// The holds that may exist at some moment of `span`, the slack included.
+    /// The holds that may exist at some moment of `span`, in part at least, the slack included.
     pub fn possible(&self, span: Span) -> impl Iterator<Item = &Hold<'a>> {
         let end = self.holds.partition_point(|hold| hold.acquire.start <= span.to);
         let earliest = span.from.saturating_sub(self.longest + self.slack);
         let near = self.holds[..end].iter().rev();
         let near = near.take_while(move |hold| hold.acquire.start >= earliest);
-        near.filter(move |hold| hold.may.is_some_and(|may| may.to + self.slack >= span.from))
+        near.filter(move |hold| hold.part.is_some_and(|part| part.to + self.slack >= span.from))
     }
 
     /// The hold that exists in the whole of `span`.
@@ -145,7 +150,13 @@ fn lasts(acquire: &Event, history: &History, round_trip: Nanos, rules: &Rules) -
     Some(lease.min(forgotten.unwrap_or(Nanos::MAX)))
 }
 
-fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nanos) -> Option<Span> {
+fn may(
+    acquire: &Event,
+    releases: &[&Event],
+    history: &History,
+    round_trip: Nanos,
+    rules: &Rules,
+) -> Option<Span> {
     // The command was sent before the call ended, and not again after that.
     let last = acquire.end + acquire.ttl()? + round_trip;
     let latest = |bound, confirmed| latest_end(acquire, bound, confirmed, history, round_trip);
@@ -157,14 +168,17 @@ fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nano
         Answer::NotDone(_) if history.fails_over(acquire.start, last) => last,
         // It may have had a lock that was over before the answer.
         Answer::NotDone(_) => acquire.end,
-        _ if may_mislead(acquire, history) => acquire.end,
+        // So may a try that was given back.
+        _ if rules.by_majority || may_mislead(acquire, history) => acquire.end,
         _ => return None,
     };
     // A release that finds nothing proves something only of a lock that was there: a command that was
     // delayed can still arrive after it.
+    let granted = acquire.answer == Answer::Granted;
     let over = |release: &&&Event| match release.answer {
-        Answer::Released => true,
-        Answer::Missing | Answer::HeldByOther => acquire.answer == Answer::Granted,
+        // Of a majority only one server need have had it.
+        Answer::Released => granted || !rules.by_majority,
+        Answer::Missing | Answer::HeldByOther => granted,
         _ => false,
     };
     // A replica that does not know of a release yet brings the lock back when it is promoted.
@@ -172,6 +186,17 @@ fn may(acquire: &Event, releases: &[&Event], history: &History, round_trip: Nano
     let released = releases.iter().filter(over).filter(stays);
     let released = released.map(|release| release.end).min();
     let to = bound.min(released.unwrap_or(Nanos::MAX)).max(acquire.start);
+    Some(Span { from: acquire.start, to })
+}
+
+/// When some server may have what a majority `may` have.
+fn part(acquire: &Event, may: Option<Span>, round_trip: Nanos) -> Option<Span> {
+    let last = acquire.end + acquire.ttl()? + round_trip;
+    let to = match acquire.answer {
+        // All of it was given back.
+        Answer::NotDone(_) => acquire.end,
+        _ => may.map_or(last, |may| may.to.max(last)),
+    };
     Some(Span { from: acquire.start, to })
 }
 

@@ -7,7 +7,7 @@
 //! | [`answers`] | `held` and the answers of a release are true |
 //! | [`bounds`] | a lock ends when its acquire said it would, at the latest |
 //! | [`tokens`] | fencing tokens grow |
-//! | [`progress`] | calls end, locks become free, and the store works again after a fault |
+//! | [`progress`] | calls end, locks become free, and the store works again after a fault, and not while it cannot |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
 //! | [`clock`] | what it does to a lock when the server's clock is set |
 //! | [`losses`] | which locks a failover may lose, and how many it lost |

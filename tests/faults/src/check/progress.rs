@@ -1,4 +1,4 @@
-//! Calls end, locks become free, and the store works again after a fault.
+//! Calls end, locks become free, and the store works again after a fault, and not while it cannot.
 
 use std::collections::HashSet;
 
@@ -11,6 +11,7 @@ pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
         history.events.iter().filter_map(|event| slow(event, history, rules)).collect();
     found.extend(occupied(history));
     found.extend(dead(history));
+    found.extend(history.events.iter().filter_map(|event| undecided(event, history)));
     found
 }
 
@@ -56,6 +57,15 @@ fn dead(history: &History) -> Option<Violation> {
     })
 }
 
+/// A lock that was granted while nobody could use a majority of a quorum.
+fn undecided(event: &Event, history: &History) -> Option<Violation> {
+    let granted = event.answer == Answer::Granted;
+    (granted && history.is_within(event, Broken::MajorityGone)).then(|| {
+        let what = format!("{} got it without a majority of the servers", event.owner);
+        Violation::in_answer(Promise::Majority, event, what, &[])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::Sample;
@@ -94,5 +104,14 @@ mod tests {
         let sample = Sample::new().broken(Broken::Fault, 0..500);
         sample.clone().acquire("a", 600..610, 100, Granted).is_good();
         sample.acquire("a", 400..410, 100, Granted).breaks(Promise::Recovery);
+    }
+
+    #[test]
+    fn nothing_is_granted_without_a_majority() {
+        let sample = Sample::new().broken(Broken::MajorityGone, 100..500);
+        sample.clone().acquire("a", 200..300, 100, refused()).is_good();
+        sample.clone().acquire("a", 90..300, 100, Granted).is_good();
+        sample.clone().acquire("a", 200..510, 100, Granted).is_good();
+        sample.acquire("a", 200..300, 100, Granted).breaks(Promise::Majority);
     }
 }

@@ -13,6 +13,7 @@ pub const RULES: Rules = Rules {
     patience: ms(500),
     limit: ms(5_000),
     loses: Loses::Never,
+    by_majority: false,
 };
 
 /// A history in the making.

@@ -20,6 +20,8 @@ pub struct Rules {
     pub limit: Nanos,
     /// Which locks may be lost.
     pub loses: Loses,
+    /// Whether a lock is where a majority of the servers has it. Others may have a part of one.
+    pub by_majority: bool,
 }
 
 /// Which locks may be lost besides those of a server that loses its data.
@@ -49,6 +51,8 @@ pub enum Promise {
     OneHolder,
     /// Nobody is told that it has a lock that is over, or that another one has.
     FreshGrant,
+    /// No lock is granted while nobody can use a majority of the servers.
+    Majority,
     /// A holder keeps the lock until it releases it or its time is over.
     Kept,
     /// `held` is only answered when somebody may hold the key.
@@ -95,6 +99,7 @@ impl fmt::Display for Promise {
         f.write_str(match self {
             Self::OneHolder => "one holder",
             Self::FreshGrant => "fresh grant",
+            Self::Majority => "granted by a majority",
             Self::Kept => "kept",
             Self::TrueHeld => "true `held`",
             Self::TrueRelease => "true release",

@@ -6,6 +6,7 @@ mod commands;
 mod network;
 mod partition;
 mod process;
+mod quorum;
 mod refusals;
 mod sentinel;
 mod server;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Fault> {
         server::FAULTS,
         sentinel::FAULTS,
         cluster::FAULTS,
+        quorum::FAULTS,
         network::FAULTS,
         partition::FAULTS,
         process::FAULTS,

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod one;
+pub mod quorum;
 mod sentinel;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use holdfast_tests::{
 };
 use tokio::runtime::Handle;
 
+use self::quorum::Quorum;
 use crate::view::View;
 
 /// Which servers a fault acts on.
@@ -22,6 +24,8 @@ pub enum Layout {
     Sentinel(Guard),
     /// A Redis Cluster of three masters with a replica each. All keys are in one slot.
     Cluster(Guard),
+    /// Five servers that know nothing of each other, and forget their locks in a restart.
+    Quorum,
 }
 
 /// Whether a lock counts only once the replica has it.
@@ -41,12 +45,21 @@ pub enum Servers {
     Sentinel(Box<SentinelGroup>, Guard),
     /// A Redis Cluster.
     Cluster(Box<RedisCluster>, Guard),
+    /// A quorum.
+    Quorum(Quorum),
 }
 
 impl Servers {
-    /// Starts them. A single server gets more arguments, and reads this clock if there is one.
-    pub fn start(layout: Layout, more: &[&str], clock: Option<&Clock>, runtime: &Handle) -> Self {
-        match layout {
+    /// Starts them. A single server gets more arguments, and reads this clock if there is one. The clocks of a quorum's
+    /// servers are `apart` or not.
+    pub fn start(
+        layout: Layout,
+        more: &[&str],
+        clock: Option<&Clock>,
+        apart: bool,
+        runtime: &Handle,
+    ) -> Result<Self> {
+        Ok(match layout {
             Layout::One(arguments) => {
                 Self::One(Box::new(one::start(&[arguments, more].concat(), clock)))
             }
@@ -56,7 +69,8 @@ impl Servers {
             Layout::Cluster(guard) => {
                 Self::Cluster(Box::new(runtime.block_on(cluster::start())), guard)
             }
-        }
+            Layout::Quorum => Self::Quorum(Quorum::start(apart)?),
+        })
     }
 
     /// What the workers' setting `redisHost` is.
@@ -65,6 +79,7 @@ impl Servers {
             Self::One(server) => server.address(),
             Self::Sentinel(group, _) => group.hosts(),
             Self::Cluster(cluster, _) => cluster.hosts(),
+            Self::Quorum(quorum) => quorum.hosts(),
         }
     }
 
@@ -74,6 +89,7 @@ impl Servers {
             Self::One(_) => Vec::new(),
             Self::Sentinel(group, guard) => [sentinel::settings(group), guard.settings()].concat(),
             Self::Cluster(_, guard) => [cluster::settings(), guard.settings()].concat(),
+            Self::Quorum(_) => quorum::settings(),
         }
     }
 
@@ -83,6 +99,7 @@ impl Servers {
             Self::One(server) => Box::new(one::view(server)),
             Self::Sentinel(group, _) => Box::new(sentinel::view(group)),
             Self::Cluster(cluster, _) => Box::new(cluster::view(cluster)),
+            Self::Quorum(quorum) => Box::new(quorum.view()),
         }
     }
 
@@ -120,6 +137,15 @@ impl Servers {
             _ => None,
         }
         .context("this fault has no cluster")
+    }
+
+    /// The quorum.
+    pub fn quorum_mut(&mut self) -> Result<&mut Quorum> {
+        match self {
+            Self::Quorum(quorum) => Some(quorum),
+            _ => None,
+        }
+        .context("this fault has no quorum")
     }
 }
 

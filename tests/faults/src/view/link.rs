@@ -6,19 +6,25 @@ use redis::{Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError, Redi
 
 use crate::history::{Observation, now};
 
-/// How long an answer is waited for.
+/// How long an answer is waited for, unless less is said.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// A connection to the server on a port of 127.0.0.1.
 pub struct Link {
     port: u16,
+    limit: Duration,
     connection: Option<Connection>,
 }
 
 impl Link {
     /// A connection that is opened with the first command.
     pub fn new(port: u16) -> Self {
-        Self { port, connection: None }
+        Self::within(port, LIMIT)
+    }
+
+    /// A connection at which each answer is waited for this long.
+    pub fn within(port: u16, limit: Duration) -> Self {
+        Self { port, limit, connection: None }
     }
 
     /// The port.
@@ -31,7 +37,7 @@ impl Link {
         // A connection that failed may owe an answer to an earlier question.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(self.port)?,
+            None => connect(self.port, self.limit)?,
         };
         let answer = command.query(&mut connection);
         let answered = |error: &RedisError| matches!(error.kind(), ErrorKind::Server(_));
@@ -41,10 +47,15 @@ impl Link {
         answer
     }
 
+    /// The owners that the keys have at this server.
+    pub fn owners(&mut self, keys: &[String]) -> RedisResult<Vec<Option<String>>> {
+        self.run(redis::cmd("MGET").arg(keys))
+    }
+
     /// What the keys hold at this server.
     pub fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
         let start = now();
-        let owners: Vec<Option<String>> = self.run(redis::cmd("MGET").arg(keys))?;
+        let owners = self.owners(keys)?;
         let end = now();
         let seen = keys.iter().zip(owners);
         let seen = seen.map(|(key, owner)| Observation { key: key.clone(), owner, start, end });
@@ -52,9 +63,9 @@ impl Link {
     }
 }
 
-fn connect(port: u16) -> RedisResult<Connection> {
+fn connect(port: u16, limit: Duration) -> RedisResult<Connection> {
     let client = Client::open(format!("redis://127.0.0.1:{port}/"))?;
-    let connection = client.get_connection_with_timeout(LIMIT)?;
-    connection.set_read_timeout(Some(LIMIT))?;
+    let connection = client.get_connection_with_timeout(limit)?;
+    connection.set_read_timeout(Some(limit))?;
     Ok(connection)
 }

@@ -3,6 +3,7 @@
 pub mod cluster;
 mod link;
 pub mod one;
+pub mod quorum;
 pub mod sentinel;
 
 use redis::RedisResult;
