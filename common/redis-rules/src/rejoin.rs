@@ -13,7 +13,7 @@ pub const ASK: [&str; 3] = ["CONFIG", "GET", "appendfsync"];
 /// A server that started a short while ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// How long ago it started; `None` if it does not tell.
+    /// How long ago it started, as it says; `None` if it does not tell.
     pub ago: Option<Duration>,
     /// How long it must stay out from now on, if it has lost its locks.
     pub left: Duration,
@@ -21,13 +21,17 @@ pub struct Started {
     pub has_file: bool,
 }
 
+/// How much longer than it ran a server may say that it runs: it counts the seconds of its clock that began meanwhile.
+const ROUNDING: Duration = Duration::from_secs(1);
+
 /// Reads the reply to [`fitness::ASK`](crate::fitness::ASK): `None` if the server runs for longer than locks last,
 /// `longest` at most. One that does not tell may have started just now.
 pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
     let info = if let Reply::Text(info) = info { info } else { "" };
     let uptime = field(info, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());
     let ago = uptime.map(Duration::from_secs);
-    let left = longest.saturating_sub(ago.unwrap_or_default());
+    let surely = ago.unwrap_or_default().saturating_sub(ROUNDING);
+    let left = longest.saturating_sub(surely);
     let has_file = field(info, "aof_enabled") == Some("1");
     (!left.is_zero()).then_some(Started { ago, left, has_file })
 }
@@ -50,11 +54,16 @@ mod tests {
         let started = |info: &str| started(&Reply::Text(info.into()), MINUTE);
         let info = "uptime_in_seconds:3\r\naof_enabled:0\r\n";
         let ago = Some(Duration::from_secs(3));
-        let left = Duration::from_secs(57);
+        // The first of the three may have been short.
+        let left = Duration::from_secs(58);
         assert_eq!(started(info), Some(Started { ago, left, has_file: false }));
         let info = "uptime_in_seconds:3\r\naof_enabled:1\r\n";
         assert_eq!(started(info), Some(Started { ago, left, has_file: true }));
-        for info in ["uptime_in_seconds:60\r\n", "uptime_in_seconds:99999999\r\n"] {
+        let second = Duration::from_secs(1);
+        let info = "uptime_in_seconds:60\r\n";
+        let ago = Some(MINUTE);
+        assert_eq!(started(info), Some(Started { ago, left: second, has_file: false }));
+        for info in ["uptime_in_seconds:61\r\n", "uptime_in_seconds:99999999\r\n"] {
             assert_eq!(started(info), None, "{info}");
         }
         let unknown = Some(Started { ago: None, left: MINUTE, has_file: false });
