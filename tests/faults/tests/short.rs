@@ -10,7 +10,7 @@ use std::{
 use holdfast_tests::clock::FAKETIME;
 
 /// The faults that must have been run.
-const FAULTS: [&str; 22] = [
+const FAULTS: [&str; 24] = [
     "stop-5s",
     "stop-2s",
     "stop-0.5s",
@@ -18,6 +18,8 @@ const FAULTS: [&str; 22] = [
     "lose-data",
     "sentinel-failover-guarded",
     "cluster-migration",
+    "quorum-restarted-empty",
+    "quorum-majority",
     "delay-commands",
     "delay-replies",
     "black-hole",
@@ -36,7 +38,7 @@ const FAULTS: [&str; 22] = [
 ];
 
 /// Those that need libfaketime.
-const CLOCKS: [&str; 3] = ["clock-forward", "clock-back", "clock-workers"];
+const CLOCKS: [&str; 4] = ["clock-forward", "clock-back", "clock-workers", "quorum-clocks"];
 
 /// Is run where the system lets it.
 const PARTITION: &str = "partition";
