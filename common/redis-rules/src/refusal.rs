@@ -77,6 +77,17 @@ pub fn ends_connection(error: &str) -> bool {
     matches!(code(error), "READONLY" | "NOAUTH")
 }
 
+/// Whether the error line refuses the login: there was none, or it was wrong.
+pub fn refuses_login(error: &str) -> bool {
+    matches!(code(error), "NOAUTH" | "WRONGPASS") || refuses_password(error)
+}
+
+/// Whether the error line refuses the password that was sent.
+pub fn refuses_password(error: &str) -> bool {
+    // Redis before 6 has no code for it.
+    code(error) == "WRONGPASS" || error.contains("invalid password")
+}
+
 /// Whether the user may not run the command at all. An error that is about a key may be different for
 /// another key.
 pub fn forbids_command(error: &str) -> bool {
@@ -178,6 +189,23 @@ mod tests {
             "ERR unknown command",
         ] {
             assert!(!forbids_command(error), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_missing_is_told_from_one_that_is_wrong() {
+        for (error, login, password) in [
+            ("WRONGPASS invalid username-password pair or user is disabled.", true, true),
+            ("ERR invalid password", true, true),
+            ("NOAUTH Authentication required.", true, false),
+            ("NOPERM x", false, false),
+            ("connection refused", false, false),
+        ] {
+            assert_eq!(
+                (refuses_login(error), refuses_password(error)),
+                (login, password),
+                "{error}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::code,
+    refusal::refuses_password,
     settings::{NO_BOOLEAN, boolean},
 };
 
@@ -211,7 +211,7 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
             let settings = RedisSettings::parse(&definition.properties)?;
             match redis::connect(&definition.name, settings).await {
                 Ok(store) => Ok(store),
-                Err(error) if definition.unquoted_password && is_refused_login(&error) => {
+                Err(error) if definition.unquoted_password && is_refused_password(&error) => {
                     Err(OpenCause::UnquotedPassword(error))
                 }
                 Err(error) => Err(error.into()),
@@ -222,12 +222,9 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
     }
 }
 
-fn is_refused_login(error: &ConnectError) -> bool {
+fn is_refused_password(error: &ConnectError) -> bool {
     match error {
-        // Redis before 6 has no code for it.
-        ConnectError::Unreachable { cause, .. } => {
-            code(cause) == "WRONGPASS" || cause.contains("invalid password")
-        }
+        ConnectError::Unreachable { cause, .. } => refuses_password(cause),
         _ => false,
     }
 }

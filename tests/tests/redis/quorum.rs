@@ -26,7 +26,7 @@ use holdfast_tests::{
 };
 use tokio::time::timeout;
 
-use crate::not_done;
+use crate::{log::Log, not_done};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -394,7 +394,7 @@ async fn a_quorum_is_opened_by_its_settings_and_by_a_majority_of_its_servers() {
         server.kill();
     }
     let refused = connect(&servers, &[]).await.map(drop).unwrap_err();
-    assert!(refused.contains("only 1 of 3 servers can be reached: "), "{refused}");
+    assert!(refused.contains("only 1 of 3 servers can be used: "), "{refused}");
     assert!(
         refused.contains(&format!("{}: connection refused", servers[1].address())),
         "{refused}"
@@ -407,6 +407,32 @@ async fn a_server_that_cannot_keep_locks_is_refused_in_a_quorum_too() {
     servers[1].run::<()>(&["REPLICAOF", "127.0.0.1", &servers[0].port().to_string()]);
     let refused = connect(&servers, &[]).await.map(drop).unwrap_err();
     assert!(refused.contains("replica"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_login_is_told_as_such() {
+    for (settings, code) in [(&[][..], "NOAUTH"), (&[("redisPassword", "mine")], "WRONGPASS")] {
+        let servers = lasting::<3>();
+        servers[1].run::<()>(&["CONFIG", "SET", "requirepass", "other"]);
+        let (log, guard) = Log::start();
+        let store = connect(&servers, settings).await.unwrap();
+        drop(guard);
+        assert_granted(store.acquire(KEY, "me", MINUTE).await);
+        let text = log.text();
+        let refuses = "a server of the quorum refuses the login (redisUsername, redisPassword)";
+        let mut lines = text.lines().filter(|line| line.contains(refuses));
+        let line = lines.next().unwrap_or_else(|| panic!("{text}"));
+        assert!(line.contains(&servers[1].address()) && line.contains(code), "{text}");
+        assert_eq!((lines.next(), text.contains("cannot be reached")), (None, false), "{text}");
+
+        servers[2].run::<()>(&["CONFIG", "SET", "requirepass", "other"]);
+        let refused = connect(&servers, settings).await.map(drop).unwrap_err();
+        let expected = format!(
+            "only 1 of 3 servers can be used: {}: it refuses the login (redisUsername, redisPassword): {code} ",
+            servers[1].address()
+        );
+        assert!(refused.contains(&expected), "{refused}");
+    }
 }
 
 #[tokio::test]

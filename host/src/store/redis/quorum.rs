@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::{
     address::Address,
+    refusal::refuses_login,
     settings::{Quorum, Servers},
 };
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +21,9 @@ const NODE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long the other servers of a quorum have to connect once a majority has.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// What a server does whose login is missing or wrong.
+const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
 
 /// Connects the store that the settings describe. `name` is the store's, for logs and metrics.
 ///
@@ -106,14 +110,24 @@ async fn connect_majority(
         missing.filter(|(_, store)| store.is_none()).map(|((node, cause), _)| (node, cause))
     };
     if connected <= nodes.len() / 2 {
-        let causes: Vec<String> =
-            missing().map(|(node, cause)| format!("{node}: {cause}")).collect();
-        let (all, causes) = (nodes.len(), causes.join("; "));
-        let cause = format!("only {connected} of {all} servers can be reached: {causes}");
+        let causes = missing().map(|(node, cause)| match refuses_login(cause) {
+            true => format!("{node}: it {REFUSES_LOGIN}: {cause}"),
+            false => format!("{node}: {cause}"),
+        });
+        let (all, causes) = (nodes.len(), causes.collect::<Vec<_>>().join("; "));
+        let cause = format!("only {connected} of {all} servers can be used: {causes}");
         return Err(ConnectError::Unreachable { address: address.to_owned(), cause });
     }
     for (redis, cause) in missing() {
-        tracing::warn!(store = name, %redis, cause, "a server of the quorum cannot be reached");
+        match refuses_login(cause) {
+            // It does not pass by itself.
+            true => {
+                tracing::warn!(store = name, %redis, cause, "a server of the quorum {REFUSES_LOGIN}");
+            }
+            false => {
+                tracing::warn!(store = name, %redis, cause, "a server of the quorum cannot be reached");
+            }
+        }
     }
     Ok(stores)
 }
