@@ -33,7 +33,7 @@ impl ComponentMetrics {
                     OpenCause::Setting(_)
                     | OpenCause::Redis(_)
                     | OpenCause::UnquotedPassword(_)
-                    | OpenCause::Timeout(_) => "init",
+                    | OpenCause::Timeout { .. } => "init",
                 };
                 let labels = ComponentFailLabels { app_id, component, reason, component_name };
                 COMPONENT_INIT_FAIL.with(labels).increment(1);

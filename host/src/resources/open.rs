@@ -9,6 +9,7 @@ use holdfast_redis_rules::{
     refusal::refuses_password,
     settings::{NO_BOOLEAN, boolean},
 };
+use tokio::time::{Instant, timeout};
 
 use super::{
     definition::StoreDefinition,
@@ -154,15 +155,18 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
     let StoreDefinition { name, component_type, version, init_timeout, source, .. } = definition;
     let opening = async {
         let fencing = fencing(&definition.properties)?;
+        let begun = Instant::now();
         let store = open_by_type(definition).await?;
         if fencing {
-            number_a_grant(&*store).await?;
+            let left = init_timeout.saturating_sub(begun.elapsed());
+            timeout(left, number_a_grant(&*store)).await.map_err(|_| OpenCause::Timeout {
+                limit: *init_timeout,
+                waited_for: "no answer yet to a lock that is numbered (fencing)".to_owned(),
+            })??;
         }
         Ok((store, fencing))
     };
-    let opening = tokio::time::timeout(*init_timeout, opening);
-    let opened = opening.await.unwrap_or(Err(OpenCause::Timeout(*init_timeout)));
-    let (store, fencing) = opened.map_err(|cause| StoreError {
+    let (store, fencing) = opening.await.map_err(|cause| StoreError {
         source_file: source.clone(),
         component: name.clone(),
         component_type: component_type.clone(),
@@ -209,8 +213,12 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
     match lowercase(&definition.component_type).as_str() {
         "lock.redis" => {
             let settings = RedisSettings::parse(&definition.properties)?;
-            match redis::connect(&definition.name, settings).await {
+            let limit = definition.init_timeout;
+            match redis::connect_within(&definition.name, settings, limit).await {
                 Ok(store) => Ok(store),
+                Err(error @ ConnectError::Late { .. }) => {
+                    Err(OpenCause::Timeout { limit, waited_for: error.to_string() })
+                }
                 Err(error) if definition.unquoted_password && is_refused_password(&error) => {
                     Err(OpenCause::UnquotedPassword(error))
                 }

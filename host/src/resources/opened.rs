@@ -125,8 +125,13 @@ pub enum OpenCause {
     )]
     UnquotedPassword(ConnectError),
     /// It took longer than the `initTimeout` of its definition.
-    #[error("not open within its initTimeout of {0:?}")]
-    Timeout(Duration),
+    #[error("not open within its initTimeout of {limit:?}: {waited_for}")]
+    Timeout {
+        /// The `initTimeout`.
+        limit: Duration,
+        /// What was waited for, or what went wrong in the last attempt.
+        waited_for: String,
+    },
 }
 
 fn join(errors: &[StoreError]) -> String {

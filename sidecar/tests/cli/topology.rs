@@ -1,5 +1,7 @@
 //! The servers that `check` finds, and a store behind Redis Sentinel as `serve` has it.
 
+use std::net::TcpListener;
+
 use holdfast_tests::{
     holdfast::Holdfast,
     http_api::{ACQUIRED, HELD},
@@ -158,4 +160,50 @@ async fn a_quorum_is_told_and_served() {
     let (status, refused) = holdfast.post("/v1.0-alpha1/lock/lockstore", body).await;
     assert_eq!(status, 500);
     assert!(refused.contains("quorumMaxTtl"), "{refused}");
+}
+
+#[test]
+fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
+    // The system accepts the connections; nobody answers.
+    let silent: [TcpListener; 3] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let mut addresses = silent.each_ref().map(|it| it.local_addr().unwrap().to_string());
+    // As the causes are.
+    addresses.sort();
+    let [one, two, three] = addresses.each_ref().map(String::as_str);
+    let (pair, all) = (format!("{one},{two}"), addresses.join(","));
+    let sentinel = [("failover", "true"), ("sentinelMasterName", "m")];
+    for (settings, dial_timeout, expected) in [
+        (
+            [&[("redisHost", &*pair)], &sentinel[..]].concat(),
+            "600ms",
+            format!(
+                "no sentinel tells where the master is: {one}: no answer within 300ms; {two}: "
+            ),
+        ),
+        (
+            [&[("redisHost", &*pair)], &sentinel[..]].concat(),
+            "60s",
+            "no sentinel has told yet where the master is".to_owned(),
+        ),
+        (vec![("redisHost", one)], "60s", format!("redis {one}: no connection yet")),
+        (
+            vec![("redisHost", &*all), ("redisType", "quorum")],
+            "60s",
+            format!(
+                "only 0 of 3 servers can be used: {one}: no connection yet; {two}: no connection yet; {three}: "
+            ),
+        ),
+    ] {
+        let settings = [settings, vec![("dialTimeout", dial_timeout)]].concat();
+        let file = definition("lockstore", "lock.redis", &settings) + "  initTimeout: 1s\n";
+        let resources = Resources::new(&[("lockstore.yaml", &file)]);
+        let (code, output, stderr) = run(&["check", "--resources-path", resources.path()]);
+        assert_eq!(code, 2, "{output}{stderr}");
+        let (_, cause) =
+            output.split_once("not open within its initTimeout of 1s: ").unwrap_or_else(|| {
+                panic!("{output}{stderr}");
+            });
+        assert!(cause.contains(&expected), "{output}");
+    }
 }

@@ -47,6 +47,14 @@ pub enum ConnectError {
         /// What went wrong in the last attempt.
         cause: String,
     },
+    /// The time was over before the store was connected.
+    #[error("redis {address}: {cause}")]
+    Late {
+        /// The `host:port` of each server of the settings.
+        address: String,
+        /// What went wrong in the last attempt, or what was waited for.
+        cause: String,
+    },
     /// The server has replicas. A failover to one of them can lose a lock.
     #[error("redis {address}: {}", Unfit::Replicated(*replicas))]
     Replicated {

@@ -120,6 +120,15 @@ impl Client {
         &self.address
     }
 
+    /// What a command would wait for now, for people.
+    pub(super) fn waits_for(&self) -> String {
+        let failure = || self.connections.last_failure();
+        match self.connections.is_open() {
+            true => "no answer yet".to_owned(),
+            false => failure().unwrap_or_else(|| self.place().waits_for()),
+        }
+    }
+
     /// The server's address, and what it said of itself.
     pub(super) fn describe(&self) -> String {
         match self.connections.about() {

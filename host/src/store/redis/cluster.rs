@@ -261,6 +261,16 @@ impl Cluster {
         Ok(part)
     }
 
+    /// What a command would wait for now, for people.
+    pub(super) fn waits_for(&self) -> String {
+        let nodes = self.nodes();
+        if nodes.is_empty() {
+            return "no node has told yet who has the slots".to_owned();
+        }
+        let each = nodes.iter().map(|node| format!("{}: {}", node.address(), node.waits_for()));
+        each.collect::<Vec<_>>().join("; ")
+    }
+
     /// The nodes, each with what it said of itself.
     pub(super) fn describe(&self) -> String {
         let nodes: Vec<String> = self.nodes().iter().map(|node| node.describe()).collect();

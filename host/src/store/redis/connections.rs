@@ -313,6 +313,16 @@ impl Connections {
         self.read().iter().find_map(|connection| connection.refusal())
     }
 
+    /// Whether there is a connection.
+    pub(super) fn is_open(&self) -> bool {
+        !self.read().is_empty()
+    }
+
+    /// Why the latest attempt to open a connection failed, if it did.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.attempts.borrow().as_ref().err().map(|error| error.cause.clone())
+    }
+
     /// What the server said of itself, if it did.
     pub(super) fn about(&self) -> Option<&str> {
         self.about.get().map(String::as_str)

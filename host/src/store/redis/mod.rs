@@ -63,7 +63,7 @@ mod watch;
 
 pub use self::{
     check::ConnectError,
-    quorum::connect,
+    quorum::{connect, connect_within},
     settings::{RedisSetterError, RedisSettings},
     store::RedisStore,
     url::{RedisUrlError, RedisUrlPart},

@@ -103,6 +103,14 @@ impl Nodes {
         }
     }
 
+    /// What a command would wait for now, for people.
+    pub(super) fn waits_for(&self) -> String {
+        match self {
+            Self::One(client) => client.waits_for(),
+            Self::Cluster(cluster) => cluster.waits_for(),
+        }
+    }
+
     /// The servers, and what they said of themselves.
     pub(super) fn describe(&self) -> String {
         match self {

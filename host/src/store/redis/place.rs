@@ -23,6 +23,17 @@ impl Place {
         }
     }
 
+    /// What is waited for before there is a connection, for people.
+    pub(super) fn waits_for(&self) -> String {
+        match self {
+            Self::Fixed(_) => "no connection yet".to_owned(),
+            Self::Master(sentinels) => match sentinels.last_told() {
+                Some(master) => format!("no connection to the master {master} yet"),
+                None => "no sentinel has told yet where the master is".to_owned(),
+            },
+        }
+    }
+
     /// Whether this was still the server's address when somebody last told.
     pub(super) fn is_at(&self, address: &Address) -> bool {
         match self {

@@ -34,12 +34,33 @@ const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
 ///
 /// See [`ConnectError`].
 pub async fn connect(name: &str, settings: RedisSettings) -> Result<Arc<dyn Store>, ConnectError> {
+    connect_until(name, settings, None).await
+}
+
+/// As [`connect`], but gives up after `limit`: [`ConnectError::Late`] says what was waited for.
+///
+/// # Errors
+///
+/// See [`ConnectError`].
+pub async fn connect_within(
+    name: &str,
+    settings: RedisSettings,
+    limit: Duration,
+) -> Result<Arc<dyn Store>, ConnectError> {
+    connect_until(name, settings, Instant::now().checked_add(limit)).await
+}
+
+async fn connect_until(
+    name: &str,
+    settings: RedisSettings,
+    deadline: Option<Instant>,
+) -> Result<Arc<dyn Store>, ConnectError> {
     match settings.servers.clone() {
         Servers::Quorum(quorum) => {
-            let store = connect_quorum(name, settings.checked()?, quorum).await?;
+            let store = connect_quorum(name, settings.checked()?, quorum, deadline).await?;
             Ok(Arc::new(store))
         }
-        _ => Ok(Arc::new(RedisStore::connect(name, settings).await?)),
+        _ => Ok(Arc::new(RedisStore::connect_until(name, settings, deadline).await?)),
     }
 }
 
@@ -47,10 +68,13 @@ async fn connect_quorum(
     name: &str,
     settings: RedisSettings,
     quorum: Quorum,
+    deadline: Option<Instant>,
 ) -> Result<QuorumStore, ConnectError> {
     let Quorum { nodes, longest_ttl } = quorum;
     let of_node = |node: &Address| settings.clone().of_node(node.clone(), longest_ttl);
-    let stores = connect_majority(name, &nodes, of_node, &settings.address()).await?;
+    let connect =
+        async |node: &Address| RedisStore::connect_until(name, of_node(node), deadline).await;
+    let stores = connect_majority(name, &nodes, connect, &settings.address()).await?;
     let nodes: Result<Vec<Node>, ConnectError> = nodes
         .iter()
         .zip(stores)
@@ -72,17 +96,14 @@ async fn connect_quorum(
 async fn connect_majority(
     name: &str,
     nodes: &[Address],
-    of_node: impl Fn(&Address) -> RedisSettings,
+    connect: impl AsyncFn(&Address) -> Result<RedisStore, ConnectError>,
     address: &str,
 ) -> Result<Vec<Option<RedisStore>>, ConnectError> {
-    let mut connecting: FuturesUnordered<_> = nodes
-        .iter()
-        .enumerate()
-        .map(async |(index, node)| (index, RedisStore::connect(name, of_node(node)).await))
-        .collect();
+    let mut connecting: FuturesUnordered<_> =
+        nodes.iter().enumerate().map(async |(index, node)| (index, connect(node).await)).collect();
     let mut stores: Vec<Option<RedisStore>> = nodes.iter().map(|_| None).collect();
     let mut causes = vec!["no connection yet".to_owned(); nodes.len()];
-    let (mut connected, mut deadline) = (0, None);
+    let (mut connected, mut deadline, mut is_late) = (0, None, false);
     loop {
         let next = match deadline {
             None => connecting.next().await,
@@ -102,6 +123,10 @@ async fn connect_majority(
                 }
             }
             Some((index, Err(ConnectError::Unreachable { cause, .. }))) => causes[index] = cause,
+            Some((index, Err(ConnectError::Late { cause, .. }))) => {
+                causes[index] = cause;
+                is_late = true;
+            }
             Some((_, Err(error))) => return Err(error),
         }
     }
@@ -116,7 +141,11 @@ async fn connect_majority(
         });
         let (all, causes) = (nodes.len(), causes.collect::<Vec<_>>().join("; "));
         let cause = format!("only {connected} of {all} servers can be used: {causes}");
-        return Err(ConnectError::Unreachable { address: address.to_owned(), cause });
+        let address = address.to_owned();
+        return Err(match is_late {
+            true => ConnectError::Late { address, cause },
+            false => ConnectError::Unreachable { address, cause },
+        });
     }
     for (redis, cause) in missing() {
         match refuses_login(cause) {

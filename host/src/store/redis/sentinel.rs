@@ -91,10 +91,14 @@ impl Sentinels {
         Ok(master)
     }
 
+    /// The master that was told last.
+    pub(super) fn last_told(&self) -> Option<Address> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).master.clone()
+    }
+
     /// Whether this is the master that was told last.
     pub(super) fn told_last(&self, address: &Address) -> bool {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.master.as_ref().is_none_or(|master| master == address)
+        self.last_told().is_none_or(|master| master == *address)
     }
 
     /// Where each sentinel that is known says that the master is.

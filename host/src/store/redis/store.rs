@@ -15,6 +15,7 @@ use holdfast_redis_rules::{
     list::{self, Listed, Part},
     release,
 };
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     check::{self, ConnectError},
@@ -65,9 +66,25 @@ impl RedisStore {
     ///
     /// See [`ConnectError`].
     pub async fn connect(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
+        Self::connect_until(name, settings, None).await
+    }
+
+    /// As [`connect`](Self::connect), until this moment at most.
+    pub(super) async fn connect_until(
+        name: &str,
+        settings: RedisSettings,
+        deadline: Option<Instant>,
+    ) -> Result<Self, ConnectError> {
         // Made before the check, so that dropping this future closes the connections.
         let store = Self::unconnected(name, settings)?;
-        check::check_servers(&store.nodes, &store.address).await?;
+        let checking = check::check_servers(&store.nodes, &store.address);
+        match deadline {
+            None => checking.await?,
+            Some(deadline) => timeout_at(deadline, checking).await.unwrap_or_else(|_| {
+                let (address, cause) = (store.address.clone(), store.nodes.waits_for());
+                Err(ConnectError::Late { address, cause })
+            })?,
+        }
         Ok(store)
     }
 
