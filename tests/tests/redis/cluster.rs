@@ -328,3 +328,41 @@ async fn locks_are_never_given_twice_while_slots_move() {
     }
     callers.iter().for_each(JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn an_error_names_the_node_that_failed_and_not_those_of_the_settings() {
+    let (mut cluster, store) = masters().await;
+    let listed = cluster.addresses()[0].clone();
+    let elsewhere = |key: &String| cluster.owner_of(cluster.slot_of(key)) != 0;
+    let key = (0..).map(|number| format!("lock||app1||{number}")).find(elsewhere).unwrap();
+    let owner = cluster.owner_of(cluster.slot_of(&key));
+    let node = cluster.addresses()[owner].clone();
+    assert_ne!(node, listed);
+
+    cluster.node_of(&key).run::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let cause = not_done(store.acquire(&key, "me", MINUTE).await);
+    assert!(cause.starts_with(&format!("redis {node}: OOM ")), "{cause}");
+    for other in cluster.nodes() {
+        other.run::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    }
+    let refused = connect(&cluster.hosts(), &[]).await.map(drop).unwrap_err().to_string();
+    let named = |address: &String| refused.starts_with(&format!("redis {address}: a lock cannot "));
+    assert!(cluster.addresses().iter().any(named), "{refused}");
+
+    cluster.kill(owner);
+    let expected = format!("redis {node}: connection refused");
+    eventually("the node is known to be down", async || {
+        let outcome = store.acquire(&key, "me", MINUTE).await;
+        outcome.is_err_and(|failure| failure.cause().starts_with(&expected))
+    })
+    .await;
+    let (mut pages, mut cursor) = (0, None);
+    let failure = loop {
+        match store.list("lock||", cursor.as_deref(), 10).await {
+            Ok(page) => cursor = Some(page.next.expect("a page of the node that is down")),
+            Err(failure) => break failure,
+        }
+        pages += 1;
+    };
+    assert!(failure.cause().starts_with(&expected), "after {pages} pages: {}", failure.cause());
+}

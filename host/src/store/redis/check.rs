@@ -11,7 +11,7 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    client::{Client, NoOutcome},
+    client::{Client, Ended, NoOutcome},
     dial_error::DialError,
     nodes::{Nodes, run},
     settings::RedisSetterError,
@@ -116,8 +116,6 @@ async fn check_server(client: &Client) -> Result<(), ConnectError> {
 /// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
 /// keys is accepted: that is known only once such a key is used.
 async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> {
-    let unfit = |address, cause| Err(ConnectError::Unfit { address, cause });
-    let unreachable = |address, cause| Err(ConnectError::Unreachable { address, cause });
     let named = || {
         let name = format!("{:016x}", fastrand::u64(..));
         (format!("lock||holdfast-check||{name}"), name)
@@ -129,37 +127,43 @@ async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> 
     let mut tries = (0..NAMES).map(|_| named());
     let (key, name) = tries.find(|(key, _)| has_node(key)).unwrap_or_else(named);
     let begun = Instant::now();
-    let refused = |line: &str| code(line) != "NOPERM" || forbids_command(line);
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
     match run!(nodes, &key, |server, asking| server.try_out(wanted, asking)) {
         Ok(_) => {}
-        Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
-            return unreachable(address, format!("a lock cannot be taken: {cause}"));
-        }
-        Err(NoOutcome::NotDone(line)) if refused(&line) => {
-            return unfit(address, format!("a lock cannot be taken: {line}"));
-        }
-        Err(NoOutcome::Elsewhere(_, line)) => {
-            return unfit(address, format!("a lock cannot be taken: {line}"));
-        }
-        Err(NoOutcome::NotDone(_)) => return Ok(()),
-        Err(NoOutcome::Unknown(cause, _)) => {
-            return unreachable(address, format!("a lock cannot be taken: {cause}"));
-        }
+        Err(ended) if is_about_the_key(&ended) => return Ok(()),
+        Err(ended) => return Err(failed(ended, address, "taken")),
     }
     match run!(nodes, &key, |server, asking| server.release(&key, &name, asking)) {
         Ok(Released::Released) => Ok(()),
         // It may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
-        Ok(_) => unfit(address, "a lock that was taken is lost at once".to_owned()),
-        Err(NoOutcome::NotDone(cause)) if !is_error_line(&cause) => {
-            unreachable(address, format!("a lock cannot be released: {cause}"))
+        Ok(_) => {
+            let cause = "a lock that was taken is lost at once".to_owned();
+            Err(ConnectError::Unfit { address, cause })
         }
-        Err(NoOutcome::NotDone(line) | NoOutcome::Elsewhere(_, line)) => {
-            unfit(address, format!("a lock cannot be released: {line}"))
+        Err(ended) => Err(failed(ended, address, "released")),
+    }
+}
+
+/// Whether the user may run the command, but not on this key.
+fn is_about_the_key(ended: &Ended) -> bool {
+    match &ended.no_outcome {
+        NoOutcome::NotDone(line) => code(line) == "NOPERM" && !forbids_command(line),
+        _ => false,
+    }
+}
+
+/// Why a lock cannot be `done`, at the node that failed or else at `address`.
+fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
+    let address = ended.node.unwrap_or(address);
+    let about = |cause| format!("a lock cannot be {done}: {cause}");
+    match ended.no_outcome {
+        NoOutcome::NotDone(line) if is_error_line(&line) => {
+            ConnectError::Unfit { address, cause: about(line) }
         }
-        Err(NoOutcome::Unknown(cause, _)) => {
-            unreachable(address, format!("a lock cannot be released: {cause}"))
+        NoOutcome::Elsewhere(_, line) => ConnectError::Unfit { address, cause: about(line) },
+        NoOutcome::NotDone(cause) | NoOutcome::Unknown(cause, _) => {
+            ConnectError::Unreachable { address, cause: about(cause) }
         }
     }
 }

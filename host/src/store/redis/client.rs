@@ -56,6 +56,27 @@ pub(super) enum NoOutcome {
     Unknown(String, Option<Duration>),
 }
 
+/// A command that ended without an outcome, and where.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) no_outcome: NoOutcome,
+    /// The node of a cluster; `None` if it came to none, or there is only one server.
+    pub(super) node: Option<String>,
+}
+
+impl Ended {
+    /// At a node of a cluster.
+    pub(super) fn at(node: &Client, no_outcome: NoOutcome) -> Self {
+        Self { no_outcome, node: Some(node.address().to_owned()) }
+    }
+}
+
+impl From<NoOutcome> for Ended {
+    fn from(no_outcome: NoOutcome) -> Self {
+        Self { no_outcome, node: None }
+    }
+}
+
 /// A lock that was taken.
 pub(super) struct Taken {
     /// For how long it is surely held, from now.

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use super::{
     answers::answers,
-    client::{Client, NoOutcome},
+    client::{Client, Ended, NoOutcome},
     dial_error::DialError,
     place::Place,
     session::bounded,
@@ -233,11 +233,7 @@ impl Cluster {
     }
 
     /// The locks of one part of the keys of one node. The node is a part of the cursor.
-    pub(super) async fn list(
-        &self,
-        pattern: &str,
-        cursor: Option<&str>,
-    ) -> Result<Part, NoOutcome> {
+    pub(super) async fn list(&self, pattern: &str, cursor: Option<&str>) -> Result<Part, Ended> {
         if cursor.is_none() {
             self.ask().await.map_err(|error| NoOutcome::NotDone(error.cause))?;
         }
@@ -252,7 +248,8 @@ impl Cluster {
         };
         // The node of the cursor may be gone.
         let within = within.filter(|_| name == from);
-        let mut part = node.list(pattern, within).await?;
+        let part = node.list(pattern, within).await;
+        let mut part = part.map_err(|no_outcome| Ended::at(&node, no_outcome))?;
         part.next = match (part.next, nodes.pop()) {
             (Some(within), _) => Some(format!("{within}{AT}{name}")),
             (None, Some((next, _))) => Some(format!("0{AT}{next}")),

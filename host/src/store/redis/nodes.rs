@@ -9,7 +9,7 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    client::{Client, NoOutcome},
+    client::{Client, Ended, NoOutcome},
     cluster::{self, Cluster, Hop},
     place::Place,
     sentinel::Sentinels,
@@ -76,13 +76,9 @@ impl Nodes {
     }
 
     /// The locks of one part of the keys.
-    pub(super) async fn list(
-        &self,
-        pattern: &str,
-        cursor: Option<&str>,
-    ) -> Result<Part, NoOutcome> {
+    pub(super) async fn list(&self, pattern: &str, cursor: Option<&str>) -> Result<Part, Ended> {
         match self {
-            Self::One(client) => client.list(pattern, cursor).await,
+            Self::One(client) => client.list(pattern, cursor).await.map_err(Ended::from),
             Self::Cluster(cluster) => cluster.list(pattern, cursor).await,
         }
     }
@@ -152,7 +148,7 @@ impl Way<'_> {
     pub(super) async fn end<T>(
         &mut self,
         outcome: Result<T, NoOutcome>,
-    ) -> Option<Result<T, NoOutcome>> {
+    ) -> Option<Result<T, Ended>> {
         match (self, outcome) {
             (Self::Through { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
                 match cluster.elsewhere(*slot, &hop.node, no_outcome).await {
@@ -161,10 +157,13 @@ impl Way<'_> {
                         *hops += 1;
                         None
                     }
-                    Err(no_outcome) => Some(Err(no_outcome)),
+                    Err(no_outcome) => Some(Err(Ended::at(&hop.node, no_outcome))),
                 }
             }
-            (_, outcome) => Some(outcome),
+            (Self::Through { hop, .. }, Err(no_outcome)) => {
+                Some(Err(Ended::at(&hop.node, no_outcome)))
+            }
+            (_, outcome) => Some(outcome.map_err(Ended::from)),
         }
     }
 }
@@ -183,7 +182,7 @@ macro_rules! run {
                     break outcome;
                 }
             },
-            Err(error) => Err(error),
+            Err(error) => Err($crate::store::redis::client::Ended::from(error)),
         }
     };
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     check::{self, ConnectError},
-    client::{NoOutcome, Taken},
+    client::{Ended, NoOutcome, Taken},
     nodes::{Nodes, run},
     settings::RedisSettings,
     survey,
@@ -122,9 +122,11 @@ impl RedisStore {
         }
     }
 
-    fn failure(&self, error: NoOutcome) -> Failure {
-        let about = |cause| format!("redis {}: {cause}", self.address);
-        match error {
+    /// The failure of a command, which names the node of the cluster that failed.
+    fn failure(&self, Ended { no_outcome, node }: Ended) -> Failure {
+        let address = node.as_ref().unwrap_or(&self.address);
+        let about = |cause| format!("redis {address}: {cause}");
+        match no_outcome {
             NoOutcome::NotDone(cause) | NoOutcome::Elsewhere(_, cause) => {
                 Failure::not_done(about(cause))
             }
