@@ -13,6 +13,7 @@
 //! | [`body`] | how much of a body a server reads |
 //! | [`reply`] | replies |
 //! | [`health`] | health checks |
+//! | [`lease`] | calls about leases from the caller's side |
 //! | [`metadata`] | the document that describes a sidecar |
 
 #![no_std]
@@ -21,6 +22,7 @@ extern crate alloc;
 
 pub mod body;
 pub mod health;
+pub mod lease;
 pub mod metadata;
 pub mod path;
 pub mod reply;

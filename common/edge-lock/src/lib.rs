@@ -54,4 +54,5 @@ pub use self::{
     fields::Flaw,
     headers::Headers,
     policy::{EdgeLock, InDoubt, OnClientGone},
+    refusal::Refusal,
 };

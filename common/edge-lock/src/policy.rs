@@ -1,16 +1,17 @@
 //! An edge lock: which requests take which lock, for how long, and what happens to those that do not get it.
 
 use alloc::{
-    borrow::ToOwned,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
+use core::iter;
 
 use serde_json::Value;
 
 use crate::{
     Headers,
-    fields::{Field, Flaw},
+    fields::{Field, Fields, Flaw},
     matching::Match,
     refusal::Refusal,
     template::Template,
@@ -81,11 +82,26 @@ impl EdgeLock {
     ///
     /// The first field that is wrong.
     pub fn read(name: &str, spec: Value) -> Result<Self, Flaw> {
-        let mut fields = Field::root(spec).fields(&Self::FIELDS)?;
+        Self::of(name.to_string(), Field::root(spec).fields(&Self::FIELDS)?)
+    }
+
+    /// Reads an edge lock whose name is a field beside the others.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is wrong.
+    pub fn read_named(spec: Field) -> Result<Self, Flaw> {
+        let known: Vec<_> = iter::once("name").chain(Self::FIELDS).collect();
+        let mut fields = spec.fields(&known)?;
+        Self::of(fields.take("name").required()?, fields)
+    }
+
+    fn of(name: String, mut fields: Fields) -> Result<Self, Flaw> {
         let matches = Match::read(fields.take("match"))?;
         let store = fields.take("store").required()?;
         let resource = fields.take("resource");
-        let flaw = |message: String| Flaw { field: "resource".to_owned(), message };
+        let flaw = resource.flaw("");
+        let flaw = |message: String| Flaw { message, ..flaw };
         let resource = Template::read(&resource.required()?).map_err(flaw)?;
         let ttl = fields.take("ttl");
         let (missing, too_short) = (ttl.flaw("is missing"), ttl.flaw("must be longer than 0s"));
@@ -96,7 +112,7 @@ impl EdgeLock {
         let in_doubt = [("closed", InDoubt::Closed), ("open", InDoubt::Open)];
         let client_gone = [("keep", OnClientGone::Keep), ("free", OnClientGone::Free)];
         Ok(Self {
-            name: name.to_string(),
+            name,
             matches,
             store,
             resource,
@@ -129,7 +145,7 @@ fn one_of<T: Copy>(field: Field, words: [(&str, T); 2]) -> Result<T, Flaw> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{vec, vec::Vec};
+    use alloc::vec;
 
     use serde_json::json;
 
@@ -214,6 +230,38 @@ mod tests {
             assert_eq!(refused.to_string(), flaw);
         }
         assert_eq!(EdgeLock::read("x", json!("s")).unwrap_err().to_string(), "must be a mapping");
+    }
+
+    #[test]
+    fn a_name_may_be_among_the_fields() {
+        let read = |spec: Value| {
+            let list = Field::root(json!({ "locks": [spec] })).fields(&["locks"])?.take("locks");
+            list.items()?.into_iter().map(EdgeLock::read_named).collect::<Result<Vec<_>, _>>()
+        };
+        let spec = json!({"name": "a", "store": "s", "resource": "r", "ttl": "1s"});
+        let locks = read(spec.clone()).unwrap();
+        assert_eq!(
+            locks[0],
+            EdgeLock::read("a", json!({"store": "s", "resource": "r", "ttl": "1s"})).unwrap()
+        );
+        for (field, value, flaw) in [
+            ("name", json!(null), "locks[0].name: is missing"),
+            (
+                "resource",
+                json!("a||b"),
+                "locks[0].resource: may not contain ||, which separates the parts of a key",
+            ),
+            ("refused", json!({"status": 1}), "locks[0].refused.status: must be from 400 to 599"),
+            (
+                "Name",
+                json!("a"),
+                "locks[0].Name: unknown field; the fields here are name, match, store, resource, ttl, wait, fenced, inDoubt, onClientGone, refused",
+            ),
+        ] {
+            let mut spec = spec.clone();
+            spec[field] = value;
+            assert_eq!(read(spec).unwrap_err().to_string(), flaw);
+        }
     }
 
     struct Post;

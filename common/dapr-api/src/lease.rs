@@ -1,0 +1,158 @@
+//! Calls about leases from the caller's side: requests composed, replies read.
+//!
+//! A caller that gets no verdict must assume that it has the lock: it releases the lock, and does not start the work.
+
+use alloc::{format, string::String, vec::Vec};
+
+use holdfast_rules::json::duration;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// What is escaped in a segment of a path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A `POST` request with a body of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The path.
+    pub path: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What a caller wants that takes a lock or waits for it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Acquire<'a> {
+    /// The resource.
+    pub resource_id: &'a str,
+    /// The owner, which is new for each try.
+    pub lock_owner: &'a str,
+    /// How long the lock lasts, in milliseconds.
+    #[serde(serialize_with = "seconds")]
+    pub ttl: u64,
+    /// How long the server waits for the lock at most, in milliseconds.
+    #[serde(serialize_with = "seconds")]
+    pub wait: u64,
+    /// Whether the grant is numbered.
+    pub fenced: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Release<'a> {
+    resource_id: &'a str,
+    lock_owner: &'a str,
+}
+
+/// The verdict of an acquire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// The caller has the lock.
+    Granted {
+        /// The number of the grant, in decimal digits, if one was asked for.
+        fencing_token: Option<String>,
+    },
+    /// The lock was not free in time.
+    NotFree,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    success: bool,
+    fencing_token: Option<String>,
+}
+
+impl Acquire<'_> {
+    /// The request.
+    pub fn request(&self, store: &str) -> Request {
+        compose(store, "acquire", self)
+    }
+
+    /// The verdict of the reply with this status and body. `None` if it has none, so that nobody knows who has the lock.
+    pub fn verdict(fenced: bool, status: u16, body: &[u8]) -> Option<Acquired> {
+        if status != 200 {
+            return None;
+        }
+        let Verdict { success, fencing_token } = serde_json::from_slice(body).ok()?;
+        if !success {
+            return Some(Acquired::NotFree);
+        }
+        let is_number =
+            |token: &String| !token.is_empty() && token.bytes().all(|digit| digit.is_ascii_digit());
+        match fencing_token {
+            Some(token) if fenced => Some(token)
+                .filter(is_number)
+                .map(|token| Acquired::Granted { fencing_token: Some(token) }),
+            None if fenced => None,
+            _ => Some(Acquired::Granted { fencing_token: None }),
+        }
+    }
+}
+
+/// The request that frees a lock.
+pub fn release(store: &str, resource_id: &str, lock_owner: &str) -> Request {
+    compose(store, "release", &Release { resource_id, lock_owner })
+}
+
+fn compose(store: &str, call: &str, body: &impl Serialize) -> Request {
+    let path = format!("/v1.0/leases/{}/{call}", utf8_percent_encode(store, ESCAPED));
+    // Structs of text and numbers always serialize.
+    Request { path, body: serde_json::to_vec(body).unwrap_or_default() }
+}
+
+fn seconds<S: serde::Serializer>(milliseconds: &u64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&duration(*milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::{LeaseCall, Route};
+
+    const ACQUIRE: Acquire<'_> =
+        Acquire { resource_id: "a\"b", lock_owner: "o", ttl: 60_000, wait: 250, fenced: true };
+
+    #[test]
+    fn requests_have_the_form_of_the_api() {
+        let Request { path, body } = ACQUIRE.request("my store/+é");
+        let route = Route::Lease { call: LeaseCall::Acquire, store: "my store/+é".into() };
+        assert_eq!(Route::of("POST", &path), route);
+        let expected =
+            br#"{"resourceId":"a\"b","lockOwner":"o","ttl":"60s","wait":"0.250s","fenced":true}"#;
+        assert_eq!(body, expected);
+        let Request { path, body } = release("s", "r", "o");
+        let route = Route::Lease { call: LeaseCall::Release, store: "s".into() };
+        assert_eq!(Route::of("POST", &path), route);
+        assert_eq!(body, br#"{"resourceId":"r","lockOwner":"o"}"#);
+    }
+
+    #[test]
+    fn only_a_clean_reply_is_a_verdict() {
+        let granted = |token: Option<&str>| {
+            Some(Acquired::Granted { fencing_token: token.map(ToString::to_string) })
+        };
+        let plain = r#"{"success":true,"lockOwner":"o","validFor":"29.998s"}"#;
+        let numbered =
+            r#"{"success":true,"lockOwner":"o","fencingToken":"17","validFor":"29.998s"}"#;
+        for (fenced, status, body, verdict) in [
+            (false, 200, plain, granted(None)),
+            (true, 200, plain, None),
+            (true, 200, numbered, granted(Some("17"))),
+            (true, 200, r#"{"success":true,"fencingToken":"1\r\nx: y"}"#, None),
+            (true, 200, r#"{"success":true,"fencingToken":""}"#, None),
+            (true, 200, r#"{"success":false}"#, Some(Acquired::NotFree)),
+            (false, 200, r#"{"success":"true"}"#, None),
+            (false, 200, r#"{"success":true"#, None),
+            (false, 200, "", None),
+            (false, 204, plain, None),
+            (false, 500, r#"{"errorCode":"ERR_LEASE_ACQUIRE"}"#, None),
+            (false, 504, r#"{"success":false}"#, None),
+        ] {
+            assert_eq!(Acquire::verdict(fenced, status, body.as_bytes()), verdict, "{body}");
+        }
+    }
+}
