@@ -1,11 +1,20 @@
-//! Builds the components that the tests run.
+//! Builds the components and the module that the tests run.
+
+use std::path::PathBuf;
+
+use holdfast_wasm_build::{Error, component, module};
+
+type Build = fn(&str) -> Result<PathBuf, Error>;
+
+const BUILT: [(&str, &str, Build); 3] = [
+    ("HOLDFAST_TEST_PLUGIN", "holdfast-test-plugin", component),
+    ("HOLDFAST_REDIS_STORE", "holdfast-redis-store", component),
+    ("HOLDFAST_FILTER", "holdfast-filter", module),
+];
 
 fn main() {
-    for (package, variable) in [
-        ("holdfast-test-plugin", "HOLDFAST_TEST_PLUGIN"),
-        ("holdfast-redis-store", "HOLDFAST_REDIS_STORE"),
-    ] {
-        match holdfast_wasm_build::component(package) {
+    for (variable, package, build) in BUILT {
+        match build(package) {
             Ok(wasm) => println!("cargo::rustc-env={variable}={}", wasm.display()),
             Err(error) => holdfast_wasm_build::fail(&error),
         }

@@ -1,10 +1,10 @@
-//! Why a component cannot be built.
+//! Why a component or a module cannot be built.
 
 use std::{env::JoinPathsError, io, path::PathBuf};
 
 use crate::target::{CHOICE, TARGET};
 
-/// Why there is no component.
+/// Why there is no component or module.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -53,9 +53,9 @@ pub enum Error {
         /// The messages of the nested cargo and its compiler.
         stderr: String,
     },
-    /// The package compiled, but cargo reported no component.
-    #[error("{package} was built, but cargo reports no component")]
-    NoComponent {
+    /// The package compiled, but cargo reported no WebAssembly.
+    #[error("{package} was built, but cargo reports no .wasm file")]
+    NoWasm {
         /// The package.
         package: String,
     },

@@ -9,13 +9,14 @@
 //! ```
 //!
 //! - [`component`] runs the nested cargo, and [`component_or_packaged`] does so only in a checkout (this file).
+//!   [`module`] and [`module_into`] build a core module instead, for hosts that know no components.
 //! - [`Toolchain`] is the compiler (`toolchain.rs`) of [`TARGET`] (`target.rs`).
 //! - [`workspace`] finds the directories.
 //! - `messages.rs` reads what the nested cargo reports.
 
 use std::{
     fmt::Display,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -58,16 +59,61 @@ pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Err
 /// If there is no toolchain for wasm, or the package does not compile. The error contains the messages of
 /// the compiler.
 pub fn component(package: &str) -> Result<PathBuf, Error> {
+    watched(package, Kind::Component)
+}
+
+/// Builds `package` as [`component`] does, but into a core module: what it imports and exports is what its source
+/// declares.
+///
+/// # Errors
+///
+/// Those of [`component`].
+pub fn module(package: &str) -> Result<PathBuf, Error> {
+    watched(package, Kind::Module)
+}
+
+/// Builds `package` as [`module`] does, but outside of a build script, below this target directory.
+///
+/// # Errors
+///
+/// Those of [`component`].
+pub fn module_into(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
+    let root = workspace::root()?;
+    build(&root, package, Kind::Module, target_dir)?.made
+}
+
+/// What the linker makes.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Component,
+    Module,
+}
+
+/// Builds for the calling build script.
+fn watched(package: &str, kind: Kind) -> Result<PathBuf, Error> {
     let root = workspace::root()?;
     for input in ["Cargo.toml", "Cargo.lock", "wit"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     println!("cargo::rerun-if-env-changed={CHOICE}");
-    let toolchain = Toolchain::find(&root)?;
+    let report = build(&root, package, kind, &workspace::target_dir()?)?;
+    for directory in report.messages.members(&root) {
+        println!("cargo::rerun-if-changed={}", directory.display());
+    }
+    report.made
+}
 
+/// The outcome of a nested build, and what it reported before it ended.
+struct Built {
+    messages: messages::Report,
+    made: Result<PathBuf, Error>,
+}
+
+fn build(root: &Path, package: &str, kind: Kind, target_dir: &Path) -> Result<Built, Error> {
+    let toolchain = Toolchain::find(root)?;
     let mut cargo = nested_cargo()?;
     cargo
-        .current_dir(&root)
+        .current_dir(root)
         // In the manifest, the crate type would apply to the native build too, which cannot link a
         // `no_std` crate.
         .args(["rustc", "--quiet", "--package", package, "--lib", "--crate-type", "cdylib"])
@@ -75,24 +121,27 @@ pub fn component(package: &str) -> Result<PathBuf, Error> {
         .arg("--message-format=json-render-diagnostics")
         // The outer cargo holds the lock of its own target directory while this one runs.
         .arg("--target-dir")
-        .arg(workspace::target_dir()?.join("wasm"));
+        .arg(target_dir.join("wasm"));
     toolchain.apply(&mut cargo)?;
-
+    if kind == Kind::Module {
+        // The target's own linker wraps the module that this one makes into a component.
+        let linker = ["-Clinker=rust-lld", "-Clinker-flavor=wasm-ld", "-Clink-arg=--no-entry"];
+        cargo.arg("--").args(linker);
+    }
     let output = cargo
         .stderr(Stdio::piped())
         .output()
         .map_err(|source| Error::Run { program: "cargo".into(), source })?;
-    let report = messages::Report::read(&output.stdout);
-    for directory in report.members(&root) {
-        println!("cargo::rerun-if-changed={}", directory.display());
-    }
-    if !output.status.success() {
-        return Err(Error::Build {
+    let messages = messages::Report::read(&output.stdout);
+    let made = match &messages.wasm {
+        _ if !output.status.success() => Err(Error::Build {
             package: package.into(),
             stderr: String::from_utf8_lossy(&output.stderr).trim_end().into(),
-        });
-    }
-    report.component.ok_or_else(|| Error::NoComponent { package: package.into() })
+        }),
+        None => Err(Error::NoWasm { package: package.into() }),
+        Some(wasm) => Ok(wasm.clone()),
+    };
+    Ok(Built { messages, made })
 }
 
 /// Makes the build script fail with `error`, in cargo's format.

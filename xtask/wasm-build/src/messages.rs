@@ -1,4 +1,4 @@
-//! The nested cargo's JSON messages: the path of the component, and the members that it is made of.
+//! The nested cargo's JSON messages: the path of the file, and the members that it is made of.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// The last `.wasm` that was built. Cargo builds a package after its dependencies.
-    pub(crate) component: Option<PathBuf>,
+    pub(crate) wasm: Option<PathBuf>,
     packages: Vec<PathBuf>,
 }
 
@@ -29,9 +29,9 @@ impl Report {
 
     fn add(&mut self, artifact: &Value) {
         let files = artifact["filenames"].as_array().into_iter().flatten();
-        let component = files.filter_map(Value::as_str).find(|file| file.ends_with(".wasm"));
-        if let Some(component) = component {
-            self.component = Some(component.into());
+        let wasm = files.filter_map(Value::as_str).find(|file| file.ends_with(".wasm"));
+        if let Some(wasm) = wasm {
+            self.wasm = Some(wasm.into());
         }
         let manifest = artifact["manifest_path"].as_str().map(Path::new);
         if let Some(directory) = manifest.and_then(Path::parent) {
@@ -64,9 +64,9 @@ mod tests {
 "#;
 
     #[test]
-    fn the_component_is_the_last_wasm() {
+    fn the_result_is_the_last_wasm() {
         let report = Report::read(MESSAGES.as_bytes());
-        assert_eq!(report.component.as_deref(), Some(Path::new("/w/target/wasm/guest.wasm")));
+        assert_eq!(report.wasm.as_deref(), Some(Path::new("/w/target/wasm/guest.wasm")));
     }
 
     #[test]

@@ -1,0 +1,468 @@
+//! What happens to requests: one configuration's events.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+};
+
+use holdfast_dapr_api::{
+    FENCING_TOKEN_HEADER,
+    lease::{self, Acquire, Acquired},
+};
+use holdfast_edge_lock::{EdgeLock, Headers, InDoubt, OnClientGone};
+
+use crate::{
+    deadlines::Deadlines,
+    host::{CallOut, ContextId, Flow, Host, Level, Token},
+    line::{Front, Key, Line},
+    owners::Owners,
+    settings::Settings,
+};
+
+/// The requests of one configuration that want locks or have them, and the calls about these locks.
+///
+/// A call belongs to the configuration and not to a request: its answer is needed even if the request is gone.
+#[derive(Debug)]
+pub struct Filter {
+    id: ContextId,
+    settings: Arc<Settings>,
+    owners: Owners,
+    requests: BTreeMap<ContextId, Wish>,
+    lines: BTreeMap<Arc<Key>, Line>,
+    calls: BTreeMap<Token, Call>,
+    deadlines: Deadlines,
+    /// The place of the next request that waits.
+    place: u64,
+    ending: bool,
+}
+
+/// A request that wants a lock or has it.
+#[derive(Debug)]
+struct Wish {
+    lock: Arc<EdgeLock>,
+    key: Arc<Key>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// It waits in its line.
+    Waiting { place: u64, until: u64 },
+    /// It asks for the lock by this call.
+    Asking(Token),
+    /// It goes on, and this owner has its lock.
+    Holding { owner: String },
+}
+
+/// A call that is not answered yet.
+#[derive(Debug)]
+enum Call {
+    Acquire {
+        key: Arc<Key>,
+        owner: String,
+        fenced: bool,
+        /// The request that asks, unless it is gone.
+        request: Option<ContextId>,
+    },
+    Release {
+        key: Arc<Key>,
+    },
+}
+
+/// Why a request gets no lock.
+#[derive(Clone, Copy)]
+enum Verdict {
+    /// Somebody else has it.
+    Held,
+    /// Nobody knows who has it.
+    InDoubt,
+}
+
+impl Filter {
+    /// A filter with the configuration of this context.
+    pub fn new(id: ContextId, settings: Settings, owners: Owners) -> Self {
+        Self {
+            id,
+            settings: Arc::new(settings),
+            owners,
+            requests: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            place: 0,
+            ending: false,
+        }
+    }
+
+    /// Another configuration, for requests that come from now on.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = Arc::new(settings);
+    }
+
+    /// A request came.
+    pub fn arrive(
+        &mut self,
+        host: &mut impl Host,
+        request: ContextId,
+        headers: &impl Headers,
+    ) -> Flow {
+        let locks = &self.settings.locks;
+        let Some(lock) = locks.iter().find(|lock| lock.matches.includes(headers)) else {
+            return Flow::Continue;
+        };
+        let lock = Arc::clone(lock);
+        let key = Key { store: lock.store.clone(), resource: lock.resource.of(headers) };
+        let now = host.now();
+        let turned_away = match self.lines.get_key_value(&key) {
+            None => {
+                let key = Arc::new(key);
+                self.lines.insert(Arc::clone(&key), Line::new());
+                let sent = self.ask(host, request, &lock, &key, lock.wait);
+                self.advance(host, &key, now);
+                (!sent).then_some(Verdict::InDoubt)
+            }
+            Some((_, line)) if lock.wait == 0 && line.front != Front::Releasing => {
+                Some(without_turn(line))
+            }
+            Some((key, _)) => {
+                let key = Arc::clone(key);
+                self.wait(request, &lock, key, now);
+                None
+            }
+        };
+        self.rearm(host, now);
+        match turned_away {
+            None => Flow::Pause,
+            Some(verdict) if goes_on(&lock, verdict) => Flow::Continue,
+            Some(verdict) => {
+                refuse(host, request, &lock, verdict);
+                Flow::Pause
+            }
+        }
+    }
+
+    /// Whether a request is paused.
+    pub fn is_paused(&self, request: ContextId) -> bool {
+        let stage = self.requests.get(&request).map(|wish| &wish.stage);
+        matches!(stage, Some(Stage::Waiting { .. } | Stage::Asking(_)))
+    }
+
+    /// A part of a response came, its last or another.
+    ///
+    /// A response to a request that is paused is the proxy's own, such as that the request took too long.
+    pub fn respond(&mut self, host: &mut impl Host, request: ContextId, last: bool) {
+        if self.is_paused(request) {
+            self.leave(host, request);
+        } else if last
+            && let Some(Wish { key, stage: Stage::Holding { owner }, .. }) =
+                self.requests.remove(&request)
+        {
+            self.release(host, &key, &owner);
+            let now = host.now();
+            self.advance(host, &key, now);
+            self.rearm(host, now);
+        }
+    }
+
+    /// A request is gone. If it still has its lock, its response did not come to its end.
+    pub fn leave(&mut self, host: &mut impl Host, request: ContextId) {
+        let Some(Wish { lock, key, stage }) = self.requests.remove(&request) else { return };
+        let now = host.now();
+        match stage {
+            Stage::Waiting { place, until } => {
+                self.deadlines.remove(until, place);
+                if let Some(line) = self.lines.get_mut(&key) {
+                    line.leave(place);
+                }
+            }
+            Stage::Asking(token) => {
+                if let Some(Call::Acquire { request, .. }) = self.calls.get_mut(&token) {
+                    *request = None;
+                }
+            }
+            Stage::Holding { owner } => {
+                match lock.on_client_gone {
+                    OnClientGone::Free => self.release(host, &key, &owner),
+                    OnClientGone::Keep => self.at_front(&key, Front::Nobody),
+                }
+                self.advance(host, &key, now);
+            }
+        }
+        self.rearm(host, now);
+    }
+
+    /// A call was answered with this status and body, or will not be answered.
+    pub fn answer(&mut self, host: &mut impl Host, token: Token, status: Option<u16>, body: &[u8]) {
+        let Some(call) = self.calls.remove(&token) else { return };
+        let now = host.now();
+        match call {
+            Call::Release { key } => {
+                if status != Some(200) {
+                    let reason = reason(status, body);
+                    let line = format!("{} stays locked until it expires: {reason}", shown(&key));
+                    host.log(Level::Warn, &line);
+                }
+                self.at_front(&key, Front::Nobody);
+                self.advance(host, &key, now);
+            }
+            Call::Acquire { key, owner, fenced, request } => {
+                let verdict = Acquire::verdict(fenced, status.unwrap_or_default(), body);
+                if let Some(line) = self.lines.get_mut(&key) {
+                    line.in_doubt = verdict.is_none();
+                }
+                let wish =
+                    request.and_then(|request| Some((request, self.requests.remove(&request)?)));
+                match (verdict, wish) {
+                    (Some(Acquired::Granted { fencing_token }), Some((request, wish))) => {
+                        self.requests
+                            .insert(request, Wish { stage: Stage::Holding { owner }, ..wish });
+                        self.at_front(&key, Front::Holding);
+                        if let Some(token) = fencing_token {
+                            host.set_header(request, FENCING_TOKEN_HEADER, &token);
+                        }
+                        host.go_on(request);
+                    }
+                    (Some(Acquired::NotFree), wish) => {
+                        self.at_front(&key, Front::Nobody);
+                        if let Some((request, Wish { lock, .. })) = wish {
+                            settle(host, request, &lock, Verdict::Held);
+                        }
+                    }
+                    (Some(Acquired::Granted { .. }), None) => self.release(host, &key, &owner),
+                    (None, wish) => {
+                        if let Some((request, Wish { lock, .. })) = wish {
+                            log_doubt(host, &lock, &key, &reason(status, body));
+                            settle(host, request, &lock, Verdict::InDoubt);
+                        }
+                        self.release(host, &key, &owner);
+                    }
+                }
+                self.advance(host, &key, now);
+            }
+        }
+        self.rearm(host, now);
+        if self.ending && self.calls.is_empty() {
+            host.done(self.id);
+        }
+    }
+
+    /// A tick came.
+    pub fn tick(&mut self, host: &mut impl Host) {
+        let now = host.now();
+        self.deadlines.ticked();
+        while let Some(request) = self.deadlines.due(now) {
+            let Some(Wish { key, .. }) = self.requests.get(&request) else { continue };
+            let key = Arc::clone(key);
+            if let Some(line) = self.lines.get_mut(&key) {
+                line.overdue = true;
+            }
+            self.turn_away(host, &key, now);
+        }
+        self.rearm(host, now);
+    }
+
+    /// Whether the configuration may end now. Otherwise [`Host::done`] says when it may.
+    pub fn end(&mut self) -> bool {
+        self.ending = true;
+        self.calls.is_empty()
+    }
+
+    /// Puts a request into the line of its lock.
+    fn wait(&mut self, request: ContextId, lock: &Arc<EdgeLock>, key: Arc<Key>, now: u64) {
+        let (place, until) = (self.place, now.saturating_add(lock.wait));
+        self.place += 1;
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.join(place, request);
+            line.overdue |= lock.wait == 0;
+        }
+        if lock.wait > 0 {
+            self.deadlines.add(until, place, request);
+        }
+        let stage = Stage::Waiting { place, until };
+        self.requests.insert(request, Wish { lock: Arc::clone(lock), key, stage });
+    }
+
+    /// Asks for a lock. If the call is not sent, nobody knows who has the lock, and the request is not kept.
+    fn ask(
+        &mut self,
+        host: &mut impl Host,
+        request: ContextId,
+        lock: &Arc<EdgeLock>,
+        key: &Arc<Key>,
+        wait: u64,
+    ) -> bool {
+        let owner = self.owners.make();
+        let acquire = Acquire {
+            resource_id: &key.resource,
+            lock_owner: &owner,
+            ttl: lock.ttl,
+            wait,
+            fenced: lock.fenced,
+        };
+        let Some(token) = self.call(host, &acquire.request(&key.store), wait) else {
+            if let Some(line) = self.lines.get_mut(key) {
+                line.in_doubt = true;
+            }
+            let reason = format!("the proxy does not call its cluster {}", self.settings.cluster);
+            log_doubt(host, lock, key, &reason);
+            self.release(host, key, &owner);
+            return false;
+        };
+        self.at_front(key, Front::Asking);
+        let (key, fenced) = (Arc::clone(key), lock.fenced);
+        let wish =
+            Wish { lock: Arc::clone(lock), key: Arc::clone(&key), stage: Stage::Asking(token) };
+        self.requests.insert(request, wish);
+        self.calls.insert(token, Call::Acquire { key, owner, fenced, request: Some(request) });
+        true
+    }
+
+    /// Releases a lock. The next request asks for it when this is answered: before, it would be refused.
+    fn release(&mut self, host: &mut impl Host, key: &Arc<Key>, owner: &str) {
+        let request = lease::release(&key.store, &key.resource, owner);
+        let front = match self.call(host, &request, 0) {
+            Some(token) => {
+                self.calls.insert(token, Call::Release { key: Arc::clone(key) });
+                Front::Releasing
+            }
+            None => {
+                let line = format!(
+                    "{} stays locked until it expires: the proxy does not call its cluster {}",
+                    shown(key),
+                    self.settings.cluster
+                );
+                host.log(Level::Warn, &line);
+                Front::Nobody
+            }
+        };
+        self.at_front(key, front);
+    }
+
+    fn call(&self, host: &mut impl Host, request: &lease::Request, wait: u64) -> Option<Token> {
+        let Settings { cluster, authority, token, timeout, .. } = &*self.settings;
+        let call = CallOut {
+            cluster,
+            authority,
+            path: &request.path,
+            token: token.as_deref(),
+            body: &request.body,
+            timeout: u32::try_from(wait.saturating_add(*timeout)).unwrap_or(u32::MAX),
+        };
+        host.call(self.id, &call)
+    }
+
+    fn at_front(&mut self, key: &Key, front: Front) {
+        if let Some(line) = self.lines.get_mut(key) {
+            line.front = front;
+        }
+    }
+
+    /// Lets the next request ask, if it is nobody's turn, and forgets the line if nobody is left.
+    fn advance(&mut self, host: &mut impl Host, key: &Arc<Key>, now: u64) {
+        while let Some(line) = self.lines.get_mut(key)
+            && line.front == Front::Nobody
+        {
+            let Some(request) = line.next() else {
+                self.lines.remove(key);
+                return;
+            };
+            let Some(Wish { lock, stage: Stage::Waiting { place, until }, .. }) =
+                self.requests.remove(&request)
+            else {
+                continue;
+            };
+            self.deadlines.remove(until, place);
+            if !self.ask(host, request, &lock, key, until.saturating_sub(now)) {
+                settle(host, request, &lock, Verdict::InDoubt);
+            }
+        }
+        self.turn_away(host, key, now);
+    }
+
+    /// Turns away those in a line whose time is over, unless the lock is about to be free.
+    fn turn_away(&mut self, host: &mut impl Host, key: &Key, now: u64) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        if !line.overdue || line.front == Front::Releasing {
+            return;
+        }
+        line.overdue = false;
+        let verdict = without_turn(line);
+        let is_over = |request: &ContextId| {
+            let stage = self.requests.get(request).map(|wish| &wish.stage);
+            matches!(stage, Some(Stage::Waiting { until, .. }) if *until <= now)
+        };
+        let over: alloc::vec::Vec<_> = line.waiting().filter(is_over).collect();
+        for request in over {
+            let Some(Wish { lock, stage: Stage::Waiting { place, until }, .. }) =
+                self.requests.remove(&request)
+            else {
+                continue;
+            };
+            self.deadlines.remove(until, place);
+            if let Some(line) = self.lines.get_mut(key) {
+                line.leave(place);
+            }
+            settle(host, request, &lock, verdict);
+        }
+    }
+
+    fn rearm(&mut self, host: &mut impl Host, now: u64) {
+        if let Some(period) = self.deadlines.period(now) {
+            host.tick(self.id, period);
+        }
+    }
+}
+
+/// The verdict for a request that did not come to ask: what the latest that did has learned.
+fn without_turn(line: &Line) -> Verdict {
+    if line.in_doubt { Verdict::InDoubt } else { Verdict::Held }
+}
+
+fn goes_on(lock: &EdgeLock, verdict: Verdict) -> bool {
+    matches!((verdict, lock.in_doubt), (Verdict::InDoubt, InDoubt::Open))
+}
+
+/// Ends the pause of a request that gets no lock.
+fn settle(host: &mut impl Host, request: ContextId, lock: &EdgeLock, verdict: Verdict) {
+    if goes_on(lock, verdict) {
+        host.go_on(request);
+    } else {
+        refuse(host, request, lock, verdict);
+    }
+}
+
+fn refuse(host: &mut impl Host, request: ContextId, lock: &EdgeLock, verdict: Verdict) {
+    let details = match verdict {
+        Verdict::Held => "holdfast_lock_held",
+        Verdict::InDoubt => "holdfast_lock_in_doubt",
+    };
+    host.refuse(request, &lock.refused, details);
+}
+
+fn log_doubt(host: &mut impl Host, lock: &EdgeLock, key: &Key, reason: &str) {
+    let outcome = match lock.in_doubt {
+        InDoubt::Closed => "is refused",
+        InDoubt::Open => "goes on without a lock",
+    };
+    let line = format!(
+        "lock {}: nobody knows who has {}: {reason}; the request {outcome}",
+        lock.name,
+        shown(key)
+    );
+    host.log(Level::Warn, &line);
+}
+
+/// A lock in a line of the log, not longer than is useful.
+fn shown(key: &Key) -> String {
+    format!("{:.256} in {}", key.resource, key.store)
+}
+
+/// Why an answer is no verdict.
+fn reason(status: Option<u16>, body: &[u8]) -> String {
+    let Some(status) = status else { return "Holdfast did not answer".to_string() };
+    let printable = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '?' };
+    let text: String = body.iter().take(256).map(printable).collect();
+    format!("the answer is {status} {text}")
+}

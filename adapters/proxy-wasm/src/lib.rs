@@ -1,0 +1,40 @@
+//! A proxy-wasm filter that takes a lock around each request that an edge lock is for.
+//!
+//! It is a core module for ABI 0.2.1, which Envoy and others run. It asks Holdfast over HTTP, by call-outs of the proxy.
+//! The proxy runs it in one VM for each of its threads, and calls it for one event at a time.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`host`] | what the filter asks the proxy to do |
+//! | [`pairs`] | headers in the form in which they cross the ABI |
+//! | [`request`] | the headers of a request |
+//! | [`settings`] | the plugin's configuration |
+//! | [`owners`] | owners of locks, new for each try |
+//! | [`line`] | the requests of a VM that want the same lock, in their order |
+//! | [`deadlines`] | until when requests wait in their lines |
+//! | [`filter`] | what happens to requests: one configuration's events |
+//! | [`vm`] | which configuration an event belongs to |
+//! | `imports` | the functions of the proxy, as a [`Host`](host::Host) |
+//! | `exports` | the functions that the proxy calls |
+//!
+//! The ABI is written by hand, because the SDK for Rust drops the answer to a call-out whose request is gone, and the
+//! lock with it.
+
+#![no_std]
+
+extern crate alloc;
+extern crate holdfast_abi as _;
+
+pub mod deadlines;
+#[cfg(target_family = "wasm")]
+mod exports;
+pub mod filter;
+pub mod host;
+#[cfg(target_family = "wasm")]
+mod imports;
+pub mod line;
+pub mod owners;
+pub mod pairs;
+pub mod request;
+pub mod settings;
+pub mod vm;

@@ -1,0 +1,75 @@
+//! The requests of a VM that want the same lock, in the order in which they came.
+//!
+//! Only the first of them asks Holdfast. The others wait here, so that the VM has one call for a lock at a time, and
+//! gives the lock to whoever came first.
+
+use alloc::{collections::BTreeMap, string::String};
+
+use crate::host::ContextId;
+
+/// A lock: its store and its resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The lock store.
+    pub store: String,
+    /// The resource.
+    pub resource: String,
+}
+
+/// What is known of the lock while requests want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// It is nobody's turn.
+    Nobody,
+    /// Somebody asks for the lock.
+    Asking,
+    /// A request has the lock.
+    Holding,
+    /// The lock is being released.
+    Releasing,
+}
+
+/// The line for a lock.
+#[derive(Debug)]
+pub struct Line {
+    /// What is known of the lock.
+    pub front: Front,
+    /// Whether the latest try ended without a verdict.
+    pub in_doubt: bool,
+    /// Whether somebody's time may be over, who waits because the lock is about to be free.
+    pub overdue: bool,
+    waiting: BTreeMap<u64, ContextId>,
+}
+
+impl Line {
+    /// A line without anybody.
+    pub fn new() -> Self {
+        Self { front: Front::Nobody, in_doubt: false, overdue: false, waiting: BTreeMap::new() }
+    }
+
+    /// Adds a request at the end. `place` is larger than all before.
+    pub fn join(&mut self, place: u64, request: ContextId) {
+        self.waiting.insert(place, request);
+    }
+
+    /// Takes the first request out.
+    pub fn next(&mut self) -> Option<ContextId> {
+        self.waiting.pop_first().map(|(_, request)| request)
+    }
+
+    /// Takes a request out.
+    pub fn leave(&mut self, place: u64) {
+        self.waiting.remove(&place);
+    }
+
+    /// Those who wait, in their order.
+    pub fn waiting(&self) -> impl Iterator<Item = ContextId> {
+        self.waiting.values().copied()
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::new()
+    }
+}
