@@ -201,7 +201,10 @@ impl Filter {
             Call::Release { key } => {
                 if status != Some(200) {
                     let reason = reason(status, body);
-                    let line = format!("{} stays locked until it expires: {reason}", shown(&key));
+                    let line = format!(
+                        "holdfast: {} may stay locked until it expires: {reason}",
+                        shown(&key)
+                    );
                     host.log(Level::Warn, &line);
                 }
                 self.at_front(&key, Front::Nobody);
@@ -329,7 +332,7 @@ impl Filter {
             }
             None => {
                 let line = format!(
-                    "{} stays locked until it expires: the proxy does not call its cluster {}",
+                    "holdfast: {} may stay locked until it expires: the proxy does not call its cluster {}",
                     shown(key),
                     self.settings.cluster
                 );
@@ -447,7 +450,7 @@ fn log_doubt(host: &mut impl Host, lock: &EdgeLock, key: &Key, reason: &str) {
         InDoubt::Open => "goes on without a lock",
     };
     let line = format!(
-        "lock {}: nobody knows who has {}: {reason}; the request {outcome}",
+        "holdfast: lock {}: nobody knows who has {}: {reason}; the request {outcome}",
         lock.name,
         shown(key)
     );
