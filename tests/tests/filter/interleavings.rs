@@ -1,0 +1,302 @@
+//! What must hold whatever happens, in any order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, prelude::*};
+use serde_json::json;
+
+use crate::proxy::{Call, Fate, Proxy};
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// A request with this method, which chooses its lock, for one of these resources.
+    Arrive(u8, u8),
+    /// Holdfast answers one of the open calls.
+    Answer(u8, Answer),
+    /// A request whose turn it is gets a part of its response or its end, or one that is paused gets the proxy's own.
+    Respond(u8, bool),
+    /// A request is gone.
+    End(u8),
+    /// So many milliseconds pass.
+    Pass(u16),
+    /// The proxy sends calls from now on, or does not.
+    SendsCalls(bool),
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Right,
+    /// The server did it, and the answer is lost.
+    Unheard,
+    /// The server did nothing.
+    Failed,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let answer = prop_oneof![6 => Just(Answer::Right), 1 => Just(Answer::Unheard), 1 => Just(Answer::Failed)];
+    vec(
+        prop_oneof![
+            8 => (0..4_u8, 0..2_u8).prop_map(|(lock, resource)| Event::Arrive(lock, resource)),
+            12 => (any::<u8>(), answer).prop_map(|(call, answer)| Event::Answer(call, answer)),
+            6 => (any::<u8>(), any::<bool>()).prop_map(|(request, last)| Event::Respond(request, last)),
+            3 => any::<u8>().prop_map(Event::End),
+            2 => (0..400_u16).prop_map(Event::Pass),
+            1 => prop::bool::weighted(0.7).prop_map(Event::SendsCalls),
+        ],
+        1..200,
+    )
+}
+
+const METHODS: [&str; 4] = ["GET", "PUT", "POST", "DELETE"];
+
+/// A proxy whose server is a model of Holdfast.
+struct World {
+    proxy: Proxy,
+    /// The requests that have not ended, and their resources and methods.
+    requests: BTreeMap<u32, (String, &'static str)>,
+    /// The owner of each resource that is locked.
+    locked: BTreeMap<String, String>,
+    /// The owner of each request that goes on with a lock.
+    holds: BTreeMap<u32, String>,
+    /// Every owner that was granted a lock.
+    granted: BTreeSet<String>,
+    /// The owners whose release the server was asked for.
+    released: BTreeSet<String>,
+    /// The owners that were left to expire.
+    left: BTreeSet<String>,
+    /// The calls that were seen.
+    seen: BTreeSet<u32>,
+    sends_calls: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let lock = |name: &str, fields: serde_json::Value| {
+            let mut lock = json!({
+                "name": name, "match": {"methods": [name]}, "store": "s", "resource": "{:path}", "ttl": "60s",
+            });
+            lock.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            lock
+        };
+        let proxy = Proxy::with_locks(json!([
+            lock("GET", json!({})),
+            lock("PUT", json!({"wait": "0.2s", "onClientGone": "free"})),
+            lock("POST", json!({"wait": "0.5s", "inDoubt": "open"})),
+            lock("DELETE", json!({"wait": "0.3s", "inDoubt": "open", "onClientGone": "free"})),
+        ]));
+        Self {
+            proxy,
+            requests: BTreeMap::new(),
+            locked: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            granted: BTreeSet::new(),
+            released: BTreeSet::new(),
+            left: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            sends_calls: true,
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive(lock, resource) => {
+                let (method, path) = (METHODS[usize::from(lock)], format!("/{resource}"));
+                let id = self.proxy.request(&[(":method", method), (":path", &path)]);
+                self.requests.insert(id, (path, method));
+            }
+            Event::Answer(choice, answer) => {
+                if let Some(call) = chosen(&self.proxy.calls(), choice) {
+                    self.answer(call, answer);
+                }
+            }
+            Event::Respond(choice, last) => {
+                let requests: Vec<_> = self.requests.keys().collect();
+                if let Some(&&id) = chosen(&requests, choice) {
+                    self.respond(id, last);
+                }
+            }
+            Event::End(choice) => {
+                let requests: Vec<_> = self.requests.keys().copied().collect();
+                if let Some(&id) = chosen(&requests, choice) {
+                    self.end(id);
+                }
+            }
+            Event::Pass(milliseconds) => self.proxy.pass(milliseconds.into()),
+            Event::SendsCalls(sends) => {
+                self.sends_calls = sends;
+                self.proxy.sends_calls(sends);
+            }
+        }
+        self.check();
+    }
+
+    fn answer(&mut self, call: &Call, answer: Answer) {
+        let (resource, owner) = (call.resource().to_owned(), call.owner().to_owned());
+        let done = !matches!(answer, Answer::Failed);
+        let before = self.going_on();
+        let body = if call.verb() == "acquire" {
+            let free = !self.locked.contains_key(&resource);
+            if free && done {
+                self.locked.insert(resource, owner.clone());
+                self.granted.insert(owner.clone());
+            }
+            json!({ "success": free })
+        } else {
+            let held = self.locked.get(&resource) == Some(&owner);
+            if held && done {
+                self.locked.remove(&resource);
+            }
+            json!({"status": if held { 0 } else { 1 }})
+        };
+        match answer {
+            Answer::Right => self.proxy.answer(call, 200, &body.to_string()),
+            Answer::Unheard | Answer::Failed => self.proxy.lose(call),
+        }
+        if matches!(answer, Answer::Right)
+            && call.verb() == "acquire"
+            && self.granted.contains(&owner)
+        {
+            let new: Vec<_> = self.going_on().difference(&before).copied().collect();
+            assert!(new.len() <= 1, "{new:?} go on by one grant");
+            self.holds.extend(new.first().map(|id| (*id, owner)));
+        }
+    }
+
+    fn respond(&mut self, id: u32, last: bool) {
+        self.proxy.respond(id, last);
+        if last {
+            self.holds.remove(&id);
+        }
+        // The proxy ends a request that it answers itself.
+        if last || self.proxy.fate(id) == Fate::Paused {
+            self.end(id);
+        }
+    }
+
+    fn end(&mut self, id: u32) {
+        self.proxy.end(id);
+        let (_, method) = self.requests.remove(&id).unwrap();
+        if let Some(owner) = self.holds.remove(&id)
+            && matches!(method, "GET" | "POST")
+        {
+            self.left.insert(owner);
+        }
+    }
+
+    fn going_on(&self) -> BTreeSet<u32> {
+        self.requests.keys().copied().filter(|id| self.proxy.fate(*id) == Fate::GoesOn).collect()
+    }
+
+    fn check(&mut self) {
+        let mut asked = BTreeSet::new();
+        for call in self.proxy.calls() {
+            assert!(
+                asked.insert(call.resource().to_owned()),
+                "two calls about {}",
+                call.resource()
+            );
+            if self.seen.insert(call.token) && call.verb() == "release" {
+                assert!(
+                    self.released.insert(call.owner().to_owned()),
+                    "{} is released twice",
+                    call.owner()
+                );
+                assert!(!self.left.contains(call.owner()), "{} was to be kept", call.owner());
+            }
+        }
+        let mut held = BTreeSet::new();
+        for id in self.holds.keys() {
+            let resource = &self.requests[id].0;
+            assert!(held.insert(resource), "two requests go on with {resource}");
+            assert!(!asked.contains(resource), "a call about {resource}, which is held here");
+        }
+        let waits = self.requests.keys().any(|id| self.proxy.fate(*id) == Fate::Paused);
+        assert!(waits || self.proxy.tick_period() == 0, "ticks while nobody waits");
+    }
+
+    /// Lets everything come to its end.
+    fn finish(&mut self) {
+        self.happen(Event::SendsCalls(true));
+        while !self.requests.is_empty() || !self.proxy.calls().is_empty() {
+            while let Some(call) = self.proxy.calls().first() {
+                self.answer(call, Answer::Right);
+                self.check();
+            }
+            if let Some(id) = self.requests.keys().next().copied() {
+                self.respond(id, true);
+                self.check();
+            }
+        }
+    }
+}
+
+fn chosen<T>(items: &[T], choice: u8) -> Option<&T> {
+    items.get(usize::from(choice) % items.len().max(1))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_lock_is_freed_once_and_nobody_is_forgotten(events in events()) {
+        let mut world = World::new();
+        let mut all_sent = true;
+        for event in events {
+            world.happen(event);
+            all_sent &= world.sends_calls;
+        }
+        world.finish();
+        // What the proxy does not send cannot be freed.
+        if all_sent {
+            for owner in &world.granted {
+                assert!(world.released.contains(owner) != world.left.contains(owner), "{owner}");
+            }
+        }
+        assert_eq!(world.proxy.tick_period(), 0);
+        // Nothing is left of what was: each resource is asked for at once, and the configuration may end.
+        for resource in ["/0", "/1"] {
+            world.proxy.request(&[(":method", "GET"), (":path", resource)]);
+            let call = world.proxy.only_call();
+            assert_eq!(call.verb(), "acquire");
+            world.proxy.answer(&call, 200, r#"{"success":false}"#);
+        }
+        assert!(world.proxy.end_root());
+    }
+}
+
+#[test]
+fn the_memory_of_a_vm_does_not_grow_with_its_requests() {
+    let mut proxy = Proxy::with_lock(json!({"wait": "1s", "onClientGone": "free"}));
+    let round = |proxy: &mut Proxy, round: u32| {
+        let requests: Vec<_> =
+            (0..50).map(|index| proxy.get(&format!("/{round}/{}", index % 10))).collect();
+        for (index, id) in requests.into_iter().enumerate() {
+            if index % 3 == 0 {
+                proxy.end(id);
+            }
+            while let Some(call) = proxy.calls().first() {
+                let body = if call.verb() == "acquire" {
+                    r#"{"success":true}"#
+                } else {
+                    r#"{"status":0}"#
+                };
+                proxy.answer(call, 200, body);
+            }
+            if index % 3 != 0 {
+                proxy.complete(id);
+            }
+        }
+        while let Some(call) = proxy.calls().first() {
+            proxy.answer(call, 200, r#"{"success":true}"#);
+        }
+    };
+    for first in 0..20 {
+        round(&mut proxy, first);
+    }
+    let memory = proxy.memory();
+    for later in 20..200 {
+        round(&mut proxy, later);
+    }
+    assert_eq!(proxy.memory(), memory);
+}
