@@ -19,6 +19,9 @@ pub const NODES: usize = 5;
 /// How many milliseconds the clock of each is ahead, if they are apart.
 const AHEAD: [i64; NODES] = [-1_000, 500, 0, 1_000, -500];
 
+/// How far from the driver's a clock is that is one of those, at least.
+const STRANGE: Duration = Duration::from_millis(400);
+
 /// For how many seconds a server runs, as it counts them, before it surely takes part.
 const TAKES_PART: u64 = LONGEST_TTL / 1_000 + 1;
 
@@ -90,14 +93,15 @@ impl Quorum {
         let names: Vec<_> = (0..keys).map(key).collect();
         let words: Vec<_> = ["MGET"].into_iter().chain(names.iter().map(String::as_str)).collect();
         let at = |node: &usize| self.nodes[*node].run::<Vec<Option<String>>>(&words);
-        // A lock that is on its way to these is there when the others are asked.
-        let have: Vec<_> = servers.iter().map(at).collect();
+        let have = || servers.iter().map(at).collect::<Vec<_>>();
+        // A lock that is being taken is at these servers only for a moment, and so is one that is being released.
+        let before = have();
         let lack: Vec<_> = others.iter().map(at).collect();
+        let after = have();
         let is_held = |key: &usize| {
-            let owner = have.first().and_then(|owners| owners[*key].as_ref());
-            owner.is_some()
-                && have.iter().all(|owners| owners[*key].as_ref() == owner)
-                && lack.iter().all(|owners| owners[*key].as_ref() != owner)
+            let owner = before.first().and_then(|owners| owners[*key].as_ref());
+            let all = before.iter().chain(&after).all(|owners| owners[*key].as_ref() == owner);
+            owner.is_some() && all && lack.iter().all(|owners| owners[*key].as_ref() != owner)
         };
         (0..keys).filter(is_held).count() as u64
     }
@@ -105,9 +109,10 @@ impl Quorum {
     /// How many servers have a clock that is not the driver's.
     pub fn strange_clocks(&self) -> u64 {
         let differs = |node: &&RedisServer| {
-            let (seconds, _): (u64, u64) = node.run(&["TIME"]);
+            let (seconds, micros): (u64, u64) = node.run(&["TIME"]);
+            let theirs = Duration::from_secs(seconds) + Duration::from_micros(micros);
             let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            ours.as_secs().abs_diff(seconds) > 0
+            ours.abs_diff(theirs) > STRANGE
         };
         self.nodes.iter().filter(differs).count() as u64
     }
