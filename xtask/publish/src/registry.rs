@@ -2,7 +2,7 @@
 //! that `wkg get` looks up.
 //!
 //! A version of the package `ns:name` is a tag in the repository `NAMESPACE/ns/name`. Its manifest is annotated
-//! with the component's metadata.
+//! with the component's metadata. A filter for proxies has the layout that those pull, and is not for `wkg get`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -18,7 +18,7 @@ use oci_client::{
 use oci_wasm::{WasmClient, WasmConfig};
 use wasm_metadata::Payload;
 
-use crate::{ARTIFACTS, CONTRACT};
+use crate::{ARTIFACTS, CONTRACT, Form, filter_image::FilterImage};
 
 /// The registry, and the namespace in it.
 pub struct Place<'a> {
@@ -34,6 +34,7 @@ struct Release {
     /// `ns:name`
     package: &'static str,
     version: String,
+    form: Form,
     wasm: Vec<u8>,
 }
 
@@ -67,16 +68,17 @@ fn releases(dist: &Path) -> Result<Vec<Release>> {
         let path = entry.with_context(unreadable)?.path();
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let Some(name) = file.strip_suffix(".wasm") else { continue };
-        let package = if name.starts_with(&contract) {
-            CONTRACT
+        let (package, form) = if name.starts_with(&contract) {
+            (CONTRACT, Form::Component)
         } else {
             let artifact = ARTIFACTS.iter().find(|artifact| artifact.name == name);
-            artifact.with_context(|| format!("{file} is not part of a release"))?.package
+            let artifact = artifact.with_context(|| format!("{file} is not part of a release"))?;
+            (artifact.package, artifact.form)
         };
         let wasm = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let version = Payload::from_binary(&wasm)?.metadata().version.clone();
         let version = version.with_context(|| format!("{file} has no version"))?.to_string();
-        releases.push(Release { file: file.clone().into_owned(), package, version, wasm });
+        releases.push(Release { file: file.clone().into_owned(), package, version, form, wasm });
     }
     if releases.is_empty() {
         bail!("{} has no release", dist.display());
@@ -92,17 +94,38 @@ async fn put(client: &WasmClient, place: &Place<'_>, release: Release) -> Result
     client.auth(&reference, &auth, RegistryOperation::Push).await?;
 
     let annotations = annotations(&release)?;
-    let (mut config, mut layer) = WasmConfig::from_raw_component(release.wasm, None)?;
-    // The digest of a release must not depend on the time it is published.
-    config.created = Default::default();
-    let title = annotations::ORG_OPENCONTAINERS_IMAGE_TITLE.to_owned();
-    layer.annotations = Some([(title, release.file)].into());
-    match layers(client, &reference, &auth).await? {
-        None => {
-            client.push(&reference, &auth, layer, config, Some(annotations)).await?;
-            Ok(true)
+    let there = layers(client, &reference, &auth).await?;
+    match release.form {
+        Form::Component => {
+            let (mut config, mut layer) = WasmConfig::from_raw_component(release.wasm, None)?;
+            // The digest of a release must not depend on the time it is published.
+            config.created = Default::default();
+            let title = annotations::ORG_OPENCONTAINERS_IMAGE_TITLE.to_owned();
+            layer.annotations = Some([(title, release.file)].into());
+            let is_new = is_new(there, &config.layer_digests)?;
+            if is_new {
+                client.push(&reference, &auth, layer, config, Some(annotations)).await?;
+            }
+            Ok(is_new)
         }
-        Some(there) if there == config.layer_digests => Ok(false),
+        Form::Filter => {
+            let image = FilterImage::new(release.wasm, &release.file, annotations);
+            let is_new = is_new(there, &image.layer_digests())?;
+            if is_new {
+                let FilterImage { layers, config, manifest } = image;
+                let client: &Client = client.as_ref();
+                client.push(&reference, &layers, config, &auth, Some(manifest)).await?;
+            }
+            Ok(is_new)
+        }
+    }
+}
+
+/// Whether these layers are to be pushed. Fails if the tag has others.
+fn is_new(there: Option<Vec<String>>, layers: &[String]) -> Result<bool> {
+    match there {
+        None => Ok(true),
+        Some(there) if there == layers => Ok(false),
         Some(_) => bail!("the registry already has this version with other content"),
     }
 }

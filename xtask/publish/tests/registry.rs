@@ -19,7 +19,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use holdfast_publish::{
-    ARTIFACTS, CONTRACT,
+    ARTIFACTS, CONTRACT, Form,
     registry::{self, Place},
 };
 use oci_client::{
@@ -105,18 +105,61 @@ protocol = "http"
         pieces.concat()
     }
 
+    fn client(&self) -> oci_client::Client {
+        let protocol = ClientProtocol::Http;
+        oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() })
+    }
+
+    fn reference(&self, package: &str) -> Reference {
+        let repository = package.replace(':', "/");
+        format!("{}/edge/{repository}:0.1.0", self.address).parse().unwrap()
+    }
+
     /// The annotations of a package's manifest. The client also checks its media types.
     async fn annotations(&self, package: &str) -> Vec<(String, String)> {
-        let protocol = ClientProtocol::Http;
-        let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
-        let repository = package.replace(':', "/");
-        let reference: Reference =
-            format!("{}/edge/{repository}:0.1.0", self.address).parse().unwrap();
-        let client = WasmClient::new(client);
+        let reference = self.reference(package);
+        let client = WasmClient::new(self.client());
         let manifest =
             client.pull_manifest_and_config(&reference, &RegistryAuth::Anonymous).await.unwrap();
         manifest.0.annotations.unwrap().into_iter().collect()
     }
+}
+
+/// What Istio and Envoy Gateway do: they want two layers, and take the one of this type as it is.
+#[tokio::test]
+async fn proxies_can_pull_the_filter() {
+    let Some(registry) = Registry::start() else { return };
+    let (folder, _) = release().await;
+    let dist = folder.path().join("dist");
+    registry.publish(&dist).await.unwrap();
+    let filter = ARTIFACTS.iter().find(|artifact| artifact.form == Form::Filter).unwrap();
+    let (client, reference) = (registry.client(), registry.reference(filter.package));
+    let (manifest, _) =
+        client.pull_image_manifest(&reference, &RegistryAuth::Anonymous).await.unwrap();
+    let types: Vec<_> = manifest.layers.iter().map(|layer| layer.media_type.as_str()).collect();
+    let config = "application/vnd.module.wasm.config.v1+json";
+    assert_eq!(types, [config, "application/vnd.module.wasm.content.layer.v1+wasm"]);
+    assert_eq!(manifest.config.media_type, config);
+    let mut pulled = Vec::new();
+    client.pull_blob(&reference, &manifest.layers[1], &mut pulled).await.unwrap();
+    assert!(pulled == fs::read(dist.join(format!("{}.wasm", filter.name))).unwrap());
+    let mut config = Vec::new();
+    client.pull_blob(&reference, &manifest.layers[0], &mut config).await.unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(
+        (&config["type"], &config["abiVersions"]),
+        (&"envoy_proxy".into(), &serde_json::json!(["0.2.1"]))
+    );
+    let annotations = manifest.annotations.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(
+        annotations,
+        [
+            annotation("authors", "The Holdfast authors"),
+            annotation("description", filter.description),
+            annotation("licenses", "Apache-2.0"),
+            annotation("version", "0.1.0"),
+        ]
+    );
 }
 
 fn annotation(name: &str, value: &str) -> (String, String) {
@@ -134,7 +177,7 @@ async fn a_published_package_can_be_fetched_with_its_annotations() {
 
     let contract = fs::read(dist.join("holdfast:lock@0.1.0.wasm")).unwrap();
     assert!(registry.get(CONTRACT).await == contract);
-    for artifact in ARTIFACTS {
+    for artifact in ARTIFACTS.iter().filter(|artifact| artifact.form == Form::Component) {
         let wasm = fs::read(dist.join(format!("{}.wasm", artifact.name))).unwrap();
         assert!(registry.get(artifact.package).await == wasm, "{}", artifact.package);
         assert_eq!(
@@ -184,6 +227,6 @@ async fn a_registry_must_be_named_and_reachable() {
         assert!(error(registry).await.contains(&form), "{}", error(registry).await);
     }
     let unreachable = error("127.0.0.1:1/edge").await;
-    assert!(unreachable.starts_with("cannot publish holdfast:lock"), "{unreachable}");
+    assert!(unreachable.starts_with("cannot publish holdfast:"), "{unreachable}");
     assert!(unreachable.contains("127.0.0.1:1"), "{unreachable}");
 }

@@ -1,15 +1,26 @@
-//! `cargo xtask components`: the components for runtimes other than ours.
+//! `cargo xtask components`: the components for runtimes other than ours, and the filter for proxies.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use holdfast_wasm_build::workspace;
 
-use crate::{cargo::cargo, commands::setup::setup, process::run, progress::step};
+use crate::{
+    cargo::{cargo, target_dir},
+    commands::setup::setup,
+    files,
+    process::run,
+    progress::step,
+};
 
-/// Writes the components into `target/components`, and returns that directory.
+/// Writes the components and the filter into `target/components`, and returns that directory.
 pub fn components() -> Result<PathBuf> {
-    write("target/components", &[])
+    let directory = write("target/components", &[])?;
+    step("building the filter", || {
+        let built = holdfast_wasm_build::module_into("holdfast-filter", &target_dir()?)?;
+        files::copy_file(&built, &directory.join("holdfast-filter.wasm"))
+    })?;
+    Ok(directory)
 }
 
 /// Writes the components that those are made of into `target/parts`, and returns that directory.
