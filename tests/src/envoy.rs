@@ -28,7 +28,7 @@ impl Envoy {
     /// # Panics
     ///
     /// When it does not start, or when a text that is to be changed is not in the file once.
-    pub async fn start(file: &str, changes: &[(&str, &str)]) -> Option<Self> {
+    pub async fn start(file: &str, changes: &[(impl AsRef<str>, impl AsRef<str>)]) -> Option<Self> {
         let made = prepared("HOLDFAST_SERVER_ENVOY", "Envoy")?;
         let folder = configured(file, changes);
         let process = Watched::start(command(&made, folder.path()));
@@ -45,7 +45,10 @@ impl Envoy {
     /// # Panics
     ///
     /// When it does not.
-    pub async fn refuses(file: &str, changes: &[(&str, &str)]) -> Option<String> {
+    pub async fn refuses(
+        file: &str,
+        changes: &[(impl AsRef<str>, impl AsRef<str>)],
+    ) -> Option<String> {
         let made = prepared("HOLDFAST_SERVER_ENVOY", "Envoy")?;
         let folder = configured(file, changes);
         let mut process = Watched::start(command(&made, folder.path()));
@@ -112,13 +115,14 @@ fn command(made: &Path, folder: &Path) -> Command {
 }
 
 /// A folder with the configuration.
-fn configured(file: &str, changes: &[(&str, &str)]) -> TempDir {
+fn configured(file: &str, changes: &[(impl AsRef<str>, impl AsRef<str>)]) -> TempDir {
     let folder = temporary_dir();
     let socket = format!("pipe: {{ path: {} }}", folder.path().join("socket").display());
     let listener = ("socket_address: { address: 127.0.0.1, port_value: 8080 }", socket.as_str());
     let example = repository("examples/envoy").join(file);
     let mut text = fs::read_to_string(example).expect("a file of the example");
-    for (from, to) in [listener].iter().chain(changes) {
+    let changes = changes.iter().map(|(from, to)| (from.as_ref(), to.as_ref()));
+    for (from, to) in [listener].into_iter().chain(changes) {
         assert_eq!(text.matches(from).count(), 1, "{file} has {from} once");
         text = text.replace(from, to);
     }

@@ -45,6 +45,9 @@ use tempfile::TempDir;
 /// The file of the plugin in `tests/plugin/`.
 pub const PLUGIN: &str = env!("HOLDFAST_TEST_PLUGIN");
 
+/// The file of the proxy-wasm filter in `adapters/proxy-wasm/`.
+pub const FILTER: &str = env!("HOLDFAST_FILTER");
+
 /// The name of the lock store in tests that need only one.
 pub const STORE: &str = "lockstore";
 

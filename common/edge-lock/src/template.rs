@@ -73,7 +73,14 @@ impl Template {
         let mut resource = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => resource.push_str(text),
+                // A header that is missing may bring two bars together.
+                Piece::Text(text) => match text.strip_prefix('|') {
+                    Some(rest) if resource.ends_with('|') => {
+                        escape(b"|", &mut resource);
+                        resource.push_str(rest);
+                    }
+                    _ => resource.push_str(text),
+                },
                 Piece::Value(name) => escape(&value(request, name), &mut resource),
             }
         }
@@ -155,6 +162,7 @@ mod tests {
             ("{X-Tenant}|", "t%C3%A9%0A%7C|"),
             ("{x-edge}", " ~%7F"),
             ("<{x-none}>", "<>"),
+            ("a|{x-none}|b", "a|%7Cb"),
             ("{{{:method}}}", "{GET}"),
             ("{{:method}}", "{:method}"),
         ] {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use holdfast_tests::{
+    FILTER,
     envoy::Envoy,
     eventually,
-    exposition::Exposition,
     holdfast::{Holdfast, serve},
+    read,
     redis_server::RedisServer,
     resources::{self, Resources},
     upstream::Upstream,
@@ -20,6 +21,8 @@ use crate::HOLDFAST;
 pub enum Way {
     /// The external processor.
     ExtProc,
+    /// The wasm filter.
+    Filter,
 }
 
 /// Makes a test of each of these functions for every way.
@@ -29,6 +32,13 @@ macro_rules! every_way {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::$name($crate::envoy::edge::Way::ExtProc).await;
+            })+
+        }
+
+        mod filter {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::envoy::edge::Way::Filter).await;
             })+
         }
     };
@@ -41,6 +51,7 @@ pub struct Edge {
     pub holdfast: Holdfast,
     pub upstream: Upstream,
     way: Way,
+    lock: Value,
     /// What is changed in Envoy's configuration besides addresses.
     changes: Vec<(String, String)>,
     _resources: Resources,
@@ -60,6 +71,16 @@ pub fn lock(fields: Value) -> Value {
     lock
 }
 
+/// What is changed in the filter's configuration: the module, and its settings.
+pub fn filter_with(settings: &Value) -> [(String, String); 2] {
+    let example = read("examples/envoy/filter.yaml");
+    let (_, after) = example.split_once("value: |\n").unwrap();
+    let (written, _) = after.split_once("                # What").unwrap();
+    let settings = format!("                    {settings}\n");
+    let module = ("filename: holdfast-filter.wasm".to_owned(), format!("filename: {FILTER}"));
+    [(written.to_owned(), settings), module]
+}
+
 /// A document of kind `EdgeLock`. JSON is YAML, too.
 pub fn document(name: &str, lock: &Value) -> String {
     let metadata = json!({ "name": name });
@@ -71,15 +92,15 @@ pub fn document(name: &str, lock: &Value) -> String {
 impl Edge {
     /// An edge lock with these fields, in front of an upstream, and `holdfast serve` with these options.
     async fn new(way: Way, upstream: Upstream, fields: Value, options: &[&str]) -> Self {
-        let redis = RedisServer::start();
+        let (redis, lock) = (RedisServer::start(), lock(fields));
         let resources = Resources::new(&[
             ("lockstore.yaml", &resources::redis("lockstore", &redis, &[])),
-            ("edge-lock.yaml", &document("reports", &lock(fields))),
+            ("edge-lock.yaml", &document("reports", &lock)),
         ]);
         let mut command = serve(HOLDFAST);
         command.args(["--app-id", "edge", "--resources-path", resources.path()]).args(options);
         let holdfast = Holdfast::start_ready(command);
-        Self { redis, holdfast, upstream, way, changes: Vec::new(), _resources: resources }
+        Self { redis, holdfast, upstream, way, lock, changes: Vec::new(), _resources: resources }
     }
 
     /// An edge lock with these fields, in front of an upstream whose work takes that long.
@@ -108,27 +129,34 @@ impl Edge {
     /// An Envoy, if `cargo xtask test` prepared one.
     pub async fn envoy(&self) -> Option<Envoy> {
         let port = |address: String| format!("port_value: {}", address.rsplit(':').next().unwrap());
-        let (file, default, holdfast) = match self.way {
-            Way::ExtProc => ("ext-proc.yaml", "port_value: 50001", port(self.holdfast.grpc())),
+        let upstream =
+            ("port_value: 9000".to_owned(), format!("port_value: {}", self.upstream.port));
+        let (file, mut changes) = match self.way {
+            Way::ExtProc => {
+                let address = ("port_value: 50001".to_owned(), port(self.holdfast.grpc()));
+                ("ext-proc.yaml", vec![address, upstream])
+            }
+            Way::Filter => {
+                let address = ("port_value: 3500".to_owned(), port(self.holdfast.http()));
+                let changes =
+                    filter_with(&json!({ "cluster": "holdfast", "locks": [self.named()] }));
+                ("filter.yaml", [&[address, upstream][..], &changes].concat())
+            }
         };
-        let upstream = format!("port_value: {}", self.upstream.port);
-        let mut changes = vec![(default, holdfast.as_str()), ("port_value: 9000", &upstream)];
-        changes.extend(self.changes.iter().map(|(from, to)| (from.as_str(), to.as_str())));
+        changes.extend(self.changes.iter().cloned());
         Envoy::start(file, &changes).await
+    }
+
+    /// The edge lock with its name, as the filter has it.
+    fn named(&self) -> Value {
+        let mut lock = self.lock.clone();
+        lock["name"] = "reports".into();
+        lock
     }
 
     /// The keys of locks that are held.
     pub fn keys(&self) -> Vec<String> {
         self.redis.run(&["KEYS", "lock||edge||*"])
-    }
-
-    /// Waits until this many requests wait for a lock in Holdfast.
-    pub async fn waits(&self, requests: usize) {
-        eventually("the requests wait", async || {
-            let page = Exposition::parse(&self.holdfast.scrape().await);
-            page.get("holdfast_lock_waiters", &[("store", "lockstore")]) == Some(requests as f64)
-        })
-        .await;
     }
 
     /// Waits until no lock is held.

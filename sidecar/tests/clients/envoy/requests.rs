@@ -104,7 +104,7 @@ async fn a_processor_that_is_told_of_bodies_passes_them_on() {
         let written = "processing_mode:\n                request_header_mode: SEND\n                \
                        # Tells a request that was answered from one whose client has left.\n                \
                        response_header_mode: SEND";
-        let edge = Edge::working_for(Way::ExtProc, 0, json!({ "wait": "0s" })).await;
+        let edge = Edge::working_for(Way::ExtProc, 0, json!({})).await;
         let edge = edge.change(written, &modes);
         let Some(envoy) = edge.envoy().await else { return };
         echo(&edge, &envoy).await;

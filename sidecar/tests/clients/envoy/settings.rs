@@ -1,12 +1,13 @@
 //! Wrong settings.
 
 use holdfast_tests::{
+    envoy::Envoy,
     holdfast::{Holdfast, serve},
     resources::{self, Resources},
 };
 use serde_json::{Value, json};
 
-use super::edge::{document, lock};
+use super::edge::{document, filter_with, lock};
 use crate::HOLDFAST;
 
 /// What `holdfast serve` says of an edge lock that it refuses.
@@ -63,4 +64,31 @@ fn an_edge_lock_of_another_application_is_passed_over() {
     let holdfast = Holdfast::serve(HOLDFAST, &arguments);
     assert!(holdfast.log().contains(r#"scopes: the app id "edge" is not among them"#));
     assert!(!holdfast.log().contains("serving the edge lock"), "{}", holdfast.log());
+}
+
+/// What Envoy says of settings of the filter, which it refuses; `None` where there is no Envoy.
+async fn refused_by_filter(settings: &Value) -> Option<String> {
+    Envoy::refuses("filter.yaml", &filter_with(settings)).await
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_settings_of_the_filter_stops_envoy_and_is_named() {
+    let with = |name: &str, value: Value| {
+        let mut lock = lock(json!({ name: value }));
+        lock["name"] = "reports".into();
+        json!({ "cluster": "holdfast", "locks": [lock] })
+    };
+    for (settings, complaint) in [
+        (with("ttl", json!("1m")), "locks[0].ttl: must be seconds, such as 30s or 0.25s"),
+        (with("expiry", json!("60s")), "locks[0].expiry: unknown field"),
+        (
+            with("refused", json!({ "status": 200 })),
+            "locks[0].refused.status: must be from 400 to 599",
+        ),
+        (json!({ "locks": [] }), "cluster: is missing"),
+        (json!({ "cluster": "holdfast", "lock": [] }), "lock: unknown field"),
+    ] {
+        let Some(log) = refused_by_filter(&settings).await else { return };
+        assert!(log.contains(complaint), "{complaint}: {log}");
+    }
 }
