@@ -1,0 +1,3 @@
+module holdfast/traefik
+
+go 1.22

@@ -1,0 +1,84 @@
+package holdfast
+
+import (
+	"log"
+	"net/http"
+)
+
+// middleware takes a lock around each request that its policy is for.
+type middleware struct {
+	next   http.Handler
+	policy *policy
+	locks  *locks
+	logger *log.Logger
+}
+
+func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	removeFencingToken(r.Header)
+	if !m.policy.matches.includes(r) {
+		m.next.ServeHTTP(w, r)
+		return
+	}
+	resource := m.policy.resource.of(r)
+	owner, err := newOwner()
+	if err != nil {
+		m.inDoubt(w, r, resource, err)
+		return
+	}
+	taken, token, err := m.locks.acquire(r.Context(), resource, owner)
+	switch {
+	case err != nil:
+		// The request need not wait for this: whoever is asked in vain may not answer at all.
+		go m.release(resource, owner)
+		m.inDoubt(w, r, resource, err)
+	case !taken:
+		m.policy.refused.write(w)
+	case r.Context().Err() != nil:
+		m.release(resource, owner)
+		m.policy.refused.write(w)
+	default:
+		if token != "" {
+			r.Header.Set(fencingToken, token)
+		}
+		m.underLock(w, r, resource, owner)
+	}
+}
+
+// underLock asks the upstream, and releases the lock however that ends.
+func (m *middleware) underLock(w http.ResponseWriter, r *http.Request, resource, owner string) {
+	upstream := &answer{}
+	returned := false
+	// A proxy whose client or upstream leaves amid an answer panics, which goes on after this.
+	defer func() {
+		// A client may leave as soon as it has the whole answer, before the proxy has returned.
+		answered := returned && upstream.begun.Load()
+		if r.Context().Err() != nil && !answered && m.policy.keep {
+			return
+		}
+		m.release(resource, owner)
+	}()
+	m.next.ServeHTTP(w, r.WithContext(upstream.watched(r.Context())))
+	returned = true
+}
+
+// inDoubt goes on when nobody knows who has the lock.
+func (m *middleware) inDoubt(w http.ResponseWriter, r *http.Request, resource string, err error) {
+	if r.Context().Err() != nil {
+		// The client has left, which ended the call.
+		m.policy.refused.write(w)
+		return
+	}
+	m.logger.Printf("acquire of %s: %v", resource, err)
+	if m.policy.open {
+		m.next.ServeHTTP(w, r)
+	} else {
+		m.policy.refused.write(w)
+	}
+}
+
+// release frees the lock. If this fails, the lock expires by itself.
+func (m *middleware) release(resource, owner string) {
+	if err := m.locks.release(resource, owner); err != nil {
+		m.logger.Printf("release of %s: %v", resource, err)
+	}
+}

@@ -1,0 +1,129 @@
+package holdfast
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// pathOnly is the path without its query.
+const pathOnly = ":path-only"
+
+// template is text with the names of headers in braces.
+type template []piece
+
+// piece is text, or else the value of a header.
+type piece struct {
+	text   string
+	header string
+}
+
+func readTemplate(f field) (template, error) {
+	rest, err := f.required()
+	if err != nil {
+		return nil, err
+	}
+	var pieces template
+	plain := ""
+	for {
+		at := strings.IndexAny(rest, "{}")
+		if at < 0 {
+			break
+		}
+		brace := rest[at : at+1]
+		plain += rest[:at]
+		rest = rest[at+1:]
+		if strings.HasPrefix(rest, brace) {
+			plain += brace
+			rest = rest[1:]
+			continue
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if brace != "{" || !closed {
+			return nil, f.flaw("has a brace without its other one: write {{ or }} for a brace")
+		}
+		header, err := readHeader(f, name)
+		if err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, piece{text: plain}, piece{header: header})
+		plain = ""
+		rest = after
+	}
+	pieces = append(pieces, piece{text: plain + rest})
+	for _, part := range pieces {
+		if strings.Contains(part.text, "||") {
+			return nil, f.flaw("may not contain ||, which separates the parts of a key")
+		}
+	}
+	return pieces, nil
+}
+
+// readHeader returns a name in braces in lower case.
+func readHeader(f field, name string) (string, error) {
+	lower := strings.ToLower(name)
+	switch lower {
+	case ":method", ":scheme", ":authority", ":path", pathOnly:
+		return lower, nil
+	}
+	if strings.HasPrefix(name, ":") {
+		return "", f.flaw(fmt.Sprintf("has {%s}, which no request has; there are {:method}, {:scheme}, {:authority}, "+
+			"{:path}, {:path-only} and {a header's name}", name))
+	}
+	if !isToken(name) {
+		return "", f.flaw(fmt.Sprintf("has {%s}, which is not the name of a header", name))
+	}
+	return lower, nil
+}
+
+func isToken(name string) bool {
+	for index := 0; index < len(name); index++ {
+		letter := name[index]
+		isLetter := letter >= 'a' && letter <= 'z' || letter >= 'A' && letter <= 'Z'
+		isDigit := letter >= '0' && letter <= '9'
+		if !isLetter && !isDigit && strings.IndexByte("!#$%&'*+-.^_`|~", letter) < 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// of returns the resource of a request.
+func (t template) of(r *http.Request) string {
+	resource := ""
+	for _, part := range t {
+		resource += part.text
+		if part.header != "" {
+			resource += escape(valueOf(r, part.header))
+		}
+	}
+	return resource
+}
+
+// valueOf returns the value of a name in braces, which is empty if the request has not got it.
+func valueOf(r *http.Request, name string) string {
+	if name != pathOnly {
+		value, _ := headerOf(r, name)
+		return value
+	}
+	path := pathOf(r)
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		return path[:end]
+	}
+	return path
+}
+
+// escape writes what a client chose in such a way that it cannot make a resource that Holdfast refuses, or one with
+// the parts of another application's key.
+func escape(value string) string {
+	escaped := ""
+	for index := 0; index < len(value); index++ {
+		letter := value[index]
+		if letter == '|' || letter < ' ' || letter > '~' {
+			escaped += fmt.Sprintf("%%%02X", letter)
+		} else {
+			escaped += string(rune(letter))
+		}
+	}
+	return escaped
+}
