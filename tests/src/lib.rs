@@ -28,6 +28,7 @@ pub mod redis_store;
 pub mod resources;
 pub mod sdk;
 pub mod sentinel_group;
+pub mod traefik;
 pub mod upstream;
 pub mod workerd;
 

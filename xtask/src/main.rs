@@ -49,8 +49,8 @@ Environment:
   HOLDFAST_HOSTS           the hosts that run the lock component in tests, separated by commas: bun,
                            deno, jco, node, python, workerd; or `none`. Default: those with tools on PATH
   HOLDFAST_SERVERS         the servers that tests start, separated by commas: chromium, envoy, nginx,
-                           registry, tmux, twemproxy, valkey; or `none`. Default: those on PATH or available from
-                           Debian or PyPI
+                           registry, tmux, traefik, twemproxy, valkey; or `none`. Default: those on PATH or
+                           available from Debian, PyPI or the proxy of Go's modules
   HOLDFAST_CLOCKS          what sets the clocks of servers in tests: faketime; or `none`. Default:
                            faketime where Debian's packages are available
   HOLDFAST_CHECKERS        what checks files for Kubernetes, and a server by the documents of its API,

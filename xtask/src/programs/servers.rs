@@ -1,5 +1,5 @@
 //! Servers other than Redis that tests start: those on `PATH`, or Debian's below `target/`; Envoy and Valkey
-//! from PyPI, because Debian 12 has neither.
+//! from PyPI, because Debian 12 has neither; what of Traefik a plugin sees, built from `tests/traefik/`.
 
 use std::{
     os::unix::fs::symlink,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     files,
     needs::debian,
-    process::{output, which},
+    process::{output, run, which},
 };
 
 pub const SERVERS: Group = Group {
@@ -60,6 +60,13 @@ pub const SERVERS: Group = Group {
             tools: &[],
             version: &["sh", "-c", "command -v tmux || apt-get --version"],
             prepare: tmux,
+        },
+        Program {
+            name: "traefik",
+            sources: &["tests/traefik", "examples/traefik"],
+            tools: &["go"],
+            version: &["go", "version"],
+            prepare: traefik,
         },
         Program {
             name: "twemproxy",
@@ -151,6 +158,17 @@ fn registry(place: &Place) -> Result<()> {
 /// Puts `tmux`, whose server has terminals, into `place`.
 fn tmux(place: &Place) -> Result<()> {
     installed(place, "tmux", "usr/bin/tmux")
+}
+
+/// Puts `traefik` into `place`, and the plugin where Traefik looks for it.
+fn traefik(place: &Place) -> Result<()> {
+    let build = ["build", "-mod=readonly", "-o"];
+    let program = place.made.join("traefik");
+    run(Command::new("go").args(build).arg(program).current_dir(place.source()))?;
+    let plugins = place.made.join("plugins-local");
+    // A file that the plugin has no longer must not stay.
+    files::remove(&plugins)?;
+    files::copy(&place.sources[1], &plugins.join("src/holdfast/traefik"))
 }
 
 /// Puts twemproxy, whose program is called `nutcracker`, into `place`.

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/traefik/paerser/file"
+	"github.com/traefik/paerser/parser"
+)
+
+// wanted is a middleware in front of an upstream, whose settings come from where Traefik has them.
+type wanted struct {
+	// Upstream is its host and port.
+	Upstream string
+	// File is the text of a dynamic configuration in YAML.
+	File string
+	// Labels are those of a container.
+	Labels map[string]string
+	// Resource has the settings as a resource of Kubernetes has them.
+	Resource map[string]any
+	// TestData asks for the settings of the plugin's manifest.
+	TestData bool
+}
+
+// configuration is a dynamic configuration of which the middlewares matter.
+type configuration struct {
+	HTTP *struct {
+		Routers     map[string]any
+		Services    map[string]any
+		Middlewares map[string]*struct {
+			Plugin map[string]map[string]any
+		}
+	}
+}
+
+// settings returns those of the plugin that the configuration calls holdfast.
+func (w wanted) settings(plugin *plugin) (map[string]any, error) {
+	var read configuration
+	var err error
+	switch {
+	case w.TestData:
+		return plugin.manifest.TestData, nil
+	case w.Resource != nil:
+		return w.Resource, nil
+	case w.Labels != nil:
+		err = parser.Decode(w.Labels, &read, parser.DefaultRootName, "traefik.http")
+	default:
+		err = file.DecodeContent(w.File, ".yml", &read)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if read.HTTP != nil {
+		for _, middleware := range read.HTTP.Middlewares {
+			if settings, found := middleware.Plugin["holdfast"]; found {
+				return settings, nil
+			}
+		}
+	}
+	return nil, errors.New("no middleware has the plugin")
+}
