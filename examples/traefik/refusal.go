@@ -37,7 +37,7 @@ func readRefusal(f field) (refusal, error) {
 		return refusal{}, err
 	}
 	r.retryAfter = int64((retryAfter + time.Second - 1) / time.Second)
-	r.body, err = fields["body"].textOr("another request has the lock\n")
+	r.body, err = fields["body"].textOr("the lock is not free: try again later\n")
 	return r, err
 }
 

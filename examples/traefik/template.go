@@ -92,7 +92,12 @@ func isToken(name string) bool {
 func (t template) of(r *http.Request) string {
 	resource := ""
 	for _, part := range t {
-		resource += part.text
+		text := part.text
+		// A header that is missing may bring two bars together.
+		if strings.HasPrefix(text, "|") && strings.HasSuffix(resource, "|") {
+			text = escape("|") + text[1:]
+		}
+		resource += text
 		if part.header != "" {
 			resource += escape(valueOf(r, part.header))
 		}

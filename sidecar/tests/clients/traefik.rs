@@ -247,7 +247,7 @@ async fn a_request_without_the_lock_is_refused() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(response.headers()["content-type"], "text/plain");
-    assert_eq!(response.text().await.unwrap(), "another request has the lock\n");
+    assert_eq!(response.text().await.unwrap(), "the lock is not free: try again later\n");
 
     let response = get(&own, "/a").await.unwrap();
     assert_eq!(response.status(), 429);
