@@ -367,7 +367,7 @@ impl Filter {
         while let Some(line) = self.lines.get_mut(key)
             && line.front == Front::Nobody
         {
-            let Some(request) = line.next() else {
+            let Some(request) = line.pop() else {
                 self.lines.remove(key);
                 return;
             };

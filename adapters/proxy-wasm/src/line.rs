@@ -53,7 +53,7 @@ impl Line {
     }
 
     /// Takes the first request out.
-    pub fn next(&mut self) -> Option<ContextId> {
+    pub fn pop(&mut self) -> Option<ContextId> {
         self.waiting.pop_first().map(|(_, request)| request)
     }
 
