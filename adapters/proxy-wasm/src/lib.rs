@@ -10,7 +10,7 @@
 //! | [`request`] | the headers of a request |
 //! | [`settings`] | the plugin's configuration |
 //! | [`owners`] | owners of locks, new for each try |
-//! | [`line`] | the requests of a VM that want the same lock, in their order |
+//! | [`line`](mod@line) | the requests of a VM that want the same lock, in their order |
 //! | [`deadlines`] | until when requests wait in their lines |
 //! | [`filter`] | what happens to requests: one configuration's events |
 //! | [`vm`] | which configuration an event belongs to |
