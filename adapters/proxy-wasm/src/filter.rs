@@ -123,9 +123,7 @@ impl Filter {
                 self.advance(host, &key, now);
                 (!sent).then_some(Verdict::InDoubt)
             }
-            Some((_, line)) if lock.wait == 0 && line.front != Front::Releasing => {
-                Some(without_turn(line))
-            }
+            Some((_, line)) if lock.wait == 0 && !line.is_known_soon() => Some(without_turn(line)),
             Some((key, _)) => {
                 let key = Arc::clone(key);
                 self.wait(request, &lock, key, now);
@@ -213,7 +211,12 @@ impl Filter {
             Call::Acquire { key, owner, fenced, request } => {
                 let verdict = Acquire::verdict(fenced, status.unwrap_or_default(), body);
                 if let Some(line) = self.lines.get_mut(&key) {
+                    line.front = Front::Nobody;
                     line.in_doubt = verdict.is_none();
+                }
+                if !matches!(verdict, Some(Acquired::Granted { .. })) {
+                    // They would be told the same.
+                    self.turn_away(host, &key, now);
                 }
                 let wish =
                     request.and_then(|request| Some((request, self.requests.remove(&request)?)));
@@ -228,7 +231,6 @@ impl Filter {
                         host.go_on(request);
                     }
                     (Some(Acquired::NotFree), wish) => {
-                        self.at_front(&key, Front::Nobody);
                         if let Some((request, Wish { lock, .. })) = wish {
                             settle(host, request, &lock, Verdict::Held);
                         }
@@ -313,7 +315,7 @@ impl Filter {
             self.release(host, key, &owner);
             return false;
         };
-        self.at_front(key, Front::Asking);
+        self.at_front(key, Front::Asking { waits: wait > 0 });
         let (key, fenced) = (Arc::clone(key), lock.fenced);
         let wish =
             Wish { lock: Arc::clone(lock), key: Arc::clone(&key), stage: Stage::Asking(token) };
@@ -384,10 +386,10 @@ impl Filter {
         self.turn_away(host, key, now);
     }
 
-    /// Turns away those in a line whose time is over, unless the lock is about to be free.
+    /// Turns away those in a line whose time is over, unless more is known soon.
     fn turn_away(&mut self, host: &mut impl Host, key: &Key, now: u64) {
         let Some(line) = self.lines.get_mut(key) else { return };
-        if !line.overdue || line.front == Front::Releasing {
+        if !line.overdue || line.is_known_soon() {
             return;
         }
         line.overdue = false;

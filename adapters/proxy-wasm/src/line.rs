@@ -22,7 +22,10 @@ pub enum Front {
     /// It is nobody's turn.
     Nobody,
     /// Somebody asks for the lock.
-    Asking,
+    Asking {
+        /// Whether the server waits until the lock is free.
+        waits: bool,
+    },
     /// A request has the lock.
     Holding,
     /// The lock is being released.
@@ -36,7 +39,7 @@ pub struct Line {
     pub front: Front,
     /// Whether the latest try ended without a verdict.
     pub in_doubt: bool,
-    /// Whether somebody's time may be over, who waits because the lock is about to be free.
+    /// Whether somebody's time may be over who waits because [more is known soon](Self::is_known_soon).
     pub overdue: bool,
     waiting: BTreeMap<u64, ContextId>,
 }
@@ -50,6 +53,12 @@ impl Line {
     /// Adds a request at the end. `place` is larger than all before.
     pub fn join(&mut self, place: u64, request: ContextId) {
         self.waiting.insert(place, request);
+    }
+
+    /// Whether it is known soon who has the lock. Until then nobody in the line is turned away: who does not wait
+    /// for the lock waits for that.
+    pub fn is_known_soon(&self) -> bool {
+        matches!(self.front, Front::Asking { waits: false } | Front::Releasing)
     }
 
     /// Takes the first request out.

@@ -93,15 +93,59 @@ fn a_wait_ends_in_time_and_ticks_come_only_for_it() {
 }
 
 #[test]
-fn who_does_not_wait_is_refused_at_once_while_another_has_the_lock_or_asks() {
+fn who_does_not_wait_is_refused_at_once_while_another_has_the_lock_or_waits_for_it() {
     let mut proxy = Proxy::with_lock(json!({}));
     let first = proxy.get("/a");
-    let during = proxy.get("/a");
-    assert!(proxy.is_refused(during, "holdfast_lock_held"));
     proxy.answer_only(200, GRANTED);
-    let held = proxy.get("/a");
-    assert!(proxy.is_refused(held, "holdfast_lock_held"));
+    let second = proxy.get("/a");
+    assert!(proxy.is_refused(second, "holdfast_lock_held"));
     assert_eq!(proxy.fate(first), Fate::GoesOn);
+
+    let lock = |name: &str, wait: &str| json!({"name": name, "match": {"methods": [name]}, "store": "s", "resource": "r", "ttl": "60s", "wait": wait});
+    let mut proxy = Proxy::with_locks(json!([lock("PUT", "10s"), lock("GET", "0s")]));
+    proxy.request(&[(":method", "PUT")]);
+    let second = proxy.get("/a");
+    assert!(proxy.is_refused(second, "holdfast_lock_held"));
+}
+
+/// Otherwise an `open` lock would refuse requests that come while nobody knows yet whether Holdfast is there.
+#[test]
+fn who_does_not_wait_shares_the_answer_to_a_try_under_way() {
+    for (answer, verdicts) in [
+        ((200, GRANTED), ["", "holdfast_lock_held", "holdfast_lock_held"]),
+        ((200, NOT_FREE), ["holdfast_lock_held"; 3]),
+        ((504, ""), ["holdfast_lock_in_doubt", "holdfast_lock_in_doubt", ""]),
+    ] {
+        let lock = |name: &str, in_doubt: &str| json!({"name": name, "match": {"methods": [name]}, "store": "s", "resource": "r", "ttl": "60s", "inDoubt": in_doubt});
+        let mut proxy = Proxy::with_locks(json!([lock("GET", "closed"), lock("PUT", "open")]));
+        let requests = ["GET", "GET", "PUT"].map(|method| proxy.request(&[(":method", method)]));
+        for request in requests {
+            assert_eq!(proxy.fate(request), Fate::Paused);
+        }
+        let (status, body) = answer;
+        proxy.answer_only(status, body);
+        for (request, verdict) in requests.into_iter().zip(verdicts) {
+            match verdict {
+                "" => assert_eq!(proxy.fate(request), Fate::GoesOn),
+                why => assert!(proxy.is_refused(request, why)),
+            }
+        }
+        assert_eq!(proxy.tick_period(), 0);
+    }
+}
+
+/// The answer will be of a lock that nobody uses.
+#[test]
+fn who_does_not_wait_asks_when_the_try_under_way_was_for_somebody_who_left() {
+    let mut proxy = Proxy::with_lock(json!({}));
+    let first = proxy.get("/a");
+    let second = proxy.get("/a");
+    proxy.end(first);
+    proxy.answer_only(200, GRANTED);
+    assert_eq!(proxy.fate(second), Fate::Paused);
+    proxy.answer_only(200, RELEASED);
+    proxy.answer_only(200, GRANTED);
+    assert_eq!(proxy.fate(second), Fate::GoesOn);
 }
 
 /// A client that has its response may come again before the release is answered.
@@ -116,9 +160,9 @@ fn a_lock_that_is_about_to_be_free_is_waited_for_by_all() {
     assert_eq!(proxy.tick_period(), 0);
     proxy.answer_only(200, RELEASED);
     assert_eq!(verb_and_wait(&proxy.only_call()), ("acquire".to_owned(), Some("0s")));
-    assert!(proxy.is_refused(third, "holdfast_lock_held"), "the lock has gone to the second");
     proxy.answer_only(200, GRANTED);
     assert_eq!(proxy.fate(second), Fate::GoesOn);
+    assert!(proxy.is_refused(third, "holdfast_lock_held"), "the lock has gone to the second");
 }
 
 #[test]
@@ -132,9 +176,9 @@ fn a_wait_that_ends_during_a_release_gets_its_try() {
     assert_eq!((proxy.fate(second), proxy.fate(third)), (Fate::Paused, Fate::Paused));
     assert_eq!(proxy.tick_period(), 0);
     proxy.answer_only(200, RELEASED);
-    assert!(proxy.is_refused(third, "holdfast_lock_held"));
     proxy.answer_only(200, GRANTED);
     assert_eq!(proxy.fate(second), Fate::GoesOn);
+    assert!(proxy.is_refused(third, "holdfast_lock_held"), "the lock has gone to the second");
 }
 
 #[test]
