@@ -301,3 +301,19 @@ fn the_memory_of_a_vm_does_not_grow_with_its_requests() {
     }
     assert_eq!(proxy.memory(), memory);
 }
+
+#[test]
+fn the_memory_of_a_vm_does_not_grow_with_those_who_leave_a_line() {
+    let mut proxy = Proxy::with_lock(json!({"wait": "60s"}));
+    proxy.get("/a");
+    proxy.answer_only(200, r#"{"success":true}"#);
+    let mut join_and_leave = |count: u32| {
+        for _ in 0..count {
+            let id = proxy.get("/a");
+            proxy.end(id);
+        }
+        proxy.memory()
+    };
+    let memory = join_and_leave(100);
+    assert_eq!(join_and_leave(20_000), memory);
+}

@@ -21,6 +21,19 @@ fn a_grant_for_a_request_that_is_gone_is_released() {
 }
 
 #[test]
+fn a_grant_is_not_given_to_a_later_request_with_the_same_id() {
+    let mut proxy = Proxy::with_lock(json!({}));
+    proxy.request_with_id(9, &[(":path", "/a")]);
+    let acquire = proxy.only_call();
+    proxy.end(9);
+    proxy.request_with_id(9, &[(":path", "/b")]);
+    proxy.answer(&acquire, 200, GRANTED);
+    assert_eq!(proxy.fate(9), Fate::Paused);
+    let calls: Vec<_> = proxy.calls().iter().map(|call| call.verb().to_owned()).collect();
+    assert_eq!(calls, ["acquire", "release"]);
+}
+
+#[test]
 fn what_is_in_doubt_for_a_request_that_is_gone_is_released() {
     let mut proxy = Proxy::with_lock(json!({}));
     let request = proxy.get("/a");

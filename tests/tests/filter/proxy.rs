@@ -141,7 +141,12 @@ impl Proxy {
     /// A request with these headers comes.
     pub fn request(&mut self, headers: &[(&str, &str)]) -> u32 {
         self.last_stream += 1;
-        let id = self.last_stream;
+        self.request_with_id(self.last_stream, headers);
+        self.last_stream
+    }
+
+    /// A request with these headers comes, in the context of this id.
+    pub fn request_with_id(&mut self, id: u32, headers: &[(&str, &str)]) {
         let headers =
             headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         self.store.data_mut().streams.insert(id, Stream { headers, fate: Fate::Paused });
@@ -160,7 +165,6 @@ impl Proxy {
             ),
             other => panic!("{other} is no action"),
         }
-        id
     }
 
     /// Whether the rest of a request stays.
