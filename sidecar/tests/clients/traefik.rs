@@ -453,7 +453,7 @@ async fn the_upstream_gets_the_fencing_token_and_none_of_the_client() {
 async fn the_resource_has_parts_of_the_request() {
     let Some(mut traefik) = Traefik::start() else { return };
     let (locks, upstream) = (Locks::start(""), Upstream::start().await);
-    let template = "{{{:method}}} {:scheme} {:authority}{:path} {:path-only} {X-Tenant}|{x-none}";
+    let template = "{{{:method}}} {:scheme} {:authority}{:path} {:path-only} {X-Tenant}|{x-none}|";
     let settings = locks.settings(&json!({"resource": template, "onClientGone": "free"}));
     let node = traefik.serve(&upstream.address, &settings);
     let request = reqwest::Client::new().get(format!("http://{node}/a%20b?c=d"));
@@ -463,7 +463,7 @@ async fn the_resource_has_parts_of_the_request() {
     let keys: Vec<String> = locks.redis.run(&["KEYS", "lock||app1||*"]);
     assert_eq!(
         keys,
-        ["lock||app1||{GET} http Shop.example/a%20b?c=d /a%20b t%7C1,~|"],
+        ["lock||app1||{GET} http Shop.example/a%20b?c=d /a%20b t%7C1,~|%7C"],
         "{}",
         traefik.log()
     );
