@@ -78,7 +78,7 @@ fn a_request_without_the_lock_is_refused_as_its_lock_says() {
     let Fate::Refused { status, headers, body, .. } = proxy.fate(request) else {
         panic!("not refused")
     };
-    assert_eq!((status, body.as_str()), (503, "another request has the lock\n"));
+    assert_eq!((status, body.as_str()), (503, "the lock is not free: try again later\n"));
     assert_eq!(headers, [("content-type".to_owned(), "text/plain".to_owned())]);
 }
 
