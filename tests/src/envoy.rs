@@ -7,9 +7,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{eventually, eventually_ok, prepared, process::Watched, repository, temporary_dir};
+use crate::{
+    FILTER, eventually, eventually_ok, prepared, process::Watched, read, repository, temporary_dir,
+};
 
 /// An Envoy with two workers, that runs until it is dropped.
 pub struct Envoy {
@@ -92,6 +95,23 @@ impl Envoy {
     pub fn kill(mut self) {
         self.process.process_mut().kill().expect("a running process");
     }
+}
+
+/// What is changed in `filter.yaml`: the module is the one that was built, and these are its settings.
+///
+/// # Panics
+///
+/// When the file is not as it was.
+pub fn filter_with(settings: &Value) -> [(String, String); 2] {
+    let example = read("examples/envoy/filter.yaml");
+    let settings_of = |example: &str| {
+        let (_, after) = example.split_once("value: |\n")?;
+        let (written, _) = after.split_once("                # What")?;
+        Some(written.to_owned())
+    };
+    let written = settings_of(&example).expect("the settings of the filter");
+    let module = ("filename: holdfast-filter.wasm".to_owned(), format!("filename: {FILTER}"));
+    [(written, format!("                    {settings}\n")), module]
 }
 
 fn log(folder: &Path) -> String {

@@ -9,12 +9,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use holdfast_tests::{
-    envoy::Envoy,
+    envoy::{Envoy, filter_with},
     holdfast::Holdfast,
     redis_server::RedisServer,
     resources::{self, Resources},
     upstream::Upstream,
 };
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -43,18 +44,26 @@ pub fn measure(rounds: Rounds, holdfast: &Path, table: &mut Table) -> Result<()>
     let program = holdfast.to_str().context("the program's path is not UTF-8")?;
     let holdfast = Holdfast::serve(program, &["--resources-path", resources.path()]);
     let upstream = runtime.block_on(Upstream::working_for(Duration::ZERO));
-    let port =
-        |address: String| format!("port_value: {}", address.rsplit(':').next().unwrap_or(""));
-    let (grpc, upstream) = (port(holdfast.grpc()), format!("port_value: {}", upstream.port));
-    let start = |changes: &[(&str, &str)]| {
-        let addresses = [("port_value: 50001", &*grpc), ("port_value: 9000", &*upstream)];
-        runtime.block_on(Envoy::start("ext-proc.yaml", &[&addresses, changes].concat()))
+    let upstream = ("port_value: 9000", port(&format!(":{}", upstream.port)));
+    let start = |file, changes: &[(&str, String)]| {
+        let changes = [std::slice::from_ref(&upstream), changes].concat();
+        runtime.block_on(Envoy::start(file, &changes))
     };
+    let grpc = ("port_value: 50001", port(&holdfast.grpc()));
     let named = "- name: holdfast\n            typed_config:";
-    let disabled = named.replace("typed", "disabled: true\n            typed");
-    let disabled = (named, disabled.as_str());
-    let (Some(without), Some(ext_proc)) = (start(&[disabled]), start(&[])) else { return Ok(()) };
-    let ways = [("Envoy's external processor", ext_proc)];
+    let disabled = (named, named.replace("typed", "disabled: true\n            typed"));
+    let without = start("ext-proc.yaml", &[grpc.clone(), disabled]);
+    let ext_proc = start("ext-proc.yaml", &[grpc]);
+    let settings = filter_with(&json!({ "cluster": "holdfast", "locks": [{
+        "name": "reports", "store": "lockstore", "resource": "{:path}", "ttl": "60s", "wait": "10s",
+    }] }));
+    let settings = settings.each_ref().map(|(from, to)| (from.as_str(), to.clone()));
+    let http = ("port_value: 3500", port(&holdfast.http()));
+    let filter = start("filter.yaml", &[&[http][..], &settings].concat());
+    let (Some(without), Some(ext_proc), Some(filter)) = (without, ext_proc, filter) else {
+        return Ok(());
+    };
+    let ways = [("Envoy's external processor", ext_proc), ("the wasm filter", filter)];
     for at_once in [1, AT_ONCE] {
         let envoys = [&without].into_iter().chain(ways.iter().map(|(_, envoy)| envoy));
         let mut turns: Vec<_> =
@@ -72,6 +81,11 @@ pub fn measure(rounds: Rounds, holdfast: &Path, table: &mut Table) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The port of an address, as Envoy's configuration has it.
+fn port(address: &str) -> String {
+    format!("port_value: {}", address.rsplit(':').next().unwrap_or_default())
 }
 
 /// Sends requests with a lock each for about `length`, so many at once, and returns how many are answered per second.

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use holdfast_tests::{
-    FILTER,
-    envoy::Envoy,
+    envoy::{Envoy, filter_with},
     eventually,
     holdfast::{Holdfast, serve},
-    read,
     redis_server::RedisServer,
     resources::{self, Resources},
     upstream::Upstream,
@@ -69,16 +67,6 @@ pub fn lock(fields: Value) -> Value {
         lock[name] = value.clone();
     }
     lock
-}
-
-/// What is changed in the filter's configuration: the module, and its settings.
-pub fn filter_with(settings: &Value) -> [(String, String); 2] {
-    let example = read("examples/envoy/filter.yaml");
-    let (_, after) = example.split_once("value: |\n").unwrap();
-    let (written, _) = after.split_once("                # What").unwrap();
-    let settings = format!("                    {settings}\n");
-    let module = ("filename: holdfast-filter.wasm".to_owned(), format!("filename: {FILTER}"));
-    [(written.to_owned(), settings), module]
 }
 
 /// A document of kind `EdgeLock`. JSON is YAML, too.

@@ -1,13 +1,13 @@
 //! Wrong settings.
 
 use holdfast_tests::{
-    envoy::Envoy,
+    envoy::{Envoy, filter_with},
     holdfast::{Holdfast, serve},
     resources::{self, Resources},
 };
 use serde_json::{Value, json};
 
-use super::edge::{document, filter_with, lock};
+use super::edge::{document, lock};
 use crate::HOLDFAST;
 
 /// What `holdfast serve` says of an edge lock that it refuses.
