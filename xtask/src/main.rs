@@ -53,7 +53,7 @@ Environment:
                            available from Debian, PyPI or the proxy of Go's modules
   HOLDFAST_CLOCKS          what sets the clocks of servers in tests: faketime; or `none`. Default:
                            faketime where Debian's packages are available
-  HOLDFAST_CHECKERS        what checks files for Kubernetes, and a server by the documents of its API,
+  HOLDFAST_CHECKERS        what checks custom resources of Kubernetes, and a server by its documents,
                            separated by commas: kubernetes, schemathesis; or `none`. Default: those whose
                            tools are installed
   HOLDFAST_PLUGINS         the languages whose plugin in examples/ is tested, separated by commas:
