@@ -21,10 +21,10 @@ func readMatch(f field) (match, error) {
 		return match{}, err
 	}
 	m := match{headers: make(map[string]string)}
-	if m.methods, err = texts(fields["methods"]); err != nil {
+	if m.methods, err = texts(fields["methods"], isToken, "is not a method"); err != nil {
 		return match{}, err
 	}
-	if m.authorities, err = texts(fields["authorities"]); err != nil {
+	if m.authorities, err = texts(fields["authorities"], isAuthority, "is not a host"); err != nil {
 		return match{}, err
 	}
 	if m.pathPrefix, err = fields["pathPrefix"].textOr(""); err != nil {
@@ -43,13 +43,17 @@ func readMatch(f field) (match, error) {
 		if err != nil {
 			return match{}, err
 		}
-		m.headers[strings.ToLower(name)] = text
+		lower := strings.ToLower(name)
+		if !isToken(lower) && lower != ":method" && lower != ":scheme" && lower != ":authority" && lower != ":path" {
+			return match{}, value.flaw("is not the name of a header")
+		}
+		m.headers[lower] = text
 	}
 	return m, nil
 }
 
 // texts returns the texts of a list, none of them empty.
-func texts(f field) ([]string, error) {
+func texts(f field, isRight func(string) bool, problem string) ([]string, error) {
 	items, err := f.items()
 	if err != nil {
 		return nil, err
@@ -60,9 +64,17 @@ func texts(f field) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !isRight(text) {
+			return nil, item.flaw(problem)
+		}
 		all = append(all, text)
 	}
 	return all, nil
+}
+
+// isAuthority is whether this may be a host, with or without a port.
+func isAuthority(text string) bool {
+	return !strings.ContainsAny(text, "/ ,@")
 }
 
 // includes is whether a request fulfils every condition.

@@ -20,6 +20,11 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resource := m.policy.resource.of(r)
+	if resource == "" || len(resource) > longestResource {
+		// Otherwise a client could choose to go without a lock.
+		m.policy.refused.write(w)
+		return
+	}
 	owner, err := newOwner()
 	if err != nil {
 		m.inDoubt(w, r, resource, err)

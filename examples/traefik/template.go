@@ -9,6 +9,10 @@ import (
 // pathOnly is the path without its query.
 const pathOnly = ":path-only"
 
+// longestResource is the longest resource of a request, in bytes. However it is written, it fits into a call about a
+// lease.
+const longestResource = 3000
+
 // template is text with the names of headers in braces.
 type template []piece
 
@@ -109,6 +113,10 @@ func (t template) of(r *http.Request) string {
 func valueOf(r *http.Request, name string) string {
 	if name != pathOnly {
 		value, _ := headerOf(r, name)
+		if name == ":authority" || name == "host" {
+			// Hosts are the same in any case.
+			value = strings.ToLower(value)
+		}
 		return value
 	}
 	path := pathOf(r)

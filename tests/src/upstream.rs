@@ -12,9 +12,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
-    HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn,
+    HeaderMap, Request, Response,
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -35,6 +39,8 @@ struct Work {
     peak: AtomicUsize,
     /// How long each request takes; `None`: until a test allows it to end.
     takes: Option<Duration>,
+    /// Whether the head of a response comes before the work is done.
+    head_first: bool,
     allowed: Semaphore,
     last: Mutex<HeaderMap>,
 }
@@ -42,15 +48,20 @@ struct Work {
 impl Upstream {
     /// An upstream whose work takes this long.
     pub async fn working_for(takes: Duration) -> Self {
-        Self::start(Some(takes)).await
+        Self::start(Some(takes), false).await
     }
 
     /// An upstream whose work ends when [`allow`](Self::allow) says so.
     pub async fn held() -> Self {
-        Self::start(None).await
+        Self::start(None, false).await
     }
 
-    async fn start(takes: Option<Duration>) -> Self {
+    /// The same, which sends the head of a response when its work begins.
+    pub async fn held_after_the_head() -> Self {
+        Self::start(None, true).await
+    }
+
+    async fn start(takes: Option<Duration>, head_first: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let work = Arc::new(Work {
@@ -58,6 +69,7 @@ impl Upstream {
             working: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             takes,
+            head_first,
             allowed: Semaphore::new(0),
             last: Mutex::default(),
         });
@@ -112,11 +124,12 @@ impl Upstream {
 async fn answer(
     work: Arc<Work>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     work.last.lock().unwrap().clone_from(request.headers());
     let working = work.working.fetch_add(1, Ordering::SeqCst) + 1;
     work.peak.fetch_max(working, Ordering::SeqCst);
     work.asked.fetch_add(1, Ordering::SeqCst);
+    let head_first = work.head_first;
     // In a task of its own, the work goes on when the client leaves.
     let worked = tokio::spawn(async move {
         match work.takes {
@@ -126,7 +139,14 @@ async fn answer(
         work.working.fetch_sub(1, Ordering::SeqCst);
     });
     let body = request.into_body().collect().await;
-    worked.await.unwrap();
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    Ok(Response::new(Full::new(body)))
+    if head_first {
+        let later = stream::once(async move {
+            worked.await.unwrap();
+            Ok(Frame::data(body))
+        });
+        return Ok(Response::new(StreamBody::new(later).boxed()));
+    }
+    worked.await.unwrap();
+    Ok(Response::new(Full::new(body).boxed()))
 }

@@ -113,7 +113,11 @@ impl Filter {
             return Flow::Continue;
         };
         let lock = Arc::clone(lock);
-        let key = Key { store: lock.store.clone(), resource: lock.resource.of(headers) };
+        let Some(resource) = lock.resource.of(headers) else {
+            host.refuse(request, &lock.refused, "holdfast_no_resource");
+            return Flow::Pause;
+        };
+        let key = Key { store: lock.store.clone(), resource };
         let now = host.now();
         let turned_away = match self.lines.get_key_value(&key) {
             None => {

@@ -33,7 +33,7 @@
 //!     json!({ "store": "lockstore", "resource": "{:authority}{:path-only}", "ttl": "60s" }),
 //! )?;
 //! assert!(lock.matches.includes(&Request));
-//! assert_eq!(lock.resource.of(&Request), "shop.example/reports/2026");
+//! assert_eq!(lock.resource.of(&Request).as_deref(), Some("shop.example/reports/2026"));
 //! # Ok::<(), holdfast_edge_lock::Flaw>(())
 //! ```
 

@@ -5,6 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     Headers,
     fields::{Field, Flaw},
+    template::{AUTHORITY, is_token},
 };
 
 /// Which requests an edge lock is for: those that fulfil every condition that is given.
@@ -23,8 +24,9 @@ pub struct Match {
 impl Match {
     pub(crate) fn read(field: Field) -> Result<Self, Flaw> {
         let mut fields = field.fields(&["methods", "authorities", "pathPrefix", "headers"])?;
-        let methods = texts(fields.take("methods"))?;
-        let authorities = texts(fields.take("authorities"))?;
+        let methods = texts(fields.take("methods"), is_token, "is not a method")?;
+        let is_authority = |text: &str| !text.contains(['/', ' ', ',', '@']);
+        let authorities = texts(fields.take("authorities"), is_authority, "is not a host")?;
         let path_prefix = fields.take("pathPrefix");
         let flaw = path_prefix.flaw("must begin with /");
         let path_prefix = path_prefix.text_or("")?;
@@ -32,7 +34,7 @@ impl Match {
             return Err(flaw);
         }
         let headers = fields.take("headers").entries()?.into_iter();
-        let headers = headers.map(|(name, value)| Ok((name.to_ascii_lowercase(), value.text()?)));
+        let headers = headers.map(|(name, value)| Ok((header(&name, &value)?, value.text()?)));
         Ok(Self {
             methods: methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
             authorities: authorities.iter().map(|name| name.to_ascii_lowercase()).collect(),
@@ -60,8 +62,27 @@ impl Match {
 }
 
 /// The texts of a list, none of them empty.
-fn texts(field: Field) -> Result<Vec<String>, Flaw> {
-    field.items()?.into_iter().map(Field::required).collect()
+fn texts(
+    field: Field,
+    is_right: impl Fn(&str) -> bool,
+    problem: &str,
+) -> Result<Vec<String>, Flaw> {
+    let text = |item: Field| {
+        let flaw = item.flaw(problem);
+        Some(item.required()?).filter(|text| is_right(text)).ok_or(flaw)
+    };
+    field.items()?.into_iter().map(text).collect()
+}
+
+/// The name of a header as requests have it.
+fn header(name: &str, value: &Field) -> Result<String, Flaw> {
+    let name = name.to_ascii_lowercase();
+    match name.as_str() {
+        "host" => Ok(AUTHORITY.into()),
+        ":method" | ":scheme" | AUTHORITY | ":path" => Ok(name),
+        name if is_token(name) => Ok(name.into()),
+        _ => Err(value.flaw("is not the name of a header")),
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +124,7 @@ mod tests {
             (json!({"pathPrefix": "/reports/"}), true),
             (json!({"pathPrefix": "/report/"}), false),
             (json!({"headers": {"X-Tenant": "a"}}), true),
+            (json!({"headers": {"Host": "Shop.example", ":method": "GET"}}), true),
             (json!({"headers": {"x-tenant": "b"}}), false),
             (json!({"headers": {"x-other": ""}}), false),
             (json!({"methods": ["GET"], "pathPrefix": "/other"}), false),
@@ -117,7 +139,13 @@ mod tests {
         for (conditions, field) in [
             (json!({"methods": "GET"}), "methods"),
             (json!({"methods": [1]}), "methods[0]"),
+            (json!({"methods": ["GET,HEAD"]}), "methods[0]"),
+            (json!({"methods": ["GET", "G ET"]}), "methods[1]"),
             (json!({"authorities": [""]}), "authorities[0]"),
+            (json!({"authorities": ["https://shop.example/"]}), "authorities[0]"),
+            (json!({"headers": {"x tenant": "a"}}), "headers.x tenant"),
+            (json!({"headers": {"": "a"}}), "headers."),
+            (json!({"headers": {":authoriti": "a"}}), "headers.:authoriti"),
             (json!({"pathPrefix": "reports"}), "pathPrefix"),
             (json!({"headers": {"a": 1}}), "headers.a"),
             (json!({"path": "/"}), "path"),

@@ -5,16 +5,22 @@ use core::{fmt::Write as _, str};
 
 use crate::Headers;
 
+/// The name of what HTTP/1 calls `host`.
+pub(crate) const AUTHORITY: &str = ":authority";
+
 /// A part of the path: without its query.
 const PATH_ONLY: &str = ":path-only";
 
 /// The names in braces that begin with a colon.
-const PSEUDO: [&str; 5] = [":method", ":scheme", ":authority", ":path", PATH_ONLY];
+const PSEUDO: [&str; 5] = [":method", ":scheme", AUTHORITY, ":path", PATH_ONLY];
+
+/// The longest resource of a request, in bytes. However it is written, it fits into a call about a lease.
+pub const LONGEST: usize = 3_000;
 
 /// Text with the names of headers in braces, such as `{:authority}{:path}`.
 ///
-/// A name in braces stands for the value of that header. `{:path}` has the query, `{:path-only}` does not. A header
-/// that a request has not got is empty. `{{` and `}}` are braces.
+/// A name in braces stands for the value of that header. `{:path}` has the query, `{:path-only}` does not. `{host}` is
+/// `{:authority}`, which is in lower case. A header that a request has not got is empty. `{{` and `}}` are braces.
 ///
 /// In values, `|` and every byte that is not printable ASCII become `%` and two hexadecimal digits, so that no client
 /// can make a resource that the lock API refuses, or one with the parts of another application's key.
@@ -68,8 +74,9 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The resource of a request.
-    pub fn of(&self, request: &impl Headers) -> String {
+    /// The resource of a request; `None` if it is empty, or longer than [`LONGEST`] bytes. Such a request gets no lock, and
+    /// may not go on: otherwise its client could choose to go without one.
+    pub fn of(&self, request: &impl Headers) -> Option<String> {
         let mut resource = String::new();
         for piece in &self.0 {
             match piece {
@@ -84,31 +91,43 @@ impl Template {
                 Piece::Value(name) => escape(&value(request, name), &mut resource),
             }
         }
-        resource
+        (1..=LONGEST).contains(&resource.len()).then_some(resource)
     }
 }
 
 /// A name in braces, in lower case.
 fn name_of(name: &str) -> Result<String, String> {
     let lower = name.to_ascii_lowercase();
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if PSEUDO.contains(&lower.as_str()) {
         Ok(lower)
+    } else if lower == "host" {
+        Ok(AUTHORITY.into())
     } else if name.starts_with(':') {
         let known = PSEUDO.map(|name| format!("{{{name}}}")).join(", ");
         Err(format!(
             "has {{{name}}}, which no request has; there are {known} and {{a header's name}}"
         ))
-    } else if name.is_empty() || !name.bytes().all(is_token) {
+    } else if !is_token(name) {
         Err(format!("has {{{name}}}, which is not the name of a header"))
     } else {
         Ok(lower)
     }
 }
 
+/// Whether this may be the name of a method or a header (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(name: &str) -> bool {
+    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_of_token)
+}
+
 fn value(request: &impl Headers, name: &str) -> Vec<u8> {
     if name != PATH_ONLY {
-        return request.get(name).unwrap_or_default();
+        let mut value = request.get(name).unwrap_or_default();
+        if name == AUTHORITY {
+            // Hosts are the same in any case (RFC 9110, section 4.2.3).
+            value.make_ascii_lowercase();
+        }
+        return value;
     }
     let mut path = request.get(":path").unwrap_or_default();
     let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
@@ -146,7 +165,7 @@ mod tests {
     fn request() -> Request {
         Request(vec![
             (":method", b"GET"),
-            (":authority", b"shop.example"),
+            (":authority", b"Shop.Example"),
             (":path", b"/a||b?c=d#e"),
             ("x-tenant", b"t\xc3\xa9\n|"),
             ("x-edge", b" ~\x7f"),
@@ -157,6 +176,7 @@ mod tests {
     fn names_in_braces_stand_for_the_parts_of_a_request() {
         for (template, resource) in [
             ("fixed", "fixed"),
+            ("{host}", "shop.example"),
             ("{:method} {:authority}{:path}", "GET shop.example/a%7C%7Cb?c=d#e"),
             ("{:path-only}", "/a%7C%7Cb"),
             ("{X-Tenant}|", "t%C3%A9%0A%7C|"),
@@ -166,8 +186,20 @@ mod tests {
             ("{{{:method}}}", "{GET}"),
             ("{{:method}}", "{:method}"),
         ] {
-            assert_eq!(Template::read(template).unwrap().of(&request()), resource, "{template}");
+            let made = Template::read(template).unwrap().of(&request());
+            assert_eq!(made.as_deref(), Some(resource), "{template}");
         }
+    }
+
+    #[test]
+    fn a_resource_is_neither_empty_nor_too_long() {
+        let of = |template: &str, path: &'static [u8]| {
+            Template::read(template).unwrap().of(&Request(vec![(":path", path)]))
+        };
+        assert_eq!(of("{x-tenant}", b"/"), None);
+        assert_eq!(of("{:path}", &[b'/'; LONGEST]).map(|resource| resource.len()), Some(LONGEST));
+        assert_eq!(of("{:path}", &[b'/'; LONGEST + 1]), None);
+        assert_eq!(of("{:path}", &[b'|'; LONGEST / 3 + 1]), None);
     }
 
     #[test]

@@ -90,7 +90,10 @@ where
 
     fn decoded<T: Message + Default>(&mut self, length: usize) -> Result<T, Status> {
         let whole = self.buffer.split_to(length).freeze();
-        self.deadline = None;
+        // A part of the next message may be there.
+        let limit = self.intake.time();
+        let begun = Some(Instant::now()).filter(|_| !self.buffer.is_empty());
+        self.deadline = begun.and_then(|begun| begun.checked_add(limit));
         self.room = None;
         check_prefix(&whole, &self.headers)?;
         decode(&whole.slice(PREFIX..)).map_err(|error| Status::internal(error.to_string()))

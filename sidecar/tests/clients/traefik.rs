@@ -463,11 +463,25 @@ async fn the_resource_has_parts_of_the_request() {
     let keys: Vec<String> = locks.redis.run(&["KEYS", "lock||app1||*"]);
     assert_eq!(
         keys,
-        ["lock||app1||{GET} http Shop.example/a%20b?c=d /a%20b t%7C1,~|%7C"],
+        ["lock||app1||{GET} http shop.example/a%20b?c=d /a%20b t%7C1,~|%7C"],
         "{}",
         traefik.log()
     );
     client.abort();
+}
+
+/// Otherwise a client could choose to go without a lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_a_resource_is_refused_in_any_case() {
+    let Some(mut traefik) = Traefik::start() else { return };
+    let (locks, upstream) = (Locks::start(""), Upstream::start().await);
+    let settings = locks.settings(&json!({"resource": "{x-tenant}", "inDoubt": "open"}));
+    let node = traefik.serve(&upstream.address, &settings);
+    for tenant in [String::new(), "x".repeat(3_001)] {
+        let request = reqwest::Client::new().get(format!("http://{node}/a"));
+        let refused = request.header("x-tenant", tenant).send().await.unwrap();
+        assert_eq!(refused.status(), 503, "{}", traefik.log());
+    }
 }
 
 #[test]
@@ -531,6 +545,13 @@ fn settings_that_are_wrong_are_named() {
         ("match", json!({"pathPrefix": "a"}), "match.pathPrefix: must begin with /"),
         ("match", json!({"headers": {"a": 1}}), "match.headers.a: must be text"),
         ("match", json!({"path": "/"}), of_match),
+        ("match", json!({"methods": ["G ET"]}), "match.methods[0]: is not a method"),
+        ("match", json!({"authorities": ["http://a/"]}), "match.authorities[0]: is not a host"),
+        (
+            "match",
+            json!({"headers": {"x tenant": "a"}}),
+            "match.headers.x tenant: is not the name of a header",
+        ),
         ("Store2", json!("s"), &unknown),
     ] {
         assert_eq!(refusal(&mut traefik, field, value), flaw);

@@ -179,10 +179,15 @@ where
             self.stage = Stage::Done;
             return;
         };
+        let Some(resource) = lock.lock.resource.of(&request) else {
+            lock.metrics.refused.increment(1);
+            self.replies.push_back(reply::refuse(&lock.lock.refused, "holdfast_no_resource"));
+            self.stage = Stage::Done;
+            return;
+        };
         if lock.lock.wait > 0 {
             self.replies.push_back(reply::later(lock.lock.wait.saturating_add(MARGIN)));
         }
-        let resource = lock.lock.resource.of(&request);
         let span = span(&lock.lock.name, &request);
         self.stage = Stage::Taking(Box::new(Taking { lock, resource, span }));
     }

@@ -39,7 +39,7 @@ impl Drop for Held {
             return self.release();
         }
         // It is this server that leaves, and not the client: the upstream works on.
-        if self.sidecar.ending().is_cancelled() {
+        if self.sidecar.last_call().is_cancelled() {
             return;
         }
         match self.lock.lock.on_client_gone {

@@ -102,6 +102,11 @@ impl Edge {
         Self::held_with(way, fields, &[]).await
     }
 
+    /// The same, in front of an upstream that sends the head of a response before.
+    pub async fn held_after_the_head(way: Way, fields: Value) -> Self {
+        Self::new(way, Upstream::held_after_the_head().await, fields, &[]).await
+    }
+
     /// The same, and `holdfast serve` with these options.
     pub async fn held_with(way: Way, fields: Value, options: &[&str]) -> Self {
         Self::new(way, Upstream::held().await, fields, options).await

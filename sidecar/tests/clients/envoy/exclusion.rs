@@ -12,6 +12,7 @@ every_way! {
     a_request_that_does_not_wait_is_refused,
     a_request_waits_for_as_long_as_it_may,
     a_lock_of_another_program_counts,
+    a_lock_is_held_to_the_end_of_the_response,
 }
 
 async fn one_request_at_a_time_reaches_the_upstream_and_all_are_answered(way: Way) {
@@ -85,4 +86,16 @@ async fn a_lock_of_another_program_counts(way: Way) {
     assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
     edge.redis.run::<()>(&["DEL", "lock||edge||fixed"]);
     assert_eq!(envoy.status("/reports/a").await, 200, "{}", envoy.log());
+}
+
+async fn a_lock_is_held_to_the_end_of_the_response(way: Way) {
+    let edge = Edge::held_after_the_head(way, json!({ "wait": "0s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let first = envoy.get("/reports/a").send().await.unwrap();
+    assert_eq!((first.status().as_u16(), edge.upstream.working()), (200, 1));
+    assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
+    edge.upstream.allow(1);
+    first.bytes().await.unwrap();
+    edge.is_free().await;
+    assert_eq!(edge.upstream.asked(), 1);
 }

@@ -111,6 +111,29 @@ async fn an_envoy_that_is_killed_frees_its_locks() {
     edge.upstream.allow(1);
 }
 
+#[tokio::test]
+async fn a_client_that_leaves_while_holdfast_ends_frees_the_lock_all_the_same() {
+    let mut edge = Edge::held_with(
+        Way::ExtProc,
+        json!({ "onClientGone": "free" }),
+        &["--dapr-graceful-shutdown-seconds", "60"],
+    )
+    .await;
+    let Some(envoy) = edge.envoy().await else { return };
+    let [leaving, staying] =
+        ["/reports/a", "/reports/b"].map(|path| tokio::spawn(envoy.get(path).send()));
+    edge.upstream.wait_for(2).await;
+    edge.holdfast.signal(Signal::TERM);
+    edge.holdfast.wait_for("shutting down");
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    let kept = ["lock||edge||edge.example/reports/b"];
+    eventually("the lock is free", async || edge.keys() == kept).await;
+    edge.upstream.allow(2);
+    assert_eq!(staying.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    assert_eq!(edge.holdfast.wait(), Some(0));
+}
+
 /// The lock is left to the upstream that still works, and expires.
 #[tokio::test]
 async fn a_request_that_outlasts_the_end_of_holdfast_is_answered() {

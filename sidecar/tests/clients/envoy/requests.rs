@@ -9,6 +9,8 @@ use super::edge::{Edge, Way, every_way};
 every_way! {
     only_requests_that_match_take_a_lock,
     the_resource_is_made_of_the_request,
+    another_spelling_of_the_host_is_the_same_host,
+    a_request_without_a_resource_is_refused_in_any_case,
     the_upstream_gets_the_fencing_token_of_the_lock_and_never_the_clients,
     bodies_pass_whole,
 }
@@ -44,16 +46,48 @@ async fn the_resource_is_made_of_the_request(way: Way) {
     assert_eq!(asked.await.unwrap().unwrap().status(), 200);
 }
 
+async fn another_spelling_of_the_host_is_the_same_host(way: Way) {
+    let edge = Edge::working_for(way, 0, json!({ "wait": "0s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    edge.redis.run::<()>(&["SET", "lock||edge||edge.example/reports/a", "somebody"]);
+    for host in ["edge.example", "EDGE.example", "edge.example:80", "edge.example."] {
+        let asked = envoy.get("/reports/a").header("host", host).send().await.unwrap();
+        assert_eq!(asked.status(), 503, "{host}: {}", envoy.log());
+    }
+    let elsewhere = envoy.get("/reports/a").header("host", "another.example").send();
+    assert_eq!(elsewhere.await.unwrap().status(), 404);
+    assert_eq!(edge.upstream.asked(), 0);
+}
+
+/// Otherwise a client could choose to go without a lock.
+async fn a_request_without_a_resource_is_refused_in_any_case(way: Way) {
+    let fields = json!({ "resource": "{x-tenant}", "inDoubt": "open" });
+    let edge = Edge::working_for(way, 0, fields).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
+    let long = envoy.get("/reports/a").header("x-tenant", "x".repeat(3_001)).send();
+    assert_eq!(long.await.unwrap().status(), 503, "{}", envoy.log());
+    assert_eq!(edge.upstream.asked(), 0);
+    // However it is written, the longest one fits into a call.
+    for letter in ["x", "\"", "\\"] {
+        let longest = envoy.get("/reports/a").header("x-tenant", letter.repeat(3_000)).send();
+        assert_eq!(longest.await.unwrap().status(), 200, "{letter}: {}", envoy.log());
+    }
+    edge.is_free().await;
+}
+
 async fn the_upstream_gets_the_fencing_token_of_the_lock_and_never_the_clients(way: Way) {
     const NAME: &str = "holdfast-fencing-token";
     let edge = Edge::working_for(way, 0, json!({ "fenced": true })).await;
     let Some(envoy) = edge.envoy().await else { return };
     let mut before = 0;
     for _ in 0..3 {
-        let asked = envoy.get("/reports/a").header(NAME, "9999999999999999999").send();
+        let asked = envoy.get("/reports/a").header(NAME, "9999999999999999999");
+        let asked = asked.header("Holdfast_Fencing_Token", "9999999999999999999").send();
         assert_eq!(asked.await.unwrap().status(), 200, "{}", envoy.log());
         let headers = edge.upstream.headers();
         let sent: Vec<_> = headers.get_all(NAME).iter().collect();
+        assert_eq!(headers.get("holdfast_fencing_token"), None);
         let [token] = sent[..] else { panic!("{sent:?}") };
         let token: u64 = token.to_str().unwrap().parse().unwrap();
         assert!(token > before && token < u64::MAX / 10, "{token}");
@@ -94,16 +128,14 @@ async fn echo(edge: &Edge, envoy: &holdfast_tests::envoy::Envoy) {
 async fn a_processor_that_is_told_of_bodies_passes_them_on() {
     for mode in ["STREAMED", "BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED"] {
         let trailers = match mode {
-            "FULL_DUPLEX_STREAMED" => "request_trailer_mode: SEND, response_trailer_mode: SEND",
+            "FULL_DUPLEX_STREAMED" => "request_trailer_mode: SEND",
             _ => "request_trailer_mode: SKIP",
         };
         let modes = format!(
-            "processing_mode: {{ request_header_mode: SEND, response_header_mode: SEND, \
-             request_body_mode: {mode}, response_body_mode: {mode}, {trailers} }}"
+            "                request_header_mode: SEND\n                {trailers}\n                \
+             request_body_mode: {mode}\n                response_body_mode: {mode}\n"
         );
-        let written = "processing_mode:\n                request_header_mode: SEND\n                \
-                       # Tells a request that was answered from one whose client has left.\n                \
-                       response_header_mode: SEND";
+        let written = "                request_header_mode: SEND\n";
         let edge = Edge::working_for(Way::ExtProc, 0, json!({})).await;
         let edge = edge.change(written, &modes);
         let Some(envoy) = edge.envoy().await else { return };

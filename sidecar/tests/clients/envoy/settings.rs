@@ -37,6 +37,18 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
         (with("onClientGone", json!("hold")), "spec.onClientGone: must be keep or free"),
         (with("refused", json!({ "status": 200 })), "spec.refused.status: must be from 400 to 599"),
         (with("match", json!({ "path": "/" })), "spec.match.path: unknown field"),
+        (
+            with("match", json!({ "methods": ["GET,HEAD"] })),
+            "spec.match.methods[0]: is not a method",
+        ),
+        (
+            with("match", json!({ "authorities": ["https://edge.example"] })),
+            "spec.match.authorities[0]: is not a host",
+        ),
+        (
+            with("match", json!({ "headers": { "x tenant": "a" } })),
+            "spec.match.headers.x tenant: is not the name of a header",
+        ),
         (with("expiry", json!("60s")), "spec.expiry: unknown field"),
         (
             with("ttl", json!("60s")).replace("v1alpha1", "v1"),
