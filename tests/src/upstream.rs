@@ -37,6 +37,7 @@ struct Work {
     asked: AtomicUsize,
     working: AtomicUsize,
     peak: AtomicUsize,
+    left: AtomicUsize,
     /// How long each request takes; `None`: until a test allows it to end.
     takes: Option<Duration>,
     /// Whether the head of a response comes before the work is done.
@@ -68,6 +69,7 @@ impl Upstream {
             asked: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
             takes,
             head_first,
             allowed: Semaphore::new(0),
@@ -100,6 +102,11 @@ impl Upstream {
         self.work.peak.load(Ordering::SeqCst)
     }
 
+    /// How many clients closed their connections before they were answered.
+    pub fn left(&self) -> usize {
+        self.work.left.load(Ordering::SeqCst)
+    }
+
     /// The headers of the request that came last.
     pub fn headers(&self) -> HeaderMap {
         self.work.last.lock().unwrap().clone()
@@ -121,6 +128,17 @@ impl Upstream {
     }
 }
 
+/// A request that is not answered yet. hyper drops it with the answer's future when the client leaves.
+struct Unanswered(Option<Arc<Work>>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(work) = &self.0 {
+            work.left.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 async fn answer(
     work: Arc<Work>,
     request: Request<Incoming>,
@@ -130,6 +148,7 @@ async fn answer(
     work.peak.fetch_max(working, Ordering::SeqCst);
     work.asked.fetch_add(1, Ordering::SeqCst);
     let head_first = work.head_first;
+    let mut unanswered = Unanswered(Some(work.clone()));
     // In a task of its own, the work goes on when the client leaves.
     let worked = tokio::spawn(async move {
         match work.takes {
@@ -141,6 +160,7 @@ async fn answer(
     let body = request.into_body().collect().await;
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
     if head_first {
+        unanswered.0 = None;
         let later = stream::once(async move {
             worked.await.unwrap();
             Ok(Frame::data(body))
@@ -148,5 +168,6 @@ async fn answer(
         return Ok(Response::new(StreamBody::new(later).boxed()));
     }
     worked.await.unwrap();
+    unanswered.0 = None;
     Ok(Response::new(Full::new(body).boxed()))
 }

@@ -7,11 +7,13 @@ use alloc::{
     sync::Arc,
 };
 
+use core::str;
+
 use holdfast_dapr_api::{
     FENCING_TOKEN_HEADER,
     lease::{self, Acquire, Acquired},
 };
-use holdfast_edge_lock::{EdgeLock, Headers, InDoubt, OnClientGone};
+use holdfast_edge_lock::{EdgeLock, Headers, InDoubt, OnClientGone, details::gave_up};
 
 use crate::{
     deadlines::Deadlines,
@@ -153,9 +155,11 @@ impl Filter {
 
     /// A part of a response came, its last or another.
     ///
-    /// A response to a request that is paused is the proxy's own, such as that the request took too long.
+    /// A response to a request that is paused is the proxy's own, such as that the request took too long. So is the one
+    /// to a request for which the proxy gave up waiting: as when its client leaves, the upstream may still work.
     pub fn respond(&mut self, host: &mut impl Host, request: ContextId, last: bool) {
-        if self.is_paused(request) {
+        let gave_up = |details: &[u8]| str::from_utf8(details).is_ok_and(gave_up);
+        if self.is_paused(request) || last && gave_up(&host.response_details(request)) {
             self.leave(host, request);
         } else if last
             && let Some(Wish { key, stage: Stage::Holding { owner }, .. }) =

@@ -59,6 +59,9 @@ pub trait Host {
     /// The headers of the request whose event this is, in the form of [`pairs`](crate::pairs).
     fn request_headers(&mut self) -> Vec<u8>;
 
+    /// Where the response of a request comes from, in the words of the proxy; empty if it does not tell.
+    fn response_details(&mut self, request: ContextId) -> Vec<u8>;
+
     /// Sets a header of a request.
     fn set_header(&mut self, request: ContextId, name: &str, value: &str);
 

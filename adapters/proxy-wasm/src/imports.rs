@@ -51,6 +51,12 @@ unsafe extern "C" {
         bytes: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_length: usize,
+        value: *mut *mut u8,
+        value_length: *mut usize,
+    ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -112,6 +118,15 @@ impl Host for Proxy {
         given(|bytes, length| {
             // SAFETY: both pointers are those of variables for what the proxy gives.
             unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, bytes, length) }
+        })
+    }
+
+    fn response_details(&mut self, request: ContextId) -> Vec<u8> {
+        act_for(request);
+        let path = "response\0code_details";
+        given(|value, length| {
+            // SAFETY: the pointer and the length of a text, and the pointers of variables for what the proxy gives.
+            unsafe { proxy_get_property(path.as_ptr(), path.len(), value, length) }
         })
     }
 

@@ -10,6 +10,7 @@
 //! | [`matching`] | which requests an edge lock is for |
 //! | [`template`] | the resource of a request: text with the request's parts in it |
 //! | [`refusal`] | what a request gets that may not go on |
+//! | [`details`] | what a proxy says of where a response comes from |
 //! | [`policy`] | an edge lock: all of this together |
 //!
 //! ```
@@ -43,6 +44,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod details;
 pub mod fields;
 pub mod headers;
 pub mod matching;

@@ -37,7 +37,8 @@ pub struct EdgeLock {
     pub fenced: bool,
     /// What happens when nobody knows who has the lock. Default: closed.
     pub in_doubt: InDoubt,
-    /// What happens to the lock when the client leaves before the upstream has answered. Default: it is kept.
+    /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has answered.
+    /// Default: it is kept.
     pub on_client_gone: OnClientGone,
     /// What a request gets that may not go on.
     pub refused: Refusal,
@@ -52,8 +53,8 @@ pub enum InDoubt {
     Open,
 }
 
-/// What happens to the lock when the client leaves before the upstream has answered. A proxy drops its request to the
-/// upstream then, whose work may go on.
+/// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has answered. A
+/// proxy drops its request to the upstream then, whose work may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnClientGone {
     /// It is kept until it expires, so that the upstream is not asked twice at a time.

@@ -224,7 +224,8 @@ metrics! {
     EDGE_REQUESTS: Metric<Counter, EdgeRequestLabels<'_>> =
         Metric::counter("holdfast_edge_requests_total");
 
-    /// Clients of a proxy that left before the upstream had answered, by what became of their lock: kept or freed.
+    /// Requests of a proxy whose client left, or that the proxy gave up, before the upstream had answered, by what became of
+    /// their lock: kept or freed.
     EDGE_CLIENTS_GONE: Metric<Counter, ClientGoneLabels<'_>> =
         Metric::counter("holdfast_edge_clients_gone_total");
 

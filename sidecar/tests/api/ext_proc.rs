@@ -11,6 +11,7 @@ use holdfast_proto::ext_proc::{
 };
 use holdfast_sidecar::Sidecar;
 use holdfast_tests::{LONG, STORE, eventually, grpc_client::channel};
+use prost_types::{Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Request, Status, Streaming};
@@ -166,6 +167,33 @@ async fn a_client_that_leaves_keeps_or_frees_the_lock() {
         let Call { steps, mut answers } = call;
         drop(steps);
         assert!(answers.message().await.unwrap().is_none());
+        match kept {
+            false => is_freed(&server.sidecar, "/a").await,
+            true => assert!(is_held(&server.sidecar, "/a").await),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_gives_up_is_as_a_client_that_leaves() {
+    for (setting, details, kept) in [
+        ("keep", "response_timeout", true),
+        ("free", "response_timeout", false),
+        ("keep", "via_upstream", false),
+    ] {
+        let server = server(&[json!({ "onClientGone": setting })]).await;
+        let mut call = Call::begin(server.address, &[]).await.unwrap();
+        call.ask("/a");
+        removed(call.next().await);
+        let kind = Some(Kind::StringValue(details.to_owned()));
+        let fields = [("response.code_details".to_owned(), ProtoValue { kind })].into();
+        let mut answered = message(Step::ResponseHeaders(headers("/a")));
+        answered.attributes =
+            [("envoy.filters.http.ext_proc".to_owned(), Struct { fields })].into();
+        call.steps.send(answered).unwrap();
+        call.next().await;
+        let mut rest = call.end();
+        assert!(rest.message().await.unwrap().is_none());
         match kept {
             false => is_freed(&server.sidecar, "/a").await,
             true => assert!(is_held(&server.sidecar, "/a").await),

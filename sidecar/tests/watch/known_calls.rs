@@ -32,7 +32,7 @@ spec:
 ";
 
 /// A lock that requests of a proxy take.
-const EDGE_LOCK: &str = r#"apiVersion: holdfast.lock/v1alpha1
+pub const EDGE_LOCK: &str = r#"apiVersion: holdfast.lock/v1alpha1
 kind: EdgeLock
 metadata:
   name: reports

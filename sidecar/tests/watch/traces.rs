@@ -2,13 +2,21 @@
 
 use std::{fs, net::SocketAddr, sync::atomic::Ordering};
 
-use holdfast_proto::runtime::UnlockRequest;
+use futures_util::{StreamExt, stream};
+use holdfast_proto::{
+    ext_proc::{
+        HeaderMap, HeaderValue, HttpHeaders, ProcessingRequest,
+        external_processor_client::ExternalProcessorClient, processing_request::Request as Step,
+    },
+    runtime::UnlockRequest,
+};
 use holdfast_tests::{
     certificates::Authority,
     eventually,
-    grpc_client::Client,
+    grpc_client::{Client, channel},
     holdfast::Holdfast,
     http_client::{exchange, lock_body, request},
+    resources::{Resources, in_memory},
     temporary_dir,
 };
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
@@ -16,6 +24,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::Status
 use crate::{
     HOLDFAST,
     collector::{Collector, attribute, behind_tls, closing},
+    known_calls::EDGE_LOCK,
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -100,6 +109,48 @@ async fn a_request_is_part_of_its_callers_trace() {
         collector.sender_attribute("service.version").as_deref(),
         Some(env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[tokio::test]
+async fn a_request_of_a_proxy_that_takes_a_lock_is_part_of_its_trace() {
+    let (collector, address) = Collector::http().await;
+    let stores = in_memory("memory") + "---\n" + EDGE_LOCK;
+    let resources = Resources::new(&[("stores.yaml", &stores)]);
+    let holdfast = serve(&url(address), &[], &["--resources-path", resources.path()]);
+    let mut client = ExternalProcessorClient::new(channel(holdfast.grpc().parse().unwrap()).await);
+    let header = |key: &str, value: String| HeaderValue {
+        key: key.to_owned(),
+        value,
+        ..HeaderValue::default()
+    };
+    let headers = vec![
+        header(":path", "/the-resource".to_owned()),
+        header("traceparent", format!("00-{TRACE}-{PARENT}-01")),
+    ];
+    let headers = HttpHeaders { headers: Some(HeaderMap { headers }), end_of_stream: true };
+    let request = Some(Step::RequestHeaders(headers));
+    let message = ProcessingRequest { request, ..ProcessingRequest::default() };
+    let sent = stream::iter([message]).chain(stream::pending());
+    let mut answers = client.process(sent).await.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap();
+    drop(answers);
+
+    let edge_lock = |spans: &[Span]| spans.iter().find(|span| span.name == "reports").cloned();
+    let acquire = |spans: &[Span]| spans.iter().find(|span| span.name == "acquire").cloned();
+    eventually("the spans have come", async || {
+        let spans = collector.spans();
+        edge_lock(&spans).is_some() && acquire(&spans).is_some()
+    })
+    .await;
+    let spans = collector.spans();
+    let (edge_lock, acquire) = (edge_lock(&spans).unwrap(), acquire(&spans).unwrap());
+    assert_eq!(
+        (hex(&edge_lock.trace_id).as_str(), hex(&edge_lock.parent_span_id).as_str()),
+        (TRACE, PARENT)
+    );
+    assert_eq!(of(&edge_lock, "outcome").as_deref(), Some("granted"));
+    assert_eq!(acquire.parent_span_id, edge_lock.span_id);
+    assert!(!format!("{spans:?}").contains("the-resource"), "{spans:#?}");
 }
 
 #[tokio::test]

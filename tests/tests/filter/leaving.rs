@@ -135,3 +135,17 @@ fn a_configuration_ends_when_its_last_lock_is_freed() {
     proxy.answer(second, 200, RELEASED);
     assert!(proxy.is_done());
 }
+
+/// The upstream may still work, as when a client has left.
+#[test]
+fn a_proxy_that_gives_up_is_as_a_client_that_leaves() {
+    for (gone, released) in [("keep", false), ("free", true)] {
+        let mut proxy = Proxy::with_lock(json!({"onClientGone": gone}));
+        let request = proxy.get("/a");
+        proxy.answer_only(200, GRANTED);
+        proxy.give_up(request);
+        let calls: Vec<_> = proxy.calls().iter().map(|call| call.verb().to_owned()).collect();
+        assert_eq!(calls == ["release"], released, "{gone}: {calls:?}");
+        assert_eq!(calls.is_empty(), !released);
+    }
+}

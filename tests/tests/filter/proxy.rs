@@ -62,6 +62,8 @@ impl Call {
 struct Stream {
     headers: Vec<(String, String)>,
     fate: Fate,
+    /// Where its response comes from.
+    details: &'static str,
 }
 
 #[derive(Default)]
@@ -149,7 +151,10 @@ impl Proxy {
     pub fn request_with_id(&mut self, id: u32, headers: &[(&str, &str)]) {
         let headers =
             headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        self.store.data_mut().streams.insert(id, Stream { headers, fate: Fate::Paused });
+        self.store
+            .data_mut()
+            .streams
+            .insert(id, Stream { headers, fate: Fate::Paused, details: "via_upstream" });
         self.call::<_, ()>("proxy_on_context_create", id, (id, ROOT));
         let flow: u32 = self.call("proxy_on_request_headers", id, (id, 3_u32, 1_u32));
         let stream = self.store.data_mut().streams.get_mut(&id).unwrap();
@@ -191,6 +196,12 @@ impl Proxy {
     pub fn respond_trailers(&mut self, id: u32) {
         let flow: u32 = self.call("proxy_on_response_trailers", id, (id, 1_u32));
         assert_eq!(flow, 0);
+    }
+
+    /// The proxy waits no longer for the upstream, and answers a request that goes on itself.
+    pub fn give_up(&mut self, id: u32) {
+        self.store.data_mut().streams.get_mut(&id).unwrap().details = "response_timeout";
+        self.complete(id);
     }
 
     /// A request is gone.
@@ -424,6 +435,18 @@ fn linker() -> Linker<State> {
                 };
                 assert_eq!((start, most as usize), (0, bytes.len()));
                 give(&mut caller, &bytes, at, length)
+            },
+        )
+        .unwrap();
+    linker
+        .func_wrap(
+            env,
+            "proxy_get_property",
+            |mut caller: Caller<'_, State>, path: u32, path_length: u32, at: u32, length: u32| {
+                let path = text(&mut caller, path, path_length);
+                assert_eq!(path, "response\0code_details");
+                let details = stream(&mut caller).details;
+                give(&mut caller, details.as_bytes(), at, length)
             },
         )
         .unwrap();

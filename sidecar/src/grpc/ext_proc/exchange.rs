@@ -5,11 +5,13 @@ use std::{collections::VecDeque, error::Error as StdError, mem, sync::Arc, time:
 use bytes::Bytes;
 use futures_util::stream;
 use holdfast::{LeaseOptions, Resource, Verb};
+use holdfast_edge_lock::{InDoubt, details::gave_up};
 use holdfast_proto::ext_proc::{
     BodySendMode, HttpHeaders, ProcessingRequest, ProcessingResponse, ProtocolConfiguration,
     processing_request::Request as Step,
 };
 use hyper::{Response, body::Body, http::request::Parts};
+use prost_types::value::Kind;
 use tokio::time::{Instant, timeout};
 use tonic::{Status, body::Body as GrpcBody};
 use tracing::{Instrument, Span, field};
@@ -33,7 +35,6 @@ use crate::{
     sidecar::Sidecar,
     trace_context::TraceParent,
 };
-use holdfast_edge_lock::InDoubt;
 
 /// For how much longer than the wait the proxy is asked to wait, in milliseconds.
 const MARGIN: u64 = 5_000;
@@ -254,6 +255,7 @@ where
                     until: now.checked_add(valid_for).unwrap_or(now),
                     owner: lease.owner,
                     answered: false,
+                    gave_up: false,
                     _room: room,
                     resource,
                 };
@@ -283,6 +285,7 @@ where
             return Ok(());
         };
         let Modes { request, response } = self.modes;
+        let gave_up = response_details(&message).is_some_and(gave_up);
         let (reply, answered) = match message.request {
             Some(Step::ResponseHeaders(HttpHeaders { end_of_stream, .. })) => {
                 // Without its body, that is all the proxy tells of a response.
@@ -302,10 +305,21 @@ where
             None => return Err(Status::unimplemented("a step of a request that is not known")),
         };
         if let Some(held) = &mut self.held {
+            held.gave_up |= gave_up;
             held.answered |= answered;
         }
         self.replies.push_back(reply);
         Ok(())
+    }
+}
+
+/// Where a response comes from, if the proxy is configured to tell it.
+fn response_details(message: &ProcessingRequest) -> Option<&str> {
+    let mut attributes = message.attributes.values();
+    let details = attributes.find_map(|told| told.fields.get("response.code_details"));
+    match details?.kind.as_ref()? {
+        Kind::StringValue(details) => Some(details),
+        _ => None,
     }
 }
 

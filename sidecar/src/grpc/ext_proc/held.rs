@@ -9,8 +9,8 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::locks::Counted;
 use crate::sidecar::Sidecar;
 
-/// A lock that a request holds. It is freed when this is dropped, or kept until it expires if the client has left and
-/// the edge lock says so.
+/// A lock that a request holds. It is freed when this is dropped, or kept until it expires if nobody waits for the
+/// upstream any more and the edge lock says so.
 pub(super) struct Held {
     pub(super) sidecar: Sidecar,
     pub(super) lock: Arc<Counted>,
@@ -18,8 +18,10 @@ pub(super) struct Held {
     pub(super) owner: String,
     /// Until when the lock is held at most.
     pub(super) until: Instant,
-    /// Whether the proxy has the upstream's answer.
+    /// Whether the proxy has the upstream's answer, or its own.
     pub(super) answered: bool,
+    /// Whether the proxy waited no longer for the upstream, which may still work.
+    pub(super) gave_up: bool,
     pub(super) _room: OwnedSemaphorePermit,
 }
 
@@ -35,7 +37,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.answered {
+        if self.answered && !self.gave_up {
             return self.release();
         }
         // It is this server that leaves, and not the client: the upstream works on.
@@ -51,7 +53,7 @@ impl Drop for Held {
                 self.lock.metrics.kept.increment(1);
                 tracing::debug!(
                     edge_lock = self.lock.lock.name,
-                    "a lock is kept until it expires: its request ended without the headers of a response"
+                    "a lock is kept until it expires: its request ended without an answer of the upstream"
                 );
             }
         }

@@ -16,7 +16,7 @@ pub(super) struct EdgeMetrics {
     pub(super) in_doubt_passed: Counter,
     /// The client left while its request waited.
     pub(super) left: Counter,
-    /// The client left while its request held the lock, which is kept.
+    /// The client left, or the proxy gave up, while the request held the lock, which is kept.
     pub(super) kept: Counter,
     /// The same, and the lock was freed.
     pub(super) freed: Counter,

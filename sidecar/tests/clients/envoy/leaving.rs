@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use holdfast_tests::eventually;
+use holdfast_tests::{envoy::Envoy, eventually};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -15,6 +15,8 @@ every_way! {
     a_client_that_leaves_keeps_the_lock,
     a_client_that_leaves_frees_the_lock,
     a_client_that_waits_leaves_its_place,
+    a_proxy_that_gives_up_keeps_the_lock,
+    a_proxy_that_gives_up_frees_the_lock,
 }
 
 /// Sends requests and aborts each of them at another time, from its first moment to its end.
@@ -47,13 +49,19 @@ async fn aborted_requests_leave_no_lock_beyond_its_time(way: Way) {
     abort(&edge, 300).await;
 }
 
-async fn a_client_that_leaves_keeps_the_lock(way: Way) {
-    let edge = Edge::held(way, json!({ "onClientGone": "keep", "ttl": "5s" })).await;
-    let Some(envoy) = edge.envoy().await else { return };
+/// Sends the first request, leaves once it has reached the upstream, and waits until Envoy has dropped it.
+async fn leave(edge: &Edge, envoy: &Envoy) {
     let leaving = tokio::spawn(envoy.get("/reports/a").send());
     edge.upstream.wait_for(1).await;
     leaving.abort();
     assert!(leaving.await.unwrap_err().is_cancelled());
+    eventually("Envoy notices it", async || edge.upstream.left() == 1).await;
+}
+
+async fn a_client_that_leaves_keeps_the_lock(way: Way) {
+    let edge = Edge::held(way, json!({ "onClientGone": "keep", "ttl": "5s" })).await;
+    let Some(envoy) = edge.envoy().await else { return };
+    leave(&edge, &envoy).await;
     let next = tokio::spawn(envoy.get("/reports/a").send());
     edge.upstream.allow(1);
     eventually("the work of the first ends", async || {
@@ -69,10 +77,7 @@ async fn a_client_that_leaves_keeps_the_lock(way: Way) {
 async fn a_client_that_leaves_frees_the_lock(way: Way) {
     let edge = Edge::held(way, json!({ "onClientGone": "free" })).await;
     let Some(envoy) = edge.envoy().await else { return };
-    let leaving = tokio::spawn(envoy.get("/reports/a").send());
-    edge.upstream.wait_for(1).await;
-    leaving.abort();
-    assert!(leaving.await.unwrap_err().is_cancelled());
+    leave(&edge, &envoy).await;
     let next = tokio::spawn(envoy.get("/reports/a").send());
     edge.upstream.wait_for(2).await;
     assert_eq!(edge.upstream.peak(), 2, "the first one's work goes on");
@@ -95,6 +100,28 @@ async fn a_client_that_waits_leaves_its_place(way: Way) {
     assert_eq!(first.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
     edge.is_free().await;
     assert_eq!(edge.upstream.asked(), 1);
+}
+
+/// An Envoy that waits no longer for the upstream, which still works.
+async fn given_up(way: Way, on_client_gone: &str) -> Option<(Edge, Envoy)> {
+    let edge = Edge::held(way, json!({ "wait": "0s", "onClientGone": on_client_gone })).await;
+    let edge = edge.change("timeout: 30s", "timeout: 0.3s");
+    let envoy = edge.envoy().await?;
+    assert_eq!(envoy.status("/reports/a").await, 504, "{}", envoy.log());
+    Some((edge, envoy))
+}
+
+async fn a_proxy_that_gives_up_keeps_the_lock(way: Way) {
+    let Some((edge, envoy)) = given_up(way, "keep").await else { return };
+    assert_eq!(envoy.status("/reports/a").await, 503, "{}", envoy.log());
+    assert_eq!((edge.upstream.asked(), edge.keys().len()), (1, 1));
+    edge.upstream.allow(1);
+}
+
+async fn a_proxy_that_gives_up_frees_the_lock(way: Way) {
+    let Some((edge, _envoy)) = given_up(way, "free").await else { return };
+    edge.is_free().await;
+    edge.upstream.allow(1);
 }
 
 /// Only the external processor notices: the filter ends with its Envoy.
