@@ -253,13 +253,14 @@ async fn who_waits_and_who_holds_survive_a_failover() {
     group.replicated().await;
     let new = group.failover().await;
     // It holds on, though nobody tells of the lock on the connection of before.
-    eventually("the holder extends on the new master", async || {
-        group.nodes()[new].clients() > 0 && !waiting.is_finished()
-    })
-    .await;
+    eventually("the new master is used", async || group.nodes()[new].clients() > 0).await;
+    let ended_early = waiting.is_finished();
     lease.release().await.unwrap();
-    let waited = tokio::time::timeout(LONG, waiting).await.unwrap().unwrap();
-    assert!(waited.unwrap().is_some());
+    match tokio::time::timeout(LONG, waiting).await.unwrap().unwrap() {
+        Ok(waited) => assert!(waited.is_some() && !ended_early, "{waited:?}"),
+        // A try that was on its way when the connection broke says that nobody knows.
+        Err(error) => assert!(error.is_indeterminate(), "{error}"),
+    }
 }
 
 #[tokio::test]
