@@ -10,7 +10,6 @@ use core::iter;
 use serde_json::Value;
 
 use crate::{
-    Headers,
     fields::{Field, Fields, Flaw},
     matching::Match,
     refusal::Refusal,
@@ -125,14 +124,6 @@ impl EdgeLock {
             refused: Refusal::read(fields.take("refused"))?,
         })
     }
-
-    /// The first of some edge locks that is for a request.
-    pub fn first_for<'l>(
-        locks: impl IntoIterator<Item = &'l Self>,
-        request: &impl Headers,
-    ) -> Option<&'l Self> {
-        locks.into_iter().find(|lock| lock.matches.includes(request))
-    }
 }
 
 /// One of two words, the first if it is missing.
@@ -146,8 +137,6 @@ fn one_of<T: Copy>(field: Field, words: [(&str, T); 2]) -> Result<T, Flaw> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use serde_json::json;
 
     use super::*;
@@ -263,25 +252,5 @@ mod tests {
             spec[field] = value;
             assert_eq!(read(spec).unwrap_err().to_string(), flaw);
         }
-    }
-
-    struct Post;
-
-    impl Headers for Post {
-        fn get(&self, name: &str) -> Option<Vec<u8>> {
-            (name == ":method").then(|| b"POST".to_vec())
-        }
-    }
-
-    #[test]
-    fn the_first_that_matches_is_taken() {
-        let named = |name: &str, method: &str| {
-            let spec =
-                json!({"store": "s", "resource": "r", "ttl": "1s", "match": {"methods": [method]}});
-            EdgeLock::read(name, spec).unwrap()
-        };
-        let locks = vec![named("a", "GET"), named("b", "POST"), named("c", "POST")];
-        assert_eq!(EdgeLock::first_for(&locks, &Post).unwrap().name, "b");
-        assert_eq!(EdgeLock::first_for(&locks[..1], &Post), None);
     }
 }

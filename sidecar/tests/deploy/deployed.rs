@@ -7,12 +7,23 @@ use holdfast_tests::{
     read,
 };
 use rustix::process::Signal;
+use saphyr::{LoadableYamlNode, Yaml};
 
 use crate::HOLDFAST;
 
 /// A file of `deploy/`.
 pub fn file(name: &str) -> String {
     read(&format!("deploy/{name}"))
+}
+
+/// The documents of a YAML file.
+pub fn documents(text: &str) -> Vec<Yaml<'_>> {
+    Yaml::load_from_str(text).unwrap()
+}
+
+/// The document of a kind.
+pub fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
+    documents.iter().find(|document| document["kind"].as_str().unwrap() == kind).unwrap()
 }
 
 /// What `holdfast serve --help` prints.

@@ -13,11 +13,11 @@ use holdfast_tests::{
     sentinel_group::{SentinelGroup, SentinelOptions},
 };
 use rustix::process::Signal;
-use saphyr::{LoadableYamlNode, Yaml};
+use saphyr::Yaml;
 
 use crate::{
     HOLDFAST,
-    deployed::{self, Options},
+    deployed::{self, Options, documents, of_kind},
 };
 
 /// How long stores may take to close after the grace period, in seconds.
@@ -25,15 +25,6 @@ const CLOSING: i64 = 5;
 
 fn lockstore() -> String {
     deployed::file("kubernetes/lockstore.yaml")
-}
-
-fn documents(text: &str) -> Vec<Yaml<'_>> {
-    Yaml::load_from_str(text).unwrap()
-}
-
-/// The document of a kind.
-fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
-    documents.iter().find(|document| text(&document["kind"]) == kind).unwrap()
 }
 
 fn text<'a>(value: &'a Yaml) -> &'a str {

@@ -6,17 +6,8 @@ use holdfast_tests::{
     holdfast::Holdfast, prepared, redis_server::RedisServer, repository, resources::Resources,
     sdk::Running,
 };
-use saphyr::{LoadableYamlNode, Yaml};
 
-use crate::deployed::{self, Options};
-
-fn documents(text: &str) -> Vec<Yaml<'_>> {
-    Yaml::load_from_str(text).unwrap()
-}
-
-fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
-    documents.iter().find(|document| document["kind"].as_str() == Some(kind)).unwrap()
-}
+use crate::deployed::{self, Options, documents, of_kind};
 
 /// The other files are linted by `cargo xtask check`.
 #[test]
