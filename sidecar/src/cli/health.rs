@@ -10,7 +10,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{arguments::Health, client, listen, runtime::runtime};
+use super::{arguments::Health, client, runtime::runtime, serve::listen};
 
 pub fn run(args: &Health) -> Result<ExitCode> {
     runtime()?.block_on(async {

@@ -1,42 +1,52 @@
 //! The command line: arguments, logging and exit codes, over the library.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`arguments`] | the arguments of all commands, and how they are read |
+//! | [`serve`] | `holdfast serve`: its ports, its start and its end |
+//! | [`run`] | `holdfast run`: a program under a lock |
+//! | [`lock`] | `holdfast try-lock` and `holdfast unlock` |
+//! | [`locks`] | `holdfast locks`: the table, and the live view |
+//! | [`check`] | `holdfast check` |
+//! | [`health`] | `holdfast health` |
+//! | [`component`] | `holdfast component`: plugins in Wasm |
+//! | [`manual`] | completions and man pages |
+//! | [`stores`] | opening the stores that the arguments name |
+//! | [`address`], [`client`] | asking a running server |
+//! | [`logging`], [`traces`] | what is said to the log and to a collector |
+//! | [`signals`], [`exit`], [`runtime`] | signals, exit codes, the runtime |
+//! | [`table`], [`printable`] | text for people |
 
 mod address;
-mod application;
 mod arguments;
 mod check;
 mod client;
 mod component;
-pub mod daprd;
-mod descriptors;
 mod exit;
 mod health;
-mod limits;
-mod listen;
 mod lock;
 mod locks;
 mod logging;
 mod manual;
-mod parse;
 mod printable;
 mod run;
 mod runtime;
-mod scrape;
 mod serve;
-mod service_manager;
 mod signals;
 mod stores;
 mod table;
 mod traces;
-mod values;
-mod warnings;
-mod words;
+
+pub use self::arguments::daprd;
 
 use std::{env, process::ExitCode};
 
 use self::{
-    arguments::{Command, Log},
+    arguments::{
+        Command, Log,
+        parse::{self, Parsed},
+    },
     exit::{RUN_FAILED, TROUBLE},
-    parse::Parsed,
 };
 
 /// Runs the command that the arguments of this process name, and returns its exit code.

@@ -57,7 +57,7 @@ impl Door {
     pub(super) fn new(kind: Kind, limits: &Limits, tasks: TaskTracker) -> Self {
         let most = match kind {
             Kind::Http | Kind::Grpc => limits.connections,
-            Kind::Watched => limits.watched_connections,
+            Kind::Auxiliary => limits.auxiliary_connections,
         };
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -148,7 +148,7 @@ impl Door {
         self.is_ending.store(true, Ordering::Relaxed);
         for (_, control) in self.open().iter() {
             // Nobody waits for a caller who never called.
-            if self.kind == Kind::Watched || !control.is_used() {
+            if self.kind == Kind::Auxiliary || !control.is_used() {
                 control.order(Order::Finish);
             }
         }
@@ -156,7 +156,7 @@ impl Door {
 
     /// Whether callers wait for responses.
     pub(super) fn is_busy(&self) -> bool {
-        self.kind != Kind::Watched && self.open().iter().any(|(_, control)| control.is_busy())
+        self.kind != Kind::Auxiliary && self.open().iter().any(|(_, control)| control.is_busy())
     }
 
     /// Tells all connections the same.

@@ -15,8 +15,8 @@ pub struct Limits {
     pub idle: Duration,
     /// How many connections each API has at most. Default: 10,000.
     pub connections: usize,
-    /// The same for each API that is [only watched](super::Server::watched). Default: 128.
-    pub watched_connections: usize,
+    /// The same for each [auxiliary](super::Server::auxiliary) API. Default: 128.
+    pub auxiliary_connections: usize,
 }
 
 impl Default for Limits {
@@ -25,7 +25,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(120),
             connections: 10_000,
-            watched_connections: 128,
+            auxiliary_connections: 128,
         }
     }
 }
@@ -52,10 +52,16 @@ impl Limits {
         self
     }
 
-    /// Sets [`watched_connections`](field@Self::watched_connections).
+    /// How many of the connections of an API calls may keep that last, such as waits and holds. The others are left
+    /// for calls that end them.
+    pub fn share_of_calls_that_last(&self) -> usize {
+        self.connections.div_ceil(2)
+    }
+
+    /// Sets [`auxiliary_connections`](field@Self::auxiliary_connections).
     #[must_use]
-    pub fn watched_connections(mut self, connections: usize) -> Self {
-        self.watched_connections = connections;
+    pub fn auxiliary_connections(mut self, connections: usize) -> Self {
+        self.auxiliary_connections = connections;
         self
     }
 }

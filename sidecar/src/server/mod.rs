@@ -94,10 +94,10 @@ impl Server {
         self.add(Kind::Grpc, api, listeners)
     }
 
-    /// Adds an HTTP API for those who only watch, such as health checks and metrics. It has fewer connections,
-    /// and a shutdown does not wait for their next requests.
-    pub fn watched(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Watched, api, listeners)
+    /// Adds an HTTP API beside those of the locks: health checks, metrics or the operator API. It has fewer
+    /// connections, and a shutdown does not wait for their next requests.
+    pub fn auxiliary(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
+        self.add(Kind::Auxiliary, api, listeners)
     }
 
     fn add(mut self, kind: Kind, api: impl Answer, listeners: Vec<Listener>) -> Self {

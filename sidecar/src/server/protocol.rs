@@ -31,8 +31,8 @@ pub(super) enum Kind {
     Http,
     /// Callers over gRPC, who keep connections idle for hours.
     Grpc,
-    /// Health checks and metrics. A shutdown does not wait for their next requests.
-    Watched,
+    /// Probes, scrapers and operators. A shutdown does not wait for their next requests.
+    Auxiliary,
 }
 
 /// How a connection of an API is served, whose HTTP/2 streams go to `streams`.

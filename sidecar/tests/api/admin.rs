@@ -47,7 +47,7 @@ async fn serve_over(sidecar: Sidecar, token: Option<&str>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new(sidecar.readiness().clone());
-    let server = server.watched(admin::Api::new(sidecar, token), vec![listener.into()]);
+    let server = server.auxiliary(admin::Api::new(sidecar, token), vec![listener.into()]);
     tokio::spawn(server.serve(std::future::pending(), LONG));
     Served { address, locks }
 }

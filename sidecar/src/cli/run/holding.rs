@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow, bail};
 use holdfast::{Lease, Locks, Lost, UnlockStatus};
 
 use super::{
-    super::{arguments::RunLocked, parse::Given},
+    super::arguments::{RunLocked, parse::Given},
     local,
     remote::{self, Server},
 };

@@ -32,9 +32,8 @@ use self::{
     signals::Signals,
 };
 use super::{
-    arguments::{LogLevel, RunLocked},
+    arguments::{LogLevel, RunLocked, parse::Given},
     exit, logging,
-    parse::Given,
     runtime::runtime,
 };
 

@@ -1,5 +1,7 @@
 //! `holdfast check`.
 
+mod warnings;
+
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
@@ -16,6 +18,7 @@ use holdfast::{
 use holdfast_rules::json::duration;
 use serde_json::{Value, json};
 
+use self::warnings::Warnings;
 use super::{
     arguments::{Check, LogLevel},
     exit::TROUBLE,
@@ -23,7 +26,6 @@ use super::{
     runtime::runtime,
     stores,
     table::table,
-    warnings::Warnings,
 };
 
 const HEADINGS: [&str; 5] = ["COMPONENT", "TYPE", "VERSION", "FILE", "RESULT"];

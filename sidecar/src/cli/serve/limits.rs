@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Error, anyhow};
 use holdfast::{BuildError, Limits, resources::OpenError};
 
-use super::{arguments, parse::Given};
+use super::super::arguments::{self, parse::Given};
 
 /// The library's names of the limits, and the arguments that set them.
 const NAMES: [(&str, &str); 6] = [

@@ -10,7 +10,7 @@ use clap::{
 };
 
 use super::{
-    arguments::Cli,
+    Cli,
     words::{self, Words},
 };
 

@@ -24,21 +24,21 @@ pub fn raise() -> Option<u64> {
 }
 
 /// Divides the open files: a part is kept for stores, traces and the process itself, a small part is for each
-/// of the ports for those who only watch, and the rest is for the two APIs.
+/// of the auxiliary ports, and the rest is for the two APIs.
 pub fn divide(
     open_files: Option<u64>,
     max_connections: Option<NonZeroUsize>,
-    watched_ports: usize,
+    auxiliary_ports: usize,
 ) -> Limits {
     let limits = Limits::default();
     let most = max_connections.map_or(limits.connections, NonZeroUsize::get);
     let Some(open_files) = open_files.and_then(|files| usize::try_from(files).ok()) else {
         return limits.connections(most);
     };
-    let watched = limits.watched_connections.min(open_files / 16).max(1);
+    let auxiliary = limits.auxiliary_connections.min(open_files / 16).max(1);
     let kept = (open_files / 8).clamp(32, 512);
-    let each = open_files.saturating_sub(kept + watched_ports * watched) / 2;
-    limits.connections(most.min(each).max(1)).watched_connections(watched)
+    let each = open_files.saturating_sub(kept + auxiliary_ports * auxiliary) / 2;
+    limits.connections(most.min(each).max(1)).auxiliary_connections(auxiliary)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_ports_together_leave_files_for_the_stores() {
-        for (open_files, connections, watched) in [
+        for (open_files, connections, auxiliary) in [
             (Some(1024), 384, 64),
             (Some(20_000), 9616, 128),
             (Some(1 << 20), 10_000, 128),
@@ -56,8 +56,8 @@ mod tests {
             (None, 10_000, 128),
         ] {
             let limits = divide(open_files, None, 2);
-            let divided = (limits.connections, limits.watched_connections);
-            assert_eq!(divided, (connections, watched), "{open_files:?}");
+            let divided = (limits.connections, limits.auxiliary_connections);
+            assert_eq!(divided, (connections, auxiliary), "{open_files:?}");
         }
         assert_eq!(divide(Some(1024), NonZeroUsize::new(100), 2).connections, 100);
         assert_eq!(divide(Some(1024), NonZeroUsize::new(1000), 2).connections, 384);

@@ -15,7 +15,7 @@ use tracing_subscriber::{
     layer::Context,
 };
 
-use super::logging::BoxedLayer;
+use super::super::logging::BoxedLayer;
 
 /// The warnings so far. Clones share them.
 #[derive(Clone, Default)]

@@ -12,13 +12,13 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    exit,
+    super::{
+        exit,
+        signals::{self, Signals},
+    },
     listen::Listening,
-    signals::{self, Signals},
+    token::ADMIN_TOKEN,
 };
-
-/// The variable with the token of operators.
-pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
 
 /// An application, or none.
 pub struct Application(Option<Child>);

@@ -6,7 +6,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
-use super::values;
+pub mod daprd;
+pub mod parse;
+mod values;
+mod words;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,0 +1,111 @@
+//! The addresses that `serve` answers on, one for each of its ports.
+
+use anyhow::{Result, bail};
+
+use super::{
+    super::arguments::{Serve, parse::Given},
+    listen::{self, Bound, Listening},
+    token::{ADMIN_TOKEN, token},
+};
+
+/// The addresses of the server: bound at first, then listening.
+pub struct Doors<T> {
+    pub http: T,
+    pub grpc: T,
+    pub public: Option<T>,
+    pub metrics: Option<T>,
+    pub admin: Option<T>,
+}
+
+impl Doors<Bound> {
+    /// Binds the addresses of all ports that the arguments ask for.
+    pub async fn bind(args: &Serve, given: &Given) -> Result<Self> {
+        let (http, grpc) = bind_apis(args, given).await?;
+        Ok(Self {
+            http,
+            grpc,
+            public: bind_public(args, given).await?,
+            metrics: bind_metrics(args, given).await?,
+            admin: bind_admin(args, given).await?,
+        })
+    }
+
+    /// Takes connections from now on.
+    pub fn listen(self) -> Result<Doors<Listening>> {
+        Ok(Doors {
+            http: self.http.listen()?,
+            grpc: self.grpc.listen()?,
+            public: self.public.map(Bound::listen).transpose()?,
+            metrics: self.metrics.map(Bound::listen).transpose()?,
+            admin: self.admin.map(Bound::listen).transpose()?,
+        })
+    }
+}
+
+async fn bind_apis(args: &Serve, given: &Given) -> Result<(Bound, Bound)> {
+    if let Some(folder) = &args.unix_domain_socket {
+        let socket = |api| listen::socket(folder, &args.stores.app_id, api);
+        return Ok((Bound::unix(socket("http")).await?, Bound::unix(socket("grpc")).await?));
+    }
+    let tcp = async |port, option| {
+        Bound::tcp(&args.dapr_listen_addresses, port, given.name(option)).await
+    };
+    let http = tcp(args.dapr_http_port, "dapr_http_port").await?;
+    Ok((http, tcp(args.dapr_grpc_port, "dapr_grpc_port").await?))
+}
+
+async fn bind_public(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+    let Some(port) = args.dapr_public_port else { return Ok(None) };
+    let addresses = &args.dapr_public_listen_address;
+    Bound::tcp(addresses, port, given.name("dapr_public_port")).await.map(Some)
+}
+
+async fn bind_metrics(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+    if !args.enable_metrics {
+        return Ok(None);
+    }
+    let addresses = &args.metrics_listen_address;
+    Bound::tcp(addresses, args.metrics_port, given.name("metrics_port")).await.map(Some)
+}
+
+async fn bind_admin(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+    if !args.enable_admin && args.ui {
+        bail!("--ui: the page is on the port of --enable-admin, which is off");
+    }
+    if !args.enable_admin {
+        return Ok(None);
+    }
+    let name = given.name("admin_port");
+    let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, name).await?;
+    if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
+        bail!(
+            "--admin-listen-address: the API of operators is for more than this machine, which needs \
+             a token in HOLDFAST_ADMIN_TOKEN"
+        );
+    }
+    Ok(Some(admin))
+}
+
+impl Doors<Listening> {
+    /// Logs the addresses. The HTTP API comes last, so that its line means that all are there.
+    pub fn announce(&self, page: bool) {
+        for address in self.public.iter().flat_map(|public| &public.addresses) {
+            tracing::info!("serving health checks and metadata without a token on http{address}");
+        }
+        for address in self.metrics.iter().flat_map(|metrics| &metrics.addresses) {
+            tracing::info!("metrics on http{address}/metrics");
+        }
+        for address in self.admin.iter().flat_map(|admin| &admin.addresses) {
+            tracing::info!("serving operators on http{address}");
+            if page {
+                tracing::info!("their page is http{address}/ui");
+            }
+        }
+        for address in &self.grpc.addresses {
+            tracing::info!("listening on grpc{address}");
+        }
+        for address in &self.http.addresses {
+            tracing::info!("listening on http{address}");
+        }
+    }
+}

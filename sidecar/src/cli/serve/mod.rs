@@ -1,0 +1,196 @@
+//! `holdfast serve`: from its arguments to a server, and to the end of both.
+
+mod application;
+mod descriptors;
+mod doors;
+mod limits;
+pub mod listen;
+mod scrape;
+mod service_manager;
+mod start;
+mod token;
+
+use std::{
+    cell::Cell,
+    future::pending,
+    mem::take,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use futures_util::FutureExt;
+use holdfast::Locks;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::Layer;
+
+use self::{
+    application::{Application, End},
+    doors::Doors,
+    listen::Listening,
+    scrape::Scrape,
+    start::{Ready, start},
+    token::{ADMIN_TOKEN, API_TOKEN, token},
+};
+use super::{
+    arguments::{LogLevel, Serve, parse::Given},
+    logging,
+    signals::Signals,
+    traces::Traces,
+};
+use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Sidecar};
+
+pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> {
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
+    logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
+    for line in ignored {
+        tracing::warn!("{line}");
+    }
+    let outcome = runtime.block_on(serve(args, given, traces));
+    // Tasks that still run were asked to end at once.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<ExitCode> {
+    let mut signals = Signals::new().context("cannot watch for signals")?;
+    let mut ready = tokio::select! {
+        ready = start(args, given) => ready?,
+        () = signals.next() => {
+            tracing::info!("a signal ended the start");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    if let Some(traces) = &traces {
+        traces.announce();
+    }
+    ready.doors.announce(args.ui);
+    let sidecar = sidecar(args, &mut ready)?;
+    let server = server(args, &sidecar, &mut ready)?;
+    let mut application = Application::start(&args.command, environment(args, &ready.doors))?;
+    service_manager::ready();
+
+    let ending = CancellationToken::new();
+    let grace = Duration::from_secs(args.dapr_graceful_shutdown_seconds);
+    let serving = answer(server, ending.clone(), grace, &ready.locks, traces);
+    let code = Cell::new(ExitCode::SUCCESS);
+    let at_once = async {
+        let End::InOrder(ended) = application.end(&mut signals, sidecar.shutdown()).await else {
+            return;
+        };
+        code.set(ended);
+        let shutdown = async {
+            shut_down(args.dapr_block_shutdown_duration, &sidecar, &ready.locks).await;
+            ending.cancel();
+            pending().await
+        };
+        tokio::select! {
+            () = shutdown => {}
+            () = signals.next() => {}
+        }
+    };
+    tokio::select! {
+        () = serving => Ok(code.get()),
+        () = at_once => {
+            tracing::warn!("a second signal ended the shutdown at once");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What all APIs serve.
+fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
+    let sidecar = Sidecar::with_body_limits(
+        ready.locks.clone(),
+        &args.stores.app_id,
+        take(&mut ready.components),
+        token(API_TOKEN)?.as_deref(),
+        BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
+    )
+    .max_holds(ready.server_limits.share_of_calls_that_last())
+    .edge_locks(take(&mut ready.edge_locks));
+    if let Some(warning) = &ready.warning {
+        // A short text, and the first one: there is room for it.
+        let _ = sidecar.metadata().set("holdfastWarning", warning);
+    }
+    Ok(sidecar)
+}
+
+/// The server, with an API on each of its ports.
+fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> {
+    let Ready { locks, doors, recorder, .. } = ready;
+    let are_held = {
+        let locks = locks.clone();
+        move || locks.are_held()
+    };
+    let mut server = Server::new(sidecar.readiness().clone())
+        .limits(ready.server_limits.clone())
+        .lingers_while(are_held)
+        .last_call(sidecar.last_call().clone())
+        .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
+        .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
+    if let Some(public) = &mut doors.public {
+        server = server.auxiliary(http::Api::public(sidecar.clone()), take(&mut public.listeners));
+    }
+    if let (Some(recorder), Some(metrics)) = (recorder.take(), &mut doors.metrics) {
+        let scrape = Scrape::new(recorder, locks.clone());
+        server = server.auxiliary(scrape, take(&mut metrics.listeners));
+    }
+    if let Some(admin) = &mut doors.admin {
+        let api = admin::Api::new(sidecar.clone(), token(ADMIN_TOKEN)?.as_deref());
+        let api = if args.ui { api.with_page() } else { api };
+        server = server.auxiliary(api, take(&mut admin.listeners));
+    }
+    Ok(server)
+}
+
+/// What the application that is started beside the server should know.
+fn environment(args: &Serve, doors: &Doors<Listening>) -> Vec<(&'static str, String)> {
+    let doors = [
+        (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &doors.http),
+        (&["DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT"], &doors.grpc),
+    ];
+    application::environment(&args.stores.app_id, doors)
+}
+
+/// Serves until `ending`, finishes what is under way within `grace`, and closes the stores.
+async fn answer(
+    server: Server,
+    ending: CancellationToken,
+    grace: Duration,
+    locks: &Locks,
+    traces: Option<Traces>,
+) {
+    let shutdown = async {
+        ending.cancelled().await;
+        Instant::now()
+    };
+    let shutdown = shutdown.shared();
+    server.serve(shutdown.clone().map(drop), grace).await;
+    let left = grace.saturating_sub(shutdown.await.elapsed());
+    locks.close().await;
+    flush(traces, left).await;
+}
+
+/// Serves for `block` more, as a server that is about to end, and then ends what callers wait for.
+async fn shut_down(block: Duration, sidecar: &Sidecar, locks: &Locks) {
+    service_manager::stopping();
+    if !block.is_zero() {
+        tracing::info!("the shutdown begins in {block:?}; serving until then");
+        sidecar.readiness().set_ending();
+        tokio::time::sleep(block).await;
+    }
+    tracing::info!("shutting down");
+    locks.end_waits();
+    sidecar.ending().cancel();
+}
+
+/// Sends the remaining traces, within the remaining time.
+async fn flush(traces: Option<Traces>, left: Duration) {
+    if let Some(traces) = traces {
+        // It only fails if the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || traces.flush(left)).await;
+    }
+}
