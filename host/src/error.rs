@@ -83,9 +83,14 @@ pub enum BuildError {
     /// stores could share a key. Names the id, or the store and the setting.
     #[error("{0}")]
     Refused(String),
-    /// One of the [`Limits`](crate::Limits) is out of its bounds. Names it and its bound.
-    #[error("limit {0}")]
-    Limit(&'static str),
+    /// One of the [`Limits`](crate::Limits) is out of its bounds.
+    #[error("limit {limit} {problem}")]
+    Limit {
+        /// The name of the field.
+        limit: &'static str,
+        /// The bound, such as "is above 4 GiB".
+        problem: &'static str,
+    },
     /// wasmtime cannot load the lock component.
     #[error("the lock component cannot be loaded: {0:#}")]
     Component(#[source] wasmtime::Error),

@@ -122,21 +122,26 @@ impl Limits {
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         let rules = [
-            (self.warm_instances >= 1, "warm_instances is not positive"),
-            (self.instances >= self.warm_instances, "instances is below warm_instances"),
-            (self.instances <= 1000, "instances is above 1000"),
-            (self.instance_memory >= 2 << 20, "instance_memory is below 2 MiB"),
-            (self.instance_memory <= 4 << 30, "instance_memory is above 4 GiB"),
-            (self.step_deadline >= Self::TICK, "step_deadline is below 100 ms"),
-            (self.step_deadline <= Duration::from_secs(3600), "step_deadline is above an hour"),
-            (self.in_flight >= 1, "in_flight is not positive"),
+            ("warm_instances", self.warm_instances >= 1, "is not positive"),
             (
+                "warm_instances",
+                self.warm_instances <= self.instances,
+                "is above the number of instances",
+            ),
+            ("instances", self.instances <= 1000, "is above 1000"),
+            ("instance_memory", self.instance_memory >= 2 << 20, "is below 2 MiB"),
+            ("instance_memory", self.instance_memory <= 4 << 30, "is above 4 GiB"),
+            ("step_deadline", self.step_deadline >= Self::TICK, "is below 100 ms"),
+            ("step_deadline", self.step_deadline <= Duration::from_secs(3600), "is above an hour"),
+            ("in_flight", self.in_flight >= 1, "is not positive"),
+            (
+                "in_flight",
                 self.in_flight <= tokio::sync::Semaphore::MAX_PERMITS,
-                "in_flight is more than can be counted",
+                "is more than can be counted",
             ),
         ];
-        match rules.into_iter().find(|(kept, _)| !kept) {
-            Some((_, broken)) => Err(BuildError::Limit(broken)),
+        match rules.into_iter().find(|(_, kept, _)| !kept) {
+            Some((limit, _, problem)) => Err(BuildError::Limit { limit, problem }),
             None => Ok(()),
         }
     }

@@ -19,8 +19,16 @@ use crate::{
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
-/// The cause for a store that granted without the number that was asked for.
-const NOT_NUMBERED: &str = "the store did not number the grant";
+/// Why a grant is no lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Worthless {
+    /// Its time is over.
+    #[error("{RAN_OUT}")]
+    RanOut,
+    /// The store granted without the fencing token that was asked for.
+    #[error("the store did not number the grant")]
+    NotNumbered,
+}
 
 /// How a try ended: with a lease, without one because the lock is held, or with a failure.
 pub(super) type Tried = Result<Option<Lease>, Failure>;
@@ -145,13 +153,13 @@ async fn attempt(
             store.metrics.holds.begin(&step.key, owner, now, Duration::from_millis(valid_for));
             Ok(Some(Lease { owner: owner.to_owned(), fencing_token, valid_for }))
         }
-        Err(problem) => {
+        Err(worthless) => {
             call.set_result(ErrorKind::StoreFailed);
             // What ran out needs no release, which could end a newer lock of the same owner.
-            if problem != RAN_OUT {
+            if worthless == Worthless::NotNumbered {
                 release_unused(store, &step.key, owner).await;
             }
-            Err(Failure::not_done(problem))
+            Err(Failure::not_done(worthless.to_string()))
         }
     }
 }
@@ -169,11 +177,11 @@ fn naming(owner: &str, failure: Failure) -> Failure {
 
 /// The number of a grant, and for how many milliseconds it is valid. `left` is what is left of the time to
 /// live.
-fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), &'static str> {
+fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), Worthless> {
     let Grant { fencing_token, valid_for } = grant;
     match (fencing_token, valid_for.unwrap_or(milliseconds(left))) {
-        (_, 0) => Err(RAN_OUT),
-        (None, _) if fenced => Err(NOT_NUMBERED),
+        (_, 0) => Err(Worthless::RanOut),
+        (None, _) if fenced => Err(Worthless::NotNumbered),
         (token, valid_for) => Ok((token.filter(|_| fenced), valid_for)),
     }
 }

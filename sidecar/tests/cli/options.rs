@@ -109,7 +109,7 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
         (
             &[],
             &["--guest-warm-instances", "999"],
-            "holdfast: --guest-instances is below --guest-warm-instances",
+            "holdfast: --guest-warm-instances is above the number of instances",
         ),
         (
             &[("DAPR_HTTP_PORT", &port)],

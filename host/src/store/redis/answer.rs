@@ -53,8 +53,8 @@ pub(super) struct Granted {
     pub(super) left: Duration,
     /// When it has ended at the latest.
     pub(super) ends: Instant,
-    /// Its number, if one was asked for.
-    pub(super) number: Option<u64>,
+    /// Its fencing token, if one was asked for.
+    pub(super) token: Option<u64>,
 }
 
 /// Why there is no answer.

@@ -81,8 +81,8 @@ impl From<NoOutcome> for Ended {
 pub(super) struct Taken {
     /// For how long it is surely held, from now.
     pub(super) left: Duration,
-    /// Its number, if one was asked for.
-    pub(super) number: Option<u64>,
+    /// Its fencing token, if one was asked for.
+    pub(super) token: Option<u64>,
 }
 
 /// How a try ended that has no outcome and may be followed by another.
@@ -119,7 +119,7 @@ impl Client {
 
     /// What the server says of itself. Fails with the cause.
     pub(super) async fn info(&self) -> Result<String, String> {
-        match self.look(&fitness::ASK, false, Ok).await {
+        match self.run_repeatable(&fitness::ASK, false, Ok).await {
             Ok(Reply::Text(info)) => Ok(info),
             Ok(Reply::Error(cause)) => Err(cause),
             Ok(_) => Err(Nonsense::TEXT.to_owned()),
@@ -283,7 +283,7 @@ impl Client {
             words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()
         });
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.look(&words, asking, |reply| raise::read(&reply, at_least)).await
+        self.run_repeatable(&words, asking, |reply| raise::read(&reply, at_least)).await
     }
 
     /// Who holds the lock, if anybody does.
@@ -293,11 +293,11 @@ impl Client {
         number_key: &str,
         asking: bool,
     ) -> Result<Option<Holding>, NoOutcome> {
-        match self.look(&inspect::words(key, number_key), asking, inspect::read).await {
+        match self.run_repeatable(&inspect::words(key, number_key), asking, inspect::read).await {
             // The lock and its number are on their way to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
                 let words = inspect::words_without_number(key);
-                self.look(&words, asking, inspect::read).await
+                self.run_repeatable(&words, asking, inspect::read).await
             }
             outcome => outcome,
         }
@@ -309,11 +309,11 @@ impl Client {
         pattern: &str,
         cursor: Option<&str>,
     ) -> Result<Part, NoOutcome> {
-        self.look(&list::words(pattern, cursor), false, list::read).await
+        self.run_repeatable(&list::words(pattern, cursor), false, list::read).await
     }
 
-    /// Runs a command that changes nothing. Fails with the cause.
-    async fn look<T>(
+    /// Runs a command that may be sent again, whatever became of it.
+    async fn run_repeatable<T>(
         &self,
         words: &[&str],
         asking: bool,
@@ -401,7 +401,7 @@ impl Client {
                 // The last look at the time before the caller is told.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
-                    return Ok(Ok(Some(Taken { left: surely(left), number: granted.number })));
+                    return Ok(Ok(Some(Taken { left: surely(left), token: granted.token })));
                 }
                 if let Some(expiry) = granted.expiry {
                     connection.give_back(key, owner, expiry);

@@ -113,8 +113,8 @@ impl RedisStore {
 
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
         match run!(self.nodes, wanted.key, |server, asking| server.acquire(wanted, asking)) {
-            Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
-                fencing_token: number,
+            Ok(Some(Taken { left, token })) => Ok(Acquired::Granted(Grant {
+                fencing_token: token,
                 valid_for: Some(milliseconds(left)),
             })),
             Ok(None) => Ok(Acquired::Held),

@@ -44,10 +44,11 @@ pub fn limits(given: &arguments::Limits) -> Limits {
 
 /// The error for people, in which limits have the names that were typed.
 pub fn told(error: &OpenError, given: &Given) -> Error {
-    let OpenError::Build(BuildError::Limit(text)) = error else { return anyhow!("{error}") };
-    let typed = |word| {
-        let argument = NAMES.iter().find(|(name, _)| *name == word);
-        argument.map_or(word, |(_, argument)| given.name(argument))
+    let OpenError::Build(BuildError::Limit { limit, problem }) = error else {
+        return anyhow!("{error}");
     };
-    anyhow!("{}", text.split(' ').map(typed).collect::<Vec<_>>().join(" "))
+    match NAMES.iter().find(|(name, _)| name == limit) {
+        Some((_, argument)) => anyhow!("{} {problem}", given.name(argument)),
+        None => anyhow!("{error}"),
+    }
 }

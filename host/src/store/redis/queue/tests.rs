@@ -1,0 +1,402 @@
+//! What the queue does with replies, callers who leave, and time.
+
+use std::task::Waker;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The lock `k` for a minute.
+fn minute(owner: &str) -> Wanted<'_> {
+    Wanted { key: "k", owner, ttl: MINUTE, number_key: None }
+}
+
+/// The server's clock, in seconds since 1970.
+const NOW: u64 = 1_700_000_000;
+
+fn time(seconds: u64) -> String {
+    format!("*2\r\n$10\r\n{seconds}\r\n$1\r\n0\r\n")
+}
+
+/// A queue that knows the server's clock to five seconds.
+fn queue_with_clock() -> Queue {
+    let asked = Instant::now() - Duration::from_secs(5);
+    let mut queue = Queue { origin: asked, ..Queue::new(None) };
+    queue.set_clock(NOW * 1_000_000, asked);
+    queue
+}
+
+/// Acquires `k` for `me`, and sends what there is.
+fn acquire(queue: &mut Queue) -> (usize, String) {
+    let number = queue.acquire(minute("me"), Instant::now());
+    (number, send(queue))
+}
+
+fn send(queue: &mut Queue) -> String {
+    let mut batch = Vec::new();
+    queue.take_bytes(&mut batch);
+    queue.handed_over(batch.len());
+    String::from_utf8(batch).unwrap()
+}
+
+fn receive(queue: &mut Queue, replies: &str) -> Result<usize, Nonsense> {
+    queue.receive(replies.as_bytes(), &mut Vec::new())
+}
+
+fn answer(queue: &mut Queue, number: usize) -> Option<Result<Answer, NoAnswer>> {
+    match queue.poll(number, &Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+fn lock() -> Option<Lock> {
+    Some(Lock { key: "k".to_owned(), owner: "me".to_owned() })
+}
+
+/// The same, with a replica that must have each lock.
+fn guarded_queue() -> Queue {
+    Queue { guard: Guard::new(1, false, Some(Duration::from_secs(3))), ..queue_with_clock() }
+}
+
+const WAIT: &str = "*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$4\r\n1000\r\n";
+
+#[test]
+fn a_batch_asks_once_whether_replicas_have_it() {
+    let mut queue = guarded_queue();
+    let one = queue.acquire(minute("one"), Instant::now());
+    let extend = Extend { key: "e", owner: "me", ttl: 60_000, may_shorten: false };
+    let extended = queue.extend(extend, Instant::now());
+    let sent = send(&mut queue);
+    assert_eq!(sent.matches(WAIT).count(), 1, "{sent}");
+    assert!(sent.ends_with(&format!("{WAIT}*1\r\n$4\r\nTIME\r\n")), "{sent}");
+    receive(&mut queue, "+OK\r\n:60000\r\n").unwrap();
+    assert!(answer(&mut queue, one).is_none() && answer(&mut queue, extended).is_none());
+    receive(&mut queue, ":1\r\n").unwrap();
+    assert!(answer(&mut queue, one).is_none());
+    assert!(matches!(answer(&mut queue, extended), Some(Ok(Answer::Extended(_)))));
+    receive(&mut queue, &time(NOW + 1)).unwrap();
+    assert!(matches!(answer(&mut queue, one), Some(Ok(Answer::Granted(_)))));
+}
+
+#[test]
+fn what_comes_while_the_server_waits_for_replicas_goes_out_together() {
+    let mut queue = guarded_queue();
+    acquire(&mut queue);
+    for owner in ["one", "two"] {
+        queue.acquire(minute(owner), Instant::now());
+        assert!(queue.has_bytes() && !queue.may_send());
+    }
+    receive(&mut queue, &format!("+OK\r\n:1\r\n{}", time(NOW + 1))).unwrap();
+    assert!(queue.may_send());
+    assert_eq!(send(&mut queue).matches(WAIT).count(), 1);
+    // A batch that the network takes in parts is no answer to wait for.
+    receive(&mut queue, &format!("$-1\r\n$-1\r\n:1\r\n{}", time(NOW + 1))).unwrap();
+    queue.acquire(minute("three"), Instant::now());
+    let length = queue.bytes().len();
+    queue.drain(length - 1);
+    assert!(queue.may_send());
+}
+
+#[test]
+fn what_too_few_replicas_have_does_not_count() {
+    let mut queue = guarded_queue();
+    let (number, _) = acquire(&mut queue);
+    let extend = Extend { key: "e", owner: "me", ttl: 60_000, may_shorten: false };
+    receive(&mut queue, "+OK\r\n:0\r\n").unwrap();
+    let Some(Ok(Answer::TooFewReplicas { cause, expiry, ends })) = answer(&mut queue, number)
+    else {
+        panic!()
+    };
+    assert_eq!(cause, "only 0 of 1 replicas have the lock (minReplicas)");
+    assert!(expiry.is_some() && ends.is_some_and(|ends| ends > Instant::now()));
+    // The clock that follows finds nothing to confirm.
+    receive(&mut queue, &time(NOW + 1)).unwrap();
+
+    let extended = queue.extend(extend, Instant::now());
+    send(&mut queue);
+    receive(&mut queue, ":60000\r\n:0\r\n").unwrap();
+    let expected = (None, None);
+    let Some(Ok(Answer::TooFewReplicas { expiry, ends, .. })) = answer(&mut queue, extended) else {
+        panic!()
+    };
+    assert_eq!((expiry, ends), expected);
+}
+
+#[test]
+fn a_grant_of_a_caller_who_left_is_given_back_if_too_few_replicas_have_it() {
+    let mut queue = guarded_queue();
+    let (number, _) = acquire(&mut queue);
+    queue.leave(number, lock());
+    receive(&mut queue, "+OK\r\n:0\r\n").unwrap();
+    assert!(send(&mut queue).contains("PEXPIRETIME"));
+}
+
+#[test]
+fn without_a_clock_replicas_alone_confirm() {
+    let guard = Guard::new(1, false, None);
+    let mut queue = Queue::new(guard);
+    let (number, sent) = acquire(&mut queue);
+    assert!(sent.contains("WAIT") && !sent.contains("TIME"), "{sent}");
+    receive(&mut queue, "+OK\r\n").unwrap();
+    assert!(answer(&mut queue, number).is_none());
+    receive(&mut queue, ":1\r\n").unwrap();
+    assert!(matches!(answer(&mut queue, number), Some(Ok(Answer::Granted(_)))));
+    let (number, _) = acquire(&mut queue);
+    receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
+    let Some(Ok(Answer::TooFewReplicas { cause, ends, .. })) = answer(&mut queue, number) else {
+        panic!()
+    };
+    assert_eq!((cause.as_str(), ends.is_some()), ("NOPERM no (minReplicas)", true));
+}
+
+#[test]
+fn a_grant_counts_once_the_clock_was_read_after_it() {
+    let mut queue = queue_with_clock();
+    let (number, sent) = acquire(&mut queue);
+    assert!(sent.contains("\r\nPXAT\r\n$13\r\n17000000"), "{sent}");
+    assert!(sent.ends_with("*1\r\n$4\r\nTIME\r\n"), "{sent}");
+    receive(&mut queue, "+OK\r\n").unwrap();
+    assert!(answer(&mut queue, number).is_none());
+    receive(&mut queue, &time(NOW + 1)).unwrap();
+    let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+    assert_eq!(granted.left, MINUTE);
+    assert!(granted.expiry.is_some_and(|expiry| expiry >= (NOW + 60) * 1_000));
+}
+
+#[test]
+fn one_reading_of_the_clock_serves_a_batch() {
+    let mut queue = queue_with_clock();
+    for _ in 0..3 {
+        queue.acquire(minute("me"), Instant::now());
+    }
+    assert_eq!(send(&mut queue).matches("TIME").count(), 1);
+    queue.release(&["EVAL"], Instant::now());
+    assert_eq!(send(&mut queue).matches("TIME").count(), 0);
+}
+
+#[test]
+fn a_clock_that_was_set_forward_grants_no_phantom() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 3_600))).unwrap();
+    let set = answer(&mut queue, number);
+    assert!(matches!(set, Some(Ok(Answer::ClockWasSet(_)))), "{set:?}");
+    // The next lock has the new clock.
+    let (_, sent) = acquire(&mut queue);
+    assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
+}
+
+#[test]
+fn a_slow_reply_does_not_blur_the_clock() {
+    let asked = Instant::now() - Duration::from_secs(2);
+    let mut queue = Queue { origin: asked, ..Queue::new(None) };
+    let close = queue.reading(NOW * 1_000_000, asked, asked);
+    queue.clock = Some(close);
+    acquire(&mut queue);
+    let slow = Entry::Clock(asked + Duration::from_secs(1));
+    *queue.order.back_mut().unwrap() = slow;
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 2))).unwrap();
+    assert_eq!(queue.clock, Some(close));
+}
+
+#[test]
+fn every_acquire_learns_that_its_expiry_is_unknown_and_the_clock_stays_given_up() {
+    let mut queue = queue_with_clock();
+    let first = queue.acquire(minute("me"), Instant::now());
+    let (second, _) = acquire(&mut queue);
+    receive(&mut queue, "-ERR syntax error\r\n").unwrap();
+    queue.forget_clock();
+    receive(&mut queue, &format!("-ERR syntax error\r\n{}", time(NOW + 1))).unwrap();
+    for number in [first, second] {
+        let answer = answer(&mut queue, number);
+        assert!(matches!(answer, Some(Ok(Answer::UnknownExpiry(_)))), "{answer:?}");
+    }
+    assert!(queue.clock.is_none());
+    // An acquire that asked for nothing unknown is refused.
+    let (third, _) = acquire(&mut queue);
+    receive(&mut queue, "-ERR syntax error\r\n").unwrap();
+    let refused = answer(&mut queue, third);
+    assert!(matches!(refused, Some(Ok(Answer::Refused(_)))), "{refused:?}");
+}
+
+#[test]
+fn a_grant_that_the_clock_is_missing_for_is_overdue_in_time() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    receive(&mut queue, "+OK\r\n").unwrap();
+    let (limit, now) = (Duration::from_secs(3), Instant::now());
+    let next = queue.expire(limit, now, &mut Vec::new());
+    assert!(next.is_some_and(|next| next <= now + limit), "{next:?}");
+    assert!(!queue.is_stuck(limit, now));
+    let later = now + limit;
+    assert_eq!(queue.expire(limit, later, &mut Vec::new()), None);
+    let overdue = answer(&mut queue, number);
+    assert!(matches!(overdue, Some(Err(NoAnswer::Unknown { .. }))), "{overdue:?}");
+    assert!(queue.is_stuck(limit, later));
+}
+
+#[test]
+fn a_lock_without_the_clock_has_a_time_to_live() {
+    let mut queue = Queue::new(None);
+    let (number, sent) = acquire(&mut queue);
+    assert!(sent.contains("\r\nPX\r\n$5\r\n60000\r\n") && !sent.contains("TIME"), "{sent}");
+    receive(&mut queue, "+OK\r\n").unwrap();
+    let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+    assert_eq!((granted.expiry, granted.left), (None, MINUTE));
+}
+
+#[test]
+fn a_server_that_stops_telling_its_clock_leaves_the_grant_open() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
+    let unknown = answer(&mut queue, number);
+    assert!(matches!(unknown, Some(Err(NoAnswer::Unknown { .. }))), "{unknown:?}");
+    assert!(queue.clock.is_none());
+}
+
+#[test]
+fn a_proxy_that_got_no_reply_leaves_the_outcome_open() {
+    let mut queue = Queue::new(None);
+    let (acquire, _) = acquire(&mut queue);
+    let release = queue.release(&["EVAL"], Instant::now());
+    send(&mut queue);
+    receive(&mut queue, "-upstream failure\r\n-ERR Connection timed out\r\n").unwrap();
+    let taken = answer(&mut queue, acquire);
+    assert!(
+        matches!(taken, Some(Err(NoAnswer::Unknown { lasts: Some(lasts), .. })) if lasts > MINUTE),
+        "{taken:?}"
+    );
+    let freed = answer(&mut queue, release);
+    assert!(matches!(freed, Some(Err(NoAnswer::Unknown { lasts: None, .. }))), "{freed:?}");
+}
+
+#[test]
+fn a_reply_that_no_command_can_have_is_nonsense() {
+    for reply in [":1\r\n", "+QUEUED\r\n", "$2\r\nOK\r\n", "x"] {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        assert_eq!(receive(&mut queue, reply), Err(Nonsense), "{reply}");
+        assert!(answer(&mut queue, number).is_none());
+    }
+    let mut queue = Queue::new(None);
+    assert_eq!(receive(&mut queue, "+OK\r\n"), Err(Nonsense));
+    let number = queue.release(&["EVAL"], Instant::now());
+    assert_eq!(receive(&mut queue, ":0\r\n"), Err(Nonsense));
+    assert!(answer(&mut queue, number).is_none());
+}
+
+#[test]
+fn a_command_that_was_not_sent_completely_was_not_done() {
+    let mut queue = queue_with_clock();
+    let whole = queue.release(&["EVAL", "1"], Instant::now());
+    let length = queue.bytes().len();
+    let part = queue.release(&["EVAL", "2"], Instant::now());
+    queue.drain(length + 1);
+    queue.close(&Cause::Lost, &mut Vec::new());
+    let lost = answer(&mut queue, whole);
+    assert!(matches!(lost, Some(Err(NoAnswer::Unknown { lasts: None, .. }))), "{lost:?}");
+    let lost = answer(&mut queue, part);
+    assert!(matches!(lost, Some(Err(NoAnswer::Unsent(_)))), "{lost:?}");
+}
+
+#[test]
+fn a_lost_acquire_lasts_until_its_expiry() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    queue.close(&Cause::Lost, &mut Vec::new());
+    let Some(Err(NoAnswer::Unknown { lasts: Some(lasts), .. })) = answer(&mut queue, number) else {
+        panic!();
+    };
+    assert!(lasts <= MINUTE + Duration::from_secs(6), "{lasts:?}");
+}
+
+#[test]
+fn a_grant_whose_caller_has_left_is_given_back() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    queue.leave(number, lock());
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+    let sent = send(&mut queue);
+    assert!(sent.contains("PEXPIRETIME") && sent.contains("\r\nme\r\n$13\r\n17000000"), "{sent}");
+    receive(&mut queue, ":1\r\n").unwrap();
+    assert_eq!((queue.len(), queue.left, queue.calls.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_grant_that_its_caller_never_took_is_given_back() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+    queue.leave(number, lock());
+    assert!(send(&mut queue).contains("PEXPIRETIME"));
+}
+
+#[test]
+fn nothing_is_given_back_after_a_lock_that_was_held() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    queue.leave(number, lock());
+    receive(&mut queue, &format!("$-1\r\n{}", time(NOW + 1))).unwrap();
+    assert_eq!((send(&mut queue), queue.calls.len()), (String::new(), 0));
+}
+
+#[test]
+fn a_grant_to_give_back_differs_from_every_later_one() {
+    let mut queue = queue_with_clock();
+    let at = Instant::now();
+    let number = queue.acquire(minute("me"), at);
+    queue.leave(number, lock());
+    let later = queue.acquire(minute("me"), at);
+    let expiry = |number: usize| match queue.calls[number].kind {
+        Kind::Acquire { limit: Limit::Until(term), .. } => term.expiry(),
+        _ => panic!(),
+    };
+    assert_eq!(expiry(later), expiry(number) + 1);
+}
+
+#[test]
+fn a_grant_that_cannot_be_told_from_another_is_kept() {
+    let mut queue = queue_with_clock();
+    let at = Instant::now();
+    let first = queue.acquire(minute("me"), at);
+    queue.acquire(minute("me"), at);
+    queue.leave(first, lock());
+    send(&mut queue);
+    receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
+    assert_eq!(send(&mut queue), "");
+}
+
+#[test]
+fn a_grant_is_given_back_though_another_lock_expires_at_the_same_time() {
+    let mut queue = queue_with_clock();
+    let at = Instant::now();
+    let first = queue.acquire(minute("me"), at);
+    queue.acquire(minute("other"), at);
+    queue.leave(first, lock());
+    send(&mut queue);
+    receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
+    assert!(send(&mut queue).contains("PEXPIRETIME"));
+}
+
+#[test]
+fn an_overdue_call_has_no_answer_but_may_get_one() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    let limit = Duration::from_secs(1);
+    let now = Instant::now();
+    assert!(!queue.is_stuck(limit, now));
+    assert!(queue.expire(limit, now, &mut Vec::new()).is_some());
+    assert!(answer(&mut queue, number).is_none());
+
+    let later = now + limit;
+    assert!(queue.is_stuck(limit, later));
+    assert_eq!(queue.expire(limit, later, &mut Vec::new()), None);
+    let overdue = answer(&mut queue, number);
+    assert!(matches!(overdue, Some(Err(NoAnswer::Unknown { .. }))), "{overdue:?}");
+    queue.leave(number, lock());
+    assert!(queue.lingers_until().is_some());
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+    assert!(send(&mut queue).contains("PEXPIRETIME"));
+}
