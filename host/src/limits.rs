@@ -122,6 +122,7 @@ impl Limits {
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         let rules = [
+            ("instances", self.instances >= 1, "is not positive"),
             ("warm_instances", self.warm_instances >= 1, "is not positive"),
             (
                 "warm_instances",

@@ -31,6 +31,7 @@ impl ComponentMetrics {
                 let reason = match cause {
                     OpenCause::UnknownType => "creation",
                     OpenCause::Setting(_)
+                    | OpenCause::Refused(_)
                     | OpenCause::Redis(_)
                     | OpenCause::UnquotedPassword(_)
                     | OpenCause::Timeout { .. } => "init",

@@ -2,7 +2,7 @@
 //!
 //! The store that a type names is chosen here. How it is opened is the business of its own module.
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
@@ -128,7 +128,8 @@ pub async fn open_each(
     let Resources { stores, resiliency, edge_locks } = load(options, notify)?;
     let openings = stores.into_iter().map(async |definition| {
         let opened = open_one(&definition).await;
-        let result = opened.map(|open| under_policies(open, &resiliency));
+        let accepted = opened.and_then(|open| accept(options, open, &definition));
+        let result = accepted.map(|open| under_policies(open, &resiliency));
         Opening { definition, result }
     });
     Ok(Openings { stores: join_all(openings).await, edge_locks })
@@ -152,7 +153,7 @@ impl Options {
 }
 
 async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError> {
-    let StoreDefinition { name, component_type, version, init_timeout, source, .. } = definition;
+    let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
     let opening = async {
         let fencing = fencing(&definition.properties)?;
         let begun = Instant::now();
@@ -166,12 +167,7 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
         }
         Ok((store, fencing))
     };
-    let (store, fencing) = opening.await.map_err(|cause| StoreError {
-        source_file: source.clone(),
-        component: name.clone(),
-        component_type: component_type.clone(),
-        cause,
-    })?;
+    let (store, fencing) = opening.await.map_err(|cause| failed(definition, cause))?;
     Ok(OpenStore {
         name: name.clone(),
         component_type: component_type.clone(),
@@ -180,6 +176,30 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
         fencing,
         store,
     })
+}
+
+/// Fails if the rules refuse the `keyPrefix` of the store: only they know which can be used.
+fn accept(
+    options: &Options,
+    open: OpenStore,
+    definition: &StoreDefinition,
+) -> Result<OpenStore, StoreError> {
+    if open.key_prefix.is_none() {
+        return Ok(open);
+    }
+    match options.locks(slice::from_ref(&open)) {
+        Err(BuildError::Refused(refusal)) => Err(failed(definition, OpenCause::Refused(refusal))),
+        _ => Ok(open),
+    }
+}
+
+fn failed(definition: &StoreDefinition, cause: OpenCause) -> StoreError {
+    StoreError {
+        source_file: definition.source.clone(),
+        component: definition.name.clone(),
+        component_type: definition.component_type.clone(),
+        cause,
+    }
 }
 
 /// The setting `fencing`; false if it is missing or empty.

@@ -124,6 +124,9 @@ pub enum OpenCause {
          change it: write it in quotes)"
     )]
     UnquotedPassword(ConnectError),
+    /// The rules refuse a setting: two stores or two applications could share a key. Names the store and the setting.
+    #[error("{0}")]
+    Refused(String),
     /// It took longer than the `initTimeout` of its definition.
     #[error("not open within its initTimeout of {limit:?}: {waited_for}")]
     Timeout {

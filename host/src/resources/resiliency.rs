@@ -41,6 +41,15 @@ const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(60);
 
 const TARGETS: &str = "spec.targets.components";
 
+/// The fields of a document. `kubectl get -o yaml` adds a status.
+const ROOT_FIELDS: [&str; 6] = ["apiVersion", "kind", "metadata", "scopes", "spec", "status"];
+
+const RETRY_FIELDS: [&str; 5] = ["duration", "matching", "maxInterval", "maxRetries", "policy"];
+
+const BREAKER_FIELDS: [&str; 4] = ["interval", "maxRequests", "timeout", "trip"];
+
+const OUTBOUND_FIELDS: [&str; 3] = ["circuitBreaker", "retry", "timeout"];
+
 /// Reads the documents, in their order.
 pub(super) fn read(
     documents: Vec<(Source, Field)>,
@@ -188,6 +197,7 @@ impl Document {
         }
         let mut spec = root.take("spec")?;
         let mut policies = spec.take("policies")?;
+        let mut targets = spec.take("targets")?;
         for (name, field) in policies.take("timeouts")?.entries()? {
             let flaw = field.flaw("is missing");
             let timeout = some_duration(field)?.ok_or(flaw)?;
@@ -200,11 +210,22 @@ impl Document {
             let breaker = document.circuit_breaker(&name, field)?;
             document.policies.circuit_breakers.insert(name, breaker);
         }
-        for (name, mut field) in spec.take("targets")?.take("components")?.entries()? {
-            let names = policy_names(field.take("outbound")?)?;
-            document.policies.targets.insert(name, names);
+        for (name, mut field) in targets.take("components")?.entries()? {
+            let mut outbound = field.take("outbound")?;
+            document.policies.targets.insert(name, policy_names(&mut outbound)?);
+            document.warn_of_unknown(&outbound, &OUTBOUND_FIELDS);
+            document.warn_of_unknown(&field, &["inbound", "outbound"]);
         }
+        document.warn_of_unknown(&targets, &["actors", "apps", "components"]);
+        document.warn_of_unknown(&policies, &["circuitBreakers", "retries", "timeouts"]);
+        document.warn_of_unknown(&spec, &["policies", "targets"]);
+        document.warn_of_unknown(&root, &ROOT_FIELDS);
         Ok(document)
+    }
+
+    /// Warns of the fields that were not taken and are none of `known`.
+    fn warn_of_unknown(&mut self, field: &Field, known: &[&str]) {
+        field.unknown(known).into_iter().for_each(|flaw| self.warn(flaw));
     }
 
     fn warn(&mut self, flaw: Flaw) {
@@ -220,7 +241,8 @@ impl Document {
             );
             self.remarks.push((Level::Info, flaw));
         }
-        let mut retry = retry(field)?;
+        let mut retry = retry(&mut field)?;
+        self.warn_of_unknown(&field, &RETRY_FIELDS);
         if name == PROTECTED {
             self.warn(Flaw::at(path, "is a policy of Dapr's own that cannot be changed"));
             return Ok(());
@@ -258,12 +280,13 @@ impl Document {
             }
             breaker.trip = Some(trip);
         }
+        self.warn_of_unknown(&field, &BREAKER_FIELDS);
         Ok(breaker)
     }
 }
 
 /// Constant waits are `duration` long. Exponential waits do not depend on it.
-fn retry(mut field: Field) -> Result<Retry, Flaw> {
+fn retry(field: &mut Field) -> Result<Retry, Flaw> {
     let mut retry = Retry::default();
     let constant = some_duration(field.take("duration")?)?.map(not_negative);
     let max_interval = some_duration(field.take("maxInterval")?)?.map(not_negative);
@@ -286,7 +309,7 @@ fn retry(mut field: Field) -> Result<Retry, Flaw> {
     Ok(retry)
 }
 
-fn policy_names(mut outbound: Field) -> Result<PolicyNames, Flaw> {
+fn policy_names(outbound: &mut Field) -> Result<PolicyNames, Flaw> {
     Ok(PolicyNames {
         timeout: outbound.take("timeout")?.some_text()?,
         retry: outbound.take("retry")?.some_text()?,

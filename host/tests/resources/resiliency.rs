@@ -371,3 +371,38 @@ targets:
     let retry = outcome.resiliency.policy_for("elsewhere").retry.unwrap();
     assert_eq!(retry.to_string(), "every 1s, 5 times");
 }
+
+#[test]
+fn an_unknown_field_is_a_warning_that_names_the_nearest() {
+    let spec = "policies:
+  circuitBreaker: {}
+  retries:
+    r: {polcy: constant, maxRetry: 3, duration: 1s}
+  circuitBreakers:
+    cb: {trips: consecutiveFailures > 3}
+targets:
+  component: {}
+  apps: {}
+  components:
+    lockstore: {outbounds: {}, outbound: {timeouts: f}}";
+    let outcome = Outcome::of(&[("res.yaml", &document(spec, "scope: [app1]\n"))]);
+    let at = "res.yaml, document 1, resiliency myres, ";
+    let mut warnings = outcome.warnings();
+    warnings.sort();
+    let no_effect = |path: &str, name: &str, nearest: &str| {
+        format!(
+            "{at}{path}{name}: unknown field {name}, so it has no effect (did you mean {nearest}?)"
+        )
+    };
+    let expected = [
+        no_effect("", "scope", "scopes"),
+        no_effect("spec.policies.", "circuitBreaker", "circuitBreakers"),
+        no_effect("spec.policies.circuitBreakers.cb.", "trips", "trip"),
+        no_effect("spec.policies.retries.r.", "maxRetry", "maxRetries"),
+        no_effect("spec.policies.retries.r.", "polcy", "policy"),
+        no_effect("spec.targets.", "component", "components"),
+        no_effect("spec.targets.components.lockstore.outbound.", "timeouts", "timeout"),
+        no_effect("spec.targets.components.lockstore.", "outbounds", "outbound"),
+    ];
+    assert_eq!(warnings, expected);
+}

@@ -80,7 +80,7 @@ async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answ
     let name = match owner {
         Some(owner) => {
             let (id, owner) = (printable(resource.id), printable(&owner));
-            eprintln!("holdfast: {id} was held by {owner}");
+            logging::line(&format!("holdfast: {id} was held by {owner}"));
             "success"
         }
         None => "lock-does-not-exist",

@@ -1,7 +1,11 @@
 //! The log. It goes to stderr, so that stdout has only the result of a command.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+};
 
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{LevelFilter, Targets},
@@ -15,6 +19,33 @@ use super::arguments::{Log, LogLevel};
 /// A layer that handles spans and events.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// How many lines wait for stderr at most. Those beyond are lost.
+const LINES: usize = 10_000;
+
+/// The lines of a process that must not wait for whoever reads its stderr.
+static DETACHED: OnceLock<NonBlocking> = OnceLock::new();
+
+/// Has a thread write to stderr from now on, so that nothing else waits while nobody reads it. When the guard is
+/// dropped, the lines that are left have about a second.
+pub fn detach() -> WorkerGuard {
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
+    let (lines, guard) = lines.thread_name("stderr").finish(io::stderr());
+    DETACHED.get_or_init(|| lines);
+    guard
+}
+
+/// Writes a line to stderr. Where that cannot be written to, nobody could read why.
+pub fn line(text: &str) {
+    let _ = stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+fn stderr() -> Box<dyn Write> {
+    match DETACHED.get() {
+        Some(lines) => Box::new(lines.clone()),
+        None => Box::new(io::stderr()),
+    }
+}
+
 /// Starts logging at the level of the arguments, else at `default`. The layer `more` gets its spans at
 /// any level.
 pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
@@ -25,7 +56,7 @@ pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
 pub fn tell(log: Option<&Log>, why: &str) {
     match log.filter(|log| log.log_as_json) {
         Some(log) => last(log, why),
-        None => eprintln!("holdfast: {why}"),
+        None => line(&format!("holdfast: {why}")),
     }
 }
 
@@ -46,7 +77,11 @@ fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLa
     };
     let filter =
         Targets::new().with_target("holdfast", level).with_default(level.min(LevelFilter::WARN));
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = fmt::layer()
+        .with_writer(stderr)
+        .with_ansi(io::stderr().is_terminal())
+        // It would panic if stderr cannot be written to.
+        .log_internal_errors(false);
     let lines = if log.log_as_json {
         lines.json().flatten_event(true).with_filter(filter).boxed()
     } else {

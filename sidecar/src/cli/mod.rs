@@ -39,7 +39,11 @@ mod traces;
 
 pub use self::arguments::daprd;
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use self::{
     arguments::{
@@ -54,10 +58,14 @@ pub fn main() -> ExitCode {
     if let Some(code) = run::foreground(env::args_os()) {
         return code;
     }
+    signals::unblock();
     let Parsed { cli, given, ignored } = match parse::parse(env::args_os().collect()) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
+    // Who serves others, or keeps a lock for a program, goes on though nobody reads the log.
+    let serves = matches!(&cli.command, Command::Serve(_) | Command::Run(_));
+    let _lines = serves.then(logging::detach);
     let (outcome, trouble) = match &cli.command {
         Command::Serve(args) => (serve::run(args, &given, &ignored), 1),
         Command::Run(args) => (run::run(args, &given), RUN_FAILED),
@@ -78,13 +86,13 @@ pub fn main() -> ExitCode {
 
 /// Says what is wrong with the arguments, or what was asked for, such as the help.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // Nobody could read the reason why it cannot be printed.
-    let _ = error.print();
+    let printed = error.print().and_then(|()| io::stdout().flush());
     // The code of a wrong option would look like one of the program that `run` is to run.
     let is_run = env::args_os().nth(1).is_some_and(|word| word == "run");
     match error.use_stderr() {
         true if is_run => ExitCode::from(RUN_FAILED),
         true => ExitCode::from(TROUBLE),
+        false if printed.is_err() => ExitCode::from(TROUBLE),
         false => ExitCode::SUCCESS,
     }
 }

@@ -2,8 +2,16 @@
 
 use std::io;
 
+use nix::sys::signal::SigSet;
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
+
+/// Receives all signals, though whoever started this process had blocked some: a blocked SIGCHLD would hide the end of a
+/// program, and a blocked SIGTERM the end that is asked for. Before there are other threads, which inherit it.
+pub fn unblock() {
+    // It fails for an unknown way to change the mask only.
+    let _ = SigSet::all().thread_unblock();
+}
 
 /// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
 /// from the moment that this is created.

@@ -52,10 +52,15 @@ impl Limits {
         self
     }
 
-    /// How many of the connections of an API calls may keep that last, such as waits and holds. The others are left
-    /// for calls that end them.
-    pub fn share_of_calls_that_last(&self) -> usize {
+    /// How many of the connections of an API may hold locks: half of them. With [those that
+    /// wait](Self::waits) they leave a quarter, for callers who release locks and for health checks.
+    pub fn holds(&self) -> usize {
         self.connections.div_ceil(2)
+    }
+
+    /// How many of the connections of an API may wait for locks: a quarter of them.
+    pub fn waits(&self) -> usize {
+        (self.connections / 4).max(1)
     }
 
     /// Sets [`auxiliary_connections`](field@Self::auxiliary_connections).

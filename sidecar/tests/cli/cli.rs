@@ -1,33 +1,18 @@
 //! The command `holdfast`: its output and its exit codes.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpListener,
-    os::unix::net::UnixStream,
-    process::Command,
-};
+use std::{fs, net::TcpListener};
 
 use holdfast_tests::{
     free_port,
-    holdfast::{self, Holdfast},
+    holdfast::Holdfast,
     http_api::{ACQUIRED, LOCK},
     http_client::{exchange, get, lock_body, post, request},
     redis_server::RedisServer,
     resources::{Resources, definition, in_memory},
-    temporary_dir,
 };
 use rustix::process::Signal;
 
 use crate::{HOLDFAST, run};
-
-/// The program, whose ports are free ones unless an option sets them.
-fn holdfast() -> Command {
-    let mut command = holdfast::command(HOLDFAST);
-    command.env("DAPR_GRPC_PORT", "0").env("DAPR_METRICS_PORT", "0");
-    command.env("RUST_BACKTRACE", "1");
-    command
-}
 
 /// A folder with one file.
 fn folder(text: &str) -> Resources {
@@ -92,61 +77,6 @@ fn a_port_in_use_is_one_line_that_names_the_option() {
     }
 }
 
-#[test]
-fn unix_domain_sockets_exist_while_the_server_runs() {
-    let folder = temporary_dir();
-    let sockets = folder.path();
-    let args = ["serve", "--app-id", "app1", "--unix-domain-socket", sockets.to_str().unwrap()];
-    let (http, grpc) =
-        (sockets.join("dapr-app1-http.socket"), sockets.join("dapr-app1-grpc.socket"));
-    let start = || {
-        let mut command = holdfast();
-        command.args(args);
-        let holdfast = Holdfast::start(command);
-        holdfast.wait_for("listening on grpc+unix:///");
-        let ready = holdfast.wait_for("listening on http+unix:///");
-        assert!(ready.ends_with(http.to_str().unwrap()), "{ready}");
-        holdfast
-    };
-    let mut first = start();
-    let mut stream = UnixStream::connect(&http).unwrap();
-    stream.write_all(HEALTHZ.as_bytes()).unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    assert!(response.starts_with("HTTP/1.1 204"), "{response}");
-    assert!(UnixStream::connect(&grpc).is_ok());
-    let health = |id| {
-        let folder = sockets.to_str().unwrap();
-        run(&["health", "--unix-domain-socket", folder, "--app-id", id])
-    };
-    assert_eq!(health("app1"), (0, String::new(), String::new()));
-    let (code, _, stderr) = health("app2");
-    let expected =
-        format!("holdfast: {}/dapr-app2-http.socket: cannot connect: ", sockets.display());
-    assert!(code == 1 && stderr.starts_with(&expected), "{stderr}");
-
-    let (code, _, stderr) = run(&args);
-    let expected = format!("holdfast: --unix-domain-socket: cannot listen on {}", http.display());
-    assert_eq!(code, 1);
-    assert!(stderr.contains(&expected), "{stderr}");
-    assert!(UnixStream::connect(&http).is_ok());
-
-    // A killed process leaves sockets behind, which the next one replaces.
-    assert_eq!(first.end_by(Signal::KILL), None);
-    assert!(http.exists() && grpc.exists());
-    let mut second = start();
-    assert_eq!(second.end_by(Signal::TERM), Some(0));
-    assert!(!http.exists() && !grpc.exists());
-
-    let missing = sockets.join("missing");
-    let (code, _, stderr) = run(&["serve", "--unix-domain-socket", missing.to_str().unwrap()]);
-    assert_eq!(code, 1);
-    assert!(stderr.contains("--unix-domain-socket: cannot listen on"), "{stderr}");
-    fs::write(&http, "a file").unwrap();
-    assert_eq!(run(&args).0, 1);
-    assert_eq!(fs::read(&http).unwrap(), b"a file");
-}
-
 #[tokio::test]
 async fn the_public_port_serves_health_and_metadata_without_a_token() {
     let token = [("DAPR_API_TOKEN", "secret")];
@@ -178,7 +108,10 @@ fn serve_exits_with_1_and_names_what_is_wrong() {
             vec!["--resources-path", unknown.path()],
             "store.yaml, document 1, component memory (lock.etcd)",
         ),
-        (vec!["--resources-path", prefix.path()], "a||b"),
+        (
+            vec!["--resources-path", prefix.path()],
+            "store.yaml, document 1, component memory (lock.in-memory): lock store memory: keyPrefix: ",
+        ),
         (vec!["--resources-path", "/no/such/folder"], "/no/such/folder"),
         (vec!["--guest-memory", "5000"], "--guest-memory is above 4 GiB"),
         (vec!["--dapr-listen-addresses", "256.0.0.1"], "256.0.0.1"),
@@ -192,13 +125,21 @@ fn serve_exits_with_1_and_names_what_is_wrong() {
 
 #[test]
 fn a_store_with_ignore_errors_may_be_missing() {
-    let folder = folder(&(definition("memory", "lock.etcd", &[]) + "  ignoreErrors: true\n"));
-    let mut holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
-    assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
-    // Locks need a store.
-    let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
-    assert_eq!(code, 2);
-    assert!(table.contains("ignored: unknown lock store type"), "{table}");
+    for (definition, problem) in [
+        (definition("memory", "lock.etcd", &[]), "unknown lock store type"),
+        (
+            definition("memory", "lock.in-memory", &[("keyPrefix", "a||b")]),
+            "lock store memory: keyPrefix: input key/keyPrefix 'a||b' can't contain '||'",
+        ),
+    ] {
+        let folder = folder(&(definition + "  ignoreErrors: true\n"));
+        let mut holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", folder.path()]);
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+        // Locks need a store.
+        let (code, table, _) = run(&["check", "--resources-path", folder.path()]);
+        assert_eq!(code, 2);
+        assert!(table.contains(&format!("ignored: {problem}")), "{table}");
+    }
 }
 
 #[test]

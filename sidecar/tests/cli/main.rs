@@ -4,6 +4,8 @@
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: what `serve` says at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
+//! - `sockets.rs`: Unix domain sockets.
+//! - `deaf.rs`: a stderr that cannot be written to.
 //! - `broken.rs`: resource files that `check` refuses.
 //! - `beside.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
@@ -21,6 +23,7 @@ mod beside;
 mod broken;
 mod cli;
 mod component;
+mod deaf;
 mod health;
 mod listening;
 mod locks;
@@ -30,6 +33,7 @@ mod options;
 mod run;
 mod service_manager;
 mod shutdown;
+mod sockets;
 mod start;
 mod topology;
 

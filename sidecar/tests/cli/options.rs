@@ -106,6 +106,7 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
             "holdfast: HOLDFAST_GUEST_MEMORY is above 4 GiB",
         ),
         (&[], &["--guest-memory", "5000"], "holdfast: --guest-memory is above 4 GiB"),
+        (&[], &["--guest-instances", "0"], "holdfast: --guest-instances is not positive"),
         (
             &[],
             &["--guest-warm-instances", "999"],

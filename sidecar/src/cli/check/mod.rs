@@ -80,7 +80,7 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
     let mut notify = |notice: Notice| match notice.level {
-        Level::Info => eprintln!("note: {notice}"),
+        Level::Info => logging::line(&format!("note: {notice}")),
         Level::Warning => warn(warnings, notice.to_string()),
         Level::Error => {
             unreadable = true;
@@ -109,7 +109,7 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
 }
 
 fn warn(warnings: &Warnings, text: String) {
-    eprintln!("warning: {text}");
+    logging::line(&format!("warning: {text}"));
     warnings.add(text);
 }
 

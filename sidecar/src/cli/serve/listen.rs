@@ -1,17 +1,17 @@
 //! Binding the addresses to listen on.
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpSocket, UnixSocket, UnixStream, lookup_host};
+use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
+use super::socket_file::SocketFile;
 use crate::server::Listener;
 
 /// How many connections may wait to be accepted.
@@ -26,10 +26,11 @@ const PROBES: u32 = 3;
 /// How long the peer may leave unacknowledged what was sent to it, before the system ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Addresses that are bound, so that no other process can take them. They do not listen yet.
+/// Addresses that are bound, so that no other process can take them. TCP does not listen yet; a Unix domain socket has
+/// its clients wait.
 pub enum Bound {
     Tcp(Vec<TcpSocket>),
-    Unix(UnixSocket, SocketFile),
+    Unix(UnixListener, SocketFile),
 }
 
 /// Listening sockets, and their addresses in the form of a URL.
@@ -39,9 +40,6 @@ pub struct Listening {
     /// Removed when this is dropped.
     _file: Option<SocketFile>,
 }
-
-/// The file of a Unix domain socket. Dropping it removes the file.
-pub struct SocketFile(PathBuf);
 
 /// The path of the socket of an API, as Dapr names it.
 pub fn socket(folder: &Path, app_id: &str, api: &str) -> PathBuf {
@@ -89,14 +87,12 @@ impl Bound {
         }
     }
 
-    /// Binds the path of a Unix domain socket. A file that an ended process left there is removed
+    /// Takes the path of a Unix domain socket. A file that an ended process left there is removed
     /// first.
     pub async fn unix(path: PathBuf) -> Result<Self> {
-        let refused = || format!("--unix-domain-socket: cannot listen on {}", path.display());
-        remove_if_abandoned(&path).await.with_context(refused)?;
-        let socket = UnixSocket::new_stream().with_context(refused)?;
-        socket.bind(&path).with_context(refused)?;
-        Ok(Self::Unix(socket, SocketFile(path)))
+        let refused = format!("--unix-domain-socket: cannot listen on {}", path.display());
+        let (listener, file) = SocketFile::listen(path, BACKLOG).await.context(refused)?;
+        Ok(Self::Unix(listener, file))
     }
 
     /// Whether only this machine can connect.
@@ -125,37 +121,12 @@ impl Bound {
                 }
                 Ok(Listening { listeners, addresses, _file: None })
             }
-            Self::Unix(socket, file) => {
-                let path = file.0.display().to_string();
-                let listener =
-                    socket.listen(BACKLOG).with_context(|| format!("cannot listen on {path}"))?;
-                Ok(Listening {
-                    listeners: vec![listener.into()],
-                    addresses: vec![format!("+unix://{path}")],
-                    _file: Some(file),
-                })
-            }
+            Self::Unix(listener, file) => Ok(Listening {
+                listeners: vec![listener.into()],
+                addresses: vec![format!("+unix://{}", file.path().display())],
+                _file: Some(file),
+            }),
         }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
-        }
-    }
-}
-
-async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    if !is_socket {
-        return Ok(());
-    }
-    match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // A process listens there: binding the path fails, and says so.
-        _ => Ok(()),
     }
 }
 

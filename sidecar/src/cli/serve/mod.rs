@@ -7,6 +7,7 @@ mod limits;
 pub mod listen;
 mod scrape;
 mod service_manager;
+mod socket_file;
 mod start;
 mod token;
 
@@ -109,7 +110,7 @@ fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
         token(API_TOKEN)?.as_deref(),
         BodyLimits::default().memory((args.server.max_body_memory as usize) << 20),
     )
-    .max_holds(ready.server_limits.share_of_calls_that_last())
+    .max_holds(ready.server_limits.holds())
     .edge_locks(take(&mut ready.edge_locks));
     if let Some(warning) = &ready.warning {
         // A short text, and the first one: there is room for it.

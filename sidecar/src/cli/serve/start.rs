@@ -45,7 +45,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let limits = limits::limits(&args.limits);
-    let lock_waits = limits.lock_waits.min(server_limits.share_of_calls_that_last());
+    let lock_waits = limits.lock_waits.min(server_limits.waits());
     let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
     let Opened { locks, stores, edge_locks, .. } =
         opened.map_err(|error| limits::told(&error, given))?;

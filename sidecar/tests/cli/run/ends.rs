@@ -1,6 +1,11 @@
 use std::fs;
 
-use holdfast_tests::{STORE, holdfast::Holdfast, redis_server::RedisServer, resources::Resources};
+use holdfast_tests::{
+    STORE,
+    holdfast::{Holdfast, command},
+    redis_server::RedisServer,
+    resources::Resources,
+};
 
 use super::{KEY, Place};
 use crate::{run, run_in};
@@ -13,6 +18,17 @@ fn the_exit_code_is_the_commands_and_the_lock_is_free_again() {
         assert_eq!(place.run(&[], script).0, Some(code), "{script}");
         assert!(place.is_free(), "{script}");
     }
+}
+
+/// Whoever started `run` may have blocked the signal that tells of the end of a child.
+#[test]
+fn the_end_of_the_command_is_noticed_though_signals_are_blocked() {
+    let place = Place::new();
+    let inner = place.command(&[], &["true"]);
+    let mut command = command("env");
+    command.arg("--block-signal=CHLD,TERM").arg(inner.get_program()).args(inner.get_args());
+    assert_eq!(Holdfast::start(command).wait(), Some(0));
+    assert!(place.is_free());
 }
 
 #[test]
