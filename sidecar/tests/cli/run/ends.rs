@@ -24,9 +24,10 @@ fn the_exit_code_is_the_commands_and_the_lock_is_free_again() {
 #[test]
 fn the_end_of_the_command_is_noticed_though_signals_are_blocked() {
     let place = Place::new();
-    let inner = place.command(&[], &["true"]);
+    let inner = place.command(&[], &["sleep", "1"]);
     let mut command = command("env");
-    command.arg("--block-signal=CHLD,TERM").arg(inner.get_program()).args(inner.get_args());
+    let [defaults, rest @ ..] = &*inner.get_args().collect::<Vec<_>>() else { unreachable!() };
+    command.arg(defaults).arg("--block-signal=CHLD,TERM").args(rest);
     assert_eq!(Holdfast::start(command).wait(), Some(0));
     assert!(place.is_free());
 }
