@@ -15,6 +15,7 @@
 //! | `cache` | handles of metrics |
 //! | `throttle` | log lines at a limited rate |
 //! | `hold` | leases that last as long as the response that tells about them |
+//! | `loss` | waiting until a lock is lost |
 //! | `watch` | who takes and frees which lock |
 //! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail in the host |
@@ -30,6 +31,7 @@ mod hold;
 pub mod http;
 mod intake;
 mod metadata;
+mod loss;
 mod openapi;
 pub mod server;
 pub mod sidecar;

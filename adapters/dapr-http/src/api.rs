@@ -49,7 +49,9 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         // Instances share no memory: metadata that is set in one would be unknown to the others.
         Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
         // `json` has the calls of Dapr's API alone, and the document describes more than those.
-        Route::Lease { .. } | Route::Hold { .. } | Route::OpenApi => reply::not_found(),
+        Route::Lease { .. } | Route::Hold { .. } | Route::AwaitLoss { .. } | Route::OpenApi => {
+            reply::not_found()
+        }
     }
 }
 

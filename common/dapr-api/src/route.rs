@@ -32,6 +32,11 @@ pub enum Route<'a> {
         /// The store's name.
         store: Cow<'a, str>,
     },
+    /// `POST /v1.0/leases/{store}/await-loss`: wait until an owner does not hold a lock any more
+    AwaitLoss {
+        /// The store's name.
+        store: Cow<'a, str>,
+    },
     /// `GET /v1.0/healthz`
     Healthz,
     /// `GET /v1.0/healthz/outbound`
@@ -81,6 +86,7 @@ impl<'a> Route<'a> {
                 let store = parameter(store)?;
                 return match call {
                     "hold" => Some(Self::Hold { store }),
+                    "await-loss" => Some(Self::AwaitLoss { store }),
                     call => Some(Self::Lease { call: LeaseCall::named(call)?, store }),
                 };
             }
@@ -121,7 +127,8 @@ impl<'a> Route<'a> {
             Self::TryLock { store }
             | Self::Unlock { store }
             | Self::Lease { store, .. }
-            | Self::Hold { store } => Some(store),
+            | Self::Hold { store }
+            | Self::AwaitLoss { store } => Some(store),
             _ => None,
         }
     }
@@ -138,6 +145,7 @@ impl<'a> Route<'a> {
                 LeaseCall::Inspect => "/v1.0/leases/{store}/inspect",
             },
             Self::Hold { .. } => "/v1.0/leases/{store}/hold",
+            Self::AwaitLoss { .. } => "/v1.0/leases/{store}/await-loss",
             Self::Healthz => "/v1.0/healthz",
             Self::OutboundHealthz => "/v1.0/healthz/outbound",
             Self::Metadata => "/v1.0/metadata",
@@ -193,6 +201,7 @@ mod tests {
             ("POST", "/v1.0/leases/acquire", Route::Unknown),
             ("POST", "/v1.0/leases/a/hold", Route::Hold { store: store("a") }),
             ("GET", "/v1.0/leases/a/hold", Route::Unknown),
+            ("POST", "/v1.0/leases/a/await-loss", Route::AwaitLoss { store: store("a") }),
             ("POST", "/v1.0/leases/a/holds", Route::Unknown),
             ("GET", "/v1.0/leases/a/inspect", Route::Unknown),
             ("GET", "/v1.0/shutdown", Route::Unknown),

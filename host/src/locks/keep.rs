@@ -5,7 +5,7 @@ use std::{fmt, future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::AbortHandle,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -14,18 +14,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::Watched,
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
 /// The shortest time between two renewals. A time to live of less than three of them cannot be kept.
 const SHORTEST: Duration = Duration::from_millis(10);
-
-/// Of a longer owner, a store may tell only about as many bytes as this.
-const LONGEST_TOLD: usize = 4_096;
-
-/// How long to wait before a lock that cannot be watched is watched again.
-const UNTIL_WATCHED: Duration = Duration::from_secs(1);
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
 ///
@@ -217,24 +210,10 @@ impl Hold {
 
     /// Waits until somebody else has changed the lock: the store tells at once. Never ends where it cannot tell.
     async fn doubtful(&self, valid_until: Instant, pace: &mut Pace) {
-        loop {
-            match self.locks.watch(self.resource()).await {
-                Some(Watched { holding: Some(holding), changed }) => {
-                    let left = holding.time_left.map(Duration::from_millis);
-                    // Clocks differ, and times are rounded.
-                    let slack = Duration::from_millis(5) + self.ttl / 500;
-                    let is_shorter =
-                        left.is_some_and(|left| after(Instant::now(), left + slack) < valid_until);
-                    if is_shorter || !is_same_owner(&holding.owner, &self.owner) {
-                        return pace.rest().await;
-                    }
-                    changed.await;
-                    pace.rest().await;
-                }
-                Some(Watched { holding: None, .. }) => return pace.rest().await,
-                None => sleep(UNTIL_WATCHED).await,
-            }
-        }
+        // Clocks differ, and times are rounded.
+        let slack = Duration::from_millis(5) + self.ttl / 500;
+        let end = valid_until.checked_sub(slack);
+        self.locks.doubtful(self.resource(), &self.owner, end, pace).await;
     }
 
     fn count_loss(&self, lost: &Lost) {
@@ -349,37 +328,4 @@ async fn prolong(hold: &Hold, valid_until: Instant) -> Result<Instant, Lost> {
 /// A time that the clock cannot hold becomes 136 years.
 fn after(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
-}
-
-/// Whether a store tells this owner of a lock that we hold. Of a long one it tells only the beginning, which may end in
-/// the middle of a character.
-fn is_same_owner(told: &str, ours: &str) -> bool {
-    if told == ours {
-        return true;
-    }
-    let whole = told.trim_end_matches(char::REPLACEMENT_CHARACTER);
-    ours.len() > LONGEST_TOLD && whole.len() + 4 > LONGEST_TOLD && ours.starts_with(whole)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_owner_is_known_by_all_that_a_store_tells_of_it() {
-        let long = format!("a{}", "\u{e9}".repeat(4_000));
-        let cut = String::from_utf8_lossy(&long.as_bytes()[..LONGEST_TOLD]).into_owned();
-        let other = format!("b{}", &cut[1..]);
-        for (told, ours, same) in [
-            ("abc", "abc", true),
-            ("ab", "abc", false),
-            ("", "abc", false),
-            ("abcd", "abc", false),
-            (&cut, &long, true),
-            (&other, &long, false),
-            (&long[..101], &long, false),
-        ] {
-            assert_eq!(is_same_owner(told, ours), same, "{told:.10} {ours:.10}");
-        }
-    }
 }

@@ -9,6 +9,7 @@
 //! | `admin` | the verbs of operators |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
+//! | `loss` | hearing of a loss from the store |
 //! | `left` | releases that nobody waits for |
 //! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
@@ -36,6 +37,7 @@ mod keep;
 mod lease;
 mod left;
 mod lent;
+mod loss;
 mod metrics;
 mod owner;
 mod pace;

@@ -6,8 +6,9 @@ use futures_util::StreamExt;
 use holdfast::{Extended, LeaseOptions, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
 use holdfast_proto::leases::{
-    AcquireRequest, AcquireResponse, ExtendRequest, ExtendResponse, HoldEvent, HoldRequest,
-    InspectRequest, InspectResponse, ReleaseRequest, ReleaseResponse, extend_response, hold_event,
+    AcquireRequest, AcquireResponse, AwaitLossRequest, AwaitLossResponse, ExtendRequest,
+    ExtendResponse, HoldEvent, HoldRequest, InspectRequest, InspectResponse, ReleaseRequest,
+    ReleaseResponse, extend_response, hold_event,
 };
 use holdfast_redis_rules::expiry::milliseconds;
 use hyper::{Response, body::Body, http::request::Parts};
@@ -18,18 +19,22 @@ use super::{
     calls::{Calls, number},
     unary::{self, Received},
 };
-use crate::hold::{Event, Hold, HoldError, Wish, cause};
+use crate::{
+    hold::{Event, Hold, HoldError, Wish, cause},
+    loss,
+};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
 
 /// The paths of the methods.
-pub(super) const METHODS: [&str; 5] = [ACQUIRE, EXTEND, RELEASE, INSPECT, HOLD];
+pub(super) const METHODS: [&str; 6] = [ACQUIRE, EXTEND, RELEASE, INSPECT, AWAIT_LOSS, HOLD];
 
 const ACQUIRE: &str = "/holdfast.lock.v1.Leases/Acquire";
 const EXTEND: &str = "/holdfast.lock.v1.Leases/Extend";
 const RELEASE: &str = "/holdfast.lock.v1.Leases/Release";
 const INSPECT: &str = "/holdfast.lock.v1.Leases/Inspect";
+const AWAIT_LOSS: &str = "/holdfast.lock.v1.Leases/AwaitLoss";
 /// The only one that is a stream.
 pub(super) const HOLD: &str = "/holdfast.lock.v1.Leases/Hold";
 
@@ -53,6 +58,7 @@ where
         ACQUIRE => calls.response(method, &received, acquire(calls, &received).await),
         EXTEND => calls.response(method, &received, extend(calls, &received).await),
         RELEASE => calls.response(method, &received, release(calls, &received).await),
+        AWAIT_LOSS => calls.response(method, &received, await_loss(calls, &received).await),
         HOLD => hold(calls, &received).await.unwrap_or_else(Status::into_http),
         _ => calls.response(method, &received, inspect(calls, &received).await),
     })
@@ -123,6 +129,22 @@ async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, 
     }))
 }
 
+async fn await_loss(calls: &Calls, received: &Received) -> Result<AwaitLossResponse, Status> {
+    let AwaitLossRequest { store_name, resource_id, lock_owner, wait } = received.message()?;
+    let resource = Resource { store: &store_name, id: &resource_id };
+    let awaited = loss::await_loss(&calls.sidecar, resource, &lock_owner, time(wait)).await;
+    let status = awaited.map_err(|error| not_held(calls, Verb::Inspect, error))?;
+    Ok(AwaitLossResponse { status: status.into() })
+}
+
+/// The status of a call that keeps its connection, and has no verdict.
+fn not_held(calls: &Calls, verb: Verb, error: HoldError) -> Status {
+    match error {
+        HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),
+        HoldError::Locks(error) => calls.failed(verb, &error),
+    }
+}
+
 async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, Status> {
     let HoldRequest { store_name, resource_id, lock_owner, ttl, wait, fenced, max_hold } =
         received.message()?;
@@ -130,10 +152,7 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let wish = Wish { options, max_hold: max_hold.map(|longest| time(Some(longest))) };
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
-    let hold = held.map_err(|error| match error {
-        HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),
-        HoldError::Locks(error) => calls.failed(Verb::Acquire, &error),
-    })?;
+    let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
     Ok(unary::stream(hold.map(|event| Ok(message(event)))))
 }
 

@@ -1,6 +1,10 @@
 //! From a request to a response.
 
-use std::{error::Error as StdError, sync::Arc, time::Instant};
+use std::{
+    error::Error as StdError,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use holdfast::{Replied, Resource, Verb};
 use holdfast_dapr_api::{
@@ -10,7 +14,7 @@ use holdfast_dapr_api::{
     metadata::{self, Component},
     path, reply,
 };
-use holdfast_rules::json;
+use holdfast_rules::{json, types::Error};
 use hyper::{
     HeaderMap, Method, Request, Response, body::Body, header::CONTENT_LENGTH, http::request::Parts,
 };
@@ -27,6 +31,7 @@ use crate::{
     failure,
     hold::{Hold, HoldError},
     intake::{NotRead, Whole},
+    loss,
     metadata::{ComponentInfo, Metadata},
     openapi,
     server::{Answer, RequestBody},
@@ -166,20 +171,38 @@ impl Api {
             Ok(body) => body,
             Err(refusal) => return refusal.into(),
         };
-        let verb = failure::rules_verb(Verb::Acquire);
         let (id, wish) = match hold::read(&body.bytes) {
             Ok(wish) => wish,
-            Err(error) => {
-                let refusal = json::refusal(verb, &error);
-                return reply::json(refusal.status, refusal.body).into();
-            }
+            Err(error) => return malformed(Verb::Acquire, &error).into(),
         };
         match Hold::begin(&self.sidecar, Resource { store, id: &id }, &wish).await {
             Ok(hold) => Answered::Hold(hold),
-            Err(HoldError::TooMany(most)) => reply::overloaded(&HoldError::too_many(most)).into(),
-            Err(HoldError::Locks(error)) => {
-                failed(&self.sidecar, Verb::Acquire, error, trace_id(&head.headers)).into()
-            }
+            Err(error) => self.not_held(Verb::Acquire, head, error).into(),
+        }
+    }
+
+    async fn await_loss(&self, store: &str, head: &Parts, body: Result<Whole, Reply>) -> Reply {
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        let read = match json::Body::read_await_loss(&body.bytes) {
+            Ok(read) => read,
+            Err(error) => return malformed(Verb::Inspect, &error),
+        };
+        let resource = Resource { store, id: &read.resource_id };
+        let wait = Duration::from_millis(read.wait);
+        match loss::await_loss(&self.sidecar, resource, &read.lock_owner, wait).await {
+            Ok(status) => reply::json(200, format!(r#"{{"status":{}}}"#, status as i32).into()),
+            Err(error) => self.not_held(Verb::Inspect, head, error),
+        }
+    }
+
+    /// The reply to a call that keeps its connection, and has no verdict.
+    fn not_held(&self, verb: Verb, head: &Parts, error: HoldError) -> Reply {
+        match error {
+            HoldError::TooMany(most) => reply::overloaded(&HoldError::too_many(most)),
+            HoldError::Locks(error) => failed(&self.sidecar, verb, error, trace_id(&head.headers)),
         }
     }
 
@@ -204,6 +227,9 @@ impl Api {
                     LeaseCall::Inspect => Verb::Inspect,
                 };
                 self.lock_call(verb, &store, head, self.read(body, MAX_LEASE).await).await
+            }
+            Route::AwaitLoss { store } => {
+                self.await_loss(&store, head, self.read(body, MAX_LEASE).await).await
             }
             Route::Healthz => {
                 let obstacle = self.sidecar.readiness().obstacle();
@@ -286,6 +312,12 @@ impl Api {
             _ => reply::body_not_read(&cause),
         })
     }
+}
+
+/// The reply to a call whose body is no request.
+fn malformed(verb: Verb, error: &Error) -> Reply {
+    let refusal = json::refusal(failure::rules_verb(verb), error);
+    reply::json(refusal.status, refusal.body)
 }
 
 /// What a request is answered with.

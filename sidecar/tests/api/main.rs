@@ -1,7 +1,7 @@
 //! Dapr's lock API over HTTP and gRPC.
 //!
 //! - `http_lock.rs`, `grpc_lock.rs`, `grpc_dotnet.rs`: the lock calls, byte for byte.
-//! - `leases.rs`: leases.
+//! - `leases.rs`, `await_loss.rs`: leases, and hearing of their loss.
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `openapi.rs`: the documents that describe the HTTP APIs.
@@ -16,6 +16,7 @@
 
 mod admin;
 mod admin_page;
+mod await_loss;
 mod dapr_guide;
 mod ending;
 mod ext_proc;

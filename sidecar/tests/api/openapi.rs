@@ -51,7 +51,8 @@ fn next(route: &Route<'_>) -> Option<Route<'static>> {
             LeaseCall::Release => lease(LeaseCall::Inspect),
             LeaseCall::Inspect => Route::Hold { store: store() },
         },
-        Route::Hold { .. } => Route::Healthz,
+        Route::Hold { .. } => Route::AwaitLoss { store: store() },
+        Route::AwaitLoss { .. } => Route::Healthz,
         Route::Healthz => Route::OutboundHealthz,
         Route::OutboundHealthz => Route::Metadata,
         Route::Metadata => Route::PutMetadata { key: "a".into() },
@@ -209,7 +210,7 @@ async fn the_server_reads_the_fields_that_the_document_names() {
             assert_eq!(refused.status, 400, "{path} without {name}");
         }
     }
-    assert_eq!((bodies, unused), (7, BTreeSet::new()));
+    assert_eq!((bodies, unused), (8, BTreeSet::new()));
 }
 
 #[test]

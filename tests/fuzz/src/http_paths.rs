@@ -81,7 +81,7 @@ fn names_one_call(method: &str, path: &str) {
         Route::TryLock { store } | Route::Unlock { store } => {
             (store, template.strip_suffix("{store}"))
         }
-        Route::Lease { store, .. } | Route::Hold { store } => {
+        Route::Lease { store, .. } | Route::Hold { store } | Route::AwaitLoss { store } => {
             let (start, end) = template.split_once("{store}").expect("a store in the path");
             let segment = cleaned.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
             assert_eq!(segment.map(unescape).as_ref(), Some(store));

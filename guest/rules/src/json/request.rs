@@ -35,7 +35,7 @@ pub struct Body<'b> {
     pub expiry_in_seconds: i32,
     /// `ttl` in milliseconds, of an acquire and an extend only
     pub ttl: u64,
-    /// `wait` in milliseconds, of an acquire only
+    /// `wait` in milliseconds, of a call that waits only
     pub wait: u64,
     /// `fenced`, of an acquire only
     pub fenced: bool,
@@ -52,7 +52,7 @@ impl<'b> Body<'b> {
     ///
     /// [`Error::MalformedRequest`].
     pub fn read(verb: Verb, body: &'b [u8]) -> Result<Self, Error> {
-        Self::read_with(verb, false, body)
+        Self::read_with(Call::Of(verb), body)
     }
 
     /// Reads the body of a hold, which is that of an acquire and may have `maxHold`.
@@ -61,22 +61,39 @@ impl<'b> Body<'b> {
     ///
     /// [`Error::MalformedRequest`].
     pub fn read_hold(body: &'b [u8]) -> Result<Self, Error> {
-        Self::read_with(Verb::Acquire, true, body)
+        Self::read_with(Call::Hold, body)
+    }
+
+    /// Reads the body of a call that waits until a lock is lost, which is that of a release and may have `wait`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MalformedRequest`].
+    pub fn read_await_loss(body: &'b [u8]) -> Result<Self, Error> {
+        Self::read_with(Call::AwaitLoss, body)
     }
 
     #[inline]
-    fn read_with(verb: Verb, holds: bool, body: &'b [u8]) -> Result<Self, Error> {
+    fn read_with(call: Call, body: &'b [u8]) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        parse(verb, holds, body)
+        parse(call, body)
             .map_err(|cause| Error::MalformedRequest(message::malformed_request(&cause)))
     }
 }
 
-fn parse(verb: Verb, holds: bool, body: &[u8]) -> Result<Body<'_>, String> {
+/// What a body is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Of(Verb),
+    Hold,
+    AwaitLoss,
+}
+
+fn parse(call: Call, body: &[u8]) -> Result<Body<'_>, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
-    let mut reader = Reader { verb, holds, body: Body::default(), seen: [false; FIELDS] };
+    let mut reader = Reader { call, body: Body::default(), seen: [false; FIELDS] };
 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer
@@ -103,7 +120,7 @@ enum Field {
 const FIELDS: usize = 9;
 
 impl Field {
-    fn named(name: &str, verb: Verb, holds: bool) -> Option<Self> {
+    fn named(name: &str, call: Call) -> Option<Self> {
         let field = match name {
             "storeName" | "store_name" => Self::StoreName,
             "resourceId" | "resource_id" => Self::ResourceId,
@@ -113,28 +130,29 @@ impl Field {
             "wait" => Self::Wait,
             "fenced" => Self::Fenced,
             "mayShorten" | "may_shorten" => Self::MayShorten,
-            "maxHold" | "max_hold" if holds => Self::MaxHold,
+            "maxHold" | "max_hold" => Self::MaxHold,
             _ => return None,
         };
-        field.is_of(verb).then_some(field)
+        field.is_of(call).then_some(field)
     }
 
-    fn is_of(self, verb: Verb) -> bool {
+    fn is_of(self, call: Call) -> bool {
+        let takes = matches!(call, Call::Of(Verb::Acquire) | Call::Hold);
         match self {
             Self::StoreName | Self::ResourceId => true,
-            Self::LockOwner => verb != Verb::Inspect,
-            Self::ExpiryInSeconds => verb == Verb::TryLock,
-            Self::Ttl => matches!(verb, Verb::Acquire | Verb::Extend),
-            Self::Wait | Self::Fenced | Self::MaxHold => verb == Verb::Acquire,
-            Self::MayShorten => verb == Verb::Extend,
+            Self::LockOwner => call != Call::Of(Verb::Inspect),
+            Self::ExpiryInSeconds => call == Call::Of(Verb::TryLock),
+            Self::Ttl => takes || call == Call::Of(Verb::Extend),
+            Self::Wait => takes || call == Call::AwaitLoss,
+            Self::Fenced => takes,
+            Self::MayShorten => call == Call::Of(Verb::Extend),
+            Self::MaxHold => call == Call::Hold,
         }
     }
 }
 
 struct Reader<'b> {
-    verb: Verb,
-    /// Whether the body is that of a hold.
-    holds: bool,
+    call: Call,
     body: Body<'b>,
     seen: [bool; FIELDS],
 }
@@ -148,10 +166,10 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(text::Text(name)) = map.next_key()? {
-            let Some(field) = Field::named(&name, self.verb, self.holds) else {
+            let Some(field) = Field::named(&name, self.call) else {
                 // Dapr's clients may send more than daprd reads. Of a lease, a misspelt field would be one that
                 // is not fenced, or does not wait.
-                if !matches!(self.verb, Verb::TryLock | Verb::Unlock) {
+                if !matches!(self.call, Call::Of(Verb::TryLock | Verb::Unlock)) {
                     let name = message::cut(&name, 64);
                     return Err(A::Error::custom(format_args!("unknown field '{name}'")));
                 }

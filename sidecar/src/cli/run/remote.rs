@@ -1,6 +1,6 @@
 //! The lock through a running server, over its HTTP API.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Lost, UnlockStatus};
@@ -37,6 +37,12 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// How long to wait before the server is asked again that let a wait end early.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// How long the server is asked for a loss at a time: whoever is between may end a connection that is silent for longer.
+const LISTENING: Duration = Duration::from_secs(30);
+
+/// The shortest time between two questions for a loss.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// A server.
 #[derive(Clone)]
@@ -206,11 +212,39 @@ impl Hold {
         }
     }
 
+    /// Waits until the server tells that the lock may be lost. Never ends where it cannot tell.
+    async fn doubtful(&self, pause: Duration) {
+        let body = json!({
+            "resourceId": self.resource,
+            "lockOwner": self.owner,
+            "wait": text(LISTENING),
+        });
+        sleep(pause).await;
+        loop {
+            let asked = Instant::now();
+            let answer = timeout(LISTENING + ANSWER, self.call("await-loss", &body)).await;
+            match answer.unwrap_or_else(|_| Err(anyhow!("no answer"))) {
+                Ok(answer) if answer["status"] == 0 => sleep_until(asked + BETWEEN).await,
+                Ok(_) => return,
+                // It may be a server without this call, or a proxy that lets only others pass.
+                Err(problem) => {
+                    tracing::debug!("a loss would be noticed only at a renewal: {problem:#}");
+                    sleep((self.ttl / 10).clamp(BETWEEN, ANSWER)).await;
+                }
+            }
+        }
+    }
+
     /// Renews the lock until it is lost.
     async fn renew(self, mut valid_until: Instant, sender: watch::Sender<Option<Lost>>) {
+        let mut doubtful = pin!(self.doubtful(Duration::ZERO));
         let lost = loop {
             let left = valid_until.saturating_duration_since(Instant::now());
-            sleep_until(valid_until - (self.ttl - self.ttl / 3).min(left)).await;
+            tokio::select! {
+                () = sleep_until(valid_until - (self.ttl - self.ttl / 3).min(left)) => {}
+                // Whether it is lost, the renewal tells.
+                () = &mut doubtful => doubtful.set(self.doubtful(BETWEEN)),
+            }
             match self.prolong(valid_until).await {
                 Ok(renewed) => valid_until = renewed,
                 Err(lost) => break lost,

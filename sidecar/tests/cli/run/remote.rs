@@ -1,6 +1,6 @@
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{Shutdown, TcpListener, TcpStream},
     process::Command,
     thread,
 };
@@ -95,22 +95,131 @@ async fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
     assert_eq!(place.said("said"), "");
 }
 
+/// A time to live whose third nobody waits for in a test.
+const LONG_TTL: [&str; 2] = ["--ttl", "1h"];
+
+/// Starts a script that says when it gets SIGTERM.
+fn start_to_lose(place: &Place, server: &Holdfast, options: &[&str]) -> Holdfast {
+    let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
+    let running = start(place, server, options, &script);
+    place.process("leader");
+    running
+}
+
+fn is_lost(place: &Place, mut running: Holdfast, why: &str) {
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    assert!(running.log().contains(why), "{}", running.log());
+    assert_eq!(place.said("said"), "term\n");
+    for file in ["leader", "said"] {
+        std::fs::remove_file(place.folder.path().join(file)).unwrap();
+    }
+}
+
 #[test]
-fn a_lock_that_is_gone_or_another_owners_is_lost() {
+fn a_lock_that_is_gone_or_another_owners_is_lost_at_once() {
     let place = Place::new();
     let server = server(&place, "0");
-    for (lose, why) in [
-        (&["DEL", KEY][..], "the lock is gone"),
-        (&["SET", KEY, "somebody-else"], "another owner holds the lock"),
-    ] {
-        let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
-        place.process("leader");
-        place.redis.run::<()>(lose);
-        assert_eq!(running.wait(), Some(193), "{}", running.log());
-        assert!(running.log().contains(why), "{}", running.log());
-        std::fs::remove_file(place.folder.path().join("leader")).unwrap();
+    let path = place.resources.path();
+    for wait in ["0", "10s"] {
+        for (lose, why) in [
+            (&["DEL", KEY][..], "the lock is gone"),
+            (&["FLUSHALL"], "the lock is gone"),
+            (&["SET", KEY, "somebody-else"], "another owner holds the lock"),
+        ] {
+            place.redis.run::<()>(&["FLUSHALL"]);
+            let running =
+                start_to_lose(&place, &server, &[&LONG_TTL[..], &["--wait", wait]].concat());
+            place.redis.run::<()>(lose);
+            is_lost(&place, running, why);
+        }
+        assert_eq!(place.owner().unwrap(), "somebody-else");
     }
-    assert_eq!(place.owner().unwrap(), "somebody-else");
+    place.redis.run::<()>(&["DEL", KEY]);
+    let running = start_to_lose(&place, &server, &LONG_TTL);
+    let forced =
+        ["unlock", STORE, RESOURCE, "--force", "--app-id", APP_ID, "--resources-path", path];
+    assert_eq!(run_in(&[], &forced).0, 0);
+    is_lost(&place, running, "the lock is gone");
+}
+
+#[test]
+fn where_the_server_cannot_tell_of_a_loss_the_next_renewal_finds_it() {
+    let place = Place::without_push();
+    let server = server(&place, "0");
+    let running = start_to_lose(&place, &server, &["--ttl", "3s"]);
+    place.redis.run::<()>(&["DEL", KEY]);
+    is_lost(&place, running, "the lock is gone");
+}
+
+#[test]
+fn where_the_server_has_no_call_to_hear_of_a_loss_the_next_renewal_finds_it() {
+    let place = Place::new();
+    let server = server(&place, "0");
+    let relay = relay_without("/await-loss", server.http());
+    let options = ["--ttl", "3s", "--log-level", "debug"];
+    let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
+    let running = Holdfast::start(through(&place, &relay, &options, &script));
+    place.process("leader");
+    running.wait_for("a loss would be noticed only at a renewal: ");
+    place.redis.run::<()>(&["DEL", KEY]);
+    is_lost(&place, running, "the lock is gone");
+}
+
+/// The address of a relay to a server, which answers requests with this in their first line as one that does not know
+/// them.
+fn relay_without(call: &'static str, to: String) -> String {
+    const UNKNOWN: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 58\r\n\r\n\
+                           {\"errorCode\":\"ERR_DIRECT_INVOKE\",\"message\":\"failed getting\"}";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let to = to.clone();
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap_or(0);
+                let request = &request[..length];
+                if String::from_utf8_lossy(request).lines().next().unwrap_or("").contains(call) {
+                    let _ = stream.write_all(UNKNOWN.as_bytes());
+                    return;
+                }
+                let mut server = TcpStream::connect(to).unwrap();
+                server.write_all(request).unwrap();
+                let (mut rest, mut sender) =
+                    (stream.try_clone().unwrap(), server.try_clone().unwrap());
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut rest, &mut sender);
+                    let _ = sender.shutdown(Shutdown::Write);
+                });
+                let _ = std::io::copy(&mut server, &mut stream);
+            });
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn a_server_that_ends_and_comes_back_loses_nothing_and_tells_of_a_loss_again() {
+    let place = Place::new();
+    let port = free_port().to_string();
+    let mut first = server(&place, &port);
+    let running = start_to_lose(&place, &first, &LONG_TTL);
+    first.wait_for("/await-loss");
+    assert_eq!(first.end_by(Signal::TERM), Some(0), "{}", first.log());
+    let second = server(&place, &port);
+    wait_until_tracked(&place);
+    assert_eq!(place.said("said"), "");
+    place.redis.run::<()>(&["DEL", KEY]);
+    is_lost(&place, running, "the lock is gone");
+    drop(second);
+}
+
+/// Waits until somebody hears of changes to the lock.
+fn wait_until_tracked(place: &Place) {
+    wait_until("somebody listens", || {
+        let clients: String = place.redis.run(&["CLIENT", "LIST"]);
+        clients.lines().any(|client| client.contains("flags=t "))
+    });
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Hearing of a loss: the store tells who holds a lock, and when that changes.
+
+use std::{future::pending, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    handle::{Locks, Resource},
+    keep::Lost,
+    pace::Pace,
+};
+use crate::{error::Error, store::Watched};
+
+/// Of a longer owner, a store may tell only about as many bytes as this.
+const LONGEST_TOLD: usize = 4_096;
+
+/// How long to wait before a lock that cannot be watched is watched again.
+const UNTIL_WATCHED: Duration = Duration::from_secs(1);
+
+impl Locks {
+    /// Waits until an owner does not hold a lock any more, for `wait` at most. `None`: it holds the lock still.
+    ///
+    /// It is for owners who renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) hears of a loss by itself.
+    /// Where the store [does not tell](crate::store::Store::watch) of changes, the wait goes on after a loss.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`inspect`](Self::inspect). A failure of the store ends the wait.
+    pub async fn await_loss(
+        &self,
+        resource: Resource<'_>,
+        owner: &str,
+        wait: Duration,
+    ) -> Result<Option<Lost>, Error> {
+        let over = sleep(wait);
+        tokio::pin!(over);
+        let mut pace = Pace::default();
+        loop {
+            match self.inspect(resource).await? {
+                None => return Ok(Some(Lost::Gone)),
+                Some(holding) if !is_same_owner(&holding.owner, owner) => {
+                    return Ok(Some(Lost::HeldByOther));
+                }
+                Some(_) => {}
+            }
+            tokio::select! {
+                biased;
+                () = &mut over => return Ok(None),
+                () = self.doubtful(resource, owner, None, &mut pace) => {}
+            }
+        }
+    }
+
+    /// Waits until the store tells that the owner may not hold the lock any more, or, if there is an `end`, not until
+    /// then. Never ends where the store cannot tell.
+    pub(super) async fn doubtful(
+        &self,
+        resource: Resource<'_>,
+        owner: &str,
+        end: Option<Instant>,
+        pace: &mut Pace,
+    ) {
+        loop {
+            match self.watch(resource).await {
+                Some(Watched { holding: Some(holding), changed }) => {
+                    let left = holding.time_left.map(Duration::from_millis);
+                    let expiry = left.and_then(|left| Instant::now().checked_add(left));
+                    let is_shorter = expiry.zip(end).is_some_and(|(expiry, end)| expiry < end);
+                    if is_shorter || !is_same_owner(&holding.owner, owner) {
+                        return pace.rest().await;
+                    }
+                    let expired = async {
+                        match left {
+                            Some(left) => sleep(left).await,
+                            None => pending().await,
+                        }
+                    };
+                    tokio::select! {
+                        () = changed => {}
+                        () = expired => {}
+                    }
+                    pace.rest().await;
+                }
+                Some(Watched { holding: None, .. }) => return pace.rest().await,
+                None => sleep(UNTIL_WATCHED).await,
+            }
+        }
+    }
+}
+
+/// Whether a store tells this owner of a lock that we hold. Of a long one it tells only the beginning, which may end in
+/// the middle of a character.
+fn is_same_owner(told: &str, ours: &str) -> bool {
+    if told == ours {
+        return true;
+    }
+    let whole = told.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    ours.len() > LONGEST_TOLD && whole.len() + 4 > LONGEST_TOLD && ours.starts_with(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_known_by_all_that_a_store_tells_of_it() {
+        let long = format!("a{}", "\u{e9}".repeat(4_000));
+        let cut = String::from_utf8_lossy(&long.as_bytes()[..LONGEST_TOLD]).into_owned();
+        let other = format!("b{}", &cut[1..]);
+        for (told, ours, same) in [
+            ("abc", "abc", true),
+            ("ab", "abc", false),
+            ("", "abc", false),
+            ("abcd", "abc", false),
+            (&cut, &long, true),
+            (&other, &long, false),
+            (&long[..101], &long, false),
+        ] {
+            assert_eq!(is_same_owner(told, ours), same, "{told:.10} {ours:.10}");
+        }
+    }
+}
