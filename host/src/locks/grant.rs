@@ -11,11 +11,11 @@ use super::{
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
     store::NamedStore,
-    wait::Next,
+    wait::{Next, Place},
 };
 use crate::{
     error::Error,
-    store::{Acquired, Failure, Grant, UnknownOutcome},
+    store::{Acquired, Failure, Grant, UnknownOutcome, patience},
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
@@ -93,7 +93,7 @@ impl Shared {
                 call.set_result(Ordinary::Held);
                 return Ok(Ok(None));
             }
-            let tried = self.try_in_turn(call, store, step, owner).await;
+            let tried = self.try_in_turn(call, store, step, owner, &place).await;
             if let Ok(Ok(Some(_))) = tried {
                 place.acquired();
             }
@@ -105,7 +105,7 @@ impl Shared {
         };
         let mut tried_before = false;
         while next != Next::Leave {
-            match self.try_in_turn(call, store, step, owner).await {
+            match self.try_in_turn(call, store, step, owner, &place).await {
                 Ok(Ok(None)) => {}
                 // There may be a turn later.
                 Err(Error::Overloaded { .. }) if tried_before => {}
@@ -124,15 +124,17 @@ impl Shared {
         Ok(Ok(None))
     }
 
+    /// A policy of the store may try again, until the wait is over.
     async fn try_in_turn(
         &self,
         call: &mut Call<'_>,
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
+        place: &Place<'_>,
     ) -> Result<Tried, Error> {
         let _turn = self.admission.turn().await?;
-        Ok(attempt(call, store, step, owner).await)
+        Ok(patience::until(place.over(), attempt(call, store, step, owner)).await)
     }
 }
 

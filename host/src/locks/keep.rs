@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    store::patience,
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
@@ -189,15 +190,16 @@ impl Lease {
         self.armed = false;
     }
 
-    /// Releases the lock.
+    /// Releases the lock. What the store's policy repeats without limit ends when the lock runs out.
     ///
     /// # Errors
     ///
     /// Those of [`Locks::unlock`].
     pub async fn release(mut self) -> Result<UnlockStatus, Error> {
         self.renewing.abort();
+        let valid_until = self.state.borrow().valid_until;
         // Until the lock is released, dropping the future releases it as dropping the lease does.
-        let status = self.hold.release().await;
+        let status = patience::until(sleep_until(valid_until), self.hold.release()).await;
         self.armed = false;
         status
     }

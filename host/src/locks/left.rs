@@ -4,11 +4,11 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::handle::{Locks, Resource};
-use crate::error::Error;
+use crate::{error::Error, store::patience};
 
 /// How long to wait before a release that did nothing is tried again, at first and at most.
 const FIRST: Duration = Duration::from_millis(50);
@@ -47,7 +47,9 @@ impl Locks {
         let mut pause = FIRST;
         let mut told = false;
         loop {
-            let Err(error) = self.unlock(resource, owner).await else { return };
+            let over = sleep_until(until.map_or(given_up, |until| until.min(given_up)));
+            let released = patience::until(over, self.unlock(resource, owner)).await;
+            let Err(error) = released else { return };
             let overloaded = matches!(error, Error::Overloaded { .. });
             if !overloaded && !told {
                 tracing::warn!("a lease is not released yet: {error}");

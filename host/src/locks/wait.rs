@@ -174,7 +174,7 @@ impl Place<'_> {
     }
 
     /// Waits until the wait is over.
-    async fn over(&self) {
+    pub(super) async fn over(&self) {
         let deadline = async {
             match self.deadline {
                 Some(deadline) => sleep_until(deadline).await,

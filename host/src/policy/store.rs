@@ -25,7 +25,7 @@ use super::{
     retry::Retry,
 };
 use crate::store::{
-    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched,
+    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched, patience,
 };
 
 /// What applies to each call of a store. The default is nothing.
@@ -151,6 +151,7 @@ impl ResilientStore {
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return Err(failure),
+                () = patience::over() => return Err(failure),
                 () = tokio::time::sleep(wait) => tries = tries.saturating_add(1),
             }
             self.metrics.retried();

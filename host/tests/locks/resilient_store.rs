@@ -7,6 +7,7 @@ use std::{
 
 use futures_util::FutureExt;
 use holdfast::{
+    Error, LeaseOptions, Locks, Resource,
     policy::{Backoff, CircuitBreaker, Policy, ResilientStore, Retry, Trip},
     store::{Acquired, Failure, Released, Store},
 };
@@ -14,7 +15,7 @@ use holdfast_tests::{
     GRANTED, MINUTE,
     fake_store::{Answer, Call, FakeStore, not_done, unknown},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -234,4 +235,71 @@ async fn closing_ends_the_wait_for_the_next_attempt() {
     assert!(fake.is_closed());
     let calls = fake.calls().len();
     assert!(calls <= 11, "{calls}");
+}
+
+const R: Resource<'static> = Resource { store: "s", id: "r" };
+
+/// Locks over a store that is tried every second, without end.
+fn endless(store: &Arc<FakeStore>) -> Locks {
+    let store = under(policy(|policy| policy.retry = every_second(None)), store);
+    Locks::builder().store("s", Arc::new(store)).build().unwrap()
+}
+
+/// The call ends, with the failure of the store.
+async fn fails<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) {
+    let ended = timeout(60 * MINUTE, call).await.expect("an end");
+    let error = ended.unwrap_err().to_string();
+    assert!(error.ends_with("refused"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_without_end_end_with_the_wait_for_a_lock() {
+    let fake = FakeStore::always(refused());
+    let locks = endless(&fake);
+    let options = LeaseOptions::new(MINUTE).wait(10 * SECOND);
+    let begun = Instant::now();
+    // The second one stands in line behind the first.
+    tokio::join!(fails(locks.acquire(R, &options)), fails(locks.acquire(R, &options)));
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    // One try of the second, when it is over.
+    assert_eq!(fake.calls().len(), 11 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_without_end_end_with_all_waits() {
+    let locks = endless(&FakeStore::always(refused()));
+    let options = LeaseOptions::new(MINUTE).wait(10 * MINUTE);
+    let begun = Instant::now();
+    let end = async {
+        sleep(5 * SECOND / 2).await;
+        locks.end_waits();
+    };
+    tokio::join!(fails(locks.acquire(R, &options)), end);
+    assert!(begun.elapsed() < 3 * SECOND, "{:?}", begun.elapsed());
+}
+
+/// Grants every lock and releases none.
+fn that_releases_nothing() -> Arc<FakeStore> {
+    FakeStore::answering(|call| match call {
+        Call::Acquire { .. } => Answer::Yes,
+        Call::Release { .. } => refused(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_without_end_of_a_release_end_when_the_lock_runs_out() {
+    let fake = that_releases_nothing();
+    let locks = endless(&fake);
+    let ttl = 10 * SECOND;
+    let options = LeaseOptions::new(ttl);
+    let lease = locks.keep(R, &options, None).await.unwrap().unwrap();
+    let begun = Instant::now();
+    fails(lease.release()).await;
+    assert!((9..=10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+
+    drop(locks.keep(R, &options, None).await.unwrap().unwrap());
+    sleep(ttl + SECOND).await;
+    let calls = fake.calls().len();
+    sleep(10 * ttl).await;
+    assert_eq!(fake.calls().len(), calls);
 }

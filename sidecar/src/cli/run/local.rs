@@ -2,10 +2,12 @@
 
 use anyhow::{Result, anyhow};
 use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
+use tokio::time::timeout;
 
 use super::{
     super::{arguments::RunLocked, stores},
     problem::{naming, with_hint},
+    remote::GIVING_BACK,
 };
 
 /// Connects to the stores.
@@ -31,7 +33,7 @@ pub async fn hold(locks: &Locks, args: &RunLocked, owner: &str) -> Result<Option
     };
     // If the lock was taken, nobody is to wait until it expires. If it cannot be released either, it does.
     if error.is_indeterminate() {
-        let _ = locks.unlock(resource, owner).await;
+        let _ = timeout(GIVING_BACK, locks.unlock(resource, owner)).await;
     }
     Err(anyhow!("{}", with_hint(naming(&error.to_string()), args)))
 }

@@ -33,7 +33,7 @@ use super::{
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long to try to give back what may have been taken.
-const GIVING_BACK: Duration = Duration::from_secs(2);
+pub const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// How long to wait before the server is asked again that let a wait end early.
 const AGAIN: Duration = Duration::from_millis(250);
