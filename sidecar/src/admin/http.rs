@@ -1,5 +1,5 @@
-//! `GET /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`, and `GET /openapi.json`,
-//! which describes them.
+//! `GET` and `DELETE /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`, and
+//! `GET /openapi.json`, which describes them.
 
 use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
@@ -23,13 +23,19 @@ use crate::{
 };
 
 /// What a request to another route is told.
-const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource}, \
-                      GET /v1.0/watch and GET /openapi.json";
+const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}, \
+                      DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch and GET /openapi.json";
 
 /// What a request asks for.
 enum Route {
-    List { store: String },
-    ForceRelease { store: String, resource: String },
+    List {
+        store: String,
+    },
+    /// Without a resource in the path it is in the query: in a path, some names mean the folder itself or the one above.
+    ForceRelease {
+        store: String,
+        resource: Option<String>,
+    },
     Watch,
     OpenApi,
 }
@@ -87,6 +93,10 @@ async fn call<B>(
             Ok(response(list(sidecar, &store, query).await))
         }
         Some(Route::ForceRelease { store, resource }) => {
+            let resource = match resource {
+                Some(resource) => resource,
+                None => query().and_then(named_resource).map_err(malformed)?,
+            };
             let resource = Resource { store: &store, id: &resource };
             Ok(response(force_release(sidecar, resource).await))
         }
@@ -107,8 +117,12 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     let rest = path.strip_prefix("/v1.0/leases/")?;
     match (method, rest.split_once('/')) {
         (&Method::GET, None) => Some(Route::List { store: segment(rest) }),
+        (&Method::DELETE, None) => {
+            Some(Route::ForceRelease { store: segment(rest), resource: None })
+        }
         (&Method::DELETE, Some((store, resource))) if !resource.contains('/') => {
-            Some(Route::ForceRelease { store: segment(store), resource: segment(resource) })
+            let resource = Some(segment(resource));
+            Some(Route::ForceRelease { store: segment(store), resource })
         }
         _ => None,
     }
@@ -167,6 +181,19 @@ impl WatchQuery {
         }
         Ok(read)
     }
+}
+
+/// The resource id that the query of a force-release names.
+fn named_resource(parameters: Vec<(&str, String)>) -> Result<String, String> {
+    let mut named = None;
+    for (name, value) in parameters {
+        match name {
+            "resource" if named.is_some() => return Err("resource is there twice".to_owned()),
+            "resource" => named = Some(value),
+            _ => return Err(unknown(name)),
+        }
+    }
+    named.ok_or_else(|| "resource is missing".to_owned())
 }
 
 fn unknown(name: &str) -> String {
@@ -230,5 +257,15 @@ mod tests {
         assert_eq!(watch("store=s&prefix=a"), Ok(expected));
         assert_eq!(watch("store="), Ok(WatchQuery::default()));
         assert_eq!(watch("cursor=1"), Err("unknown parameter 'cursor'".to_owned()));
+        let resource = |query| parameters(query).and_then(named_resource);
+        assert_eq!(resource("resource=.%2F+b%2b"), Ok("./ b+".to_owned()));
+        assert_eq!(resource("resource="), Ok(String::new()));
+        for (wrong, problem) in [
+            ("", "resource is missing"),
+            ("resource=a&resource=b", "resource is there twice"),
+            ("resource=a&prefix=b", "unknown parameter 'prefix'"),
+        ] {
+            assert_eq!(resource(wrong), Err(problem.to_owned()));
+        }
     }
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use holdfast_dapr_api::path::clean;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, StatusCode, Uri,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-        X_CONTENT_TYPE_OPTIONS,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
+        REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -35,8 +35,10 @@ pub(super) fn answer<B>(request: &Request<B>) -> Option<Response<ResponseBody>> 
     if !reads || refusal.is_some() {
         return None;
     }
-    let mut response =
-        Response::new(ResponseBody::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+    if request.uri().path().ends_with('/') {
+        return Some(without_slash(request.uri()));
+    }
+    let mut response = whole(text);
     response.headers_mut().extend(
         [
             (CONTENT_TYPE, content_type),
@@ -48,4 +50,21 @@ pub(super) fn answer<B>(request: &Request<B>) -> Option<Response<ResponseBody>> 
         .map(|(name, value)| (name, HeaderValue::from_static(value))),
     );
     Some(response)
+}
+
+/// Leads to the same part without the slash at its end: the page names its other parts by relative paths, which a proxy
+/// may have put below one of its own.
+fn without_slash(sent: &Uri) -> Response<ResponseBody> {
+    let last = sent.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let query = sent.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut response = whole("");
+    if let Ok(location) = HeaderValue::try_from(format!("../{last}{query}")) {
+        *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+fn whole(text: &'static str) -> Response<ResponseBody> {
+    Response::new(ResponseBody::Left(Full::new(Bytes::from_static(text.as_bytes()))))
 }

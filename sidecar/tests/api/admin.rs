@@ -103,11 +103,31 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
     assert_eq!(get(address, "/v1.0/leases/lockstore").await["locks"].as_array().unwrap().len(), 2);
 }
 
+/// In a path, some of these mean the folder itself or the one above, for whoever is between.
+#[tokio::test]
+async fn over_http_a_lock_of_any_name_is_taken_from_its_owner() {
+    let Served { address, locks } = serve(None).await;
+    for (resource, escaped) in [
+        (".", "."),
+        ("..", ".."),
+        ("%2e", "%252e"),
+        ("a/../b", "a/../b"),
+        ("a+b c", "a%2Bb+c"),
+        ("\u{e9}&=", "%C3%A9%26%3D"),
+    ] {
+        assert!(take(&locks, STORE, resource, "me", 60).await.unwrap());
+        let path = format!("/v1.0/leases/lockstore?resource={escaped}");
+        let freed = send(address, "DELETE", &path, "").await;
+        let expected = (200, r#"{"lockOwner":"me","status":0}"#);
+        assert_eq!((freed.status, &*freed.body), expected, "{resource}");
+    }
+}
+
 #[tokio::test]
 async fn over_http_wrong_requests_are_refused() {
     let Served { address, .. } = serve(None).await;
-    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}/{resource}, \
-                 GET /v1.0/watch and GET /openapi.json";
+    let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}, \
+                 DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch and GET /openapi.json";
     let malformed = "ERR_MALFORMED_REQUEST";
     for (method, path, status, code, message) in [
         ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
@@ -133,7 +153,21 @@ async fn over_http_wrong_requests_are_refused() {
         ("POST", "/v1.0/watch", 404, "ERR_ADMIN_ROUTE", route),
         ("GET", "/ui", 404, "ERR_ADMIN_ROUTE", route),
         ("POST", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
-        ("DELETE", "/v1.0/leases/lockstore", 404, "ERR_ADMIN_ROUTE", route),
+        ("DELETE", "/v1.0/leases/lockstore", 400, malformed, "resource is missing"),
+        (
+            "DELETE",
+            "/v1.0/leases/lockstore?resource=",
+            400,
+            malformed,
+            "ResourceId is empty in lock store lockstore",
+        ),
+        (
+            "DELETE",
+            "/v1.0/leases/lockstore?resourc=a",
+            400,
+            malformed,
+            "unknown parameter 'resourc'",
+        ),
         ("POST", "/v1.0-alpha1/lock/lockstore", 404, "ERR_ADMIN_ROUTE", route),
     ] {
         let refused = send(address, method, path, "").await;

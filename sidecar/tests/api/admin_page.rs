@@ -9,9 +9,13 @@ use holdfast_tests::{
     redis_server::RedisServer,
     resources::{Resources, redis},
 };
-use reqwest::Response;
+use reqwest::{Response, StatusCode, header::HeaderValue, redirect::Policy};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use crate::HOLDFAST;
 
@@ -188,7 +192,13 @@ async fn the_page_is_served_if_it_is_asked_for_and_may_reach_nobody_else() {
         assert_eq!(policy.matches("unsafe").count(), 0, "{policy}");
         assert_eq!(header("x-content-type-options"), "nosniff");
     }
-    assert_eq!(served.get("/ui/").await.status(), 200);
+    // The page names its parts by relative paths.
+    let slash = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let slash = slash.get(served.url("/ui/?store=a&prefix=b")).send().await.unwrap();
+    assert_eq!(
+        (slash.status(), &slash.headers()["location"]),
+        (StatusCode::TEMPORARY_REDIRECT, &HeaderValue::from_static("../ui?store=a&prefix=b"),)
+    );
     let refused = reqwest::Client::new().post(served.url("/ui")).send().await.unwrap();
     assert_eq!(refused.status(), 401);
     assert_eq!(served.get("/v1.0/watch").await.status(), 401);
@@ -277,4 +287,70 @@ async fn the_page_asks_for_the_token_and_fits_on_a_phone() {
     browser.click(".release").await;
     browser.click("#question .danger").await;
     eventually("released", async || !served.redis.exists(&format!("lock||app1||{id}"))).await;
+}
+
+/// A lock of any name that others may give it is released by the button.
+#[tokio::test]
+async fn the_page_releases_locks_of_any_name() {
+    let Some(browser) = Browser::start(1200, 800).await else { return };
+    let served = Served::start("");
+    let long = "\u{e9}".repeat(2_000);
+    browser.open(&served.url("/ui")).await;
+    for id in [".", "..", "%2e", "../..", "a/b", "/", "?a=b&c#d", "a+b", "\u{1f512}", &long] {
+        served.take(id, "somebody").await;
+        browser.until("document.querySelectorAll('.lock').length === 1").await;
+        browser.click(".release").await;
+        browser.click("#question .danger").await;
+        browser.until("document.querySelectorAll('.lock').length === 0").await;
+        assert!(!served.redis.exists(&format!("lock||app1||{id}")), "{id}");
+        assert_eq!(browser.evaluate("document.getElementById('problems').innerText").await, "");
+    }
+}
+
+/// The address of a proxy that serves a server below this path.
+async fn below(prefix: &'static str, to: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A browser opens connections that it does not use.
+            tokio::spawn(relay(stream, prefix, to.clone()));
+        }
+    });
+    format!("http://{address}{prefix}")
+}
+
+/// Passes the only request of a connection on, without the prefix. What is not below it is cut off.
+async fn relay(mut stream: TcpStream, prefix: &str, to: String) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let (method, rest) = head.split_once(' ')?;
+    let rest = rest.strip_prefix(prefix)?;
+    let rest = rest.replacen("Connection: keep-alive", "Connection: close", 1);
+    let mut server = TcpStream::connect(to).await.ok()?;
+    server.write_all(format!("{method} {rest}").as_bytes()).await.ok()?;
+    copy_bidirectional(&mut stream, &mut server).await.ok()?;
+    Some(())
+}
+
+#[tokio::test]
+async fn the_page_may_be_below_a_path_of_a_proxy() {
+    let Some(browser) = Browser::start(1200, 800).await else { return };
+    let served = Served::start("");
+    let address = below("/tools/holdfast", served.holdfast.operators()).await;
+    for path in ["/ui", "/ui/?prefix=r"] {
+        served.take("r", "somebody").await;
+        browser.open(&format!("{address}{path}")).await;
+        browser.until("document.querySelectorAll('.lock').length === 1").await;
+        assert_eq!(browser.text("#state").await, "live");
+        let styled =
+            "[...document.styleSheets].flatMap(({ cssRules }) => [...cssRules]).length > 5";
+        assert_eq!(browser.evaluate(styled).await, json!(true));
+        browser.click(".release").await;
+        browser.click("#question .danger").await;
+        eventually("released", async || !served.redis.exists("lock||app1||r")).await;
+    }
 }

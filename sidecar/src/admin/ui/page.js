@@ -1,4 +1,6 @@
 // Shows the events of /v1.0/watch. It reads them with fetch, because an EventSource cannot send the token.
+//
+// All paths are relative, so that a proxy may serve the page below a path of its own.
 
 const TOKEN = "holdfast-admin-token";
 /** How long to wait before another try, in milliseconds. */
@@ -212,11 +214,11 @@ async function release({ storeName, resourceId }) {
   notReleased = "";
   stale = true;
   try {
-    // A browser takes them for the folder itself and the one above.
-    if ([".", ".."].includes(resourceId)) throw new Error("holdfast unlock --force does it");
-    const path = [storeName, resourceId].map(encodeURIComponent).join("/");
+    // In a path, a browser takes some names for the folder itself and the one above.
+    const wanted = new URLSearchParams({ resource: resourceId });
+    const path = `v1.0/leases/${encodeURIComponent(storeName)}?${wanted}`;
     const limit = AbortSignal.timeout(SILENCE);
-    const response = await fetch(`/v1.0/leases/${path}`, { method: "DELETE", headers: headers(), signal: limit });
+    const response = await fetch(path, { method: "DELETE", headers: headers(), signal: limit });
     if (!response.ok) throw new Error(await reason(response));
   } catch (error) {
     notReleased = `${resourceId} (${storeName}) was not released: ${error.message}`;
@@ -236,7 +238,7 @@ async function watch(signal) {
   for (const [name, value] of new URLSearchParams(location.search)) {
     if (["prefix", "store"].includes(name)) wanted.set(name, value);
   }
-  const response = await fetch(`/v1.0/watch?${wanted}`, { headers: headers(), signal });
+  const response = await fetch(`v1.0/watch?${wanted}`, { headers: headers(), signal });
   if (response.status === 401) {
     $("admission").hidden = false;
     $("state").textContent = token ? "this token is wrong" : "a token is needed";
