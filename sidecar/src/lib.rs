@@ -17,6 +17,7 @@
 //! | `hold` | leases that last as long as the response that tells about them |
 //! | `loss` | waiting until a lock is lost |
 //! | `watch` | who takes and frees which lock |
+//! | `untaken` | streams that end when nobody reads them |
 //! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail in the host |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
@@ -30,14 +31,15 @@ pub mod grpc;
 mod hold;
 pub mod http;
 mod intake;
-mod metadata;
 mod loss;
+mod metadata;
 mod openapi;
 pub mod server;
 pub mod sidecar;
 mod throttle;
 mod token;
 mod trace_context;
+mod untaken;
 mod watch;
 
 pub use self::{intake::BodyLimits, metadata::ComponentInfo, sidecar::Sidecar};

@@ -12,7 +12,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
-    grpc::{Answered, Received, duration, failed, response, stream},
+    grpc::{Answered, Received, duration, failed, lasting, response},
     server::RequestBody,
     sidecar::Sidecar,
     watch::{self, Event, WatchError},
@@ -106,7 +106,7 @@ async fn watch(
         };
         Ok(WatchEvent { event: Some(event) })
     });
-    Ok(stream(messages))
+    Ok(lasting(messages))
 }
 
 fn message(lock: HeldLock) -> proto::HeldLock {

@@ -153,7 +153,7 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
     let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
-    Ok(unary::stream(hold.map(|event| Ok(message(event)))))
+    Ok(unary::lasting(hold.map(|event| Ok(message(event)))))
 }
 
 fn message(event: Event) -> HoldEvent {

@@ -20,4 +20,4 @@ mod unary;
 pub use api::{Api, DescriptorError};
 pub(crate) use calls::failed;
 pub(crate) use leases::duration;
-pub(crate) use unary::{Answered, Received, response, stream};
+pub(crate) use unary::{Answered, Received, lasting, response};

@@ -25,6 +25,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use crate::{
     intake::{Intake, NotRead, Whole},
     server::Lasting,
+    untaken::Untaken,
 };
 
 /// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
@@ -143,8 +144,26 @@ pub(crate) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Respo
 pub(crate) fn stream<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
 ) -> Response<GrpcBody> {
-    let end = async { Err(Status::ok("")) };
-    let frames = messages.chain(stream::once(end)).scan(false, |ended, message| {
+    of_messages(with_end(messages))
+}
+
+/// [`stream`], which is also cut off when nobody takes its messages.
+pub(crate) fn lasting<T: Message + 'static>(
+    messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
+) -> Response<GrpcBody> {
+    of_messages(Untaken::end(with_end(messages)))
+}
+
+fn with_end<T>(
+    messages: impl Stream<Item = Result<T, Status>>,
+) -> impl Stream<Item = Result<T, Status>> {
+    messages.chain(stream::once(async { Err(Status::ok("")) }))
+}
+
+fn of_messages<T: Message + 'static>(
+    messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
+) -> Response<GrpcBody> {
+    let frames = messages.scan(false, |ended, message| {
         let frame = match message {
             _ if *ended => return future::ready(None),
             Ok(message) => Frame::data(encoded(&message)),

@@ -12,7 +12,7 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
-use crate::server::Lasting;
+use crate::{server::Lasting, untaken::Untaken};
 
 /// The body of a response: one that is complete, or one that lasts.
 pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
@@ -41,12 +41,12 @@ pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     response
 }
 
-/// A response that lasts for as long as there are lines.
+/// A response that lasts for as long as there are lines, and somebody who takes them.
 pub(crate) fn lasting(
     content_type: &'static str,
     lines: impl Stream<Item = Bytes> + Send + 'static,
 ) -> Response<ResponseBody> {
-    let frames = lines.map(|line| Ok(Frame::data(line))).boxed();
+    let frames = Untaken::end(lines).map(|line| Ok(Frame::data(line))).boxed();
     let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames))));
     response.headers_mut().extend([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),

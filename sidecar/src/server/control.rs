@@ -33,6 +33,8 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// For the next request.
     pub(super) idle: Option<Duration>,
+    /// For the caller to take a part of what it is sent.
+    pub(super) stall: Duration,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,8 @@ struct State {
     since: Instant,
     /// When the first byte came after the last request had ended.
     head_since: Option<Instant>,
+    /// Since when the caller has taken nothing of what there is to send.
+    stalled_since: Option<Instant>,
 }
 
 /// What a connection is told to do. A later order replaces an earlier one.
@@ -99,6 +103,7 @@ impl Control {
             incomplete: 0,
             since: Instant::now(),
             head_since: None,
+            stalled_since: None,
         });
         Self { patience, is_ending, state }
     }
@@ -116,6 +121,11 @@ impl Control {
         } else if state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
+    }
+
+    /// Notes whether there are bytes to send that the caller does not take.
+    pub(super) fn stalls(&self, stalls: bool) {
+        self.lock().stalled_since = stalls.then(Instant::now);
     }
 
     /// Notes that a request begins.
@@ -167,8 +177,12 @@ impl Control {
     /// connection is about to close.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let state = self.lock();
-        let waits = state.in_flight == state.incomplete && state.order.is_none();
-        waits.then(|| state.head_since.unwrap_or(state.since))
+        if state.order.is_some() {
+            return None;
+        }
+        let waits = state.in_flight == state.incomplete;
+        let for_request = waits.then(|| state.head_since.unwrap_or(state.since));
+        for_request.or(state.stalled_since)
     }
 
     /// Whether each response is the last of its connection.
@@ -198,7 +212,13 @@ impl State {
         self.incomplete -= usize::from(incomplete.swap(false, Ordering::Relaxed));
     }
 
-    fn deadline(&self, Patience { head, idle }: Patience) -> Option<Instant> {
+    fn deadline(&self, patience: Patience) -> Option<Instant> {
+        let to_take = self.stalled_since.map(|since| since + patience.stall);
+        let to_ask = self.deadline_of_request(patience);
+        to_take.into_iter().chain(to_ask).min()
+    }
+
+    fn deadline_of_request(&self, Patience { head, idle, .. }: Patience) -> Option<Instant> {
         if self.in_flight > 0 {
             return None;
         }

@@ -65,6 +65,7 @@ impl Door {
             patience: Patience {
                 head: limits.head,
                 idle: (kind != Kind::Grpc).then_some(limits.idle),
+                stall: limits.stall,
             },
             tasks,
             places: Arc::new(Semaphore::new(most)),

@@ -13,6 +13,8 @@ pub struct Limits {
     /// 2 minutes. Clients that keep connections give them up earlier, those in Go after 90 s, so they do not
     /// send a request to a connection that is being closed.
     pub idle: Duration,
+    /// How long a caller may take nothing of what it is sent, before its connection is closed. Default: 1 minute.
+    pub stall: Duration,
     /// How many connections each API has at most. Default: 10,000.
     pub connections: usize,
     /// The same for each [auxiliary](super::Server::auxiliary) API. Default: 128.
@@ -24,6 +26,7 @@ impl Default for Limits {
         Self {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(120),
+            stall: Duration::from_secs(60),
             connections: 10_000,
             auxiliary_connections: 128,
         }
@@ -42,6 +45,13 @@ impl Limits {
     #[must_use]
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
+        self
+    }
+
+    /// Sets [`stall`](field@Self::stall).
+    #[must_use]
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
         self
     }
 

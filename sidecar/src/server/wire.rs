@@ -30,6 +30,8 @@ struct Shared<S> {
     ahead: BytesMut,
     /// Bytes were dropped, so nothing that comes later is a request.
     is_cut: bool,
+    /// The caller takes nothing of what is being written.
+    stalls: bool,
 }
 
 /// What reading ahead has shown.
@@ -42,7 +44,7 @@ pub(super) enum Ahead {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, control: Arc<Control>) -> Self {
-        let shared = Shared { stream, ahead: BytesMut::new(), is_cut: false };
+        let shared = Shared { stream, ahead: BytesMut::new(), is_cut: false, stalls: false };
         Self { shared: Arc::new(Mutex::new(shared)), control }
     }
 
@@ -53,6 +55,22 @@ impl<S> Wire<S> {
     fn lock(&self) -> MutexGuard<'_, Shared<S>> {
         // One task uses both clones, one after the other. It ends if it panics.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// Writes, and notes whether the caller takes what it is sent.
+    fn poll_send(
+        &self,
+        write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let mut shared = self.lock();
+        let written = write(Pin::new(&mut shared.stream));
+        if shared.stalls != written.is_pending() {
+            shared.stalls = written.is_pending();
+            self.control.stalls(shared.stalls);
+        }
+        written
     }
 }
 
@@ -113,7 +131,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.lock().stream).poll_write(cx, bytes)
+        self.poll_send(|stream| stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -121,7 +139,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.lock().stream).poll_write_vectored(cx, bytes)
+        self.poll_send(|stream| stream.poll_write_vectored(cx, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The API of operators, over HTTP and gRPC on one port.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::holdfast::{
     policy::{Policy, ResilientStore},
@@ -11,7 +11,10 @@ use holdfast_proto::leases::{
     admin_client::AdminClient,
     watch_event::{Event, Synced},
 };
-use holdfast_sidecar::{Sidecar, admin, server::Server};
+use holdfast_sidecar::{
+    Sidecar, admin,
+    server::{Limits, Server},
+};
 use holdfast_tests::{
     LONG, STORE,
     calls::{free, take},
@@ -24,7 +27,11 @@ use holdfast_tests::{
     redis_store::connect,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
 use tonic::{Code, Request, Streaming};
 
 use crate::{
@@ -32,8 +39,8 @@ use crate::{
     server::{in_memory, over},
 };
 
-struct Served {
-    address: SocketAddr,
+pub struct Served {
+    pub address: SocketAddr,
     locks: ::holdfast::Locks,
 }
 
@@ -42,11 +49,15 @@ async fn serve(token: Option<&str>) -> Served {
     serve_over(in_memory(), token).await
 }
 
-async fn serve_over(sidecar: Sidecar, token: Option<&str>) -> Served {
+pub async fn serve_over(sidecar: Sidecar, token: Option<&str>) -> Served {
+    serve_within(sidecar, token, Limits::default()).await
+}
+
+async fn serve_within(sidecar: Sidecar, token: Option<&str>, limits: Limits) -> Served {
     let locks = sidecar.locks().clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::new(sidecar.readiness().clone());
+    let server = Server::new(sidecar.readiness().clone()).limits(limits);
     let server = server.auxiliary(admin::Api::new(sidecar, token), vec![listener.into()]);
     tokio::spawn(server.serve(std::future::pending(), LONG));
     Served { address, locks }
@@ -325,4 +336,55 @@ async fn so_many_watches_and_no_more_leave_room_for_others() {
     assert_eq!(refused.message(), "too many calls: 16 watch the locks");
     open.pop();
     eventually("there is room", async || client.clone().watch(watch.clone()).await.is_ok()).await;
+}
+
+/// A connection that asks for this and reads nothing of the answer.
+async fn ask_and_read_nothing(address: SocketAddr, path: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Else the system would take megabytes for the caller.
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_a_watch_does_not_keep_its_place() {
+    let limits = Limits::default().stall(Duration::from_millis(200));
+    let Served { address, locks } = serve_within(in_memory(), None, limits).await;
+    let watch = async |path| send_head(address, path).await;
+    let nothing = "/v1.0/watch?prefix=none";
+    let mut open = Vec::new();
+    for _ in 0..15 {
+        open.push(watch(nothing).await);
+    }
+    // More than the buffers between have room for.
+    let long = "x".repeat(2_000);
+    for number in 0..5_000 {
+        assert!(take(&locks, STORE, &format!("{number}{long}"), "me", 600).await.unwrap());
+    }
+    let unread = ask_and_read_nothing(address, "/v1.0/watch").await;
+    eventually("no place is left", async || watch(nothing).await.1.contains(" 503 ")).await;
+    eventually("its place is free", async || watch(nothing).await.1.contains(" 200 ")).await;
+    // Those who have nothing to read keep theirs.
+    for (stream, head) in &open {
+        assert!(head.contains(" 200 "), "{head}");
+        let read = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
+        assert!(!matches!(read, Ok(0)), "{read:?}");
+    }
+    drop(unread);
+}
+
+/// A connection that asks for this, and the first line of the answer.
+async fn send_head(address: SocketAddr, path: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = String::new();
+    timeout(LONG, BufReader::new(&mut stream).read_line(&mut head))
+        .await
+        .expect("in time")
+        .unwrap();
+    (stream, head)
 }
