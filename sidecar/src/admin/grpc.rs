@@ -1,6 +1,6 @@
 //! The methods of the service `holdfast.lock.v1.Admin`.
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use holdfast::{HeldLock, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
 use holdfast_proto::leases::{
@@ -12,7 +12,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
-    grpc::{Answered, Received, duration, failed, lasting, response},
+    grpc::{Answered, Bounds, Received, duration, failed, lasting, response},
     server::RequestBody,
     sidecar::Sidecar,
     watch::{self, Event, WatchError},
@@ -24,20 +24,29 @@ pub(super) async fn answer(
     request: Request<RequestBody>,
     refusal: Option<Refusal>,
 ) -> Response<GrpcBody> {
-    call(sidecar, room, request, refusal).await.unwrap_or_else(Status::into_http)
+    match admit(refusal).and_then(|()| Bounds::of(request.headers(), sidecar.intake())) {
+        Ok(bounds) => {
+            let answering = call(sidecar, room, request);
+            let answering = answering.map(|answer| answer.unwrap_or_else(Status::into_http));
+            bounds.keep(answering).await
+        }
+        Err(refusal) => refusal.into_http(),
+    }
+}
+
+fn admit(refusal: Option<Refusal>) -> Result<(), Status> {
+    match refusal {
+        Some(Refusal::Token) => Err(Status::unauthenticated(Refusal::Token.message())),
+        Some(refusal) => Err(Status::permission_denied(refusal.message())),
+        None => Ok(()),
+    }
 }
 
 async fn call(
     sidecar: &Sidecar,
     room: &Room,
     request: Request<RequestBody>,
-    refusal: Option<Refusal>,
 ) -> Result<Response<GrpcBody>, Status> {
-    match refusal {
-        Some(Refusal::Token) => return Err(Status::unauthenticated(Refusal::Token.message())),
-        Some(refusal) => return Err(Status::permission_denied(refusal.message())),
-        None => {}
-    }
     let (head, mut body) = request.into_parts();
     let received = Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE).await?;
     match head.uri.path() {

@@ -82,6 +82,10 @@ async fn call<B>(
         };
         return Err(reply::error(status, code, refusal.message()));
     }
+    // For as long as the call needs its headers.
+    let room_for_head = sidecar.intake().headers(request.headers());
+    let _room_for_head =
+        room_for_head.map_err(|problem| reply::overloaded(&problem.to_string()))?;
     let sent = request.uri().path();
     if !is_well_escaped(sent) {
         return Err(reply::bad_request());

@@ -13,8 +13,9 @@ use tracing::{Instrument, Span, field};
 
 use super::{
     admission::admit,
+    bounds::Bounds,
     calls::{Calls, FULL_METHODS, METHODS, SERVICE},
-    deadline, ext_proc,
+    ext_proc,
     ext_proc::EdgeLocks,
     health::Checks,
     leases,
@@ -130,22 +131,10 @@ impl Api {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let timeout = match self.admit(&request).and_then(|()| deadline::of(request.headers())) {
-            Ok(timeout) => timeout,
-            Err(refusal) => return refusal.into_http(),
-        };
-        // For as long as the call needs its headers.
-        let _room = match self.sidecar().intake().headers(request.headers()) {
-            Ok(room) => room,
-            Err(problem) => return refusal(problem, MAX_MESSAGE).into_http(),
-        };
-        let answering = self.answer_admitted(request);
-        match timeout {
-            Some(timeout) => match tokio::time::timeout(timeout, answering).await {
-                Ok(answered) => answered,
-                Err(_) => deadline::exceeded().into_http(),
-            },
-            None => answering.await,
+        let bounds = self.admit(&request);
+        match bounds.and_then(|()| Bounds::of(request.headers(), self.sidecar().intake())) {
+            Ok(bounds) => bounds.keep(self.answer_admitted(request)).await,
+            Err(refusal) => refusal.into_http(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod admission;
 mod api;
+mod bounds;
 mod calls;
 mod deadline;
 mod ext_proc;
@@ -18,6 +19,7 @@ mod status;
 mod unary;
 
 pub use api::{Api, DescriptorError};
+pub(crate) use bounds::Bounds;
 pub(crate) use calls::failed;
 pub(crate) use leases::duration;
 pub(crate) use unary::{Answered, Received, lasting, response};

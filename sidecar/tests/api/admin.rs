@@ -19,7 +19,7 @@ use holdfast_tests::{
     LONG, STORE,
     calls::{free, take},
     eventually,
-    grpc_client::channel,
+    grpc_client::{self, channel},
     holdfast::{self, Holdfast},
     http_api::error,
     http_client::{Response, exchange},
@@ -228,6 +228,23 @@ async fn without_the_token_nobody_is_an_operator() {
     let mut admitted = Request::new(list);
     admitted.metadata_mut().insert("holdfast-admin-token", "s3cret".parse().unwrap());
     assert_eq!(client.list(admitted).await.unwrap().into_inner().locks.len(), 1);
+}
+
+#[tokio::test]
+async fn over_grpc_a_call_ends_with_its_callers_deadline() {
+    let redis = RedisServer::start();
+    let Served { address, .. } =
+        serve_over(over(Arc::new(connect(&redis, &[]).await.unwrap())), None).await;
+    let list = async |timeout| {
+        let headers = [("grpc-timeout", timeout)];
+        let path = "/holdfast.lock.v1.Admin/List";
+        grpc_client::send(address, path, &headers, b"\x0a\x09lockstore").await
+    };
+    assert_eq!(list("1M").await.trailer("grpc-status"), Some("0"));
+    let malformed = list("5 s").await;
+    assert_eq!(malformed.trailer("grpc-message"), Some("malformed%20grpc-timeout"));
+    redis.suspend();
+    assert_eq!(list("100m").await.trailer("grpc-status"), Some("4"));
 }
 
 async fn next(stream: &mut Streaming<WatchEvent>) -> Event {

@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
+use holdfast_proto::leases::{ListRequest, admin_client::AdminClient};
 use holdfast_sidecar::{BodyLimits, ComponentInfo, Sidecar, server::Limits};
 use holdfast_tests::{
     LONG, eventually,
     fake_store::{Answer, Event, FakeStore},
-    grpc_client::{Client, TRY_LOCK},
+    grpc_client::{Client, TRY_LOCK, channel},
     holdfast::{self, Holdfast},
     http_api::{ACQUIRED, LOCK, error},
     http_client::{exchange, get, lock_body, post, received, request},
@@ -29,7 +30,7 @@ use tokio::{
 };
 
 use crate::{
-    HOLDFAST,
+    HOLDFAST, admin,
     server::{grpc, grpc_within, http, http_within, in_memory, over},
 };
 
@@ -300,6 +301,45 @@ async fn long_bodies_share_a_budget() {
     first.write_all(rest.as_bytes()).await.unwrap();
     assert_eq!(received(first).await.body, ACQUIRED);
     assert_eq!(post(server.address, LOCK, &long).await.body, ACQUIRED);
+}
+
+#[tokio::test]
+async fn long_heads_of_operators_share_the_budget() {
+    let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
+    let sidecar = limited(limits);
+    let operators = admin::serve_over(sidecar.clone(), None).await.address;
+    let server = http(sidecar).await;
+    let long = format!("Long: {}\r\n", "x".repeat(9 << 10));
+    let ask = async |address, path| {
+        let headers = format!("Host: localhost\r\n{long}");
+        let head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+        exchange(address, head.as_bytes()).await
+    };
+    let metadata = "/v1.0/metadata";
+    let list = "/v1.0/leases/lockstore";
+    let mut client = AdminClient::new(channel(operators).await);
+    let mut grpc_list = async || {
+        let list = ListRequest { store_name: "lockstore".to_owned(), ..ListRequest::default() };
+        let mut request = tonic::Request::new(list);
+        request.metadata_mut().insert("long", "x".repeat(9 << 10).parse().unwrap());
+        client.list(request).await.map(drop).map_err(|status| status.code())
+    };
+    assert_eq!(ask(operators, list).await.status, 200);
+    assert_eq!(grpc_list().await, Ok(()));
+
+    let head = format!(
+        "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut first = connected(server.address, head.as_bytes()).await;
+    let piece = format!("2400\r\n{}\r\n", " ".repeat(0x2400));
+    first.write_all(piece.as_bytes()).await.unwrap();
+    eventually("a refusal", async || ask(server.address, metadata).await.status == 503).await;
+    let message = "too many large requests: 4 MiB of them are in memory";
+    let refused = ask(operators, list).await;
+    assert_eq!((refused.status, refused.body), (503, error("ERR_LOCK_OVERLOADED", message)));
+    assert_eq!(grpc_list().await, Err(tonic::Code::Unavailable));
+    drop(first);
+    eventually("there is room", async || ask(operators, list).await.status == 200).await;
 }
 
 #[tokio::test]
