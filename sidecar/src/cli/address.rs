@@ -12,6 +12,8 @@ pub struct Address {
     typed: String,
     host: String,
     port: u16,
+    /// Whether the address names the port.
+    is_named: bool,
     authority: String,
 }
 
@@ -30,10 +32,15 @@ impl Address {
         let (Some("http"), Some(authority), true) = (uri.scheme_str(), authority, path) else {
             bail!(form());
         };
+        // Of a port that is none, hyper says that there is none.
+        let named = authority.as_str() != authority.host();
+        let port = authority.port_u16().or_else(|| (!named).then_some(80));
+        let Some(port) = port else { bail!(form()) };
         Ok(Self {
             typed: typed.to_owned(),
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port,
+            is_named: named,
             authority: authority.to_string(),
         })
     }
@@ -45,7 +52,11 @@ impl Address {
 
     /// A connection to the server.
     pub async fn connect(&self) -> Result<TcpStream> {
-        TcpStream::connect((self.host.as_str(), self.port)).await.context("cannot connect")
+        let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
+        connected.with_context(|| match self.is_named {
+            true => "cannot connect".to_owned(),
+            false => format!("cannot connect to port {}, as it names none", self.port),
+        })
     }
 }
 

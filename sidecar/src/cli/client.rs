@@ -1,6 +1,6 @@
 //! A request to a running server.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -8,7 +8,10 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::naming::naming;
 
 /// The longest reply that is read, in bytes. Those of the server are shorter.
 const MAX_ANSWER: usize = 64 << 10;
@@ -28,9 +31,9 @@ pub async fn ask(
         Ok::<_, anyhow::Error>((status, body))
     };
     tokio::select! {
-        answer = asking => answer.context("no answer"),
+        answer = asking => answer.map_err(no_answer),
         // This drives the connection, which does not end successfully before the reply is there.
-        Err(error) = connection => bail!("no answer: {error}"),
+        Err(error) = connection => Err(no_answer(error.into())),
     }
 }
 
@@ -42,5 +45,46 @@ pub async fn listen(
 ) -> Result<Response<Incoming>> {
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    requests.send_request(request).await.context("no answer")
+    requests.send_request(request).await.map_err(|error| no_answer(error.into()))
+}
+
+/// Why there is no answer. hyper does not tell by a type that a server speaks first, as one of HTTP/2 does.
+fn no_answer(error: anyhow::Error) -> anyhow::Error {
+    let is_parse = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+    let is_other =
+        is_parse || error.chain().any(|cause| cause.to_string().contains("unexpected message"));
+    error.context(match is_other {
+        true => "the answer is not HTTP/1.1: it may be a gRPC port, or that of another program",
+        false => "no answer",
+    })
+}
+
+/// A port of a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Port {
+    /// That of the HTTP API.
+    Http,
+    /// That of operators.
+    Operators,
+}
+
+/// Why a port refused what it was asked.
+pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
+    let error: Value = serde_json::from_slice(body).unwrap_or_default();
+    match (port, error["errorCode"].as_str(), error["message"].as_str()) {
+        (Port::Http, Some("ERR_ADMIN_ROUTE"), _) => {
+            anyhow!("this is the server's --admin-port, and not its --dapr-http-port")
+        }
+        (Port::Http, Some("ERR_DIRECT_INVOKE"), _) => {
+            anyhow!("the server does not know this call: it is daprd, or another holdfast")
+        }
+        (Port::Operators, Some("ERR_DIRECT_INVOKE"), _) => {
+            anyhow!("this is not the server's --admin-port")
+        }
+        (_, _, Some(message)) => anyhow!(naming(message)),
+        (Port::Http, _, None) => anyhow!("this is no answer of holdfast: {status}"),
+        (Port::Operators, _, None) => {
+            anyhow!("this is no port of operators of holdfast: {status}")
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! `holdfast health`: a health check for containers without a shell or curl.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use http_body_util::Full;
 use hyper::{Request, StatusCode, body::Bytes, header};
 use tokio::{
@@ -14,15 +14,13 @@ use super::{arguments::Health, client, runtime::runtime, serve::listen};
 
 pub fn run(args: &Health) -> Result<ExitCode> {
     runtime()?.block_on(async {
-        let limit = Duration::from_secs(args.timeout);
+        let limit = args.timeout;
         let asked = tokio::time::timeout(limit, ask(args)).await;
         let place = || match socket(args) {
             Some(path) => path.display().to_string(),
             None => format!("{}, port {}", args.address, args.port),
         };
-        asked
-            .with_context(|| format!("{}: no answer within {limit:?}", place()))?
-            .with_context(place)
+        asked.map_err(|_| anyhow!("{}: no answer within {limit:?}", place()))?.with_context(place)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -37,8 +35,8 @@ async fn ask(args: &Health) -> Result<()> {
     match socket(args) {
         Some(path) => ask_over(UnixStream::connect(path).await.context(failed)?).await,
         None => {
-            let address = args.address.trim_matches(['[', ']']);
-            ask_over(TcpStream::connect((address, args.port)).await.context(failed)?).await
+            let address = (args.address.as_str(), args.port);
+            ask_over(TcpStream::connect(address).await.context(failed)?).await
         }
     }
 }

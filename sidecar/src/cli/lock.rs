@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use holdfast_rules::json as rules;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
     exit::{NO, TROUBLE, YES},
     logging,
+    naming::named,
     printable::printable,
     runtime::runtime,
     stores,
@@ -36,7 +37,7 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
         let resource = Resource { store, id: resource };
         // The rules refuse zero.
         let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
-        let taken = locks.try_lock(resource, owner, ttl).await.map_err(naming)?.is_acquired();
+        let taken = locks.try_lock(resource, owner, ttl).await.map_err(named)?.is_acquired();
         Ok((format!("{taken}\n").into_bytes(), if taken { YES } else { NO }))
     })
 }
@@ -53,7 +54,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
         }
         let resource = Resource { store, id: resource };
-        let (name, exit) = match locks.unlock(resource, owner).await.map_err(naming)? {
+        let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
             UnlockStatus::Success => ("success", YES),
             UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NO),
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
@@ -71,7 +72,7 @@ async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answ
             let refusal = rules::refusal(verb, &failure::rules_error(error));
             return Ok((refusal.body, TROUBLE));
         }
-        owner => owner.map_err(naming)?,
+        owner => owner.map_err(named)?,
     };
     let exit = if owner.is_some() { YES } else { NO };
     if json {
@@ -121,17 +122,6 @@ pub fn with_open(
     let mut stdout = io::stdout().lock();
     stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
     Ok(ExitCode::from(exit))
-}
-
-/// The error, after the argument that it is about: the rules name the fields of Dapr's API.
-pub fn naming(error: Error) -> anyhow::Error {
-    const FIELDS: [(&str, &str); 3] =
-        [("ResourceId ", "RESOURCE"), ("LockOwner ", "--owner"), ("ExpiryInSeconds ", "--expiry")];
-    let text = error.to_string();
-    match FIELDS.iter().find(|(field, _)| text.starts_with(field)) {
-        Some((_, argument)) => anyhow!("{argument}: {text}"),
-        None => error.into(),
-    }
 }
 
 fn raw(reply: Reply) -> Result<Answer> {

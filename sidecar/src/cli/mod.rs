@@ -28,6 +28,7 @@ mod lock;
 mod locks;
 mod logging;
 mod manual;
+mod naming;
 mod printable;
 mod run;
 mod runtime;

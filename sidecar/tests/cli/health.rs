@@ -66,7 +66,7 @@ fn health_exits_with_1_and_says_why() {
             "not ready: 500 Internal Server Error starting",
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "not ready: 200 OK"),
-        ("SSH-2.0-OpenSSH\r\n", "no answer: "),
+        ("SSH-2.0-OpenSSH\r\n", "the answer is not HTTP/1.1: "),
     ] {
         let (code, error) = health(&["--port", &answering(answer)]);
         assert_eq!(code, Some(1), "{answer}");

@@ -118,7 +118,7 @@ fn what_cannot_be_watched_is_named() {
             "--address http://127.0.0.1:1: cannot connect",
         ),
         (&["x", "--json", "--address", &admin], "lock store x not found"),
-        (&["--json", "--address", &http], "failed getting app id"),
+        (&["--json", "--address", &http], "this is not the server's --admin-port"),
     ] {
         let (code, _, log) = run(&[&["locks", "--watch"], arguments].concat());
         assert_eq!(code, 2, "{log}");

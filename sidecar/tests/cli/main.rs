@@ -1,6 +1,7 @@
 //! The command line of `holdfast`.
 //!
 //! - `cli.rs`: `serve`, `check` and single calls.
+//! - `wrong.rs`: what is told of wrong arguments.
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: what `serve` says at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
@@ -36,6 +37,7 @@ mod shutdown;
 mod sockets;
 mod start;
 mod topology;
+mod wrong;
 
 use std::{
     process::Output,

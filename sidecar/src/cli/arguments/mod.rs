@@ -364,16 +364,16 @@ pub struct RunLocked {
     /// Resource id: what is locked
     pub resource: String,
     /// Time to live of the lock: how long others wait after this process or its machine has died
-    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "30s")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "30s")]
     pub ttl: Duration,
     /// How long to wait for the lock; 0 to try once
-    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "0")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "0")]
     pub wait: Duration,
     /// How long COMMAND may hold the lock before it is ended [default: as long as it runs]
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time)]
     pub max_hold: Option<Duration>,
     /// How long COMMAND has to end after SIGTERM, before SIGKILL
-    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "10s")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "10s")]
     pub grace: Duration,
     /// Owner of the lock: a string that nobody else uses, and new for each run [default: a UUID]
     #[arg(long)]
@@ -403,7 +403,7 @@ pub struct TryLock {
     #[arg(long)]
     pub owner: String,
     /// Time to live of the lock: seconds, or a duration such as 90s, 5m or 1h
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = values::seconds)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::seconds)]
     pub expiry: i32,
 }
 
@@ -478,8 +478,8 @@ pub struct Check {
 #[derive(Args, Debug)]
 #[command(after_help = HEALTH_EXAMPLES)]
 pub struct Health {
-    /// Address of the server's HTTP API or public port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    /// Host or IP address of the server's HTTP API or public port
+    #[arg(long, value_name = "HOST", value_parser = values::host, default_value = "127.0.0.1")]
     pub address: String,
     /// Port of the HTTP API, or the public port
     #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
@@ -491,8 +491,14 @@ pub struct Health {
     #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
     pub app_id: String,
     /// How long to wait for the reply
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub timeout: u64,
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        value_parser = values::time,
+        default_value = "5s"
+    )]
+    pub timeout: Duration,
 }
 
 #[derive(Args, Debug)]

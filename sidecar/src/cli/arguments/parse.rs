@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, ffi::OsString};
 
 use clap::{
     ArgMatches, Command, CommandFactory, Error, FromArgMatches,
-    builder::{OsStr, Resettable},
+    builder::{OsStr, Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
@@ -33,7 +33,10 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, Error> {
     command.build();
     let Words { words, ignored } = read(&mut command, words)?;
     let matches = command.try_get_matches_from_mut(words);
-    let mut matches = matches.map_err(|error| naming_its_variable(error, &mut command))?;
+    let mut matches = matches.map_err(|error| {
+        let error = naming_its_variable(error, &mut command);
+        with_place_of_program(error)
+    })?;
     let given = Given::of(&command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
     Ok(Parsed { cli, given, ignored })
@@ -93,6 +96,19 @@ fn without_empty_variables(command: Command) -> Command {
         }
     });
     command.mut_subcommands(without_empty_variables)
+}
+
+/// Of a program that is to be run, and stands before the dashes, clap says only that it is not expected.
+fn with_place_of_program(mut error: Error) -> Error {
+    let is_word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) => !arg.starts_with('-'),
+        _ => false,
+    };
+    if error.kind() == ErrorKind::UnknownArgument && is_word && error.to_string().contains("-- <") {
+        let tip = StyledStr::from("what is to be run comes after --, with its arguments");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// Clap names the option, also if the value comes from its variable.

@@ -1,6 +1,6 @@
 //! The values of options that are read as Go reads them.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
@@ -21,10 +21,13 @@ pub fn seconds(text: &str) -> Result<i32, String> {
         Err(_) => match parse_go_duration(text) {
             Some(duration) if duration % SECOND == 0 => duration / SECOND,
             Some(_) => return Err("it is not a whole number of seconds".to_owned()),
-            None => return Err("it is neither seconds nor a duration such as 90s or 1h".to_owned()),
+            None => return Err(no_time(text).to_owned()),
         },
     };
-    whole.try_into().map_err(|_| format!("it is more than {} seconds", i32::MAX))
+    whole.try_into().map_err(|_| match whole {
+        ..0 => NEGATIVE.to_owned(),
+        _ => format!("it is more than {} seconds", i32::MAX),
+    })
 }
 
 /// A time: seconds, or a duration in Go's form.
@@ -32,10 +35,36 @@ pub fn time(text: &str) -> Result<Duration, &'static str> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
-    let nanoseconds = parse_go_duration(text).and_then(|duration| u64::try_from(duration).ok());
-    nanoseconds
-        .map(Duration::from_nanos)
-        .ok_or("it is neither seconds nor a duration such as 90s or 1h")
+    let nanoseconds = parse_go_duration(text).ok_or_else(|| no_time(text))?;
+    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| NEGATIVE)
+}
+
+const NEGATIVE: &str = "it is negative";
+
+/// Why a text is no time, though perhaps it has the form of one.
+fn no_time(text: &str) -> &'static str {
+    let number = text.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    match &text[number.len()..] {
+        "" | "ns" | "us" | "ms" | "s" | "m" | "h" if is_whole && number.starts_with('-') => {
+            NEGATIVE
+        }
+        "" | "ns" | "us" | "ms" | "s" | "m" | "h" if is_whole => "it is too long",
+        _ => "it is neither seconds nor a duration such as 90s or 1h",
+    }
+}
+
+/// A host or an IP address, without a port.
+pub fn host(text: &str) -> Result<String, &'static str> {
+    let bare = text.trim_matches(['[', ']']);
+    if bare.is_empty() {
+        return Err("it is empty");
+    }
+    if bare.contains('/') || bare.contains(':') && bare.parse::<IpAddr>().is_err() {
+        return Err("it is not a host or an IP address alone; --port names the port");
+    }
+    Ok(bare.to_owned())
 }
 
 #[cfg(test)]
@@ -55,6 +84,8 @@ mod tests {
             ("1d", "it is neither seconds nor a duration such as 90s or 1h"),
             ("2147483648", "it is more than 2147483647 seconds"),
             ("1000000h", "it is more than 2147483647 seconds"),
+            ("-2147483649", "it is negative"),
+            ("99999999999999999999", "it is too long"),
         ] {
             assert_eq!(seconds(text), Err(expected.to_owned()), "{text}");
         }
@@ -65,8 +96,34 @@ mod tests {
         for (text, milliseconds) in [("0", 0), ("30", 30_000), ("1m", 60_000), ("1500ms", 1_500)] {
             assert_eq!(time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "-1", "-1s", "soon", "1.5"] {
-            assert!(time(text).is_err(), "{text}");
+        let other = "it is neither seconds nor a duration such as 90s or 1h";
+        for (text, problem) in [
+            ("", other),
+            ("soon", other),
+            ("s", other),
+            ("-", other),
+            ("1.5", other),
+            ("1d", other),
+            ("1\u{e9}", other),
+            ("-1", "it is negative"),
+            ("-1s", "it is negative"),
+            ("-99999999999999999999", "it is negative"),
+            ("99999999999999999999", "it is too long"),
+            ("999999999h", "it is too long"),
+        ] {
+            assert_eq!(time(text), Err(problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        for (text, host_alone) in
+            [("localhost", "localhost"), ("::1", "::1"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")]
+        {
+            assert_eq!(host(text), Ok(host_alone.to_owned()), "{text}");
+        }
+        for text in ["", "[]", "localhost:3500", "[::1]:3500", "http://localhost", "a/b"] {
+            assert!(host(text).is_err(), "{text}");
         }
     }
 

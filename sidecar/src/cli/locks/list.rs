@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        arguments::ListLocks,
-        exit::YES,
-        lock::{naming, with_locks},
-        printable::printable,
+        arguments::ListLocks, exit::YES, lock::with_locks, naming::named, printable::printable,
         table::table,
     },
     time::time,
@@ -57,7 +54,7 @@ pub fn chosen<'a>(locks: &'a Locks, args: &'a ListLocks) -> Result<Vec<&'a str>>
 async fn list(locks: &Locks, store: &str, prefix: &str) -> Result<Vec<HeldLock>> {
     let (mut held, mut cursor) = (Vec::new(), None);
     loop {
-        let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await.map_err(naming)?;
+        let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await.map_err(named)?;
         held.extend(page.locks);
         cursor = page.next;
         if cursor.is_none() {

@@ -1,6 +1,6 @@
 //! The locks of a running server, as its port of operators tells of them.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures_util::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -12,13 +12,12 @@ use hyper::{
     header::{HOST, HeaderValue},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::super::{
     address::{Address, token},
     arguments::ListLocks,
-    client,
+    client::{self, Port, refusal},
 };
 use crate::{
     admin::{TOKEN_HEADER, form::read_told},
@@ -83,11 +82,7 @@ impl Server {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_REFUSAL).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-        let refusal: Value = serde_json::from_slice(&body).unwrap_or_default();
-        match refusal["message"].as_str() {
-            Some(message) => bail!("{message}"),
-            None => bail!("this is no port of operators of holdfast: {status}"),
-        }
+        Err(refusal(Port::Operators, status, &body))
     }
 }
 

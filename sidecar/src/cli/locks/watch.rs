@@ -29,8 +29,9 @@ use super::{
     super::{
         arguments::{ListLocks, LogLevel},
         exit::YES,
-        lock::{naming, with_open},
+        lock::with_open,
         logging,
+        naming::named,
         runtime::runtime,
     },
     list::chosen,
@@ -79,7 +80,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
 fn local(locks: &Locks, args: &ListLocks) -> Result<Events> {
     let stores = chosen(locks, args)?.into_iter().map(|store| {
         // What is wrong with the arguments does not get better.
-        locks.waiting(store, &args.prefix).map_err(naming)?;
+        locks.waiting(store, &args.prefix).map_err(named)?;
         let told = watch_again(locks.clone(), store.to_owned(), args.prefix.clone());
         let store = store.to_owned();
         Ok(told.map(move |told| {

@@ -61,6 +61,9 @@ impl Command {
         let [program, arguments @ ..] = words else {
             return Err((exit::NOT_FOUND, "COMMAND is missing".to_owned()));
         };
+        if program.is_empty() {
+            return Err((exit::NOT_FOUND, "COMMAND is empty".to_owned()));
+        }
         let name = program.to_string_lossy().into_owned();
         let failed = |error: io::Error| {
             let code = match error.kind() {

@@ -26,6 +26,13 @@ pub enum Holding {
 impl Way {
     /// The way that the arguments name.
     pub async fn open(args: &RunLocked, given: &Given) -> Result<Self> {
+        // To a server an empty owner is none, and it would make one up.
+        if args.owner.as_deref() == Some("") {
+            bail!("--owner is empty: without it, the owner is a UUID");
+        }
+        if args.max_hold.is_some_and(|longest| longest.is_zero()) {
+            bail!("--max-hold is 0: without it, there is no limit");
+        }
         match &args.address {
             Some(address) => {
                 let id = "app_id";

@@ -5,8 +5,8 @@ use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
 use tokio::time::timeout;
 
 use super::{
-    super::{arguments::RunLocked, stores},
-    problem::{naming, with_hint},
+    super::{arguments::RunLocked, naming::naming, stores},
+    problem::with_hint,
     remote::GIVING_BACK,
 };
 

@@ -1,29 +1,18 @@
-//! What is wrong, in words of the command line.
+//! What may help where a lock cannot be taken.
+
+use holdfast_redis_rules::acquire::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 
-/// The problem, after the argument that it is about, if it is about one.
-pub fn naming(problem: &str) -> String {
-    const ABOUT: [(&str, &str); 5] = [
-        ("lock store ", "STORE"),
-        ("ResourceId ", "RESOURCE"),
-        ("LockOwner ", "--owner"),
-        ("ttl ", "--ttl"),
-        ("wait ", "--wait"),
-    ];
-    let about = ABOUT.iter().find(|(start, _)| problem.starts_with(start));
-    match about {
-        Some((_, argument)) => format!("{argument}: {problem}"),
-        None if problem.contains("input key/keyPrefix") => format!("RESOURCE: {problem}"),
-        None => problem.to_owned(),
-    }
-}
-
-/// The problem of an acquire: where it may be the number of the grant, with the way to do without.
+/// The problem of an acquire, with the option that may help: where it may be the number of the grant, the way to do
+/// without.
 pub fn with_hint(problem: String, args: &RunLocked) -> String {
     let number = ["NOPERM", "did not number", "unknown command"];
     if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {
         return problem + "; --no-fencing does without a number of the grant";
+    }
+    if problem.contains(RAN_OUT) {
+        return format!("{problem}: --ttl {:?} is too short", args.ttl);
     }
     problem
 }

@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Lost, UnlockStatus};
 use holdfast_dapr_api::TOKEN_HEADER;
-use holdfast_redis_rules::{expiry::milliseconds, go_duration::parse_go_duration};
+use holdfast_redis_rules::go_duration::parse_go_duration;
 use holdfast_rules::json::duration;
 use hyper::{
     Request, StatusCode,
@@ -24,9 +24,9 @@ use super::{
     super::{
         address::{Address, token},
         arguments::RunLocked,
-        client,
+        client::{self, Port, refusal},
     },
-    problem::{naming, with_hint},
+    problem::with_hint,
 };
 
 /// How long a server may take to answer, apart from a wait for the lock.
@@ -86,16 +86,12 @@ impl Server {
         }
         let request = request.body(Bytes::from(body.to_string()).into())?;
         let (status, body) = client::ask(self.address.connect().await?, request).await?;
-        let answer = serde_json::from_slice::<Value>(&body);
-        match (status, answer) {
+        match (status, serde_json::from_slice(&body)) {
             (StatusCode::OK, Ok(answer)) => Ok(answer),
             (StatusCode::UNAUTHORIZED, _) => {
                 bail!("the server refuses the token: DAPR_API_TOKEN must be that of the server")
             }
-            (_, Ok(Value::Object(error))) if error["message"].is_string() => {
-                bail!("{}", naming(error["message"].as_str().unwrap_or_default()))
-            }
-            _ => bail!("this is no answer of holdfast: {status}"),
+            _ => Err(refusal(Port::Http, status, &body)),
         }
     }
 
@@ -309,9 +305,10 @@ fn validity(answer: &Value) -> Result<Duration> {
     valid_for.map(Duration::from_nanos).context("the answer does not say for how long it is valid")
 }
 
-/// The form of a time in the API.
+/// The form of a time in the API, rounded up as the library rounds it.
 fn text(time: Duration) -> String {
-    duration(milliseconds(time))
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    duration(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
 /// A time that the clock cannot hold becomes 136 years.

@@ -124,7 +124,7 @@ fn what_holdfast_cannot_do_exits_with_125_and_names_the_argument() {
         (&["none", "job"][..], "holdfast: STORE: lock store none not found"),
         (&[STORE, ""], "holdfast: RESOURCE: ResourceId is empty"),
         (&[STORE, "a||b"], "holdfast: RESOURCE: "),
-        (&[STORE, "job", "--owner", ""], "holdfast: --owner: LockOwner is empty"),
+        (&[STORE, "job", "--owner", ""], "holdfast: --owner is empty: "),
         (&[STORE, "job", "--ttl", "0"], "holdfast: --ttl: ttl is not positive"),
         (&[STORE, "job", "--wait", "2147483648"], "holdfast: --wait: wait is above"),
         (&[STORE, "job", "--ttl", "soon"], "error: invalid value 'soon' for '--ttl <TIME>'"),

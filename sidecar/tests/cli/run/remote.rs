@@ -288,7 +288,7 @@ fn what_goes_wrong_is_told_with_the_address() {
     for (token, store, address, expected) in [
         ("secret", STORE, &*nobody, "cannot connect: Connection refused"),
         ("secret", STORE, &other, "this is no answer of holdfast: 404 Not Found"),
-        ("secret", STORE, &no_http, "no answer: "),
+        ("secret", STORE, &no_http, "the answer is not HTTP/1.1: "),
         ("wrong", STORE, &good, "the server refuses the token: DAPR_API_TOKEN"),
         ("secret", "none", &good, "STORE: lock store none not found"),
         ("secret", "a/b ?", &good, "STORE: lock store a/b ? not found"),

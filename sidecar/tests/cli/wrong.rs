@@ -1,0 +1,179 @@
+//! What is told of wrong arguments, to whoever knows timeout and curl.
+
+use holdfast_tests::{
+    APP_ID, STORE, free_port, holdfast::Holdfast, redis_server::RedisServer, resources::Resources,
+};
+
+use crate::{HOLDFAST, run};
+
+const NO_TIME: &str = "it is neither seconds nor a duration such as 90s or 1h";
+
+#[track_caller]
+fn is_told(args: &[&str], expected_code: i32, expected: &str) {
+    let (code, stdout, stderr) = run(args);
+    assert_eq!(code, expected_code, "{args:?}: {stderr}");
+    assert_eq!(stdout, "", "{args:?}");
+    assert!(stderr.contains(expected), "{args:?}: {stderr}");
+}
+
+#[test]
+fn times_that_are_none_are_told_with_their_option() {
+    for option in ["--ttl", "--wait", "--grace", "--max-hold"] {
+        for (time, problem) in [
+            ("-5", "it is negative"),
+            ("-1s", "it is negative"),
+            ("99999999999999999999", "it is too long"),
+            ("999999999h", "it is too long"),
+            ("soon", NO_TIME),
+            ("1.5", NO_TIME),
+            ("", NO_TIME),
+            ("--", NO_TIME),
+        ] {
+            let expected = format!("invalid value '{time}' for '{option} <TIME>': {problem}");
+            is_told(&["run", STORE, "r", option, time, "--", "true"], 125, &expected);
+        }
+    }
+    let try_lock = ["try-lock", STORE, "r", "--owner", "o", "--expiry"];
+    for (time, problem) in [
+        ("-1s", "--expiry: ExpiryInSeconds is not positive"),
+        ("-9999999999", "it is negative"),
+        ("9999999999", "it is more than 2147483647 seconds"),
+        ("99999999999999999999", "it is too long"),
+    ] {
+        let (_redis, resources) = in_redis();
+        let path = ["--resources-path", resources.path()];
+        is_told(&[&try_lock[..], &[time], &path].concat(), 2, problem);
+    }
+    is_told(&["health", "--timeout", "-1"], 2, "'--timeout <TIME>': it is negative");
+}
+
+fn in_redis() -> (RedisServer, Resources) {
+    let redis = RedisServer::start();
+    let resources = Resources::in_redis(&redis, &[]);
+    (redis, resources)
+}
+
+/// Whatever is wrong, the program does not run, and nobody holds the lock.
+#[test]
+fn what_no_lock_can_be_taken_with_is_told_with_its_argument_in_both_ways() {
+    let (redis, resources) = in_redis();
+    let path = resources.path();
+    let served = ["--app-id", APP_ID, "--resources-path", path];
+    let server = Holdfast::serve(HOLDFAST, &served);
+    let address = format!("http://{}", server.http());
+    for way in [&["--resources-path", path, "--app-id", APP_ID][..], &["--address", &address]] {
+        for (store, resource, option, problem) in [
+            (STORE, "r", &["--ttl", "0"][..], "--ttl: ttl is not positive in lock store"),
+            (STORE, "r", &["--ttl", "2147483648"], "--ttl: ttl is above 2147483647 s"),
+            (STORE, "r", &["--wait", "2147483648"], "--wait: wait is above 2147483647 s"),
+            (STORE, "r", &["--owner", ""], "--owner is empty: without it, the owner is a UUID"),
+            (STORE, "r", &["--max-hold", "0"], "--max-hold is 0: without it, there is no limit"),
+            (STORE, "", &[], "RESOURCE: ResourceId is empty in lock store lockstore"),
+            (STORE, "a||b", &[], "RESOURCE: failed to acquire lease: input key/keyPrefix"),
+            ("none", "r", &[], "STORE: lock store none not found"),
+        ] {
+            let args = [&["run", store, resource], way, option, &["--", "true"]].concat();
+            is_told(&args, 125, problem);
+        }
+        let empty = [&["run", STORE, "r"], way, &["--", ""]].concat();
+        is_told(&empty, 127, "COMMAND is empty");
+        assert_eq!(redis.run::<Vec<String>>(&["KEYS", "lock||app1||*"]), [""; 0]);
+    }
+}
+
+/// A time to live is rounded up, and never to none.
+#[test]
+fn a_lock_that_runs_out_at_once_is_told_with_the_option() {
+    let redis = RedisServer::start();
+    let resources = Resources::in_redis(&redis, &[]);
+    let server = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
+    let address = format!("http://{}", server.http());
+    for way in [&["--resources-path", resources.path()][..], &["--address", &address]] {
+        let args = [&["run", STORE, "r", "--ttl", "1ns"], way, &["--", "true"]].concat();
+        let (code, _, stderr) = run(&args);
+        // Or it was held for a moment.
+        let told = stderr.contains("--ttl 1ns is too short") || stderr.contains("the lock is lost");
+        let is_known = code == 125 && told || code == 193 || stderr.contains("was lost at once");
+        assert!(is_known && !stderr.contains("not positive"), "{way:?}: {code} {stderr}");
+    }
+}
+
+#[test]
+fn a_program_before_the_dashes_is_told_its_place() {
+    let tip = "what is to be run comes after --, with its arguments";
+    for words in [&["true"][..], &["sleep", "1"]] {
+        is_told(&[&["run", STORE, "r"], words].concat(), 125, tip);
+    }
+    is_told(&["component", "run", "job.wasm", "nightly"], 2, tip);
+    let (_, _, stderr) = run(&["check", "nightly"]);
+    assert!(!stderr.contains("comes after"), "{stderr}");
+}
+
+#[test]
+fn arguments_of_single_calls_are_named() {
+    let (_redis, resources) = in_redis();
+    let path = ["--resources-path", resources.path()];
+    let list = "--prefix: failed to list locks: input key/keyPrefix 'a||b'";
+    let admin = ["--enable-admin", "--admin-port", "0"];
+    let server = Holdfast::serve(HOLDFAST, &[&path[..], &admin].concat());
+    let operators = format!("http://{}", server.operators());
+    let watch = ["locks", "--watch", "--json", "--address", &operators];
+    for (words, problem) in [
+        (&["try-lock", "x", "r", "--owner", "o", "--expiry", "5"][..], "STORE: lock store x not"),
+        (&["unlock", "x", "r", "--owner", "o"], "STORE: lock store x not found"),
+        (&["unlock", "x", "r", "--force"], "STORE: lock store x not found"),
+        (
+            &["unlock", STORE, "a||b", "--force"],
+            "RESOURCE: failed to force-release lock: input key",
+        ),
+        (&["locks", "x"], "STORE: lock store x not found"),
+        (&["locks", "--prefix", "a||b"], list),
+    ] {
+        is_told(&[words, &path].concat(), 2, problem);
+    }
+    is_told(&[&watch[..], &["x"]].concat(), 2, "STORE: lock store x not found");
+    is_told(&[&watch[..], &["--prefix", "a||b"]].concat(), 2, list);
+}
+
+#[test]
+fn the_wrong_port_of_a_server_is_told() {
+    let admin = ["--enable-admin", "--admin-port", "0"];
+    let server = Holdfast::serve(HOLDFAST, &admin);
+    let url = |address: String| format!("http://{address}");
+    let [http, grpc, operators] = [server.http(), server.grpc(), server.operators()].map(url);
+    let not_http = "the answer is not HTTP/1.1: it may be a gRPC port, or that of another program";
+    for (address, problem) in [
+        (&operators, "this is the server's --admin-port, and not its --dapr-http-port"),
+        (&grpc, not_http),
+    ] {
+        is_told(&["run", STORE, "r", "--address", address, "--", "true"], 125, problem);
+    }
+    for (address, problem) in [(&http, "this is not the server's --admin-port"), (&grpc, not_http)]
+    {
+        is_told(&["locks", "--watch", "--json", "--address", address], 2, problem);
+    }
+    let port = server.grpc();
+    is_told(&["health", "--port", port.rsplit(':').next().unwrap()], 1, not_http);
+}
+
+#[test]
+fn addresses_that_are_none_are_told() {
+    let form = "does not have the form http://HOST:PORT";
+    // A port that is none is not the default one.
+    for address in ["http://127.0.0.1:99999", "http://127.0.0.1:", "127.0.0.1:3500", "", "http://"]
+    {
+        let args = ["run", STORE, "r", "--address", address, "--", "true"];
+        is_told(&args, 125, &format!("--address: {address} {form}"));
+    }
+    let no_port = ["run", STORE, "r", "--address", "http://127.0.0.1", "--", "true"];
+    let (code, _, stderr) = run(&no_port);
+    // Somebody may listen there.
+    assert!(code == 125, "{stderr}");
+    assert!(!stderr.contains("cannot connect") || stderr.contains("port 80, as it names none"));
+
+    for address in ["http://127.0.0.1", "127.0.0.1:3500", "[::1]:3500", ""] {
+        is_told(&["health", "--address", address], 2, "'--address <HOST>': it is ");
+    }
+    let port = free_port().to_string();
+    is_told(&["health", "--port", &port, "--timeout", "1m"], 1, "cannot connect");
+}
