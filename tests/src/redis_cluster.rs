@@ -5,7 +5,7 @@ mod view;
 
 pub use options::ClusterOptions;
 
-use options::BUS_PORT;
+use options::{BUS_PORT, source};
 use view::Nodes;
 
 use crate::{
@@ -27,6 +27,14 @@ pub struct RedisCluster {
     options: ClusterOptions,
     authority: Authority,
     nodes: Nodes,
+}
+
+/// Where a node is found by other nodes, and from where it comes to them.
+pub struct NodeEnds {
+    /// Where its connections come from.
+    pub source: String,
+    /// The ports of 127.0.0.1 on which it listens.
+    pub ports: [u16; 2],
 }
 
 impl RedisCluster {
@@ -143,6 +151,31 @@ impl RedisCluster {
             }
         })
         .await
+    }
+
+    /// Where a node is found by others, and from where it comes to them.
+    ///
+    /// # Panics
+    ///
+    /// When the nodes have no [network](ClusterOptions::network) of their own.
+    pub fn ends(&self, node: usize) -> NodeEnds {
+        let network = self.options.network.as_deref().expect("a network of the nodes");
+        let server = &self.nodes.servers[node];
+        NodeEnds {
+            source: source(network, node),
+            ports: [server.client_port(), server.port_of(BUS_PORT)],
+        }
+    }
+
+    /// Notes that a node was cut off from the others: they go on without it, and it is not asked who has which slots.
+    /// [`promoted`](Self::promoted) waits until the others agree.
+    pub fn isolated(&mut self, node: usize) {
+        self.nodes.isolated.push(node);
+    }
+
+    /// Notes that a node reaches the others again: [`settled`](Self::settled) waits until it agrees with them.
+    pub fn rejoined(&mut self, node: usize) {
+        self.nodes.isolated.retain(|isolated| *isolated != node);
     }
 
     /// Kills a node. Its master or replicas go on without it: [`promoted`](Self::promoted) waits for that.
@@ -277,10 +310,11 @@ impl RedisCluster {
     }
 
     fn start_node(&mut self) -> usize {
-        let node = RedisServer::start_by_options(self.options.node(&self.authority));
+        let number = self.nodes.servers.len();
+        let node = RedisServer::start_by_options(self.options.node(&self.authority, number));
         self.nodes.ids.push(node.run(&["CLUSTER", "MYID"]));
         self.nodes.servers.push(node);
-        self.nodes.servers.len() - 1
+        number
     }
 
     /// Makes a node and those before it know each other, without waiting until they tell each other.

@@ -38,6 +38,7 @@ mod sides;
 mod stage;
 mod task;
 mod view;
+mod wires;
 mod worker;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
@@ -125,7 +126,8 @@ fn drive(options: &Options) -> Result<bool> {
     let mut faults = chosen(&options.fault, seconds)?;
     // The driver starts anew in the namespace, so nothing may be printed before.
     if let Err(why) = namespace::enter() {
-        leave_out(&mut faults, &format!("{why:#}"), |fault| fault.road == Road::Namespace);
+        let inside = [Road::Namespace, Road::Wires];
+        leave_out(&mut faults, &format!("{why:#}"), |fault| inside.contains(&fault.road));
     }
     if env::var_os(FAKETIME).is_none() {
         let why = format!("{FAKETIME} names no folder with libfaketime");

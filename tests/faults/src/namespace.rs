@@ -24,7 +24,7 @@ const INSIDE: &str = "HOLDFAST_FAULTS_NAMESPACE";
 const UNSHARE: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
 
 /// An Ethernet address that nobody has.
-const NOBODY: &str = "02:00:00:00:00:99";
+pub const NOBODY: &str = "02:00:00:00:00:99";
 
 static MADE: AtomicU8 = AtomicU8::new(0);
 
@@ -167,7 +167,8 @@ impl Namespace {
     }
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command. Fails with what it says on stderr.
+pub fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("{:?}", command.get_program()))?;
     if !output.status.success() {

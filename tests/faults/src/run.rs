@@ -72,12 +72,12 @@ pub fn run(
         stage.wait(100..=1_000);
     }
     thread::sleep(CALM);
-    let Stage { servers, proxy, sides, namespace, crew, clock, record, .. } = stage;
+    let Stage { servers, proxy, sides, namespace, wires, crew, clock, record, .. } = stage;
     crew.finish()?;
     let settled = now() + ms(LONGEST_TTL) + SLACK;
     thread::sleep(Duration::from_nanos(settled - now()) + CALM / 4);
     probe.finish();
-    drop((proxy, sides, namespace, servers, clock));
+    drop((proxy, sides, namespace, servers, wires, clock));
     let history = record.take(settled);
     let rules = Rules {
         slack: SLACK,

@@ -22,6 +22,7 @@ use crate::{
     servers::{Layout, Servers, quorum::Quorum},
     sides::Sides,
     task::key,
+    wires::Wires,
 };
 
 /// How long the driver waits for the server or the workers.
@@ -37,6 +38,8 @@ pub enum Road {
     Proxy,
     /// From a network namespace of the workers' own.
     Namespace,
+    /// A connection on 127.0.0.1, in a network namespace where servers can be cut off from each other.
+    Wires,
     /// Through a proxy for each server of a quorum, and another one for every third worker.
     Sides,
 }
@@ -64,6 +67,8 @@ pub struct Stage {
     pub sides: Option<Sides>,
     /// The workers' namespace, if they have one.
     pub namespace: Option<Namespace>,
+    /// The wires between servers, if they can be cut.
+    pub wires: Option<Wires>,
     /// The workers.
     pub crew: Crew,
     /// The clock that can be set, if there is one.
@@ -110,7 +115,10 @@ impl Stage {
             _ => Some(Clock::make().context("there is no libfaketime")?),
         };
         let read = clock.as_ref().filter(|_| wall == Wall::Server);
-        let mut servers = Servers::start(layout, &more, read, wall == Wall::Apart, runtime)?;
+        let wires = (road == Road::Wires).then(Wires::make).transpose()?;
+        let network = wires.as_ref().map(Wires::network);
+        let apart = wall == Wall::Apart;
+        let mut servers = Servers::start(layout, &more, read, apart, network, runtime)?;
         let proxy = match road {
             Road::Proxy => Some(runtime.block_on(Proxy::to(servers.one()?.port()))),
             _ => None,
@@ -143,7 +151,19 @@ impl Stage {
         let crew = Crew::start(plan, record.clone())?;
         let random = fastrand::Rng::with_seed(seed);
         let runtime = runtime.clone();
-        Ok(Self { servers, proxy, sides, namespace, crew, clock, record, keys, random, runtime })
+        Ok(Self {
+            servers,
+            proxy,
+            sides,
+            namespace,
+            wires,
+            crew,
+            clock,
+            record,
+            keys,
+            random,
+            runtime,
+        })
     }
 
     /// The only server.
@@ -169,6 +189,11 @@ impl Stage {
     /// The roads to a quorum.
     pub fn sides(&self) -> Result<&Sides> {
         self.sides.as_ref().context("this fault has one road")
+    }
+
+    /// The wires between the servers.
+    pub fn wires(&self) -> Result<&Wires> {
+        self.wires.as_ref().context("the servers of this fault cannot be cut off")
     }
 
     /// The proxy.

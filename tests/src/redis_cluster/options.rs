@@ -26,6 +26,9 @@ pub struct ClusterOptions {
     /// Whether nodes have a port with TLS too, and use TLS between each other: they tell clients with TLS those
     /// ports. Default: no.
     pub tls: bool,
+    /// The beginning of the addresses from which nodes come to each other, such as `10.0.0`: what is sent between them
+    /// can then be told from what clients send. Default: they come from 127.0.0.1 as clients do.
+    pub network: Option<String>,
     /// Further arguments of every node, as `redis-server` takes them. Default: none.
     pub arguments: Vec<String>,
 }
@@ -39,14 +42,15 @@ impl Default for ClusterOptions {
             full_coverage: true,
             password: None,
             tls: false,
+            network: None,
             arguments: Vec::new(),
         }
     }
 }
 
 impl ClusterOptions {
-    /// The options of a node.
-    pub(super) fn node(&self, authority: &Authority) -> RedisOptions {
+    /// The options of the node of this number.
+    pub(super) fn node(&self, authority: &Authority, number: usize) -> RedisOptions {
         let mut options = RedisOptions::new()
             // The default is the port and 10,000, which another process may have, or which is no port.
             .port(BUS_PORT)
@@ -60,12 +64,22 @@ impl ClusterOptions {
         if let Some(password) = &self.password {
             options = options.password(password).arguments(&["--masterauth", password]);
         }
+        if let Some(network) = &self.network {
+            // Protected mode takes 127.0.0.1 alone for the machine itself.
+            let source = source(network, number);
+            options = options.arguments(&["--bind-source-addr", &source, "--protected-mode", "no"]);
+        }
         if self.tls {
             options = options.tls_among_servers(authority).arguments(&["--tls-cluster", "yes"]);
         }
         let more: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         options.arguments(&more)
     }
+}
+
+/// The address from which the node of this number comes to others.
+pub(super) fn source(network: &str, number: usize) -> String {
+    format!("{network}.{}", number + 1)
 }
 
 fn yes(yes: bool) -> &'static str {

@@ -10,12 +10,15 @@ pub(super) struct Nodes {
     pub servers: Vec<RedisServer>,
     /// What they call themselves.
     pub ids: Vec<String>,
+    /// Those that were cut off from the others.
+    pub isolated: Vec<usize>,
 }
 
 impl Nodes {
-    /// The nodes that run.
+    /// The nodes that run, and that the others reach.
     pub(super) fn running(&self) -> impl Iterator<Item = usize> {
-        (0..self.servers.len()).filter(|node| self.servers[*node].runs())
+        let reached = |node: &usize| self.servers[*node].runs() && !self.isolated.contains(node);
+        (0..self.servers.len()).filter(reached)
     }
 }
 

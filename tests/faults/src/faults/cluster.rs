@@ -1,4 +1,4 @@
-//! Faults of a Redis Cluster: slots move, and replicas are promoted.
+//! Faults of a Redis Cluster: slots move, and replicas are promoted, in place of masters that are cut off too.
 
 use std::{thread, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     task::{is_lock, key},
 };
 
-/// This family. Failovers are run without and with a replica that must have a lock.
+/// This family. Failovers and partitions are run without and with a replica that must have a lock.
 pub const FAULTS: &[Fault] = &[
     Fault {
         name: "cluster-migration",
@@ -27,12 +27,9 @@ pub const FAULTS: &[Fault] = &[
         ..CLUSTER
     },
     Fault { name: "cluster-failover", ..CLUSTER },
-    Fault {
-        name: "cluster-failover-guarded",
-        servers: Layout::Cluster(Guard::Replica),
-        loses: Loses::Never,
-        ..CLUSTER
-    },
+    Fault { name: "cluster-failover-guarded", ..GUARDED },
+    Fault { name: "cluster-partition", road: Road::Wires, round: partition, ..CLUSTER },
+    Fault { name: "cluster-partition-guarded", road: Road::Wires, round: partition, ..GUARDED },
 ];
 
 const CLUSTER: Fault = Fault {
@@ -46,6 +43,9 @@ const CLUSTER: Fault = Fault {
     evidence: Evidence::Failed,
     round: fail_over,
 };
+
+const GUARDED: Fault =
+    Fault { servers: Layout::Cluster(Guard::Replica), loses: Loses::Never, ..CLUSTER };
 
 /// For how many milliseconds a node of Redis 7.0 counts the votes of an election again, also in the next one, which
 /// it then wins in vain: four times the timeout of a node, and the time that it was under way.
@@ -88,6 +88,35 @@ fn fail_over(stage: &mut Stage) -> Result<u64> {
     } else {
         runtime.block_on(cluster.failover(partner(master)));
     }
+    stage.record.broken(Broken::Failover, start);
+    Ok(1)
+}
+
+/// The master with all locks is cut off from all other nodes, which promote its replica, unless it comes back before.
+/// Clients reach both sides.
+fn partition(stage: &mut Stage) -> Result<u64> {
+    let runtime = stage.runtime.clone();
+    let comes_back = (stage.random.u8(..4) == 0).then(|| stage.some(200..=1_500));
+    let later = stage.some(0..=1_000);
+    stage.wait(ELECTION..=ELECTION + 1_000);
+    let start = now();
+    let cluster = stage.cluster()?;
+    let slot = cluster.slot_of(&key(0));
+    let master = cluster.owner_of(slot);
+    let ends = cluster.ends(master);
+    stage.wires()?.cut_off(&ends)?;
+    if let Some(length) = comes_back {
+        thread::sleep(length);
+        stage.wires()?.mend();
+    } else {
+        let cluster = stage.cluster()?;
+        cluster.isolated(master);
+        runtime.block_on(cluster.promoted(slot, master));
+        thread::sleep(later);
+        stage.wires()?.mend();
+        stage.cluster()?.rejoined(master);
+    }
+    runtime.block_on(stage.cluster()?.settled());
     stage.record.broken(Broken::Failover, start);
     Ok(1)
 }

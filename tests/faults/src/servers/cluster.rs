@@ -11,9 +11,10 @@ use crate::view::cluster::ClusterView;
 /// How many masters there are. As many nodes follow, their replicas.
 pub const MASTERS: usize = 3;
 
-/// Starts it.
-pub async fn start() -> RedisCluster {
-    let options = ClusterOptions { masters: MASTERS, replicas: 1, ..ClusterOptions::default() };
+/// Starts it, with a network of its own or not.
+pub async fn start(network: Option<String>) -> RedisCluster {
+    let options =
+        ClusterOptions { masters: MASTERS, replicas: 1, network, ..ClusterOptions::default() };
     RedisCluster::start_with(options).await
 }
 

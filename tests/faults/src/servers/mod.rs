@@ -51,12 +51,13 @@ pub enum Servers {
 
 impl Servers {
     /// Starts them. A single server gets more arguments, and reads this clock if there is one. The clocks of a quorum's
-    /// servers are `apart` or not.
+    /// servers are `apart` or not. The nodes of a Cluster have a `network` of their own, or not.
     pub fn start(
         layout: Layout,
         more: &[&str],
         clock: Option<&Clock>,
         apart: bool,
+        network: Option<String>,
         runtime: &Handle,
     ) -> Result<Self> {
         Ok(match layout {
@@ -67,7 +68,7 @@ impl Servers {
                 Self::Sentinel(Box::new(runtime.block_on(sentinel::start())), guard)
             }
             Layout::Cluster(guard) => {
-                Self::Cluster(Box::new(runtime.block_on(cluster::start())), guard)
+                Self::Cluster(Box::new(runtime.block_on(cluster::start(network))), guard)
             }
             Layout::Quorum => Self::Quorum(Quorum::start(apart)?),
         })
