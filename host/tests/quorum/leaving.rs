@@ -142,3 +142,26 @@ async fn closing_does_not_wait_for_nodes_that_hang() {
     assert_eq!(closing, Ok(()));
     assert!(nodes.iter().all(|node| node.is_closed()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_no_longer_than_a_call_for_one_node_that_answers_nothing() {
+    let (nodes, store) = quorum(&[WORKS; 3]);
+    assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
+    nodes[1].set(Manner { delay: TTL, ..WORKS });
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    // Half a second is what each node is given.
+    let closing = timeout(Duration::from_millis(501), store.close()).await;
+    assert_eq!(closing, Ok(()));
+    assert!(nodes.iter().all(|node| node.is_closed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_though_no_node_answers() {
+    let (nodes, store) = quorum(&[WORKS; 3]);
+    nodes.iter().for_each(|node| node.set(Manner { delay: TTL, ..WORKS }));
+    let failure = store.release("k", "me").await.unwrap_err();
+    assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
+    let closing = timeout(Duration::from_millis(5_001), store.close()).await;
+    assert_eq!(closing, Ok(()));
+    assert!(nodes.iter().all(|node| node.is_closed()));
+}

@@ -96,7 +96,7 @@ impl<'a> Attempt<'a> {
                 patience,
                 reports: sender.clone(),
             };
-            nodes.spawn(task.run(fate.subscribe()));
+            nodes.spawn(peer, task.run(fate.subscribe()));
         }
         let ballot = Ballot::new(nodes.count());
         let freed = vec![None; nodes.count()];

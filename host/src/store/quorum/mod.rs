@@ -267,7 +267,8 @@ impl Store for QuorumStore {
         Box::pin(survey::survey(&self.0))
     }
 
-    /// Waits five seconds at most for calls that are under way, and as long as the nodes take to close.
+    /// Waits five seconds at most, and no longer than a call waits for a node once a majority is closed: a node that
+    /// hangs is not waited for.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.close())
     }

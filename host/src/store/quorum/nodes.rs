@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::late::LATE_REPLY;
 use tokio::{
     runtime::Handle,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::store::{Failure, Store};
 
-/// How long [`Nodes::close`] waits for calls that are under way.
+/// How long [`Nodes::close`] waits at most.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// A node, and the calls that are under way at it.
@@ -31,6 +31,7 @@ pub(super) struct Peer {
     pub(super) store: Arc<dyn Store>,
     pub(super) lanes: Lanes,
     pub(super) metrics: NodeMetrics,
+    tasks: TaskTracker,
     /// Cancelled when the quorum is closed.
     pub(super) closed: CancellationToken,
 }
@@ -42,6 +43,18 @@ impl Peer {
         self.metrics.raised(&raised);
         raised
     }
+
+    /// Waits for the calls that are under way and closes the store, until that is given up.
+    async fn close(&self, given_up: &CancellationToken) {
+        self.tasks.close();
+        given_up.run_until_cancelled(self.tasks.wait()).await;
+        tokio::select! {
+            biased;
+            // First, so that it begins also if it is not waited for.
+            () = self.store.close() => {}
+            () = given_up.cancelled() => {}
+        }
+    }
 }
 
 /// All nodes of a quorum.
@@ -49,7 +62,6 @@ pub(super) struct Nodes {
     peers: Vec<Arc<Peer>>,
     pub(super) settings: QuorumSettings,
     runtime: Handle,
-    tasks: TaskTracker,
     /// Ends the tasks.
     abort: CancellationToken,
     closed: CancellationToken,
@@ -81,14 +93,13 @@ impl Nodes {
         let closed = CancellationToken::new();
         let peer = |Node { name, store: node }| {
             let metrics = NodeMetrics::new(store, &name);
-            let closed = closed.clone();
-            Arc::new(Peer { name, store: node, lanes: Lanes::default(), metrics, closed })
+            let (lanes, tasks) = (Lanes::default(), TaskTracker::new());
+            Arc::new(Peer { name, store: node, lanes, metrics, tasks, closed: closed.clone() })
         };
         Ok(Self {
             peers: nodes.into_iter().map(peer).collect(),
             settings,
             runtime,
-            tasks: TaskTracker::new(),
             abort: CancellationToken::new(),
             closed,
         })
@@ -113,15 +124,15 @@ impl Nodes {
         &self.peers
     }
 
-    /// Runs a task until it ends or the quorum is closed. It begins at once: tasks of one lane take their turns in the
+    /// Runs a task about a node until it ends or the quorum is closed. It begins at once: tasks of one lane take their turns in the
     /// order of the calls, whichever of them the runtime would run first.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, peer: &Peer, task: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
         let mut task =
             Box::pin(async move { abort.run_until_cancelled(task).await.unwrap_or_default() });
         let _runtime = self.runtime.enter();
         if task.as_mut().now_or_never().is_none() {
-            self.tasks.spawn_on(task, &self.runtime);
+            peer.tasks.spawn_on(task, &self.runtime);
         }
     }
 
@@ -158,7 +169,7 @@ impl Nodes {
         let (sender, answers) = mpsc::unbounded_channel();
         for (node, peer) in self.peers.iter().enumerate() {
             let teller = Teller { node, answers: sender.clone() };
-            self.spawn(question(peer.clone(), teller));
+            self.spawn(peer, question(peer.clone(), teller));
         }
         let by_node = self.peers.iter().map(|_| None).collect();
         Answers { by_node, answers, until: after(patience), patience }
@@ -168,15 +179,20 @@ impl Nodes {
         self.closed.is_cancelled()
     }
 
-    /// Refuses further calls, waits five seconds at most for what is under way, and closes all nodes.
+    /// Refuses further calls, waits for what is under way, and closes all nodes: for five seconds at most, and for as
+    /// long as a call waits for a node once a majority is closed.
     pub(super) async fn close(&self) {
         self.closed.cancel();
-        self.tasks.close();
-        if timeout(CLOSING, self.tasks.wait()).await.is_err() {
-            self.abort.cancel();
-            self.tasks.wait().await;
+        let closing = self.peers.iter().map(|peer| peer.close(&self.abort));
+        let mut closing: FuturesUnordered<_> = closing.collect();
+        let mut until = after(CLOSING);
+        while let Ok(Some(())) = timeout_at(until, closing.next()).await {
+            if self.count() - closing.len() == self.majority() {
+                until = until.min(after(self.settings.node_timeout));
+            }
         }
-        join_all(self.peers.iter().map(|peer| peer.store.close())).await;
+        self.abort.cancel();
+        closing.collect::<()>().await;
     }
 }
 

@@ -16,11 +16,8 @@ use crate::store::{
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 
-/// How long a server of a quorum is waited for at most.
+/// How long a server of a quorum is waited for at most, and how long the others have to connect once a majority has.
 const NODE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How long the other servers of a quorum have to connect once a majority has.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// What a server does whose login is missing or wrong.
 const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
@@ -119,7 +116,7 @@ async fn connect_majority(
                 stores[index] = Some(store);
                 connected += 1;
                 if connected > nodes.len() / 2 {
-                    deadline.get_or_insert_with(|| Instant::now() + GRACE);
+                    deadline.get_or_insert_with(|| Instant::now() + NODE_TIMEOUT);
                 }
             }
             Some((index, Err(ConnectError::Unreachable { cause, .. }))) => causes[index] = cause,

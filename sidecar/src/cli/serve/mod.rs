@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::Locks;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 
@@ -41,6 +41,9 @@ use super::{
     traces::Traces,
 };
 use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Sidecar};
+
+/// How long the stores have at least to give back what the end of the shutdown has cut off.
+const LAST: Duration = Duration::from_secs(1);
 
 pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> {
     let runtime = Runtime::new().context("cannot start the runtime")?;
@@ -170,9 +173,12 @@ async fn answer(
     };
     let shutdown = shutdown.shared();
     server.serve(shutdown.clone().map(drop), grace).await;
-    let left = grace.saturating_sub(shutdown.await.elapsed());
-    locks.close().await;
-    flush(traces, left).await;
+    let begun = shutdown.await;
+    let left = || grace.saturating_sub(begun.elapsed());
+    if timeout(left().max(LAST), locks.close()).await.is_err() {
+        tracing::warn!("the shutdown does not wait for a store that does not answer");
+    }
+    flush(traces, left()).await;
 }
 
 /// Serves for `block` more, as a server that is about to end, and then ends what callers wait for.
