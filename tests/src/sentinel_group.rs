@@ -9,9 +9,7 @@ pub use options::SentinelOptions;
 use options::{REPLICAS_USER, SENTINELS_USER};
 use view::Servers;
 
-use crate::{
-    certificates::Authority, eventually_ok, redis_options::HOST, redis_server::RedisServer,
-};
+use crate::{certificates::Authority, eventually_ok, redis_server::RedisServer};
 
 /// Times of the sentinels in milliseconds, which by default are as long as tests: those of Redis 7.
 const TIMES: [(&str, &str); 4] = [
@@ -61,7 +59,7 @@ impl SentinelGroup {
         let mut group = Self { options, authority, servers };
         let master = group.servers.nodes[0].client_port().to_string();
         for replica in &group.servers.nodes[1..] {
-            replica.run::<()>(&["REPLICAOF", HOST, &master]);
+            replica.run::<()>(&["REPLICAOF", group.options.host(), &master]);
             // So that it is a replica after a restart too.
             replica.run::<()>(&["CONFIG", "REWRITE"]);
         }
@@ -99,7 +97,7 @@ impl SentinelGroup {
 
     /// The `host:port` of a node, as the sentinels tell it.
     pub fn node_address(&self, node: usize) -> String {
-        self.servers.nodes[node].client_address()
+        format!("{}:{}", self.options.host(), self.servers.nodes[node].client_port())
     }
 
     /// The sentinels.

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_mistake_names_the_variable_that_is_set() {
         let tls = "asks for TLS, which this component does not support";
-        let sentinel = "needs FAILOVER to be true";
+        let sentinel = "asks for Redis Sentinel, which this component does not support";
         for (variable, value, problem) in [
             ("REDIS_PORT", "2", "differs from the port in REDIS_HOST"),
             ("REDIS_SENTINEL_MASTER_NAME", "m", sentinel),

@@ -158,7 +158,8 @@ pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()
 }
 
-pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// The value of a field of `INFO`.
+pub fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let value = |line: &'a str| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim());
     info.lines().find_map(value)
 }

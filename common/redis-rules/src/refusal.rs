@@ -88,6 +88,12 @@ pub fn refuses_password(error: &str) -> bool {
     code(error) == "WRONGPASS" || error.contains("invalid password")
 }
 
+/// Whether a cause tells of a refused password: it is the server's error line, alone or after the name of the server, as
+/// one of several.
+pub fn tells_of_refused_password(cause: &str) -> bool {
+    cause.split(": ").any(refuses_password)
+}
+
 /// Whether the user may not run the command at all. An error that is about a key may be different for
 /// another key.
 pub fn forbids_command(error: &str) -> bool {
@@ -206,6 +212,22 @@ mod tests {
                 (login, password),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_refused_password_is_found_among_the_causes_of_several_servers() {
+        for (cause, expected) in [
+            ("WRONGPASS invalid username-password pair", true),
+            ("h:1: WRONGPASS invalid username-password pair", true),
+            ("no node tells who has the slots: h:1: connection refused; h:2: WRONGPASS no", true),
+            (
+                "only 1 of 3 servers can be used: h:1: it refuses the login (redisPassword): NOAUTH no",
+                false,
+            ),
+            ("h:1: connection refused", false),
+        ] {
+            assert_eq!(tells_of_refused_password(cause), expected, "{cause}");
         }
     }
 

@@ -25,6 +25,6 @@ pub struct StoreDefinition {
     pub init_timeout: Duration,
     /// The document.
     pub source: Source,
-    /// Whether the password is written as a number or a boolean.
-    pub(super) unquoted_password: bool,
+    /// The setting with a password that is written as a number or a boolean, if there is one.
+    pub(super) unquoted_password: Option<&'static str>,
 }

@@ -33,7 +33,7 @@ impl ComponentMetrics {
                     OpenCause::Setting(_)
                     | OpenCause::Refused(_)
                     | OpenCause::Redis(_)
-                    | OpenCause::UnquotedPassword(_)
+                    | OpenCause::UnquotedPassword { .. }
                     | OpenCause::Timeout { .. } => "init",
                 };
                 let labels = ComponentFailLabels { app_id, component, reason, component_name };

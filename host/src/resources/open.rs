@@ -6,7 +6,7 @@ use std::{slice, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::refuses_password,
+    refusal::tells_of_refused_password,
     settings::{NO_BOOLEAN, boolean},
 };
 use tokio::time::{Instant, timeout};
@@ -239,10 +239,12 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
                 Err(error @ ConnectError::Late { .. }) => {
                     Err(OpenCause::Timeout { limit, waited_for: error.to_string() })
                 }
-                Err(error) if definition.unquoted_password && is_refused_password(&error) => {
-                    Err(OpenCause::UnquotedPassword(error))
-                }
-                Err(error) => Err(error.into()),
+                Err(error) => match definition.unquoted_password {
+                    Some(setting) if is_refused_password(&error) => {
+                        Err(OpenCause::UnquotedPassword { error, setting })
+                    }
+                    _ => Err(error.into()),
+                },
             }
         }
         "lock.in-memory" => Ok(Arc::new(MemoryStore::new())),
@@ -252,7 +254,7 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
 
 fn is_refused_password(error: &ConnectError) -> bool {
     match error {
-        ConnectError::Unreachable { cause, .. } => refuses_password(cause),
+        ConnectError::Unreachable { cause, .. } => tells_of_refused_password(cause),
         _ => false,
     }
 }

@@ -120,10 +120,15 @@ pub enum OpenCause {
     Redis(#[from] ConnectError),
     /// The Redis server refused the password, which is written as a number or a boolean.
     #[error(
-        "{0} (redisPassword is written without quotes, so YAML reads it as a number or a boolean, and may \
+        "{error} ({setting} is written without quotes, so YAML reads it as a number or a boolean, and may \
          change it: write it in quotes)"
     )]
-    UnquotedPassword(ConnectError),
+    UnquotedPassword {
+        /// The refusal.
+        error: ConnectError,
+        /// The setting with the password.
+        setting: &'static str,
+    },
     /// The rules refuse a setting: two stores or two applications could share a key. Names the store and the setting.
     #[error("{0}")]
     Refused(String),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use holdfast_redis_rules::go_duration::parse_go_duration;
+use holdfast_redis_rules::{go_duration::parse_go_duration, settings::Servers};
 
 use super::{
     definition::StoreDefinition,
@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
                 properties,
                 ignore_errors: component.ignore_errors,
                 init_timeout,
-                unquoted_password: component.settings.iter().any(is_unquoted_password),
+                unquoted_password: component.settings.iter().find_map(unquoted_password),
                 source,
             }),
             Err(flaw) => {
@@ -141,6 +141,17 @@ impl<'a> Resolver<'a> {
                 self.notify(Level::Warning, source, component, flaw);
             }
             properties.insert(&setting.name, value);
+        }
+        if lowercase(&component.component_type) == "lock.redis"
+            && let Some(master) = Servers::unused_master(&properties)
+        {
+            let named = |setting: &&Setting| lowercase(&setting.name) == lowercase(master.name);
+            let path = component.settings.iter().find(named).map_or("", |setting| &setting.path);
+            let message = format!(
+                "{} has no effect without failover, as for daprd: the locks are in the server that redisHost names",
+                master.name
+            );
+            self.notify(Level::Warning, source, component, Flaw::at(path, message));
         }
         Ok((properties, self.init_timeout(source, component)))
     }
@@ -324,8 +335,10 @@ enum Blame {
     Secret,
 }
 
-fn is_unquoted_password(setting: &Setting) -> bool {
-    setting.is_unquoted && lowercase(&setting.name) == "redispassword"
+fn unquoted_password(setting: &Setting) -> Option<&'static str> {
+    let mut passwords = ["redisPassword", "sentinelPassword"].into_iter();
+    let is_named = |name: &&str| lowercase(name) == lowercase(&setting.name);
+    passwords.find(is_named).filter(|_| setting.is_unquoted)
 }
 
 /// Every lock and local secret store has one version. As in Dapr, it may be missing, or `v0`, which is

@@ -69,6 +69,31 @@ async fn a_release_frees_also_a_node_that_grants_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forced_release_frees_also_a_node_that_grants_meanwhile() {
+    let late = Manner { delay: Duration::from_millis(100), ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, late, WORKS]);
+    assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
+    assert_eq!(store.force_release("k").await, Ok(Some("me".to_owned())));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(&nodes, "k", "me"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_release_does_not_wait_for_a_node_that_hangs() {
+    let hangs = Manner { act: Act::Hang { set: true }, ..WORKS };
+    let (nodes, store) = quorum(&[WORKS, hangs, WORKS]);
+    let acquiring = store.acquire("k", "me", TTL);
+    assert!(matches!(acquiring.await, Ok(Acquired::Granted(_))));
+    nodes[1].set(Manner { delay: TTL, ..WORKS });
+    // A release keeps its turn there until it is answered.
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert!(matches!(store.acquire("k", "you", TTL).await, Ok(Acquired::Granted(_))));
+    let released = timeout(Duration::from_millis(1_001), store.force_release("k")).await;
+    assert_eq!(released, Ok(Ok(Some("you".to_owned()))));
+    assert_eq!(count(&nodes, "k", "you"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grant_that_comes_after_the_lock_was_denied_is_given_back() {
     let waits = Manner { waits: true, ..WORKS };
     let (nodes, store) = quorum(&[WORKS, waits, WORKS]);

@@ -553,6 +553,24 @@ fn an_empty_key_prefix_is_told() {
 }
 
 #[test]
+fn the_name_of_a_master_without_failover_is_told_and_has_no_effect() {
+    let with = |more: &str| {
+        let settings = format!(
+            "  metadata: [{{name: redisHost, value: a}}, {{name: SentinelMasterName, value: m}}{more}]\n"
+        );
+        Case::of(lock("l") + &settings).load().warnings()
+    };
+    for more in ["", ", {name: failover, value: \"false\"}", ", {name: redisType, value: node}"] {
+        let warnings = with(more);
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        let expected = "spec.metadata[1]: sentinelMasterName has no effect without failover";
+        assert!(warning.contains(expected), "{warning}");
+    }
+    assert_eq!(with(", {name: failover, value: \"true\"}"), [""; 0]);
+    assert_eq!(with(", {name: redisType, value: sentinel}"), [""; 0]);
+}
+
+#[test]
 fn a_list_is_read_as_its_items() {
     let indented = |text: String| {
         let lines: Vec<String> = text.lines().map(|line| format!("  {line}\n")).collect();

@@ -178,7 +178,7 @@ fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
             [&[("redisHost", &*pair)], &sentinel[..]].concat(),
             "600ms",
             format!(
-                "no sentinel tells where the master is: {one}: no answer within 300ms; {two}: "
+                "no sentinel tells where the master is: {one}: no connection within 300ms; {two}: "
             ),
         ),
         (

@@ -16,6 +16,9 @@ pub(super) const REPLICAS_USER: &str = "the-replicas";
 /// The password of both. They are apart from the users of clients, so a node can be cut off from them alone.
 const USERS_PASSWORD: &str = "group-word";
 
+/// The name of [`HOST`].
+const NAME: &str = "localhost";
+
 /// How a group is started. Names and passwords are words without spaces and quotes.
 #[derive(Clone)]
 pub struct SentinelOptions {
@@ -44,6 +47,8 @@ pub struct SentinelOptions {
     /// How many replicas must have answered in the last 2 s, or else the master refuses writes
     /// (`min-replicas-to-write`, `min-replicas-max-lag`). Default: 0.
     pub min_replicas: usize,
+    /// Whether master, replicas and sentinels call each other `localhost`, and the sentinels tell that name. Default: no.
+    pub host_names: bool,
     /// Further lines of the settings of master and replicas. Default: none.
     pub settings: Vec<String>,
 }
@@ -62,6 +67,7 @@ impl Default for SentinelOptions {
             sentinel_password: None,
             tls: false,
             min_replicas: 0,
+            host_names: false,
             settings: Vec::new(),
         }
     }
@@ -82,6 +88,9 @@ impl SentinelOptions {
             "min-replicas-max-lag 2".to_owned(),
         ];
         lines.extend(self.password.iter().map(|password| format!("requirepass {password}")));
+        if self.host_names {
+            lines.push(format!("replica-announce-ip {NAME}"));
+        }
         lines.extend(self.settings.iter().cloned());
         let login: Vec<&str> = self.password.iter().map(String::as_str).collect();
         self.server(authority, lines, &login)
@@ -90,14 +99,23 @@ impl SentinelOptions {
     /// The options of a sentinel that watches the master at a port.
     pub(super) fn sentinel(&self, authority: &Authority, master: u16) -> RedisOptions {
         let Self { name, quorum, .. } = self;
-        let mut lines = vec![
-            format!("sentinel monitor {name} {HOST} {master} {quorum}"),
+        let mut lines = match self.host_names {
+            true => vec![
+                // Before the names that are to be resolved.
+                "sentinel resolve-hostnames yes".to_owned(),
+                "sentinel announce-hostnames yes".to_owned(),
+                format!("sentinel announce-ip {NAME}"),
+            ],
+            false => Vec::new(),
+        };
+        lines.extend([
+            format!("sentinel monitor {name} {} {master} {quorum}", self.host()),
             format!("sentinel down-after-milliseconds {name} {}", self.down_after.as_millis()),
             format!("sentinel failover-timeout {name} {}", self.failover_timeout.as_millis()),
             format!("sentinel parallel-syncs {name} {}", self.replicas.max(1)),
             format!("sentinel auth-user {name} {SENTINELS_USER}"),
             format!("sentinel auth-pass {name} {USERS_PASSWORD}"),
-        ];
+        ]);
         let mut login = Vec::new();
         if let Some(password) = &self.sentinel_password {
             lines.push(format!("sentinel sentinel-pass {password}"));
@@ -112,6 +130,11 @@ impl SentinelOptions {
             login.push(password);
         }
         self.server(authority, lines, &login).arguments(&["--sentinel"])
+    }
+
+    /// What master, replicas and sentinels call each other.
+    pub(super) fn host(&self) -> &'static str {
+        if self.host_names { NAME } else { HOST }
     }
 
     fn server(&self, authority: &Authority, lines: Vec<String>, login: &[&str]) -> RedisOptions {

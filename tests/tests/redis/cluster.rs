@@ -114,6 +114,40 @@ async fn a_slot_that_has_moved_is_found() {
 }
 
 #[tokio::test]
+async fn nodes_may_tell_their_names_or_no_address_at_all() {
+    let preferred = |what| ["--cluster-preferred-endpoint-type", what];
+    for (arguments, host) in [
+        (
+            [&preferred("hostname")[..], &["--cluster-announce-hostname", "localhost"]].concat(),
+            "localhost",
+        ),
+        // Nobody has set a name.
+        (preferred("hostname").to_vec(), "127.0.0.1"),
+        (preferred("unknown-endpoint").to_vec(), "127.0.0.1"),
+    ] {
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        let options = ClusterOptions { replicas: 0, arguments, ..ClusterOptions::default() };
+        let cluster = RedisCluster::start_with(options).await;
+        let store = connect(&cluster.addresses()[0], &[]).await.unwrap();
+        let about = store.describe();
+        for node in cluster.nodes() {
+            assert!(about.contains(&format!("{host}:{}", node.port())), "{about}");
+        }
+        assert_granted(store.acquire("{k}", "me", MINUTE).await);
+        let (slot, to) = (cluster.slot_of("{k}"), another(&cluster, "{k}"));
+        cluster.begin_migration(slot, to);
+        assert_granted(store.acquire("{k}on its way", "me", MINUTE).await);
+        assert!(cluster.nodes()[to].run::<i64>(&["DBSIZE"]) > 0);
+        cluster.migrate_keys(slot);
+        cluster.end_migration(slot).await;
+        assert_eq!(store.acquire("{k}", "you", MINUTE).await, Ok(Acquired::Held));
+        assert_eq!(store.release("{k}", "me").await, Ok(Released::Released));
+        let after = store.describe();
+        assert_eq!(after, about, "no node has a second name");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_on_its_way_is_held_and_a_new_one_goes_where_its_slot_goes() {
     let (cluster, store) = masters().await;
     let (there, new) = ("lock||{t}||there", "lock||{t}||new");

@@ -6,14 +6,25 @@ use holdfast::{
     Attempt, Resource,
     resources::{Options, open},
 };
-use holdfast_tests::{STORE, redis_server::RedisServer, redis_store::locker, resources::Resources};
+use holdfast_tests::{
+    STORE,
+    redis_cluster::{ClusterOptions, RedisCluster},
+    redis_server::RedisServer,
+    redis_store::locker,
+    resources::Resources,
+    sentinel_group::{SentinelGroup, SentinelOptions},
+};
 
 /// The definition of a store with one more setting, or several.
 fn defined(server: &RedisServer, settings: &str) -> Resources {
+    defined_at(&server.address(), settings)
+}
+
+/// The definition of a store at these hosts.
+fn defined_at(hosts: &str, settings: &str) -> Resources {
     let text = format!(
         "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{name: {STORE}}}\nspec:\n  type: \
-         lock.redis\n  metadata:\n  - {{name: redisHost, value: '{}'}}\n{settings}",
-        server.address()
+         lock.redis\n  metadata:\n  - {{name: redisHost, value: '{hosts}'}}\n{settings}"
     );
     Resources::new(&[("lockstore.yaml", &text)])
 }
@@ -112,4 +123,48 @@ async fn a_password_without_quotes_is_told_when_the_login_fails() {
     }
     let error = open(&options(&password("'wrong'"))).await.unwrap_err().to_string();
     assert!(error.contains("WRONGPASS") && !error.contains("quotes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_password_without_quotes_is_told_whatever_the_servers_are() {
+    const PASSWORD: &str = "0123";
+    let password = || Some(PASSWORD.to_owned());
+    let quorum: [_; 3] = std::array::from_fn(|_| RedisServer::start_with_password(PASSWORD));
+    let of_quorum = quorum.each_ref().map(RedisServer::address).join(",");
+    let cluster = ClusterOptions { replicas: 0, password: password(), ..Default::default() };
+    let cluster = RedisCluster::start_with(cluster).await;
+    let group = SentinelOptions {
+        replicas: 1,
+        password: password(),
+        sentinel_password: password(),
+        ..SentinelOptions::default()
+    };
+    let group = SentinelGroup::start_with(group).await;
+    let sentinel = [("failover", "'true'"), ("sentinelMasterName", group.name())];
+    let (right, wrong) = ("'0123'", PASSWORD);
+    for (hosts, settings, setting) in [
+        (of_quorum, vec![("redisType", "quorum"), ("redisPassword", wrong)], "redisPassword"),
+        (
+            cluster.hosts(),
+            vec![("redisType", "cluster"), ("redisPassword", wrong)],
+            "redisPassword",
+        ),
+        (
+            group.hosts(),
+            [&sentinel[..], &[("sentinelPassword", right), ("redisPassword", wrong)]].concat(),
+            "redisPassword",
+        ),
+        (
+            group.hosts(),
+            [&sentinel[..], &[("sentinelPassword", wrong), ("redisPassword", right)]].concat(),
+            "sentinelPassword",
+        ),
+    ] {
+        let lines = settings.iter();
+        let lines = lines.map(|(name, value)| format!("  - {{name: {name}, value: {value}}}\n"));
+        let resources = defined_at(&hosts, &lines.collect::<String>());
+        let error = open(&options(&resources)).await.unwrap_err().to_string();
+        assert!(error.contains("WRONGPASS"), "{error}");
+        assert!(error.contains(&format!("{setting} is written without quotes")), "{error}");
+    }
 }

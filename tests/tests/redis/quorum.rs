@@ -354,6 +354,10 @@ async fn connect(
     settings: &[Setting<'_>],
 ) -> Result<Arc<dyn Store>, String> {
     let hosts: Vec<String> = servers.iter().map(RedisServer::address).collect();
+    connect_to(&hosts.iter().map(String::as_str).collect::<Vec<_>>(), settings).await
+}
+
+async fn connect_to(hosts: &[&str], settings: &[Setting<'_>]) -> Result<Arc<dyn Store>, String> {
     let mut properties: Properties = settings.iter().copied().collect();
     properties.insert("redisHost", hosts.join(","));
     properties.insert("redisType", "quorum");
@@ -407,6 +411,16 @@ async fn a_server_that_cannot_keep_locks_is_refused_in_a_quorum_too() {
     servers[1].run::<()>(&["REPLICAOF", "127.0.0.1", &servers[0].port().to_string()]);
     let refused = connect(&servers, &[]).await.map(drop).unwrap_err();
     assert!(refused.contains("replica"), "{refused}");
+}
+
+#[tokio::test]
+async fn one_server_under_two_names_is_refused() {
+    let servers = lasting::<2>();
+    let [first, second] = servers.each_ref().map(RedisServer::address);
+    let alias = format!("localhost:{}", servers[0].port());
+    let refused = connect_to(&[&first, &second, &alias], &[]).await.map(drop).unwrap_err();
+    let expected = format!("redis {alias}: it is the same server as {first}: ");
+    assert!(refused.starts_with(&expected), "{refused}");
 }
 
 #[tokio::test]

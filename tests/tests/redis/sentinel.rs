@@ -93,6 +93,24 @@ async fn a_lock_is_kept_by_the_master_that_the_sentinels_name() {
 }
 
 #[tokio::test]
+async fn sentinels_may_tell_host_names() {
+    let options = SentinelOptions { replicas: 1, host_names: true, ..SentinelOptions::default() };
+    let group = SentinelGroup::start_with(options).await;
+    // Of the others it is told.
+    let store = connect(&group.addresses()[0], &[]).await.unwrap();
+    let survey = store.survey().await;
+    let told = |address: &str| survey.servers.iter().any(|server| server.address == address);
+    assert!(told(&group.node_address(0)), "{survey:?}");
+    assert!(told(&group.addresses()[1].replace("127.0.0.1", "localhost")), "{survey:?}");
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    group.replicated().await;
+    let new = group.failover().await;
+    let key = take_in_time(&store).await;
+    assert!(group.nodes()[new].exists(&key));
+    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
+}
+
+#[tokio::test]
 async fn calls_go_on_once_a_lost_master_is_replaced() {
     let mut group = SentinelGroup::start().await;
     let store = connect(&group.hosts(), &[]).await.unwrap();
@@ -243,7 +261,9 @@ async fn what_cannot_be_found_is_named() {
 #[tokio::test]
 async fn who_waits_and_who_holds_survive_a_failover() {
     let group = SentinelGroup::start().await;
-    let locks = over(connect(&group.hosts(), &[]).await.unwrap());
+    // A failover may take longer than the tries of a call: the one that waits would fail then.
+    let patient = [("redisMaxRetries", "1000"), ("dialTimeout", "60s")];
+    let locks = over(connect(&group.hosts(), &patient).await.unwrap());
     let options = LeaseOptions::new(MINUTE).wait(LONG);
     let lease = locks.keep(R, &options, None).await.unwrap().expect("a lease");
     let waiting = {

@@ -100,6 +100,14 @@ impl Servers {
         }
     }
 
+    /// The name of a master that has no effect, because the settings ask for one server; if there is one.
+    pub fn unused_master(source: &impl Source) -> Option<Found<'_>> {
+        match Kind::read(source) {
+            Ok(Kind::Node) => source.find(names::SENTINEL_MASTER_NAME),
+            _ => None,
+        }
+    }
+
     /// Reads the address for a client that knows one server only.
     ///
     /// # Errors
@@ -108,6 +116,11 @@ impl Servers {
     pub fn read_one(source: &impl Source) -> Result<Address, SettingError> {
         if let Some(replicas) = source.find(names::MIN_REPLICAS).filter(|min| min.value != "0") {
             return Err(replicas.error("asks for replicas, which this component does not support"));
+        }
+        if let Some(master) = source.find(names::SENTINEL_MASTER_NAME) {
+            return Err(
+                master.error("asks for Redis Sentinel, which this component does not support")
+            );
         }
         let what = match Kind::read(source)? {
             Kind::Node => return address(source),
@@ -166,9 +179,12 @@ impl Kind {
             (Self::Cluster | Self::Quorum, Some(found)) => {
                 Err(found.error(format!("differs from {}", source.name(names::REDIS_TYPE))))
             }
+            // As for daprd, a master's name means nothing then.
+            (Self::Node, None) => Ok(Self::Node),
             (kind, None) => match source.find(names::SENTINEL_MASTER_NAME) {
                 Some(found) => {
-                    Err(found.error(format!("needs {} to be true", source.name(names::FAILOVER))))
+                    let of_servers = source.name(names::REDIS_TYPE);
+                    Err(found.error(format!("needs {of_servers} to be sentinel")))
                 }
                 None => Ok(kind),
             },

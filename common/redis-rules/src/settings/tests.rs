@@ -244,7 +244,7 @@ fn servers_that_cannot_belong_together_are_refused() {
     for (settings, expected) in [
         (&[three, (names::FAILOVER, "1")][..], "sentinelMasterName is missing"),
         (&[three, kind("sentinel")], "sentinelMasterName is missing"),
-        (&[three, master, kind("cluster")], "sentinelMasterName needs failover to be true"),
+        (&[three, master, kind("cluster")], "sentinelMasterName needs redisType to be sentinel"),
         (&[three, (names::FAILOVER, "1"), kind("cluster")], "failover differs from redisType"),
         (&[three, (names::FAILOVER, "1"), kind("quorum")], "failover differs from redisType"),
         (
@@ -281,6 +281,7 @@ fn a_client_of_one_server_refuses_more_by_name() {
         (&[kind("quorum")], "redisType asks for a quorum"),
         (&[(names::FAILOVER, "true"), kind("node")], "failover asks for Redis Sentinel"),
         (&[(names::MIN_REPLICAS, "1")], "minReplicas asks for replicas"),
+        (&[(names::SENTINEL_MASTER_NAME, "m")], "sentinelMasterName asks for Redis Sentinel"),
     ] {
         let settings = [&[(names::REDIS_HOST, "a,b,c")], settings].concat();
         let error = Spelling::Dapr.one(&settings).unwrap_err();
@@ -299,7 +300,6 @@ fn an_error_about_two_settings_names_both() {
         (names::REDIS_PORT, names::REDIS_HOST, "differs from the port in"),
         (names::CLIENT_CERT, names::CLIENT_KEY, "needs"),
         (names::CLIENT_KEY, names::CLIENT_CERT, "needs"),
-        (names::SENTINEL_MASTER_NAME, names::FAILOVER, "needs"),
     ] {
         for spelling in SPELLINGS {
             let error = spelling.read_all(&[(names::REDIS_HOST, "h:1"), (set, "2")]).unwrap_err();

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
-use super::nodes::{Answers, Nodes};
+use super::{
+    nodes::{Answers, Nodes},
+    turn::force_release_in_turn,
+};
 use crate::store::{Failure, Holding};
 
 type Looks = Answers<Option<Holding>>;
@@ -78,13 +81,13 @@ pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&
     most.map(|(owner, (count, _))| (owner, count))
 }
 
-/// Ends the hold of whomever at all nodes. Returns the owner that most of them had.
+/// Ends the hold of whomever at all nodes, each as long to wait for calls about it that are under way as it then has to
+/// answer. Returns the owner that most of them had.
 pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<String>, Failure> {
     let key: Arc<str> = key.into();
-    let mut answers = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
-        let key = key.clone();
-        async move { peer.store.force_release(&key).await }
-    });
+    let patience = nodes.settings.patience(Duration::MAX);
+    let mut answers =
+        nodes.ask(patience * 2, |peer| force_release_in_turn(peer, key.clone(), patience));
     answers.wait_for(|_| false).await;
     let released = answers.count(Option::is_some);
     if answers.good().count() < nodes.majority() {

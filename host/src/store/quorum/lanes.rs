@@ -53,6 +53,15 @@ impl Lanes {
         Place { lanes: self, hold, lane }
     }
 
+    /// The holds of a key that calls are about. Their order is always the same, so that who waits for the turns of all waits
+    /// for nobody who waits for them as well.
+    pub(super) fn holds(&self, key: &str) -> Vec<Hold> {
+        let lanes = self.lock();
+        let mut holds: Vec<Hold> = lanes.keys().filter(|hold| hold.key == key).cloned().collect();
+        holds.sort_unstable_by(|one, other| one.owner.cmp(&other.owner));
+        holds
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Hold, (Arc<Lane>, usize)>> {
         // No code between a change to the map and that of a number can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,6 +118,15 @@ mod tests {
         assert!(lanes.join(&you).turn().now_or_never().is_some());
         drop(turn);
         assert!(second.turn().now_or_never().is_some());
+    }
+
+    #[test]
+    fn the_holds_of_a_key_have_one_order() {
+        let lanes = Lanes::default();
+        let other = Hold { key: "other".to_owned(), owner: "me".to_owned() };
+        let (b, c, a) = (hold("b"), hold("c"), hold("a"));
+        let _places = [&other, &b, &c, &a].map(|hold| lanes.join(hold));
+        assert_eq!(lanes.holds("k"), [a.clone(), b.clone(), c.clone()]);
     }
 
     #[test]

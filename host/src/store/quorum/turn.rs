@@ -1,6 +1,6 @@
 //! A release at one node, in its turn.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use holdfast_redis_rules::late::LATE_REPLY;
 use tokio::time::timeout;
@@ -47,6 +47,26 @@ pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: Hold, teller: Teller<
     }
     drop(turn);
     end(&peer, &place, ended).await;
+}
+
+/// Releases a lock at a node, whoever holds it, after the calls about it that are under way: else what they are granted
+/// would stay at this node alone. They are waited for as long as `patience`.
+pub(super) async fn force_release_in_turn(
+    peer: Arc<Peer>,
+    key: Arc<str>,
+    patience: Duration,
+) -> Result<Option<String>, Failure> {
+    let holds = peer.lanes.holds(&key);
+    let places: Vec<Place<'_>> = holds.iter().map(|hold| peer.lanes.join(hold)).collect();
+    let turns = async {
+        let mut turns = Vec::new();
+        for place in &places {
+            turns.push(place.turn().await);
+        }
+        turns
+    };
+    let _turns = timeout(patience, turns).await;
+    peer.store.force_release(&key).await
 }
 
 /// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.

@@ -1,13 +1,17 @@
 //! A server in a few words, by its reply to `INFO`.
 
-use holdfast_redis_rules::reply::Reply;
+use holdfast_redis_rules::{fitness::field, reply::Reply};
+
+/// What it calls itself, since its start and until its end: no other server calls itself so.
+pub(super) fn run_id(info: &Reply) -> Option<&str> {
+    let Reply::Text(info) = info else { return None };
+    field(info, "run_id").filter(|id| !id.is_empty())
+}
 
 /// Its version, replicas and persistence, as far as it tells them.
 pub(super) fn describe(info: &Reply) -> Option<String> {
     let Reply::Text(info) = info else { return None };
-    let field = |name: &str| {
-        info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
-    };
+    let field = |name| field(info, name);
     let version = match (field("valkey_version"), field("redis_version")) {
         (Some(version), _) => Some(format!("Valkey {version}")),
         (None, version) => version.map(|version| format!("Redis {version}")),
@@ -40,6 +44,8 @@ mod tests {
         assert_eq!(about(redis).as_deref(), Some(expected));
         let valkey = "redis_version:7.2.4\r\nvalkey_version:8.0.1\r\naof_enabled:0\r\n";
         assert_eq!(about(valkey).as_deref(), Some("Valkey 8.0.1, no append-only file"));
+        assert_eq!(run_id(&Reply::Text("run_id:4f\r\n".to_owned())), Some("4f"));
+        assert_eq!(run_id(&Reply::Text("run_id:\r\n".to_owned())), None);
         assert_eq!(about("nothing"), None);
         assert_eq!(describe(&Reply::Okay), None);
     }

@@ -19,6 +19,7 @@ use super::{
     answers::answers,
     client::{Client, Ended, NoOutcome},
     dial_error::DialError,
+    epoch::Epoch,
     place::Place,
     session::bounded,
     settings::RedisSettings,
@@ -54,8 +55,8 @@ struct Known {
     nodes: BTreeMap<String, (Address, Arc<Client>)>,
     /// The master that has each slot; empty before the nodes were asked.
     owners: Vec<Option<Arc<Client>>>,
-    /// The number of the latest change that was told.
-    epoch: u64,
+    /// The latest change.
+    epoch: Epoch,
     /// How often the nodes were asked.
     asked: u64,
 }
@@ -127,32 +128,29 @@ impl Cluster {
         let limit = self.settings.common.dial_timeout.map(|limit| limit / 2);
         let what = "no node tells who has the slots";
         let nodes = self.addresses();
-        let majority = nodes.len() / 2 + 1;
+        let asked = nodes.len();
         let topologies = answers(nodes, what, async |node: Address| {
             let (limits, hands) = (self.settings.limits(), AtomicBool::new(false));
             let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
             bounded(limit, asking, &hands).await
         });
         let topologies = topologies.await?;
-        let told_by_many = topologies.len() >= majority;
+        let told = topologies.len();
         match topologies.into_iter().max_by_key(|topology| topology.epoch) {
-            Some(newest) => self.learn(newest, told_by_many),
+            Some(newest) => self.learn(newest, (told, asked)),
             None => Ok(()),
         }
     }
 
-    /// Fails if the newest change that was told is older than one that was told before: those who tell it may be cut off
-    /// from the others. A majority of the nodes may begin anew.
+    /// Notes what so many of the nodes told. Fails if it does not [count](Epoch::learn).
     fn learn(
         &self,
-        Topology { epoch, slots }: Topology,
-        told_by_many: bool,
+        Topology { epoch: newest, slots }: Topology,
+        told: (usize, usize),
     ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if epoch < known.epoch && !told_by_many {
-            let cause = "the few nodes that answer do not know the latest change".to_owned();
-            return Err(DialError::passing(cause));
-        }
+        let mut epoch = known.epoch;
+        epoch.learn(newest, told, "the few nodes that answer do not know the latest change")?;
         let mut nodes = BTreeMap::new();
         let mut owners = vec![None; SLOTS.into()];
         for (slots, address) in slots {

@@ -48,6 +48,8 @@ pub(super) struct Connections {
     noted: Mutex<Vec<Note>>,
     /// What the server said of itself, at first.
     about: OnceLock<String>,
+    /// What the server called itself, at first.
+    run_id: OnceLock<String>,
     /// Where the master is, if it may move and somebody has told.
     master: watch::Sender<Option<Address>>,
     runtime: Handle,
@@ -98,6 +100,7 @@ impl Connections {
             failures: Mutex::new((0, Instant::now())),
             noted: Mutex::default(),
             about: OnceLock::new(),
+            run_id: OnceLock::new(),
             master: watch::Sender::new(None),
             runtime,
             closing: CancellationToken::new(),
@@ -273,9 +276,12 @@ impl Connections {
             }
         });
         self.record_attempt(&outcome);
-        let outcome = outcome.map(|Dialed { connection, notes, about }| {
+        let outcome = outcome.map(|Dialed { connection, notes, about, run_id }| {
             if let Some(about) = about {
                 self.about.get_or_init(|| about);
+            }
+            if let Some(run_id) = run_id {
+                self.run_id.get_or_init(|| run_id);
             }
             notes.into_iter().for_each(|note| self.note(note));
             let mut open = self.write();
@@ -326,6 +332,11 @@ impl Connections {
     /// What the server said of itself, if it did.
     pub(super) fn about(&self) -> Option<&str> {
         self.about.get().map(String::as_str)
+    }
+
+    /// What the server called itself, if it did.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        self.run_id.get().map(String::as_str)
     }
 
     pub(super) fn settings(&self) -> &RedisSettings {

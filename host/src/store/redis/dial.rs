@@ -27,10 +27,10 @@ use super::{
     connection::{Connection, Shared, next_id},
     dial_error::DialError,
     driver::{Driver, Event, Socket},
-    limit::within,
     place::Place,
+    session::bounded,
     settings::RedisSettings,
-    stream::{NO_TLS, Stream, Streams},
+    stream::{Stream, Streams},
 };
 
 /// Opens connections.
@@ -52,6 +52,8 @@ pub(super) struct Dialed {
     pub(super) notes: Vec<Note>,
     /// What it said of itself, for people.
     pub(super) about: Option<String>,
+    /// What it calls itself.
+    pub(super) run_id: Option<String>,
 }
 
 /// What the operator should know of a server.
@@ -119,14 +121,7 @@ impl Dialer {
                 }
             })
         };
-        within(self.settings.common.dial_timeout, dialing).await.unwrap_or_else(|limit| {
-            // A server that does not speak TLS may wait for the end of a command.
-            let hint = match shaking_hands.load(Ordering::Relaxed) {
-                true => NO_TLS,
-                false => "",
-            };
-            Err(DialError::passing(format!("no connection within {limit:?}{hint}")))
-        })
+        bounded(self.settings.common.dial_timeout, dialing, &shaking_hands).await
     }
 
     async fn dial_to<F>(
@@ -208,6 +203,7 @@ impl Dialer {
             },
         };
         let about = about::describe(&answers[0]);
+        let run_id = about::run_id(&answers[0]).map(str::to_owned);
         if let Some(absence) = self.absence(&connection, &answers[0]).await? {
             connection.set_absence(absence);
         }
@@ -221,7 +217,7 @@ impl Dialer {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        Ok(Some(Dialed { connection, notes, about }))
+        Ok(Some(Dialed { connection, notes, about, run_id }))
     }
 
     /// Why the server takes no locks for a while, if it may have lost some by the setting for that.
@@ -257,7 +253,7 @@ impl Dialer {
             connection.set_absence(Absence::of(started));
         }
         let reason = "it closes the connection when it is asked".to_owned();
-        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None })
+        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None, run_id: None })
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
-//! | `answers` | asking many servers the same question |
+//! | `answers`, `epoch` | asking many servers the same question, and whose answer counts |
 //! | `place`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
 //! | `dial`, `dial_error` | opening a connection |
@@ -44,6 +44,7 @@ mod connections;
 mod dial;
 mod dial_error;
 mod driver;
+mod epoch;
 mod limit;
 mod metrics;
 mod nodes;

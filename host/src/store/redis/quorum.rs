@@ -1,6 +1,6 @@
 //! Connecting the store that settings describe: one [`RedisStore`], or a quorum of several.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::{
@@ -72,6 +72,7 @@ async fn connect_quorum(
     let connect =
         async |node: &Address| RedisStore::connect_until(name, of_node(node), deadline).await;
     let stores = connect_majority(name, &nodes, connect, &settings.address()).await?;
+    differ(&nodes, &stores)?;
     let nodes: Result<Vec<Node>, ConnectError> = nodes
         .iter()
         .zip(stores)
@@ -87,6 +88,23 @@ async fn connect_quorum(
         address: settings.address(),
         cause: error.to_string(),
     })
+}
+
+/// Refuses a server that is there under two names: it would count twice.
+fn differ(nodes: &[Address], stores: &[Option<RedisStore>]) -> Result<(), ConnectError> {
+    let mut known = HashMap::new();
+    for (node, store) in nodes.iter().zip(stores) {
+        let Some(run_id) = store.as_ref().and_then(RedisStore::run_id) else { continue };
+        if let Some(first) = known.insert(run_id, node) {
+            return Err(ConnectError::Unfit {
+                address: node.to_string(),
+                cause: format!(
+                    "it is the same server as {first}: each of redisHost must be another one"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Connects to each server. `None` for one that cannot be reached at present.

@@ -18,6 +18,7 @@ use super::{
     answers::answers,
     dial_error::DialError,
     driver::Limits,
+    epoch::Epoch,
     limit::within,
     session::{Session, bounded, nonsense},
     stream::Streams,
@@ -50,8 +51,8 @@ pub(super) struct Sentinels {
 struct Learned {
     /// Sentinels that are not in the settings.
     others: Vec<Address>,
-    /// The number of the newest configuration.
-    epoch: u64,
+    /// The newest configuration.
+    epoch: Epoch,
     /// The master in it.
     master: Option<Address>,
 }
@@ -80,14 +81,13 @@ impl Sentinels {
     pub(super) async fn master(&self) -> Result<Address, DialError> {
         let what = "no sentinel tells where the master is";
         let known = self.known();
-        let majority = known.len() / 2 + 1;
+        let asked = known.len();
         let answers = answers(known, what, |sentinel| self.ask(sentinel)).await?;
-        let told_by_many = answers.len() >= majority;
-        let newest = answers.iter().max_by_key(|answer| answer.epoch);
-        let newest = newest.map(|answer| (answer.epoch, answer.master.clone()));
-        let (epoch, master) = newest.ok_or_else(|| DialError::passing(what.to_owned()))?;
+        let told = answers.len();
+        let (epoch, master) = newest(&answers, self.last_told().as_ref())
+            .ok_or_else(|| DialError::passing(what.to_owned()))?;
         let others = answers.into_iter().flat_map(|it| it.others).collect();
-        self.learn(epoch, told_by_many, others, &master)?;
+        self.learn(epoch, (told, asked), others, &master)?;
         Ok(master)
     }
 
@@ -228,21 +228,17 @@ impl Sentinels {
         self.sentinel.sentinels.iter().chain(&learned.others).cloned().collect()
     }
 
-    /// Fails if the newest configuration that was told is older than one that was told before: those who tell it may be
-    /// cut off from the others. A majority of the sentinels may begin anew.
+    /// Notes what so many of the sentinels told. Fails if it does not [count](Epoch::learn).
     fn learn(
         &self,
         epoch: u64,
-        told_by_many: bool,
+        told: (usize, usize),
         others: Vec<Address>,
         master: &Address,
     ) -> Result<(), DialError> {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if epoch < learned.epoch && !told_by_many {
-            let cause = "the few sentinels that answer have an old configuration".to_owned();
-            return Err(DialError::passing(cause));
-        }
-        learned.epoch = epoch;
+        let old = "the few sentinels that answer have an old configuration";
+        learned.epoch.learn(epoch, told, old)?;
         learned.master = Some(master.clone());
         learned.others.clear();
         for other in others {
@@ -259,6 +255,14 @@ impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.sentinel.fmt(f)
     }
+}
+
+/// The newest configuration. Of several addresses in it that was `told` last is preferred: sentinels may call one master by
+/// its name and by its address.
+fn newest(answers: &[Answer], told: Option<&Address>) -> Option<(u64, Address)> {
+    let newest =
+        answers.iter().max_by_key(|answer| (answer.epoch, Some(&answer.master) == told))?;
+    Some((newest.epoch, newest.master.clone()))
 }
 
 /// A host and a port; `None` for a master that is not known.
@@ -288,4 +292,24 @@ fn field(about: &Value, name: &str) -> Option<String> {
     let text = |value: &Value| String::from_redis_value_ref(value).ok();
     let found = words.chunks_exact(2).find(|pair| text(&pair[0]).as_deref() == Some(name))?;
     text(&found[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_configuration_counts_and_of_several_names_the_one_that_was_told_last() {
+        let address = |host: &str| Address { host: host.to_owned(), port: 1 };
+        let said = |epoch, host| Answer { master: address(host), epoch, others: Vec::new() };
+        let last = address("name");
+        for hosts in [["name", "127.0.0.1", "old"], ["old", "127.0.0.1", "name"]] {
+            let answers = hosts.map(|host| said(if host == "old" { 1 } else { 2 }, host));
+            assert_eq!(newest(&answers, Some(&last)), Some((2, last.clone())));
+        }
+        let moved = [said(2, "name"), said(3, "new")];
+        assert_eq!(newest(&moved, Some(&last)), Some((3, address("new"))));
+        assert_eq!(newest(&moved, None), Some((3, address("new"))));
+        assert_eq!(newest(&[], Some(&last)), None);
+    }
 }

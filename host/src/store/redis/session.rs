@@ -129,16 +129,17 @@ fn line(error: &ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }
 
-/// Bounds what is asked of one server. `shaking_hands` is whether it is asked for TLS.
+/// Bounds the opening of a connection, with what is asked on it first. `shaking_hands` is whether the server is asked for
+/// TLS.
 pub(super) async fn bounded<T>(
     limit: Option<Duration>,
-    asking: impl Future<Output = Result<T, DialError>>,
+    opening: impl Future<Output = Result<T, DialError>>,
     shaking_hands: &AtomicBool,
 ) -> Result<T, DialError> {
-    within(limit, asking).await.unwrap_or_else(|limit| {
+    within(limit, opening).await.unwrap_or_else(|limit| {
         // A server that does not speak TLS may wait for the end of a command.
         let hint = if shaking_hands.load(Ordering::Relaxed) { NO_TLS } else { "" };
-        Err(DialError::passing(format!("no answer within {limit:?}{hint}")))
+        Err(DialError::passing(format!("no connection within {limit:?}{hint}")))
     })
 }
 

@@ -31,7 +31,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `failover`, `redisType` | [`sentinel`](Self::sentinel) | false, `node` | whether Redis Sentinel names the server: `failover: true`, or the type `sentinel` |
 /// | `redisType` | [`cluster`](Self::cluster) | `node` | `cluster` for a Redis Cluster, of which `redisHost` lists some nodes |
 /// | `redisType`, `quorumMaxTtl` | [`quorum`](Self::quorum) | `node`, 1 min | `quorum` for independent servers, and the longest time to live of a lock in them |
-/// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master |
+/// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master; without `failover` it has no effect, as for daprd |
 /// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
 /// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether they must have it on disk |
 /// | `minReplicas` | [`min_replicas`](Self::min_replicas) | 0 | how many replicas must have a lock before it counts as taken |

@@ -26,8 +26,7 @@ use super::{
     connections::Connections,
     dial::Note,
     dial_error::DialError,
-    limit::within,
-    session::{Session, nonsense},
+    session::{Session, bounded, nonsense},
 };
 use crate::store::watch::{Watched, Watchers};
 
@@ -158,9 +157,7 @@ impl Tracking {
             let (asked, watchers) = (VecDeque::new(), Watchers::default());
             Ok(Self { session, server, patience: limits.reply.unwrap_or(REPLY), asked, watchers })
         };
-        within(settings.common.dial_timeout, opening).await.unwrap_or_else(|limit| {
-            Err(DialError::passing(format!("no connection within {limit:?}")))
-        })
+        bounded(settings.common.dial_timeout, opening, &shaking_hands).await
     }
 
     /// Serves requests until the connection ends, or leads to a server that is not the master any more.
