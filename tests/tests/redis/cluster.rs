@@ -12,7 +12,7 @@ use std::{
 use holdfast::{
     LeaseOptions, Locks, Lost, Resource,
     store::{
-        Acquired, Extended, Released, Store,
+        Acquired, Extended, Failure, Released, Store,
         redis::{ConnectError, RedisStore},
     },
 };
@@ -221,6 +221,20 @@ async fn the_replica_of_a_lost_master_takes_over() {
         is_granted(&store.acquire(&key, "me", MINUTE).await)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_call_that_finds_a_hanging_master_goes_on_at_the_replica() {
+    let cluster = RedisCluster::start().await;
+    let settings = [("readTimeout", "300ms"), ("dialTimeout", "8s"), ("redisMaxRetries", "1000")];
+    let store = connect(&cluster.hosts(), &settings).await.unwrap();
+    let (slot, owner) = (cluster.slot_of("{k}"), cluster.owner_of(cluster.slot_of("{k}")));
+    cluster.nodes()[owner].suspend();
+    let unanswered = store.acquire("{k}first", "me", MINUTE).await.unwrap_err();
+    assert!(matches!(unanswered, Failure::Unknown(_)), "{unanswered:?}");
+    cluster.promoted(slot, owner).await;
+    // It waits for a connection to the node that it knows, and has time left for the one that took its place.
+    assert_granted(store.acquire("{k}next", "me", MINUTE).await);
 }
 
 #[tokio::test]

@@ -128,12 +128,12 @@ async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> 
     let (key, name) = tries.find(|(key, _)| has_node(key)).unwrap_or_else(named);
     let begun = Instant::now();
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
-    match run!(nodes, &key, |server, asking| server.try_out(wanted, asking)) {
+    match run!(nodes, &key, |server, leg| server.try_out(wanted, leg)) {
         Ok(_) => {}
         Err(ended) if is_about_the_key(&ended) => return Ok(()),
         Err(ended) => return Err(failed(ended, address, "taken")),
     }
-    match run!(nodes, &key, |server, asking| server.release(&key, &name, asking)) {
+    match run!(nodes, &key, |server, leg| server.release(&key, &name, leg)) {
         Ok(Released::Released) => Ok(()),
         // It may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL => Ok(()),

@@ -27,6 +27,7 @@ use super::{
     connection::Connection,
     connections::Connections,
     dial::Dialer,
+    leg::{Leg, Patience},
     place::Place,
     settings::RedisSettings,
     stream::Streams,
@@ -119,7 +120,8 @@ impl Client {
 
     /// What the server says of itself. Fails with the cause.
     pub(super) async fn info(&self) -> Result<String, String> {
-        match self.run_repeatable(&fitness::ASK, false, Ok).await {
+        let patience = self.patience();
+        match self.run_repeatable(&fitness::ASK, Leg::only(&patience), Ok).await {
             Ok(Reply::Text(info)) => Ok(info),
             Ok(Reply::Error(cause)) => Err(cause),
             Ok(_) => Err(Nonsense::TEXT.to_owned()),
@@ -139,6 +141,11 @@ impl Client {
     /// The server's `host:port`, or where it is to be found.
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// For how long a command waits for connections.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::new(self.settings.common.dial_timeout)
     }
 
     /// What a command would wait for now, for people.
@@ -166,34 +173,34 @@ impl Client {
     pub(super) async fn acquire(
         &self,
         wanted: Wanted<'_>,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Option<Taken>, NoOutcome> {
-        self.take(wanted, asking, Connection::refusal).await
+        self.take(wanted, leg, Connection::refusal).await
     }
 
     /// Takes a lock that nobody else uses, also from a server that takes no others for a while.
     pub(super) async fn try_out(
         &self,
         wanted: Wanted<'_>,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Option<Taken>, NoOutcome> {
-        self.take(wanted, asking, |_| None).await
+        self.take(wanted, leg, |_| None).await
     }
 
     async fn take(
         &self,
         wanted: Wanted<'_>,
-        asking: bool,
+        leg: Leg<'_>,
         refusal: impl Fn(&Connection) -> Option<String>,
     ) -> Result<Option<Taken>, NoOutcome> {
         let mut tries = self.tries();
         loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
             if let Some(refusal) = refusal(connection) {
                 return Err(NoOutcome::NotDone(refusal));
             }
-            let failed = match self.try_acquire(connection, &mut tries, wanted, asking).await? {
+            let failed = match self.try_acquire(connection, &mut tries, wanted, leg).await? {
                 Ok(taken) => return Ok(taken),
                 Err(failed) => failed,
             };
@@ -206,14 +213,14 @@ impl Client {
         &self,
         key: &str,
         owner: &str,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Released, NoOutcome> {
         let mut tries = self.tries();
         loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
             let form = connection.form(tries.form());
-            let failed = match connection.release(Release { key, owner }, form, asking).await {
+            let failed = match connection.release(Release { key, owner }, form, leg.asking).await {
                 Ok(Answer::Released(released)) => return Ok(released),
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, form),
                 Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
@@ -228,16 +235,15 @@ impl Client {
     pub(super) async fn extend(
         &self,
         extend: Extend<'_>,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Extended, NoOutcome> {
         let mut tries = self.tries();
         loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
-            let failed =
-                match self.try_extend(place.connection(), &mut tries, extend, asking).await? {
-                    Ok(extended) => return Ok(extended),
-                    Err(failed) => failed,
-                };
+            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
+            let failed = match self.try_extend(place.connection(), &mut tries, extend, leg).await? {
+                Ok(extended) => return Ok(extended),
+                Err(failed) => failed,
+            };
             self.go_on(failed).await?;
         }
     }
@@ -247,13 +253,13 @@ impl Client {
         connection: &Connection,
         tries: &mut Tries,
         extend: Extend<'_>,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Result<Extended, Failed>, NoOutcome> {
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.extend(extend, at, asking).await {
+        let failed = match connection.extend(extend, at, leg.asking).await {
             Ok(Answer::Extended(Extended::Extended(left))) => {
                 let left = surely(left.saturating_sub(at.elapsed()));
                 if left.as_millis() == 0 {
@@ -277,13 +283,13 @@ impl Client {
         &self,
         number_key: &str,
         at_least: u64,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<(), NoOutcome> {
         let words = raise::words(number_key, at_least, |words| {
             words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()
         });
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.run_repeatable(&words, asking, |reply| raise::read(&reply, at_least)).await
+        self.run_repeatable(&words, leg, |reply| raise::read(&reply, at_least)).await
     }
 
     /// Who holds the lock, if anybody does.
@@ -291,13 +297,13 @@ impl Client {
         &self,
         key: &str,
         number_key: &str,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Option<Holding>, NoOutcome> {
-        match self.run_repeatable(&inspect::words(key, number_key), asking, inspect::read).await {
+        match self.run_repeatable(&inspect::words(key, number_key), leg, inspect::read).await {
             // The lock and its number are on their way to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
                 let words = inspect::words_without_number(key);
-                self.run_repeatable(&words, asking, inspect::read).await
+                self.run_repeatable(&words, leg, inspect::read).await
             }
             outcome => outcome,
         }
@@ -309,21 +315,22 @@ impl Client {
         pattern: &str,
         cursor: Option<&str>,
     ) -> Result<Part, NoOutcome> {
-        self.run_repeatable(&list::words(pattern, cursor), false, list::read).await
+        let patience = self.patience();
+        self.run_repeatable(&list::words(pattern, cursor), Leg::only(&patience), list::read).await
     }
 
     /// Runs a command that may be sent again, whatever became of it.
     async fn run_repeatable<T>(
         &self,
         words: &[&str],
-        asking: bool,
+        leg: Leg<'_>,
         read: impl Fn(Reply) -> Result<T, Nonsense>,
     ) -> Result<T, NoOutcome> {
         let mut tries = self.tries();
         loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match connection.send_to(words, asking).await {
+            let failed = match connection.send_to(words, leg.asking).await {
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
                 Ok(answer) => {
                     let read = read(answer.into_reply());
@@ -341,13 +348,13 @@ impl Client {
     pub(super) async fn force_release(
         &self,
         key: &str,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Option<String>, NoOutcome> {
         let mut tries = self.tries();
         loop {
-            let (place, _permit) = self.connections.take().await.map_err(NoOutcome::NotDone)?;
+            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
             let connection = place.connection();
-            let failed = match connection.send_to(&force_release::words(key), asking).await {
+            let failed = match connection.send_to(&force_release::words(key), leg.asking).await {
                 Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
                 Ok(answer) => {
                     let read = force_release::read(answer.into_reply());
@@ -388,14 +395,14 @@ impl Client {
         connection: &Connection,
         tries: &mut Tries,
         wanted: Wanted<'_>,
-        asking: bool,
+        leg: Leg<'_>,
     ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
         let Wanted { key, owner, .. } = wanted;
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
         };
-        let failed = match connection.acquire(wanted, at, asking).await {
+        let failed = match connection.acquire(wanted, at, leg.asking).await {
             Ok(Answer::Held) => return Ok(Ok(None)),
             Ok(Answer::Granted(granted)) => {
                 // The last look at the time before the caller is told.

@@ -25,6 +25,7 @@ use super::{
     dial::{Dialed, Dialer, Note},
     dial_error::DialError,
     driver::Event,
+    leg::Leg,
     limit::within,
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
@@ -114,10 +115,11 @@ impl Connections {
     }
 
     /// Takes a place for one command. If all are taken, waits for one, `poolTimeout` at most. If no connection
-    /// is open, waits for `redisMaxRetries` more attempts to open one, `dialTimeout` at most.
+    /// is open, waits for `redisMaxRetries` more attempts to open one, for as long as the command has
+    /// [patience](Leg::wait).
     ///
     /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
-    pub(super) async fn take(&self) -> Result<(Place, Permit<'_>), String> {
+    pub(super) async fn take(&self, leg: Leg<'_>) -> Result<(Place, Permit<'_>), String> {
         if let Ok(permit) = self.permits.try_acquire()
             && let Some(connection) = self.pick()
         {
@@ -127,11 +129,11 @@ impl Connections {
             .await
             .map_err(|limit| format!("no connection was free within {limit:?}"))?
             .map_err(|_| Cause::Closed.to_string())?;
-        let opening = within(self.settings.common.dial_timeout, self.open()).await;
-        let opened = opening.map_err(|limit| match &*self.attempts.borrow() {
-            Err(error) => error.cause.clone(),
-            Ok(()) => format!("no connection within {limit:?}"),
-        })?;
+        let opened =
+            leg.wait(self.open()).await.map_err(|limit| match &*self.attempts.borrow() {
+                Err(error) => error.cause.clone(),
+                Ok(()) => format!("no connection within {limit:?}"),
+            })?;
         Ok((opened.map_err(|error| error.cause)?, permit))
     }
 

@@ -14,6 +14,7 @@
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
 //! | `answers`, `epoch` | asking many servers the same question, and whose answer counts |
+//! | `leg` | how long a command waits for connections on its way |
 //! | `place`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
 //! | `dial`, `dial_error` | opening a connection |
@@ -45,6 +46,7 @@ mod dial;
 mod dial_error;
 mod driver;
 mod epoch;
+mod leg;
 mod limit;
 mod metrics;
 mod nodes;

@@ -11,6 +11,7 @@ use holdfast_redis_rules::{
 use super::{
     client::{Client, Ended, NoOutcome},
     cluster::{self, Cluster, Hop},
+    leg::{Leg, Patience},
     place::Place,
     sentinel::Sentinels,
     settings::RedisSettings,
@@ -66,11 +67,12 @@ impl Nodes {
     /// The way of a command to the server that has the key.
     pub(super) async fn way(&self, key: &str) -> Result<Way<'_>, NoOutcome> {
         match self {
-            Self::One(client) => Ok(Way::To(client)),
+            Self::One(client) => Ok(Way { patience: client.patience(), to: To::Server(client) }),
             Self::Cluster(cluster) => {
                 let slot = slot(key);
                 let hop = Hop { node: cluster.owner(slot).await?, asking: false };
-                Ok(Way::Through { cluster, slot, hop, hops: 0 })
+                let patience = hop.node.patience();
+                Ok(Way { patience, to: To::Node { cluster, slot, hop, hops: 0 } })
             }
         }
     }
@@ -125,23 +127,31 @@ impl Nodes {
 }
 
 /// The way of a command to the server that has its key.
-pub(super) enum Way<'a> {
-    To(&'a Client),
-    Through { cluster: &'a Cluster, slot: u16, hop: Hop, hops: usize },
+pub(super) struct Way<'a> {
+    patience: Patience,
+    to: To<'a>,
+}
+
+enum To<'a> {
+    Server(&'a Client),
+    Node { cluster: &'a Cluster, slot: u16, hop: Hop, hops: usize },
 }
 
 impl Way<'_> {
     /// The server to which the command goes next.
     pub(super) fn server(&self) -> &Client {
-        match self {
-            Self::To(client) => client,
-            Self::Through { hop, .. } => &hop.node,
+        match &self.to {
+            To::Server(client) => client,
+            To::Node { hop, .. } => &hop.node,
         }
     }
 
-    /// Whether another node of the cluster sent it there.
-    pub(super) fn asking(&self) -> bool {
-        matches!(self, Self::Through { hop: Hop { asking: true, .. }, .. })
+    /// What it brings there.
+    pub(super) fn leg(&self) -> Leg<'_> {
+        match &self.to {
+            To::Server(_) => Leg::only(&self.patience),
+            To::Node { hop, .. } => Leg::to_node(&self.patience, hop.asking),
+        }
     }
 
     /// Returns how the command has ended, or `None` if it goes on to another server: it did nothing at this one.
@@ -149,8 +159,8 @@ impl Way<'_> {
         &mut self,
         outcome: Result<T, NoOutcome>,
     ) -> Option<Result<T, Ended>> {
-        match (self, outcome) {
-            (Self::Through { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
+        match (&mut self.to, outcome) {
+            (To::Node { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
                 match cluster.elsewhere(*slot, &hop.node, no_outcome).await {
                     Ok(next) => {
                         *hop = next;
@@ -160,9 +170,7 @@ impl Way<'_> {
                     Err(no_outcome) => Some(Err(Ended::at(&hop.node, no_outcome))),
                 }
             }
-            (Self::Through { hop, .. }, Err(no_outcome)) => {
-                Some(Err(Ended::at(&hop.node, no_outcome)))
-            }
+            (To::Node { hop, .. }, Err(no_outcome)) => Some(Err(Ended::at(&hop.node, no_outcome))),
             (_, outcome) => Some(outcome.map_err(Ended::from)),
         }
     }
@@ -171,11 +179,11 @@ impl Way<'_> {
 /// Runs a command at the server that has the key. A macro, because the future of a closure that borrows cannot be shown
 /// to be `Send`.
 macro_rules! run {
-    ($nodes:expr, $key:expr, |$server:ident, $asking:ident| $command:expr) => {
+    ($nodes:expr, $key:expr, |$server:ident, $leg:ident| $command:expr) => {
         match $nodes.way($key).await {
             Ok(mut way) => loop {
                 let outcome = {
-                    let ($server, $asking) = (way.server(), way.asking());
+                    let ($server, $leg) = (way.server(), way.leg());
                     $command.await
                 };
                 if let Some(outcome) = way.end(outcome).await {

@@ -45,7 +45,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `redisMaxRetries`, `maxRetries` | [`retries`](Self::retries) | 3 | how many more tries a command gets that did nothing; -1: none |
 /// | `redisMinRetryInterval` | [`retry_interval`](Self::retry_interval) | 2 s | the first wait before another try, doubled each time |
 /// | `redisMaxRetryInterval` | [`retry_interval`](Self::retry_interval) | 512 ms | the longest such wait, even if the first is longer |
-/// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included, and how long a call waits for one |
+/// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included, and how long a call waits for one, at all servers together |
 /// | `readTimeout` | [`read_timeout`](Self::read_timeout) | 3 s | how long to wait for a reply |
 /// | `writeTimeout` | [`write_timeout`](Self::write_timeout) | `readTimeout` | how long the network may accept nothing while a command is sent |
 /// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long a call waits while all connections are full |

@@ -120,7 +120,7 @@ impl RedisStore {
     }
 
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
-        match run!(self.nodes, wanted.key, |server, asking| server.acquire(wanted, asking)) {
+        match run!(self.nodes, wanted.key, |server, leg| server.acquire(wanted, leg)) {
             Ok(Some(Taken { left, token })) => Ok(Acquired::Granted(Grant {
                 fencing_token: token,
                 valid_for: Some(milliseconds(left)),
@@ -192,9 +192,8 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let number_key = fence::number_key(key);
-            let raised = run!(self.nodes, key, |server, asking| {
-                server.raise(&number_key, at_least, asking)
-            });
+            let raised =
+                run!(self.nodes, key, |server, leg| { server.raise(&number_key, at_least, leg) });
             raised.map_err(|error| self.failure(error))
         })
     }
@@ -211,7 +210,7 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<Extended, Failure>> {
         Box::pin(async move {
             let extend = Extend { key, owner, ttl: milliseconds(ttl), may_shorten };
-            match run!(self.nodes, key, |server, asking| server.extend(extend, asking)) {
+            match run!(self.nodes, key, |server, leg| server.extend(extend, leg)) {
                 Ok(extend::Extended::Extended(left)) => Ok(Extended::Extended(milliseconds(left))),
                 Ok(extend::Extended::Missing) => Ok(Extended::Gone),
                 Ok(extend::Extended::HeldByOther) => Ok(Extended::HeldByOther),
@@ -224,14 +223,13 @@ impl Store for RedisStore {
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
             let number_key = fence::number_key(key);
-            let holding = run!(self.nodes, key, |server, asking| {
-                server.inspect(key, &number_key, asking)
-            });
+            let holding =
+                run!(self.nodes, key, |server, leg| { server.inspect(key, &number_key, leg) });
             let holding = holding.map_err(|error| self.failure(error))?;
             Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
                 owner,
                 time_left: left,
-                fencing_token: number,
+                fencing_token: token,
             }))
         })
     }
@@ -245,7 +243,7 @@ impl Store for RedisStore {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
-            match run!(self.nodes, key, |server, asking| server.release(key, owner, asking)) {
+            match run!(self.nodes, key, |server, leg| server.release(key, owner, leg)) {
                 Ok(release::Released::Released) => Ok(Released::Released),
                 Ok(release::Released::Missing) => Ok(Released::Missing),
                 Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),
@@ -294,8 +292,7 @@ impl Store for RedisStore {
     /// Fails as [`release`](Self::release) does.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         Box::pin(async move {
-            let released =
-                run!(self.nodes, key, |server, asking| server.force_release(key, asking));
+            let released = run!(self.nodes, key, |server, leg| server.force_release(key, leg));
             released.map_err(|error| self.failure(error))
         })
     }

@@ -1,0 +1,98 @@
+//! One leg of the way of a command: what it brings to the server that it comes to.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::limit::within;
+
+/// For how long a command waits for connections, at all servers that it comes to.
+pub(super) struct Patience(Mutex<Option<Duration>>);
+
+/// One leg of a way.
+#[derive(Clone, Copy)]
+pub(super) struct Leg<'a> {
+    /// Whether another node of the cluster sent the command to this one.
+    pub(super) asking: bool,
+    patience: &'a Patience,
+    /// Whether the command can go on to another server.
+    is_one_of_several: bool,
+}
+
+impl Patience {
+    /// For so long; `None` for no limit.
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self(Mutex::new(limit))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spend(&self, time: Duration) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.map(|left| left.saturating_sub(time));
+    }
+}
+
+impl<'a> Leg<'a> {
+    /// The way to a server that has no other in its place.
+    pub(super) fn only(patience: &'a Patience) -> Self {
+        Self { asking: false, patience, is_one_of_several: false }
+    }
+
+    /// The way to a node of a cluster.
+    pub(super) fn to_node(patience: &'a Patience, asking: bool) -> Self {
+        Self { asking, patience, is_one_of_several: true }
+    }
+
+    /// Waits for a connection, for what is left; half of it if another server may have to be waited for then. Fails with
+    /// that time if it has passed.
+    pub(super) async fn wait<F: Future>(self, opening: F) -> Result<F::Output, Duration> {
+        let left = self.patience.left();
+        let limit = left.map(|left| if self.is_one_of_several { left / 2 } else { left });
+        let begun = Instant::now();
+        let opened = within(limit, opening).await;
+        self.patience.spend(begun.elapsed());
+        opened
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn all_waits_of_a_command_share_its_patience() {
+        let begun = Instant::now();
+        let patience = Patience::new(Some(SECOND * 5));
+        let leg = Leg::only(&patience);
+        assert_eq!(leg.wait(sleep(SECOND * 2)).await, Ok(()));
+        assert_eq!(leg.wait(pending::<()>()).await, Err(SECOND * 3));
+        assert_eq!(leg.wait(pending::<()>()).await, Err(Duration::ZERO));
+        assert_eq!(begun.elapsed(), SECOND * 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_leaves_half_of_it_to_the_one_that_takes_its_place() {
+        let patience = Patience::new(Some(SECOND * 4));
+        assert_eq!(Leg::to_node(&patience, false).wait(pending::<()>()).await, Err(SECOND * 2));
+        assert_eq!(Leg::to_node(&patience, true).wait(pending::<()>()).await, Err(SECOND));
+        assert_eq!(Leg::to_node(&patience, false).wait(sleep(SECOND / 4)).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_there_is_no_end() {
+        let patience = Patience::new(None);
+        assert_eq!(Leg::to_node(&patience, false).wait(sleep(SECOND * 9_999)).await, Ok(()));
+    }
+}
