@@ -16,12 +16,16 @@ use holdfast_dapr_api::{
 use holdfast_edge_lock::{EdgeLock, Headers, InDoubt, OnClientGone, details::gave_up};
 
 use crate::{
-    deadlines::Deadlines,
+    deadlines::{Deadlines, Event},
     host::{CallOut, ContextId, Flow, Host, Level, Token},
     line::{Front, Key, Line},
     owners::Owners,
+    release::{Release, may_pass},
     settings::Settings,
 };
+
+/// How many releases that failed are tried again at a time. The locks of others expire.
+const MOST_LATE: usize = 4_096;
 
 /// The requests of one configuration that want locks or have them, and the calls about these locks.
 ///
@@ -35,8 +39,10 @@ pub struct Filter {
     lines: BTreeMap<Arc<Key>, Line>,
     calls: BTreeMap<Token, Call>,
     deadlines: Deadlines,
-    /// The place of the next request that waits.
+    /// The place of what waits next: a request, or a release.
     place: u64,
+    /// How many releases wait for their next try.
+    late: usize,
     ending: bool,
 }
 
@@ -54,8 +60,8 @@ enum Stage {
     Waiting { place: u64, until: u64 },
     /// It asks for the lock by this call.
     Asking(Token),
-    /// It goes on, and this owner has its lock.
-    Holding { owner: String },
+    /// It goes on, and this owner has its lock, until then at most.
+    Holding { owner: String, until: u64 },
 }
 
 /// A call that is not answered yet.
@@ -64,13 +70,11 @@ enum Call {
     Acquire {
         key: Arc<Key>,
         owner: String,
-        fenced: bool,
+        lock: Arc<EdgeLock>,
         /// The request that asks, unless it is gone.
         request: Option<ContextId>,
     },
-    Release {
-        key: Arc<Key>,
-    },
+    Release(Release),
 }
 
 /// Why a request gets no lock.
@@ -94,6 +98,7 @@ impl Filter {
             calls: BTreeMap::new(),
             deadlines: Deadlines::default(),
             place: 0,
+            late: 0,
             ending: false,
         }
     }
@@ -162,11 +167,11 @@ impl Filter {
         if self.is_paused(request) || last && gave_up(&host.response_details(request)) {
             self.leave(host, request);
         } else if last
-            && let Some(Wish { key, stage: Stage::Holding { owner }, .. }) =
+            && let Some(Wish { key, stage: Stage::Holding { owner, until }, .. }) =
                 self.requests.remove(&request)
         {
-            self.release(host, &key, &owner);
             let now = host.now();
+            self.release(host, Release::new(Arc::clone(&key), owner, until), now);
             self.advance(host, &key, now);
             self.rearm(host, now);
         }
@@ -188,9 +193,11 @@ impl Filter {
                     *request = None;
                 }
             }
-            Stage::Holding { owner } => {
+            Stage::Holding { owner, until } => {
                 match lock.on_client_gone {
-                    OnClientGone::Free => self.release(host, &key, &owner),
+                    OnClientGone::Free => {
+                        self.release(host, Release::new(Arc::clone(&key), owner, until), now);
+                    }
                     OnClientGone::Keep => self.at_front(&key, Front::Nobody),
                 }
                 self.advance(host, &key, now);
@@ -204,20 +211,20 @@ impl Filter {
         let Some(call) = self.calls.remove(&token) else { return };
         let now = host.now();
         match call {
-            Call::Release { key } => {
+            Call::Release(release) => {
+                let (key, is_first) = (Arc::clone(&release.key), release.is_first());
                 if status != Some(200) {
                     let reason = reason(status, body);
-                    let line = format!(
-                        "holdfast: {} may stay locked until it expires: {reason}",
-                        shown(&key)
-                    );
-                    host.log(Level::Warn, &line);
+                    self.release_again(host, release, may_pass(status), &reason, now);
                 }
-                self.at_front(&key, Front::Nobody);
-                self.advance(host, &key, now);
+                if is_first {
+                    self.at_front(&key, Front::Nobody);
+                    self.advance(host, &key, now);
+                }
             }
-            Call::Acquire { key, owner, fenced, request } => {
-                let verdict = Acquire::verdict(fenced, status.unwrap_or_default(), body);
+            Call::Acquire { key, owner, lock, request } => {
+                let verdict = Acquire::verdict(lock.fenced, status.unwrap_or_default(), body);
+                let until = now.saturating_add(lock.ttl);
                 if let Some(line) = self.lines.get_mut(&key) {
                     line.front = Front::Nobody;
                     line.in_doubt = verdict.is_none();
@@ -230,8 +237,8 @@ impl Filter {
                     request.and_then(|request| Some((request, self.requests.remove(&request)?)));
                 match (verdict, wish) {
                     (Some(Acquired::Granted { fencing_token }), Some((request, wish))) => {
-                        self.requests
-                            .insert(request, Wish { stage: Stage::Holding { owner }, ..wish });
+                        let stage = Stage::Holding { owner, until };
+                        self.requests.insert(request, Wish { stage, ..wish });
                         self.at_front(&key, Front::Holding);
                         if let Some(token) = fencing_token {
                             host.set_header(request, FENCING_TOKEN_HEADER, &token);
@@ -239,47 +246,71 @@ impl Filter {
                         host.go_on(request);
                     }
                     (Some(Acquired::NotFree), wish) => {
-                        if let Some((request, Wish { lock, .. })) = wish {
+                        if let Some((request, _)) = wish {
                             settle(host, request, &lock, Verdict::Held);
                         }
                     }
-                    (Some(Acquired::Granted { .. }), None) => self.release(host, &key, &owner),
+                    (Some(Acquired::Granted { .. }), None) => {
+                        self.release(host, Release::new(Arc::clone(&key), owner, until), now);
+                    }
                     (None, wish) => {
-                        if let Some((request, Wish { lock, .. })) = wish {
+                        if let Some((request, _)) = wish {
                             log_doubt(host, &lock, &key, &reason(status, body));
                             settle(host, request, &lock, Verdict::InDoubt);
                         }
-                        self.release(host, &key, &owner);
+                        self.release(host, Release::new(Arc::clone(&key), owner, until), now);
                     }
                 }
                 self.advance(host, &key, now);
             }
         }
         self.rearm(host, now);
-        if self.ending && self.calls.is_empty() {
-            host.done(self.id);
-        }
+        self.end_if_idle(host);
     }
 
     /// A tick came.
     pub fn tick(&mut self, host: &mut impl Host) {
         let now = host.now();
         self.deadlines.ticked();
-        while let Some(request) = self.deadlines.due(now) {
-            let Some(Wish { key, .. }) = self.requests.get(&request) else { continue };
-            let key = Arc::clone(key);
-            if let Some(line) = self.lines.get_mut(&key) {
-                line.overdue = true;
+        while let Some(event) = self.deadlines.due(now) {
+            match event {
+                Event::Waited(request) => self.overdue(host, request, now),
+                Event::Release(release) => {
+                    self.late -= 1;
+                    self.release(host, release, now);
+                }
             }
-            self.turn_away(host, &key, now);
         }
         self.rearm(host, now);
+        self.end_if_idle(host);
+    }
+
+    /// A request has waited for as long as it may.
+    fn overdue(&mut self, host: &mut impl Host, request: ContextId, now: u64) {
+        let Some(Wish { key, .. }) = self.requests.get(&request) else { return };
+        let key = Arc::clone(key);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.overdue = true;
+        }
+        self.turn_away(host, &key, now);
     }
 
     /// Whether the configuration may end now. Otherwise [`Host::done`] says when it may.
     pub fn end(&mut self) -> bool {
-        self.ending = true;
-        self.calls.is_empty()
+        self.ending = !self.is_idle();
+        !self.ending
+    }
+
+    /// Whether nothing is left to do for locks.
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.late == 0
+    }
+
+    fn end_if_idle(&mut self, host: &mut impl Host) {
+        if self.ending && self.is_idle() {
+            self.ending = false;
+            host.done(self.id);
+        }
     }
 
     /// Puts a request into the line of its lock.
@@ -291,7 +322,7 @@ impl Filter {
             line.overdue |= lock.wait == 0;
         }
         if lock.wait > 0 {
-            self.deadlines.add(until, place, request);
+            self.deadlines.add(until, place, Event::Waited(request));
         }
         let stage = Stage::Waiting { place, until };
         self.requests.insert(request, Wish { lock: Arc::clone(lock), key, stage });
@@ -318,39 +349,66 @@ impl Filter {
             if let Some(line) = self.lines.get_mut(key) {
                 line.in_doubt = true;
             }
-            let reason = format!("the proxy does not call its cluster {}", self.settings.cluster);
-            log_doubt(host, lock, key, &reason);
-            self.release(host, key, &owner);
+            log_doubt(host, lock, key, &self.not_called());
             return false;
         };
         self.at_front(key, Front::Asking { waits: wait > 0 });
-        let (key, fenced) = (Arc::clone(key), lock.fenced);
-        let wish =
-            Wish { lock: Arc::clone(lock), key: Arc::clone(&key), stage: Stage::Asking(token) };
+        let (key, lock) = (Arc::clone(key), Arc::clone(lock));
+        let stage = Stage::Asking(token);
+        let wish = Wish { lock: Arc::clone(&lock), key: Arc::clone(&key), stage };
         self.requests.insert(request, wish);
-        self.calls.insert(token, Call::Acquire { key, owner, fenced, request: Some(request) });
+        self.calls.insert(token, Call::Acquire { key, owner, lock, request: Some(request) });
         true
     }
 
-    /// Releases a lock. The next request asks for it when this is answered: before, it would be refused.
-    fn release(&mut self, host: &mut impl Host, key: &Arc<Key>, owner: &str) {
-        let request = lease::release(&key.store, &key.resource, owner);
+    /// Releases a lock. The next request asks for it when the first try is answered: before, it would be refused.
+    fn release(&mut self, host: &mut impl Host, release: Release, now: u64) {
+        let (key, is_first) = (Arc::clone(&release.key), release.is_first());
+        let request = lease::release(&key.store, &key.resource, &release.owner);
         let front = match self.call(host, &request, 0) {
             Some(token) => {
-                self.calls.insert(token, Call::Release { key: Arc::clone(key) });
+                self.calls.insert(token, Call::Release(release));
                 Front::Releasing
             }
             None => {
-                let line = format!(
-                    "holdfast: {} may stay locked until it expires: the proxy does not call its cluster {}",
-                    shown(key),
-                    self.settings.cluster
-                );
-                host.log(Level::Warn, &line);
+                self.release_again(host, release, true, &self.not_called(), now);
                 Front::Nobody
             }
         };
-        self.at_front(key, front);
+        if is_first {
+            self.at_front(&key, front);
+        }
+    }
+
+    /// Tries a release again later that failed for this reason, if that `may_pass` and the lock lasts.
+    fn release_again(
+        &mut self,
+        host: &mut impl Host,
+        mut release: Release,
+        may_pass: bool,
+        reason: &str,
+        now: u64,
+    ) {
+        let (lock, is_first) = (shown(&release.key), release.is_first());
+        let next = release.again(now).filter(|_| may_pass && self.late < MOST_LATE);
+        let Some(next) = next else {
+            let line = format!("holdfast: {lock} may stay locked until it expires: {reason}");
+            host.log(Level::Warn, &line);
+            return;
+        };
+        if is_first {
+            let line =
+                format!("holdfast: {lock} is not released yet, which is tried again: {reason}");
+            host.log(Level::Warn, &line);
+        }
+        self.deadlines.add(next, self.place, Event::Release(release));
+        self.place += 1;
+        self.late += 1;
+    }
+
+    /// Why a call is not sent.
+    fn not_called(&self) -> String {
+        format!("the proxy does not call its cluster {}", self.settings.cluster)
     }
 
     fn call(&self, host: &mut impl Host, request: &lease::Request, wait: u64) -> Option<Token> {

@@ -11,7 +11,8 @@
 //! | [`settings`] | the plugin's configuration |
 //! | [`owners`] | owners of locks, new for each try |
 //! | [`line`](mod@line) | the requests of a VM that want the same lock, in their order |
-//! | [`deadlines`] | until when requests wait in their lines |
+//! | [`release`] | a lock that is given back: by one call, or by more if that fails |
+//! | [`deadlines`] | what is to happen at a later time |
 //! | [`filter`] | what happens to requests: one configuration's events |
 //! | [`vm`] | which configuration an event belongs to |
 //! | `imports` | the functions of the proxy, as a [`Host`](host::Host) |
@@ -35,6 +36,7 @@ mod imports;
 pub mod line;
 pub mod owners;
 pub mod pairs;
+pub mod release;
 pub mod request;
 pub mod settings;
 pub mod vm;

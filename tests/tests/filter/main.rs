@@ -5,6 +5,7 @@
 //! - `configuration.rs`: right and wrong configurations.
 //! - `requests.rs`: one request: what is asked, and what becomes of the request.
 //! - `leaving.rs`: clients that leave, at each step.
+//! - `releasing.rs`: releases that fail.
 //! - `waiting.rs`: several requests for one lock.
 //! - `interleavings.rs`: what must hold whatever happens, in any order.
 
@@ -14,6 +15,7 @@ mod configuration;
 mod interleavings;
 mod leaving;
 mod proxy;
+mod releasing;
 mod requests;
 mod shape;
 mod waiting;

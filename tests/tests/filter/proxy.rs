@@ -1,6 +1,6 @@
 //! A proxy: the functions that it has for a module of ABI 0.2.1, and what it was asked to do.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{collections::BTreeMap, mem, sync::LazyLock};
 
 use serde_json::{Value, json};
 use wasmtime::{
@@ -78,6 +78,8 @@ struct State {
     calls: Vec<Call>,
     last_token: u32,
     sends_no_calls: bool,
+    /// The calls that were not sent.
+    unsent: Vec<Call>,
     /// The answer to a call that is being told.
     answer: Option<(String, Vec<u8>)>,
     /// The period of ticks, and the time of the next.
@@ -262,6 +264,11 @@ impl Proxy {
     /// Whether calls are sent.
     pub fn sends_calls(&mut self, sends: bool) {
         self.store.data_mut().sends_no_calls = !sends;
+    }
+
+    /// Takes out the calls that were not sent.
+    pub fn take_unsent(&mut self) -> Vec<Call> {
+        mem::take(&mut self.store.data_mut().unsent)
     }
 
     /// Lets time pass, with the ticks in it.
@@ -504,13 +511,15 @@ fn linker() -> Linker<State> {
                 assert_eq!(bytes(&mut caller, trailers, trailers_length), [0; 4]);
                 let state = caller.data_mut();
                 assert_eq!(state.effective, ROOT, "a call of a request is forgotten with it");
-                if state.sends_no_calls {
-                    return BAD_ARGUMENT;
-                }
                 state.last_token += 1;
                 let made = state.last_token;
                 let body = serde_json::from_slice(&body).unwrap();
-                state.calls.push(Call { token: made, cluster, headers, body, timeout });
+                let call = Call { token: made, cluster, headers, body, timeout };
+                if state.sends_no_calls {
+                    state.unsent.push(call);
+                    return BAD_ARGUMENT;
+                }
+                state.calls.push(call);
                 memory(&mut caller)
                     .write(&mut caller, token as usize, &made.to_le_bytes())
                     .unwrap();

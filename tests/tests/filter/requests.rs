@@ -198,30 +198,6 @@ fn a_call_that_is_not_sent_is_in_doubt() {
 }
 
 #[test]
-fn a_release_that_fails_is_told_and_the_next_request_asks() {
-    let mut proxy = Proxy::with_lock(json!({}));
-    for lost in [false, true] {
-        let request = proxy.get("/a");
-        proxy.answer_only(200, GRANTED);
-        proxy.complete(request);
-        let release = proxy.only_call();
-        if lost { proxy.lose(&release) } else { proxy.answer(&release, 500, "no Redis\n") }
-    }
-    let request = proxy.get("/a");
-    proxy.answer_only(200, GRANTED);
-    proxy.sends_calls(false);
-    proxy.complete(request);
-    let end =
-        |reason| format!("holdfast: /a in lockstore may stay locked until it expires: {reason}");
-    let reasons = [
-        "the answer is 500 no Redis?",
-        "Holdfast did not answer",
-        "the proxy does not call its cluster holdfast",
-    ];
-    assert_eq!(proxy.log(), reasons.map(end));
-}
-
-#[test]
 fn owners_are_never_used_again() {
     let mut proxy = Proxy::with_lock(json!({}));
     let mut owners = Vec::new();

@@ -1,5 +1,6 @@
 //! What happens without Holdfast, or without Redis.
 
+use holdfast_tests::{eventually, proxy::Proxy};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -71,5 +72,27 @@ async fn with_a_holdfast_that_stands_still_requests_are_refused(way: Way) {
     assert_eq!(edge.upstream.asked(), 1);
     edge.holdfast.signal(Signal::CONT);
     assert_eq!(envoy.status("/reports/a").await, 200, "{}", envoy.log());
+    edge.is_free().await;
+}
+
+/// The external processor has no call of Envoy to try again: Holdfast frees the lock itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
+    let edge = Edge::held(Way::Filter, json!({ "ttl": "600s" })).await;
+    let port = edge.holdfast.http().rsplit(':').next().unwrap().parse().unwrap();
+    let network = Proxy::to(port).await;
+    let address = network.address();
+    let through = format!("port_value: {}", address.rsplit(':').next().unwrap());
+    let edge = edge.change(&format!("port_value: {port}"), &through);
+    let Some(envoy) = edge.envoy().await else { return };
+    let asked = tokio::spawn(envoy.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    network.swallow();
+    edge.upstream.allow(1);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200, "{}", envoy.log());
+    eventually("the release fails", async || envoy.log().contains("is not released yet")).await;
+    assert_eq!(edge.keys().len(), 1);
+    network.mend();
+    network.cut();
     edge.is_free().await;
 }
