@@ -82,6 +82,8 @@ enum Call {
 enum Verdict {
     /// Somebody else has it.
     Held,
+    /// As many wait for it as may.
+    Crowded,
     /// Nobody knows who has it.
     InDoubt,
 }
@@ -135,6 +137,7 @@ impl Filter {
                 (!sent).then_some(Verdict::InDoubt)
             }
             Some((_, line)) if lock.wait == 0 && !line.is_known_soon() => Some(without_turn(line)),
+            Some((_, line)) if line.crowd() >= lock.max_waiting => Some(Verdict::Crowded),
             Some((key, _)) => {
                 let key = Arc::clone(key);
                 self.wait(request, &lock, key, now);
@@ -507,6 +510,7 @@ fn settle(host: &mut impl Host, request: ContextId, lock: &EdgeLock, verdict: Ve
 fn refuse(host: &mut impl Host, request: ContextId, lock: &EdgeLock, verdict: Verdict) {
     let details = match verdict {
         Verdict::Held => "holdfast_lock_held",
+        Verdict::Crowded => "holdfast_lock_crowded",
         Verdict::InDoubt => "holdfast_lock_in_doubt",
     };
     host.refuse(request, &lock.refused, details);

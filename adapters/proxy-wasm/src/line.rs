@@ -55,6 +55,12 @@ impl Line {
         self.waiting.insert(place, request);
     }
 
+    /// How many want the lock and have not got it: those who wait, and who asks.
+    pub fn crowd(&self) -> u64 {
+        let asks = matches!(self.front, Front::Asking { .. });
+        self.waiting.len() as u64 + u64::from(asks)
+    }
+
     /// Whether it is known soon who has the lock. Until then nobody in the line is turned away: who does not wait
     /// for the lock waits for that.
     pub fn is_known_soon(&self) -> bool {

@@ -16,6 +16,10 @@ use crate::{
     template::Template,
 };
 
+/// How many requests wait for one lock by default: a fifth of those that a Holdfast has room for, so that a crowd for one
+/// lock does not take the room of all others.
+const MAX_WAITING: u64 = 1_000;
+
 /// A lock that requests take on their way through a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +36,8 @@ pub struct EdgeLock {
     pub ttl: u64,
     /// How long a request waits for the lock at most, in milliseconds. Default: 0, which tries once.
     pub wait: u64,
+    /// How many requests wait for one lock at a time at most, with those that ask for it. Default: 1,000.
+    pub max_waiting: u64,
     /// Whether the upstream gets the fencing token. Default: false.
     pub fenced: bool,
     /// What happens when nobody knows who has the lock. Default: closed.
@@ -64,12 +70,13 @@ pub enum OnClientGone {
 
 impl EdgeLock {
     /// The fields of an edge lock.
-    pub const FIELDS: [&str; 9] = [
+    pub const FIELDS: [&str; 10] = [
         "match",
         "store",
         "resource",
         "ttl",
         "wait",
+        "maxWaiting",
         "fenced",
         "inDoubt",
         "onClientGone",
@@ -109,6 +116,11 @@ impl EdgeLock {
             return Err(missing);
         }
         let ttl = Some(ttl.time_or(0)?).filter(|ttl| *ttl > 0).ok_or(too_short)?;
+        let wait = fields.take("wait").time_or(0)?;
+        let max_waiting = fields.take("maxWaiting");
+        let nobody = max_waiting.flaw("must be at least 1");
+        let max_waiting =
+            Some(max_waiting.number_or(MAX_WAITING)?).filter(|most| *most > 0).ok_or(nobody)?;
         let in_doubt = [("closed", InDoubt::Closed), ("open", InDoubt::Open)];
         let client_gone = [("keep", OnClientGone::Keep), ("free", OnClientGone::Free)];
         Ok(Self {
@@ -117,7 +129,8 @@ impl EdgeLock {
             store,
             resource,
             ttl,
-            wait: fields.take("wait").time_or(0)?,
+            wait,
+            max_waiting,
             fenced: fields.take("fenced").flag_or(false)?,
             in_doubt: one_of(fields.take("inDoubt"), in_doubt)?,
             on_client_gone: one_of(fields.take("onClientGone"), client_gone)?,
@@ -152,6 +165,7 @@ mod tests {
         let lock = read("match", json!(null)).unwrap();
         assert_eq!((lock.name.as_str(), lock.store.as_str()), ("reports", "s"));
         assert_eq!((lock.ttl, lock.wait, lock.fenced), (60_000, 0, false));
+        assert_eq!(lock.max_waiting, 1_000);
         assert_eq!((lock.in_doubt, lock.on_client_gone), (InDoubt::Closed, OnClientGone::Keep));
         let Refusal { status, retry_after, content_type, body } = lock.refused;
         assert_eq!((status, retry_after), (503, Some(1)));
@@ -165,13 +179,14 @@ mod tests {
             "orders",
             json!({
                 "match": {"methods": ["POST"]},
-                "store": "s", "resource": "order", "ttl": "0.5s", "wait": "2s", "fenced": true,
+                "store": "s", "resource": "order", "ttl": "0.5s", "wait": "2s", "maxWaiting": 50, "fenced": true,
                 "inDoubt": "open", "onClientGone": "free",
                 "refused": {"status": 429, "retryAfter": "1.2s", "contentType": "application/json", "body": "{}"},
             }),
         );
         let lock = lock.unwrap();
         assert_eq!((lock.ttl, lock.wait, lock.fenced), (500, 2_000, true));
+        assert_eq!(lock.max_waiting, 50);
         assert_eq!((lock.in_doubt, lock.on_client_gone), (InDoubt::Open, OnClientGone::Free));
         assert_eq!((lock.refused.status, lock.refused.retry_after), (429, Some(2)));
         assert_eq!(lock.refused.body, "{}");
@@ -197,6 +212,9 @@ mod tests {
             ("ttl", json!("1m"), "ttl: must be seconds, such as 30s or 0.25s"),
             ("ttl", json!("2147483648s"), "ttl: must be at most 2147483647s"),
             ("wait", json!("-1s"), "wait: must be seconds, such as 30s or 0.25s"),
+            ("maxWaiting", json!(0), "maxWaiting: must be at least 1"),
+            ("maxWaiting", json!(-1), "maxWaiting: must be a whole number"),
+            ("maxWaiting", json!("10"), "maxWaiting: must be a whole number"),
             ("fenced", json!("true"), "fenced: must be true or false"),
             ("inDoubt", json!("Open"), "inDoubt: must be closed or open"),
             ("onClientGone", json!(false), "onClientGone: must be text"),
@@ -213,7 +231,7 @@ mod tests {
             (
                 "Store",
                 json!("s"),
-                "Store: unknown field; the fields here are match, store, resource, ttl, wait, fenced, inDoubt, onClientGone, refused",
+                "Store: unknown field; the fields here are match, store, resource, ttl, wait, maxWaiting, fenced, inDoubt, onClientGone, refused",
             ),
         ] {
             let refused = read(field, value).unwrap_err();
@@ -245,7 +263,7 @@ mod tests {
             (
                 "Name",
                 json!("a"),
-                "locks[0].Name: unknown field; the fields here are name, match, store, resource, ttl, wait, fenced, inDoubt, onClientGone, refused",
+                "locks[0].Name: unknown field; the fields here are name, match, store, resource, ttl, wait, maxWaiting, fenced, inDoubt, onClientGone, refused",
             ),
         ] {
             let mut spec = spec.clone();

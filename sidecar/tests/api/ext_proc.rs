@@ -307,3 +307,32 @@ async fn locks_beyond_the_limit_are_in_doubt() {
     removed(third.next().await);
     assert!(!is_held(&server.sidecar, "/b").await);
 }
+
+/// Otherwise a crowd for one lock would take the room of all others.
+#[tokio::test]
+async fn only_so_many_wait_for_one_lock() {
+    let fields =
+        json!({ "wait": "60s", "maxWaiting": 2, "inDoubt": "open", "onClientGone": "free" });
+    let server = server(&[fields]).await;
+    let begin = async |path: &str| {
+        let mut call = Call::begin(server.address, &[]).await.unwrap();
+        call.ask(path);
+        call.answer().await.unwrap().unwrap();
+        call
+    };
+    let mut first = begin("/a").await;
+    removed(first.next().await);
+    let waiting = [begin("/a").await, begin("/a").await];
+    assert_eq!(refused(begin("/a").await.next().await), 503);
+    removed(begin("/b").await.next().await);
+
+    let [leaving, mut staying] = waiting;
+    drop(leaving);
+    let joins = async || {
+        let mut next = begin("/a").await;
+        timeout(Duration::from_millis(50), next.answer()).await.is_err()
+    };
+    eventually("there is a place for another", joins).await;
+    drop(first);
+    removed(staying.next().await);
+}

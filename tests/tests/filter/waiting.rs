@@ -241,3 +241,27 @@ fn a_cluster_that_is_not_there_keeps_nobody_waiting() {
     }
     assert_eq!(proxy.tick_period(), 100, "only the release is tried again");
 }
+
+/// Otherwise a crowd for one lock would take the memory of its proxy, and the time of all who wait.
+#[test]
+fn only_so_many_wait_for_one_lock() {
+    let mut proxy = Proxy::with_lock(json!({"wait": "10s", "maxWaiting": 2, "inDoubt": "open"}));
+    let (asking, waiting) = (proxy.get("/a"), proxy.get("/a"));
+    let crowded = |proxy: &mut Proxy| {
+        let request = proxy.get("/a");
+        proxy.is_refused(request, "holdfast_lock_crowded")
+    };
+    assert!(crowded(&mut proxy));
+    let other = proxy.get("/b");
+    assert_eq!(proxy.fate(other), Fate::Paused);
+    let acquire = proxy.calls().remove(0);
+    proxy.answer(&acquire, 200, GRANTED);
+    assert_eq!((proxy.fate(asking), proxy.fate(waiting)), (Fate::GoesOn, Fate::Paused));
+
+    let leaving = proxy.get("/a");
+    assert_eq!(proxy.fate(leaving), Fate::Paused, "who has the lock does not wait");
+    assert!(crowded(&mut proxy));
+    proxy.end(leaving);
+    let next = proxy.get("/a");
+    assert_eq!(proxy.fate(next), Fate::Paused);
+}

@@ -111,6 +111,8 @@ struct Modes {
 enum Verdict {
     Granted(Held, Option<u64>),
     NotFree,
+    /// As many wait for the lock as may.
+    Crowded,
     /// Nobody knows who has the lock.
     InDoubt,
     /// The proxy has ended the call.
@@ -203,14 +205,18 @@ where
                 ("granted", &metrics.granted, Some(reply::go_on(token)))
             }
             Verdict::NotFree => {
-                ("refused", &metrics.refused, Some(reply::refuse(refused, "holdfast_not_free")))
+                ("refused", &metrics.refused, Some(reply::refuse(refused, "holdfast_lock_held")))
+            }
+            Verdict::Crowded => {
+                let reply = reply::refuse(refused, "holdfast_lock_crowded");
+                ("crowded", &metrics.crowded, Some(reply))
             }
             Verdict::InDoubt => match lock.lock.in_doubt {
                 InDoubt::Open => {
                     ("in_doubt_passed", &metrics.in_doubt_passed, Some(reply::go_on(None)))
                 }
                 InDoubt::Closed => {
-                    let reply = reply::refuse(refused, "holdfast_in_doubt");
+                    let reply = reply::refuse(refused, "holdfast_lock_in_doubt");
                     ("in_doubt_refused", &metrics.in_doubt_refused, Some(reply))
                 }
             },
@@ -225,6 +231,9 @@ where
     }
 
     async fn verdict(&mut self, lock: &Arc<Counted>, resource: String) -> Verdict {
+        let Some(_place) = lock.crowd.join(&resource, lock.lock.max_waiting) else {
+            return Verdict::Crowded;
+        };
         let room = match self.sidecar.room_for_hold() {
             Ok(room) => room,
             Err(most) => {

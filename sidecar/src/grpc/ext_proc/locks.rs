@@ -7,7 +7,10 @@ use holdfast::resources::EdgeLock;
 use holdfast_edge_lock::Headers;
 use tonic::Status;
 
-use super::metrics::{self, EdgeMetrics};
+use super::{
+    crowd::Crowd,
+    metrics::{self, EdgeMetrics},
+};
 
 /// Every edge lock of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,11 +19,12 @@ pub(in crate::grpc) struct EdgeLocks {
     unmatched: Counter,
 }
 
-/// An edge lock and its metrics.
+/// An edge lock, its metrics, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) lock: EdgeLock,
     pub(super) metrics: EdgeMetrics,
+    pub(super) crowd: Crowd,
 }
 
 /// The edge locks that the requests of one call may take.
@@ -33,7 +37,8 @@ pub(super) struct Choice {
 impl EdgeLocks {
     pub(in crate::grpc) fn new(locks: &[EdgeLock]) -> Self {
         let counted = |lock: &EdgeLock| {
-            Arc::new(Counted { lock: lock.clone(), metrics: EdgeMetrics::new(&lock.name) })
+            let metrics = EdgeMetrics::new(&lock.name);
+            Arc::new(Counted { lock: lock.clone(), metrics, crowd: Crowd::default() })
         };
         Self { all: locks.iter().map(counted).collect(), unmatched: metrics::unmatched() }
     }

@@ -10,6 +10,8 @@ pub(super) struct EdgeMetrics {
     pub(super) granted: Counter,
     /// The lock was not free in time.
     pub(super) refused: Counter,
+    /// As many waited for the lock as may.
+    pub(super) crowded: Counter,
     /// Nobody knows who has the lock, so the request was refused.
     pub(super) in_doubt_refused: Counter,
     /// Nobody knows who has the lock, so the request went on without.
@@ -29,6 +31,7 @@ impl EdgeMetrics {
         Self {
             granted: request("granted"),
             refused: request("refused"),
+            crowded: request("crowded"),
             in_doubt_refused: request("in_doubt_refused"),
             in_doubt_passed: request("in_doubt_passed"),
             left: request("left"),

@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `exchange` | one call: from the steps of a request to their answers |
 //! | `locks` | the edge locks, and which one a request takes |
+//! | `crowd` | how many requests wait for each lock |
 //! | `held` | a lock that a request holds, until its call ends |
 //! | `request` | the headers of a request |
 //! | `reply` | the answers |
 //! | `metrics` | what is counted |
 
+mod crowd;
 mod exchange;
 mod held;
 mod locks;
