@@ -69,9 +69,12 @@ func (l *locks) acquire(ctx context.Context, resource, owner string) (bool, stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.policy.wait+l.policy.timeout)
 	defer cancel()
-	reply, err := l.post(ctx, "acquire", body, false)
+	reply, status, err := l.post(ctx, "acquire", body, false)
 	if err != nil {
 		return false, "", err
+	}
+	if status != http.StatusOK {
+		return false, "", unwanted(status, reply)
 	}
 	var answered grant
 	if err := json.Unmarshal(reply, &answered); err != nil || answered.Success == nil {
@@ -84,25 +87,32 @@ func (l *locks) acquire(ctx context.Context, resource, owner string) (bool, stri
 }
 
 // release frees the lock if this owner has it. The request that it was taken for may have ended, so its time is
-// bounded by the settings alone.
-func (l *locks) release(resource, owner string) error {
+// bounded by the settings alone. It returns why this failed, and whether another try may pass.
+func (l *locks) release(resource, owner string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.policy.timeout)
 	defer cancel()
 	body := map[string]interface{}{"resourceId": resource, "lockOwner": owner}
-	_, err := l.post(ctx, "release", body, true)
-	return err
+	reply, status, err := l.post(ctx, "release", body, true)
+	if err != nil {
+		return true, err
+	}
+	if status != http.StatusOK {
+		mayPass := status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
+		return mayPass, unwanted(status, reply)
+	}
+	return false, nil
 }
 
-// post makes a call and returns the body of its answer. If it may be repeated, it is sent again if the connection
-// turns out to be closed.
-func (l *locks) post(ctx context.Context, verb string, body map[string]interface{}, repeatable bool) ([]byte, error) {
+// post makes a call and returns the body and the status of its answer. If it may be repeated, it is sent again if the
+// connection turns out to be closed.
+func (l *locks) post(ctx context.Context, verb string, body map[string]interface{}, repeatable bool) ([]byte, int, error) {
 	sent, err := json.Marshal(body)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url+verb, bytes.NewReader(sent))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if l.policy.token != "" {
@@ -114,17 +124,16 @@ func (l *locks) post(ctx context.Context, verb string, body map[string]interface
 	}
 	response, err := l.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	reply, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d %s", response.StatusCode, quoted(reply))
-	}
-	return reply, nil
+	return reply, response.StatusCode, err
+}
+
+// unwanted is what is wrong with an answer that has another status than 200.
+func unwanted(status int, reply []byte) error {
+	return fmt.Errorf("status %d %s", status, quoted(reply))
 }
 
 func quoted(reply []byte) string {

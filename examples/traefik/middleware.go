@@ -3,14 +3,17 @@ package holdfast
 import (
 	"log"
 	"net/http"
+	"time"
 )
 
 // middleware takes a lock around each request that its policy is for.
 type middleware struct {
-	next   http.Handler
-	policy *policy
-	locks  *locks
-	logger *log.Logger
+	next     http.Handler
+	policy   *policy
+	crowd    *crowd
+	locks    *locks
+	releases *releases
+	logger   *log.Logger
 }
 
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -25,42 +28,52 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.policy.refused.write(w)
 		return
 	}
+	if !m.crowd.join(resource, m.policy.maxWaiting) {
+		m.policy.refused.write(w)
+		return
+	}
 	owner, err := newOwner()
 	if err != nil {
+		m.crowd.leave(resource)
 		m.inDoubt(w, r, resource, err)
 		return
 	}
 	taken, token, err := m.locks.acquire(r.Context(), resource, owner)
+	m.crowd.leave(resource)
+	until := time.Now().Add(m.policy.ttl)
 	switch {
 	case err != nil:
 		// The request need not wait for this: whoever is asked in vain may not answer at all.
-		go m.release(resource, owner)
+		go m.releases.release(resource, owner, until)
 		m.inDoubt(w, r, resource, err)
 	case !taken:
 		m.policy.refused.write(w)
 	case r.Context().Err() != nil:
-		m.release(resource, owner)
+		m.releases.release(resource, owner, until)
 		m.policy.refused.write(w)
 	default:
 		if token != "" {
 			r.Header.Set(fencingToken, token)
 		}
-		m.underLock(w, r, resource, owner)
+		m.underLock(w, r, resource, owner, until)
 	}
 }
 
-// underLock asks the upstream, and releases the lock however that ends.
-func (m *middleware) underLock(w http.ResponseWriter, r *http.Request, resource, owner string) {
-	upstream := &answer{}
+// underLock asks the upstream, and releases the lock when that has ended, unless the upstream may still work and the lock
+// is to be kept then.
+func (m *middleware) underLock(w http.ResponseWriter, r *http.Request, resource, owner string, until time.Time) {
+	upstream := newAnswer()
 	returned := false
 	// A proxy whose client or upstream leaves amid an answer panics, which goes on after this.
 	defer func() {
 		// A client may leave as soon as it has the whole answer, before the proxy has returned.
 		answered := returned && upstream.begun.Load()
-		if r.Context().Err() != nil && !answered && m.policy.keep {
+		clientLeft := r.Context().Err() != nil && !answered
+		gaveUp := m.policy.upstreamTimeout > 0 && upstream.isDue(m.policy.upstreamTimeout)
+		if m.policy.keep && (clientLeft || gaveUp) {
 			return
 		}
-		m.release(resource, owner)
+		m.releases.release(resource, owner, until)
 	}()
 	m.next.ServeHTTP(w, r.WithContext(upstream.watched(r.Context())))
 	returned = true
@@ -78,12 +91,5 @@ func (m *middleware) inDoubt(w http.ResponseWriter, r *http.Request, resource st
 		m.next.ServeHTTP(w, r)
 	} else {
 		m.policy.refused.write(w)
-	}
-}
-
-// release frees the lock. If this fails, the lock expires by itself.
-func (m *middleware) release(resource, owner string) {
-	if err := m.locks.release(resource, owner); err != nil {
-		m.logger.Printf("release of %s: %v", resource, err)
 	}
 }

@@ -9,8 +9,10 @@
 //   - fields.go: reading settings, and what is wrong with one.
 //   - request.go: the parts of a request.
 //   - middleware.go: a request on its way.
+//   - crowd.go: how many requests wait for each lock.
 //   - locks.go: the calls to Holdfast.
-//   - answer.go: whether the upstream has answered.
+//   - releases.go: locks that are freed, by one call or by more.
+//   - answer.go: whether the upstream was asked, and has answered.
 //   - fencing.go: the header that tells the upstream the fencing token.
 package holdfast
 
@@ -37,5 +39,13 @@ func New(_ context.Context, next http.Handler, config *Config, name string) (htt
 	}
 	// The writer is Traefik's own log. The standard error is not.
 	logger := log.New(log.Writer(), "holdfast: "+name+": ", 0)
-	return &middleware{next: next, policy: policy, locks: newLocks(policy), logger: logger}, nil
+	locks := newLocks(policy)
+	return &middleware{
+		next:     next,
+		policy:   policy,
+		crowd:    newCrowd(),
+		locks:    locks,
+		releases: &releases{locks: locks, logger: logger},
+		logger:   logger,
+	}, nil
 }

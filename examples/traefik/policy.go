@@ -13,23 +13,27 @@ type policy struct {
 	// token is empty if Holdfast needs none.
 	token string
 	// timeout is how long a call may take beyond its wait.
-	timeout  time.Duration
-	matches  match
-	store    string
-	resource template
-	ttl      time.Duration
-	wait     time.Duration
-	fenced   bool
+	timeout time.Duration
+	// upstreamTimeout is how long Traefik waits for the upstream to begin its answer; 0 if that is not known.
+	upstreamTimeout time.Duration
+	matches         match
+	store           string
+	resource        template
+	ttl             time.Duration
+	wait            time.Duration
+	// maxWaiting is how many requests wait for one lock at a time at most.
+	maxWaiting int64
+	fenced     bool
 	// open lets requests pass without a lock when nobody knows who has it.
 	open bool
-	// keep leaves the lock to expire when the client leaves before the upstream has answered.
+	// keep leaves the lock to expire when the client leaves, or Traefik gives up, before the upstream has answered.
 	keep    bool
 	refused refusal
 }
 
 func readPolicy(settings map[string]interface{}) (*policy, error) {
-	fields, err := field{value: settings}.fields("address", "token", "timeout", "match", "store", "resource", "ttl",
-		"wait", "fenced", "inDoubt", "onClientGone", "refused")
+	fields, err := field{value: settings}.fields("address", "token", "timeout", "upstreamTimeout", "match", "store",
+		"resource", "ttl", "wait", "maxWaiting", "fenced", "inDoubt", "onClientGone", "refused")
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +45,9 @@ func readPolicy(settings map[string]interface{}) (*policy, error) {
 		return nil, err
 	}
 	if p.timeout, err = fields["timeout"].positiveTime(time.Second); err != nil {
+		return nil, err
+	}
+	if p.upstreamTimeout, err = fields["upstreamTimeout"].timeOr(0); err != nil {
 		return nil, err
 	}
 	if p.matches, err = readMatch(fields["match"]); err != nil {
@@ -57,6 +64,12 @@ func readPolicy(settings map[string]interface{}) (*policy, error) {
 	}
 	if p.wait, err = fields["wait"].timeOr(0); err != nil {
 		return nil, err
+	}
+	if p.maxWaiting, err = fields["maxWaiting"].numberOr(1000); err != nil {
+		return nil, err
+	}
+	if p.maxWaiting < 1 {
+		return nil, fields["maxWaiting"].flaw("must be at least 1")
 	}
 	if p.fenced, err = fields["fenced"].flagOr(false); err != nil {
 		return nil, err

@@ -1,20 +1,32 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"time"
 )
 
-// proxy forwards requests to an upstream. It cancels a request whose client leaves, as Traefik's does. A request with
-// the header Linger is one of a proxy that is slow to return: not before its client has left.
-func proxy(upstream string) http.Handler {
+// proxy forwards requests to an upstream, whose answer must begin within some milliseconds, if that is not 0. It cancels a
+// request whose client leaves, and answers one whose upstream fails, as Traefik's does. A request with the header Linger
+// is one of a proxy that is slow to return: not before its client has left.
+func proxy(upstream string, milliseconds int) http.Handler {
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: upstream})
-	forward.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
+	patience := time.Duration(milliseconds) * time.Millisecond
+	forward.Transport = &http.Transport{MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: patience}
 	forward.ErrorLog = log.New(io.Discard, "", 0)
+	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
+		var failure net.Error
+		if errors.As(err, &failure) && failure.Timeout() {
+			w.WriteHeader(http.StatusGatewayTimeout)
+		} else {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forward.ServeHTTP(w, r)
 		if r.Header.Get("Linger") != "" {

@@ -11,6 +11,8 @@ import (
 type wanted struct {
 	// Upstream is its host and port.
 	Upstream string
+	// Patience is for how many milliseconds the proxy waits for the upstream to begin its answer; 0 for as long as it takes.
+	Patience int
 	// File is the text of a dynamic configuration in YAML.
 	File string
 	// Labels are those of a container.

@@ -24,7 +24,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{io::AsyncReadExt, net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 use crate::HOLDFAST;
 
@@ -277,6 +277,84 @@ async fn an_upstream_that_fails_does_not_keep_the_lock() {
     }
 }
 
+/// An upstream that closes each connection once it was asked: its `host:port`.
+async fn breaking() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let _ = connection.read(&mut [0; 4096]).await;
+        }
+    });
+    address
+}
+
+/// The upstream may still work then, as when a client has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_waits_no_longer_for_the_upstream_keeps_or_frees_the_lock() {
+    let Some(mut traefik) = Traefik::start() else { return };
+    let (locks, upstream) = (Locks::start(""), Upstream::start().await);
+    let mut status_before = async |upstream: &str, path: &str, changes: Value| {
+        let settings = locks.settings(&changes);
+        let wanted = json!({"upstream": upstream, "resource": settings, "patience": 300});
+        let node = traefik.make(&wanted).unwrap();
+        (status(&node, path).await, locks.holds(path))
+    };
+    for (path, changes, held) in [
+        ("/kept", json!({"upstreamTimeout": "0.3s"}), true),
+        ("/freed", json!({"upstreamTimeout": "0.3s", "onClientGone": "free"}), false),
+        ("/unknown", json!({}), false),
+    ] {
+        assert_eq!(status_before(&upstream.address, path, changes).await, (504, held), "{path}");
+    }
+    assert_eq!(upstream.asked(), 3);
+    // An upstream that fails does not work any more.
+    let (broken, changes) = (breaking().await, json!({"upstreamTimeout": "0.3s"}));
+    assert_eq!(status_before(&broken, "/broken", changes).await, (502, false));
+    upstream.answer(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
+    let Some(mut traefik) = Traefik::start() else { return };
+    let (locks, upstream) = (Locks::start(""), Upstream::start().await);
+    let port = locks.holdfast.http().rsplit_once(':').unwrap().1.parse().unwrap();
+    let network = Proxy::to(port).await;
+    let node = traefik.serve(&upstream.address, &settings(&network.address(), &json!({})));
+    let first = get(&node, "/a");
+    upstream.wait_for(1).await;
+    network.swallow();
+    upstream.answer(1);
+    assert_eq!(first.await.unwrap().status(), 200);
+    let told = async || traefik.log().contains("/a is not released yet, which is tried again: ");
+    eventually("the release fails", told).await;
+    assert!(locks.holds("/a"));
+    network.mend();
+    network.cut();
+    locks.wait_until_free().await;
+}
+
+/// Otherwise a crowd for one lock would take the room of all others.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_wait_for_one_lock() {
+    let Some(mut traefik) = Traefik::start() else { return };
+    let (locks, upstream) = (Locks::start(""), Upstream::start().await);
+    let settings = locks.settings(&json!({"wait": "60s", "maxWaiting": 1, "inDoubt": "open"}));
+    let node = traefik.serve(&upstream.address, &settings);
+    let first = get(&node, "/a");
+    upstream.wait_for(1).await;
+    let crowd = [get(&node, "/a"), get(&node, "/a")];
+    wait_until_done(&traefik, 1).await;
+    upstream.answer(3);
+    assert_eq!(status(&node, "/b").await, 200);
+    assert_eq!(first.await.unwrap().status(), 200);
+    let mut statuses = join_all(crowd).await.into_iter().map(|answer| answer.unwrap().status());
+    let statuses = [statuses.next().unwrap(), statuses.next().unwrap()];
+    assert!(statuses.iter().any(|status| *status == 200), "{statuses:?}");
+    assert!(statuses.iter().any(|status| *status == 503), "{statuses:?}");
+    assert_eq!(upstream.asked(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_before_the_answer_keeps_or_frees_the_lock() {
     let Some(mut traefik) = Traefik::start() else { return };
@@ -487,7 +565,7 @@ async fn a_request_without_a_resource_is_refused_in_any_case() {
 #[test]
 fn settings_that_are_wrong_are_named() {
     let Some(mut traefik) = Traefik::start() else { return };
-    let fields = "address, token, timeout, match, store, resource, ttl, wait, fenced, inDoubt, onClientGone, refused";
+    let fields = "address, token, timeout, upstreamTimeout, match, store, resource, ttl, wait, maxWaiting, fenced, inDoubt, onClientGone, refused";
     let unknown = format!("Store2: unknown field; the fields here are {fields}");
     let of_match =
         "match.path: unknown field; the fields here are methods, authorities, pathPrefix, headers";
@@ -526,6 +604,9 @@ fn settings_that_are_wrong_are_named() {
         ("ttl", json!("1.s"), form.to_owned()),
         ("ttl", json!("2147483647.001s"), "must be at most 2147483647s".to_owned()),
         ("wait", json!("-1s"), form.to_owned()),
+        ("upstreamTimeout", json!(30), form.to_owned()),
+        ("maxWaiting", json!(0), "must be at least 1".to_owned()),
+        ("maxWaiting", json!(-1), "must be a whole number".to_owned()),
         ("fenced", json!("yes"), "must be true or false".to_owned()),
         ("inDoubt", json!("Open"), "must be closed or open".to_owned()),
         ("onClientGone", json!(false), "must be text".to_owned()),
