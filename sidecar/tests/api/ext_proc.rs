@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::stream;
 use holdfast::resources::EdgeLock;
 use holdfast_proto::ext_proc::{
-    BodySendMode, HeaderMap, HeaderValue, HttpBody, HttpHeaders, ProcessingRequest,
+    BodySendMode, HeaderMap, HeaderSendMode, HeaderValue, HttpBody, HttpHeaders, ProcessingRequest,
     ProcessingResponse, ProtocolConfiguration, external_processor_client::ExternalProcessorClient,
     processing_request::Request as Step, processing_response::Response as Answer,
 };
@@ -213,7 +213,11 @@ async fn a_client_that_leaves_within_the_body_has_left_if_bodies_are_told() {
         let mut first = message(Step::RequestHeaders(headers(path)));
         first.protocol_config = Some(modes);
         call.steps.send(first).unwrap();
-        removed(call.next().await);
+        let answer = call.answer().await.unwrap().unwrap();
+        let wanted = answer.mode_override.unwrap();
+        assert_eq!(wanted.response_body_mode, streamed);
+        assert_eq!(wanted.response_trailer_mode(), HeaderSendMode::Send);
+        removed(answer.response.unwrap());
         let response = HttpHeaders { end_of_stream: false, ..headers(path) };
         call.send(Step::ResponseHeaders(response));
         call.next().await;

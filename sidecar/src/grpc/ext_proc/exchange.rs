@@ -65,6 +65,7 @@ where
         stage: Stage::Beginning,
         replies: VecDeque::new(),
         modes: Modes::default(),
+        told: None,
         held: None,
     };
     stream(stream::unfold(exchange, Exchange::next))
@@ -79,6 +80,8 @@ struct Exchange<B> {
     /// Answers that are not sent yet.
     replies: VecDeque<ProcessingResponse>,
     modes: Modes,
+    /// What the proxy said of bodies, if it can be told to tell of trailers beside them.
+    told: Option<ProtocolConfiguration>,
     held: Option<Held>,
 }
 
@@ -153,12 +156,13 @@ where
             self.stage = Stage::Done;
             return Ok(());
         };
-        if let Some(ProtocolConfiguration { request_body_mode, response_body_mode }) =
-            first.protocol_config
-        {
+        if let Some(told) = first.protocol_config {
             let mode = |mode| BodySendMode::try_from(mode).unwrap_or(BodySendMode::None);
-            self.modes =
-                Modes { request: mode(request_body_mode), response: mode(response_body_mode) };
+            let (request, response) = (mode(told.request_body_mode), mode(told.response_body_mode));
+            self.modes = Modes { request, response };
+            // In the duplex modes trailers are told in any case, and nothing can be changed.
+            let is_duplex = reply::is_duplex(request) || reply::is_duplex(response);
+            self.told = (!is_duplex).then_some(told);
         }
         match first.request {
             _ if first.observability_mode => Err(Status::failed_precondition(
@@ -202,7 +206,11 @@ where
         let (outcome, counter, reply) = match verdict {
             Verdict::Granted(held, token) => {
                 self.held = Some(held);
-                ("granted", &metrics.granted, Some(reply::go_on(token)))
+                let reply = match self.told {
+                    Some(told) => reply::go_on_and_tell(token, told),
+                    None => reply::go_on(token),
+                };
+                ("granted", &metrics.granted, Some(reply))
             }
             Verdict::NotFree => {
                 ("refused", &metrics.refused, Some(reply::refuse(refused, "holdfast_lock_held")))

@@ -4,20 +4,21 @@ use holdfast_dapr_api::FENCING_TOKEN_HEADER;
 use holdfast_edge_lock::refusal::Refusal;
 use holdfast_proto::ext_proc::{
     BodyMutation, BodyResponse, BodySendMode, CommonResponse, HeaderAppendAction, HeaderMutation,
-    HeaderValue, HeaderValueOption, HeadersResponse, HttpBody, HttpStatus, ImmediateResponse,
-    ProcessingResponse, StreamedBodyResponse, TrailersResponse, processing_response::Response,
+    HeaderSendMode, HeaderValue, HeaderValueOption, HeadersResponse, HttpBody, HttpStatus,
+    ImmediateResponse, ProcessingMode, ProcessingResponse, ProtocolConfiguration,
+    StreamedBodyResponse, TrailersResponse, processing_response::Response,
 };
 
 use crate::grpc::leases::duration;
 
 fn reply(response: Response) -> ProcessingResponse {
-    ProcessingResponse { response: Some(response), override_message_timeout: None }
+    ProcessingResponse { response: Some(response), ..ProcessingResponse::default() }
 }
 
 /// No answer yet: it comes within this many milliseconds.
 pub(super) fn later(milliseconds: u64) -> ProcessingResponse {
     let override_message_timeout = Some(duration(milliseconds));
-    ProcessingResponse { response: None, override_message_timeout }
+    ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() }
 }
 
 /// The request goes on to the upstream, which gets the fencing token, and never one of the client's.
@@ -34,6 +35,23 @@ pub(super) fn go_on(fencing_token: Option<u64>) -> ProcessingResponse {
     };
     let response = CommonResponse { header_mutation: Some(mutation), body_mutation: None };
     reply(Response::RequestHeaders(HeadersResponse { response: Some(response) }))
+}
+
+/// The same, and the proxy is asked to tell of the trailers of the response, too, if it tells of bodies like this.
+///
+/// Without its trailers, a response that has some, as that of a call of gRPC, looks like one that was cut off.
+pub(super) fn go_on_and_tell(
+    fencing_token: Option<u64>,
+    ProtocolConfiguration { request_body_mode, response_body_mode }: ProtocolConfiguration,
+) -> ProcessingResponse {
+    let mode_override = ProcessingMode {
+        response_header_mode: HeaderSendMode::Send.into(),
+        request_body_mode,
+        response_body_mode,
+        response_trailer_mode: HeaderSendMode::Send.into(),
+        ..ProcessingMode::default()
+    };
+    ProcessingResponse { mode_override: Some(mode_override), ..go_on(fencing_token) }
 }
 
 /// The client gets this. `details` is for the proxy's log.
@@ -78,9 +96,14 @@ pub(super) fn response_trailers() -> ProcessingResponse {
     reply(Response::ResponseTrailers(TrailersResponse {}))
 }
 
+/// Whether only what the answers have goes on of a body.
+pub(super) fn is_duplex(mode: BodySendMode) -> bool {
+    matches!(mode, BodySendMode::FullDuplexStreamed | BodySendMode::Grpc)
+}
+
 /// A piece of a body goes on as it is. In some modes only what the answer has goes on.
 fn unchanged(HttpBody { body, end_of_stream }: HttpBody, mode: BodySendMode) -> BodyResponse {
-    if !matches!(mode, BodySendMode::FullDuplexStreamed | BodySendMode::Grpc) {
+    if !is_duplex(mode) {
         return BodyResponse::default();
     }
     let streamed_response = Some(StreamedBodyResponse { body, end_of_stream });

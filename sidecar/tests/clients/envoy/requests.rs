@@ -3,6 +3,10 @@
 use holdfast_tests::exposition::Exposition;
 use reqwest::Method;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::edge::{Edge, Way, every_way};
 
@@ -174,4 +178,47 @@ async fn a_client_cannot_choose_the_edge_lock() {
         let labels = [("edge_lock", "reports"), ("outcome", outcome)];
         assert_eq!(page.get("holdfast_edge_requests_total", &labels), Some(count), "{outcome}");
     }
+}
+
+/// An upstream whose responses have trailers: its port.
+async fn upstream_with_trailers() -> u16 {
+    const RESPONSE: &[u8] =
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx-end: 1\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            while matches!(connection.read(&mut request).await, Ok(read) if read > 0) {
+                if connection.write_all(RESPONSE).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+/// As Envoy Gateway configures its Envoys, which has no field for trailers.
+#[tokio::test]
+async fn a_response_with_trailers_is_whole_though_only_bodies_are_told() {
+    let edge = Edge::working_for(Way::ExtProc, 0, json!({ "ttl": "600s" })).await;
+    let port = format!("port_value: {}", edge.upstream.port);
+    let trailers = format!("port_value: {}", upstream_with_trailers().await);
+    let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let cluster = format!(
+        "- name: upstream\n    typed_extension_protocol_options:\n      {options}:\n        \"@type\": \
+         type.googleapis.com/{options}\n        explicit_http_config: {{ http_protocol_options: \
+         {{ enable_trailers: true }} }}"
+    );
+    let edge = edge
+        .change(&port, &trailers)
+        .change("- name: upstream", &cluster)
+        .change("response_trailer_mode: SEND", "response_body_mode: STREAMED")
+        .change("failure_mode_allow: false", "allow_mode_override: true");
+    let Some(envoy) = edge.envoy().await else { return };
+    let answer = envoy.get("/reports/a").send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", envoy.log());
+    assert_eq!(answer.text().await.unwrap(), "body");
+    edge.is_free().await;
 }
