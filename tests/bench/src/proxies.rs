@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::{
-    rounds::{Rounds, Turn},
+    rounds::{Rounds, Spread, Turn},
     table::Table,
 };
 
@@ -66,13 +66,20 @@ pub fn measure(rounds: Rounds, holdfast: &Path, table: &mut Table) -> Result<()>
     let ways = [("Envoy's external processor", ext_proc), ("the wasm filter", filter)];
     for at_once in [1, AT_ONCE] {
         let envoys = [&without].into_iter().chain(ways.iter().map(|(_, envoy)| envoy));
-        let mut turns: Vec<_> =
-            envoys.map(|envoy| |length| runtime.block_on(drive(envoy, at_once, length))).collect();
+        let turn = |envoy| {
+            let runtime = &runtime;
+            move |length| match at_once {
+                1 => runtime.block_on(median(envoy, length)),
+                _ => runtime.block_on(throughput(envoy, length)),
+            }
+        };
+        let mut turns: Vec<_> = envoys.map(turn).collect();
         let turns = turns.iter_mut().map(|turn| turn as Turn<'_>).collect();
         let rates = rounds.run_all(turns)?;
         for ((way, _), ours) in ways.iter().zip(&rates[1..]) {
             if at_once == 1 {
-                let what = format!("a request through {way} / without a lock");
+                let what =
+                    format!("p50 of a request through {way}, one connection / without a lock");
                 table.call(&what, ours, &rates[0], "");
             } else {
                 let what = format!("requests through {way}, {at_once} at once / without a lock");
@@ -88,23 +95,33 @@ fn port(address: &str) -> String {
     format!("port_value: {}", address.rsplit(':').next().unwrap_or_default())
 }
 
-/// Sends requests with a lock each for about `length`, so many at once, and returns how many are answered per second.
-async fn drive(envoy: &Envoy, at_once: usize, length: Duration) -> Result<f64> {
-    static REQUESTS: AtomicU32 = AtomicU32::new(0);
-    let end = Instant::now() + length;
-    let one = || async {
-        let mut requests = 0;
-        while Instant::now() < end {
-            let path = format!("/reports/{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
-            let answer = envoy.get(&path).send().await?;
-            ensure!(answer.status() == 200, "status {}: {}", answer.status(), envoy.log());
-            answer.bytes().await?;
-            requests += 1;
-        }
-        Ok(requests)
-    };
+/// Sends requests one after the other for about `length`, and returns how many there would be per second if each took as
+/// long as the median one.
+async fn median(envoy: &Envoy, length: Duration) -> Result<f64> {
+    let times = drive(envoy, Instant::now() + length).await?;
+    Ok(1.0 / Spread::of(times).median)
+}
+
+/// Sends requests for about `length`, [`AT_ONCE`], and returns how many are answered per second.
+async fn throughput(envoy: &Envoy, length: Duration) -> Result<f64> {
     let begun = Instant::now();
-    let counts: Vec<u32> = try_join_all((0..at_once).map(|_| one())).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(f64::from(counts.iter().sum::<u32>()) / seconds)
+    let times = try_join_all((0..AT_ONCE).map(|_| drive(envoy, begun + length))).await?;
+    let requests: f64 = times.iter().map(|times| times.len() as f64).sum();
+    Ok(requests / begun.elapsed().as_secs_f64())
+}
+
+/// Sends requests with a lock each, one after the other until then but one at least, and returns how many seconds each
+/// took.
+async fn drive(envoy: &Envoy, end: Instant) -> Result<Vec<f64>> {
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    let mut times = Vec::new();
+    while times.is_empty() || Instant::now() < end {
+        let begun = Instant::now();
+        let path = format!("/reports/{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
+        let answer = envoy.get(&path).send().await?;
+        ensure!(answer.status() == 200, "status {}: {}", answer.status(), envoy.log());
+        answer.bytes().await?;
+        times.push(begun.elapsed().as_secs_f64());
+    }
+    Ok(times)
 }
