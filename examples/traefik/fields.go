@@ -31,6 +31,9 @@ func (f field) flaw(message string) error {
 }
 
 func (f field) below(name string) string {
+	if name == "" {
+		name = `""`
+	}
 	if f.path == "" {
 		return name
 	}
@@ -71,13 +74,16 @@ func (f field) fields(known ...string) (map[string]field, error) {
 	for _, name := range names(entries) {
 		found := ""
 		for _, candidate := range known {
-			if strings.EqualFold(candidate, name) && !taken[candidate] {
+			if strings.EqualFold(candidate, name) {
 				found = candidate
 			}
 		}
+		named := field{path: f.below(name)}
 		if found == "" {
-			unknown := field{path: f.below(name)}
-			return nil, unknown.flaw("unknown field; the fields here are " + strings.Join(known, ", "))
+			return nil, named.flaw("unknown field; the fields here are " + strings.Join(known, ", "))
+		}
+		if taken[found] {
+			return nil, named.flaw("is there more than once")
 		}
 		taken[found] = true
 		fields[found] = field{path: f.below(found), value: entries[name]}

@@ -33,6 +33,10 @@ func readMatch(f field) (match, error) {
 	if m.pathPrefix != "" && !strings.HasPrefix(m.pathPrefix, "/") {
 		return match{}, fields["pathPrefix"].flaw("must begin with /")
 	}
+	if !isSent(m.pathPrefix) {
+		return match{}, fields["pathPrefix"].flaw(
+			"must be as requests have it: printable ASCII, without spaces and #")
+	}
 	headers, err := fields["headers"].mapping()
 	if err != nil {
 		return match{}, err
@@ -46,6 +50,12 @@ func readMatch(f field) (match, error) {
 		lower := strings.ToLower(name)
 		if !isToken(lower) && lower != ":method" && lower != ":scheme" && lower != ":authority" && lower != ":path" {
 			return match{}, value.flaw("is not the name of a header")
+		}
+		if lower == "host" {
+			lower = ":authority"
+		}
+		if _, found := m.headers[lower]; found {
+			return match{}, value.flaw("is there more than once")
 		}
 		m.headers[lower] = text
 	}
@@ -74,7 +84,25 @@ func texts(f field, isRight func(string) bool, problem string) ([]string, error)
 
 // isAuthority is whether this may be a host, with or without a port.
 func isAuthority(text string) bool {
-	return !strings.ContainsAny(text, "/ ,@")
+	for index := 0; index < len(text); index++ {
+		letter := text[index]
+		isLetter := letter >= 'a' && letter <= 'z' || letter >= 'A' && letter <= 'Z'
+		isDigit := letter >= '0' && letter <= '9'
+		if !isLetter && !isDigit && strings.IndexByte("-._~:[]%", letter) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isSent is whether the path of a request may begin with this. If none does, every request passes without a lock.
+func isSent(prefix string) bool {
+	for index := 0; index < len(prefix); index++ {
+		if prefix[index] <= ' ' || prefix[index] > '~' || prefix[index] == '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // includes is whether a request fulfils every condition.

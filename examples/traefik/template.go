@@ -55,10 +55,15 @@ func readTemplate(f field) (template, error) {
 		rest = after
 	}
 	pieces = append(pieces, piece{text: plain + rest})
+	length := 0
 	for _, part := range pieces {
+		length += len(part.text)
 		if strings.Contains(part.text, "||") {
 			return nil, f.flaw("may not contain ||, which separates the parts of a key")
 		}
+	}
+	if length > longestResource {
+		return nil, f.flaw(fmt.Sprintf("must be at most %d bytes long", longestResource))
 	}
 	return pieces, nil
 }

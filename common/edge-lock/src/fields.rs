@@ -209,6 +209,7 @@ impl Fields {
     }
 }
 
-fn below(path: &str, name: &str) -> String {
+pub(crate) fn below(path: &str, name: &str) -> String {
+    let name = if name.is_empty() { "\"\"" } else { name };
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }

@@ -6,6 +6,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`fields`] | reading a tree of values field by field, and what is wrong with one |
+//! | [`json`] | JSON in which each field is there once |
 //! | [`headers`] | the headers of a request, as a proxy shows them |
 //! | [`matching`] | which requests an edge lock is for |
 //! | [`template`] | the resource of a request: text with the request's parts in it |
@@ -47,6 +48,7 @@ extern crate std;
 pub mod details;
 pub mod fields;
 pub mod headers;
+pub mod json;
 pub mod matching;
 pub mod policy;
 pub mod refusal;

@@ -25,21 +25,12 @@ impl Match {
     pub(crate) fn read(field: Field) -> Result<Self, Flaw> {
         let mut fields = field.fields(&["methods", "authorities", "pathPrefix", "headers"])?;
         let methods = texts(fields.take("methods"), is_token, "is not a method")?;
-        let is_authority = |text: &str| !text.contains(['/', ' ', ',', '@']);
         let authorities = texts(fields.take("authorities"), is_authority, "is not a host")?;
-        let path_prefix = fields.take("pathPrefix");
-        let flaw = path_prefix.flaw("must begin with /");
-        let path_prefix = path_prefix.text_or("")?;
-        if !path_prefix.is_empty() && !path_prefix.starts_with('/') {
-            return Err(flaw);
-        }
-        let headers = fields.take("headers").entries()?.into_iter();
-        let headers = headers.map(|(name, value)| Ok((header(&name, &value)?, value.text()?)));
         Ok(Self {
             methods: methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
             authorities: authorities.iter().map(|name| name.to_ascii_lowercase()).collect(),
-            path_prefix,
-            headers: headers.collect::<Result<_, _>>()?,
+            path_prefix: path_prefix(fields.take("pathPrefix"))?,
+            headers: headers(fields.take("headers"))?,
         })
     }
 
@@ -59,6 +50,36 @@ impl Match {
                 .iter()
                 .all(|(name, wanted)| request.get(name).as_deref() == Some(wanted.as_bytes()))
     }
+}
+
+/// Whether this may be a host, with or without a port.
+fn is_authority(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte))
+}
+
+/// What a path begins with. One that no path begins with would let every request pass without a lock.
+fn path_prefix(field: Field) -> Result<String, Flaw> {
+    let no_path = field.flaw("must begin with /");
+    let not_sent = field.flaw("must be as requests have it: printable ASCII, without spaces and #");
+    let prefix = field.text_or("")?;
+    if !prefix.is_empty() && !prefix.starts_with('/') {
+        return Err(no_path);
+    }
+    let is_sent = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if prefix.bytes().all(is_sent) { Ok(prefix) } else { Err(not_sent) }
+}
+
+/// Headers that a request must have. It has one value for each name.
+fn headers(field: Field) -> Result<Vec<(String, String)>, Flaw> {
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for (name, value) in field.entries()? {
+        let name = header(&name, &value)?;
+        if headers.iter().any(|(known, _)| *known == name) {
+            return Err(value.flaw("is there more than once"));
+        }
+        headers.push((name, value.text()?));
+    }
+    Ok(headers)
 }
 
 /// The texts of a list, none of them empty.
@@ -140,11 +161,19 @@ mod tests {
             (json!({"methods": "GET"}), "methods"),
             (json!({"methods": [1]}), "methods[0]"),
             (json!({"methods": ["GET,HEAD"]}), "methods[0]"),
+            (json!({"authorities": ["*"]}), "authorities[0]"),
+            (json!({"authorities": ["\u{e9}.example"]}), "authorities[0]"),
+            (json!({"authorities": ["a b"]}), "authorities[0]"),
+            (json!({"pathPrefix": "/a b"}), "pathPrefix"),
+            (json!({"pathPrefix": "/\u{e9}"}), "pathPrefix"),
+            (json!({"pathPrefix": "/a#b"}), "pathPrefix"),
+            (json!({"headers": {"X-A": "a", "x-a": "b"}}), "headers.x-a"),
+            (json!({"headers": {":authority": "a", "host": "b"}}), "headers.host"),
+            (json!({"headers": {"": "a"}}), "headers.\"\""),
             (json!({"methods": ["GET", "G ET"]}), "methods[1]"),
             (json!({"authorities": [""]}), "authorities[0]"),
             (json!({"authorities": ["https://shop.example/"]}), "authorities[0]"),
             (json!({"headers": {"x tenant": "a"}}), "headers.x tenant"),
-            (json!({"headers": {"": "a"}}), "headers."),
             (json!({"headers": {":authoriti": "a"}}), "headers.:authoriti"),
             (json!({"pathPrefix": "reports"}), "pathPrefix"),
             (json!({"headers": {"a": 1}}), "headers.a"),

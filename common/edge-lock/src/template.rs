@@ -71,6 +71,10 @@ impl Template {
         if pieces.iter().any(literal) {
             return Err(format!("may not contain {reserved}, which separates the parts of a key"));
         }
+        let length = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };
+        if pieces.iter().map(length).sum::<usize>() > LONGEST {
+            return Err(format!("must be at most {LONGEST} bytes long"));
+        }
         Ok(Self(pieces))
     }
 
@@ -213,6 +217,9 @@ mod tests {
         ] {
             assert_eq!(Template::read(template), Err(reason.to_owned()), "{template}");
         }
+        assert!(Template::read(&"x".repeat(LONGEST)).is_ok());
+        let long = Template::read(&format!("{}{{:path}}x", "x".repeat(LONGEST)));
+        assert_eq!(long, Err("must be at most 3000 bytes long".to_owned()));
         let unknown = Template::read("{:port}").unwrap_err();
         assert!(unknown.starts_with("has {:port}, which no request has; there are {:method}, "));
     }

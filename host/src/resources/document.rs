@@ -85,7 +85,14 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         "" => return Err(root.flaw_at("kind", "is missing: this is not a resource of Dapr")),
         "Component" => {}
         "Resiliency" => return Ok(Document::Resiliency(root)),
-        "EdgeLock" => return Ok(Document::EdgeLock(root)),
+        EDGE_LOCK => return Ok(Document::EdgeLock(root)),
+        _ if is_ours(&mut root) => {
+            // Without it, requests would pass that should have waited.
+            return Err(Flaw::ambiguous(
+                "kind",
+                format!("is {kind}, and must be {EDGE_LOCK} here"),
+            ));
+        }
         _ => return Ok(Document::Other { kind }),
     }
     if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
@@ -128,6 +135,15 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     component.unknown.extend(spec.unknown(&SPEC_FIELDS));
     component.unknown.extend(auth.unknown(&["secretStore"]));
     Ok(Document::Component(Box::new(component)))
+}
+
+/// The only kind of our own.
+const EDGE_LOCK: &str = "EdgeLock";
+
+/// Whether a document is of a kind of our own, or was to be.
+fn is_ours(root: &mut Field) -> bool {
+    let api_version = root.take("apiVersion").and_then(Field::text);
+    api_version.is_ok_and(|version| version.starts_with("holdfast.lock/"))
 }
 
 /// The fields of a component.

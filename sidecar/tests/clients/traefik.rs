@@ -597,6 +597,7 @@ fn settings_that_are_wrong_are_named() {
             json!("a||b"),
             "may not contain ||, which separates the parts of a key".to_owned(),
         ),
+        ("resource", json!("x".repeat(3_001)), "must be at most 3000 bytes long".to_owned()),
         ("ttl", json!(null), "is missing".to_owned()),
         ("ttl", json!("0.0s"), "must be longer than 0s".to_owned()),
         ("ttl", json!(60), form.to_owned()),
@@ -633,6 +634,24 @@ fn settings_that_are_wrong_are_named() {
             json!({"headers": {"x tenant": "a"}}),
             "match.headers.x tenant: is not the name of a header",
         ),
+        (
+            "match",
+            json!({"headers": {"X-A": "a", "x-a": "b"}}),
+            "match.headers.x-a: is there more than once",
+        ),
+        (
+            "match",
+            json!({"headers": {":authority": "a", "host": "b"}}),
+            "match.headers.host: is there more than once",
+        ),
+        ("match", json!({"headers": {"": "a"}}), "match.headers.\"\": is not the name of a header"),
+        ("match", json!({"authorities": ["*"]}), "match.authorities[0]: is not a host"),
+        (
+            "match",
+            json!({"pathPrefix": "/a b"}),
+            "match.pathPrefix: must be as requests have it: printable ASCII, without spaces and #",
+        ),
+        ("Store", json!("s"), "store: is there more than once"),
         ("Store2", json!("s"), &unknown),
     ] {
         assert_eq!(refusal(&mut traefik, field, value), flaw);

@@ -32,6 +32,9 @@ fn a_wrong_configuration_is_refused_and_the_field_is_named() {
         let log = Proxy::start(text).err().unwrap();
         assert!(log[0].starts_with("holdfast: the configuration is not JSON: "), "{log:?}");
     }
+    let twice = r#"{"cluster": "c", "locks": [{"ttl": "1s", "ttl": "2s"}]}"#;
+    let log = Proxy::start(twice).err().unwrap();
+    assert_eq!(log, ["holdfast: locks[0].ttl: is there more than once"]);
 }
 
 #[test]

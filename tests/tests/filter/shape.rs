@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use crate::proxy::module;
 
 /// The largest size, in bytes.
-const LARGEST: u64 = 186_000;
+const LARGEST: u64 = 191_000;
 
 #[test]
 fn it_imports_what_proxies_have_and_exports_what_they_call() {

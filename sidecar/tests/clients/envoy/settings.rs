@@ -50,6 +50,18 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
             with("match", json!({ "headers": { "x tenant": "a" } })),
             "spec.match.headers.x tenant: is not the name of a header",
         ),
+        (
+            with("match", json!({ "headers": { "X-A": "a", "x-a": "b" } })),
+            "spec.match.headers.x-a: is there more than once",
+        ),
+        (
+            with("match", json!({ "pathPrefix": "/a b" })),
+            "spec.match.pathPrefix: must be as requests have it: printable ASCII, without spaces and #",
+        ),
+        (
+            with("ttl", json!("60s")).replace("kind: EdgeLock", "kind: Edgelock"),
+            "kind: is Edgelock, and must be EdgeLock here",
+        ),
         (with("expiry", json!("60s")), "spec.expiry: unknown field"),
         (
             with("ttl", json!("60s")).replace("v1alpha1", "v1"),
