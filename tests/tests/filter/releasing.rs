@@ -13,8 +13,11 @@ fn holding(ttl: &str) -> (Proxy, u32, String) {
     (proxy, request, owner)
 }
 
+/// Ends a call.
+type Fail = fn(&mut Proxy, &Call);
+
 /// How a release fails, so that another try may pass.
-const FAILURES: [(fn(&mut Proxy, &Call), &str); 4] = [
+const FAILURES: [(Fail, &str); 4] = [
     (|proxy, call| proxy.answer(call, 500, "no Redis\n"), "the answer is 500 no Redis?"),
     (|proxy, call| proxy.answer(call, 503, "no host"), "the answer is 503 no host"),
     (|proxy, call| proxy.answer(call, 429, "too many"), "the answer is 429 too many"),
