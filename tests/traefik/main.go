@@ -45,7 +45,7 @@ func serve(plugin *plugin, line []byte, logger *log.Logger) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	handler, err := plugin.middleware(proxy(wanted.Upstream, wanted.Patience), settings)
+	handler, err := plugin.middleware(proxy(wanted), settings)
 	if err != nil {
 		return "", err
 	}

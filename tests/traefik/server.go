@@ -1,23 +1,42 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"time"
 )
 
-// proxy forwards requests to an upstream, whose answer must begin within some milliseconds, if that is not 0. It cancels a
-// request whose client leaves, and answers one whose upstream fails, as Traefik's does. A request with the header Linger
-// is one of a proxy that is slow to return: not before its client has left.
-func proxy(upstream string, milliseconds int) http.Handler {
-	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: upstream})
-	patience := time.Duration(milliseconds) * time.Millisecond
+// fast asks an upstream as Traefik's fast proxy does.
+type fast struct {
+	http.RoundTripper
+}
+
+func (f fast) RoundTrip(request *http.Request) (*http.Response, error) {
+	untold, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(request.Context(), cancel)
+	if trace := httptrace.ContextClientTrace(request.Context()); trace != nil {
+		trace.WroteRequest(httptrace.WroteRequestInfo{})
+	}
+	return f.RoundTripper.RoundTrip(request.Clone(untold))
+}
+
+// proxy forwards requests to an upstream. It cancels a request whose client leaves, and answers one whose upstream fails,
+// as Traefik's does. A request with the header Linger is one of a proxy that is slow to return: not before its client has
+// left.
+func proxy(wanted wanted) http.Handler {
+	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: wanted.Upstream})
+	patience := time.Duration(wanted.Patience) * time.Millisecond
 	forward.Transport = &http.Transport{MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: patience}
+	if wanted.Fast {
+		forward.Transport = fast{forward.Transport}
+	}
 	forward.ErrorLog = log.New(io.Discard, "", 0)
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
 		var failure net.Error

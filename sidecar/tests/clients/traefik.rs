@@ -314,6 +314,22 @@ async fn a_proxy_that_waits_no_longer_for_the_upstream_keeps_or_frees_the_lock()
     upstream.answer(3);
 }
 
+/// What a proxy does not tell is not taken for an upstream that has not answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_tells_nothing_of_the_answer_frees_the_lock() {
+    let Some(mut traefik) = Traefik::start() else { return };
+    let (locks, upstream) = (Locks::start(""), Upstream::start().await);
+    let settings = locks.settings(&json!({"upstreamTimeout": "0.001s"}));
+    for fast in [true, false] {
+        let wanted = json!({"upstream": upstream.address, "resource": settings, "fast": fast});
+        let node = traefik.make(&wanted).unwrap();
+        // The upstream works for longer than that.
+        upstream.answer(1);
+        assert_eq!(status(&node, "/a").await, 200);
+        locks.wait_until_free().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
     let Some(mut traefik) = Traefik::start() else { return };
