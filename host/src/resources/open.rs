@@ -127,9 +127,8 @@ pub async fn open_each(
 ) -> Result<Openings, LoadError> {
     let Resources { stores, resiliency, edge_locks } = load(options, notify)?;
     let openings = stores.into_iter().map(async |definition| {
-        let opened = open_one(&definition).await;
-        let accepted = opened.and_then(|open| accept(options, open, &definition));
-        let result = accepted.map(|open| under_policies(open, &resiliency));
+        let opened = open_one(options, &definition).await;
+        let result = opened.map(|open| under_policies(open, &resiliency));
         Opening { definition, result }
     });
     Ok(Openings { stores: join_all(openings).await, edge_locks })
@@ -152,7 +151,10 @@ impl Options {
     }
 }
 
-async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError> {
+async fn open_one(
+    options: &Options,
+    definition: &StoreDefinition,
+) -> Result<OpenStore, StoreError> {
     let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
     let opening = async {
         let fencing = fencing(&definition.properties)?;
@@ -168,28 +170,26 @@ async fn open_one(definition: &StoreDefinition) -> Result<OpenStore, StoreError>
         Ok((store, fencing))
     };
     let (store, fencing) = opening.await.map_err(|cause| failed(definition, cause))?;
-    Ok(OpenStore {
+    let open = OpenStore {
         name: name.clone(),
         component_type: component_type.clone(),
         version: version.clone(),
         key_prefix: definition.properties.get("keyPrefix").map(lowercase),
         fencing,
         store,
-    })
+    };
+    match refusal(options, &open) {
+        Some(refusal) => Err(failed(definition, OpenCause::Refused(refusal))),
+        None => Ok(open),
+    }
 }
 
-/// Fails if the rules refuse the `keyPrefix` of the store: only they know which can be used.
-fn accept(
-    options: &Options,
-    open: OpenStore,
-    definition: &StoreDefinition,
-) -> Result<OpenStore, StoreError> {
-    if open.key_prefix.is_none() {
-        return Ok(open);
-    }
-    match options.locks(slice::from_ref(&open)) {
-        Err(BuildError::Refused(refusal)) => Err(failed(definition, OpenCause::Refused(refusal))),
-        _ => Ok(open),
+/// Why the rules refuse the `keyPrefix` of a store, if they do: only they know which can be used.
+fn refusal(options: &Options, open: &OpenStore) -> Option<String> {
+    open.key_prefix.as_ref()?;
+    match options.locks(slice::from_ref(open)) {
+        Err(BuildError::Refused(refusal)) => Some(refusal),
+        _ => None,
     }
 }
 

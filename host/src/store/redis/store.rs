@@ -229,7 +229,7 @@ impl Store for RedisStore {
             Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
                 owner,
                 time_left: left,
-                fencing_token: token,
+                fencing_token: number,
             }))
         })
     }
