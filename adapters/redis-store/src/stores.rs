@@ -166,8 +166,8 @@ mod tests {
         let sentinel = "asks for Redis Sentinel, which this component does not support";
         for (variable, value, problem) in [
             ("REDIS_PORT", "2", "differs from the port in REDIS_HOST"),
-            ("REDIS_SENTINEL_MASTER_NAME", "m", sentinel),
-            ("SENTINEL_MASTER_NAME", "m", sentinel),
+            ("REDIS_FAILOVER", "true", sentinel),
+            ("FAILOVER", "true", sentinel),
             ("ENABLE_TLS", "true", tls),
             ("REDIS_ENABLE_TLS", "1", tls),
             ("ENABLE_TLS", "yes", "is not true or false"),

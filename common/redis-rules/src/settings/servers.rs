@@ -117,11 +117,6 @@ impl Servers {
         if let Some(replicas) = source.find(names::MIN_REPLICAS).filter(|min| min.value != "0") {
             return Err(replicas.error("asks for replicas, which this component does not support"));
         }
-        if let Some(master) = source.find(names::SENTINEL_MASTER_NAME) {
-            return Err(
-                master.error("asks for Redis Sentinel, which this component does not support")
-            );
-        }
         let what = match Kind::read(source)? {
             Kind::Node => return address(source),
             Kind::Sentinel => "Redis Sentinel",

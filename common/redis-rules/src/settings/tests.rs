@@ -281,7 +281,6 @@ fn a_client_of_one_server_refuses_more_by_name() {
         (&[kind("quorum")], "redisType asks for a quorum"),
         (&[(names::FAILOVER, "true"), kind("node")], "failover asks for Redis Sentinel"),
         (&[(names::MIN_REPLICAS, "1")], "minReplicas asks for replicas"),
-        (&[(names::SENTINEL_MASTER_NAME, "m")], "sentinelMasterName asks for Redis Sentinel"),
     ] {
         let settings = [&[(names::REDIS_HOST, "a,b,c")], settings].concat();
         let error = Spelling::Dapr.one(&settings).unwrap_err();
@@ -290,7 +289,8 @@ fn a_client_of_one_server_refuses_more_by_name() {
             format!("{expected}, which this component does not support")
         );
     }
-    let one = [(names::REDIS_HOST, "h"), (names::MIN_REPLICAS, "0"), kind("node")];
+    let master = (names::SENTINEL_MASTER_NAME, "m");
+    let one = [(names::REDIS_HOST, "h"), (names::MIN_REPLICAS, "0"), kind("node"), master];
     assert!(Spelling::Dapr.one(&one).is_ok());
 }
 

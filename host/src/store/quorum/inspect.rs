@@ -81,13 +81,15 @@ pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&
     most.map(|(owner, (count, _))| (owner, count))
 }
 
-/// Ends the hold of whomever at all nodes, each as long to wait for calls about it that are under way as it then has to
-/// answer. Returns the owner that most of them had.
+/// Ends the hold of whomever at all nodes, after the calls about it that are under way. Returns the owner that most of them
+/// had.
 pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<String>, Failure> {
     let key: Arc<str> = key.into();
     let patience = nodes.settings.patience(Duration::MAX);
-    let mut answers =
-        nodes.ask(patience * 2, |peer| force_release_in_turn(peer, key.clone(), patience));
+    let is_busy = nodes.peers().iter().any(|peer| !peer.lanes.holds(&key).is_empty());
+    let turns = if is_busy { patience } else { Duration::ZERO };
+    let force = |peer| force_release_in_turn(peer, key.clone(), turns);
+    let mut answers = nodes.ask(turns + patience, force);
     answers.wait_for(|_| false).await;
     let released = answers.count(Option::is_some);
     if answers.good().count() < nodes.majority() {
