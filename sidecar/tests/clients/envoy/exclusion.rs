@@ -1,7 +1,7 @@
 //! Who gets the lock, and who waits.
 
 use futures_util::future::join_all;
-use holdfast_tests::eventually;
+use holdfast_tests::{eventually, exposition::Exposition};
 use serde_json::json;
 
 use super::edge::{Edge, Way, every_way};
@@ -98,4 +98,26 @@ async fn a_lock_is_held_to_the_end_of_the_response(way: Way) {
     first.bytes().await.unwrap();
     edge.is_free().await;
     assert_eq!(edge.upstream.asked(), 1);
+}
+
+/// In the filter each worker has its own crowd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_beyond_those_that_may_wait_is_refused_at_once_and_counted() {
+    let edge = Edge::held(Way::ExtProc, json!({ "maxWaiting": 1 })).await;
+    let (Some(one), Some(other)) = (edge.envoy().await, edge.envoy().await) else { return };
+    let first = tokio::spawn(one.get("/reports/a").send());
+    edge.upstream.wait_for(1).await;
+    let crowd = [&one, &other].map(|envoy| tokio::spawn(envoy.get("/reports/a").send()));
+    let labels = [("edge_lock", "reports"), ("outcome", "crowded")];
+    eventually("one of them is refused", async || {
+        let page = Exposition::parse(&edge.holdfast.scrape().await);
+        page.get("holdfast_edge_requests_total", &labels) == Some(1.0)
+    })
+    .await;
+    edge.upstream.allow(2);
+    assert_eq!(first.await.unwrap().unwrap().status(), 200, "{}", one.log());
+    let crowd = join_all(crowd).await.into_iter();
+    let mut statuses: Vec<_> = crowd.map(|answer| answer.unwrap().unwrap().status()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 503], "{}", other.log());
 }
