@@ -6,15 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::arguments::Cli;
+use super::arguments;
 
 /// Prints the completions of a shell.
 pub fn completions(shell: Shell) -> Result<ExitCode> {
-    let mut command = Cli::command();
+    let mut command = arguments::command();
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
@@ -23,7 +22,7 @@ pub fn completions(shell: Shell) -> Result<ExitCode> {
 
 /// Prints the page of a command, or of the program.
 pub fn page(names: &[String]) -> Result<ExitCode> {
-    let mut program = Cli::command();
+    let mut program = arguments::command();
     program.build();
     let mut command = &program;
     for name in names {

@@ -99,14 +99,17 @@ fn a_lock_that_runs_out_at_once_is_told_with_the_option() {
 }
 
 #[test]
-fn a_program_before_the_dashes_is_told_its_place() {
+fn words_that_belong_elsewhere_are_told_their_place() {
     let tip = "what is to be run comes after --, with its arguments";
-    for words in [&["true"][..], &["sleep", "1"]] {
-        is_told(&[&["run", STORE, "r"], words].concat(), 125, tip);
-    }
+    is_told(&["run", STORE, "r", "sleep", "1"], 125, tip);
+    is_told(&["run", STORE, "r", "true"], 125, tip);
+    is_told(&["serve", "./app"], 2, tip);
     is_told(&["component", "run", "job.wasm", "nightly"], 2, tip);
     let (_, _, stderr) = run(&["check", "nightly"]);
     assert!(!stderr.contains("comes after"), "{stderr}");
+    let value = "the value of an option that is on or off follows after =";
+    is_told(&["serve", "--enable-metrics", "false"], 2, value);
+    is_told(&["check", "--log-as-json", "true"], 2, value);
 }
 
 #[test]

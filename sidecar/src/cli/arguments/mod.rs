@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use holdfast_redis_rules::go_duration::parse_go_duration;
 
@@ -187,6 +187,27 @@ Examples:
 
   holdfast component compose hello.wasm -o - | wasm-tools component wit";
 
+/// The name of the values of options that are on or off.
+const BOOL: &str = "BOOL";
+
+/// The command line.
+pub fn command() -> clap::Command {
+    with_booleans(Cli::command())
+}
+
+/// Reads the options that are on or off as Go does: alone they are on, and a value follows after `=`.
+fn with_booleans(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| match arg.get_value_names() {
+        Some([name]) if name == BOOL => arg
+            .value_parser(values::boolean)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        _ => arg,
+    });
+    command.mut_subcommands(with_booleans)
+}
+
 /// A distributed lock for edge runtimes, with Dapr's lock API.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -265,16 +286,7 @@ pub struct Serve {
     )]
     pub dapr_public_listen_address: Vec<String>,
     /// Whether metrics are recorded and served for Prometheus
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = true,
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = values::boolean
-    )]
+    #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = true)]
     pub enable_metrics: bool,
     /// Port of the metrics; 0 for a free one
     #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090)]
@@ -283,16 +295,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
     /// Whether to serve the API of operators: who holds what, and ending a hold
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = values::boolean
-    )]
+    #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub enable_admin: bool,
     /// Port of the API of operators, over HTTP and gRPC; 0 for a free one
     #[arg(long, value_name = "PORT", env = "HOLDFAST_ADMIN_PORT", default_value_t = 3502)]
@@ -302,16 +305,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1")]
     pub admin_listen_address: Vec<String>,
     /// Serve operators a page at /ui of that port, which shows who holds what; needs --enable-admin
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = values::boolean
-    )]
+    #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub ui: bool,
     /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
     /// fail meanwhile
@@ -563,16 +557,7 @@ pub struct Log {
     #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
     pub log_level: Option<LogLevel>,
     /// Log JSON, one object per line; also the error that ends the command
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = values::boolean
-    )]
+    #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub log_as_json: bool,
 }
 
@@ -612,19 +597,17 @@ pub struct Limits {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn the_help_shows_the_librarys_limits() {
         let limits = holdfast::Limits::default();
-        let serve = Cli::command().find_subcommand("serve").unwrap().clone();
+        let serve = command().find_subcommand("serve").unwrap().clone();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(limits.warm_instances, processors);
         assert_eq!(limits.instances, (4 * processors).max(16));

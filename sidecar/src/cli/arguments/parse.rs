@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, env, ffi::OsString};
 
 use clap::{
-    ArgMatches, Command, CommandFactory, Error, FromArgMatches,
+    ArgMatches, Command, Error, FromArgMatches,
     builder::{OsStr, Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 
 use super::{
-    Cli,
+    Cli, command,
     words::{self, Words},
 };
 
@@ -29,13 +29,13 @@ pub struct Given(BTreeMap<String, String>);
 
 /// Parses the words of a command line, the first of which is the program's name.
 pub fn parse(words: Vec<OsString>) -> Result<Parsed, Error> {
-    let mut command = without_empty_variables(Cli::command());
+    let mut command = without_empty_variables(command());
     command.build();
     let Words { words, ignored } = read(&mut command, words)?;
     let matches = command.try_get_matches_from_mut(words);
     let mut matches = matches.map_err(|error| {
         let error = naming_its_variable(error, &mut command);
-        with_place_of_program(error)
+        with_place_of_word(error)
     })?;
     let given = Given::of(&command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
@@ -98,16 +98,24 @@ fn without_empty_variables(command: Command) -> Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Of a program that is to be run, and stands before the dashes, clap says only that it is not expected.
-fn with_place_of_program(mut error: Error) -> Error {
-    let is_word = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(arg)) => !arg.starts_with('-'),
-        _ => false,
+/// Of a word that belongs elsewhere, clap says only that it is not expected.
+fn with_place_of_word(mut error: Error) -> Error {
+    let word = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => word.as_str(),
+        _ => return error,
     };
-    if error.kind() == ErrorKind::UnknownArgument && is_word && error.to_string().contains("-- <") {
-        let tip = StyledStr::from("what is to be run comes after --, with its arguments");
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-    }
+    let usage = error.to_string();
+    let (takes_program, needs_program) = (usage.contains("-- <"), usage.contains(" -- <"));
+    let tip = match word {
+        word if word.starts_with('-') => return error,
+        "true" | "false" if !needs_program => {
+            "the value of an option that is on or off follows after ="
+        }
+        _ if takes_program => "what is to be run comes after --, with its arguments",
+        _ => return error,
+    };
+    let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+    error.insert(ContextKind::Suggested, tip);
     error
 }
 
