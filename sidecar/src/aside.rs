@@ -1,6 +1,6 @@
 //! Long requests, whose calls compute for so long that other calls would wait.
 
-use std::{future::poll_fn, pin::pin, thread::available_parallelism};
+use std::{future::poll_fn, pin::pin, task::Poll, thread::available_parallelism};
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -32,9 +32,27 @@ impl Aside {
         if !is_long {
             return call.await;
         }
-        // It fails only if the semaphore is closed, which it never is.
-        let _turn = self.turns.acquire().await;
         let mut call = pin!(call);
-        poll_fn(|cx| block_in_place(|| call.as_mut().poll(cx))).await
+        loop {
+            // It fails only if the semaphore is closed, which it never is.
+            let turn = self.turns.acquire().await;
+            let polled = poll_fn(|cx| Poll::Ready(block_in_place(|| call.as_mut().poll(cx)))).await;
+            // The turn is for computing, and not for waiting for the store.
+            drop(turn);
+            match polled {
+                Poll::Ready(output) => return output,
+                Poll::Pending => woken().await,
+            }
+        }
     }
+}
+
+/// Waits until the task is woken, by whatever has been polled in it before.
+async fn woken() {
+    let mut is_woken = false;
+    poll_fn(|_| match std::mem::replace(&mut is_woken, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }

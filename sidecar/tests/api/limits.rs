@@ -1,6 +1,6 @@
 //! What callers may take of the server's time, connections and memory.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use bytes::Bytes;
 use holdfast_proto::leases::{ListRequest, admin_client::AdminClient};
@@ -42,7 +42,7 @@ fn short() -> Limits {
 }
 
 /// What the server sends on a connection until it closes it.
-async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+pub async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = stream.read_to_end(&mut bytes);
     // A connection that is reset is closed too.
@@ -50,7 +50,7 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-async fn connected(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+pub async fn connected(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
@@ -207,7 +207,7 @@ async fn a_flood_of_one_port_leaves_the_others_alone() {
 }
 
 /// The memory of a process, in KiB.
-fn memory(process: u32) -> u64 {
+pub fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -252,7 +252,7 @@ fn limited(limits: BodyLimits) -> Sidecar {
 }
 
 /// Begins a request over HTTP/2 whose body is sent piece by piece. The response comes from a task.
-async fn streamed(
+pub async fn streamed(
     address: SocketAddr,
     path: &str,
 ) -> (mpsc::Sender<Bytes>, tokio::task::JoinHandle<Response<Incoming>>) {
@@ -445,6 +445,27 @@ async fn requests_that_were_sent_ahead_are_answered() {
     let answers = String::from_utf8(until_closed(&mut stream).await).unwrap();
     assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
     assert_eq!(answers.matches("HTTP/1.1 204").count(), 7, "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_requests_whose_store_does_not_answer_keep_no_others_waiting() {
+    let slow = available_parallelism().map_or(1, usize::from) + 1;
+    let store = FakeStore::scripted(vec![Answer::Yes.when_told(); slow]);
+    let server = http(over(store.clone())).await;
+    let long = |number: usize| {
+        let body = format!("{}{}", " ".repeat(70 << 10), lock_body(&format!("r{number}"), "o"));
+        request("POST", LOCK, "", body.as_bytes())
+    };
+    let mut waiting = Vec::new();
+    for number in 0..slow {
+        waiting.push(connected(server.address, &long(number)).await);
+        assert_eq!(store.event().await, Event::Called);
+    }
+    assert_eq!(exchange(server.address, &long(slow)).await.body, ACQUIRED);
+    store.let_through(slow);
+    for answered in waiting {
+        assert_eq!(received(answered).await.body, ACQUIRED);
+    }
 }
 
 #[tokio::test]
