@@ -69,7 +69,7 @@ pub fn invalid_token() -> Reply {
 }
 
 /// The path has a broken escape, or there are several hosts. This is what Go's HTTP server answers, here and
-/// in the next three.
+/// in the next four.
 pub fn bad_request() -> Reply {
     text(400, "400 Bad Request")
 }
@@ -87,6 +87,11 @@ pub fn malformed_host() -> Reply {
 /// The body has a transfer encoding other than `chunked`.
 pub fn unsupported_encoding() -> Reply {
     last(text(501, "Unsupported transfer encoding"))
+}
+
+/// The caller expects more of the server than that it asks for the body.
+pub fn expectation_failed() -> Reply {
+    last(Reply { status: 417, ..empty() })
 }
 
 /// The connection is closed after the reply.

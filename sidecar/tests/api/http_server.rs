@@ -102,6 +102,8 @@ async fn requests_that_go_refuses_are_refused() {
             501,
             "Unsupported transfer encoding",
         ),
+        ("HTTP/1.1\r\nHost: a\r\nExpect: 200-ok", 417, ""),
+        ("HTTP/1.0\r\nExpect: 200-ok", 417, ""),
     ] {
         let refused = exchange(server.address, post(head).as_bytes()).await;
         assert_eq!((refused.status, refused.body.as_str()), (status, text), "{head}");
@@ -110,6 +112,12 @@ async fn requests_that_go_refuses_are_refused() {
     for host in ["Host: ", "Host: [::1]:3500", "Host: a.example:80", "Host: a_b"] {
         let request = format!("GET /v1.0/healthz HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n");
         assert_eq!(exchange(server.address, request.as_bytes()).await.status, 204, "{host}");
+    }
+    for expected in ["100-Continue", "", "a, 100-continue"] {
+        let request = format!(
+            "GET /v1.0/healthz HTTP/1.1\r\nHost: a\r\nExpect: {expected}\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(exchange(server.address, request.as_bytes()).await.status, 204, "{expected}");
     }
     let old = exchange(server.address, b"GET /v1.0/healthz HTTP/1.0\r\n\r\n").await;
     assert_eq!(old.status, 204);

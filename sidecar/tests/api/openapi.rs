@@ -266,6 +266,7 @@ async fn the_documents_have_the_refusals_of_every_call() {
                 ("Host: a\r\nHost: a\r\n", 400),
                 ("Host: a b\r\n", 400),
                 ("", 400),
+                ("Host: a\r\nExpect: 200-ok\r\n", 417),
                 (&*long, 431),
                 ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
                 ("Host: a\r\n", 401),
