@@ -121,6 +121,14 @@ impl<'a> Route<'a> {
         matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
     }
 
+    /// Whether the call may be granted a lock.
+    pub fn may_grant(&self) -> bool {
+        matches!(
+            self,
+            Self::TryLock { .. } | Self::Hold { .. } | Self::Lease { call: LeaseCall::Acquire, .. }
+        )
+    }
+
     /// The name of the store, in calls that have one.
     pub fn store(&self) -> Option<&str> {
         match self {

@@ -178,7 +178,7 @@ fn of_messages<T: Message + 'static>(
         future::ready(Some(Ok::<_, Infallible>(frame)))
     });
     let mut response = of_body(GrpcBody::new(StreamBody::new(frames)));
-    response.extensions_mut().insert(Lasting);
+    response.extensions_mut().insert(Lasting::default());
     response
 }
 

@@ -16,7 +16,8 @@ use holdfast_dapr_api::{
 };
 use holdfast_rules::{json, types::Error};
 use hyper::{
-    HeaderMap, Method, Request, Response, body::Body, header::CONTENT_LENGTH, http::request::Parts,
+    HeaderMap, Method, Request, Response, Uri, body::Body, header::CONTENT_LENGTH,
+    http::request::Parts,
 };
 use tracing::{Instrument, Span, field};
 
@@ -357,6 +358,10 @@ impl Answer for Api {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::answer(self, request)
+    }
+
+    fn may_grant(&self, method: &Method, uri: &Uri) -> bool {
+        Route::of(method.as_str(), &path::clean(uri.path())).may_grant()
     }
 }
 

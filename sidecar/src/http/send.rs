@@ -54,6 +54,6 @@ pub(crate) fn lasting(
         // Else nginx holds back what the response tells.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]);
-    response.extensions_mut().insert(Lasting);
+    response.extensions_mut().insert(Lasting::default());
     response
 }

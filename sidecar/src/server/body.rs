@@ -8,7 +8,10 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::control::{InFlight, Incomplete};
+use super::{
+    answer::Lasting,
+    control::{InFlight, Incomplete},
+};
 
 /// The body of a request that the server received.
 #[derive(Debug)]
@@ -52,12 +55,26 @@ impl Body for RequestBody {
 pub(super) struct ResponseBody<B> {
     body: B,
     /// The request, until this is dropped, if it is in flight as long as its response lasts.
-    _in_flight: Option<InFlight>,
+    lasting: Option<(Lasting, InFlight)>,
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, in_flight: Option<InFlight>) -> Self {
-        Self { body, _in_flight: in_flight }
+    pub(super) fn new(body: B, lasting: Option<(Lasting, InFlight)>) -> Self {
+        if let Some((_, in_flight)) = &lasting {
+            in_flight.lasts();
+        }
+        let mut new = Self { body, lasting };
+        new.look();
+        new
+    }
+
+    /// Looks whether the caller has asked for something, and waits for it.
+    fn look(&mut self) {
+        if let Some((lasting, in_flight)) = &mut self.lasting
+            && lasting.is_asked()
+        {
+            in_flight.ends_body();
+        }
     }
 }
 
@@ -69,7 +86,9 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.look();
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

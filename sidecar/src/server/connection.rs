@@ -48,18 +48,19 @@ where
         move |request: Request<Incoming>| {
             let has_body = !hyper::body::Body::is_end_stream(request.body());
             let is_http2 = request.version() == Version::HTTP_2;
-            let (in_flight, incomplete) = control.begin(is_http2, has_body);
+            let may_grant = !is_http2 && api.may_grant(request.method(), request.uri());
+            let (in_flight, incomplete) = control.begin(is_http2, has_body, may_grant);
             let (api, control) = (api.clone(), control.clone());
             async move {
                 let request = request.map(|body| RequestBody::new(body, incomplete));
                 // In a box, because hyper moves this future several times, and it has some kilobytes.
                 let mut response = Box::pin(api.answer(request)).await;
-                let lasts = response.extensions().get::<Lasting>().is_some();
-                let in_flight = Some(in_flight).filter(|_| lasts);
+                let lasting = response.extensions_mut().remove::<Lasting>();
+                let lasting = lasting.map(|lasting| (lasting, in_flight));
                 if !is_http2 && control.is_ending() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, lasting)))
             }
         }
     });
@@ -84,8 +85,11 @@ where
                     Poll::Ready(Ahead::Gone) => {
                         return Poll::Ready(End::Closed("its caller has left"));
                     }
+                    Poll::Ready(Ahead::Ended) if view.is_gone_at_end => {
+                        return Poll::Ready(End::Closed("its caller may have left"));
+                    }
                     Poll::Ready(Ahead::TooMuch) => connection.as_mut().graceful_shutdown(),
-                    Poll::Pending => {}
+                    Poll::Ready(Ahead::Ended) | Poll::Pending => {}
                 }
             }
             if expires(timer.as_mut(), view.deadline, cx) {

@@ -49,6 +49,8 @@ struct State {
     in_flight: usize,
     /// How many of the requests in flight have not been received to their end.
     incomplete: usize,
+    /// Whether the caller of a request over HTTP/1 counts as gone once it sends nothing more.
+    is_gone_at_end: bool,
     /// When the first of the requests in flight began, or when the last one ended.
     since: Instant,
     /// When the first byte came after the last request had ended.
@@ -73,6 +75,8 @@ pub(super) struct View {
     pub(super) deadline: Option<Instant>,
     /// Whether a request of HTTP/1 was received and is being answered.
     pub(super) answering: bool,
+    /// Whether the caller of this request counts as gone once it sends nothing more.
+    pub(super) is_gone_at_end: bool,
 }
 
 /// A request in flight, until this is dropped.
@@ -101,6 +105,7 @@ impl Control {
             used: false,
             in_flight: 0,
             incomplete: 0,
+            is_gone_at_end: false,
             since: Instant::now(),
             head_since: None,
             stalled_since: None,
@@ -128,11 +133,12 @@ impl Control {
         self.lock().stalled_since = stalls.then(Instant::now);
     }
 
-    /// Notes that a request begins.
+    /// Notes that a request begins, which may be granted something or not.
     pub(super) fn begin(
         self: &Arc<Self>,
         http2: bool,
         has_body: bool,
+        may_grant: bool,
     ) -> (InFlight, Option<Incomplete>) {
         let mut state = self.lock();
         if state.in_flight == 0 {
@@ -141,6 +147,7 @@ impl Control {
         state.http2 = http2;
         state.used = true;
         state.head_since = None;
+        state.is_gone_at_end = may_grant;
         state.in_flight += 1;
         state.incomplete += usize::from(has_body);
         drop(state);
@@ -160,6 +167,7 @@ impl Control {
             order: state.order,
             deadline: state.deadline(self.patience),
             answering: !state.http2 && state.in_flight > 0 && state.incomplete == 0,
+            is_gone_at_end: state.is_gone_at_end,
         }
     }
 
@@ -190,9 +198,10 @@ impl Control {
         self.is_ending.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is in flight.
+    /// Whether the caller waits for the server.
     pub(super) fn is_busy(&self) -> bool {
-        self.lock().in_flight > 0
+        let state = self.lock();
+        state.in_flight > state.incomplete
     }
 
     /// Whether there was a request.
@@ -224,9 +233,23 @@ impl State {
         }
         let is_new = !(self.used || self.http2 && self.received >= HTTP2_HANDSHAKE);
         match self.head_since {
-            _ if is_new => Some(self.since + head),
-            Some(since) if !self.http2 => Some(since + head),
-            _ => idle.map(|idle| self.since + idle),
+            _ if is_new => self.since.checked_add(head),
+            Some(since) if !self.http2 => since.checked_add(head),
+            _ => self.since.checked_add(idle?),
+        }
+    }
+}
+
+impl InFlight {
+    /// Notes that the response lasts: what was granted lasts as long as its caller.
+    pub(super) fn lasts(&self) {
+        self.control.lock().is_gone_at_end = true;
+    }
+
+    /// Notes that the caller waits for the server, although more of the body may come.
+    pub(super) fn ends_body(&mut self) {
+        if let Some(incomplete) = self.incomplete.take() {
+            self.control.lock().end_body(&incomplete);
         }
     }
 }

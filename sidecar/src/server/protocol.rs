@@ -44,7 +44,13 @@ pub(super) fn builder(kind: Kind, streams: NewStreams) -> Builder<NewStreams> {
     if kind == Kind::Grpc {
         builder = builder.http2_only();
     }
-    builder.http1().max_buf_size(READ_BUFFER).max_headers(MAX_FIELDS).header_read_timeout(None);
+    builder
+        .http1()
+        // The connection looks for itself whether the caller has left.
+        .half_close(true)
+        .max_buf_size(READ_BUFFER)
+        .max_headers(MAX_FIELDS)
+        .header_read_timeout(None);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -38,6 +38,8 @@ struct Shared<S> {
 pub(super) enum Ahead {
     /// The caller has left.
     Gone,
+    /// The caller sends nothing more, and may have left.
+    Ended,
     /// The caller sends more requests than it may before their answers.
     TooMuch,
 }
@@ -82,8 +84,11 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         loop {
             let mut read = ReadBuf::new(&mut scratch);
             let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, &mut read));
-            if outcome.is_err() || read.filled().is_empty() {
+            if outcome.is_err() {
                 return Poll::Ready(Ahead::Gone);
+            }
+            if read.filled().is_empty() {
+                return Poll::Ready(Ahead::Ended);
             }
             if shared.is_cut {
                 continue;

@@ -9,6 +9,7 @@
 //! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
 //! - `ext_proc.rs`: external processing for proxies.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
+//! - `leaving.rs`: callers over HTTP who leave, or close only their side of the connection.
 //! - `ending.rs`: the end of the server.
 //! - `server.rs`: the server that the tests share.
 
@@ -27,6 +28,7 @@ mod holds;
 mod http_lock;
 mod http_server;
 mod leases;
+mod leaving;
 mod limits;
 mod openapi;
 mod resiliency;
