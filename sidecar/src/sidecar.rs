@@ -146,7 +146,7 @@ impl Sidecar {
     }
 
     /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go on
-    /// without their calls then.
+    /// without their calls then, and calls of reflection end.
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
     }

@@ -8,7 +8,7 @@ use holdfast_proto::runtime::{
     TryLockRequest, UnlockRequest, dapr_client::DaprClient, unlock_response,
 };
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, body::Bytes, client::conn::http2};
+use hyper::{HeaderMap, Method, Request, body::Bytes, client::conn::http2, http::request::Builder};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tonic::{
@@ -101,6 +101,7 @@ pub fn error<T: Debug>(outcome: Result<T, Status>) -> (Code, String) {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "the parts of a response")]
 pub struct Response {
+    pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub trailers: HeaderMap,
@@ -129,26 +130,49 @@ pub async fn send(
     headers: &[(&str, &str)],
     message: &[u8],
 ) -> Response {
+    let mut request =
+        Request::post(format!("http://{address}{path}")).header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = respond(address, request, message).await;
+    assert_eq!(response.status, 200);
+    response
+}
+
+/// Sends a message, preceded by its length, by this method and as this type.
+///
+/// # Panics
+///
+/// When there is no response within a minute.
+pub async fn exchange(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    content_type: Option<&str>,
+    message: &[u8],
+) -> Response {
+    let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    respond(address, request, message).await
+}
+
+async fn respond(address: SocketAddr, request: Builder, message: &[u8]) -> Response {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut client, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let length = u32::try_from(message.len()).unwrap();
     let body = [&[0][..], &length.to_be_bytes(), message].concat();
-    let mut request = Request::post(format!("http://{address}{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
+    let request = request.header("te", "trailers").body(Full::new(Bytes::from(body))).unwrap();
     let exchange = async {
         let response = client.send_request(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        let headers = response.headers().clone();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let whole = response.into_body().collect().await.unwrap();
         let trailers = whole.trailers().cloned().unwrap_or_default();
-        Response { headers, body: whole.to_bytes(), trailers }
+        Response { status, headers, body: whole.to_bytes(), trailers }
     };
     tokio::time::timeout(LONG, exchange).await.expect("a response within a minute")
 }

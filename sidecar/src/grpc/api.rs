@@ -5,6 +5,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
 use bytes::Bytes;
 use holdfast_proto::DESCRIPTORS;
 use hyper::{HeaderMap, Request, Response, body::Body};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
 use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::server::Builder;
@@ -17,11 +18,13 @@ use super::{
     calls::{Calls, FULL_METHODS, METHODS, SERVICE},
     ext_proc,
     ext_proc::EdgeLocks,
+    head,
     health::Checks,
     leases,
     metrics::GrpcMetrics,
     status,
     unary::{MAX_MESSAGE, refusal},
+    until::until,
 };
 use crate::{
     intake::NotRead,
@@ -89,8 +92,8 @@ impl Api {
 
     /// Answers a call. A message of more than 4 MiB is refused.
     ///
-    /// The future ends with the caller's deadline, and may be dropped when the caller leaves. A lock
-    /// that its call took is then given back.
+    /// The future, and the body of a response that lasts, end with the caller's deadline, and may be dropped when the
+    /// caller leaves. A lock that its call took is then given back.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -131,8 +134,14 @@ impl Api {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if let Some(refusal) = head::refusal(&request) {
+            return refusal;
+        }
         let bounds = self.admit(&request);
         match bounds.and_then(|()| Bounds::of(request.headers(), self.sidecar().intake())) {
+            Ok(bounds) if is_stream(&request) => {
+                bounds.keep_stream(self.answer_admitted(request)).await
+            }
             Ok(bounds) => bounds.keep(self.answer_admitted(request)).await,
             Err(refusal) => refusal.into_http(),
         }
@@ -154,6 +163,36 @@ impl Api {
             return response;
         }
         let request = Request::from_parts(head, GrpcBody::new(body));
+        if is_reflection(&request) {
+            self.reflect(request).await
+        } else {
+            self.route(request).await
+        }
+    }
+
+    /// Answers a call of reflection, which does not delay the end of the server.
+    ///
+    /// A task of the library reads the request, and would keep it beyond the end of the response.
+    async fn reflect(&self, request: Request<GrpcBody>) -> Response<GrpcBody> {
+        let ended = CancellationToken::new();
+        let response_ends = ended.clone().cancelled_owned();
+        let guard = ended.drop_guard();
+        let end = async {
+            response_ends.await;
+            Status::cancelled("the response has ended")
+        };
+        let response = self.route(request.map(|body| until(body, end))).await;
+        let last_call = self.sidecar().last_call().clone().cancelled_owned();
+        let end = async move {
+            let _until_then = guard;
+            last_call.await;
+            Status::unavailable("the server is shutting down")
+        };
+        response.map(|body| until(body, end))
+    }
+
+    /// Answers a call by the library.
+    async fn route(&self, request: Request<GrpcBody>) -> Response<GrpcBody> {
         let limit = self.sidecar().intake().time();
         let response = match tokio::time::timeout(limit, self.routes.clone().oneshot(request)).await
         {
@@ -179,11 +218,7 @@ impl Api {
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
         let is_lease_call = leases::METHODS.contains(&request.uri().path());
         let is_of_proxy = request.uri().path() == ext_proc::PROCESS;
-        if is_lock_call
-            || is_lease_call
-            || is_of_proxy
-            || is_health_check
-            || service.starts_with(REFLECTION)
+        if is_lock_call || is_lease_call || is_of_proxy || is_health_check || is_reflection(request)
         {
             return Ok(());
         }
@@ -219,20 +254,29 @@ fn method_of<B>(request: &Request<B>) -> Option<(&str, &str)> {
     request.uri().path().strip_prefix('/')?.split_once('/')
 }
 
+fn is_reflection<B>(request: &Request<B>) -> bool {
+    method_of(request).is_some_and(|(service, _)| service.starts_with(REFLECTION))
+}
+
+/// Whether the response may have many messages.
+fn is_stream<B>(request: &Request<B>) -> bool {
+    [leases::HOLD, ext_proc::PROCESS].contains(&request.uri().path())
+        || method_of(request) == Some((health_server::SERVICE_NAME, "Watch"))
+        || is_reflection(request)
+}
+
 /// The method's name as a label; the number of its values is bounded. `None` for streams, which Dapr does
 /// not count either.
 fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
-    let path = request.uri().path();
-    match method_of(request).unwrap_or_default() {
-        (health_server::SERVICE_NAME, "Check") => Some("/grpc.health.v1.Health/Check"),
-        (health_server::SERVICE_NAME, "Watch") => None,
-        (service, _) if service.starts_with(REFLECTION) => None,
-        _ if [leases::HOLD, ext_proc::PROCESS].contains(&path) => None,
-        _ => {
-            let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
-            Some(known.find(|known| *known == path).unwrap_or("unknown"))
-        }
+    if is_stream(request) {
+        return None;
     }
+    if method_of(request) == Some((health_server::SERVICE_NAME, "Check")) {
+        return Some("/grpc.health.v1.Health/Check");
+    }
+    let path = request.uri().path();
+    let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
+    Some(known.find(|known| *known == path).unwrap_or("unknown"))
 }
 
 /// The span of a call, which is disabled unless a subscriber wants it.

@@ -1,19 +1,17 @@
 //! What a call may take: the time until its caller's deadline, and room for its headers.
 
-use std::time::Duration;
-
 use hyper::{HeaderMap, Response};
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
-    deadline,
+    deadline::Deadline,
     unary::{MAX_MESSAGE, refusal},
 };
 use crate::intake::{Intake, Room};
 
 /// The bounds of one call.
 pub(crate) struct Bounds {
-    timeout: Option<Duration>,
+    deadline: Deadline,
     /// For as long as the call needs its headers.
     _room: Option<Room>,
 }
@@ -25,18 +23,25 @@ impl Bounds {
     ///
     /// The deadline is malformed, or the headers are long and there is no room for them.
     pub(crate) fn of(headers: &HeaderMap, intake: &Intake) -> Result<Self, Status> {
-        let timeout = deadline::of(headers)?;
+        let deadline = Deadline::of(headers)?;
         let room = intake.headers(headers).map_err(|problem| refusal(problem, MAX_MESSAGE))?;
-        Ok(Self { timeout, _room: room })
+        Ok(Self { deadline, _room: room })
     }
 
-    /// The response to the call, if it is there in time.
+    /// The response to the call, if its head is there in time.
     pub(crate) async fn keep(
         self,
         answering: impl Future<Output = Response<GrpcBody>>,
     ) -> Response<GrpcBody> {
-        let Some(timeout) = self.timeout else { return answering.await };
-        let answered = tokio::time::timeout(timeout, answering).await;
-        answered.unwrap_or_else(|_| deadline::exceeded().into_http())
+        self.deadline.answer(answering).await
+    }
+
+    /// The response to the call, whose stream ends at the deadline.
+    pub(crate) async fn keep_stream(
+        self,
+        answering: impl Future<Output = Response<GrpcBody>>,
+    ) -> Response<GrpcBody> {
+        let deadline = self.deadline;
+        deadline.end(self.keep(answering).await)
     }
 }

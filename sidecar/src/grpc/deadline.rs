@@ -2,24 +2,60 @@
 
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use tonic::Status;
+use hyper::{HeaderMap, Response};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Status, body::Body as GrpcBody};
 
-/// How long the caller waits; `None` without a deadline.
-///
-/// # Errors
-///
-/// The header is malformed. gRPC's implementation in Go, which is Dapr's, refuses it too.
-pub(super) fn of(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
-    let Some(header) = headers.get("grpc-timeout") else {
-        return Ok(None);
-    };
-    let timeout = header.to_str().ok().and_then(parse);
-    let timeout = timeout.ok_or_else(|| Status::internal("malformed grpc-timeout"))?;
-    Ok(Some(timeout))
+use super::until::until;
+
+/// When the caller stops to wait, if ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// The deadline of a call that begins now.
+    ///
+    /// # Errors
+    ///
+    /// The header is malformed. gRPC's implementation in Go, which is Dapr's, refuses it too.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Status> {
+        let Some(header) = headers.get("grpc-timeout") else {
+            return Ok(Self(None));
+        };
+        let timeout = header.to_str().ok().and_then(parse);
+        let timeout = timeout.ok_or_else(|| Status::internal("malformed grpc-timeout"))?;
+        Ok(Self(Instant::now().checked_add(timeout)))
+    }
+
+    /// The response to a call, if its head is there in time.
+    pub(super) async fn answer(
+        self,
+        answering: impl Future<Output = Response<GrpcBody>>,
+    ) -> Response<GrpcBody> {
+        match self.0 {
+            Some(deadline) => match timeout_at(deadline, answering).await {
+                Ok(answered) => answered,
+                Err(_) => exceeded().into_http(),
+            },
+            None => answering.await,
+        }
+    }
+
+    /// The response, whose stream ends at the deadline.
+    pub(super) fn end(self, response: Response<GrpcBody>) -> Response<GrpcBody> {
+        match self.0 {
+            Some(deadline) => response.map(|body| until(body, passes(deadline))),
+            None => response,
+        }
+    }
 }
 
-pub(super) fn exceeded() -> Status {
+async fn passes(deadline: Instant) -> Status {
+    sleep_until(deadline).await;
+    exceeded()
+}
+
+fn exceeded() -> Status {
     Status::deadline_exceeded("the caller's deadline passed before the call was done")
 }
 

@@ -30,6 +30,9 @@ pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
 /// The paths of the methods.
 pub(super) const METHODS: [&str; 6] = [ACQUIRE, EXTEND, RELEASE, INSPECT, AWAIT_LOSS, HOLD];
 
+/// The most that a time has beside its seconds.
+const MAX_NANOS: u32 = 999_999_999;
+
 const ACQUIRE: &str = "/holdfast.lock.v1.Leases/Acquire";
 const EXTEND: &str = "/holdfast.lock.v1.Leases/Extend";
 const RELEASE: &str = "/holdfast.lock.v1.Leases/Release";
@@ -67,7 +70,7 @@ where
 async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, Status> {
     let AcquireRequest { store_name, resource_id, lock_owner, ttl, wait, fenced } =
         received.message()?;
-    let options = options(lock_owner, ttl, wait, fenced);
+    let options = options(lock_owner, ttl, wait, fenced)?;
     let resource = Resource { store: &store_name, id: &resource_id };
     let acquired = calls.sidecar.locks().acquire(resource, &options).await;
     let lease = acquired.map_err(|error| calls.failed(Verb::Acquire, &error))?;
@@ -85,19 +88,19 @@ fn options(
     ttl: Option<ProtoDuration>,
     wait: Option<ProtoDuration>,
     fenced: bool,
-) -> LeaseOptions {
-    let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
+) -> Result<LeaseOptions, Status> {
+    let mut options = LeaseOptions::new(time("ttl", ttl)?).wait(time("wait", wait)?);
     options.owner = Some(owner).filter(|owner| !owner.is_empty());
     options.fenced = fenced;
-    options
+    Ok(options)
 }
 
 async fn extend(calls: &Calls, received: &Received) -> Result<ExtendResponse, Status> {
     let ExtendRequest { store_name, resource_id, lock_owner, ttl, may_shorten } =
         received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let locks = calls.sidecar.locks();
-    let extended = locks.extend(resource, &lock_owner, time(ttl), may_shorten).await;
+    let (locks, ttl) = (calls.sidecar.locks(), time("ttl", ttl)?);
+    let extended = locks.extend(resource, &lock_owner, ttl, may_shorten).await;
     let (status, valid_for) = match extended {
         Ok(Extended::Extended(time)) => (extend_response::Status::Success, Some(duration(time))),
         Ok(Extended::Gone) => (extend_response::Status::LockDoesNotExist, None),
@@ -148,8 +151,9 @@ fn not_held(calls: &Calls, verb: Verb, error: HoldError) -> Status {
 async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, Status> {
     let HoldRequest { store_name, resource_id, lock_owner, ttl, wait, fenced, max_hold } =
         received.message()?;
-    let options = options(lock_owner, ttl, wait, fenced);
-    let wish = Wish { options, max_hold: max_hold.map(|longest| time(Some(longest))) };
+    let options = options(lock_owner, ttl, wait, fenced)?;
+    let max_hold = max_hold.map(|longest| time("max_hold", Some(longest))).transpose()?;
+    let wish = Wish { options, max_hold };
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
     let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
@@ -183,13 +187,17 @@ fn message(event: Event) -> HoldEvent {
     HoldEvent { event: Some(event) }
 }
 
-/// A time that is missing or negative is 0. Own code: the conversion of `prost-types` panics on extremes.
-fn time(time: Option<ProtoDuration>) -> Duration {
+/// The time in a field; one that is missing is 0. Own code: the conversion of `prost-types` panics on extremes.
+fn time(field: &str, time: Option<ProtoDuration>) -> Result<Duration, Status> {
     let ProtoDuration { seconds, nanos } = time.unwrap_or_default();
-    match (u64::try_from(seconds), u32::try_from(nanos)) {
-        (Ok(seconds), Ok(nanos)) => Duration::new(seconds, nanos.min(999_999_999)),
-        _ => Duration::ZERO,
+    let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+        return Err(Status::invalid_argument(format!("{field} is negative")));
+    };
+    if nanos > MAX_NANOS {
+        let message = format!("{field} has more than {MAX_NANOS} nanos");
+        return Err(Status::invalid_argument(message));
     }
+    Ok(Duration::new(seconds, nanos))
 }
 
 pub(crate) fn duration(milliseconds: u64) -> ProtoDuration {
@@ -215,12 +223,9 @@ mod tests {
             (None, Duration::ZERO),
             (proto(0, 0), Duration::ZERO),
             (proto(30, 1), Duration::from_nanos(30_000_000_001)),
-            (proto(-1, 0), Duration::ZERO),
-            (proto(1, -1), Duration::ZERO),
-            (proto(i64::MIN, i32::MIN), Duration::ZERO),
-            (proto(i64::MAX, i32::MAX), Duration::new(i64::MAX as u64, 999_999_999)),
+            (proto(i64::MAX, 999_999_999), Duration::new(i64::MAX as u64, 999_999_999)),
         ] {
-            assert_eq!(time(given), expected, "{given:?}");
+            assert_eq!(time("ttl", given).unwrap(), expected, "{given:?}");
         }
         assert_eq!(duration(1_500), ProtoDuration { seconds: 1, nanos: 500_000_000 });
     }

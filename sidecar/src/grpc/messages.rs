@@ -1,6 +1,6 @@
 //! The messages of a call that sends several, one after the other.
 
-use std::{error::Error as StdError, future::pending};
+use std::{error::Error as StdError, future::pending, mem};
 
 use bytes::{Bytes, BytesMut};
 use holdfast_proto::decode::decode;
@@ -10,7 +10,7 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::unary::{PREFIX, announced, check_prefix, refusal};
+use super::unary::{Encoding, PREFIX, announced, check_prefix, refusal};
 use crate::intake::{Intake, NotRead, Room};
 
 /// How many bytes are read ahead of the message that is wanted.
@@ -19,7 +19,7 @@ const AHEAD: usize = 8 << 10;
 /// The messages of a call, as they arrive. Long ones take a part of the budget for bodies until they are decoded.
 pub(super) struct Messages<B> {
     body: B,
-    headers: HeaderMap,
+    encoding: Encoding,
     intake: Intake,
     longest: usize,
     /// What has arrived of the next message, and maybe of those after it.
@@ -37,10 +37,10 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     /// The messages of a call with these headers, which have `longest` bytes at most.
-    pub(super) fn new(body: B, headers: HeaderMap, intake: &Intake, longest: usize) -> Self {
+    pub(super) fn new(body: B, headers: &HeaderMap, intake: &Intake, longest: usize) -> Self {
         Self {
             body,
-            headers,
+            encoding: Encoding::of(headers),
             intake: intake.clone(),
             longest,
             buffer: BytesMut::new(),
@@ -89,13 +89,17 @@ where
     }
 
     fn decoded<T: Message + Default>(&mut self, length: usize) -> Result<T, Status> {
-        let whole = self.buffer.split_to(length).freeze();
+        // A copy of the rest: a part of the buffer would keep all of its memory.
+        let rest = BytesMut::from(&self.buffer[length..]);
+        let mut whole = mem::replace(&mut self.buffer, rest);
+        whole.truncate(length);
+        let whole = whole.freeze();
         // A part of the next message may be there.
         let limit = self.intake.time();
         let begun = Some(Instant::now()).filter(|_| !self.buffer.is_empty());
         self.deadline = begun.and_then(|begun| begun.checked_add(limit));
         self.room = None;
-        check_prefix(&whole, &self.headers)?;
+        check_prefix(&whole, &self.encoding)?;
         decode(&whole.slice(PREFIX..)).map_err(|error| Status::internal(error.to_string()))
     }
 

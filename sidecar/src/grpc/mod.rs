@@ -11,12 +11,14 @@ mod bounds;
 mod calls;
 mod deadline;
 mod ext_proc;
+mod head;
 mod health;
 mod leases;
 mod messages;
 mod metrics;
 mod status;
 mod unary;
+mod until;
 
 pub use api::{Api, DescriptorError};
 pub(crate) use bounds::Bounds;

@@ -22,6 +22,7 @@ use hyper::{
 use prost::Message;
 use tonic::{Status, body::Body as GrpcBody};
 
+use super::until::trailers;
 use crate::{
     intake::{Intake, NotRead, Whole},
     server::Lasting,
@@ -59,7 +60,7 @@ impl Received {
         let most = PREFIX + longest;
         let whole = intake.read(body, most, announced).await;
         let whole = whole.map_err(|problem| refusal(problem, longest))?;
-        check_prefix(&whole.bytes, headers)?;
+        check_prefix(&whole.bytes, &Encoding::of(headers))?;
         match announced(&whole.bytes) {
             Some(length) if length <= whole.bytes.len() => Ok(Self { whole }),
             _ => Err(Status::internal("unexpected EOF: the message is incomplete")),
@@ -78,13 +79,37 @@ impl Received {
     }
 }
 
+/// How the messages of a call may be compressed, by its headers.
+pub(super) struct Encoding(Option<Box<str>>);
+
+impl Encoding {
+    /// The longest name that is kept, in characters.
+    const MOST: usize = 100;
+
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let name = headers.get("grpc-encoding").and_then(|name| name.to_str().ok());
+        let name = name.filter(|name| !["", "identity"].contains(name));
+        Self(name.map(|name| name.chars().take(Self::MOST).collect()))
+    }
+
+    /// The statuses of gRPC's implementation in Go, which is Dapr's (`rpc_util.go`).
+    fn refusal(&self) -> Status {
+        match &self.0 {
+            None => Status::internal("grpc: compressed flag set with identity or empty encoding"),
+            Some(name) => Status::unimplemented(format!(
+                "grpc: Decompressor is not installed for grpc-encoding {name:?}"
+            )),
+        }
+    }
+}
+
 /// Refuses a message whose prefix is missing, or says that it is compressed.
-pub(super) fn check_prefix(bytes: &[u8], headers: &HeaderMap) -> Result<(), Status> {
+pub(super) fn check_prefix(bytes: &[u8], encoding: &Encoding) -> Result<(), Status> {
     let prefix = bytes.first_chunk::<PREFIX>();
     let &[compressed, ..] = prefix.ok_or_else(|| Status::internal("missing request message"))?;
     match compressed {
         0 => Ok(()),
-        1 => Err(compression_refusal(headers)),
+        1 => Err(encoding.refusal()),
         other => Err(Status::internal(format!("grpc: received unexpected payload format {other}"))),
     }
 }
@@ -109,18 +134,6 @@ pub(super) fn refusal(problem: NotRead, longest: usize) -> Status {
         }
         NotRead::TooLong(None) => Status::resource_exhausted(message),
         NotRead::Failed(cause) => Status::from_error(cause),
-    }
-}
-
-/// The statuses of gRPC's implementation in Go, which is Dapr's (`rpc_util.go`).
-fn compression_refusal(headers: &HeaderMap) -> Status {
-    match headers.get("grpc-encoding").and_then(|encoding| encoding.to_str().ok()) {
-        None | Some("" | "identity") => {
-            Status::internal("grpc: compressed flag set with identity or empty encoding")
-        }
-        Some(encoding) => Status::unimplemented(format!(
-            "grpc: Decompressor is not installed for grpc-encoding {encoding:?}"
-        )),
     }
 }
 
@@ -169,10 +182,7 @@ fn of_messages<T: Message + 'static>(
             Ok(message) => Frame::data(encoded(&message)),
             Err(status) => {
                 *ended = true;
-                let mut trailers = HeaderMap::with_capacity(2);
-                // It fails only for a message that cannot be a header, which is left out then.
-                let _ = status.add_header(&mut trailers);
-                Frame::trailers(trailers)
+                trailers(&status)
             }
         };
         future::ready(Some(Ok::<_, Infallible>(frame)))

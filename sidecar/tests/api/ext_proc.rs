@@ -14,49 +14,61 @@ use holdfast_tests::{LONG, STORE, eventually, grpc_client::channel};
 use prost_types::{Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::timeout};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming, transport::Channel};
 
 use crate::server::{Served, grpc, in_memory};
 
 /// A call of a proxy, for one request. Dropping it resets the call.
-struct Call {
+pub struct Call {
     steps: mpsc::UnboundedSender<ProcessingRequest>,
     answers: Streaming<ProcessingResponse>,
 }
 
 impl Call {
     async fn begin(address: SocketAddr, metadata: &[(&'static str, &str)]) -> Result<Self, Status> {
+        Self::on(channel(address).await, metadata).await
+    }
+
+    /// A call on a connection that has others.
+    pub async fn on(channel: Channel, metadata: &[(&'static str, &str)]) -> Result<Self, Status> {
         let (steps, sent) = mpsc::unbounded_channel();
         let sent = stream::unfold(sent, async |mut sent| Some((sent.recv().await?, sent)));
         let mut request = Request::new(sent);
         for (name, value) in metadata {
             request.metadata_mut().insert(*name, value.parse().unwrap());
         }
-        let mut client = ExternalProcessorClient::new(channel(address).await);
+        let mut client = ExternalProcessorClient::new(channel);
         let answers = client.process(request).await?.into_inner();
         Ok(Self { steps, answers })
     }
 
-    fn send(&self, step: Step) {
+    pub fn send(&self, step: Step) {
         self.steps.send(message(step)).unwrap();
     }
 
     /// The next answer; `None` at the end.
-    async fn answer(&mut self) -> Result<Option<ProcessingResponse>, Status> {
+    pub async fn answer(&mut self) -> Result<Option<ProcessingResponse>, Status> {
         timeout(LONG, self.answers.message()).await.expect("in time")
     }
 
-    async fn next(&mut self) -> Answer {
+    pub async fn next(&mut self) -> Answer {
         self.answer().await.unwrap().expect("an answer").response.expect("an answer")
     }
 
     /// Sends the headers of a request that takes the lock `path`.
-    fn ask(&self, path: &str) {
+    pub fn ask(&self, path: &str) {
         self.send(Step::RequestHeaders(headers(path)));
     }
 
+    /// The same, with a header of its own.
+    pub fn ask_with(&self, path: &str, value: &str) {
+        let mut headers = headers(path);
+        headers.headers.as_mut().unwrap().headers.push(header("x-own", value));
+        self.send(Step::RequestHeaders(headers));
+    }
+
     /// Sends nothing more, as a proxy does when the request has ended.
-    fn end(self) -> Streaming<ProcessingResponse> {
+    pub fn end(self) -> Streaming<ProcessingResponse> {
         self.answers
     }
 }
@@ -65,18 +77,23 @@ fn message(step: Step) -> ProcessingRequest {
     ProcessingRequest { request: Some(step), ..ProcessingRequest::default() }
 }
 
+fn header(key: &str, value: &str) -> HeaderValue {
+    let (key, raw_value) = (key.to_owned(), value.as_bytes().to_vec());
+    HeaderValue { key, value: String::new(), raw_value }
+}
+
 fn headers(path: &str) -> HttpHeaders {
-    let header = |key: &str, value: &str| HeaderValue {
-        key: key.to_owned(),
-        value: String::new(),
-        raw_value: value.as_bytes().to_vec(),
-    };
     let headers = vec![header(":method", "GET"), header(":path", path)];
     HttpHeaders { headers: Some(HeaderMap { headers }), end_of_stream: true }
 }
 
 /// A server with an edge lock for each list of fields; the first is named `lock-0`.
 async fn server(locks: &[Value]) -> Served {
+    grpc(sidecar(locks)).await
+}
+
+/// A sidecar with such edge locks.
+pub fn sidecar(locks: &[Value]) -> Sidecar {
     let locks = locks.iter().enumerate().map(|(index, fields)| {
         let mut spec = json!({ "store": STORE, "resource": "{:path}", "ttl": "60s" });
         for (name, value) in fields.as_object().unwrap() {
@@ -84,26 +101,26 @@ async fn server(locks: &[Value]) -> Served {
         }
         EdgeLock::read(&format!("lock-{index}"), spec).unwrap()
     });
-    grpc(in_memory().edge_locks(locks.collect())).await
+    in_memory().edge_locks(locks.collect())
 }
 
-async fn is_held(sidecar: &Sidecar, id: &str) -> bool {
+pub async fn is_held(sidecar: &Sidecar, id: &str) -> bool {
     let resource = holdfast::Resource { store: STORE, id };
     sidecar.locks().inspect(resource).await.unwrap().is_some()
 }
 
-async fn is_freed(sidecar: &Sidecar, id: &str) {
+pub async fn is_freed(sidecar: &Sidecar, id: &str) {
     eventually("the lock is free", async || !is_held(sidecar, id).await).await;
 }
 
 /// The names of the headers that the answer to a request's headers removes.
-fn removed(answer: Answer) -> Vec<String> {
+pub fn removed(answer: Answer) -> Vec<String> {
     let Answer::RequestHeaders(answer) = answer else { panic!("{answer:?}") };
     answer.response.unwrap().header_mutation.unwrap().remove_headers
 }
 
 /// The status that the client of a proxy gets.
-fn refused(answer: Answer) -> i32 {
+pub fn refused(answer: Answer) -> i32 {
     let Answer::ImmediateResponse(answer) = answer else { panic!("{answer:?}") };
     answer.status.unwrap().code
 }

@@ -51,7 +51,7 @@ async fn the_calls_of_the_dotnet_sdk_are_answered() {
         (UNLOCK, unlock(store, file, "random_id_abc123"), b""),
         (UNLOCK, unlock(store, file, "random_id_abc123"), b"\x08\x01"),
     ] {
-        let Response { headers, body, trailers } =
+        let Response { headers, body, trailers, .. } =
             send(server.address, path, &HEADERS, &message).await;
         assert_eq!(headers["content-type"], "application/grpc");
         // Not compressed, then the length in four bytes.

@@ -11,8 +11,9 @@ use holdfast_proto::runtime::{
 use holdfast_tests::{
     LONG,
     fake_store::{Answer, Event, FakeStore},
-    grpc_client::{Client, TRY_LOCK, UNLOCK, channel, error, send},
+    grpc_client::{Client, TRY_LOCK, UNLOCK, channel, error, exchange, send},
 };
+use hyper::Method;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use tonic::{Code, Request, Status};
@@ -139,6 +140,39 @@ async fn a_deadline_that_is_met_changes_nothing() {
     let server = grpc(in_memory()).await;
     let taken = send(server.address, TRY_LOCK, &[("grpc-timeout", "1M")], LOCK_R).await;
     assert_eq!(&taken.body[..], b"\0\0\0\0\x02\x08\x01");
+}
+
+#[tokio::test]
+async fn requests_that_are_not_of_grpc_are_refused() {
+    let server = grpc(in_memory()).await;
+    let invalid = |sent: &str| format!("invalid gRPC request content-type \"{sent}\"");
+    let other = |sent: &str| format!("content-type {sent} is not supported: messages are protobuf");
+    for (sent, status, code, message) in [
+        (None, 415, Code::InvalidArgument, invalid("")),
+        (Some("text/plain"), 415, Code::InvalidArgument, invalid("text/plain")),
+        (Some("application/grpc-web"), 415, Code::InvalidArgument, invalid("application/grpc-web")),
+        (Some("application/grpc+json"), 200, Code::Unimplemented, other("application/grpc+json")),
+    ] {
+        let response = exchange(server.address, Method::POST, TRY_LOCK, sent, LOCK_R).await;
+        assert_eq!(response.status, status, "{sent:?}");
+        assert_eq!(response.headers["content-type"], "application/grpc", "{sent:?}");
+        let status = Status::from_header_map(&response.headers).unwrap();
+        assert_eq!((status.code(), status.message()), (code, &*message), "{sent:?}");
+    }
+    let get = exchange(server.address, Method::PUT, TRY_LOCK, Some("application/grpc"), LOCK_R);
+    let get = get.await;
+    assert_eq!((get.status, get.trailer("grpc-status")), (405, Some("13")));
+
+    for sent in [
+        "application/grpc",
+        "application/grpc+proto",
+        "application/grpc;charset=utf-8",
+        "Application/gRPC+Proto; a=b",
+    ] {
+        let response = exchange(server.address, Method::POST, UNLOCK, Some(sent), LOCK_R).await;
+        // Nobody holds it: none of the refused requests took it.
+        assert_eq!(&response.body[..], b"\0\0\0\0\x02\x08\x01", "{sent}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use holdfast::{BuildError, Locks, store::memory::MemoryStore};
 use holdfast_dapr_api::FENCING_TOKEN_HEADER;
 use holdfast_proto::{
     leases::{
-        AcquireRequest, AcquireResponse, ExtendRequest, InspectRequest, InspectResponse,
-        ReleaseRequest, extend_response, leases_client::LeasesClient, release_response,
+        AcquireRequest, AcquireResponse, ExtendRequest, HoldRequest, InspectRequest,
+        InspectResponse, ReleaseRequest, extend_response, leases_client::LeasesClient,
+        release_response,
     },
     runtime::{TryLockRequest, dapr_client::DaprClient},
 };
@@ -274,4 +275,55 @@ async fn leases_over_grpc_are_those_over_http() {
     let refused = client.acquire(long).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(refused.message().ends_with("vs. 8192)"), "{refused}");
+}
+
+#[tokio::test]
+async fn times_over_grpc_that_are_none_are_refused_by_their_names() {
+    let server = grpc(in_memory()).await;
+    let mut client = LeasesClient::new(channel(server.address).await);
+    let time = |seconds, nanos| Some(ProtoDuration { seconds, nanos });
+    let minute = time(60, 0);
+    let (store, id, owner) = (STORE.to_owned(), "r".to_owned(), "o".to_owned());
+    for (wrong, what) in [
+        (time(-1, 0), "is negative"),
+        (time(1, -1), "is negative"),
+        (time(i64::MIN, i32::MIN), "is negative"),
+        (time(1, 1_000_000_000), "has more than 999999999 nanos"),
+        (time(0, 2_000_000_000), "has more than 999999999 nanos"),
+    ] {
+        let acquire = |ttl, wait| AcquireRequest {
+            store_name: store.clone(),
+            resource_id: id.clone(),
+            lock_owner: owner.clone(),
+            ttl,
+            wait,
+            fenced: false,
+        };
+        let extend = ExtendRequest {
+            store_name: store.clone(),
+            resource_id: id.clone(),
+            lock_owner: owner.clone(),
+            ttl: wrong,
+            may_shorten: false,
+        };
+        let hold = HoldRequest {
+            store_name: store.clone(),
+            resource_id: id.clone(),
+            ttl: minute,
+            max_hold: wrong,
+            ..HoldRequest::default()
+        };
+        for (field, refused) in [
+            ("ttl", client.acquire(acquire(wrong, None)).await.map(drop)),
+            ("wait", client.acquire(acquire(minute, wrong)).await.map(drop)),
+            ("ttl", client.extend(extend).await.map(drop)),
+            ("max_hold", client.hold(hold).await.map(drop)),
+        ] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{field} {wrong:?}");
+            assert_eq!(refused.message(), format!("{field} {what}"), "{wrong:?}");
+        }
+    }
+    let inspect = InspectRequest { store_name: store, resource_id: id };
+    assert!(!client.inspect(inspect).await.unwrap().into_inner().held);
 }

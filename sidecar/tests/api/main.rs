@@ -9,6 +9,7 @@
 //! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
 //! - `ext_proc.rs`: external processing for proxies.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
+//! - `streams.rs`: calls that last: their connections, memory and deadlines.
 //! - `leaving.rs`: callers over HTTP who leave, or close only their side of the connection.
 //! - `ending.rs`: the end of the server.
 //! - `server.rs`: the server that the tests share.
@@ -33,6 +34,7 @@ mod limits;
 mod openapi;
 mod resiliency;
 mod server;
+mod streams;
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");

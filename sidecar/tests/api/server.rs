@@ -69,6 +69,7 @@ async fn serve(
     let ending = CancellationToken::new();
     let locks = sidecar.locks().clone();
     let server = Server::new(sidecar.readiness().clone()).limits(limits);
+    let server = server.last_call(sidecar.last_call().clone());
     let server = add(server.lingers_while(move || locks.are_held()), sidecar.clone(), listener);
     let ended = ending.clone().cancelled_owned();
     let serving = tokio::spawn(server.serve(ended, grace));

@@ -1,6 +1,15 @@
 //! One call: from the steps of a request to their answers.
 
-use std::{collections::VecDeque, error::Error as StdError, mem, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    error::Error as StdError,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -32,6 +41,7 @@ use crate::{
     },
     hold::HoldError,
     intake::NotRead,
+    server::Lasting,
     sidecar::Sidecar,
     trace_context::TraceParent,
 };
@@ -58,8 +68,10 @@ where
             return status.into_http();
         }
     };
+    let asked = Arc::new(AtomicBool::new(false));
     let exchange = Exchange {
-        messages: Messages::new(body, head.headers, sidecar.intake(), MAX_MESSAGE),
+        messages: Messages::new(body, &head.headers, sidecar.intake(), MAX_MESSAGE),
+        asked: asked.clone(),
         sidecar: sidecar.clone(),
         choice,
         stage: Stage::Beginning,
@@ -68,7 +80,9 @@ where
         told: None,
         held: None,
     };
-    stream(stream::unfold(exchange, Exchange::next))
+    let mut response = stream(stream::unfold(exchange, Exchange::next));
+    response.extensions_mut().insert(Lasting::once(asked));
+    response
 }
 
 /// A call, up to its end. Dropping it ends what it holds.
@@ -76,6 +90,8 @@ struct Exchange<B> {
     sidecar: Sidecar,
     choice: Choice,
     messages: Messages<B>,
+    /// Set once the proxy waits for an answer.
+    asked: Arc<AtomicBool>,
     stage: Stage,
     /// Answers that are not sent yet.
     replies: VecDeque<ProcessingResponse>,
@@ -151,11 +167,17 @@ where
     /// Waits for the first message, which has the headers of the request.
     async fn begin(&mut self) -> Result<(), Status> {
         let limit = self.sidecar.intake().time();
-        let first = timeout(limit, self.messages.next::<ProcessingRequest>()).await;
-        let Some(first) = first.map_err(|_| refusal(NotRead::TooSlow(limit), MAX_MESSAGE))?? else {
+        let first = timeout(limit, self.messages.next::<ProcessingRequest>());
+        let first = tokio::select! {
+            biased;
+            first = first => first.map_err(|_| refusal(NotRead::TooSlow(limit), MAX_MESSAGE))??,
+            () = self.sidecar.last_call().cancelled() => None,
+        };
+        let Some(first) = first else {
             self.stage = Stage::Done;
             return Ok(());
         };
+        self.asked.store(true, Ordering::Relaxed);
         if let Some(told) = first.protocol_config {
             let mode = |mode| BodySendMode::try_from(mode).unwrap_or(BodySendMode::None);
             let (request, response) = (mode(told.request_body_mode), mode(told.response_body_mode));
