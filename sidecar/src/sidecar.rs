@@ -21,6 +21,11 @@ use crate::{
 /// The longest path that is logged, in characters.
 const LONGEST_PATH: usize = 200;
 
+/// No lock is granted any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is shutting down: it grants no more locks")]
+pub(crate) struct Ending;
+
 /// An application's sidecar, which is Dapr's word for the process beside an application. Cheap to
 /// clone; clones share one state.
 #[derive(Clone)]
@@ -140,9 +145,15 @@ impl Sidecar {
         &self.0.shutdown
     }
 
-    /// To be cancelled when the server begins to end: those who hold locks by a response that lasts are told.
+    /// To be cancelled when the server begins to end: those who hold locks by a response that lasts are told, and nobody
+    /// gets a new lock, so that all who have one can free it.
     pub fn ending(&self) -> &CancellationToken {
         &self.0.ending
+    }
+
+    /// Whether locks are granted still.
+    pub(crate) fn grants(&self) -> Result<(), Ending> {
+        if self.0.ending.is_cancelled() { Err(Ending) } else { Ok(()) }
     }
 
     /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go on

@@ -126,8 +126,18 @@ pub fn not_encoded(cause: &serde_json::Error) -> Reply {
 
 /// Too many calls are running and waiting.
 pub fn overloaded(message: &str) -> Reply {
+    unavailable("ERR_LOCK_OVERLOADED", message)
+}
+
+/// The server ends, and grants no more locks.
+pub fn shutting_down(message: &str) -> Reply {
+    unavailable("ERR_LOCK_SHUTTING_DOWN", message)
+}
+
+/// Nothing was done, and the caller may try again.
+fn unavailable(error_code: &str, message: &str) -> Reply {
     let header = Some(("retry-after", "1".into()));
-    Reply { header, ..error(503, "ERR_LOCK_OVERLOADED", message) }
+    Reply { header, ..error(503, error_code, message) }
 }
 
 fn text(status: u16, body: &'static str) -> Reply {

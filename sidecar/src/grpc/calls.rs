@@ -89,6 +89,7 @@ impl Calls {
     async fn try_lock(&self, received: &Received) -> Result<Answered<TryLockResponse>, Status> {
         let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
             received.message()?;
+        self.grants()?;
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
         // The rules refuse zero, and so every negative expiry.
@@ -132,6 +133,11 @@ impl Calls {
         let SetMetadataRequest { key, value } = received.message()?;
         let set = self.sidecar.metadata().set(&key, &value);
         set.map_err(|refusal| Status::resource_exhausted(refusal.to_string()))
+    }
+
+    /// Refuses a call that wants a lock while none is granted.
+    pub(super) fn grants(&self) -> Result<(), Status> {
+        self.sidecar.grants().map_err(|ending| Status::unavailable(ending.to_string()))
     }
 
     pub(super) fn failed(&self, verb: Verb, error: &Error) -> Status {

@@ -71,6 +71,7 @@ async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, 
     let AcquireRequest { store_name, resource_id, lock_owner, ttl, wait, fenced } =
         received.message()?;
     let options = options(lock_owner, ttl, wait, fenced)?;
+    calls.grants()?;
     let resource = Resource { store: &store_name, id: &resource_id };
     let acquired = calls.sidecar.locks().acquire(resource, &options).await;
     let lease = acquired.map_err(|error| calls.failed(Verb::Acquire, &error))?;
@@ -153,6 +154,7 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
         received.message()?;
     let options = options(lock_owner, ttl, wait, fenced)?;
     let max_hold = max_hold.map(|longest| time("max_hold", Some(longest))).transpose()?;
+    calls.grants()?;
     let wish = Wish { options, max_hold };
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;

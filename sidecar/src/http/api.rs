@@ -172,6 +172,9 @@ impl Api {
             Ok(body) => body,
             Err(refusal) => return refusal.into(),
         };
+        if let Err(ending) = self.sidecar.grants() {
+            return reply::shutting_down(&ending.to_string()).into();
+        }
         let (id, wish) = match hold::read(&body.bytes) {
             Ok(wish) => wish,
             Err(error) => return malformed(Verb::Acquire, &error).into(),
@@ -272,6 +275,11 @@ impl Api {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
+        if matches!(verb, Verb::TryLock | Verb::Acquire)
+            && let Err(ending) = self.sidecar.grants()
+        {
+            return reply::shutting_down(&ending.to_string());
+        }
         let call = self.sidecar.locks().json_answer(verb, store, &body.bytes);
         match self.sidecar.aside().run(body.bytes.len(), call).await {
             Ok(Replied { reply, error, fencing_token, .. }) => {

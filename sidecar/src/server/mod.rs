@@ -13,7 +13,7 @@ mod streams;
 mod turn;
 mod wire;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -145,21 +145,32 @@ impl Server {
         tokio::select! {
             _never = &mut accepting => {}
             () = ceases(|| doors.are_busy() || lingers_while()) => {}
-            () = tokio::time::sleep_until(begun + until_last_call(grace)) => {}
+            () = passes(begun, until_last_call(grace)) => {}
         }
         drop(accepting);
         last_call.cancel();
 
         doors.order(Order::Finish);
-        if tokio::time::timeout_at(begun + grace, tasks.wait()).await.is_err() {
-            tracing::warn!(
-                connections = tasks.len(),
-                "connections were cut off because their requests did not finish in time"
-            );
-            doors.order(Order::Close);
-            // What they hold ends with their tasks.
-            let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
+        tokio::select! {
+            biased;
+            () = tasks.wait() => return,
+            () = passes(begun, grace) => {}
         }
+        tracing::warn!(
+            connections = tasks.len(),
+            "connections were cut off because their requests did not finish in time"
+        );
+        doors.order(Order::Close);
+        // What they hold ends with their tasks.
+        let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
+    }
+}
+
+/// Waits until a time has passed, without an end if it is too long for the clock.
+async fn passes(begun: Instant, time: Duration) {
+    match begun.checked_add(time) {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => pending().await,
     }
 }
 

@@ -1,19 +1,24 @@
 //! The end of the server: callers can unlock, and no request is reset.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use holdfast_proto::leases::{AcquireRequest, HoldRequest, leases_client::LeasesClient};
 use holdfast_tests::{
     LONG, eventually,
-    grpc_client::Client,
+    grpc_client::{Client, channel, error as failed},
     holdfast::Holdfast,
-    http_api::{ACQUIRED, LOCK, UNLOCK},
-    http_client::{get, lock_body, post},
+    http_api::{ACQUIRED, LOCK, UNLOCK, error},
+    http_client::{get, lock_body, post, request},
+    redis_server::RedisServer,
+    resources::Resources,
 };
+use prost_types::Duration as ProtoDuration;
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tonic::Code;
 
 use crate::{
     HOLDFAST,
@@ -93,6 +98,100 @@ async fn a_lock_that_nobody_unlocks_is_waited_for_no_longer_than_the_grace_perio
     server.ending.cancel();
     tokio::time::timeout(LONG, server.serving).await.expect("an end").unwrap();
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_grace_period_beyond_all_bounds_is_one() {
+    let server = http_with_grace(in_memory(), Duration::from_secs(u64::MAX)).await;
+    server.ending.cancel();
+    tokio::time::timeout(LONG, server.serving).await.expect("an end").unwrap();
+}
+
+/// What a caller is told who wants a lock while the server ends.
+const ENDING: &str = "the server is shutting down: it grants no more locks";
+
+#[tokio::test]
+async fn no_lock_is_granted_while_the_server_ends_and_all_else_goes_on() {
+    let server = http(in_memory()).await;
+    assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
+    server.sidecar.ending().cancel();
+    begin_to_end(&server).await;
+    let lease = r#"{"resourceId":"new","ttl":"60s","lockOwner":"o"}"#;
+    for (target, body) in [
+        (LOCK, &*lock_body("new", "o")),
+        ("/v1.0/leases/lockstore/acquire", lease),
+        ("/v1.0/leases/lockstore/hold", lease),
+    ] {
+        let refused = post(server.address, target, body).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{target}");
+        assert_eq!(refused.body, error("ERR_LOCK_SHUTTING_DOWN", ENDING), "{target}");
+    }
+    let call = async |call: &str| {
+        let body = r#"{"resourceId":"r","lockOwner":"o","ttl":"60s"}"#;
+        post(server.address, &format!("/v1.0/leases/lockstore/{call}"), body).await
+    };
+    assert!(call("extend").await.body.starts_with(r#"{"status":0"#));
+    let inspect = post(server.address, "/v1.0/leases/lockstore/inspect", r#"{"resourceId":"r"}"#);
+    assert!(inspect.await.body.starts_with(r#"{"held":true"#));
+    assert_eq!(call("release").await.body, r#"{"status":0}"#);
+    tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
+}
+
+#[tokio::test]
+async fn no_lock_is_granted_over_grpc_while_the_server_ends() {
+    let server = grpc(in_memory()).await;
+    let mut client = Client::new(server.address).await;
+    assert!(client.try_lock("lockstore", "r", "o", 60).await.unwrap());
+    server.sidecar.ending().cancel();
+    begin_to_end(&server).await;
+    let unavailable = (Code::Unavailable, ENDING.to_owned());
+    assert_eq!(failed(client.try_lock("lockstore", "new", "o", 60).await), unavailable);
+    let mut leases = LeasesClient::new(channel(server.address).await);
+    let (store_name, resource_id) = ("lockstore".to_owned(), "new".to_owned());
+    let ttl = Some(ProtoDuration { seconds: 60, nanos: 0 });
+    let (store, resource) = (store_name.clone(), resource_id.clone());
+    let acquire = AcquireRequest { store_name, resource_id, ttl, ..AcquireRequest::default() };
+    assert_eq!(failed(leases.acquire(acquire).await), unavailable);
+    let (store_name, resource_id) = (store, resource);
+    let hold = HoldRequest { store_name, resource_id, ttl, ..HoldRequest::default() };
+    assert_eq!(failed(leases.hold(hold).await), unavailable);
+    assert_eq!(client.unlock("lockstore", "r", "o").await.unwrap() as i32, 0);
+    tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
+}
+
+#[tokio::test]
+async fn callers_who_take_and_free_locks_hold_none_after_the_end() {
+    let redis = RedisServer::start();
+    let resources = Resources::in_redis(&redis, &[]);
+    let holdfast = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
+    let address: SocketAddr = holdfast.http().parse().unwrap();
+    let callers: Vec<_> = (0..10)
+        .map(|number| {
+            tokio::spawn(async move {
+                let body = lock_body(&format!("r{number}"), "o");
+                // Until it is told that there are no more locks, or that the server has ended.
+                while let Some(true) = try_lock(address, &body).await {
+                    assert_eq!(post(address, UNLOCK, &body).await.body, r#"{"status":0}"#);
+                }
+            })
+        })
+        .collect();
+    eventually("locks", async || holdfast.scrape().await.contains("/v1.0-alpha1/unlock")).await;
+    let (code, log) = holdfast.end().await;
+    assert_eq!(code, 0, "{log}");
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert_eq!(redis.run::<Vec<String>>(&["KEYS", "lock||*"]), Vec::<String>::new(), "{log}");
+}
+
+/// Whether a lock was taken; `None` if the server has ended.
+async fn try_lock(address: SocketAddr, body: &str) -> Option<bool> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(&request("POST", LOCK, "", body.as_bytes())).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer.ends_with(ACQUIRED))
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tonic_reflection::pb::v1::{
 
 use crate::{
     HOLDFAST,
-    ext_proc::{self, Call, is_freed, is_held, removed},
+    ext_proc::{self, Call, is_freed, is_held, refused, removed},
     limits::{connected, memory, streamed, until_closed},
     server::{Served, grpc, grpc_within, in_memory},
 };
@@ -219,4 +219,19 @@ async fn a_call_that_has_told_nothing_does_not_delay_the_end_of_the_server() {
     server.ending.cancel();
     ends_soon(server).await;
     drop(silent);
+}
+
+#[tokio::test]
+async fn requests_of_a_proxy_get_no_new_locks_while_the_server_ends() {
+    let server = grpc(edge(&json!({}))).await;
+    let channel = channel(server.address).await;
+    let mut holding = Call::on(channel.clone(), &[]).await.unwrap();
+    holding.ask("/a");
+    removed(holding.next().await);
+    server.sidecar.ending().cancel();
+    let mut late = Call::on(channel, &[]).await.unwrap();
+    late.ask("/b");
+    assert_eq!(refused(late.next().await), 503);
+    assert!(!is_held(&server.sidecar, "/b").await);
+    assert!(is_held(&server.sidecar, "/a").await);
 }

@@ -132,6 +132,8 @@ enum Verdict {
     NotFree,
     /// As many wait for the lock as may.
     Crowded,
+    /// The server ends, and grants no more locks.
+    Ending,
     /// Nobody knows who has the lock.
     InDoubt,
     /// The proxy has ended the call.
@@ -241,6 +243,9 @@ where
                 let reply = reply::refuse(refused, "holdfast_lock_crowded");
                 ("crowded", &metrics.crowded, Some(reply))
             }
+            Verdict::Ending => {
+                ("refused", &metrics.refused, Some(reply::refuse(refused, "holdfast_lock_ending")))
+            }
             Verdict::InDoubt => match lock.lock.in_doubt {
                 InDoubt::Open => {
                     ("in_doubt_passed", &metrics.in_doubt_passed, Some(reply::go_on(None)))
@@ -261,6 +266,9 @@ where
     }
 
     async fn verdict(&mut self, lock: &Arc<Counted>, resource: String) -> Verdict {
+        if self.sidecar.grants().is_err() {
+            return Verdict::Ending;
+        }
         let Some(_place) = lock.crowd.join(&resource, lock.lock.max_waiting) else {
             return Verdict::Crowded;
         };
