@@ -162,7 +162,7 @@ fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
             ConnectError::Unfit { address, cause: about(line) }
         }
         NoOutcome::Elsewhere(_, line) => ConnectError::Unfit { address, cause: about(line) },
-        NoOutcome::NotDone(cause) | NoOutcome::Unknown(cause, _) => {
+        NoOutcome::NotDone(cause) | NoOutcome::Over(cause) | NoOutcome::Unknown(cause, _) => {
             ConnectError::Unreachable { address, cause: about(cause) }
         }
     }

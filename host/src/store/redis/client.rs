@@ -49,8 +49,10 @@ pub(super) struct Client {
 /// Why a command has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoOutcome {
-    /// It did nothing, or what it did is over.
+    /// It did nothing.
     NotDone(String),
+    /// It took a lock that is over: it ran out, or was given back. Another server is not asked for it after that.
+    Over(String),
     /// It did nothing, because another node of the cluster has the key. Carries the error line as well.
     Elsewhere(Redirect, String),
     /// It may have been done, or may still be done. A lock that it takes ends within this time from now.
@@ -125,8 +127,8 @@ impl Client {
             Ok(Reply::Text(info)) => Ok(info),
             Ok(Reply::Error(cause)) => Err(cause),
             Ok(_) => Err(Nonsense::TEXT.to_owned()),
-            Err(NoOutcome::NotDone(cause) | NoOutcome::Elsewhere(_, cause)) => Err(cause),
-            Err(NoOutcome::Unknown(cause, _)) => Err(cause),
+            Err(NoOutcome::NotDone(cause) | NoOutcome::Over(cause)) => Err(cause),
+            Err(NoOutcome::Elsewhere(_, cause) | NoOutcome::Unknown(cause, _)) => Err(cause),
         }
     }
 
@@ -415,7 +417,7 @@ impl Client {
                 }
                 return Err(ran_out(granted));
             }
-            Ok(Answer::RanOut) => return Err(NoOutcome::NotDone(RAN_OUT.to_owned())),
+            Ok(Answer::RanOut) => return Err(NoOutcome::Over(RAN_OUT.to_owned())),
             Ok(Answer::ClockWasSet(expiry)) => {
                 connection.give_back(key, owner, expiry);
                 nothing_done(CLOCK_WAS_SET, tries)
@@ -512,7 +514,7 @@ async fn undo(
         None => return left_to_expire(cause, ends),
     };
     match given_back.map(Answer::into_reply) {
-        Ok(Reply::Integer(_)) => NoOutcome::NotDone(cause),
+        Ok(Reply::Integer(_)) => NoOutcome::Over(cause),
         _ => left_to_expire(cause, ends),
     }
 }
@@ -525,7 +527,7 @@ fn left_to_expire(cause: String, ends: Option<Instant>) -> NoOutcome {
 /// A grant that nobody may count on any more. By the server's clock it may last a little longer.
 fn ran_out(granted: Granted) -> NoOutcome {
     match granted.ends.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => NoOutcome::NotDone(RAN_OUT.to_owned()),
+        Duration::ZERO => NoOutcome::Over(RAN_OUT.to_owned()),
         left => NoOutcome::Unknown(RAN_OUT.to_owned(), Some(left)),
     }
 }

@@ -98,6 +98,11 @@ impl Cluster {
                     _ => Err(NoOutcome::NotDone(cause)),
                 }
             }
+            NoOutcome::Over(cause) => {
+                // A node without its replicas may have been replaced: later commands go to the one in its place.
+                let _ = self.ask().await;
+                Err(NoOutcome::Over(cause))
+            }
             no_outcome => Err(no_outcome),
         }
     }

@@ -135,7 +135,7 @@ impl RedisStore {
         let address = node.as_ref().unwrap_or(&self.address);
         let about = |cause| format!("redis {address}: {cause}");
         match no_outcome {
-            NoOutcome::NotDone(cause) | NoOutcome::Elsewhere(_, cause) => {
+            NoOutcome::NotDone(cause) | NoOutcome::Over(cause) | NoOutcome::Elsewhere(_, cause) => {
                 Failure::not_done(about(cause))
             }
             NoOutcome::Unknown(cause, lasts) => {
