@@ -28,7 +28,7 @@ pub(super) async fn answer(
         Ok(bounds) => {
             let answering = call(sidecar, room, request);
             let answering = answering.map(|answer| answer.unwrap_or_else(Status::into_http));
-            bounds.keep(answering).await
+            bounds.keep_stream(answering).await
         }
         Err(refusal) => refusal.into_http(),
     }

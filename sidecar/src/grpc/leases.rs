@@ -136,7 +136,8 @@ async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, 
 async fn await_loss(calls: &Calls, received: &Received) -> Result<AwaitLossResponse, Status> {
     let AwaitLossRequest { store_name, resource_id, lock_owner, wait } = received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let awaited = loss::await_loss(&calls.sidecar, resource, &lock_owner, time(wait)).await;
+    let wait = time("wait", wait)?;
+    let awaited = loss::await_loss(&calls.sidecar, resource, &lock_owner, wait).await;
     let status = awaited.map_err(|error| not_held(calls, Verb::Inspect, error))?;
     Ok(AwaitLossResponse { status: status.into() })
 }
