@@ -1,8 +1,9 @@
 //! The promises that every store keeps, as one list of cases.
 //!
 //! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), leases
-//! (`lease.rs`), what operators do (`admin.rs`), keys and owners of any text (`text.rs`), the server that keeps the locks (`server.rs`) and its failures
-//! (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows which stores exist.
+//! (`lease.rs`), what operators do (`admin.rs`), keys and owners of any text (`text.rs`), the server that keeps the
+//! locks (`server.rs`) and its failures (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows
+//! which stores exist.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -81,38 +82,38 @@ pub fn cases() -> impl Iterator<Item = Case> {
         lock::release_by_owner: "its owner frees it, and the next one gets it",
         lock::release_by_other: "another owner does not free it",
         lock::release_of_nothing: "releasing a key that nobody holds says so",
-        lock::expiry: "it runs out after its time to live, and not before",
+        lock::expiry: "it expires after its time to live, and not before",
         lock::longest: "the longest time to live is granted",
         lock::keys_are_apart: "keys are apart, down to a space at the end",
         lock::one_of_many: "of 60 callers at once one gets it",
         lease::validity: "a grant says for how long it is valid, and no longer than its time to live",
-        lease::numbers: "numbers grow across release, denial and expiry",
-        lease::extend_by_owner: "its owner extends it, and it runs out later",
+        lease::numbers: "fencing tokens grow across release, denial and expiry",
+        lease::extend_by_owner: "its owner extends it, and it expires later",
         lease::extend_by_other: "another owner does not extend it, and nobody one that is gone",
         lease::extend_never_shortens: "an extend never shortens it unless asked",
-        lease::inspect: "inspect tells the owner, the time that is left and the number",
-        lease::wait: "who waits for it gets it once it is released",
+        lease::inspect: "inspect returns the owner, the time that is left and the fencing token",
+        lease::wait: "a waiter gets it once it is released",
         lock::exclusion: "no two hold it at a time, over 80 turns of 8 callers",
         text::any_text: "keys and owners may be any text: empty, Unicode, line breaks, commands",
         text::long_text: "keys and owners may be of 1 MB",
     ];
     let library = on_library![
-        admin::list: "a list tells each lock that begins so, its owner and its time, page by page",
-        admin::force_release: "an operator ends the hold of whomever, and is told of whom",
+        admin::list: "a list has each lock with the prefix, its owner and its time, page by page",
+        admin::force_release: "an operator ends any hold, and gets its owner",
     ];
     let redis = on_redis![
         server::exact: "the server has exactly the key, the owner and the time to live",
         server::database: "the lock is in the database that was set",
         server::foreign_lock: "a lock that daprd took is respected",
-        server::other_type: "a key of another type is no free lock",
+        server::other_type: "a key of another type is not a free lock",
         server::login: "user and password are shown to the server",
         server::wrong_password: "a wrong password is refused, named and not repeated",
-        server::no_password: "so is a missing one",
+        server::no_password: "a missing password is refused",
         server::replicas: "a server with replicas is refused",
         faults::nobody_listens: "a server that is down is named, and nothing was done",
         faults::restart: "a restart of the server is recovered from",
         faults::killed_connections: "connections that the server ends are replaced",
-        faults::forgotten_script: "so is a script that the server forgot",
+        faults::forgotten_script: "a script that the server forgot is sent again",
         faults::loading: "LOADING: nothing was done",
         faults::read_only: "READONLY: nothing was done",
         faults::out_of_memory: "OOM: nothing was done",

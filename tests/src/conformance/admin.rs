@@ -1,4 +1,4 @@
-//! What operators do with locks: listing them, and ending the hold of whomever.
+//! What operators do with locks: listing them, and ending any hold.
 
 use std::{collections::BTreeMap, sync::Arc};
 
