@@ -61,7 +61,7 @@ impl Guest for Component {
     }
 }
 
-/// What a grant is to the caller. A grant without the number that was asked for is given back.
+/// What a grant is to the caller. A grant without the fencing token that was asked for is given back.
 fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
     let AcquireCommand { store, key, owner, ttl, fenced, .. } = command;
     let Grant { fencing_token, valid_for } = grant;

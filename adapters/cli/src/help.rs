@@ -46,7 +46,7 @@ Options:
   -h, --help     Print help
   -V, --version  Print version
 
-Environment variables (a runtime passes on only those it is told to):
+Environment variables (a runtime passes on only those that it is configured to):
   REDIS_HOST      Address of the Redis server, as host:port
   REDIS_PASSWORD  Password of the Redis server, if it needs one
   STORE_NAME      Name of the store [default: lockstore]
@@ -57,8 +57,7 @@ Examples:
     if wasmtime run -S inherit-network --env REDIS_HOST=127.0.0.1:6379 \\
       holdfast-lock-cli.wasm try-lock lockstore nightly --owner \"$(uuidgen)\" --expiry 600
     then ./nightly.sh; fi
-  The owner is new for each hold: with a name that is used again, an unlock that comes late could end a
-  later hold.
+  The owner is new for each hold: if an owner is reused, a late unlock could end a later hold.
 ";
 
 const TRY_LOCK: &str = "\

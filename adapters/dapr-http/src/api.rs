@@ -18,7 +18,7 @@ use crate::{
 /// Why this instance is not ready: never, because an instance that runs is ready.
 const OBSTACLE: Option<&str> = None;
 
-/// The type of every store. The `store` interface does not tell it; the compositions have Redis stores.
+/// The type of every store. The `store` interface does not say it; the compositions have Redis stores.
 const STORE_TYPE: &str = "lock.redis";
 
 /// Handles a request.

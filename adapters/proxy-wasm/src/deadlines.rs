@@ -1,4 +1,4 @@
-//! What is to happen at a later time, and the ticks that tell when that has come.
+//! What is to happen at a later time, and the ticks that report when that has come.
 
 use alloc::collections::BTreeMap;
 

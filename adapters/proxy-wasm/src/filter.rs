@@ -233,7 +233,7 @@ impl Filter {
                     line.in_doubt = verdict.is_none();
                 }
                 if !matches!(verdict, Some(Acquired::Granted { .. })) {
-                    // They would be told the same.
+                    // They would get the same answer.
                     self.turn_away(host, &key, now);
                 }
                 let wish =
@@ -534,7 +534,7 @@ fn shown(key: &Key) -> String {
     format!("{:.256} in {}", key.resource, key.store)
 }
 
-/// Why an answer is no verdict.
+/// Why an answer is not a verdict.
 fn reason(status: Option<u16>, body: &[u8]) -> String {
     let Some(status) = status else { return "Holdfast did not answer".to_string() };
     let printable = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '?' };

@@ -59,7 +59,7 @@ pub trait Host {
     /// The headers of the request whose event this is, in the form of [`pairs`](crate::pairs).
     fn request_headers(&mut self) -> Vec<u8>;
 
-    /// Where the response of a request comes from, in the words of the proxy; empty if it does not tell.
+    /// Where the response of a request comes from, in the words of the proxy; empty if it does not say.
     fn response_details(&mut self, request: ContextId) -> Vec<u8>;
 
     /// Sets a header of a request.
@@ -78,7 +78,7 @@ pub trait Host {
     /// if the proxy does not send it.
     fn call(&mut self, root: ContextId, call: &CallOut<'_>) -> Option<Token>;
 
-    /// Asks for a tick after so many milliseconds, and again after each such time; 0 for none.
+    /// Asks for a tick after this many milliseconds, and again after each such time; 0 for none.
     fn tick(&mut self, root: ContextId, period: u32);
 
     /// Says that a configuration that was to end has nothing left to do.

@@ -221,7 +221,7 @@ impl Host for Proxy {
     }
 }
 
-/// The configuration of the context whose event this is, which has so many bytes.
+/// The configuration of the context whose event this is, which has this many bytes.
 pub(crate) fn configuration(length: usize) -> Vec<u8> {
     buffer(CONFIGURATION, length)
 }
@@ -238,7 +238,7 @@ pub(crate) fn answer_status() -> Option<u16> {
     core::str::from_utf8(&status).ok()?.parse().ok()
 }
 
-/// The body of the answer whose event this is, which has so many bytes.
+/// The body of the answer whose event this is, which has this many bytes.
 pub(crate) fn answer_body(length: usize) -> Vec<u8> {
     buffer(CALL_BODY, length)
 }

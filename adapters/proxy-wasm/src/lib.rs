@@ -1,7 +1,7 @@
 //! A proxy-wasm filter that takes a lock around each request that an edge lock is for.
 //!
-//! It is a core module for ABI 0.2.1, which Envoy and others run. It asks Holdfast over HTTP, by call-outs of the proxy.
-//! The proxy runs it in one VM for each of its threads, and calls it for one event at a time.
+//! It is a core module for ABI 0.2.1, which Envoy and others run. It asks Holdfast over HTTP, by call-outs of the
+//! proxy. The proxy runs it in one VM for each of its threads, and calls it for one event at a time.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! The requests of a VM that want the same lock, in the order in which they came.
 //!
 //! Only the first of them asks Holdfast. The others wait here, so that the VM has one call for a lock at a time, and
-//! gives the lock to whoever came first.
+//! gives the lock to the request that came first.
 
 use alloc::{collections::BTreeMap, string::String};
 

@@ -60,7 +60,7 @@ pub(crate) struct Connection {
     distrusted: bool,
     /// The digest of the script that releases a lock, if the server knows the script.
     pub(crate) script: Option<String>,
-    /// What is known of the server's clock, if it tells it.
+    /// What is known of the server's clock, if it reports it.
     pub(crate) clock: Option<Reading>,
     opened: Instant,
     last_used: Instant,

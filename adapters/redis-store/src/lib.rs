@@ -13,7 +13,7 @@
 //!   its connection is closed. A server that stalls still has the command in its buffers, and runs it
 //!   when it goes on.
 //! - A lock expires at a time of the server's clock, so the `held-until` of an acquire is exact. With a
-//!   server that does not tell its clock, or is older than Redis 6.2, it assumes that the server runs the
+//!   server that does not report its clock, or is older than Redis 6.2, it assumes that the server runs the
 //!   command within the time to live after it was sent, or within 30 seconds if that is shorter.
 //! - A grant that comes with the reply but too late is given back. One that comes after the call has ended
 //!   is not: unless the owner unlocks, the lock expires.
@@ -23,7 +23,7 @@
 //! | `component` | the export: finds the store of a call |
 //! | `stores` | the stores that the environment describes |
 //! | `environment` | the environment variables of a setting |
-//! | `redis` | acquire and release, with their retries |
+//! | `redis` | the operations on keys, with their retries |
 //! | `connection` | one connection: sending, and waiting for a reply |
 //! | `dial` | opening a connection: name lookup, TCP, login, the check of the server |
 //! | `time` | deadlines and pauses |

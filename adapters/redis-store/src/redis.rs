@@ -107,7 +107,7 @@ impl Redis {
         }
     }
 
-    /// Who holds a lock.
+    /// The holder of a lock.
     pub(crate) fn inspect(&mut self, key: &str) -> Result<Option<Holding>, Failure> {
         let number_key = fence::number_key(key);
         let mut tries = self.tries();
@@ -235,7 +235,7 @@ impl Redis {
         }
     }
 
-    /// Takes a lock from a server that does not tell its clock.
+    /// Takes a lock from a server that does not report its clock.
     fn acquire_for(
         &self,
         connection: &mut Connection,

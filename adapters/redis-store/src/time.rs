@@ -17,7 +17,7 @@ use wasip2::{
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// The deadline `limit` from now. No limit, or one that the clock cannot hold, is no deadline.
+    /// The deadline `limit` from now. No limit, or one that the clock cannot hold, is not a deadline.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         let end = |limit| monotonic_clock::now().checked_add(nanoseconds(limit)?);
         Self(limit.and_then(end))

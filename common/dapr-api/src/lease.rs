@@ -64,7 +64,8 @@ impl Acquire<'_> {
         compose(store, "acquire", self)
     }
 
-    /// The verdict of the reply with this status and body. `None` if it has none, so that nobody knows who has the lock.
+    /// The verdict of the reply with this status and body. `None` if it has none, so that nobody knows who has the
+    /// lock.
     pub fn verdict(fenced: bool, status: u16, body: &[u8]) -> Option<Acquired> {
         if status != 200 {
             return None;

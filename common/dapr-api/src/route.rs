@@ -50,13 +50,13 @@ pub enum Route<'a> {
     },
     /// `POST /v1.0/shutdown`
     Shutdown,
-    /// `GET /openapi.json`: the document that describes the API, which Dapr has not got
+    /// `GET /openapi.json`: the document that describes the API, which Dapr does not have
     OpenApi,
     /// Anything else.
     Unknown,
 }
 
-/// A call about a lease, which Dapr has not got.
+/// A call about a lease, which Dapr does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseCall {
     /// Take a lease, or wait for it.
@@ -65,7 +65,7 @@ pub enum LeaseCall {
     Extend,
     /// Free a lease.
     Release,
-    /// Tell who holds a lock.
+    /// Get the holder of a lock.
     Inspect,
 }
 

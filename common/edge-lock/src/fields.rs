@@ -58,7 +58,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// It is no mapping, or has a field of another name.
+    /// It is not a mapping, or has a field of another name.
     pub fn fields(self, known: &[&str]) -> Result<Fields, Flaw> {
         let flaw = self.flaw("must be a mapping");
         let map = match self.value {
@@ -159,7 +159,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// It is no list.
+    /// It is not a list.
     pub fn items(self) -> Result<Vec<Self>, Flaw> {
         let Self { path, value } = self;
         match value {
@@ -177,7 +177,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// It is no mapping.
+    /// It is not a mapping.
     pub fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
         let Self { path, value } = self;
         match value {

@@ -42,8 +42,8 @@ pub struct EdgeLock {
     pub fenced: bool,
     /// What happens when nobody knows who has the lock. Default: closed.
     pub in_doubt: InDoubt,
-    /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has answered.
-    /// Default: it is kept.
+    /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has
+    /// answered. Default: it is kept.
     pub on_client_gone: OnClientGone,
     /// What a request gets that may not go on.
     pub refused: Refusal,

@@ -20,7 +20,7 @@ pub const LONGEST: usize = 3_000;
 /// Text with the names of headers in braces, such as `{:authority}{:path}`.
 ///
 /// A name in braces stands for the value of that header. `{:path}` has the query, `{:path-only}` does not. `{host}` is
-/// `{:authority}`, which is in lower case. A header that a request has not got is empty. `{{` and `}}` are braces.
+/// `{:authority}`, which is in lower case. A header that the request lacks is empty. `{{` and `}}` are braces.
 ///
 /// In values, `|` and every byte that is not printable ASCII become `%` and two hexadecimal digits, so that no client
 /// can make a resource that the lock API refuses, or one with the parts of another application's key.
@@ -78,8 +78,8 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The resource of a request; `None` if it is empty, or longer than [`LONGEST`] bytes. Such a request gets no lock, and
-    /// may not go on: otherwise its client could choose to go without one.
+    /// The resource of a request; `None` if it is empty, or longer than [`LONGEST`] bytes. Such a request gets no lock,
+    /// and may not go on: otherwise its client could choose to go without one.
     pub fn of(&self, request: &impl Headers) -> Option<String> {
         let mut resource = String::new();
         for piece in &self.0 {

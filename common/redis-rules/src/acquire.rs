@@ -28,7 +28,7 @@ pub struct Wanted<'a> {
     pub owner: &'a str,
     /// The time to live.
     pub ttl: Duration,
-    /// The [key](crate::fence::number_key) of the resource's latest number, if the grant is to be numbered.
+    /// The [key](crate::fence::number_key) of the resource's latest fencing token, if the grant is to be numbered.
     pub number_key: Option<&'a str>,
 }
 
@@ -58,7 +58,7 @@ impl Acquired {
     /// # Errors
     ///
     /// [`Nonsense`] for a reply that the command cannot have. An error line is one of these: its meaning is
-    /// [`Again::after`](crate::refusal::Again::after)'s to tell.
+    /// [`Again::after`](crate::refusal::Again::after)'s to say.
     pub fn read(reply: &Reply, numbered: bool) -> Result<Self, Nonsense> {
         match reply {
             Reply::Okay if !numbered => Ok(Self::Granted(None)),

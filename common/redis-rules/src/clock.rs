@@ -47,7 +47,7 @@ impl Reading {
         microseconds(now).saturating_sub(self.asked) > LONGEST_USE
     }
 
-    /// The reading to use once `newer` is known: this one as long as it tells the clock more closely, unless it
+    /// The reading to use once `newer` is known: this one as long as it gives the clock more closely, unless it
     /// is about to be too old, or the clock was set since.
     ///
     /// A reading is as close as its reply was quick, and one that came slowly would make the next locks last

@@ -30,6 +30,6 @@ if wanted > left or shorten then
   redis.call('PEXPIRE', KEYS[1], wanted)
   return wanted
 end
--- Whoever gives back an earlier grant of this owner knows it by its expiry, and must not find this one.
+-- A give-back of an earlier grant of this owner knows it by its expiry, and must not find this one.
 redis.call('PEXPIRE', KEYS[1], left + 1)
 return left

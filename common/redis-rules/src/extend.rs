@@ -26,7 +26,7 @@ pub struct Extend<'a> {
 /// The outcome of an extend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extended {
-    /// The lock lasts so long from the moment that the server ran the command, at least.
+    /// The lock lasts this long from the moment that the server ran the command, at least.
     Extended(Duration),
     /// The key is not set.
     Missing,

@@ -19,7 +19,7 @@ pub struct Facts {
     pub doubts: Vec<Doubt>,
     /// The digest of the script that releases a lock, if the server has stored it.
     pub script: Option<String>,
-    /// Its clock, in microseconds since 1970, or why it does not tell it.
+    /// Its clock, in microseconds since 1970, or why it does not report it.
     pub clock: Result<u64, String>,
 }
 

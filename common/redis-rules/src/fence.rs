@@ -1,6 +1,6 @@
 //! Numbers a grant as it is made, by the script `fenced.lua`: the fencing token of a lease.
 //!
-//! A resource's latest number is kept beside its lock, under a [key of its own](number_key).
+//! A resource's latest fencing token is kept beside its lock, under a [key of its own](number_key).
 
 use alloc::{format, string::String};
 
@@ -13,7 +13,7 @@ use crate::{
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const FENCED_LUA: &str = include_str!("fenced.lua");
 
-/// How long a number is kept after its lock has expired, in milliseconds: 30 days. The number after one that was
+/// How long a fencing token is kept after its lock has expired, in milliseconds: 30 days. The token after one that was
 /// forgotten is larger still, unless the server's clock was set back meanwhile.
 pub(crate) const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
 
@@ -22,7 +22,7 @@ pub(crate) const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
 pub struct Fenced<'a> {
     /// The lock's key.
     pub key: &'a str,
-    /// The key of the resource's latest number.
+    /// The key of the resource's latest fencing token.
     pub number_key: &'a str,
     /// The value to set.
     pub owner: &'a str,
@@ -48,7 +48,7 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
     ])
 }
 
-/// The key of a resource's latest number. It begins as all keys of locks do, so that a user who may write these
+/// The key of a resource's latest fencing token. It begins as all keys of locks do, so that a user who may write these
 /// may write it; no lock has it, because no resource contains `||`. In a Redis Cluster it is in the lock's slot.
 pub fn number_key(key: &str) -> String {
     if tag(key).is_some() {

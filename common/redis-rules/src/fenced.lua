@@ -1,20 +1,20 @@
 -- Takes a lock unless it is held, and numbers the grant.
 --
 -- KEYS[1]: the lock's key
--- KEYS[2]: the key of the resource's latest number
+-- KEYS[2]: the key of the resource's latest fencing token
 -- ARGV[1]: the owner
 -- ARGV[2], ARGV[3]: how the lock expires, as `SET` takes it: PXAT or PX, and milliseconds
--- ARGV[4]: for how many milliseconds the number is kept
+-- ARGV[4]: for how many milliseconds the fencing token is kept
 --
--- Returns the number, or nil if the lock is held.
+-- Returns the fencing token, or nil if the lock is held.
 --
--- The number is the server's time in microseconds, but always more than the latest number. So it grows also if
--- the latest number was lost, unless the clock was set back as well.
+-- The fencing token is the server's time in microseconds, but always more than the latest one. So it grows also if
+-- the latest fencing token was lost, unless the clock was set back as well.
 local time = redis.call('TIME')
 local latest = tonumber(redis.call('GET', KEYS[2]) or 0) or 0
 -- Beyond this, Lua's numbers are not exact. Another program must have written it.
 if not (latest < 9007199254740991) then
-  return redis.error_reply('ERR the latest number in ' .. KEYS[2] .. ' is too large')
+  return redis.error_reply('ERR the latest fencing token in ' .. KEYS[2] .. ' is too large')
 end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', ARGV[2], ARGV[3]) then
   return false

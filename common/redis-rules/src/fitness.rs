@@ -41,7 +41,7 @@ pub enum Unfit {
     Replica,
     /// It is a node of a cluster, which keeps only a part of the keys.
     ClusterNode,
-    /// It is no node of a cluster.
+    /// It is not a node of a cluster.
     NoClusterNode,
     /// A proxy leads to it on connections that clients share, so the database may change at any moment.
     SharedDatabase,
@@ -63,9 +63,9 @@ impl fmt::Display for Unfit {
         match self {
             Self::Replicated(replicas) => write!(
                 f,
-                "replication is not supported: the server has {replicas} connected replica(s), and a \
-                 failover to one could lose a lock (behind Redis Sentinel set failover; else say in \
-                 minReplicas how many must have a lock)"
+                "the server has {replicas} connected replica(s), and a failover to one could lose a lock: \
+                 set failover if Redis Sentinel names the server, or set minReplicas to the number of \
+                 replicas that must have a lock"
             ),
             Self::Replica => f.write_str("the server is a replica, which cannot take locks"),
             Self::ClusterNode => f.write_str(
@@ -97,8 +97,8 @@ impl fmt::Display for Doubt {
                  yes)",
             ),
             Self::Failover => f.write_str(
-                "a failover can lose a lock that was just taken: say in minReplicas how many replicas must \
-                 have a lock",
+                "a failover can lose a lock that was just taken: set minReplicas to the number of replicas \
+                 that must have a lock",
             ),
         }
     }
@@ -140,7 +140,7 @@ pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     Ok(doubts.into_iter().flatten().collect())
 }
 
-/// The replicas that a server tells in its reply to [`ASK`]: the host, the port and the state of each.
+/// The replicas that a server lists in its reply to [`ASK`]: the host, the port and the state of each.
 pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     info.lines().filter_map(|line| {
         let (name, about) = line.trim().split_once(':')?;
@@ -152,7 +152,7 @@ pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     })
 }
 
-/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server tells its role.
+/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role.
 /// Such a proxy may answer other questions itself too, with its own clock for example.
 pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()

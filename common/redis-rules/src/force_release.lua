@@ -1,4 +1,4 @@
--- Releases a lock, whoever holds it.
+-- Releases a lock of any owner.
 --
 -- KEYS[1]: the lock's key
 --

@@ -1,4 +1,4 @@
-//! Releases a lock, whoever holds it, by the script `force_release.lua`.
+//! Releases a lock of any owner, by the script `force_release.lua`.
 
 use alloc::string::String;
 

@@ -1,10 +1,10 @@
--- Tells who holds a lock.
+-- Reads the holder of a lock.
 --
 -- KEYS[1]: the lock's key
--- KEYS[2]: the key of the resource's latest number, if it is wanted
+-- KEYS[2]: the key of the resource's latest fencing token, if it is wanted
 --
--- Returns nil if nobody does, or the first 4,096 bytes of the owner, the milliseconds that are left (-1 for ever), and the number, if there
--- is one.
+-- Returns nil if nobody does, or the first 4,096 bytes of the owner, the milliseconds that are left (-1 for ever), and
+-- the fencing token, if there is one.
 local owner = redis.call('GET', KEYS[1])
 if not owner then
   return false

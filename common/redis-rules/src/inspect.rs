@@ -1,4 +1,4 @@
-//! Tells who holds a lock, by the script `inspect.lua`.
+//! Reads the holder of a lock, by the script `inspect.lua`.
 
 use alloc::string::String;
 
@@ -7,23 +7,23 @@ use crate::reply::{Nonsense, Reply};
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const INSPECT_LUA: &str = include_str!("inspect.lua");
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     /// The owner, of which no more than the first 4,096 bytes.
     pub owner: String,
     /// How many milliseconds are left; `None` for ever.
     pub left: Option<u64>,
-    /// The resource's latest number, if there is one.
+    /// The resource's latest fencing token, if there is one.
     pub number: Option<u64>,
 }
 
-/// The words of the command. `number_key` is the key of the resource's latest number.
+/// The words of the command. `number_key` is the key of the resource's latest fencing token.
 pub fn words<'a>(key: &'a str, number_key: &'a str) -> [&'a str; 5] {
     ["EVAL", INSPECT_LUA, "2", key, number_key]
 }
 
-/// The words of the command for whoever does not want the number.
+/// The words of the command without the fencing token.
 pub fn words_without_number(key: &str) -> [&str; 4] {
     ["EVAL", INSPECT_LUA, "1", key]
 }

@@ -9,7 +9,7 @@
 local part = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 local found = { part[1] }
 for _, key in ipairs(part[2]) do
-  -- What is no string is no lock, and a page of long names would be too long.
+  -- A key that is not a string is not a lock, and a page of long names would be too long.
   local owner = #key <= 4096 and redis.pcall('GET', key)
   if type(owner) == 'string' then
     found[#found + 1] = key

@@ -1,4 +1,4 @@
-//! How long to wait between two tries to take a lock that is held, where nobody tells that it is free.
+//! How long to wait between two tries to take a lock that is held, where nobody reports that it is free.
 
 use core::time::Duration;
 
@@ -18,7 +18,7 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// The next pause. `random` is any number; it spreads those who wait for the same lock, so that they do not
+    /// The next pause. `random` is any number; it spreads the waiters for the same lock, so that they do not
     /// try all at once.
     pub fn next(&mut self, random: u64) -> Duration {
         let half = self.next / 2;

@@ -1,5 +1,5 @@
-//! Notes a number that another server gave to a grant of the same resource, by the script `raise.lua`: later grants
-//! have larger ones here as well.
+//! Notes a fencing token that another server gave to a grant of the same resource, by the script `raise.lua`: later
+//! grants have larger ones here as well.
 
 use crate::{
     fence::KEPT,
@@ -11,7 +11,7 @@ use crate::{
 pub const RAISE_LUA: &str = include_str!("raise.lua");
 
 /// Passes the words of the command to `send`. `number_key` is the [key](crate::fence::number_key) of the resource's
-/// latest number.
+/// latest fencing token.
 pub fn words<T>(number_key: &str, at_least: u64, send: impl FnOnce(&[&str]) -> T) -> T {
     let (mut digits, mut kept) = ([0; 20], [0; 20]);
     let number = decimal(at_least, &mut digits);

@@ -14,7 +14,7 @@ pub enum Redirect {
     Ask(Place),
 }
 
-/// An address as a node tells it. Without a host it is the host of that node.
+/// An address as a node reports it. Without a host it is the host of that node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     host: Option<alloc::string::String>,
@@ -22,7 +22,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The address, if the node that told it is at `host`.
+    /// The address, if the node that reported it is at `host`.
     pub fn seen_from(self, host: &str) -> Address {
         Address { host: self.host.unwrap_or_else(|| host.into()), port: self.port }
     }

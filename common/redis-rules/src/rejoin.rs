@@ -13,11 +13,11 @@ pub const ASK: [&str; 3] = ["CONFIG", "GET", "appendfsync"];
 /// A server that started a short while ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// How long ago it started, as it says; `None` if it does not tell.
+    /// How long ago it started, as it says; `None` if it does not say.
     pub ago: Option<Duration>,
     /// How long it must stay out from now on, if it has lost its locks.
     pub left: Duration,
-    /// Whether it has an append-only file, which may have kept its locks: [`ASK`] tells.
+    /// Whether it has an append-only file, which may have kept its locks: the reply to [`ASK`] says.
     pub has_file: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct Started {
 const ROUNDING: Duration = Duration::from_secs(1);
 
 /// Reads the reply to [`fitness::ASK`](crate::fitness::ASK): `None` if the server runs for longer than locks last,
-/// `longest` at most. One that does not tell may have started just now.
+/// `longest` at most. One that does not say may have started just now.
 pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
     let info = if let Reply::Text(info) = info { info } else { "" };
     let uptime = field(info, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());

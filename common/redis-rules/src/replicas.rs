@@ -27,7 +27,7 @@ pub struct Guard {
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Guard {
-    /// A guard of so many replicas; `None` for none. The server waits for a third of the limit on a reply: a
+    /// A guard of this many replicas; `None` for none. The server waits for a third of the limit on a reply: a
     /// command may have to wait for those before it, and then for its own.
     pub fn new(replicas: u32, on_disk: bool, reply: Option<Duration>) -> Option<Self> {
         let patience = reply.map_or(LONGEST_PATIENCE, |limit| limit / 3);

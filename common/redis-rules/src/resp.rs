@@ -82,7 +82,7 @@ fn array(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     Ok(Some((reply, length)))
 }
 
-/// Reads a reply that is no array.
+/// Reads a reply that is not an array.
 fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     let Some(&kind) = bytes.first() else { return Ok(None) };
     if !b"+-:$".contains(&kind) {
@@ -107,7 +107,7 @@ fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
 }
 
 /// The rest of the first line after its first byte; `None` while it is not complete. A line that is too long
-/// is no line even if it is complete, so that a reply does not depend on the pieces that it comes in.
+/// is not a line even if it is complete, so that a reply does not depend on the pieces that it comes in.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
     match bytes.iter().take(LONGEST).position(|&byte| byte == b'\r') {
         Some(end) => match bytes.get(end + 1) {

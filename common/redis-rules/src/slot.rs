@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_a_cluster() {
-        // As `CLUSTER KEYSLOT` of Redis 7 tells them.
+        // As `CLUSTER KEYSLOT` of Redis 7 returns them.
         for (key, expected) in [("123456789", 12_739), ("foo", 12_182), ("{foo}bar", 12_182)] {
             assert_eq!(slot(key), expected, "{key}");
         }

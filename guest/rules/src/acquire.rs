@@ -19,8 +19,8 @@ pub struct Wish {
 
 /// Checks an acquire.
 ///
-/// `owner_is_empty` is whether there is a lock owner that is empty. The step names no owner: whoever calls
-/// this has it, or makes one.
+/// `owner_is_empty` is whether a lock owner is given that is empty. The step names no owner: the caller has it, or
+/// makes one.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! force-release: frees a lock, whoever holds it.
+//! force-release: frees a lock of any owner.
 
 use crate::{
     check,
@@ -6,7 +6,7 @@ use crate::{
     types::{Error, ForceReleaseStep, Verb},
 };
 
-/// Checks a release of a lock, whoever holds it.
+/// Checks a release of a lock of any owner.
 ///
 /// # Errors
 ///

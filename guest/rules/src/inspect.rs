@@ -1,4 +1,4 @@
-//! inspect: tells who holds a lock.
+//! inspect: returns the holder of a lock.
 
 use crate::{
     check,

@@ -1,4 +1,4 @@
-//! list-locks: tells which locks are held.
+//! list-locks: lists the locks that are held.
 
 use crate::{
     check, message,

@@ -54,7 +54,7 @@ pub fn ttl_not_positive(store_name: &str) -> String {
     format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
 }
 
-/// The cause for a lease that was over before its caller could be told.
+/// The cause for a lease that was over before its caller could learn of it.
 pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
 /// The cause for a store that granted a lease without the fencing token that was asked for.

@@ -225,7 +225,7 @@ mod tests {
                 )
             );
         }
-        // A name is no prefix unless the setting says so.
+        // A name is not a prefix unless the setting says so.
         assert!(store("s|", "appid", "app").is_ok());
     }
 

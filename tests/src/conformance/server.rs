@@ -105,7 +105,7 @@ pub(super) async fn replicas(redis: Arc<dyn Redis>) {
     })
     .await;
     let cause = refusal(&*redis, &server.address(), &[]).await;
-    assert!(cause.contains("replication is not supported"), "{cause}");
+    assert!(cause.contains("set failover if Redis Sentinel names the server"), "{cause}");
 
     replica.run::<()>(&["REPLICAOF", "NO", "ONE"]);
     drop(replica);

@@ -80,7 +80,7 @@ async fn numbers_grow_across_release_expiry_restart_and_the_loss_of_the_counter(
     grows(number(&store, key, MINUTE).await);
     assert_eq!(store.release(key, "me").await, Ok(Released::Released));
 
-    // A clock that is behind the latest number.
+    // A clock that is behind the latest fencing token.
     let ahead = (last + 3_600_000_000).to_string();
     server.run::<()>(&["SET", "lock||fence||{lock||app||r}", &ahead]);
     assert_eq!(number(&store, key, MINUTE).await, last + 3_600_000_001);
@@ -194,7 +194,7 @@ async fn a_number_that_is_too_large_is_refused_before_the_lock_is_taken() {
         server.run::<()>(&["SET", "lock||fence||{lock||r}", number]);
         let cause = not_done(store.acquire_fenced("lock||r", "me", MINUTE).await);
         assert!(
-            cause.contains("the latest number in lock||fence||{lock||r} is too large"),
+            cause.contains("the latest fencing token in lock||fence||{lock||r} is too large"),
             "{cause}"
         );
         assert!(!server.exists("lock||r"), "{number}");

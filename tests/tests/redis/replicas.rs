@@ -60,7 +60,10 @@ async fn a_server_with_replicas_is_refused_without() {
     let (server, _replica) = server_and_replica().await;
     let refused = connect(&server, &[ONCE]).await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("1 connected replica(s)"), "{refused}");
-    assert!(refused.contains("say in minReplicas how many must have a lock"), "{refused}");
+    assert!(
+        refused.contains("set minReplicas to the number of replicas that must have a lock"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required. For Sentinel, a cluster and a quorum a list
-    /// with commas between.
+    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required. For Sentinel, a cluster and a quorum a
+    /// list with commas between.
     REDIS_HOST: "redisHost";
     /// The port, where the host has none. Default: 6379.
     REDIS_PORT: "redisPort";

@@ -1,7 +1,7 @@
 //! Reads strings, and refuses every other type.
 //!
 //! Own code instead of `serde`'s `String` and its default refusals: their messages can print floating
-//! point numbers and escaped text, whose tables would add 25 KB to a component of less than 100 KB.
+//! point numbers and escaped text, whose tables would add 25 KB to a component of about 100 KB.
 
 use alloc::{
     borrow::Cow,
