@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::types;
 
-/// Why a try-lock or unlock has no verdict.
+/// Why a call has no verdict.
 ///
 /// Nothing changed in the store, unless the error [is indeterminate](Self::is_indeterminate).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Holdfast: a distributed lock for edge runtimes.
 //!
 //! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it
-//! stores, and gives the result to whoever locks: a program that embeds the library, or plugins in
+//! stores, and gives the result to the caller: a program that embeds the library, or plugins in
 //! its wasmtime. The command `holdfast`, in the package `holdfast-sidecar`, serves the same locks
 //! over Dapr's HTTP and gRPC APIs.
 //!

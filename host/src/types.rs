@@ -50,8 +50,8 @@ impl UnknownOutcome {
 }
 
 impl LeaseOptions {
-    /// A lease of this time to live, which is rounded up to whole milliseconds, for a fresh owner. It is tried
-    /// once and not numbered.
+    /// A lease of this time to live, for a fresh owner. It is tried once and not numbered. `ttl` is rounded up to whole
+    /// milliseconds: from 1 ms to 2,147,483,647 s.
     pub fn new(ttl: Duration) -> Self {
         Self { owner: None, ttl: whole_milliseconds(ttl), wait: 0, fenced: false }
     }
@@ -63,7 +63,7 @@ impl LeaseOptions {
         self
     }
 
-    /// Sets how long to wait for the lock, rounded up to whole milliseconds.
+    /// Sets how long to wait for the lock, rounded up to whole milliseconds: up to 2,147,483,647 s.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = whole_milliseconds(wait);

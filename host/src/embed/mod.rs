@@ -1,10 +1,11 @@
 //! Locks for components that run in an embedder's own wasmtime, in three forms.
 //!
-//! - [`lock`]: a plugin imports `holdfast:lock/lock`, and this library runs the lock component for it.
+//! - [`lock`]: a plugin imports `holdfast:lock/lock` or `holdfast:lock/lease`, and this library runs the lock component
+//!   for it.
 //! - [`admin`]: a component of an operator imports `holdfast:lock/admin` too, which is linked only on purpose.
 //! - [`store`]: a component contains the lock component already, and imports only `holdfast:lock/store`.
 //!
-//! Both are added to a [`Linker`](wasmtime::component::Linker) of the embedder's own type. Its components
+//! Each is added to a [`Linker`](wasmtime::component::Linker) of the embedder's own type. Its components
 //! are instantiated and called asynchronously (`instantiate_async`, `call_async`).
 //!
 //! Plugins of most languages import WASI as well: a plain Rust plugin imports `wasi:io`. The embedder

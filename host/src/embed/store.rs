@@ -17,7 +17,7 @@ use crate::{
 /// What the host lends such a component.
 #[derive(Debug)]
 pub struct StoreView<'a> {
-    /// The handle whose stores and limits apply, and whose application's id the component is told. The
+    /// The handle whose stores and limits apply, and whose application's id the component gets. The
     /// component makes the keys itself, so it must be trusted with everything in these stores.
     pub locks: &'a Locks,
 }

@@ -1,4 +1,4 @@
-//! The verbs of operators: which locks are held, and ending the hold of whomever.
+//! The verbs of operators: the locks of all owners, and ending any hold.
 
 use tracing::Instrument;
 
@@ -20,11 +20,11 @@ use crate::{
 };
 
 impl Locks {
-    /// Tells which locks are held whose resource ids begin with `prefix`: about `limit` of them, from 1 to 1,000.
+    /// Lists the locks that are held whose resource ids begin with `prefix`: about `limit` of them, from 1 to 1,000.
     ///
-    /// `cursor` is `None` for the first page, then [`LockPage::next`] of the page before. A page may have some
-    /// hundreds more locks than `limit`, and fewer or none though more follow. A lock that is held all the time is in one page at
-    /// least; one that is taken or freed meanwhile may be in any number of them.
+    /// `cursor` is `None` for the first page, then [`LockPage::next`] of the previous page. A page can have several
+    /// hundred locks more than the limit. It can also be short or empty while more pages follow. A lock that is held
+    /// all the time is in one page at least; one that is taken or freed meanwhile may be in any number of them.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Locks {
         .await
     }
 
-    /// Frees a lock, whoever holds it, and returns the owner that it was taken from; `None` if it was free.
+    /// Frees a lock of any owner, and returns that owner; `None` if the lock was free.
     ///
     /// The owner is not asked, and may go on with what it does: only a fencing token stops it.
     ///
@@ -69,7 +69,7 @@ impl Locks {
         .await
     }
 
-    /// Tells for which locks calls of this process wait, through any handle to the same stores, and how many for each.
+    /// The locks that calls of this process wait for, through any handle to the same stores, and how many for each.
     /// The resource ids begin with `prefix`.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl Locks {
 
 /// The rules know no cursors: they are the store's.
 fn not_a_cursor(store_name: &str) -> Error {
-    let message = format!("cursor is not one of a page before in lock store {store_name}");
+    let message = format!("cursor does not come from an earlier page in lock store {store_name}");
     types::Error::MalformedRequest(message).into()
 }
 

@@ -62,8 +62,8 @@ impl LocksBuilder {
         self.given(name.into(), Some(lowercase(key_prefix.as_ref())), store)
     }
 
-    /// Numbers every grant of the store of that name: those of [`try_lock`](Locks::try_lock), too. The number is
-    /// the [fencing token](crate::types::Lease::fencing_token).
+    /// Numbers every grant of the store of that name: those of [`try_lock`](Locks::try_lock), too. The number
+    /// is the [fencing token](crate::types::Lease::fencing_token).
     pub fn number_grants(mut self, name: impl Into<String>) -> Self {
         self.numbered.push(name.into());
         self

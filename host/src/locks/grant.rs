@@ -70,7 +70,7 @@ impl Shared {
         if step.wait == 0 {
             return Ok(attempt(call, store, step, owner).await);
         }
-        // Whoever waits does not keep others from their turn.
+        // A waiter does not keep others from their turn.
         drop(turn);
         self.wait(call, store, step, owner).await
     }

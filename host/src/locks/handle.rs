@@ -64,7 +64,7 @@ pub struct Replied {
     pub reply: Reply,
     /// The error that the reply carries, if it does.
     pub error: Option<types::Error>,
-    /// The number of the grant that a try-lock got, if the store
+    /// The fencing token of the grant that a try-lock got, if the store
     /// [numbers every grant](crate::LocksBuilder::number_grants).
     pub fencing_token: Option<u64>,
 }
@@ -95,7 +95,7 @@ impl Locks {
         Ok(self.try_lock_numbered(resource, owner, ttl).await?.0)
     }
 
-    /// [`try_lock`](Self::try_lock), with the number of the grant if the store
+    /// [`try_lock`](Self::try_lock), with the fencing token of the grant if the store
     /// [numbers every grant](crate::LocksBuilder::number_grants).
     ///
     /// # Errors
@@ -199,8 +199,8 @@ impl Locks {
         self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
     }
 
-    /// Ends all waits for locks, through every handle to the same stores, and those to come. A call whose store does not
-    /// tell when a lock is free tries a last time.
+    /// Ends all waits for locks, through every handle to the same stores, and those to come. A call that is the first
+    /// in its line tries a last time.
     pub fn end_waits(&self) {
         self.shared.stores.iter().for_each(|store| store.waits.end());
     }
@@ -212,7 +212,7 @@ impl Locks {
 
     /// Waits until the stores have finished the work that earlier calls left to them, and closes their
     /// connections. Calls that need a connection fail from then on, through every handle to the same
-    /// stores.
+    /// stores. Takes 6 seconds at most with the stores of this library, also with a quorum of them.
     pub async fn close(&self) {
         self.shared.background.close();
         if timeout(CLOSING, self.shared.background.wait()).await.is_err() {

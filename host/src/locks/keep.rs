@@ -18,7 +18,7 @@ use crate::{
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
-/// The shortest time between two renewals. A time to live of less than three of them cannot be kept.
+/// The shortest time between two renewals. A time to live of less than three of them may be over before a renewal.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
@@ -99,6 +99,9 @@ impl Locks {
     /// [Acquires](Self::acquire) a lease and keeps it, for `max_hold` at most if there is one. `None`: the lock was not
     /// free in time.
     ///
+    /// Renewals are at least 10 ms apart. A lock with a time to live of less than 30 ms may be lost before it can be
+    /// renewed.
+    ///
     /// Must be called in a Tokio runtime with time enabled.
     ///
     /// # Errors
@@ -112,7 +115,7 @@ impl Locks {
     ) -> Result<Option<Lease>, Error> {
         let begun = Instant::now();
         let Some(lease) = self.acquire(resource, options).await? else { return Ok(None) };
-        // Counted from the beginning, it is never too late, however late this task goes on. A wait is no part of it.
+        // Counted from the beginning, it is never too late, however late this task goes on. A wait does not count.
         let now = if options.wait == 0 { begun } else { Instant::now() };
         let types::Lease { owner, fencing_token, valid_for } = lease;
         let hold = Arc::new(Hold {
@@ -137,7 +140,7 @@ impl Lease {
         &self.hold.owner
     }
 
-    /// The number of the grant, if [it was asked for](LeaseOptions::fenced).
+    /// The fencing token of the grant, if [it was asked for](LeaseOptions::fenced).
     pub fn fencing_token(&self) -> Option<u64> {
         self.fencing_token
     }
@@ -153,7 +156,7 @@ impl Lease {
         }
     }
 
-    /// Waits until the lock is lost: as soon as the store [tells](crate::store::Store::watch), and at the latest when
+    /// Waits until the lock is lost: as soon as the store [notices](crate::store::Store::watch), and at the latest when
     /// [`valid_for`](Self::valid_for) is over. Never ends as long as the lock is renewed.
     pub async fn lost(&self) -> Lost {
         let mut state = self.state.clone();
@@ -164,8 +167,8 @@ impl Lease {
         }
     }
 
-    /// Waits for the next renewal after the one that this told last, and returns for how long the lock is surely held
-    /// from now on. A caller who is slow misses renewals, but not the loss.
+    /// Waits for the next renewal after the one that this returned last, and returns for how long the lock is surely
+    /// held from now on. A caller who is slow misses renewals, but not the loss.
     ///
     /// # Errors
     ///
@@ -184,8 +187,7 @@ impl Lease {
         }
     }
 
-    /// Stops to renew the lock and leaves it to expire, for a caller who cannot know whether the work under it has
-    /// stopped.
+    /// Stops renewing the lock and lets it expire, for a caller that cannot know whether the work under it has stopped.
     pub fn leave(mut self) {
         self.armed = false;
     }
@@ -210,7 +212,7 @@ impl Hold {
         Resource { store: &self.store, id: &self.id }
     }
 
-    /// Waits until somebody else has changed the lock: the store tells at once. Never ends where it cannot tell.
+    /// Waits until somebody else has changed the lock, which the store notices at once. Never ends where it cannot.
     async fn doubtful(&self, valid_until: Instant, pace: &mut Pace) {
         // Clocks differ, and times are rounded.
         let slack = Duration::from_millis(5) + self.ttl / 500;
@@ -272,7 +274,7 @@ async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<
                 () = sleep_until(renewal) => {}
                 () = hold.doubtful(valid_until, &mut pace) => {}
             }
-            // Whatever happened to the lock, this tells.
+            // Whatever happened to the lock, this finds it out.
             match prolong(&hold, valid_until).await {
                 Ok(valid_until) => {
                     state.send_modify(|state| state.valid_until = valid_until);

@@ -18,8 +18,8 @@ use crate::{
 impl Locks {
     /// Takes a lock, and waits for it if it is held. `None`: it was not free in that time.
     ///
-    /// The callers of this process that wait for the same lock are served in the order in which they came. A
-    /// caller who drops the future leaves nothing behind, and what he was granted meanwhile is given back.
+    /// The callers of this process that wait for the same lock are served in the order of their arrival. A caller that
+    /// drops the future leaves nothing behind, and what it was granted meanwhile is given back.
     ///
     /// The lease excludes [`try_lock`](Self::try_lock), and is released by [`unlock`](Self::unlock).
     ///
@@ -94,7 +94,7 @@ impl Locks {
         }
     }
 
-    /// Tells who holds a lock; `None` if nobody does. The answer may be out of date when it arrives.
+    /// The holder of a lock; `None` if it is free. The answer may be out of date when it arrives.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Locks {
         }
     }
 
-    /// Watches a lock; `None` if its store cannot tell of changes.
+    /// Watches a lock; `None` if its store cannot notify of changes.
     pub(super) async fn watch(&self, resource: Resource<'_>) -> Option<Watched> {
         let choice = self.app.store(resource.store)?;
         let chosen = app::chosen(Some(choice), resource.store);

@@ -18,9 +18,9 @@ const MOST: Duration = Duration::from_secs(5);
 const TRIED: Duration = Duration::from_secs(60);
 
 impl Locks {
-    /// Releases a lock in the background, for a holder who does not wait for that: it has ended, or does not know whether
-    /// it got the lock. Tries again as long as that did nothing and the lock may be held, `valid_for` from now at most.
-    /// [`close`](Self::close) waits for it.
+    /// Releases a lock in the background, for a holder that does not wait for that: it has ended, or does not know
+    /// whether it got the lock. Tries again as long as that did nothing and the lock may be held, `valid_for` from now
+    /// at most. [`close`](Self::close) waits for it.
     ///
     /// The lock is left to expire if this is called outside of a Tokio runtime.
     pub fn release_later(&self, resource: Resource<'_>, owner: &str, valid_for: Duration) {
@@ -57,11 +57,11 @@ impl Locks {
             }
             let next = Instant::now() + pause;
             let is_over = next >= given_up || until.is_some_and(|until| next >= until);
-            // Whoever closes the stores waits for those that only need a turn.
+            // The closing of the stores waits for those that only need a turn.
             let is_closing = self.shared.background.is_closed() && !overloaded;
             let is_closed = self.shared.closed.load(Ordering::Relaxed);
             if error.is_indeterminate() || is_over || is_closing || is_closed {
-                return tracing::warn!("a lease was not released, and runs out: {error}");
+                return tracing::warn!("a lease was not released and will expire: {error}");
             }
             sleep(pause).await;
             pause = (pause * 2).min(if overloaded { FIRST } else { MOST });

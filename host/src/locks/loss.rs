@@ -1,4 +1,4 @@
-//! Hearing of a loss: the store tells who holds a lock, and when that changes.
+//! Hearing of a loss: the store reports who holds a lock, and when that changes.
 
 use std::{future::pending, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{error::Error, store::Watched};
 
-/// Of a longer owner, a store may tell only about as many bytes as this.
+/// Of a longer owner, a store may return only about as many bytes as this.
 const LONGEST_TOLD: usize = 4_096;
 
 /// How long to wait before a lock that cannot be watched is watched again.
@@ -21,7 +21,7 @@ impl Locks {
     /// Waits until an owner does not hold a lock any more, for `wait` at most. `None`: it holds the lock still.
     ///
     /// It is for owners who renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) hears of a loss by itself.
-    /// Where the store [does not tell](crate::store::Store::watch) of changes, the wait goes on after a loss.
+    /// Where the store [does not notify](crate::store::Store::watch) of changes, the wait goes on after a loss.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl Locks {
     }
 }
 
-/// Whether a store tells this owner of a lock that we hold. Of a long one it tells only the beginning, which may end in
-/// the middle of a character.
+/// Whether a store names this owner of a lock that we hold. It cuts a long one, which may end in the middle of a
+/// character.
 fn is_same_owner(told: &str, ours: &str) -> bool {
     if told == ours {
         return true;

@@ -70,7 +70,7 @@ impl StoreMetrics {
         self.list_seconds.record(time);
     }
 
-    /// Records how long a release of a lock of whomever took.
+    /// Records how long a forced release of a lock took.
     pub(super) fn force_release_took(&self, time: Duration) {
         self.force_release_seconds.record(time);
     }

@@ -13,7 +13,7 @@
 //! | `left` | releases that nobody waits for |
 //! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
-//! | `pace` | how often what a store tells is acted upon |
+//! | `pace` | how often a store's notifications are acted upon |
 //! | `lent` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
 //! | `store` | a store under its name, measured |

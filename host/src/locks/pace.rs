@@ -1,14 +1,14 @@
-//! How often what a store tells is acted upon: at once, unless it comes again and again.
+//! Limits how often a store's notifications are acted upon.
 
 use std::time::Duration;
 
 use holdfast_redis_rules::pauses::Pauses;
 use tokio::time::{Instant, sleep};
 
-/// After this time without a word, the next one counts at once again.
+/// After this time without a notification, the next one is acted upon at once again.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Paces someone who is told again and again what changes nothing.
+/// Slows down after repeated notifications that change nothing.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     pauses: Pauses,
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_again_and_again_is_paced_and_what_comes_now_and_then_is_not() {
+    async fn frequent_notifications_are_slowed_down_and_rare_ones_are_not() {
         let (mut pace, begun) = (Pace::default(), Instant::now());
         pace.rest().await;
         assert_eq!(begun.elapsed(), Duration::ZERO);

@@ -1,6 +1,5 @@
-//! Waiting for locks: the callers of this process that wait for the same lock stand in line, and only the first
-//! tries to take it, when the store tells that it may be free. Where the store cannot tell, the first tries again and
-//! again.
+//! Waiting for locks: the callers of this process that wait for the same lock stand in line, and only the first tries
+//! to take it, when the store notifies it that the lock may be free. Where the store cannot notify, the first polls.
 
 use std::{
     collections::HashMap,
@@ -47,7 +46,7 @@ struct Line {
     first: sync::Mutex<()>,
     /// Tells the first in line that the lock is free.
     freed: Notify,
-    /// Whether the store told the first in line of each change, when he last waited.
+    /// Whether the store notified the first in line of each change, when it last waited.
     watched: AtomicBool,
 }
 
@@ -85,7 +84,7 @@ pub(super) enum Next {
     Try,
     /// Tries for the last time: the wait is over, and the lock may be free.
     LastTry,
-    /// Leaves: the wait is over, and the store has not told that the lock is free.
+    /// Leaves: the wait is over, and the store has not reported that the lock is free.
     Leave,
 }
 
@@ -132,7 +131,7 @@ impl Waits {
         }
     }
 
-    /// The keys that begin so, and how many callers wait for each.
+    /// The keys that begin with `key_prefix`, and how many callers wait for each.
     pub(super) fn lines(&self, key_prefix: &str) -> Vec<(String, usize)> {
         let lines = self.lock();
         let lines = lines.iter().filter(|(key, _)| key.starts_with(key_prefix));
@@ -168,7 +167,7 @@ impl Place<'_> {
         })
     }
 
-    /// Whether the store tells the first in line when the lock is free, so that nobody else needs to try.
+    /// Whether the store notifies the first in line when the lock is free, so that nobody else needs to try.
     pub(super) fn is_watched(&self) -> bool {
         self.line.watched.load(Ordering::Acquire)
     }
@@ -245,8 +244,8 @@ impl First<'_> {
         }
     }
 
-    /// Waits until the store tells that the lock has changed, or its time is over. `same` is whether the holder is the
-    /// one that it was after the last change.
+    /// Waits until the store reports that the lock has changed, or its time is over. `same` is whether the holder is
+    /// the one that it was after the last change.
     async fn told(
         &mut self,
         left: Option<Duration>,

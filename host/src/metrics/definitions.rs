@@ -156,18 +156,18 @@ metrics! {
     /// Attempts to extend a lease; the error is empty unless the outcome is error.
     LEASE_EXTENDS: Metric<Counter, OutcomeLabels<'_>> = Metric::counter("holdfast_lease_extends_total");
 
-    /// Looks at who holds a lock; the error is empty unless the outcome is error.
+    /// Inspections of a lock; the error is empty unless the outcome is error.
     LOCK_INSPECTIONS: Metric<Counter, OutcomeLabels<'_>> =
         Metric::counter("holdfast_lock_inspections_total");
 
-    /// Calls of operators; the error is empty unless the outcome is error.
+    /// Calls of the operator API; the error is empty unless the outcome is error.
     ADMIN_CALLS: Metric<Counter, AdminLabels<'_>> = Metric::counter("holdfast_admin_calls_total");
 
     /// How long calls waited for a lock that was held, by how the wait ended.
     LOCK_WAIT: Metric<Histogram, WaitLabels<'_>> =
         Metric::histogram("holdfast_lock_wait_seconds", Unit::Seconds, HOLD_SECONDS);
 
-    /// How long it took those who waited to have the lock, from the moment when they learned that it is free.
+    /// Time from a waiter's notice that the lock is free to its grant.
     LOCK_HANDOVER: Metric<Histogram, StoreLabels<'_>> =
         Metric::histogram("holdfast_lock_handover_seconds", Unit::Seconds, STORE_SECONDS);
 
@@ -224,8 +224,8 @@ metrics! {
     EDGE_REQUESTS: Metric<Counter, EdgeRequestLabels<'_>> =
         Metric::counter("holdfast_edge_requests_total");
 
-    /// Requests of a proxy whose client left, or that the proxy gave up, before the upstream had answered, by what became of
-    /// their lock: kept or freed.
+    /// Requests of a proxy whose client left, or that the proxy gave up, before the upstream had answered, by what
+    /// became of their lock: kept or freed.
     EDGE_CLIENTS_GONE: Metric<Counter, ClientGoneLabels<'_>> =
         Metric::counter("holdfast_edge_clients_gone_total");
 

@@ -4,7 +4,7 @@
 //! Which commands are sent again is decided only here. An acquire is sent again only if it certainly did
 //! nothing; an unknown outcome is final. An extension that cannot shorten a lock, and a look at a lock, may be sent
 //! again in both cases, and so may a release: at worst the caller
-//! is told that the lock does not exist, because an earlier try released it. If the network delivers an
+//! gets the answer that the lock does not exist, because an earlier try released it. If the network delivers an
 //! earlier try of a release late, that try could end a lock that the same owner has taken again since.
 //! This holds for every release with an unknown outcome. Owners that are used once are safe.
 
@@ -234,7 +234,7 @@ impl Store for ResilientStore {
 
     /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
     /// retry has an outcome. One that may shorten the lock is not sent again after an unknown outcome: the network
-    /// could deliver an earlier try late, which would shorten what a later one was told.
+    /// could deliver an earlier try late, which would shorten what a later one was granted.
     fn extend<'a>(
         &'a self,
         key: &'a str,
@@ -268,7 +268,7 @@ impl Store for ResilientStore {
         self.store.is_cursor(cursor)
     }
 
-    /// Not sent again after an unknown outcome: it would end the hold of whoever took the lock meanwhile.
+    /// Not sent again after an unknown outcome: it would end the hold of an owner that took the lock meanwhile.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         let given_up = |cause| Failure::unknown(cause, None);
         let attempt = move || self.store.force_release(key);

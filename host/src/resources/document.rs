@@ -353,7 +353,7 @@ impl Field {
             Node::Null => Value::Null,
             Node::Bool(value) => Value::Bool(value),
             Node::Number(ref text) => {
-                text.parse().map_err(|_| self.flaw("is no number of JSON"))?
+                text.parse().map_err(|_| self.flaw("is not a number of JSON"))?
             }
             Node::Text(text) => Value::String(text),
             Node::List(_) => {

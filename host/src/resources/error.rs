@@ -92,7 +92,7 @@ impl fmt::Display for Problem {
 pub(super) struct Flaw {
     pub(super) field: Option<String>,
     pub(super) message: String,
-    /// Whether the document says two things at once, so that it must not be passed over.
+    /// Whether the document is ambiguous, so that it must not be passed over.
     pub(super) is_ambiguous: bool,
 }
 
@@ -160,7 +160,7 @@ pub enum LoadError {
         /// The second of them.
         second: Source,
     },
-    /// Documents say two things at once, types are unknown, components without `ignoreErrors: true` cannot be resolved,
+    /// Documents are ambiguous, types are unknown, components without `ignoreErrors: true` cannot be resolved,
     /// or edge locks have mistakes.
     #[error("{}", join(.0))]
     Components(

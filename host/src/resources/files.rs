@@ -24,7 +24,7 @@ pub(super) struct Found {
     pub(super) components: Vec<(Source, ComponentDocument)>,
     pub(super) resiliency: Vec<(Source, Field)>,
     pub(super) edge_locks: Vec<(Source, Field)>,
-    /// Documents that say two things at once.
+    /// Documents that are ambiguous.
     pub(super) ambiguous: Vec<Problem>,
 }
 

@@ -52,11 +52,11 @@ pub struct Resources {
 ///
 /// # Errors
 ///
-/// A folder cannot be read, two components have the same name, a document says two things at once (a
-/// field or a setting is there twice, in whatever case), a type is of no kind that Dapr has, or a
-/// component cannot be resolved (its version or a secret does not exist) and has no `ignoreErrors:
-/// true`; or a document of kind `EdgeLock`, or with its `apiVersion`, has a mistake. A document of another kind that is not a well-formed component is no error: it is passed over with a notice
-/// of [`Level::Error`], and so is a file that cannot be read.
+/// A folder cannot be read, two components have the same name, a document is ambiguous (a field or a setting is there
+/// twice, in whatever case), a type is of no kind that Dapr has, a component cannot be resolved (its version or a
+/// secret does not exist) and has no `ignoreErrors: true`, or a document of kind `EdgeLock`, or with its `apiVersion`,
+/// has a mistake. A document of another kind that is not a well-formed component is not an error: it is passed over
+/// with a notice of [`Level::Error`], and so is a file that cannot be read.
 pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
     let app_id = options.app_id.as_str();
     let env = &*options.env;

@@ -75,8 +75,8 @@ impl Leases {
         self.last_token
     }
 
-    /// Notes a token that another store has given. A grant that is numbered shows it, so that whoever looks finds the
-    /// latest number of the resource.
+    /// Notes a token that another store has given. A grant that is numbered shows it, so that an inspect finds the
+    /// latest fencing token of the resource.
     fn raise_token(&mut self, key: &str, at_least: u64) {
         self.last_token = self.last_token.max(at_least);
         let token = self.by_key.get_mut(key).and_then(|lease| lease.fencing_token.as_mut());
@@ -250,7 +250,7 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(owner)))
     }
 
-    /// Nobody is told that a lock has expired: its time left says when.
+    /// An expiry notifies nobody: the time left says when it is.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         let mut leases = self.leases();
         let watched = Watched { holding: leases.inspect(key), changed: leases.watchers.add(key) };

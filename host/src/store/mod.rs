@@ -25,13 +25,13 @@ pub use crate::types::{Acquired, Extended, Failure, Grant, Holding, Released, Un
 
 /// A place that keeps locks: the atomic operations that a lock is made of.
 ///
-/// A caller may drop the future of either operation at any await point, and no lock is left behind. An
+/// A caller may drop the future of any operation at any await point, and no lock is left behind. An
 /// [`acquire`](Store::acquire) that was sent before its future was dropped is finished in the background,
 /// and a lock that it is granted is given back, until [`late`] has passed since it was sent.
 pub trait Store: Send + Sync + 'static {
     /// Sets `key` to `owner` for `ttl` unless the key is set, in one atomic step.
     ///
-    /// A key that is set, even by the same owner, is no error but [`Acquired::Held`]. `ttl` is a whole
+    /// A key that is set, even by the same owner, is not an error but [`Acquired::Held`]. `ttl` is a whole
     /// number of milliseconds, at least one. It counts from this call: a grant whose time is over is a
     /// [`Failure`].
     fn acquire<'a>(
@@ -93,11 +93,11 @@ pub trait Store: Send + Sync + 'static {
     /// The value of `key`, if it is set, and what else is known of it. Refused by default.
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let _ = key;
-        cannot("tell who holds a lock")
+        cannot("inspect a lock")
     }
 
-    /// Tells which keys are set that begin with `prefix`, and who holds them: about `limit` of them, from 1 to 1,000.
-    /// `cursor` is `None` for the first page, then [`KeyPage::next`] of the page before. Every key that is set all
+    /// Lists the keys that are set and begin with `prefix`, with their owners: about `limit` of them, from 1 to 1,000.
+    /// `cursor` is `None` for the first page, then [`KeyPage::next`] of the previous page. Every key that is set all
     /// the time is in one page at least. Refused by default.
     fn list<'a>(
         &'a self,
@@ -116,15 +116,15 @@ pub trait Store: Send + Sync + 'static {
         true
     }
 
-    /// Deletes `key`, whatever its value is, and returns that, in one atomic step. `None` if the key is not set. Refused
-    /// by default.
+    /// Deletes `key`, whatever its value is, and returns the value, in one atomic step. `None` if the key is not set.
+    /// Refused by default.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         let _ = key;
         cannot("release a lock of somebody else")
     }
 
-    /// Watches `key`, so that whoever waits for it need not ask again and again. Returns who holds it, and a future
-    /// that ends when that changes; no change is missed in between.
+    /// Watches `key`, so that a waiter need not poll. Returns the holder, and a future that ends when that changes; no
+    /// change is missed in between.
     ///
     /// `None`, which is the default: it cannot be watched, at present or at all.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {

@@ -1,4 +1,4 @@
-//! Watching keys: who waits for a lock, or keeps one, is told when it changes.
+//! Watching keys: notifies waiters and holders when a lock changes.
 
 use std::{collections::HashMap, fmt};
 
@@ -9,10 +9,10 @@ use crate::types::Holding;
 
 /// A key that is watched.
 pub struct Watched {
-    /// Who held the lock when the watch began, if anybody did. A store need not tell the fencing token.
+    /// Who held the lock when the watch began, if anybody did. A store need not give the fencing token.
     pub holding: Option<Holding>,
-    /// Ends when the key was set, changed or deleted, by whomever, or, in some stores, has expired. It may end without a
-    /// cause, and does when the store cannot tell any more. Drop it to end the watch.
+    /// Ends when the key was set, changed or deleted by any program, or, in some stores, has expired. It may end
+    /// spuriously, and ends when the store can no longer watch. Drop it to end the watch.
     pub changed: BoxFuture<'static, ()>,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Debug for Watched {
     }
 }
 
-/// Who watches which key. Dropping it tells everybody.
+/// The watchers of each key. Dropping it notifies all.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     by_key: HashMap<String, Vec<oneshot::Sender<()>>>,
@@ -41,14 +41,14 @@ impl Watchers {
         let watchers = self.by_key.entry(key.to_owned()).or_default();
         watchers.retain(|watcher| !watcher.is_closed());
         watchers.push(watcher);
-        // A sender that is dropped means that nothing more can be told.
+        // A sender that is dropped means that nothing more can be reported.
         changed.map(drop).boxed()
     }
 
-    /// Tells those who watch a key.
+    /// Notifies the watchers of a key.
     pub(super) fn changed(&mut self, key: &str) {
         for watcher in self.by_key.remove(key).unwrap_or_default() {
-            // Whoever has left does not care.
+            // A watcher that has left does not care.
             let _ = watcher.send(());
         }
     }

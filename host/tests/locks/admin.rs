@@ -1,4 +1,4 @@
-//! The verbs of operators: which locks are held, and ending the hold of whomever.
+//! The verbs of operators: the locks of all owners, and ending any hold.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Leases: what a caller is told, and in which order those who wait are served.
+//! Leases: the answers, and the order in which waiters are served.
 
 use std::{sync::Arc, time::Duration};
 
@@ -222,7 +222,7 @@ async fn a_momentary_overload_does_not_end_a_wait() {
         async move { lease(&locks, LeaseOptions::new(MINUTE).wait(MINUTE)).await }
     });
     assert_eq!((store.event().await, store.event().await), (Event::Called, Event::Answered));
-    // Another call has the only turn, while the wait tries again and again.
+    // Another call has the only turn, while the waiter polls.
     let other = tokio::spawn(async move { free(&locks, "s", "r", "other").await });
     assert_eq!(store.event().await, Event::Called);
     tokio::time::sleep(Duration::from_millis(300)).await;

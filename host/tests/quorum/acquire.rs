@@ -74,8 +74,8 @@ fn manner(says: Says, delay: Duration) -> Manner {
     Manner { act, delay, ..WORKS }
 }
 
-/// Takes the lock where nodes say this, and the node at `order[i]` is the i-th to answer. Checks the answer, and what is
-/// left.
+/// Takes the lock where nodes say this, and the node at `order[i]` is the i-th to answer. Checks the answer, and what
+/// is left.
 async fn check(says: &[Says], order: &[usize]) {
     let delay = |node: usize| {
         let place = order.iter().position(|it| *it == node).unwrap();

@@ -128,7 +128,7 @@ async fn an_operator_ends_a_hold_at_all_nodes() {
     assert!(store.force_release("k").await.is_err());
 }
 
-/// Waits until whoever watches is told of a change.
+/// Waits until the watch reports a change.
 async fn assert_told(changed: impl Future<Output = ()>) {
     assert_eq!(timeout(TTL / 2, changed).await, Ok(()));
 }
@@ -182,12 +182,12 @@ async fn each_lock_of_a_majority_is_listed_once() {
         outcome = store.list("k", Some(&next), 1_000).await;
     }
     let failure = outcome.unwrap_err();
-    let expected = "no majority of the 3 nodes: 0 listed their locks, 2 failed (n0:1: it did not tell a page before; \
+    let expected = "no majority of the 3 nodes: 0 listed their locks, 2 failed (n0:1: it failed on an earlier page; \
                     n2:1: it is down)";
     assert_eq!(failure, Failure::not_done(expected));
     assert!(!store.is_cursor("nonsense"));
     let failure = store.list("k", Some("nonsense"), 3).await.unwrap_err();
-    assert_eq!(failure, Failure::not_done("the cursor is not one of a page before"));
+    assert_eq!(failure, Failure::not_done("the cursor does not come from an earlier page"));
 }
 
 #[tokio::test(start_paused = true)]

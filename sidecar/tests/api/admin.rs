@@ -194,7 +194,7 @@ async fn a_cursor_of_no_page_is_the_callers_fault() {
     let resilient = ResilientStore::new(STORE, store.clone(), Policy::default());
     for store in [store as Arc<dyn Store>, Arc::new(resilient)] {
         let Served { address, .. } = serve_over(over(store), None).await;
-        let message = "cursor is not one of a page before in lock store lockstore";
+        let message = "cursor does not come from an earlier page in lock store lockstore";
         let refused = send(address, "GET", "/v1.0/leases/lockstore?cursor=x", "").await;
         let expected = (400, error("ERR_MALFORMED_REQUEST", message));
         assert_eq!((refused.status, refused.body), expected);

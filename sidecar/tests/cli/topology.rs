@@ -177,14 +177,12 @@ fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
         (
             [&[("redisHost", &*pair)], &sentinel[..]].concat(),
             "600ms",
-            format!(
-                "no sentinel tells where the master is: {one}: no connection within 300ms; {two}: "
-            ),
+            format!("no sentinel reported the master: {one}: no connection within 300ms; {two}: "),
         ),
         (
             [&[("redisHost", &*pair)], &sentinel[..]].concat(),
             "60s",
-            "no sentinel has told yet where the master is".to_owned(),
+            "no sentinel has reported the master yet".to_owned(),
         ),
         (vec![("redisHost", one)], "60s", format!("redis {one}: no connection yet")),
         (

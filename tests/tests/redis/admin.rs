@@ -71,7 +71,10 @@ async fn a_prefix_is_compared_exactly_and_what_is_no_lock_is_left_out() {
     assert_eq!(held["klong"].owner, "x".repeat(256));
     assert!(store.is_cursor("17"));
     assert!(!store.is_cursor("x"));
-    assert!(not_done(store.list("k", Some("x"), 10).await).contains("the cursor is not one"));
+    assert!(
+        not_done(store.list("k", Some("x"), 10).await)
+            .contains("the cursor does not come from an earlier page")
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! - `lock.rs`: what the library's store answers, and what it writes.
 //! - `lease.rs`: leases, and the numbers of their grants.
 //! - `watch.rs`: waiting for locks, and losing them, by what the server tells.
-//! - `admin.rs`: listing locks, and ending the hold of whomever.
+//! - `admin.rs`: listing locks, and ending any hold.
 //! - `keys.rs`: the keys that resource files ask for.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.

@@ -200,9 +200,9 @@ async fn all_sentinels_may_come_back() {
     // The way to the master is open.
     assert_granted(store.acquire("k", "me", MINUTE).await);
     group.nodes()[0].kill_connections();
-    eventually("nobody tells where the master is", async || {
+    eventually("nobody reports the master", async || {
         let outcome = store.acquire("lost", "me", MINUTE).await;
-        outcome.is_err_and(|failure| failure.cause().contains("no sentinel tells"))
+        outcome.is_err_and(|failure| failure.cause().contains("no sentinel reported the master"))
     })
     .await;
     group.restart_sentinel(1);
@@ -246,7 +246,7 @@ async fn what_cannot_be_found_is_named() {
     let hosts = group.hosts();
     let other = [FAILOVER, ("sentinelMasterName", "other")];
     let refused = connect_to(&hosts, &other).await.map(drop).unwrap_err().to_string();
-    let start = format!("redis other at {hosts}: no sentinel tells where the master is: ");
+    let start = format!("redis other at {hosts}: no sentinel reported the master: ");
     assert!(refused.starts_with(&start), "{refused}");
     let first = format!("{}: it knows no master named other", group.addresses()[0]);
     assert!(refused.contains(&first), "{refused}");

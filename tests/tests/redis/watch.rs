@@ -172,7 +172,7 @@ async fn where_the_server_does_not_tell_those_who_wait_try_again_and_again() {
         server.forget_calls();
     }
     let said = log.text();
-    assert_eq!(said.matches("those who wait for a lock try again and again").count(), 1, "{said}");
+    assert_eq!(said.matches("calls that wait for a lock poll").count(), 1, "{said}");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
                     sleep(pause).await;
                     continue;
                 }
-                // What may be left of this attempt is no majority, so others had the nodes.
+                // What may be left of this attempt is not a majority, so others had the nodes.
                 if denied || remains.count() < nodes.majority() {
                     return Ok(Acquired::Held);
                 }
@@ -72,8 +72,8 @@ async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let decided = attempt.count_until(|it| it.granted() >= majority || it.held() >= majority);
     let _ = timeout(took.max(DIVIDED), decided).await;
     if attempt.ballot.held() >= majority {
-        // Whoever got a node must know it, or of several callers who share the nodes none would try again. The others
-        // are most likely about to answer.
+        // A caller that got a node must know it, or of several callers that share the nodes none would try again. The
+        // others are most likely about to answer.
         let rest = attempt.count_until(|_| false);
         let _ = timeout(took.max(SHORTEST_GRACE), rest).await;
         if !attempt.ballot.is_complete() {

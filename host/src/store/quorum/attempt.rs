@@ -1,8 +1,8 @@
 //! One attempt to take a lock: all nodes are asked at once, and what they grant is kept or given back.
 //!
-//! Each node has a task. It asks the node, tells the answer, and waits for the fate of the attempt. If that is not to
-//! keep what was granted, or whoever decides it has left, the task gives the node's grant back. So nothing is left
-//! behind, however late an answer comes and whenever the caller leaves.
+//! Each node has a task. It asks the node, reports the answer, and waits for the fate of the attempt. If that is not to
+//! keep what was granted, or the caller that decides it has left, the task gives the node's grant back. So nothing is
+//! left behind, however late an answer comes and whenever the caller leaves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,7 +56,7 @@ enum Fate {
     GivenBack,
 }
 
-/// What the task of a node tells.
+/// What the task of a node reports.
 enum Report {
     Vote(usize, Vote),
     /// The node's lock was released; whether it is surely not ours any more.
@@ -133,7 +133,7 @@ impl<'a> Attempt<'a> {
         self.fate.send_replace(Fate::GivenBack);
     }
 
-    /// Gives back what was granted, and waits for it, and for votes that are missing, for so long.
+    /// Gives back what was granted, and waits for it, and for votes that are missing, for this time at most.
     ///
     /// Where nobody knows whether the node granted it, the lock is left to the node's store, or to run out: released by
     /// its owner's name, it might be an earlier hold of the same owner, which this must not end.
@@ -183,7 +183,7 @@ impl Remains {
     }
 }
 
-/// Waits for the fate of an attempt. It stays open if whoever decides it has left.
+/// Waits for the fate of an attempt. It stays open if the caller that decides it has left.
 async fn decided(fate: &mut watch::Receiver<Fate>) -> Fate {
     let decided = fate.wait_for(|fate| !matches!(fate, Fate::Open)).await;
     decided.map_or(Fate::Open, |fate| fate.clone())
@@ -211,7 +211,7 @@ impl AtNode {
             Ok(_) => self.ask().await,
         };
         peer.metrics.voted(&vote);
-        // Whoever has left is told by nobody, and decides nothing.
+        // A caller that has left gets no report, and decides nothing.
         let _ = self.reports.send(Report::Vote(*index, vote.clone()));
         if let Fate::Kept(numbered) = decided(&mut fate).await {
             return self.note(&vote, numbered.as_deref()).await;
@@ -227,7 +227,7 @@ impl AtNode {
         turn::end(peer, &place, released).await;
     }
 
-    /// Has the node note the token, if it granted the lock too late to be asked before. So whoever looks at the lock
+    /// Has the node note the token, if it granted the lock too late to be asked before. So an inspect of the lock
     /// finds no smaller number there.
     async fn note(&self, vote: &Vote, numbered: Option<&Numbered>) {
         let (Vote::Granted(granted), Some(Numbered { token, nodes })) = (vote, numbered) else {

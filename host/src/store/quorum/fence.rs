@@ -1,11 +1,11 @@
-//! The fencing token of a grant: the largest of those that the nodes gave, written back before it is told.
+//! The fencing token of a grant: the largest of those that the nodes gave, written back before it is answered.
 //!
 //! The clocks of the nodes differ, so the largest token of a majority alone need not grow: a later majority may be
-//! without the node whose clock is fast. So a grant is told only when each node of a majority both granted the lock and
-//! has noted the token, which is the second phase of a write to an atomic register (Attiya, Bar-Noy, Dolev). A later
-//! grant is from a majority too, and the two have a node in common. That node still held the first lock when the first
-//! grant was told, so it had noted the token before it made the second grant, whose number there is larger; and the
-//! token of the second grant is no smaller than that number.
+//! without the node whose clock is fast. So a grant is answered only when each node of a majority both granted the lock
+//! and has noted the token, which is the second phase of a write to an atomic register (Attiya, Bar-Noy, Dolev). A
+//! later grant is from a majority too, and the two have a node in common. That node still held the first lock when the
+//! first grant was answered, so it had noted the token before it made the second grant, whose token there is larger;
+//! and the token of the second grant is not smaller than that one.
 
 use std::{mem, sync::Arc, time::Duration};
 

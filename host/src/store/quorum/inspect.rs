@@ -1,4 +1,4 @@
-//! Tells who holds a lock at a majority of the nodes, and ends the hold of whomever.
+//! Finds the holder of a lock at a majority of the nodes, and ends any hold.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::store::{Failure, Holding};
 
 type Looks = Answers<Option<Holding>>;
 
-/// Who holds the lock at a majority of the nodes. Fails if that cannot be told because nodes fail.
+/// The holder of the lock at a majority of the nodes. Fails if that cannot be known because nodes fail.
 pub(super) async fn inspect(
     nodes: &Nodes,
     key: &str,
@@ -31,7 +31,7 @@ pub(super) async fn inspect(
     })
 }
 
-/// Who holds the lock, or that nobody does, as far as that is certain. So many more answers may come.
+/// Who holds the lock, or that nobody does, as far as that is certain. `to_come` more answers may follow.
 fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>> {
     let majority = nodes.majority();
     let holdings: Vec<&Holding> = looks.good().flatten().collect();
@@ -52,11 +52,11 @@ fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>
     }))
 }
 
-/// The fencing token that a majority has noted. Other nodes have numbers of their own, and are told the token a little
-/// later, so a part of the answers may not tell: `None` while more may come.
+/// The fencing token that a majority has noted. Other nodes have tokens of their own, and note this one a little later,
+/// so a part of the answers may not decide: `None` while more may come.
 ///
-/// At least a majority has the token or a larger number, and fewer than a majority, which granted the lock later, have a
-/// larger one. So the token is that of the last node of a majority, if all are sorted.
+/// At least a majority has the token or a larger one, and fewer than a majority, which granted the lock later, have
+/// a larger one. So the token is that of the last node of a majority, if all are sorted.
 fn token(
     numbers: impl Iterator<Item = Option<u64>> + Clone,
     to_come: usize,
@@ -81,8 +81,8 @@ pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&
     most.map(|(owner, (count, _))| (owner, count))
 }
 
-/// Ends the hold of whomever at all nodes, after the calls about it that are under way. Returns the owner that most of them
-/// had.
+/// Ends the hold of any owner at all nodes, after the calls about it that are under way. Returns the owner that most of
+/// them had.
 pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<String>, Failure> {
     let key: Arc<str> = key.into();
     let patience = nodes.settings.patience(Duration::MAX);

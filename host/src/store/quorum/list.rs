@@ -1,8 +1,9 @@
 //! Tells which locks are held: the nodes one after another, and each lock once.
 //!
 //! A lock that a majority holds is at one of any majority of the nodes, so the pages of all nodes that answer have it.
-//! It is told with the page of the first node that has it, nodes that were left out because they failed aside. Whether
-//! a majority holds it is asked of all nodes; one for which that is not certain, because nodes fail, is told as well.
+//! It is listed with the page of the first node that has it, nodes that were left out because they failed aside.
+//! Whether a majority holds it is asked of all nodes; one for which that is not certain, because nodes fail, is listed
+//! as well.
 //!
 //! A cursor is the position of the node, a letter for each node (`x` for one that was left out, else `-`), and the
 //! node's own cursor, with colons in between.
@@ -44,9 +45,9 @@ pub(super) async fn list(
     let mut at = match cursor {
         None => Cursor::first(nodes.count()),
         Some(text) => Cursor::parse(text, nodes.count())
-            .ok_or_else(|| Failure::not_done("the cursor is not one of a page before"))?,
+            .ok_or_else(|| Failure::not_done("the cursor does not come from an earlier page"))?,
     };
-    let before = "it did not tell a page before".to_owned();
+    let before = "it failed on an earlier page".to_owned();
     let left_out = at.left_out.iter().enumerate().filter(|(_, left_out)| **left_out);
     let mut failures: Vec<_> = left_out.map(|(node, _)| (node, before.clone())).collect();
     loop {
@@ -91,13 +92,13 @@ async fn page(
     }
 }
 
-/// Those of a node's keys that a majority may hold, and that no earlier node has told.
+/// Those of a node's keys that a majority may hold, and that no earlier node has listed.
 async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<HeldKey> {
     let looks = keys.into_iter().map(|key| told(nodes, at, key));
     stream::iter(looks).buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
-/// The key, if this node is the one to tell it.
+/// The key, if this node is the one to list it.
 async fn told(nodes: &Nodes, at: &Cursor, held: HeldKey) -> Option<HeldKey> {
     let key: Arc<str> = held.key.as_str().into();
     let mut looks = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
@@ -109,7 +110,7 @@ async fn told(nodes: &Nodes, at: &Cursor, held: HeldKey) -> Option<HeldKey> {
     let looks: Vec<Option<Holding>> = looks.by_node().map(Option::flatten).collect();
     let owners = looks.iter().flatten().map(|holding| &*holding.owner);
     let (owner, most) = most_named(owners)?;
-    // A page may tell only the beginning of an owner.
+    // A page may have only the beginning of an owner.
     let is_owner = owner.starts_with(held.owner.trim_end_matches(char::REPLACEMENT_CHARACTER));
     if most + without < nodes.majority() || !is_owner {
         return None;

@@ -1,14 +1,14 @@
 //! A store over several stores: a lock is held where a majority of them holds it.
 //!
 //! The nodes are independent: no node copies from another. With 2 of 3 nodes, or 3 of 5, locks go on, and a node that
-//! loses its data loses no lock. This is the algorithm Redlock with what its critics asked of it: tokens that grow, times
-//! by each node's own clock, and a node that has lost its data is kept out.
+//! loses its data loses no lock. This is the algorithm Redlock with what its critics asked of it: tokens that grow,
+//! times by each node's own clock, and a node that has lost its data is kept out.
 //!
 //! # Acquire
 //!
-//! All nodes are asked at once. Each has [a short time](QuorumSettings::node_timeout) to answer. A node grants the lock,
-//! says that it is held, fails without having done anything, fails so that nobody knows what it did, or does not answer
-//! in time. Of `N` nodes, with a majority of `M = (N + 1) / 2`:
+//! All nodes are asked at once. Each has [a short time](QuorumSettings::node_timeout) to answer. A node grants the
+//! lock, says that it is held, fails without having done anything, fails so that nobody knows what it did, or does not
+//! answer in time. Of `N` nodes, with a majority of `M = (N + 1) / 2`:
 //!
 //! | granted | held | the others failed | outcome |
 //! |---|---|---|---|
@@ -18,34 +18,37 @@
 //! | 1 to `M - 1` | fewer, but `M` or more with those that granted | any | a split vote |
 //! | fewer than `M` with those that said held | | the rest | a failure |
 //!
-//! - **Granted** is answered with the grant that makes the majority; later ones are kept as well. It is valid for as long
-//!   as a majority surely holds the lock, by what each node told, and no longer than the time to live less the time since
-//!   the beginning of this attempt, both less the drift of clocks: a hundredth, and 2 ms.
-//! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time again,
-//!   or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely not ours.
-//! - **A split vote** means that several callers each got a few nodes. What was granted is given back, and after a random
-//!   pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. Nodes that have not
-//!   answered when a majority is divided are waited for as long again, 50 ms at least. After the last
-//!   the lock is held: others had the nodes. It is an unknown outcome instead where nodes failed so that a
-//!   majority of them may still keep this attempt's lock.
-//! - **A failure** gives back what was granted. It is [`Failure::NotDone`] if no node can have the lock after that. Else
-//!   it is [`Failure::Unknown`], and `held_until` is the latest time at which such a node lets it go: what it said itself
-//!   if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it granted the
-//!   lock and could not be told to give it back. The message says how many of the nodes said what, and why nodes failed.
+//! - **Granted** is answered with the grant that makes the majority; later ones are kept as well. It is valid for as
+//!   long as a majority surely holds the lock, by what each node said, and no longer than the time to live less the
+//!   time since the beginning of this attempt, both less the drift of clocks: a hundredth, and 2 ms.
+//! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time
+//!   again, or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely
+//!   not ours.
+//! - **A split vote** means that several callers each got a few nodes. What was granted is given back, and after a
+//!   random pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. Nodes
+//!   that have not answered when a majority is divided are waited for as long again, 50 ms at least. After the last the
+//!   lock is held: others had the nodes. It is an unknown outcome instead where nodes failed so that a majority of them
+//!   may still keep this attempt's lock.
+//! - **A failure** gives back what was granted. It is [`Failure::NotDone`] if no node can have the lock after that.
+//!   Else it is [`Failure::Unknown`], and `held_until` is the latest time at which such a node lets it go: what it said
+//!   itself if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it
+//!   granted the lock and could not be asked to give it back. The message says how many of the nodes said what, and why
+//!   nodes failed.
 //!
-//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. What a node
-//! grants that failed, or did not answer in time, is given back by the node's store, as by [every store](Store), or runs
-//! out. It is not released by its owner's name: it may be an earlier hold of the same owner, which this must not end.
+//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. What a
+//! node grants that failed, or did not answer in time, is given back by the node's store, as by [every store](Store),
+//! or runs out. It is not released by its owner's name: it may be an earlier hold of the same owner, which this must
+//! not end.
 //!
 //! # Owners
 //!
-//! Nodes tell owners apart by name alone. Calls of one process about the same key and owner reach each node in turn, and
-//! where a release was not answered, no acquire of this owner is made for 30 seconds.
+//! Nodes tell owners apart by name alone. Calls of one process about the same key and owner reach each node in turn,
+//! and where a release was not answered, no acquire of this owner is made for 30 seconds.
 //!
 //! # Fencing tokens
 //!
-//! The token of a grant is the largest that a node gave. It is told only when a majority of the nodes has both granted
-//! the lock and noted the token. `fence.rs` says why tokens grow then, though the clocks of the nodes differ.
+//! The token of a grant is the largest that a node gave. It is answered only when a majority of the nodes has both
+//! granted the lock and noted the token. `fence.rs` says why tokens grow then, though the clocks of the nodes differ.
 //!
 //! # What else a majority decides
 //!
@@ -91,8 +94,8 @@ use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Surv
 pub struct QuorumStore(Nodes);
 
 impl QuorumStore {
-    /// Makes a store of these nodes: an odd number of them, 3 at least, none of which another node depends on. `name` is
-    /// the store's, for metrics.
+    /// Makes a store of these nodes: an odd number of them, 3 at least, none of which another node depends on. `name`
+    /// is the store's, for metrics.
     ///
     /// Must be called in a Tokio runtime with time enabled. The nodes are called on it, and what callers leave is
     /// finished there.
@@ -219,8 +222,8 @@ impl Store for QuorumStore {
         })
     }
 
-    /// A page is that of one node, less what other pages tell: it can be empty though more follow. Each lock that a
-    /// majority holds all the time is told once. One that only a part of the nodes has is told while nodes fail.
+    /// A page is that of one node, less what other pages have: it can be empty while more follow. Each lock that a
+    /// majority holds all the time is listed once. One that only a part of the nodes has is listed while nodes fail.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -244,7 +247,7 @@ impl Store for QuorumStore {
         })
     }
 
-    /// The holding is who keeps others from the lock: `None` if a majority of the nodes is free.
+    /// The holding is the one that keeps others from the lock: `None` if a majority of the nodes is free.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         Box::pin(async move {
             self.admit(None).ok()?;

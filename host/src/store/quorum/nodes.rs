@@ -157,7 +157,7 @@ impl Nodes {
         })
     }
 
-    /// As [`ask`](Self::ask), by tasks that tell their answers and may go on, and that end by themselves.
+    /// As [`ask`](Self::ask), by tasks that report their answers and may go on, and that end by themselves.
     pub(super) fn ask_by<T, F>(
         &self,
         patience: Duration,
@@ -259,12 +259,12 @@ impl<T> Answers<T> {
 
 impl<T> Teller<T> {
     pub(super) fn tell(self, answer: Result<T, Failure>) {
-        // Whoever has left does not care.
+        // A caller that has left does not care.
         let _ = self.answers.send((self.node, answer));
     }
 }
 
-/// So long from now. A time that the clock cannot hold becomes 136 years.
+/// This long from now. A time that the clock cannot hold becomes 136 years.
 pub(super) fn after(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))

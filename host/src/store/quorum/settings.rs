@@ -37,7 +37,7 @@ pub struct QuorumSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuorumError {
-    /// There are too few nodes, or an even number of them, which is no safer than one less.
+    /// There are too few nodes, or an even number of them, which is not safer than one less.
     #[error("a quorum needs an odd number of nodes, 3 at least, and there are {0}")]
     NodeCount(usize),
     /// Two nodes have one name. A server that counts twice would make a majority that is none.

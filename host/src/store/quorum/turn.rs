@@ -36,7 +36,7 @@ pub(super) async fn released(peer: &Peer, hold: &Hold) -> Result<Released, Failu
     outcome
 }
 
-/// Releases a lock at a node after the calls before it, for the owner, who is told the outcome.
+/// Releases a lock at a node after the calls before it, for the owner, which gets the outcome.
 pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: Hold, teller: Teller<Released>) {
     let place = peer.lanes.join(&hold);
     let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };

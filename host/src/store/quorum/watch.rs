@@ -8,17 +8,17 @@ use tokio::time::{Instant, timeout};
 use super::{inspect::most_named, nodes::Nodes};
 use crate::store::{Failure, Holding, Watched};
 
-/// How long after the first node has told of a change the others are waited for: a release reaches them at about the
-/// same time, and whoever tries before that finds a part of the lock.
+/// How long after the first node has reported a change the others are waited for: a release reaches them at about the
+/// same time, and a try before that finds a part of the lock.
 const SETTLING: Duration = Duration::from_millis(5);
 
 /// The shortest time that the last nodes are waited for once a majority can be watched.
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
-/// Watches the lock at all nodes; `None` if fewer than a majority can tell.
+/// Watches the lock at all nodes; `None` if fewer than a majority can be watched.
 ///
-/// Whoever holds the lock holds it at a majority of the nodes, and that has a node in common with those that are
-/// watched. So one change is enough to tell: it may be what made the lock free, or lost.
+/// The holder of the lock holds it at a majority of the nodes, and that has a node in common with those that are
+/// watched. So one change is enough to report: it may be what made the lock free, or lost.
 pub(super) async fn watch(nodes: &Nodes, key: &str) -> Option<Watched> {
     let key: Arc<str> = key.into();
     let majority = nodes.majority();
@@ -47,8 +47,8 @@ async fn first_and_those_with_it(changes: Vec<BoxFuture<'static, ()>>, majority:
     let _ = timeout(SETTLING, others).await;
 }
 
-/// Who keeps others from the lock: `None` if a majority of the nodes is free, else the owner that most nodes name, and
-/// the time after which a majority is free.
+/// The holding that keeps others from the lock: `None` if a majority of the nodes is free, else the owner that most
+/// nodes name, and the time after which a majority is free.
 fn blocking(holdings: &[Option<Holding>], majority: usize) -> Option<Holding> {
     let held: Vec<&Holding> = holdings.iter().flatten().collect();
     let free = holdings.len() - held.len();

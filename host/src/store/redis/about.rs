@@ -8,7 +8,7 @@ pub(super) fn run_id(info: &Reply) -> Option<&str> {
     field(info, "run_id").filter(|id| !id.is_empty())
 }
 
-/// Its version, replicas and persistence, as far as it tells them.
+/// Its version, replicas and persistence, as far as it reports them.
 pub(super) fn describe(info: &Reply) -> Option<String> {
     let Reply::Text(info) = info else { return None };
     let field = |name| field(info, name);

@@ -30,7 +30,7 @@ impl Absence {
         }
         let seconds = |time: Duration| time.as_millis().div_ceil(1_000);
         let restarted = self.started.map_or_else(
-            || "the server does not tell when it started".to_owned(),
+            || "the server does not report its uptime".to_owned(),
             |started| format!("the server restarted {} s ago", seconds(now - started)),
         );
         let back = self.ends.map_or_else(
@@ -56,7 +56,7 @@ mod tests {
             "{refusal}"
         );
         let refusal = started(None, 3_600 * second).unwrap();
-        assert!(refusal.starts_with("the server does not tell when it started and"), "{refusal}");
+        assert!(refusal.starts_with("the server does not report its uptime and"), "{refusal}");
         assert_eq!(started(Some(second), Duration::ZERO), None);
         let refusal = started(None, Duration::MAX).unwrap();
         assert!(refusal.ends_with("it takes part never again"), "{refusal}");

@@ -78,7 +78,7 @@ pub(super) enum Cause {
     TimedOut(Duration),
     /// A reply made no sense.
     Nonsense,
-    /// The server refused to tell its clock, which it had told before.
+    /// The server refused to report its clock, which it had reported before.
     ClockLost,
     /// A proxy got no reply of the server, and says so in this error line.
     Proxy(String),
@@ -139,7 +139,7 @@ impl fmt::Display for Cause {
             Self::SendTimedOut => f.write_str("sending timed out"),
             Self::TimedOut(limit) => write!(f, "no reply within {limit:?}"),
             Self::Nonsense => f.write_str(Nonsense::TEXT),
-            Self::ClockLost => f.write_str("the server does not tell its clock any more"),
+            Self::ClockLost => f.write_str("the server does not report its clock any more"),
             Self::Proxy(line) => f.write_str(line),
             Self::Replaced => f.write_str("another server has taken the place of the master"),
             Self::Closed => f.write_str("the store is closed"),

@@ -294,7 +294,7 @@ impl Client {
         self.run_repeatable(&words, leg, |reply| raise::read(&reply, at_least)).await
     }
 
-    /// Who holds the lock, if anybody does.
+    /// The holder of the lock, if there is one.
     pub(super) async fn inspect(
         &self,
         key: &str,
@@ -302,7 +302,7 @@ impl Client {
         leg: Leg<'_>,
     ) -> Result<Option<Holding>, NoOutcome> {
         match self.run_repeatable(&inspect::words(key, number_key), leg, inspect::read).await {
-            // The lock and its number are on their way to another node of the cluster, one after the other.
+            // The lock and its fencing token are on their way to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
                 let words = inspect::words_without_number(key);
                 self.run_repeatable(&words, leg, inspect::read).await
@@ -346,7 +346,7 @@ impl Client {
         }
     }
 
-    /// Releases the lock, whoever holds it, and returns the owner. It is sent again only if the server did nothing.
+    /// Releases the lock of any owner, and returns the owner. It is sent again only if the server did nothing.
     pub(super) async fn force_release(
         &self,
         key: &str,
@@ -376,7 +376,7 @@ impl Client {
         nonsense.to_string()
     }
 
-    /// Watches a key; `None` if the server cannot tell of changes.
+    /// Watches a key; `None` if the server cannot notify of changes.
     pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
         self.watches.watch(key).await
     }
@@ -407,7 +407,7 @@ impl Client {
         let failed = match connection.acquire(wanted, at, leg.asking).await {
             Ok(Answer::Held) => return Ok(Ok(None)),
             Ok(Answer::Granted(granted)) => {
-                // The last look at the time before the caller is told.
+                // The last look at the time before the caller gets the answer.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
                     return Ok(Ok(Some(Taken { left: surely(left), token: granted.token })));
@@ -474,7 +474,7 @@ impl Client {
     }
 }
 
-/// Leaves a master that was replaced, as soon as a sentinel tells.
+/// Leaves a master that was replaced, as soon as a sentinel says so.
 fn follow_the_master(connections: &Arc<Connections>) {
     let Place::Master(sentinels) = connections.dialer().place() else { return };
     let (sentinels, pool) = (sentinels.clone(), Arc::downgrade(connections));
@@ -501,7 +501,7 @@ fn unsent(no_answer: NoAnswer, tries: &mut Tries) -> Result<Failed, NoOutcome> {
     }
 }
 
-/// Gives back a grant that too few replicas have. Returns what its caller is told.
+/// Gives back a grant that too few replicas have. Returns what its caller gets.
 async fn undo(
     connection: &Connection,
     (key, owner): (&str, &str),

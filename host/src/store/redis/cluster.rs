@@ -89,7 +89,7 @@ impl Cluster {
                 Ok(Hop { node, asking: true })
             }
             NoOutcome::NotDone(cause) if may_be_replaced(&cause) => {
-                // Whoever has replaced the node takes the command.
+                // The node that has replaced this one takes the command.
                 let found = self.ask().await.is_ok();
                 match self.owner(slot).await {
                     Ok(owner) if found && !Arc::ptr_eq(&owner, node) => {
@@ -121,7 +121,7 @@ impl Cluster {
         self.read().owners.get(usize::from(slot)).cloned().flatten()
     }
 
-    /// Asks all nodes that are known who has which slots. Those who ask at the same time share the answer.
+    /// Asks all nodes that are known who has which slots. Calls that ask at the same time share the answer.
     pub(super) async fn ask(&self) -> Result<(), DialError> {
         let before = self.read().asked;
         let _asking = self.asking.lock().await;
@@ -131,7 +131,7 @@ impl Cluster {
         let login = Login::new(&self.settings.common);
         // One that does not answer leaves time for others.
         let limit = self.settings.common.dial_timeout.map(|limit| limit / 2);
-        let what = "no node tells who has the slots";
+        let what = "no node reported the slots";
         let nodes = self.addresses();
         let asked = nodes.len();
         let topologies = answers(nodes, what, async |node: Address| {
@@ -147,7 +147,7 @@ impl Cluster {
         }
     }
 
-    /// Notes what so many of the nodes told. Fails if it does not [count](Epoch::learn).
+    /// Notes what this many of the nodes reported. Fails if it does not [count](Epoch::learn).
     fn learn(
         &self,
         Topology { epoch: newest, slots }: Topology,
@@ -265,7 +265,7 @@ impl Cluster {
     pub(super) fn waits_for(&self) -> String {
         let nodes = self.nodes();
         if nodes.is_empty() {
-            return "no node has told yet who has the slots".to_owned();
+            return "no node has reported the slots yet".to_owned();
         }
         let each = nodes.iter().map(|node| format!("{}: {}", node.address(), node.waits_for()));
         each.collect::<Vec<_>>().join("; ")

@@ -109,7 +109,7 @@ impl Shared {
         let written = alone && first && self.write(&mut queue);
         let watched = self.watched.load(Ordering::Acquire);
         drop(queue);
-        // Whoever was the first to add bytes has woken the driver.
+        // The first caller to add bytes has woken the driver.
         if first && !(written && watched) {
             self.driver.wake();
         }

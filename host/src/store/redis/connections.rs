@@ -51,7 +51,7 @@ pub(super) struct Connections {
     about: OnceLock<String>,
     /// What the server called itself, at first.
     run_id: OnceLock<String>,
-    /// Where the master is, if it may move and somebody has told.
+    /// Where the master is, if it may move and has been reported.
     master: watch::Sender<Option<Address>>,
     runtime: Handle,
     closing: CancellationToken,

@@ -60,9 +60,9 @@ pub(super) struct Dialed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Note {
     Doubt(Doubt),
-    /// The server does not tell its clock, for this reason.
+    /// The server does not report its clock, for this reason.
     NoClock(String),
-    /// The server does not tell when a lock changes, for this reason.
+    /// The server does not notify of changes of locks, for this reason.
     NoPush(String),
 }
 
@@ -106,7 +106,7 @@ impl Dialer {
     }
 
     /// Opens a connection, logs it in, selects its database and asks whether locks are safe with the server,
-    /// all within `dialTimeout`. `on_event` is told what happens to the connection later.
+    /// all within `dialTimeout`. `on_event` learns what happens to the connection later.
     pub(super) async fn dial<F>(&self, on_event: F) -> Result<Dialed, DialError>
     where
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
@@ -294,8 +294,8 @@ impl fmt::Display for Note {
             Self::Doubt(doubt) => write!(f, "{doubt}"),
             Self::NoPush(reason) => write!(
                 f,
-                "those who wait for a lock try again and again, because the server does not tell them that it is \
-                 free ({reason}): this needs Redis 6, the permission for HELLO and CLIENT TRACKING, and no proxy"
+                "calls that wait for a lock poll, because the server does not notify them that it is free \
+                 ({reason}): this needs Redis 6, the permission for HELLO and CLIENT TRACKING, and no proxy"
             ),
             Self::NoClock(reason) => write!(
                 f,

@@ -45,7 +45,7 @@ pub(super) struct Limits {
     pub(super) send: Option<Duration>,
 }
 
-/// What a connection tells the pool.
+/// What a connection reports to the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A reply is overdue. Later commands must not queue behind it.
@@ -61,7 +61,7 @@ pub(super) struct Driver<F: Fn(u64, Event)> {
     socket: Socket,
     limits: Limits,
     on_event: F,
-    /// Bytes taken from the queue, of which so many were sent.
+    /// Bytes taken from the queue, and how many of them were sent.
     batch: Vec<u8>,
     sent: usize,
     /// Whether the socket must be flushed.
@@ -78,7 +78,7 @@ pub(super) struct Driver<F: Fn(u64, Event)> {
 }
 
 impl<F: Fn(u64, Event)> Driver<F> {
-    /// `on_event` is told the `id` of the connection and what happens to it.
+    /// `on_event` gets the `id` of the connection and what happens to it.
     pub(super) fn new(
         id: u64,
         shared: Arc<Shared>,

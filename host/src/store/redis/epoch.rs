@@ -2,15 +2,15 @@
 
 use super::dial_error::DialError;
 
-/// The number of the newest configuration that was told so far.
+/// The number of the newest configuration that was reported so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Epoch(u64);
 
 impl Epoch {
-    /// Notes the newest that so many of the servers tell.
+    /// Notes the newest that this many of the servers report.
     ///
-    /// Fails with `old` if it is older than what was told before: those that tell it may be cut off from the others. A
-    /// majority may begin anew.
+    /// Fails with `old` if it is older than what was reported before: the servers that report it may be cut off from the
+    /// others. A majority may start over.
     pub(super) fn learn(
         &mut self,
         newest: u64,

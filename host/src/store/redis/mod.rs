@@ -22,7 +22,7 @@
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
 //! | `session` | a connection for one who asks |
-//! | `watch` | a connection on which the server tells when a lock changes |
+//! | `watch` | a connection on which the server notifies of changes of locks |
 //! | `answer` | how a command ends |
 //! | `about` | a server in a few words |
 //! | `limit` | waiting for a limited time |
@@ -30,7 +30,7 @@
 //! | `metrics` | metrics of connections |
 //!
 //! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
-//! command that goes on without its caller. The crate `redis` reads URLs, what the server tells unasked, and
+//! command that goes on without its caller. The crate `redis` reads URLs, what the server sends unasked, and
 //! what sentinels answer: its own client of Sentinel asks one after another, and does not listen to them.
 
 mod about;

@@ -93,7 +93,7 @@ impl Nodes {
         }
     }
 
-    /// Watches a key; `None` if its server cannot tell of changes.
+    /// Watches a key; `None` if its server cannot notify of changes.
     pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
         match self {
             Self::One(client) => client.watch(key).await,

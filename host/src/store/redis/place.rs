@@ -29,12 +29,12 @@ impl Place {
             Self::Fixed(_) => "no connection yet".to_owned(),
             Self::Master(sentinels) => match sentinels.last_told() {
                 Some(master) => format!("no connection to the master {master} yet"),
-                None => "no sentinel has told yet where the master is".to_owned(),
+                None => "no sentinel has reported the master yet".to_owned(),
             },
         }
     }
 
-    /// Whether this was still the server's address when somebody last told.
+    /// Whether this was still the server's address when it was last reported.
     pub(super) fn is_at(&self, address: &Address) -> bool {
         match self {
             Self::Fixed(_) => true,

@@ -118,7 +118,7 @@ enum Limit {
 enum State {
     Waiting(Option<Waker>),
     Answered(Result<Answer, NoAnswer>),
-    /// The caller is told that there is no answer, but one may come.
+    /// The caller has learned that there is no answer, but one may come.
     Overdue(NoAnswer),
     /// The caller has left. A grant is given back.
     Left(Option<Lock>),
@@ -256,7 +256,7 @@ impl Queue {
         self.asked_for_replicas &= !self.has_bytes();
     }
 
-    /// Notes that so many bytes of a taken batch were handed to the network.
+    /// Notes that this many bytes of a taken batch were handed to the network.
     pub(super) fn handed_over(&mut self, length: usize) {
         self.sent += length as u64;
     }
@@ -514,7 +514,7 @@ impl Queue {
         }
     }
 
-    /// Tells callers whose replies are missing for `limit` that there is no answer. Returns when to look
+    /// Ends the calls whose replies are missing for `limit`, without an answer. Returns when to look
     /// again; `None` if nothing is under way.
     pub(super) fn expire(
         &mut self,

@@ -27,13 +27,13 @@ use super::{
 /// How many sentinels are known at most.
 const MOST: usize = 64;
 
-/// How often the sentinels are asked where the master is, in case that nobody told.
+/// How often the sentinels are asked where the master is, in case that nobody reported it.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// How long to wait after a subscription that failed or ended.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The channel on which a sentinel tells that a master has moved.
+/// The channel on which a sentinel reports that a master has moved.
 const SWITCH: &str = "+switch-master";
 
 /// The sentinels of a master.
@@ -46,7 +46,7 @@ pub(super) struct Sentinels {
     learned: Mutex<Learned>,
 }
 
-/// What sentinels have told.
+/// What sentinels have reported.
 #[derive(Default)]
 struct Learned {
     /// Sentinels that are not in the settings.
@@ -79,7 +79,7 @@ impl Sentinels {
 
     /// Where the master is, by the newest configuration that a sentinel knows.
     pub(super) async fn master(&self) -> Result<Address, DialError> {
-        let what = "no sentinel tells where the master is";
+        let what = "no sentinel reported the master";
         let known = self.known();
         let asked = known.len();
         let answers = answers(known, what, |sentinel| self.ask(sentinel)).await?;
@@ -91,12 +91,12 @@ impl Sentinels {
         Ok(master)
     }
 
-    /// The master that was told last.
+    /// The master that was reported last.
     pub(super) fn last_told(&self) -> Option<Address> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner).master.clone()
     }
 
-    /// Whether this is the master that was told last.
+    /// Whether this is the master that was reported last.
     pub(super) fn told_last(&self, address: &Address) -> bool {
         self.last_told().is_none_or(|master| master == *address)
     }
@@ -141,7 +141,7 @@ impl Sentinels {
             Ok(session)
         };
         let mut session = bounded(self.limit, opening, &hands).await?;
-        // What happened before nobody will tell.
+        // Nobody will report what happened before.
         self.look(tell).await;
         let (mut look, mut heard) = (Instant::now() + LOOK, true);
         loop {
@@ -228,7 +228,7 @@ impl Sentinels {
         self.sentinel.sentinels.iter().chain(&learned.others).cloned().collect()
     }
 
-    /// Notes what so many of the sentinels told. Fails if it does not [count](Epoch::learn).
+    /// Notes what this many of the sentinels reported. Fails if it does not [count](Epoch::learn).
     fn learn(
         &self,
         epoch: u64,

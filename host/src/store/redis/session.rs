@@ -1,4 +1,4 @@
-//! A connection for one who asks: a command at a time, replies of any form, and what the server tells unasked.
+//! A connection for questions: a command at a time, replies of any form, and what the server sends unasked.
 //!
 //! The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
 
@@ -83,7 +83,7 @@ impl Session {
         self.ask(words).await.map(drop)
     }
 
-    /// Runs a command while nothing else is under way, and the server tells nothing unasked.
+    /// Runs a command while nothing else is under way, and the server sends nothing unasked.
     pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Value, DialError> {
         self.send(words).await?;
         let reply = within(self.limits.reply, self.next()).await;

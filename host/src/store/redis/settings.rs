@@ -139,7 +139,7 @@ impl RedisSettings {
             .unless(named, "sentinel", "the master has no name")
     }
 
-    /// The defaults for a Redis Cluster. `nodes` are some of its nodes as `host:port`, at least one; they tell the
+    /// The defaults for a Redis Cluster. `nodes` are some of its nodes as `host:port`, at least one; they name the
     /// others.
     ///
     /// ```
@@ -157,8 +157,8 @@ impl RedisSettings {
         )
     }
 
-    /// The defaults for a quorum of independent servers, each as `host:port`: an odd number, at least three. Such a store
-    /// is made by [`connect`](super::connect), and a lock in it lasts a minute at most.
+    /// The defaults for a quorum of independent servers, each as `host:port`: an odd number, at least three. Such a
+    /// store is made by [`connect`](super::connect), and a lock in it lasts a minute at most.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -406,10 +406,10 @@ impl RedisSettings {
         })
     }
 
-    /// For a node of a [quorum](crate::store::quorum): for how long after its start the server takes no locks, unless it
-    /// keeps an append-only file with `appendfsync always`. It is asked for its uptime with each new connection; one that
-    /// does not tell it takes no locks for as long after that. The time must be the longest time to live of a lock.
-    /// `None` if a restart does not matter, the default.
+    /// For a node of a [quorum](crate::store::quorum): for how long after its start the server takes no locks, unless
+    /// it keeps an append-only file with `appendfsync always`. It is asked for its uptime with each new connection; one
+    /// that does not report it takes no locks for as long after that. The time must be the longest time to live of a
+    /// lock. `None` if a restart does not matter, the default.
     pub fn rejoin_after(mut self, longest_ttl: impl Into<Option<Duration>>) -> Self {
         self.rejoin_after = longest_ttl.into();
         self

@@ -158,7 +158,7 @@ impl Store for RedisStore {
     ///
     /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was lost.
     /// `held_until` is exact where the lock expires at a time of the server's clock, however late the server
-    /// takes the command up. With a server before Redis 6.2, or one that does not tell its clock, it assumes
+    /// takes the command up. With a server before Redis 6.2, or one that does not report its clock, it assumes
     /// that the server runs the command before the time to live has passed since it was sent, 30 seconds at
     /// most; a server that stalls for longer can exceed it. A lock that is granted to nobody is given back
     /// as that very grant, which needs Redis 7, or else left to expire.
@@ -184,7 +184,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] also where no reply came: a number that is raised in vain harms nobody.
+    /// Fails with [`Failure::NotDone`] also where no reply came: a token that is raised in vain harms nobody.
     fn raise_fencing_token<'a>(
         &'a self,
         key: &'a str,
@@ -263,7 +263,7 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
         Box::pin(async move {
             if cursor.is_some_and(|cursor| !self.is_cursor(cursor)) {
-                return Err(Failure::not_done("the cursor is not one of a page before"));
+                return Err(Failure::not_done("the cursor does not come from an earlier page"));
             }
             let pattern = list::pattern(prefix);
             let mut keys = HashMap::new();
@@ -271,7 +271,7 @@ impl Store for RedisStore {
             for _ in 0..PARTS {
                 let part = self.nodes.list(&pattern, next.as_deref()).await;
                 let Part { locks, next: after } = part.map_err(|error| self.failure(error))?;
-                // Redis may tell a key more than once.
+                // Redis may return a key more than once.
                 keys.extend(
                     locks.into_iter().map(|Listed { key, owner, left }| (key, (owner, left))),
                 );

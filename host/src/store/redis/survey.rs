@@ -37,7 +37,7 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
             }
         },
         Nodes::Cluster(cluster) => {
-            // What is known is told if nobody answers.
+            // What is known is shown if nobody answers.
             let _ = cluster.ask().await;
             let masters = cluster.masters();
             let told = masters.iter().map(async |(client, slots)| {
@@ -53,7 +53,7 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
     Survey { servers, promise: promise(settings) }
 }
 
-/// A server that takes locks, and the replicas that it tells.
+/// A server that takes locks, and the replicas that it reports.
 async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
     let info = match client.info().await {
         Ok(info) => info,
@@ -85,7 +85,7 @@ fn promise(settings: &RedisSettings) -> String {
         (replicas, on_disk) => {
             let place = if on_disk { " on their disks" } else { "" };
             format!(
-                "{replicas} replica(s) have a lock{place} when its owner is told; a failover to one that does not have \
+                "{replicas} replica(s) have a lock{place} when its owner gets it; a failover to one that does not have \
                  it loses it"
             )
         }

@@ -34,10 +34,10 @@ use crate::store::watch::{Watched, Watchers};
 /// when nobody has watched for as long.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// How long to wait for a reply where `readTimeout` is without limit: who watches must learn that nobody tells.
+/// How long to wait for a reply where `readTimeout` is without limit: a watcher must learn that nothing is reported.
 const REPLY: Duration = Duration::from_secs(10);
 
-/// How long no connection is opened after one that failed, and after one on which the server refused to tell.
+/// How long no connection is opened after one that failed, and after one on which the server refused to notify.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
@@ -70,7 +70,7 @@ enum End {
     /// Another server is the master now.
     Moved,
     Failed,
-    /// The server, or what is before it, does not tell of changes.
+    /// The server, or what is before it, does not notify of changes.
     Refused,
 }
 
@@ -80,7 +80,7 @@ impl Watches {
         Arc::new(Self { connections, state: Mutex::new(state) })
     }
 
-    /// Watches a key; `None` if the server cannot tell, at present or at all.
+    /// Watches a key; `None` if the server cannot notify, at present or at all.
     pub(super) async fn watch(self: &Arc<Self>, key: &str) -> Option<Watched> {
         let (answer, watched) = oneshot::channel();
         let request = Request { key: key.to_owned(), answer };
@@ -123,11 +123,11 @@ impl Watches {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State { requests: None, closed_until: Instant::now().checked_add(pause) };
-        // Requests that came meanwhile are dropped with their receiver, which tells those who made them.
+        // Requests that came meanwhile are dropped with their receiver, which ends the calls that made them.
     }
 }
 
-/// A connection on which the server tells of changes.
+/// A connection on which the server notifies of changes.
 struct Tracking {
     session: Session,
     server: Address,
@@ -195,7 +195,10 @@ impl Tracking {
                 }
             };
             if let Err(error) = done {
-                tracing::debug!("the connection that tells of changes has ended: {}", error.cause);
+                tracing::debug!(
+                    "the connection for notifications of changes has ended: {}",
+                    error.cause
+                );
                 return End::Failed;
             }
         }
@@ -226,16 +229,16 @@ impl Tracking {
                 let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
                 let Some(request) = request else { return Ok(()) };
                 if let Value::ServerError(_) = reply {
-                    // The next command about this key tells what is wrong with it.
+                    // The next command about this key shows what is wrong with it.
                     return Ok(());
                 }
                 let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
-                // The server sends in order: what it told before this reply happened before.
+                // The server sends in order: what it sent before this reply happened before.
                 let changed = self.watchers.add(&request.key);
                 let holding = holding.map(|Holding { owner, left, number }| {
                     crate::types::Holding { owner, time_left: left, fencing_token: number }
                 });
-                // Whoever has left does not care.
+                // A watcher that has left does not care.
                 let _ = request.answer.send(Watched { holding, changed });
             }
         }

@@ -90,7 +90,7 @@ fn what_comes_while_the_server_waits_for_replicas_goes_out_together() {
     receive(&mut queue, &format!("+OK\r\n:1\r\n{}", time(NOW + 1))).unwrap();
     assert!(queue.may_send());
     assert_eq!(send(&mut queue).matches(WAIT).count(), 1);
-    // A batch that the network takes in parts is no answer to wait for.
+    // A batch that the network takes in parts is not an answer to wait for.
     receive(&mut queue, &format!("$-1\r\n$-1\r\n:1\r\n{}", time(NOW + 1))).unwrap();
     queue.acquire(minute("three"), Instant::now());
     let length = queue.bytes().len();
