@@ -1,4 +1,4 @@
-//! Holds: leases that last as long as the response that tells about them.
+//! Holds: leases that last as long as the response that reports them.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sidecar::Sidecar;
 
-/// What a caller is told.
+/// What a caller gets.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The lock was not free in time.
@@ -122,7 +122,7 @@ impl Kept {
             Ok(valid_for) => (Event::Renewed(valid_for), Some(self)),
             Err(lost) => {
                 let valid_for = self.lease.valid_for();
-                // The caller works on until it is told, and may then need a moment to stop.
+                // The caller works on until it gets this, and may then need a moment to stop.
                 self.lease.leave();
                 (Event::Lost(lost, valid_for), None)
             }

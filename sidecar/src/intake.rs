@@ -114,7 +114,7 @@ impl Intake {
 
     /// Reads a body of at most `most` bytes. After [`NotRead::TooLong`] the rest of it can still be read.
     ///
-    /// `announced` tells from the first bytes how long the body is, if they say it. What follows is dropped.
+    /// `announced` reads from the first bytes how long the body is, if they say it. What follows is dropped.
     pub(crate) async fn read<B>(
         &self,
         body: &mut B,

@@ -7,16 +7,16 @@
 //! | [`sidecar`] | what both APIs serve: an application's locks, its metadata, its token |
 //! | `metadata`, `token` | the parts of that |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
-//! | [`admin`] | the API of operators |
+//! | [`admin`] | the operator API |
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
 //! | `intake` | reading bodies within a budget |
 //! | `trace_context` | the caller's trace, from the headers of a request |
 //! | `aside` | long requests, beside the others |
 //! | `cache` | handles of metrics |
 //! | `throttle` | log lines at a limited rate |
-//! | `hold` | leases that last as long as the response that tells about them |
+//! | `hold` | leases that last as long as the response that reports them |
 //! | `loss` | waiting until a lock is lost |
-//! | `watch` | who takes and frees which lock |
+//! | `watch` | the locks that are taken and freed |
 //! | `untaken` | streams that end when nobody reads them |
 //! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail in the host |

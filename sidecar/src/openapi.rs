@@ -10,7 +10,7 @@ use holdfast_dapr_api::{Reply, reply};
 /// The API for locks.
 pub(crate) const LOCKS: &str = include_str!("../openapi/locks.json");
 
-/// The API of operators. It has a document of its own, because it has a port, a token and paths of its own.
+/// The operator API. It has a document of its own, because it has a port, a token and paths of its own.
 pub(crate) const OPERATORS: &str = include_str!("../openapi/operators.json");
 
 /// A document as a reply.

@@ -1,4 +1,4 @@
-//! What both of Dapr's APIs serve: an application's locks, its metadata, the API token, and readiness.
+//! What the HTTP and gRPC APIs serve: an application's locks, its metadata, the API token, and readiness.
 //!
 //! Their form on the wire is in `http` and `grpc`.
 
@@ -115,7 +115,8 @@ impl Sidecar {
         self
     }
 
-    /// Sets the locks that requests of a proxy take. There are none unless this is called, before the sidecar is cloned.
+    /// Sets the locks that requests of a proxy take. There are none unless this is called, before the sidecar is
+    /// cloned.
     #[must_use]
     pub fn edge_locks(mut self, edge_locks: Vec<EdgeLock>) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
@@ -140,24 +141,24 @@ impl Sidecar {
         &self.0.readiness
     }
 
-    /// Cancelled when a caller asks for a shutdown. Whoever serves the sidecar begins it.
+    /// Cancelled when a caller asks for a shutdown. The server of the sidecar begins it.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
     }
 
-    /// To be cancelled when the server begins to end: those who hold locks by a response that lasts are told, and nobody
-    /// gets a new lock, so that all who have one can free it.
+    /// To be cancelled when the server begins to end: callers that hold locks by a response that lasts learn of it, and
+    /// no lock is granted any more, so that all who have one can free it.
     pub fn ending(&self) -> &CancellationToken {
         &self.0.ending
     }
 
-    /// Whether locks are granted still.
+    /// Whether locks are still granted.
     pub(crate) fn grants(&self) -> Result<(), Ending> {
         if self.0.ending.is_cancelled() { Err(Ending) } else { Ok(()) }
     }
 
-    /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go on
-    /// without their calls then, and calls of reflection end.
+    /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go
+    /// on without their calls then, and calls of reflection end.
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
     }
@@ -166,7 +167,7 @@ impl Sidecar {
     pub(crate) fn note_foreign(&self, method: &str, path: &str) {
         let is_daprs = path.starts_with("/v1.0") || path.starts_with("/dapr.proto.runtime.");
         if is_daprs && self.0.foreign.pass().is_some() {
-            // The path is the caller's, and as long as he likes.
+            // The path is the caller's, and as long as it likes.
             let path: String = path.chars().take(LONGEST_PATH).collect();
             tracing::warn!("{method} {path} is not served: Holdfast serves locks only");
         }

@@ -1,4 +1,4 @@
-//! Who takes, extends and frees which lock, and how many calls wait for it, by looking again and again.
+//! The locks that are taken, extended and freed, and how many calls wait for each, by repeated reads.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,8 +10,8 @@ use futures_util::{
 use holdfast::{Error, HeldLock, Locks};
 use tokio::time::{Instant, sleep};
 
-/// How often the locks are looked at, at most: a look takes no more than a tenth of the time, unless that is longer than
-/// the longest pause.
+/// How often the locks are looked at, at most: a look takes no more than a tenth of the time, unless that is longer
+/// than the longest pause.
 const INTERVAL: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(10);
@@ -22,35 +22,35 @@ const MOST: usize = 10_000;
 /// How many locks are asked for at a time.
 const PAGE: u32 = 1_000;
 
-/// How far the end of a hold moves, at least, if that is told.
+/// How far the end of a hold moves, at least, if that is reported.
 const BLUR: Duration = Duration::from_millis(500);
 
 /// How long to wait before a store that failed is watched again.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
-/// What whoever watches a store again and again is told.
+/// An item of a watch that restarts after failures.
 #[derive(Debug)]
 pub(crate) enum Told<E = WatchError> {
-    /// The watch begins: what was told before is void.
+    /// The watch begins: what was reported before is void.
     Began,
     Event(Event),
     /// The locks cannot be looked at.
     Failed(E),
 }
 
-/// What a watcher is told.
+/// What a watch reports.
 #[derive(Debug)]
 pub(crate) enum Event {
     Taken(HeldLock),
-    /// The same owner holds the lock for longer, or shorter, than he did before.
+    /// The same owner holds the lock for longer, or shorter, than it did before.
     Extended(HeldLock),
     Freed(HeldLock),
-    /// So many calls of this process wait for a lock.
+    /// This many calls of this process wait for a lock.
     Waiting {
         resource_id: String,
         calls: usize,
     },
-    /// All that there was at the beginning has been told.
+    /// All that there was at the beginning has been reported.
     Synced,
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn watch(
     Ok(stream::iter(events).map(Ok).chain(later.flat_map(stream::iter)))
 }
 
-/// Watches the locks of a store whose resource ids begin with `prefix`, and begins anew after each failure.
+/// Watches the locks of a store whose resource ids begin with `prefix`, and restarts after each failure.
 pub(crate) fn watch_again(locks: Locks, store: String, prefix: String) -> BoxStream<'static, Told> {
     let watches = stream::unfold(Duration::ZERO, move |wait| {
         let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
@@ -161,19 +161,19 @@ impl View {
 }
 
 impl End {
-    /// The end of a lock that had so much time left at some moment between these.
+    /// The end of a lock that had this much time left at some moment between these.
     fn between(asked: Instant, answered: Instant, left: Duration) -> Option<Self> {
         Some(Self { earliest: asked.checked_add(left)?, latest: answered.checked_add(left)? })
     }
 }
 
-/// How long to wait after a look that took so long.
+/// How long to wait after a look that took this long.
 fn pause_after(took: Duration) -> Duration {
     (took * SHARE).clamp(INTERVAL, LONGEST)
 }
 
-/// What has changed: who comes is told after who goes. An end that moved too little to be told stays as it was before, so
-/// that small changes add up.
+/// What has changed: freed locks are reported before taken ones. An end that moved too little to be reported stays as
+/// it was before, so that small changes add up.
 fn changes(before: &View, now: &mut View) -> Vec<Event> {
     let freed = before.held.iter().filter(|(id, _)| !now.held.contains_key(*id));
     let mut events: Vec<Event> = freed.map(|(_, hold)| Event::Freed(hold.lock.clone())).collect();
@@ -199,7 +199,7 @@ fn changes(before: &View, now: &mut View) -> Vec<Event> {
     events
 }
 
-/// Whether the end of a hold has moved so far that it is told.
+/// Whether the end of a hold has moved so far that it is reported.
 fn is_moved(before: Option<End>, now: Option<End>) -> bool {
     match (before, now) {
         (Some(before), Some(now)) => {

@@ -1,4 +1,4 @@
-//! `GET /v1.0/watch`: who takes, extends and frees which lock, as server-sent events.
+//! `GET /v1.0/watch`: the locks that are taken, extended and freed, as server-sent events.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{
     watch::{WatchError, watch_again},
 };
 
-/// How long nothing may be sent: whoever is between may end a connection that is silent.
+/// How long nothing may be sent: a proxy in between may end a connection that is silent.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// A response that tells of the locks of these stores whose resource ids begin with `prefix`, until the caller leaves
+/// A response that reports the locks of these stores whose resource ids begin with `prefix`, until the caller leaves
 /// or the server ends.
 pub(super) fn response(
     sidecar: &Sidecar,

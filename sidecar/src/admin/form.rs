@@ -1,4 +1,4 @@
-//! What operators are told, in the JSON form of protocol buffers.
+//! What operators get, in the JSON form of protocol buffers.
 
 use holdfast::{HeldLock, LockPage};
 use holdfast_redis_rules::go_duration::parse_go_duration;
@@ -37,7 +37,7 @@ pub(crate) fn released(owner: Option<String>) -> Value {
     }
 }
 
-/// What is told of a store: `problem` is the form of a failure.
+/// What is reported of a store: `problem` is the form of a failure.
 pub(crate) fn told<E>(store: &str, told: Told<E>, problem: impl FnOnce(E) -> Value) -> Value {
     let mut object = match told {
         Told::Began => json!({"began": {}}),
@@ -54,7 +54,7 @@ pub(crate) fn told<E>(store: &str, told: Told<E>, problem: impl FnOnce(E) -> Val
     object
 }
 
-/// What such an object tells of which store; `None` if it has another form.
+/// What such an object reports of which store; `None` if it has another form.
 pub(crate) fn read_told(mut object: Value) -> Option<(String, Told<String>)> {
     let store = object["storeName"].as_str()?.to_owned();
     let (kind, value) =

@@ -22,7 +22,7 @@ use crate::{
     sidecar::Sidecar,
 };
 
-/// What a request to another route is told.
+/// The answer to a request to another route.
 const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}, \
                       DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch and GET /openapi.json";
 

@@ -1,6 +1,6 @@
-//! The API of operators: who holds what, and ending a hold. One port serves it over HTTP and gRPC.
+//! The operator API: the locks that are held, and ending a hold. One port serves it over HTTP and gRPC.
 //!
-//! It is not a part of the other APIs, because whoever may take locks may not yet take them from others.
+//! It is not a part of the other APIs, because a caller that may take locks may not yet take them from others.
 
 mod events;
 pub(crate) mod form;
@@ -31,7 +31,7 @@ use crate::{
 /// The header, or gRPC metadata, with the token.
 pub const TOKEN_HEADER: &str = "holdfast-admin-token";
 
-/// The API of operators, as a function from requests to responses. Cheap to clone.
+/// The operator API, as a function from requests to responses. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
     sidecar: Sidecar,
@@ -72,7 +72,7 @@ impl Api {
         request: &Request<B>,
         refusal: Option<Refusal>,
     ) -> Response<ResponseBody> {
-        // It tells nothing about locks. A page of another site may lead here.
+        // It says nothing about locks. A page of another site may lead here.
         if self.page
             && (self.token.is_some() || names_this_machine(request))
             && let Some(page) = page::answer(request)

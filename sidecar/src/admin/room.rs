@@ -1,4 +1,4 @@
-//! How many may watch the locks at a time: each watch looks at all of them again and again.
+//! How many may watch the locks at a time: each watch reads all of them repeatedly.
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ impl Address {
         let uri: Uri = typed.parse().with_context(form)?;
         if uri.scheme_str() == Some("https") {
             bail!(
-                "--address: {typed}: https is not supported; http is, to a server or a proxy nearby"
+                "--address: {typed}: https is not supported: use http, to a server or proxy on this machine"
             );
         }
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));

@@ -82,9 +82,9 @@ pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
             anyhow!("this is not the server's --admin-port")
         }
         (_, _, Some(message)) => anyhow!(naming(message)),
-        (Port::Http, _, None) => anyhow!("this is no answer of holdfast: {status}"),
+        (Port::Http, _, None) => anyhow!("unexpected answer, not from a holdfast server: {status}"),
         (Port::Operators, _, None) => {
-            anyhow!("this is no port of operators of holdfast: {status}")
+            anyhow!("this is not a holdfast operator port: {status}")
         }
     }
 }

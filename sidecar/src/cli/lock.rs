@@ -64,7 +64,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     })
 }
 
-/// Frees a lock, whoever holds it.
+/// Frees a lock of any owner.
 async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answer> {
     let owner = match locks.force_release(resource).await {
         Err(Error::Lock(error)) if json => {
@@ -99,7 +99,7 @@ pub fn with_locks(
     with_open(stores, call)
 }
 
-/// [`with_locks`], for who has started the log.
+/// [`with_locks`], for a caller that has started the log.
 pub fn with_open(
     stores: &Stores,
     call: impl AsyncFnOnce(&Locks) -> Result<Answer>,

@@ -1,4 +1,4 @@
-//! Dapr's gRPC API for locks, with reflection and `grpc.health.v1`.
+//! The gRPC API: Dapr's lock API, leases, external processing for proxies, reflection and `grpc.health.v1`.
 //!
 //! Methods, status codes, the API token, deadlines and limits of messages live here. No rule of the
 //! lock does: [`Locks`](holdfast::Locks) makes the verdicts and the messages.

@@ -213,7 +213,7 @@ fn of_body(body: GrpcBody) -> Response<GrpcBody> {
 
 /// The body of a response with one message.
 enum OneMessage {
-    /// The message, and a number for the trailing metadata.
+    /// The message, and a fencing token for the trailing metadata.
     Whole(Bytes, Option<u64>),
     /// The message was sent.
     Trailers(Option<u64>),

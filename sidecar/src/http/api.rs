@@ -78,7 +78,7 @@ impl Api {
         Self { sidecar, access, metrics: Arc::new(metrics) }
     }
 
-    /// Answers a request. A body of more than 4 MiB is refused.
+    /// Answers a request. A body of more than 4 MiB is refused, of more than 8 KiB in a call about a lease.
     ///
     /// The future may be dropped when the caller leaves. A lock that its call took is then given back.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>

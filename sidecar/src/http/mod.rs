@@ -1,4 +1,4 @@
-//! Dapr's HTTP API for locks.
+//! The HTTP API: Dapr's lock API, leases and holds.
 //!
 //! Headers, tokens and the reading of bodies live here. Routes and replies are in `holdfast-dapr-api`,
 //! which other servers of this API share. The body of a lock call is not parsed here:

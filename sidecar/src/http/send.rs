@@ -51,7 +51,7 @@ pub(crate) fn lasting(
     response.headers_mut().extend([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // Else nginx holds back what the response tells.
+        // Else nginx holds back the response.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]);
     response.extensions_mut().insert(Lasting::default());

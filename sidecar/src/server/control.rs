@@ -1,4 +1,4 @@
-//! What a connection is doing, and what it is told to do.
+//! What a connection is doing, and what it is ordered to do.
 //!
 //! hyper's own limit for the head of a request also counts the time between requests, and covers neither the
 //! first bytes of a connection nor HTTP/2. So the time limits are kept here, for both.
@@ -59,7 +59,7 @@ struct State {
     stalled_since: Option<Instant>,
 }
 
-/// What a connection is told to do. A later order replaces an earlier one.
+/// What a connection is ordered to do. A later order replaces an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     /// Answer the requests in flight, and close.

@@ -1,4 +1,4 @@
-//! The API of operators, over HTTP and gRPC on one port.
+//! The operator API, over HTTP and gRPC on one port.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -106,7 +106,7 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
     let freed = send(address, "DELETE", path, "").await;
     assert_eq!((freed.status, &*freed.body), (200, r#"{"lockOwner":"me","status":0}"#));
     assert_eq!(send(address, "DELETE", path, "").await.body, r#"{"status":1}"#);
-    // A plus is no space: another lock would be freed.
+    // A plus is not a space: another lock would be freed.
     assert_eq!(
         send(address, "DELETE", "/v1.0/leases/lockstore/a+2", "").await.body,
         r#"{"status":1}"#
@@ -300,7 +300,10 @@ async fn the_program_serves_operators_only_if_it_is_told_to() {
     let mut refused = Holdfast::start(open);
     assert_eq!(refused.wait(), Some(1));
     let log = refused.log();
-    assert!(log.contains("--admin-listen-address: the API of operators"), "{log}");
+    assert!(
+        log.contains("--admin-listen-address: an address other than loopback needs a token"),
+        "{log}"
+    );
     let guarded = Holdfast::serve_in(&[("HOLDFAST_ADMIN_TOKEN", "s3cret")], HOLDFAST, &arguments);
     guarded.wait_for("serving operators on http://");
 }
@@ -332,7 +335,7 @@ async fn without_a_token_no_web_page_is_an_operator() {
     // As the page of the operators sends it.
     let own = "Origin: http://localhost:3502\r\nSec-Fetch-Site: same-origin\r\n";
     assert_eq!(send_to(address, "localhost:3502", "DELETE", path, own).await.status, 200);
-    // Whoever shows a token may be anywhere.
+    // A caller that shows a token may be anywhere.
     let Served { address, .. } = serve(Some("s3cret")).await;
     let token = "holdfast-admin-token: s3cret\r\n";
     let listed = send_to(address, "ops.example", "GET", "/v1.0/leases/lockstore", token).await;

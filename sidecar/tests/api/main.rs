@@ -6,7 +6,7 @@
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `openapi.rs`: the documents that describe the HTTP APIs.
 //! - `resiliency.rs`: resiliency files, with the program and a Redis that fails.
-//! - `admin.rs`, `admin_page.rs`: the API of operators, and their page in a browser.
+//! - `admin.rs`, `admin_page.rs`: the operator API, and its page in a browser.
 //! - `ext_proc.rs`: external processing for proxies.
 //! - `limits.rs`: what callers may take of the server's time, connections and memory.
 //! - `streams.rs`: calls that last: their connections, memory and deadlines.

@@ -107,10 +107,13 @@ fn what_cannot_be_watched_is_named() {
     let path = resources.path();
     let serve = ["--enable-admin", "--admin-port=0", "--resources-path", path];
     let holdfast = Holdfast::serve(HOLDFAST, &serve);
-    let [admin, http] =
-        [holdfast.operators(), holdfast.http()].map(|address| format!("http://{address}"));
+    let [admin, http, metrics] = [holdfast.operators(), holdfast.http(), holdfast.metrics()]
+        .map(|address| format!("http://{address}"));
     for (arguments, problem) in [
-        (&["--resources-path", path][..], "--watch: stdout is no terminal; --json prints a line"),
+        (
+            &["--resources-path", path][..],
+            "--watch: stdout is not a terminal; --json prints a line",
+        ),
         (&["x", "--json", "--resources-path", path], "lock store x not found"),
         (&["--json", "--address", "localhost"], "--address: localhost does not have the form"),
         (
@@ -119,6 +122,7 @@ fn what_cannot_be_watched_is_named() {
         ),
         (&["x", "--json", "--address", &admin], "lock store x not found"),
         (&["--json", "--address", &http], "this is not the server's --admin-port"),
+        (&["--json", "--address", &metrics], "this is not a holdfast operator port: 404 Not Found"),
     ] {
         let (code, _, log) = run(&[&["locks", "--watch"], arguments].concat());
         assert_eq!(code, 2, "{log}");

@@ -17,7 +17,7 @@ const $ = (id) => document.getElementById(id);
 /** What is known of each store: its locks and how many calls wait for them, by resource id. */
 const stores = new Map();
 const history = [];
-/** The locks that are held, as they are shown, and whether that has to be made anew. */
+/** The locks that are held, as they are shown, and whether that has to be remade. */
 let rows = [];
 let stale = true;
 /** The lock that somebody is asked about. */
@@ -133,7 +133,7 @@ function wantedRows() {
   return all.sort((a, b) => before(a.storeName, b.storeName) || before(a.resourceId, b.resourceId));
 }
 
-/** Makes the list anew. What stays is not touched, so that a button keeps its focus. */
+/** Remakes the list. What stays is not touched, so that a button keeps its focus. */
 function arrange() {
   stale = false;
   const all = wantedRows();
@@ -201,7 +201,7 @@ function ask(storeName, resourceId) {
   question.showModal();
 }
 
-/** Takes a question back whose lock has gone, or has another owner: nobody was asked about him. */
+/** Takes a question back whose lock has gone, or has another owner: the question was not about that one. */
 function stillAsk() {
   if (asked === undefined) return;
   const lock = stores.get(asked.storeName)?.locks.get(asked.resourceId);

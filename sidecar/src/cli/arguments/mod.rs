@@ -39,7 +39,7 @@ The server ends with it, and with its exit code.
 
 Environment:
   DAPR_API_TOKEN  Requests must carry this token in the header, or gRPC metadata, dapr-api-token
-  HOLDFAST_ADMIN_TOKEN  Requests of operators must carry this token in holdfast-admin-token
+  HOLDFAST_ADMIN_TOKEN  Requests to the operator port must carry this token in holdfast-admin-token
   OTEL_EXPORTER_OTLP_ENDPOINT  Send traces to this collector. Other variables of OpenTelemetry
                   apply as well (OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, …)
 
@@ -61,8 +61,8 @@ never starts without the lock.
 COMMAND gets these variables:
   HOLDFAST_RESOURCE       RESOURCE
   HOLDFAST_OWNER          The owner of the lock, new for each run
-  HOLDFAST_FENCING_TOKEN  The number of the grant, larger than that of every earlier one. Send it along
-                          with what COMMAND writes, and have the receiver refuse smaller numbers
+  HOLDFAST_FENCING_TOKEN  The fencing token of the grant, larger than that of every earlier one. Send it
+                          along with what COMMAND writes, and have the receiver refuse smaller ones
 
 COMMAND runs in a process group of its own. Signals are passed on to the group, and from a terminal it
 runs in the foreground. If the lock is lost, or held for --max-hold, the group gets SIGTERM, and SIGKILL
@@ -82,10 +82,10 @@ Environment:
   DAPR_API_TOKEN  With --address, the token that the server asks for
 
 Examples:
-  cron, on each of several machines; the ones that come too late exit with 124:
+  cron, on each of several machines; all but one of them exit with 124:
     0 3 * * * holdfast run lockstore nightly --resources-path /etc/holdfast/components -- /opt/nightly.sh
 
-  The service of a systemd timer, to which a held lock is no failure:
+  The service of a systemd timer, for which a held lock is not a failure:
     ExecStart=/usr/bin/holdfast run lockstore nightly --max-hold 2h --address http://127.0.0.1:3500 \\
       -- /opt/nightly.sh
     SuccessExitStatus=124
@@ -112,8 +112,8 @@ Examples:
 
 const LOCKS_EXAMPLES: &str = "\
 Prints a table, or with --json a document: {\"locks\":[{\"storeName\":…,\"resourceId\":…,\"lockOwner\":…,
-\"timeLeft\":…}]}. A lock that another program made to last for ever has no time left. Exits with 0, also if no
-lock is held, and with 2 on errors. Only the locks of --app-id are seen.
+\"timeLeft\":…}]}. A lock without an expiry, which only other programs make, has no timeLeft. Exits with 0 even if
+no lock is held, and with 2 on errors. Lists only the locks of --app-id.
 
 With --watch it shows them in the terminal: the time that is left, and what was taken and freed. The arrow keys scroll.
 With --address it also shows how many calls of that server wait.
@@ -178,8 +178,9 @@ Examples:
   holdfast component run job.wasm -- nightly --verbose";
 
 const COMPOSE_EXAMPLES: &str = "\
-The result exports what the plugin exports. In place of holdfast:lock/lock and holdfast:lock/json it
-imports WASI 0.2: the network, and the environment variables with the settings, such as REDIS_HOST.
+The result exports what the plugin exports. In place of holdfast:lock/lock, lease and json, as far as the
+plugin imports them, it imports WASI 0.2: the network, and the environment variables with the settings,
+such as REDIS_HOST.
 
 Examples:
   holdfast component compose hello.wasm -o composed.wasm
@@ -226,7 +227,7 @@ pub enum Command {
     TryLock(TryLock),
     /// Free a lock, directly in the store
     Unlock(Unlock),
-    /// Tell which locks are held, by whom and for how long, directly in the store
+    /// List the locks that are held, with their owners and the time that is left, directly in the store
     Locks(ListLocks),
     /// Check resource files, and connect to their servers
     Check(Check),
@@ -294,17 +295,17 @@ pub struct Serve {
     /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
-    /// Whether to serve the API of operators: who holds what, and ending a hold
+    /// Whether to serve the operator API, which lists the locks that are held and ends holds
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub enable_admin: bool,
-    /// Port of the API of operators, over HTTP and gRPC; 0 for a free one
+    /// Port of the operator API, over HTTP and gRPC; 0 for a free one
     #[arg(long, value_name = "PORT", env = "HOLDFAST_ADMIN_PORT", default_value_t = 3502)]
     pub admin_port: u16,
-    /// Addresses of the API of operators, separated by commas; empty for all. Others than loopback need
-    /// HOLDFAST_ADMIN_TOKEN
+    /// Addresses of the operator API, separated by commas; empty for all. Addresses other than loopback need the
+    /// token in HOLDFAST_ADMIN_TOKEN
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1")]
     pub admin_listen_address: Vec<String>,
-    /// Serve operators a page at /ui of that port, which shows who holds what; needs --enable-admin
+    /// Serve a page at /ui of the operator port, which shows the locks that are held; needs --enable-admin
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub ui: bool,
     /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
@@ -363,16 +364,16 @@ pub struct RunLocked {
     /// How long to wait for the lock; 0 to try once
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "0")]
     pub wait: Duration,
-    /// How long COMMAND may hold the lock before it is ended [default: as long as it runs]
+    /// Longest time that COMMAND may hold the lock; then it is ended [default: as long as it runs]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time)]
     pub max_hold: Option<Duration>,
     /// How long COMMAND has to end after SIGTERM, before SIGKILL
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "10s")]
     pub grace: Duration,
-    /// Owner of the lock: a string that nobody else uses, and new for each run [default: a UUID]
+    /// Owner of the lock: a string that nobody else uses; use a new one for each run [default: a UUID]
     #[arg(long)]
     pub owner: Option<String>,
-    /// Do not number the grant: for a store that cannot. Each number is kept in the store for 30 days
+    /// Take the lock without a fencing token, for a store that has none. The store keeps each token for 30 days
     #[arg(long)]
     pub no_fencing: bool,
     /// Running holdfast server that takes the lock, as http://HOST:PORT, in place of --resources-path. It
@@ -393,7 +394,7 @@ pub struct RunLocked {
 pub struct TryLock {
     #[command(flatten)]
     pub lock: Lock,
-    /// Owner of the lock: a string that nobody else uses, and new for each hold
+    /// Owner of the lock: a string that nobody else uses; use a new one for each hold
     #[arg(long)]
     pub owner: String,
     /// Time to live of the lock: seconds, or a duration such as 90s, 5m or 1h
@@ -409,7 +410,7 @@ pub struct Unlock {
     /// Owner of the lock
     #[arg(long, required_unless_present = "force")]
     pub owner: Option<String>,
-    /// Free the lock, whoever holds it, and say on stderr who did. The owner is not asked, and may go on
+    /// Free the lock of any owner, and name the owner on stderr. The owner is not asked, and may go on
     #[arg(long, conflicts_with = "owner")]
     pub force: bool,
 }
@@ -428,8 +429,8 @@ pub struct ListLocks {
     /// Show the locks live, until q is pressed
     #[arg(long)]
     pub watch: bool,
-    /// With --watch, a running holdfast server whose locks are shown, and who waits for them there: the
-    /// http://HOST:PORT of its --admin-port, in place of --resources-path
+    /// With --watch, a running holdfast server whose locks are shown, and how many of its calls wait for them:
+    /// the http://HOST:PORT of its --admin-port, in place of --resources-path
     #[arg(long, value_name = "URL", requires = "watch", conflicts_with = "resources_path")]
     pub address: Option<String>,
     #[command(flatten)]
@@ -518,7 +519,7 @@ pub enum ComponentCommand {
 #[derive(Args, Debug)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct Run {
-    /// Component that imports holdfast:lock/lock
+    /// Component that imports holdfast:lock/lock or holdfast:lock/lease
     pub plugin: PathBuf,
     #[command(flatten)]
     pub stores: Stores,
@@ -532,7 +533,7 @@ pub struct Run {
 #[derive(Args, Debug)]
 #[command(after_help = COMPOSE_EXAMPLES)]
 pub struct Compose {
-    /// Component that imports holdfast:lock/lock
+    /// Component that imports holdfast:lock/lock or holdfast:lock/lease
     pub plugin: PathBuf,
     /// File to write; - for stdout
     #[arg(short, long, value_name = "FILE")]

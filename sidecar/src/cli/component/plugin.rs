@@ -74,7 +74,10 @@ impl Plugin {
             .map_err(plain)?;
         let linked = linker.instantiate_pre(&component).map_err(plain);
         let linked = linked.with_context(|| {
-            format!("{file} imports more than holdfast:lock/lock and wasi:cli/imports@0.2")
+            format!(
+                "{file} has an import that is not lent: plugins get holdfast:lock/lock, holdfast:lock/lease \
+                 and wasi:cli/imports@0.2"
+            )
         })?;
         Ok(Self { file, name, entry, linked })
     }

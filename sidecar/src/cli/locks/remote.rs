@@ -1,4 +1,4 @@
-//! The locks of a running server, as its port of operators tells of them.
+//! The locks of a running server, as its operator port reports them.
 
 use anyhow::{Context, Result};
 use futures_util::{
@@ -54,7 +54,7 @@ impl Server {
         Ok(Self { address: Address::read(address)?, token: token("HOLDFAST_ADMIN_TOKEN")?, path })
     }
 
-    /// What the server tells, for ever. Fails if it cannot be asked the first time; later it is asked again.
+    /// What the server reports, for ever. Fails if it cannot be asked the first time; later it is asked again.
     pub async fn watch(self) -> Result<BoxStream<'static, (String, Told<String>)>> {
         let first = self.ask().await?;
         let again = stream::unfold(self, |server| async {
@@ -86,7 +86,7 @@ impl Server {
     }
 }
 
-/// What the lines of a body tell, until it ends. Every store is then told of as failed.
+/// What the lines of a body report, until it ends. Every store is then reported as failed.
 fn lines(body: Incoming) -> impl Stream<Item = (String, Told<String>)> {
     let state = (body, Vec::new(), Vec::<String>::new(), false);
     stream::unfold(state, |(mut body, mut rest, mut stores, ended)| async move {

@@ -24,7 +24,7 @@ pub struct View {
 struct Known {
     locks: BTreeMap<String, Held>,
     waiting: BTreeMap<String, usize>,
-    /// Whether what was held at the beginning has been told.
+    /// Whether what was held at the beginning has been reported.
     synced: bool,
     problem: Option<String>,
 }
@@ -58,7 +58,7 @@ pub struct Change {
 }
 
 impl View {
-    /// Takes what is told of a store.
+    /// Takes what is reported of a store.
     pub fn take(&mut self, store: &str, told: Told<String>, now: Instant) {
         let known = self.stores.entry(store.to_owned()).or_default();
         let mut change = None;

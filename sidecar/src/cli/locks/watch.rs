@@ -50,14 +50,14 @@ const FRAME: Duration = Duration::from_millis(200);
 /// How many rows a page is.
 const PAGE: u16 = 10;
 
-/// What is told of which store.
+/// What is reported of which store.
 type Events = BoxStream<'static, (String, Told<String>)>;
 
 pub fn run(args: &ListLocks) -> Result<ExitCode> {
     // Lines of the log would be drawn over.
     logging::start(&args.log, LogLevel::Error, None);
     if !args.json && !stdout().is_terminal() {
-        bail!("--watch: stdout is no terminal; --json prints a line for each event");
+        bail!("--watch: stdout is not a terminal; --json prints a line for each event");
     }
     if let Some(address) = &args.address {
         let server = Server::at(address, args)?;

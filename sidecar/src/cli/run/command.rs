@@ -28,7 +28,7 @@ use super::{
     terminal::{self, Terminal},
 };
 
-/// How often to look whether processes are left in the group: nobody tells.
+/// How often to look whether processes are left in the group: nothing reports it.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long what a program leaves behind may live on before it is worth a word.
@@ -47,7 +47,7 @@ pub struct Command {
     /// Says that a child has ended or stopped.
     children: unix::Signal,
     terminal: Option<Terminal>,
-    /// Whether processes that are left are worth no word: they were told, or are being ended.
+    /// Whether processes that are left are worth no word: they were reported, or are being ended.
     quiet: bool,
 }
 
@@ -121,12 +121,12 @@ impl Command {
     pub async fn end(&mut self, grace: Duration, signals: &mut Signals) {
         self.quiet = true;
         self.send(Signal::TERM);
-        // Who is stopped would not learn of it.
+        // A stopped process would not learn of it.
         self.send(Signal::CONT);
         if self.ended_within(grace, signals).await {
             return;
         }
-        tracing::warn!("{} has not ended within --grace {grace:?}, and is killed", self.name);
+        tracing::warn!("{} did not end within --grace {grace:?}: killing it", self.name);
         self.send(Signal::KILL);
         if !self.ended_within(KILLED, signals).await {
             tracing::error!("{} cannot be killed", self.name);
@@ -230,7 +230,7 @@ impl Command {
             return;
         }
         terminal.take_back(self.group);
-        // Comes back as a signal to pass on. Whoever continues this process sends SIGCONT, which is passed on as well.
+        // Comes back as a signal to pass on. What continues this process sends SIGCONT, which is passed on as well.
         if let Err(error) = kill_current_process_group(Signal::TSTP) {
             tracing::warn!("{} is stopped, and this process cannot be: {error}", self.name);
         }

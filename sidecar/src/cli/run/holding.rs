@@ -42,8 +42,8 @@ impl Way {
                 Ok(Self::Remote(Server::at(address)?))
             }
             None if args.stores.resources_path.is_empty() => bail!(
-                "--resources-path or --address is missing: the lock is in a store that resource \
-                 files define, or taken by a running server"
+                "--resources-path or --address is missing: give resource files that define the store, or \
+                 the URL of a running server"
             ),
             None => Ok(Self::Local(local::open(args).await?)),
         }

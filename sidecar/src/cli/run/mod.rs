@@ -93,7 +93,7 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
     let variables = [
         ("HOLDFAST_RESOURCE", Some(args.resource.clone())),
         ("HOLDFAST_OWNER", Some(owner.to_owned())),
-        // Without a number there is none, not that of a lock around this one.
+        // Without a fencing token there is none, not that of a lock around this one.
         ("HOLDFAST_FENCING_TOKEN", holding.fencing_token().map(|number| number.to_string())),
     ];
     let (code, lost) = match Command::start(&args.command, variables) {

@@ -4,8 +4,8 @@ use holdfast_redis_rules::acquire::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 
-/// The problem of an acquire, with the option that may help: where it may be the number of the grant, the way to do
-/// without.
+/// The problem of an acquire, with the option that may help: where it may be the fencing token of the grant, the way to
+/// do without.
 pub fn with_hint(problem: String, args: &RunLocked) -> String {
     let number = ["NOPERM", "did not number", "unknown command"];
     if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {

@@ -130,7 +130,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
         }
     };
     let fencing_token = match lease["fencingToken"].as_str() {
-        Some(number) => Some(number.parse().context("the fencing token is no number")?),
+        Some(number) => Some(number.parse().context("the fencing token is not a number")?),
         None => None,
     };
     let (sender, lost) = watch::channel(None);

@@ -19,8 +19,8 @@ const PASSED_ON: [Signal; 9] = [
     Signal::CONT,
 ];
 
-/// The signals that this process gets from the moment that this is created, but for those that it was told to ignore:
-/// they stay ignored, here and in the program, as under nohup.
+/// The signals that this process gets from the moment that this is created, but for those that it was started to
+/// ignore: they stay ignored, here and in the program, as under nohup.
 pub struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
@@ -54,7 +54,7 @@ impl Signals {
     }
 }
 
-/// The signals that this process ignores since its start, as far as the system tells.
+/// The signals that this process ignores since its start, as far as the system says.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

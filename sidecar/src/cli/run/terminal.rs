@@ -26,8 +26,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// `None` if stdin is no terminal, or controls other processes. Nor can it go to a group without an id here: one of
-    /// another PID namespace.
+    /// `None` if stdin is not a terminal, or controls other processes. Nor can it go to a group without an id here: one
+    /// of another PID namespace.
     pub fn on_stdin() -> Option<Self> {
         let terminal = Self { ours: Pid::from_raw(getpgrp().as_raw())? };
         terminal.foreground().map(|_| terminal)
@@ -53,8 +53,8 @@ impl Terminal {
 
     /// Makes our group the one in the foreground, if it is this one now. The group must exist.
     ///
-    /// Who asks for it from the background is stopped by SIGTTOU, unless he blocks it, which safe code cannot. So a
-    /// process in the foreground does: this program, in that group.
+    /// A process that asks for it from the background is stopped by SIGTTOU, unless it blocks it, which safe code
+    /// cannot. So a process in the foreground does: this program, in that group.
     pub fn take_back(&self, from: Pid) {
         if !self.is_with(from) {
             return;

@@ -37,7 +37,7 @@ impl Application {
         let [program, arguments @ ..] = words else { return Ok(Self(None)) };
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);
-        // Whoever may take locks may not yet take them from others.
+        // A caller that may take locks may not yet take them from others.
         command.env_remove(ADMIN_TOKEN);
         let name = program.to_string_lossy();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;

@@ -70,7 +70,7 @@ async fn bind_metrics(args: &Serve, given: &Given) -> Result<Option<Bound>> {
 
 async fn bind_admin(args: &Serve, given: &Given) -> Result<Option<Bound>> {
     if !args.enable_admin && args.ui {
-        bail!("--ui: the page is on the port of --enable-admin, which is off");
+        bail!("--ui needs --enable-admin");
     }
     if !args.enable_admin {
         return Ok(None);
@@ -79,8 +79,8 @@ async fn bind_admin(args: &Serve, given: &Given) -> Result<Option<Bound>> {
     let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, name).await?;
     if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
         bail!(
-            "--admin-listen-address: the API of operators is for more than this machine, which needs \
-             a token in HOLDFAST_ADMIN_TOKEN"
+            "--admin-listen-address: an address other than loopback needs a token in \
+             HOLDFAST_ADMIN_TOKEN"
         );
     }
     Ok(Some(admin))

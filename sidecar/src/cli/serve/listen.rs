@@ -167,8 +167,8 @@ fn bind(address: SocketAddr, alone: bool) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Has the system end connections whose peers have vanished without a word, so that these hold no locks. Connections that
-/// are accepted inherit it.
+/// Has the system end connections whose peers have vanished without a word, so that these hold no locks. Connections
+/// that are accepted inherit it.
 fn notice_vanished_peers(socket: &SockRef<'_>) -> io::Result<()> {
     let probes =
         TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN_PROBES).with_retries(PROBES);

@@ -10,7 +10,8 @@ pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
 /// The variable with the token of the other APIs.
 pub const API_TOKEN: &str = "DAPR_API_TOKEN";
 
-/// The token in an environment variable, if it is set. One that cannot be sent is no token, and must not count as none.
+/// The token in an environment variable, if it is set. One that cannot be sent is not a token, and must not count as
+/// none.
 pub fn token(variable: &str) -> Result<Option<String>> {
     match env::var(variable) {
         Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),

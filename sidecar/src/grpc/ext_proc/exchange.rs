@@ -102,7 +102,7 @@ struct Exchange<B> {
 }
 
 enum Stage {
-    /// Nothing was told yet.
+    /// Nothing was reported yet.
     Beginning,
     /// The request has to take its lock.
     Taking(Box<Taking>),
@@ -119,7 +119,7 @@ struct Taking {
     span: Span,
 }
 
-/// How bodies are told.
+/// How bodies are reported.
 #[derive(Clone, Copy, Default)]
 struct Modes {
     request: BodySendMode,
@@ -335,7 +335,7 @@ where
         let gave_up = response_details(&message).is_some_and(gave_up);
         let (reply, answered) = match message.request {
             Some(Step::ResponseHeaders(HttpHeaders { end_of_stream, .. })) => {
-                // Without its body, that is all the proxy tells of a response.
+                // Without its body, that is all the proxy reports of a response.
                 let is_all = end_of_stream || response == BodySendMode::None;
                 (reply::response_headers(), is_all)
             }
@@ -360,7 +360,7 @@ where
     }
 }
 
-/// Where a response comes from, if the proxy is configured to tell it.
+/// Where a response comes from, if the proxy is configured to report it.
 fn response_details(message: &ProcessingRequest) -> Option<&str> {
     let mut attributes = message.attributes.values();
     let details = attributes.find_map(|told| told.fields.get("response.code_details"));

@@ -1,6 +1,6 @@
 //! Envoy's external processing: a lock around each request that a proxy serves.
 //!
-//! The proxy makes a call for each request, tells when the request's headers have come, and waits for the answer. The
+//! The proxy makes a call for each request, reports when the request's headers have come, and waits for the answer. The
 //! call ends with the request, however that ends, and the lock with it.
 //!
 //! The protocol is that of Envoy 1.40 (`api/envoy/service/ext_proc/v3/external_processor.proto`).

@@ -108,6 +108,11 @@ fn what_cannot_be_run_is_named() {
         (write(folder.path(), "imports.wasm", import), "exports neither"),
         (write(folder.path(), "export.wasm", export), "exports neither"),
         (write(folder.path(), "other.wasm", other), "a:b/c@1.0.0"),
+        (
+            write(folder.path(), "other.wasm", other),
+            "has an import that is not lent: plugins get holdfast:lock/lock, holdfast:lock/lease and \
+             wasi:cli/imports@0.2",
+        ),
         (traps, "unreachable"),
     ];
     for (file, why) in cases {

@@ -6,7 +6,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Place, wait_until};
 
-/// Adds one to a number in a file, as whoever reads it first and writes later does. What keeps the file compares the
+/// Adds one to a number in a file, as a program that reads it first and writes later does. What keeps the file compares the
 /// number of the grant, if there is one.
 const ADD: &str = r#"
 trap '' TERM

@@ -87,7 +87,7 @@ fn a_command_that_ignores_sigterm_is_killed_after_the_grace() {
     place.redis.run::<()>(&["DEL", KEY]);
     assert_eq!(running.wait(), Some(193), "{}", running.log());
     let log = running.log();
-    assert!(log.contains("sh has not ended within --grace 300ms, and is killed"), "{log}");
+    assert!(log.contains("sh did not end within --grace 300ms: killing it"), "{log}");
     assert!(is_over(leader));
 }
 

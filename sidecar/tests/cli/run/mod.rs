@@ -110,7 +110,7 @@ impl Place {
         Pid::from_raw(self.said(file).trim().parse().unwrap()).unwrap()
     }
 
-    /// Waits until somebody waits for the lock: Redis tells him when it changes.
+    /// Waits until somebody waits for the lock: Redis notifies the waiter when it changes.
     fn wait_until_awaited(&self) {
         wait_until("somebody waits", || {
             let clients: String = self.redis.run(&["CLIENT", "LIST"]);
@@ -119,7 +119,7 @@ impl Place {
     }
 }
 
-/// `holdfast`, with signals as a shell in the foreground leaves them: whoever runs the tests may ignore some, as nohup
+/// `holdfast`, with signals as a shell in the foreground leaves them: the parent of the tests may ignore some, as nohup
 /// does.
 fn with_default_signals() -> Command {
     let mut command = command("env");

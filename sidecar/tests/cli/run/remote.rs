@@ -287,7 +287,7 @@ fn what_goes_wrong_is_told_with_the_address() {
     let no_http = answering("SSH-2.0-OpenSSH\r\n");
     for (token, store, address, expected) in [
         ("secret", STORE, &*nobody, "cannot connect: Connection refused"),
-        ("secret", STORE, &other, "this is no answer of holdfast: 404 Not Found"),
+        ("secret", STORE, &other, "unexpected answer, not from a holdfast server: 404 Not Found"),
         ("secret", STORE, &no_http, "the answer is not HTTP/1.1: "),
         ("wrong", STORE, &good, "the server refuses the token: DAPR_API_TOKEN"),
         ("secret", "none", &good, "STORE: lock store none not found"),
