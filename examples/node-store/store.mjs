@@ -7,7 +7,7 @@ function ownerOf(key) {
   return lock && performance.now() < lock.until ? lock.owner : undefined;
 }
 
-// The latest number of all grants. It grows across restarts, too.
+// The latest fencing token of all grants. It grows across restarts, too.
 let latest = 0n;
 
 function nextNumber() {
@@ -20,7 +20,7 @@ export const stores = () => [{ name: "lockstore", keyPrefix: "", appId: "node" }
 
 export const freshOwner = () => crypto.randomUUID();
 
-// It cannot wait: who has to try again decides that himself.
+// It cannot wait: the caller decides when to try again.
 export function acquire({ key, owner, ttl, fenced }) {
   if (ownerOf(key) !== undefined) return { tag: "held" };
   const fencingToken = fenced ? nextNumber() : undefined;

@@ -6,7 +6,7 @@ import uuid
 from wasmtime.component import Record, Variant
 
 held = {}
-latest = 0  # the number of the latest numbered grant
+latest = 0  # the latest fencing token
 
 
 def record(fields):
@@ -32,7 +32,7 @@ def milliseconds_until(end):
 
 
 def acquire(_, command):
-    """It cannot wait: who has to try again decides that himself."""
+    """It cannot wait: the caller decides when to try again."""
     if owner_of(command.key) is not None:
         return Variant("ok", None)  # held
     number = next_number() if command.fenced else None

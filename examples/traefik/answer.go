@@ -43,7 +43,7 @@ func (a *answer) watched(ctx context.Context) context.Context {
 			}
 		},
 		GotFirstResponseByte: func() { a.begun.Store(true) },
-		// The first byte was that of an interim response, and nothing tells of that of the answer any more.
+		// The first byte was that of an interim response, and nothing reports that of the answer any more.
 		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
 			a.begun.Store(false)
 			return nil

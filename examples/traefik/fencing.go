@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// fencingToken is the header that tells the upstream the fencing token.
+// fencingToken is the header that brings the upstream the fencing token.
 const fencingToken = "Holdfast-Fencing-Token"
 
 // removeFencingToken removes what a client sent as a fencing token, and what it sent to have the proxy remove ours: a

@@ -91,7 +91,7 @@ func (f field) fields(known ...string) (map[string]field, error) {
 	return fields, nil
 }
 
-// names returns the names of entries in order, so that of two wrong ones it is always the same that is told.
+// names returns the names of entries in order, so that of two wrong ones the same one is always reported.
 func names(entries map[string]interface{}) []string {
 	var all []string
 	for name := range entries {

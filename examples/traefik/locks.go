@@ -43,7 +43,7 @@ func newLocks(p *policy) *locks {
 	}
 	client := &http.Client{
 		Transport: transport,
-		// A redirection is no answer, and the token is not for others.
+		// A redirection is not an answer, and the token is not for others.
 		CheckRedirect: func(request *http.Request, before []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &locks{policy: p, url: p.address + "/v1.0/leases/" + url.PathEscape(p.store) + "/", client: client}

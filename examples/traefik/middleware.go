@@ -43,7 +43,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	until := time.Now().Add(m.policy.ttl)
 	switch {
 	case err != nil:
-		// The request need not wait for this: whoever is asked in vain may not answer at all.
+		// The request need not wait for this: a server that is asked in vain may not answer at all.
 		go m.releases.release(resource, owner, until)
 		m.inDoubt(w, r, resource, err)
 	case !taken:

@@ -13,7 +13,7 @@
 //   - locks.go: the calls to Holdfast.
 //   - releases.go: locks that are freed, by one call or by more.
 //   - answer.go: whether the upstream was asked, and has answered.
-//   - fencing.go: the header that tells the upstream the fencing token.
+//   - fencing.go: the header that brings the upstream the fencing token.
 package holdfast
 
 import (

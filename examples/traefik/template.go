@@ -114,7 +114,7 @@ func (t template) of(r *http.Request) string {
 	return resource
 }
 
-// valueOf returns the value of a name in braces, which is empty if the request has not got it.
+// valueOf returns the value of a name in braces, which is empty if the request lacks it.
 func valueOf(r *http.Request, name string) string {
 	if name != pathOnly {
 		value, _ := headerOf(r, name)

@@ -119,7 +119,7 @@ impl Holdfast {
         self.address("without a token on http://")
     }
 
-    /// The `host:port` of the API of operators.
+    /// The `host:port` of the operator API.
     ///
     /// # Panics
     ///

@@ -9,7 +9,8 @@ use holdfast::store::{
 
 use crate::{STORE, redis_server::RedisServer};
 
-/// The library's store over these servers. With `rejoin_after`, a server takes no locks until that time has passed since it started.
+/// The library's store over these servers. With `rejoin_after`, a server takes no locks until that time has passed
+/// since it started.
 ///
 /// # Panics
 ///

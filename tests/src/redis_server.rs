@@ -161,7 +161,7 @@ impl RedisServer {
         calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Starts to count commands anew.
+    /// Starts over to count commands.
     pub fn forget_calls(&self) {
         self.run::<()>(&["CONFIG", "RESETSTAT"]);
     }

@@ -44,7 +44,8 @@ enum Keeps {
     Memory(fn() -> Arc<dyn Store>),
     /// A redis-server. Opens stores of this many instances, if they have instances.
     Redis(fn(usize) -> Arc<dyn Redis>),
-    /// Several redis-servers, so the cases that do something to the server do not apply. Starts them, and opens a store.
+    /// Several redis-servers, so the cases that do something to the server do not apply. Starts them, and opens a
+    /// store.
     Group(fn() -> Group),
 }
 

@@ -87,7 +87,7 @@ enum Command {
     },
     /// Breaks servers, networks, processes and clocks, and checks that every lock has one holder
     Faults {
-        /// Runs all faults again and again for so long
+        /// Runs all faults repeatedly for this long
         #[arg(long)]
         hours: Option<f64>,
         /// Arguments of the driver

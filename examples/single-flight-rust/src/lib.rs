@@ -55,7 +55,7 @@ async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
         return fresh.respond("fresh");
     }
 
-    // Whoever has an old response need not wait for a new one.
+    // A request that has an old response need not wait for a new one.
     let wait = if cached.is_some() { 0 } else { MAX_WAIT };
     // Each lease has an owner that no other request on any node has.
     let options = LeaseOptions { owner: None, ttl: TIME_TO_LIVE, wait, fenced: false };

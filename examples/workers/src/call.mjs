@@ -3,7 +3,7 @@
 import { begin, end } from "./rules.mjs";
 import { acquire, extend, Failed, inspect, release } from "./store.mjs";
 
-// The status and the body to answer with. `caller` has the `signal` that tells that the caller left, and `later`, which
+// The status and the body to answer with. `caller` has the `signal` that the caller left, and `later`, which
 // keeps a promise going after the reply.
 export async function call(verb, storeName, body, caller) {
   const begun = begin(verb, storeName, body);

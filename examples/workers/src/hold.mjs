@@ -53,7 +53,7 @@ function wished(body) {
   return { body: acquire, maxHold: Math.ceil(Number(text.slice(0, -1)) * 1000) };
 }
 
-// A lock that is held, and the events that tell of it.
+// A lock that is held, and the events that report it.
 class Held {
   #storeName;
   #step;

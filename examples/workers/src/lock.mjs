@@ -2,7 +2,7 @@
 // interrupted by another, so it is atomic; nobody hears of it before it is on disk.
 import { DurableObject } from "cloudflare:workers";
 
-// For how long the latest number is kept, in milliseconds, beyond the end of its lock.
+// For how long the latest fencing token is kept, in milliseconds, beyond the end of its lock.
 const NUMBER_KEPT = 30 * 24 * 3600 * 1000;
 
 export class Lock extends DurableObject {
@@ -68,7 +68,7 @@ export class Lock extends DurableObject {
     if (this.#line.length === 0 && !this.#kept()) await this.ctx.storage.deleteAll();
   }
 
-  // What is on disk: the lock, unless it ended, and the latest number, unless it is forgotten.
+  // What is on disk: the lock, unless it ended, and the latest fencing token, unless it is forgotten.
   #kept() {
     const kept = this.ctx.storage.kv.get("lock");
     return kept && Date.now() < (kept.forgotten ?? kept.until) ? kept : undefined;
@@ -79,7 +79,7 @@ export class Lock extends DurableObject {
     return kept && Date.now() < kept.until ? kept : undefined;
   }
 
-  // Keeps a lock, and its number for longer than the lock.
+  // Keeps a lock, and its fencing token for longer than the lock.
   #keep(lock) {
     const forgotten = lock.number === undefined ? undefined : lock.until + NUMBER_KEPT;
     this.ctx.storage.kv.put("lock", { ...lock, forgotten });
@@ -89,7 +89,7 @@ export class Lock extends DurableObject {
   #grant({ owner, ttl, fenced, ticket, came }) {
     const now = Date.now();
     let number = this.#kept()?.number;
-    // The time in microseconds, or one more than the latest number if that is larger: it grows even if what is kept
+    // The time in microseconds, or one more than the latest token if that is larger: it grows even if what is kept
     // is lost.
     if (fenced) number = Math.max(now * 1000, (number ?? 0) + 1);
     try {
@@ -107,7 +107,7 @@ export class Lock extends DurableObject {
     this.#serve();
   }
 
-  // Gives a free lock to the first in line, and tells those whose wait is over.
+  // Gives a free lock to the first in line, and answers those whose wait is over.
   #serve() {
     while (this.#line.length > 0 && !this.#held()) {
       const first = this.#line.shift();
@@ -124,7 +124,7 @@ export class Lock extends DurableObject {
     const ends = this.#line.map((call) => call.until);
     if (kept) ends.push(this.#line.length > 0 ? kept.until : (kept.forgotten ?? kept.until));
     const next = Math.min(...ends);
-    // One that rings too early finds nothing to do, and is cheaper than to set it anew for each lock.
+    // One that rings too early finds nothing to do, and is cheaper than to reset it for each lock.
     if (next >= this.#alarm) return;
     this.#alarm = next;
     this.ctx.storage.setAlarm(next);

@@ -13,7 +13,7 @@ export class Failed extends Error {
     this.failure = failure;
   }
 
-  // For a caller who may not know the owner, and needs it to release what he may hold.
+  // For a caller that may not know the owner, and needs it to release what it may hold.
   naming(owner) {
     const { tag, val } = this.failure;
     if (tag !== "unknown") return this.failure;
@@ -42,7 +42,7 @@ export async function acquire(storeName, step, { signal, later }) {
   try {
     answer = await lock.acquire({ owner, ttl, wait, fenced, ticket });
   } catch (problem) {
-    // An object that failed is reached anew.
+    // An object that failed is looked up again.
     later(leave(storeName, key, ticket));
     throw failed(problem, Date.now() + ttl);
   } finally {

@@ -5,7 +5,7 @@ import { token } from "./settings.mjs";
 export async function admits(request) {
   if (token === "") return true;
   const shown = request.headers.get("dapr-api-token") ?? "";
-  // What is compared has the same length for every token, so that the time tells nothing of it.
+  // What is compared has the same length for every token, so that the time reveals nothing of it.
   return crypto.subtle.timingSafeEqual(await digest(shown), await digest(token));
 }
 

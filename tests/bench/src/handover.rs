@@ -18,8 +18,8 @@ use crate::{
 
 const RESOURCE: &str = "resource";
 
-/// How long the lock is held in between: the waiter has begun to wait. It varies, so that it does not keep step with who
-/// polls.
+/// How long the lock is held in between: the waiter has begun to wait. It varies, so that it does not keep step with
+/// who polls.
 const HELD: Duration = Duration::from_millis(4);
 const VARIES: u64 = 10_000;
 
@@ -46,7 +46,8 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Two processes hand the lock over to each other. Returns how many hand-overs of the median duration fit into a second.
+/// Two processes hand the lock over to each other. Returns how many hand-overs of the median duration fit into a
+/// second.
 pub async fn told(length: Duration, pair: &[Locks; 2]) -> Result<f64> {
     let resource = Resource { store: STORE_NAME, id: RESOURCE };
     let options = LeaseOptions::new(Duration::from_secs(60)).wait(Duration::from_secs(60));

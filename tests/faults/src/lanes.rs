@@ -24,7 +24,7 @@ pub struct Lanes {
     pub faults: Vec<Fault>,
     /// How long each is broken and mended.
     pub length: Duration,
-    /// If given, the faults are run again and again for this long.
+    /// If given, the faults are run repeatedly for this long.
     pub total: Option<Duration>,
     /// How many run at once.
     pub count: usize,

@@ -1,6 +1,6 @@
 //! Proves that a lock has one holder while servers, networks, processes and clocks fail.
 //!
-//! Worker processes take and release locks in real Redis servers. The driver breaks something, again and again, looks
+//! Worker processes take and release locks in real Redis servers. The driver repeatedly breaks something, looks
 //! into Redis all the time, and writes down what everybody did and heard. A checker then finds what a lock must
 //! never do.
 //!
@@ -79,7 +79,7 @@ struct Options {
     /// --hours 60]
     #[arg(long)]
     seconds: Option<u64>,
-    /// Run all faults again and again, for this long in total
+    /// Run all faults repeatedly, for this long in total
     #[arg(long)]
     hours: Option<f64>,
     /// Only this fault; can be given several times
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
 fn drive(options: &Options) -> Result<bool> {
     let seconds = options.seconds.unwrap_or(if options.hours.is_some() { 60 } else { 10 });
     let mut faults = chosen(&options.fault, seconds)?;
-    // The driver starts anew in the namespace, so nothing may be printed before.
+    // The driver restarts in the namespace, so nothing may be printed before.
     if let Err(why) = namespace::enter() {
         let inside = [Road::Namespace, Road::Wires];
         leave_out(&mut faults, &format!("{why:#}"), |fault| inside.contains(&fault.road));

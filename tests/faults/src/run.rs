@@ -1,4 +1,4 @@
-//! One run: workers take locks while one fault is broken and mended again and again, and the checker looks at
+//! One run: workers take locks while one fault is repeatedly broken and mended, and the checker looks at
 //! what happened.
 
 use std::{

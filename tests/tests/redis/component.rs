@@ -169,7 +169,7 @@ async fn it_waits_for_a_lock_that_is_held() {
     assert!(begun.elapsed() >= short);
 
     let (outcome, ()) = tokio::join!(store.carry_out(acquire(MINUTE)), async {
-        eventually("it tries again and again", async || server.calls("eval") >= 5).await;
+        eventually("it polls", async || server.calls("eval") >= 5).await;
         server.run::<()>(&["DEL", "k"]);
     });
     let Ok(Acquired::Granted(grant)) = outcome else { panic!("{outcome:?}") };

@@ -6,7 +6,8 @@
 //! - `plugin.rs`: plugins composed with the lock component and its store.
 //! - `binary.rs`: the compositions in the command `wasmtime`, where it is installed.
 //! - `other_hosts.rs`: the lock component in hosts of other languages.
-//! - `workers.rs`, `worker_holds.rs`, `durable_objects.rs`: a Cloudflare Worker that serves the lock API by the lock component's steps.
+//! - `workers.rs`, `worker_holds.rs`, `durable_objects.rs`: a Cloudflare Worker that serves the lock API by the lock
+//!   component's steps.
 //! - `runtime.rs`, `server.rs`: the runtime that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -13,8 +13,8 @@ fn component() -> TempDir {
     folder
 }
 
-/// Transpiles the lock component and calls it, by the program `examples/node-store`. `runtime` is the command that runs a
-/// file of JavaScript.
+/// Transpiles the lock component and calls it, by the program `examples/node-store`. `runtime` is the command that runs
+/// a file of JavaScript.
 fn node_store(made: &Path, runtime: impl Fn() -> Command) {
     let component = component();
     let mut transpile = runtime();

@@ -5,7 +5,7 @@
 //! - A package that others build on includes no file from outside its own directory (`outside.rs`).
 //!
 //! An arrow goes from file A to file B if A names an item that B defines. A re-export (`pub use`) names
-//! nothing, and whoever names an item through it points to the file that defines the item. `mod x;` names
+//! nothing, and a file that names an item through it points to the file that defines the item. `mod x;` names
 //! nothing either. Test code does not count.
 //!
 //! `packages.rs` asks cargo for the packages, `modules.rs` reads the modules of a crate, `resolve.rs` finds the

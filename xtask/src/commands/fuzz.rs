@@ -30,7 +30,7 @@ const CORPUS: &str = "tests/fuzz/corpus";
 /// How an input that failed is named.
 const FAILED: [&str; 4] = ["crash-", "leak-", "oom-", "timeout-"];
 
-/// Runs each of `targets`, or all, for so many seconds. `keep` adds to the corpus in git what reaches code that
+/// Runs each of `targets`, or all, for this many seconds. `keep` adds to the corpus in git what reaches code that
 /// it does not.
 pub fn fuzz(seconds: u64, keep: bool, targets: Vec<String>) -> Result<()> {
     need_tools()?;

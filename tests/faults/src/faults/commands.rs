@@ -29,7 +29,7 @@ const COMMAND: Fault = Fault {
     round: |_| Ok(0),
 };
 
-/// The server closes all connections, again and again.
+/// The server repeatedly closes all connections.
 fn client_kill(stage: &mut Stage) -> Result<u64> {
     let mut admin = stage.admin()?;
     let mut killed = 0;
@@ -41,7 +41,7 @@ fn client_kill(stage: &mut Stage) -> Result<u64> {
     Ok(killed)
 }
 
-/// The server forgets the scripts, again and again.
+/// The server repeatedly forgets the scripts.
 fn script_flush(stage: &mut Stage) -> Result<u64> {
     let mut admin = stage.admin()?;
     let before = admin.figure("errorstats", "errorstat_NOSCRIPT:count=")?;

@@ -171,7 +171,7 @@ fn some_order(stage: &mut Stage) -> [usize; NODES] {
     order
 }
 
-/// Counts something in the servers again and again, for this long.
+/// Repeatedly counts something in the servers, for this long.
 fn count(
     stage: &mut Stage,
     length: Duration,
