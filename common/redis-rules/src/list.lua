@@ -1,4 +1,4 @@
--- Tells which locks are held, of one part of the keys.
+-- Lists the locks that are held, of one part of the keys.
 --
 -- ARGV[1]: the cursor; 0 to begin
 -- ARGV[2]: the pattern of the keys

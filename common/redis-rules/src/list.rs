@@ -1,5 +1,5 @@
-//! Tells which locks are held, by the script `list.lua`: one call looks at a part of the keys, so that it never keeps
-//! the server from others for long.
+//! Lists the locks that are held, by the script `list.lua`: one call looks at a part of the keys, so that it never
+//! keeps the server from others for long.
 
 use alloc::{string::String, vec::Vec};
 

@@ -44,7 +44,7 @@ pub(super) struct Waits {
 struct Line {
     /// The first in line has it. It is fair.
     first: sync::Mutex<()>,
-    /// Tells the first in line that the lock is free.
+    /// Notifies the first in line that the lock is free.
     freed: Notify,
     /// Whether the store notified the first in line of each change, when it last waited.
     watched: AtomicBool,
@@ -122,7 +122,7 @@ impl Waits {
         self.ending.cancel();
     }
 
-    /// Tells the first in line that the lock is free.
+    /// Notifies the first in line that the lock is free.
     pub(super) fn freed(&self, key: &str) {
         if self.waiters.load(Ordering::Acquire) > 0
             && let Some((line, _)) = self.lock().get(key)

@@ -18,7 +18,8 @@ pub mod leases {
     tonic::include_proto!("holdfast.lock.v1");
 }
 
-/// What a proxy asks and is told about the requests that it serves, and the service `ExternalProcessor` for clients.
+/// The questions of a proxy about the requests that it serves, and their answers, and the service `ExternalProcessor`
+/// for clients.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated")]
 pub mod ext_proc {
     tonic::include_proto!("envoy.service.ext_proc.v3");

@@ -52,7 +52,7 @@ pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
     tracing_subscriber::registry().with(layers(log, default, more)).init();
 }
 
-/// Tells why a command ends: as a line for people, unless its log is JSON.
+/// Reports why a command ends: as a line for people, unless its log is JSON.
 pub fn tell(log: Option<&Log>, why: &str) {
     match log.filter(|log| log.log_as_json) {
         Some(log) => last(log, why),

@@ -160,7 +160,7 @@ impl Door {
         self.kind != Kind::Auxiliary && self.open().iter().any(|(_, control)| control.is_busy())
     }
 
-    /// Tells all connections the same.
+    /// Gives all connections the same order.
     pub(super) fn order(&self, order: Order) {
         for (_, control) in self.open().iter() {
             control.order(order);

@@ -121,7 +121,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Tells all workers to stop, and waits until they have. One that does not is killed; its calls stay
+    /// Has all workers stop, and waits until they have. One that does not is killed; its calls stay
     /// without an answer.
     pub fn finish(self) -> Result<()> {
         let mut ending = Vec::new();

@@ -1,4 +1,4 @@
-//! Tells which locks are held: the nodes one after another, and each lock once.
+//! Lists the locks that are held: the nodes one after another, and each lock once.
 //!
 //! A lock that a majority holds is at one of any majority of the nodes, so the pages of all nodes that answer have it.
 //! It is listed with the page of the first node that has it, nodes that were left out because they failed aside.

@@ -187,7 +187,7 @@ impl Queue {
         self.insert(Kind::Release, at)
     }
 
-    /// Tells a node of a cluster that another one sent the next command here.
+    /// Has a node of a cluster know that another one sent the next command here.
     pub(super) fn asking(&mut self) {
         self.push(&ASKING);
         self.order.push_back(Entry::Asking);

@@ -110,7 +110,7 @@ impl Sentinels {
         join_all(asked).await
     }
 
-    /// Tells where the master is, each time that it may have moved. Never ends.
+    /// Reports where the master is, each time that it may have moved. Never ends.
     pub(super) async fn follow(&self, mut tell: impl FnMut(&Address)) {
         let mut next = 0;
         loop {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-// rustix does not tell whose end it is that one could ask for.
+// rustix does not say whose end it is that one could ask for.
 use nix::sys::wait::WaitPidFlag;
 use rustix::{
     io::Errno,
