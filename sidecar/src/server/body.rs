@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
-    answer::Lasting,
     control::{InFlight, Incomplete},
+    lasting::Lasting,
 };
 
 /// The body of a request that the server received.

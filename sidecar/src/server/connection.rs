@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use super::{
-    answer::{Answer, Lasting},
+    answer::Answer,
     body::{RequestBody, ResponseBody},
     control::{Control, Order},
+    lasting::Lasting,
     protocol::{Kind, builder},
     streams::{NewStreams, Streams},
     turn::Turn,

@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod control;
 mod door;
+mod lasting;
 mod limits;
 mod listener;
 mod protocol;
@@ -24,10 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::readiness::State;
 pub use self::{
-    answer::{Answer, Lasting},
-    body::RequestBody,
-    limits::Limits,
-    listener::Listener,
+    answer::Answer, body::RequestBody, lasting::Lasting, limits::Limits, listener::Listener,
     readiness::Readiness,
 };
 use self::{control::Order, door::Door, protocol::Kind};
