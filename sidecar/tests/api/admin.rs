@@ -247,6 +247,24 @@ async fn over_grpc_a_call_ends_with_its_callers_deadline() {
     assert_eq!(list("100m").await.trailer("grpc-status"), Some("4"));
 }
 
+#[tokio::test]
+async fn over_grpc_a_watch_ends_with_its_callers_deadline() {
+    let Served { address, .. } = serve(None).await;
+    let mut request =
+        Request::new(WatchRequest { store_name: STORE.to_owned(), prefix: String::new() });
+    request.set_timeout(Duration::from_millis(300));
+    let mut client = AdminClient::new(channel(address).await);
+    let mut events = client.watch(request).await.unwrap().into_inner();
+    let ended = loop {
+        match timeout(LONG, events.message()).await.expect("an end") {
+            Ok(Some(_)) => {}
+            ended => break ended.unwrap_err(),
+        }
+    };
+    let message = "the caller's deadline passed before the call was done";
+    assert_eq!((ended.code(), ended.message()), (Code::DeadlineExceeded, message));
+}
+
 async fn next(stream: &mut Streaming<WatchEvent>) -> Event {
     let message = timeout(LONG, stream.message()).await.expect("in time").unwrap();
     message.and_then(|message| message.event).expect("an event")
