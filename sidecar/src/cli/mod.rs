@@ -2,20 +2,20 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`arguments`] | the arguments of all commands, and how they are read |
-//! | [`serve`] | `holdfast serve`: its ports, its start and its end |
-//! | [`run`] | `holdfast run`: a program under a lock |
-//! | [`lock`] | `holdfast try-lock` and `holdfast unlock` |
-//! | [`locks`] | `holdfast locks`: the table, and the live view |
-//! | [`check`] | `holdfast check` |
-//! | [`health`] | `holdfast health` |
-//! | [`component`] | `holdfast component`: plugins in Wasm |
-//! | [`manual`] | completions and man pages |
-//! | [`stores`] | opening the stores that the arguments name |
-//! | [`address`], [`client`] | asking a running server |
-//! | [`logging`], [`traces`] | what is said to the log and to a collector |
-//! | [`signals`], [`exit`], [`runtime`] | signals, exit codes, the runtime |
-//! | [`table`], [`printable`] | text for people |
+//! | `arguments` | the arguments of all commands, and how they are read |
+//! | `serve` | `holdfast serve`: its ports, its start and its end |
+//! | `run` | `holdfast run`: a program under a lock |
+//! | `lock` | `holdfast try-lock` and `holdfast unlock` |
+//! | `locks` | `holdfast locks`: the table, and the live view |
+//! | `check` | `holdfast check` |
+//! | `health` | `holdfast health` |
+//! | `component` | `holdfast component`: plugins in Wasm |
+//! | `manual` | completions and man pages |
+//! | `stores` | opening the stores that the arguments name |
+//! | `address`, `client` | asking a running server |
+//! | `logging`, `traces` | what is said to the log and to a collector |
+//! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
+//! | `table`, `printable` | text for people |
 
 mod address;
 mod arguments;
