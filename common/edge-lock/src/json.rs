@@ -5,10 +5,10 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
+use core::{cell::OnceCell, fmt};
 
-use core::str;
-
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::fields::{Flaw, below};
 
@@ -18,74 +18,89 @@ use crate::fields::{Flaw, below};
 ///
 /// It is not JSON, or has a field twice.
 pub fn read(text: &[u8]) -> Result<Value, Flaw> {
-    let tree = serde_json::from_slice(text).map_err(|problem| Flaw {
+    let twice = OnceCell::new();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let tree = Tree { path: "", twice: &twice }.deserialize(&mut reader);
+    let tree = tree.and_then(|tree| reader.end().map(|()| tree)).map_err(|problem| Flaw {
         field: String::new(),
         message: format!("the configuration is not JSON: {problem}"),
     })?;
-    match str::from_utf8(text).ok().and_then(twice) {
+    match twice.into_inner() {
         Some(field) => Err(Flaw { field, message: "is there more than once".to_string() }),
         None => Ok(tree),
     }
 }
 
-/// A list or a mapping that has not ended.
-enum Open<'a> {
-    /// The index of the item.
-    List(usize),
-    /// The names, the last of which is that of the entry, and whether a name comes next.
-    Mapping(Vec<&'a str>, bool),
+/// Reads a part of the tree, at its path. A tree has only the last of the fields of one name.
+#[derive(Clone, Copy)]
+struct Tree<'a> {
+    path: &'a str,
+    /// The path of the first field that is there for the second time.
+    twice: &'a OnceCell<String>,
 }
 
-/// The path of the first field that is there for the second time in a text that is JSON. A tree has only the last one.
-fn twice(text: &str) -> Option<String> {
-    let mut open = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = text.as_bytes().get(at) {
-        at += 1;
-        match (byte, open.last_mut()) {
-            (b'{', _) => open.push(Open::Mapping(Vec::new(), true)),
-            (b'[', _) => open.push(Open::List(0)),
-            (b'}' | b']', _) => _ = open.pop(),
-            (b',', Some(Open::List(index))) => *index += 1,
-            (b',', Some(Open::Mapping(_, name_is_next))) => *name_is_next = true,
-            (b'"', around) => {
-                let written = string(text.get(at..)?);
-                at += written.len() + 1;
-                if let Some(Open::Mapping(names, name_is_next @ true)) = around {
-                    *name_is_next = false;
-                    let is_twice = names.contains(&written);
-                    names.push(written);
-                    if is_twice {
-                        return Some(path(&open));
-                    }
-                }
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any valid JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            let path = format!("{}[{}]", self.path, list.len());
+            match items.next_element_seed(Tree { path: &path, twice: self.twice })? {
+                Some(item) => list.push(item),
+                None => return Ok(list.into()),
             }
-            _ => {}
         }
     }
-    None
-}
 
-/// What is written before the quotation mark that ends a string.
-fn string(text: &str) -> &str {
-    let mut is_escaped = false;
-    let end = text.bytes().position(|byte| {
-        let ends = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
-        ends
-    });
-    end.map_or(text, |end| &text[..end])
-}
-
-fn path(open: &[Open<'_>]) -> String {
-    let mut path = String::new();
-    for around in open {
-        path = match around {
-            Open::List(index) => format!("{path}[{index}]"),
-            Open::Mapping(names, _) => below(&path, names.last().unwrap_or(&"")),
-        };
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut mapping = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            let path = below(self.path, &name);
+            if mapping.contains_key(&name) {
+                self.twice.get_or_init(|| path.clone());
+            }
+            let value = entries.next_value_seed(Tree { path: &path, twice: self.twice })?;
+            mapping.insert(name, value);
+        }
+        Ok(mapping.into())
     }
-    path
 }
 
 #[cfg(test)]
@@ -105,6 +120,8 @@ mod tests {
             (r#"{"a":1,"b":2,"a":1}"#, "a"),
             (r#"{"a":[{"b":1},{"b":1,"b":1}]}"#, "a[1].b"),
             (r#"{"a":{"":1,"":1}}"#, "a.\"\""),
+            (r#"{"a":1,"a":{"b":1,"b":1}}"#, "a"),
+            (r#"{"a":1,"\u0061":1}"#, "a"),
             (r#"{"a":{"a":"a"},"b":["a",{"a":1,"x":[{}],"a":2}]}"#, "b[1].a"),
             (r#"[{"a":[]},{"a":",:{\"","b":1,"a":{}}]"#, "[1].a"),
         ] {
