@@ -32,7 +32,7 @@ impl Address {
         let (Some("http"), Some(authority), true) = (uri.scheme_str(), authority, path) else {
             bail!(form());
         };
-        // Of a port that is none, hyper says that there is none.
+        // hyper reports a port that it cannot read as missing.
         let named = authority.as_str() != authority.host();
         let port = authority.port_u16().or_else(|| (!named).then_some(80));
         let Some(port) = port else { bail!(form()) };

@@ -8,7 +8,7 @@ use holdfast_tests::{
 };
 use rustix::process::Signal;
 
-use crate::HOLDFAST;
+use crate::{HOLDFAST, wait_until};
 
 /// A server with a shell script as its application, which runs in a folder.
 fn beside(script: &str, folder: &Path) -> Holdfast {
@@ -49,9 +49,9 @@ fn signals_are_passed_on_and_the_server_outlives_the_application() {
     );
     let mut holdfast = beside(&program, folder.path());
     let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
-    wait_until(|| said().contains("started"));
+    wait_until("started", || said().contains("started"));
     holdfast.signal(Signal::HUP);
-    wait_until(|| said().contains("hup"));
+    wait_until("hup", || said().contains("hup"));
     assert_eq!(holdfast.end_by(Signal::TERM), Some(3), "{}", holdfast.log());
 }
 
@@ -61,12 +61,12 @@ fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
     let mut holdfast =
         beside("trap '' TERM; echo $$ > id; while true; do sleep 0.05; done", folder.path());
     let id = || fs::read_to_string(folder.path().join("id")).unwrap_or_default();
-    wait_until(|| id().ends_with('\n'));
+    wait_until("its id", || id().ends_with('\n'));
     holdfast.signal(Signal::TERM);
     holdfast.wait_for("passed a signal on to the application");
     assert_eq!(holdfast.end_by(Signal::TERM), Some(1));
     let process = Path::new("/proc").join(id().trim());
-    wait_until(|| {
+    wait_until("the application has ended", || {
         !process.exists()
             || fs::read_to_string(process.join("stat")).is_ok_and(|it| it.contains(") Z "))
     });
@@ -86,12 +86,4 @@ fn an_application_that_a_signal_ends_and_one_that_is_missing() {
         "{}",
         holdfast.log()
     );
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let begun = std::time::Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < holdfast_tests::LONG, "it does not happen");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
 }
