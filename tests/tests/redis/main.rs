@@ -3,6 +3,7 @@
 //! - `lock.rs`: what the library's store answers, and what it writes.
 //! - `lease.rs`: leases, and the numbers of their grants.
 //! - `watch.rs`: waiting for locks, and losing them, by what the server tells.
+//! - `handover.rs`: who gets a lock next.
 //! - `admin.rs`: listing locks, and ending any hold.
 //! - `keys.rs`: the keys that resource files ask for.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
@@ -26,6 +27,7 @@ mod cluster;
 mod component;
 mod connect;
 mod faults;
+mod handover;
 mod keys;
 mod lease;
 mod lock;
