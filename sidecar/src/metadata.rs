@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use holdfast_dapr_api::metadata;
@@ -12,6 +12,9 @@ const MAX_ENTRIES: usize = 128;
 
 /// How many bytes the key and the value of an entry may have together.
 const MAX_ENTRY: usize = 16 << 10;
+
+/// The entry that says what is wrong with how the sidecar runs.
+const WARNING: &str = "holdfastWarning";
 
 /// An entry was not added.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +41,13 @@ pub struct ComponentInfo {
 pub(crate) struct Metadata {
     app_id: String,
     components: Vec<ComponentInfo>,
-    extended: Mutex<BTreeMap<String, String>>,
+    warning: OnceLock<String>,
+    added: Mutex<BTreeMap<String, String>>,
 }
 
 impl Metadata {
     pub(crate) fn new(app_id: String, components: Vec<ComponentInfo>) -> Self {
-        Self { app_id, components, extended: Mutex::default() }
+        Self { app_id, components, warning: OnceLock::new(), added: Mutex::default() }
     }
 
     pub(crate) fn app_id(&self) -> &str {
@@ -54,9 +58,16 @@ impl Metadata {
         &self.components
     }
 
-    /// The entries that callers have added, and the version.
+    /// Adds an entry that says what is wrong with how the sidecar runs. Only the first one counts.
+    pub(crate) fn warn(&self, warning: &str) {
+        self.warning.get_or_init(|| warning.to_owned());
+    }
+
+    /// The entries that callers have added, and those of the sidecar, which no caller replaces.
     pub(crate) fn extended(&self) -> BTreeMap<String, String> {
-        metadata::extended(self.lock().clone())
+        let mut entries = self.lock().clone();
+        entries.extend(self.warning.get().map(|warning| (WARNING.to_owned(), warning.clone())));
+        metadata::extended(entries)
     }
 
     /// Adds an entry, or replaces the one with this key.
@@ -64,16 +75,16 @@ impl Metadata {
         if key.len() + value.len() > MAX_ENTRY {
             return Err(NotSet::TooLong);
         }
-        let mut extended = self.lock();
-        if extended.len() >= MAX_ENTRIES && !extended.contains_key(key) {
+        let mut added = self.lock();
+        if added.len() >= MAX_ENTRIES && !added.contains_key(key) {
             return Err(NotSet::Full);
         }
-        extended.insert(key.to_owned(), value.to_owned());
+        added.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // Every change is a single call: a panic elsewhere cannot leave it half done.
-        self.extended.lock().unwrap_or_else(PoisonError::into_inner)
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,7 +37,15 @@ async fn a_forgotten_resources_path_is_a_warning_in_the_log_and_in_the_metadata(
     let named = format!("{} exists but is not read", components.display());
     assert_eq!(level(&holdfast.wait_for(&named)), "WARN");
     let metadata = get(holdfast.http().parse().unwrap(), "/v1.0/metadata").await.body;
-    assert!(metadata.contains(&format!(r#""holdfastWarning":"{warning}""#)), "{metadata}");
+    let entry = format!(r#""holdfastWarning":"{warning}""#);
+    assert!(metadata.contains(&entry), "{metadata}");
+    // A caller cannot replace it.
+    let address = holdfast.http().parse().unwrap();
+    let set = "PUT /v1.0/metadata/holdfastWarning HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\
+               Connection: close\r\n\r\nfine";
+    assert_eq!(exchange(address, set.as_bytes()).await.status, 204);
+    let metadata = get(address, "/v1.0/metadata").await.body;
+    assert!(metadata.contains(&entry), "{metadata}");
 }
 
 #[tokio::test]

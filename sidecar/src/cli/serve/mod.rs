@@ -116,8 +116,7 @@ fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
     .max_holds(ready.server_limits.holds())
     .edge_locks(take(&mut ready.edge_locks));
     if let Some(warning) = &ready.warning {
-        // A short text, and the first one: there is room for it.
-        let _ = sidecar.metadata().set("holdfastWarning", warning);
+        sidecar.metadata().warn(warning);
     }
     Ok(sidecar)
 }
