@@ -1,10 +1,12 @@
 //! `GET` and `DELETE /v1.0/leases/{store}`, `DELETE /v1.0/leases/{store}/{resource}` and `GET /v1.0/watch`, and
 //! `GET /openapi.json`, which describes them.
 
+use std::borrow::Cow;
+
 use holdfast::{Resource, Verb};
 use holdfast_dapr_api::{
     Reply,
-    path::{clean, is_well_escaped, unescape},
+    path::{clean, is_well_escaped},
     reply,
 };
 use hyper::{Method, Request, Response};
@@ -24,7 +26,8 @@ use crate::{
 
 /// The answer to a request to another route.
 const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}, \
-                      DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch and GET /openapi.json";
+                      DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch, GET /openapi.json, and GET /ui \
+                      where the server has --ui";
 
 /// What a request asks for.
 enum Route {
@@ -34,6 +37,7 @@ enum Route {
     /// Without a resource in the path it is in the query: in a path, some names mean the folder itself or the one above.
     ForceRelease {
         store: String,
+        /// Escaped.
         resource: Option<String>,
     },
     Watch,
@@ -97,11 +101,8 @@ async fn call<B>(
             Ok(response(list(sidecar, &store, query).await))
         }
         Some(Route::ForceRelease { store, resource }) => {
-            let resource = match resource {
-                Some(resource) => resource,
-                None => query().and_then(named_resource).map_err(malformed)?,
-            };
-            let resource = Resource { store: &store, id: &resource };
+            let resource = query().and_then(|query| named_resource(resource, query));
+            let resource = Resource { store: &store, id: &resource.map_err(malformed)? };
             Ok(response(force_release(sidecar, resource).await))
         }
         Some(Route::Watch) => {
@@ -125,7 +126,7 @@ fn route(method: &Method, path: &str) -> Option<Route> {
             Some(Route::ForceRelease { store: segment(rest), resource: None })
         }
         (&Method::DELETE, Some((store, resource))) if !resource.contains('/') => {
-            let resource = Some(segment(resource));
+            let resource = Some(resource.to_owned());
             Some(Route::ForceRelease { store: segment(store), resource })
         }
         _ => None,
@@ -136,23 +137,31 @@ fn malformed(problem: String) -> Reply {
     reply::error(400, "ERR_MALFORMED_REQUEST", &problem)
 }
 
-/// A segment of a path with its escapes resolved. A `+` is itself: another lock must not be freed.
+/// The name of a store in a path. One that is not UTF-8 is the name of none.
 fn segment(escaped: &str) -> String {
     percent_decode_str(escaped).decode_utf8_lossy().into_owned()
 }
 
-/// The names and values of a query.
+/// The names and values of a query, each of which is there once.
 fn parameters(query: &str) -> Result<Vec<(&str, String)>, String> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match is_well_escaped(value) {
-                true => Ok((name, unescape(value).into_owned())),
-                false => Err(format!("{name}: invalid URL escape")),
-            }
-        })
-        .collect()
+    let mut parameters: Vec<(&str, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if parameters.iter().any(|(earlier, _)| *earlier == name) {
+            return Err(format!("{name} is there twice"));
+        }
+        if !is_well_escaped(value) {
+            return Err(format!("{name}: invalid URL escape"));
+        }
+        parameters.push((name, text(name, &value.replace('+', " "))?));
+    }
+    Ok(parameters)
+}
+
+/// A value with its escapes resolved. One that is not UTF-8 is refused: it must not become the name of another lock.
+fn text(name: &str, escaped: &str) -> Result<String, String> {
+    let text = percent_decode_str(escaped).decode_utf8();
+    text.map(Cow::into_owned).map_err(|_| format!("{name}: not UTF-8"))
 }
 
 impl Query {
@@ -187,9 +196,13 @@ impl WatchQuery {
     }
 }
 
-/// The resource id that the query of a force-release names.
-fn named_resource(parameters: Vec<(&str, String)>) -> Result<String, String> {
-    let mut named = None;
+/// The resource id that a force-release names, in the path or in the query.
+fn named_resource(
+    in_path: Option<String>,
+    parameters: Vec<(&str, String)>,
+) -> Result<String, String> {
+    // A `+` in a path is itself.
+    let mut named = in_path.map(|escaped| text("resource", &escaped)).transpose()?;
     for (name, value) in parameters {
         match name {
             "resource" if named.is_some() => return Err("resource is there twice".to_owned()),
@@ -253,6 +266,8 @@ mod tests {
             ("limit=-1", "limit: -1 is not a number"),
             ("prefx=a", "unknown parameter 'prefx'"),
             ("prefix=%zz", "prefix: invalid URL escape"),
+            ("prefix=%ff", "prefix: not UTF-8"),
+            ("limit=1&limit=2", "limit is there twice"),
         ] {
             assert_eq!(query(wrong), Err(problem.to_owned()));
         }
@@ -261,7 +276,8 @@ mod tests {
         assert_eq!(watch("store=s&prefix=a"), Ok(expected));
         assert_eq!(watch("store="), Ok(WatchQuery::default()));
         assert_eq!(watch("cursor=1"), Err("unknown parameter 'cursor'".to_owned()));
-        let resource = |query| parameters(query).and_then(named_resource);
+        assert_eq!(watch("store=s&store=t"), Err("store is there twice".to_owned()));
+        let resource = |query| parameters(query).and_then(|query| named_resource(None, query));
         assert_eq!(resource("resource=.%2F+b%2b"), Ok("./ b+".to_owned()));
         assert_eq!(resource("resource="), Ok(String::new()));
         for (wrong, problem) in [
@@ -270,6 +286,17 @@ mod tests {
             ("resource=a&prefix=b", "unknown parameter 'prefix'"),
         ] {
             assert_eq!(resource(wrong), Err(problem.to_owned()));
+        }
+        let in_path = |path: &str, query| {
+            parameters(query).and_then(|query| named_resource(Some(path.to_owned()), query))
+        };
+        assert_eq!(in_path("a+b%2f", ""), Ok("a+b/".to_owned()));
+        for (path, query, problem) in [
+            ("a", "resource=b", "resource is there twice"),
+            ("a", "prefix=b", "unknown parameter 'prefix'"),
+            ("a%ff", "", "resource: not UTF-8"),
+        ] {
+            assert_eq!(in_path(path, query), Err(problem.to_owned()));
         }
     }
 }

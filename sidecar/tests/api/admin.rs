@@ -138,7 +138,8 @@ async fn over_http_a_lock_of_any_name_is_taken_from_its_owner() {
 async fn over_http_wrong_requests_are_refused() {
     let Served { address, .. } = serve(None).await;
     let route = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leases/{store}, \
-                 DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch and GET /openapi.json";
+                 DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch, GET /openapi.json, and GET /ui \
+                 where the server has --ui";
     let malformed = "ERR_MALFORMED_REQUEST";
     for (method, path, status, code, message) in [
         ("GET", "/v1.0/leases/x", 400, "ERR_LOCK_STORE_NOT_FOUND", "lock store x not found"),
