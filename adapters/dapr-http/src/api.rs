@@ -32,7 +32,8 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         None => (target.as_str(), None),
     };
     if !path::is_well_escaped(sent_path) {
-        return reply::bad_request();
+        // Connections belong to the runtime, which refuses a header that is about them.
+        return Reply { header: None, ..reply::bad_request() };
     }
     if settings.has_token()
         && !settings.is_token(&token(request))

@@ -71,7 +71,7 @@ pub fn invalid_token() -> Reply {
 /// The path has a broken escape, or there are several hosts. This is what Go's HTTP server answers, here and
 /// in the next four.
 pub fn bad_request() -> Reply {
-    text(400, "400 Bad Request")
+    last(text(400, "400 Bad Request"))
 }
 
 /// The request names no host.

@@ -86,7 +86,7 @@ async fn metadata_has_room_for_a_number_of_entries_of_a_size() {
 #[tokio::test]
 async fn requests_that_go_refuses_are_refused() {
     let server = http(in_memory()).await;
-    let post = |head: &str| format!("POST {LOCK} {head}\r\nConnection: close\r\n\r\n0\r\n\r\n");
+    let post = |head: &str| format!("POST {LOCK} {head}\r\n\r\n0\r\n\r\n");
     for (head, status, text) in [
         ("HTTP/1.1", 400, "400 Bad Request: missing required Host header"),
         ("HTTP/1.1\r\nHost: a\r\nHost: b", 400, "400 Bad Request"),
