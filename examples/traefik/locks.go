@@ -78,7 +78,7 @@ func (l *locks) acquire(ctx context.Context, resource, owner string) (bool, stri
 	}
 	var answered grant
 	if err := json.Unmarshal(reply, &answered); err != nil || answered.Success == nil {
-		return false, "", errors.New("an answer of another form: " + quoted(reply))
+		return false, "", errors.New("an answer that is not one to this request: " + quoted(reply))
 	}
 	if *answered.Success && l.policy.fenced && answered.FencingToken == "" {
 		return false, "", errors.New("an answer without a fencing token")

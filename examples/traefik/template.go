@@ -44,7 +44,7 @@ func readTemplate(f field) (template, error) {
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		if brace != "{" || !closed {
-			return nil, f.flaw("has a brace without its other one: write {{ or }} for a brace")
+			return nil, f.flaw("has a single brace: write {{ or }} for a brace")
 		}
 		header, err := readHeader(f, name)
 		if err != nil {
@@ -76,7 +76,7 @@ func readHeader(f field, name string) (string, error) {
 		return lower, nil
 	}
 	if strings.HasPrefix(name, ":") {
-		return "", f.flaw(fmt.Sprintf("has {%s}, which no request has; there are {:method}, {:scheme}, {:authority}, "+
+		return "", f.flaw(fmt.Sprintf("has {%s}, which is unknown: use {:method}, {:scheme}, {:authority}, "+
 			"{:path}, {:path-only} and {a header's name}", name))
 	}
 	if !isToken(name) {

@@ -39,7 +39,7 @@ pub struct Line {
     pub front: Front,
     /// Whether the latest try ended without a verdict.
     pub in_doubt: bool,
-    /// Whether somebody's time may be over who waits because [more is known soon](Self::is_known_soon).
+    /// Whether the time of a request may be over that waits because [more is known soon](Self::is_known_soon).
     pub overdue: bool,
     waiting: BTreeMap<u64, ContextId>,
 }
@@ -55,7 +55,7 @@ impl Line {
         self.waiting.insert(place, request);
     }
 
-    /// How many want the lock and have not got it: those who wait, and who asks.
+    /// How many requests want the lock and have not got it: those that wait, and the one that asks.
     pub fn crowd(&self) -> u64 {
         let asks = matches!(self.front, Front::Asking { .. });
         self.waiting.len() as u64 + u64::from(asks)

@@ -201,11 +201,7 @@ mod tests {
             ("store", json!(""), "store: is missing"),
             ("store", json!(1), "store: must be text"),
             ("resource", json!(null), "resource: is missing"),
-            (
-                "resource",
-                json!("{"),
-                "resource: has a brace without its other one: write {{ or }} for a brace",
-            ),
+            ("resource", json!("{"), "resource: has a single brace: write {{ or }} for a brace"),
             ("ttl", json!(null), "ttl: is missing"),
             ("ttl", json!("0s"), "ttl: must be longer than 0s"),
             ("ttl", json!(60), "ttl: must be seconds, such as 30s or 0.25s"),

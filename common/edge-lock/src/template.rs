@@ -54,7 +54,7 @@ impl Template {
                 continue;
             }
             let Some((name, after)) = rest.split_once('}').filter(|_| brace == "{") else {
-                return Err("has a brace without its other one: write {{ or }} for a brace".into());
+                return Err("has a single brace: write {{ or }} for a brace".into());
             };
             if !plain.is_empty() {
                 pieces.push(Piece::Text(core::mem::take(&mut plain)));
@@ -108,9 +108,7 @@ fn name_of(name: &str) -> Result<String, String> {
         Ok(AUTHORITY.into())
     } else if name.starts_with(':') {
         let known = PSEUDO.map(|name| format!("{{{name}}}")).join(", ");
-        Err(format!(
-            "has {{{name}}}, which no request has; there are {known} and {{a header's name}}"
-        ))
+        Err(format!("has {{{name}}}, which is unknown: use {known} or {{a header's name}}"))
     } else if !is_token(name) {
         Err(format!("has {{{name}}}, which is not the name of a header"))
     } else {
@@ -209,8 +207,8 @@ mod tests {
     #[test]
     fn what_is_no_template_is_refused_with_the_reason() {
         for (template, reason) in [
-            ("{:method", "has a brace without its other one: write {{ or }} for a brace"),
-            (":method}", "has a brace without its other one: write {{ or }} for a brace"),
+            ("{:method", "has a single brace: write {{ or }} for a brace"),
+            (":method}", "has a single brace: write {{ or }} for a brace"),
             ("{}", "has {}, which is not the name of a header"),
             ("{x tenant}", "has {x tenant}, which is not the name of a header"),
             ("a||b", "may not contain ||, which separates the parts of a key"),
@@ -221,6 +219,6 @@ mod tests {
         let long = Template::read(&format!("{}{{:path}}x", "x".repeat(LONGEST)));
         assert_eq!(long, Err("must be at most 3000 bytes long".to_owned()));
         let unknown = Template::read("{:port}").unwrap_err();
-        assert!(unknown.starts_with("has {:port}, which no request has; there are {:method}, "));
+        assert!(unknown.starts_with("has {:port}, which is unknown: use {:method}, "));
     }
 }

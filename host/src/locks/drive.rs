@@ -158,7 +158,7 @@ impl Shared {
                 }
             }
             Begun::ListLocks(_) | Begun::ForceRelease(_) => {
-                Err(wrong("does what it was not asked"))
+                Err(wrong("asks for a step that does not belong to the call"))
             }
             Begun::Answered(answer) => Ok(answer),
         }

@@ -242,6 +242,8 @@ impl fmt::Debug for Locks {
 pub(super) fn no_verdict(answer: Answer) -> Error {
     match answer {
         Answer::Failed(error) => error.into(),
-        answer => Error::Component(format!("it gives an answer of another form: {answer:?}")),
+        answer => {
+            Error::Component(format!("it answered another call than the one made: {answer:?}"))
+        }
     }
 }

@@ -29,6 +29,7 @@ pub struct Retry {
 
 /// How the waits before retries grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Backoff {
     /// All waits are the same, at least a millisecond.
     Constant(Duration),

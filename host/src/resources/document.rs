@@ -140,7 +140,7 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
 /// The only kind of our own.
 const EDGE_LOCK: &str = "EdgeLock";
 
-/// Whether a document is of a kind of our own, or was to be.
+/// Whether a document is of a kind of our own, or seems meant to be.
 fn is_ours(root: &mut Field) -> bool {
     let api_version = root.take("apiVersion").and_then(Field::text);
     api_version.is_ok_and(|version| version.starts_with("holdfast.lock/"))

@@ -140,6 +140,7 @@ pub enum Level {
 
 /// Why the resource files cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// A folder is missing or cannot be read.
     #[error("cannot read the resources folder {}: {cause}", folder.display())]

@@ -55,7 +55,10 @@ impl Address {
         let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
         connected.with_context(|| match self.is_named {
             true => "cannot connect".to_owned(),
-            false => format!("cannot connect to port {}, as it names none", self.port),
+            false => format!(
+                "cannot connect to port {}, the default for an address without a port",
+                self.port
+            ),
         })
     }
 }

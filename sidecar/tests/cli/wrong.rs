@@ -172,7 +172,7 @@ fn addresses_that_are_none_are_told() {
     let (code, _, stderr) = run(&no_port);
     // Somebody may listen there.
     assert!(code == 125, "{stderr}");
-    assert!(!stderr.contains("cannot connect") || stderr.contains("port 80, as it names none"));
+    assert!(!stderr.contains("cannot connect") || stderr.contains("port 80, the default"));
 
     for address in ["http://127.0.0.1", "127.0.0.1:3500", "[::1]:3500", ""] {
         is_told(&["health", "--address", address], 2, "'--address <HOST>': it is ");

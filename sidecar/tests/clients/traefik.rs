@@ -588,7 +588,7 @@ fn settings_that_are_wrong_are_named() {
     let form = "must be seconds, such as 30s or 0.25s";
     let url = "must be a URL such as http://127.0.0.1:3500";
     let names =
-        "there are {:method}, {:scheme}, {:authority}, {:path}, {:path-only} and {a header's name}";
+        "use {:method}, {:scheme}, {:authority}, {:path}, {:path-only} and {a header's name}";
     for (field, value, flaw) in [
         ("address", json!(null), "is missing".to_owned()),
         ("address", json!(1), "must be text".to_owned()),
@@ -601,12 +601,8 @@ fn settings_that_are_wrong_are_named() {
         ("store", json!(""), "is missing".to_owned()),
         ("store", json!(1), "must be text".to_owned()),
         ("resource", json!(null), "is missing".to_owned()),
-        (
-            "resource",
-            json!("{:path"),
-            "has a brace without its other one: write {{ or }} for a brace".to_owned(),
-        ),
-        ("resource", json!("{:port}"), format!("has {{:port}}, which no request has; {names}")),
+        ("resource", json!("{:path"), "has a single brace: write {{ or }} for a brace".to_owned()),
+        ("resource", json!("{:port}"), format!("has {{:port}}, which is unknown: {names}")),
         ("resource", json!("{}"), "has {}, which is not the name of a header".to_owned()),
         (
             "resource",

@@ -49,7 +49,7 @@ impl Wires {
 
     /// Cuts a server off from the others.
     pub fn cut_off(&self, node: &NodeEnds) -> Result<()> {
-        // Whoever finds no way would come from another address, so what begins a connection gets one that ends nowhere.
+        // A client without a route would use another source address, so the first packet of a connection gets a route that ends nowhere.
         self.rule(&["from", &node.source, "lookup", LOST])?;
         self.rule(&["to", &node.source, "blackhole"])?;
         let others = self.addresses();

@@ -53,8 +53,8 @@ impl Lanes {
         Place { lanes: self, hold, lane }
     }
 
-    /// The holds of a key that calls are about. Their order is always the same, so that who waits for the turns of all waits
-    /// for nobody who waits for them as well.
+    /// The holds of a key that calls are about, always in the same order: two callers that wait for the turns of all
+    /// of them cannot block each other.
     pub(super) fn holds(&self, key: &str) -> Vec<Hold> {
         let lanes = self.lock();
         let mut holds: Vec<Hold> = lanes.keys().filter(|hold| hold.key == key).cloned().collect();

@@ -105,7 +105,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
     }
 
-    /// Sends what there is. Fails if the connection has ended.
+    /// Sends the bytes that are queued. Fails if the connection has ended.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         loop {
             if self.batch.is_empty() {

@@ -23,7 +23,7 @@ pub(super) struct Leg<'a> {
 }
 
 impl Patience {
-    /// For so long; `None` for no limit.
+    /// Patience for this long; `None` for no limit.
     pub(super) fn new(limit: Option<Duration>) -> Self {
         Self(Mutex::new(limit))
     }

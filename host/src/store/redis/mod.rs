@@ -21,7 +21,7 @@
 //! | `connection` | one connection, as its callers see it |
 //! | `driver` | the task of a connection, which moves bytes |
 //! | `queue` | the commands of a connection that are not answered yet |
-//! | `session` | a connection for one who asks |
+//! | `session` | a connection that one task uses alone |
 //! | `watch` | a connection on which the server notifies of changes of locks |
 //! | `answer` | how a command ends |
 //! | `about` | a server in a few words |

@@ -9,7 +9,7 @@ use super::super::arguments::RunLocked;
 pub fn with_hint(problem: String, args: &RunLocked) -> String {
     let number = ["NOPERM", "did not number", "unknown command"];
     if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {
-        return problem + "; --no-fencing does without a number of the grant";
+        return problem + "; --no-fencing takes the lock without a fencing token";
     }
     if problem.contains(RAN_OUT) {
         return format!("{problem}: --ttl {:?} is too short", args.ttl);
