@@ -55,10 +55,12 @@ enum NoOutcome {
     Unknown(String, Option<Duration>),
 }
 
-/// How a try ended that has no outcome and may be followed by another.
-struct Failed {
-    cause: String,
-    next: Next,
+/// How a try ended.
+enum Tried<T> {
+    /// With an outcome.
+    Outcome(T),
+    /// Without one, and it did nothing: the command may be tried again.
+    Failed { cause: String, next: Next },
 }
 
 impl Redis {
@@ -138,15 +140,15 @@ impl Redis {
     /// Tries until there is an outcome. The connection is kept if it is in order after a try.
     fn run<T>(
         &mut self,
-        mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Result<T, Failed>, NoOutcome>,
+        mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Tried<T>, NoOutcome>,
     ) -> Result<T, NoOutcome> {
         loop {
             let mut connection = self.connection()?;
             let ended = attempt(self, &mut connection);
             self.connection = Some(connection).filter(Connection::is_in_order);
-            let Failed { cause, next } = match ended? {
-                Ok(outcome) => return Ok(outcome),
-                Err(failed) => failed,
+            let (cause, next) = match ended? {
+                Tried::Outcome(outcome) => return Ok(outcome),
+                Tried::Failed { cause, next } => (cause, next),
             };
             match next {
                 Next::Now => {}
@@ -161,9 +163,9 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         lock: Wanted<'_>,
-    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
-            return Ok(Err(unsent(broken.cause(), tries)));
+            return Ok(unsent(broken.cause(), tries));
         }
         match connection.clock {
             Some(reading) => {
@@ -181,7 +183,7 @@ impl Redis {
         tries: &mut Tries,
         lock: Wanted<'_>,
         term: Term,
-    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
         let unknown = |cause| NoOutcome::Unknown(cause, Some(term.lasts(now())));
         let mut batch = Batch::default();
         lock.words(Expiry::At(term.expiry()), |words| batch.push(words));
@@ -193,7 +195,7 @@ impl Redis {
             .map(|reply| (reply, connection.wait(&self.settings)));
         let (reply, time) = match replies {
             Ok(replies) => replies,
-            Err(Broken::Unsent(cause)) => return Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unsent(cause)) => return Ok(unsent(cause, tries)),
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
         // The user may have lost the permission. Later locks do without the clock then.
@@ -205,13 +207,13 @@ impl Redis {
         connection.clock =
             after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
         let number = match acquired(connection, lock, reply).map_err(unknown)? {
-            Ok(acquire::Acquired::Held) => return Ok(Ok(None)),
+            Ok(acquire::Acquired::Held) => return Ok(Tried::Outcome(None)),
             Ok(acquire::Acquired::Granted(number)) => number,
             Err(line) if expiry_is_unknown(&line) => {
                 connection.clock = None;
-                return Ok(Err(Failed { cause: line, next: Next::Now }));
+                return Ok(Tried::Failed { cause: line, next: Next::Now });
             }
-            Err(line) => return Ok(Err(refused(connection, line, Form::Full, tries))),
+            Err(line) => return Ok(refused(connection, line, Form::Full, tries)),
         };
         time.map_err(|broken| unknown(broken.cause()))?;
         let after = after.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
@@ -219,14 +221,14 @@ impl Redis {
         if let Worth::Held { left, .. } = worth {
             let left = left.saturating_sub(now().saturating_sub(asked));
             if !left.is_zero() {
-                return Ok(Ok(Some(Taken { left, number })));
+                return Ok(Tried::Outcome(Some(Taken { left, number })));
             }
         }
         let given_back = give_back(lock.key, lock.owner, term.expiry(), |words| {
             connection.call(words, &self.settings)
         });
         match (given_back, worth) {
-            (Ok(_), Worth::ClockWasSet) => Ok(Err(unsent(CLOCK_WAS_SET, tries))),
+            (Ok(_), Worth::ClockWasSet) => Ok(unsent(CLOCK_WAS_SET, tries)),
             (_, Worth::Held { .. }) if !term.lasts(now()).is_zero() => {
                 Err(unknown(RAN_OUT.to_string()))
             }
@@ -241,7 +243,7 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         lock: Wanted<'_>,
-    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
         let ttl = lock.ttl;
         let sent = now();
         let since = || now().saturating_sub(sent);
@@ -251,16 +253,16 @@ impl Redis {
         });
         let reply = match reply {
             Ok(reply) => reply,
-            Err(Broken::Unsent(cause)) => return Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unsent(cause)) => return Ok(unsent(cause, tries)),
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
         match acquired(connection, lock, reply).map_err(unknown)? {
             Ok(acquire::Acquired::Granted(number)) => match ttl.saturating_sub(since()) {
                 Duration::ZERO => Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl))),
-                left => Ok(Ok(Some(Taken { left, number }))),
+                left => Ok(Tried::Outcome(Some(Taken { left, number }))),
             },
-            Ok(acquire::Acquired::Held) => Ok(Ok(None)),
-            Err(line) => Ok(Err(refused(connection, line, Form::Full, tries))),
+            Ok(acquire::Acquired::Held) => Ok(Tried::Outcome(None)),
+            Err(line) => Ok(refused(connection, line, Form::Full, tries)),
         }
     }
 
@@ -269,7 +271,7 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         release: Release<'_>,
-    ) -> Result<Result<release::Released, Failed>, NoOutcome> {
+    ) -> Result<Tried<release::Released>, NoOutcome> {
         let script = connection.script.clone();
         let (reply, form) = match (&script, tries.form()) {
             (Some(digest), Form::Short) => {
@@ -279,15 +281,15 @@ impl Redis {
         };
         match reply {
             Ok(Reply::Error(line)) if has_no_answer(&line) => Err(NoOutcome::Unknown(line, None)),
-            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, form, tries))),
+            Ok(Reply::Error(line)) => Ok(refused(connection, line, form, tries)),
             Ok(reply) => match release::Released::read(&reply) {
-                Ok(released) => Ok(Ok(released)),
+                Ok(released) => Ok(Tried::Outcome(released)),
                 Err(nonsense) => {
                     connection.distrust();
                     Err(NoOutcome::Unknown(nonsense.to_string(), None))
                 }
             },
-            Err(Broken::Unsent(cause)) => Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unsent(cause)) => Ok(unsent(cause, tries)),
             Err(Broken::Unanswered(cause)) => Err(NoOutcome::Unknown(cause, None)),
         }
     }
@@ -297,9 +299,9 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         extend: Extend<'_>,
-    ) -> Result<Result<extend::Extended, Failed>, NoOutcome> {
+    ) -> Result<Tried<extend::Extended>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
-            return Ok(Err(unsent(broken.cause(), tries)));
+            return Ok(unsent(broken.cause(), tries));
         }
         let sent = now();
         let ttl = Duration::from_millis(extend.ttl);
@@ -307,22 +309,22 @@ impl Redis {
         let unknown = |cause| NoOutcome::Unknown(cause, None);
         match extend::words(extend, end, |words| connection.call(words, &self.settings)) {
             Ok(Reply::Error(line)) if has_no_answer(&line) => Err(unknown(line)),
-            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, Form::Full, tries))),
+            Ok(Reply::Error(line)) => Ok(refused(connection, line, Form::Full, tries)),
             Ok(reply) => match extend::Extended::read(&reply) {
                 Ok(extend::Extended::Extended(left)) => {
                     let left = surely(left.saturating_sub(now().saturating_sub(sent)));
                     match milliseconds(left) {
                         0 => Err(unknown(RAN_OUT.to_string())),
-                        _ => Ok(Ok(extend::Extended::Extended(left))),
+                        _ => Ok(Tried::Outcome(extend::Extended::Extended(left))),
                     }
                 }
-                Ok(extended) => Ok(Ok(extended)),
+                Ok(extended) => Ok(Tried::Outcome(extended)),
                 Err(nonsense) => {
                     connection.distrust();
                     Err(unknown(nonsense.to_string()))
                 }
             },
-            Err(Broken::Unsent(cause)) => Ok(Err(unsent(cause, tries))),
+            Err(Broken::Unsent(cause)) => Ok(unsent(cause, tries)),
             Err(Broken::Unanswered(cause)) => Err(unknown(cause)),
         }
     }
@@ -333,18 +335,18 @@ impl Redis {
         tries: &mut Tries,
         key: &str,
         number_key: &str,
-    ) -> Result<Result<Option<inspect::Holding>, Failed>, NoOutcome> {
+    ) -> Result<Tried<Option<inspect::Holding>>, NoOutcome> {
         match connection.call(&inspect::words(key, number_key), &self.settings) {
-            Ok(Reply::Error(line)) => Ok(Err(refused(connection, line, Form::Full, tries))),
+            Ok(Reply::Error(line)) => Ok(refused(connection, line, Form::Full, tries)),
             Ok(reply) => match inspect::read(reply) {
-                Ok(holding) => Ok(Ok(holding)),
+                Ok(holding) => Ok(Tried::Outcome(holding)),
                 Err(nonsense) => {
                     connection.distrust();
                     Err(NoOutcome::NotDone(nonsense.to_string()))
                 }
             },
             // Looking changes nothing, so it may be sent again.
-            Err(broken) => Ok(Err(unsent(broken.cause(), tries))),
+            Err(broken) => Ok(unsent(broken.cause(), tries)),
         }
     }
 
@@ -432,7 +434,12 @@ fn acquired(
 }
 
 /// Decides what to do after an error line of the server.
-fn refused(connection: &mut Connection, line: String, form: Form, tries: &mut Tries) -> Failed {
+fn refused<T>(
+    connection: &mut Connection,
+    line: String,
+    form: Form,
+    tries: &mut Tries,
+) -> Tried<T> {
     let again = Again::after(&line, form);
     if again == Again::InFull && !line.starts_with("NOSCRIPT") {
         connection.script = None;
@@ -440,12 +447,12 @@ fn refused(connection: &mut Connection, line: String, form: Form, tries: &mut Tr
     if ends_connection(&line) {
         connection.distrust();
     }
-    Failed { next: tries.refused(again, random()), cause: line }
+    Tried::Failed { next: tries.refused(again, random()), cause: line }
 }
 
 /// A try that did nothing.
-fn unsent(cause: impl Into<String>, tries: &mut Tries) -> Failed {
-    Failed { cause: cause.into(), next: tries.failed(random()) }
+fn unsent<T>(cause: impl Into<String>, tries: &mut Tries) -> Tried<T> {
+    Tried::Failed { cause: cause.into(), next: tries.failed(random()) }
 }
 
 /// The time that is this long after `now`, in milliseconds since 1970.

@@ -88,10 +88,29 @@ pub(super) struct Taken {
     pub(super) token: Option<u64>,
 }
 
-/// How a try ended that has no outcome and may be followed by another.
-struct Failed {
-    cause: String,
-    next: Next,
+/// How a try ended.
+enum Tried<T> {
+    /// With an outcome.
+    Outcome(T),
+    /// Without one, and it did nothing: the command may be tried again.
+    Failed { cause: String, next: Next },
+}
+
+/// Tries a command until there is an outcome, each time on a connection that is open. A macro for the reason that
+/// [`run`](super::nodes::run) is one.
+macro_rules! try_until_outcome {
+    ($client:expr, $leg:expr, |$connection:ident, $tries:ident| $attempt:expr) => {{
+        let mut tries = $client.tries();
+        loop {
+            let taken = $client.connections.take($leg).await;
+            let (place, _permit) = taken.map_err(NoOutcome::NotDone)?;
+            let ($connection, $tries) = (place.connection(), &mut tries);
+            match $attempt? {
+                Tried::Outcome(outcome) => break Ok(outcome),
+                Tried::Failed { cause, next } => go_on(cause, next).await?,
+            }
+        }
+    }};
 }
 
 impl Drop for Client {
@@ -195,19 +214,10 @@ impl Client {
         leg: Leg<'_>,
         refusal: impl Fn(&Connection) -> Option<String>,
     ) -> Result<Option<Taken>, NoOutcome> {
-        let mut tries = self.tries();
-        loop {
-            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
-            let connection = place.connection();
-            if let Some(refusal) = refusal(connection) {
-                return Err(NoOutcome::NotDone(refusal));
-            }
-            let failed = match self.try_acquire(connection, &mut tries, wanted, leg).await? {
-                Ok(taken) => return Ok(taken),
-                Err(failed) => failed,
-            };
-            self.go_on(failed).await?;
-        }
+        try_until_outcome!(self, leg, |connection, tries| match refusal(connection) {
+            Some(refusal) => Err(NoOutcome::NotDone(refusal)),
+            None => self.try_acquire(connection, tries, wanted, leg).await,
+        })
     }
 
     /// Releases the lock if it is the owner's. It is sent again only if the server did nothing.
@@ -217,19 +227,15 @@ impl Client {
         owner: &str,
         leg: Leg<'_>,
     ) -> Result<Released, NoOutcome> {
-        let mut tries = self.tries();
-        loop {
-            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
-            let connection = place.connection();
+        try_until_outcome!(self, leg, |connection, tries| {
             let form = connection.form(tries.form());
-            let failed = match connection.release(Release { key, owner }, form, leg.asking).await {
-                Ok(Answer::Released(released)) => return Ok(released),
-                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, form),
-                Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
-                Err(no_answer) => unsent(no_answer, &mut tries)?,
-            };
-            self.go_on(failed).await?;
-        }
+            match connection.release(Release { key, owner }, form, leg.asking).await {
+                Ok(Answer::Released(released)) => Ok(Tried::Outcome(released)),
+                Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, form)),
+                Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+                Err(no_answer) => unsent(no_answer, tries),
+            }
+        })
     }
 
     /// Makes the lock last longer if it is the owner's. Returns for how long it is surely held: a millisecond at least.
@@ -239,15 +245,9 @@ impl Client {
         extend: Extend<'_>,
         leg: Leg<'_>,
     ) -> Result<Extended, NoOutcome> {
-        let mut tries = self.tries();
-        loop {
-            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
-            let failed = match self.try_extend(place.connection(), &mut tries, extend, leg).await? {
-                Ok(extended) => return Ok(extended),
-                Err(failed) => failed,
-            };
-            self.go_on(failed).await?;
-        }
+        try_until_outcome!(self, leg, |connection, tries| {
+            self.try_extend(connection, tries, extend, leg).await
+        })
     }
 
     async fn try_extend(
@@ -256,28 +256,25 @@ impl Client {
         tries: &mut Tries,
         extend: Extend<'_>,
         leg: Leg<'_>,
-    ) -> Result<Result<Extended, Failed>, NoOutcome> {
+    ) -> Result<Tried<Extended>, NoOutcome> {
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
-            Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
+            Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
-        let failed = match connection.extend(extend, at, leg.asking).await {
+        match connection.extend(extend, at, leg.asking).await {
             Ok(Answer::Extended(Extended::Extended(left))) => {
                 let left = surely(left.saturating_sub(at.elapsed()));
                 if left.as_millis() == 0 {
                     return Err(NoOutcome::Unknown(RAN_OUT.to_owned(), None));
                 }
-                return Ok(Ok(Extended::Extended(left)));
+                Ok(Tried::Outcome(Extended::Extended(left)))
             }
-            Ok(Answer::Extended(extended)) => return Ok(Ok(extended)),
-            Ok(Answer::TooFewReplicas { cause, .. }) => {
-                return Err(NoOutcome::Unknown(cause, None));
-            }
-            Ok(Answer::Refused(line)) => self.refused(connection, tries, line, Form::Full),
-            Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
-            Err(no_answer) => unsent(no_answer, tries)?,
-        };
-        Ok(Err(failed))
+            Ok(Answer::Extended(extended)) => Ok(Tried::Outcome(extended)),
+            Ok(Answer::TooFewReplicas { cause, .. }) => Err(NoOutcome::Unknown(cause, None)),
+            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+            Err(no_answer) => unsent(no_answer, tries),
+        }
     }
 
     /// Makes later numbers of the resource larger than `at_least`. As often as it is sent, it does the same.
@@ -328,22 +325,17 @@ impl Client {
         leg: Leg<'_>,
         read: impl Fn(Reply) -> Result<T, Nonsense>,
     ) -> Result<T, NoOutcome> {
-        let mut tries = self.tries();
-        loop {
-            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
-            let connection = place.connection();
-            let failed = match connection.send_to(words, leg.asking).await {
-                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
-                Ok(answer) => {
-                    let read = read(answer.into_reply());
-                    return read.map_err(|nonsense| {
-                        NoOutcome::NotDone(self.disbelieve(connection, nonsense))
-                    });
-                }
-                Err(no_answer) => nothing_done(no_answer.cause(), &mut tries),
-            };
-            self.go_on(failed).await?;
-        }
+        try_until_outcome!(self, leg, |connection, tries| match connection
+            .send_to(words, leg.asking)
+            .await
+        {
+            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(answer) => match read(answer.into_reply()) {
+                Ok(outcome) => Ok(Tried::Outcome(outcome)),
+                Err(nonsense) => Err(NoOutcome::NotDone(self.disbelieve(connection, nonsense))),
+            },
+            Err(no_answer) => Ok(nothing_done(no_answer.cause(), tries)),
+        })
     }
 
     /// Releases the lock of any owner, and returns the owner. It is sent again only if the server did nothing.
@@ -352,22 +344,18 @@ impl Client {
         key: &str,
         leg: Leg<'_>,
     ) -> Result<Option<String>, NoOutcome> {
-        let mut tries = self.tries();
-        loop {
-            let (place, _permit) = self.connections.take(leg).await.map_err(NoOutcome::NotDone)?;
-            let connection = place.connection();
-            let failed = match connection.send_to(&force_release::words(key), leg.asking).await {
-                Ok(Answer::Refused(line)) => self.refused(connection, &mut tries, line, Form::Full),
-                Ok(answer) => {
-                    let read = force_release::read(answer.into_reply());
-                    return read.map_err(|nonsense| {
-                        NoOutcome::Unknown(self.disbelieve(connection, nonsense), None)
-                    });
-                }
-                Err(no_answer) => unsent(no_answer, &mut tries)?,
-            };
-            self.go_on(failed).await?;
-        }
+        try_until_outcome!(self, leg, |connection, tries| {
+            match connection.send_to(&force_release::words(key), leg.asking).await {
+                Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+                Ok(answer) => match force_release::read(answer.into_reply()) {
+                    Ok(owner) => Ok(Tried::Outcome(owner)),
+                    Err(nonsense) => {
+                        Err(NoOutcome::Unknown(self.disbelieve(connection, nonsense), None))
+                    }
+                },
+                Err(no_answer) => unsent(no_answer, tries),
+            }
+        })
     }
 
     /// Nothing more on this connection is believed. Returns the cause.
@@ -398,52 +386,56 @@ impl Client {
         tries: &mut Tries,
         wanted: Wanted<'_>,
         leg: Leg<'_>,
-    ) -> Result<Result<Option<Taken>, Failed>, NoOutcome> {
+    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
         let Wanted { key, owner, .. } = wanted;
         let at = match connection.renew_clock(Instant::now()).await {
             Ok(at) => at,
-            Err(no_answer) => return Ok(Err(nothing_done(no_answer.cause(), tries))),
+            Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
-        let failed = match connection.acquire(wanted, at, leg.asking).await {
-            Ok(Answer::Held) => return Ok(Ok(None)),
+        match connection.acquire(wanted, at, leg.asking).await {
+            Ok(Answer::Held) => Ok(Tried::Outcome(None)),
             Ok(Answer::Granted(granted)) => {
                 // The last look at the time before the caller gets the answer.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
-                    return Ok(Ok(Some(Taken { left: surely(left), token: granted.token })));
+                    let taken = Taken { left: surely(left), token: granted.token };
+                    return Ok(Tried::Outcome(Some(taken)));
                 }
                 if let Some(expiry) = granted.expiry {
                     connection.give_back(key, owner, expiry);
                 }
-                return Err(ran_out(granted));
+                Err(ran_out(granted))
             }
-            Ok(Answer::RanOut) => return Err(NoOutcome::Over(RAN_OUT.to_owned())),
+            Ok(Answer::RanOut) => Err(NoOutcome::Over(RAN_OUT.to_owned())),
             Ok(Answer::ClockWasSet(expiry)) => {
                 connection.give_back(key, owner, expiry);
-                nothing_done(CLOCK_WAS_SET, tries)
+                Ok(nothing_done(CLOCK_WAS_SET, tries))
             }
             Ok(Answer::TooFewReplicas { cause, expiry, ends }) => {
-                return Err(undo(connection, (key, owner), cause, expiry, ends).await);
+                Err(undo(connection, (key, owner), cause, expiry, ends).await)
             }
             Ok(Answer::UnknownExpiry(line)) => {
                 self.connections.do_without_clock(connection, line.clone());
-                Failed { cause: line, next: Next::Now }
+                Ok(Tried::Failed { cause: line, next: Next::Now })
             }
-            Ok(Answer::Refused(line)) => self.refused(connection, tries, line, Form::Full),
-            Ok(_) => return Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
-            Err(no_answer) => unsent(no_answer, tries)?,
-        };
-        Ok(Err(failed))
+            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
+            Err(no_answer) => unsent(no_answer, tries),
+        }
+    }
+
+    fn tries(&self) -> Tries {
+        Tries::new(self.settings.common.retries, self.settings.common.backoff)
     }
 
     /// Decides what to do after an error line of the server.
-    fn refused(
+    fn refused<T>(
         &self,
         connection: &Connection,
         tries: &mut Tries,
         line: String,
         form: Form,
-    ) -> Failed {
+    ) -> Tried<T> {
         let again = Again::after(&line, form);
         if ends_connection(&line) {
             self.connections.retire(connection.id());
@@ -451,26 +443,7 @@ impl Client {
         if again == Again::InFull && !line.starts_with("NOSCRIPT") {
             connection.refuse_script();
         }
-        Failed { next: tries.refused(again, fastrand::u64(..)), cause: line }
-    }
-
-    /// Waits for the next try, if there is one.
-    async fn go_on(&self, Failed { cause, next }: Failed) -> Result<(), NoOutcome> {
-        match next {
-            Next::Now => {}
-            Next::After(wait) => tokio::time::sleep(wait).await,
-            Next::GiveUp => {
-                return Err(match Redirect::read(&cause) {
-                    Some(redirect) => NoOutcome::Elsewhere(redirect, cause),
-                    None => NoOutcome::NotDone(cause),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn tries(&self) -> Tries {
-        Tries::new(self.settings.common.retries, self.settings.common.backoff)
+        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause: line }
     }
 }
 
@@ -488,13 +461,28 @@ fn follow_the_master(connections: &Arc<Connections>) {
     });
 }
 
+/// Waits for the next try, if there is one.
+async fn go_on(cause: String, next: Next) -> Result<(), NoOutcome> {
+    match next {
+        Next::Now => Ok(()),
+        Next::After(wait) => {
+            tokio::time::sleep(wait).await;
+            Ok(())
+        }
+        Next::GiveUp => Err(match Redirect::read(&cause) {
+            Some(redirect) => NoOutcome::Elsewhere(redirect, cause),
+            None => NoOutcome::NotDone(cause),
+        }),
+    }
+}
+
 /// A try that did nothing, for a reason that may pass.
-fn nothing_done(cause: impl ToString, tries: &mut Tries) -> Failed {
-    Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) }
+fn nothing_done<T>(cause: impl ToString, tries: &mut Tries) -> Tried<T> {
+    Tried::Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) }
 }
 
 /// A command that was not sent may be tried again.
-fn unsent(no_answer: NoAnswer, tries: &mut Tries) -> Result<Failed, NoOutcome> {
+fn unsent<T>(no_answer: NoAnswer, tries: &mut Tries) -> Result<Tried<T>, NoOutcome> {
     match no_answer {
         NoAnswer::Unsent(cause) => Ok(nothing_done(cause, tries)),
         NoAnswer::Unknown { cause, lasts } => Err(NoOutcome::Unknown(cause.to_string(), lasts)),
