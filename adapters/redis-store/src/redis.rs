@@ -7,20 +7,23 @@ use alloc::{
 use core::time::Duration;
 
 use holdfast_redis_rules::{
-    acquire::{self, CLOCK_WAS_SET, RAN_OUT, Wanted, expiry_is_unknown},
+    acquire::{self, CLOCK_WAS_SET, Wanted, expiry_is_unknown},
     address::Address,
     clock::{self, Reading, surely},
-    expiry::{Expiry, milliseconds},
+    expiry::Expiry,
     extend::{self, Extend},
     fence, inspect,
-    late::longest_hold,
-    pauses::Pauses,
     refusal::{Again, ends_connection, has_no_answer},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
     term::{Term, Worth},
     tries::{Next, Tries},
+};
+use holdfast_timing::{
+    late::{RAN_OUT, longest_hold},
+    milliseconds,
+    pauses::Pauses,
 };
 
 use crate::{

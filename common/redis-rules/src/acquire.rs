@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use holdfast_timing::milliseconds;
+
 use crate::{
-    expiry::{Expiry, milliseconds},
+    expiry::Expiry,
     fence::{self, Fenced},
     reply::{Nonsense, Reply},
     resp::decimal,
@@ -70,9 +72,6 @@ impl Acquired {
         }
     }
 }
-
-/// The cause for a caller whose lock was granted and has expired already.
-pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
 /// The cause for a caller whose lock has an expiry that the server's clock made wrong.
 pub const CLOCK_WAS_SET: &str = "the server's clock was set while the lock was taken";

@@ -1,7 +1,5 @@
 //! When a lock expires, as a command says it.
 
-use core::time::Duration;
-
 /// When a lock expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -20,9 +18,4 @@ impl Expiry {
             Self::After(ttl) => ("PX", ttl),
         }
     }
-}
-
-/// A time in whole milliseconds; the longest if there are more than can be counted.
-pub fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,6 @@
 //! | [`settings`] | the settings of a store: names, defaults and refusals |
 //! | [`address`] | `host:port` as `redisHost` writes it |
 //! | [`limit`] | durations as a settings file writes them |
-//! | [`go_duration`] | durations in the form of Go's `time.ParseDuration` |
 //! | [`login`] | the commands that a new connection starts with |
 //! | [`facts`] | the questions that follow the login |
 //! | [`fitness`] | which servers are not safe for locks |
@@ -27,8 +26,6 @@
 //! | [`refusal`] | which refusals are worth another try |
 //! | [`tries`] | how often a command is tried |
 //! | [`backoff`] | how long to wait between tries |
-//! | [`pauses`] | how long to wait between tries to take a lock that is held |
-//! | [`late`] | how long a command without a reply can still take effect |
 
 #![no_std]
 
@@ -44,13 +41,10 @@ pub mod facts;
 pub mod fence;
 pub mod fitness;
 pub mod force_release;
-pub mod go_duration;
 pub mod inspect;
-pub mod late;
 pub mod limit;
 pub mod list;
 pub mod login;
-pub mod pauses;
 pub mod raise;
 pub mod redirect;
 pub mod refusal;

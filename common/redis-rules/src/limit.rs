@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::go_duration::parse_go_duration;
+use holdfast_timing::go_duration::parse_go_duration;
 
 /// What a duration setting says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

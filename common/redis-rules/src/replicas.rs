@@ -6,8 +6,9 @@ use alloc::{
 };
 use core::time::Duration;
 
+use holdfast_timing::milliseconds;
+
 use crate::{
-    expiry::milliseconds,
     reply::{Nonsense, Reply},
     resp::decimal,
 };

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use crate::{clock::Reading, expiry::milliseconds};
+use holdfast_timing::milliseconds;
+
+use crate::clock::Reading;
 
 /// The time for which an acquire asks.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_redis_rules::{acquire::RAN_OUT, expiry::milliseconds};
+use holdfast_timing::{late::RAN_OUT, milliseconds};
 use tokio::time::Instant;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_redis_rules::pauses::Pauses;
+use holdfast_timing::pauses::Pauses;
 use tokio::time::{Instant, sleep};
 
 /// After this time without a notification, the next one is acted upon at once again.

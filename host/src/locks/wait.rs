@@ -14,7 +14,7 @@ use std::{
 
 use ::metrics::{Gauge, Histogram};
 use futures_util::FutureExt;
-use holdfast_redis_rules::pauses::Pauses;
+use holdfast_timing::pauses::Pauses;
 use tokio::{
     sync::{self, Notify},
     time::{Instant, sleep, sleep_until},

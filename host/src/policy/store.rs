@@ -15,7 +15,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use holdfast_redis_rules::late::longest_hold;
+use holdfast_timing::late::longest_hold;
 use tokio_util::sync::CancellationToken;
 
 use super::{

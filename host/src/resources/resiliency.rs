@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use holdfast_redis_rules::go_duration::parse_go_duration;
+use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
     definition::StoreDefinition,

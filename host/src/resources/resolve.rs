@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use holdfast_redis_rules::{go_duration::parse_go_duration, settings::Servers};
+use holdfast_redis_rules::settings::Servers;
+use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
     definition::StoreDefinition,

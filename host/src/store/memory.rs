@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use holdfast_redis_rules::expiry::milliseconds;
+use holdfast_timing::milliseconds;
 use tokio::time::Instant;
 
 use super::{

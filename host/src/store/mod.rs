@@ -181,5 +181,5 @@ fn cannot<T: Send + 'static>(what: &str) -> BoxFuture<'static, Result<T, Failure
 /// The server may carry out the command at the end of this time, so an acquire whose future is dropped
 /// now can hold its lock for `late(ttl) + ttl` from now on.
 pub fn late(ttl: Duration) -> Duration {
-    holdfast_redis_rules::late::late(ttl)
+    holdfast_timing::late::late(ttl)
 }

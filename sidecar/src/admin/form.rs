@@ -1,8 +1,8 @@
 //! What operators get, in the JSON form of protocol buffers.
 
 use holdfast::{HeldLock, LockPage};
-use holdfast_redis_rules::go_duration::parse_go_duration;
 use holdfast_rules::json::duration;
+use holdfast_timing::go_duration::parse_go_duration;
 use serde_json::{Value, json};
 
 use crate::watch::{Event, Told};

@@ -10,7 +10,7 @@ use holdfast_proto::leases::{
     ExtendResponse, HoldEvent, HoldRequest, InspectRequest, InspectResponse, ReleaseRequest,
     ReleaseResponse, extend_response, hold_event,
 };
-use holdfast_redis_rules::expiry::milliseconds;
+use holdfast_timing::milliseconds;
 use hyper::{Response, body::Body, http::request::Parts};
 use prost_types::Duration as ProtoDuration;
 use tonic::{Status, body::Body as GrpcBody};

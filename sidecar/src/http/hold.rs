@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use holdfast::LeaseOptions;
-use holdfast_redis_rules::expiry::milliseconds;
 use holdfast_rules::{json::Body, json::duration, types::Error};
+use holdfast_timing::milliseconds;
 use hyper::Response;
 use serde_json::{Value, json};
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use holdfast_redis_rules::{
-    go_duration::parse_go_duration,
-    limit::{self, Limit},
-};
+use holdfast_redis_rules::limit::{self, Limit};
+use holdfast_timing::go_duration::parse_go_duration;
 
 /// Reads the input as a duration.
 pub fn run(input: &[u8]) {

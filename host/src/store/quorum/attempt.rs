@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_redis_rules::late::LATE_REPLY;
+use holdfast_timing::late::LATE_REPLY;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout, timeout_at},

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use holdfast_redis_rules::late::longest_hold;
+use holdfast_timing::late::longest_hold;
 use tokio::time::Instant;
 
 use super::{validity::drift, words::late};

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use holdfast_redis_rules::late::LATE_REPLY;
+use holdfast_timing::late::LATE_REPLY;
 use tokio::{
     runtime::Handle,
     sync::mpsc,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_redis_rules::late::LATE_REPLY;
+use holdfast_timing::late::LATE_REPLY;
 use tokio::time::timeout;
 
 use super::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{CLOCK_WAS_SET, RAN_OUT, Wanted},
+    acquire::{CLOCK_WAS_SET, Wanted},
     address::Address,
     clock::surely,
     extend::{Extend, Extended},
@@ -20,6 +20,7 @@ use holdfast_redis_rules::{
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
 };
+use holdfast_timing::late::RAN_OUT;
 use tokio::time::timeout;
 
 use super::{

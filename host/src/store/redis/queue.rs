@@ -18,9 +18,8 @@ use foldhash::fast::FixedState;
 use holdfast_redis_rules::{
     acquire::{Acquired, Wanted, expiry_is_unknown},
     clock::{self, Reading},
-    expiry::{Expiry, milliseconds},
+    expiry::Expiry,
     extend::{self, Extend, Extended},
-    late::{LATE_REPLY, late, longest_hold},
     redirect::ASKING,
     refusal::has_no_answer,
     release::{Released, give_back},
@@ -28,6 +27,10 @@ use holdfast_redis_rules::{
     reply::{Nonsense, Reply},
     resp,
     term::{Term, Worth},
+};
+use holdfast_timing::{
+    late::{LATE_REPLY, late, longest_hold},
+    milliseconds,
 };
 use slab::Slab;
 

@@ -9,12 +9,12 @@ use std::{
 use futures_util::future::BoxFuture;
 use holdfast_redis_rules::{
     acquire::Wanted,
-    expiry::milliseconds,
     extend::{self, Extend},
     fence, inspect,
     list::{self, Listed, Part},
     release,
 };
+use holdfast_timing::milliseconds;
 use tokio::time::{Instant, timeout_at};
 
 use super::{

@@ -4,7 +4,7 @@ use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use holdfast_redis_rules::go_duration::parse_go_duration;
+use holdfast_timing::go_duration::parse_go_duration;
 
 pub mod daprd;
 pub mod parse;

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use holdfast_redis_rules::go_duration::parse_go_duration;
+use holdfast_timing::go_duration::parse_go_duration;
 
 /// A boolean, as Go's `strconv.ParseBool` reads it.
 pub fn boolean(text: &str) -> Result<bool, String> {

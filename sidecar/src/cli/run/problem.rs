@@ -1,6 +1,6 @@
 //! What may help where a lock cannot be taken.
 
-use holdfast_redis_rules::acquire::RAN_OUT;
+use holdfast_timing::late::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 

@@ -5,8 +5,8 @@ use std::{pin::pin, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use holdfast::{Lost, UnlockStatus};
 use holdfast_dapr_api::TOKEN_HEADER;
-use holdfast_redis_rules::go_duration::parse_go_duration;
 use holdfast_rules::json::duration;
+use holdfast_timing::go_duration::parse_go_duration;
 use hyper::{
     Request, StatusCode,
     body::Bytes,

@@ -1,0 +1,23 @@
+//! The times of a lock, whatever keeps it. Needs no clock.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`pauses`] | how long to wait between tries to take a lock that is held |
+//! | [`late`] | how long a command without a reply can still take effect |
+//! | [`go_duration`] | durations in the form of Go's `time.ParseDuration` |
+
+#![no_std]
+
+#[cfg(test)]
+extern crate alloc;
+
+use core::time::Duration;
+
+pub mod go_duration;
+pub mod late;
+pub mod pauses;
+
+/// A time in whole milliseconds; the longest if there are more than can be counted.
+pub fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
