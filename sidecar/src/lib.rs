@@ -11,8 +11,8 @@
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
 //! | `intake` | reading bodies within a budget |
 //! | `trace_context` | the caller's trace, from the headers of a request |
-//! | `aside` | long requests, beside the others |
-//! | `cache` | handles of metrics |
+//! | `long_requests` | calls that compute for long, beside the others |
+//! | `metric_handles` | handles of metrics whose labels are known late |
 //! | `throttle` | log lines at a limited rate |
 //! | `hold` | leases that last as long as the response that reports them |
 //! | `loss` | waiting until a lock is lost |
@@ -23,16 +23,16 @@
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
 pub mod admin;
-mod aside;
-mod cache;
 pub mod cli;
 mod failure;
 pub mod grpc;
 mod hold;
 pub mod http;
 mod intake;
+mod long_requests;
 mod loss;
 mod metadata;
+mod metric_handles;
 mod openapi;
 pub mod server;
 pub mod sidecar;

@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aside::Aside,
     failure::Failures,
     intake::{BodyLimits, Intake},
+    long_requests::LongRequests,
     metadata::{ComponentInfo, Metadata},
     server::Readiness,
     throttle::Throttle,
@@ -41,7 +41,7 @@ struct Inner {
     last_call: CancellationToken,
     foreign: Throttle,
     intake: Intake,
-    aside: Aside,
+    long_requests: LongRequests,
     failures: Failures,
     holds: Holds,
     edge_locks: Vec<EdgeLock>,
@@ -98,7 +98,7 @@ impl Sidecar {
             last_call: CancellationToken::new(),
             foreign: Throttle::new(1),
             intake,
-            aside: Aside::new(),
+            long_requests: LongRequests::new(),
             failures: Failures::new(),
             holds: Holds::new(Holds::MOST),
             edge_locks: Vec::new(),
@@ -188,8 +188,8 @@ impl Sidecar {
     }
 
     /// Runs calls with long requests.
-    pub(crate) fn aside(&self) -> &Aside {
-        &self.0.aside
+    pub(crate) fn long_requests(&self) -> &LongRequests {
+        &self.0.long_requests
     }
 
     /// The log of calls that failed.

@@ -11,11 +11,11 @@ use super::{
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
     store::NamedStore,
-    wait::{Next, Place},
+    wait::{NextMove, PlaceInLine},
 };
 use crate::{
     error::Error,
-    store::{Acquired, Failure, Grant, UnknownOutcome, patience},
+    store::{Acquired, Failure, Grant, UnknownOutcome, retrying},
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
@@ -100,11 +100,11 @@ impl Shared {
             return tried;
         };
         let mut next = match first.begins_with_a_try() {
-            true => Next::Try,
+            true => NextMove::Try,
             false => first.next(&*store.store).await,
         };
         let mut tried_before = false;
-        while next != Next::Leave {
+        while next != NextMove::Leave {
             match self.try_in_turn(call, store, step, owner, &place).await {
                 Ok(Ok(None)) => {}
                 // There may be a turn later.
@@ -131,10 +131,10 @@ impl Shared {
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
-        place: &Place<'_>,
+        place: &PlaceInLine<'_>,
     ) -> Result<Tried, Error> {
         let _turn = self.admission.turn().await?;
-        Ok(patience::until(place.over(), attempt(call, store, step, owner)).await)
+        Ok(retrying::until(place.over(), attempt(call, store, step, owner)).await)
     }
 }
 

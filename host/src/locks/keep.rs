@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::patience,
+    store::retrying,
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
@@ -201,7 +201,7 @@ impl Lease {
         self.renewing.abort();
         let valid_until = self.state.borrow().valid_until;
         // Until the lock is released, dropping the future releases it as dropping the lease does.
-        let status = patience::until(sleep_until(valid_until), self.hold.release()).await;
+        let status = retrying::until(sleep_until(valid_until), self.hold.release()).await;
         self.armed = false;
         status
     }

@@ -10,11 +10,11 @@
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
 //! | `loss` | hearing of a loss from the store |
-//! | `left` | releases that nobody waits for |
+//! | `release_later` | releases that nobody waits for |
 //! | `owner` | owners for those who bring none |
 //! | `wait` | the lines of callers that wait for the same lock |
 //! | `pace` | how often a store's notifications are acted upon |
-//! | `lent` | operations of a store alone, for a component that has the rules inside |
+//! | `store_calls` | operations of a store alone, for a component that has the rules inside |
 //! | `app` | the stores that one application may use |
 //! | `store` | a store under its name, measured |
 //! | `admission` | how many calls are in flight, and how many may wait |
@@ -35,15 +35,15 @@ mod handle;
 mod holds;
 mod keep;
 mod lease;
-mod left;
-mod lent;
 mod loss;
 mod metrics;
 mod owner;
 mod pace;
+mod release_later;
 mod result;
 mod spans;
 mod store;
+mod store_calls;
 mod wait;
 
 pub use builder::LocksBuilder;

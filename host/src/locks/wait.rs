@@ -51,7 +51,7 @@ struct Line {
 }
 
 /// A caller's place in a line. Drop it to leave.
-pub(super) struct Place<'a> {
+pub(super) struct PlaceInLine<'a> {
     waits: &'a Waits,
     key: &'a str,
     line: Arc<Line>,
@@ -62,7 +62,7 @@ pub(super) struct Place<'a> {
 
 /// The first place in a line.
 pub(super) struct First<'a> {
-    place: &'a Place<'a>,
+    place: &'a PlaceInLine<'a>,
     /// Whether others were before the caller. Somebody holds the lock then, for all that this process knows.
     queued: bool,
     /// Whether the store said at last that the lock is free.
@@ -79,7 +79,7 @@ pub(super) struct First<'a> {
 
 /// What the first in line does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextMove {
     /// Tries to take the lock.
     Try,
     /// Tries for the last time: the wait is over, and the lock may be free.
@@ -103,7 +103,7 @@ impl Waits {
     }
 
     /// Joins the line for a key. The wait ends after `limit`; one that the clock cannot hold never ends.
-    pub(super) fn join<'a>(&'a self, key: &'a str, limit: Duration) -> Place<'a> {
+    pub(super) fn join<'a>(&'a self, key: &'a str, limit: Duration) -> PlaceInLine<'a> {
         self.waiters.fetch_add(1, Ordering::AcqRel);
         self.waiters_gauge.increment(1);
         let line = {
@@ -114,7 +114,7 @@ impl Waits {
         };
         let since = Instant::now();
         let deadline = since.checked_add(limit);
-        Place { waits: self, key, line, since, deadline, acquired: AtomicBool::new(false) }
+        PlaceInLine { waits: self, key, line, since, deadline, acquired: AtomicBool::new(false) }
     }
 
     /// Ends all waits, those to come as well.
@@ -144,7 +144,7 @@ impl Waits {
     }
 }
 
-impl Place<'_> {
+impl PlaceInLine<'_> {
     /// Waits until the caller is the first in line; `None` once the wait is over.
     pub(super) async fn first(&self) -> Option<First<'_>> {
         let (turn, queued) = match self.line.first.try_lock() {
@@ -212,25 +212,25 @@ impl First<'_> {
     }
 
     /// Waits until a try is worth it, or the wait is over.
-    pub(super) async fn next(&mut self, store: &dyn Store) -> Next {
+    pub(super) async fn next(&mut self, store: &dyn Store) -> NextMove {
         self.told = None;
         if self.place.is_over() {
-            return Next::Leave;
+            return NextMove::Leave;
         }
         let line = &self.place.line;
         // A watch sees what was freed before it began.
         let freed = line.freed.notified().now_or_never().is_some();
         let watched = tokio::select! {
             biased;
-            () = self.place.over() => return Next::LastTry,
+            () = self.place.over() => return NextMove::LastTry,
             watched = store.watch(self.place.key) => watched,
-            () = line.freed.notified() => return Next::Try,
+            () = line.freed.notified() => return NextMove::Try,
         };
         match watched {
-            None if freed => Next::Try,
+            None if freed => NextMove::Try,
             None => self.pause().await,
             Some(Watched { holding: None, .. }) => match mem::replace(&mut self.said_free, true) {
-                false => Next::Try,
+                false => NextMove::Try,
                 // The store was wrong: an expired lock is not removed yet, or a server that lags behind was asked.
                 true => self.pause().await,
             },
@@ -251,7 +251,7 @@ impl First<'_> {
         left: Option<Duration>,
         changed: impl Future<Output = ()>,
         same: bool,
-    ) -> Next {
+    ) -> NextMove {
         let line = &self.place.line;
         line.watched.store(true, Ordering::Release);
         let expiry = async {
@@ -269,30 +269,30 @@ impl First<'_> {
         };
         tokio::select! {
             biased;
-            () = self.place.over() => return Next::LastTry,
+            () = self.place.over() => return NextMove::LastTry,
             () = changed => {}
             () = line.freed.notified() => {}
             () = expiry => {}
         }
         self.told = Some(Instant::now());
-        Next::Try
+        NextMove::Try
     }
 
     /// Waits for a while.
-    async fn pause(&mut self) -> Next {
+    async fn pause(&mut self) -> NextMove {
         self.place.line.watched.store(false, Ordering::Release);
         tokio::select! {
-            () = sleep(self.pauses.next(fastrand::u64(..))) => Next::Try,
-            () = self.place.over() => Next::LastTry,
+            () = sleep(self.pauses.next(fastrand::u64(..))) => NextMove::Try,
+            () = self.place.over() => NextMove::LastTry,
             () = self.place.line.freed.notified() => {
                 self.pauses = Pauses::default();
-                Next::Try
+                NextMove::Try
             }
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for PlaceInLine<'_> {
     fn drop(&mut self) {
         self.waits.waiters.fetch_sub(1, Ordering::AcqRel);
         self.waits.waiters_gauge.decrement(1);

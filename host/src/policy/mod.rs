@@ -10,7 +10,7 @@ mod breaker;
 mod counts;
 mod metrics;
 mod named;
-mod parts;
+mod one_line;
 mod retry;
 mod store;
 mod trip;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use super::{
     breaker::CircuitBreaker,
-    parts::write_parts,
+    one_line::write_parts,
     retry::{Backoff, Retry},
     store::{Policy, ResilientStore},
 };

@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     breaker::{Breaker, CircuitBreaker},
     metrics::PolicyMetrics,
-    parts::write_parts,
+    one_line::write_parts,
     retry::Retry,
 };
 use crate::store::{
-    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched, patience,
+    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched, retrying,
 };
 
 /// What applies to each call of a store. The default is nothing.
@@ -151,7 +151,7 @@ impl ResilientStore {
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return Err(failure),
-                () = patience::over() => return Err(failure),
+                () = retrying::over() => return Err(failure),
                 () = tokio::time::sleep(wait) => tries = tries.saturating_add(1),
             }
             self.metrics.retried();

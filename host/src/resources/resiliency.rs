@@ -57,19 +57,19 @@ pub(super) fn read(
     stores: &[StoreDefinition],
     notify: &mut dyn FnMut(Notice),
 ) -> Resiliency {
-    let mut merged = Merged { all: Resiliency::default(), places: BTreeMap::new(), notify };
+    let mut merged = Merged { all: Resiliency::default(), origins: BTreeMap::new(), notify };
     for (source, mut root) in documents {
-        let mut place = Place { source, name: String::new() };
+        let mut origin = Origin { source, name: String::new() };
         match name(&mut root) {
-            Ok(name) => place.name = name,
+            Ok(name) => origin.name = name,
             Err(flaw) => {
-                merged.notify(Level::Error, &place, flaw);
+                merged.notify(Level::Error, &origin, flaw);
                 continue;
             }
         }
         match Document::read(root, app_id) {
-            Ok(document) => merged.add(&place, document),
-            Err(NotRead { level, flaw }) => merged.notify(level, &place, flaw),
+            Ok(document) => merged.add(&origin, document),
+            Err(NotRead { level, flaw }) => merged.notify(level, &origin, flaw),
         }
     }
     merged.check_targets(stores);
@@ -81,9 +81,9 @@ fn name(root: &mut Field) -> Result<String, Flaw> {
     root.take("metadata")?.take("name")?.text()
 }
 
-/// The place and the name of a document.
+/// The file and the name of a document.
 #[derive(Clone)]
-struct Place {
+struct Origin {
     source: Source,
     name: String,
 }
@@ -92,30 +92,30 @@ struct Place {
 struct Merged<'a> {
     all: Resiliency,
     /// Where each policy and target was read, by its path.
-    places: BTreeMap<String, Place>,
+    origins: BTreeMap<String, Origin>,
     notify: &'a mut dyn FnMut(Notice),
 }
 
 impl Merged<'_> {
-    fn notify(&mut self, level: Level, place: &Place, flaw: Flaw) {
-        let problem = Problem::of_resiliency(&place.source, &place.name, flaw);
+    fn notify(&mut self, level: Level, origin: &Origin, flaw: Flaw) {
+        let problem = Problem::of_resiliency(&origin.source, &origin.name, flaw);
         (self.notify)(Notice { level, problem });
     }
 
     /// Adds what a document defines. It replaces what an earlier document defined.
-    fn add(&mut self, place: &Place, document: Document) {
+    fn add(&mut self, origin: &Origin, document: Document) {
         let Document { policies, remarks } = document;
         for (level, flaw) in remarks {
-            self.notify(level, place, flaw);
+            self.notify(level, origin, flaw);
         }
         let paths = paths("spec.policies.timeouts", &policies.timeouts)
             .chain(paths("spec.policies.retries", &policies.retries))
             .chain(paths("spec.policies.circuitBreakers", &policies.circuit_breakers))
             .chain(paths(TARGETS, &policies.targets));
         for path in paths {
-            if let Some(earlier) = self.places.insert(path.clone(), place.clone()) {
+            if let Some(earlier) = self.origins.insert(path.clone(), origin.clone()) {
                 let message = format!("replaces the one in {}", earlier.source);
-                self.notify(Level::Warning, place, Flaw::at(path, message));
+                self.notify(Level::Warning, origin, Flaw::at(path, message));
             }
         }
         self.all.timeouts.extend(policies.timeouts);
@@ -129,12 +129,12 @@ impl Merged<'_> {
     fn check_targets(&mut self, stores: &[StoreDefinition]) {
         let targets = self.all.targets.clone();
         for (target, names) in targets {
-            let Some(place) = self.places.get(&format!("{TARGETS}.{target}")).cloned() else {
+            let Some(origin) = self.origins.get(&format!("{TARGETS}.{target}")).cloned() else {
                 continue;
             };
             if !stores.iter().any(|store| store.name == target) {
                 let flaw = Flaw::at(format!("{TARGETS}.{target}"), "no lock store has this name");
-                self.notify(Level::Info, &place, flaw);
+                self.notify(Level::Info, &origin, flaw);
             }
             let found_names = self.all.names_for(&target);
             for (field, named, found) in [
@@ -145,7 +145,7 @@ impl Merged<'_> {
                 if let (Some(named), None) = (named, found) {
                     let message = format!("policy {named} not found, so none applies");
                     let path = format!("{TARGETS}.{target}.outbound.{field}");
-                    self.notify(Level::Warning, &place, Flaw::at(path, message));
+                    self.notify(Level::Warning, &origin, Flaw::at(path, message));
                 }
             }
         }

@@ -4,12 +4,12 @@
 //! keys arrive complete, and the lock component decides what an outcome means to the caller.
 
 pub mod memory;
-pub(crate) mod patience;
 #[cfg(feature = "redis")]
 pub mod properties;
 pub mod quorum;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub(crate) mod retrying;
 mod survey;
 mod watch;
 

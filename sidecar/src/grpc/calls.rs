@@ -95,7 +95,7 @@ impl Calls {
         // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
         let call = locks.try_lock_numbered(resource, &lock_owner, ttl);
-        match self.sidecar.aside().run(received.length(), call).await {
+        match self.sidecar.long_requests().run(received.length(), call).await {
             Ok((attempt, fencing_token)) => {
                 let message = TryLockResponse { success: attempt.is_acquired() };
                 Ok(Answered { message, fencing_token })
@@ -109,7 +109,7 @@ impl Calls {
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
         let call = locks.unlock(resource, &lock_owner);
-        match self.sidecar.aside().run(received.length(), call).await {
+        match self.sidecar.long_requests().run(received.length(), call).await {
             Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
             Err(error) => Err(self.failed(Verb::Unlock, &error)),
         }

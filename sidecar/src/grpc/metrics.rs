@@ -7,14 +7,14 @@ use holdfast::metrics::{
 };
 use metrics::{Counter, Histogram};
 
-use crate::cache::Cache;
+use crate::metric_handles::MetricHandles;
 
 /// The handles of one API's metrics.
 #[derive(Debug)]
 pub(super) struct GrpcMetrics {
     app_id: String,
-    calls: Cache<(&'static str, &'static str), Calls>,
-    bytes: Cache<&'static str, Bytes>,
+    calls: MetricHandles<(&'static str, &'static str), Calls>,
+    bytes: MetricHandles<&'static str, Bytes>,
 }
 
 /// The handles for the calls of one method that ended with one status.
@@ -33,7 +33,11 @@ struct Bytes {
 
 impl GrpcMetrics {
     pub(super) fn new(app_id: &str) -> Self {
-        Self { app_id: app_id.to_owned(), calls: Cache::default(), bytes: Cache::default() }
+        Self {
+            app_id: app_id.to_owned(),
+            calls: MetricHandles::default(),
+            bytes: MetricHandles::default(),
+        }
     }
 
     /// Records a call that was answered. The status has the name that gRPC's Go implementation gives it.

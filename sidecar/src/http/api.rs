@@ -281,7 +281,7 @@ impl Api {
             return reply::shutting_down(&ending.to_string());
         }
         let call = self.sidecar.locks().json_answer(verb, store, &body.bytes);
-        match self.sidecar.aside().run(body.bytes.len(), call).await {
+        match self.sidecar.long_requests().run(body.bytes.len(), call).await {
             Ok(Replied { reply, error, fencing_token, .. }) => {
                 if let Some(error) = error.filter(failure::is_of_store) {
                     self.sidecar.failures().log(error.message(), trace_id(&head.headers));

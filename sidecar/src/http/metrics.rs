@@ -8,7 +8,7 @@ use holdfast::metrics::{
 };
 use metrics::{Counter, Histogram};
 
-use crate::cache::Cache;
+use crate::metric_handles::MetricHandles;
 
 /// The method and the path of a request as labels. Their number is bounded by the routes and the
 /// configured stores.
@@ -33,7 +33,7 @@ pub(super) struct BodyBytes {
 pub(super) struct HttpMetrics {
     app_id: String,
     stores: Vec<String>,
-    requests: Cache<(Endpoint, u16), Requests>,
+    requests: MetricHandles<(Endpoint, u16), Requests>,
     request_bytes: Histogram,
     response_bytes: Histogram,
 }
@@ -52,7 +52,7 @@ impl HttpMetrics {
         Self {
             app_id: app_id.to_owned(),
             stores,
-            requests: Cache::default(),
+            requests: MetricHandles::default(),
             request_bytes: HTTP_REQUEST_BYTES.with(AppLabels { app_id }),
             response_bytes: HTTP_RESPONSE_BYTES.with(AppLabels { app_id }),
         }

@@ -34,14 +34,14 @@ struct Lane {
 
 /// A place in a lane. The lane lasts as long as somebody has a place in it.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct PlaceInLane<'a> {
     lanes: &'a Lanes,
     hold: &'a Hold,
     lane: Arc<Lane>,
 }
 
 impl Lanes {
-    pub(super) fn join<'a>(&'a self, hold: &'a Hold) -> Place<'a> {
+    pub(super) fn join<'a>(&'a self, hold: &'a Hold) -> PlaceInLane<'a> {
         let mut lanes = self.lock();
         let (lane, places) = match lanes.get_mut(hold) {
             Some(entry) => entry,
@@ -50,7 +50,7 @@ impl Lanes {
         *places += 1;
         let lane = lane.clone();
         drop(lanes);
-        Place { lanes: self, hold, lane }
+        PlaceInLane { lanes: self, hold, lane }
     }
 
     /// The holds of a key that calls are about, always in the same order: two callers that wait for the turns of all
@@ -68,7 +68,7 @@ impl Lanes {
     }
 }
 
-impl Place<'_> {
+impl PlaceInLane<'_> {
     /// Waits until the calls before have ended. The turn ends when the guard is dropped.
     pub(super) async fn turn(&self) -> sync::MutexGuard<'_, ()> {
         self.lane.turn.lock().await
@@ -85,7 +85,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for PlaceInLane<'_> {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lock();
         if let Some((_, places)) = lanes.get_mut(self.hold) {

@@ -6,7 +6,7 @@ use holdfast_timing::late::LATE_REPLY;
 use tokio::time::timeout;
 
 use super::{
-    lanes::{Hold, Place},
+    lanes::{Hold, PlaceInLane},
     nodes::{Peer, Teller},
 };
 use crate::store::{Failure, Released};
@@ -57,7 +57,7 @@ pub(super) async fn force_release_in_turn(
     patience: Duration,
 ) -> Result<Option<String>, Failure> {
     let holds = peer.lanes.holds(&key);
-    let places: Vec<Place<'_>> = holds.iter().map(|hold| peer.lanes.join(hold)).collect();
+    let places: Vec<PlaceInLane<'_>> = holds.iter().map(|hold| peer.lanes.join(hold)).collect();
     let turns = async {
         let mut turns = Vec::new();
         for place in &places {
@@ -70,7 +70,7 @@ pub(super) async fn force_release_in_turn(
 }
 
 /// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.
-pub(super) async fn end(peer: &Peer, place: &Place<'_>, ended: Release) {
+pub(super) async fn end(peer: &Peer, place: &PlaceInLane<'_>, ended: Release) {
     if ended == Release::Unclear {
         place.set_unclear();
         let _ = timeout(LATE_REPLY, peer.closed.cancelled()).await;

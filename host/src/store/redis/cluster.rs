@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
 use tokio::sync::Mutex;
 
 use super::{
-    answers::answers,
+    ask_all::ask_all,
     client::{Client, Ended, NoOutcome},
     dial_error::DialError,
     epoch::Epoch,
@@ -134,7 +134,7 @@ impl Cluster {
         let what = "no node reported the slots";
         let nodes = self.addresses();
         let asked = nodes.len();
-        let topologies = answers(nodes, what, async |node: Address| {
+        let topologies = ask_all(nodes, what, async |node: Address| {
             let (limits, hands) = (self.settings.limits(), AtomicBool::new(false));
             let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
             bounded(limit, asking, &hands).await

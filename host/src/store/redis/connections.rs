@@ -26,9 +26,9 @@ use super::{
     dial_error::DialError,
     driver::Event,
     leg::Leg,
-    limit::within,
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
+    within::within,
 };
 
 /// The pool.

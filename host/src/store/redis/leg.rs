@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::limit::within;
+use super::within::within;
 
 /// For how long a command waits for connections, at all servers that it comes to.
 pub(super) struct Patience(Mutex<Option<Duration>>);

@@ -8,12 +8,12 @@
 //! |---|---|
 //! | `store` | [`RedisStore`] |
 //! | `survey` | what an operator sees of the servers |
-//! | `quorum` | [`connect`], for one store or a quorum of several |
+//! | `connect` | [`connect`], for one store or a quorum of several |
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
-//! | `answers`, `epoch` | asking many servers the same question, and whose answer counts |
+//! | `ask_all`, `epoch` | asking many servers the same question, and whose answer counts |
 //! | `leg` | how long a command waits for connections on its way |
 //! | `place`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
@@ -25,7 +25,7 @@
 //! | `watch` | a connection on which the server notifies of changes of locks |
 //! | `answer` | how a command ends |
 //! | `about` | a server in a few words |
-//! | `limit` | waiting for a limited time |
+//! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `metrics` | metrics of connections |
 //!
@@ -36,10 +36,11 @@
 mod about;
 mod absence;
 mod answer;
-mod answers;
+mod ask_all;
 mod check;
 mod client;
 mod cluster;
+mod connect;
 mod connection;
 mod connections;
 mod dial;
@@ -47,12 +48,10 @@ mod dial_error;
 mod driver;
 mod epoch;
 mod leg;
-mod limit;
 mod metrics;
 mod nodes;
 mod place;
 mod queue;
-mod quorum;
 mod sentinel;
 mod session;
 mod settings;
@@ -63,10 +62,11 @@ mod tls;
 mod topology;
 mod url;
 mod watch;
+mod within;
 
 pub use self::{
     check::ConnectError,
-    quorum::{connect, connect_within},
+    connect::{connect, connect_within},
     settings::{RedisSetterError, RedisSettings},
     store::RedisStore,
     url::{RedisUrlError, RedisUrlPart},

@@ -15,13 +15,13 @@ use redis::{FromRedisValue, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    answers::answers,
+    ask_all::ask_all,
     dial_error::DialError,
     driver::Limits,
     epoch::Epoch,
-    limit::within,
     session::{Session, bounded, nonsense},
     stream::Streams,
+    within::within,
 };
 
 /// How many sentinels are known at most.
@@ -82,7 +82,7 @@ impl Sentinels {
         let what = "no sentinel reported the master";
         let known = self.known();
         let asked = known.len();
-        let answers = answers(known, what, |sentinel| self.ask(sentinel)).await?;
+        let answers = ask_all(known, what, |sentinel| self.ask(sentinel)).await?;
         let told = answers.len();
         let (epoch, master) = newest(&answers, self.last_told().as_ref())
             .ok_or_else(|| DialError::passing(what.to_owned()))?;

@@ -22,8 +22,8 @@ use super::{
     answer::Cause,
     dial_error::DialError,
     driver::Limits,
-    limit::within,
     stream::{NEEDS_TLS, NO_TLS, Stream, Streams},
+    within::within,
 };
 
 /// The longest reply in bytes.

@@ -19,8 +19,8 @@ use tokio_util::either::Either;
 
 use super::{
     dial_error::DialError,
-    limit::within,
     tls::{self, Tls},
+    within::within,
 };
 
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.

@@ -111,13 +111,13 @@ impl Application {
 /// What the application should know: where the APIs are, in Dapr's variables.
 pub fn environment<'a>(
     app_id: &str,
-    doors: [(&'a [&'a str; 2], &Listening); 2],
+    ports: [(&'a [&'a str; 2], &Listening); 2],
 ) -> Vec<(&'a str, String)> {
     let mut variables = Vec::new();
     if !app_id.is_empty() {
         variables.push(("APP_ID", app_id.to_owned()));
     }
-    for ([port, endpoint], listening) in doors {
+    for ([port, endpoint], listening) in ports {
         let Some(address) = listening.addresses.first() else { continue };
         if let Some(path) = address.strip_prefix("+unix://") {
             variables.push((*endpoint, format!("unix://{path}")));

@@ -2,9 +2,9 @@
 
 mod application;
 mod descriptors;
-mod doors;
 mod limits;
 pub mod listen;
+mod ports;
 mod scrape;
 mod service_manager;
 mod socket_file;
@@ -28,8 +28,8 @@ use tracing_subscriber::Layer;
 
 use self::{
     application::{Application, End},
-    doors::Doors,
     listen::Listening,
+    ports::Ports,
     scrape::Scrape,
     start::{Ready, start},
     token::{ADMIN_TOKEN, API_TOKEN, token},
@@ -70,10 +70,10 @@ async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<Ex
     if let Some(traces) = &traces {
         traces.announce();
     }
-    ready.doors.announce(args.ui);
+    ready.ports.announce(args.ui);
     let sidecar = sidecar(args, &mut ready)?;
     let server = server(args, &sidecar, &mut ready)?;
-    let mut application = Application::start(&args.command, environment(args, &ready.doors))?;
+    let mut application = Application::start(&args.command, environment(args, &ready.ports))?;
     service_manager::ready();
 
     let ending = CancellationToken::new();
@@ -123,7 +123,7 @@ fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
 
 /// The server, with an API on each of its ports.
 fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> {
-    let Ready { locks, doors, recorder, .. } = ready;
+    let Ready { locks, ports, recorder, .. } = ready;
     let are_held = {
         let locks = locks.clone();
         move || locks.are_held()
@@ -132,16 +132,16 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
         .limits(ready.server_limits.clone())
         .lingers_while(are_held)
         .last_call(sidecar.last_call().clone())
-        .http(http::Api::new(sidecar.clone()), take(&mut doors.http.listeners))
-        .grpc(grpc::Api::new(sidecar.clone())?, take(&mut doors.grpc.listeners));
-    if let Some(public) = &mut doors.public {
+        .http(http::Api::new(sidecar.clone()), take(&mut ports.http.listeners))
+        .grpc(grpc::Api::new(sidecar.clone())?, take(&mut ports.grpc.listeners));
+    if let Some(public) = &mut ports.public {
         server = server.auxiliary(http::Api::public(sidecar.clone()), take(&mut public.listeners));
     }
-    if let (Some(recorder), Some(metrics)) = (recorder.take(), &mut doors.metrics) {
+    if let (Some(recorder), Some(metrics)) = (recorder.take(), &mut ports.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
         server = server.auxiliary(scrape, take(&mut metrics.listeners));
     }
-    if let Some(admin) = &mut doors.admin {
+    if let Some(admin) = &mut ports.admin {
         let api = admin::Api::new(sidecar.clone(), token(ADMIN_TOKEN)?.as_deref());
         let api = if args.ui { api.with_page() } else { api };
         server = server.auxiliary(api, take(&mut admin.listeners));
@@ -150,12 +150,12 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
 }
 
 /// What the application that is started beside the server should know.
-fn environment(args: &Serve, doors: &Doors<Listening>) -> Vec<(&'static str, String)> {
-    let doors = [
-        (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &doors.http),
-        (&["DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT"], &doors.grpc),
+fn environment(args: &Serve, ports: &Ports<Listening>) -> Vec<(&'static str, String)> {
+    let ports = [
+        (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &ports.http),
+        (&["DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT"], &ports.grpc),
     ];
-    application::environment(&args.stores.app_id, doors)
+    application::environment(&args.stores.app_id, ports)
 }
 
 /// Serves until `ending`, finishes what is under way within `grace`, and closes the stores.

@@ -12,10 +12,9 @@ use super::{
         arguments::{Serve, parse::Given},
         stores,
     },
-    descriptors,
-    doors::Doors,
-    limits,
+    descriptors, limits,
     listen::Listening,
+    ports::Ports,
     scrape::Recorder,
 };
 use crate::{metadata::ComponentInfo, server};
@@ -28,7 +27,7 @@ pub struct Ready {
     /// What callers should know.
     pub warning: Option<String>,
     pub recorder: Option<Recorder>,
-    pub doors: Doors<Listening>,
+    pub ports: Ports<Listening>,
     pub server_limits: server::Limits,
 }
 
@@ -41,7 +40,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
         let auxiliary = 2 + usize::from(args.enable_admin);
         descriptors::divide(descriptors::raise(), args.server.max_connections, auxiliary)
     };
-    let bound = Doors::bind(args, given).await?;
+    let bound = Ports::bind(args, given).await?;
     // Before anything is counted.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let limits = limits::limits(&args.limits);
@@ -60,7 +59,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
         edge_locks,
         warning,
         recorder,
-        doors: bound.listen()?,
+        ports: bound.listen()?,
         server_limits,
     })
 }

@@ -13,7 +13,7 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// Asks all servers at once. Returns the answers of those that answered, not much later than the first of them, or
 /// else why nobody did. `what` is what nobody reported.
-pub(super) async fn answers<A, F>(
+pub(super) async fn ask_all<A, F>(
     servers: Vec<Address>,
     what: &str,
     ask: impl Fn(Address) -> F,

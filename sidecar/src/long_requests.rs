@@ -13,11 +13,11 @@ const LONG: usize = 64 << 10;
 
 /// Runs the calls of long requests beside the threads that run all others, a few at a time.
 #[derive(Debug)]
-pub(crate) struct Aside {
+pub(crate) struct LongRequests {
     turns: Semaphore,
 }
 
-impl Aside {
+impl LongRequests {
     /// Half of the processors at a time, at least one.
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, usize::from);

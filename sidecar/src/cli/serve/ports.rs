@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The addresses of the server: bound at first, then listening.
-pub struct Doors<T> {
+pub struct Ports<T> {
     pub http: T,
     pub grpc: T,
     pub public: Option<T>,
@@ -17,7 +17,7 @@ pub struct Doors<T> {
     pub admin: Option<T>,
 }
 
-impl Doors<Bound> {
+impl Ports<Bound> {
     /// Binds the addresses of all ports that the arguments ask for.
     pub async fn bind(args: &Serve, given: &Given) -> Result<Self> {
         let (http, grpc) = bind_apis(args, given).await?;
@@ -31,8 +31,8 @@ impl Doors<Bound> {
     }
 
     /// Takes connections from now on.
-    pub fn listen(self) -> Result<Doors<Listening>> {
-        Ok(Doors {
+    pub fn listen(self) -> Result<Ports<Listening>> {
+        Ok(Ports {
             http: self.http.listen()?,
             grpc: self.grpc.listen()?,
             public: self.public.map(Bound::listen).transpose()?,
@@ -86,7 +86,7 @@ async fn bind_admin(args: &Serve, given: &Given) -> Result<Option<Bound>> {
     Ok(Some(admin))
 }
 
-impl Doors<Listening> {
+impl Ports<Listening> {
     /// Logs the addresses. The HTTP API comes last, so that its line means that all are there.
     pub fn announce(&self, page: bool) {
         for address in self.public.iter().flat_map(|public| &public.addresses) {

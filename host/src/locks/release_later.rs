@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::handle::{Locks, Resource};
-use crate::{error::Error, store::patience};
+use crate::{error::Error, store::retrying};
 
 /// How long to wait before a release that did nothing is tried again, at first and at most.
 const FIRST: Duration = Duration::from_millis(50);
@@ -48,7 +48,7 @@ impl Locks {
         let mut told = false;
         loop {
             let over = sleep_until(until.map_or(given_up, |until| until.min(given_up)));
-            let released = patience::until(over, self.unlock(resource, owner)).await;
+            let released = retrying::until(over, self.unlock(resource, owner)).await;
             let Err(error) = released else { return };
             let overloaded = matches!(error, Error::Overloaded { .. });
             if !overloaded && !told {
