@@ -1,7 +1,6 @@
-//! Calls that fail in the host. The rules make their messages, as they do for all other calls.
+//! Calls that fail: whose fault it is, and the log of those that fail in the store.
 
-use holdfast::{LockError, Verb};
-use holdfast_rules::types;
+use holdfast::LockError;
 
 use crate::throttle::Throttle;
 
@@ -27,38 +26,4 @@ impl Failures {
 /// Whether the store is at fault, and not the caller.
 pub(crate) fn is_of_store(error: &LockError) -> bool {
     matches!(error, LockError::StoreFailed(_) | LockError::Indeterminate(_))
-}
-
-/// The verb as the type of the rules. The contract generates one for the host and one for the rules.
-pub(crate) fn rules_verb(verb: Verb) -> types::Verb {
-    match verb {
-        Verb::TryLock => types::Verb::TryLock,
-        Verb::Unlock => types::Verb::Unlock,
-        Verb::Acquire => types::Verb::Acquire,
-        Verb::Extend => types::Verb::Extend,
-        Verb::Inspect => types::Verb::Inspect,
-        Verb::ListLocks => types::Verb::ListLocks,
-        Verb::ForceRelease => types::Verb::ForceRelease,
-    }
-}
-
-/// The error as the type of the rules.
-pub(crate) fn rules_error(error: LockError) -> types::Error {
-    use types::Error;
-    match error {
-        LockError::StoreNotConfigured(message) => Error::StoreNotConfigured(message),
-        LockError::StoreNotFound(message) => Error::StoreNotFound(message),
-        LockError::ResourceIdEmpty(message) => Error::ResourceIdEmpty(message),
-        LockError::LockOwnerEmpty(message) => Error::LockOwnerEmpty(message),
-        LockError::ExpiryNotPositive(message) => Error::ExpiryNotPositive(message),
-        LockError::ResourceIdReserved(message) => Error::ResourceIdReserved(message),
-        LockError::StoreFailed(message) => Error::StoreFailed(message),
-        LockError::MalformedRequest(message) => Error::MalformedRequest(message),
-        LockError::RequestTooLarge(message) => Error::RequestTooLarge(message),
-        LockError::Other(message) => Error::Other(message),
-        LockError::Indeterminate(outcome) => Error::Indeterminate(types::IndeterminateOutcome {
-            message: outcome.message,
-            held_until: outcome.held_until,
-        }),
-    }
 }

@@ -19,7 +19,8 @@
 //! | `watch` | the locks that are taken and freed |
 //! | `untaken` | streams that end when nobody reads them |
 //! | `openapi` | the documents that describe the HTTP APIs |
-//! | `failure` | calls that fail in the host |
+//! | `failure` | calls that fail |
+//! | `rules_types` | verbs and errors as types of the rules |
 //! | [`cli`] | the command line: arguments, commands, logging, traces, the page of metrics |
 
 pub mod admin;
@@ -34,6 +35,7 @@ mod loss;
 mod metadata;
 mod metric_handles;
 mod openapi;
+mod rules_types;
 pub mod server;
 pub mod sidecar;
 mod throttle;

@@ -2,6 +2,20 @@
 //! store keeps, and what every server of the HTTP API answers.
 //!
 //! The tests themselves are in `tests/`.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`conformance`], [`http_api`] | what every store promises, and what every server of the HTTP API answers |
+//! | [`fake_store`], [`redis_store`], [`durable_object`] | stores: with outcomes that a test scripts, in Redis, in Durable Objects |
+//! | [`redis_server`], [`redis_options`] | a redis-server, and how it is started |
+//! | [`redis_cluster`], [`sentinel_group`], [`redis_quorum`] | several of them |
+//! | [`proxy`], [`redis_proxy`] | networks that misbehave, and proxies in front of Redis |
+//! | [`envoy`], [`nginx`], [`traefik`], [`upstream`] | proxies of requests, and what is behind them |
+//! | [`workerd`], [`browser`], [`sdk`] | other programs: a Worker, Chromium, programs with Dapr's SDKs |
+//! | `holdfast` | the program `holdfast`, run by a test |
+//! | [`http_client`], [`grpc_client`], [`calls`] | clients, and calls on the library |
+//! | [`resources`], [`certificates`], [`exposition`] | files: resource files, certificates, the page of metrics |
+//! | [`process`], [`clock`] | processes that end with their test, and the clock that they read |
 
 pub mod browser;
 pub mod calls;

@@ -5,6 +5,15 @@
 //! policies by name; the feature `resources` reads it from files. The policies are those that daprd 1.18
 //! (`pkg/resiliency`) applies to the outbound calls of a component, with one exception: a command that
 //! may have taken a lock is never sent again.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `store` | [`Policy`], and [`ResilientStore`], whose calls are under it |
+//! | `named` | [`Resiliency`]: policies by name, and which apply to which store |
+//! | `retry` | how often a call is retried, and when |
+//! | `breaker`, `counts`, `trip` | the circuit breaker, what it counts, and when it opens |
+//! | `one_line` | a policy as one line of text |
+//! | `metrics` | the metrics of a policy and its circuit breaker |
 
 mod breaker;
 mod counts;

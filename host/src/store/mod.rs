@@ -2,6 +2,16 @@
 //!
 //! The trait [`Store`] lives here; each store has a module of its own. Stores know no rule of the lock:
 //! keys arrive complete, and the lock component decides what an outcome means to the caller.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`memory`] | a store in the memory of this process |
+//! | `redis` | a store in Redis; feature `redis` |
+//! | [`quorum`] | a store over several stores: a majority of them holds the lock |
+//! | `properties` | the settings of a store, as a resource file has them; feature `redis` |
+//! | `watch` | what a watched key tells: [`Watched`] |
+//! | `survey` | what a store tells operators of its servers: [`Survey`] |
+//! | `retrying` | how long a call may be tried again |
 
 pub mod memory;
 #[cfg(feature = "redis")]

@@ -1,6 +1,14 @@
 //! The operator API: the locks that are held, and ending a hold. One port serves it over HTTP and gRPC.
 //!
 //! It is not a part of the other APIs, because a caller that may take locks may not yet take them from others.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `http`, `grpc` | the calls, over each of the two |
+//! | `page` | the page on which operators see the locks |
+//! | `events`, `room` | the locks as they are taken and freed, and how many may watch them |
+//! | `form` | what operators get, as JSON |
+//! | `refusal` | requests that are refused before they are read |
 
 mod events;
 pub(crate) mod form;

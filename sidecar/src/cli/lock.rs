@@ -20,7 +20,7 @@ use super::{
     runtime::runtime,
     stores,
 };
-use crate::{admin::form, failure};
+use crate::{admin::form, rules_types};
 
 /// What to print, and the exit code.
 pub type Answer = (Vec<u8>, u8);
@@ -68,8 +68,8 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
 async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answer> {
     let owner = match locks.force_release(resource).await {
         Err(Error::Lock(error)) if json => {
-            let verb = failure::rules_verb(Verb::ForceRelease);
-            let refusal = rules::refusal(verb, &failure::rules_error(error));
+            let verb = rules_types::verb(Verb::ForceRelease);
+            let refusal = rules::refusal(verb, &rules_types::error(error));
             return Ok((refusal.body, TROUBLE));
         }
         owner => owner.map_err(named)?,

@@ -4,6 +4,17 @@
 //! lock does: [`Locks`](holdfast::Locks) makes the verdicts and the messages.
 //!
 //! The API follows Dapr 1.18, `pkg/api/grpc` and `pkg/api/universal/lock.go`.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `api` | from a call to its response |
+//! | `calls`, `leases`, `health` | the methods: of Dapr's service, of leases, of the health checks |
+//! | `ext_proc` | external processing: locks around the requests of a proxy |
+//! | `head`, `admission` | calls that are refused by their head, and by their token |
+//! | `deadline`, `bounds` | the time that the caller gives, and what a call may take |
+//! | `unary`, `messages`, `until` | the bodies of calls: one message, several, and those that end early |
+//! | `status` | the status of a call that failed |
+//! | `metrics` | the metrics of calls |
 
 mod admission;
 mod api;

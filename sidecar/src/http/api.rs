@@ -34,7 +34,7 @@ use crate::{
     intake::{NotRead, Whole},
     loss,
     metadata::{ComponentInfo, Metadata},
-    openapi,
+    openapi, rules_types,
     server::{Answer, RequestBody},
     sidecar::Sidecar,
     trace_context::TraceParent,
@@ -325,7 +325,7 @@ impl Api {
 
 /// The reply to a call whose body is no request.
 fn malformed(verb: Verb, error: &Error) -> Reply {
-    let refusal = json::refusal(failure::rules_verb(verb), error);
+    let refusal = json::refusal(rules_types::verb(verb), error);
     reply::json(refusal.status, refusal.body)
 }
 

@@ -4,7 +4,7 @@ use holdfast::{Error, Verb};
 use holdfast_dapr_api::{Reply, reply};
 use holdfast_rules::{json, message};
 
-use crate::{failure, sidecar::Sidecar};
+use crate::{failure, rules_types, sidecar::Sidecar};
 
 /// The reply to a call that failed, which is logged if the caller is not at fault.
 pub(crate) fn failed(
@@ -13,13 +13,13 @@ pub(crate) fn failed(
     error: Error,
     trace_id: Option<String>,
 ) -> Reply {
-    let verb = failure::rules_verb(verb);
+    let verb = rules_types::verb(verb);
     let refusal = match error {
         Error::Lock(error) => {
             if failure::is_of_store(&error) {
                 sidecar.failures().log(error.message(), trace_id);
             }
-            json::refusal(verb, &failure::rules_error(error))
+            json::refusal(verb, &rules_types::error(error))
         }
         Error::Overloaded { .. } | Error::TooManyWaits { .. } => {
             return reply::overloaded(&error.to_string());

@@ -1,4 +1,16 @@
 //! A server of any number of APIs over sockets, which shuts all of them down together.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `listener` | sockets |
+//! | `door` | the connections of one API, whose number is limited |
+//! | `connection` | one connection, from its first byte to its end |
+//! | `wire`, `protocol` | the bytes of a connection, and how HTTP is spoken with them |
+//! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
+//! | `control` | what a connection is doing, and what it is ordered to do |
+//! | `answer`, `body`, `lasting` | what is served: requests and responses, their bodies, responses that last |
+//! | `limits` | how long a caller is waited for, and how many connections there are |
+//! | `readiness` | what the health checks report |
 
 mod answer;
 mod body;

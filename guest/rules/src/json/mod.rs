@@ -1,4 +1,10 @@
 //! The verbs in the wire form of Dapr's HTTP API, and leases in a form like it: bodies in, replies out.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `request` | bodies of calls |
+//! | `reply` | replies |
+//! | `expiry`, `duration`, `text` | the values in them: expiries as Dapr reads them, times, strings |
 
 mod duration;
 mod expiry;

@@ -1,4 +1,14 @@
 //! `holdfast serve`: from its arguments to a server, and to the end of both.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `start` | from the arguments to what is served |
+//! | `ports`, `listen`, `socket_file` | the addresses: which there are, binding them, files of Unix domain sockets |
+//! | `limits`, `descriptors` | what connections and calls may take, and how open files are divided |
+//! | `token` | the tokens that callers must send |
+//! | `scrape` | the page of metrics |
+//! | `application` | the application that `serve` starts beside itself |
+//! | `service_manager` | notifications for systemd |
 
 mod application;
 mod descriptors;

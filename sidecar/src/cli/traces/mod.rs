@@ -1,4 +1,10 @@
 //! Traces: spans sent to a collector over OTLP, if the environment names one.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `settings` | the environment variables of OpenTelemetry |
+//! | `export` | sending spans |
+//! | `tls` | TLS to the collector |
 
 mod export;
 mod settings;

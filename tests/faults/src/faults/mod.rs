@@ -1,4 +1,11 @@
 //! All faults, one family a file.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `server`, `process`, `clock` | what is broken: the server's process, a worker's, clocks |
+//! | `network`, `partition` | the network, by a proxy or below TCP |
+//! | `refusals`, `commands` | what the server refuses, and what others tell it to do |
+//! | `sentinel`, `cluster`, `quorum` | several servers |
 
 mod clock;
 mod cluster;

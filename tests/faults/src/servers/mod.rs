@@ -1,4 +1,11 @@
 //! The servers that have the locks of a run.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `one` | one server |
+//! | `sentinel` | a master with a replica, and sentinels |
+//! | [`cluster`] | a Redis Cluster |
+//! | [`quorum`] | five servers, of which a majority decides |
 
 pub mod cluster;
 mod one;

@@ -1,4 +1,9 @@
 //! What the driver sees: what keys hold where their truth is now.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`one`], [`sentinel`], [`cluster`], [`quorum`] | looking into each kind of servers |
+//! | `link` | a connection of the driver to one server |
 
 pub mod cluster;
 mod link;
