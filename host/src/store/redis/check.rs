@@ -11,9 +11,10 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    client::{Client, Ended, NoOutcome},
+    client::Client,
     dial_error::DialError,
     nodes::{Nodes, run},
+    outcome::{Ended, NoOutcome},
     settings::RedisSetterError,
 };
 

@@ -17,9 +17,10 @@ use tokio::sync::Mutex;
 
 use super::{
     ask_all::ask_all,
-    client::{Client, Ended, NoOutcome},
+    client::Client,
     dial_error::DialError,
     epoch::Epoch,
+    outcome::{Ended, NoOutcome},
     place::Place,
     session::bounded,
     settings::RedisSettings,
@@ -252,7 +253,7 @@ impl Cluster {
         // The node of the cursor may be gone.
         let within = within.filter(|_| name == from);
         let part = node.list(pattern, within).await;
-        let mut part = part.map_err(|no_outcome| Ended::at(&node, no_outcome))?;
+        let mut part = part.map_err(|no_outcome| Ended::at(node.address(), no_outcome))?;
         part.next = match (part.next, nodes.pop()) {
             (Some(within), _) => Some(format!("{within}{AT}{name}")),
             (None, Some((next, _))) => Some(format!("0{AT}{next}")),

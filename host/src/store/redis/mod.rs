@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `store` | [`RedisStore`] |
 //! | `survey` | what an operator sees of the servers |
-//! | `connect` | [`connect`], for one store or a quorum of several |
+//! | `connecting` | [`connect`], for one store or a quorum of several |
 //! | `check` | the check of a server before locks are kept in it |
 //! | `client` | a command and its tries |
+//! | `outcome` | what became of it, after all tries |
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
 //! | `ask_all`, `epoch` | asking many servers the same question, and whose answer counts |
@@ -23,7 +24,8 @@
 //! | `queue` | the commands of a connection that are not answered yet |
 //! | `session` | a connection that one task uses alone |
 //! | `watch` | a connection on which the server notifies of changes of locks |
-//! | `answer` | how a command ends |
+//! | `answer` | what became of a command on one connection |
+//! | `absence` | a server that takes no locks for a while |
 //! | `about` | a server in a few words |
 //! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
@@ -40,7 +42,7 @@ mod ask_all;
 mod check;
 mod client;
 mod cluster;
-mod connect;
+mod connecting;
 mod connection;
 mod connections;
 mod dial;
@@ -50,6 +52,7 @@ mod epoch;
 mod leg;
 mod metrics;
 mod nodes;
+mod outcome;
 mod place;
 mod queue;
 mod sentinel;
@@ -66,7 +69,7 @@ mod within;
 
 pub use self::{
     check::ConnectError,
-    connect::{connect, connect_within},
+    connecting::{connect, connect_within},
     settings::{RedisSetterError, RedisSettings},
     store::RedisStore,
     url::{RedisUrlError, RedisUrlPart},

@@ -9,9 +9,10 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    client::{Client, Ended, NoOutcome},
+    client::Client,
     cluster::{self, Cluster, Hop},
     leg::{Leg, Patience},
+    outcome::{Ended, NoOutcome},
     place::Place,
     sentinel::Sentinels,
     settings::RedisSettings,
@@ -167,10 +168,12 @@ impl Way<'_> {
                         *hops += 1;
                         None
                     }
-                    Err(no_outcome) => Some(Err(Ended::at(&hop.node, no_outcome))),
+                    Err(no_outcome) => Some(Err(Ended::at(hop.node.address(), no_outcome))),
                 }
             }
-            (To::Node { hop, .. }, Err(no_outcome)) => Some(Err(Ended::at(&hop.node, no_outcome))),
+            (To::Node { hop, .. }, Err(no_outcome)) => {
+                Some(Err(Ended::at(hop.node.address(), no_outcome)))
+            }
             (_, outcome) => Some(outcome.map_err(Ended::from)),
         }
     }
@@ -190,7 +193,7 @@ macro_rules! run {
                     break outcome;
                 }
             },
-            Err(error) => Err($crate::store::redis::client::Ended::from(error)),
+            Err(error) => Err($crate::store::redis::outcome::Ended::from(error)),
         }
     };
 }

@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     check::{self, ConnectError},
-    client::{Ended, NoOutcome, Taken},
     nodes::{Nodes, run},
+    outcome::{Ended, NoOutcome, Taken},
     settings::RedisSettings,
     survey,
 };
