@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::proxy::{Fate, GRANTED, Proxy};
+use crate::{
+    proxy::{GRANTED, Proxy},
+    state::Fate,
+};
 
 #[test]
 fn a_wrong_configuration_is_refused_and_the_field_is_named() {

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 
-use crate::proxy::{Call, Fate, Proxy};
+use crate::{
+    proxy::Proxy,
+    state::{Call, Fate},
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Event {

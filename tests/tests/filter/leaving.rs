@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::proxy::{Fate, GRANTED, NOT_FREE, Proxy, RELEASED};
+use crate::{
+    proxy::{GRANTED, NOT_FREE, Proxy, RELEASED},
+    state::Fate,
+};
 
 #[test]
 fn a_grant_for_a_request_that_is_gone_is_released() {

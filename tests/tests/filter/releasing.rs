@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::proxy::{Call, Fate, GRANTED, Proxy, RELEASED};
+use crate::{
+    proxy::{GRANTED, Proxy, RELEASED},
+    state::{Call, Fate},
+};
 
 /// A proxy whose request holds the lock of `/a` for this long at most, and its owner.
 fn holding(ttl: &str) -> (Proxy, u32, String) {

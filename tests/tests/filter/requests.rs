@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::proxy::{Fate, GRANTED, NOT_FREE, Proxy, RELEASED};
+use crate::{
+    proxy::{GRANTED, NOT_FREE, Proxy, RELEASED},
+    state::Fate,
+};
 
 const NUMBERED: &str =
     r#"{"success":true,"lockOwner":"o","fencingToken":"1795512345678901","validFor":"59.940s"}"#;

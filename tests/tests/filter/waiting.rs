@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::proxy::{Call, Fate, GRANTED, NOT_FREE, Proxy, RELEASED};
+use crate::{
+    proxy::{GRANTED, NOT_FREE, Proxy, RELEASED},
+    state::{Call, Fate},
+};
 
 fn waits(seconds: &str) -> Proxy {
     Proxy::with_lock(json!({"wait": seconds}))
