@@ -4,7 +4,7 @@ use std::fs;
 
 use holdfast_tests::{
     holdfast::{Holdfast, serve},
-    http_client::get,
+    http_client::{exchange, get},
     redis_server::RedisServer,
     resources::{Resources, in_memory},
     temporary_dir,

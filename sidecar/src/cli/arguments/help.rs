@@ -38,10 +38,12 @@ Examples:
   holdfast serve --app-id app1 --resources-path ./components -- python3 app.py
   holdfast serve --dapr-http-port 0 --dapr-grpc-port 0 --dapr-listen-addresses '127.0.0.1,[::1]'
 
+  An owner is new for each hold, so that a late unlock cannot free a later hold:
+  owner=\"me-$(date +%s%N)\"
   curl -X POST http://localhost:3500/v1.0-alpha1/lock/lockstore \\
-    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\",\"expiryInSeconds\":60}'
+    -d '{\"resourceId\":\"file\",\"lockOwner\":\"'$owner'\",\"expiryInSeconds\":60}'
   curl -X POST http://localhost:3500/v1.0-alpha1/unlock/lockstore \\
-    -d '{\"resourceId\":\"file\",\"lockOwner\":\"me\"}'";
+    -d '{\"resourceId\":\"file\",\"lockOwner\":\"'$owner'\"}'";
 
 pub(super) const RUN_LOCKED_EXAMPLES: &str = "\
 Takes the lock, runs COMMAND, renews the lock at each third of --ttl, and frees it at the end. COMMAND

@@ -232,7 +232,7 @@ pub struct RunLocked {
 pub struct TryLock {
     #[command(flatten)]
     pub lock: Lock,
-    /// Owner of the lock: a string that nobody else uses; use a new one for each hold
+    /// Owner of the lock: a string that nobody else uses, new for each hold, so that a late unlock cannot free a later hold
     #[arg(long)]
     pub owner: String,
     /// Time to live of the lock: seconds, or a duration such as 90s, 5m or 1h
