@@ -4,12 +4,17 @@
 //! before they are read, so that no number of callers can fill the memory. The others need no budget: their
 //! number is limited by that of the connections and their streams.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration,
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::{HeaderMap, body::Body};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::throttle::Throttle;
 
@@ -125,9 +130,13 @@ impl Intake {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
+        let mut reading = pin!(self.read_all(body, most, announced));
+        // Most bodies are there already, and need no timer.
+        if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+            return read;
+        }
         let time = self.0.limits.time;
-        let reading = tokio::time::timeout(time, self.read_all(body, most, announced));
-        reading.await.unwrap_or(Err(NotRead::TooSlow(time)))
+        timeout(time, reading).await.unwrap_or(Err(NotRead::TooSlow(time)))
     }
 
     async fn read_all<B>(
@@ -201,7 +210,7 @@ impl Intake {
             }
         };
         // Those who are too slow get the reply earlier.
-        let _ = tokio::time::timeout(self.0.limits.time, skipping).await;
+        let _ = timeout(self.0.limits.time, skipping).await;
     }
 
     /// Room for headers that are long. `None` for others, which are nearly all.
@@ -228,7 +237,7 @@ impl Intake {
     /// Waits for a part of the budget.
     async fn room(&self, bytes: usize) -> Result<Room, NotRead> {
         let pieces = self.0.budget.clone().acquire_many_owned(pieces(bytes));
-        match tokio::time::timeout(self.0.limits.wait, pieces).await {
+        match timeout(self.0.limits.wait, pieces).await {
             Ok(Ok(pieces)) => Ok(Room { _pieces: pieces }),
             _ => Err(self.no_room()),
         }

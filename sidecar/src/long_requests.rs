@@ -1,6 +1,6 @@
 //! Long requests, whose calls compute for so long that other calls would wait.
 
-use std::{future::poll_fn, pin::pin, task::Poll, thread::available_parallelism};
+use std::{future::poll_fn, pin::Pin, task::Poll, thread::available_parallelism};
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -25,14 +25,13 @@ impl LongRequests {
     }
 
     /// Runs a call with a request of this many bytes.
-    pub(crate) async fn run<F: Future>(&self, bytes: usize, call: F) -> F::Output {
+    pub(crate) async fn run<F: Future>(&self, bytes: usize, mut call: Pin<&mut F>) -> F::Output {
         // The runtime of a test may have no other thread.
         let is_long =
             bytes > LONG && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
         if !is_long {
             return call.await;
         }
-        let mut call = pin!(call);
         loop {
             // It fails only if the semaphore is closed, which it never is.
             let turn = self.turns.acquire().await;

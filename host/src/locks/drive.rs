@@ -2,6 +2,7 @@
 //! say what the outcome means.
 
 use std::{
+    pin::pin,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -68,21 +69,24 @@ impl Shared {
         let choice = app.store(store_name);
         let mut call = self.count(choice, request.verb(), store_name);
         let span = call.span().clone();
-        let driving = async {
-            let turn = self.admission.turn().await?;
-            let question = Question { verb: request.verb(), form: request.form() };
-            let chosen = app::chosen(choice, store_name);
-            match self.pool.begin(&app.scope, chosen, request)? {
-                Begun::Answered(answer) => Ok(answer),
-                begun => {
-                    let choice = choice.ok_or_else(|| wrong("asks an unknown store"))?;
-                    self.drive(&mut call, turn, question, &choice.store, begun, owner).await
+        let answer = {
+            // Pinned here, so that it is not moved, and kept once, though there are two ways to go on.
+            let driving = pin!(async {
+                let turn = self.admission.turn().await?;
+                let question = Question { verb: request.verb(), form: request.form() };
+                let chosen = app::chosen(choice, store_name);
+                match self.pool.begin(&app.scope, chosen, request)? {
+                    Begun::Answered(answer) => Ok(answer),
+                    begun => {
+                        let choice = choice.ok_or_else(|| wrong("asks an unknown store"))?;
+                        self.drive(&mut call, turn, question, &choice.store, begun, owner).await
+                    }
                 }
+            });
+            match span.is_disabled() {
+                true => driving.await,
+                false => driving.instrument(span).await,
             }
-        };
-        let answer = match span.is_disabled() {
-            true => driving.await,
-            false => driving.instrument(span).await,
         };
         match &answer {
             Ok(answer) => {
@@ -123,7 +127,8 @@ impl Shared {
             Begun::Acquire(step) if question.verb == Verb::Acquire => {
                 let owner = step.owner.as_deref().or(typed_owner);
                 let owner = owner.map_or_else(fresh_owner, str::to_owned);
-                self.take(call, turn, question, store, step, owner).await
+                // In a box, because a future that may wait is large, and would make all others as large.
+                Box::pin(self.take(call, turn, question, store, step, owner)).await
             }
             Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {
                 let owner = named(owner.as_deref(), typed_owner)?;

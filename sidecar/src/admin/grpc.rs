@@ -1,5 +1,7 @@
 //! The methods of the service `holdfast.lock.v1.Admin`.
 
+use std::pin::pin;
+
 use futures_util::{FutureExt, StreamExt};
 use holdfast::{HeldLock, Resource, Verb};
 use holdfast_dapr_api::body::MAX_LEASE;
@@ -28,7 +30,7 @@ pub(super) async fn answer(
         Ok(bounds) => {
             let answering = call(sidecar, room, request);
             let answering = answering.map(|answer| answer.unwrap_or_else(Status::into_http));
-            bounds.keep_stream(answering).await
+            bounds.keep_stream(pin!(answering)).await
         }
         Err(refusal) => refusal.into_http(),
     }

@@ -1,10 +1,10 @@
 //! From a call to its response.
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Instant};
+use std::{convert::Infallible, fmt, pin::pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use holdfast_proto::DESCRIPTORS;
-use hyper::{HeaderMap, Request, Response, body::Body};
+use hyper::{HeaderMap, Request, Response, body::Body, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
 use tonic_health::pb::health_server::{self, HealthServer};
@@ -100,25 +100,28 @@ impl Api {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
-        let counted_as = counted_as(&request);
-        let response = self.spanned(request).await;
+        let (head, body) = request.into_parts();
+        let counted_as = counted_as(&head);
+        let response = self.spanned(&head, body).await;
         if let Some(method) = counted_as {
             self.calls.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
         }
         response
     }
 
-    async fn spanned<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    async fn spanned<B>(&self, head: &Parts, body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let span = call_span(&request);
+        let span = call_span(head);
+        // Pinned here, so that it is kept once, though there are two ways to go on.
+        let call = pin!(self.call(head, body));
         if span.is_disabled() {
-            return self.call(request).await;
+            return call.await;
         }
         let started = Instant::now();
-        let response = self.call(request).instrument(span.clone()).await;
+        let response = call.instrument(span.clone()).await;
         let (code, duration) = (code_of(&response), started.elapsed());
         span.record("rpc.grpc.status_code", i32::from(code));
         if is_our_fault(code) {
@@ -129,45 +132,52 @@ impl Api {
         response
     }
 
-    async fn call<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    async fn call<B>(&self, head: &Parts, body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(refusal) = head::refusal(&request) {
+        if let Some(refusal) = head::refusal(head) {
             return refusal;
         }
-        let bounds = self.admit(&request);
-        match bounds.and_then(|()| Bounds::of(request.headers(), self.sidecar().intake())) {
-            Ok(bounds) if is_stream(&request) => {
-                bounds.keep_stream(self.answer_admitted(request)).await
-            }
-            Ok(bounds) => bounds.keep(self.answer_admitted(request)).await,
-            Err(refusal) => refusal.into_http(),
+        let bounds = self.admit(head);
+        let bounds = bounds.and_then(|()| Bounds::of(&head.headers, self.sidecar().intake()));
+        let bounds = match bounds {
+            Ok(bounds) => bounds,
+            Err(refusal) => return refusal.into_http(),
+        };
+        let answering = pin!(self.answer_admitted(head, body));
+        match is_stream(head) {
+            true => Box::pin(bounds.keep_stream(answering)).await,
+            false => bounds.keep(answering).await,
         }
     }
 
-    async fn answer_admitted<B>(&self, request: Request<B>) -> Response<GrpcBody>
+    async fn answer_admitted<B>(&self, head: &Parts, mut body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (head, mut body) = request.into_parts();
         if head.uri.path() == ext_proc::PROCESS {
             return ext_proc::process(self.sidecar(), &self.edge_locks, head, body);
         }
-        if let Some(response) = self.calls.answer(&head, &mut body).await {
+        if let Some(response) = self.calls.answer(head, &mut body).await {
             return response;
         }
-        if let Some(response) = leases::answer(&self.calls, &head, &mut body).await {
+        // In a box, because what is larger than a call of Dapr's service would make that as large.
+        Box::pin(self.answer_others(head, body)).await
+    }
+
+    async fn answer_others<B>(&self, head: &Parts, mut body: B) -> Response<GrpcBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if let Some(response) = leases::answer(&self.calls, head, &mut body).await {
             return response;
         }
-        let request = Request::from_parts(head, GrpcBody::new(body));
-        if is_reflection(&request) {
-            self.reflect(request).await
-        } else {
-            self.route(request).await
-        }
+        let request = Request::from_parts(head.clone(), GrpcBody::new(body));
+        if is_reflection(head) { self.reflect(request).await } else { self.route(request).await }
     }
 
     /// Answers a call of reflection, which does not delay the end of the server.
@@ -206,23 +216,22 @@ impl Api {
     }
 
     /// Refuses a call without the token, and a call of a method that is not served.
-    fn admit<B>(&self, request: &Request<B>) -> Result<(), Status> {
-        let (service, method) = method_of(request).unwrap_or_default();
+    fn admit(&self, head: &Parts) -> Result<(), Status> {
+        let (service, method) = method_of(head).unwrap_or_default();
         // As over HTTP, health checks need no token.
         let is_health_check = service == health_server::SERVICE_NAME;
         if let Some(token) = self.sidecar().token()
             && !is_health_check
         {
-            admit(token, request.headers())?;
+            admit(token, &head.headers)?;
         }
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
-        let is_lease_call = leases::METHODS.contains(&request.uri().path());
-        let is_of_proxy = request.uri().path() == ext_proc::PROCESS;
-        if is_lock_call || is_lease_call || is_of_proxy || is_health_check || is_reflection(request)
-        {
+        let is_lease_call = leases::METHODS.contains(&head.uri.path());
+        let is_of_proxy = head.uri.path() == ext_proc::PROCESS;
+        if is_lock_call || is_lease_call || is_of_proxy || is_health_check || is_reflection(head) {
             return Ok(());
         }
-        self.sidecar().note_foreign("gRPC", request.uri().path());
+        self.sidecar().note_foreign("gRPC", head.uri.path());
         let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
             "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}, {}, and {}",
@@ -250,40 +259,40 @@ impl Answer for Api {
 }
 
 /// The service and the method that a call names.
-fn method_of<B>(request: &Request<B>) -> Option<(&str, &str)> {
-    request.uri().path().strip_prefix('/')?.split_once('/')
+fn method_of(head: &Parts) -> Option<(&str, &str)> {
+    head.uri.path().strip_prefix('/')?.split_once('/')
 }
 
-fn is_reflection<B>(request: &Request<B>) -> bool {
-    method_of(request).is_some_and(|(service, _)| service.starts_with(REFLECTION))
+fn is_reflection(head: &Parts) -> bool {
+    method_of(head).is_some_and(|(service, _)| service.starts_with(REFLECTION))
 }
 
 /// Whether the response may have many messages.
-fn is_stream<B>(request: &Request<B>) -> bool {
-    [leases::HOLD, ext_proc::PROCESS].contains(&request.uri().path())
-        || method_of(request) == Some((health_server::SERVICE_NAME, "Watch"))
-        || is_reflection(request)
+fn is_stream(head: &Parts) -> bool {
+    [leases::HOLD, ext_proc::PROCESS].contains(&head.uri.path())
+        || method_of(head) == Some((health_server::SERVICE_NAME, "Watch"))
+        || is_reflection(head)
 }
 
 /// The method's name as a label; the number of its values is bounded. `None` for streams, which Dapr does
 /// not count either.
-fn counted_as<B>(request: &Request<B>) -> Option<&'static str> {
-    if is_stream(request) {
+fn counted_as(head: &Parts) -> Option<&'static str> {
+    if is_stream(head) {
         return None;
     }
-    if method_of(request) == Some((health_server::SERVICE_NAME, "Check")) {
+    if method_of(head) == Some((health_server::SERVICE_NAME, "Check")) {
         return Some("/grpc.health.v1.Health/Check");
     }
-    let path = request.uri().path();
+    let path = head.uri.path();
     let mut known = FULL_METHODS.into_iter().chain(leases::METHODS);
     Some(known.find(|known| *known == path).unwrap_or("unknown"))
 }
 
 /// The span of a call, which is disabled unless a subscriber wants it.
-fn call_span<B>(request: &Request<B>) -> Span {
+fn call_span(head: &Parts) -> Span {
     let span = tracing::debug_span!(
         "call",
-        otel.name = request.uri().path().trim_start_matches('/'),
+        otel.name = head.uri.path().trim_start_matches('/'),
         otel.kind = "server",
         otel.status_code = field::Empty,
         rpc.system = "grpc",
@@ -293,12 +302,12 @@ fn call_span<B>(request: &Request<B>) -> Span {
         trace_id = field::Empty,
     );
     if !span.is_disabled() {
-        if let Some((service, method)) = method_of(request) {
+        if let Some((service, method)) = method_of(head) {
             span.record("rpc.service", service).record("rpc.method", method);
         }
-        if let Some(parent) = trace_parent(request.headers()) {
+        if let Some(parent) = trace_parent(&head.headers) {
             span.record("trace_id", parent.trace_id());
-            parent.adopt(&span, request.headers());
+            parent.adopt(&span, &head.headers);
         }
     }
     span

@@ -1,5 +1,7 @@
 //! What a call may take: the time until its caller's deadline, and room for its headers.
 
+use std::pin::Pin;
+
 use hyper::{HeaderMap, Response};
 use tonic::{Status, body::Body as GrpcBody};
 
@@ -29,9 +31,11 @@ impl Bounds {
     }
 
     /// The response to the call, if its head is there in time.
+    ///
+    /// It borrows the future, which is large: each function that took it would make the future of the call larger.
     pub(crate) async fn keep(
         self,
-        answering: impl Future<Output = Response<GrpcBody>>,
+        answering: Pin<&mut impl Future<Output = Response<GrpcBody>>>,
     ) -> Response<GrpcBody> {
         self.deadline.answer(answering).await
     }
@@ -39,7 +43,7 @@ impl Bounds {
     /// The response to the call, whose stream ends at the deadline.
     pub(crate) async fn keep_stream(
         self,
-        answering: impl Future<Output = Response<GrpcBody>>,
+        answering: Pin<&mut impl Future<Output = Response<GrpcBody>>>,
     ) -> Response<GrpcBody> {
         let deadline = self.deadline;
         deadline.end(self.keep(answering).await)

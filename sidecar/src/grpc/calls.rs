@@ -1,6 +1,6 @@
 //! The methods of Dapr's service.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use holdfast::{Error, Resource, UnlockStatus, Verb};
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
@@ -94,7 +94,7 @@ impl Calls {
         let resource = Resource { store: &store_name, id: &resource_id };
         // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
-        let call = locks.try_lock_numbered(resource, &lock_owner, ttl);
+        let call = pin!(locks.try_lock_numbered(resource, &lock_owner, ttl));
         match self.sidecar.long_requests().run(received.length(), call).await {
             Ok((attempt, fencing_token)) => {
                 let message = TryLockResponse { success: attempt.is_acquired() };
@@ -108,7 +108,7 @@ impl Calls {
         let UnlockRequest { store_name, resource_id, lock_owner } = received.message()?;
         let locks = self.sidecar.locks();
         let resource = Resource { store: &store_name, id: &resource_id };
-        let call = locks.unlock(resource, &lock_owner);
+        let call = pin!(locks.unlock(resource, &lock_owner));
         match self.sidecar.long_requests().run(received.length(), call).await {
             Ok(status) => Ok(UnlockResponse { status: number(status).into() }),
             Err(error) => Err(self.failed(Verb::Unlock, &error)),

@@ -1,25 +1,25 @@
 //! Heads of requests that gRPC's implementation in Go, which is Dapr's, refuses before it looks at the path
 //! (`internal/transport/http2_server.go`).
 
-use hyper::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::{Method, Response, StatusCode, header::CONTENT_TYPE, http::request::Parts};
 use tonic::{Code, Status, body::Body};
 
 /// What every type of gRPC's messages begins with.
 const GRPC: &[u8] = b"application/grpc";
 
 /// The response to a request with such a head, `None` for others.
-pub(super) fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let content_type = request.headers().get(CONTENT_TYPE);
+pub(super) fn refusal(head: &Parts) -> Option<Response<Body>> {
+    let content_type = head.headers.get(CONTENT_TYPE);
     let sent = content_type.map_or(&[][..], |content_type| content_type.as_bytes());
     let Some(subtype) = subtype(sent) else {
         let message = format!("invalid gRPC request content-type {:?}", quoted(sent));
         let status = Status::new(Code::InvalidArgument, message);
         return Some(with(StatusCode::UNSUPPORTED_MEDIA_TYPE, status));
     };
-    if request.method() != Method::POST {
+    if head.method != Method::POST {
         let message = format!(
             "Received a HEADERS frame with :method {:?} which should be POST",
-            request.method().as_str()
+            head.method.as_str()
         );
         return Some(with(StatusCode::METHOD_NOT_ALLOWED, Status::internal(message)));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as StdError,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -139,11 +140,13 @@ impl Api {
             Err(problem) => return reply::overloaded(&problem.to_string()).into(),
         };
         let span = request_span(head, &route);
+        // Pinned here, so that it is kept once, though there are two ways to go on.
+        let call = pin!(self.call(route, head, body));
         if span.is_disabled() {
-            return self.call(route, head, body).await;
+            return call.await;
         }
         let started = Instant::now();
-        let answered = self.call(route, head, body).instrument(span.clone()).await;
+        let answered = call.instrument(span.clone()).await;
         let (status, duration) = (answered.status(), started.elapsed());
         span.record("http.response.status_code", status);
         if status >= 500 {
@@ -160,8 +163,10 @@ impl Api {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match route {
+            // In a box, as other rare calls, because what is larger than a lock call would make it as large.
             Route::Hold { store } => {
-                self.hold(&store, head, self.read(body, MAX_LEASE).await).await
+                let body = self.read(body, MAX_LEASE).await;
+                Box::pin(self.hold(&store, head, body)).await
             }
             route => self.reply(route, head, body).await.into(),
         }
@@ -233,7 +238,8 @@ impl Api {
                 self.lock_call(verb, &store, head, self.read(body, MAX_LEASE).await).await
             }
             Route::AwaitLoss { store } => {
-                self.await_loss(&store, head, self.read(body, MAX_LEASE).await).await
+                let body = self.read(body, MAX_LEASE).await;
+                Box::pin(self.await_loss(&store, head, body)).await
             }
             Route::Healthz => {
                 let obstacle = self.sidecar.readiness().obstacle();
@@ -280,7 +286,7 @@ impl Api {
         {
             return reply::shutting_down(&ending.to_string());
         }
-        let call = self.sidecar.locks().json_answer(verb, store, &body.bytes);
+        let call = pin!(self.sidecar.locks().json_answer(verb, store, &body.bytes));
         match self.sidecar.long_requests().run(body.bytes.len(), call).await {
             Ok(Replied { reply, error, fencing_token, .. }) => {
                 if let Some(error) = error.filter(failure::is_of_store) {

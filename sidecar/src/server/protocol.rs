@@ -48,6 +48,8 @@ pub(super) fn builder(kind: Kind, streams: NewStreams) -> Builder<NewStreams> {
         .http1()
         // The connection looks for itself whether the caller has left.
         .half_close(true)
+        // Responses are short: to copy the body behind the head costs less than to write both at once.
+        .writev(false)
         .max_buf_size(READ_BUFFER)
         .max_headers(MAX_FIELDS)
         .header_read_timeout(None);

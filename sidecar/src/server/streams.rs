@@ -44,6 +44,10 @@ impl Streams {
     /// Runs the requests that can go on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         self.running.extend(mem::take(&mut *self.new.lock()));
+        // A connection of HTTP/1 has none, ever.
+        if self.running.is_empty() {
+            return;
+        }
         while let Poll::Ready(Some(())) = Pin::new(&mut self.running).poll_next(cx) {}
     }
 

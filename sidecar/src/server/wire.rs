@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -80,9 +81,9 @@ impl<S: AsyncRead + Unpin> Wire<S> {
     /// Reads while hyper does not. Once there is too much, the rest is read and dropped.
     pub(super) fn poll_ahead(&self, cx: &mut Context<'_>) -> Poll<Ahead> {
         let mut shared = self.lock();
-        let mut scratch = [0; 2048];
+        let mut scratch = [const { MaybeUninit::uninit() }; 2048];
         loop {
-            let mut read = ReadBuf::new(&mut scratch);
+            let mut read = ReadBuf::uninit(&mut scratch);
             let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, &mut read));
             if outcome.is_err() {
                 return Poll::Ready(Ahead::Gone);

@@ -372,7 +372,8 @@ impl Client {
                 Ok(nothing_done(CLOCK_WAS_SET, tries))
             }
             Ok(Answer::TooFewReplicas { cause, expiry, ends }) => {
-                Err(undo(connection, (key, owner), cause, expiry, ends).await)
+                let undone = undo(connection, (key, owner), cause, expiry, ends);
+                Err(Box::pin(undone).await)
             }
             Ok(Answer::UnknownExpiry(line)) => {
                 self.connections.do_without_clock(connection, line.clone());
@@ -426,7 +427,7 @@ async fn go_on(cause: String, next: Next) -> Result<(), NoOutcome> {
     match next {
         Next::Now => Ok(()),
         Next::After(wait) => {
-            tokio::time::sleep(wait).await;
+            Box::pin(tokio::time::sleep(wait)).await;
             Ok(())
         }
         Next::GiveUp => Err(match Redirect::read(&cause) {

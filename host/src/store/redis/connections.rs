@@ -125,6 +125,11 @@ impl Connections {
         {
             return Ok((Place::on(connection), permit));
         }
+        // In a box, because what waits is larger than what nearly all commands need.
+        Box::pin(self.take_later(leg)).await
+    }
+
+    async fn take_later(&self, leg: Leg<'_>) -> Result<(Place, Permit<'_>), String> {
         let permit = within(self.settings.common.pool_timeout, self.permits.acquire())
             .await
             .map_err(|limit| format!("no connection was free within {limit:?}"))?

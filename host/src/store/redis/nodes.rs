@@ -71,7 +71,9 @@ impl Nodes {
             Self::One(client) => Ok(Way { patience: client.patience(), to: To::Server(client) }),
             Self::Cluster(cluster) => {
                 let slot = slot(key);
-                let hop = Hop { node: cluster.owner(slot).await?, asking: false };
+                // In boxes, here and below, because they are larger than the way to a single server.
+                let node = Box::pin(cluster.owner(slot)).await?;
+                let hop = Hop { node, asking: false };
                 let patience = hop.node.patience();
                 Ok(Way { patience, to: To::Node { cluster, slot, hop, hops: 0 } })
             }
@@ -162,7 +164,7 @@ impl Way<'_> {
     ) -> Option<Result<T, Ended>> {
         match (&mut self.to, outcome) {
             (To::Node { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
-                match cluster.elsewhere(*slot, &hop.node, no_outcome).await {
+                match Box::pin(cluster.elsewhere(*slot, &hop.node, no_outcome)).await {
                     Ok(next) => {
                         *hop = next;
                         *hops += 1;

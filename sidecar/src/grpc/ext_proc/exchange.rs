@@ -53,7 +53,7 @@ const MARGIN: u64 = 5_000;
 pub(in crate::grpc) fn process<B>(
     sidecar: &Sidecar,
     locks: &EdgeLocks,
-    head: Parts,
+    head: &Parts,
     body: B,
 ) -> Response<GrpcBody>
 where
