@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
+
 use super::store::NamedStore;
 use crate::{
     error::BuildError,
@@ -12,7 +14,8 @@ use crate::{
 /// An application: its stores by name, and the scope that the rules know them by.
 pub(super) struct App {
     pub(super) scope: Scope,
-    stores: HashMap<String, Choice>,
+    /// Callers look names up, and add none.
+    stores: HashMap<String, Choice, RandomState>,
 }
 
 /// A store that a call chose.
