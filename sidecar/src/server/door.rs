@@ -38,6 +38,8 @@ const NO_PLACE: Duration = Duration::from_millis(20);
 /// The open connections of an API.
 pub(super) struct Door {
     kind: Kind,
+    /// What the port is called in the log.
+    port: &'static str,
     patience: Patience,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
@@ -54,7 +56,7 @@ struct Place {
 }
 
 impl Door {
-    pub(super) fn new(kind: Kind, limits: &Limits, tasks: TaskTracker) -> Self {
+    pub(super) fn new(kind: Kind, port: &'static str, limits: &Limits, tasks: TaskTracker) -> Self {
         let most = match kind {
             Kind::Http | Kind::Grpc => limits.connections,
             Kind::Auxiliary => limits.auxiliary_connections,
@@ -62,6 +64,7 @@ impl Door {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             kind,
+            port,
             patience: Patience {
                 head: limits.head,
                 idle: (kind != Kind::Grpc).then_some(limits.idle),
@@ -139,8 +142,8 @@ impl Door {
 
     fn complain(&self, problem: &fmt::Arguments<'_>) {
         if let Some(left_out) = self.refused.pass() {
-            let (api, open) = (self.kind, self.open().len());
-            tracing::warn!(?api, open, left_out, "{problem}");
+            let (port, open) = (self.port, self.open().len());
+            tracing::warn!(port, open, left_out, "{problem}");
         }
     }
 

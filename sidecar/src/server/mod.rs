@@ -55,7 +55,7 @@ pub struct Server {
     limits: Limits,
     lingers_while: Box<dyn Fn() -> bool + Send + Sync>,
     last_call: CancellationToken,
-    apis: Vec<(Kind, Vec<Accepting>)>,
+    apis: Vec<(Kind, &'static str, Vec<Accepting>)>,
 }
 
 type Accepting = Box<dyn FnOnce(Arc<Door>) -> BoxFuture<'static, Infallible> + Send>;
@@ -96,27 +96,33 @@ impl Server {
 
     /// Adds an HTTP API. The same port serves HTTP/1.1, and HTTP/2 in clear text with prior knowledge.
     pub fn http(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Http, api, listeners)
+        self.add(Kind::Http, "http", api, listeners)
     }
 
     /// Adds a gRPC API. It is served over HTTP/2 in clear text only.
     pub fn grpc(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Grpc, api, listeners)
+        self.add(Kind::Grpc, "grpc", api, listeners)
     }
 
     /// Adds an HTTP API beside those of the locks: health checks, metrics or the operator API. It has fewer
-    /// connections, and a shutdown does not wait for their next requests.
-    pub fn auxiliary(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Auxiliary, api, listeners)
+    /// connections, and a shutdown does not wait for their next requests. `port` is what the log calls it.
+    pub fn auxiliary(self, port: &'static str, api: impl Answer, listeners: Vec<Listener>) -> Self {
+        self.add(Kind::Auxiliary, port, api, listeners)
     }
 
-    fn add(mut self, kind: Kind, api: impl Answer, listeners: Vec<Listener>) -> Self {
+    fn add(
+        mut self,
+        kind: Kind,
+        port: &'static str,
+        api: impl Answer,
+        listeners: Vec<Listener>,
+    ) -> Self {
         let accepting = listeners.into_iter().map(|listener| {
             let api = api.clone();
             let accept: Accepting = Box::new(move |door| door.accept_all(listener, api).boxed());
             accept
         });
-        self.apis.push((kind, accepting.collect()));
+        self.apis.push((kind, port, accepting.collect()));
         self
     }
 
@@ -135,8 +141,8 @@ impl Server {
         let tasks = TaskTracker::new();
         let mut doors = Doors(Vec::new());
         let mut accepting = Vec::new();
-        for (kind, listeners) in apis {
-            let door = Arc::new(Door::new(kind, &limits, tasks.clone()));
+        for (kind, port, listeners) in apis {
+            let door = Arc::new(Door::new(kind, port, &limits, tasks.clone()));
             accepting.extend(listeners.into_iter().map(|accept| accept(door.clone())));
             doors.0.push(door);
         }

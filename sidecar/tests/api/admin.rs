@@ -58,7 +58,7 @@ async fn serve_within(sidecar: Sidecar, token: Option<&str>, limits: Limits) -> 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new(sidecar.readiness().clone()).limits(limits);
-    let server = server.auxiliary(admin::Api::new(sidecar, token), vec![listener.into()]);
+    let server = server.auxiliary("admin", admin::Api::new(sidecar, token), vec![listener.into()]);
     tokio::spawn(server.serve(std::future::pending(), LONG));
     Served { address, locks }
 }

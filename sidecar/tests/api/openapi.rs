@@ -73,7 +73,7 @@ fn routes() -> impl Iterator<Item = Route<'static>> {
 /// Serves operators, who need the token if there is one.
 async fn operators(sidecar: Sidecar, token: Option<&str>) -> SocketAddr {
     serve(&sidecar, |server, listener| {
-        server.auxiliary(admin::Api::new(sidecar.clone(), token), vec![listener.into()])
+        server.auxiliary("admin", admin::Api::new(sidecar.clone(), token), vec![listener.into()])
     })
     .await
 }
@@ -81,7 +81,7 @@ async fn operators(sidecar: Sidecar, token: Option<&str>) -> SocketAddr {
 /// Serves the part of the API that needs no token.
 async fn public(sidecar: Sidecar) -> SocketAddr {
     serve(&sidecar, |server, listener| {
-        server.auxiliary(Api::public(sidecar.clone()), vec![listener.into()])
+        server.auxiliary("public", Api::public(sidecar.clone()), vec![listener.into()])
     })
     .await
 }

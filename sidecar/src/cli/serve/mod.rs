@@ -145,16 +145,20 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
         .http(http::Api::new(sidecar.clone()), take(&mut ports.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut ports.grpc.listeners));
     if let Some(public) = &mut ports.public {
-        server = server.auxiliary(http::Api::public(sidecar.clone()), take(&mut public.listeners));
+        server = server.auxiliary(
+            "public",
+            http::Api::public(sidecar.clone()),
+            take(&mut public.listeners),
+        );
     }
     if let (Some(recorder), Some(metrics)) = (recorder.take(), &mut ports.metrics) {
         let scrape = Scrape::new(recorder, locks.clone());
-        server = server.auxiliary(scrape, take(&mut metrics.listeners));
+        server = server.auxiliary("metrics", scrape, take(&mut metrics.listeners));
     }
     if let Some(admin) = &mut ports.admin {
         let api = admin::Api::new(sidecar.clone(), token(ADMIN_TOKEN)?.as_deref());
         let api = if args.ui { api.with_page() } else { api };
-        server = server.auxiliary(api, take(&mut admin.listeners));
+        server = server.auxiliary("admin", api, take(&mut admin.listeners));
     }
     Ok(server)
 }
