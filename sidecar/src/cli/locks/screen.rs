@@ -43,23 +43,20 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, selected: &mut TableState, sourc
     let waiting: usize = rows.iter().map(|row| row.waiting).sum();
     let summary = format!(" {} held, {waiting} waiting", rows.len());
     let words = ["holdfast locks".bold(), " ".into(), printable(source).dim(), summary.into()];
-    frame.render_widget(Line::from_iter(words), title);
-    let keys = Line::from("q quits".dim()).right_aligned();
-    frame.render_widget(keys, title);
+    let (words, keys) = (Line::from_iter(words), Line::from("q quits".dim()).right_aligned());
+    let has_room = words.width() + keys.width() < usize::from(title.width);
+    frame.render_widget(words, title);
+    if has_room {
+        frame.render_widget(keys, title);
+    }
     frame.render_widget(Paragraph::new(problems), trouble);
 
-    let headings = ["STORE", "RESOURCE", "OWNER", "TIME LEFT", "WAITING"];
-    let widths = [
-        Constraint::Fill(1),
-        Constraint::Fill(2),
-        Constraint::Fill(2),
-        Constraint::Length(20),
-        Constraint::Length(7),
-    ];
+    let columns: Vec<_> = columns(table.width).collect();
     let last = rows.len().saturating_sub(1);
     selected.select(Some(selected.selected().unwrap_or_default().min(last)));
-    let shown = Table::new(rows.iter().map(row), widths)
-        .header(TableRow::new(headings).bold())
+    let cells = |row| TableRow::new(columns.iter().map(|column| column.cell(row)));
+    let shown = Table::new(rows.iter().map(cells), columns.iter().map(|column| column.width))
+        .header(TableRow::new(columns.iter().map(|column| column.heading)).bold())
         .row_highlight_style(Style::new().reversed());
     frame.render_stateful_widget(shown, table, selected);
 
@@ -68,17 +65,57 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, selected: &mut TableState, sourc
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), history);
 }
 
-fn row<'a>(row: &Row<'_>) -> TableRow<'a> {
-    let left = match row.left {
-        Some((left, part)) => {
-            let text = format!(" {}", time(milliseconds(left)));
-            Line::from_iter([Span::from(bar(part)).cyan(), text.into()])
+/// A column of the table.
+struct Column {
+    heading: &'static str,
+    width: Constraint,
+    content: Content,
+}
+
+#[derive(Clone, Copy)]
+enum Content {
+    Store,
+    Resource,
+    Owner,
+    Time { with_bar: bool },
+    Waiting,
+}
+
+/// The columns for which there is room. What is locked, and for how long, is always shown.
+fn columns(width: u16) -> impl Iterator<Item = Column> {
+    let with_bar = width >= 60;
+    let time = if with_bar { 20 } else { 9 };
+    let column = |heading, width, content| Column { heading, width, content };
+    let columns = [
+        (0, column("STORE", Constraint::Fill(1), Content::Store)),
+        (0, column("RESOURCE", Constraint::Fill(2), Content::Resource)),
+        (40, column("OWNER", Constraint::Fill(2), Content::Owner)),
+        (0, column("TIME LEFT", Constraint::Length(time), Content::Time { with_bar })),
+        (50, column("WAITING", Constraint::Length(7), Content::Waiting)),
+    ];
+    columns.into_iter().filter_map(move |(least, column)| (width >= least).then_some(column))
+}
+
+impl Column {
+    fn cell<'a>(&self, row: &Row<'_>) -> Cell<'a> {
+        match self.content {
+            Content::Store => printable(row.store).into(),
+            Content::Resource => printable(row.resource_id).into(),
+            Content::Owner => printable(row.owner).into(),
+            Content::Time { with_bar } => left(row, with_bar).into(),
+            Content::Waiting if row.waiting == 0 => Cell::default(),
+            Content::Waiting => row.waiting.to_string().into(),
         }
-        None => Line::from("for ever"),
-    };
-    let waiting = if row.waiting == 0 { String::new() } else { row.waiting.to_string() };
-    let words = [row.store, row.resource_id, row.owner].map(|text| Cell::from(printable(text)));
-    TableRow::new(words.into_iter().chain([left.into(), waiting.into()]))
+    }
+}
+
+fn left<'a>(row: &Row<'_>, with_bar: bool) -> Line<'a> {
+    let Some((left, part)) = row.left else { return Line::from("for ever") };
+    let left = time(milliseconds(left));
+    match with_bar {
+        true => Line::from_iter([Span::from(bar(part)).cyan(), format!(" {left}").into()]),
+        false => Line::from(left),
+    }
 }
 
 fn change<'a>(change: &Change, now: Instant) -> Line<'a> {
@@ -116,6 +153,33 @@ mod tests {
         assert_eq!(bar(0.5), "█████     ");
         assert_eq!(bar(0.31), "███▏      ");
         assert_eq!(bar(0.0), "          ");
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_what_is_locked_and_for_how_long() {
+        let lock = |time_left| HeldLock {
+            resource_id: "order-1".to_owned(),
+            owner: "somebody".to_owned(),
+            time_left,
+        };
+        for (width, time_left, headings, row) in [
+            (30, None, "STORE RESOURCE TIME LEFT", "lockst order-1 for ever"),
+            (30, Some(u64::from(u32::MAX)), "STORE RESOURCE TIME LEFT", "lockst order-1 49d 17h"),
+            (45, None, "STORE RESOURCE OWNER TIME LEFT", "lockst order-1 somebody for ever"),
+        ] {
+            let mut view = View::default();
+            let taken = Told::Event(Event::Taken(lock(time_left)));
+            view.take("lockst", taken, Instant::now());
+            let mut terminal = Terminal::new(TestBackend::new(width, 16)).unwrap();
+            let mut selected = TableState::default();
+            terminal.draw(|frame| draw(frame, &view, &mut selected, "x")).unwrap();
+            let screen = terminal.backend().to_string();
+            let words = |line: &str| {
+                line.trim_matches('"').split_whitespace().collect::<Vec<_>>().join(" ")
+            };
+            let lines: Vec<_> = screen.lines().skip(1).take(2).map(words).collect();
+            assert_eq!(lines, [headings, row], "{screen}");
+        }
     }
 
     #[test]
