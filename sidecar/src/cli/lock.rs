@@ -1,21 +1,19 @@
 //! `holdfast try-lock` and `holdfast unlock`: one call, directly in the store.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use holdfast_rules::json as rules;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
     exit::{NO, TROUBLE, YES},
     logging,
     naming::named,
+    output,
     printable::printable,
     runtime::runtime,
     stores,
@@ -25,21 +23,52 @@ use crate::{admin::form, rules_types};
 /// What to print, and the exit code.
 pub type Answer = (Vec<u8>, u8);
 
+/// How long a lock that nobody knows of may take to be given back.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
 pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
     let TryLock { lock, owner, expiry } = args;
     let Lock { store, resource, json, .. } = lock;
     with_locks(&lock.stores, &lock.log, async |locks| {
-        if *json {
-            let body =
-                json!({"resourceId": resource, "lockOwner": owner, "expiryInSeconds": expiry});
-            return raw(locks.json(Verb::TryLock, store, body.to_string().as_bytes()).await?);
-        }
         let resource = Resource { store, id: resource };
-        // The rules refuse zero.
-        let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
-        let taken = locks.try_lock(resource, owner, ttl).await.map_err(named)?.is_acquired();
-        Ok((format!("{taken}\n").into_bytes(), if taken { YES } else { NO }))
+        let answer = if *json {
+            let body =
+                json!({"resourceId": resource.id, "lockOwner": owner, "expiryInSeconds": expiry});
+            raw(locks.json(Verb::TryLock, store, body.to_string().as_bytes()).await?)?
+        } else {
+            // The rules refuse zero.
+            let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
+            let taken = locks.try_lock(resource, owner, ttl).await.map_err(named)?.is_acquired();
+            (format!("{taken}\n").into_bytes(), if taken { YES } else { NO })
+        };
+        match answer {
+            (output, YES) => {
+                if let Err(error) = output::print(&output) {
+                    return Err(error.context(give_back(locks, resource, owner).await));
+                }
+                Ok((Vec::new(), YES))
+            }
+            (output, exit) => told(&output, exit),
+        }
     })
+}
+
+/// Gives back a lock whose owner cannot know that it was taken. Returns what has become of it.
+async fn give_back(locks: &Locks, resource: Resource<'_>, owner: &str) -> String {
+    match timeout(GIVING_BACK, locks.unlock(resource, owner)).await {
+        Ok(Ok(_)) => "the lock was taken, and given back".to_owned(),
+        Ok(Err(error)) => {
+            format!("the lock was taken, and is held until it expires, because of {error}")
+        }
+        Err(_) => "the lock was taken, and is perhaps held until it expires".to_owned(),
+    }
+}
+
+/// Prints a short answer, which an error repeats.
+fn told(output: &[u8], exit: u8) -> Result<Answer> {
+    let answer = String::from_utf8_lossy(output);
+    output::print(output).with_context(|| format!("the answer is {}", answer.trim_end()))?;
+    Ok((Vec::new(), exit))
 }
 
 pub fn unlock(args: &Unlock) -> Result<ExitCode> {
@@ -47,11 +76,14 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     let Lock { store, resource, json, .. } = lock;
     with_locks(&lock.stores, &lock.log, async |locks| {
         let Some(owner) = owner else {
-            return force(locks, Resource { store, id: resource }, *json).await;
+            let (output, exit) = force(locks, lock).await?;
+            return told(&output, exit);
         };
         if *json {
             let body = json!({"resourceId": resource, "lockOwner": owner});
-            return raw(locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?);
+            let reply = locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?;
+            let (output, exit) = raw(reply)?;
+            return told(&output, exit);
         }
         let resource = Resource { store, id: resource };
         let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
@@ -60,14 +92,16 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
             UnlockStatus::InternalError => ("internal-error", TROUBLE),
         };
-        Ok((format!("{name}\n").into_bytes(), exit))
+        told(format!("{name}\n").as_bytes(), exit)
     })
 }
 
 /// Frees a lock of any owner.
-async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answer> {
+async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
+    let Lock { store, resource, json, .. } = args;
+    let resource = Resource { store, id: resource };
     let owner = match locks.force_release(resource).await {
-        Err(Error::Lock(error)) if json => {
+        Err(Error::Lock(error)) if *json => {
             let verb = rules_types::verb(Verb::ForceRelease);
             let refusal = rules::refusal(verb, &rules_types::error(error));
             return Ok((refusal.body, TROUBLE));
@@ -75,7 +109,7 @@ async fn force(locks: &Locks, resource: Resource<'_>, json: bool) -> Result<Answ
         owner => owner.map_err(named)?,
     };
     let exit = if owner.is_some() { YES } else { NO };
-    if json {
+    if *json {
         return Ok((form::released(owner).to_string().into_bytes(), exit));
     }
     let name = match owner {
@@ -119,8 +153,7 @@ pub fn with_open(
         locks.close().await;
         answer
     })?;
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+    output::print(&output)?;
     Ok(ExitCode::from(exit))
 }
 

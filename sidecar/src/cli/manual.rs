@@ -1,15 +1,12 @@
 //! `holdfast completions` and `holdfast man`.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::arguments;
+use super::{arguments, output};
 
 /// Prints the completions of a shell.
 pub fn completions(shell: Shell) -> Result<ExitCode> {
@@ -17,7 +14,8 @@ pub fn completions(shell: Shell) -> Result<ExitCode> {
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
-    print(&text)
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the page of a command, or of the program.
@@ -34,11 +32,6 @@ pub fn page(names: &[String]) -> Result<ExitCode> {
     let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let mut text = Vec::new();
     Man::new(command.clone()).title(title).render(&mut text).context("the page cannot be made")?;
-    print(&text)
-}
-
-fn print(text: &[u8]) -> Result<ExitCode> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

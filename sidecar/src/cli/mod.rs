@@ -16,6 +16,7 @@
 //! | `logging`, `traces` | what is said to the log and to a collector |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
 //! | `table`, `printable` | text for people |
+//! | `output` | writing to stdout |
 
 mod address;
 mod arguments;
@@ -29,6 +30,7 @@ mod locks;
 mod logging;
 mod manual;
 mod naming;
+mod output;
 mod printable;
 mod run;
 mod runtime;
@@ -90,11 +92,14 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let printed = error.print().and_then(|()| io::stdout().flush());
     // The code of a wrong option would look like one of the program that `run` is to run.
     let is_run = env::args_os().nth(1).is_some_and(|word| word == "run");
-    match error.use_stderr() {
-        true if is_run => ExitCode::from(RUN_FAILED),
-        true => ExitCode::from(TROUBLE),
-        false if printed.is_err() => ExitCode::from(TROUBLE),
-        false => ExitCode::SUCCESS,
+    match (error.use_stderr(), printed) {
+        (true, _) if is_run => ExitCode::from(RUN_FAILED),
+        (true, _) => ExitCode::from(TROUBLE),
+        (false, Err(error)) => {
+            logging::tell(None, &format!("cannot write to stdout: {error}"));
+            ExitCode::from(TROUBLE)
+        }
+        (false, Ok(())) => ExitCode::SUCCESS,
     }
 }
 

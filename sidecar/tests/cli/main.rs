@@ -5,6 +5,7 @@
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: what `serve` says at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
+//! - `unwritable.rs`: a stdout that cannot be written to.
 //! - `sockets.rs`: Unix domain sockets.
 //! - `deaf.rs`: a stderr that cannot be written to.
 //! - `broken.rs`: resource files that `check` refuses.
@@ -37,6 +38,7 @@ mod shutdown;
 mod sockets;
 mod start;
 mod topology;
+mod unwritable;
 mod wrong;
 
 use std::{

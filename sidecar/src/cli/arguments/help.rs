@@ -85,7 +85,8 @@ Examples:
     holdfast run lockstore deploy-shop --wait 10m --ttl 1m --resources-path ./components -- ./deploy.sh";
 
 pub(super) const TRY_LOCK_EXAMPLES: &str = "\
-Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors.
+Prints true or false. Exits with 0 if the lock was taken, 1 if it is held, 2 on errors. A lock whose answer cannot
+be printed is given back.
 
 Examples:
   owner=$(uuidgen)  # new for each hold

@@ -2,13 +2,9 @@
 
 mod warnings;
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{fmt::Write as _, process::ExitCode};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits,
@@ -22,7 +18,7 @@ use self::warnings::Warnings;
 use super::{
     arguments::{Check, LogLevel},
     exit::TROUBLE,
-    logging,
+    logging, output,
     runtime::runtime,
     stores,
     table::table,
@@ -57,8 +53,7 @@ pub fn run(args: &Check) -> Result<ExitCode> {
         let stores = table(HEADINGS, &openings.iter().map(row).collect::<Vec<_>>());
         stores + &surveys.iter().map(servers).collect::<String>() + &self::edge_locks(edge_locks)
     };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).context("cannot write to stdout")?;
+    output::print(text.as_bytes())?;
     Ok(if examined? { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
 }
 

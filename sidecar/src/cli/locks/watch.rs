@@ -1,7 +1,7 @@
 //! `holdfast locks --watch`: the locks as they come and go.
 
 use std::{
-    io::{IsTerminal, Write, stdout},
+    io::{IsTerminal, stdout},
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -32,6 +32,7 @@ use super::{
         lock::with_open,
         logging,
         naming::named,
+        output,
         runtime::runtime,
     },
     list::chosen,
@@ -111,10 +112,7 @@ async fn watch(events: Events, args: &ListLocks, source: &str) -> Result<()> {
 async fn print(mut events: Events) -> Result<()> {
     while let Some((store, told)) = events.next().await {
         let object = form::told(&store, told, |message| json!({"message": message}));
-        let mut stdout = stdout().lock();
-        writeln!(stdout, "{object}")
-            .and_then(|()| stdout.flush())
-            .context("cannot write to stdout")?;
+        output::print(format!("{object}\n").as_bytes())?;
     }
     Ok(())
 }
