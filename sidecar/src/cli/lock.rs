@@ -7,6 +7,7 @@ use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
 use holdfast_rules::json as rules;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tracing::Level;
 
 use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
@@ -98,7 +99,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
 
 /// Frees a lock of any owner.
 async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
-    let Lock { store, resource, json, .. } = args;
+    let Lock { store, resource, json, log, .. } = args;
     let resource = Resource { store, id: resource };
     let owner = match locks.force_release(resource).await {
         Err(Error::Lock(error)) if *json => {
@@ -115,7 +116,10 @@ async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
     let name = match owner {
         Some(owner) => {
             let (id, owner) = (printable(resource.id), printable(&owner));
-            logging::line(&format!("holdfast: {id} was held by {owner}"));
+            match log.log_as_json {
+                true => logging::say(log, Level::INFO, &format!("{id} was held by {owner}")),
+                false => logging::line(&format!("holdfast: {id} was held by {owner}")),
+            }
             "success"
         }
         None => "lock-does-not-exist",

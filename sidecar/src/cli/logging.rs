@@ -5,6 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
+use tracing::Level;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
@@ -58,6 +59,29 @@ pub fn tell(log: Option<&Log>, why: &str) {
         Some(log) => last(log, why),
         None => line(&format!("holdfast: {why}")),
     }
+}
+
+/// As [`tell`], of arguments that give no log.
+pub fn tell_as_json(why: &str) {
+    last(&Log { log_level: None, log_as_json: true }, why);
+}
+
+/// Says what a command is asked for, whatever the level of its log: as a line for people, or in a log of JSON as an event
+/// of this level.
+pub fn say(log: &Log, level: Level, text: &str) {
+    if !log.log_as_json {
+        let label = match level {
+            Level::WARN => "warning",
+            _ => "note",
+        };
+        return line(&format!("{label}: {text}"));
+    }
+    let all = Log { log_level: Some(LogLevel::Info), log_as_json: true };
+    let lines = tracing_subscriber::registry().with(layers(&all, LogLevel::Info, None));
+    tracing::subscriber::with_default(lines, || match level {
+        Level::WARN => tracing::warn!("{text}"),
+        _ => tracing::info!("{text}"),
+    });
 }
 
 /// Logs the error that ends a command. It ended perhaps before its log was started.

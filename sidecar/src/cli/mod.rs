@@ -51,7 +51,7 @@ use std::{
 use self::{
     arguments::{
         Command, Log,
-        parse::{self, Parsed},
+        parse::{self, Parsed, Refused},
     },
     exit::{RUN_FAILED, TROUBLE},
 };
@@ -61,10 +61,13 @@ pub fn main() -> ExitCode {
     if let Some(code) = run::foreground(env::args_os()) {
         return code;
     }
+    let words: Vec<_> = env::args_os().collect();
+    let is = |name| words.get(1).is_some_and(|word| word == name);
     signals::unblock();
-    let Parsed { cli, given, ignored } = match parse::parse(env::args_os().collect()) {
+    let trouble = if is("run") { RUN_FAILED } else { TROUBLE };
+    let Parsed { cli, given, ignored } = match parse::parse(words) {
         Ok(parsed) => parsed,
-        Err(error) => return refuse(&error),
+        Err(refused) => return refuse(&refused, trouble),
     };
     // Who serves others, or keeps a lock for a program, goes on though nobody reads the log.
     let serves = matches!(&cli.command, Command::Serve(_) | Command::Run(_));
@@ -87,20 +90,35 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Says what is wrong with the arguments, or what was asked for, such as the help.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let printed = error.print().and_then(|()| io::stdout().flush());
-    // The code of a wrong option would look like one of the program that `run` is to run.
-    let is_run = env::args_os().nth(1).is_some_and(|word| word == "run");
-    match (error.use_stderr(), printed) {
-        (true, _) if is_run => ExitCode::from(RUN_FAILED),
-        (true, _) => ExitCode::from(TROUBLE),
-        (false, Err(error)) => {
+/// Says what is wrong with the arguments, or what was asked for, such as the help. The code of a wrong option would look
+/// like one of the program that `run` is to run, so `trouble` is another for it.
+fn refuse(refused: &Refused, trouble: u8) -> ExitCode {
+    let Refused { error, log_as_json } = refused;
+    if error.use_stderr() {
+        if *log_as_json {
+            logging::tell_as_json(&without_usage(error));
+        } else {
+            // Where it cannot be written to, nobody could read why.
+            let _ = error.print();
+        }
+        return ExitCode::from(trouble);
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
             logging::tell(None, &format!("cannot write to stdout: {error}"));
             ExitCode::from(TROUBLE)
         }
-        (false, Ok(())) => ExitCode::SUCCESS,
     }
+}
+
+/// What is wrong, without what clap says of the command as such.
+fn without_usage(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    text[..end.unwrap_or(text.len())].trim_end().to_owned()
 }
 
 /// The options of the command's log, if it has one.

@@ -2,10 +2,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
-use holdfast_tests::holdfast::{Holdfast, command};
+use holdfast_tests::{
+    free_port,
+    holdfast::{Holdfast, command},
+    resources::{Resources, definition},
+};
 use rustix::process::Signal;
 
-use crate::HOLDFAST;
+use crate::{HOLDFAST, run_in};
 
 fn is_open(address: impl Into<SocketAddr>) -> bool {
     TcpStream::connect(address.into()).is_ok()
@@ -39,4 +43,95 @@ fn the_public_port_listens_on_all_addresses_unless_told_otherwise() {
     assert!(is_open((Ipv4Addr::LOCALHOST, port)));
     assert!(!has_ipv6() || is_open((Ipv6Addr::LOCALHOST, port)));
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+}
+
+#[test]
+fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
+    // The error of this store would be another.
+    let down = [("redisHost", "127.0.0.1:1"), ("redisMaxRetries", "-1")];
+    let resources = Resources::new(&[("s.yaml", &definition("lockstore", "lock.redis", &down))]);
+    let port = free_port().to_string();
+    let both = |first: &str, second: &str, place: &str| {
+        format!(
+            "holdfast: {first} and {second} are both {port}, {place}: each needs a port of its own\n"
+        )
+    };
+    let twice = |problem: &str| format!("holdfast: --dapr-listen-addresses: {problem}\n");
+    let admin = ["--enable-admin", "--admin-port", &port];
+    let all = "on 127.0.0.1 and on 0.0.0.0, which includes it";
+    for (variables, args, expected) in [
+        (
+            &[][..],
+            &["--dapr-http-port", &port, "--dapr-grpc-port", &port][..],
+            both("--dapr-http-port", "--dapr-grpc-port", "on 127.0.0.1"),
+        ),
+        (
+            &[("DAPR_HTTP_PORT", &*port), ("DAPR_GRPC_PORT", &port)],
+            &[],
+            both("DAPR_HTTP_PORT", "DAPR_GRPC_PORT", "on 127.0.0.1"),
+        ),
+        (&[("DAPR_METRICS_PORT", &port)], &["--dapr-http-port", &port], {
+            both("--dapr-http-port", "DAPR_METRICS_PORT", all)
+        }),
+        (
+            &[("DAPR_HTTP_PORT", &port)],
+            &["--dapr-public-port", &port],
+            both("DAPR_HTTP_PORT", "--dapr-public-port", all),
+        ),
+        (
+            &[("DAPR_GRPC_PORT", &port)],
+            &[&admin[..], &["--admin-listen-address", "localhost"]].concat(),
+            both("DAPR_GRPC_PORT", "--admin-port", "on 127.0.0.1"),
+        ),
+        (
+            &[("HOLDFAST_ADMIN_PORT", &port)],
+            &["--enable-admin", "--metrics-port", &port],
+            both("--metrics-port", "HOLDFAST_ADMIN_PORT", all),
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1,127.0.0.1"],
+            twice("127.0.0.1 is there twice"),
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1, localhost"],
+            twice("127.0.0.1 and localhost are the same address"),
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "0.0.0.0,127.0.0.1"],
+            twice("0.0.0.0 includes 127.0.0.1: leave one of them out"),
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1,"],
+            twice(
+                "an empty address, which stands for all, includes 127.0.0.1: leave one of them out",
+            ),
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", ","],
+            twice("an empty address, which stands for all, is there twice"),
+        ),
+        (
+            &[("DAPR_LISTEN_ADDRESSES", "[::1],::1")],
+            &[],
+            "holdfast: DAPR_LISTEN_ADDRESSES: [::1] and ::1 are the same address\n".to_owned(),
+        ),
+        (
+            &[],
+            &["--metrics-listen-address", "127.0.0.1,127.0.0.1"],
+            "holdfast: --metrics-listen-address: 127.0.0.1 is there twice\n".to_owned(),
+        ),
+    ] {
+        if !has_ipv6() && expected.contains("::1") {
+            continue;
+        }
+        let args = [&["serve", "--log-level", "error", "--resources-path", resources.path()], args];
+        let free = [("DAPR_HTTP_PORT", "0")];
+        let (code, _, stderr) = run_in(&[&free, variables].concat(), &args.concat());
+        assert_eq!((code, stderr), (1, expected), "{args:?}");
+    }
 }

@@ -4,6 +4,7 @@ use holdfast_tests::{
     holdfast::{Holdfast, command, serve},
     http_client::get,
     resources::{Resources, in_memory},
+    temporary_dir,
 };
 use rustix::process::Signal;
 
@@ -37,16 +38,16 @@ fn options_of_daprd_without_effect_are_a_warning_each() {
     command.args(["--scheduler-host-address", "", "--max-body-size", "4Mi"]);
     let holdfast = Holdfast::start_ready(command);
     for (option, reason) in [
-        ("app-port", "the application is never called"),
-        ("placement-host-address", "there are no actors"),
-        ("app-ssl", "the application is never called"),
-        ("mode", "there is no control plane"),
-        ("config", "a configuration says nothing about locks"),
-        ("enable-api-logging", "`--log-level debug` logs each call"),
-        ("scheduler-host-address", "there are no jobs"),
-        ("max-body-size", "a body may have 4 MiB"),
+        ("--app-port", "the application is never called"),
+        ("--placement-host-address", "there are no actors"),
+        ("--app-ssl", "the application is never called"),
+        (" -mode", "there is no control plane"),
+        ("--config", "a configuration says nothing about locks"),
+        ("--enable-api-logging", "`--log-level debug` logs each call"),
+        ("--scheduler-host-address", "there are no jobs"),
+        ("--max-body-size", "a body may have 4 MiB"),
     ] {
-        let line = holdfast.wait_for(&format!("--{option} has no effect: {reason}"));
+        let line = holdfast.wait_for(&format!("{option} has no effect: {reason}"));
         assert!(line.contains(" WARN "), "{line}");
     }
 }
@@ -61,14 +62,67 @@ fn all_options_that_serve_does_not_take_are_reported_at_once() {
         --log-file: the log goes to stderr\n  \
         --mode kubernetes: there is no control plane\n  \
         --foo: there is no such option\n  \
-        --bar: there is no such option\n";
+        -bar: there is no such option\n";
     assert!(stderr.starts_with(expected), "{stderr}");
     assert!(stderr.contains("--help"), "{stderr}");
-    let (_, _, stderr) = run(&["serve", "--ap-id", "x"]);
-    assert!(
-        stderr.contains("--ap-id: there is no such option; did you mean --app-id?"),
-        "{stderr}"
-    );
+}
+
+/// A tip is near what was typed, relative to its length.
+#[test]
+fn options_that_do_not_exist_are_told_as_they_were_typed() {
+    for (command, word, expected) in [
+        ("serve", "--ap-id", "--ap-id: there is no such option; did you mean --app-id?"),
+        ("serve", "-ap-id=x", "-ap-id: there is no such option; did you mean --app-id?"),
+        (
+            "serve",
+            "--DAPR-HTTP-PORT",
+            "--DAPR-HTTP-PORT: there is no such option; did you mean --dapr-http-port?",
+        ),
+        ("serve", "-Log-File=x", "-Log-File: there is no such option\n"),
+        ("serve", "-APP-PORT=1", "-APP-PORT: there is no such option; did you mean --app-port?"),
+        ("serve", "--h", "--h: there is no such option; did you mean -h?"),
+        ("serve", "--h=1", "--h: there is no such option; did you mean -h?"),
+        ("serve", "-h=1", "-h: it takes no value\n"),
+        ("serve", "--u", "--u: there is no such option\n"),
+        ("serve", "--a", "--a: there is no such option\n"),
+        ("serve", "--ix", "--ix: there is no such option\n"),
+        ("serve", "-log-file=x", "-log-file: the log goes to stderr\n"),
+        ("check", "--STRICT", "a similar argument exists: '--strict'"),
+        ("health", "--Port=1", "a similar argument exists: '--port'"),
+    ] {
+        let (code, _, stderr) = run(&[command, word]);
+        assert_eq!(code, 2, "{word}: {stderr}");
+        assert!(stderr.contains(expected), "{word}: {stderr}");
+    }
+}
+
+#[test]
+fn options_without_what_they_need_are_a_warning_each() {
+    let mut command = serve(HOLDFAST);
+    command.env("HOLDFAST_ADMIN_PORT", "0").args(["--admin-listen-address", "127.0.0.1"]);
+    command.args(["--dapr-public-listen-address", "127.0.0.1", "--enable-metrics=false"]);
+    let holdfast = Holdfast::start_ready(command);
+    for warning in [
+        "HOLDFAST_ADMIN_PORT has no effect without --enable-admin",
+        "--admin-listen-address has no effect without --enable-admin",
+        "--dapr-public-listen-address has no effect without --dapr-public-port",
+        "--metrics-port has no effect with --enable-metrics=false",
+        "--metrics-listen-address has no effect with --enable-metrics=false",
+    ] {
+        let line = holdfast.wait_for(warning);
+        assert!(line.contains(" WARN "), "{line}");
+    }
+    let mut command = serve(HOLDFAST);
+    let folder = temporary_dir();
+    command.args(["--enable-admin", "--admin-port", "0"]);
+    command.arg("--unix-domain-socket").arg(folder.path());
+    let holdfast = Holdfast::start(command);
+    holdfast.wait_for("listening on http+unix://");
+    for option in ["--dapr-http-port", "--dapr-grpc-port"] {
+        holdfast.wait_for(&format!("{option} has no effect with --unix-domain-socket"));
+    }
+    assert!(!holdfast.log().contains("-port has no effect without"), "{}", holdfast.log());
+    assert!(!holdfast.log().contains("-addresses has no effect"), "{}", holdfast.log());
 }
 
 #[test]
@@ -92,13 +146,17 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
         (
             &[("DAPR_HTTP_PORT", "99999")][..],
             &[][..],
-            "for the variable DAPR_HTTP_PORT: 99999 is not in",
+            "invalid value '99999' for the variable DAPR_HTTP_PORT: must be a whole number from 0 to 65535",
         ),
-        (&[], &["--dapr-http-port", "99999"], "for '--dapr-http-port <PORT>': 99999 is not in"),
+        (
+            &[("DAPR_HTTP_PORT", " 3500 ")],
+            &[],
+            "invalid value ' 3500 ' for the variable DAPR_HTTP_PORT: must be a whole number from 0 to",
+        ),
         (
             &[("HOLDFAST_MAX_IN_FLIGHT", "many")],
             &[],
-            "'many' for the variable HOLDFAST_MAX_IN_FLIGHT: ",
+            "'many' for the variable HOLDFAST_MAX_IN_FLIGHT: must be a whole number from 0 to",
         ),
         (
             &[("HOLDFAST_GUEST_MEMORY", "5000")],
@@ -121,6 +179,51 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
             &[],
             &["--dapr-http-port", &port],
             "holdfast: --dapr-http-port: cannot listen on 127.0.0.1, port",
+        ),
+        (
+            &[("DAPR_LISTEN_ADDRESSES", "256.0.0.1")],
+            &[],
+            "holdfast: DAPR_LISTEN_ADDRESSES: cannot listen on 256.0.0.1: ",
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "1.2.3.4"],
+            "holdfast: --dapr-listen-addresses: cannot listen on 1.2.3.4: ",
+        ),
+        (
+            &[],
+            &["--metrics-listen-address", "256.0.0.1"],
+            "holdfast: --metrics-listen-address: cannot listen on 256.0.0.1: ",
+        ),
+        (
+            &[],
+            &["--metrics-listen-address", "1.2.3.4"],
+            "holdfast: --metrics-listen-address: cannot listen on 1.2.3.4: ",
+        ),
+        (
+            &[],
+            &["--dapr-public-port", "0", "--dapr-public-listen-address", "256.0.0.1"],
+            "holdfast: --dapr-public-listen-address: cannot listen on 256.0.0.1: ",
+        ),
+        (
+            &[],
+            &["--enable-admin", "--admin-port", "0", "--admin-listen-address", "256.0.0.1"],
+            "holdfast: --admin-listen-address: cannot listen on 256.0.0.1: ",
+        ),
+        (
+            &[("HOLDFAST_ADMIN_PORT", &port)],
+            &["--enable-admin"],
+            "holdfast: HOLDFAST_ADMIN_PORT: cannot listen on 127.0.0.1, port",
+        ),
+        (
+            &[("DAPR_API_TOKEN", "a\nb")],
+            &[],
+            "holdfast: DAPR_API_TOKEN: no request can carry this token: it has a line break",
+        ),
+        (
+            &[("HOLDFAST_ADMIN_TOKEN", "a\u{1}b")],
+            &["--enable-admin", "--admin-port", "0"],
+            "holdfast: HOLDFAST_ADMIN_TOKEN: no request can carry this token: it has a line break",
         ),
         (&[], &["--log-as-json=yes"], "--log-as-json"),
     ] {

@@ -86,20 +86,87 @@ async fn the_start_names_the_version_the_application_and_what_each_store_is() {
     assert!(!metadata.contains("holdfastWarning"), "{metadata}");
 }
 
+/// Whoever finds the error: the command, the reader of arguments, or the one before that.
 #[test]
 fn the_last_error_is_json_in_a_log_of_json() {
-    for args in [
-        &["serve", "--log-as-json", "--resources-path", "/no/such/folder"][..],
-        &["check", "--log-as-json", "--log-level", "fatal"],
-        &["serve", "--log-as-json", "--guest-memory", "1"],
+    let bad_port = [("DAPR_HTTP_PORT", "x")];
+    let bad_admin = [("HOLDFAST_ADMIN_PORT", "x")];
+    let run_it = ["run", "s", "r", "--log-as-json"];
+    for (variables, args, expected_code, message) in [
+        (&[][..], &["serve", "--log-as-json", "--resources-path", "/no/such/folder"][..], 1, ""),
+        (
+            &[],
+            &["check", "--log-as-json", "--log-level", "fatal"],
+            2,
+            "--resources-path is missing",
+        ),
+        (&[], &["serve", "--log-as-json", "--guest-memory", "1"], 1, ""),
+        (&[], &["serve", "--log-as-json", "--bogus"], 2, "--bogus: there is no such option"),
+        (&[], &["serve", "-log-as-json=T", "--app-id", "--", "--bogus"], 2, "--bogus"),
+        (&[], &["serve", "--bogus", "--log-as-json=false", "--log-as-json"], 2, "--bogus"),
+        (&[], &["serve", "--log-as-json=true", "--dapr-http-port", "x"], 2, "--dapr-http-port"),
+        (&bad_port, &["serve", "--log-as-json=1"], 2, "the variable DAPR_HTTP_PORT: must be"),
+        (&bad_admin, &["serve", "--log-as-json"], 2, "the variable HOLDFAST_ADMIN_PORT: must be"),
+        (&[], &["check", "--log-as-json", "--bogus"], 2, "--bogus"),
+        (&[], &["locks", "--log-as-json", "--log-level", "loud"], 2, "loud"),
+        (&[], &["locks", "--prefix", "--log-as-json"], 2, "--prefix"),
+        (&[], &["try-lock", "--owner", "o", "--log-as-json"], 2, "<STORE>"),
+        (&[], &["component", "run", "--log-as-json"], 2, "<PLUGIN>"),
+        (&[], &run_it, 125, "<COMMAND>"),
     ] {
-        let (code, _, stderr) = run_in(&[], args);
-        assert_ne!(code, 0);
+        let (code, stdout, stderr) = run_in(variables, args);
+        assert_eq!((code, &*stdout), (expected_code, ""), "{args:?}: {stderr}");
+        for line in stderr.lines() {
+            serde_json::from_str::<serde_json::Value>(line).expect(line);
+        }
         let last = stderr.lines().last().unwrap();
         let last: serde_json::Value = serde_json::from_str(last).unwrap();
         assert_eq!(last["level"], "ERROR", "{stderr}");
-        assert!(!last["message"].as_str().unwrap().is_empty(), "{stderr}");
+        let told = last["message"].as_str().unwrap();
+        assert!(!told.is_empty() && told.contains(message), "{stderr}");
+        assert!(!told.starts_with("error") && !told.contains("Usage"), "{stderr}");
     }
+}
+
+/// Where no JSON is asked for, and where what looks like the option is something else.
+#[test]
+fn the_last_error_is_text_otherwise() {
+    for args in [
+        &["serve", "--log-as-json", "--log-as-json=false", "--bogus"][..],
+        &["serve", "--app-id", "--log-as-json", "--bogus"],
+        &["serve", "--bogus", "--", "--log-as-json"],
+    ] {
+        let (code, _, stderr) = run_in(&[], args);
+        assert!(code == 2 && stderr.starts_with("error: "), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_check_says_on_stderr_is_json_in_a_log_of_json() {
+    let other = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\n";
+    let file = in_memory("memory") + "---\n" + other;
+    let resources = Resources::new(&[("store.yaml", &file)]);
+    let check = ["check", "--log-as-json", "--log-level", "error", "--resources-path"];
+    let check = [&check, &[resources.path()][..]].concat();
+    let (code, table, stderr) = run_in(&[], &check);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(table.starts_with("COMPONENT"), "{table}");
+    let lines = stderr.lines().map(|line| serde_json::from_str(line).expect(line));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let has = |level: &str, words: &str| {
+        let is_it = |line: &&serde_json::Value| {
+            line["level"] == level && line["message"].as_str().unwrap().contains(words)
+        };
+        lines.iter().filter(is_it).count() == 1
+    };
+    assert!(has("WARN", IN_MEMORY), "{stderr}");
+    assert!(has("INFO", "Configuration"), "{stderr}");
+    // The document is the same.
+    let (_, document, _) = run_in(&[], &[&check[..], &["--json"]].concat());
+    let (_, plain, _) = run_in(&[], &["check", "--json", "--resources-path", resources.path()]);
+    assert_eq!(document, plain);
+    let (code, _, _) = run_in(&[], &[&check[..], &["--strict"]].concat());
+    assert_eq!(code, 2);
 }
 
 #[test]

@@ -47,6 +47,55 @@ fn times_that_are_none_are_told_with_their_option() {
     is_told(&["health", "--timeout", "-1"], 2, "'--timeout <TIME>': it is negative");
 }
 
+/// Those that are no numbers, and those that are out of bounds.
+#[test]
+fn numbers_that_are_none_are_told_with_their_bounds() {
+    const PORTS: [&str; 5] = [
+        "--dapr-http-port",
+        "--dapr-grpc-port",
+        "--dapr-public-port",
+        "--metrics-port",
+        "--admin-port",
+    ];
+    let is_refused = |option: &str, value: &str, from: &str, to: u64| {
+        let expected = format!("invalid value '{value}' for '{option} <");
+        is_told(&["serve", option, value], 2, &expected);
+        is_told(
+            &["serve", option, value],
+            2,
+            &format!(": must be a whole number from {from} to {to}"),
+        );
+    };
+    for option in PORTS {
+        for value in ["abc", "-1", "65536", " 3500 ", "1.5", "0x50", "99999999999999999999"] {
+            is_refused(option, value, "0", 65535);
+        }
+    }
+    let most = u64::MAX;
+    for (option, value, from, to) in [
+        ("--dapr-graceful-shutdown-seconds", "-1", "0", most),
+        ("--dapr-graceful-shutdown-seconds", "1.5", "0", most),
+        ("--max-connections", "0", "1", most),
+        ("--max-connections", "many", "1", most),
+        ("--guest-memory", "0", "1", most),
+        ("--guest-memory", "64Mi", "1", most),
+        ("--max-body-memory", "3", "4", u64::from(u32::MAX)),
+        ("--guest-instances", "-1", "0", most),
+        ("--guest-warm-instances", "x", "0", most),
+        ("--guest-step-deadline", "1s", "0", most),
+        ("--max-in-flight", "1e3", "0", most),
+        ("--max-waiting", "1_000", "0", most),
+    ] {
+        is_refused(option, value, from, to);
+    }
+    for value in ["abc", "-1", "65536"] {
+        let expected = format!(
+            "invalid value '{value}' for '--port <PORT>': must be a whole number from 0 to 65535"
+        );
+        is_told(&["health", "--port", value], 2, &expected);
+    }
+}
+
 fn in_redis() -> (RedisServer, Resources) {
     let redis = RedisServer::start();
     let resources = Resources::in_redis(&redis, &[]);
@@ -134,6 +183,7 @@ fn arguments_of_single_calls_are_named() {
     ] {
         is_told(&[words, &path].concat(), 2, problem);
     }
+    is_told(&["unlock", STORE, "r"], 2, "<--owner <OWNER>|--force>");
     is_told(&[&watch[..], &["x"]].concat(), 2, "STORE: lock store x not found");
     is_told(&[&watch[..], &["--prefix", "a||b"]].concat(), 2, list);
 }

@@ -10,7 +10,7 @@
 
 use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use holdfast_timing::go_duration::parse_go_duration;
 
@@ -94,10 +94,10 @@ pub struct Serve {
     #[command(flatten)]
     pub stores: Stores,
     /// Port of the HTTP API; 0 for a free one
-    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
+    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub dapr_http_port: u16,
     /// Port of the gRPC API; 0 for a free one
-    #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001)]
+    #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub dapr_grpc_port: u16,
     /// Addresses to listen on, separated by commas; empty for all
     #[arg(
@@ -113,7 +113,7 @@ pub struct Serve {
     #[arg(long, value_name = "DIR")]
     pub unix_domain_socket: Option<PathBuf>,
     /// Port that serves only health checks and metadata, over HTTP, without a token; 0 for a free one
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub dapr_public_port: Option<u16>,
     /// Addresses of the public port, separated by commas; empty for all [default: all]
     #[arg(
@@ -128,7 +128,7 @@ pub struct Serve {
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = true)]
     pub enable_metrics: bool,
     /// Port of the metrics; 0 for a free one
-    #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090)]
+    #[arg(long, value_name = "PORT", env = "DAPR_METRICS_PORT", default_value_t = 9090, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub metrics_port: u16,
     /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
@@ -137,7 +137,7 @@ pub struct Serve {
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub enable_admin: bool,
     /// Port of the operator API, over HTTP and gRPC; 0 for a free one
-    #[arg(long, value_name = "PORT", env = "HOLDFAST_ADMIN_PORT", default_value_t = 3502)]
+    #[arg(long, value_name = "PORT", env = "HOLDFAST_ADMIN_PORT", default_value_t = 3502, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub admin_port: u16,
     /// Addresses of the operator API, separated by commas; empty for all. Addresses other than loopback need the
     /// token in HOLDFAST_ADMIN_TOKEN
@@ -151,7 +151,7 @@ pub struct Serve {
     #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]
     pub dapr_block_shutdown_duration: Duration,
     /// How long a shutdown may take: callers can still unlock, and requests in flight finish
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = values::whole(u64::MIN..=u64::MAX))]
     pub dapr_graceful_shutdown_seconds: u64,
     /// An application to start once the server is ready, and its arguments
     #[arg(last = true)]
@@ -171,14 +171,14 @@ pub struct Serve {
 pub struct ServerLimits {
     /// Most connections of the HTTP API, and as many of the gRPC API [default: 10000, less where the limit of
     /// open files is low]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_CONNECTIONS")]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_CONNECTIONS", value_parser = values::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     pub max_connections: Option<NonZeroUsize>,
     /// Most memory for long request bodies that are being read; at least 4
     #[arg(
         long,
         value_name = "MIB",
         env = "HOLDFAST_MAX_BODY_MEMORY",
-        value_parser = clap::value_parser!(u32).range(4..),
+        value_parser = values::whole(4..=u32::MAX),
         default_value_t = 32
     )]
     pub max_body_memory: u32,
@@ -241,15 +241,18 @@ pub struct TryLock {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = UNLOCK_EXAMPLES)]
+#[command(
+    after_help = UNLOCK_EXAMPLES,
+    group(ArgGroup::new("whose").required(true).args(["owner", "force"]))
+)]
 pub struct Unlock {
     #[command(flatten)]
     pub lock: Lock,
     /// Owner of the lock
-    #[arg(long, required_unless_present = "force")]
+    #[arg(long)]
     pub owner: Option<String>,
     /// Free the lock of any owner, and name the owner on stderr. The owner is not asked, and may go on
-    #[arg(long, conflicts_with = "owner")]
+    #[arg(long)]
     pub force: bool,
 }
 
@@ -315,7 +318,7 @@ pub struct Health {
     #[arg(long, value_name = "HOST", value_parser = values::host, default_value = "127.0.0.1")]
     pub address: String,
     /// Port of the HTTP API, or the public port
-    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500)]
+    #[arg(long, value_name = "PORT", env = "DAPR_HTTP_PORT", default_value_t = 3500, allow_negative_numbers = true, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub port: u16,
     /// Folder of the server's Unix domain sockets, in place of an address and a port
     #[arg(long, value_name = "DIR", conflicts_with = "address")]
@@ -415,22 +418,22 @@ pub enum LogLevel {
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// Most instances of the lock component at a time [default: 4 per CPU, at least 16]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES")]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub guest_instances: Option<usize>,
     /// Instances that are kept warm between calls [default: one per CPU]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES")]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub guest_warm_instances: Option<usize>,
     /// Most memory of an instance [default: 64]
-    #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY")]
+    #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY", value_parser = values::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     pub guest_memory: Option<NonZeroUsize>,
     /// How long an instance may compute before it is stopped [default: 1000]
-    #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE")]
+    #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE", value_parser = values::whole(u64::MIN..=u64::MAX))]
     pub guest_step_deadline: Option<u64>,
     /// Most calls in flight in the stores at a time [default: 1024]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT")]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub max_in_flight: Option<usize>,
     /// Most calls that wait for their turn; further calls are refused [default: 4096]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING")]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub max_waiting: Option<usize>,
 }
 

@@ -25,21 +25,71 @@ pub struct Parsed {
 
 /// How each argument was given, for messages about it.
 #[derive(Debug, Default)]
-pub struct Given(BTreeMap<String, String>);
+pub struct Given(BTreeMap<String, Source>);
+
+/// What gave an argument.
+#[derive(Debug)]
+struct Source {
+    /// The option, or the variable.
+    name: String,
+    /// Whether it was set, and is not the default.
+    is_set: bool,
+}
+
+/// Why words are no arguments, or what they ask for in place of a command.
+#[derive(Debug)]
+pub struct Refused {
+    pub error: Error,
+    /// Whether the log is to be JSON, as far as the words could be read.
+    pub log_as_json: bool,
+}
 
 /// Parses the words of a command line, the first of which is the program's name.
-pub fn parse(words: Vec<OsString>) -> Result<Parsed, Error> {
+pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
     let mut command = without_empty_variables(command());
     command.build();
-    let Words { words, ignored } = read(&mut command, words)?;
-    let matches = command.try_get_matches_from_mut(words);
+    let Words { words, ignored, problems } = read(&command, words);
+    let log_as_json = {
+        let (command, rest) = chosen(&command, &words);
+        words::ask_for_json(command, rest)
+    };
+    matched(&mut command, words, &problems)
+        .map(|(cli, given)| Parsed { cli, given, ignored })
+        .map_err(|error| Refused { error, log_as_json })
+}
+
+fn matched(
+    command: &mut Command,
+    words: Vec<OsString>,
+    problems: &[String],
+) -> Result<(Cli, Given), Error> {
+    if let Some(serve) = command.find_subcommand_mut("serve")
+        && !problems.is_empty()
+    {
+        let lines = problems.join("\n  ");
+        return Err(
+            serve.error(ErrorKind::UnknownArgument, format!("serve does not take\n  {lines}"))
+        );
+    }
+    let matches = command.try_get_matches_from_mut(&words);
     let mut matches = matches.map_err(|error| {
-        let error = naming_its_variable(error, &mut command);
-        with_place_of_word(error)
+        let error = naming_its_variable(error, command);
+        with_case(with_place_of_word(error), chosen(command, &words).0)
     })?;
-    let given = Given::of(&command, &matches);
+    let given = Given::of(command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
-    Ok(Parsed { cli, given, ignored })
+    Ok((cli, given))
+}
+
+/// The command that the words name, and the words after its name.
+fn chosen<'a>(command: &'a Command, words: &'a [OsString]) -> (&'a Command, &'a [OsString]) {
+    let (mut command, mut rest) = (command, words.get(1..).unwrap_or_default());
+    while let [name, after @ ..] = rest
+        && let Some(found) = command.find_subcommand(name)
+    {
+        (command, rest) = (found, after);
+    }
+    (command, rest)
 }
 
 impl Given {
@@ -52,38 +102,43 @@ impl Given {
         }
         let names = command.get_arguments().filter_map(|arg| {
             let id = arg.get_id().as_str();
-            let by_variable = matches!(matches.try_contains_id(id), Ok(true))
-                && matches.value_source(id) == Some(ValueSource::EnvVariable);
+            let source = match matches.try_contains_id(id) {
+                Ok(true) => matches.value_source(id),
+                _ => None,
+            };
             let name = match arg.get_env() {
-                Some(variable) if by_variable => variable.to_string_lossy().into_owned(),
+                Some(variable) if source == Some(ValueSource::EnvVariable) => {
+                    variable.to_string_lossy().into_owned()
+                }
                 _ => format!("--{}", arg.get_long()?),
             };
-            Some((id.to_owned(), name))
+            let is_set = source.is_some_and(|source| source != ValueSource::DefaultValue);
+            Some((id.to_owned(), Source { name, is_set }))
         });
         Self(names.collect())
     }
 
     /// The option, or the variable, that gave the argument with this id.
     pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.0.get(id).map_or(id, String::as_str)
+        self.0.get(id).map_or(id, |source| &source.name)
+    }
+
+    /// As [`name`](Self::name), if it was set.
+    pub fn set(&self, id: &str) -> Option<&str> {
+        self.0.get(id).filter(|source| source.is_set).map(|source| source.name.as_str())
     }
 }
 
 /// Reads the words after `serve` by daprd's rules.
-fn read(command: &mut Command, words: Vec<OsString>) -> Result<Words, Error> {
+fn read(command: &Command, words: Vec<OsString>) -> Words {
     let is_serve = words.get(1).is_some_and(|word| word == "serve");
-    let Some(serve) = command.find_subcommand_mut("serve").filter(|_| is_serve) else {
-        return Ok(Words { words, ignored: Vec::new() });
+    let Some(serve) = command.find_subcommand("serve").filter(|_| is_serve) else {
+        return Words { words, ..Words::default() };
     };
     let mut words = words.into_iter();
     let first: Vec<_> = words.by_ref().take(2).collect();
-    match words::read(serve, words.collect()) {
-        Ok(read) => Ok(Words { words: first.into_iter().chain(read.words).collect(), ..read }),
-        Err(problems) => {
-            let lines = problems.join("\n  ");
-            Err(serve.error(ErrorKind::UnknownArgument, format!("serve does not take\n  {lines}")))
-        }
-    }
+    let read = words::read(serve, words.collect());
+    Words { words: first.into_iter().chain(read.words).collect(), ..read }
 }
 
 /// An empty variable counts as unset.
@@ -116,6 +171,18 @@ fn with_place_of_word(mut error: Error) -> Error {
     };
     let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
     error.insert(ContextKind::Suggested, tip);
+    error
+}
+
+/// Clap suggests no option that differs in upper case.
+fn with_case(mut error: Error, command: &Command) -> Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::SuggestedArg).is_none()
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && let Some(known) = words::in_other_case(command, word)
+    {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(known));
+    }
     error
 }
 

@@ -1,6 +1,6 @@
-//! The values of options that are read as Go reads them.
+//! The values of options, and what is told of those that are none.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use holdfast_timing::go_duration::parse_go_duration;
 
@@ -10,6 +10,20 @@ pub fn boolean(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err("it is not true or false".to_owned()),
+    }
+}
+
+/// Reads whole numbers within these bounds.
+pub fn whole<T>(
+    bounds: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        let (from, to) = (bounds.start(), bounds.end());
+        number.ok_or_else(|| format!("must be a whole number from {from} to {to}"))
     }
 }
 
@@ -70,6 +84,19 @@ pub fn host(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_are_within_their_bounds() {
+        let number = whole(4..=70_u8);
+        assert_eq!((number("4"), number("70")), (Ok(4), Ok(70)));
+        for text in ["", "3", "71", "256", "-1", "1.5", "abc", " 5", "0x5", "5Mi"] {
+            assert_eq!(
+                number(text),
+                Err("must be a whole number from 4 to 70".to_owned()),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn seconds_are_numbers_or_durations() {

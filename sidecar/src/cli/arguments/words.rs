@@ -11,9 +11,13 @@ use std::{
 
 use clap::{Arg, Command};
 
-use super::daprd::{self, DaprdOption, Form, Here};
+use super::{
+    daprd::{self, DaprdOption, Form, Here},
+    values::boolean,
+};
 
-/// How many letters may be wrong in a name that is suggested.
+/// Another name is suggested if one of each of so many letters is wrong, and so many letters at most.
+const LETTERS: usize = 3;
 const TYPOS: usize = 2;
 
 /// Words for clap.
@@ -23,53 +27,83 @@ pub struct Words {
     pub words: Vec<OsString>,
     /// A line about each option that has no effect here.
     pub ignored: Vec<String>,
+    /// A line about each option that `serve` does not take.
+    pub problems: Vec<String>,
 }
 
 type Rest = Peekable<vec::IntoIter<OsString>>;
 
-/// Reads the words after `serve`. Fails with a line about each option that `serve` does not take.
-pub fn read(serve: &Command, words: Vec<OsString>) -> Result<Words, Vec<String>> {
+/// Reads the words after `serve`.
+pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
     let mut rest = words.into_iter().peekable();
-    let (mut read, mut problems) = (Words::default(), Vec::new());
+    let mut read = Words::default();
     while let Some(word) = rest.next() {
         if word == "--" {
             read.words.push(word);
             read.words.extend(rest.by_ref());
-        } else if let Some((name, value)) = option(&word) {
+        } else if let Some(Typed { typed, name, value }) = option(&word) {
             if let Some(ours) = find(serve, name) {
                 read.words.push(with_value(ours, name, value, &mut rest));
             } else if let Some(daprds) = daprd::find(name) {
-                match without(daprds, value, &mut rest) {
+                match without(daprds, typed, value, &mut rest) {
                     Ok(line) => read.ignored.push(line),
-                    Err(line) => problems.push(line),
+                    Err(line) => read.problems.push(line),
                 }
             } else {
-                problems.push(unknown(serve, name));
+                read.problems.push(unknown(serve, typed, name));
                 rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
             }
         } else {
             read.words.push(word);
         }
     }
-    if problems.is_empty() { Ok(read) } else { Err(problems) }
+    read
 }
 
-/// The name and the value of `--name=value`, `--name`, or either with one dash. One letter after one dash is
-/// no name.
-fn option(word: &OsStr) -> Option<(&str, Option<&str>)> {
+/// Whether the words that clap gets ask for a log of JSON, as far as they are right.
+pub fn ask_for_json(command: &Command, words: &[OsString]) -> bool {
+    let mut json = false;
+    for word in words.iter().take_while(|word| *word != "--") {
+        if let Some(Typed { name, value, .. }) = option(word)
+            && find(command, name).is_some_and(|arg| arg.get_id() == LOG_AS_JSON)
+        {
+            json = boolean(value.unwrap_or("true")).unwrap_or(json);
+        }
+    }
+    json
+}
+
+/// The id of the option that has the log be JSON.
+const LOG_AS_JSON: &str = "log_as_json";
+
+/// An option as it was typed: with its dashes, and without; and its value after `=`.
+struct Typed<'a> {
+    typed: &'a str,
+    name: &'a str,
+    value: Option<&'a str>,
+}
+
+/// Reads `--name=value`, `--name`, or either with one dash. One letter after one dash is no name, unless it has a value.
+fn option(word: &OsStr) -> Option<Typed<'_>> {
     let word = word.to_str()?;
-    let name = match word.strip_prefix("--") {
-        Some(name) => name,
-        None => word.strip_prefix('-').filter(|name| name.len() > 1)?,
+    let (typed, value) = match word.split_once('=') {
+        Some((typed, value)) => (typed, Some(value)),
+        None => (word, None),
     };
-    Some(match name.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (name, None),
-    })
+    let name = match typed.strip_prefix("--") {
+        Some(name) => name,
+        None => typed.strip_prefix('-').filter(|_| word.len() > 2)?,
+    };
+    Some(Typed { typed, name, value })
 }
 
 fn find<'a>(serve: &'a Command, name: &str) -> Option<&'a Arg> {
     serve.get_arguments().find(|arg| names(arg).contains(&name))
+}
+
+/// Whether the value of an option is the next word, if it is not after `=`.
+fn takes_next(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
 fn names(arg: &Arg) -> Vec<&str> {
@@ -78,10 +112,9 @@ fn names(arg: &Arg) -> Vec<&str> {
 
 /// `--name=value`. The value may begin with a dash, or be empty.
 fn with_value(arg: &Arg, name: &str, value: Option<&str>, rest: &mut Rest) -> OsString {
-    let separate = arg.get_action().takes_values() && !arg.is_require_equals_set();
     let value = match value {
         Some(value) => Some(value.into()),
-        None if separate => rest.next(),
+        None if takes_next(arg) => rest.next(),
         None => None,
     };
     let mut word = OsString::from(format!("--{name}"));
@@ -93,30 +126,59 @@ fn with_value(arg: &Arg, name: &str, value: Option<&str>, rest: &mut Rest) -> Os
 }
 
 /// The line about an option of daprd that `serve` does not have.
-fn without(option: &DaprdOption, value: Option<&str>, rest: &mut Rest) -> Result<String, String> {
-    let DaprdOption { name, form, here, reason } = *option;
+fn without(
+    option: &DaprdOption,
+    typed: &str,
+    value: Option<&str>,
+    rest: &mut Rest,
+) -> Result<String, String> {
+    let DaprdOption { form, here, reason, .. } = *option;
     let value = match (value, form) {
         (Some(value), _) => value.to_owned(),
         (None, Form::Switch) => "true".to_owned(),
         (None, Form::Value) => match rest.next() {
             Some(value) => value.to_string_lossy().into_owned(),
-            None => return Err(format!("--{name}: a value is missing")),
+            None => return Err(format!("{typed}: a value is missing")),
         },
     };
     match here {
-        Here::Only(only) if value != only => Err(format!("--{name} {value}: {reason}")),
-        Here::Same | Here::Refused => Err(format!("--{name}: {reason}")),
-        Here::Ignored | Here::Only(_) => Ok(format!("--{name} has no effect: {reason}")),
+        Here::Only(only) if value != only => Err(format!("{typed} {value}: {reason}")),
+        Here::Same | Here::Refused => Err(format!("{typed}: {reason}")),
+        Here::Ignored | Here::Only(_) => Ok(format!("{typed} has no effect: {reason}")),
     }
 }
 
-fn unknown(serve: &Command, name: &str) -> String {
-    let ours = serve.get_arguments().flat_map(names);
-    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
-    match ours.min_by_key(distance).filter(|known| distance(known) <= TYPOS) {
-        Some(known) => format!("--{name}: there is no such option; did you mean --{known}?"),
-        None => format!("--{name}: there is no such option"),
+/// The line about an option that neither `serve` nor daprd has, with the one that was perhaps meant.
+fn unknown(serve: &Command, typed: &str, name: &str) -> String {
+    let mut letter = name.chars();
+    let letter = letter.next().filter(|_| letter.next().is_none());
+    let is_letter = letter
+        .is_some_and(|letter| serve.get_arguments().any(|arg| arg.get_short() == Some(letter)));
+    if is_letter && !typed.starts_with("--") {
+        return format!("{typed}: it takes no value");
     }
+    let taken = daprd::OPTIONS.iter().filter(|option| option.here != Here::Refused);
+    let known = serve.get_arguments().flat_map(names).chain(taken.map(|option| option.name));
+    let meant = if is_letter { Some(format!("-{name}")) } else { nearest(name, known) };
+    match meant {
+        Some(meant) => format!("{typed}: there is no such option; did you mean {meant}?"),
+        None => format!("{typed}: there is no such option"),
+    }
+}
+
+/// The known name that is nearest to this one, with its dashes, if it is near. Upper case counts as lower case.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let name = name.to_lowercase();
+    let allowed = (name.chars().count() / LETTERS).min(TYPOS);
+    let with_distance = known.map(|known| (strsim::damerau_levenshtein(known, &name), known));
+    let (distance, known) = with_distance.min_by_key(|(distance, _)| *distance)?;
+    (distance <= allowed).then(|| format!("--{known}"))
+}
+
+/// An option of the command whose name differs from a word only in upper case.
+pub fn in_other_case(command: &Command, word: &str) -> Option<String> {
+    let name = option(OsStr::new(word))?.name.to_lowercase();
+    find(command, &name).map(|_| format!("--{name}"))
 }
 
 #[cfg(test)]
@@ -132,7 +194,10 @@ mod tests {
             .arg(arg!(--"resources-path" <DIR>).alias("components-path"))
             .arg(switch.action(ArgAction::Set));
         let words = words.iter().map(Into::into).collect();
-        let Words { words, ignored } = super::read(&serve, words)?;
+        let Words { words, ignored, problems } = super::read(&serve, words);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         Ok((words.into_iter().map(|word| word.into_string().unwrap()).collect(), ignored))
     }
 
@@ -169,7 +234,7 @@ mod tests {
         assert_eq!(words, ["--app-id=x"]);
         let reasons = [
             "--app-max-concurrency has no effect: the application is never called",
-            "--mode has no effect: there is no control plane",
+            "-mode has no effect: there is no control plane",
             "--enable-mtls has no effect: sidecars do not talk to each other",
             "--app-ssl has no effect: the application is never called",
         ];
@@ -186,6 +251,9 @@ mod tests {
             "--nonsense",
             "x",
             "--ap-id",
+            "-apid",
+            "--APP-ID",
+            "--id",
             "--config",
         ])
         .unwrap_err();
@@ -194,6 +262,9 @@ mod tests {
             "--mode kubernetes: there is no control plane",
             "--nonsense: there is no such option",
             "--ap-id: there is no such option; did you mean --app-id?",
+            "-apid: there is no such option",
+            "--APP-ID: there is no such option; did you mean --app-id?",
+            "--id: there is no such option",
             "--config: a value is missing",
         ];
         assert_eq!(problems, expected);

@@ -75,11 +75,11 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     let options = stores::options(&args.stores, Limits::default());
     let mut unreadable = false;
     let mut notify = |notice: Notice| match notice.level {
-        Level::Info => logging::line(&format!("note: {notice}")),
-        Level::Warning => warn(warnings, notice.to_string()),
+        Level::Info => logging::say(&args.log, tracing::Level::INFO, &notice.to_string()),
+        Level::Warning => warn(args, warnings, notice.to_string()),
         Level::Error => {
             unreadable = true;
-            warn(warnings, notice.to_string());
+            warn(args, warnings, notice.to_string());
         }
     };
     let opened = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
@@ -87,10 +87,10 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     let open: Vec<OpenStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
     if open.is_empty() {
-        warn(warnings, "no lock store results from the resource files".to_owned());
+        warn(args, warnings, "no lock store results from the resource files".to_owned());
     }
     for warning in open.iter().filter_map(stores::in_memory_warning) {
-        warn(warnings, warning);
+        warn(args, warnings, warning);
     }
     // Only the rules know what is wrong with key prefixes.
     let locks = options.locks(&open).map_err(|error| anyhow!("{error}"));
@@ -103,8 +103,8 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     Ok(!fails && !open.is_empty())
 }
 
-fn warn(warnings: &Warnings, text: String) {
-    logging::line(&format!("warning: {text}"));
+fn warn(args: &Check, warnings: &Warnings, text: String) {
+    logging::say(&args.log, tracing::Level::WARN, &text);
     warnings.add(text);
 }
 

@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
-use super::socket_file::SocketFile;
+use super::{
+    socket_file::SocketFile,
+    taken::{Names, Place, Taken},
+};
 use crate::server::Listener;
 
 /// How many connections may wait to be accepted.
@@ -29,7 +32,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// Addresses that are bound, so that no other process can take them. TCP does not listen yet; a Unix domain socket has
 /// its clients wait.
 pub enum Bound {
-    Tcp(Vec<TcpSocket>),
+    /// And the name of the option that gave the port.
+    Tcp(Vec<TcpSocket>, String),
     Unix(UnixListener, SocketFile),
 }
 
@@ -48,42 +52,55 @@ pub fn socket(folder: &Path, app_id: &str, api: &str) -> PathBuf {
 
 impl Bound {
     /// Binds the port on each of the addresses. With port 0 the first address gets a free port, and
-    /// the others get the same. `option` is the name of the option that gave the port.
+    /// the others get the same. `names` are for messages, and `taken` has what was bound before.
     ///
     /// An empty address stands for all, of IPv4 and of IPv6. An address of a kind that this machine does not
     /// have, such as `[::1]` without IPv6, is skipped, with a warning unless it comes of an empty one. It is
     /// an error if it is the only one.
-    pub async fn tcp(addresses: &[String], port: u16, option: &str) -> Result<Self> {
+    pub async fn tcp<'a>(
+        addresses: &'a [String],
+        port: u16,
+        names: Names<'a>,
+        taken: &mut Taken<'a>,
+    ) -> Result<Self> {
         let mut sockets = Vec::new();
         let mut missing = None;
         let mut port = port;
         let addresses = resolved(addresses);
-        for (address, named) in &addresses {
-            let bound = match socket_address(address, port).await {
-                Ok(address) => bind(address, addresses.len() == 1),
+        for (text, typed) in &addresses {
+            let wrong = || format!("{}: cannot listen on {text}", names.addresses);
+            let address = socket_address(text, port).await.with_context(wrong)?;
+            let bound = match prepared(address, addresses.len() == 1) {
+                Ok((socket, is_dual)) => {
+                    let mut place = Place { address, is_dual, typed: *typed, names };
+                    taken.check(&place).map_err(Error::msg)?;
+                    socket.bind(address).and_then(|()| {
+                        place.address = socket.local_addr()?;
+                        port = place.address.port();
+                        taken.add(place);
+                        Ok(socket)
+                    })
+                }
                 Err(error) => Err(error),
             };
             match bound {
-                Ok(socket) => {
-                    port = socket.local_addr()?.port();
-                    sockets.push(socket);
-                }
+                Ok(socket) => sockets.push(socket),
                 Err(error) if is_missing_here(&error) => {
-                    let error = anyhow!("cannot listen on {address}: {error}");
-                    if *named {
+                    let error = anyhow!("{}: {error}", wrong());
+                    if typed.is_some() {
                         tracing::warn!("{error:#}");
                     }
                     missing = Some(error);
                 }
                 Err(error) => {
-                    let place = format!("{option}: cannot listen on {address}, port {port}");
+                    let place = format!("{}: cannot listen on {text}, port {port}", names.port);
                     return Err(error).context(place);
                 }
             }
         }
         match missing {
             Some(error) if sockets.is_empty() => Err(error),
-            _ => Ok(Self::Tcp(sockets)),
+            _ => Ok(Self::Tcp(sockets, names.port.to_owned())),
         }
     }
 
@@ -97,7 +114,7 @@ impl Bound {
 
     /// Whether only this machine can connect.
     pub fn is_loopback(&self) -> io::Result<bool> {
-        let Self::Tcp(sockets) = self else { return Ok(true) };
+        let Self::Tcp(sockets, _) = self else { return Ok(true) };
         for socket in sockets {
             if !socket.local_addr()?.ip().is_loopback() {
                 return Ok(false);
@@ -109,14 +126,13 @@ impl Bound {
     /// Starts to listen.
     pub fn listen(self) -> Result<Listening> {
         match self {
-            Self::Tcp(sockets) => {
+            Self::Tcp(sockets, option) => {
                 let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
                 for socket in sockets {
                     let address = socket.local_addr()?;
                     let listener = socket.listen(BACKLOG);
-                    listeners.push(
-                        listener.with_context(|| format!("cannot listen on {address}"))?.into(),
-                    );
+                    let refused = || format!("{option}: cannot listen on {address}");
+                    listeners.push(listener.with_context(refused)?.into());
                     addresses.push(format!("://{address}"));
                 }
                 Ok(Listening { listeners, addresses, _file: None })
@@ -130,14 +146,14 @@ impl Bound {
     }
 }
 
-/// The addresses, and whether each was named. An empty one stands for both wildcards.
-fn resolved(addresses: &[String]) -> Vec<(String, bool)> {
+/// The addresses, and how each was typed. An empty one stands for both wildcards.
+fn resolved(addresses: &[String]) -> Vec<(String, Option<&str>)> {
     let wildcards = [Ipv4Addr::UNSPECIFIED.to_string(), Ipv6Addr::UNSPECIFIED.to_string()];
-    let all = || wildcards.clone().map(|address| (address, false)).to_vec();
+    let all = || wildcards.clone().map(|address| (address, None)).to_vec();
     let addresses = addresses.iter().map(|address| address.trim());
     let addresses = addresses.flat_map(|address| match address {
         "" => all(),
-        named => vec![(named.to_owned(), true)],
+        typed => vec![(typed.to_owned(), Some(typed))],
     });
     addresses.collect()
 }
@@ -153,18 +169,22 @@ async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     chosen.copied().ok_or_else(|| io::Error::other("the name has no address"))
 }
 
-/// Binds an address. `alone` says that no other address is bound to its port.
-fn bind(address: SocketAddr, alone: bool) -> io::Result<TcpSocket> {
+/// A socket that can be bound to an address, and whether IPv4 is included in that of IPv6. `alone` says that no other
+/// address is bound to its port.
+fn prepared(address: SocketAddr, alone: bool) -> io::Result<(TcpSocket, bool)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // So that a port whose last connections are still closing can be bound.
     socket.set_reuseaddr(true)?;
+    let mut is_dual = false;
     // The wildcard of IPv6 stands for IPv4 too, where nothing else does.
-    if address.is_ipv6() && address.ip().is_unspecified() && !alone {
-        SockRef::from(&socket).set_only_v6(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        if !alone {
+            SockRef::from(&socket).set_only_v6(true)?;
+        }
+        is_dual = !SockRef::from(&socket).only_v6()?;
     }
     notice_vanished_peers(&SockRef::from(&socket))?;
-    socket.bind(address)?;
-    Ok(socket)
+    Ok((socket, is_dual))
 }
 
 /// Has the system end connections whose peers have vanished without a word, so that these hold no locks. Connections

@@ -12,6 +12,7 @@
 
 mod application;
 mod descriptors;
+mod idle;
 mod limits;
 pub mod listen;
 mod ports;
@@ -19,6 +20,7 @@ mod scrape;
 mod service_manager;
 mod socket_file;
 mod start;
+mod taken;
 mod token;
 
 use std::{
@@ -59,7 +61,7 @@ pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> 
     let runtime = Runtime::new().context("cannot start the runtime")?;
     let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
     logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
-    for line in ignored {
+    for line in ignored.iter().chain(&idle::options(args, given)) {
         tracing::warn!("{line}");
     }
     let outcome = runtime.block_on(serve(args, given, traces));

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use super::{
     super::arguments::{Serve, parse::Given},
     listen::{self, Bound, Listening},
+    taken::{Names, Taken},
     token::{ADMIN_TOKEN, token},
 };
 
@@ -20,13 +21,14 @@ pub struct Ports<T> {
 impl Ports<Bound> {
     /// Binds the addresses of all ports that the arguments ask for.
     pub async fn bind(args: &Serve, given: &Given) -> Result<Self> {
-        let (http, grpc) = bind_apis(args, given).await?;
+        let taken = &mut Taken::default();
+        let (http, grpc) = bind_apis(args, given, taken).await?;
         Ok(Self {
             http,
             grpc,
-            public: bind_public(args, given).await?,
-            metrics: bind_metrics(args, given).await?,
-            admin: bind_admin(args, given).await?,
+            public: bind_public(args, given, taken).await?,
+            metrics: bind_metrics(args, given, taken).await?,
+            admin: bind_admin(args, given, taken).await?,
         })
     }
 
@@ -42,41 +44,62 @@ impl Ports<Bound> {
     }
 }
 
-async fn bind_apis(args: &Serve, given: &Given) -> Result<(Bound, Bound)> {
+/// The names of the options that gave the addresses of a port, and the port.
+fn names<'a>(given: &'a Given, addresses: &'a str, port: &'a str) -> Names<'a> {
+    Names { addresses: given.name(addresses), port: given.name(port) }
+}
+
+async fn bind_apis<'a>(
+    args: &'a Serve,
+    given: &'a Given,
+    taken: &mut Taken<'a>,
+) -> Result<(Bound, Bound)> {
     if let Some(folder) = &args.unix_domain_socket {
         let socket = |api| listen::socket(folder, &args.stores.app_id, api);
         return Ok((Bound::unix(socket("http")).await?, Bound::unix(socket("grpc")).await?));
     }
-    let tcp = async |port, option| {
-        Bound::tcp(&args.dapr_listen_addresses, port, given.name(option)).await
-    };
-    let http = tcp(args.dapr_http_port, "dapr_http_port").await?;
-    Ok((http, tcp(args.dapr_grpc_port, "dapr_grpc_port").await?))
+    let addresses = &args.dapr_listen_addresses;
+    let names = |port| names(given, "dapr_listen_addresses", port);
+    let http = Bound::tcp(addresses, args.dapr_http_port, names("dapr_http_port"), taken).await?;
+    let grpc = Bound::tcp(addresses, args.dapr_grpc_port, names("dapr_grpc_port"), taken).await?;
+    Ok((http, grpc))
 }
 
-async fn bind_public(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+async fn bind_public<'a>(
+    args: &'a Serve,
+    given: &'a Given,
+    taken: &mut Taken<'a>,
+) -> Result<Option<Bound>> {
     let Some(port) = args.dapr_public_port else { return Ok(None) };
-    let addresses = &args.dapr_public_listen_address;
-    Bound::tcp(addresses, port, given.name("dapr_public_port")).await.map(Some)
+    let names = names(given, "dapr_public_listen_address", "dapr_public_port");
+    Bound::tcp(&args.dapr_public_listen_address, port, names, taken).await.map(Some)
 }
 
-async fn bind_metrics(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+async fn bind_metrics<'a>(
+    args: &'a Serve,
+    given: &'a Given,
+    taken: &mut Taken<'a>,
+) -> Result<Option<Bound>> {
     if !args.enable_metrics {
         return Ok(None);
     }
-    let addresses = &args.metrics_listen_address;
-    Bound::tcp(addresses, args.metrics_port, given.name("metrics_port")).await.map(Some)
+    let names = names(given, "metrics_listen_address", "metrics_port");
+    Bound::tcp(&args.metrics_listen_address, args.metrics_port, names, taken).await.map(Some)
 }
 
-async fn bind_admin(args: &Serve, given: &Given) -> Result<Option<Bound>> {
+async fn bind_admin<'a>(
+    args: &'a Serve,
+    given: &'a Given,
+    taken: &mut Taken<'a>,
+) -> Result<Option<Bound>> {
     if !args.enable_admin && args.ui {
         bail!("--ui needs --enable-admin");
     }
     if !args.enable_admin {
         return Ok(None);
     }
-    let name = given.name("admin_port");
-    let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, name).await?;
+    let names = names(given, "admin_listen_address", "admin_port");
+    let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, names, taken).await?;
     if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
         bail!(
             "--admin-listen-address: an address other than loopback needs a token in \

@@ -16,6 +16,7 @@ use super::{
     listen::Listening,
     ports::Ports,
     scrape::Recorder,
+    token,
 };
 use crate::{metadata::ComponentInfo, server};
 
@@ -35,6 +36,7 @@ pub struct Ready {
 /// last, so that no client connects before it can be answered.
 pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     announce_start(args);
+    token::check(args)?;
     let server_limits = {
         // The public port and the metrics.
         let auxiliary = 2 + usize::from(args.enable_admin);

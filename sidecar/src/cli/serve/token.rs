@@ -3,6 +3,9 @@
 use std::env::{self, VarError};
 
 use anyhow::{Result, bail};
+use hyper::header::HeaderValue;
+
+use super::super::arguments::Serve;
 
 /// The variable with the token of the operator API.
 pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
@@ -14,8 +17,20 @@ pub const API_TOKEN: &str = "DAPR_API_TOKEN";
 /// none.
 pub fn token(variable: &str) -> Result<Option<String>> {
     match env::var(variable) {
+        Ok(token) if HeaderValue::from_bytes(token.as_bytes()).is_err() => bail!(
+            "{variable}: no request can carry this token: it has a line break or another control character"
+        ),
         Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => bail!("{variable}: the token is not UTF-8"),
     }
+}
+
+/// Whether all tokens that callers must send can be sent.
+pub fn check(args: &Serve) -> Result<()> {
+    token(API_TOKEN)?;
+    if args.enable_admin {
+        token(ADMIN_TOKEN)?;
+    }
+    Ok(())
 }

@@ -1,0 +1,29 @@
+//! Options that have no effect without others.
+
+use super::super::arguments::{Serve, parse::Given};
+
+/// The id of an option, whether it has an effect, and what is said if it has none.
+type Need = (&'static str, fn(&Serve) -> bool, &'static str);
+
+const NEEDS: [Need; 8] = [
+    ("admin_port", |args| args.enable_admin, "without --enable-admin"),
+    ("admin_listen_address", |args| args.enable_admin, "without --enable-admin"),
+    ("dapr_public_listen_address", |args| args.dapr_public_port.is_some(), {
+        "without --dapr-public-port"
+    }),
+    ("metrics_port", |args| args.enable_metrics, "with --enable-metrics=false"),
+    ("metrics_listen_address", |args| args.enable_metrics, "with --enable-metrics=false"),
+    ("dapr_http_port", |args| args.unix_domain_socket.is_none(), "with --unix-domain-socket"),
+    ("dapr_grpc_port", |args| args.unix_domain_socket.is_none(), "with --unix-domain-socket"),
+    ("dapr_listen_addresses", |args| args.unix_domain_socket.is_none(), {
+        "with --unix-domain-socket"
+    }),
+];
+
+/// A line about each option, or variable, that was set and has no effect.
+pub fn options(args: &Serve, given: &Given) -> Vec<String> {
+    let idle = NEEDS.iter().filter(|(_, has_effect, _)| !has_effect(args));
+    let lines =
+        idle.filter_map(|(id, _, why)| Some(format!("{} has no effect {why}", given.set(id)?)));
+    lines.collect()
+}

@@ -1,0 +1,81 @@
+//! The addresses that this process has taken, so that a second listener of the same one is told with its options.
+//!
+//! Two sockets of one process can be bound to the same address, and only listening fails, without saying why.
+
+use std::net::SocketAddr;
+
+/// What the system knows of an address, and what the user does.
+pub struct Place<'a> {
+    pub address: SocketAddr,
+    /// Whether it is the wildcard of IPv6, and stands for IPv4 as well.
+    pub is_dual: bool,
+    /// The address as it was typed. `None`: it is one of those for which an empty one stands.
+    pub typed: Option<&'a str>,
+    pub names: Names<'a>,
+}
+
+/// The options, or variables, that gave the addresses of a port, and the port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Names<'a> {
+    pub addresses: &'a str,
+    pub port: &'a str,
+}
+
+/// The addresses that are taken.
+#[derive(Default)]
+pub struct Taken<'a>(Vec<Place<'a>>);
+
+impl<'a> Taken<'a> {
+    /// Fails if a place that is taken has addresses of this one.
+    pub fn check(&self, place: &Place<'_>) -> Result<(), String> {
+        let clashes = |taken: &&Place<'_>| taken.includes(place) || place.includes(taken);
+        match self.0.iter().find(clashes) {
+            Some(taken) if taken.names == place.names => Err(twice(taken, place)),
+            Some(taken) => Err(both(taken, place)),
+            None => Ok(()),
+        }
+    }
+
+    pub fn add(&mut self, place: Place<'a>) {
+        self.0.push(place);
+    }
+}
+
+impl Place<'_> {
+    fn includes(&self, other: &Place<'_>) -> bool {
+        let (ip, others) = (self.address.ip(), other.address.ip());
+        let all = ip.is_unspecified() && (ip.is_ipv4() == others.is_ipv4() || self.is_dual);
+        self.address.port() == other.address.port() && (ip == others || all)
+    }
+
+    fn shown(&self) -> &str {
+        self.typed.unwrap_or("an empty address, which stands for all,")
+    }
+}
+
+/// Two addresses of one port.
+fn twice(first: &Place<'_>, second: &Place<'_>) -> String {
+    let option = first.names.addresses;
+    if first.typed == second.typed {
+        return format!("{option}: {} is there twice", first.shown());
+    }
+    if first.address == second.address && first.typed.is_some() && second.typed.is_some() {
+        return format!("{option}: {} and {} are the same address", first.shown(), second.shown());
+    }
+    let second_is_wider = second.typed.is_none() || !first.includes(second);
+    let (wide, narrow) = if second_is_wider { (second, first) } else { (first, second) };
+    format!("{option}: {} includes {}: leave one of them out", wide.shown(), narrow.shown())
+}
+
+/// Two ports.
+fn both(first: &Place<'_>, second: &Place<'_>) -> String {
+    let (wide, narrow) = if first.includes(second) { (first, second) } else { (second, first) };
+    let (wide, narrow) = (wide.address.ip(), narrow.address.ip());
+    let place = match wide == narrow {
+        true => format!("on {narrow}"),
+        false => format!("on {narrow} and on {wide}, which includes it"),
+    };
+    let port = first.address.port();
+    let (first, second) = (first.names.port, second.names.port);
+    format!("{first} and {second} are both {port}, {place}: each needs a port of its own")
+}
