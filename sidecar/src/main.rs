@@ -9,6 +9,8 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Before anything that takes its time.
+    holdfast_sidecar::cli::defer_signals();
     #[cfg(not(target_env = "musl"))]
     give_memory_back();
     holdfast_sidecar::cli::main()

@@ -40,7 +40,7 @@ mod stores;
 mod table;
 mod traces;
 
-pub use self::arguments::daprd;
+pub use self::{arguments::daprd, signals::defer as defer_signals};
 
 use std::{
     env,
@@ -63,6 +63,9 @@ pub fn main() -> ExitCode {
     }
     let words: Vec<_> = env::args_os().collect();
     let is = |name| words.get(1).is_some_and(|word| word == name);
+    // From here on, no signal ends these two out of order.
+    let serving = is("serve").then(serve::attend);
+    let running = is("run").then(run::attend);
     signals::unblock();
     let trouble = if is("run") { RUN_FAILED } else { TROUBLE };
     let Parsed { cli, given, ignored } = match parse::parse(words) {
@@ -73,8 +76,14 @@ pub fn main() -> ExitCode {
     let serves = matches!(&cli.command, Command::Serve(_) | Command::Run(_));
     let _lines = serves.then(logging::detach);
     let (outcome, trouble) = match &cli.command {
-        Command::Serve(args) => (serve::run(args, &given, &ignored), 1),
-        Command::Run(args) => (run::run(args, &given), RUN_FAILED),
+        Command::Serve(args) => {
+            let attentive = serving.unwrap_or_else(serve::attend);
+            (attentive.and_then(|attentive| serve::run(attentive, args, &given, &ignored)), 1)
+        }
+        Command::Run(args) => {
+            let attentive = running.unwrap_or_else(run::attend);
+            (attentive.and_then(|attentive| run::run(attentive, args, &given)), RUN_FAILED)
+        }
         Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(args), TROUBLE),
         Command::Health(args) => (health::run(args), 1),

@@ -2,15 +2,52 @@
 
 use std::io;
 
-use nix::sys::signal::SigSet;
+use anyhow::{Context, Result};
+use nix::sys::signal::{self as mask, SigSet};
 use rustix::process::Signal;
-use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{self, SignalKind, signal},
+};
+
+/// Those that would end a process which has no handlers yet.
+const DEFERRED: [mask::Signal; 6] = [
+    mask::Signal::SIGTERM,
+    mask::Signal::SIGINT,
+    mask::Signal::SIGHUP,
+    mask::Signal::SIGQUIT,
+    mask::Signal::SIGUSR1,
+    mask::Signal::SIGUSR2,
+];
 
 /// Receives all signals, though whoever started this process had blocked some: a blocked SIGCHLD would hide the end of a
 /// program, and a blocked SIGTERM the end that is asked for. Before there are other threads, which inherit it.
 pub fn unblock() {
     // It fails for an unknown way to change the mask only.
     let _ = SigSet::all().thread_unblock();
+}
+
+/// Has the signals that would end this process wait until [`main`](super::main) receives them, and receives all others.
+/// Before there are other threads, which inherit it.
+pub fn defer() {
+    let _ = SigSet::from_iter(DEFERRED).thread_set_mask();
+}
+
+/// A runtime, and the signals of a process that is to end in order.
+pub struct Attentive<S> {
+    pub runtime: Runtime,
+    pub signals: S,
+}
+
+impl<S> Attentive<S> {
+    /// Receives signals from now on.
+    pub fn new(runtime: Runtime, receive: impl FnOnce() -> io::Result<S>) -> Result<Self> {
+        let signals = {
+            let _entered = runtime.enter();
+            receive().context("cannot receive signals")?
+        };
+        Ok(Self { runtime, signals })
+    }
 }
 
 /// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
@@ -45,7 +82,15 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal that ends the process.
+    /// Waits for the next signal that ends the process, and leaves the others for later.
+    pub async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for the next signal that ends the process, and notes the others.
     pub async fn next(&mut self) {
         loop {
             let signal = self.any().await;

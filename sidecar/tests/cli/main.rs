@@ -42,7 +42,7 @@ mod unwritable;
 mod wrong;
 
 use std::{
-    process::Output,
+    process::{Command, Output},
     thread,
     time::{Duration, Instant},
 };
@@ -66,6 +66,24 @@ fn run_in(variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// The command, with a signal that was sent before it began: it is blocked until the program takes it.
+fn signalled(command: &Command, signal: &str) -> Command {
+    let mut early = Command::new("env");
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => early.env(name, value),
+            None => early.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        early.current_dir(folder);
+    }
+    early.arg(format!("--default-signal={signal}")).arg(format!("--block-signal={signal}"));
+    early.args(["sh", "-c", &format!("kill -{signal} $$; exec \"$@\""), "sh"]);
+    early.arg(command.get_program()).args(command.get_args());
+    early
 }
 
 /// Waits until a condition holds.

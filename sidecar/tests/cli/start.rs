@@ -11,7 +11,7 @@ use holdfast_tests::{
 };
 use rustix::process::Signal;
 
-use crate::{HOLDFAST, run_in};
+use crate::{HOLDFAST, run_in, signalled};
 
 const IN_MEMORY: &str = "are in the memory of this process: two instances do not exclude each other, and \
                          a restart forgets every lock";
@@ -181,4 +181,22 @@ fn only_sigterm_and_sigint_end_it() {
         holdfast.wait_for(said);
     }
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+}
+
+/// Signals that are there before the program begins, which is as early as they can come.
+#[test]
+fn signals_are_taken_from_the_first_moment() {
+    for (signal, said) in [
+        ("HUP", "SIGHUP has no effect"),
+        ("USR1", "SIGUSR1 and SIGUSR2 have no effect"),
+        ("USR2", "SIGUSR1 and SIGUSR2 have no effect"),
+    ] {
+        let mut holdfast = Holdfast::start_ready(signalled(&serve(HOLDFAST), signal));
+        holdfast.wait_for(said);
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+    }
+    for signal in ["TERM", "INT"] {
+        let mut holdfast = Holdfast::start(signalled(&serve(HOLDFAST), signal));
+        assert_eq!(holdfast.wait(), Some(0), "{signal}: {}", holdfast.log());
+    }
 }

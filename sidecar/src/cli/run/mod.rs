@@ -20,7 +20,7 @@ mod terminal;
 
 use std::{future::pending, process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use holdfast::Lost;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -35,24 +35,28 @@ use super::{
     arguments::{LogLevel, RunLocked, parse::Given},
     exit, logging,
     runtime::runtime,
+    signals::Attentive,
 };
 
 /// How long work at the end goes on, whatever signals come.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Receives signals from now on: none ends this process while it has something to give back.
+pub fn attend() -> Result<Attentive<Signals>> {
+    Attentive::new(runtime()?, Signals::new)
+}
+
 /// Runs the program, and returns its exit code or the one that says why it did not run to its end.
-pub fn run(args: &RunLocked, given: &Given) -> Result<ExitCode> {
+pub fn run(attentive: Attentive<Signals>, args: &RunLocked, given: &Given) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, None);
-    let runtime = runtime()?;
-    let code = runtime.block_on(run_locked(args, given));
+    let Attentive { runtime, signals } = attentive;
+    let code = runtime.block_on(run_locked(args, given, signals));
     // A thread may still look up the name of a host.
     runtime.shutdown_background();
     code.map(ExitCode::from)
 }
 
-async fn run_locked(args: &RunLocked, given: &Given) -> Result<u8> {
-    // From here on, no signal ends this process while it has something to give back.
-    let mut signals = Signals::new().context("cannot receive signals")?;
+async fn run_locked(args: &RunLocked, given: &Given, mut signals: Signals) -> Result<u8> {
     let owner = args.owner.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
     let way = tokio::select! {
         biased;

@@ -34,7 +34,10 @@ use std::{
 use anyhow::{Context, Result};
 use futures_util::FutureExt;
 use holdfast::Locks;
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    runtime::{Handle, Runtime},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 
@@ -49,7 +52,7 @@ use self::{
 use super::{
     arguments::{LogLevel, Serve, parse::Given},
     logging,
-    signals::Signals,
+    signals::{Attentive, Signals},
     traces::Traces,
 };
 use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Sidecar};
@@ -57,27 +60,57 @@ use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Side
 /// How long the stores have at least to give back what the end of the shutdown has cut off.
 const LAST: Duration = Duration::from_secs(1);
 
-pub fn run(args: &Serve, given: &Given, ignored: &[String]) -> Result<ExitCode> {
-    let runtime = Runtime::new().context("cannot start the runtime")?;
-    let traces = Traces::start(&args.stores.app_id, runtime.handle())?;
-    logging::start(&args.log, LogLevel::Info, traces.as_ref().map(|traces| traces.layer().boxed()));
-    for line in ignored.iter().chain(&idle::options(args, given)) {
-        tracing::warn!("{line}");
-    }
-    let outcome = runtime.block_on(serve(args, given, traces));
+/// Receives signals from now on, which end the server in order or have no effect.
+pub fn attend() -> Result<Attentive<Signals>> {
+    Attentive::new(Runtime::new().context("cannot start the runtime")?, Signals::new)
+}
+
+pub fn run(
+    attentive: Attentive<Signals>,
+    args: &Serve,
+    given: &Given,
+    ignored: &[String],
+) -> Result<ExitCode> {
+    let Attentive { runtime, mut signals } = attentive;
+    let outcome = runtime.block_on(async {
+        let traces = tokio::select! {
+            traces = traces(args) => Some(traces?),
+            () = signals.end() => None,
+        };
+        let layer = traces.iter().flatten().map(|traces| traces.layer().boxed()).next();
+        logging::start(&args.log, LogLevel::Info, layer);
+        let Some(traces) = traces else { return Ok(ended()) };
+        for line in ignored.iter().chain(&idle::options(args, given)) {
+            tracing::warn!("{line}");
+        }
+        serve(args, given, traces, signals).await
+    });
     // Tasks that still run were asked to end at once.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(args: &Serve, given: &Given, traces: Option<Traces>) -> Result<ExitCode> {
-    let mut signals = Signals::new().context("cannot watch for signals")?;
+/// Starts to send traces. It may read a file, which may take long.
+async fn traces(args: &Serve) -> Result<Option<Traces>> {
+    let (app_id, runtime) = (args.stores.app_id.clone(), Handle::current());
+    tokio::task::spawn_blocking(move || Traces::start(&app_id, &runtime)).await?
+}
+
+/// A signal came before the server was ready.
+fn ended() -> ExitCode {
+    tracing::info!("a signal ended the start");
+    ExitCode::SUCCESS
+}
+
+async fn serve(
+    args: &Serve,
+    given: &Given,
+    traces: Option<Traces>,
+    mut signals: Signals,
+) -> Result<ExitCode> {
     let mut ready = tokio::select! {
         ready = start(args, given) => ready?,
-        () = signals.next() => {
-            tracing::info!("a signal ended the start");
-            return Ok(ExitCode::SUCCESS);
-        }
+        () = signals.next() => return Ok(ended()),
     };
     if let Some(traces) = &traces {
         traces.announce();

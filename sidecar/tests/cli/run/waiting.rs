@@ -2,7 +2,7 @@ use holdfast_tests::holdfast::{Holdfast, command};
 use rustix::process::Signal;
 
 use super::{KEY, Place, WORK};
-use crate::HOLDFAST;
+use crate::{HOLDFAST, signalled};
 
 #[test]
 fn the_command_starts_when_the_lock_is_released() {
@@ -40,6 +40,30 @@ fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
     place.redis.run::<()>(&["DEL", KEY]);
     assert!(place.is_free());
     assert_eq!(place.said("said"), "");
+}
+
+/// Signals that are there before the program begins, which is as early as they can come.
+#[test]
+fn signals_are_taken_from_the_first_moment() {
+    let place = Place::new();
+    for (signal, code) in [
+        ("TERM", 143),
+        ("INT", 130),
+        ("HUP", 129),
+        ("QUIT", 131),
+        ("USR1", 0),
+        ("USR2", 0),
+        ("CONT", 0),
+    ] {
+        let _ = std::fs::remove_file(place.folder.path().join("said"));
+        let mut run = command(HOLDFAST);
+        run.args(place.command(&[], &["sh", "-c", "echo ran > said"]).get_args().skip(2));
+        run.current_dir(place.folder.path());
+        let mut running = Holdfast::start(signalled(&run, signal));
+        assert_eq!(running.wait(), Some(code), "{signal}: {}", running.log());
+        assert_eq!(place.said("said"), if code == 0 { "ran\n" } else { "" }, "{signal}");
+        assert!(place.is_free(), "{signal}");
+    }
 }
 
 #[test]
