@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `start` | from the arguments to what is served |
 //! | `ports`, `listen`, `socket_file` | the addresses: which there are, binding them, files of Unix domain sockets |
+//! | `taken` | addresses and ports that are used twice |
+//! | `idle` | options and variables without an effect |
 //! | `limits`, `descriptors` | what connections and calls may take, and how open files are divided |
 //! | `token` | the tokens that callers must send |
 //! | `scrape` | the page of metrics |
