@@ -13,7 +13,10 @@ use holdfast_rules::{MAX_TIME, message};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::sidecar::Sidecar;
+use crate::{server::Parting, sidecar::Sidecar};
+
+/// Why a hold ends that outlasts the grace period of its server.
+const SHUT_DOWN: &str = "the server has shut down, and renews the lock no more";
 
 /// What a caller gets.
 #[derive(Debug)]
@@ -27,11 +30,14 @@ pub(crate) enum Event {
     /// The server begins to end, and the caller should.
     Ending(Duration),
     /// The caller does not hold the lock any more, or not for longer than this.
-    Lost(Lost, Duration),
+    Lost { cause: Cause, message: String, valid_for: Duration },
 }
 
-/// The events of one hold. Dropping it releases the lock.
-pub(crate) struct Hold(Pin<Box<dyn Stream<Item = Event> + Send>>);
+/// The events of one hold. Dropping it releases the lock, if the caller has ended the response.
+pub(crate) struct Hold {
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    parting: Parting,
+}
 
 /// What is asked for.
 pub(crate) struct Wish {
@@ -56,7 +62,7 @@ impl HoldError {
 }
 
 /// The name of a cause, in both APIs.
-pub(crate) fn cause(lost: &Lost) -> Cause {
+fn cause(lost: &Lost) -> Cause {
     match lost {
         Lost::Gone => Cause::Gone,
         Lost::HeldByOther => Cause::HeldByOther,
@@ -68,11 +74,16 @@ pub(crate) fn cause(lost: &Lost) -> Cause {
 
 /// A hold that the server renews.
 struct Kept {
-    lease: Lease,
+    /// `None` once it was left to run out.
+    lease: Option<Lease>,
     _room: OwnedSemaphorePermit,
+    parting: Parting,
     ending: CancellationToken,
+    last_word: CancellationToken,
+    /// Whether the caller may know that it holds the lock.
+    is_held_told: bool,
     /// Whether the caller knows that the server ends.
-    told: bool,
+    is_ending_told: bool,
 }
 
 impl Hold {
@@ -95,37 +106,72 @@ impl Hold {
         let locks = sidecar.locks();
         let kept = locks.keep(resource, &wish.options, wish.max_hold).await;
         let Some(lease) = kept.map_err(HoldError::Locks)? else {
-            return Ok(Self(stream::iter([Event::NotHeld]).boxed()));
+            let events = stream::iter([Event::NotHeld]).boxed();
+            return Ok(Self { events, parting: Parting::default() });
         };
-        let held = Event::Held {
-            owner: lease.owner().to_owned(),
-            fencing_token: lease.fencing_token(),
-            valid_for: lease.valid_for(),
+        let parting = Parting::default();
+        let kept = Kept {
+            lease: Some(lease),
+            _room: room,
+            parting: parting.clone(),
+            ending: sidecar.ending().clone(),
+            last_word: sidecar.last_word().clone(),
+            is_held_told: false,
+            is_ending_told: false,
         };
-        let kept = Kept { lease, _room: room, ending: sidecar.ending().clone(), told: false };
-        let later = stream::unfold(Some(kept), async |kept| Some(kept?.next().await));
-        Ok(Self(stream::iter([held]).chain(later).boxed()))
+        let events = stream::unfold(kept, Kept::next).boxed();
+        Ok(Self { events, parting })
+    }
+
+    /// Learns why the hold is dropped.
+    pub(crate) fn parting(&self) -> &Parting {
+        &self.parting
     }
 }
 
 impl Kept {
-    async fn next(mut self) -> (Event, Option<Self>) {
-        let renewed = tokio::select! {
+    async fn next(mut self) -> Option<(Event, Self)> {
+        let lease = self.lease.as_mut()?;
+        if !self.is_held_told {
+            self.is_held_told = true;
+            let held = Event::Held {
+                owner: lease.owner().to_owned(),
+                fencing_token: lease.fencing_token(),
+                valid_for: lease.valid_for(),
+            };
+            return Some((held, self));
+        }
+        let (cause, message) = tokio::select! {
             biased;
-            renewed = self.lease.renewed() => renewed,
-            () = self.ending.cancelled(), if !self.told => {
-                self.told = true;
-                return (Event::Ending(self.lease.valid_for()), Some(self));
+            renewed = lease.renewed() => match renewed {
+                Ok(valid_for) => return Some((Event::Renewed(valid_for), self)),
+                Err(lost) => (cause(&lost), lost.to_string()),
+            },
+            () = self.last_word.cancelled() => (Cause::ShutDown, SHUT_DOWN.to_owned()),
+            () = self.ending.cancelled(), if !self.is_ending_told => {
+                self.is_ending_told = true;
+                return Some((Event::Ending(lease.valid_for()), self));
             }
         };
-        match renewed {
-            Ok(valid_for) => (Event::Renewed(valid_for), Some(self)),
-            Err(lost) => {
-                let valid_for = self.lease.valid_for();
-                // The caller works on until it gets this, and may then need a moment to stop.
-                self.lease.leave();
-                (Event::Lost(lost, valid_for), None)
-            }
+        let valid_for = lease.valid_for();
+        // The caller works on until it gets this, and may then need a moment to stop.
+        self.leave();
+        Some((Event::Lost { cause, message, valid_for }, self))
+    }
+
+    /// Renews the lock no more, and lets it run out.
+    fn leave(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.leave();
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // A caller who may still work holds the lock for as long as it was told.
+        if self.is_held_told && self.parting.is_given_up() {
+            self.leave();
         }
     }
 }
@@ -134,6 +180,6 @@ impl Stream for Hold {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.0.as_mut().poll_next(cx)
+        self.events.as_mut().poll_next(cx)
     }
 }

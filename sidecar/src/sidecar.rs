@@ -39,6 +39,7 @@ struct Inner {
     shutdown: CancellationToken,
     ending: CancellationToken,
     last_call: CancellationToken,
+    last_word: CancellationToken,
     foreign: Throttle,
     intake: Intake,
     long_requests: LongRequests,
@@ -96,6 +97,7 @@ impl Sidecar {
             shutdown: CancellationToken::new(),
             ending: CancellationToken::new(),
             last_call: CancellationToken::new(),
+            last_word: CancellationToken::new(),
             foreign: Throttle::new(1),
             intake,
             long_requests: LongRequests::new(),
@@ -161,6 +163,12 @@ impl Sidecar {
     /// on without their calls then, and calls of reflection end.
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
+    }
+
+    /// To be cancelled when the server cuts off those whose requests are in flight. Callers that hold locks by a
+    /// response that lasts learn that these are renewed no more.
+    pub fn last_word(&self) -> &CancellationToken {
+        &self.0.last_word
     }
 
     /// Logs, at a limited rate, that a caller asked for another part of Dapr's API.

@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::server::Parting;
+
 /// How long a reader may take nothing of what there is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,21 +35,22 @@ struct State<S> {
 }
 
 impl<S: Stream + Send + 'static> Untaken<S> {
-    /// Must be called in a Tokio runtime.
-    pub(crate) fn end(items: S) -> Self {
+    /// `parting` learns that its reader was given up. Must be called in a Tokio runtime.
+    pub(crate) fn end(items: S, parting: Parting) -> Self {
         let state = Arc::new(Mutex::new(State { items: Some(Box::pin(items)), given: None }));
-        let looking = tokio::spawn(look_after(Arc::downgrade(&state))).abort_handle();
+        let looking = tokio::spawn(look_after(Arc::downgrade(&state), parting)).abort_handle();
         Self { state, looking }
     }
 }
 
 /// Looks at times whether the reader is still there.
-async fn look_after<S>(state: Weak<Mutex<State<S>>>) {
+async fn look_after<S>(state: Weak<Mutex<State<S>>>, parting: Parting) {
     loop {
         sleep(PATIENCE / 4).await;
         let Some(state) = state.upgrade() else { return };
         let mut state = lock(&state);
         if state.given.is_some_and(|given| given.elapsed() >= PATIENCE) {
+            parting.give_up();
             state.items = None;
             return;
         }
@@ -89,26 +92,29 @@ mod tests {
     use super::*;
 
     /// A stream that counts to three, and a receiver that says when it is dropped.
-    fn counting() -> (Untaken<impl Stream<Item = u32>>, mpsc::Receiver<()>) {
+    fn counting(parting: &Parting) -> (Untaken<impl Stream<Item = u32>>, mpsc::Receiver<()>) {
         let (held, dropped) = mpsc::channel(1);
         let items = stream::iter([1, 2, 3]).chain(stream::pending());
         let items = items.inspect(move |_| drop(held.clone()));
-        (Untaken::end(items), dropped)
+        (Untaken::end(items, parting.clone()), dropped)
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_is_dropped_after_a_minute() {
-        let (mut items, mut dropped) = counting();
+        let parting = Parting::default();
+        let (mut items, mut dropped) = counting(&parting);
         assert_eq!(items.next().await, Some(1));
         let begun = Instant::now();
         assert_eq!(dropped.recv().await, None);
+        assert!(parting.is_given_up());
         assert!((60..=75).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
         assert_eq!(items.next().await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_what_there_is_may_wait_for_more() {
-        let (mut items, mut dropped) = counting();
+        let parting = Parting::default();
+        let (mut items, mut dropped) = counting(&parting);
         for expected in 1..=3 {
             sleep(PATIENCE / 2).await;
             assert_eq!(items.next().await, Some(expected));
@@ -118,5 +124,6 @@ mod tests {
         assert!(dropped.try_recv() == Err(mpsc::error::TryRecvError::Empty));
         drop(items);
         assert_eq!(dropped.recv().await, None);
+        assert!(!parting.is_given_up());
     }
 }

@@ -15,6 +15,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::form;
 use crate::{
     http::{ResponseBody, failed, lasting},
+    server::Parting,
     sidecar::Sidecar,
     watch::{WatchError, watch_again},
 };
@@ -48,7 +49,7 @@ pub(super) fn response(
         };
         Some((Bytes::from(line), (events, room)))
     });
-    lasting("text/event-stream", lines)
+    lasting("text/event-stream", lines, Parting::default())
 }
 
 /// The failure in Dapr's form.

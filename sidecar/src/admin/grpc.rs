@@ -15,7 +15,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
     grpc::{Answered, Bounds, Received, duration, failed, lasting, response},
-    server::RequestBody,
+    server::{Parting, RequestBody},
     sidecar::Sidecar,
     watch::{self, Event, WatchError},
 };
@@ -117,7 +117,7 @@ async fn watch(
         };
         Ok(WatchEvent { event: Some(event) })
     });
-    Ok(lasting(messages))
+    Ok(lasting(messages, Parting::default()))
 }
 
 fn message(lock: HeldLock) -> proto::HeldLock {

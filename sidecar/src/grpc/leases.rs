@@ -20,7 +20,7 @@ use super::{
     unary::{self, Received},
 };
 use crate::{
-    hold::{Event, Hold, HoldError, Wish, cause},
+    hold::{Event, Hold, HoldError, Wish},
     loss,
 };
 
@@ -160,7 +160,8 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let resource = Resource { store: &store_name, id: &resource_id };
     let held = Hold::begin(&calls.sidecar, resource, &wish).await;
     let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
-    Ok(unary::lasting(hold.map(|event| Ok(message(event)))))
+    let parting = hold.parting().clone();
+    Ok(unary::lasting(hold.map(|event| Ok(message(event))), parting))
 }
 
 fn message(event: Event) -> HoldEvent {
@@ -181,11 +182,10 @@ fn message(event: Event) -> HoldEvent {
         Event::Ending(time) => {
             hold_event::Event::Ending(hold_event::Ending { valid_for: valid_for(time) })
         }
-        Event::Lost(lost, time) => hold_event::Event::Lost(hold_event::Lost {
-            cause: cause(&lost).into(),
-            message: lost.to_string(),
-            valid_for: valid_for(time),
-        }),
+        Event::Lost { cause, message, valid_for: time } => {
+            let valid_for = valid_for(time);
+            hold_event::Event::Lost(hold_event::Lost { cause: cause.into(), message, valid_for })
+        }
     };
     HoldEvent { event: Some(event) }
 }

@@ -25,7 +25,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::until::trailers;
 use crate::{
     intake::{Intake, NotRead, Whole},
-    server::Lasting,
+    server::{Lasting, Parting},
     untaken::Untaken,
 };
 
@@ -157,14 +157,20 @@ pub(crate) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Respo
 pub(crate) fn stream<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
 ) -> Response<GrpcBody> {
-    of_messages(with_end(messages))
+    let mut response = of_messages(with_end(messages));
+    response.extensions_mut().insert(Lasting::default());
+    response
 }
 
-/// [`stream`], which is also cut off when nobody takes its messages.
+/// [`stream`], which is also cut off when nobody takes its messages. The messages learn by `parting` why they are
+/// dropped.
 pub(crate) fn lasting<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    parting: Parting,
 ) -> Response<GrpcBody> {
-    of_messages(Untaken::end(with_end(messages)))
+    let mut response = of_messages(Untaken::end(with_end(messages), parting.clone()));
+    response.extensions_mut().insert(Lasting::until(parting));
+    response
 }
 
 fn with_end<T>(
@@ -187,9 +193,7 @@ fn of_messages<T: Message + 'static>(
         };
         future::ready(Some(Ok::<_, Infallible>(frame)))
     });
-    let mut response = of_body(GrpcBody::new(StreamBody::new(frames)));
-    response.extensions_mut().insert(Lasting::default());
-    response
+    of_body(GrpcBody::new(StreamBody::new(frames)))
 }
 
 /// A message after its prefix.

@@ -11,7 +11,7 @@ use hyper::Response;
 use serde_json::{Value, json};
 
 use super::send::{self, ResponseBody};
-use crate::hold::{Event, Hold, Wish, cause};
+use crate::hold::{Event, Hold, Wish};
 
 /// The resource and what is asked for, from the body of a request.
 pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
@@ -25,7 +25,8 @@ pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
 
 /// The response that lasts as long as the hold.
 pub(super) fn response(hold: Hold) -> Response<ResponseBody> {
-    send::lasting("application/x-ndjson", hold.map(|event| line(&event)))
+    let parting = hold.parting().clone();
+    send::lasting("application/x-ndjson", hold.map(|event| line(&event)), parting)
 }
 
 /// The event in the JSON form of protocol buffers.
@@ -41,9 +42,9 @@ fn line(event: &Event) -> Bytes {
         }
         Event::Renewed(time) => json!({"renewed": {"validFor": text(*time)}}),
         Event::Ending(time) => json!({"ending": {"validFor": text(*time)}}),
-        Event::Lost(lost, time) => {
-            let (cause, message) = (cause(lost).as_str_name(), lost.to_string());
-            json!({"lost": {"cause": cause, "message": message, "validFor": text(*time)}})
+        Event::Lost { cause, message, valid_for } => {
+            let (cause, time) = (cause.as_str_name(), text(*valid_for));
+            json!({"lost": {"cause": cause, "message": message, "validFor": time}})
         }
     };
     format!("{object}\n").into()

@@ -12,7 +12,10 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
-use crate::{server::Lasting, untaken::Untaken};
+use crate::{
+    server::{Lasting, Parting},
+    untaken::Untaken,
+};
 
 /// The body of a response: one that is complete, or one that lasts.
 pub type ResponseBody = Either<Full<Bytes>, Pin<Box<StreamBody<Lines>>>>;
@@ -41,12 +44,14 @@ pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     response
 }
 
-/// A response that lasts for as long as there are lines, and somebody who takes them.
+/// A response that lasts for as long as there are lines, and somebody who takes them. The lines learn by `parting` why
+/// they are dropped.
 pub(crate) fn lasting(
     content_type: &'static str,
     lines: impl Stream<Item = Bytes> + Send + 'static,
+    parting: Parting,
 ) -> Response<ResponseBody> {
-    let frames = Untaken::end(lines).map(|line| Ok(Frame::data(line))).boxed();
+    let frames = Untaken::end(lines, parting.clone()).map(|line| Ok(Frame::data(line))).boxed();
     let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames))));
     response.headers_mut().extend([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
@@ -54,6 +59,6 @@ pub(crate) fn lasting(
         // Else nginx holds back the response.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]);
-    response.extensions_mut().insert(Lasting::default());
+    response.extensions_mut().insert(Lasting::until(parting));
     response
 }

@@ -23,9 +23,9 @@ use tokio::{
 use super::{
     answer::Answer,
     body::{RequestBody, ResponseBody},
-    control::{Control, Order},
+    control::{Control, Order, Side},
     lasting::Lasting,
-    protocol::{Kind, builder},
+    protocol::{Kind, Pings, builder},
     streams::{NewStreams, Streams},
     turn::Turn,
     wire::{Ahead, Wire},
@@ -37,9 +37,23 @@ enum End<T> {
     Closed(&'static str),
 }
 
+/// When this is dropped, the server has ended the connection unless its caller has.
+struct EndByServer(Arc<Control>);
+
+impl Drop for EndByServer {
+    fn drop(&mut self) {
+        self.0.ended(Side::Server);
+    }
+}
+
 /// Serves the requests of a connection until it ends, or until its door or a time limit closes it.
-pub(super) async fn serve<S>(stream: S, api: impl Answer, kind: Kind, control: Arc<Control>)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    api: impl Answer,
+    kind: Kind,
+    pings: Pings,
+    control: Arc<Control>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let wire = Wire::new(stream, control.clone());
@@ -57,7 +71,10 @@ where
                 // In a box, because hyper moves this future several times, and it has some kilobytes.
                 let mut response = Box::pin(api.answer(request)).await;
                 let lasting = response.extensions_mut().remove::<Lasting>();
-                let lasting = lasting.map(|lasting| (lasting, in_flight));
+                let lasting = lasting.map(|lasting| {
+                    lasting.sent_by(&control);
+                    (lasting, in_flight)
+                });
                 if !is_http2 && control.is_ending() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -66,7 +83,7 @@ where
         }
     });
     let new_streams = NewStreams::default();
-    let builder = builder(kind, new_streams.clone());
+    let builder = builder(kind, pings, new_streams.clone());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut streams = Streams::of(new_streams);
     let mut timer = pin!(None);
@@ -107,6 +124,8 @@ where
             }
         }
     };
+    // Dropped before the requests and their responses.
+    let _end = EndByServer(control.clone());
     let turn = Turn::new();
     let end = poll_fn(|cx| turn.poll(cx, &mut poll));
     match end.await {

@@ -17,6 +17,10 @@ use tokio::time::Instant;
 /// The preface of HTTP/2 and the frame that must follow it, in bytes (RFC 9113, section 3.4).
 const HTTP2_HANDSHAKE: usize = 24 + 9;
 
+/// How long a caller takes nothing before it may be one that the server gives up. A socket may have no room for a
+/// moment.
+const STALLS: Duration = Duration::from_millis(100);
+
 /// A connection's state, which its task, its requests and its door share.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -57,6 +61,17 @@ struct State {
     head_since: Option<Instant>,
     /// Since when the caller has taken nothing of what there is to send.
     stalled_since: Option<Instant>,
+    /// Who ended the connection, once somebody has.
+    ended_by: Option<Side>,
+}
+
+/// A side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The caller, who knows that nothing more comes.
+    Caller,
+    /// The server, or a network without a sign of the caller.
+    Server,
 }
 
 /// What a connection is ordered to do. A later order replaces an earlier one.
@@ -109,6 +124,7 @@ impl Control {
             since: Instant::now(),
             head_since: None,
             stalled_since: None,
+            ended_by: None,
         });
         Self { patience, is_ending, state }
     }
@@ -131,6 +147,23 @@ impl Control {
     /// Notes whether there are bytes to send that the caller does not take.
     pub(super) fn stalls(&self, stalls: bool) {
         self.lock().stalled_since = stalls.then(Instant::now);
+    }
+
+    /// Notes who has ended the connection. The first one counts.
+    pub(super) fn ended(&self, by: Side) {
+        self.lock().ended_by.get_or_insert(by);
+    }
+
+    /// Whether a response that ends now is given up by the server, and its caller may not know.
+    ///
+    /// Otherwise its caller has ended it.
+    pub(super) fn is_given_up(&self) -> bool {
+        let state = self.lock();
+        match state.ended_by {
+            Some(side) => side == Side::Server,
+            // Over HTTP/2, responses end before their connection does if that has to wait for room to say so.
+            None => state.stalled_since.is_some_and(|since| since.elapsed() >= STALLS),
+        }
     }
 
     /// Notes that a request begins, which may be granted something or not.

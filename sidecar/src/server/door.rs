@@ -25,7 +25,7 @@ use super::{
     control::{Control, Order, Patience},
     limits::Limits,
     listener::{Listener, Stream},
-    protocol::Kind,
+    protocol::{Kind, Pings},
 };
 use crate::throttle::Throttle;
 
@@ -41,6 +41,7 @@ pub(super) struct Door {
     /// What the port is called in the log.
     port: &'static str,
     patience: Patience,
+    pings: Pings,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
     open: Mutex<Slab<Arc<Control>>>,
@@ -70,6 +71,7 @@ impl Door {
                 idle: (kind != Kind::Grpc).then_some(limits.idle),
                 stall: limits.stall,
             },
+            pings: Pings { interval: limits.ping_interval, patience: limits.ping_timeout },
             tasks,
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
@@ -107,9 +109,9 @@ impl Door {
         let control = Arc::new(Control::new(self.patience, self.is_ending.clone()));
         let key = self.open().insert(control.clone());
         let place = Place { door: self.clone(), key, _permit: permit };
-        let (api, kind) = (api.clone(), self.kind);
+        let (api, kind, pings) = (api.clone(), self.kind, self.pings);
         self.tasks.spawn(async move {
-            connection::serve(stream, api, kind, control).await;
+            connection::serve(stream, api, kind, pings, control).await;
             drop(place);
         });
     }

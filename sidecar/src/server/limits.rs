@@ -15,6 +15,11 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a caller may take nothing of what it is sent, before its connection is closed. Default: 1 minute.
     pub stall: Duration,
+    /// How often a caller over HTTP/2 is sent a ping. Default: 10 s, as daprd does on connections of gRPC (Dapr 1.18,
+    /// `pkg/api/grpc/server.go`).
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take, before the connection is closed. Default: 5 s.
+    pub ping_timeout: Duration,
     /// How many connections each API has at most. Default: 10,000.
     pub connections: usize,
     /// The same for each [auxiliary](super::Server::auxiliary) API. Default: 128.
@@ -27,6 +32,8 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(120),
             stall: Duration::from_secs(60),
+            ping_interval: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(5),
             connections: 10_000,
             auxiliary_connections: 128,
         }
@@ -52,6 +59,20 @@ impl Limits {
     #[must_use]
     pub fn stall(mut self, stall: Duration) -> Self {
         self.stall = stall;
+        self
+    }
+
+    /// Sets [`ping_interval`](field@Self::ping_interval).
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
+    /// Sets [`ping_timeout`](field@Self::ping_timeout).
+    #[must_use]
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.ping_timeout = timeout;
         self
     }
 

@@ -20,6 +20,7 @@ mod door;
 mod lasting;
 mod limits;
 mod listener;
+mod parting;
 mod protocol;
 mod readiness;
 mod streams;
@@ -35,18 +36,21 @@ use futures_util::{
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::readiness::State;
 pub use self::{
     answer::Answer, body::RequestBody, lasting::Lasting, limits::Limits, listener::Listener,
     readiness::Readiness,
 };
 use self::{control::Order, door::Door, protocol::Kind};
+pub(crate) use self::{parting::Parting, readiness::State};
 
 /// How often a server that shuts down looks whether it still has to linger.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// How long to wait for callers to be told that they are about to be cut off.
+const LAST_WORD: Duration = Duration::from_millis(200);
+
 /// How long to wait for the end of connections that are cut off.
-const CUT_OFF: Duration = Duration::from_secs(1);
+const CUT_OFF: Duration = Duration::from_millis(800);
 
 /// A server of any number of APIs. Each has listening sockets of its own.
 #[must_use = "it does nothing until `serve` is called"]
@@ -55,6 +59,7 @@ pub struct Server {
     limits: Limits,
     lingers_while: Box<dyn Fn() -> bool + Send + Sync>,
     last_call: CancellationToken,
+    last_word: CancellationToken,
     apis: Vec<(Kind, &'static str, Vec<Accepting>)>,
 }
 
@@ -71,6 +76,7 @@ impl Server {
             limits: Limits::default(),
             lingers_while: Box::new(|| false),
             last_call: CancellationToken::new(),
+            last_word: CancellationToken::new(),
             apis: Vec::new(),
         }
     }
@@ -91,6 +97,12 @@ impl Server {
     /// are cut off.
     pub fn last_call(mut self, last_call: CancellationToken) -> Self {
         self.last_call = last_call;
+        self
+    }
+
+    /// Cancels a token when the grace period is over, for those who have to say a last word before they are cut off.
+    pub fn last_word(mut self, last_word: CancellationToken) -> Self {
+        self.last_word = last_word;
         self
     }
 
@@ -131,13 +143,13 @@ impl Server {
     /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
     /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers
     /// requests, each as the last one of its connection. After that the requests in flight are finished, and those
-    /// that take longer than the grace period are cut off.
+    /// that take longer than the grace period are cut off, after [their last word](Self::last_word).
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Drop the future to end at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
-        let Self { readiness, limits, lingers_while, last_call, apis } = self;
+        let Self { readiness, limits, lingers_while, last_call, last_word, apis } = self;
         let tasks = TaskTracker::new();
         let mut doors = Doors(Vec::new());
         let mut accepting = Vec::new();
@@ -171,6 +183,12 @@ impl Server {
             biased;
             () = tasks.wait() => return,
             () = passes(begun, grace) => {}
+        }
+        last_word.cancel();
+        tokio::select! {
+            biased;
+            () = tasks.wait() => return,
+            () = tokio::time::sleep(LAST_WORD) => {}
         }
         tracing::warn!(
             connections = tasks.len(),

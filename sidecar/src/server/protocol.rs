@@ -35,11 +35,17 @@ pub(super) enum Kind {
     Auxiliary,
 }
 
+/// How callers over HTTP/2 who are gone without closing their connections are noticed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pings {
+    /// How often a ping is sent.
+    pub(super) interval: Duration,
+    /// How long the answer may take.
+    pub(super) patience: Duration,
+}
+
 /// How a connection of an API is served, whose HTTP/2 streams go to `streams`.
-///
-/// A ping every 10 seconds, as daprd sends it on connections of gRPC, detects callers that are gone without
-/// closing theirs (Dapr 1.18, `pkg/api/grpc/server.go`).
-pub(super) fn builder(kind: Kind, streams: NewStreams) -> Builder<NewStreams> {
+pub(super) fn builder(kind: Kind, pings: Pings, streams: NewStreams) -> Builder<NewStreams> {
     let mut builder = Builder::new(streams);
     if kind == Kind::Grpc {
         builder = builder.http2_only();
@@ -56,8 +62,8 @@ pub(super) fn builder(kind: Kind, streams: NewStreams) -> Builder<NewStreams> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_interval(pings.interval)
+        .keep_alive_timeout(pings.patience)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(if kind == Kind::Grpc { MAX_METADATA } else { MAX_HEADERS });

@@ -14,7 +14,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::control::Control;
+use super::control::{Control, Side};
 
 /// How many bytes are kept for later requests, on top of what hyper has read.
 const MAX_AHEAD: usize = 16 << 10;
@@ -55,6 +55,19 @@ impl<S> Wire<S> {
         Self { shared: self.shared.clone(), control: self.control.clone() }
     }
 
+    /// Notes the end of the connection, if this is one. A caller who leaves closes or resets it; any other error shows
+    /// that there was no sign of the caller for too long.
+    fn note_end<T>(&self, outcome: &io::Result<T>) {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        if let Err(error) = outcome {
+            let by = match error.kind() {
+                BrokenPipe | ConnectionAborted | ConnectionReset => Side::Caller,
+                _ => Side::Server,
+            };
+            self.control.ended(by);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared<S>> {
         // One task uses both clones, one after the other. It ends if it panics.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -73,6 +86,9 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
             shared.stalls = written.is_pending();
             self.control.stalls(shared.stalls);
         }
+        if let Poll::Ready(outcome) = &written {
+            self.note_end(outcome);
+        }
         written
     }
 }
@@ -85,10 +101,12 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         loop {
             let mut read = ReadBuf::uninit(&mut scratch);
             let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, &mut read));
+            self.note_end(&outcome);
             if outcome.is_err() {
                 return Poll::Ready(Ahead::Gone);
             }
             if read.filled().is_empty() {
+                self.control.ended(Side::Caller);
                 return Poll::Ready(Ahead::Ended);
             }
             if shared.is_cut {
@@ -125,8 +143,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut shared.stream).poll_read(cx, buffer))?;
-        self.control.received(&buffer.filled()[before..]);
+        let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, buffer));
+        self.note_end(&outcome);
+        outcome?;
+        let received = &buffer.filled()[before..];
+        if received.is_empty() && buffer.remaining() > 0 {
+            self.control.ended(Side::Caller);
+        }
+        self.control.received(received);
         Poll::Ready(Ok(()))
     }
 }
@@ -153,7 +177,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.lock().stream).poll_flush(cx)
+        let flushed = ready!(Pin::new(&mut self.lock().stream).poll_flush(cx));
+        self.note_end(&flushed);
+        Poll::Ready(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

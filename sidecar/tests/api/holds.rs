@@ -24,17 +24,17 @@ use tokio::{
 };
 use tonic::{Code, Streaming};
 
-use crate::server::{Served, grpc, http, http_with_grace, http_within, in_memory};
+use crate::server::{Served, grpc, http, http_within, in_memory};
 
 const R: Resource<'static> = Resource { store: STORE, id: "r" };
 const MINUTE: &str = r#"{"resourceId":"r","ttl":"60s"}"#;
 const MINUTE_AND_WAIT: &str = r#"{"resourceId":"r","ttl":"60s","wait":"60s"}"#;
 
 /// A hold over HTTP/1. Dropping it closes its connection.
-struct Hold(BufReader<TcpStream>);
+pub struct Hold(pub BufReader<TcpStream>);
 
 impl Hold {
-    async fn ask(address: SocketAddr, body: &str) -> Self {
+    pub async fn ask(address: SocketAddr, body: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
             "POST /v1.0/leases/lockstore/hold HTTP/1.1\r\nHost: l\r\nContent-Length: {}\r\n\r\n{body}",
@@ -45,7 +45,7 @@ impl Hold {
     }
 
     /// The next event, after the head of the response and the lengths of chunks; `None` at the end.
-    async fn event(&mut self) -> Option<Value> {
+    pub async fn event(&mut self) -> Option<Value> {
         loop {
             let mut line = String::new();
             timeout(LONG, self.0.read_line(&mut line)).await.expect("in time").unwrap();
@@ -284,17 +284,6 @@ async fn over_grpc_wrong_requests_have_a_status() {
     assert!(matches!(next(&mut stream).await, Some(Event::Held(_))));
     drop(stream);
     eventually("it is free", async || held(&server.sidecar).await.is_none()).await;
-}
-
-#[tokio::test]
-async fn a_hold_that_outlasts_the_end_of_the_server_is_cut_off_and_its_lock_is_free() {
-    let server = http_with_grace(in_memory(), Duration::from_millis(200)).await;
-    let mut hold = Hold::ask(server.address, MINUTE).await;
-    assert!(hold.event().await.unwrap()["held"].is_object());
-    begin_to_end(&server).await;
-    timeout(LONG, server.serving).await.expect("in time").unwrap();
-    server.sidecar.locks().close().await;
-    assert_eq!(held(&server.sidecar).await, None);
 }
 
 #[tokio::test]

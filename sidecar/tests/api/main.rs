@@ -2,6 +2,7 @@
 //!
 //! - `http_lock.rs`, `grpc_lock.rs`, `grpc_dotnet.rs`: the lock calls, byte for byte.
 //! - `leases.rs`, `await_loss.rs`: leases, and hearing of their loss.
+//! - `holds.rs`, `given_up.rs`: locks that last as long as a response, and callers who did not end theirs.
 //! - `http_server.rs`, `grpc_server.rs`: token, health, metadata, overload and shutdown.
 //! - `dapr_guide.rs`: what Dapr's guide shows, with the program and Redis.
 //! - `openapi.rs`: the documents that describe the HTTP APIs.
@@ -22,6 +23,7 @@ mod await_loss;
 mod dapr_guide;
 mod ending;
 mod ext_proc;
+mod given_up;
 mod grpc_dotnet;
 mod grpc_lock;
 mod grpc_server;

@@ -58,6 +58,21 @@ pub async fn grpc_within(sidecar: Sidecar, limits: ServerLimits) -> Served {
     .await
 }
 
+/// Serves a sidecar's gRPC API, and waits this long for requests in flight at the end.
+pub async fn grpc_with_grace(sidecar: Sidecar, grace: Duration) -> Served {
+    serve(sidecar, grace, ServerLimits::default(), |server, sidecar, listener| {
+        server.grpc(grpc::Api::new(sidecar).unwrap(), vec![listener.into()])
+    })
+    .await
+}
+
+/// Serves a sidecar's HTTP API on a socket that listens, within limits.
+pub fn http_on(listener: TcpListener, sidecar: Sidecar, limits: ServerLimits) -> Served {
+    serve_on(listener, sidecar, LONG, limits, |server, sidecar, listener| {
+        server.http(Api::new(sidecar), vec![listener.into()])
+    })
+}
+
 async fn serve(
     sidecar: Sidecar,
     grace: Duration,
@@ -65,11 +80,22 @@ async fn serve(
     add: impl FnOnce(Server, Sidecar, TcpListener) -> Server,
 ) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serve_on(listener, sidecar, grace, limits, add)
+}
+
+fn serve_on(
+    listener: TcpListener,
+    sidecar: Sidecar,
+    grace: Duration,
+    limits: ServerLimits,
+    add: impl FnOnce(Server, Sidecar, TcpListener) -> Server,
+) -> Served {
     let address = listener.local_addr().unwrap();
     let ending = CancellationToken::new();
     let locks = sidecar.locks().clone();
     let server = Server::new(sidecar.readiness().clone()).limits(limits);
     let server = server.last_call(sidecar.last_call().clone());
+    let server = server.last_word(sidecar.last_word().clone());
     let server = add(server.lingers_while(move || locks.are_held()), sidecar.clone(), listener);
     let ended = ending.clone().cancelled_owned();
     let serving = tokio::spawn(server.serve(ended, grace));

@@ -179,6 +179,7 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
         .limits(ready.server_limits.clone())
         .lingers_while(are_held)
         .last_call(sidecar.last_call().clone())
+        .last_word(sidecar.last_word().clone())
         .http(http::Api::new(sidecar.clone()), take(&mut ports.http.listeners))
         .grpc(grpc::Api::new(sidecar.clone())?, take(&mut ports.grpc.listeners));
     if let Some(public) = &mut ports.public {
