@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// The preface of HTTP/2 and the frame that must follow it, in bytes (RFC 9113, section 3.4).
 const HTTP2_HANDSHAKE: usize = 24 + 9;
 
+/// How long the first request of a connection may take once the connection is to finish: its caller may have sent it.
+const LAST_HEAD: Duration = Duration::from_millis(200);
+
 /// How long a caller takes nothing before it may be one that the server gives up. A socket may have no room for a
 /// moment.
 const STALLS: Duration = Duration::from_millis(100);
@@ -44,6 +47,8 @@ pub(super) struct Patience {
 #[derive(Debug)]
 struct State {
     order: Option<Order>,
+    /// When there was the first order.
+    ordered: Option<Instant>,
     waker: Option<Waker>,
     http2: bool,
     /// Bytes received before the first request.
@@ -92,6 +97,8 @@ pub(super) struct View {
     pub(super) answering: bool,
     /// Whether the caller of this request counts as gone once it sends nothing more.
     pub(super) is_gone_at_end: bool,
+    /// Whether the first request has not come, and with HTTP/2 nothing else either.
+    pub(super) is_new: bool,
 }
 
 /// A request in flight, until this is dropped.
@@ -114,6 +121,7 @@ impl Control {
     pub(super) fn new(patience: Patience, is_ending: Arc<AtomicBool>) -> Self {
         let state = Mutex::new(State {
             order: None,
+            ordered: None,
             waker: None,
             http2: false,
             received: 0,
@@ -201,12 +209,14 @@ impl Control {
             deadline: state.deadline(self.patience),
             answering: !state.http2 && state.in_flight > 0 && state.incomplete == 0,
             is_gone_at_end: state.is_gone_at_end,
+            is_new: state.is_new(),
         }
     }
 
     pub(super) fn order(&self, order: Order) {
         let mut state = self.lock();
         state.order = state.order.max(Some(order));
+        state.ordered.get_or_insert_with(Instant::now);
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -254,6 +264,10 @@ impl State {
         self.incomplete -= usize::from(incomplete.swap(false, Ordering::Relaxed));
     }
 
+    fn is_new(&self) -> bool {
+        !(self.used || self.http2 && self.received >= HTTP2_HANDSHAKE)
+    }
+
     fn deadline(&self, patience: Patience) -> Option<Instant> {
         let to_take = self.stalled_since.map(|since| since + patience.stall);
         let to_ask = self.deadline_of_request(patience);
@@ -264,9 +278,11 @@ impl State {
         if self.in_flight > 0 {
             return None;
         }
-        let is_new = !(self.used || self.http2 && self.received >= HTTP2_HANDSHAKE);
         match self.head_since {
-            _ if is_new => self.since.checked_add(head),
+            _ if self.is_new() => {
+                let last = self.ordered.map(|ordered| ordered + LAST_HEAD);
+                self.since.checked_add(head).into_iter().chain(last).min()
+            }
             Some(since) if !self.http2 => since.checked_add(head),
             _ => self.since.checked_add(idle?),
         }

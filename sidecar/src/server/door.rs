@@ -3,8 +3,8 @@
 //! Each API has its own, so that no API takes the room of another.
 
 use std::{
-    convert::Infallible,
     fmt, io,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     answer::Answer,
@@ -80,22 +80,42 @@ impl Door {
         }
     }
 
-    /// Accepts connections and serves them in tasks of their own.
+    /// Accepts connections until `closing` is cancelled, and serves them in tasks of their own.
     pub(super) async fn accept_all(
         self: Arc<Self>,
         listener: Listener,
         api: impl Answer,
-    ) -> Infallible {
+        closing: CancellationToken,
+    ) {
+        let mut closing = pin!(closing.cancelled());
         loop {
-            match listener.accept().await {
-                Ok(Stream::Tcp(stream)) => self.admit(stream, &api).await,
-                Ok(Stream::Unix(stream)) => self.admit(stream, &api).await,
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    self.complain(&format_args!("cannot accept a connection: {error}"));
-                    self.close_longest_waiting();
-                    tokio::time::sleep(NO_ROOM).await;
+            let accepted = tokio::select! {
+                biased;
+                () = &mut closing => break,
+                accepted = listener.accept() => accepted,
+            };
+            self.take(accepted, &api).await;
+        }
+        // Their callers have connected, and may have sent their requests.
+        match listener.queued() {
+            Ok(queued) => {
+                for accepted in queued {
+                    self.take(accepted, &api).await;
                 }
+            }
+            Err(error) => tracing::debug!("a socket was closed with those who wait: {error}"),
+        }
+    }
+
+    async fn take(self: &Arc<Self>, accepted: io::Result<Stream>, api: &impl Answer) {
+        match accepted {
+            Ok(Stream::Tcp(stream)) => self.admit(stream, api).await,
+            Ok(Stream::Unix(stream)) => self.admit(stream, api).await,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                self.complain(&format_args!("cannot accept a connection: {error}"));
+                self.close_longest_waiting();
+                tokio::time::sleep(NO_ROOM).await;
             }
         }
     }

@@ -27,7 +27,7 @@ mod streams;
 mod turn;
 mod wire;
 
-use std::{convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
+use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -63,7 +63,7 @@ pub struct Server {
     apis: Vec<(Kind, &'static str, Vec<Accepting>)>,
 }
 
-type Accepting = Box<dyn FnOnce(Arc<Door>) -> BoxFuture<'static, Infallible> + Send>;
+type Accepting = Box<dyn FnOnce(Arc<Door>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// Closes all connections when this is dropped.
 struct Doors(Vec<Arc<Door>>);
@@ -131,7 +131,8 @@ impl Server {
     ) -> Self {
         let accepting = listeners.into_iter().map(|listener| {
             let api = api.clone();
-            let accept: Accepting = Box::new(move |door| door.accept_all(listener, api).boxed());
+            let accept: Accepting =
+                Box::new(move |door, closing| door.accept_all(listener, api, closing).boxed());
             accept
         });
         self.apis.push((kind, port, accepting.collect()));
@@ -142,7 +143,8 @@ impl Server {
     ///
     /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
     /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers
-    /// requests, each as the last one of its connection. After that the requests in flight are finished, and those
+    /// requests, each as the last one of its connection. Whoever has connected by then is answered, too, if the request
+    /// comes at once. After that the requests in flight are finished, and those
     /// that take longer than the grace period are cut off, after [their last word](Self::last_word).
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
@@ -151,11 +153,13 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>, grace: Duration) {
         let Self { readiness, limits, lingers_while, last_call, last_word, apis } = self;
         let tasks = TaskTracker::new();
+        let closing = CancellationToken::new();
         let mut doors = Doors(Vec::new());
         let mut accepting = Vec::new();
         for (kind, port, listeners) in apis {
             let door = Arc::new(Door::new(kind, port, &limits, tasks.clone()));
-            accepting.extend(listeners.into_iter().map(|accept| accept(door.clone())));
+            accepting
+                .extend(listeners.into_iter().map(|accept| accept(door.clone(), closing.clone())));
             doors.0.push(door);
         }
         readiness.set_ready();
@@ -174,6 +178,11 @@ impl Server {
             _never = &mut accepting => {}
             () = ceases(|| doors.are_busy() || lingers_while()) => {}
             () = passes(begun, until_last_call(grace)) => {}
+        }
+        closing.cancel();
+        tokio::select! {
+            _all = &mut accepting => {}
+            () = passes(begun, grace) => {}
         }
         drop(accepting);
         last_call.cancel();

@@ -1,6 +1,6 @@
 //! The end of the server: callers can unlock, and no request is reset.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use holdfast_proto::leases::{AcquireRequest, HoldRequest, leases_client::LeasesClient};
 use holdfast_tests::{
@@ -8,7 +8,7 @@ use holdfast_tests::{
     grpc_client::{Client, channel, error as failed},
     holdfast::Holdfast,
     http_api::{ACQUIRED, LOCK, UNLOCK, error},
-    http_client::{get, lock_body, post, request},
+    http_client::{get, lock_body, post, received, request},
     redis_server::RedisServer,
     resources::Resources,
 };
@@ -86,6 +86,26 @@ async fn a_lock_that_is_held_can_be_unlocked_over_grpc() {
     for resource in ["r", "r2"] {
         let freed = client.unlock("lockstore", resource, "o").await.unwrap();
         assert_eq!(freed as i32, 0);
+    }
+    tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
+}
+
+#[tokio::test]
+async fn whoever_has_connected_before_the_ports_close_is_answered() {
+    let server = http(in_memory()).await;
+    // The server has not run since, so none of these connections is accepted yet.
+    let callers: Vec<_> = (0..10)
+        .map(|_| {
+            let mut caller = std::net::TcpStream::connect(server.address).unwrap();
+            caller.write_all(b"GET /v1.0/metadata HTTP/1.1\r\nHost: l\r\n\r\n").unwrap();
+            caller.set_nonblocking(true).unwrap();
+            caller
+        })
+        .collect();
+    server.ending.cancel();
+    for caller in callers {
+        let answer = received(TcpStream::from_std(caller).unwrap()).await;
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     }
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }
