@@ -28,6 +28,9 @@ pub enum Error {
         /// How many calls may wait for locks.
         lock_waits: usize,
     },
+    /// [All waits were ended](crate::Locks::end_waits) before the lock was free. The caller does not hold it.
+    #[error("all waits for locks were ended")]
+    WaitsEnded,
     /// The lock component trapped or exceeded its limits. Its instance was discarded, and a lock that
     /// the call took was released.
     #[error("the lock component failed: {0}")]
@@ -62,9 +65,10 @@ impl From<Error> for types::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Lock(error) => error,
-            Error::Overloaded { .. } | Error::TooManyWaits { .. } | Error::Component(_) => {
-                Self::Other(error.to_string())
-            }
+            Error::Overloaded { .. }
+            | Error::TooManyWaits { .. }
+            | Error::WaitsEnded
+            | Error::Component(_) => Self::Other(error.to_string()),
         }
     }
 }

@@ -90,14 +90,17 @@ impl Shared {
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
         let Some(mut first) = place.first().await else {
             if place.is_watched() {
-                call.set_result(Ordinary::Held);
-                return Ok(Ok(None));
+                return not_free(call, &place);
             }
-            let tried = self.try_in_turn(call, store, step, owner, &place).await;
-            if let Ok(Ok(Some(_))) = tried {
-                place.acquired();
-            }
-            return tried;
+            return match self.try_in_turn(call, store, step, owner, &place).await {
+                Ok(Ok(None)) => not_free(call, &place),
+                tried => {
+                    if let Ok(Ok(Some(_))) = tried {
+                        place.acquired();
+                    }
+                    tried
+                }
+            };
         };
         let mut next = match first.begins_with_a_try() {
             true => NextMove::Try,
@@ -120,8 +123,7 @@ impl Shared {
             call.set_result(ErrorKind::Cancelled);
             next = first.next(&*store.store).await;
         }
-        call.set_result(Ordinary::Held);
-        Ok(Ok(None))
+        not_free(call, &place)
     }
 
     /// A policy of the store may try again, until the wait is over.
@@ -136,6 +138,15 @@ impl Shared {
         let _turn = self.admission.turn().await?;
         Ok(retrying::until(place.over(), attempt(call, store, step, owner)).await)
     }
+}
+
+/// The end of a wait without the lock, and without a failure.
+fn not_free(call: &mut Call<'_>, place: &Place<'_>) -> Result<Tried, Error> {
+    if place.is_ended() {
+        return Err(Error::WaitsEnded);
+    }
+    call.set_result(Ordinary::Held);
+    Ok(Ok(None))
 }
 
 /// Tries once.

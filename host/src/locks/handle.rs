@@ -138,7 +138,8 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`] and [`Error::Component`]. Everything else is a reply.
+    /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Everything else is
+    /// a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
         Ok(self.json_answer(verb, store, body).await?.reply)
     }
@@ -200,7 +201,8 @@ impl Locks {
     }
 
     /// Ends all waits for locks, through every handle to the same stores, and those to come. A call that is the first
-    /// in its line tries a last time.
+    /// in its line tries a last time. The others, and those that do not get the lock then, fail with
+    /// [`Error::WaitsEnded`].
     pub fn end_waits(&self) {
         self.shared.stores.iter().for_each(|store| store.waits.end());
     }

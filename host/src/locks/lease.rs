@@ -48,7 +48,7 @@ impl Locks {
     /// # Errors
     ///
     /// See [`Error`]. Only after an error that [is indeterminate](Error::is_indeterminate) may the lock be taken. A
-    /// failure of the store ends the wait.
+    /// failure of the store ends the wait, and so does [`end_waits`](Self::end_waits).
     pub async fn acquire(
         &self,
         resource: Resource<'_>,

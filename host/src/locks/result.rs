@@ -231,6 +231,7 @@ impl From<&Error> for ErrorKind {
         match error {
             Error::Lock(error) => error.into(),
             Error::Overloaded { .. } | Error::TooManyWaits { .. } => Self::Overloaded,
+            Error::WaitsEnded => Self::Cancelled,
             Error::Component(_) => Self::ComponentFailed,
         }
     }

@@ -186,9 +186,14 @@ impl PlaceInLine<'_> {
         }
     }
 
+    /// Whether all waits were ended.
+    pub(super) fn is_ended(&self) -> bool {
+        self.waits.ending.is_cancelled()
+    }
+
     fn is_over(&self) -> bool {
         let late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        late || self.waits.ending.is_cancelled()
+        late || self.is_ended()
     }
 
     /// Notes that the wait ends with the lock.

@@ -245,8 +245,11 @@ async fn so_many_calls_wait_and_no_more_until_all_waits_end() {
 
     let begun = Instant::now();
     locks.end_waits();
-    assert_eq!(join_all(waiting).await, [Ok(None), Ok(None)]);
-    assert_eq!(locks.acquire(R, &wait).await, Ok(None));
+    let ended = Err(Error::WaitsEnded);
+    assert_eq!(join_all(waiting).await, [ended.clone(), ended.clone()]);
+    assert_eq!(locks.acquire(R, &wait).await, ended);
+    // One that does not wait is answered as before.
+    assert_eq!(locks.acquire(R, &LeaseOptions::new(MINUTE)).await, Ok(None));
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 

@@ -59,6 +59,11 @@ fn no_answer(error: anyhow::Error) -> anyhow::Error {
     })
 }
 
+/// The server shuts down, and grants no more locks. There may soon be another one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ShuttingDown(String);
+
 /// A port of a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Port {
@@ -80,6 +85,9 @@ pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
         }
         (Port::Operators, Some("ERR_DIRECT_INVOKE"), _) => {
             anyhow!("this is not the server's --admin-port")
+        }
+        (Port::Http, Some("ERR_LOCK_SHUTTING_DOWN"), Some(message)) => {
+            ShuttingDown(message.to_owned()).into()
         }
         (_, _, Some(message)) => anyhow!(naming(message)),
         (Port::Http, _, None) => anyhow!("unexpected answer, not from a holdfast server: {status}"),

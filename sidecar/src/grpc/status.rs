@@ -4,7 +4,7 @@ use holdfast::{Error, LockError, Verb};
 use holdfast_rules::message;
 use tonic::{Code, Status};
 
-use crate::rules_types;
+use crate::{rules_types, sidecar::Ending};
 
 /// The status of a lock call that failed, as callers of Dapr's API expect it.
 pub(super) fn of(verb: Verb, error: &Error) -> Status {
@@ -13,6 +13,7 @@ pub(super) fn of(verb: Verb, error: &Error) -> Status {
         Error::Lock(error) => of_lock(error, message),
         // Nothing was sent, so the caller may try again.
         Error::Overloaded { .. } | Error::TooManyWaits { .. } => Status::unavailable(message),
+        Error::WaitsEnded => Status::unavailable(Ending.to_string()),
         _ => Status::internal(message::failed(rules_types::verb(verb), &message)),
     }
 }

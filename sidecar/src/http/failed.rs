@@ -4,7 +4,10 @@ use holdfast::{Error, Verb};
 use holdfast_dapr_api::{Reply, reply};
 use holdfast_rules::{json, message};
 
-use crate::{failure, rules_types, sidecar::Sidecar};
+use crate::{
+    failure, rules_types,
+    sidecar::{Ending, Sidecar},
+};
 
 /// The reply to a call that failed, which is logged if the caller is not at fault.
 pub(crate) fn failed(
@@ -24,6 +27,7 @@ pub(crate) fn failed(
         Error::Overloaded { .. } | Error::TooManyWaits { .. } => {
             return reply::overloaded(&error.to_string());
         }
+        Error::WaitsEnded => return reply::shutting_down(&Ending.to_string()),
         error => {
             let cause = error.to_string();
             sidecar.failures().log(&message::failed(verb, &cause), trace_id);

@@ -179,6 +179,73 @@ async fn no_lock_is_granted_over_grpc_while_the_server_ends() {
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }
 
+/// Begins the shutdown, which ends all waits.
+fn end_waits(server: &Served) {
+    server.sidecar.ending().cancel();
+    server.sidecar.locks().end_waits();
+}
+
+async fn so_many_wait(server: &Served, many: usize) {
+    let locks = server.sidecar.locks();
+    eventually("they wait", async || {
+        let waiting = locks.waiting("lockstore", "").unwrap();
+        waiting.iter().map(|(_, calls)| calls).sum::<usize>() == many
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wait_that_the_end_of_the_server_ends_is_told_so() {
+    let server = http(in_memory()).await;
+    assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
+    let address = server.address;
+    let waiting = ["acquire", "acquire", "hold", "hold"].map(|call| {
+        tokio::spawn(async move {
+            let body = r#"{"resourceId":"r","ttl":"60s","wait":"60s"}"#;
+            post(address, &format!("/v1.0/leases/lockstore/{call}"), body).await
+        })
+    });
+    so_many_wait(&server, 4).await;
+    end_waits(&server);
+    for waiting in waiting {
+        let told = waiting.await.unwrap();
+        assert_eq!((told.status, told.header("retry-after")), (503, Some("1")));
+        assert_eq!(told.body, error("ERR_LOCK_SHUTTING_DOWN", ENDING));
+    }
+}
+
+#[tokio::test]
+async fn over_grpc_a_wait_that_the_end_of_the_server_ends_is_told_so() {
+    let server = grpc(in_memory()).await;
+    let channel = channel(server.address).await;
+    assert!(Client::new(server.address).await.try_lock("lockstore", "r", "o", 60).await.unwrap());
+    let minute = Some(ProtoDuration { seconds: 60, nanos: 0 });
+    let mut client = LeasesClient::new(channel);
+    let mut other = client.clone();
+    let (store, resource) = ("lockstore".to_owned(), "r".to_owned());
+    let acquire = AcquireRequest {
+        store_name: store.clone(),
+        resource_id: resource.clone(),
+        ttl: minute,
+        wait: minute,
+        ..AcquireRequest::default()
+    };
+    let hold = HoldRequest {
+        store_name: store,
+        resource_id: resource,
+        ttl: minute,
+        wait: minute,
+        ..HoldRequest::default()
+    };
+    let acquiring = tokio::spawn(async move { failed(client.acquire(acquire).await) });
+    let holding = tokio::spawn(async move { failed(other.hold(hold).await) });
+    so_many_wait(&server, 2).await;
+    end_waits(&server);
+    let unavailable = (Code::Unavailable, ENDING.to_owned());
+    assert_eq!(acquiring.await.unwrap(), unavailable);
+    assert_eq!(holding.await.unwrap(), unavailable);
+}
+
 #[tokio::test]
 async fn callers_who_take_and_free_locks_hold_none_after_the_end() {
     let redis = RedisServer::start();

@@ -223,15 +223,24 @@ async fn a_call_that_has_told_nothing_does_not_delay_the_end_of_the_server() {
 
 #[tokio::test]
 async fn requests_of_a_proxy_get_no_new_locks_while_the_server_ends() {
-    let server = grpc(edge(&json!({}))).await;
+    let server = grpc(edge(&json!({ "wait": "60s" }))).await;
     let channel = channel(server.address).await;
     let mut holding = Call::on(channel.clone(), &[]).await.unwrap();
     holding.ask("/a");
+    assert_eq!(holding.answer().await.unwrap().unwrap().response, None);
     removed(holding.next().await);
+    let mut waiting = Call::on(channel.clone(), &[]).await.unwrap();
+    waiting.ask("/a");
+    assert_eq!(waiting.answer().await.unwrap().unwrap().response, None);
     server.sidecar.ending().cancel();
     let mut late = Call::on(channel, &[]).await.unwrap();
     late.ask("/b");
+    assert_eq!(late.answer().await.unwrap().unwrap().response, None);
     assert_eq!(refused(late.next().await), 503);
     assert!(!is_held(&server.sidecar, "/b").await);
+
+    // One that waited is refused as well, whoever has the lock.
+    server.sidecar.locks().end_waits();
+    assert_eq!(refused(waiting.next().await), 503);
     assert!(is_held(&server.sidecar, "/a").await);
 }

@@ -24,7 +24,7 @@ use super::{
     super::{
         address::{Address, token},
         arguments::RunLocked,
-        client::{self, Port, refusal},
+        client::{self, Port, ShuttingDown, refusal},
     },
     problem::with_hint,
 };
@@ -154,7 +154,7 @@ async fn acquire(hold: &Hold, args: &RunLocked) -> Result<Option<Value>> {
         let answer = timeout(left.saturating_add(ANSWER), hold.call("acquire", &body)).await;
         match answer.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}"))) {
             Ok(answer) if answer["success"] == true => return Ok(Some(answer)),
-            Err(problem) if !asked => return Err(problem),
+            Err(problem) if !asked && !problem.is::<ShuttingDown>() => return Err(problem),
             // A server that ends lets all waits end, and there may soon be another one.
             answer => {
                 if Instant::now() + AGAIN >= deadline {

@@ -241,8 +241,8 @@ async fn shut_down(block: Duration, sidecar: &Sidecar, locks: &Locks) {
         tokio::time::sleep(block).await;
     }
     tracing::info!("shutting down");
-    locks.end_waits();
     sidecar.ending().cancel();
+    locks.end_waits();
 }
 
 /// Sends the remaining traces, within the remaining time.

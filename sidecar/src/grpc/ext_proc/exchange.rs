@@ -309,6 +309,7 @@ where
                 Verdict::Granted(held, lease.fencing_token)
             }
             Ok(None) => Verdict::NotFree,
+            Err(holdfast::Error::WaitsEnded) => Verdict::Ending,
             Err(error) => {
                 // Logs it.
                 let _ = failed(&self.sidecar, Verb::Acquire, &error);

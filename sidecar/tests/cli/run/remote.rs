@@ -214,6 +214,22 @@ fn a_server_that_ends_and_comes_back_loses_nothing_and_tells_of_a_loss_again() {
     drop(second);
 }
 
+#[test]
+fn whoever_waits_at_a_server_that_ends_gets_the_lock_from_the_next_one() {
+    let place = Place::new();
+    let port = free_port().to_string();
+    let mut first = server(&place, &port);
+    place.hold();
+    let mut waiting = start(&place, &first, &["--wait", "1h"], "echo ran > said");
+    place.wait_until_awaited();
+    assert_eq!(first.end_by(Signal::TERM), Some(0), "{}", first.log());
+    let _second = server(&place, &port);
+    place.wait_until_awaited();
+    place.redis.run::<()>(&["DEL", KEY]);
+    assert_eq!(waiting.wait(), Some(0), "{}", waiting.log());
+    assert_eq!(place.said("said"), "ran\n");
+}
+
 /// Waits until somebody hears of changes to the lock.
 fn wait_until_tracked(place: &Place) {
     wait_until("somebody listens", || {
