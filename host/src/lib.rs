@@ -45,12 +45,17 @@
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
 //! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |
 //! | [`metrics`] | all metrics and their labels |
+//! | [`input_file`], [`authorities`] | files that somebody names, with limits; the certificates in them |
 //! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
 //! | `types`, `bindings` | the values of the contract in `wit/`, generated |
 
+#[cfg(feature = "redis")]
+pub mod authorities;
 mod bindings;
 pub mod embed;
 mod error;
+#[cfg(feature = "redis")]
+pub mod input_file;
 mod limits;
 mod locks;
 mod lowercase;

@@ -94,6 +94,11 @@ pub fn tells_of_refused_password(cause: &str) -> bool {
     cause.split(": ").any(refuses_password)
 }
 
+/// Whether a cause tells of a login that is missing, as [`tells_of_refused_password`] tells of one that is wrong.
+pub fn tells_of_missing_login(cause: &str) -> bool {
+    cause.split(": ").any(|part| code(part) == "NOAUTH")
+}
+
 /// Whether the user may not run the command at all. An error that is about a key may be different for
 /// another key.
 pub fn forbids_command(error: &str) -> bool {

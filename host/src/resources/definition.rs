@@ -27,4 +27,6 @@ pub struct StoreDefinition {
     pub source: Source,
     /// The setting with a password that is written as a number or a boolean, if there is one.
     pub(super) unquoted_password: Option<&'static str>,
+    /// The setting for a password whose value is null, if there is one.
+    pub(super) null_password: Option<&'static str>,
 }

@@ -19,6 +19,7 @@ pub(super) enum Document {
     /// A document of another kind.
     Other {
         kind: String,
+        api_version: String,
     },
     /// Nothing but comments.
     Empty,
@@ -54,6 +55,13 @@ pub(super) struct Setting {
     pub(super) secret: Option<SecretRef>,
 }
 
+impl Setting {
+    /// Whether it has no value, and takes none from elsewhere.
+    pub(super) fn is_null(&self) -> bool {
+        self.value.is_none() && self.env_ref.is_empty() && self.secret.is_none()
+    }
+}
+
 pub(super) struct SecretRef {
     pub(super) name: String,
     pub(super) key: String,
@@ -86,14 +94,15 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         "Component" => {}
         "Resiliency" => return Ok(Document::Resiliency(root)),
         EDGE_LOCK => return Ok(Document::EdgeLock(root)),
-        _ if is_ours(&mut root) => {
-            // Without it, requests would pass that should have waited.
-            return Err(Flaw::ambiguous(
-                "kind",
-                format!("is {kind}, and must be {EDGE_LOCK} here"),
-            ));
+        _ => {
+            let api_version = root.take("apiVersion").and_then(Field::text).unwrap_or_default();
+            if api_version.starts_with("holdfast.lock/") {
+                // Without it, requests would pass that should have waited.
+                let message = format!("is {kind}, and must be {EDGE_LOCK} here");
+                return Err(Flaw::ambiguous("kind", message));
+            }
+            return Ok(Document::Other { kind, api_version });
         }
-        _ => return Ok(Document::Other { kind }),
     }
     if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
         return Err(root.flaw_at("apiVersion", "must be dapr.io/v1alpha1"));
@@ -139,12 +148,6 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
 
 /// The only kind of our own.
 const EDGE_LOCK: &str = "EdgeLock";
-
-/// Whether a document is of a kind of our own, or seems meant to be.
-fn is_ours(root: &mut Field) -> bool {
-    let api_version = root.take("apiVersion").and_then(Field::text);
-    api_version.is_ok_and(|version| version.starts_with("holdfast.lock/"))
-}
 
 /// The fields of a component.
 const ROOT_FIELDS: [&str; 7] =
@@ -268,13 +271,8 @@ impl Field {
     /// The flaws of the fields that were not taken and are none of `known`.
     pub(super) fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
         let Node::Map(map) = &self.node else { return Vec::new() };
-        let flaw = |name: &String| match (self.path.as_str(), name.as_str()) {
-            ("spec", name) if ["scopes", "auth"].contains(&name) => Some(Flaw::at(
-                self.path_of(name),
-                "has no effect here: it belongs to the top level",
-            )),
-            (_, name) => known::unknown(&self.path_of(name), "field", name, known),
-        };
+        let flaw =
+            |name: &String| known::unknown_field(&self.path_of(name), &self.path, name, known);
         map.entries.keys().filter_map(flaw).collect()
     }
 

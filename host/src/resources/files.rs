@@ -2,8 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
     str,
 };
@@ -11,12 +10,14 @@ use std::{
 use super::{
     document::{self, ComponentDocument, Document, Field},
     error::{Flaw, Level, LoadError, Notice, Problem},
+    known,
     source::Source,
     yaml,
 };
+use crate::input_file;
 
-/// The largest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+/// The largest file that is read, in MiB.
+pub(super) const LARGEST: u64 = 1;
 
 /// The documents that were found, in order.
 #[derive(Default)]
@@ -71,7 +72,7 @@ fn is_yaml(name: &OsString) -> bool {
 }
 
 fn read_file(file: &Path, found: &mut Found, notify: &mut dyn FnMut(Notice)) {
-    let bytes = match read_bounded(file) {
+    let bytes = match input_file::read(file, LARGEST) {
         Ok(bytes) => bytes,
         Err(cause) => {
             return notify(Notice {
@@ -102,10 +103,13 @@ impl Found {
             Ok(Document::Resiliency(root)) => return self.resiliency.push((source.clone(), root)),
             Ok(Document::EdgeLock(root)) => return self.edge_locks.push((source.clone(), root)),
             Ok(Document::Empty) => return,
-            Ok(Document::Other { kind }) => (
-                Level::Info,
-                Flaw::at("kind", format!("{kind} has nothing to do with locks, so it is not read")),
-            ),
+            Ok(Document::Other { kind, api_version }) => {
+                let message = format!("{kind} has nothing to do with locks, so it is not read");
+                match known::misspelt_kind(&kind, &api_version) {
+                    Some(flaw) => (Level::Warning, flaw),
+                    None => (Level::Info, Flaw::at("kind", message)),
+                }
+            }
             Err(flaw) if flaw.is_ambiguous => {
                 return self.ambiguous.push(Problem::of_document(source, flaw));
             }
@@ -113,20 +117,6 @@ impl Found {
         };
         notify(Notice { level, problem: Problem::of_document(source, flaw) });
     }
-}
-
-/// Reads a regular file of at most 1 MiB.
-pub(super) fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for its writer.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(bytes)
 }
 
 fn read_part(part: &yaml::Part<'_>) -> Vec<Result<Document, Flaw>> {

@@ -1,4 +1,6 @@
-//! The settings and fields that have a meaning, and the nearest of them to one that has none.
+//! The settings, fields and kinds that have a meaning, and the nearest of them to one that has none.
+
+use std::fmt;
 
 use strsim::normalized_damerau_levenshtein;
 
@@ -47,21 +49,74 @@ pub(super) fn settings(component_type: &str) -> Option<Vec<&'static str>> {
     }
 }
 
-/// What is wrong with a name at `path` that is none of `known`. `what` is what it names: a setting, a field.
-pub(super) fn unknown(path: &str, what: &str, name: &str, known: &[&str]) -> Option<Flaw> {
-    let lower = lowercase(name);
+/// What is wrong with a setting at `path` that is none of `known`.
+pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<Flaw> {
     // Each of these is refused, with a reason of its own.
-    if lower.starts_with("oidc") {
+    if lowercase(name).starts_with("oidc") || is_one(name, known) {
         return None;
     }
-    if known.iter().any(|known| lowercase(known) == lower) {
+    let hint = hint(nearest(name, known));
+    Some(Flaw::at(path, format!("unknown setting {name}, so it has no effect{hint}")))
+}
+
+/// Fields that are often written in another place: the path of that place, the field, and where it belongs.
+const MISPLACED: [(&str, &str, &str); 8] = [
+    ("spec", "scopes", TOP),
+    ("spec", "auth", TOP),
+    ("spec", "secretStore", "auth"),
+    ("", "secretStore", "auth"),
+    ("", "type", "spec"),
+    ("", "version", "spec"),
+    ("", "ignoreErrors", "spec"),
+    ("", "initTimeout", "spec"),
+];
+
+const TOP: &str = "the top level";
+
+/// What is wrong with a field at `path`, in the mapping at `parent`, that is none of `known`.
+pub(super) fn unknown_field(path: &str, parent: &str, name: &str, known: &[&str]) -> Option<Flaw> {
+    if is_one(name, known) {
         return None;
     }
-    let hint = match nearest(&lower, known) {
-        Some(nearest) => format!(" (did you mean {nearest}?)"),
-        None => String::new(),
+    let misplaced = || MISPLACED.iter().filter(|(place, ..)| *place == parent);
+    let home = |field: &str| {
+        let found = misplaced().find(|(_, misplaced, _)| lowercase(misplaced) == lowercase(field));
+        found.map(|(.., home)| home)
     };
-    Some(Flaw::at(path, format!("unknown {what} {name}, so it has no effect{hint}")))
+    if let Some(home) = home(name) {
+        return Some(Flaw::at(path, format!("has no effect here: it belongs to {home}")));
+    }
+    let elsewhere = misplaced().map(|(_, field, _)| *field);
+    let all: Vec<&str> = known.iter().copied().chain(elsewhere).collect();
+    let nearest = nearest(name, &all).map(|nearest| match home(nearest) {
+        Some(home) => format!("{nearest}, which belongs to {home}"),
+        None => nearest.to_owned(),
+    });
+    let hint = hint(nearest);
+    Some(Flaw::at(path, format!("unknown field {name}, so it has no effect{hint}")))
+}
+
+/// The kinds that are read.
+const KINDS: [&str; 4] = ["Component", "EdgeLock", "List", "Resiliency"];
+
+/// What is wrong with a kind that is none of those that are read, but was probably meant to be one of them.
+pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
+    let is_ours = |version: &str| {
+        let group = version.split('/').next().unwrap_or_default();
+        group.is_empty() || nearest(group, &["dapr.io", "holdfast.lock"]).is_some()
+    };
+    let same = KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind)).copied();
+    let similar = || is_ours(api_version).then(|| nearest(kind, &KINDS)).flatten();
+    let meant = same.or_else(similar)?;
+    Some(Flaw::at("kind", format!("unknown kind {kind}, so it is not read{}", hint(Some(meant)))))
+}
+
+fn is_one(name: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| lowercase(known) == lowercase(name))
+}
+
+fn hint(meant: Option<impl fmt::Display>) -> String {
+    meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default()
 }
 
 /// The known name that is most like `name`, if one is like it.
@@ -82,7 +137,7 @@ mod tests {
 
     fn hint(name: &str) -> Option<String> {
         let known = settings("lock.redis").unwrap();
-        unknown("p", "setting", name, &known).map(|flaw| flaw.message)
+        unknown_setting("p", name, &known).map(|flaw| flaw.message)
     }
 
     #[test]

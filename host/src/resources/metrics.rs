@@ -34,6 +34,7 @@ impl ComponentMetrics {
                     | OpenCause::Refused(_)
                     | OpenCause::Redis(_)
                     | OpenCause::UnquotedPassword { .. }
+                    | OpenCause::MissingPassword { .. }
                     | OpenCause::Timeout { .. } => "init",
                 };
                 let labels = ComponentFailLabels { app_id, component, reason, component_name };

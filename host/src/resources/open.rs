@@ -6,7 +6,7 @@ use std::{slice, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::tells_of_refused_password,
+    refusal::{tells_of_missing_login, tells_of_refused_password},
     settings::{NO_BOOLEAN, boolean},
 };
 use tokio::time::{Instant, timeout};
@@ -206,7 +206,7 @@ fn failed(definition: &StoreDefinition, cause: OpenCause) -> StoreError {
 fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     match properties.get("fencing").map(str::trim) {
         None | Some("") => Ok(false),
-        Some(value) => boolean(value).ok_or_else(|| SettingError::new("fencing", NO_BOOLEAN)),
+        Some(value) => boolean(value).ok_or_else(|| properties.wrong("fencing", NO_BOOLEAN)),
     }
 }
 
@@ -239,12 +239,7 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
                 Err(error @ ConnectError::Late { .. }) => {
                     Err(OpenCause::Timeout { limit, waited_for: error.to_string() })
                 }
-                Err(error) => match definition.unquoted_password {
-                    Some(setting) if is_refused_password(&error) => {
-                        Err(OpenCause::UnquotedPassword { error, setting })
-                    }
-                    _ => Err(error.into()),
-                },
+                Err(error) => Err(with_a_hint(error, definition)),
             }
         }
         "lock.in-memory" => Ok(Arc::new(MemoryStore::new())),
@@ -252,10 +247,17 @@ async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, Op
     }
 }
 
-fn is_refused_password(error: &ConnectError) -> bool {
-    match error {
-        ConnectError::Unreachable { cause, .. } => tells_of_refused_password(cause),
-        _ => false,
+/// Names the password that YAML reads in another way than it was meant, where the server refuses the login.
+fn with_a_hint(error: ConnectError, definition: &StoreDefinition) -> OpenCause {
+    let ConnectError::Unreachable { cause, .. } = &error else { return error.into() };
+    match (definition.unquoted_password, definition.null_password) {
+        (Some(setting), _) if tells_of_refused_password(cause) => {
+            OpenCause::UnquotedPassword { error, setting }
+        }
+        (_, Some(setting)) if tells_of_missing_login(cause) => {
+            OpenCause::MissingPassword { error, setting }
+        }
+        _ => error.into(),
     }
 }
 

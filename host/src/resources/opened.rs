@@ -129,6 +129,16 @@ pub enum OpenCause {
         /// The setting with the password.
         setting: &'static str,
     },
+    /// The Redis server asks for a password, and the setting for it has no value.
+    #[error(
+        "{error} ({setting} has no value: YAML reads ~, null and nothing as none, so write it in quotes)"
+    )]
+    MissingPassword {
+        /// The refusal.
+        error: ConnectError,
+        /// The setting for the password.
+        setting: &'static str,
+    },
     /// The rules refuse a setting: two stores or two applications could share a key. Names the store and the setting.
     #[error("{0}")]
     Refused(String),

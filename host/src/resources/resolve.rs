@@ -116,7 +116,8 @@ impl<'a> Resolver<'a> {
                 properties,
                 ignore_errors: component.ignore_errors,
                 init_timeout,
-                unquoted_password: component.settings.iter().find_map(unquoted_password),
+                unquoted_password: password(&component.settings, |it| it.is_unquoted),
+                null_password: password(&component.settings, Setting::is_null),
                 source,
             }),
             Err(flaw) => {
@@ -141,7 +142,11 @@ impl<'a> Resolver<'a> {
                 let flaw = Flaw::at(&setting.path, message);
                 self.notify(Level::Warning, source, component, flaw);
             }
-            properties.insert(&setting.name, value);
+            // A variable of the environment may be a secret, too.
+            match setting.secret.is_some() || !setting.env_ref.is_empty() {
+                true => properties.insert_secret(&setting.name, value),
+                false => properties.insert(&setting.name, value),
+            }
         }
         if lowercase(&component.component_type) == "lock.redis"
             && let Some(master) = Servers::unused_master(&properties)
@@ -174,7 +179,7 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             let unknown =
-                known.as_ref().and_then(|known| known::unknown(path, "setting", name, known));
+                known.as_ref().and_then(|known| known::unknown_setting(path, name, known));
             if let Some(flaw) = unknown {
                 self.notify(Level::Warning, source, component, flaw);
             }
@@ -336,10 +341,12 @@ enum Blame {
     Secret,
 }
 
-fn unquoted_password(setting: &Setting) -> Option<&'static str> {
-    let mut passwords = ["redisPassword", "sentinelPassword"].into_iter();
-    let is_named = |name: &&str| lowercase(name) == lowercase(&setting.name);
-    passwords.find(is_named).filter(|_| setting.is_unquoted)
+/// The first setting with a password that is written like this.
+fn password(settings: &[Setting], is_written: fn(&Setting) -> bool) -> Option<&'static str> {
+    settings.iter().filter(|setting| is_written(setting)).find_map(|setting| {
+        let is_named = |name: &&str| lowercase(name) == lowercase(&setting.name);
+        ["redisPassword", "sentinelPassword"].into_iter().find(is_named)
+    })
 }
 
 /// Every lock and local secret store has one version. As in Dapr, it may be missing, or `v0`, which is

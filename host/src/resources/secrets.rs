@@ -1,12 +1,17 @@
 //! The secret stores that resource files may define: `secretstores.local.env` and
 //! `secretstores.local.file`, as in components-contrib 1.18 (`secretstores/local`).
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io,
+    path::Path,
+};
 
+use holdfast_edge_lock::json;
 use serde_json::Value;
 
 use super::{environment::Env, files};
-use crate::store::properties::Properties;
+use crate::{input_file, store::properties::Properties};
 
 const LOCAL_ENV: &str = "secretstores.local.env";
 const LOCAL_FILE: &str = "secretstores.local.file";
@@ -16,8 +21,14 @@ pub(super) enum SecretStore {
     /// The environment of this process: the variables with a prefix.
     Env { prefix: String },
     /// The contents of a JSON file: secrets by name, each with its values by key.
-    File(BTreeMap<String, BTreeMap<String, String>>),
+    File(BTreeMap<String, Values>),
 }
+
+/// The values of a secret by key.
+type Values = BTreeMap<String, Result<String, NoText>>;
+
+/// What a value is that is not a string. daprd passes Go's note about it on as the secret.
+type NoText = &'static str;
 
 impl SecretStore {
     /// The supported types, in lower case.
@@ -48,12 +59,17 @@ impl SecretStore {
                 }
                 env(&variable).ok_or(format!("the environment variable {variable} is not set"))
             }
-            Self::File(secrets) => secrets
-                .get(name)
-                .ok_or(format!("the secrets file has no secret {name}"))?
-                .get(key)
-                .cloned()
-                .ok_or(format!("the secret {name} has no key {key}")),
+            Self::File(secrets) => {
+                let values = secrets.get(name);
+                let values = values.ok_or(format!("the secrets file has no secret {name}"))?;
+                let value = values.get(key).ok_or(format!("the secret {name} has no key {key}"))?;
+                value.clone().map_err(|what| {
+                    let of_key = if key == name { "" } else { &format!("key {key} of the ") };
+                    format!(
+                        "the {of_key}secret {name} is {what}, and not a string: write it in quotes"
+                    )
+                })
+            }
         }
     }
 }
@@ -64,9 +80,7 @@ pub(super) fn is_private(variable: &str) -> bool {
     upper == "APP_API_TOKEN" || upper.starts_with("DAPR_")
 }
 
-fn read_file(
-    properties: &Properties,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
+fn read_file(properties: &Properties) -> Result<BTreeMap<String, Values>, String> {
     let path = properties.get("secretsFile").unwrap_or_default();
     if path.is_empty() {
         return Err("secretsFile is not set".into());
@@ -76,58 +90,79 @@ fn read_file(
         separator => separator,
     };
     let unreadable = |cause: io::Error| format!("cannot read the secrets file {path}: {cause}");
-    let bytes = files::read_bounded(Path::new(path)).map_err(unreadable)?;
-    let Ok(Value::Object(entries)) = serde_json::from_slice(&bytes) else {
-        return Err(format!("the secrets file {path} is not a JSON object"));
+    let bytes = input_file::read(Path::new(path), files::LARGEST).map_err(unreadable)?;
+    let entries = match json::read(&bytes) {
+        Ok(Value::Object(entries)) => entries,
+        Err(flaw) if !flaw.field.is_empty() => {
+            return Err(format!("the secrets file {path} has {} twice", flaw.field));
+        }
+        _ => return Err(format!("the secrets file {path} is not a JSON object")),
     };
-    let single = |name: &str, value: String| BTreeMap::from([(name.to_owned(), value)]);
+    let twice = |of: &str, found: Twice| {
+        let Twice { name, first, second } = found;
+        format!("the secrets file {path} has {of} {name} twice, as {first} and as {second}")
+    };
     if is_truthy(properties.get("multiValued").unwrap_or_default()) {
-        Ok(entries
-            .into_iter()
-            .filter_map(|(name, value)| match value {
-                Value::String(text) => Some((name.clone(), single(&name, text))),
-                Value::Object(_) => {
-                    let mut values = BTreeMap::new();
-                    flatten("", value, separator, &mut values);
-                    Some((name, values))
-                }
-                _ => None,
-            })
-            .collect())
-    } else {
-        let mut values = BTreeMap::new();
-        flatten("", Value::Object(entries), separator, &mut values);
-        Ok(values.into_iter().map(|(name, value)| (name.clone(), single(&name, value))).collect())
+        let mut secrets = BTreeMap::new();
+        for (name, value) in entries {
+            let values = match value {
+                Value::Object(_) => flatten(value, separator)
+                    .map_err(|found| twice(&format!("in the secret {name} the key"), found))?,
+                Value::String(text) => BTreeMap::from([(name.clone(), Ok(text))]),
+                // As for daprd.
+                _ => continue,
+            };
+            secrets.insert(name, values);
+        }
+        return Ok(secrets);
     }
+    let values =
+        flatten(Value::Object(entries), separator).map_err(|it| twice("the secret", it))?;
+    let single = |(name, value): (String, _)| (name.clone(), BTreeMap::from([(name, value)]));
+    Ok(values.into_iter().map(single).collect())
 }
 
-/// Collects every scalar below `value` under its path. Numbers and booleans become their JSON text; in
-/// Dapr they become Go's note that they are not strings.
-fn flatten(path: &str, value: Value, separator: &str, values: &mut BTreeMap<String, String>) {
-    let below = |name: &str| {
-        if path.is_empty() { name.to_owned() } else { format!("{path}{separator}{name}") }
-    };
-    match value {
-        Value::Object(entries) => {
-            for (name, value) in entries {
-                flatten(&below(&name), value, separator, values);
+/// Two values with one name. Each path is an array of JSON.
+struct Twice {
+    name: String,
+    first: Value,
+    second: Value,
+}
+
+/// Every value below `root` that is not an object or a list. The parts of its path are its name.
+fn flatten(root: Value, separator: &str) -> Result<Values, Twice> {
+    let mut found: BTreeMap<String, (Value, Result<String, NoText>)> = BTreeMap::new();
+    let mut left = vec![(Vec::new(), root)];
+    while let Some((path, value)) = left.pop() {
+        let below = |part: Value| path.iter().cloned().chain([part]).collect::<Vec<_>>();
+        let value = match value {
+            Value::Object(entries) => {
+                let entries = entries.into_iter().rev();
+                left.extend(entries.map(|(name, value)| (below(name.into()), value)));
+                continue;
             }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.into_iter().enumerate() {
-                flatten(&below(&index.to_string()), item, separator, values);
+            Value::Array(items) => {
+                let items = items.into_iter().enumerate().rev();
+                left.extend(items.map(|(index, item)| (below(index.into()), item)));
+                continue;
             }
-        }
-        Value::String(text) => {
-            values.insert(path.to_owned(), text);
-        }
-        Value::Null => {
-            values.insert(path.to_owned(), String::new());
-        }
-        scalar => {
-            values.insert(path.to_owned(), scalar.to_string());
+            Value::String(text) => Ok(text),
+            Value::Null => Err("null"),
+            Value::Bool(_) => Err("a boolean"),
+            Value::Number(_) => Err("a number"),
+        };
+        let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+        let name = path.iter().map(part).collect::<Vec<_>>().join(separator);
+        let second = Value::Array(path);
+        match found.entry(name) {
+            Entry::Vacant(free) => drop(free.insert((second, value))),
+            Entry::Occupied(taken) => {
+                let (name, (first, _)) = taken.remove_entry();
+                return Err(Twice { name, first, second });
+            }
         }
     }
+    Ok(found.into_iter().map(|(name, (_, value))| (name, value)).collect())
 }
 
 /// Whether a setting of a secret store is true, by the rules of Dapr's `kit/strings.IsTruthy`.

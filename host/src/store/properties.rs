@@ -10,9 +10,15 @@ use crate::lowercase::lowercase;
 
 /// Settings by name. Names match without case. Values may be secrets, so [`Debug`] shows only names.
 #[derive(Clone, Default)]
-pub struct Properties(BTreeMap<String, String>);
+pub struct Properties(BTreeMap<String, Property>);
 
-/// A setting that cannot be used. Never contains the value, which may be a secret.
+#[derive(Clone)]
+struct Property {
+    value: String,
+    is_secret: bool,
+}
+
+/// A setting that cannot be used. Contains no value that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metadata property {setting} {problem}")]
 pub struct SettingError {
@@ -32,12 +38,47 @@ impl SettingError {
 impl Properties {
     /// The value of a setting as written; `None` if it is missing.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&lowercase(name)).map(String::as_str)
+        self.0.get(&lowercase(name)).map(|property| property.value.as_str())
     }
 
     /// Sets a value, replacing an earlier one of the same name.
     pub fn insert(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(lowercase(name), value.into());
+        self.0.insert(lowercase(name), Property { value: value.into(), is_secret: false });
+    }
+
+    /// As [`insert`](Self::insert), but no error shows the value.
+    pub fn insert_secret(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(lowercase(name), Property { value: value.into(), is_secret: true });
+    }
+
+    /// An error about a setting. It shows the start of the value, unless that may be a secret.
+    pub(crate) fn wrong(&self, name: &str, problem: &str) -> SettingError {
+        /// How much is shown, in characters.
+        const SHOWN: usize = 60;
+        let value = self.get(name).unwrap_or_default().trim();
+        // Before an @ there may be a password.
+        if value.is_empty() || value.contains('@') || self.is_secret(name) {
+            return SettingError::new(name, problem);
+        }
+        let mut rest = value.chars();
+        let start: String = rest.by_ref().take(SHOWN).collect();
+        let more = if rest.next().is_some() { "…" } else { "" };
+        SettingError::new(name, format!("{problem}: {start:?}{more}"))
+    }
+
+    /// The error, with the value that was written.
+    pub(crate) fn told(&self, error: &settings::SettingError) -> SettingError {
+        self.wrong(&error.setting, &error.problem)
+    }
+
+    /// Whether no error may show the value of a setting: by where it comes from, or by what it is.
+    pub(crate) fn is_secret(&self, name: &str) -> bool {
+        let name = lowercase(name);
+        let is_named =
+            ["redispassword", "sentinelpassword", "clientcert", "clientkey"].contains(&&*name);
+        is_named
+            || name.starts_with("oidc")
+            || self.0.get(&name).is_some_and(|property| property.is_secret)
     }
 
     /// Refuses two names of one setting with different values.
@@ -74,18 +115,12 @@ impl Source for Properties {
         let starts = |name: &str| start.dapr.iter().any(|start| name.starts_with(start));
         self.0
             .iter()
-            .map(|(name, value)| Found { name, value: value.trim() })
+            .map(|(name, property)| Found { name, value: property.value.trim() })
             .find(|found| starts(found.name) && !found.value.is_empty())
     }
 
     fn name(&self, setting: &Setting) -> String {
         setting.dapr.first().copied().unwrap_or_default().to_owned()
-    }
-}
-
-impl From<settings::SettingError> for SettingError {
-    fn from(error: settings::SettingError) -> Self {
-        Self { setting: error.setting, problem: error.problem }
     }
 }
 

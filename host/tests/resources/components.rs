@@ -348,6 +348,47 @@ fn documents_of_other_kinds_are_skipped() {
 }
 
 #[test]
+fn a_kind_that_is_nearly_one_that_is_read_is_told() {
+    let of = |kind: &str, version: &str| {
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: c}}\n---\n{}", lock("l"))
+    };
+    for (kind, meant) in [
+        ("component", "Component"),
+        ("Componet", "Component"),
+        ("Components", "Component"),
+        ("resiliency", "Resiliency"),
+        ("RESILIENCY", "Resiliency"),
+        ("Resilency", "Resiliency"),
+        ("edgelock", "EdgeLock"),
+        ("Edgelocks", "EdgeLock"),
+        ("list", "List"),
+    ] {
+        for version in ["dapr.io/v1alpha1", "dapr.io/v1alpha2", "''"] {
+            let outcome = Case::of(of(kind, version)).load();
+            assert_eq!(outcome.names(), ["l"]);
+            let [warning] = &outcome.warnings()[..] else {
+                panic!("{kind} {version}: {:?}", outcome.warnings())
+            };
+            let expected = format!(
+                "a.yaml, document 1, kind: unknown kind {kind}, so it is not read (did you mean {meant}?)"
+            );
+            assert!(warning.ends_with(&expected), "{warning} - {expected}");
+        }
+    }
+    for (kind, version) in [
+        ("Configuration", "dapr.io/v1alpha1"),
+        ("Subscription", "dapr.io/v2alpha1"),
+        ("HTTPEndpoint", "dapr.io/v1alpha1"),
+        ("Deployment", "apps/v1"),
+        ("ComponentStatus", "v1"),
+        ("Components", "example.net/v1"),
+    ] {
+        let outcome = Case::of(of(kind, version)).load();
+        assert_eq!((outcome.names(), outcome.warnings()), (vec!["l"], vec![]), "{kind}");
+    }
+}
+
+#[test]
 fn unknown_fields_other_case_and_anchors_are_accepted() {
     let text = "x-base: &base {type: lock.redis, version: v1}
 APIVERSION: dapr.io/v1alpha1
@@ -517,6 +558,22 @@ fn what_means_nothing_is_told() {
         (
             "scope: [app1]\n".into(),
             "scope: unknown field scope, so it has no effect (did you mean scopes?)",
+        ),
+        (
+            "  scopez: [app1]\n".into(),
+            "spec.scopez: unknown field scopez, so it has no effect (did you mean scopes, which belongs to the top \
+             level?)",
+        ),
+        ("ignoreErrors: true\n".into(), "ignoreErrors: has no effect here: it belongs to spec"),
+        (
+            "initTimout: 5s\n".into(),
+            "initTimout: unknown field initTimout, so it has no effect (did you mean initTimeout, which belongs to \
+             spec?)",
+        ),
+        ("  secretStore: s\n".into(), "spec.secretStore: has no effect here: it belongs to auth"),
+        (
+            "  metadata: [{name: redisDB, secretKey: x}]\n".into(),
+            "spec.metadata[0].secretKey: unknown field secretKey, so it has no effect (did you mean secretKeyRef?)",
         ),
         (
             "  metadata: [{name: redisDB, val: 1}]\n".into(),
@@ -700,7 +757,8 @@ fn secrets_come_from_the_environment() {
 #[test]
 fn secrets_come_from_a_file() {
     let json = r#"{"pw": "hunter2", "port": 6379, "on": true, "none": null,
-        "redis": {"pw": "hunter2a", "more": ["hunter2b"]}, "list": ["x"]}"#;
+        "redis": {"pw": "hunter2a", "more": ["hunter2b", 1e3]}, "list": ["x"],
+        "": {"a": "of nothing"}}"#;
     let load = |reference: &str, settings: &str| {
         let case = Case::default().folder(&[("secrets.json", json.as_bytes())]);
         let path = case.path("secrets.json");
@@ -715,12 +773,10 @@ fn secrets_come_from_a_file() {
     for (reference, settings, expected) in [
         ("{name: pw}", "", "hunter2"),
         ("{name: pw, key: pw}", "", "hunter2"),
-        ("{name: port}", "", "6379"),
-        ("{name: 'on'}", "", "true"),
-        ("{name: none}", "", ""),
         ("{name: 'redis:pw'}", "", "hunter2a"),
         ("{name: 'redis:more:0'}", "", "hunter2b"),
         ("{name: redis.pw}", "{name: nestedSeparator, value: .}", "hunter2a"),
+        ("{name: ':a'}", "", "of nothing"),
         ("{name: redis, key: pw}", "{name: multiValued, value: true}", "hunter2a"),
         ("{name: redis, key: 'more:0'}", "{name: multiValued, value: 'Yes'}", "hunter2b"),
         ("{name: pw}", "{name: multiValued, value: '1'}", "hunter2"),
@@ -733,6 +789,14 @@ fn secrets_come_from_a_file() {
         ("{name: redis, key: pw}", "", "the secrets file has no secret redis"),
         ("{name: list, key: '0'}", "{name: multiValued, value: true}", "no secret list"),
         ("{name: redis}", "{name: multiValued, value: true}", "the secret redis has no key redis"),
+        ("{name: port}", "", "the secret port is a number, and not a string: write it in quotes"),
+        ("{name: 'on'}", "", "the secret on is a boolean, and not a string: write it in quotes"),
+        ("{name: none}", "", "the secret none is null, and not a string: write it in quotes"),
+        (
+            "{name: redis, key: 'more:1'}",
+            "{name: multiValued, value: true}",
+            "the key more:1 of the secret redis is a number, and not a string: write it in quotes",
+        ),
     ] {
         let error = load(reference, settings).error();
         assert!(
@@ -784,6 +848,55 @@ fn a_secrets_file_that_is_no_object_is_refused() {
             case.folder(&[("a.yaml", vault("secretstores.local.file", &settings).as_bytes())]);
         assert!(case.load().error().ends_with("is not a JSON object"), "{json}");
     }
+}
+
+#[test]
+fn a_secrets_file_that_says_two_things_at_once_is_refused() {
+    let multi = ", {name: multiValued, value: 'true'}";
+    let dots = ", {name: nestedSeparator, value: .}";
+    for (json, settings, expected) in [
+        (r#"{"a": "hunter2", "a": "hunter2b"}"#, "", "has a twice"),
+        (r#"{"a": "hunter2", "\u0061": 1}"#, multi, "has a twice"),
+        (r#"{"a": [{}, {"b": {"c": 1, "d": 2, "c": 1}}]}"#, "", "has a[1].b.c twice"),
+        (r#"{"a": {"b": "x"}, "a": {"c": "x"}}"#, multi, "has a twice"),
+        (
+            r#"{"a": {"b": "hunter2"}, "a:b": "hunter2b"}"#,
+            "",
+            r#"has the secret a:b twice, as ["a","b"] and as ["a:b"]"#,
+        ),
+        (
+            r#"{"a": {"b": {"c": 1}, "b.c": null}}"#,
+            dots,
+            r#"has the secret a.b.c twice, as ["a","b","c"] and as ["a","b.c"]"#,
+        ),
+        (
+            r#"{"a": ["x"], "a:0": "y"}"#,
+            "",
+            r#"has the secret a:0 twice, as ["a",0] and as ["a:0"]"#,
+        ),
+        (
+            r#"{"a": ["x"], "b": {"c": ["x"], "c:0": "y"}}"#,
+            multi,
+            r#"has in the secret b the key c:0 twice, as ["c",0] and as ["c:0"]"#,
+        ),
+    ] {
+        let case = Case::default().folder(&[("s.json", json.as_bytes())]);
+        let file = case.path("s.json");
+        let settings = format!("{{name: secretsFile, value: '{}'}}{settings}", file.display());
+        let vault = vault("secretstores.local.file", &settings);
+        let error = case.folder(&[("a.yaml", vault.as_bytes())]).load().error();
+        let expected = format!("the secrets file {} {expected}", file.display());
+        assert!(error.ends_with(&expected), "{error} - {expected}");
+    }
+    // Two secrets may have the same keys, and neither is there twice.
+    let json = r#"{"a": {"b": "x"}, "a:b": "y"}"#;
+    let case = Case::default().folder(&[("s.json", json.as_bytes())]);
+    let settings =
+        format!("{{name: secretsFile, value: '{}'}}{multi}", case.path("s.json").display());
+    let vault = vault("secretstores.local.file", &settings);
+    let lock = with_setting("secretKeyRef: {name: 'a:b'}", AUTH);
+    let outcome = case.folder(&[("a.yaml", (lock + &vault).as_bytes())]).load();
+    assert_eq!(outcome.value(), "y");
 }
 
 #[test]

@@ -48,13 +48,38 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
         (value_and_reference, "redisHost has both value and secretKeyRef: leave one out"),
         (secret.to_owned(), "redisHost: secret store nowhere not found"),
         (definition("a", "lock.redis", &[]), "redisHost is empty"),
-        (at("redis://localhost:6379"), "redisHost is a URL: write only its host:port"),
-        (at("https://cache.example.net"), "redisHost is a URL: write only its host:port"),
-        (at("localhost:99999"), "redisHost has a port that is not from 1 to 65535"),
-        (redis(&[("enableTLS", "perhaps")]), "enableTLS is not true or false"),
-        (redis(&[("redisMaxRetries", "many")]), "redisMaxRetries is not a whole number"),
-        (redis(&[("readTimeout", "soon")]), "readTimeout is not a duration, such as 5s"),
-        (redis(&[("redisDB", "-1")]), "redisDB is not a whole number from 0"),
+        (
+            at("redis://localhost:6379"),
+            "redisHost is a URL of Redis: write localhost:6379, and what else it says in redisUsername, \
+             redisPassword and redisDB",
+        ),
+        (
+            at("https://cache.example.net"),
+            "redisHost is a URL of https, which is not the protocol of Redis: write the host:port of a Redis server",
+        ),
+        (
+            at("localhost:99999"),
+            "redisHost has a port that is not from 1 to 65535: \"localhost:99999\"",
+        ),
+        (
+            redis(&[("redisPort", "99999")]),
+            "redisPort has a port that is not from 1 to 65535: \"99999\"",
+        ),
+        (redis(&[("enableTLS", "perhaps")]), "enableTLS is not true or false: \"perhaps\""),
+        (
+            redis(&[("redisMaxRetries", "many")]),
+            "redisMaxRetries is not a whole number, or -1 for no retries: \"many\"",
+        ),
+        (
+            redis(&[("readTimeout", "soon")]),
+            "readTimeout is not a duration, such as 5s or 1m30s, or a number of milliseconds: \"soon\"",
+        ),
+        (redis(&[("redisDB", "-1")]), "redisDB is not a whole number from 0: \"-1\""),
+        (redis(&[("fencing", "maybe")]), "fencing is not true or false: \"maybe\""),
+        (
+            redis(&[("redisType", "ring")]),
+            "redisType is not node, sentinel, cluster or quorum: \"ring\"",
+        ),
         (redis(&[("clientCert", "x"), ("enableTLS", "true")]), "clientCert needs clientKey"),
         (redis(&[("redisMaxRetries", "-1")]), "redis 127.0.0.1:1: connection refused"),
         (definition("a", "lock.in-memory", &[("keyPrefix", "a||b")]), "can't contain '||'"),

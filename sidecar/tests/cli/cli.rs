@@ -292,6 +292,16 @@ fn a_strict_check_fails_on_warnings() {
     assert_eq!(code, 2, "{table}");
     assert_eq!(table.lines().nth(1).unwrap().split_whitespace().last(), Some("ok"));
     redis.run::<()>(&["CONFIG", "SET", "appendonly", "yes"]);
+    // Policies that are lost.
+    let policies =
+        "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\nspec: {}\n";
+    good.write("policies.yaml", policies);
+    assert_eq!(check(&good).0, 0);
+    good.write("policies.yaml", &policies.replace("Resiliency", "resiliency"));
+    let (code, _, stderr) = check(&good);
+    let expected = "unknown kind resiliency, so it is not read (did you mean Resiliency?)";
+    assert!(code == 2 && stderr.contains(expected), "{stderr}");
+    good.write("policies.yaml", policies);
     good.write("memory.yaml", &in_memory("memory"));
     assert_eq!(check(&good).0, 2);
     assert_eq!(run(&["check", "--resources-path", good.path()]).0, 0);

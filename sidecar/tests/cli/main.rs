@@ -9,6 +9,7 @@
 //! - `sockets.rs`: Unix domain sockets.
 //! - `deaf.rs`: a stderr that cannot be written to.
 //! - `broken.rs`: resource files that `check` refuses.
+//! - `named_files.rs`: files that arguments and variables name.
 //! - `beside.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
@@ -31,6 +32,7 @@ mod listening;
 mod locks;
 mod locks_watch;
 mod manual;
+mod named_files;
 mod options;
 mod run;
 mod service_manager;

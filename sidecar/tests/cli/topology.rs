@@ -173,6 +173,7 @@ fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
     let [one, two, three] = addresses.each_ref().map(String::as_str);
     let (pair, all) = (format!("{one},{two}"), addresses.join(","));
     let sentinel = [("failover", "true"), ("sentinelMasterName", "m")];
+    let tls = [("enableTLS", "true")];
     for (settings, dial_timeout, expected) in [
         (
             [&[("redisHost", &*pair)], &sentinel[..]].concat(),
@@ -184,7 +185,24 @@ fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
             "60s",
             "no sentinel has reported the master yet".to_owned(),
         ),
-        (vec![("redisHost", one)], "60s", format!("redis {one}: no connection yet")),
+        (vec![("redisHost", one)], "60s", format!("redis {one}: no connection yet\n")),
+        (
+            [&[("redisHost", one)], &tls[..]].concat(),
+            "60s",
+            format!("redis {one}: no connection yet (does the server speak TLS on this port?"),
+        ),
+        (
+            [&[("redisHost", one), ("redisType", "cluster")], &tls[..]].concat(),
+            "60s",
+            "no node has reported the slots yet (does the server speak TLS on this port?"
+                .to_owned(),
+        ),
+        (
+            [&[("redisHost", one)], &sentinel[..], &tls[..]].concat(),
+            "60s",
+            "no sentinel has reported the master yet (does the server speak TLS on this port?"
+                .to_owned(),
+        ),
         (
             vec![("redisHost", &*all), ("redisType", "quorum")],
             "60s",

@@ -22,7 +22,13 @@ pub fn run(input: &[u8]) {
     let text = &*String::from_utf8_lossy(input);
     let lines = || text.lines().filter_map(|line| line.split_once('='));
     are_settings(&lines().collect());
-    are_not_told(&lines().map(|(name, value)| (name, format!("{value}{MARK}"))).collect());
+    let marked = || lines().map(|(name, value)| (name, format!("{value}{MARK}")));
+    are_not_told(&marked().collect());
+    let mut secrets = Properties::default();
+    marked().for_each(|(name, value)| secrets.insert_secret(name, value));
+    if let Err(error) = RedisSettings::parse(&secrets) {
+        assert!(!error.to_string().contains(MARK), "a secret in: {error}");
+    }
     if let Ok((host, port)) = address::split(text) {
         comes_back(&Address { host, port: port.unwrap_or(address::DEFAULT_PORT) });
     }
@@ -41,8 +47,11 @@ fn are_settings(properties: &Properties) {
         return;
     }
     let Ok((servers, settings, pool, tls)) = read else {
-        let refused = whole.map_err(|error| (error.setting, error.problem)).err();
-        assert_eq!(refused, read.map_err(|error| (error.setting, error.problem)).err());
+        // What is wrong is told in more words, with what to write or what was written.
+        assert_eq!(
+            whole.map_err(|error| error.setting).err(),
+            read.map_err(|error| error.setting).err()
+        );
         return;
     };
     match &servers {

@@ -97,7 +97,8 @@ async fn a_store_with_fencing_numbers_every_grant() {
 
     let resources = defined(&server, "  - {name: fencing, value: yes please}\n");
     let refused = open(&options(&resources)).await.unwrap_err().to_string();
-    assert!(refused.contains("metadata property fencing is not true or false"), "{refused}");
+    let expected = "metadata property fencing is not true or false: \"yes please\"";
+    assert!(refused.contains(expected), "{refused}");
     let [(_, user), (_, password)] = locker(&server, "s3cret-word", "+ping +set +get +del +eval");
     let resources = defined(
         &server,
@@ -123,6 +124,13 @@ async fn a_password_without_quotes_is_told_when_the_login_fails() {
     }
     let error = open(&options(&password("'wrong'"))).await.unwrap_err().to_string();
     assert!(error.contains("WRONGPASS") && !error.contains("quotes"), "{error}");
+    for value in ["~", "null", ""] {
+        let error = open(&options(&password(value))).await.unwrap_err().to_string();
+        let hint = "redisPassword has no value: YAML reads ~, null and nothing as none, so write it in quotes";
+        assert!(error.contains("NOAUTH") && error.contains(hint), "{error}");
+    }
+    let error = open(&options(&password("''"))).await.unwrap_err().to_string();
+    assert!(error.contains("NOAUTH") && !error.contains("quotes"), "{error}");
 }
 
 #[tokio::test]

@@ -204,11 +204,10 @@ fn master<S: Source>(source: &S) -> Result<String, SettingError> {
     })
 }
 
-const IS_A_URL: &str = "is a URL: write only its host:port, and what else it says in the settings for that \
-                        (enableTLS for rediss, redisUsername, redisPassword, redisDB)";
+const IS_A_URL: &str = "is a URL: write only the host:port of a Redis server";
 
-const IS_A_CONNECTION_STRING: &str = "is a connection string: write only its host:port, and what else it \
-                                      says in the settings for that (redisPassword, enableTLS for ssl)";
+const IS_A_CONNECTION_STRING: &str =
+    "is a connection string: write only the host:port of a Redis server";
 
 const IS_A_LIST: &str =
     "is a list: that needs failover (for Redis Sentinel), or redisType cluster or quorum";

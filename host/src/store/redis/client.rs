@@ -134,7 +134,10 @@ impl Client {
         let failure = || self.connections.last_failure();
         match self.connections.is_open() {
             true => "no answer yet".to_owned(),
-            false => failure().unwrap_or_else(|| self.place().waits_for()),
+            false => failure().unwrap_or_else(|| {
+                let hint = self.connections.dialer().streams().hint();
+                format!("{}{hint}", self.place().waits_for())
+            }),
         }
     }
 

@@ -266,7 +266,7 @@ impl Cluster {
     pub(super) fn waits_for(&self) -> String {
         let nodes = self.nodes();
         if nodes.is_empty() {
-            return "no node has reported the slots yet".to_owned();
+            return format!("no node has reported the slots yet{}", self.streams.hint());
         }
         let each = nodes.iter().map(|node| format!("{}: {}", node.address(), node.waits_for()));
         each.collect::<Vec<_>>().join("; ")

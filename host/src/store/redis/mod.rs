@@ -29,6 +29,7 @@
 //! | `about` | a server in a few words |
 //! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
+//! | `written` | a host that is written in another form, such as a URL |
 //! | `metrics` | metrics of connections |
 //!
 //! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
@@ -66,6 +67,7 @@ mod topology;
 mod url;
 mod watch;
 mod within;
+mod written;
 
 pub use self::{
     check::ConnectError,

@@ -17,6 +17,7 @@ use holdfast_redis_rules::{
 use super::{
     driver::Limits,
     tls::{Identity, PemError, Tls},
+    written,
 };
 use crate::store::properties::{Properties, SettingError};
 
@@ -192,13 +193,15 @@ impl RedisSettings {
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
         properties.check_aliases(settings::names::ALL)?;
         // Read first: their mistakes are named first.
-        let servers = Self::to(Servers::read(properties)?);
+        let told = |error| properties.told(&error);
+        let servers = Servers::read(properties).map_err(|error| written::told(properties, error));
+        let servers = Self::to(servers?);
         let mut settings = Self {
-            common: Settings::read(properties)?,
-            pool: Pool::read(properties, default_pool_size())?,
+            common: Settings::read(properties).map_err(told)?,
+            pool: Pool::read(properties, default_pool_size()).map_err(told)?,
             ..servers
         };
-        if let Some(tls) = settings::tls::Tls::read(properties)? {
+        if let Some(tls) = settings::tls::Tls::read(properties).map_err(told)? {
             settings.tls_enabled = true;
             settings.tls.verify = tls.verify;
             if let Some(settings::tls::Identity { certificate, key }) = tls.identity {
@@ -530,9 +533,9 @@ mod tests {
     fn refuses_with_the_settings_name() {
         for (name, value, expected) in [
             ("redisHost", " ", "redisHost is empty"),
-            ("redisPort", "2", "redisPort differs from the port in redisHost"),
-            ("maxRetries", "-2", "maxRetries is not a whole number, or -1 for no retries"),
-            ("enabletls", "yes", "enableTLS is not true or false"),
+            ("redisPort", "2", "redisPort differs from the port in redisHost: \"2\""),
+            ("maxRetries", "-2", "maxRetries is not a whole number, or -1 for no retries: \"-2\""),
+            ("enabletls", "yes", "enableTLS is not true or false: \"yes\""),
             (
                 "oidcClientID",
                 "x",
@@ -545,6 +548,29 @@ mod tests {
         let identity = [("enableTLS", "1"), ("clientCert", "x"), ("clientKey", "x")];
         let error = parse(&[&[("redisHost", "h")][..], &identity].concat()).unwrap_err();
         assert_eq!(error, "metadata property clientCert is not a certificate in PEM form");
+    }
+
+    #[test]
+    fn a_value_is_shown_in_part_and_a_secret_is_not() {
+        let mut properties: Properties =
+            [("redisHost", "h"), ("dialTimeout", &*"x\n".repeat(40))].into_iter().collect();
+        let problem =
+            |properties: &Properties| RedisSettings::parse(properties).unwrap_err().problem;
+        let kind = "is not a duration, such as 5s or 1m30s, or a number of milliseconds";
+        let shown = format!("{kind}: \"{}\"…", "x\\n".repeat(30));
+        assert_eq!(problem(&properties), shown);
+        properties.insert_secret("dialTimeout", "hunter2");
+        assert_eq!(problem(&properties), kind);
+        for name in
+            ["redisPassword", "SentinelPassword", "clientKey", "clientCert", "oidcClientSecret"]
+        {
+            let properties: Properties = [(name, "hunter2")].into_iter().collect();
+            assert_eq!(properties.wrong(name, "is wrong").problem, "is wrong");
+        }
+        for host in ["user:hunter2@h", "hunter2@h", "a,hunter2@b"] {
+            let host = [("redisHost", host), ("failover", "1"), ("sentinelMasterName", "m")];
+            assert!(!parse(&host).unwrap_err().contains("hunter2"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -77,13 +78,18 @@ impl RedisStore {
     ) -> Result<Self, ConnectError> {
         // Made before the check, so that dropping this future closes the connections.
         let store = Self::unconnected(name, settings)?;
-        let checking = check::check_servers(&store.nodes, &store.address);
-        match deadline {
-            None => checking.await?,
-            Some(deadline) => timeout_at(deadline, checking).await.unwrap_or_else(|_| {
-                let (address, cause) = (store.address.clone(), store.nodes.waits_for());
-                Err(ConnectError::Late { address, cause })
-            })?,
+        {
+            // Not dropped before it is told what it waits for.
+            let mut checking = pin!(check::check_servers(&store.nodes, &store.address));
+            match deadline {
+                None => checking.await?,
+                Some(deadline) => {
+                    timeout_at(deadline, checking.as_mut()).await.unwrap_or_else(|_| {
+                        let (address, cause) = (store.address.clone(), store.nodes.waits_for());
+                        Err(ConnectError::Late { address, cause })
+                    })?;
+                }
+            }
         }
         Ok(store)
     }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -41,13 +41,37 @@ pub(super) struct Streams {
     tls: Option<TlsConnector>,
     /// How long the addresses of a name share.
     limit: Option<Duration>,
+    /// How many servers are being asked for TLS.
+    handshakes: AtomicUsize,
+}
+
+/// A handshake that is under way.
+struct Handshake<'a>(&'a AtomicUsize);
+
+impl<'a> Handshake<'a> {
+    fn begin(under_way: &'a AtomicUsize) -> Self {
+        under_way.fetch_add(1, Ordering::Relaxed);
+        Self(under_way)
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Streams {
     /// Fails with the cause if the settings of TLS cannot be used.
     pub(super) fn new(tls: Option<&Tls>, limit: Option<Duration>) -> Result<Self, String> {
         let tls = tls.map(tls::client_config).transpose()?;
-        Ok(Self { tls: tls.map(|config| TlsConnector::from(Arc::new(config))), limit })
+        let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
+        Ok(Self { tls, limit, handshakes: AtomicUsize::new(0) })
+    }
+
+    /// The hint to one who waits for a connection: a server that does not speak TLS may wait for the end of a command.
+    pub(super) fn hint(&self) -> &'static str {
+        if self.handshakes.load(Ordering::Relaxed) > 0 { NO_TLS } else { "" }
     }
 
     /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` as long as the server is asked for TLS.
@@ -66,6 +90,7 @@ impl Streams {
         let Some(connector) = &self.tls else { return Ok(Stream::Left(tcp)) };
         let name = certified(address).map_err(|cause| DialError::lasting(cause.to_owned()))?;
         shaking_hands.store(true, Ordering::Relaxed);
+        let _under_way = Handshake::begin(&self.handshakes);
         let stream = connector.connect(name, tcp).await.map_err(tls_error)?;
         shaking_hands.store(false, Ordering::Relaxed);
         Ok(Stream::Right(Box::new(stream)))

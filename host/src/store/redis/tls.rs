@@ -6,11 +6,13 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
+
+use crate::authorities;
 
 /// How to speak TLS.
 #[derive(Clone, Debug)]
@@ -53,15 +55,15 @@ impl Identity {
     }
 }
 
-/// The configuration for all connections. To verify servers, it reads the system's trusted
-/// certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// The configuration for all connections. To verify servers, it reads the [trusted](authorities::trusted)
+/// certificates.
 pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = if tls.verify {
-        builder.with_root_certificates(system_roots()?)
+        builder.with_root_certificates(authorities::trusted().map_err(|error| error.to_string())?)
     } else {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     };
@@ -70,17 +72,6 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(|error| format!("the client certificate and its key cannot be used: {error}")),
-    }
-}
-
-fn system_roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (trusted, _) = roots.add_parsable_certificates(found.certs);
-    match (trusted, found.errors.first()) {
-        (0, Some(error)) => Err(format!("no trusted certificates: {error}")),
-        (0, None) => Err("no trusted certificates on this system".to_owned()),
-        _ => Ok(roots),
     }
 }
 

@@ -2,9 +2,10 @@
 //! cannot use; here such a value stops the start, with the name of its variable (OpenTelemetry
 //! specification, "Environment Variable Specification" and "OpenTelemetry Protocol Exporter").
 
-use std::{env::VarError, time::Duration};
+use std::{env::VarError, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
+use holdfast::authorities;
 use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
@@ -12,19 +13,21 @@ use hyper::{
 use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Protocol};
 use rustls::RootCertStore;
 
-use super::tls;
-
 /// Refuses a value that the libraries would ignore.
 type Check = fn(&str) -> Result<()>;
 
 /// The variables of the exporter, without `OTEL_EXPORTER_OTLP_` or `OTEL_EXPORTER_OTLP_TRACES_`.
-const EXPORTER: [(&str, Check); 5] = [
+const EXPORTER: [(&str, Check); 7] = [
     ("ENDPOINT", check_endpoint),
     ("PROTOCOL", |value| parse_protocol(value).map(drop)),
     ("TIMEOUT", |value| parse_number(value).map(drop)),
     ("HEADERS", check_headers),
     ("COMPRESSION", |value| check_choice(value, &["none"])),
+    ("CLIENT_CERTIFICATE", |_| bail!("{NO_IDENTITY}")),
+    ("CLIENT_KEY", |_| bail!("{NO_IDENTITY}")),
 ];
+
+const NO_IDENTITY: &str = "Holdfast shows a collector no certificate of its own";
 
 /// The other variables.
 const SDK: [(&str, Check); 7] = [
@@ -102,8 +105,10 @@ impl Settings {
             None => OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT,
         };
         let tls = if endpoint.starts_with("https:") {
-            let (file, name) = first("CERTIFICATE")?.unzip();
-            Some(tls::trusted(file.as_deref()).context(name.unwrap_or(endpoint_name))?)
+            Some(match first("CERTIFICATE")? {
+                Some((file, name)) => authorities::in_file(Path::new(&file)).context(name)?,
+                None => authorities::trusted().context(endpoint_name)?,
+            })
         } else {
             None
         };
@@ -223,6 +228,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret", "the name of header 1 is not valid"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=b\nc", "the value of a is not valid"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "gzip is not one of none"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/zero", NO_IDENTITY),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/dev/zero", NO_IDENTITY),
             ("OTEL_BSP_SCHEDULE_DELAY", "-1", "-1 is not a whole number"),
             ("OTEL_TRACES_EXPORTER", "zipkin", "zipkin is not one of otlp, none"),
             ("OTEL_TRACES_SAMPLER", "xray", &format!("xray is not one of {samplers}")),
@@ -241,12 +248,17 @@ mod tests {
             let refused = format!("{:#}", read(&[(name, value), COLLECTOR]).unwrap_err());
             assert_eq!(refused, format!("{name}: {error}"));
         }
-        let refused = read(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h:4318"),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file"),
-        ]);
-        let refused = format!("{:#}", refused.unwrap_err());
-        let expected = "OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read /no/such/file: ";
-        assert!(refused.starts_with(expected), "{refused}");
+        for variable in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"]
+        {
+            for (file, problem) in [
+                ("/no/such/file", "No such file or directory (os error 2)"),
+                ("/", "it is not a regular file"),
+                ("/dev/zero", "it is not a regular file"),
+            ] {
+                let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h:4318");
+                let refused = format!("{:#}", read(&[secure, (variable, file)]).unwrap_err());
+                assert_eq!(refused, format!("{variable}: cannot read {file}: {problem}"));
+            }
+        }
     }
 }

@@ -37,7 +37,10 @@ fn no_components(folder: &Path) -> Vec<(String, String)> {
     fs::write(&cut, &holdfast::COMPONENT[..holdfast::COMPONENT.len() / 2]).unwrap();
     let module = write(folder, "module.wasm", "(module)");
     let missing = folder.join("missing.wasm").to_str().unwrap().to_owned();
+    let (folder, device) = (folder.to_str().unwrap().to_owned(), "/dev/zero".to_owned());
     let refused = [
+        (&folder, "cannot read FILE: it is not a regular file\n"),
+        (&device, "cannot read FILE: it is not a regular file\n"),
         (&missing, "cannot read FILE: No such file or directory (os error 2)\n"),
         (&text, "FILE is not a WebAssembly component\n"),
         (&module, "FILE is a core module, not a component\n"),

@@ -1,0 +1,143 @@
+//! A host that is written in another form than `host:port`: what to write in its place.
+
+use holdfast_redis_rules::{
+    address::{self, Address, DEFAULT_PORT},
+    settings::{self, Source, names},
+};
+
+use crate::store::properties::{Properties, SettingError};
+
+/// An error about the servers. One about the host says what to write, if its form is known.
+pub(super) fn told(properties: &Properties, error: settings::SettingError) -> SettingError {
+    let host = properties.find(names::REDIS_HOST).filter(|host| host.name == error.setting);
+    let advice = host.and_then(|host| advice(host.value, properties.is_secret(host.name)));
+    match advice {
+        Some(advice) => SettingError::new(error.setting, advice),
+        None => properties.told(&error),
+    }
+}
+
+/// What a host is, and what to write in its place, to be read after the name of the setting; `None` for one that is
+/// none of the forms that are known. It contains no more of the value than hosts and ports: there may be a password.
+fn advice(value: &str, is_secret: bool) -> Option<String> {
+    let shown = |hosts: &str| match hosts_of(hosts).filter(|_| !is_secret) {
+        Some(hosts) => hosts,
+        None => "its host:port".to_owned(),
+    };
+    let login = "what else it says in redisUsername, redisPassword and redisDB";
+    if let Some((scheme, rest)) = value.split_once("://") {
+        // Of the user, and of what follows the hosts, nothing is shown.
+        let rest = rest.rsplit('@').next().unwrap_or_default();
+        let hosts = shown(rest.split(['/', '?', '#']).next().unwrap_or_default());
+        let scheme = scheme.to_ascii_lowercase();
+        return Some(match scheme.as_str() {
+            "redis" | "valkey" => format!("is a URL of Redis: write {hosts}, and {login}"),
+            "rediss" | "valkeys" => {
+                format!("is a URL of Redis with TLS: write {hosts}, true in enableTLS, and {login}")
+            }
+            "tcp" | "tls" | "ssl" => format!("is a URL: write {hosts}"),
+            scheme if scheme.contains("sentinel") => {
+                format!(
+                    "is a URL of Redis Sentinel: write the sentinels, as in {hosts}, true in failover, and the \
+                     master's name in sentinelMasterName"
+                )
+            }
+            scheme if scheme.contains("cluster") => {
+                format!(
+                    "is a URL of a Redis Cluster: write {hosts}, cluster in redisType, and {login}"
+                )
+            }
+            scheme if scheme.contains("unix") || scheme.contains("socket") => UNIX.to_owned(),
+            "http" | "https" => format!(
+                "is a URL of {scheme}, which is not the protocol of Redis: write the host:port of a Redis server"
+            ),
+            _ => format!("is a URL: write only the host:port of a Redis server, and {login}"),
+        });
+    }
+    if value.starts_with('/') {
+        return Some(UNIX.to_owned());
+    }
+    if value.contains(',') && value.contains('=') {
+        let hosts = shown(value.split(',').next().unwrap_or_default());
+        return Some(format!(
+            "is a connection string: write {hosts}, and what else it says in redisPassword, and in enableTLS for ssl"
+        ));
+    }
+    None
+}
+
+const UNIX: &str = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
+
+/// The hosts of a list, if all are some.
+fn hosts_of(list: &str) -> Option<String> {
+    let one = |written: &str| {
+        let (host, port) = address::split(written).ok()?;
+        // What has an equals sign is a parameter, whose value may be a password.
+        let port = port.unwrap_or(DEFAULT_PORT);
+        (!host.contains('=')).then(|| Address { host, port }.to_string())
+    };
+    let hosts: Option<Vec<_>> = list.split(',').map(one).collect();
+    hosts.map(|hosts| hosts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_in_another_form_is_told_what_to_write() {
+        let login = "and what else it says in redisUsername, redisPassword and redisDB";
+        let socket = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
+        for (host, expected) in [
+            ("redis://h", format!("is a URL of Redis: write h:6379, {login}")),
+            ("valkey://:hunter2@h:1/0", format!("is a URL of Redis: write h:1, {login}")),
+            (
+                "REDISS://user:hunter/2@h:6380/1?password=hunter2",
+                format!("is a URL of Redis with TLS: write h:6380, true in enableTLS, {login}"),
+            ),
+            ("redis://hunter2:hunter2", format!("is a URL of Redis: write its host:port, {login}")),
+            ("redis://password=hunter2", format!("is a URL of Redis: write its host:port, {login}")),
+            ("redis+cluster://a:1,b:2", {
+                format!("is a URL of a Redis Cluster: write a:1,b:2, cluster in redisType, {login}")
+            }),
+            (
+                "redis-sentinel://:hunter2@a:26379,b/mymaster",
+                "is a URL of Redis Sentinel: write the sentinels, as in a:26379,b:6379, true in failover, and the \
+                 master's name in sentinelMasterName"
+                    .into(),
+            ),
+            ("tcp://10.0.0.1:6379", "is a URL: write 10.0.0.1:6379".into()),
+            (
+                "http://h:80/x",
+                "is a URL of http, which is not the protocol of Redis: write the host:port of a Redis server".into(),
+            ),
+            ("unix:///run/redis.sock?password=hunter2", socket.into()),
+            ("redis+unix:///run/redis.sock", socket.into()),
+            ("/run/redis.sock", socket.into()),
+            (
+                "memcached://hunter2@h",
+                format!("is a URL: write only the host:port of a Redis server, {login}"),
+            ),
+            (
+                "h.redis.cache.windows.net:6380,password=hunter2,ssl=True,abortConnect=False",
+                "is a connection string: write h.redis.cache.windows.net:6380, and what else it says in \
+                 redisPassword, and in enableTLS for ssl"
+                    .into(),
+            ),
+            (
+                "password=hunter2,h:6380",
+                "is a connection string: write its host:port, and what else it says in redisPassword, and in \
+                 enableTLS for ssl"
+                    .into(),
+            ),
+        ] {
+            let told = |is_secret| advice(host, is_secret);
+            assert_eq!(told(false).as_deref(), Some(&*expected), "{host}");
+            let hidden = told(true).unwrap();
+            assert!(!hidden.contains("h:") || hidden.contains("host:port"), "{hidden}");
+        }
+        for host in ["h", "h:1", "a:1,b:2", "[::1]:1"] {
+            assert_eq!(advice(host, false), None);
+        }
+    }
+}
