@@ -139,6 +139,21 @@ fn an_empty_variable_is_unset() {
 }
 
 #[test]
+fn a_variable_that_kubernetes_sets_for_a_service_is_ignored() {
+    const LINK: &str = "tcp://10.96.0.7:80";
+    for name in ["DAPR_GRPC_PORT", "DAPR_HTTP_PORT", "DAPR_METRICS_PORT", "HOLDFAST_ADMIN_PORT"] {
+        let mut holdfast = Holdfast::serve_in(&[(name, LINK)], HOLDFAST, &[]);
+        let line = holdfast.wait_for(&format!("the variable {name} is ignored: "));
+        assert!(line.contains(" WARN "), "{line}");
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0), "{name}");
+    }
+    let (code, _, stderr) =
+        run_in(&[("DAPR_HTTP_PORT", LINK)], &["health", "--address", "127.0.0.77"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("holdfast: 127.0.0.77, port 3500: "), "{stderr}");
+}
+
+#[test]
 fn errors_name_the_option_or_the_variable_that_was_typed() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

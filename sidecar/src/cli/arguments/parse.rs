@@ -1,6 +1,10 @@
 //! From the words of the command line to arguments.
 
-use std::{collections::BTreeMap, env, ffi::OsString};
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr as SystemStr, OsString},
+};
 
 use clap::{
     ArgMatches, Command, Error, FromArgMatches,
@@ -46,13 +50,15 @@ pub struct Refused {
 
 /// Parses the words of a command line, the first of which is the program's name.
 pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
-    let mut command = without_empty_variables(command());
+    let mut command = without_useless_variables(command());
     command.build();
-    let Words { words, ignored, problems } = read(&command, words);
+    let Words { words, mut ignored, problems } = read(&command, words);
     let log_as_json = {
         let (command, rest) = chosen(&command, &words);
         words::ask_for_json(command, rest)
     };
+    // Those of the command were taken from it.
+    ignored.extend(service_links(chosen(&self::command(), &words).0));
     matched(&mut command, words, &problems)
         .map(|(cli, given)| Parsed { cli, given, ignored })
         .map_err(|error| Refused { error, log_as_json })
@@ -141,16 +147,38 @@ fn read(command: &Command, words: Vec<OsString>) -> Words {
     Words { words: first.into_iter().chain(read.words).collect(), ..read }
 }
 
-/// An empty variable counts as unset.
-fn without_empty_variables(command: Command) -> Command {
+/// An empty variable counts as unset, and so does one that Kubernetes has set.
+fn without_useless_variables(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let value = arg.get_env().and_then(env::var_os);
-        match value.is_some_and(|value| value.is_empty()) {
+        let is_empty = value.is_some_and(|value| value.is_empty());
+        match is_empty || arg.get_env().is_some_and(is_service_link) {
             true => arg.env(Resettable::<OsStr>::Reset),
             false => arg,
         }
     });
-    command.mut_subcommands(without_empty_variables)
+    command.mut_subcommands(without_useless_variables)
+}
+
+/// Whether Kubernetes has set the variable. For each service of its namespace a container gets variables: for one
+/// named `holdfast-admin` among them `HOLDFAST_ADMIN_PORT`, which is `tcp://10.0.0.7:80` then.
+fn is_service_link(variable: &SystemStr) -> bool {
+    let is_port = variable.to_str().is_some_and(|name| name.ends_with("_PORT"));
+    is_port && env::var(variable).is_ok_and(|value| value.contains("://"))
+}
+
+/// A line about each variable of a command that Kubernetes has set.
+fn service_links(command: &Command) -> Vec<String> {
+    let variables = command.get_arguments().filter_map(|arg| arg.get_env());
+    let set = variables.filter(|variable| is_service_link(variable));
+    set.map(|variable| {
+        format!(
+            "the variable {} is ignored: its value is an address and no port, as Kubernetes sets it for a service of \
+             that name (enableServiceLinks: false in the pod turns that off)",
+            variable.to_string_lossy()
+        )
+    })
+    .collect()
 }
 
 /// Of a word that belongs elsewhere, clap says only that it is not expected.
