@@ -250,7 +250,11 @@ fn exchange(
     connection.send(&batch, settings).map_err(|broken| failed(broken.cause()))?;
     let reply = |words: &&[&str]| {
         let reply = connection.reply(deadline);
-        reply.map_err(|cause| cause.and_then(|cause| failed(cause + closed_on(words))))
+        let hinted = |cause: String| match closed_on(words) {
+            Some(hint) => cause + "; " + hint,
+            None => cause,
+        };
+        reply.map_err(|cause| cause.and_then(|cause| failed(hinted(cause))))
     };
     commands.iter().map(reply).collect()
 }

@@ -1,6 +1,6 @@
 //! The questions that follow the login on a new connection, and what the answers say of the server.
 
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
 
 use crate::{
     clock,
@@ -11,6 +11,10 @@ use crate::{
 
 /// The words of each question, to be sent at once.
 pub const QUESTIONS: [&[&str]; 3] = [&fitness::ASK, &LOAD_RELEASE, &clock::ASK];
+
+/// Why a server does not say something itself.
+const OF_A_PROXY: &str = "a proxy answers in its place";
+const NONSENSE: &str = "it answers nonsense";
 
 /// What a server says of itself. It may refuse any of the questions: the answers only make locks better.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,18 +34,24 @@ impl Facts {
     ///
     /// [`Unfit`] if locks cannot be kept in the server.
     pub fn read([info, script, time]: [Reply; 3], expected: Expected) -> Result<Self, Unfit> {
-        let (doubts, of_a_proxy) = match info {
-            Reply::Text(info) => (fitness::check(&info, expected)?, fitness::is_of_a_proxy(&info)),
-            _ => (Vec::new(), false),
+        let of_a_proxy = matches!(&info, Reply::Text(info) if fitness::is_of_a_proxy(info));
+        let silent = |reason: &str| vec![Doubt::Silent(reason.to_owned())];
+        let doubts = match info {
+            Reply::Text(info) => {
+                let doubts = fitness::check(&info, expected)?;
+                if of_a_proxy { silent(OF_A_PROXY) } else { doubts }
+            }
+            Reply::Error(line) => silent(&line),
+            _ => silent(NONSENSE),
         };
         let script = match script {
             Reply::Text(digest) => Some(digest),
             _ => None,
         };
         let clock = match time {
-            _ if of_a_proxy => Err("a proxy answers in its place".to_owned()),
+            _ if of_a_proxy => Err(OF_A_PROXY.to_owned()),
             Reply::Error(line) => Err(line),
-            time => clock::read(&time).map_err(|_| "it answers nonsense".to_owned()),
+            time => clock::read(&time).map_err(|_| NONSENSE.to_owned()),
         };
         Ok(Self { doubts, script, clock })
     }
@@ -49,8 +59,6 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
     use crate::fitness::Role;
 
@@ -63,7 +71,8 @@ mod tests {
     #[test]
     fn a_server_may_refuse_every_question() {
         let facts = Facts::read([refused(), refused(), refused()], ALONE).unwrap();
-        let nothing = Facts { doubts: vec![], script: None, clock: Err("NOPERM no".into()) };
+        let doubts = vec![Doubt::Silent("NOPERM no".into())];
+        let nothing = Facts { doubts, script: None, clock: Err("NOPERM no".into()) };
         assert_eq!(facts, nothing);
     }
 
@@ -88,7 +97,8 @@ mod tests {
         let time = Reply::Texts(vec!["1".into(), "5".into()]);
         let envoy = Reply::Text("redis_mode:cluster\r\ncluster_enabled:1\r\n".into());
         let facts = Facts::read([envoy, refused(), time], ALONE).unwrap();
-        assert_eq!(facts.clock, Err("a proxy answers in its place".into()));
+        assert_eq!(facts.clock, Err(OF_A_PROXY.into()));
+        assert_eq!(facts.doubts, [Doubt::Silent(OF_A_PROXY.into())]);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Unfit {
     ClusterNode,
     /// It is not a node of a cluster.
     NoClusterNode,
+    /// It is a Redis Sentinel, which keeps no keys.
+    Sentinel,
     /// A proxy leads to it on connections that clients share, so the database may change at any moment.
     SharedDatabase,
 }
@@ -54,6 +56,10 @@ pub enum Doubt {
     Eviction(String),
     /// A restart of the server forgets some or all of them.
     NotPersistent,
+    /// They are not on its disk when they are taken: its `appendfsync` is this.
+    OnDiskLater(String),
+    /// The server does not say what it is, for this reason.
+    Silent(String),
     /// A replica that takes the place of the server may not have the latest of them.
     Failover,
 }
@@ -75,6 +81,10 @@ impl fmt::Display for Unfit {
             Self::NoClusterNode => {
                 f.write_str("redisType is cluster, and the server is not a node of a Redis Cluster")
             }
+            Self::Sentinel => f.write_str(
+                "the server is a Redis Sentinel, which keeps no locks: set failover to true and \
+                 sentinelMasterName to the name of the master",
+            ),
             Self::SharedDatabase => {
                 f.write_str("a proxy is in front, and may change the database: leave redisDB out")
             }
@@ -96,6 +106,16 @@ impl fmt::Display for Doubt {
                 "a restart of the server can lose locks: it keeps no append-only file (set appendonly to \
                  yes)",
             ),
+            Self::OnDiskLater(policy) => write!(
+                f,
+                "a crash of the server or its machine can lose the locks that were taken just before: its \
+                 appendfsync is {policy} (set appendfsync to always)"
+            ),
+            Self::Silent(reason) => write!(
+                f,
+                "the server does not say what it is ({reason}): whether it has replicas, is a replica or a \
+                 node of a cluster, may evict locks, or forgets them in a restart, is not known"
+            ),
             Self::Failover => f.write_str(
                 "a failover can lose a lock that was just taken: set minReplicas to the number of replicas \
                  that must have a lock",
@@ -114,6 +134,9 @@ pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     let Expected { role, db } = expected;
     let field = |name| field(info, name);
     let of_a_cluster = matches!(role, Role::ClusterMaster { .. });
+    if field("redis_mode") == Some("sentinel") {
+        return Err(Unfit::Sentinel);
+    }
     match (is_of_a_proxy(info), field("cluster_enabled")) {
         (true, _) if db != 0 => return Err(Unfit::SharedDatabase),
         (false, Some("1")) if !of_a_cluster => return Err(Unfit::ClusterNode),
@@ -152,7 +175,8 @@ pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     })
 }
 
-/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role.
+/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role, unless it is a
+/// sentinel.
 /// Such a proxy may answer other questions itself too, with its own clock for example.
 pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()
@@ -206,6 +230,7 @@ mod tests {
             ("# Replication\r\nrole:master\r\nconnected_slaves:2\r\nx:1\r\n", Unfit::Replicated(2)),
             ("role:slave\r\nmaster_host:h\r\nconnected_slaves:0\r\n", Unfit::Replica),
             ("role:master\r\n# Cluster\r\ncluster_enabled:1\r\n", Unfit::ClusterNode),
+            ("redis_mode:sentinel\r\n# Sentinel\r\nsentinel_masters:1\r\n", Unfit::Sentinel),
         ] {
             assert_eq!(check(info, 0), Err(unfit), "{info}");
         }

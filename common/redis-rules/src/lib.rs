@@ -11,6 +11,7 @@
 //! | [`login`] | the commands that a new connection starts with |
 //! | [`facts`] | the questions that follow the login |
 //! | [`fitness`] | which servers are not safe for locks |
+//! | [`disk`] | when changes are on a server's disk |
 //! | [`rejoin`] | which servers may have lost locks when they started |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
 //! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
@@ -35,6 +36,7 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
+pub mod disk;
 pub mod expiry;
 pub mod extend;
 pub mod facts;

@@ -63,12 +63,12 @@ pub fn knows_no_users(error: &str) -> bool {
 }
 
 /// What may be wrong if the server closes the connection on these words of a login, as twemproxy does on
-/// commands that it does not know: more words for a hint, or none.
-pub fn closed_on(words: &[&str]) -> &'static str {
+/// commands that it does not know.
+pub fn closed_on(words: &[&str]) -> Option<&'static str> {
     match words {
-        ["AUTH", _, _] => "; a proxy may know no users: leave redisUsername out",
-        ["SELECT", _] => "; a proxy may know no databases: leave redisDB out",
-        _ => "",
+        ["AUTH", _, _] => Some("a proxy may know no users: leave redisUsername out"),
+        ["SELECT", _] => Some("a proxy may know no databases: leave redisDB out"),
+        _ => None,
     }
 }
 

@@ -99,10 +99,21 @@ pub fn tells_of_missing_login(cause: &str) -> bool {
     cause.split(": ").any(|part| code(part) == "NOAUTH")
 }
 
+/// Whether a cause tells of a key that the user may not use: as [`tells_of_refused_password`].
+pub fn tells_of_forbidden_key(cause: &str) -> bool {
+    // An error inside of a script begins as it does on the wire.
+    cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
+}
+
 /// Whether the user may not run the command at all. An error that is about a key may be different for
 /// another key.
 pub fn forbids_command(error: &str) -> bool {
     code(error) == "NOPERM" && error.contains("command")
+}
+
+/// Whether the user may run the command, but not on this key.
+pub fn forbids_key(error: &str) -> bool {
+    code(error) == "NOPERM" && !forbids_command(error)
 }
 
 /// Whether a server that refuses a connection with this error line may accept one later.
@@ -200,7 +211,11 @@ mod tests {
             "ERR unknown command",
         ] {
             assert!(!forbids_command(error), "{error}");
+            assert_eq!(forbids_key(error), error.starts_with("NOPERM"), "{error}");
+            let told = alloc::format!("redis h:1: {error}");
+            assert_eq!(tells_of_forbidden_key(&told), error.starts_with("NOPERM"), "{error}");
         }
+        assert!(!tells_of_forbidden_key("redis h:1: NOPERM User u may not run the 'time' command"));
     }
 
     #[test]

@@ -7,9 +7,6 @@ use core::time::Duration;
 
 use crate::{fitness::field, reply::Reply};
 
-/// The words that ask whether each change is on disk before its reply is sent.
-pub const ASK: [&str; 3] = ["CONFIG", "GET", "appendfsync"];
-
 /// A server that started a short while ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
@@ -17,8 +14,6 @@ pub struct Started {
     pub ago: Option<Duration>,
     /// How long it must stay out from now on, if it has lost its locks.
     pub left: Duration,
-    /// Whether it has an append-only file, which may have kept its locks: the reply to [`ASK`] says.
-    pub has_file: bool,
 }
 
 /// How much longer than it ran a server may say that it runs: it counts the seconds of its clock that began meanwhile.
@@ -32,19 +27,11 @@ pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
     let ago = uptime.map(Duration::from_secs);
     let surely = ago.unwrap_or_default().saturating_sub(ROUNDING);
     let left = longest.saturating_sub(surely);
-    let has_file = field(info, "aof_enabled") == Some("1");
-    (!left.is_zero()).then_some(Started { ago, left, has_file })
-}
-
-/// Whether the reply to [`ASK`] says that no change is lost. A refusal says nothing.
-pub fn loses_nothing(reply: &Reply) -> bool {
-    matches!(reply, Reply::Texts(texts) if texts.get(1).is_some_and(|value| value == "always"))
+    (!left.is_zero()).then_some(Started { ago, left })
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -52,39 +39,22 @@ mod tests {
     #[test]
     fn a_server_stays_out_until_the_locks_that_it_forgot_have_ended() {
         let started = |info: &str| started(&Reply::Text(info.into()), MINUTE);
-        let info = "uptime_in_seconds:3\r\naof_enabled:0\r\n";
+        let info = "uptime_in_seconds:3\r\n";
         let ago = Some(Duration::from_secs(3));
         // The first of the three may have been short.
         let left = Duration::from_secs(58);
-        assert_eq!(started(info), Some(Started { ago, left, has_file: false }));
-        let info = "uptime_in_seconds:3\r\naof_enabled:1\r\n";
-        assert_eq!(started(info), Some(Started { ago, left, has_file: true }));
+        assert_eq!(started(info), Some(Started { ago, left }));
         let second = Duration::from_secs(1);
         let info = "uptime_in_seconds:60\r\n";
         let ago = Some(MINUTE);
-        assert_eq!(started(info), Some(Started { ago, left: second, has_file: false }));
+        assert_eq!(started(info), Some(Started { ago, left: second }));
         for info in ["uptime_in_seconds:61\r\n", "uptime_in_seconds:99999999\r\n"] {
             assert_eq!(started(info), None, "{info}");
         }
-        let unknown = Some(Started { ago: None, left: MINUTE, has_file: false });
+        let unknown = Some(Started { ago: None, left: MINUTE });
         for info in ["", "uptime_in_seconds:soon\r\n", "uptime_in_seconds:-1\r\n"] {
             assert_eq!(started(info), unknown, "{info}");
         }
         assert_eq!(super::started(&Reply::Error("NOPERM no".into()), MINUTE), unknown);
-    }
-
-    #[test]
-    fn only_a_file_that_is_written_at_once_loses_nothing() {
-        let texts = |texts: &[&str]| Reply::Texts(texts.iter().map(|it| (*it).into()).collect());
-        assert!(loses_nothing(&texts(&["appendfsync", "always"])));
-        for reply in [
-            texts(&["appendfsync", "everysec"]),
-            texts(&["always"]),
-            Reply::Texts(vec![]),
-            Reply::Error("NOPERM no".into()),
-            Reply::Okay,
-        ] {
-            assert!(!loses_nothing(&reply), "{reply:?}");
-        }
     }
 }

@@ -77,17 +77,25 @@ impl Locks {
     /// See [`Error`]. No error is indeterminate.
     pub fn waiting(&self, store: &str, prefix: &str) -> Result<Vec<(String, usize)>, Error> {
         let choice = self.app.store(store);
-        let chosen = app::chosen(choice, store);
-        // The rules know how keys begin.
+        let ListStep { key_start, key_prefix, .. } = self.keys(store, prefix)?;
+        let choice = choice.ok_or_else(|| wrong("asks an unknown store"))?;
+        let lines = choice.store.waits.lines(&key_prefix).into_iter();
+        let ours = lines.filter_map(|(key, calls)| Some((resource_id(&key_start, &key)?, calls)));
+        Ok(ours.collect())
+    }
+
+    /// What the keys of a store begin with.
+    pub(crate) fn key_start(&self, store: &str) -> Result<String, Error> {
+        self.keys(store, "").map(|step| step.key_start)
+    }
+
+    /// How the keys of the resources begin whose ids begin with `prefix`: only the rules know.
+    fn keys(&self, store: &str, prefix: &str) -> Result<ListStep, Error> {
+        let chosen = app::chosen(self.app.store(store), store);
         let request = Request::ListLocks(ListRequest { prefix, limit: 1 });
-        match (self.shared.pool.begin(&self.app.scope, chosen, request)?, choice) {
-            (Begun::ListLocks(ListStep { key_start, key_prefix, .. }), Some(choice)) => {
-                let lines = choice.store.waits.lines(&key_prefix).into_iter();
-                let ours =
-                    lines.filter_map(|(key, calls)| Some((resource_id(&key_start, &key)?, calls)));
-                Ok(ours.collect())
-            }
-            (Begun::Answered(answer), _) => Err(no_verdict(answer)),
+        match self.shared.pool.begin(&self.app.scope, chosen, request)? {
+            Begun::ListLocks(step) => Ok(step),
+            Begun::Answered(answer) => Err(no_verdict(answer)),
             _ => Err(wrong("lists no locks")),
         }
     }

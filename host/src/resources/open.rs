@@ -2,11 +2,11 @@
 //!
 //! The store that a type names is chosen here. How it is opened is the business of its own module.
 
-use std::{slice, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::{tells_of_missing_login, tells_of_refused_password},
+    refusal::{tells_of_forbidden_key, tells_of_missing_login, tells_of_refused_password},
     settings::{NO_BOOLEAN, boolean},
 };
 use tokio::time::{Instant, timeout};
@@ -156,13 +156,17 @@ async fn open_one(
     definition: &StoreDefinition,
 ) -> Result<OpenStore, StoreError> {
     let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
+    let key_prefix = definition.properties.get("keyPrefix").map(lowercase);
     let opening = async {
+        let key_start = key_start(options, name, key_prefix.as_deref())?;
         let fencing = fencing(&definition.properties)?;
         let begun = Instant::now();
-        let store = open_by_type(definition).await?;
+        let store = open_by_type(definition, key_start.as_deref()).await?;
         if fencing {
             let left = init_timeout.saturating_sub(begun.elapsed());
-            timeout(left, number_a_grant(&*store)).await.map_err(|_| OpenCause::Timeout {
+            let key_start = key_start.unwrap_or_default();
+            let numbering = number_a_grant(name, &*store, &key_start);
+            timeout(left, numbering).await.map_err(|_| OpenCause::Timeout {
                 limit: *init_timeout,
                 waited_for: "no answer yet to a lock that is numbered (fencing)".to_owned(),
             })??;
@@ -170,26 +174,38 @@ async fn open_one(
         Ok((store, fencing))
     };
     let (store, fencing) = opening.await.map_err(|cause| failed(definition, cause))?;
-    let open = OpenStore {
+    Ok(OpenStore {
         name: name.clone(),
         component_type: component_type.clone(),
         version: version.clone(),
-        key_prefix: definition.properties.get("keyPrefix").map(lowercase),
+        key_prefix,
         fencing,
         store,
-    };
-    match refusal(options, &open) {
-        Some(refusal) => Err(failed(definition, OpenCause::Refused(refusal))),
-        None => Ok(open),
-    }
+    })
 }
 
-/// Why the rules refuse the `keyPrefix` of a store, if they do: only they know which can be used.
-fn refusal(options: &Options, open: &OpenStore) -> Option<String> {
-    open.key_prefix.as_ref()?;
-    match options.locks(slice::from_ref(open)) {
-        Err(BuildError::Refused(refusal)) => Some(refusal),
-        _ => None,
+/// What the keys of a store begin with; `None` if the locks of no store can be built. Fails if the rules refuse its
+/// `keyPrefix`: only they know which can be used.
+fn key_start(
+    options: &Options,
+    name: &str,
+    key_prefix: Option<&str>,
+) -> Result<Option<String>, OpenCause> {
+    let builder = Locks::builder().app_id(&options.app_id);
+    // One instance is enough for one question.
+    let builder = builder.limits(options.limits.clone().warm_instances(1));
+    let store = Arc::new(MemoryStore::new());
+    let locks = match key_prefix {
+        Some(prefix) => builder.store_with_key_prefix(name, prefix, store).build(),
+        None => builder.store(name, store).build(),
+    };
+    match locks {
+        Ok(locks) => Ok(locks.key_start(name).ok()),
+        Err(BuildError::Refused(refusal)) if key_prefix.is_some() => {
+            Err(OpenCause::Refused(refusal))
+        }
+        // Reported once the locks of all stores are built.
+        Err(_) => Ok(None),
     }
 }
 
@@ -210,29 +226,48 @@ fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     }
 }
 
-/// Fails if the store cannot number its grants. A user who may only use other keys is accepted: that is known only
-/// once such a key is used.
-async fn number_a_grant(store: &dyn Store) -> Result<(), SettingError> {
+/// Fails if the store cannot number its grants. A user who may only use other keys is accepted with a warning: whether
+/// there is such a key is known only once it is used.
+async fn number_a_grant(
+    name: &str,
+    store: &dyn Store,
+    key_start: &str,
+) -> Result<(), SettingError> {
     let owner = format!("{:016x}", fastrand::u64(..));
     // One key for all: the number of each is kept for a month. That somebody else checks is an answer, too.
-    let key = "lock||holdfast-check||fencing";
-    let numbered = store.acquire_fenced(key, &owner, Duration::from_secs(10)).await;
+    let key = format!("{key_start}holdfast-check-fencing");
+    let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
     match numbered {
-        Err(failure) if !failure.cause().contains("NOPERM") => {
+        Err(failure) if tells_of_forbidden_key(failure.cause()) => {
+            let refusal = failure.cause();
+            tracing::warn!(
+                store = name,
+                "no grant could be numbered (fencing), because the user of Redis may not use the key {key}, or that of \
+                 its number, which begins with lock||fence|| ({refusal})"
+            );
+        }
+        Err(failure) => {
             let problem = format!("cannot be true: {}", failure.cause());
             return Err(SettingError::new("fencing", problem));
         }
-        _ => {}
+        Ok(_) => {}
     }
     // It expires by itself if this fails.
-    let _ = store.release(key, &owner).await;
+    let _ = store.release(&key, &owner).await;
     Ok(())
 }
 
-async fn open_by_type(definition: &StoreDefinition) -> Result<Arc<dyn Store>, OpenCause> {
+async fn open_by_type(
+    definition: &StoreDefinition,
+    key_start: Option<&str>,
+) -> Result<Arc<dyn Store>, OpenCause> {
     match lowercase(&definition.component_type).as_str() {
         "lock.redis" => {
             let settings = RedisSettings::parse(&definition.properties)?;
+            let settings = match key_start {
+                Some(start) => settings.trial_key_start(start),
+                None => settings,
+            };
             let limit = definition.init_timeout;
             match redis::connect_within(&definition.name, settings, limit).await {
                 Ok(store) => Ok(store),

@@ -282,7 +282,7 @@ fn check_prints_json_of_what_it_cannot_check() {
 
 #[test]
 fn a_strict_check_fails_on_warnings() {
-    let redis = RedisServer::start_with(&["--appendonly", "yes"]);
+    let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let good = Resources::in_redis(&redis, &[]);
     let check = |redis: &Resources| run(&["check", "--strict", "--resources-path", redis.path()]);
     assert_eq!(check(&good).0, 0);

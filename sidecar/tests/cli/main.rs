@@ -10,6 +10,7 @@
 //! - `deaf.rs`: a stderr that cannot be written to.
 //! - `broken.rs`: resource files that `check` refuses.
 //! - `named_files.rs`: files that arguments and variables name.
+//! - `doubts.rs`: what `check` warns of at a server that answers.
 //! - `beside.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
@@ -27,6 +28,7 @@ mod broken;
 mod cli;
 mod component;
 mod deaf;
+mod doubts;
 mod health;
 mod listening;
 mod locks;

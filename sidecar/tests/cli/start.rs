@@ -62,7 +62,7 @@ async fn a_store_in_memory_is_a_warning_wherever_it_is_defined() {
 
 #[tokio::test]
 async fn the_start_names_the_version_the_application_and_what_each_store_is() {
-    let redis = RedisServer::start_with(&["--appendonly", "yes"]);
+    let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let resources = Resources::in_redis(&redis, &[]);
     let arguments = ["--app-id", "app1", "--resources-path", resources.path()];
     let holdfast = Holdfast::serve(HOLDFAST, &arguments);
@@ -70,7 +70,7 @@ async fn the_start_names_the_version_the_application_and_what_each_store_is() {
     assert!(holdfast.wait_for(&version).ends_with(", app id app1"), "{}", holdfast.log());
     let store = format!(
         "serving the store lockstore of type lock.redis: {}, Redis {}, no replicas, an append-only file, \
-         maxmemory-policy noeviction",
+         appendfsync always, maxmemory-policy noeviction",
         redis.address(),
         redis
             .run::<String>(&["INFO"])

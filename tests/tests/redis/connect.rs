@@ -97,6 +97,19 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     let cause = not_done(store.acquire("other", "me", MINUTE).await);
     assert!(cause.contains("NOPERM"), "{cause}");
 
+    // That such a user could not try a lock is told, and with the keys of the store he can.
+    server.run::<()>(&["ACL", "SETUSER", "locker", "resetkeys", "~lock||shop||*", "+info"]);
+    for (start, told) in [("lock||", true), ("lock||shop||", false)] {
+        let settings = RedisSettings::new("127.0.0.1").port(server.port());
+        let settings = settings.username("locker").password(SECRET).trial_key_start(start);
+        let (log, guard) = Log::start();
+        RedisStore::connect("locks", settings).await.unwrap();
+        drop(guard);
+        let text = log.text();
+        let warning = format!("may not use the key {start}holdfast-check-");
+        assert_eq!(text.contains(&warning), told, "{text}");
+    }
+
     let wrong = [("redisUsername", "locker"), ("redisPassword", "wrong")];
     assert!(refused(connect(&server, &wrong).await, &server).contains("WRONGPASS"));
 }
@@ -241,13 +254,15 @@ async fn a_server_with_replicas_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_may_lose_locks_causes_a_warning() {
-    for (policy, persists, warned) in [
-        ("noeviction", "yes", None),
-        ("allkeys-lru", "yes", Some("allkeys-lru")),
-        ("noeviction", "no", Some("appendonly")),
+    for (policy, persists, writes, warned) in [
+        ("noeviction", "yes", "always", None),
+        ("allkeys-lru", "yes", "always", Some("allkeys-lru")),
+        ("noeviction", "no", "always", Some("set appendonly to yes")),
+        ("noeviction", "yes", "everysec", Some("set appendfsync to always")),
     ] {
+        let persistence = ["--appendonly", persists, "--appendfsync", writes];
         let server =
-            RedisServer::start_with(&["--maxmemory-policy", policy, "--appendonly", persists]);
+            RedisServer::start_with(&[&["--maxmemory-policy", policy][..], &persistence].concat());
         let (log, guard) = Log::start();
         connect(&server, &[]).await.unwrap();
         drop(guard);
@@ -360,11 +375,14 @@ async fn the_client_certificate_is_sent_to_a_server_that_requires_one() {
     let set = RedisSettings::from_url(&url).unwrap().client_certificate(&certificate, &key);
     assert_works(&RedisStore::connect("locks", set).await.unwrap()).await;
 
-    assert!(connect_to(&tls.address(), &[TLS, ANY, ONCE]).await.is_err());
+    let error = connect_to(&tls.address(), &[TLS, ANY]).await.unwrap_err().to_string();
+    assert!(error.contains("needs clientCert and clientKey"), "{error}");
+    assert!(!error.contains("enableTLS"), "{error}");
     let stranger = Authority::new().certify("client");
     let (certificate, key) = (stranger.certificate.as_str(), stranger.key.as_str());
     let strange = [TLS, ANY, ONCE, ("clientCert", certificate), ("clientKey", key)];
-    assert!(connect_to(&tls.address(), &strange).await.is_err());
+    let error = connect_to(&tls.address(), &strange).await.unwrap_err().to_string();
+    assert!(!error.contains("enableTLS") && !error.contains("needs clientCert"), "{error}");
     let mixed = [
         TLS,
         ANY,

@@ -53,6 +53,17 @@ async fn many_callers_share_one_connection() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_waited_at_has_one_connection_beyond_pool_size() {
+    let server = RedisServer::start();
+    let store = connect(&server, &[("poolSize", "1")]).await.unwrap();
+    assert_eq!(server.clients(), 1);
+    let watched = [store.watch("a").await, store.watch("b").await];
+    assert!(watched.iter().all(Option::is_some));
+    let clients: String = server.run(&["CLIENT", "LIST"]);
+    assert_eq!((server.clients(), clients.matches("flags=t ").count()), (2, 1), "{clients}");
+}
+
+#[tokio::test]
 async fn the_pool_grows_to_pool_size_and_then_refuses_calls() {
     let server = RedisServer::start();
     let settings = [PATIENT, ("poolSize", "2"), ("poolTimeout", "200ms")];

@@ -54,6 +54,23 @@ fn cut_off_sentinel(port: u16) -> RedisServer {
     RedisServer::start_by_options(options)
 }
 
+#[tokio::test]
+async fn a_server_of_another_kind_than_the_settings_say_names_the_setting() {
+    const CLUSTER: Setting = ("redisType", "cluster");
+    const NO_NODE: &str = "with redisType: cluster, redisHost lists nodes of a Redis Cluster";
+    let plain = RedisServer::start();
+    let sentinel = cut_off_sentinel(plain.port());
+    for (server, settings, expected) in [
+        (&sentinel, &[ONCE][..], "set failover to true"),
+        (&sentinel, &[ONCE, CLUSTER], NO_NODE),
+        (&plain, &[ONCE, CLUSTER], NO_NODE),
+        (&plain, &[ONCE, FAILOVER, NAME], "with failover, redisHost lists sentinels"),
+    ] {
+        let error = connect_to(&server.address(), settings).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{settings:?}: {error}");
+    }
+}
+
 /// The master that is not this node.
 fn group_master(group: &SentinelGroup, old: usize) -> usize {
     let is_master = |node: &usize| {

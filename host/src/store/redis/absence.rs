@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_refusal_says_since_when_and_until_when() {
         let second = Duration::from_secs(1);
-        let started = |ago, left| Absence::of(Started { ago, left, has_file: false }).refusal();
+        let started = |ago, left| Absence::of(Started { ago, left }).refusal();
         let refusal = started(Some(3 * second), 3_600 * second).unwrap();
         assert!(refusal.starts_with("the server restarted "), "{refusal}");
         assert!(

@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
-    refusal::{code, forbids_command, is_error_line},
+    refusal::{forbids_key, is_error_line},
     release::Released,
     slot::{SLOTS, slot},
 };
 
 use super::{
+    answer::Cause,
     client::Client,
     dial_error::DialError,
     nodes::{Nodes, run},
     outcome::{Ended, NoOutcome},
-    settings::RedisSetterError,
+    settings::{RedisSetterError, RedisSettings},
 };
 
 /// How long the lock of the check lasts if it cannot be released.
@@ -77,7 +78,11 @@ pub enum ConnectError {
 
 /// Connects, refuses servers that can lose locks, and takes and releases a lock that nobody else uses. `address` is
 /// where the servers are.
-pub(super) async fn check_servers(nodes: &Nodes, address: &str) -> Result<(), ConnectError> {
+pub(super) async fn check_servers(
+    nodes: &Nodes,
+    address: &str,
+    settings: &RedisSettings,
+) -> Result<(), ConnectError> {
     match nodes {
         Nodes::One(client) => check_server(client).await?,
         Nodes::Cluster(cluster) => {
@@ -98,7 +103,7 @@ pub(super) async fn check_servers(nodes: &Nodes, address: &str) -> Result<(), Co
             }
         }
     }
-    try_a_lock(nodes, address.to_owned()).await
+    try_a_lock(nodes, address.to_owned(), settings).await
 }
 
 /// Connects, and refuses a server that can lose locks.
@@ -115,11 +120,15 @@ async fn check_server(client: &Client) -> Result<(), ConnectError> {
 }
 
 /// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
-/// keys is accepted: that is known only once such a key is used.
-async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> {
+/// keys is accepted with a warning: whether there is such a key is known only once it is used.
+async fn try_a_lock(
+    nodes: &Nodes,
+    address: String,
+    settings: &RedisSettings,
+) -> Result<(), ConnectError> {
     let named = || {
-        let name = format!("{:016x}", fastrand::u64(..));
-        (format!("lock||holdfast-check||{name}"), name)
+        let name = format!("holdfast-check-{:016x}", fastrand::u64(..));
+        (format!("{}{name}", settings.trial_key_start), name)
     };
     let has_node = |key: &str| match nodes {
         Nodes::One(_) => true,
@@ -131,8 +140,20 @@ async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> 
     let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
     match run!(nodes, &key, |server, leg| server.try_out(wanted, leg)) {
         Ok(_) => {}
-        Err(ended) if is_about_the_key(&ended) => return Ok(()),
-        Err(ended) => return Err(failed(ended, address, "taken")),
+        Err(ended) => match refused_key(&ended) {
+            Some(refusal) => {
+                tracing::warn!(redis = address, "{}", untried(&key, refusal));
+                return Ok(());
+            }
+            None => {
+                let failed = failed(ended, address, "taken");
+                return Err(if settings.common.min_replicas > 0 {
+                    naming_wait(failed)
+                } else {
+                    failed
+                });
+            }
+        },
     }
     match run!(nodes, &key, |server, leg| server.release(&key, &name, leg)) {
         Ok(Released::Released) => Ok(()),
@@ -146,12 +167,33 @@ async fn try_a_lock(nodes: &Nodes, address: String) -> Result<(), ConnectError> 
     }
 }
 
-/// Whether the user may run the command, but not on this key.
-fn is_about_the_key(ended: &Ended) -> bool {
+/// The refusal of a user who may run the command, but not on this key.
+fn refused_key(ended: &Ended) -> Option<&str> {
     match &ended.no_outcome {
-        NoOutcome::NotDone(line) => code(line) == "NOPERM" && !forbids_command(line),
-        _ => false,
+        NoOutcome::NotDone(line) if forbids_key(line) => Some(line),
+        _ => None,
     }
+}
+
+/// The failure of a lock that replicas must have: a proxy may close the connection on the command for that.
+fn naming_wait(error: ConnectError) -> ConnectError {
+    match error {
+        ConnectError::Unreachable { address, cause }
+            if cause.ends_with(&Cause::Lost.to_string()) =>
+        {
+            let hint = "a proxy may know no WAIT: leave minReplicas out";
+            ConnectError::Unreachable { address, cause: format!("{cause} ({hint})") }
+        }
+        error => error,
+    }
+}
+
+/// The warning that it is not known whether locks can be taken.
+fn untried(key: &str, refusal: &str) -> String {
+    format!(
+        "no lock could be tried out, because the user of Redis may not use the key {key} ({refusal}): a lock can be \
+         taken only where the user may read and write its key"
+    )
 }
 
 /// Why a lock cannot be `done`, at the node that failed or else at `address`.

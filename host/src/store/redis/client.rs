@@ -9,6 +9,7 @@ use holdfast_redis_rules::{
     acquire::{CLOCK_WAS_SET, Wanted},
     address::Address,
     clock::surely,
+    disk,
     extend::{Extend, Extended},
     fitness, force_release,
     inspect::{self, Holding},
@@ -109,6 +110,13 @@ impl Client {
             Err(NoOutcome::NotDone(cause) | NoOutcome::Over(cause)) => Err(cause),
             Err(NoOutcome::Elsewhere(_, cause) | NoOutcome::Unknown(cause, _)) => Err(cause),
         }
+    }
+
+    /// When the server writes its append-only file, if it says so.
+    pub(super) async fn disk_policy(&self) -> Option<String> {
+        let patience = self.patience();
+        let reply = self.run_repeatable(&disk::ASK, Leg::only(&patience), Ok).await.ok()?;
+        disk::policy(&reply).map(str::to_owned)
     }
 
     /// The host of a server that stays where it is.

@@ -11,6 +11,7 @@ use std::{
 
 use holdfast_redis_rules::{
     address::Address,
+    disk,
     facts::{Facts, QUESTIONS},
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
@@ -31,6 +32,7 @@ use super::{
     session::bounded,
     settings::RedisSettings,
     stream::{Stream, Streams},
+    tls::NEEDS_CERTIFICATE,
 };
 
 /// Opens connections.
@@ -182,14 +184,14 @@ impl Dialer {
             if older.is_some() && is_closed(&answer) {
                 return Ok(None);
             }
-            if let Some(line) = refusal(answer, &words)? {
+            if let Some(line) = self.refusal(answer, &words)? {
                 let older = older.filter(|_| knows_no_users(&line));
                 let Some(words) = older else { return Err(line.into()) };
-                accepted(connection.send(&words).await, &words)?;
+                self.accepted(connection.send(&words).await, &words)?;
             }
         }
         for words in login.commands() {
-            accepted(connection.send(&words).await, &words)?;
+            self.accepted(connection.send(&words).await, &words)?;
         }
         let asked = Instant::now();
         let [info, script, time] = QUESTIONS.map(|words| connection.send(words));
@@ -202,14 +204,19 @@ impl Dialer {
                 _ => return Ok(None),
             },
         };
-        let about = about::describe(&answers[0]);
+        let Ok(policy) = disk_policy(&connection, &answers[0]).await? else { return Ok(None) };
+        let about = about::describe(&answers[0], policy.as_deref());
         let run_id = about::run_id(&answers[0]).map(str::to_owned);
-        if let Some(absence) = self.absence(&connection, &answers[0]).await? {
+        if let Some(absence) = self.absence(&answers[0], policy.as_deref()) {
             connection.set_absence(absence);
         }
         let facts = Facts::read(answers, self.expected);
         let Facts { doubts, script, clock } = facts.map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
+        // A server that stays out after its start needs no file.
+        let later =
+            policy.filter(|policy| policy != disk::ALWAYS && self.settings.rejoin_after.is_none());
+        notes.extend(later.map(|policy| Note::Doubt(Doubt::OnDiskLater(policy))));
         if let Some(digest) = script {
             connection.set_script(digest);
         }
@@ -221,23 +228,9 @@ impl Dialer {
     }
 
     /// Why the server takes no locks for a while, if it may have lost some by the setting for that.
-    async fn absence(
-        &self,
-        connection: &Connection,
-        info: &Reply,
-    ) -> Result<Option<Absence>, DialError> {
-        let longest = self.settings.rejoin_after;
-        let Some(started) = longest.and_then(|longest| rejoin::started(info, longest)) else {
-            return Ok(None);
-        };
-        if started.has_file {
-            let answer = connection.send(&rejoin::ASK).await;
-            let answer = answer.map_err(|it| DialError::passing(it.cause().to_string()))?;
-            if rejoin::loses_nothing(&answer.into_reply()) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Absence::of(started)))
+    fn absence(&self, info: &Reply, policy: Option<&str>) -> Option<Absence> {
+        let started = rejoin::started(info, self.settings.rejoin_after?)?;
+        (policy != Some(disk::ALWAYS)).then(|| Absence::of(started))
     }
 
     /// Logs in to a server that closes connections on what it does not know, and asks nothing.
@@ -246,14 +239,67 @@ impl Dialer {
         let older = login.older_authentication().map(Vec::from);
         let password = older.or_else(|| login.authentication().map(Vec::from));
         for words in password.into_iter().chain(login.commands()) {
-            accepted(connection.send(&words).await, &words)?;
+            self.accepted(connection.send(&words).await, &words)?;
         }
-        let longest = self.settings.rejoin_after;
-        if let Some(started) = longest.and_then(|longest| rejoin::started(&Reply::Nil, longest)) {
-            connection.set_absence(Absence::of(started));
+        if let Some(absence) = self.absence(&Reply::Nil, None) {
+            connection.set_absence(absence);
         }
         let reason = "it closes the connection when it is asked".to_owned();
-        Ok(Dialed { connection, notes: vec![Note::NoClock(reason)], about: None, run_id: None })
+        let notes = vec![Note::Doubt(Doubt::Silent(reason.clone())), Note::NoClock(reason)];
+        Ok(Dialed { connection, notes, about: None, run_id: None })
+    }
+
+    /// The error line of a refused command, if it was refused.
+    fn refusal(
+        &self,
+        answer: Result<Answer, NoAnswer>,
+        words: &[&str],
+    ) -> Result<Option<String>, DialError> {
+        match answer {
+            Ok(Answer::Refused(line)) => Ok(Some(line)),
+            Ok(_) => Ok(None),
+            Err(no_answer) => Err(match no_answer.cause() {
+                cause @ (Cause::Lost | Cause::Nonsense) => {
+                    DialError::passing(format!("{cause}{}", self.why_closed(words)))
+                }
+                Cause::Io(error) => DialError::of_network(&error),
+                cause => DialError::passing(cause.to_string()),
+            }),
+        }
+    }
+
+    /// Fails if the command was refused.
+    fn accepted(&self, answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), DialError> {
+        self.refusal(answer, words)?.map_or(Ok(()), |line| Err(line.into()))
+    }
+
+    /// The hint to a server that closes the connection on these words, or answers nonsense.
+    fn why_closed(&self, words: &[&str]) -> String {
+        let of_tls = match self.settings.enabled_tls() {
+            // The server took the first bytes for a handshake, or waited for more of one.
+            None => Some("a server that speaks TLS needs enableTLS: true"),
+            // The words may be sent before the server refuses the handshake.
+            Some(tls) if tls.identity.is_none() => Some(NEEDS_CERTIFICATE),
+            Some(_) => None,
+        };
+        let hints: Vec<_> = of_tls.into_iter().chain(closed_on(words)).collect();
+        if hints.is_empty() { String::new() } else { format!(" ({})", hints.join("; ")) }
+    }
+}
+
+/// When the server writes its changes to its append-only file, if it has one and says so. `Err(())` if it closed the
+/// connection.
+async fn disk_policy(
+    connection: &Connection,
+    info: &Reply,
+) -> Result<Result<Option<String>, ()>, DialError> {
+    if !disk::keeps_file(info) {
+        return Ok(Ok(None));
+    }
+    match connection.send(&disk::ASK).await.map_err(NoAnswer::cause) {
+        Ok(answer) => Ok(Ok(disk::policy(&answer.into_reply()).map(str::to_owned))),
+        Err(Cause::Lost) => Ok(Err(())),
+        Err(cause) => Err(DialError::passing(cause.to_string())),
     }
 }
 
@@ -261,31 +307,6 @@ impl Dialer {
 fn is_closed(answer: &Result<Answer, NoAnswer>) -> bool {
     let cause = answer.as_ref().err().cloned().map(NoAnswer::cause);
     matches!(cause, Some(Cause::Lost))
-}
-
-/// The error line of a refused command, if it was refused.
-fn refusal(answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<Option<String>, DialError> {
-    match answer {
-        Ok(Answer::Refused(line)) => Ok(Some(line)),
-        Ok(_) => Ok(None),
-        Err(no_answer) => {
-            let cause = no_answer.cause();
-            let hint = match cause {
-                // The server took the first bytes for a handshake, or waited for more of one.
-                Cause::Lost | Cause::Nonsense => {
-                    let more = closed_on(words);
-                    format!(" (a server that speaks TLS needs enableTLS: true{more})")
-                }
-                _ => String::new(),
-            };
-            Err(DialError::passing(format!("{cause}{hint}")))
-        }
-    }
-}
-
-/// Fails if the command was refused.
-fn accepted(answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), DialError> {
-    refusal(answer, words)?.map_or(Ok(()), |line| Err(line.into()))
 }
 
 impl fmt::Display for Note {

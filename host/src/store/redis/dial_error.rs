@@ -4,7 +4,7 @@ use std::io;
 
 use holdfast_redis_rules::{fitness::Unfit, refusal};
 
-use super::answer::Cause;
+use super::{answer::Cause, tls};
 
 /// Why no connection could be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,17 @@ impl DialError {
         Self { cause, may_pass: false, unfit: None }
     }
 
+    /// An error of the network, or of TLS after its handshake, when a server refuses the client's certificate.
+    pub(super) fn of_network(error: &io::Error) -> Self {
+        match (error.kind(), tls::refusal(error)) {
+            (_, Some(refusal)) => Self::lasting(refusal),
+            (io::ErrorKind::ConnectionRefused, None) => {
+                Self::passing("connection refused".to_owned())
+            }
+            _ => Self::passing(error.to_string()),
+        }
+    }
+
     pub(super) fn unfit(unfit: Unfit) -> Self {
         // A replica may be promoted, or the address may lead to another server by then.
         let may_pass = unfit == Unfit::Replica;
@@ -51,9 +62,6 @@ impl From<String> for DialError {
 
 impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
-        Self::passing(match error.kind() {
-            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            _ => error.to_string(),
-        })
+        Self::of_network(&error)
     }
 }

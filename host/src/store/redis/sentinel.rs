@@ -185,6 +185,8 @@ impl Sentinels {
         answer.map_err(|mut error| {
             if code(&error.cause) == "NOAUTH" {
                 error.cause.push_str(" (set sentinelPassword)");
+            } else if error.cause.starts_with("ERR unknown command") {
+                error.cause.push_str(" (with failover, redisHost lists sentinels)");
             }
             error
         })

@@ -58,7 +58,8 @@ impl Session {
     async fn log_in(&mut self, login: &Login<'_>) -> Result<(), DialError> {
         self.introduce(login).await.map_err(|error| {
             // The server took the first bytes for a handshake, and has closed the connection.
-            let hint = if self.answered { "" } else { NEEDS_TLS };
+            let is_plain = matches!(self.stream, Stream::Left(_));
+            let hint = if is_plain && !self.answered { NEEDS_TLS } else { "" };
             DialError { cause: format!("{}{hint}", error.cause), ..error }
         })
     }

@@ -50,12 +50,13 @@ use crate::store::properties::{Properties, SettingError};
 /// | `readTimeout` | [`read_timeout`](Self::read_timeout) | 3 s | how long to wait for a reply |
 /// | `writeTimeout` | [`write_timeout`](Self::write_timeout) | `readTimeout` | how long the network may accept nothing while a command is sent |
 /// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long a call waits while all connections are full |
-/// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections may be open; each carries 256 calls at once |
+/// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections for commands may be open; each carries 256 calls at once. One more to a server reports locks as free |
 /// | `minIdleConns` | [`min_idle`](Self::min_idle) | 0 | how many connections are opened at the start, and kept |
 /// | `maxConnAge` | [`max_age`](Self::max_age) | no limit | how old a connection may get |
 /// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
 /// | | [`rejoin_after`](Self::rejoin_after) | none | for how long a server takes no locks after its start |
+/// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | what the key begins with of the lock that is tried out at the start |
 /// | `redeliverInterval`, `processingTimeout` | | | no meaning for a lock |
 ///
 /// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
@@ -86,6 +87,8 @@ pub struct RedisSettings {
     pub(super) pool: Pool,
     /// How long a server takes no locks after it started, unless it lost none.
     pub(super) rejoin_after: Option<Duration>,
+    /// What the key of the lock begins with that is tried out.
+    pub(super) trial_key_start: String,
     write_timeout_is_set: bool,
     pool_timeout_is_set: bool,
     /// The first setter that was given what it cannot use. Reported when the settings are used, so
@@ -229,6 +232,7 @@ impl RedisSettings {
             tls: Tls { verify: true, identity: None },
             pool: Pool::new(default_pool_size()),
             rejoin_after: None,
+            trial_key_start: "lock||holdfast-check||".to_owned(),
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
             mistake: None,
@@ -272,6 +276,14 @@ impl RedisSettings {
     /// of [`read_timeout`](Self::read_timeout) at most, or else fails, and the lock is given back.
     pub fn min_replicas(mut self, replicas: u32) -> Self {
         self.common.min_replicas = replicas;
+        self
+    }
+
+    /// What the key begins with of the lock that is taken and released at the start, to see whether locks can be taken.
+    /// With what the keys of the store begin with, such as `lock||shop||`, a user who may not use such keys is found
+    /// then, and not by the first caller. Default: `lock||holdfast-check||`.
+    pub fn trial_key_start(mut self, start: impl Into<String>) -> Self {
+        self.trial_key_start = start.into();
         self
     }
 

@@ -46,7 +46,7 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Connects to the server, logs in and checks that locks are safe with it: it asks what the server says
-    /// of itself, and takes and releases the lock `lock||holdfast-check||…`. `name` is the store's, for logs
+    /// of itself, and takes and releases a [lock](RedisSettings::trial_key_start). `name` is the store's, for logs
     /// and metrics.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Makes
@@ -80,7 +80,7 @@ impl RedisStore {
         let store = Self::unconnected(name, settings)?;
         {
             // Not dropped before it is told what it waits for.
-            let mut checking = pin!(check::check_servers(&store.nodes, &store.address));
+            let mut checking = pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
             match deadline {
                 None => checking.await?,
                 Some(deadline) => {

@@ -128,6 +128,9 @@ async fn connect_to_any(
 }
 
 fn tls_error(error: io::Error) -> DialError {
+    if let Some(refusal) = tls::refusal(&error) {
+        return DialError::lasting(refusal);
+    }
     let text = error.to_string();
     let hint = if text.contains("InvalidContentType")
         || error.kind() == io::ErrorKind::UnexpectedEof

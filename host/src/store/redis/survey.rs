@@ -1,7 +1,7 @@
 //! What an operator sees of the servers: who is what, and what locks there can promise.
 
 use futures_util::future::join_all;
-use holdfast_redis_rules::{address::Address, fitness, reply::Reply, settings::Servers};
+use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settings::Servers};
 
 use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
@@ -66,7 +66,9 @@ async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
             about: state.to_owned(),
         })
         .collect();
-    let about = about::describe(&Reply::Text(info)).unwrap_or_default();
+    let info = Reply::Text(info);
+    let policy = if disk::keeps_file(&info) { client.disk_policy().await } else { None };
+    let about = about::describe(&info, policy.as_deref()).unwrap_or_default();
     let about = match client.connections().absence() {
         Some(absence) => format!("{absence}; {about}"),
         None => about,

@@ -3,10 +3,10 @@
 //! The cryptography is always ring's. The process's default may be another, or none, as the embedder
 //! chooses.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
@@ -53,6 +53,34 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| PemError::Key)?;
         Ok(Self { chain, key: Arc::new(key) })
     }
+}
+
+/// What a server may need that closes the connection.
+pub(super) const NEEDS_CERTIFICATE: &str =
+    "a server that asks for a certificate of the client needs clientCert and clientKey";
+
+/// The refusal of a handshake by the server, which may be about the certificate of this client. With TLS 1.3 it comes
+/// after the handshake.
+pub(super) fn refusal(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::AlertReceived(alert) = error else { return None };
+    let hint = match alert {
+        AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure => {
+            NEEDS_CERTIFICATE
+        }
+        AlertDescription::AccessDenied
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError
+        | AlertDescription::UnknownCA
+        | AlertDescription::UnsupportedCertificate => {
+            "the server does not accept the certificate of the client: see clientCert"
+        }
+        _ => return None,
+    };
+    Some(format!("TLS: {error} ({hint})"))
 }
 
 /// The configuration for all connections. To verify servers, it reads the [trusted](authorities::trusted)

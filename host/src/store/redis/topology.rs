@@ -4,7 +4,7 @@
 
 use std::{ops::RangeInclusive, sync::atomic::AtomicBool};
 
-use holdfast_redis_rules::{address::Address, login::Login};
+use holdfast_redis_rules::{address::Address, login::Login, refusal::code};
 use redis::{FromRedisValue, Value};
 
 use super::{
@@ -32,7 +32,15 @@ pub(super) async fn ask(
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
     let mut session = Session::open(streams, node, login, limits, shaking_hands).await?;
-    let slots = read(&session.ask(&["CLUSTER", "SLOTS"]).await?, node).ok_or_else(nonsense)?;
+    let slots = session.ask(&["CLUSTER", "SLOTS"]).await.map_err(|mut error| {
+        if code(&error.cause) == "ERR" {
+            error
+                .cause
+                .push_str(" (with redisType: cluster, redisHost lists nodes of a Redis Cluster)");
+        }
+        error
+    })?;
+    let slots = read(&slots, node).ok_or_else(nonsense)?;
     // A user may be permitted the first question alone.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();
     let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
