@@ -141,7 +141,7 @@ impl Shared {
 }
 
 /// The end of a wait without the lock, and without a failure.
-fn not_free(call: &mut Call<'_>, place: &Place<'_>) -> Result<Tried, Error> {
+fn not_free(call: &mut Call<'_>, place: &PlaceInLine<'_>) -> Result<Tried, Error> {
     if place.is_ended() {
         return Err(Error::WaitsEnded);
     }
