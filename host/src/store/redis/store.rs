@@ -80,7 +80,8 @@ impl RedisStore {
         let store = Self::unconnected(name, settings)?;
         {
             // Not dropped before it is told what it waits for.
-            let mut checking = pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
+            let mut checking =
+                pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
             match deadline {
                 None => checking.await?,
                 Some(deadline) => {
