@@ -85,6 +85,7 @@ impl Locks {
     }
 
     /// What the keys of a store begin with.
+    #[cfg(feature = "resources")]
     pub(crate) fn key_start(&self, store: &str) -> Result<String, Error> {
         self.keys(store, "").map(|step| step.key_start)
     }

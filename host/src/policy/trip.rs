@@ -68,7 +68,9 @@ impl Trip {
         matches!(self.value(counts), Ok(Value::Bool(true)))
     }
 
-    /// Why the expression probably does not do what its author expects, if that can be seen.
+    /// Why the expression probably does not do what its author expects, if that can be seen. Only who reads it from a file
+    /// asks.
+    #[cfg(any(feature = "resources", test))]
     pub(crate) fn doubt(&self) -> Option<String> {
         let references = self.program.references();
         let mut bound = Vec::from(VARIABLES);
@@ -132,6 +134,7 @@ fn is_within(expression: &IdedExpr, levels: usize) -> bool {
 }
 
 /// Collects the names that macros in the expression bind, as in `list.exists(name, …)`.
+#[cfg(any(feature = "resources", test))]
 fn collect_bound<'e>(expression: &'e IdedExpr, names: &mut Vec<&'e str>) {
     if let Expr::Comprehension(each) = &expression.expr {
         names.extend(
