@@ -125,10 +125,10 @@ async fn operators_have_the_calls_of_their_document_and_no_others() {
         let answered = exchange(address, &request(method, &path, "", b"")).await;
         assert_eq!(answered.status, status, "{call}: {}", answered.body);
     }
-    // The refusal of another path names all that there are.
+    // The refusal of another path names all of them, and the page, which no document describes.
     let refused = get(address, "/").await.body;
     let said = refused.split([' ', '"', ',']).collect::<Vec<_>>();
-    let said = said.windows(2).filter(|words| words[1].starts_with('/'));
+    let said = said.windows(2).filter(|words| words[1].starts_with('/') && words[1] != "/ui");
     assert_eq!(said.map(|words| words.join(" ")).collect::<BTreeSet<_>>(), named);
 }
 
