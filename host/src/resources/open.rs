@@ -158,13 +158,13 @@ async fn open_one(
     let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
     let key_prefix = definition.properties.get("keyPrefix").map(lowercase);
     let opening = async {
-        let key_start = key_start(options, name, key_prefix.as_deref())?;
+        let key_start = || key_start(options, name, key_prefix.as_deref());
         let fencing = fencing(&definition.properties)?;
         let begun = Instant::now();
-        let store = open_by_type(definition, key_start.as_deref()).await?;
+        let store = open_by_type(definition, key_start).await?;
         if fencing {
             let left = init_timeout.saturating_sub(begun.elapsed());
-            let key_start = key_start.unwrap_or_default();
+            let key_start = key_start()?.unwrap_or_default();
             let numbering = number_a_grant(name, &*store, &key_start);
             timeout(left, numbering).await.map_err(|_| OpenCause::Timeout {
                 limit: *init_timeout,
@@ -259,12 +259,12 @@ async fn number_a_grant(
 
 async fn open_by_type(
     definition: &StoreDefinition,
-    key_start: Option<&str>,
+    key_start: impl Fn() -> Result<Option<String>, OpenCause>,
 ) -> Result<Arc<dyn Store>, OpenCause> {
     match lowercase(&definition.component_type).as_str() {
         "lock.redis" => {
             let settings = RedisSettings::parse(&definition.properties)?;
-            let settings = match key_start {
+            let settings = match key_start()? {
                 Some(start) => settings.trial_key_start(start),
                 None => settings,
             };
