@@ -277,7 +277,11 @@ async fn open_by_type(
                 Err(error) => Err(with_a_hint(error, definition)),
             }
         }
-        "lock.in-memory" => Ok(Arc::new(MemoryStore::new())),
+        "lock.in-memory" => {
+            // Refuses a `keyPrefix` that cannot be used.
+            key_start()?;
+            Ok(Arc::new(MemoryStore::new()))
+        }
         _ => Err(OpenCause::UnknownType),
     }
 }
