@@ -158,13 +158,19 @@ async fn open_one(
     let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
     let key_prefix = definition.properties.get("keyPrefix").map(lowercase);
     let opening = async {
-        let key_start = || key_start(options, name, key_prefix.as_deref());
         let fencing = fencing(&definition.properties)?;
+        let kind = Kind::of(definition)?;
+        let key_start = key_start(options, name, key_prefix.as_deref())?;
         let begun = Instant::now();
-        let store = open_by_type(definition, key_start).await?;
+        let store: Arc<dyn Store> = match kind {
+            Kind::Redis(settings) => {
+                open_redis(definition, *settings, key_start.as_deref()).await?
+            }
+            Kind::InMemory => Arc::new(MemoryStore::new()),
+        };
         if fencing {
             let left = init_timeout.saturating_sub(begun.elapsed());
-            let key_start = key_start()?.unwrap_or_default();
+            let key_start = key_start.unwrap_or_default();
             let numbering = number_a_grant(name, &*store, &key_start);
             timeout(left, numbering).await.map_err(|_| OpenCause::Timeout {
                 limit: *init_timeout,
@@ -257,32 +263,40 @@ async fn number_a_grant(
     Ok(())
 }
 
-async fn open_by_type(
-    definition: &StoreDefinition,
-    key_start: impl Fn() -> Result<Option<String>, OpenCause>,
-) -> Result<Arc<dyn Store>, OpenCause> {
-    match lowercase(&definition.component_type).as_str() {
-        "lock.redis" => {
-            let settings = RedisSettings::parse(&definition.properties)?;
-            let settings = match key_start()? {
-                Some(start) => settings.trial_key_start(start),
-                None => settings,
-            };
-            let limit = definition.init_timeout;
-            match redis::connect_within(&definition.name, settings, limit).await {
-                Ok(store) => Ok(store),
-                Err(error @ ConnectError::Late { .. }) => {
-                    Err(OpenCause::Timeout { limit, waited_for: error.to_string() })
-                }
-                Err(error) => Err(with_a_hint(error, definition)),
+/// The store that a type names, with its settings.
+enum Kind {
+    Redis(Box<RedisSettings>),
+    InMemory,
+}
+
+impl Kind {
+    fn of(definition: &StoreDefinition) -> Result<Self, OpenCause> {
+        match lowercase(&definition.component_type).as_str() {
+            "lock.redis" => {
+                Ok(Self::Redis(Box::new(RedisSettings::parse(&definition.properties)?)))
             }
+            "lock.in-memory" => Ok(Self::InMemory),
+            _ => Err(OpenCause::UnknownType),
         }
-        "lock.in-memory" => {
-            // Refuses a `keyPrefix` that cannot be used.
-            key_start()?;
-            Ok(Arc::new(MemoryStore::new()))
+    }
+}
+
+async fn open_redis(
+    definition: &StoreDefinition,
+    settings: RedisSettings,
+    key_start: Option<&str>,
+) -> Result<Arc<dyn Store>, OpenCause> {
+    let settings = match key_start {
+        Some(start) => settings.trial_key_start(start),
+        None => settings,
+    };
+    let limit = definition.init_timeout;
+    match redis::connect_within(&definition.name, settings, limit).await {
+        Ok(store) => Ok(store),
+        Err(error @ ConnectError::Late { .. }) => {
+            Err(OpenCause::Timeout { limit, waited_for: error.to_string() })
         }
-        _ => Err(OpenCause::UnknownType),
+        Err(error) => Err(with_a_hint(error, definition)),
     }
 }
 
