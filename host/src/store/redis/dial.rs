@@ -204,7 +204,15 @@ impl Dialer {
                 _ => return Ok(None),
             },
         };
-        let Ok(policy) = disk_policy(&connection, &answers[0]).await? else { return Ok(None) };
+        let policy = if disk::keeps_file(&answers[0]) {
+            match connection.send(&disk::ASK).await {
+                answer if is_closed(&answer) => return Ok(None),
+                Ok(answer) => disk::policy(&answer.into_reply()).map(str::to_owned),
+                Err(no_answer) => return Err(DialError::passing(no_answer.cause().to_string())),
+            }
+        } else {
+            None
+        };
         let about = about::describe(&answers[0], policy.as_deref());
         let run_id = about::run_id(&answers[0]).map(str::to_owned);
         if let Some(absence) = self.absence(&answers[0], policy.as_deref()) {
@@ -284,22 +292,6 @@ impl Dialer {
         };
         let hints: Vec<_> = of_tls.into_iter().chain(closed_on(words)).collect();
         if hints.is_empty() { String::new() } else { format!(" ({})", hints.join("; ")) }
-    }
-}
-
-/// When the server writes its changes to its append-only file, if it has one and says so. `Err(())` if it closed the
-/// connection.
-async fn disk_policy(
-    connection: &Connection,
-    info: &Reply,
-) -> Result<Result<Option<String>, ()>, DialError> {
-    if !disk::keeps_file(info) {
-        return Ok(Ok(None));
-    }
-    match connection.send(&disk::ASK).await.map_err(NoAnswer::cause) {
-        Ok(answer) => Ok(Ok(disk::policy(&answer.into_reply()).map(str::to_owned))),
-        Err(Cause::Lost) => Ok(Err(())),
-        Err(cause) => Err(DialError::passing(cause.to_string())),
     }
 }
 
