@@ -22,7 +22,7 @@ use super::{
 use crate::{admin::form, rules_types};
 
 /// What to print, and the exit code.
-pub type Answer = (Vec<u8>, u8);
+type Answer = (Vec<u8>, u8);
 
 /// How long a lock that nobody knows of may take to be given back.
 const GIVING_BACK: Duration = Duration::from_secs(5);
@@ -47,9 +47,9 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
                 if let Err(error) = output::print(&output) {
                     return Err(error.context(give_back(locks, resource, owner).await));
                 }
-                Ok((Vec::new(), YES))
+                Ok(YES)
             }
-            (output, exit) => told(&output, exit),
+            answer => told(answer),
         }
     })
 }
@@ -65,11 +65,11 @@ async fn give_back(locks: &Locks, resource: Resource<'_>, owner: &str) -> String
     }
 }
 
-/// Prints a short answer, which an error repeats.
-fn told(output: &[u8], exit: u8) -> Result<Answer> {
-    let answer = String::from_utf8_lossy(output);
-    output::print(output).with_context(|| format!("the answer is {}", answer.trim_end()))?;
-    Ok((Vec::new(), exit))
+/// Prints a short answer, which an error repeats. Returns the exit code.
+fn told((output, exit): Answer) -> Result<u8> {
+    let answer = String::from_utf8_lossy(&output);
+    output::print(&output).with_context(|| format!("the answer is {}", answer.trim_end()))?;
+    Ok(exit)
 }
 
 pub fn unlock(args: &Unlock) -> Result<ExitCode> {
@@ -77,14 +77,12 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     let Lock { store, resource, json, .. } = lock;
     with_locks(&lock.stores, &lock.log, async |locks| {
         let Some(owner) = owner else {
-            let (output, exit) = force(locks, lock).await?;
-            return told(&output, exit);
+            return told(force(locks, lock).await?);
         };
         if *json {
             let body = json!({"resourceId": resource, "lockOwner": owner});
             let reply = locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?;
-            let (output, exit) = raw(reply)?;
-            return told(&output, exit);
+            return told(raw(reply)?);
         }
         let resource = Resource { store, id: resource };
         let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
@@ -93,7 +91,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
             UnlockStatus::InternalError => ("internal-error", TROUBLE),
         };
-        told(format!("{name}\n").as_bytes(), exit)
+        told((format!("{name}\n").into_bytes(), exit))
     })
 }
 
@@ -127,11 +125,11 @@ async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
     Ok((format!("{name}\n").into_bytes(), exit))
 }
 
-/// Opens the stores, makes the call and prints its answer.
+/// Opens the stores and makes the call, which prints its answer and returns the exit code.
 pub fn with_locks(
     stores: &Stores,
     log: &Log,
-    call: impl AsyncFnOnce(&Locks) -> Result<Answer>,
+    call: impl AsyncFnOnce(&Locks) -> Result<u8>,
 ) -> Result<ExitCode> {
     logging::start(log, LogLevel::Warn, None);
     with_open(stores, call)
@@ -140,7 +138,7 @@ pub fn with_locks(
 /// [`with_locks`], for a caller that has started the log.
 pub fn with_open(
     stores: &Stores,
-    call: impl AsyncFnOnce(&Locks) -> Result<Answer>,
+    call: impl AsyncFnOnce(&Locks) -> Result<u8>,
 ) -> Result<ExitCode> {
     if stores.resources_path.is_empty() {
         bail!(
@@ -149,7 +147,7 @@ pub fn with_open(
         );
     }
     let runtime = runtime()?;
-    let (output, exit) = runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let mut limits = Limits::default();
         limits.warm_instances = 1;
         let locks = stores::open(stores, limits).await?.locks;
@@ -157,7 +155,6 @@ pub fn with_open(
         locks.close().await;
         answer
     })?;
-    output::print(&output)?;
     Ok(ExitCode::from(exit))
 }
 

@@ -50,15 +50,15 @@ pub struct Refused {
 
 /// Parses the words of a command line, the first of which is the program's name.
 pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
-    let mut command = without_useless_variables(command());
+    let whole = command();
+    let mut command = without_useless_variables(whole.clone());
     command.build();
     let Words { words, mut ignored, problems } = read(&command, words);
     let log_as_json = {
         let (command, rest) = chosen(&command, &words);
         words::ask_for_json(command, rest)
     };
-    // Those of the command were taken from it.
-    ignored.extend(service_links(chosen(&self::command(), &words).0));
+    ignored.extend(service_links(chosen(&whole, &words).0));
     matched(&mut command, words, &problems)
         .map(|(cli, given)| Parsed { cli, given, ignored })
         .map_err(|error| Refused { error, log_as_json })

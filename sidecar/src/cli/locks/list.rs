@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        arguments::ListLocks, exit::YES, lock::with_locks, naming::named, printable::printable,
-        table::table,
+        arguments::ListLocks, exit::YES, lock::with_locks, naming::named, output,
+        printable::printable, table::table,
     },
     time::time,
 };
@@ -34,7 +34,8 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
             held.push(OfStore { store, locks: list(locks, store, &args.prefix).await? });
         }
         let text = if args.json { document(&held) } else { rows(&held) };
-        Ok((text.into_bytes(), YES))
+        output::print(text.as_bytes())?;
+        Ok(YES)
     })
 }
 

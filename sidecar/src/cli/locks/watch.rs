@@ -73,7 +73,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
         let folders = args.stores.resources_path.iter().map(|folder| folder.display().to_string());
         let source = folders.collect::<Vec<_>>().join(", ");
         watch(local(locks, args)?, args, &source).await?;
-        Ok((Vec::new(), YES))
+        Ok(YES)
     })
 }
 
