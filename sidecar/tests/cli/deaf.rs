@@ -21,7 +21,7 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
-use crate::{HOLDFAST, wait_until};
+use crate::{HOLDFAST, in_files, wait_until};
 
 /// Works until it is told to end. The shell reports children that SIGTERM ends to its own stderr.
 const SCRIPT: &str = "exec 2> /dev/null; trap 'echo > said; exit' TERM; echo > begun
@@ -106,11 +106,7 @@ fn a_server_serves_and_ends() {
 fn commands_have_their_exit_codes() {
     let redis = RedisServer::start();
     let resources = Resources::in_redis(&redis, &[]);
-    let in_files = |words: &[&str]| {
-        let mut command = command(HOLDFAST);
-        command.args(words).args(["--resources-path", resources.path(), "--app-id", APP_ID]);
-        command
-    };
+    let in_files = |words: &[&str]| in_files(&resources, words);
     redis.run::<()>(&["SET", "lock||app1||held", "somebody"]);
     let (code, checked) = run_deaf(&mut in_files(&["check", "--json"]));
     assert_eq!(code, Some(0));

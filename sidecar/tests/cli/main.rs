@@ -51,7 +51,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_tests::{LONG, holdfast::command};
+use holdfast_tests::{APP_ID, LONG, holdfast::command, resources::Resources};
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -70,6 +70,13 @@ fn run_in(variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A command that works directly in the store of resource files, for [`APP_ID`].
+fn in_files(resources: &Resources, words: &[&str]) -> Command {
+    let mut command = command(HOLDFAST);
+    command.args(words).args(["--resources-path", resources.path(), "--app-id", APP_ID]);
+    command
 }
 
 /// The command, with a signal that was sent before it began: it is blocked until the program takes it.

@@ -6,11 +6,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use holdfast_tests::{
-    APP_ID, STORE, holdfast::command, redis_server::RedisServer, resources::Resources,
-};
+use holdfast_tests::{STORE, holdfast::command, redis_server::RedisServer, resources::Resources};
 
-use crate::HOLDFAST;
+use crate::{HOLDFAST, in_files};
 
 /// Runs a command to its end with this stdout: the exit code and stderr.
 fn run_into(command: &mut Command, stdout: Stdio) -> (Option<i32>, String) {
@@ -35,8 +33,7 @@ fn a_lock_whose_grant_cannot_be_printed_is_given_back() {
     let redis = RedisServer::start();
     let resources = Resources::in_redis(&redis, &[]);
     let in_files = |words: &[&str]| {
-        let mut command = command(HOLDFAST);
-        command.args(words).args(["--resources-path", resources.path(), "--app-id", APP_ID]);
+        let mut command = in_files(&resources, words);
         command.args(["--log-level", "error"]);
         command
     };
