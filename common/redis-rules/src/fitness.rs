@@ -175,9 +175,8 @@ pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     })
 }
 
-/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role, unless it is a
-/// sentinel.
-/// Such a proxy may answer other questions itself too, with its own clock for example.
+/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role, unless
+/// it is a sentinel. Such a proxy may answer other questions itself too, with its own clock for example.
 pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()
 }

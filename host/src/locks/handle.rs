@@ -138,8 +138,8 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Everything else is
-    /// a reply.
+    /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Everything else
+    /// is a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
         Ok(self.json_answer(verb, store, body).await?.reply)
     }

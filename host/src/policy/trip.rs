@@ -68,8 +68,8 @@ impl Trip {
         matches!(self.value(counts), Ok(Value::Bool(true)))
     }
 
-    /// Why the expression probably does not do what its author expects, if that can be seen. Only who reads it from a file
-    /// asks.
+    /// Why the expression probably does not do what its author expects, if that can be seen. Asked only of expressions
+    /// from files.
     #[cfg(any(feature = "resources", test))]
     pub(crate) fn doubt(&self) -> Option<String> {
         let references = self.program.references();

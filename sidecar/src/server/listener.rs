@@ -27,9 +27,8 @@ impl Listener {
         }
     }
 
-    /// The connections that the system has accepted, and this has not. It is closed after them.
-    ///
-    /// The runtime may not have told of them yet.
+    /// The connections in the system's queue, of which the runtime may not know yet. The socket closes when the
+    /// iterator is dropped.
     pub(super) fn queued(self) -> io::Result<impl Iterator<Item = io::Result<Stream>> + Send> {
         let system = match self {
             Self::Tcp(listener) => System::Tcp(listener.into_std()?),

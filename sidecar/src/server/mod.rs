@@ -9,6 +9,7 @@
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
 //! | `control` | what a connection is doing, and what it is ordered to do |
 //! | `answer`, `body`, `lasting` | what is served: requests and responses, their bodies, responses that last |
+//! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
 //! | `readiness` | what the health checks report |
 
@@ -143,9 +144,9 @@ impl Server {
     ///
     /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
     /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers
-    /// requests, each as the last one of its connection. Whoever has connected by then is answered, too, if the request
-    /// comes at once. After that the requests in flight are finished, and those
-    /// that take longer than the grace period are cut off, after [their last word](Self::last_word).
+    /// requests, each as the last one of its connection. Callers that have connected by then are answered too, if their
+    /// requests come at once. After that the requests in flight are finished, and those that take longer than the grace
+    /// period are cut off, after [their last word](Self::last_word).
     ///
     /// The readiness is set to ready at the start, and to ending when the shutdown begins.
     ///

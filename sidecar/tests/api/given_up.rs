@@ -33,7 +33,7 @@ const HOLD: &str = "/v1.0/leases/lockstore/hold";
 const MINUTE: &str = r#"{"resourceId":"r","ttl":"60s"}"#;
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A sidecar with room for one hold, so that whoever asks for another learns when the first one has ended.
+/// A sidecar with room for one hold: another hold is refused until the first one has ended.
 fn of_one_hold() -> Sidecar {
     in_memory().max_holds(1)
 }
