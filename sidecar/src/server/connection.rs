@@ -116,8 +116,7 @@ pub(super) async fn serve<S>(
             match view.order {
                 None => return Poll::Pending,
                 Some(Order::Close) => return Poll::Ready(End::Closed("there was no more room")),
-                // The first request may be on its way.
-                Some(Order::Finish) if is_finishing || view.is_new => return Poll::Pending,
+                Some(Order::Finish) if is_finishing || view.may_call => return Poll::Pending,
                 Some(Order::Finish) => {
                     is_finishing = true;
                     connection.as_mut().graceful_shutdown();

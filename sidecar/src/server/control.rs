@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// The preface of HTTP/2 and the frame that must follow it, in bytes (RFC 9113, section 3.4).
 const HTTP2_HANDSHAKE: usize = 24 + 9;
 
-/// How long the first request of a connection may take once the connection is to finish: its caller may have sent it.
+/// How long the next request of a connection may take once the connection is to finish: its caller may have sent it.
 const LAST_HEAD: Duration = Duration::from_millis(200);
 
 /// How long a caller takes nothing before it may be one that the server gives up. A socket may have no room for a
@@ -97,8 +97,8 @@ pub(super) struct View {
     pub(super) answering: bool,
     /// Whether the caller of this request counts as gone once it sends nothing more.
     pub(super) is_gone_at_end: bool,
-    /// Whether the first request has not come, and with HTTP/2 nothing else either.
-    pub(super) is_new: bool,
+    /// Whether the caller may have sent a request before it could learn that the connection is to finish.
+    pub(super) may_call: bool,
 }
 
 /// A request in flight, until this is dropped.
@@ -209,7 +209,7 @@ impl Control {
             deadline: state.deadline(self.patience),
             answering: !state.http2 && state.in_flight > 0 && state.incomplete == 0,
             is_gone_at_end: state.is_gone_at_end,
-            is_new: state.is_new(),
+            may_call: state.may_call(),
         }
     }
 
@@ -264,8 +264,14 @@ impl State {
         self.incomplete -= usize::from(incomplete.swap(false, Ordering::Relaxed));
     }
 
+    /// Whether the first request has not come, and with HTTP/2 nothing else either.
     fn is_new(&self) -> bool {
         !(self.used || self.http2 && self.received >= HTTP2_HANDSHAKE)
+    }
+
+    /// Over HTTP/2, the server says which was the last request that it answers. Over HTTP/1, only a response can say so.
+    fn may_call(&self) -> bool {
+        self.is_new() || !self.http2 && self.in_flight == 0
     }
 
     fn deadline(&self, patience: Patience) -> Option<Instant> {
@@ -278,14 +284,13 @@ impl State {
         if self.in_flight > 0 {
             return None;
         }
-        match self.head_since {
-            _ if self.is_new() => {
-                let last = self.ordered.map(|ordered| ordered + LAST_HEAD);
-                self.since.checked_add(head).into_iter().chain(last).min()
-            }
+        let limit = match self.head_since {
+            _ if self.is_new() => self.since.checked_add(head),
             Some(since) if !self.http2 => since.checked_add(head),
-            _ => self.since.checked_add(idle?),
-        }
+            _ => idle.and_then(|idle| self.since.checked_add(idle)),
+        };
+        let last = self.ordered.filter(|_| self.may_call()).map(|ordered| ordered + LAST_HEAD);
+        limit.into_iter().chain(last).min()
     }
 }
 

@@ -110,6 +110,36 @@ async fn whoever_has_connected_before_the_ports_close_is_answered() {
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }
 
+/// Calls on a connection that is idle while its server ends, once the ports are closed. `None` if the connection ended
+/// without an answer.
+async fn call_on_an_idle_connection_of_a_server_that_ends() -> Option<String> {
+    let server = http(in_memory()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    answer(&mut stream, &call(UNLOCK), r#"{"status":1}"#).await;
+    server.ending.cancel();
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(&call(UNLOCK)).await.ok()?;
+    let mut got = String::new();
+    tokio::time::timeout(LONG, stream.read_to_string(&mut got)).await.unwrap().ok()?;
+    tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
+    (!got.is_empty()).then_some(got)
+}
+
+#[tokio::test]
+async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered() {
+    // The server waits for it for 200 ms, in which a busy machine may run nothing of this.
+    for _ in 0..10 {
+        if let Some(answer) = call_on_an_idle_connection_of_a_server_that_ends().await {
+            assert!(answer.contains("connection: close"), "{answer}");
+            assert!(answer.ends_with(r#"{"status":1}"#), "{answer}");
+            return;
+        }
+    }
+    panic!("no request was answered");
+}
+
 #[tokio::test]
 async fn a_lock_that_nobody_unlocks_is_waited_for_no_longer_than_the_grace_period() {
     let server = http_with_grace(in_memory(), Duration::from_millis(100)).await;
