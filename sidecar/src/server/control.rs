@@ -247,11 +247,6 @@ impl Control {
         state.in_flight > state.incomplete
     }
 
-    /// Whether there was a request.
-    pub(super) fn is_used(&self) -> bool {
-        self.lock().used
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever a panic elsewhere left here, the connection can be closed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

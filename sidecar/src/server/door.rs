@@ -143,7 +143,7 @@ impl Door {
                 return permit;
             }
             self.complain(&format_args!(
-                "there are too many connections: the one that waits longest for its caller is closed"
+                "the connection limit is reached: the connection that was idle longest is closed"
             ));
             self.close_longest_waiting();
             let place = self.places.clone().acquire_owned();
@@ -172,11 +172,8 @@ impl Door {
     /// Begins the end: from now on each response is the last of its connection.
     pub(super) fn begin_end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
-        for (_, control) in self.open().iter() {
-            // Nobody waits for a caller who never called.
-            if self.kind == Kind::Auxiliary || !control.is_used() {
-                control.order(Order::Finish);
-            }
+        if self.kind == Kind::Auxiliary {
+            self.order(Order::Finish);
         }
     }
 

@@ -68,6 +68,23 @@ async fn a_lock_that_is_held_can_be_unlocked_on_an_open_connection() {
 }
 
 #[tokio::test]
+async fn a_lock_that_is_held_can_be_unlocked_on_a_connection_that_was_never_used() {
+    let server = http(in_memory()).await;
+    assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
+    let mut unused = TcpStream::connect(server.address).await.unwrap();
+    let mut begun = TcpStream::connect(server.address).await.unwrap();
+    begun.write_all(b"GET /v1.0/metadata HTTP/1.1\r\nHo").await.unwrap();
+    begin_to_end(&server).await;
+    // Longer than a server that waits for nothing more would keep them.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let metadata = answer(&mut begun, b"st: l\r\n\r\n", "}").await;
+    assert!(metadata.contains("connection: close"), "{metadata}");
+    let unlocked = answer(&mut unused, &call(UNLOCK), r#"{"status":0}"#).await;
+    assert!(unlocked.contains("connection: close"), "{unlocked}");
+    tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
+}
+
+#[tokio::test]
 async fn a_lock_that_is_held_can_be_unlocked_on_a_new_connection() {
     let server = http(in_memory()).await;
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
