@@ -1,6 +1,6 @@
 //! The caller's deadline: the header `grpc-timeout` (gRPC over HTTP2, "Requests").
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use hyper::{HeaderMap, Response};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -32,13 +32,15 @@ impl Deadline {
         self,
         answering: impl Future<Output = Response<GrpcBody>>,
     ) -> Response<GrpcBody> {
-        match self.0 {
-            Some(deadline) => match timeout_at(deadline, answering).await {
-                Ok(answered) => answered,
-                Err(_) => exceeded().into_http(),
-            },
-            None => answering.await,
-        }
+        let Some(deadline) = self.0 else { return answering.await };
+        let mut answering = pin!(timeout_at(deadline, answering));
+        // A timer is only exact to the millisecond. A lock that is granted later than the deadline is given back when
+        // the call is dropped.
+        let in_time = poll_fn(|cx| match deadline <= Instant::now() {
+            true => Poll::Ready(None),
+            false => answering.as_mut().poll(cx).map(Result::ok),
+        });
+        in_time.await.unwrap_or_else(|| exceeded().into_http())
     }
 
     /// The response, whose stream ends at the deadline.
@@ -79,7 +81,37 @@ fn parse(timeout: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use tokio::task::yield_now;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_ends_after_its_deadline_has_exceeded_it() {
+        let code = async |deadline, answering: &dyn Fn() -> bool| {
+            let answering = async {
+                while !answering() {
+                    yield_now().await;
+                }
+                Response::new(GrpcBody::empty())
+            };
+            let response = Deadline(Some(deadline)).answer(answering).await;
+            Status::from_header_map(response.headers()).map(|status| status.code())
+        };
+        let now = Instant::now();
+        let begun = Cell::new(false);
+        let begin = || {
+            begun.set(true);
+            true
+        };
+        assert_eq!(code(now, &begin).await, Some(tonic::Code::DeadlineExceeded));
+        assert!(!begun.get());
+        let soon = now + Duration::from_micros(900);
+        let late = || soon < Instant::now();
+        assert_eq!(code(soon, &late).await, Some(tonic::Code::DeadlineExceeded));
+        assert_eq!(code(now + Duration::from_secs(600), &begin).await, None);
+    }
 
     #[test]
     fn timeouts_are_read_as_they_are_written() {
