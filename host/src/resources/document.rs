@@ -67,20 +67,30 @@ pub(super) struct SecretRef {
     pub(super) key: String,
 }
 
-/// Reads the documents of a tree: one, or those in the `items` of a `List`.
-pub(super) fn read(root: Node) -> Vec<Result<Document, Flaw>> {
+/// Reads the documents of a tree: one, or those in the `items` of a `List`, with their numbers.
+pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
     let mut root = Field { path: String::new(), node: root };
     if root.is_null() {
-        return vec![Ok(Document::Empty)];
+        return vec![(None, Ok(Document::Empty))];
     }
-    match root.take("kind").and_then(Field::text) {
-        Ok(kind) if kind == "List" => match root.take("items").and_then(Field::items) {
-            Ok(items) => items.into_iter().map(read_one).collect(),
-            Err(flaw) => vec![Err(flaw)],
-        },
-        Ok(kind) => vec![read_kind(kind, root)],
-        Err(flaw) => vec![Err(flaw)],
+    let documents = match root.take("kind").and_then(Field::text) {
+        Ok(kind) if kind == LIST => items_of_list(root).map(|items| {
+            let items = items.into_iter().enumerate();
+            items.map(|(item, root)| (Some(item), read_one(root))).collect()
+        }),
+        Ok(kind) => Ok(vec![(None, read_kind(kind, root))]),
+        Err(flaw) => Err(flaw),
+    };
+    documents.unwrap_or_else(|flaw| vec![(None, Err(flaw))])
+}
+
+fn items_of_list(mut root: Field) -> Result<Vec<Field>, Flaw> {
+    let items = root.take("items")?;
+    if items.is_null() {
+        let misspelt = root.unknown(&["apiVersion", "items", "metadata"]).into_iter().next();
+        return Err(misspelt.unwrap_or_else(|| items.flaw("is missing")));
     }
+    items.items()
 }
 
 fn read_one(mut root: Field) -> Result<Document, Flaw> {
@@ -92,6 +102,7 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     match kind.as_str() {
         "" => return Err(root.flaw_at("kind", "is missing: this is not a resource of Dapr")),
         "Component" => {}
+        LIST => return Err(root.flaw_at("kind", "is List inside a List, which is not read")),
         "Resiliency" => return Ok(Document::Resiliency(root)),
         EDGE_LOCK => return Ok(Document::EdgeLock(root)),
         _ => {
@@ -141,10 +152,14 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     }
     // `kubectl get -o yaml` adds a status.
     component.unknown.extend(root.unknown(&ROOT_FIELDS));
+    component.unknown.extend(metadata.unknown(&METADATA_FIELDS));
     component.unknown.extend(spec.unknown(&SPEC_FIELDS));
     component.unknown.extend(auth.unknown(&["secretStore"]));
     Ok(Document::Component(Box::new(component)))
 }
+
+/// What `kubectl get -o yaml` prints.
+const LIST: &str = "List";
 
 /// The only kind of our own.
 const EDGE_LOCK: &str = "EdgeLock";
@@ -152,6 +167,25 @@ const EDGE_LOCK: &str = "EdgeLock";
 /// The fields of a component.
 const ROOT_FIELDS: [&str; 7] =
     ["apiVersion", "kind", "metadata", "spec", "auth", "scopes", "status"];
+
+/// The fields of its `metadata` (Kubernetes, `ObjectMeta`).
+const METADATA_FIELDS: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// The fields of its `spec`.
 const SPEC_FIELDS: [&str; 5] = ["type", "version", "ignoreErrors", "initTimeout", "metadata"];
@@ -271,8 +305,10 @@ impl Field {
     /// The flaws of the fields that were not taken and are none of `known`.
     pub(super) fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
         let Node::Map(map) = &self.node else { return Vec::new() };
-        let flaw =
-            |name: &String| known::unknown_field(&self.path_of(name), &self.path, name, known);
+        // In a `List`, the document has a path.
+        let inside = self.path.strip_prefix("items[").and_then(|path| path.split_once(']'));
+        let parent = inside.map_or(&*self.path, |(_, path)| path.trim_start_matches('.'));
+        let flaw = |name: &String| known::unknown_field(&self.path_of(name), parent, name, known);
         map.entries.keys().filter_map(flaw).collect()
     }
 

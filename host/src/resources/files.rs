@@ -82,8 +82,8 @@ fn read_file(file: &Path, found: &mut Found, notify: &mut dyn FnMut(Notice)) {
         }
     };
     for (index, part) in yaml::split(&bytes).into_iter().enumerate() {
-        let source = Source { file: file.to_owned(), document: index + 1 };
-        for document in read_part(&part) {
+        for (item, document) in read_part(&part) {
+            let source = Source { file: file.to_owned(), document: index + 1, item };
             found.add(&source, document, notify);
         }
     }
@@ -119,10 +119,10 @@ impl Found {
     }
 }
 
-fn read_part(part: &yaml::Part<'_>) -> Vec<Result<Document, Flaw>> {
+fn read_part(part: &yaml::Part<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
     let text = str::from_utf8(part.text).map_err(|_| "not valid UTF-8".to_owned());
     match text.and_then(|text| yaml::parse(text, part.line)) {
         Ok(root) => document::read(root),
-        Err(problem) => vec![Err(Flaw::new(problem))],
+        Err(problem) => vec![(None, Err(Flaw::new(problem)))],
     }
 }

@@ -60,9 +60,11 @@ pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<
 }
 
 /// Fields that are often written in another place: the path of that place, the field, and where it belongs.
-const MISPLACED: [(&str, &str, &str); 8] = [
+const MISPLACED: [(&str, &str, &str); 10] = [
     ("spec", "scopes", TOP),
     ("spec", "auth", TOP),
+    ("metadata", "scopes", TOP),
+    ("metadata", "auth", TOP),
     ("spec", "secretStore", "auth"),
     ("", "secretStore", "auth"),
     ("", "type", "spec"),

@@ -136,10 +136,10 @@ impl<'a> Resolver<'a> {
         let mut properties = Properties::default();
         for setting in self.settings(source, component)? {
             let value = self.value(source, component, setting)?;
-            if value.is_empty() && lowercase(&setting.name) == "keyprefix" {
-                let message = "keyPrefix is empty, so that the keys start with lock||||, as daprd's do: \
-                               without the setting they contain the app id";
-                let flaw = Flaw::at(&setting.path, message);
+            if lowercase(&setting.name) == "keyprefix"
+                && let Some(doubt) = doubt_of_prefix(setting.value.as_deref(), &value)
+            {
+                let flaw = Flaw::at(&setting.path, doubt);
                 self.notify(Level::Warning, source, component, flaw);
             }
             // A variable of the environment may be a secret, too.
@@ -214,7 +214,18 @@ impl<'a> Resolver<'a> {
                     Flaw::at(field, format!("{}: {message}", setting.name))
                 })?)
             }
-            (value, None) => value.clone().unwrap_or_default(),
+            (Some(value), None) => {
+                if value.is_empty() && !setting.env_ref.is_empty() {
+                    let message = format!(
+                        "{} is empty: its value comes before the environment variable {}",
+                        setting.name, setting.env_ref
+                    );
+                    let field = format!("{}.value", setting.path);
+                    self.notify(Level::Warning, source, component, Flaw::at(field, message));
+                }
+                value.clone()
+            }
+            (None, None) => String::new(),
         };
         self.templates.fill(value).map_err(|message| {
             Flaw::at(format!("{}.value", setting.path), format!("{} {message}", setting.name))
@@ -332,6 +343,30 @@ impl<'a> Resolver<'a> {
             level,
             problem: Problem::of_component(source, &component.name, flaw),
         });
+    }
+}
+
+/// Why the prefix of a store's keys is probably not what was meant. `written` is what the file says, `value` the prefix.
+fn doubt_of_prefix(written: Option<&str>, value: &str) -> Option<&'static str> {
+    let has = |template: &str| written.is_some_and(|written| written.contains(template));
+    if value.is_empty() {
+        Some(
+            "keyPrefix is empty, so that the keys start with lock||||, as daprd's do: without the setting they \
+             contain the app id",
+        )
+    } else if has("{uuid}") {
+        Some(
+            "keyPrefix contains {uuid}, which differs at each start: no two instances exclude each other",
+        )
+    } else if has("{podName}") {
+        Some("keyPrefix contains {podName}: no two pods exclude each other")
+    } else if value.contains(['{', '}']) {
+        Some(
+            "keyPrefix contains a brace, which is used as it is: the templates are {appID}, {namespace}, {podName} \
+             and {uuid}",
+        )
+    } else {
+        None
     }
 }
 

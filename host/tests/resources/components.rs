@@ -791,7 +791,7 @@ fn secrets_come_from_a_file() {
         ("{name: redis}", "{name: multiValued, value: true}", "the secret redis has no key redis"),
         ("{name: port}", "", "the secret port is a number, and not a string: write it in quotes"),
         ("{name: 'on'}", "", "the secret on is a boolean, and not a string: write it in quotes"),
-        ("{name: none}", "", "the secret none is null, and not a string: write it in quotes"),
+        ("{name: none}", "", "the secret none is null, and not a string"),
         (
             "{name: redis, key: 'more:1'}",
             "{name: multiValued, value: true}",

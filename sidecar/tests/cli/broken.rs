@@ -85,7 +85,7 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
         (definition("a", "lock.in-memory", &[("keyPrefix", "a||b")]), "can't contain '||'"),
         (memory_and("scopes:\n- other\n"), "the app id \"app1\" is not among them"),
         (memory_and(timeouts), "spec.policies.timeouts.fast: must be a number of milliseconds"),
-        (other_kind.to_owned(), "no lock store results from the resource files"),
+        (other_kind.to_owned(), " define no lock store that can be used"),
     ];
     let texts = texts.into_iter().map(|(text, words)| (text.into_bytes(), words));
     texts.chain([(b"kind: \xff\n".to_vec(), "document 1: not valid UTF-8")]).collect()
@@ -103,4 +103,83 @@ fn check_says_what_is_wrong_and_exits_with_2() {
         assert_eq!(code, 2, "{file}\n{output}");
         assert!(output.contains(words), "{words}\n{file}\n{output}");
     }
+}
+
+/// A list of these documents, as `kubectl get -o yaml` prints them.
+fn list(documents: &[String]) -> String {
+    let item = |document: &String| {
+        let lines = document.lines().filter(|line| *line != "---");
+        let text: Vec<String> = lines.map(|line| format!("  {line}")).collect();
+        text.join("\n").replacen("  ", "- ", 1) + "\n"
+    };
+    let items: String = documents.iter().map(item).collect();
+    format!("apiVersion: v1\nkind: List\nitems:\n{items}")
+}
+
+#[test]
+fn a_broken_list_of_documents_is_told() {
+    let one = in_memory("lockstore");
+    for (file, words) in [
+        (list(&[one.clone(), one.clone()]), "document 1, items[0] and "),
+        (list(&[list(&[one.clone()])]), "items[0].kind: is List inside a List, which is not read"),
+        (
+            list(&[one.clone()]).replace("items:", "itmes:"),
+            "unknown field itmes, so it has no effect (did you mean items?)",
+        ),
+        ("apiVersion: v1\nkind: List\n".to_owned(), "document 1, items: is missing"),
+    ] {
+        let folder = Resources::new(&[("store.yaml", &file)]);
+        let (code, table, messages) = run(&["check", "--resources-path", folder.path()]);
+        let output = table + &messages;
+        assert_eq!(code, 2, "{file}\n{output}");
+        assert!(output.contains(words), "{words}\n{file}\n{output}");
+    }
+}
+
+#[test]
+fn what_was_probably_meant_otherwise_is_a_warning() {
+    let metadata =
+        |field: &str| in_memory("lockstore").replace("  name:", &format!("  {field}\n  name:"));
+    let prefix = |prefix: &str| definition("lockstore", "lock.in-memory", &[("keyPrefix", prefix)]);
+    let both = prefix("") + "    envRef: HOME\n";
+    for (file, words) in [
+        (
+            metadata("scopes: [other]"),
+            "metadata.scopes: has no effect here: it belongs to the top level",
+        ),
+        (
+            metadata("lables: {}"),
+            "metadata.lables: unknown field lables, so it has no effect (did you mean labels?)",
+        ),
+        (
+            list(&[metadata("scopes: [other]")]),
+            "items[0].metadata.scopes: has no effect here: it belongs to the top level",
+        ),
+        (both, "keyPrefix is empty: its value comes before the environment variable HOME"),
+        (prefix("{uuid}"), "keyPrefix contains {uuid}, which differs at each start"),
+        (prefix("{apId}"), "keyPrefix contains a brace, which is used as it is"),
+    ] {
+        let folder = Resources::new(&[("store.yaml", &file)]);
+        let check = ["check", "--resources-path", folder.path()];
+        let (code, _, messages) = run(&check);
+        assert_eq!(code, 0, "{file}\n{messages}");
+        assert!(messages.contains(words), "{words}\n{file}\n{messages}");
+        let strict = ["--strict", "--log-level", "error"];
+        let (code, _, messages) = run(&[&check[..], &strict].concat());
+        assert_eq!(code, 2, "{file}\n{messages}");
+        assert!(messages.contains(words), "{words}\n{file}\n{messages}");
+    }
+}
+
+#[test]
+fn what_a_store_warns_of_is_shown_when_it_decides_the_exit_code() {
+    let redis = holdfast_tests::redis_server::RedisServer::start_with(&[
+        "--maxmemory-policy",
+        "allkeys-lru",
+    ]);
+    let folder = Resources::in_redis(&redis, &[]);
+    let check = ["check", "--resources-path", folder.path(), "--strict", "--log-level", "error"];
+    let (code, _, messages) = run(&check);
+    assert_eq!(code, 2, "{messages}");
+    assert!(messages.contains("allkeys-lru"), "{messages}");
 }

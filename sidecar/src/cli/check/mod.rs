@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::warnings::Warnings;
 use super::{
-    arguments::{Check, LogLevel},
+    arguments::{Check, Log, LogLevel},
     exit::TROUBLE,
     logging, output,
     runtime::runtime,
@@ -41,7 +41,7 @@ struct Found {
 
 pub fn run(args: &Check) -> Result<ExitCode> {
     let warnings = Warnings::default();
-    logging::start(&args.log, LogLevel::Warn, Some(warnings.layer()));
+    logging::start(&log(args), LogLevel::Warn, Some(warnings.layer()));
     let mut found = Found::default();
     let examined = examine(args, &warnings, &mut found);
     let Found { openings, surveys, edge_locks } = &found;
@@ -55,6 +55,15 @@ pub fn run(args: &Check) -> Result<ExitCode> {
     };
     output::print(text.as_bytes())?;
     Ok(if examined? { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+}
+
+/// What is logged. Warnings that decide the exit code are always shown.
+fn log(args: &Check) -> Log {
+    let level = args.log.log_level.map(|level| match level {
+        LogLevel::Error | LogLevel::Fatal if args.strict => LogLevel::Warn,
+        level => level,
+    });
+    Log { log_level: level, log_as_json: args.log.log_as_json }
 }
 
 /// Opens the stores, and says whether `serve` would start with them and have a store.
@@ -87,7 +96,13 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     let open: Vec<OpenStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
     if open.is_empty() {
-        warn(args, warnings, "no lock store results from the resource files".to_owned());
+        let folders = args.stores.resources_path.iter().map(|folder| folder.display().to_string());
+        let folders = folders.collect::<Vec<_>>().join(", ");
+        warn(
+            args,
+            warnings,
+            format!("the resource files in {folders} define no lock store that can be used"),
+        );
     }
     for warning in open.iter().filter_map(stores::in_memory_warning) {
         warn(args, warnings, warning);
