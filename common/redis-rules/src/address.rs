@@ -53,9 +53,10 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
     Ok((host.to_owned(), port.map(parse_port).transpose()?))
 }
 
-/// Whether this can be a host: it is not empty and has no character of a URL or a login, and no bracket.
+/// Whether this can be a host: it is not empty and has no character of a URL, a login or a
+/// connection string, and no bracket.
 pub fn is_host(host: &str) -> bool {
-    !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']'])
+    !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
 }
 
 /// Reads a port.
@@ -99,6 +100,8 @@ mod tests {
             ("h]", NOT_AN_ADDRESS),
             ("user@h", NOT_AN_ADDRESS),
             ("a b", NOT_AN_ADDRESS),
+            ("Endpoint=h", NOT_AN_ADDRESS),
+            ("h;ssl", NOT_AN_ADDRESS),
             ("h:0", NOT_A_PORT),
             ("h:65536", NOT_A_PORT),
             ("h:", NOT_A_PORT),

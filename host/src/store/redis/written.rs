@@ -57,8 +57,8 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
     if value.starts_with('/') {
         return Some(UNIX.to_owned());
     }
-    if value.contains(',') && value.contains('=') {
-        let hosts = shown(value.split(',').next().unwrap_or_default());
+    if value.contains('=') {
+        let hosts = shown(value.split([',', ';']).next().unwrap_or_default());
         return Some(format!(
             "is a connection string: write {hosts}, and what else it says in redisPassword, and in enableTLS for ssl"
         ));
@@ -122,6 +122,17 @@ mod tests {
                 "h.redis.cache.windows.net:6380,password=hunter2,ssl=True,abortConnect=False",
                 "is a connection string: write h.redis.cache.windows.net:6380, and what else it says in \
                  redisPassword, and in enableTLS for ssl"
+                    .into(),
+            ),
+            (
+                "h:6379;password=hunter2",
+                "is a connection string: write h:6379, and what else it says in redisPassword, and in enableTLS for ssl"
+                    .into(),
+            ),
+            (
+                "Endpoint=h;password=hunter2",
+                "is a connection string: write its host:port, and what else it says in redisPassword, and in \
+                 enableTLS for ssl"
                     .into(),
             ),
             (
