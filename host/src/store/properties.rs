@@ -87,7 +87,8 @@ impl Properties {
             let mut given = setting.dapr.iter().filter_map(|name| Some((*name, self.get(name)?)));
             let Some((first, value)) = given.next() else { continue };
             if let Some((other, _)) = given.find(|(_, other)| other.trim() != value.trim()) {
-                let problem = format!("differs from {first}, which is another name of it");
+                let problem =
+                    format!("differs from {first}, which is another name of the same setting");
                 return Err(SettingError::new(other, problem));
             }
         }

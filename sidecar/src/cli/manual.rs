@@ -30,8 +30,14 @@ pub fn page(names: &[String]) -> Result<ExitCode> {
         }
     }
     let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let page = Man::new(command.clone())
+        .title(title)
+        .source(concat!("holdfast ", env!("CARGO_PKG_VERSION")))
+        .manual("Holdfast Manual");
     let mut text = Vec::new();
-    Man::new(command.clone()).title(title).render(&mut text).context("the page cannot be made")?;
-    output::print(&text)?;
+    page.render(&mut text).context("the page cannot be made")?;
+    let text = String::from_utf8(text).context("the page cannot be made")?;
+    // The heading of what follows the options, which clap_mangen does not let us choose.
+    output::print(text.replace("\n.SH EXTRA\n", "\n.SH NOTES\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -113,7 +113,10 @@ fn serve_exits_with_1_and_names_what_is_wrong() {
             "store.yaml, document 1, component memory (lock.in-memory): lock store memory: keyPrefix: ",
         ),
         (vec!["--resources-path", "/no/such/folder"], "/no/such/folder"),
-        (vec!["--guest-memory", "5000"], "--guest-memory is above 4 GiB"),
+        (
+            vec!["--guest-warm-instances", "999"],
+            "--guest-warm-instances is above the number of instances",
+        ),
         (vec!["--dapr-listen-addresses", "256.0.0.1"], "256.0.0.1"),
     ] {
         let args: Vec<_> = ["serve", "--dapr-http-port", "0"].into_iter().chain(args).collect();
@@ -312,7 +315,7 @@ fn a_folder_without_a_lock_store_fails_the_check() {
     let empty = Resources::new(&[]);
     let (code, _, stderr) = run(&["check", "--resources-path", empty.path()]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("no lock store results from the resource files"), "{stderr}");
+    assert!(stderr.contains(" define no lock store that can be used"), "{stderr}");
 }
 
 const RESILIENCY: &str = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: res\n\

@@ -24,7 +24,12 @@ fn the_program_and_each_command_have_a_page() {
         let (code, page, stderr) = run(&[&["man"], command].concat());
         assert_eq!(code, 0, "{stderr}");
         assert!(page.contains(title) && page.contains(part), "{page}");
+        let source = concat!("\"holdfast ", env!("CARGO_PKG_VERSION"), "\" \"Holdfast Manual\"");
+        assert!(page.contains(source), "{page}");
+        assert!(!page.contains(".SH EXTRA") && !page.contains("[default: ]"), "{page}");
     }
+    let (_, page, _) = run(&["man", "serve"]);
+    assert!(page.contains("\\fBDAPR_HTTP_PORT\\fR environment variable"), "{page}");
     let (code, _, stderr) = run(&["man", "nonsense"]);
     assert_eq!((code, stderr.as_str()), (2, "holdfast: there is no command nonsense\n"));
 }

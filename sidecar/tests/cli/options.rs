@@ -171,15 +171,18 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
         (
             &[("HOLDFAST_MAX_IN_FLIGHT", "many")],
             &[],
-            "'many' for the variable HOLDFAST_MAX_IN_FLIGHT: must be a whole number from 0 to",
+            "'many' for the variable HOLDFAST_MAX_IN_FLIGHT: must be a whole number from 1 to",
         ),
         (
             &[("HOLDFAST_GUEST_MEMORY", "5000")],
             &[],
-            "holdfast: HOLDFAST_GUEST_MEMORY is above 4 GiB",
+            "'5000' for the variable HOLDFAST_GUEST_MEMORY: must be a whole number from 2 to 4096",
         ),
-        (&[], &["--guest-memory", "5000"], "holdfast: --guest-memory is above 4 GiB"),
-        (&[], &["--guest-instances", "0"], "holdfast: --guest-instances is not positive"),
+        (
+            &[],
+            &["--guest-instances", "0"],
+            "'--guest-instances <COUNT>': must be a whole number from 1 to 1000",
+        ),
         (
             &[],
             &["--guest-warm-instances", "999"],
@@ -199,6 +202,11 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
             &[("DAPR_LISTEN_ADDRESSES", "256.0.0.1")],
             &[],
             "holdfast: DAPR_LISTEN_ADDRESSES: cannot listen on 256.0.0.1: ",
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1:80"],
+            "cannot listen on 127.0.0.1:80: it is not a host or an IP address alone; the port has its own option",
         ),
         (
             &[],

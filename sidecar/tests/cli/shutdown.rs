@@ -26,7 +26,7 @@ async fn post_shutdown_ends_the_server_in_order() {
     let ended = tokio::task::spawn_blocking(move || (holdfast.wait(), holdfast.log())).await;
     let (code, log) = ended.unwrap();
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("a shutdown was asked for over HTTP"), "{log}");
+    assert!(log.contains("shutdown requested over HTTP"), "{log}");
 }
 
 #[tokio::test]

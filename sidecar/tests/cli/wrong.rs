@@ -77,13 +77,17 @@ fn numbers_that_are_none_are_told_with_their_bounds() {
         ("--dapr-graceful-shutdown-seconds", "1.5", "0", most),
         ("--max-connections", "0", "1", most),
         ("--max-connections", "many", "1", most),
-        ("--guest-memory", "0", "1", most),
-        ("--guest-memory", "64Mi", "1", most),
+        ("--guest-memory", "1", "2", 4096),
+        ("--guest-memory", "64Mi", "2", 4096),
+        ("--guest-memory", "4097", "2", 4096),
         ("--max-body-memory", "3", "4", u64::from(u32::MAX)),
-        ("--guest-instances", "-1", "0", most),
-        ("--guest-warm-instances", "x", "0", most),
-        ("--guest-step-deadline", "1s", "0", most),
-        ("--max-in-flight", "1e3", "0", most),
+        ("--guest-instances", "0", "1", 1000),
+        ("--guest-instances", "1001", "1", 1000),
+        ("--guest-warm-instances", "x", "1", 1000),
+        ("--guest-step-deadline", "1s", "100", 3_600_000),
+        ("--guest-step-deadline", "99", "100", 3_600_000),
+        ("--max-in-flight", "0", "1", u64::MAX >> 3),
+        ("--max-in-flight", "1e3", "1", u64::MAX >> 3),
         ("--max-waiting", "1_000", "0", most),
     ] {
         is_refused(option, value, from, to);
@@ -149,14 +153,14 @@ fn a_lock_that_runs_out_at_once_is_told_with_the_option() {
 
 #[test]
 fn words_that_belong_elsewhere_are_told_their_place() {
-    let tip = "what is to be run comes after --, with its arguments";
+    let tip = "write the command and its arguments after --";
     is_told(&["run", STORE, "r", "sleep", "1"], 125, tip);
     is_told(&["run", STORE, "r", "true"], 125, tip);
     is_told(&["serve", "./app"], 2, tip);
     is_told(&["component", "run", "job.wasm", "nightly"], 2, tip);
     let (_, _, stderr) = run(&["check", "nightly"]);
     assert!(!stderr.contains("comes after"), "{stderr}");
-    let value = "the value of an option that is on or off follows after =";
+    let value = "write the value after an equals sign";
     is_told(&["serve", "--enable-metrics", "false"], 2, value);
     is_told(&["check", "--log-as-json", "true"], 2, value);
 }

@@ -590,7 +590,7 @@ mod tests {
         let both =
             |other| parse(&[("redisHost", "h"), ("redisMaxRetries", "5"), ("MAXRETRIES", other)]);
         assert_eq!(both(" 5").map(|settings| settings.common.retries), Ok(5));
-        let expected = "metadata property maxRetries differs from redisMaxRetries, which is another name of it";
+        let expected = "metadata property maxRetries differs from redisMaxRetries, which is another name of the same setting";
         assert_eq!(both("6").map(drop), Err(expected.to_owned()));
     }
 

@@ -19,8 +19,8 @@ The log goes to stderr. Its line 'listening on http://ADDRESS:PORT' means that t
 the line of the gRPC API comes before it. systemd is notified too.
 SIGTERM and SIGINT shut the server down gracefully; a second one ends it at once.
 
-Options are read as daprd reads its own: with one dash or two, and the last one counts. Those of daprd that
-have no effect here are taken with a warning.
+Options may have one dash or two, as in daprd. If one is given twice, the last one counts. daprd's options that
+have no effect here are accepted with a warning.
 
 With a COMMAND, the application that it starts gets the server's ports in DAPR_HTTP_PORT and
 DAPR_GRPC_PORT, and its addresses in DAPR_HTTP_ENDPOINT and DAPR_GRPC_ENDPOINT. Signals are passed on to it.

@@ -13,6 +13,7 @@ use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use holdfast_timing::go_duration::parse_go_duration;
+use tokio::sync::Semaphore;
 
 pub mod daprd;
 mod help;
@@ -205,7 +206,7 @@ pub struct RunLocked {
     /// Longest time that COMMAND may hold the lock; then it is ended [default: as long as it runs]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time)]
     pub max_hold: Option<Duration>,
-    /// How long COMMAND has to end after SIGTERM, before SIGKILL
+    /// Time that COMMAND gets to end between SIGTERM and SIGKILL
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "10s")]
     pub grace: Duration,
     /// Owner of the lock: a string that nobody else uses; use a new one for each run [default: a UUID]
@@ -324,7 +325,7 @@ pub struct Health {
     #[arg(long, value_name = "DIR", conflicts_with = "address")]
     pub unix_domain_socket: Option<PathBuf>,
     /// Id of the server's application, which is a part of its socket's name
-    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
+    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "", hide_default_value = true)]
     pub app_id: String,
     /// How long to wait for the reply
     #[arg(
@@ -385,7 +386,7 @@ pub struct Compose {
 #[derive(Args, Debug)]
 pub struct Stores {
     /// Id of the application that locks; part of the keys, and checked against scopes
-    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "")]
+    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "", hide_default_value = true)]
     pub app_id: String,
     /// Folder of resource files; may be given more than once, or as a list separated by commas
     #[arg(long, value_name = "DIR", visible_alias = "components-path", value_delimiter = ',')]
@@ -417,22 +418,22 @@ pub enum LogLevel {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Most instances of the lock component at a time [default: 4 per CPU, at least 16]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES", value_parser = values::whole(usize::MIN..=usize::MAX))]
+    /// Maximum number of instances of the lock component, at most 1000 [default: 4 per CPU, at least 16]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES", value_parser = values::whole(1..=1000_usize))]
     pub guest_instances: Option<usize>,
-    /// Instances that are kept warm between calls [default: one per CPU]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES", value_parser = values::whole(usize::MIN..=usize::MAX))]
+    /// Idle instances to keep ready [default: one per CPU]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES", value_parser = values::whole(1..=1000_usize))]
     pub guest_warm_instances: Option<usize>,
-    /// Most memory of an instance [default: 64]
-    #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY", value_parser = values::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
-    pub guest_memory: Option<NonZeroUsize>,
-    /// How long an instance may compute before it is stopped [default: 1000]
-    #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE", value_parser = values::whole(u64::MIN..=u64::MAX))]
+    /// Maximum memory of an instance, from 2 to 4096 [default: 64]
+    #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY", value_parser = values::whole(2..=4096_usize))]
+    pub guest_memory: Option<usize>,
+    /// How long an instance may compute before it is stopped, from 100 to 3600000 [default: 1000]
+    #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE", value_parser = values::whole(100..=3_600_000_u64))]
     pub guest_step_deadline: Option<u64>,
-    /// Most calls in flight in the stores at a time [default: 1024]
-    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT", value_parser = values::whole(usize::MIN..=usize::MAX))]
+    /// Maximum number of calls in flight in the stores [default: 1024]
+    #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT", value_parser = values::whole(1..=Semaphore::MAX_PERMITS))]
     pub max_in_flight: Option<usize>,
-    /// Most calls that wait for their turn; further calls are refused [default: 4096]
+    /// Maximum number of calls that wait for their turn; further calls are refused [default: 4096]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub max_waiting: Option<usize>,
 }

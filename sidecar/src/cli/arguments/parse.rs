@@ -191,10 +191,8 @@ fn with_place_of_word(mut error: Error) -> Error {
     let (takes_program, needs_program) = (usage.contains("-- <"), usage.contains(" -- <"));
     let tip = match word {
         word if word.starts_with('-') => return error,
-        "true" | "false" if !needs_program => {
-            "the value of an option that is on or off follows after ="
-        }
-        _ if takes_program => "what is to be run comes after --, with its arguments",
+        "true" | "false" if !needs_program => "write the value after an equals sign",
+        _ if takes_program => "write the command and its arguments after --",
         _ => return error,
     };
     let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);

@@ -53,11 +53,26 @@ pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
                 read.problems.push(unknown(serve, typed, name));
                 rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
             }
+        } else if is_unknown_letter(serve, &word) {
+            let word = word.to_string_lossy();
+            read.problems.push(format!("{word}: there is no such option"));
         } else {
             read.words.push(word);
         }
     }
     read
+}
+
+/// Whether this is one letter after a dash, and means nothing to `serve`.
+fn is_unknown_letter(serve: &Command, word: &OsStr) -> bool {
+    let letter = word.to_str().and_then(|word| word.strip_prefix('-')).unwrap_or_default();
+    let mut letter = letter.chars();
+    match (letter.next(), letter.next()) {
+        // clap adds these two when it reads the words.
+        (Some('h' | 'V'), None) => false,
+        (Some(letter), None) => !serve.get_arguments().any(|arg| arg.get_short() == Some(letter)),
+        _ => false,
+    }
 }
 
 /// Whether the words that clap gets ask for a log of JSON, as far as they are right.
@@ -254,6 +269,7 @@ mod tests {
             "-apid",
             "--APP-ID",
             "--id",
+            "-x",
             "--config",
         ])
         .unwrap_err();
@@ -265,6 +281,7 @@ mod tests {
             "-apid: there is no such option",
             "--APP-ID: there is no such option; did you mean --app-id?",
             "--id: there is no such option",
+            "-x: there is no such option",
             "--config: a value is missing",
         ];
         assert_eq!(problems, expected);

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ impl Application {
     /// Starts the application that these words name, if there are any. It is killed when this is dropped.
     pub fn start(words: &[OsString], environment: Vec<(&str, String)>) -> Result<Self> {
         let [program, arguments @ ..] = words else { return Ok(Self(None)) };
+        if program.is_empty() {
+            bail!("the command after -- is empty");
+        }
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);
         // A caller that may take locks may not yet take them from others.
@@ -53,7 +56,7 @@ impl Application {
             tokio::select! {
                 code = self.ended() => return End::InOrder(code),
                 () = shutdown.cancelled(), if !asked => {
-                    tracing::info!("a shutdown was asked for over HTTP");
+                    tracing::info!("shutdown requested over HTTP");
                     asked = true;
                     self.send(Signal::TERM);
                 }

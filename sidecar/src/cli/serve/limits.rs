@@ -28,7 +28,7 @@ pub fn limits(given: &arguments::Limits) -> Limits {
         limits.warm_instances = warm;
     }
     if let Some(mebibytes) = given.guest_memory {
-        limits.instance_memory = mebibytes.get().saturating_mul(1 << 20);
+        limits.instance_memory = mebibytes.saturating_mul(1 << 20);
     }
     if let Some(milliseconds) = given.guest_step_deadline {
         limits.step_deadline = Duration::from_millis(milliseconds);

@@ -163,6 +163,11 @@ async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
         return Ok((ip, port).into());
     }
+    if address.contains([':', '/']) {
+        return Err(io::Error::other(
+            "it is not a host or an IP address alone; the port has its own option",
+        ));
+    }
     let found: Vec<_> = lookup_host((address, port)).await?.collect();
     // Like Go, and so like daprd: the first IPv4 address, else the first of all.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
