@@ -23,12 +23,12 @@ pub enum Event {
 }
 
 impl Deadlines {
-    /// This is to happen then. The place is one that nothing else has.
+    /// Schedules an event. `place` must be unique.
     pub fn add(&mut self, time: u64, place: u64, event: Event) {
         self.events.insert((time, place), event);
     }
 
-    /// What was to happen then does not.
+    /// Cancels an event.
     pub fn remove(&mut self, time: u64, place: u64) {
         self.events.remove(&(time, place));
     }
@@ -39,7 +39,7 @@ impl Deadlines {
         (first.key().0 <= now).then(|| first.remove())
     }
 
-    /// A tick came. Further ones come after the same time again, whatever is to happen until then.
+    /// Notes a tick; ticks repeat with the same period.
     pub fn ticked(&mut self) {
         self.armed = self.armed.map(|_| 0);
     }

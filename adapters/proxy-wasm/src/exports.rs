@@ -21,7 +21,7 @@ fn with<T>(event: impl FnOnce(&mut Vm<Proxy>) -> T) -> T {
     event(&mut vm)
 }
 
-// SAFETY: of all functions here: only this crate exports functions with these names.
+// SAFETY, for every function below: only this crate exports functions with these names.
 
 /// Says which ABI this is.
 #[unsafe(no_mangle)]

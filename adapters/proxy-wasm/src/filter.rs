@@ -82,7 +82,7 @@ enum Call {
 enum Verdict {
     /// Somebody else has it.
     Held,
-    /// As many wait for it as may.
+    /// The queue is full.
     Crowded,
     /// Nobody knows who has it.
     InDoubt,
@@ -489,7 +489,7 @@ impl Filter {
     }
 }
 
-/// The verdict for a request that did not come to ask: what the latest that did has learned.
+/// The verdict for a request whose turn never came: that of the latest try.
 fn without_turn(line: &Line) -> Verdict {
     if line.in_doubt { Verdict::InDoubt } else { Verdict::Held }
 }

@@ -81,6 +81,6 @@ pub trait Host {
     /// Asks for a tick after this many milliseconds, and again after each such time; 0 for none.
     fn tick(&mut self, root: ContextId, period: u32);
 
-    /// Says that a configuration that was to end has nothing left to do.
+    /// Reports that a configuration being unloaded has finished.
     fn done(&mut self, root: ContextId);
 }

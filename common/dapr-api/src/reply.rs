@@ -79,7 +79,7 @@ pub fn missing_host() -> Reply {
     last(text(400, "400 Bad Request: missing required Host header"))
 }
 
-/// The host has characters that no host has.
+/// The Host header is malformed.
 pub fn malformed_host() -> Reply {
     last(text(400, "400 Bad Request: malformed Host header"))
 }

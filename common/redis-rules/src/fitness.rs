@@ -69,9 +69,10 @@ impl fmt::Display for Unfit {
         match self {
             Self::Replicated(replicas) => write!(
                 f,
-                "the server has {replicas} connected replica(s), and a failover to one could lose a lock: \
+                "the server has {replicas} connected replica{}, and a failover to one could lose a lock: \
                  set failover if Redis Sentinel names the server, or set minReplicas to the number of \
-                 replicas that must have a lock"
+                 replicas that must have a lock",
+                if *replicas == 1 { "" } else { "s" }
             ),
             Self::Replica => f.write_str("the server is a replica, which cannot take locks"),
             Self::ClusterNode => f.write_str(
@@ -175,8 +176,8 @@ pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     })
 }
 
-/// Whether a proxy made this reply to [`ASK`] of those of its servers, as Envoy does. A server reports its role, unless
-/// it is a sentinel. Such a proxy may answer other questions itself too, with its own clock for example.
+/// Whether a proxy composed this INFO reply to [`ASK`] from those of its servers, as Envoy does. A server reports its
+/// role, unless it is a sentinel. Such a proxy may answer other questions itself too, with its own clock for example.
 pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()
 }

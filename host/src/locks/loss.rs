@@ -14,7 +14,7 @@ use crate::{error::Error, store::Watched};
 /// Of a longer owner, a store may return only about as many bytes as this.
 const LONGEST_TOLD: usize = 4_096;
 
-/// How long to wait before a lock that cannot be watched is watched again.
+/// How long to wait before trying to watch again.
 const UNTIL_WATCHED: Duration = Duration::from_secs(1);
 
 impl Locks {

@@ -73,7 +73,7 @@ impl Scope {
         self.number
     }
 
-    /// Different for every scope of a pool, also for those that have one number after the other.
+    /// Unique per scope, even when numbers are reused.
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -119,8 +119,8 @@ pub trait Store: Send + Sync + 'static {
         cannot("list its locks")
     }
 
-    /// Whether a text can be a cursor of [`list`](Store::list). One that cannot is the caller's fault, and not a
-    /// [`Failure`] of the store. Any text can by default.
+    /// Whether a text can be a cursor of [`list`](Store::list). An invalid cursor is the caller's mistake, and not a
+    /// [`Failure`] of the store. By default any text is valid.
     fn is_cursor(&self, cursor: &str) -> bool {
         let _ = cursor;
         true
@@ -136,7 +136,7 @@ pub trait Store: Send + Sync + 'static {
     /// Watches `key`, so that a waiter need not poll. Returns the holder, and a future that ends when that changes; no
     /// change is missed in between.
     ///
-    /// `None`, which is the default: it cannot be watched, at present or at all.
+    /// `None` (the default) if the store cannot watch.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         let _ = key;
         Box::pin(std::future::ready(None))

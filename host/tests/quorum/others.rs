@@ -256,7 +256,7 @@ async fn a_quorum_is_described_by_its_nodes() {
     let survey = store.survey().await;
     let servers: Vec<_> = survey.servers.into_iter().map(|server| server.address).collect();
     assert_eq!(servers, ["n0:1", "n1:1", "n2:1"]);
-    let expected = "A lock is held where 2 of 3 servers have it: 1 of them may fail, and lose their data, within \
+    let expected = "A lock is held where 2 of 3 servers have it: any 1 of them may fail or lose its data within \
                     quorumMaxTtl.";
     assert_eq!(survey.promise, expected);
 }

@@ -115,7 +115,7 @@ async fn the_masters_and_replicas_of_a_cluster_are_told_as_json_too() {
     assert_eq!((code, store["servers"].as_array().unwrap().len()), (0, 6));
     assert_eq!(store["servers"][0]["role"], "master");
     let promise = store["promise"].as_str().unwrap();
-    assert!(promise.contains("1 replica(s) have a lock"), "{promise}");
+    assert!(promise.contains("1 replica has a lock"), "{promise}");
 }
 
 #[tokio::test]

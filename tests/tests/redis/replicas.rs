@@ -59,7 +59,7 @@ async fn a_lock_is_on_the_replica_when_its_owner_is_told() {
 async fn a_server_with_replicas_is_refused_without() {
     let (server, _replica) = server_and_replica().await;
     let refused = connect(&server, &[ONCE]).await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("1 connected replica(s)"), "{refused}");
+    assert!(refused.contains("1 connected replica, and"), "{refused}");
     assert!(
         refused.contains("set minReplicas to the number of replicas that must have a lock"),
         "{refused}"

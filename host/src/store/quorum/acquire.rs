@@ -72,8 +72,8 @@ async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let decided = attempt.count_until(|it| it.granted() >= majority || it.held() >= majority);
     let _ = timeout(took.max(DIVIDED), decided).await;
     if attempt.ballot.held() >= majority {
-        // A caller that got a node must know it, or of several callers that share the nodes none would try again. The
-        // others are most likely about to answer.
+        // Wait for the rest: a caller that holds some nodes must learn it, or no caller would retry. The others are
+        // most likely about to answer.
         let rest = attempt.count_until(|_| false);
         let _ = timeout(took.max(SHORTEST_GRACE), rest).await;
         if !attempt.ballot.is_complete() {

@@ -22,10 +22,11 @@ pub(super) async fn survey(nodes: &Nodes) -> Survey {
         .zip(nodes.peers())
         .flat_map(|(servers, peer)| servers.unwrap_or_else(|| vec![server(peer, late(patience))]));
     let (count, majority) = (nodes.count(), nodes.majority());
+    let others = count - majority;
+    let whose = if others == 1 { "its" } else { "their" };
     let promise = format!(
-        "A lock is held where {majority} of {count} servers have it: {} of them may fail, and lose their data, within \
-         quorumMaxTtl.",
-        count - majority
+        "A lock is held where {majority} of {count} servers have it: any {others} of them may fail or lose {whose} data \
+         within quorumMaxTtl."
     );
     Survey { servers: servers.collect(), promise }
 }

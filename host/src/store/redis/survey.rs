@@ -6,7 +6,7 @@ use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settin
 use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
 
-/// What a server is that takes locks, if it has no replicas or does not answer.
+/// The role of the server that takes locks, if it has no replicas or does not answer.
 fn role(settings: &RedisSettings) -> Role {
     match settings.expected().role {
         fitness::Role::Alone => Role::Alone,
@@ -85,10 +85,14 @@ fn promise(settings: &RedisSettings) -> String {
             "a failover can lose a lock that was taken just before (minReplicas is 0)".to_owned()
         }
         (replicas, on_disk) => {
-            let place = if on_disk { " on their disks" } else { "" };
+            let have = match (replicas, on_disk) {
+                (1, false) => "1 replica has a lock".to_owned(),
+                (1, true) => "1 replica has a lock on its disk".to_owned(),
+                (_, false) => format!("{replicas} replicas have a lock"),
+                (_, true) => format!("{replicas} replicas have a lock on their disks"),
+            };
             format!(
-                "{replicas} replica(s) have a lock{place} when its owner gets it; a failover to one that does not have \
-                 it loses it"
+                "{have} when its owner gets it; a failover to one that does not have it loses it"
             )
         }
     };

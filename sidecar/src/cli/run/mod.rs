@@ -166,7 +166,7 @@ async fn after(time: Option<Duration>) {
     }
 }
 
-/// What the work gives; `None` if it takes long, and a signal is to end this process.
+/// Runs the work; `None` if a signal ends the process first.
 async fn unless_told_to_end<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
     let told = async {
         // The same signal may be sent twice: to the group of this process, and to each process in it.
