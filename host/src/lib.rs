@@ -77,11 +77,3 @@ pub use types::{
     Verb,
 };
 pub use wasmtime;
-
-#[cfg(all(doctest, feature = "resources"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-#[cfg(all(doctest, feature = "resources"))]
-#[doc = include_str!("../../docs/embedding.md")]
-struct Embedding;

@@ -31,7 +31,6 @@ pub mod holdfast;
 pub mod http_api;
 pub mod http_client;
 pub mod nginx;
-pub mod process;
 pub mod proxy;
 pub mod redis_cluster;
 pub mod redis_options;
@@ -46,6 +45,8 @@ pub mod traefik;
 pub mod upstream;
 pub mod workerd;
 
+pub use holdfast_watched as process;
+
 use std::{
     env, fs,
     io::{self, Write},
@@ -54,7 +55,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::holdfast::store::{Acquired, Failure, Grant};
+use ::holdfast::store::{Acquired, Failure, Grant, Released, Store};
 use tempfile::TempDir;
 
 /// The file of the plugin in `tests/plugin/`.
@@ -91,6 +92,19 @@ pub fn is_granted(outcome: &Result<Acquired, Failure>) -> bool {
 #[track_caller]
 pub fn assert_granted(outcome: Result<Acquired, Failure>) {
     assert!(is_granted(&outcome), "{outcome:?}");
+}
+
+/// Waits until a store works again: it takes a lock and releases it.
+///
+/// # Panics
+///
+/// After 60 seconds, or if the lock cannot be released.
+pub async fn assert_recovers(store: &dyn Store) {
+    eventually("the store works again", async || {
+        is_granted(&store.acquire("recovers", "me", MINUTE).await)
+    })
+    .await;
+    assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
 }
 
 /// How long [`eventually`] and [`eventually_ok`] wait.
@@ -187,3 +201,11 @@ pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;

@@ -85,8 +85,15 @@ impl Published {
     }
 }
 
-/// Checks what no build would find: that the contract and the components in a package are the right ones.
+/// What every package has: whoever gets the work gets its license, too.
+const DOCUMENTS: [&str; 2] = ["LICENSE", "README.md"];
+
+/// Checks what no build would find: that the documents, the contract and the components in a package are the right
+/// ones.
 fn check(package: &Published, root: &Path, parts: &Path) -> Result<()> {
+    for name in DOCUMENTS {
+        run(Command::new("diff").arg(package.unpacked.join(name)).arg(root.join(name)))?;
+    }
     let wit = package.unpacked.join("wit");
     if wit.exists() {
         run(Command::new("diff").arg("--recursive").arg(wit).arg(root.join("wit")))?;

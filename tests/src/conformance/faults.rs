@@ -6,10 +6,10 @@ use holdfast::store::{Acquired, Failure, Released};
 
 use super::{
     redis::Redis,
-    steps::{SOON, assert_recovers, assert_released, not_done, open, open_at, refusal, take},
+    steps::{SOON, assert_released, not_done, open, open_at, refusal, take},
 };
 use crate::{
-    MINUTE, eventually, free_port, is_granted,
+    MINUTE, assert_recovers, eventually, free_port, is_granted,
     proxy::Proxy,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT},

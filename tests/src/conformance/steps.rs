@@ -5,7 +5,7 @@ use std::sync::Arc;
 use holdfast::store::{Acquired, Failure, Released, Store};
 
 use super::redis::Redis;
-use crate::{MINUTE, eventually, is_granted, redis_server::RedisServer, redis_store::Setting};
+use crate::{MINUTE, is_granted, redis_server::RedisServer, redis_store::Setting};
 
 pub(super) const SOON: Setting = ("readTimeout", "500ms");
 
@@ -57,12 +57,4 @@ pub(super) fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> Strin
         Err(Failure::NotDone(cause)) => cause,
         other => panic!("{other:?}"),
     }
-}
-
-pub(super) async fn assert_recovers(store: &dyn Store) {
-    eventually("the store works again", async || {
-        is_granted(&store.acquire("recovers", "me", MINUTE).await)
-    })
-    .await;
-    assert_released(store, "recovers", "me", Released::Released).await;
 }

@@ -8,9 +8,9 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use holdfast::store::{Acquired, Failure, Released, Store, redis::RedisStore};
+use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    MINUTE, assert_granted, eventually, free_port, is_granted,
+    MINUTE, assert_granted, assert_recovers, eventually, free_port, is_granted,
     redis_server::RedisServer,
     redis_store::{ONCE, PATIENT, Setting, behind_proxy, connect},
 };
@@ -30,14 +30,6 @@ async fn abandon(call: impl Future) {
 async fn assert_released_again(server: &RedisServer) {
     eventually("the lock is released", async || server.calls("set") == 1 && !server.exists("k"))
         .await;
-}
-
-async fn assert_recovers(store: &RedisStore) {
-    eventually("the store works again", async || {
-        is_granted(&store.acquire("recovers", "me", MINUTE).await)
-    })
-    .await;
-    assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
 }
 
 #[tokio::test]

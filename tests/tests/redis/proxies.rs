@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    MINUTE, assert_granted, eventually, is_granted,
+    MINUTE, assert_granted, assert_recovers, eventually, is_granted,
     redis_proxy::{Program, RedisProxy},
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to},
@@ -62,14 +62,6 @@ async fn assert_one_owner(store: &dyn Store) {
     assert_eq!(store.release("k", "you").await, Ok(Released::HeldByOther));
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
-}
-
-async fn assert_recovers(store: &dyn Store) {
-    eventually("the store works again", async || {
-        is_granted(&store.acquire("recovers", "me", MINUTE).await)
-    })
-    .await;
-    assert_eq!(store.release("recovers", "me").await, Ok(Released::Released));
 }
 
 async fn a_lock_has_one_owner_and_expires(program: Program) {

@@ -20,7 +20,7 @@ const ABOVE_ALL: [&str; 3] = ["tests", "examples", "xtask"];
 const BUILD_HELPER: &str = "xtask/wasm-build";
 
 /// Whether a package is above all layers.
-pub fn may_use_anything(package: &Package) -> bool {
+fn may_use_anything(package: &Package) -> bool {
     ABOVE_ALL.iter().any(|folder| package.directory.starts_with(folder))
 }
 

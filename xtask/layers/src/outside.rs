@@ -1,4 +1,5 @@
-//! Files that a package reads from outside its own directory. They would be missing in its `.crate` file.
+//! Files that a package takes from outside its own directory. They would be missing in its `.crate` file, and what one
+//! package needs of another is a dependency.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -16,9 +17,14 @@ pub fn find(krate: &Crate, package: &Package) -> Vec<String> {
     for (index, module) in krate.modules.iter().enumerate() {
         outside.file = module.file.clone();
         let is_own_file = module.file_module == index;
-        if is_own_file && !normal(&module.file).starts_with(&package.directory) {
-            let (package, file) = (package.directory.display(), normal(&module.file));
-            outside.found.push(format!("{package} has a module in {}", file.display()));
+        if is_own_file && !is_inside(&normal(&module.file), &package.directory) {
+            let file = normal(&module.file);
+            let package = match package.directory.as_os_str().is_empty() {
+                // It is the workspace.
+                true => Path::new("."),
+                false => &package.directory,
+            };
+            outside.found.push(format!("{} has a module in {}", package.display(), file.display()));
             continue;
         }
         for item in &module.syntax {
@@ -41,7 +47,7 @@ impl<'ast> Visit<'ast> for Outside<'_> {
             && let Ok(included) = call.parse_body::<LitStr>()
         {
             let path = normal(&self.file.with_file_name(included.value()));
-            if !path.starts_with(self.package) {
+            if !is_inside(&path, self.package) {
                 let file = self.file.display();
                 self.found.push(format!("{file} includes {}", path.display()));
             }
@@ -50,15 +56,20 @@ impl<'ast> Visit<'ast> for Outside<'_> {
     }
 }
 
-/// The path without `..` in it.
+/// Whether a path is below a directory. Both are relative to the root of the workspace.
+fn is_inside(path: &Path, directory: &Path) -> bool {
+    path.is_relative() && !path.starts_with("..") && path.starts_with(directory)
+}
+
+/// The path without `..` in it, except at its start: there it leads out of the workspace.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
-        match component {
-            Component::ParentDir => {
+        match (component, normal.components().next_back()) {
+            (Component::ParentDir, Some(Component::Normal(_))) => {
                 normal.pop();
             }
-            other => normal.push(other),
+            (other, _) => normal.push(other),
         }
     }
     normal

@@ -25,21 +25,12 @@ pub struct Package {
     pub dependencies: Vec<Dependency>,
 }
 
-/// A crate of a package.
+/// A crate of a package: a library, a program, tests.
 #[derive(Debug, Deserialize)]
 pub struct Target {
-    /// `lib`, `bin`, `test` and so on.
-    pub kind: Vec<String>,
     /// Its root file.
     #[serde(rename = "src_path")]
     pub root_file: PathBuf,
-}
-
-impl Target {
-    /// Whether it is a program of tests.
-    pub fn is_test(&self) -> bool {
-        self.kind.iter().any(|kind| kind == "test")
-    }
 }
 
 /// A dependency on another package of the workspace.

@@ -220,6 +220,8 @@ fn a_workspace_is_checked_as_a_whole() {
         ("host/src/two.rs", "pub struct Two(crate::one::One);\n"),
         ("sidecar/Cargo.toml", &manifest("sidecar", "rules = { path = \"../guest/rules\" }")),
         ("sidecar/src/lib.rs", "#[path = \"../../host/src/one.rs\"]\nmod one;\n"),
+        ("sidecar/tests/calls.rs", "#[path = \"../../host/src/two.rs\"]\nmod two;\n"),
+        ("sidecar/tests/files.rs", "const LUA: &str = include_str!(\"../../host/a.lua\");\n"),
     ]);
     assert_eq!(
         check(&tree.path().join("host")).unwrap(),
@@ -230,8 +232,21 @@ fn a_workspace_is_checked_as_a_whole() {
              host/src/one.rs:1 names crate::two::Two in host/src/two.rs\n  \
              host/src/two.rs:1 names crate::one::One in host/src/one.rs",
             "sidecar has a module in host/src/one.rs",
+            "sidecar has a module in host/src/two.rs",
+            "sidecar/tests/files.rs includes host/a.lua",
         ]
     );
+}
+
+#[test]
+fn a_file_from_outside_the_workspace_is_found() {
+    let tree = tree(&[
+        ("alone/Cargo.toml", &format!("[workspace]\n{}", manifest("alone", ""))),
+        ("alone/src/lib.rs", ""),
+        ("alone/tests/calls.rs", "#[path = \"../../other/one.rs\"]\nmod one;\n"),
+        ("other/one.rs", ""),
+    ]);
+    assert_eq!(check(&tree.path().join("alone")).unwrap(), [". has a module in ../other/one.rs"]);
 }
 
 #[test]

@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
-#[allow(dead_code, reason = "the tests of the workspace use more of it")]
-#[path = "../../../tests/src/process.rs"]
-mod process;
 
 use std::{
     env, fs,
@@ -22,6 +19,7 @@ use holdfast_publish::{
     ARTIFACTS, CONTRACT, Form,
     registry::{self, Place},
 };
+use holdfast_watched::Watched;
 use oci_client::{
     Reference,
     client::{ClientConfig, ClientProtocol},
@@ -32,7 +30,6 @@ use tempfile::TempDir;
 use wasm_pkg_client::{Client, Config, PackageRef};
 
 use common::release;
-use process::Watched;
 
 const STARTING: Duration = Duration::from_secs(20);
 

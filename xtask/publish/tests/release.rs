@@ -61,6 +61,29 @@ async fn it_has_every_component_the_contract_and_the_crates_and_nothing_else() {
     assert_eq!(there, expected);
 }
 
+/// Whoever gets a copy of the work must get its license, too.
+#[test]
+fn every_published_crate_has_the_license_and_a_readme() {
+    let root = root();
+    let metadata = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let metadata: Value = serde_json::from_slice(&run(&root, "cargo", &metadata).stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let published: Vec<&str> = packages
+        .iter()
+        .filter(|package| package["publish"].is_null())
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
+    assert!(published.contains(&"holdfast"), "{published:?}");
+    for name in published {
+        let list = ["package", "--list", "--offline", "--allow-dirty", "--package", name];
+        let listed = run(&root, "cargo", &list);
+        let files = String::from_utf8(listed.stdout).unwrap();
+        for document in ["LICENSE", "README.md"] {
+            assert!(files.lines().any(|file| file == document), "{name} has no {document}: {files}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_sums_are_those_of_the_files() {
     let (folder, files) = release().await;
