@@ -1,9 +1,6 @@
 //! The export `lease`: the verbs of leases in typed form, over the imported store.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-};
+use alloc::string::{String, ToString};
 
 use holdfast_rules::{
     acquire::{self, Wish},
@@ -78,11 +75,11 @@ fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
     }
 }
 
-/// The failure of an acquire whose caller may not know the owner, and needs it to release the lock.
+/// The failure of an acquire for this owner.
 fn naming(owner: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Unknown(UnknownOutcome { cause, held_until }) => {
-            let cause = format!("{cause} (the owner is {owner})");
+            let cause = message::with_owner(&cause, owner);
             Failure::Unknown(UnknownOutcome { cause, held_until })
         }
         failure => failure,

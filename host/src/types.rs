@@ -17,19 +17,7 @@ pub use crate::bindings::holdfast::lock::types::*;
 impl Error {
     /// The message, for a person.
     pub fn message(&self) -> &str {
-        match self {
-            Self::StoreNotConfigured(message)
-            | Self::StoreNotFound(message)
-            | Self::ResourceIdEmpty(message)
-            | Self::LockOwnerEmpty(message)
-            | Self::ExpiryNotPositive(message)
-            | Self::ResourceIdReserved(message)
-            | Self::StoreFailed(message)
-            | Self::MalformedRequest(message)
-            | Self::RequestTooLarge(message)
-            | Self::Other(message) => message,
-            Self::Indeterminate(outcome) => &outcome.message,
-        }
+        holdfast_rules::message_of!(self)
     }
 }
 

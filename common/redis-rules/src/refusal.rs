@@ -77,29 +77,28 @@ pub fn ends_connection(error: &str) -> bool {
     matches!(code(error), "READONLY" | "NOAUTH")
 }
 
-/// Whether the error line refuses the login: there was none, or it was wrong.
-pub fn refuses_login(error: &str) -> bool {
-    matches!(code(error), "NOAUTH" | "WRONGPASS") || refuses_password(error)
+/// Why a server refuses a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefusedLogin {
+    /// There was none.
+    Missing,
+    /// The user or the password is wrong.
+    Wrong,
 }
 
-/// Whether the error line refuses the password that was sent.
-pub fn refuses_password(error: &str) -> bool {
-    // Redis before 6 has no code for it.
-    code(error) == "WRONGPASS" || error.contains("invalid password")
+/// How the error line refuses the login, if it does.
+pub fn refused_login(error: &str) -> Option<RefusedLogin> {
+    match code(error) {
+        "NOAUTH" => Some(RefusedLogin::Missing),
+        "WRONGPASS" => Some(RefusedLogin::Wrong),
+        // Redis before 6 has no code for it.
+        _ if error.contains("invalid password") => Some(RefusedLogin::Wrong),
+        _ => None,
+    }
 }
 
-/// Whether a cause tells of a refused password: it is the server's error line, alone or after the name of the server, as
-/// one of several.
-pub fn tells_of_refused_password(cause: &str) -> bool {
-    cause.split(": ").any(refuses_password)
-}
-
-/// Whether a cause tells of a login that is missing, as [`tells_of_refused_password`] tells of one that is wrong.
-pub fn tells_of_missing_login(cause: &str) -> bool {
-    cause.split(": ").any(|part| code(part) == "NOAUTH")
-}
-
-/// Whether a cause tells of a key that the user may not use: as [`tells_of_refused_password`].
+/// Whether a cause tells of a key that the user may not use: it is the server's error line, alone or after the name of
+/// the server, as one of several.
 pub fn tells_of_forbidden_key(cause: &str) -> bool {
     // An error inside of a script begins as it does on the wire.
     cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
@@ -220,34 +219,17 @@ mod tests {
 
     #[test]
     fn a_login_that_is_missing_is_told_from_one_that_is_wrong() {
-        for (error, login, password) in [
-            ("WRONGPASS invalid username-password pair or user is disabled.", true, true),
-            ("ERR invalid password", true, true),
-            ("NOAUTH Authentication required.", true, false),
-            ("NOPERM x", false, false),
-            ("connection refused", false, false),
-        ] {
-            assert_eq!(
-                (refuses_login(error), refuses_password(error)),
-                (login, password),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_refused_password_is_found_among_the_causes_of_several_servers() {
-        for (cause, expected) in [
-            ("WRONGPASS invalid username-password pair", true),
-            ("h:1: WRONGPASS invalid username-password pair", true),
-            ("no node tells who has the slots: h:1: connection refused; h:2: WRONGPASS no", true),
+        for (error, refused) in [
             (
-                "only 1 of 3 servers can be used: h:1: it refuses the login (redisPassword): NOAUTH no",
-                false,
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                Some(RefusedLogin::Wrong),
             ),
-            ("h:1: connection refused", false),
+            ("ERR invalid password", Some(RefusedLogin::Wrong)),
+            ("NOAUTH Authentication required.", Some(RefusedLogin::Missing)),
+            ("NOPERM x", None),
+            ("connection refused", None),
         ] {
-            assert_eq!(tells_of_refused_password(cause), expected, "{cause}");
+            assert_eq!(refused_login(error), refused, "{error}");
         }
     }
 

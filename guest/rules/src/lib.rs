@@ -16,6 +16,7 @@
 //! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
 //! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
 //! | [`message`] | every message, word for word |
+//! | [`field`] | which field a message is about |
 //!
 //! ```
 //! use holdfast_rules::{
@@ -47,6 +48,7 @@ pub mod acquire;
 mod bindings;
 mod check;
 pub mod extend;
+pub mod field;
 pub mod force_release;
 pub mod inspect;
 pub mod json;

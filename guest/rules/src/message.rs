@@ -60,6 +60,32 @@ pub const RAN_OUT: &str = "the lock ran out before the reply came";
 /// The cause for a store that granted a lease without the fencing token that was asked for.
 pub const NOT_NUMBERED: &str = "the store did not number the grant";
 
+/// The cause of an acquire whose outcome is unknown. Its caller may not know the owner, and needs it to release the
+/// lock.
+pub fn with_owner(cause: &str, owner: &str) -> String {
+    format!("{cause} (the owner is {owner})")
+}
+
+/// The message of an `Error` of the contract, of which each generator of bindings makes a type of its own.
+#[macro_export]
+macro_rules! message_of {
+    ($error:expr) => {
+        match $error {
+            Self::StoreNotConfigured(message)
+            | Self::StoreNotFound(message)
+            | Self::ResourceIdEmpty(message)
+            | Self::LockOwnerEmpty(message)
+            | Self::ExpiryNotPositive(message)
+            | Self::ResourceIdReserved(message)
+            | Self::StoreFailed(message)
+            | Self::MalformedRequest(message)
+            | Self::RequestTooLarge(message)
+            | Self::Other(message) => message,
+            Self::Indeterminate(outcome) => &outcome.message,
+        }
+    };
+}
+
 /// A time of a lease exceeds what a store accepts. `field` is its name.
 pub fn time_too_long(field: &str, store_name: &str) -> String {
     format!("{field} is above {} s in lock store {store_name}", i32::MAX)
@@ -73,10 +99,13 @@ pub fn limit_out_of_range(store_name: &str, most: u32) -> String {
 /// The cause for a verb that has no JSON form.
 pub(crate) const NO_JSON_FORM: &str = "it has no JSON form";
 
+/// What the refusal of a resource id, or of a prefix of some, begins with after its verb.
+pub(crate) const RESERVED: &str = "input key/keyPrefix";
+
 /// The resource id contains `||`.
 pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
     let quoted = cut(resource_id, QUOTED);
-    failed(verb, &format!("input key/keyPrefix '{quoted}' can't contain '||'"))
+    failed(verb, &format!("{RESERVED} '{quoted}' can't contain '||'"))
 }
 
 /// The call failed: in the store, which may have refused it, or in the host.

@@ -6,19 +6,7 @@ use crate::message;
 impl Error {
     /// The message, for a person.
     pub fn message(&self) -> &str {
-        match self {
-            Self::StoreNotConfigured(message)
-            | Self::StoreNotFound(message)
-            | Self::ResourceIdEmpty(message)
-            | Self::LockOwnerEmpty(message)
-            | Self::ExpiryNotPositive(message)
-            | Self::ResourceIdReserved(message)
-            | Self::StoreFailed(message)
-            | Self::MalformedRequest(message)
-            | Self::RequestTooLarge(message)
-            | Self::Other(message) => message,
-            Self::Indeterminate(outcome) => &outcome.message,
-        }
+        crate::message_of!(self)
     }
 
     /// The error for a failure of the store.

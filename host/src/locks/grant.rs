@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdfast_rules::message;
 use holdfast_timing::{late::RAN_OUT, milliseconds};
 use tokio::time::Instant;
 
@@ -26,7 +27,7 @@ enum Worthless {
     #[error("{RAN_OUT}")]
     RanOut,
     /// The store granted without the fencing token that was asked for.
-    #[error("the store did not number the grant")]
+    #[error("{}", message::NOT_NUMBERED)]
     NotNumbered,
 }
 
@@ -177,11 +178,11 @@ async fn attempt(
     }
 }
 
-/// The failure of an acquire whose caller may not know the owner, and needs it to release the lock.
+/// The failure of an acquire for this owner.
 fn naming(owner: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Unknown(UnknownOutcome { cause, held_until }) => {
-            let cause = format!("{cause} (the owner is {owner})");
+            let cause = message::with_owner(&cause, owner);
             Failure::Unknown(UnknownOutcome { cause, held_until })
         }
         failure => failure,

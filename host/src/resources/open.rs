@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::{tells_of_forbidden_key, tells_of_missing_login, tells_of_refused_password},
+    refusal::{RefusedLogin, tells_of_forbidden_key},
     settings::{NO_BOOLEAN, boolean},
 };
 use tokio::time::{Instant, timeout};
@@ -302,14 +302,10 @@ async fn open_redis(
 
 /// Names the password that YAML reads in another way than it was meant, where the server refuses the login.
 fn with_a_hint(error: ConnectError, definition: &StoreDefinition) -> OpenCause {
-    let ConnectError::Unreachable { cause, .. } = &error else { return error.into() };
-    match (definition.unquoted_password, definition.null_password) {
-        (Some(setting), _) if tells_of_refused_password(cause) => {
-            OpenCause::UnquotedPassword { error, setting }
-        }
-        (_, Some(setting)) if tells_of_missing_login(cause) => {
-            OpenCause::MissingPassword { error, setting }
-        }
+    let ConnectError::Unreachable { login: Some(login), .. } = &error else { return error.into() };
+    match (login, definition.unquoted_password, definition.null_password) {
+        (RefusedLogin::Wrong, Some(setting), _) => OpenCause::UnquotedPassword { error, setting },
+        (RefusedLogin::Missing, _, Some(setting)) => OpenCause::MissingPassword { error, setting },
         _ => error.into(),
     }
 }

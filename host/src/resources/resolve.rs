@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use holdfast_redis_rules::settings::Servers;
+use holdfast_redis_rules::settings::{self, Unused};
 use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
@@ -16,8 +16,12 @@ use super::{
     source::Source,
     templates::Templates,
 };
-use crate::{lowercase::lowercase, store::properties::Properties};
+use crate::{
+    lowercase::lowercase,
+    store::{properties::Properties, redis::default_pool_size},
+};
 
+/// How long opening a store may take, unless `dialTimeout` is longer.
 const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of resolving components.
@@ -148,18 +152,22 @@ impl<'a> Resolver<'a> {
                 false => properties.insert(&setting.name, value),
             }
         }
-        if lowercase(&component.component_type) == "lock.redis"
-            && let Some(master) = Servers::unused_master(&properties)
-        {
-            let named = |setting: &&Setting| lowercase(&setting.name) == lowercase(master.name);
-            let path = component.settings.iter().find(named).map_or("", |setting| &setting.path);
-            let message = format!(
-                "{} has no effect without failover, as for daprd: the locks are in the server that redisHost names",
-                master.name
-            );
-            self.notify(Level::Warning, source, component, Flaw::at(path, message));
+        let mut default = DEFAULT_INIT_TIMEOUT;
+        if lowercase(&component.component_type) == "lock.redis" {
+            for Unused { name, why } in settings::unused(&properties, default_pool_size()) {
+                let named = |setting: &&Setting| lowercase(&setting.name) == lowercase(name);
+                let found = component.settings.iter().find(named);
+                let path = found.map_or("", |setting| &setting.path);
+                let flaw = Flaw::at(path, format!("{name} has no effect {why}"));
+                self.notify(Level::Warning, source, component, flaw);
+            }
+            // Whoever sets how long a connection may take does not expect that less counts. One that cannot be read is
+            // refused when the store is opened.
+            if let Ok(Some(dial_timeout)) = settings::dial_timeout(&properties) {
+                default = default.max(dial_timeout);
+            }
         }
-        Ok((properties, self.init_timeout(source, component)))
+        Ok((properties, self.init_timeout(source, component, default)))
     }
 
     /// The settings that have a name. Others have no effect, which is reported, as are names that mean
@@ -296,17 +304,22 @@ impl<'a> Resolver<'a> {
 
     /// A timeout that is not a positive duration counts as the default, as in Dapr 1.18
     /// (`pkg/runtime/processor/loops/root/component.go`), which does not report it.
-    fn init_timeout(&mut self, source: &Source, component: &ComponentDocument) -> Duration {
+    fn init_timeout(
+        &mut self,
+        source: &Source,
+        component: &ComponentDocument,
+        default: Duration,
+    ) -> Duration {
         let text = &component.init_timeout;
         if text.is_empty() {
-            return DEFAULT_INIT_TIMEOUT;
+            return default;
         }
         let nanoseconds = parse_go_duration(text).and_then(|value| u64::try_from(value).ok());
         match nanoseconds {
             Some(nanoseconds) if nanoseconds > 0 => Duration::from_nanos(nanoseconds),
             _ => {
                 let message = format!(
-                    "{text:?} is not a duration above zero such as 5s or 1m30s; using {DEFAULT_INIT_TIMEOUT:?}"
+                    "{text:?} is not a duration above zero such as 5s or 1m30s; using {default:?}"
                 );
                 self.notify(
                     Level::Warning,
@@ -314,7 +327,7 @@ impl<'a> Resolver<'a> {
                     component,
                     Flaw::at("spec.initTimeout", message),
                 );
-                DEFAULT_INIT_TIMEOUT
+                default
             }
         }
     }

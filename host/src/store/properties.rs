@@ -14,6 +14,8 @@ pub struct Properties(BTreeMap<String, Property>);
 
 #[derive(Clone)]
 struct Property {
+    /// Its name, as it was written.
+    name: String,
     value: String,
     is_secret: bool,
 }
@@ -43,12 +45,16 @@ impl Properties {
 
     /// Sets a value, replacing an earlier one of the same name.
     pub fn insert(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(lowercase(name), Property { value: value.into(), is_secret: false });
+        self.set(name, value.into(), false);
     }
 
     /// As [`insert`](Self::insert), but no error shows the value.
     pub fn insert_secret(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(lowercase(name), Property { value: value.into(), is_secret: true });
+        self.set(name, value.into(), true);
+    }
+
+    fn set(&mut self, name: &str, value: String, is_secret: bool) {
+        self.0.insert(lowercase(name), Property { name: name.to_owned(), value, is_secret });
     }
 
     /// An error about a setting. It shows the start of the value, unless that may be a secret.
@@ -114,10 +120,12 @@ impl Source for Properties {
 
     fn find_by_start(&self, start: &Setting) -> Option<Found<'_>> {
         let starts = |name: &str| start.dapr.iter().any(|start| name.starts_with(start));
-        self.0
+        let mut found = self
+            .0
             .iter()
-            .map(|(name, property)| Found { name, value: property.value.trim() })
-            .find(|found| starts(found.name) && !found.value.is_empty())
+            .filter(|(name, _)| starts(name))
+            .map(|(_, property)| Found { name: &property.name, value: property.value.trim() });
+        found.find(|found| !found.value.is_empty())
     }
 
     fn name(&self, setting: &Setting) -> String {

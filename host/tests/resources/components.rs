@@ -445,6 +445,26 @@ fn init_timeouts_are_go_durations() {
     }
 }
 
+/// Whoever lets a connection take longer does not expect that the start ends before.
+#[test]
+fn the_default_init_timeout_is_as_long_as_a_connection_may_take() {
+    for (dial_timeout, expected) in [
+        ("10s", Duration::from_secs(10)),
+        ("30000", Duration::from_secs(30)),
+        ("1s", Duration::from_secs(5)),
+        ("0", Duration::from_secs(5)),
+        ("-1", Duration::from_secs(5)),
+        ("soon", Duration::from_secs(5)),
+    ] {
+        let settings = format!("  metadata: [{{name: dialTimeout, value: \"{dial_timeout}\"}}]\n");
+        let of =
+            |more: &str| Case::of(lock("a") + &settings + more).load().stores()[0].init_timeout;
+        assert_eq!(of(""), expected, "{dial_timeout}");
+        assert_eq!(of("  initTimeout: 0s\n"), expected, "{dial_timeout}");
+        assert_eq!(of("  initTimeout: 1s\n"), Duration::from_secs(1), "{dial_timeout}");
+    }
+}
+
 #[test]
 fn values_become_text() {
     for (value, expected) in [
@@ -625,6 +645,43 @@ fn the_name_of_a_master_without_failover_is_told_and_has_no_effect() {
     }
     assert_eq!(with(", {name: failover, value: \"true\"}"), [""; 0]);
     assert_eq!(with(", {name: redisType, value: sentinel}"), [""; 0]);
+}
+
+#[test]
+fn settings_without_the_one_that_they_need_are_told_and_have_no_effect() {
+    let sentinel = "{name: failover, value: \"true\"}, {name: sentinelMasterName, value: m}";
+    for (setting, needed, expected) in [
+        (
+            "{name: redisUsername, value: u}",
+            "{name: redisPassword, value: p}",
+            "redisUsername has no effect without redisPassword",
+        ),
+        (
+            "{name: insecureSkipTLSVerify, value: \"true\"}",
+            "{name: enableTLS, value: \"true\"}",
+            "insecureSkipTLSVerify has no effect without enableTLS",
+        ),
+        (
+            "{name: sentinelPassword, value: p}",
+            sentinel,
+            "sentinelPassword has no effect without failover",
+        ),
+        (
+            "{name: minIdleConns, value: \"60000\"}",
+            "{name: poolSize, value: \"60000\"}",
+            "minIdleConns has no effect above poolSize",
+        ),
+    ] {
+        let with = |more: &str| {
+            let settings =
+                format!("  metadata: [{{name: redisHost, value: a}}, {setting}, {more}]\n");
+            Case::of(lock("l") + &settings).load().warnings()
+        };
+        let warnings = with("");
+        let [warning] = &warnings[..] else { panic!("{setting}: {warnings:?}") };
+        assert!(warning.ends_with(&format!("spec.metadata[1]: {expected}")), "{warning}");
+        assert_eq!(with(needed), [""; 0], "{setting}");
+    }
 }
 
 #[test]

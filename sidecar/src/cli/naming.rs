@@ -2,26 +2,21 @@
 
 use anyhow::anyhow;
 use holdfast::Error;
+use holdfast_rules::field::{self, Field};
 
 /// The problem, after the argument that it is about, if it is about one.
 pub fn naming(problem: &str) -> String {
-    const ABOUT: [(&str, &str); 6] = [
-        ("lock store ", "STORE"),
-        ("ResourceId ", "RESOURCE"),
-        ("LockOwner ", "--owner"),
-        ("ExpiryInSeconds ", "--expiry"),
-        ("ttl ", "--ttl"),
-        ("wait ", "--wait"),
-    ];
-    let about = ABOUT.iter().find(|(start, _)| problem.starts_with(start));
-    match about {
-        // There is none at all.
-        Some(_) if problem.ends_with("is not configured") => problem.to_owned(),
-        Some((_, argument)) => format!("{argument}: {problem}"),
-        None if !problem.contains("input key/keyPrefix") => problem.to_owned(),
-        None if problem.contains("list locks") => format!("--prefix: {problem}"),
-        None => format!("RESOURCE: {problem}"),
-    }
+    let argument = match field::refused(problem) {
+        None => return problem.to_owned(),
+        Some(Field::Store) => "STORE",
+        Some(Field::ResourceId) => "RESOURCE",
+        Some(Field::Prefix) => "--prefix",
+        Some(Field::LockOwner) => "--owner",
+        Some(Field::Expiry) => "--expiry",
+        Some(Field::Ttl) => "--ttl",
+        Some(Field::Wait) => "--wait",
+    };
+    format!("{argument}: {problem}")
 }
 
 /// The error of a call, after the argument that it is about.

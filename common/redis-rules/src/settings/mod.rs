@@ -9,6 +9,7 @@
 //! | `store` | how to speak to them |
 //! | `cloud` | logins that neither client supports |
 //! | [`pool`] | the settings of a client with several connections |
+//! | `unused` | those that have no effect beside the others |
 //! | [`tls`] | the settings of TLS, and their refusal by a client without it |
 
 pub mod names;
@@ -20,11 +21,13 @@ pub mod tls;
 mod cloud;
 mod read;
 mod store;
+mod unused;
 
 pub use read::{NO_BOOLEAN, boolean};
 pub use servers::{Quorum, Sentinel, Servers};
 pub use source::{Found, SettingError, Source};
-pub use store::{Settings, default_pool_timeout};
+pub use store::{Settings, default_pool_timeout, dial_timeout};
+pub use unused::{Unused, unused};
 
 #[cfg(test)]
 mod tests;

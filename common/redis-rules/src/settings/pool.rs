@@ -24,6 +24,14 @@ impl Pool {
         Self { size, min_idle: 0, idle_check: Some(Duration::from_secs(60)) }
     }
 
+    /// Whether `minIdleConns` is above the size, so that all connections are kept.
+    pub(super) fn is_exceeded(source: &impl Source, default_size: usize) -> bool {
+        let min_idle = source.find(names::MIN_IDLE_CONNS);
+        let min_idle = min_idle.and_then(|found| found.value.parse::<u16>().ok());
+        let pool = Self::read(source, default_size);
+        min_idle.zip(pool.ok()).is_some_and(|(idle, pool)| usize::from(idle) > pool.size)
+    }
+
     /// Reads the settings. The pool has `default_size` where no other size is set.
     ///
     /// # Errors

@@ -100,12 +100,14 @@ impl Servers {
         }
     }
 
-    /// The name of a master that has no effect, because the settings ask for one server; if there is one.
-    pub fn unused_master(source: &impl Source) -> Option<Found<'_>> {
-        match Kind::read(source) {
-            Ok(Kind::Node) => source.find(names::SENTINEL_MASTER_NAME),
-            _ => None,
-        }
+    /// Whether the settings ask for one server.
+    pub(super) fn is_one(source: &impl Source) -> bool {
+        matches!(Kind::read(source), Ok(Kind::Node))
+    }
+
+    /// Whether the settings ask for Redis Sentinel, or for what is refused.
+    pub(super) fn may_have_sentinels(source: &impl Source) -> bool {
+        matches!(Kind::read(source), Ok(Kind::Sentinel) | Err(_))
     }
 
     /// Reads the address for a client that knows one server only.

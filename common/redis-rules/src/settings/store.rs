@@ -97,7 +97,7 @@ impl Settings {
                 min: wait(names::REDIS_MIN_RETRY_INTERVAL, default.backoff.min)?,
                 max: wait(names::REDIS_MAX_RETRY_INTERVAL, default.backoff.max)?,
             },
-            dial_timeout: read::limit(source, names::DIAL_TIMEOUT, default.dial_timeout)?,
+            dial_timeout: dial_timeout(source)?,
             read_timeout,
             write_timeout: read::limit(source, names::WRITE_TIMEOUT, read_timeout)?,
             pool_timeout: read::limit(source, names::POOL_TIMEOUT, pool_timeout)?,
@@ -108,6 +108,15 @@ impl Settings {
 }
 
 const WHOLE: &str = "is not a whole number from 0";
+
+/// Reads [`Settings::dial_timeout`] alone.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn dial_timeout(source: &impl Source) -> Result<Option<Duration>, SettingError> {
+    read::limit(source, names::DIAL_TIMEOUT, Settings::default().dial_timeout)
+}
 
 /// The default for [`Settings::pool_timeout`]: 1 second more than the limit on a reply.
 pub fn default_pool_timeout(read_timeout: Option<Duration>) -> Option<Duration> {

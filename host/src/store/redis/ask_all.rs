@@ -47,7 +47,9 @@ where
 
 fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
     let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
+    // One that is wrong says more than one that is missing.
+    let login = errors.iter().filter_map(|error| error.login).max();
     errors.sort_by(|one, other| one.cause.cmp(&other.cause));
     let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();
-    DialError { cause: format!("{what}: {}", causes.join("; ")), may_pass, unfit: None }
+    DialError { cause: format!("{what}: {}", causes.join("; ")), may_pass, unfit: None, login }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
-    refusal::{forbids_key, is_error_line},
+    refusal::{RefusedLogin, forbids_key, is_error_line},
     release::Released,
     slot::{SLOTS, slot},
 };
@@ -48,6 +48,8 @@ pub enum ConnectError {
         address: String,
         /// What went wrong in the last attempt.
         cause: String,
+        /// How the server refused the login, if it did. Of several servers: one of them.
+        login: Option<RefusedLogin>,
     },
     /// The time was over before the store was connected.
     #[error("redis {address}: {cause}")]
@@ -89,6 +91,7 @@ pub(super) async fn check_servers(
             let unreachable = |error: DialError| ConnectError::Unreachable {
                 address: address.to_owned(),
                 cause: error.cause,
+                login: error.login,
             };
             cluster.ask().await.map_err(unreachable)?;
             match cluster.slots_without_node() {
@@ -109,14 +112,14 @@ pub(super) async fn check_servers(
 /// Connects, and refuses a server that can lose locks.
 async fn check_server(client: &Client) -> Result<(), ConnectError> {
     let address = client.address().to_owned();
-    match client.connections().open().await.map(drop).map_err(|error| (error.unfit, error.cause)) {
-        Ok(()) => Ok(()),
-        Err((Some(Unfit::Replicated(replicas)), _)) => {
-            Err(ConnectError::Replicated { address, replicas })
-        }
-        Err((Some(_), cause)) => Err(ConnectError::Unfit { address, cause }),
-        Err((None, cause)) => Err(ConnectError::Unreachable { address, cause }),
-    }
+    let Err(DialError { cause, unfit, login, .. }) = client.connections().open().await else {
+        return Ok(());
+    };
+    Err(match unfit {
+        Some(Unfit::Replicated(replicas)) => ConnectError::Replicated { address, replicas },
+        Some(_) => ConnectError::Unfit { address, cause },
+        None => ConnectError::Unreachable { address, cause, login },
+    })
 }
 
 /// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
@@ -178,11 +181,11 @@ fn refused_key(ended: &Ended) -> Option<&str> {
 /// The failure of a lock that replicas must have: a proxy may close the connection on the command for that.
 fn naming_wait(error: ConnectError) -> ConnectError {
     match error {
-        ConnectError::Unreachable { address, cause }
+        ConnectError::Unreachable { address, cause, login }
             if cause.ends_with(&Cause::Lost.to_string()) =>
         {
             let hint = "a proxy may know no WAIT: leave minReplicas out";
-            ConnectError::Unreachable { address, cause: format!("{cause} ({hint})") }
+            ConnectError::Unreachable { address, cause: format!("{cause} ({hint})"), login }
         }
         error => error,
     }
@@ -206,7 +209,7 @@ fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
         }
         NoOutcome::Elsewhere(_, line) => ConnectError::Unfit { address, cause: about(line) },
         NoOutcome::NotDone(cause) | NoOutcome::Over(cause) | NoOutcome::Unknown(cause, _) => {
-            ConnectError::Unreachable { address, cause: about(cause) }
+            ConnectError::Unreachable { address, cause: about(cause), login: None }
         }
     }
 }

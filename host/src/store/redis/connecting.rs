@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::{
     address::Address,
-    refusal::refuses_login,
+    refusal::RefusedLogin,
     settings::{Quorum, Servers},
 };
 use tokio::time::{Instant, timeout_at};
@@ -107,6 +107,21 @@ fn differ(nodes: &[Address], stores: &[Option<RedisStore>]) -> Result<(), Connec
     Ok(())
 }
 
+/// Why a server of a quorum is not connected.
+#[derive(Clone)]
+struct Missing {
+    cause: String,
+    /// How it refused the login, if it did.
+    login: Option<RefusedLogin>,
+}
+
+impl Missing {
+    /// There was no answer until now.
+    fn early() -> Self {
+        Self { cause: "no connection yet".to_owned(), login: None }
+    }
+}
+
 /// Connects to each server. `None` for one that cannot be reached at present.
 async fn connect_majority(
     name: &str,
@@ -117,7 +132,7 @@ async fn connect_majority(
     let mut connecting: FuturesUnordered<_> =
         nodes.iter().enumerate().map(async |(index, node)| (index, connect(node).await)).collect();
     let mut stores: Vec<Option<RedisStore>> = nodes.iter().map(|_| None).collect();
-    let mut causes = vec!["no connection yet".to_owned(); nodes.len()];
+    let mut causes = vec![Missing::early(); nodes.len()];
     let (mut connected, mut deadline, mut is_late) = (0, None, false);
     loop {
         let next = match deadline {
@@ -137,9 +152,11 @@ async fn connect_majority(
                     deadline.get_or_insert_with(|| Instant::now() + NODE_TIMEOUT);
                 }
             }
-            Some((index, Err(ConnectError::Unreachable { cause, .. }))) => causes[index] = cause,
+            Some((index, Err(ConnectError::Unreachable { cause, login, .. }))) => {
+                causes[index] = Missing { cause, login };
+            }
             Some((index, Err(ConnectError::Late { cause, .. }))) => {
-                causes[index] = cause;
+                causes[index] = Missing { cause, login: None };
                 is_late = true;
             }
             Some((_, Err(error))) => return Err(error),
@@ -147,28 +164,29 @@ async fn connect_majority(
     }
     let missing = || {
         let missing = nodes.iter().zip(&causes).zip(&stores);
-        missing.filter(|(_, store)| store.is_none()).map(|((node, cause), _)| (node, cause))
+        missing.filter(|(_, store)| store.is_none()).map(|((node, missing), _)| (node, missing))
     };
     if connected <= nodes.len() / 2 {
-        let causes = missing().map(|(node, cause)| match refuses_login(cause) {
-            true => format!("{node}: it {REFUSES_LOGIN}: {cause}"),
-            false => format!("{node}: {cause}"),
+        let causes = missing().map(|(node, Missing { cause, login })| match login {
+            Some(_) => format!("{node}: it {REFUSES_LOGIN}: {cause}"),
+            None => format!("{node}: {cause}"),
         });
         let (all, causes) = (nodes.len(), causes.collect::<Vec<_>>().join("; "));
         let cause = format!("only {connected} of {all} servers can be used: {causes}");
         let address = address.to_owned();
+        let login = missing().filter_map(|(_, missing)| missing.login).max();
         return Err(match is_late {
             true => ConnectError::Late { address, cause },
-            false => ConnectError::Unreachable { address, cause },
+            false => ConnectError::Unreachable { address, cause, login },
         });
     }
-    for (redis, cause) in missing() {
-        match refuses_login(cause) {
+    for (redis, Missing { cause, login }) in missing() {
+        match login {
             // It does not pass by itself.
-            true => {
+            Some(_) => {
                 tracing::warn!(store = name, %redis, cause, "a server of the quorum {REFUSES_LOGIN}");
             }
-            false => {
+            None => {
                 tracing::warn!(store = name, %redis, cause, "a server of the quorum cannot be reached");
             }
         }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use holdfast_redis_rules::{fitness::Unfit, refusal};
+use holdfast_redis_rules::{
+    fitness::Unfit,
+    refusal::{self, RefusedLogin},
+};
 
 use super::{answer::Cause, tls};
 
@@ -14,6 +17,8 @@ pub(super) struct DialError {
     pub(super) may_pass: bool,
     /// Whether the server answered, and is not fit to keep locks.
     pub(super) unfit: Option<Unfit>,
+    /// How the server refused the login, if it did. Of several servers: one of them.
+    pub(super) login: Option<RefusedLogin>,
 }
 
 impl DialError {
@@ -22,12 +27,12 @@ impl DialError {
     }
 
     pub(super) fn passing(cause: String) -> Self {
-        Self { cause, may_pass: true, unfit: None }
+        Self { cause, may_pass: true, unfit: None, login: None }
     }
 
     /// Another attempt would fail, too.
     pub(super) fn lasting(cause: String) -> Self {
-        Self { cause, may_pass: false, unfit: None }
+        Self { cause, may_pass: false, unfit: None, login: None }
     }
 
     /// An error of the network, or of TLS after its handshake, when a server refuses the client's certificate.
@@ -44,7 +49,7 @@ impl DialError {
     pub(super) fn unfit(unfit: Unfit) -> Self {
         // A replica may be promoted, or the address may lead to another server by then.
         let may_pass = unfit == Unfit::Replica;
-        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit) }
+        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit), login: None }
     }
 
     /// The same error, said of a server.
@@ -56,7 +61,12 @@ impl DialError {
 /// The error line of the server.
 impl From<String> for DialError {
     fn from(line: String) -> Self {
-        Self { may_pass: refusal::may_pass(&line), cause: line, unfit: None }
+        Self {
+            may_pass: refusal::may_pass(&line),
+            login: refusal::refused_login(&line),
+            cause: line,
+            unfit: None,
+        }
     }
 }
 

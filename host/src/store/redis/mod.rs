@@ -69,6 +69,10 @@ mod watch;
 mod within;
 mod written;
 
+pub use holdfast_redis_rules::refusal::RefusedLogin;
+
+#[cfg(feature = "resources")]
+pub(crate) use self::settings::default_pool_size;
 pub use self::{
     check::ConnectError,
     connecting::{connect, connect_within},

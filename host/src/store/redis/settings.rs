@@ -57,7 +57,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
 /// | | [`rejoin_after`](Self::rejoin_after) | none | for how long a server takes no locks after its start |
 /// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | what the key begins with of the lock that is tried out at the start |
-/// | `redeliverInterval`, `processingTimeout` | | | no meaning for a lock |
+/// | `redeliverInterval`, `processingTimeout` and other settings of Dapr's Redis components | | | no meaning for a lock |
 ///
 /// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
 /// is no limit, or no wait. A duration or count of 0 is the default, as for daprd. Booleans are
@@ -513,7 +513,7 @@ fn addresses<S: AsRef<str>>(list: impl IntoIterator<Item = S>) -> (Vec<Address>,
 }
 
 /// Ten connections for each processor, as daprd has.
-fn default_pool_size() -> usize {
+pub(crate) fn default_pool_size() -> usize {
     10 * thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -551,7 +551,7 @@ mod tests {
             (
                 "oidcClientID",
                 "x",
-                "oidcclientid asks for a cloud identity provider, which this version does not support",
+                "oidcClientID asks for a cloud identity provider, which this version does not support",
             ),
         ] {
             let error = parse(&[("redisHost", "h:1"), (name, value)]).unwrap_err();

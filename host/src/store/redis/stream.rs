@@ -143,7 +143,7 @@ fn tls_error(error: io::Error) -> DialError {
         ""
     };
     let may_pass = error.kind() != io::ErrorKind::InvalidData;
-    DialError { cause: format!("TLS: {text}{hint}"), may_pass, unfit: None }
+    DialError { may_pass, ..DialError::passing(format!("TLS: {text}{hint}")) }
 }
 
 #[cfg(test)]
