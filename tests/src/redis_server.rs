@@ -181,9 +181,9 @@ impl RedisServer {
         self.run::<()>(&["CLIENT", "UNPAUSE"]);
     }
 
-    /// Closes the connections of all clients.
-    pub fn kill_connections(&self) {
-        self.run::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    /// Closes the connections of all clients, and returns how many those were.
+    pub fn kill_connections(&self) -> u64 {
+        self.run(&["CLIENT", "KILL", "TYPE", "normal"])
     }
 
     /// Stops the process (SIGSTOP): its sockets stay open, and it answers nothing.

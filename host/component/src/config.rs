@@ -1,5 +1,5 @@
-// What the compiled code depends on. The build script that compiles the component and the engine
-// that runs it have to agree on every line, whatever features of wasmtime either is built with.
+//! What the compiled code depends on. The build script that compiles the component and the engine
+//! that runs it have to agree on every line, whatever features of wasmtime either is built with.
 
 /// The settings of an engine that can run the compiled component. Each memory takes more than 4 GiB of
 /// addresses, so that its bounds need no checks.

@@ -4,7 +4,7 @@ use std::fs;
 
 use holdfast_tests::{
     holdfast::{Holdfast, serve},
-    http_client::{exchange, get},
+    http_client::{exchange, get, lock_body, post},
     redis_server::RedisServer,
     resources::{Resources, in_memory},
     temporary_dir,
@@ -46,6 +46,26 @@ async fn a_forgotten_resources_path_is_a_warning_in_the_log_and_in_the_metadata(
     assert_eq!(exchange(address, set.as_bytes()).await.status, 204);
     let metadata = get(address, "/v1.0/metadata").await.body;
     assert!(metadata.contains(&entry), "{metadata}");
+}
+
+#[tokio::test]
+async fn locks_in_memory_are_those_of_one_process_and_a_restart_forgets_them() {
+    let start = || Holdfast::serve(HOLDFAST, &[]);
+    let takes = async |server: &Holdfast, owner: &str| {
+        let address = server.http().parse().unwrap();
+        let reply = post(address, "/v1.0-alpha1/lock/lockstore", lock_body("r", owner)).await;
+        match &*reply.body {
+            r#"{"success":true}"# => true,
+            r#"{"success":false}"# => false,
+            other => panic!("{other}"),
+        }
+    };
+    let (mut one, other) = (start(), start());
+    assert!(takes(&one, "a").await);
+    assert!(!takes(&one, "b").await);
+    assert!(takes(&other, "b").await);
+    one.end_by(Signal::TERM);
+    assert!(takes(&start(), "c").await);
 }
 
 #[tokio::test]
@@ -125,6 +145,7 @@ fn the_last_error_is_json_in_a_log_of_json() {
         let told = last["message"].as_str().unwrap();
         assert!(!told.is_empty() && told.contains(message), "{stderr}");
         assert!(!told.starts_with("error") && !told.contains("Usage"), "{stderr}");
+        assert!(!told.contains("For more information"), "{stderr}");
     }
 }
 

@@ -53,6 +53,30 @@ async fn a_lock_of_daprd_is_respected() {
 }
 
 #[tokio::test]
+async fn the_command_of_daprd_respects_a_lock_of_holdfast() {
+    let (server, store) = server_and_store().await;
+    let key = "lock||app1||r2";
+    let of_daprd = ["SET", key, "other", "EX", "60", "NX"];
+    assert_granted(store.acquire(key, "me", MINUTE).await);
+    assert_eq!(server.run::<Option<String>>(&of_daprd), None);
+    assert_eq!(server.run::<String>(&["GET", key]), "me");
+    assert_eq!(store.release(key, "me").await, Ok(Released::Released));
+    assert_eq!(server.run::<Option<String>>(&of_daprd).as_deref(), Some("OK"));
+}
+
+/// What no lock in Redis prevents, and why each hold should have an owner of its own.
+#[tokio::test]
+async fn a_late_unlock_of_an_owner_that_is_reused_ends_the_later_hold() {
+    let (server, store) = server_and_store().await;
+    assert_granted(store.acquire("k", "me", Duration::from_millis(300)).await);
+    eventually("the first hold ends", async || server.run::<i64>(&["EXISTS", "k"]) == 0).await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    // That of the first hold.
+    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+    assert_granted(store.acquire("k", "you", MINUTE).await);
+}
+
+#[tokio::test]
 async fn a_lock_expires() {
     let (server, store) = server_and_store().await;
     assert_granted(store.acquire("k", "me", Duration::from_millis(300)).await);

@@ -1,3 +1,5 @@
+//! How `holdfast run` ends, with which exit code, and what it says.
+
 use std::fs;
 
 use holdfast_tests::{

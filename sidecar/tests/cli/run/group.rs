@@ -1,3 +1,5 @@
+//! The process group of the command: signals, and until when the lock is held.
+
 use std::fs;
 
 use holdfast_tests::holdfast::{Holdfast, command};

@@ -1,3 +1,5 @@
+//! What `holdfast run` does when the lock is lost.
+
 use holdfast_tests::holdfast::Holdfast;
 use rustix::process::Signal;
 

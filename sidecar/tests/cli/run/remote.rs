@@ -1,3 +1,5 @@
+//! `holdfast run --address`: the lock through a server.
+
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},

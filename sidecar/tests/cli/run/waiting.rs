@@ -1,3 +1,5 @@
+//! `holdfast run --wait`: waiting for the lock.
+
 use holdfast_tests::holdfast::{Holdfast, command};
 use rustix::process::Signal;
 
