@@ -66,11 +66,11 @@ pub(crate) enum WatchError {
 /// What there is to see at a time.
 #[derive(Default)]
 struct View {
-    held: HashMap<String, Hold>,
+    held: HashMap<String, SeenLock>,
     waiting: HashMap<String, usize>,
 }
 
-struct Hold {
+struct SeenLock {
     lock: HeldLock,
     /// When it expires, if it ever does.
     end: Option<End>,
@@ -146,7 +146,7 @@ impl View {
             held.extend(page.locks.into_iter().map(|lock| {
                 let left = lock.time_left.map(Duration::from_millis);
                 let end = left.and_then(|left| End::between(asked, answered, left));
-                (lock.resource_id.clone(), Hold { lock, end })
+                (lock.resource_id.clone(), SeenLock { lock, end })
             }));
             if held.len() > MOST {
                 return Err(WatchError::TooMany);
@@ -215,7 +215,7 @@ mod tests {
 
     fn view(held: &[(&str, &str, u64)], waiting: &[(&str, usize)]) -> View {
         let begin = Instant::now();
-        let hold = |(id, owner, left): &(&str, &str, u64)| Hold {
+        let hold = |(id, owner, left): &(&str, &str, u64)| SeenLock {
             lock: HeldLock {
                 resource_id: (*id).to_owned(),
                 owner: (*owner).to_owned(),
@@ -235,7 +235,10 @@ mod tests {
         let left = |milliseconds| Duration::from_millis(milliseconds);
         let hold = |end| {
             let lock = HeldLock { resource_id: "r".into(), owner: "me".into(), time_left: None };
-            View { held: [("r".to_owned(), Hold { lock, end })].into(), waiting: HashMap::new() }
+            View {
+                held: [("r".to_owned(), SeenLock { lock, end })].into(),
+                waiting: HashMap::new(),
+            }
         };
         let mut before = hold(End::between(begin, begin, left(6_000)));
         for (asked, took, left_then, extended) in [

@@ -9,19 +9,19 @@ pub const ASKING: [&str; 1] = ["ASKING"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// The slot is at this address from now on.
-    Moved(u16, Place),
+    Moved(u16, NodeAddress),
     /// This key alone is at this address, for this command: its slot is on the way there.
-    Ask(Place),
+    Ask(NodeAddress),
 }
 
 /// An address as a node reports it. Without a host it is the host of that node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct NodeAddress {
     host: Option<alloc::string::String>,
     port: u16,
 }
 
-impl Place {
+impl NodeAddress {
     /// The address, if the node that reported it is at `host`.
     pub fn seen_from(self, host: &str) -> Address {
         Address { host: self.host.unwrap_or_else(|| host.into()), port: self.port }
@@ -39,7 +39,7 @@ impl Redirect {
             "" | "?" => None,
             host => Some(host.into()),
         };
-        let place = Place { host, port: address::parse_port(port).ok()? };
+        let place = NodeAddress { host, port: address::parse_port(port).ok()? };
         match code {
             "MOVED" => Some(Self::Moved(slot, place)),
             "ASK" => Some(Self::Ask(place)),

@@ -31,14 +31,14 @@ pub(crate) struct Holds {
 
 #[derive(Default)]
 struct Held {
-    by_lock: HashMap<u64, Hold, RandomState>,
+    by_lock: HashMap<u64, HeldTime, RandomState>,
     /// How many locks the latest sweep left.
     after_sweep: usize,
     /// When the latest sweep was.
     swept: Option<Instant>,
 }
 
-struct Hold {
+struct HeldTime {
     since: Instant,
     until: Instant,
 }
@@ -61,7 +61,7 @@ impl Holds {
         let mut held = self.lock();
         held.make_room(since);
         if held.by_lock.len() < MAX {
-            held.by_lock.insert(lock, Hold { since, until });
+            held.by_lock.insert(lock, HeldTime { since, until });
         } else {
             drop(held);
             self.untracked.increment(1);

@@ -52,7 +52,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// goes on: what must never be done twice needs a [fencing token](Self::fencing_token).
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lease {
-    hold: Arc<Hold>,
+    hold: Arc<Kept>,
     fencing_token: Option<u64>,
     state: watch::Receiver<State>,
     renewing: AbortHandle,
@@ -61,7 +61,7 @@ pub struct Lease {
 }
 
 /// What is held, and through which handle.
-struct Hold {
+struct Kept {
     locks: Locks,
     store: String,
     id: String,
@@ -118,7 +118,7 @@ impl Locks {
         // Counted from the beginning, it is never too late, however late this task goes on. A wait does not count.
         let now = if options.wait == 0 { begun } else { Instant::now() };
         let types::Lease { owner, fencing_token, valid_for } = lease;
-        let hold = Arc::new(Hold {
+        let hold = Arc::new(Kept {
             locks: self.clone(),
             store: resource.store.to_owned(),
             id: resource.id.to_owned(),
@@ -207,7 +207,7 @@ impl Lease {
     }
 }
 
-impl Hold {
+impl Kept {
     fn resource(&self) -> Resource<'_> {
         Resource { store: &self.store, id: &self.id }
     }
@@ -262,7 +262,7 @@ impl fmt::Debug for Lease {
 }
 
 /// Renews the lock until it is lost.
-async fn renew(hold: Arc<Hold>, hold_end: Option<Instant>, state: watch::Sender<State>) {
+async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<State>) {
     let mut pace = Pace::default();
     let lost = async {
         loop {
@@ -306,7 +306,7 @@ fn left_at_renewal(valid_until: Instant, ttl: Duration) -> Duration {
 }
 
 /// Renews the lock, and tries again until it is too late. Returns until when it is valid.
-async fn prolong(hold: &Hold, valid_until: Instant) -> Result<Instant, Lost> {
+async fn prolong(hold: &Kept, valid_until: Instant) -> Result<Instant, Lost> {
     let mut problem = "no answer".to_owned();
     loop {
         let begun = Instant::now();

@@ -50,7 +50,7 @@ pub(super) struct Door {
 }
 
 /// A connection's place, until this is dropped.
-struct Place {
+struct ConnectionSlot {
     door: Arc<Door>,
     key: usize,
     _permit: OwnedSemaphorePermit,
@@ -128,7 +128,7 @@ impl Door {
         let permit = self.place().await;
         let control = Arc::new(Control::new(self.patience, self.is_ending.clone()));
         let key = self.open().insert(control.clone());
-        let place = Place { door: self.clone(), key, _permit: permit };
+        let place = ConnectionSlot { door: self.clone(), key, _permit: permit };
         let (api, kind, pings) = (api.clone(), self.kind, self.pings);
         self.tasks.spawn(async move {
             connection::serve(stream, api, kind, pings, control).await;
@@ -195,7 +195,7 @@ impl Door {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.door.open().remove(self.key);
     }

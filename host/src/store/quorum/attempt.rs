@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     ballot::{Ballot, Granted, Vote},
-    lanes::Hold,
+    lanes::LockId,
     nodes::{Nodes, Peer, after},
     turn::{self, Release},
     validity::{drift, less_drift},
@@ -33,7 +33,7 @@ const UNCLEAR: &str = "an earlier release of this owner was not answered, and ma
 /// A lock that is asked for.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) hold: Hold,
+    pub(super) hold: LockId,
     pub(super) ttl: Duration,
     pub(super) fenced: bool,
 }
@@ -240,7 +240,7 @@ impl AtNode {
     }
 
     async fn ask(&self) -> Vote {
-        let Wanted { hold: Hold { key, owner }, ttl, fenced } = &*self.wanted;
+        let Wanted { hold: LockId { key, owner }, ttl, fenced } = &*self.wanted;
         let sent = Instant::now();
         // A store may act before its future is awaited.
         let asking = async {

@@ -6,7 +6,7 @@ use holdfast_timing::{late::RAN_OUT, milliseconds};
 use tokio::time::Instant;
 
 use super::{
-    lanes::Hold,
+    lanes::LockId,
     nodes::{Answers, Nodes, Peer, after},
     validity::{less_drift, majority_until},
 };
@@ -33,7 +33,7 @@ struct Counts {
 /// Makes the lock last longer at all nodes, and waits until what a majority says is certain. The rest goes on.
 pub(super) async fn extend(
     nodes: &Nodes,
-    hold: Hold,
+    hold: LockId,
     ttl: Duration,
     may_shorten: bool,
 ) -> Result<Extended, Failure> {
@@ -59,7 +59,7 @@ pub(super) async fn extend(
 
 async fn ask(
     peer: Arc<Peer>,
-    hold: Arc<Hold>,
+    hold: Arc<LockId>,
     ttl: Duration,
     may_shorten: bool,
 ) -> Result<Said, Failure> {

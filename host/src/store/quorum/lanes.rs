@@ -16,14 +16,14 @@ use tokio::sync;
 
 /// The key and the owner of a hold.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Hold {
+pub(super) struct LockId {
     pub(super) key: String,
     pub(super) owner: String,
 }
 
 /// The lanes of one node, one for each hold that a call is about.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(Mutex<HashMap<Hold, (Arc<Lane>, usize)>>);
+pub(super) struct Lanes(Mutex<HashMap<LockId, (Arc<Lane>, usize)>>);
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -36,12 +36,12 @@ struct Lane {
 #[derive(Debug)]
 pub(super) struct PlaceInLane<'a> {
     lanes: &'a Lanes,
-    hold: &'a Hold,
+    hold: &'a LockId,
     lane: Arc<Lane>,
 }
 
 impl Lanes {
-    pub(super) fn join<'a>(&'a self, hold: &'a Hold) -> PlaceInLane<'a> {
+    pub(super) fn join<'a>(&'a self, hold: &'a LockId) -> PlaceInLane<'a> {
         let mut lanes = self.lock();
         let (lane, places) = match lanes.get_mut(hold) {
             Some(entry) => entry,
@@ -55,14 +55,14 @@ impl Lanes {
 
     /// The holds of a key that calls are about, always in the same order: two callers that wait for the turns of all
     /// of them cannot block each other.
-    pub(super) fn holds(&self, key: &str) -> Vec<Hold> {
+    pub(super) fn holds(&self, key: &str) -> Vec<LockId> {
         let lanes = self.lock();
-        let mut holds: Vec<Hold> = lanes.keys().filter(|hold| hold.key == key).cloned().collect();
+        let mut holds: Vec<LockId> = lanes.keys().filter(|hold| hold.key == key).cloned().collect();
         holds.sort_unstable_by(|one, other| one.owner.cmp(&other.owner));
         holds
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hold, (Arc<Lane>, usize)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LockId, (Arc<Lane>, usize)>> {
         // No code between a change to the map and that of a number can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,8 +103,8 @@ mod tests {
 
     use super::*;
 
-    fn hold(owner: &str) -> Hold {
-        Hold { key: "k".to_owned(), owner: owner.to_owned() }
+    fn hold(owner: &str) -> LockId {
+        LockId { key: "k".to_owned(), owner: owner.to_owned() }
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_holds_of_a_key_have_one_order() {
         let lanes = Lanes::default();
-        let other = Hold { key: "other".to_owned(), owner: "me".to_owned() };
+        let other = LockId { key: "other".to_owned(), owner: "me".to_owned() };
         let (b, c, a) = (hold("b"), hold("c"), hold("a"));
         let _places = [&other, &b, &c, &a].map(|hold| lanes.join(hold));
         assert_eq!(lanes.holds("k"), [a.clone(), b.clone(), c.clone()]);

@@ -87,7 +87,7 @@ use std::{fmt, time::Duration};
 use futures_util::future::BoxFuture;
 
 pub use self::settings::{Node, QuorumError, QuorumSettings};
-use self::{attempt::Wanted, lanes::Hold, nodes::Nodes};
+use self::{attempt::Wanted, lanes::LockId, nodes::Nodes};
 use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched};
 
 /// A store over several stores. See the [module](self).
@@ -154,8 +154,8 @@ impl QuorumStore {
     }
 }
 
-fn hold(key: &str, owner: &str) -> Hold {
-    Hold { key: key.to_owned(), owner: owner.to_owned() }
+fn hold(key: &str, owner: &str) -> LockId {
+    LockId { key: key.to_owned(), owner: owner.to_owned() }
 }
 
 impl Store for QuorumStore {

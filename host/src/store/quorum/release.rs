@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    lanes::Hold,
+    lanes::LockId,
     nodes::{Answers, Nodes},
     turn::release_in_turn,
 };
@@ -21,7 +21,7 @@ struct Counts {
 }
 
 /// Releases the lock at all nodes, and waits until what a majority says is certain. The rest goes on.
-pub(super) async fn release(nodes: &Nodes, hold: Hold) -> Result<Released, Failure> {
+pub(super) async fn release(nodes: &Nodes, hold: LockId) -> Result<Released, Failure> {
     let patience = nodes.settings.patience(Duration::MAX);
     let mut answers =
         nodes.ask_by(patience, |peer, teller| release_in_turn(peer, hold.clone(), teller));

@@ -6,7 +6,7 @@ use holdfast_timing::late::LATE_REPLY;
 use tokio::time::timeout;
 
 use super::{
-    lanes::{Hold, PlaceInLane},
+    lanes::{LockId, PlaceInLane},
     nodes::{Peer, Teller},
 };
 use crate::store::{Failure, Released};
@@ -25,19 +25,19 @@ pub(super) enum Release {
 }
 
 /// Releases a lock at a node.
-pub(super) async fn release(peer: &Peer, hold: &Hold) -> Release {
+pub(super) async fn release(peer: &Peer, hold: &LockId) -> Release {
     Release::of(&released(peer, hold).await)
 }
 
 /// Releases a lock at a node, and says how.
-pub(super) async fn released(peer: &Peer, hold: &Hold) -> Result<Released, Failure> {
+pub(super) async fn released(peer: &Peer, hold: &LockId) -> Result<Released, Failure> {
     let outcome = peer.store.release(&hold.key, &hold.owner).await;
     peer.metrics.released(&outcome);
     outcome
 }
 
 /// Releases a lock at a node after the calls before it, for the owner, which gets the outcome.
-pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: Hold, teller: Teller<Released>) {
+pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Teller<Released>) {
     let place = peer.lanes.join(&hold);
     let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };
     let outcome = timeout(LATE_REPLY, released(&peer, &hold)).await;

@@ -60,7 +60,7 @@ pub(super) struct Connections {
 }
 
 /// A command's place on a connection, until its reply has come. It keeps the connection open.
-pub(super) struct Place {
+pub(super) struct InFlight {
     connection: Arc<Connection>,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Place {
 /// so it takes no room from others.
 pub(super) type Permit<'a> = SemaphorePermit<'a>;
 
-impl Place {
+impl InFlight {
     fn on(connection: Arc<Connection>) -> Self {
         connection.begin();
         Self { connection }
@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.connection.end();
     }
@@ -119,17 +119,17 @@ impl Connections {
     /// [patience](Leg::wait).
     ///
     /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
-    pub(super) async fn take(&self, leg: Leg<'_>) -> Result<(Place, Permit<'_>), String> {
+    pub(super) async fn take(&self, leg: Leg<'_>) -> Result<(InFlight, Permit<'_>), String> {
         if let Ok(permit) = self.permits.try_acquire()
             && let Some(connection) = self.pick()
         {
-            return Ok((Place::on(connection), permit));
+            return Ok((InFlight::on(connection), permit));
         }
         // In a box, because what waits is larger than what nearly all commands need.
         Box::pin(self.take_later(leg)).await
     }
 
-    async fn take_later(&self, leg: Leg<'_>) -> Result<(Place, Permit<'_>), String> {
+    async fn take_later(&self, leg: Leg<'_>) -> Result<(InFlight, Permit<'_>), String> {
         let permit = within(self.settings.common.pool_timeout, self.permits.acquire())
             .await
             .map_err(|limit| format!("no connection was free within {limit:?}"))?
@@ -144,13 +144,13 @@ impl Connections {
 
     /// Takes a place, and opens a connection if there is none, with `redisMaxRetries` more attempts. Takes as
     /// long as these take.
-    pub(super) async fn open(&self) -> Result<Place, DialError> {
+    pub(super) async fn open(&self) -> Result<InFlight, DialError> {
         let mut retries = self.settings.common.retries;
         loop {
             // Subscribed before looking, so that no attempt that ends in between is missed.
             let mut attempts = self.attempts.subscribe();
             if let Some(connection) = self.pick() {
-                return Ok(Place::on(connection));
+                return Ok(InFlight::on(connection));
             }
             self.open_another();
             let ended = self.closing.run_until_cancelled(attempts.changed()).await;

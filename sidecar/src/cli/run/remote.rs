@@ -53,7 +53,7 @@ pub struct Server {
 
 /// What is held.
 #[derive(Clone)]
-struct Hold {
+struct RemoteLock {
     server: Server,
     store: String,
     resource: String,
@@ -63,7 +63,7 @@ struct Hold {
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
 pub struct Kept {
-    hold: Hold,
+    hold: RemoteLock,
     fencing_token: Option<u64>,
     lost: watch::Receiver<Option<Lost>>,
     renewing: AbortHandle,
@@ -97,7 +97,7 @@ impl Server {
 
     /// Releases what may have been taken, if the server can be asked.
     pub async fn give_back(&self, args: &RunLocked, owner: &str) {
-        let hold = Hold::of(self, args, owner);
+        let hold = RemoteLock::of(self, args, owner);
         if let Ok(Err(problem)) = timeout(GIVING_BACK, hold.release()).await {
             tracing::debug!("what may have been taken: {problem:#}");
         }
@@ -117,7 +117,7 @@ pub async fn hold(server: &Server, args: &RunLocked, owner: &str) -> Result<Opti
 }
 
 async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<Kept>> {
-    let hold = Hold::of(server, args, owner);
+    let hold = RemoteLock::of(server, args, owner);
     let begun = Instant::now();
     let Some(lease) = acquire(&hold, args).await? else { return Ok(None) };
     let valid_for = validity(&lease)?;
@@ -139,7 +139,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
 }
 
 /// The lease; `None` if the lock was not free in time.
-async fn acquire(hold: &Hold, args: &RunLocked) -> Result<Option<Value>> {
+async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
     let deadline = after(Instant::now(), args.wait);
     let mut asked = false;
     loop {
@@ -167,7 +167,7 @@ async fn acquire(hold: &Hold, args: &RunLocked) -> Result<Option<Value>> {
     }
 }
 
-impl Hold {
+impl RemoteLock {
     fn of(server: &Server, args: &RunLocked, owner: &str) -> Self {
         Self {
             server: server.clone(),

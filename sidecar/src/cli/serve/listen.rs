@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
 use super::{
     socket_file::SocketFile,
-    taken::{Names, Place, Taken},
+    taken::{BoundAddress, Names, Taken},
 };
 use crate::server::Listener;
 
@@ -72,7 +72,7 @@ impl Bound {
             let address = socket_address(text, port).await.with_context(wrong)?;
             let bound = match prepared(address, addresses.len() == 1) {
                 Ok((socket, is_dual)) => {
-                    let mut place = Place { address, is_dual, typed: *typed, names };
+                    let mut place = BoundAddress { address, is_dual, typed: *typed, names };
                     taken.check(&place).map_err(Error::msg)?;
                     socket.bind(address).and_then(|()| {
                         place.address = socket.local_addr()?;

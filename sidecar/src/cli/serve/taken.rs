@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 /// What the system knows of an address, and what the user does.
-pub struct Place<'a> {
+pub struct BoundAddress<'a> {
     pub address: SocketAddr,
     /// Whether it is the wildcard of IPv6, and stands for IPv4 as well.
     pub is_dual: bool,
@@ -23,12 +23,12 @@ pub struct Names<'a> {
 
 /// The addresses that are taken.
 #[derive(Default)]
-pub struct Taken<'a>(Vec<Place<'a>>);
+pub struct Taken<'a>(Vec<BoundAddress<'a>>);
 
 impl<'a> Taken<'a> {
     /// Fails if a place that is taken has addresses of this one.
-    pub fn check(&self, place: &Place<'_>) -> Result<(), String> {
-        let clashes = |taken: &&Place<'_>| taken.includes(place) || place.includes(taken);
+    pub fn check(&self, place: &BoundAddress<'_>) -> Result<(), String> {
+        let clashes = |taken: &&BoundAddress<'_>| taken.includes(place) || place.includes(taken);
         match self.0.iter().find(clashes) {
             Some(taken) if taken.names == place.names => Err(twice(taken, place)),
             Some(taken) => Err(both(taken, place)),
@@ -36,13 +36,13 @@ impl<'a> Taken<'a> {
         }
     }
 
-    pub fn add(&mut self, place: Place<'a>) {
+    pub fn add(&mut self, place: BoundAddress<'a>) {
         self.0.push(place);
     }
 }
 
-impl Place<'_> {
-    fn includes(&self, other: &Place<'_>) -> bool {
+impl BoundAddress<'_> {
+    fn includes(&self, other: &BoundAddress<'_>) -> bool {
         let (ip, others) = (self.address.ip(), other.address.ip());
         let all = ip.is_unspecified() && (ip.is_ipv4() == others.is_ipv4() || self.is_dual);
         self.address.port() == other.address.port() && (ip == others || all)
@@ -54,7 +54,7 @@ impl Place<'_> {
 }
 
 /// Two addresses of one port.
-fn twice(first: &Place<'_>, second: &Place<'_>) -> String {
+fn twice(first: &BoundAddress<'_>, second: &BoundAddress<'_>) -> String {
     let option = first.names.addresses;
     if first.typed == second.typed {
         return format!("{option}: {} is there twice", first.shown());
@@ -68,7 +68,7 @@ fn twice(first: &Place<'_>, second: &Place<'_>) -> String {
 }
 
 /// Two ports.
-fn both(first: &Place<'_>, second: &Place<'_>) -> String {
+fn both(first: &BoundAddress<'_>, second: &BoundAddress<'_>) -> String {
     let (wide, narrow) = if first.includes(second) { (first, second) } else { (second, first) };
     let (wide, narrow) = (wide.address.ip(), narrow.address.ip());
     let place = match wide == narrow {

@@ -11,21 +11,21 @@ pub(super) struct Crowd(Arc<Mutex<HashMap<String, u64>>>);
 
 /// The place of a request among those that wait, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct QueueSlot {
     crowd: Crowd,
     resource: String,
 }
 
 impl Crowd {
     /// A place for one more request that wants this resource, if fewer than `most` wait.
-    pub(super) fn join(&self, resource: &str, most: u64) -> Option<Place> {
+    pub(super) fn join(&self, resource: &str, most: u64) -> Option<QueueSlot> {
         let mut waiting = self.waiting();
         match waiting.get_mut(resource) {
             Some(count) if *count >= most => return None,
             Some(count) => *count += 1,
             None => _ = waiting.insert(resource.to_owned(), 1),
         }
-        Some(Place { crowd: self.clone(), resource: resource.to_owned() })
+        Some(QueueSlot { crowd: self.clone(), resource: resource.to_owned() })
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -33,7 +33,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut waiting = self.crowd.waiting();
         if let Some(count) = waiting.get_mut(&self.resource) {
