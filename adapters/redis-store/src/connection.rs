@@ -8,7 +8,12 @@ use alloc::{
 };
 use core::time::Duration;
 
-use holdfast_redis_rules::{clock::Reading, reply::Reply, resp, settings::Settings};
+use holdfast_redis_rules::{
+    clock::Reading,
+    reply::{Nonsense, Reply},
+    resp,
+    settings::Settings,
+};
 use spin::Mutex;
 use wasip2::{
     clocks::monotonic_clock::{self, Instant},
@@ -34,6 +39,31 @@ impl Broken {
         }
     }
 }
+
+/// Why no reply came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoReply {
+    /// The deadline has passed.
+    Late,
+    /// The server or the network ended the connection.
+    Lost,
+    /// What came is no reply.
+    Nonsense,
+}
+
+impl NoReply {
+    /// The cause, for people; `None` for a deadline, which is the caller's to tell.
+    pub(crate) fn cause(self) -> Option<&'static str> {
+        match self {
+            Self::Late => None,
+            Self::Lost => Some(LOST),
+            Self::Nonsense => Some(Nonsense::TEXT),
+        }
+    }
+}
+
+/// The server or the network ended the connection.
+pub(crate) const LOST: &str = "connection lost";
 
 /// Commands that are sent together.
 #[derive(Default)]
@@ -149,7 +179,7 @@ impl Connection {
             None => "no reply".to_string(),
         };
         self.last_used = monotonic_clock::now();
-        reply.map_err(|cause| Broken::Unanswered(cause.unwrap_or_else(no_reply)))
+        reply.map_err(|no| Broken::Unanswered(no.cause().map_or_else(no_reply, str::to_string)))
     }
 
     /// Hands all commands to the network, which may accept nothing for `writeTimeout`.
@@ -157,7 +187,7 @@ impl Connection {
         self.owed += batch.commands;
         let mut rest = batch.bytes.as_slice();
         while !rest.is_empty() {
-            let lost = |_| Broken::Unsent("connection lost".to_string());
+            let lost = |_| Broken::Unsent(LOST.to_string());
             let room = match self.socket.output.check_write().map_err(lost)? {
                 0 => {
                     let writable = self.socket.output.subscribe();
@@ -172,7 +202,7 @@ impl Connection {
             self.socket.output.write(now).map_err(|error| match error {
                 // The server runs only a complete command.
                 StreamError::LastOperationFailed(_) if later.is_empty() => {
-                    Broken::Unanswered("connection lost".to_string())
+                    Broken::Unanswered(LOST.to_string())
                 }
                 _ => lost(error),
             })?;
@@ -181,23 +211,21 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for the next reply. The error is `None` if none came before the deadline.
-    pub(crate) fn reply(&mut self, deadline: Deadline) -> Result<Reply, Option<String>> {
+    /// Waits for the next reply.
+    pub(crate) fn reply(&mut self, deadline: Deadline) -> Result<Reply, NoReply> {
         const PIECE: u64 = 4096;
         loop {
-            let reply =
-                resp::reply(&self.received).map_err(|nonsense| Some(nonsense.to_string()))?;
+            let reply = resp::reply(&self.received).map_err(|Nonsense| NoReply::Nonsense)?;
             if let Some((reply, length)) = reply {
                 self.received.drain(..length);
                 self.owed = self.owed.saturating_sub(1);
                 return Ok(reply);
             }
-            let piece =
-                self.socket.input.read(PIECE).map_err(|_| Some("connection lost".to_string()))?;
+            let piece = self.socket.input.read(PIECE).map_err(|_| NoReply::Lost)?;
             if piece.is_empty() {
                 let readable = self.socket.input.subscribe();
                 if !deadline.wait(&readable) {
-                    return Err(None);
+                    return Err(NoReply::Late);
                 }
             }
             self.received.extend(piece);

@@ -11,8 +11,9 @@ use core::{net::IpAddr, time::Duration};
 use holdfast_redis_rules::{
     address::Address,
     clock::Reading,
-    facts::{Facts, QUESTIONS},
-    fitness::{self, Expected, Role},
+    closing::{CLOSES, Closing, LostByChance, Question},
+    facts,
+    fitness::{Expected, Role},
     login::{Login, closed_on, knows_no_users},
     refusal,
     reply::Reply,
@@ -29,7 +30,7 @@ use wasip2::sockets::{
 };
 
 use crate::{
-    connection::{Batch, Connection},
+    connection::{Batch, Connection, LOST, NoReply},
     time::{Deadline, now},
 };
 
@@ -54,28 +55,39 @@ impl DialError {
     }
 }
 
+/// Why a connection cannot be used.
+enum End {
+    /// It was lost on this question.
+    Lost(Question),
+    /// `None` if the deadline has passed.
+    Failed(Option<DialError>),
+}
+
+impl From<DialError> for End {
+    fn from(error: DialError) -> Self {
+        Self::Failed(Some(error))
+    }
+}
+
 /// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if
-/// the deadline has passed.
-///
-/// Sets `terse` for a server that closes connections on what it does not know. Such a server is asked nothing.
+/// the deadline has passed. `closing` is what earlier connections have shown of the server.
 pub(crate) fn dial(
     address: &Address,
     settings: &Settings,
-    terse: &mut bool,
+    closing: &mut Closing,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    let connect = || connect(address, deadline);
-    let known = *terse;
-    if !known && let Some(connection) = log_in(connect()?, settings, deadline)? {
-        return Ok(connection);
+    closing.begin();
+    loop {
+        let connection = connect(address, deadline)?;
+        match (Dialing { connection, closing, deadline, settings }).log_in() {
+            Ok(connection) => return Ok(connection),
+            Err(End::Failed(error)) => return Err(error),
+            Err(End::Lost(question)) => {
+                closing.lost(question).map_err(|LostByChance| Some(DialError::new(LOST, true)))?
+            }
+        }
     }
-    let silent = log_in_tersely(connect()?, settings, deadline)?;
-    // Once may be a coincidence.
-    if !known && let Some(connection) = log_in(connect()?, settings, deadline)? {
-        return Ok(connection);
-    }
-    *terse = true;
-    Ok(silent)
 }
 
 /// Tries the host's addresses in order, each for its share of the time. Returns the error of the last
@@ -178,92 +190,115 @@ fn words(code: ErrorCode) -> String {
     code.name().replace('-', " ")
 }
 
-/// Logs in, and then sends all other commands at once: one round trip. Returns `None` if the server closed the
-/// connection.
-fn log_in(
-    mut connection: Connection,
-    settings: &Settings,
+/// A connection that is not logged in yet.
+struct Dialing<'a> {
+    connection: Connection,
+    closing: &'a mut Closing,
     deadline: Deadline,
-) -> Result<Option<Connection>, Option<DialError>> {
-    let login = Login::new(settings);
-    let mut ask =
-        |commands: &[&[&str]]| match exchange(&mut connection, commands, settings, deadline) {
-            Err(Some(_)) => Ok(None),
-            replies => replies.map(Some),
-        };
-    if let Some(words) = login.authentication() {
-        let Some(mut replies) = ask(&[&words])? else { return Ok(None) };
-        if let ([Reply::Error(line)], Some(words)) =
-            (replies.as_slice(), login.older_authentication())
-            && knows_no_users(line)
-        {
-            let Some(others) = ask(&[&words])? else { return Ok(None) };
-            replies = others;
+    settings: &'a Settings,
+}
+
+impl Dialing<'_> {
+    /// Logs in, and then sends all other commands at once if it may: one round trip.
+    fn log_in(mut self) -> Result<Connection, End> {
+        let login = Login::new(self.settings);
+        self.authenticate(&login)?;
+        let at_once = self.closing.at_once();
+        let commands = login.commands();
+        let mut all: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+        if at_once {
+            all.extend(Question::FACTS.map(Question::words));
         }
-        accepted(&replies)?;
+        let asked = now();
+        self.send(&all)?;
+        for words in &commands {
+            match self.connection.reply(self.deadline) {
+                // One of the questions may have closed it.
+                Err(NoReply::Lost) if at_once => return Err(End::Lost(Question::Info)),
+                reply => accepted(reply, words)?,
+            }
+        }
+        // What it says of itself counts, whatever becomes of the other questions.
+        let info = self.ask(Question::Info, at_once)?;
+        let expected = Expected { role: Role::Alone, db: self.settings.db };
+        facts::doubts(&info, expected).map_err(|unfit| DialError::new(unfit.to_string(), false))?;
+        let script = self.ask(Question::Script, at_once)?;
+        let time = self.ask(Question::Time, at_once)?;
+        let mut connection = self.connection;
+        connection.script = facts::script(script);
+        connection.clock =
+            facts::clock(&info, time).ok().map(|time| Reading::new(time, asked, now()));
+        Ok(connection)
     }
 
-    let commands = login.commands();
-    let mut all: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
-    all.extend(QUESTIONS);
-    let asked = now();
-    let Some(mut replies) = ask(&all)? else { return Ok(None) };
-    let answers = replies.split_off(commands.len());
-    accepted(&replies)?;
-    let Ok(answers) = answers.try_into() else { return Ok(None) };
-    let unfit = |unfit: fitness::Unfit| Some(DialError::new(unfit.to_string(), false));
-    let facts =
-        Facts::read(answers, Expected { role: Role::Alone, db: settings.db }).map_err(unfit)?;
-    connection.script = facts.script;
-    connection.clock = facts.clock.ok().map(|time| Reading::new(time, asked, now()));
-    Ok(Some(connection))
+    fn authenticate(&mut self, login: &Login<'_>) -> Result<(), End> {
+        let Some(words) = login.authentication() else { return Ok(()) };
+        let Some(older) = login.older_authentication() else { return self.run(&words) };
+        if self.closing.asks(Question::User) {
+            self.send(&[&words])?;
+            match self.connection.reply(self.deadline) {
+                Err(NoReply::Lost) => return Err(End::Lost(Question::User)),
+                Ok(Reply::Error(line)) if knows_no_users(&line) => {
+                    self.closing.answered(Question::User);
+                }
+                reply => {
+                    self.closing.answered(Question::User);
+                    return accepted(reply, &words);
+                }
+            }
+        }
+        self.run(&older)
+    }
+
+    /// Runs a command whose reply matters only if it is an error.
+    fn run(&mut self, words: &[&str]) -> Result<(), End> {
+        self.send(&[words])?;
+        accepted(self.connection.reply(self.deadline), words)
+    }
+
+    /// The reply to a question, which was `sent` already or is sent now. One that closes connections is left out.
+    fn ask(&mut self, question: Question, sent: bool) -> Result<Reply, End> {
+        if !self.closing.asks(question) {
+            return Ok(Reply::Error(CLOSES.to_string()));
+        }
+        if !sent {
+            self.send(&[question.words()])?;
+        }
+        match self.connection.reply(self.deadline) {
+            Ok(reply) => {
+                self.closing.answered(question);
+                Ok(reply)
+            }
+            Err(NoReply::Lost) => Err(End::Lost(question)),
+            Err(no_reply) => Err(failed(no_reply, question.words())),
+        }
+    }
+
+    /// Sends commands at once.
+    fn send(&mut self, commands: &[&[&str]]) -> Result<(), End> {
+        let mut batch = Batch::default();
+        commands.iter().for_each(|words| batch.push(words));
+        let sent = self.connection.send(&batch, self.settings);
+        sent.map_err(|broken| DialError::new(broken.cause(), true).into())
+    }
 }
 
-/// Logs in to a server that closes connections on what it does not know, and asks nothing.
-fn log_in_tersely(
-    mut connection: Connection,
-    settings: &Settings,
-    deadline: Deadline,
-) -> Result<Connection, Option<DialError>> {
-    let login = Login::new(settings);
-    let (older, with_user) = (login.older_authentication(), login.authentication());
-    let password = match (&older, &with_user) {
-        (Some(words), _) => Some(&words[..]),
-        (None, words) => words.as_ref().map(|words| &words[..]),
-    };
-    let commands = login.commands();
-    let all: Vec<_> = password.into_iter().chain(commands.iter().map(Vec::as_slice)).collect();
-    accepted(&exchange(&mut connection, &all, settings, deadline)?)?;
-    Ok(connection)
+/// Fails if the command was refused, or has no reply.
+fn accepted(reply: Result<Reply, NoReply>, words: &[&str]) -> Result<(), End> {
+    match reply {
+        Ok(Reply::Error(line)) => Err(DialError::refused(line).into()),
+        Ok(_) => Ok(()),
+        Err(no_reply) => Err(failed(no_reply, words)),
+    }
 }
 
-/// Sends commands at once, and waits for the reply to each.
-fn exchange(
-    connection: &mut Connection,
-    commands: &[&[&str]],
-    settings: &Settings,
-    deadline: Deadline,
-) -> Result<Vec<Reply>, Option<DialError>> {
-    let failed = |cause| Some(DialError::new(cause, true));
-    let mut batch = Batch::default();
-    commands.iter().for_each(|words| batch.push(words));
-    connection.send(&batch, settings).map_err(|broken| failed(broken.cause()))?;
-    let reply = |words: &&[&str]| {
-        let reply = connection.reply(deadline);
-        let hinted = |cause: String| match closed_on(words) {
-            Some(hint) => cause + "; " + hint,
-            None => cause,
+/// These words have no reply.
+fn failed(no_reply: NoReply, words: &[&str]) -> End {
+    End::Failed(no_reply.cause().map(|cause| {
+        let cause = match closed_on(words) {
+            Some(hint) => format!("{cause}; {hint}"),
+            None => cause.to_string(),
         };
-        reply.map_err(|cause| cause.and_then(|cause| failed(hinted(cause))))
-    };
-    commands.iter().map(reply).collect()
-}
-
-/// Fails if a command was refused.
-fn accepted(replies: &[Reply]) -> Result<(), Option<DialError>> {
-    let refused = |reply: &Reply| match reply {
-        Reply::Error(line) => Some(DialError::refused(line.clone())),
-        _ => None,
-    };
-    replies.iter().find_map(refused).map_or(Ok(()), |error| Err(Some(error)))
+        DialError::new(cause, true)
+    }))
 }

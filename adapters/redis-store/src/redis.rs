@@ -10,10 +10,11 @@ use holdfast_redis_rules::{
     acquire::{self, CLOCK_WAS_SET, Wanted, expiry_is_unknown},
     address::Address,
     clock::{self, Reading, surely},
+    closing::Closing,
     expiry::Expiry,
     extend::{self, Extend},
     fence, inspect,
-    refusal::{Again, ends_connection, has_no_answer},
+    refusal::{Again, ends_connection, has_no_answer, hint},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
@@ -38,8 +39,8 @@ pub(crate) struct Redis {
     address: Address,
     settings: Settings,
     connection: Option<Connection>,
-    /// Whether the server closes connections on what it does not know.
-    terse: bool,
+    /// On which questions the server closes connections.
+    closing: Closing,
 }
 
 /// A lock that was taken.
@@ -68,7 +69,7 @@ enum Tried<T> {
 
 impl Redis {
     pub(crate) fn new(address: Address, settings: Settings) -> Self {
-        Self { address, settings, connection: None, terse: false }
+        Self { address, settings, connection: None, closing: Closing::default() }
     }
 
     /// Takes a lock, and waits for it if it is held.
@@ -385,7 +386,7 @@ impl Redis {
                 (Some(_), None) => (patience, self.settings.pool_timeout),
                 _ => (dialing, self.settings.dial_timeout),
             };
-            let error = match dial(&self.address, &self.settings, &mut self.terse, deadline) {
+            let error = match dial(&self.address, &self.settings, &mut self.closing, deadline) {
                 Ok(connection) => return Ok(connection),
                 Err(Some(error)) => error,
                 Err(None) => {
@@ -444,13 +445,17 @@ fn refused<T>(
     tries: &mut Tries,
 ) -> Tried<T> {
     let again = Again::after(&line, form);
-    if again == Again::InFull && !line.starts_with("NOSCRIPT") {
+    if again.ends_digests() {
         connection.script = None;
     }
     if ends_connection(&line) {
         connection.distrust();
     }
-    Tried::Failed { next: tries.refused(again, random()), cause: line }
+    let cause = match hint(&line) {
+        Some(hint) => format!("{line} ({hint})"),
+        None => line,
+    };
+    Tried::Failed { next: tries.refused(again, random()), cause }
 }
 
 /// A try that did nothing.

@@ -1,60 +1,58 @@
-//! The questions that follow the login on a new connection, and what the answers say of the server.
+//! What a server's answers to the [questions](crate::closing::Question) after the login say of it. It may refuse any of
+//! them: the answers only make locks better.
 
 use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
 
 use crate::{
     clock,
     fitness::{self, Doubt, Expected, Unfit},
-    release::LOAD_RELEASE,
     reply::Reply,
 };
-
-/// The words of each question, to be sent at once.
-pub const QUESTIONS: [&[&str]; 3] = [&fitness::ASK, &LOAD_RELEASE, &clock::ASK];
 
 /// Why a server does not say something itself.
 const OF_A_PROXY: &str = "a proxy answers in its place";
 const NONSENSE: &str = "it answers nonsense";
 
-/// What a server says of itself. It may refuse any of the questions: the answers only make locks better.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Why its locks may end before their time.
-    pub doubts: Vec<Doubt>,
-    /// The digest of the script that releases a lock, if the server has stored it.
-    pub script: Option<String>,
-    /// Its clock, in microseconds since 1970, or why it does not report it.
-    pub clock: Result<u64, String>,
+/// Why the locks of a server may end before their time, by its reply to [`fitness::ASK`].
+///
+/// # Errors
+///
+/// [`Unfit`] if locks cannot be kept in the server.
+pub fn doubts(info: &Reply, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
+    let silent = |reason: &str| vec![Doubt::Silent(reason.to_owned())];
+    match info {
+        Reply::Text(text) => {
+            let doubts = fitness::check(text, expected)?;
+            Ok(if is_of_a_proxy(info) { silent(OF_A_PROXY) } else { doubts })
+        }
+        Reply::Error(line) => Ok(silent(line)),
+        _ => Ok(silent(NONSENSE)),
+    }
 }
 
-impl Facts {
-    /// Reads the answers to [`QUESTIONS`], in order.
-    ///
-    /// # Errors
-    ///
-    /// [`Unfit`] if locks cannot be kept in the server.
-    pub fn read([info, script, time]: [Reply; 3], expected: Expected) -> Result<Self, Unfit> {
-        let of_a_proxy = matches!(&info, Reply::Text(info) if fitness::is_of_a_proxy(info));
-        let silent = |reason: &str| vec![Doubt::Silent(reason.to_owned())];
-        let doubts = match info {
-            Reply::Text(info) => {
-                let doubts = fitness::check(&info, expected)?;
-                if of_a_proxy { silent(OF_A_PROXY) } else { doubts }
-            }
-            Reply::Error(line) => silent(&line),
-            _ => silent(NONSENSE),
-        };
-        let script = match script {
-            Reply::Text(digest) => Some(digest),
-            _ => None,
-        };
-        let clock = match time {
-            _ if of_a_proxy => Err(OF_A_PROXY.to_owned()),
-            Reply::Error(line) => Err(line),
-            time => clock::read(&time).map_err(|_| NONSENSE.to_owned()),
-        };
-        Ok(Self { doubts, script, clock })
+/// The digest of a script, by the reply to the words that have the server remember it, if it does.
+pub fn script(reply: Reply) -> Option<String> {
+    match reply {
+        Reply::Text(digest) => Some(digest),
+        _ => None,
     }
+}
+
+/// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`].
+///
+/// # Errors
+///
+/// Why it does not report its clock.
+pub fn clock(info: &Reply, time: Reply) -> Result<u64, String> {
+    match time {
+        _ if is_of_a_proxy(info) => Err(OF_A_PROXY.to_owned()),
+        Reply::Error(line) => Err(line),
+        time => clock::read(&time).map_err(|_| NONSENSE.to_owned()),
+    }
+}
+
+fn is_of_a_proxy(info: &Reply) -> bool {
+    matches!(info, Reply::Text(info) if fitness::is_of_a_proxy(info))
 }
 
 #[cfg(test)]
@@ -68,42 +66,40 @@ mod tests {
         Reply::Error("NOPERM no".into())
     }
 
-    #[test]
-    fn a_server_may_refuse_every_question() {
-        let facts = Facts::read([refused(), refused(), refused()], ALONE).unwrap();
-        let doubts = vec![Doubt::Silent("NOPERM no".into())];
-        let nothing = Facts { doubts, script: None, clock: Err("NOPERM no".into()) };
-        assert_eq!(facts, nothing);
+    fn time() -> Reply {
+        Reply::Texts(vec!["1".into(), "5".into()])
     }
 
     #[test]
-    fn answers_are_read_in_the_order_of_the_questions() {
+    fn a_server_may_refuse_every_question() {
+        assert_eq!(doubts(&refused(), ALONE), Ok(vec![Doubt::Silent("NOPERM no".into())]));
+        assert_eq!(script(refused()), None);
+        assert_eq!(clock(&refused(), refused()), Err("NOPERM no".into()));
+    }
+
+    #[test]
+    fn a_server_answers() {
         let info = Reply::Text("role:master\r\naof_enabled:0\r\n".into());
-        let time = Reply::Texts(vec!["1".into(), "5".into()]);
-        let facts = Facts::read([info, Reply::Text("digest".into()), time], ALONE).unwrap();
-        assert_eq!(facts.doubts, [Doubt::NotPersistent]);
-        assert_eq!(facts.script.as_deref(), Some("digest"));
-        assert_eq!(facts.clock, Ok(1_000_005));
+        assert_eq!(doubts(&info, ALONE), Ok(vec![Doubt::NotPersistent]));
+        assert_eq!(script(Reply::Text("digest".into())).as_deref(), Some("digest"));
+        assert_eq!(clock(&info, time()), Ok(1_000_005));
     }
 
     #[test]
     fn a_replica_is_unfit() {
         let info = Reply::Text("role:slave\r\n".into());
-        assert_eq!(Facts::read([info, refused(), refused()], ALONE), Err(Unfit::Replica));
+        assert_eq!(doubts(&info, ALONE), Err(Unfit::Replica));
     }
 
     #[test]
     fn the_clock_of_a_proxy_is_not_used() {
-        let time = Reply::Texts(vec!["1".into(), "5".into()]);
         let envoy = Reply::Text("redis_mode:cluster\r\ncluster_enabled:1\r\n".into());
-        let facts = Facts::read([envoy, refused(), time], ALONE).unwrap();
-        assert_eq!(facts.clock, Err(OF_A_PROXY.into()));
-        assert_eq!(facts.doubts, [Doubt::Silent(OF_A_PROXY.into())]);
+        assert_eq!(clock(&envoy, time()), Err(OF_A_PROXY.into()));
+        assert_eq!(doubts(&envoy, ALONE), Ok(vec![Doubt::Silent(OF_A_PROXY.into())]));
     }
 
     #[test]
     fn a_clock_that_makes_no_sense_is_not_used() {
-        let facts = Facts::read([refused(), refused(), Reply::Okay], ALONE).unwrap();
-        assert_eq!(facts.clock, Err("it answers nonsense".into()));
+        assert_eq!(clock(&refused(), Reply::Okay), Err("it answers nonsense".into()));
     }
 }

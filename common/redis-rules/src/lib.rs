@@ -9,7 +9,8 @@
 //! | [`address`] | `host:port` as `redisHost` writes it |
 //! | [`limit`] | durations as a settings file writes them |
 //! | [`login`] | the commands that a new connection starts with |
-//! | [`facts`] | the questions that follow the login |
+//! | [`closing`] | the questions that follow the login, and those that close a connection |
+//! | [`facts`] | what their answers say |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`disk`] | when changes are on a server's disk |
 //! | [`rejoin`] | which servers may have lost locks when they started |
@@ -36,6 +37,7 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
+pub mod closing;
 pub mod disk;
 pub mod expiry;
 pub mod extend;

@@ -9,7 +9,10 @@ pub enum Again {
     /// No.
     No,
     /// At once, with the script itself in place of its digest.
-    InFull,
+    InFull {
+        /// Whether the server knows the digest from then on.
+        once: bool,
+    },
     /// After a wait, on any connection.
     Later,
     /// After a wait, on a new connection: this one leads to a server that was demoted.
@@ -22,13 +25,20 @@ impl Again {
     pub fn after(error: &str, form: Form) -> Self {
         match code(error) {
             _ if NOT_REACHED.contains(&error) => Self::Later,
-            "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
-            "NOSCRIPT" => Self::InFull,
+            _ if forbids_command_in_script(error) => Self::No,
+            // It runs a script of somebody for too long, and nothing else meanwhile.
+            "BUSY" | "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
+            "NOSCRIPT" => Self::InFull { once: true },
             // A user may have the permission for EVAL alone, and a proxy may know no other.
-            "NOPERM" | "ERR" if form == Form::Short => Self::InFull,
+            "NOPERM" | "ERR" if form == Form::Short => Self::InFull { once: false },
             "READONLY" => Self::Elsewhere,
             _ => Self::No,
         }
+    }
+
+    /// Whether the server refuses digests for a reason that stays, so that later scripts are sent in full.
+    pub fn ends_digests(self) -> bool {
+        self == Self::InFull { once: false }
     }
 }
 
@@ -104,10 +114,23 @@ pub fn tells_of_forbidden_key(cause: &str) -> bool {
     cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
 }
 
+/// Whether a script runs a command that the user may not run. Redis has a code for it only outside of scripts.
+fn forbids_command_in_script(error: &str) -> bool {
+    error.contains("can't run this command or subcommand")
+}
+
+/// What an operator can do about an error line, if that is not plain from its words.
+pub fn hint(error: &str) -> Option<&'static str> {
+    forbids_command_in_script(error).then_some(
+        "the user needs +get +del to release locks, +pexpiretime to give them back, and +get +pttl +pexpire +time for \
+         leases",
+    )
+}
+
 /// Whether the user may not run the command at all. An error that is about a key may be different for
 /// another key.
 pub fn forbids_command(error: &str) -> bool {
-    code(error) == "NOPERM" && error.contains("command")
+    forbids_command_in_script(error) || code(error) == "NOPERM" && error.contains("command")
 }
 
 /// Whether the user may run the command, but not on this key.
@@ -135,7 +158,8 @@ mod tests {
             ("MASTERDOWN x", Again::Later),
             ("READONLY You can't write against a read only replica.", Again::Elsewhere),
             ("NOAUTH Authentication required.", Again::No),
-            ("NOSCRIPT x", Again::InFull),
+            ("BUSY Redis is busy running a script.", Again::Later),
+            ("NOSCRIPT x", Again::InFull { once: true }),
             ("WRONGPASS invalid username-password pair", Again::No),
             ("NOPERM x", Again::No),
             ("MISCONF x", Again::No),
@@ -177,10 +201,29 @@ mod tests {
             "NOPERM this user has no permissions to run the 'evalsha' command or its subcommand",
             "ERR unknown command 'EVALSHA', with args beginning with: 'x'",
         ] {
-            assert_eq!(Again::after(error, Form::Short), Again::InFull, "{error}");
+            let once = error.starts_with("NOSCRIPT");
+            let again = Again::after(error, Form::Short);
+            assert_eq!(again, Again::InFull { once }, "{error}");
+            assert_eq!(again.ends_digests(), !once, "{error}");
         }
         assert_eq!(Again::after("NOPERM x", Form::Full), Again::No);
         assert_eq!(Again::after("OOM x", Form::Short), Again::No);
+    }
+
+    #[test]
+    fn a_command_that_a_script_may_not_run_is_named_and_not_tried_again() {
+        for error in [
+            "ERR The user executing the script can't run this command or subcommand script: 4ac4, on @user_script:1.",
+            "ERR Error running script (call to f_4ac4): @user_script:1: @user_script: 1: The user executing the script \
+             can't run this command or subcommand",
+        ] {
+            for form in [Form::Short, Form::Full] {
+                assert_eq!(Again::after(error, form), Again::No, "{error}");
+            }
+            assert!(forbids_command(error) && !forbids_key(error), "{error}");
+            assert!(hint(error).is_some_and(|hint| hint.contains("+del")), "{error}");
+        }
+        assert_eq!(hint("NOPERM User u has no permissions to run the 'eval' command"), None);
     }
 
     #[test]

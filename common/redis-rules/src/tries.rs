@@ -38,12 +38,12 @@ impl Tries {
     /// Decides after the server refused the command. `random` is any number.
     pub fn refused(&mut self, again: Again, random: u64) -> Next {
         match again {
-            Again::InFull if self.form == Form::Short => {
+            Again::InFull { .. } if self.form == Form::Short => {
                 self.form = Form::Full;
                 Next::Now
             }
             Again::Later | Again::Elsewhere => self.failed(random),
-            Again::InFull | Again::No => Next::GiveUp,
+            Again::InFull { .. } | Again::No => Next::GiveUp,
         }
     }
 
@@ -84,8 +84,8 @@ mod tests {
     fn a_forgotten_script_costs_no_retry_and_is_sent_in_full_once() {
         let mut tries = tries(0);
         assert_eq!(tries.form(), Form::Short);
-        assert_eq!(tries.refused(Again::InFull, 0), Next::Now);
+        assert_eq!(tries.refused(Again::InFull { once: true }, 0), Next::Now);
         assert_eq!(tries.form(), Form::Full);
-        assert_eq!(tries.refused(Again::InFull, 0), Next::GiveUp);
+        assert_eq!(tries.refused(Again::InFull { once: true }, 0), Next::GiveUp);
     }
 }

@@ -17,7 +17,6 @@ use holdfast_tests::{
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to, locker},
 };
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::{log::Log, not_done};
 
@@ -45,9 +44,10 @@ async fn the_password_must_be_right() {
     assert_works(&store).await;
 
     let wrong = connect(&server, &[("redisPassword", "wrong")]).await;
-    assert!(refused(wrong, &server).contains("WRONGPASS"));
-    let none = connect(&server, &[]).await;
-    assert!(refused(none, &server).contains("NOAUTH"));
+    for (outcome, code) in [(wrong, "WRONGPASS"), (connect(&server, &[]).await, "NOAUTH")] {
+        let error = refused(outcome, &server);
+        assert!(error.contains(code) && error.ends_with(" (set redisPassword)"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -129,6 +129,24 @@ async fn a_user_who_cannot_release_a_lock_is_refused() {
     let login = locker(&server, SECRET, "+ping +set +get +del +info +time");
     let error = refused(connect(&server, &login).await, &server);
     assert!(error.contains("a lock cannot be released: NOPERM"), "{error}");
+}
+
+#[tokio::test]
+async fn a_user_who_releases_locks_only_by_a_script_that_the_server_remembers_is_refused() {
+    let server = RedisServer::start();
+    let login = locker(&server, SECRET, "+ping +set +get +del +info +time +evalsha +script|load");
+    let error = refused(connect(&server, &login).await, &server);
+    assert!(error.contains("a lock cannot be released: NOPERM"), "{error}");
+    assert!(error.contains("'eval'"), "{error}");
+}
+
+#[tokio::test]
+async fn a_permission_that_a_script_lacks_is_named() {
+    let server = RedisServer::start();
+    let login = locker(&server, SECRET, "+ping +set +get +eval +info +time");
+    let error = refused(connect(&server, &login).await, &server);
+    assert!(error.contains("a lock cannot be released: ERR"), "{error}");
+    assert!(error.contains("(the user needs +get +del to release locks"), "{error}");
 }
 
 #[tokio::test]
@@ -312,57 +330,6 @@ async fn tls_to_a_port_without_it_says_so() {
     let quick = [TLS, ANY, ONCE, ("dialTimeout", "1s")];
     let error = refused(connect(&server, &quick).await, &server);
     assert!(error.contains("enableTLS"), "{error}");
-}
-
-/// Forwards one connection after another to a port, and closes one that asks anything but the commands of a
-/// lock, as a proxy before Redis may do.
-async fn narrow_proxy(port: u16) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                let (mut commands, mut replies) = (vec![0; 4096], vec![0; 4096]);
-                loop {
-                    tokio::select! {
-                        read = client.read(&mut commands) => {
-                            let sent = &commands[..read.unwrap_or(0)];
-                            let text = String::from_utf8_lossy(sent);
-                            let unknown = ["INFO", "SCRIPT", "TIME", "EVALSHA", "HELLO", "CLIENT"];
-                            let asks = unknown.iter().any(|word| text.contains(&format!("\r\n{word}\r\n")));
-                            // What stands before the unknown command is answered.
-                            let answered = text.find("*1\r\n$4\r\nINFO").unwrap_or(sent.len());
-                            server.write_all(&sent[..answered]).await.unwrap();
-                            if asks && answered > 0 {
-                                let read = server.read(&mut replies).await.unwrap_or(0);
-                                let _ = client.write_all(&replies[..read]).await;
-                            }
-                            if asks || sent.is_empty() {
-                                return;
-                            }
-                        }
-                        read = server.read(&mut replies) => match read {
-                            Ok(read) if read > 0 => client.write_all(&replies[..read]).await.unwrap(),
-                            _ => return,
-                        },
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn a_proxy_that_closes_on_what_it_does_not_know_is_asked_nothing() {
-    let server = RedisServer::start();
-    let store = connect_to(&narrow_proxy(server.port()).await, &[ONCE]).await.unwrap();
-    server.forget_calls();
-    assert_works(&store).await;
-    assert_eq!((server.calls("evalsha"), server.calls("eval")), (0, 1));
 }
 
 #[tokio::test]

@@ -61,6 +61,27 @@ async fn a_grant_that_arrives_after_its_caller_left_is_released() {
 }
 
 #[tokio::test]
+async fn a_grant_that_arrives_after_its_caller_left_expires_where_it_cannot_be_given_back() {
+    for missing in ["-time", "-pexpiretime", "-eval"] {
+        let server = RedisServer::start();
+        let store = connect(&server, &[PATIENT]).await.unwrap();
+        server.run::<()>(&["ACL", "SETUSER", "default", missing]);
+        server.kill_connections();
+        eventually("a new connection is used", async || {
+            let outcome = store.acquire("new", "me", MINUTE).await;
+            matches!(outcome, Ok(Acquired::Granted(_) | Acquired::Held))
+        })
+        .await;
+        server.pause_writes();
+        abandon(store.acquire("k", "me", MINUTE)).await;
+        server.unpause();
+        store.close().await;
+        assert!(server.exists("k"), "{missing}");
+        assert!((1..=60_000).contains(&server.run::<i64>(&["PTTL", "k"])), "{missing}");
+    }
+}
+
+#[tokio::test]
 async fn closing_waits_for_the_release_of_abandoned_grants() {
     let server = RedisServer::start();
     let store = connect(&server, &[PATIENT]).await.unwrap();

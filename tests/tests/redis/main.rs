@@ -6,6 +6,7 @@
 //! - `handover.rs`: who gets a lock next.
 //! - `admin.rs`: listing locks, and ending any hold.
 //! - `keys.rs`: the keys that resource files ask for.
+//! - `questions.rs`: what a server is asked when a connection is opened, and what becomes of the answers.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
 //! - `faults.rs`: failures of the server and the network.
@@ -17,6 +18,7 @@
 //! - `cluster.rs`: the library's store in a Redis Cluster.
 //! - `replicas.rs`: replicas that must have a lock.
 //! - `sentinel_group.rs`, `redis_cluster.rs`: the groups of servers that tests start.
+//! - `narrow_proxy.rs`: a proxy that does not know some commands.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,8 +34,10 @@ mod keys;
 mod lease;
 mod lock;
 mod log;
+mod narrow_proxy;
 mod pool;
 mod proxies;
+mod questions;
 mod quorum;
 mod redis_cluster;
 mod replicas;

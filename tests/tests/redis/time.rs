@@ -13,7 +13,7 @@ use holdfast_tests::{
     redis_store::{ONCE, PATIENT, behind_proxy, connect},
 };
 
-use crate::{assert_unknown, not_done};
+use crate::{assert_unknown, log::Log, not_done};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -161,4 +161,27 @@ async fn a_server_that_does_not_tell_its_clock_gets_a_time_to_live_and_a_wider_b
     // The server may carry it out a second later.
     assert!(until >= before + 2 * SECOND - Duration::from_millis(1), "{until:?}");
     server.resume();
+}
+
+#[tokio::test]
+async fn a_server_that_stops_telling_its_clock_gets_the_grant_back_and_is_told_of_once() {
+    let server = RedisServer::start();
+    let (log, guard) = Log::start();
+    let store = connect(&server, &[]).await.unwrap();
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    server.run::<()>(&["ACL", "SETUSER", "default", "-time"]);
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
+    assert!(cause.ends_with(": the server does not report its clock any more"), "{cause}");
+    assert!(!server.exists("k"));
+    for owner in ["one", "two"] {
+        assert_granted(store.acquire("k", owner, MINUTE).await);
+        assert_eq!(store.release("k", owner).await, Ok(Released::Released));
+    }
+    drop(guard);
+    let text = log.text();
+    assert_eq!(
+        text.matches("locks cannot expire at a time of the server's clock").count(),
+        1,
+        "{text}"
+    );
 }

@@ -23,6 +23,14 @@ pub(super) enum Answer {
     RanOut,
     /// The lock was free, but its expiry, which is given here, is wrong: the server's clock was set.
     ClockWasSet(u64),
+    /// The lock was free, but the server does not report its clock any more, as it says in this error line.
+    ClockLost {
+        line: String,
+        /// When the lock expires.
+        expiry: u64,
+        /// When it has ended at the latest.
+        ends: Option<Instant>,
+    },
     /// The server has the lock, or has extended it, and too few of its replicas have it.
     TooFewReplicas {
         /// How many have it, or why the server did not wait for them.
@@ -78,8 +86,6 @@ pub(super) enum Cause {
     TimedOut(Duration),
     /// A reply made no sense.
     Nonsense,
-    /// The server refused to report its clock, which it had reported before.
-    ClockLost,
     /// A proxy got no reply of the server, and says so in this error line.
     Proxy(String),
     /// Another server has taken the place of this one.
@@ -95,7 +101,7 @@ impl Answer {
     pub(super) fn expiry(&self) -> Option<u64> {
         match self {
             Self::Granted(granted) => granted.expiry,
-            Self::ClockWasSet(expiry) => Some(*expiry),
+            Self::ClockWasSet(expiry) | Self::ClockLost { expiry, .. } => Some(*expiry),
             Self::TooFewReplicas { expiry, .. } => *expiry,
             _ => None,
         }
@@ -139,7 +145,6 @@ impl fmt::Display for Cause {
             Self::SendTimedOut => f.write_str("sending timed out"),
             Self::TimedOut(limit) => write!(f, "no reply within {limit:?}"),
             Self::Nonsense => f.write_str(Nonsense::TEXT),
-            Self::ClockLost => f.write_str("the server does not report its clock any more"),
             Self::Proxy(line) => f.write_str(line),
             Self::Replaced => f.write_str("another server has taken the place of the master"),
             Self::Closed => f.write_str("the store is closed"),

@@ -6,7 +6,7 @@ use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
     refusal::{RefusedLogin, forbids_key, is_error_line},
-    release::Released,
+    release::{Form, Released},
     slot::{SLOTS, slot},
 };
 
@@ -158,14 +158,19 @@ async fn try_a_lock(
             }
         },
     }
-    match run!(nodes, &key, |server, leg| server.release(&key, &name, leg)) {
-        Ok(Released::Released) => Ok(()),
+    match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Short, leg)) {
+        Ok(Released::Released) => {}
         // It may have expired on a slow way.
-        Ok(_) if begun.elapsed() >= TRIAL => Ok(()),
+        Ok(_) if begun.elapsed() >= TRIAL => {}
         Ok(_) => {
             let cause = "a lock that was taken is lost at once".to_owned();
-            Err(ConnectError::Unfit { address, cause })
+            return Err(ConnectError::Unfit { address, cause });
         }
+        Err(ended) => return Err(failed(ended, address, "released")),
+    }
+    // A server that forgets the script gets it again, and what is given back is always sent like this.
+    match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Full, leg)) {
+        Ok(_) => Ok(()),
         Err(ended) => Err(failed(ended, address, "released")),
     }
 }

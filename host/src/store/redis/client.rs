@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
     list::{self, Part},
     raise,
     redirect::Redirect,
-    refusal::{Again, code, ends_connection},
+    refusal::{Again, code, ends_connection, hint},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
@@ -40,6 +40,9 @@ use crate::store::Watched;
 
 /// How long [`Client::close`] waits for unfinished commands.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// Why a grant does not count whose end cannot be known.
+const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 /// A client of one server.
 pub(super) struct Client {
@@ -191,15 +194,17 @@ impl Client {
         })
     }
 
-    /// Releases the lock if it is the owner's. It is sent again only if the server did nothing.
+    /// Releases the lock if it is the owner's, by a script in this form, or in full where that is refused. It is sent
+    /// again only if the server did nothing.
     pub(super) async fn release(
         &self,
         key: &str,
         owner: &str,
+        form: Form,
         leg: Leg<'_>,
     ) -> Result<Released, NoOutcome> {
         try_until_outcome!(self, leg, |connection, tries| {
-            let form = connection.form(tries.form());
+            let form = if form == Form::Full { form } else { connection.form(tries.form()) };
             match connection.release(Release { key, owner }, form, leg.asking).await {
                 Ok(Answer::Released(released)) => Ok(Tried::Outcome(released)),
                 Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, form)),
@@ -228,7 +233,7 @@ impl Client {
         extend: Extend<'_>,
         leg: Leg<'_>,
     ) -> Result<Tried<Extended>, NoOutcome> {
-        let at = match connection.renew_clock(Instant::now()).await {
+        let at = match self.renew_clock(connection).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
@@ -359,7 +364,7 @@ impl Client {
         leg: Leg<'_>,
     ) -> Result<Tried<Option<Taken>>, NoOutcome> {
         let Wanted { key, owner, .. } = wanted;
-        let at = match connection.renew_clock(Instant::now()).await {
+        let at = match self.renew_clock(connection).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
@@ -382,6 +387,12 @@ impl Client {
                 connection.give_back(key, owner, expiry);
                 Ok(nothing_done(CLOCK_WAS_SET, tries))
             }
+            Ok(Answer::ClockLost { line, expiry, ends }) => {
+                self.connections.do_without_clock(connection, line);
+                let (lock, cause) = ((key, owner), CLOCK_LOST.to_owned());
+                let undone = undo(connection, lock, cause, Some(expiry), ends);
+                Err(Box::pin(undone).await)
+            }
             Ok(Answer::TooFewReplicas { cause, expiry, ends }) => {
                 let undone = undo(connection, (key, owner), cause, expiry, ends);
                 Err(Box::pin(undone).await)
@@ -393,6 +404,17 @@ impl Client {
             Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
             Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
             Err(no_answer) => unsent(no_answer, tries),
+        }
+    }
+
+    /// Reads the server's clock if it is known, but from a reading that is too old. Returns the time after that.
+    async fn renew_clock(&self, connection: &Connection) -> Result<Instant, NoAnswer> {
+        match connection.renew_clock(Instant::now()).await? {
+            Ok(at) => Ok(at),
+            Err(refusal) => {
+                self.connections.do_without_clock(connection, refusal);
+                Ok(Instant::now())
+            }
         }
     }
 
@@ -412,10 +434,14 @@ impl Client {
         if ends_connection(&line) {
             self.connections.retire(connection.id());
         }
-        if again == Again::InFull && !line.starts_with("NOSCRIPT") {
+        if again.ends_digests() {
             connection.refuse_script();
         }
-        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause: line }
+        let cause = match hint(&line) {
+            Some(hint) => format!("{line} ({hint})"),
+            None => line,
+        };
+        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause }
     }
 }
 
@@ -461,7 +487,7 @@ fn unsent<T>(no_answer: NoAnswer, tries: &mut Tries) -> Result<Tried<T>, NoOutco
     }
 }
 
-/// Gives back a grant that too few replicas have. Returns what its caller gets.
+/// Gives back a grant that its caller cannot have. Returns what the caller gets.
 async fn undo(
     connection: &Connection,
     (key, owner): (&str, &str),

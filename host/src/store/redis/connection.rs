@@ -22,7 +22,7 @@ use holdfast_redis_rules::{
     extend::Extend,
     release::{self, Form, Release},
     replicas::Guard,
-    reply::Nonsense,
+    reply::{Nonsense, Reply},
 };
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -35,6 +35,9 @@ use super::{
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
 /// commands that are sent together share system calls on both sides.
 pub(super) const BUSY: usize = 256;
+
+/// How long a connection is used whose server was not asked everything: that may have been chance.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -56,6 +59,8 @@ pub(super) struct Connection {
     script_refused: AtomicBool,
     /// Why the server takes no locks, if it takes none.
     absence: Option<Absence>,
+    /// Whether the server was not asked everything, because it seems to close connections on some questions.
+    unasked: bool,
     load: Load,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
@@ -147,6 +152,7 @@ impl Connection {
             script: None,
             script_refused: AtomicBool::new(false),
             absence: None,
+            unasked: false,
             load: Load::default(),
             last_seen_busy: Mutex::new((0, now)),
         }
@@ -211,18 +217,24 @@ impl Connection {
     }
 
     /// Reads the server's clock if it is known, but from a reading that is too old by `now`. Returns the time
-    /// after that.
-    pub(super) async fn renew_clock(&self, now: Instant) -> Result<Instant, NoAnswer> {
+    /// after that, or why the server does not report its clock any more.
+    pub(super) async fn renew_clock(
+        &self,
+        now: Instant,
+    ) -> Result<Result<Instant, String>, NoAnswer> {
         if !self.shared.queue().clock_is_old(now) {
-            return Ok(now);
+            return Ok(Ok(now));
         }
         let asked = Instant::now();
-        let answer = self.send(&clock::ASK).await?;
-        match clock::read(&answer.into_reply()) {
-            Ok(time) => self.set_clock(time, asked),
-            Err(Nonsense) => self.forget_clock(),
-        }
-        Ok(Instant::now())
+        let reply = self.send(&clock::ASK).await?.into_reply();
+        Ok(match (clock::read(&reply), reply) {
+            (Ok(time), _) => {
+                self.set_clock(time, asked);
+                Ok(Instant::now())
+            }
+            (Err(Nonsense), Reply::Error(line)) => Err(line),
+            (Err(nonsense), _) => Err(nonsense.to_string()),
+        })
     }
 
     /// Begins to use the server's clock. It showed `time`, in microseconds since 1970, and was asked for at
@@ -244,6 +256,16 @@ impl Connection {
     /// Why the server takes no lock now, if it takes none.
     pub(super) fn refusal(&self) -> Option<String> {
         self.absence.and_then(Absence::refusal)
+    }
+
+    /// Notes that the server was not asked everything.
+    pub(super) fn set_unasked(&mut self) {
+        self.unasked = true;
+    }
+
+    /// Whether it is time to replace the connection by one that is asked again.
+    pub(super) fn is_to_ask_again(&self, now: Instant) -> bool {
+        self.unasked && self.age(now) >= ASK_AGAIN
     }
 
     /// Names the script that releases a lock to a server that knows it.

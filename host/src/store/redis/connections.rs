@@ -396,7 +396,8 @@ impl Connections {
         let now = Instant::now();
         let settings = &self.settings;
         self.retain(Closed::Aged, |connection| {
-            settings.common.max_age.is_none_or(|most| connection.age(now) < most)
+            !connection.is_to_ask_again(now)
+                && settings.common.max_age.is_none_or(|most| connection.age(now) < most)
         });
         let mut open = self.write();
         let before = open.len();

@@ -2,19 +2,17 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
 use holdfast_redis_rules::{
     address::Address,
-    disk,
-    facts::{Facts, QUESTIONS},
+    closing::{CLOSES, Closing, LostByChance, Question},
+    disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
+    refusal::refuses_login,
     rejoin,
     reply::Reply,
 };
@@ -25,13 +23,13 @@ use super::{
     about,
     absence::Absence,
     answer::{Answer, Cause, NoAnswer},
-    connection::{Connection, Shared, next_id},
+    connection::{Call, Connection, Shared, next_id},
     dial_error::DialError,
     driver::{Driver, Event, Socket},
     place::Place,
     session::bounded,
     settings::RedisSettings,
-    stream::{Stream, Streams},
+    stream::{NEEDS_TLS, Stream, Streams},
     tls::NEEDS_CERTIFICATE,
 };
 
@@ -41,8 +39,8 @@ pub(super) struct Dialer {
     place: Place,
     streams: Arc<Streams>,
     expected: Expected,
-    /// Whether the server closes connections on what it does not know.
-    terse: AtomicBool,
+    /// On which questions the server closes connections.
+    closing: Mutex<Closing>,
     drivers: TaskTracker,
     /// Ends all drivers at once.
     abort: CancellationToken,
@@ -56,6 +54,19 @@ pub(super) struct Dialed {
     pub(super) about: Option<String>,
     /// What it calls itself.
     pub(super) run_id: Option<String>,
+}
+
+/// Why a connection cannot be used.
+enum End {
+    /// It was lost on this question.
+    Lost(Question),
+    Failed(DialError),
+}
+
+impl From<DialError> for End {
+    fn from(error: DialError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// What the operator should know of a server.
@@ -75,7 +86,7 @@ impl Dialer {
             settings,
             place,
             streams,
-            terse: AtomicBool::new(false),
+            closing: Mutex::default(),
             drivers: TaskTracker::new(),
             abort: CancellationToken::new(),
         }
@@ -135,18 +146,27 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
     {
-        let connect = async || self.connect(server, on_event.clone(), shaking_hands).await;
-        let known = self.terse.load(Ordering::Relaxed);
-        if !known && let Some(dialed) = self.log_in(connect().await?).await? {
-            return Ok(dialed);
+        self.closing().begin();
+        loop {
+            let connection = self.connect(server, on_event.clone(), shaking_hands).await?;
+            match self.log_in(connection).await {
+                Ok(dialed) => return Ok(dialed),
+                Err(End::Failed(error)) => return Err(error),
+                Err(End::Lost(question)) => self
+                    .closing()
+                    .lost(question)
+                    .map_err(|LostByChance| DialError::passing(Cause::Lost.to_string()))?,
+            }
         }
-        let terse = self.log_in_tersely(connect().await?).await?;
-        // Once may be a coincidence.
-        if !known && let Some(dialed) = self.log_in(connect().await?).await? {
-            return Ok(dialed);
-        }
-        self.terse.store(true, Ordering::Relaxed);
-        Ok(terse)
+    }
+
+    /// Whether the server does not say what it is, because it closes the connection when it is asked.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.closing().asks(Question::Info)
+    }
+
+    fn closing(&self) -> MutexGuard<'_, Closing> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect<F>(
@@ -174,87 +194,103 @@ impl Dialer {
         Ok(Connection::new(shared, id, server.clone()))
     }
 
-    /// Logs in, and asks whether locks are safe with the server. Returns `None` if the server closed the
-    /// connection on a command that [`log_in_tersely`](Self::log_in_tersely) does not send.
-    async fn log_in(&self, mut connection: Connection) -> Result<Option<Dialed>, DialError> {
+    /// Logs in, and asks whether locks are safe with the server.
+    async fn log_in(&self, mut connection: Connection) -> Result<Dialed, End> {
         let login = Login::new(&self.settings.common);
-        if let Some(words) = login.authentication() {
-            let older = login.older_authentication();
-            let answer = connection.send(&words).await;
-            if older.is_some() && is_closed(&answer) {
-                return Ok(None);
-            }
-            if let Some(line) = self.refusal(answer, &words)? {
-                let older = older.filter(|_| knows_no_users(&line));
-                let Some(words) = older else { return Err(line.into()) };
-                self.accepted(connection.send(&words).await, &words)?;
-            }
-        }
+        self.authenticate(&connection, &login).await?;
         for words in login.commands() {
             self.accepted(connection.send(&words).await, &words)?;
         }
         let asked = Instant::now();
-        let [info, script, time] = QUESTIONS.map(|words| connection.send(words));
-        let answers = match [info.await, script.await, time.await] {
-            [Ok(info), Ok(script), Ok(time)] => [info, script, time].map(Answer::into_reply),
-            answers => match answers.into_iter().find_map(Result::err).map(NoAnswer::cause) {
-                Some(cause @ Cause::TimedOut(_)) => {
-                    return Err(DialError::passing(cause.to_string()));
-                }
-                _ => return Ok(None),
-            },
-        };
-        let policy = if disk::keeps_file(&answers[0]) {
-            match connection.send(&disk::ASK).await {
-                answer if is_closed(&answer) => return Ok(None),
-                Ok(answer) => disk::policy(&answer.into_reply()).map(str::to_owned),
-                Err(no_answer) => return Err(DialError::passing(no_answer.cause().to_string())),
-            }
+        let at_once = self.closing().at_once();
+        let sent = |question: Question| at_once.then(|| connection.send(question.words()));
+        let [info, script, time] = Question::FACTS.map(sent);
+        // What it says of itself counts, whatever becomes of the other questions.
+        let info = self.ask(&connection, Question::Info, info).await?;
+        let doubts = facts::doubts(&info, self.expected).map_err(DialError::unfit)?;
+        let script = self.ask(&connection, Question::Script, script).await?;
+        let time = self.ask(&connection, Question::Time, time).await?;
+        let policy = if disk::keeps_file(&info) {
+            let reply = self.ask(&connection, Question::Policy, None).await?;
+            disk::policy(&reply).map(str::to_owned)
         } else {
             None
         };
-        let about = about::describe(&answers[0], policy.as_deref());
-        let run_id = about::run_id(&answers[0]).map(str::to_owned);
-        if let Some(absence) = self.absence(&answers[0], policy.as_deref()) {
+        let about = about::describe(&info, policy.as_deref());
+        let run_id = about::run_id(&info).map(str::to_owned);
+        if let Some(absence) = self.absence(&info, policy.as_deref()) {
             connection.set_absence(absence);
         }
-        let facts = Facts::read(answers, self.expected);
-        let Facts { doubts, script, clock } = facts.map_err(DialError::unfit)?;
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
         // A server that stays out after its start needs no file.
         let later =
             policy.filter(|policy| policy != disk::ALWAYS && self.settings.rejoin_after.is_none());
         notes.extend(later.map(|policy| Note::Doubt(Doubt::OnDiskLater(policy))));
-        if let Some(digest) = script {
+        if let Some(digest) = facts::script(script) {
             connection.set_script(digest);
         }
-        match clock {
+        match facts::clock(&info, time) {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        Ok(Some(Dialed { connection, notes, about, run_id }))
+        if !self.closing().left_nothing_out() {
+            connection.set_unasked();
+        }
+        Ok(Dialed { connection, notes, about, run_id })
+    }
+
+    async fn authenticate(&self, connection: &Connection, login: &Login<'_>) -> Result<(), End> {
+        let Some(words) = login.authentication() else { return Ok(()) };
+        let Some(older) = login.older_authentication() else {
+            return Ok(self.accepted(connection.send(&words).await, &words)?);
+        };
+        if self.closing().asks(Question::User) {
+            let answer = connection.send(&words).await;
+            if is_lost(&answer) {
+                return Err(End::Lost(Question::User));
+            }
+            let refusal = self.refusal(answer, &words)?;
+            self.closing().answered(Question::User);
+            match refusal {
+                None => return Ok(()),
+                Some(line) if !knows_no_users(&line) => return Err(refused(line).into()),
+                Some(_) => {}
+            }
+        }
+        Ok(self.accepted(connection.send(&older).await, &older)?)
+    }
+
+    /// The reply to a question, which was `sent` already or is sent now. One that closes connections is left out.
+    async fn ask(
+        &self,
+        connection: &Connection,
+        question: Question,
+        sent: Option<Call<'_>>,
+    ) -> Result<Reply, End> {
+        if !self.closing().asks(question) {
+            return Ok(Reply::Error(CLOSES.to_owned()));
+        }
+        let answer = match sent {
+            Some(sent) => sent.await,
+            None => connection.send(question.words()).await,
+        };
+        match answer {
+            Ok(answer) => {
+                self.closing().answered(question);
+                Ok(answer.into_reply())
+            }
+            Err(no_answer) => Err(match no_answer.cause() {
+                Cause::Lost => End::Lost(question),
+                Cause::Io(error) => End::Failed(DialError::of_network(&error)),
+                cause => End::Failed(DialError::passing(cause.to_string())),
+            }),
+        }
     }
 
     /// Why the server takes no locks for a while, if it may have lost some by the setting for that.
     fn absence(&self, info: &Reply, policy: Option<&str>) -> Option<Absence> {
         let started = rejoin::started(info, self.settings.rejoin_after?)?;
         (policy != Some(disk::ALWAYS)).then(|| Absence::of(started))
-    }
-
-    /// Logs in to a server that closes connections on what it does not know, and asks nothing.
-    async fn log_in_tersely(&self, mut connection: Connection) -> Result<Dialed, DialError> {
-        let login = Login::new(&self.settings.common);
-        let older = login.older_authentication().map(Vec::from);
-        let password = older.or_else(|| login.authentication().map(Vec::from));
-        for words in password.into_iter().chain(login.commands()) {
-            self.accepted(connection.send(&words).await, &words)?;
-        }
-        if let Some(absence) = self.absence(&Reply::Nil, None) {
-            connection.set_absence(absence);
-        }
-        let reason = "it closes the connection when it is asked".to_owned();
-        let notes = vec![Note::Doubt(Doubt::Silent(reason.clone())), Note::NoClock(reason)];
-        Ok(Dialed { connection, notes, about: None, run_id: None })
     }
 
     /// The error line of a refused command, if it was refused.
@@ -278,14 +314,14 @@ impl Dialer {
 
     /// Fails if the command was refused.
     fn accepted(&self, answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), DialError> {
-        self.refusal(answer, words)?.map_or(Ok(()), |line| Err(line.into()))
+        self.refusal(answer, words)?.map_or(Ok(()), |line| Err(refused(line)))
     }
 
     /// The hint to a server that closes the connection on these words, or answers nonsense.
     fn why_closed(&self, words: &[&str]) -> String {
         let of_tls = match self.settings.enabled_tls() {
             // The server took the first bytes for a handshake, or waited for more of one.
-            None => Some("a server that speaks TLS needs enableTLS: true"),
+            None => Some(NEEDS_TLS),
             // The words may be sent before the server refuses the handshake.
             Some(tls) if tls.identity.is_none() => Some(NEEDS_CERTIFICATE),
             Some(_) => None,
@@ -295,8 +331,15 @@ impl Dialer {
     }
 }
 
-/// Whether the server closed the connection in place of an answer.
-fn is_closed(answer: &Result<Answer, NoAnswer>) -> bool {
+/// The server refused the login with this error line.
+fn refused(line: String) -> DialError {
+    let hint = if refuses_login(&line) { " (set redisPassword)" } else { "" };
+    let error = DialError::from(line);
+    DialError { cause: format!("{}{hint}", error.cause), ..error }
+}
+
+/// Whether the connection was lost in place of an answer.
+fn is_lost(answer: &Result<Answer, NoAnswer>) -> bool {
     let cause = answer.as_ref().err().cloned().map(NoAnswer::cause);
     matches!(cause, Some(Cause::Lost))
 }
@@ -313,8 +356,9 @@ impl fmt::Display for Note {
             Self::NoClock(reason) => write!(
                 f,
                 "locks cannot expire at a time of the server's clock ({reason}): a lock whose outcome is \
-                 unknown may last longer, as its error says. This needs Redis 6.2, the permission for TIME, and no \
-                 proxy that answers TIME itself"
+                 unknown may last longer, as its error says, and one that is granted to a caller who has left is \
+                 not given back. This needs Redis 6.2, the permission for TIME, and no proxy that answers TIME \
+                 itself"
             ),
         }
     }

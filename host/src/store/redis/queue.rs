@@ -467,12 +467,12 @@ impl Queue {
         wake: &mut Vec<Waker>,
     ) -> Result<(), Nonsense> {
         let after = match reply {
-            Reply::Error(_) => {
+            Reply::Error(line) => {
                 // The user lost the permission. Later locks do without the clock.
                 self.clock = None;
-                None
+                Err(line)
             }
-            reply => Some(self.reading(clock::read(reply)?, asked, now)),
+            reply => Ok(self.reading(clock::read(reply)?, asked, now)),
         };
         for Unconfirmed { number, .. } in mem::take(&mut self.unconfirmed) {
             let Some(Call { kind: Kind::Acquire { limit: Limit::Until(term), token, .. }, .. }) =
@@ -482,18 +482,21 @@ impl Queue {
             };
             let (expiry, token) = (term.expiry(), *token);
             let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
-                Some(Worth::Held { left, lasts }) => {
+                Ok(Worth::Held { left, lasts }) => {
                     let (expiry, ends) = (Some(expiry), now + lasts);
-                    Ok(Answer::Granted(Granted { expiry, left, ends, token }))
+                    Answer::Granted(Granted { expiry, left, ends, token })
                 }
-                Some(Worth::RanOut) => Ok(Answer::RanOut),
-                Some(Worth::ClockWasSet) => Ok(Answer::ClockWasSet(expiry)),
-                None => Err(self.unanswered(number, Cause::ClockLost)),
+                Ok(Worth::RanOut) => Answer::RanOut,
+                Ok(Worth::ClockWasSet) => Answer::ClockWasSet(expiry),
+                Err(line) => {
+                    let ends = now.checked_add(term.lasts(now - self.origin));
+                    Answer::ClockLost { line: line.clone(), expiry, ends }
+                }
             };
-            self.finish(number, answer, wake);
+            self.finish(number, Ok(answer), wake);
         }
         // A clock that was given up meanwhile is not taken up again.
-        if let (Some(clock), Some(after)) = (self.clock, after) {
+        if let (Some(clock), Ok(after)) = (self.clock, after) {
             self.clock = Some(clock.or_newer(after));
         }
         Ok(())

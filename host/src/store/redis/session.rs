@@ -59,8 +59,10 @@ impl Session {
         self.introduce(login).await.map_err(|error| {
             // The server took the first bytes for a handshake, and has closed the connection.
             let is_plain = matches!(self.stream, Stream::Left(_));
-            let hint = if is_plain && !self.answered { NEEDS_TLS } else { "" };
-            DialError { cause: format!("{}{hint}", error.cause), ..error }
+            if !is_plain || self.answered {
+                return error;
+            }
+            DialError { cause: format!("{} ({NEEDS_TLS})", error.cause), ..error }
         })
     }
 

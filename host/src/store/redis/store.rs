@@ -13,7 +13,7 @@ use holdfast_redis_rules::{
     extend::{self, Extend},
     fence, inspect,
     list::{self, Listed, Part},
-    release,
+    release::{self, Form},
 };
 use holdfast_timing::milliseconds;
 use tokio::time::{Instant, timeout_at};
@@ -250,7 +250,8 @@ impl Store for RedisStore {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
-            match run!(self.nodes, key, |server, leg| server.release(key, owner, leg)) {
+            match run!(self.nodes, key, |server, leg| server.release(key, owner, Form::Short, leg))
+            {
                 Ok(release::Released::Released) => Ok(Released::Released),
                 Ok(release::Released::Missing) => Ok(Released::Missing),
                 Ok(release::Released::HeldByOther) => Ok(Released::HeldByOther),

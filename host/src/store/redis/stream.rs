@@ -31,7 +31,8 @@ pub(super) const NO_TLS: &str =
     " (does the server speak TLS on this port? If not, set enableTLS to false)";
 
 /// The hint to a server that answers nothing that makes sense.
-pub(super) const NEEDS_TLS: &str = " (a server that speaks TLS needs enableTLS: true)";
+pub(super) const NEEDS_TLS: &str =
+    "does the server speak TLS on this port? Then set enableTLS: true";
 
 /// An open stream, without TLS or with it.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
@@ -118,7 +119,9 @@ async fn connect_to_any(
         });
         outcome = match within(share, TcpStream::connect(address)).await {
             Ok(connected) => connected.map_err(DialError::from),
-            Err(limit) => Err(DialError::passing(format!("no connection within {limit:?}"))),
+            Err(share) => {
+                Err(DialError::passing(format!("no connection within {:?}", round(share))))
+            }
         };
         if outcome.is_ok() {
             break;
@@ -127,23 +130,27 @@ async fn connect_to_any(
     outcome
 }
 
+/// A time for people, in milliseconds.
+fn round(time: Duration) -> Duration {
+    const HALF: Duration = Duration::from_micros(500);
+    time.checked_add(HALF)
+        .map_or(time, |time| Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000))
+}
+
 fn tls_error(error: io::Error) -> DialError {
     if let Some(refusal) = tls::refusal(&error) {
         return DialError::lasting(refusal);
     }
-    let text = error.to_string();
-    let hint = if text.contains("InvalidContentType")
-        || error.kind() == io::ErrorKind::UnexpectedEof
-    {
+    let hint = if tls::speaks_no_tls(&error) || error.kind() == io::ErrorKind::UnexpectedEof {
         NO_TLS
-    } else if text.contains("CaUsedAsEndEntity") {
+    } else if tls::is_own_authority(&error) {
         " (the server's certificate is its own authority: have an authority sign a certificate for the \
          server, and trust that authority)"
     } else {
         ""
     };
     let may_pass = error.kind() != io::ErrorKind::InvalidData;
-    DialError { may_pass, ..DialError::passing(format!("TLS: {text}{hint}")) }
+    DialError { may_pass, ..DialError::passing(format!("TLS: {error}{hint}")) }
 }
 
 #[cfg(test)]
@@ -185,6 +192,16 @@ mod tests {
         let all = vec![refusing(), hole, address];
         let connected = connect_to_any(all, Some(Duration::from_millis(600))).await;
         assert_eq!(connected.ok().and_then(|tcp| tcp.peer_addr().ok()), Some(address));
+    }
+
+    #[test]
+    fn a_time_for_people_is_short() {
+        for (nanos, expected) in
+            [(9_999_997_837, "10s"), (1_499_999, "1ms"), (250_400_000, "250ms")]
+        {
+            assert_eq!(format!("{:?}", round(Duration::from_nanos(nanos))), expected);
+        }
+        assert_eq!(round(Duration::MAX), Duration::MAX);
     }
 
     #[tokio::test]

@@ -6,6 +6,9 @@ use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settin
 use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
 
+/// What is shown of a server that closes the connection when it is asked what it is.
+const SILENT: &str = "it does not say what it is";
+
 /// The role of the server that takes locks, if it has no replicas or does not answer.
 fn role(settings: &RedisSettings) -> Role {
     match settings.expected().role {
@@ -55,6 +58,9 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
 
 /// A server that takes locks, and the replicas that it reports.
 async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
+    if client.connections().dialer().is_silent() {
+        return vec![Server { address, role, about: SILENT.to_owned() }];
+    }
     let info = match client.info().await {
         Ok(info) => info,
         Err(about) => return vec![Server { address, role, about }],

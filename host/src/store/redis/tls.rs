@@ -6,7 +6,8 @@
 use std::{fmt, io, sync::Arc};
 
 use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, InvalidMessage,
+    SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
@@ -62,7 +63,7 @@ pub(super) const NEEDS_CERTIFICATE: &str =
 /// The refusal of a handshake by the server, which may be about the certificate of this client. With TLS 1.3 it comes
 /// after the handshake.
 pub(super) fn refusal(error: &io::Error) -> Option<String> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let error = inner(error)?;
     let rustls::Error::AlertReceived(alert) = error else { return None };
     let hint = match alert {
         AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure => {
@@ -81,6 +82,27 @@ pub(super) fn refusal(error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(format!("TLS: {error} ({hint})"))
+}
+
+fn inner(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether what the server sent in a handshake is nothing of TLS.
+pub(super) fn speaks_no_tls(error: &io::Error) -> bool {
+    let nothing_of_tls = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+    inner(error) == Some(&nothing_of_tls)
+}
+
+/// Whether the server's certificate is that of an authority, which none may show itself.
+pub(super) fn is_own_authority(error: &io::Error) -> bool {
+    match inner(error) {
+        // The type of the other error is not rustls's own.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            other.to_string().contains("CaUsedAsEndEntity")
+        }
+        _ => false,
+    }
 }
 
 /// The configuration for all connections. To verify servers, it reads the [trusted](authorities::trusted)

@@ -247,13 +247,16 @@ fn a_lock_without_the_clock_has_a_time_to_live() {
 }
 
 #[test]
-fn a_server_that_stops_telling_its_clock_leaves_the_grant_open() {
+fn a_server_that_stops_telling_its_clock_gets_the_grant_back() {
     let mut queue = queue_with_clock();
     let (number, _) = acquire(&mut queue);
     receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
-    let unknown = answer(&mut queue, number);
-    assert!(matches!(unknown, Some(Err(NoAnswer::Unknown { .. }))), "{unknown:?}");
+    let lost = answer(&mut queue, number);
+    assert!(matches!(lost, Some(Ok(Answer::ClockLost { ends: Some(_), .. }))), "{lost:?}");
     assert!(queue.clock.is_none());
+    // Its caller has left.
+    queue.leave(number, lock());
+    assert!(send(&mut queue).contains("PEXPIRETIME"));
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! Which questions close a new connection, as some proxies close it on commands that they do not know.
+//!
+//! A connection may also be lost by chance. So one loss says nothing, a question that was ever answered is never left
+//! out, and every opening of a connection asks all of them again.
+
+use crate::{clock, disk, fitness, release::LOAD_RELEASE};
+
+/// Something that a new connection is asked, and can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The login with the name of Redis's own user.
+    User,
+    /// What the server is. One that closes the connection on this is asked nothing else.
+    Info,
+    /// Whether it remembers the script that releases a lock.
+    Script,
+    /// Its clock.
+    Time,
+    /// When it writes its append-only file.
+    Policy,
+}
+
+impl Question {
+    /// Those that follow the login, and can be sent at once.
+    pub const FACTS: [Self; 3] = [Self::Info, Self::Script, Self::Time];
+
+    /// The words of the question. Those of [`User`](Self::User) are the login's.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::User => &[],
+            Self::Info => &fitness::ASK,
+            Self::Script => &LOAD_RELEASE,
+            Self::Time => &clock::ASK,
+            Self::Policy => &disk::ASK,
+        }
+    }
+}
+
+/// Why a server does not answer a question that is left out.
+pub const CLOSES: &str = "it closes the connection when it is asked";
+
+/// How many losses it takes to leave a question out.
+const LOSSES: u32 = 2;
+
+/// What is known of a server.
+#[derive(Debug, Default)]
+pub struct Closing {
+    about: [About; 5],
+    /// Whether a connection was lost on a question. Questions are not sent at once any more, so that it is known which.
+    lost: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct About {
+    answered: bool,
+    losses: u32,
+    left_out: bool,
+}
+
+/// A connection was lost on a question that the server has answered before: by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostByChance;
+
+impl Closing {
+    /// Begins to open a connection, which is to be asked everything.
+    pub fn begin(&mut self) {
+        self.about.iter_mut().for_each(|about| about.left_out = false);
+    }
+
+    /// Whether the questions may be sent at once.
+    pub fn at_once(&self) -> bool {
+        !self.lost
+    }
+
+    /// Whether to ask this on the next connection.
+    pub fn asks(&self, question: Question) -> bool {
+        let left_out = |question: Question| self.about[question as usize].left_out;
+        !left_out(question) && (question == Question::User || !left_out(Question::Info))
+    }
+
+    /// Whether the connection was asked everything.
+    pub fn left_nothing_out(&self) -> bool {
+        self.about.iter().all(|about| !about.left_out)
+    }
+
+    /// Notes that the server has answered the question, in whichever way.
+    pub fn answered(&mut self, question: Question) {
+        self.about[question as usize].answered = true;
+    }
+
+    /// Notes that the connection was lost in place of an answer. Another one may be opened at once.
+    ///
+    /// # Errors
+    ///
+    /// [`LostByChance`] if the question is none that closes connections.
+    pub fn lost(&mut self, question: Question) -> Result<(), LostByChance> {
+        let was_alone = core::mem::replace(&mut self.lost, true);
+        let about = &mut self.about[question as usize];
+        if about.answered {
+            // Of questions that were sent at once, another one may have closed it.
+            return if was_alone { Err(LostByChance) } else { Ok(()) };
+        }
+        about.losses = about.losses.saturating_add(1);
+        about.left_out = about.losses >= LOSSES;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_left_out_after_two_losses_and_asked_again_later() {
+        let mut closing = Closing::default();
+        closing.begin();
+        assert!(closing.at_once());
+        assert_eq!(closing.lost(Question::Info), Ok(()));
+        assert!(!closing.at_once() && closing.asks(Question::Info));
+        assert_eq!(closing.lost(Question::Info), Ok(()));
+        for question in Question::FACTS {
+            assert!(!closing.asks(question), "{question:?}");
+        }
+        assert!(closing.asks(Question::User) && !closing.left_nothing_out());
+
+        closing.begin();
+        assert!(closing.asks(Question::Info) && closing.left_nothing_out());
+        assert_eq!(closing.lost(Question::Info), Ok(()));
+        assert!(!closing.asks(Question::Info));
+    }
+
+    #[test]
+    fn a_question_that_was_answered_is_never_left_out() {
+        let mut closing = Closing::default();
+        closing.begin();
+        closing.answered(Question::Info);
+        assert_eq!(closing.lost(Question::Time), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(closing.lost(Question::Info), Err(LostByChance));
+            assert!(closing.asks(Question::Info));
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_left_out_costs_no_other() {
+        let mut closing = Closing::default();
+        closing.begin();
+        closing.answered(Question::Info);
+        // Sent at once, the reply to the first may be lost with the others.
+        assert_eq!(closing.lost(Question::Info), Ok(()));
+        assert_eq!(closing.lost(Question::Time), Ok(()));
+        assert_eq!(closing.lost(Question::Time), Ok(()));
+        assert!(!closing.asks(Question::Time));
+        for question in [Question::Info, Question::Script, Question::Policy] {
+            assert!(closing.asks(question), "{question:?}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a server is asked when a connection is opened, and what becomes of the answers, in both stores.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use holdfast::store::{Failure, Released, Store};
+use holdfast_tests::{
+    MINUTE, assert_granted, eventually, free_port, is_granted,
+    redis_server::RedisServer,
+    redis_store::{ONCE, Setting, connect, connect_to},
+};
+
+use crate::{adapter::Adapter, log::Log, narrow_proxy::NarrowProxy, not_done};
+
+const BRISK: Setting = ("redisMaxRetryInterval", "20ms");
+
+async fn assert_works(store: &dyn Store) {
+    assert_granted(store.acquire("lock||k", "me", MINUTE).await);
+    assert_eq!(store.release("lock||k", "me").await, Ok(Released::Released));
+}
+
+/// Waits until new connections are refused, because their server is a replica.
+async fn assert_is_refused_as_a_replica(store: &dyn Store, server: &RedisServer) {
+    server.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    server.kill_connections();
+    eventually("the replica is refused", async || {
+        let outcome = store.acquire("later", "me", MINUTE).await;
+        matches!(outcome, Err(Failure::NotDone(cause)) if cause.contains("the server is a replica"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_closes_on_what_it_does_not_know_is_asked_nothing() {
+    let server = RedisServer::start();
+    let unknown = ["INFO", "SCRIPT", "TIME", "EVALSHA", "HELLO", "CLIENT"];
+    let proxy = NarrowProxy::start(server.port(), &unknown).await;
+    let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+    let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+    let both: [&dyn Store; 2] = [&store, &component];
+    for store in both {
+        server.forget_calls();
+        assert_works(store).await;
+        assert_eq!((server.calls("evalsha"), server.calls("eval")), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_answered_is_never_taken_for_one_that_cannot() {
+    let server = RedisServer::start();
+    let proxy = NarrowProxy::start(server.port(), &[]).await;
+    let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+    let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+    assert_works(&component).await;
+    // All connections are lost when they ask.
+    proxy.forget_only(&["INFO", "SCRIPT", "TIME"]);
+    server.kill_connections();
+    let both: [&dyn Store; 2] = [&store, &component];
+    for store in both {
+        eventually("its connection is lost", async || {
+            matches!(store.acquire("k", "me", MINUTE).await, Err(Failure::NotDone(_)))
+        })
+        .await;
+        for _ in 0..3 {
+            let cause = not_done(store.acquire("k", "me", MINUTE).await);
+            assert!(cause.ends_with(": connection lost"), "{cause}");
+        }
+    }
+    proxy.forget_only(&[]);
+    server.forget_calls();
+    for store in both {
+        eventually("it works again", async || is_granted(&store.acquire("k", "me", MINUTE).await))
+            .await;
+        assert!(server.calls("info") > 0 && server.calls("time") > 0);
+        assert_eq!(store.release("k", "me").await, Ok(Released::Released));
+        server.forget_calls();
+    }
+    for store in both {
+        assert_is_refused_as_a_replica(store, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_seems_to_close_at_first_is_asked_again() {
+    let server = RedisServer::start();
+    let proxy = NarrowProxy::start(server.port(), &["INFO"]).await;
+    let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+    let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+    assert_works(&component).await;
+    proxy.forget_only(&[]);
+    let both: [&dyn Store; 2] = [&store, &component];
+    for store in both {
+        assert_is_refused_as_a_replica(store, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_kills_does_not_end_the_questions() {
+    const CALLS: usize = 300;
+    let server = Arc::new(RedisServer::start());
+    let store = connect(&server, &[BRISK]).await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let (killed, until) = (server.clone(), over.clone());
+    let storm = thread::spawn(move || {
+        while !until.load(Ordering::SeqCst) {
+            // It closes the connection of the next command, too.
+            let _ = killed.try_command::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        }
+    });
+    for call in 0..CALLS {
+        // Whatever becomes of it.
+        let _ = store.acquire(&call.to_string(), "me", MINUTE).await;
+    }
+    over.store(true, Ordering::SeqCst);
+    storm.join().unwrap();
+    server.forget_calls();
+    server.kill_connections();
+    eventually("it works again", async || is_granted(&store.acquire("k", "me", MINUTE).await))
+        .await;
+    assert!(server.calls("info") > 0 && server.calls("time") > 0);
+    assert_is_refused_as_a_replica(&store, &server).await;
+}
+
+#[tokio::test]
+async fn a_question_that_closes_the_connection_costs_only_its_answer() {
+    let server = RedisServer::start_with(&["--appendonly", "yes"]);
+    for (unknown, told) in [("TIME", 1), ("SCRIPT", 0), ("CONFIG", 0)] {
+        let proxy = NarrowProxy::start(server.port(), &[unknown]).await;
+        let (log, guard) = Log::start();
+        let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+        drop(guard);
+        let text = log.text();
+        let told = told + usize::from(unknown != "CONFIG");
+        assert_eq!(text.matches("WARN").count(), told, "{unknown}: {text}");
+        assert!(!text.contains("does not say what it is"), "{text}");
+        server.forget_calls();
+        assert_works(&store).await;
+        assert_eq!(server.calls("evalsha"), u64::from(unknown != "SCRIPT"), "{unknown}");
+        assert_eq!(server.calls("time") > 0, unknown != "TIME", "{unknown}");
+        let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+        server.forget_calls();
+        assert_works(&component).await;
+        assert_eq!(server.calls("evalsha"), u64::from(unknown != "SCRIPT"), "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_counts_though_another_question_closes_the_connection() {
+    let replica = RedisServer::start_with(&["--appendonly", "yes"]);
+    replica.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    for unknown in ["TIME", "SCRIPT", "CONFIG"] {
+        let proxy = NarrowProxy::start(replica.port(), &[unknown]).await;
+        let error = connect_to(&proxy.address(), &[ONCE]).await.unwrap_err().to_string();
+        assert!(error.ends_with("the server is a replica, which cannot take locks"), "{error}");
+        let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+        let cause = not_done(component.acquire("k", "me", MINUTE).await);
+        assert!(cause.ends_with("the server is a replica, which cannot take locks"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_in_place_of_an_answer_is_an_error() {
+    let server = RedisServer::start();
+    for (unknown, nonsense) in
+        [("INFO", "garbage\r\n"), ("INFO", "$999999999999\r\n"), ("TIME", "garbage\r\n")]
+    {
+        let proxy = NarrowProxy::start_with(server.port(), &[unknown], nonsense).await;
+        let error = connect_to(&proxy.address(), &[ONCE]).await.unwrap_err().to_string();
+        assert!(error.ends_with(": unexpected reply from the server"), "{error}");
+        let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+        let cause = not_done(component.acquire("k", "me", MINUTE).await);
+        assert!(cause.ends_with(": unexpected reply from the server"), "{cause}");
+    }
+}
