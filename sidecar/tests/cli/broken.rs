@@ -106,8 +106,8 @@ fn check_says_what_is_wrong_and_exits_with_2() {
 }
 
 /// A list of these documents, as `kubectl get -o yaml` prints them.
-fn list(documents: &[String]) -> String {
-    let item = |document: &String| {
+fn list(documents: &[&str]) -> String {
+    let item = |document: &&str| {
         let lines = document.lines().filter(|line| *line != "---");
         let text: Vec<String> = lines.map(|line| format!("  {line}")).collect();
         text.join("\n").replacen("  ", "- ", 1) + "\n"
@@ -120,10 +120,10 @@ fn list(documents: &[String]) -> String {
 fn a_broken_list_of_documents_is_told() {
     let one = in_memory("lockstore");
     for (file, words) in [
-        (list(&[one.clone(), one.clone()]), "document 1, items[0] and "),
-        (list(&[list(&[one.clone()])]), "items[0].kind: is List inside a List, which is not read"),
+        (list(&[&one, &one]), "document 1, items[0] and "),
+        (list(&[&list(&[&one])]), "items[0].kind: is List inside a List, which is not read"),
         (
-            list(&[one.clone()]).replace("items:", "itmes:"),
+            list(&[&one]).replace("items:", "itmes:"),
             "unknown field itmes, so it has no effect (did you mean items?)",
         ),
         ("apiVersion: v1\nkind: List\n".to_owned(), "document 1, items: is missing"),
@@ -152,7 +152,7 @@ fn what_was_probably_meant_otherwise_is_a_warning() {
             "metadata.lables: unknown field lables, so it has no effect (did you mean labels?)",
         ),
         (
-            list(&[metadata("scopes: [other]")]),
+            list(&[&metadata("scopes: [other]")]),
             "items[0].metadata.scopes: has no effect here: it belongs to the top level",
         ),
         (both, "keyPrefix is empty: its value comes before the environment variable HOME"),

@@ -12,7 +12,6 @@ use holdfast_redis_rules::{
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal::refuses_login,
     rejoin,
     reply::Reply,
 };
@@ -333,8 +332,8 @@ impl Dialer {
 
 /// The server refused the login with this error line.
 fn refused(line: String) -> DialError {
-    let hint = if refuses_login(&line) { " (set redisPassword)" } else { "" };
     let error = DialError::from(line);
+    let hint = if error.login.is_some() { " (set redisPassword)" } else { "" };
     DialError { cause: format!("{}{hint}", error.cause), ..error }
 }
 
