@@ -79,7 +79,10 @@ fn every_published_crate_has_the_license_and_a_readme() {
         let listed = run(&root, "cargo", &list);
         let files = String::from_utf8(listed.stdout).unwrap();
         for document in ["LICENSE", "README.md"] {
-            assert!(files.lines().any(|file| file == document), "{name} has no {document}: {files}");
+            assert!(
+                files.lines().any(|file| file == document),
+                "{name} has no {document}: {files}"
+            );
         }
     }
 }
