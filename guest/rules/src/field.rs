@@ -1,4 +1,4 @@
-//! Which field of a call a [message](crate::message) is about, for whoever has only the message.
+//! Which field of a call a [`message`](mod@crate::message) is about, for whoever has only the message.
 
 use alloc::{format, string::String};
 
