@@ -202,9 +202,9 @@ async fn a_flood_of_one_port_leaves_the_others_alone() {
     let mut client = Client::new(address).await;
     assert!(client.try_lock("lockstore", "r2", "o", 60).await.unwrap());
     assert!(server.scrape().await.contains("dapr_http_server_request_count"));
-    let complaint = server.wait_for("there are too many connections");
+    let complaint = server.wait_for("the connection limit is reached");
     assert!(complaint.contains(r#"port="metrics""#), "{complaint}");
-    let complaints = server.log().matches("there are too many connections").count();
+    let complaints = server.log().matches("the connection limit is reached").count();
     assert_eq!(complaints, 1, "{}", server.log());
 }
 

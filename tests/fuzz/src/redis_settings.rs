@@ -43,7 +43,8 @@ fn are_settings(properties: &Properties) {
     let read = read(properties);
     let whole = RedisSettings::parse(properties);
     // Two names of one setting with different values are refused by the whole alone.
-    if whole.as_ref().is_err_and(|error| error.problem.contains("another name of it")) {
+    if whole.as_ref().is_err_and(|error| error.problem.contains("another name of the same setting"))
+    {
         return;
     }
     let Ok((servers, settings, pool, tls)) = read else {
