@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use holdfast_redis_rules::address::is_host;
 use redis::{IntoConnectionInfo, parse_redis_url};
 
 use super::settings::RedisSettings;
@@ -126,6 +127,9 @@ impl RedisSettings {
         else {
             return refuse(Scheme, "is not redis or rediss");
         };
+        if !is_host(host.trim_matches(['[', ']'])) {
+            return refuse(Host, "is not a host name or an IP address");
+        }
         let mut settings =
             Self::new(host.as_str()).port(*port).db(db).tls(tls).verify_server(verify);
         if let Some(username) = login.username() {
@@ -192,6 +196,7 @@ mod tests {
             ("redis:///0", "host is missing"),
             ("redis://0.0.0.0", "host is not an address to connect to"),
             ("redis://[::]:1", "host is not an address to connect to"),
+            ("redis://h=1", "host is not a host name or an IP address"),
             ("redis://h:0", "port is 0"),
             ("redis://h:65536", "text is not a URL, or its port is not from 1 to 65535"),
             ("redis://h:x", "text is not a URL, or its port is not from 1 to 65535"),
