@@ -14,7 +14,7 @@ use holdfast_redis_rules::{
     expiry::Expiry,
     extend::{self, Extend},
     fence, inspect,
-    refusal::{Again, ends_connection, has_no_answer, hint},
+    refusal::{Again, ends_connection, has_no_answer, told},
     release::{self, Form, Release, give_back},
     reply::Reply,
     settings::Settings,
@@ -451,11 +451,7 @@ fn refused<T>(
     if ends_connection(&line) {
         connection.distrust();
     }
-    let cause = match hint(&line) {
-        Some(hint) => format!("{line} ({hint})"),
-        None => line,
-    };
-    Tried::Failed { next: tries.refused(again, random()), cause }
+    Tried::Failed { next: tries.refused(again, random()), cause: told(line) }
 }
 
 /// A try that did nothing.

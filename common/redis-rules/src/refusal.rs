@@ -1,6 +1,8 @@
 //! What an error reply means: the command did nothing, and another try may or may not help. Only a proxy
 //! whose server does not answer cannot know that.
 
+use alloc::{format, string::String};
+
 use crate::release::Form;
 
 /// Whether a refused command is worth sending again.
@@ -116,11 +118,18 @@ pub fn tells_of_forbidden_key(cause: &str) -> bool {
 
 /// Whether a script runs a command that the user may not run. Redis has a code for it only outside of scripts.
 fn forbids_command_in_script(error: &str) -> bool {
-    error.contains("can't run this command or subcommand")
+    code(error) == "ERR" && error.contains("can't run this command or subcommand")
 }
 
-/// What an operator can do about an error line, if that is not plain from its words.
-pub fn hint(error: &str) -> Option<&'static str> {
+/// The error line for an operator, with what to do about it if that is not plain from its words.
+pub fn told(line: String) -> String {
+    match hint(&line) {
+        Some(hint) => format!("{line} ({hint})"),
+        None => line,
+    }
+}
+
+fn hint(error: &str) -> Option<&'static str> {
     forbids_command_in_script(error).then_some(
         "the user needs +get +del to release locks, +pexpiretime to give them back, and +get +pttl +pexpire +time for \
          leases",

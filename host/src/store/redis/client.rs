@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
     list::{self, Part},
     raise,
     redirect::Redirect,
-    refusal::{Again, code, ends_connection, hint},
+    refusal::{Again, code, ends_connection, told},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
@@ -437,11 +437,7 @@ impl Client {
         if again.ends_digests() {
             connection.refuse_script();
         }
-        let cause = match hint(&line) {
-            Some(hint) => format!("{line} ({hint})"),
-            None => line,
-        };
-        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause }
+        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause: told(line) }
     }
 }
 
