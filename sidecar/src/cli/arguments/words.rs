@@ -49,30 +49,17 @@ pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
                     Ok(line) => read.ignored.push(line),
                     Err(line) => read.problems.push(line),
                 }
+            } else if word.len() == 2 && has_letter(serve, name) {
+                read.words.push(word);
             } else {
                 read.problems.push(unknown(serve, typed, name));
                 rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
             }
-        } else if is_unknown_letter(serve, &word) {
-            let word = word.to_string_lossy();
-            read.problems.push(format!("{word}: there is no such option"));
         } else {
             read.words.push(word);
         }
     }
     read
-}
-
-/// Whether this is one letter after a dash, and means nothing to `serve`.
-fn is_unknown_letter(serve: &Command, word: &OsStr) -> bool {
-    let letter = word.to_str().and_then(|word| word.strip_prefix('-')).unwrap_or_default();
-    let mut letter = letter.chars();
-    match (letter.next(), letter.next()) {
-        // clap adds these two when it reads the words.
-        (Some('h' | 'V'), None) => false,
-        (Some(letter), None) => !serve.get_arguments().any(|arg| arg.get_short() == Some(letter)),
-        _ => false,
-    }
 }
 
 /// Whether the words that clap gets ask for a log of JSON, as far as they are right.
@@ -98,7 +85,7 @@ struct Typed<'a> {
     value: Option<&'a str>,
 }
 
-/// Reads `--name=value`, `--name`, or either with one dash. One letter after one dash is no name, unless it has a value.
+/// Reads `--name=value`, `--name`, or either with one dash.
 fn option(word: &OsStr) -> Option<Typed<'_>> {
     let word = word.to_str()?;
     let (typed, value) = match word.split_once('=') {
@@ -107,9 +94,15 @@ fn option(word: &OsStr) -> Option<Typed<'_>> {
     };
     let name = match typed.strip_prefix("--") {
         Some(name) => name,
-        None => typed.strip_prefix('-').filter(|_| word.len() > 2)?,
+        None => typed.strip_prefix('-').filter(|name| !name.is_empty())?,
     };
     Some(Typed { typed, name, value })
+}
+
+/// Whether the command has an option of this one letter.
+fn has_letter(command: &Command, letter: &str) -> bool {
+    let is_it = |short: char| letter.chars().eq([short]);
+    command.get_arguments().filter_map(Arg::get_short).any(is_it)
 }
 
 fn find<'a>(serve: &'a Command, name: &str) -> Option<&'a Arg> {
@@ -165,10 +158,7 @@ fn without(
 
 /// The line about an option that neither `serve` nor daprd has, with the one that was perhaps meant.
 fn unknown(serve: &Command, typed: &str, name: &str) -> String {
-    let mut letter = name.chars();
-    let letter = letter.next().filter(|_| letter.next().is_none());
-    let is_letter = letter
-        .is_some_and(|letter| serve.get_arguments().any(|arg| arg.get_short() == Some(letter)));
+    let is_letter = has_letter(serve, name);
     if is_letter && !typed.starts_with("--") {
         return format!("{typed}: it takes no value");
     }
@@ -204,10 +194,11 @@ mod tests {
 
     fn read(words: &[&str]) -> Result<(Vec<String>, Vec<String>), Vec<String>> {
         let switch = Arg::new("s").long("log-as-json").num_args(0..=1).require_equals(true);
-        let serve = Command::new("serve")
+        let mut serve = Command::new("serve")
             .arg(arg!(--"app-id" <ID>))
             .arg(arg!(--"resources-path" <DIR>).alias("components-path"))
             .arg(switch.action(ArgAction::Set));
+        serve.build();
         let words = words.iter().map(Into::into).collect();
         let Words { words, ignored, problems } = super::read(&serve, words);
         if !problems.is_empty() {
