@@ -10,7 +10,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{LONG, process::Watched};
+use crate::{
+    LONG,
+    process::{Watched, suspend},
+};
 
 /// The program's log names the HTTP API's address last, when everything listens.
 const READY: &str = "listening on http://";
@@ -177,6 +180,15 @@ impl Holdfast {
     pub fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_child(self.process.process_mut()), signal)
             .expect("a running process");
+    }
+
+    /// Has the process stand still (SIGSTOP). SIGCONT lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn suspend(&mut self) {
+        suspend(Pid::from_child(self.process.process_mut())).expect("a running process");
     }
 
     /// Sends a signal and waits for the end: the exit code, if it is not a signal that ends the process.

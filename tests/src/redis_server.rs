@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     clock::Clock,
     prepared,
-    process::Watched,
+    process::{Watched, suspend},
     redis_options::{HOST, PORT, RedisOptions, TLS_PORT},
 };
 
@@ -188,13 +188,13 @@ impl RedisServer {
 
     /// Stops the process (SIGSTOP): its sockets stay open, and it answers nothing.
     pub fn suspend(&self) {
-        self.signal(Signal::STOP);
+        suspend(self.pid()).expect("a running process");
         self.suspended.store(true, Ordering::SeqCst);
     }
 
     /// Continues the process after [`suspend`](Self::suspend) (SIGCONT).
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        kill_process(self.pid(), Signal::CONT).expect("a signal");
         self.suspended.store(false, Ordering::SeqCst);
     }
 
@@ -224,9 +224,8 @@ impl RedisServer {
         self.try_command(words).map_err(|error| format!("{words:?}: {error}"))
     }
 
-    fn signal(&self, signal: Signal) {
-        let running = self.running.as_ref().expect("a running server");
-        kill_process(Pid::from_child(running.process()), signal).expect("a signal");
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.running.as_ref().expect("a running server").process())
     }
 
     fn connection(&self) -> RedisResult<Connection> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use holdfast_tests::process::Watched;
+use holdfast_tests::process::{Watched, suspend};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -114,7 +114,7 @@ impl Crew {
         let Member { number, process, .. } = &self.members[index];
         let start = now();
         let process = Pid::from_child(process.process());
-        kill_process(process, Signal::STOP).context("SIGSTOP")?;
+        suspend(process).context("SIGSTOP")?;
         thread::sleep(length);
         kill_process(process, Signal::CONT).context("SIGCONT")?;
         self.record.broken(Broken::Stopped(*number), start);

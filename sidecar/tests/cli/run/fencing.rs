@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use holdfast_tests::process::suspend;
 use rustix::process::{Signal, kill_process};
 
 use super::{Place, wait_until};
@@ -32,8 +33,8 @@ fn after_a_late_write(options: &[&str]) -> (String, String) {
 
     let mut late = place.start(&options, ADD);
     let leader = place.process("leader");
-    kill_process(leader, Signal::STOP).unwrap();
-    late.signal(Signal::STOP);
+    suspend(leader).unwrap();
+    late.suspend();
     wait_until("the lock expires", || place.is_free());
 
     fs::write(file("go-on"), "").unwrap();

@@ -1,6 +1,6 @@
 //! What `holdfast run` does when the lock is lost.
 
-use holdfast_tests::holdfast::Holdfast;
+use holdfast_tests::{holdfast::Holdfast, process::suspend};
 use rustix::process::Signal;
 
 use super::{KEY, Place, WORK, is_over, wait_until};
@@ -61,7 +61,7 @@ fn a_lock_that_cannot_be_renewed_is_lost() {
 fn whoever_stands_still_for_too_long_finds_the_loss() {
     let place = Place::new();
     let mut running = start(&place);
-    running.signal(Signal::STOP);
+    running.suspend();
     wait_until("the lock expires", || place.is_free());
     place.hold();
     running.signal(Signal::CONT);
@@ -113,7 +113,7 @@ fn a_command_that_is_stopped_ends_too() {
     let place = Place::new();
     let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
     let running = place.start(&[&TTL[..], &["--grace", "1h"]].concat(), &script);
-    rustix::process::kill_process(place.process("leader"), Signal::STOP).unwrap();
+    suspend(place.process("leader")).unwrap();
     place.redis.run::<()>(&["DEL", KEY]);
     is_lost(&place, running, "the lock is gone");
 }

@@ -246,7 +246,7 @@ fn whoever_stands_still_for_too_long_finds_the_loss() {
     let server = server(&place, "0");
     let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
     place.process("leader");
-    running.signal(Signal::STOP);
+    running.suspend();
     wait_until("the lock expires", || place.is_free());
     running.signal(Signal::CONT);
     assert_eq!(running.wait(), Some(193), "{}", running.log());
@@ -288,7 +288,7 @@ fn a_server_that_hangs_is_a_loss_and_ends_nothing_but_the_command() {
     let mut server = server(&place, "0");
     let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
     place.process("leader");
-    server.signal(Signal::STOP);
+    server.suspend();
     running.wait_for("the lock is lost: the lock could not be renewed in time");
     // It is not worth a wait to release what is lost.
     running.signal(Signal::TERM);

@@ -66,7 +66,7 @@ async fn with_a_holdfast_that_stands_still_requests_are_refused(way: Way) {
     let Some(envoy) = edge.envoy().await else { return };
     assert_eq!(envoy.status("/reports/a").await, 200, "{}", envoy.log());
     edge.is_free().await;
-    edge.holdfast.signal(Signal::STOP);
+    edge.holdfast.suspend();
     let refused = envoy.status("/reports/a").await;
     assert!((500..600).contains(&refused), "{refused}: {}", envoy.log());
     assert_eq!(edge.upstream.asked(), 1);
