@@ -98,14 +98,22 @@ impl<'s> Choice<'s> {
     }
 }
 
+/// Whether an application may have this id, which is a part of keys.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_app_id(app_id: &str) -> Result<(), String> {
+    match app_id.contains('|') {
+        true => Err(format!("the app id {app_id} contains |, which separates the parts of a key")),
+        false => Ok(()),
+    }
+}
+
 impl Store {
     fn new(info: &StoreInfo) -> Result<Self, String> {
         let StoreInfo { name, key_prefix, app_id } = info;
-        if app_id.contains('|') {
-            return Err(format!(
-                "the app id {app_id} contains |, which separates the parts of a key"
-            ));
-        }
+        check_app_id(app_id)?;
         let refused = |problem| Err(format!("lock store {name}: keyPrefix: {problem}"));
         let key_prefix = key_prefix.as_deref().unwrap_or("appid");
         if contains_separator(key_prefix) {

@@ -13,6 +13,9 @@ const SIMILAR: f64 = 0.6;
 /// The longest name that is compared, in bytes: the time it takes grows with the length.
 const LONGEST: usize = 64;
 
+/// The shortest part of a name that is looked for, in bytes.
+const SHORTEST_PART: usize = 2;
+
 /// The settings of a type besides those of Redis.
 const COMMON: &[&str] = &["fencing", "keyPrefix"];
 
@@ -55,7 +58,7 @@ pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<
     if lowercase(name).starts_with("oidc") || is_one(name, known) {
         return None;
     }
-    let hint = hint(nearest(name, known));
+    let hint = hint(nearest_setting(name, known));
     Some(Flaw::at(path, format!("unknown setting {name}, so it has no effect{hint}")))
 }
 
@@ -121,6 +124,19 @@ fn hint(meant: Option<impl fmt::Display>) -> String {
     meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default()
 }
 
+/// The known setting that is most like `name`, or that has it as a part: `redisHost` for `host`, `enableTLS` for `tls`.
+fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    nearest(name, known).or_else(|| {
+        let name = lowercase(name);
+        let with_redis = format!("redis{name}");
+        let has_it = |known: &&str| {
+            let known = lowercase(known);
+            known.ends_with(&name) || known.starts_with(&with_redis)
+        };
+        known.iter().copied().find(|known| name.len() >= SHORTEST_PART && has_it(known))
+    })
+}
+
 /// The known name that is most like `name`, if one is like it.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > LONGEST {
@@ -150,13 +166,20 @@ mod tests {
             ("redisPasword", "redisPassword"),
             ("redis_host", "redisHost"),
             ("dialTimout", "dialTimeout"),
+            ("host", "redisHost"),
+            ("user", "redisUsername"),
+            ("password", "redisPassword"),
+            ("db", "redisDB"),
+            ("tls", "enableTLS"),
         ] {
             let expected =
                 format!("unknown setting {name}, so it has no effect (did you mean {nearest}?)");
             assert_eq!(hint(name), Some(expected));
         }
-        let nothing_like_it = "unknown setting colour, so it has no effect";
-        assert_eq!(hint("colour"), Some(nothing_like_it.to_owned()));
+        for name in ["colour", "x", "s"] {
+            let nothing_like_it = format!("unknown setting {name}, so it has no effect");
+            assert_eq!(hint(name), Some(nothing_like_it));
+        }
     }
 
     #[test]

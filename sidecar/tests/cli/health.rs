@@ -34,6 +34,15 @@ fn answering(answer: &'static str) -> String {
 }
 
 #[test]
+fn a_port_and_a_socket_are_two_places() {
+    let (code, stderr) = health(&["--port", "1", "--unix-domain-socket", "/tmp"]);
+    let expected =
+        "error: the argument '--unix-domain-socket <DIR>' cannot be used with '--port <PORT>'\n";
+    assert_eq!(code, Some(2));
+    assert!(stderr.starts_with(expected), "{stderr}");
+}
+
+#[test]
 fn health_exits_with_0_on_both_ports_of_a_ready_server() {
     let token = [("DAPR_API_TOKEN", "secret")];
     let public = ["--dapr-public-port", "0", "--dapr-public-listen-address", "127.0.0.1"];

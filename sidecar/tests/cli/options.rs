@@ -1,5 +1,7 @@
 //! Options, as daprd takes its own, and messages that name what was typed.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
 use holdfast_tests::{
     holdfast::{Holdfast, command, serve},
     http_client::get,
@@ -154,6 +156,43 @@ fn a_variable_that_kubernetes_sets_for_a_service_is_ignored() {
 }
 
 #[test]
+fn a_misspelt_variable_is_a_warning() {
+    let variables = [
+        ("HOLDFAST_ADMIN_TOKN", "secret"),
+        ("HOLDFAST_MAX_INFLIGHT", "1"),
+        ("HOLDFAST_OWNER", "of holdfast run"),
+        ("HOLDFAST_SERVICE_PORT", "of Kubernetes"),
+    ];
+    let holdfast = Holdfast::serve_in(&variables, HOLDFAST, &[]);
+    for (name, meant) in [
+        ("HOLDFAST_ADMIN_TOKN", "HOLDFAST_ADMIN_TOKEN"),
+        ("HOLDFAST_MAX_INFLIGHT", "HOLDFAST_MAX_IN_FLIGHT"),
+    ] {
+        let warning = format!("the variable {name} has no effect; did you mean {meant}?");
+        let line = holdfast.wait_for(&warning);
+        assert!(line.contains(" WARN "), "{line}");
+    }
+    assert!(!holdfast.log().contains("HOLDFAST_OWNER"), "{}", holdfast.log());
+    assert!(!holdfast.log().contains("HOLDFAST_SERVICE_PORT"), "{}", holdfast.log());
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_is_told_with_its_variable_or_word() {
+    let bytes = OsStr::from_bytes(b"\xff");
+    for arguments in [&["serve"][..], &["health"], &["check"]] {
+        let mut command = command(HOLDFAST);
+        let output = command.args(arguments).env("APP_ID", bytes).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.starts_with("error: the variable APP_ID is not UTF-8\n"), "{stderr}");
+    }
+    let output = command(HOLDFAST).args(["check", "--app-id"]).arg(bytes).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: the word \u{fffd} is not UTF-8\n"), "{stderr}");
+}
+
+#[test]
 fn errors_name_the_option_or_the_variable_that_was_typed() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -178,6 +217,12 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
             &[],
             "'5000' for the variable HOLDFAST_GUEST_MEMORY: must be a whole number from 2 to 4096",
         ),
+        (
+            &[("APP_ID", "a|b")],
+            &[],
+            "invalid value 'a|b' for the variable APP_ID: the app id a|b contains |",
+        ),
+        (&[], &["--app-id", "a|b"], "for '--app-id <ID>': the app id a|b contains |"),
         (
             &[],
             &["--guest-instances", "0"],

@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `parse` | from the words of the command line to arguments |
+//! | `variables` | the variables that stand for options |
 //! | `words` | the words after `serve`, as daprd reads its own |
 //! | `values` | values that are read as Go reads them |
 //! | [`daprd`] | the options of daprd, and which of them `serve` has |
@@ -19,6 +20,7 @@ pub mod daprd;
 mod help;
 pub mod parse;
 mod values;
+mod variables;
 mod words;
 
 use self::help::{
@@ -325,7 +327,7 @@ pub struct Health {
     #[arg(long, value_name = "DIR", conflicts_with = "address")]
     pub unix_domain_socket: Option<PathBuf>,
     /// Id of the server's application, which is a part of its socket's name
-    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "ID", env = "APP_ID", value_parser = values::app_id, default_value = "", hide_default_value = true)]
     pub app_id: String,
     /// How long to wait for the reply
     #[arg(
@@ -386,7 +388,7 @@ pub struct Compose {
 #[derive(Args, Debug)]
 pub struct Stores {
     /// Id of the application that locks; part of the keys, and checked against scopes
-    #[arg(long, value_name = "ID", env = "APP_ID", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "ID", env = "APP_ID", value_parser = values::app_id, default_value = "", hide_default_value = true)]
     pub app_id: String,
     /// Folder of resource files; may be given more than once, or as a list separated by commas
     #[arg(long, value_name = "DIR", visible_alias = "components-path", value_delimiter = ',')]

@@ -1,20 +1,16 @@
 //! From the words of the command line to arguments.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    ffi::{OsStr as SystemStr, OsString},
-};
+use std::{collections::BTreeMap, ffi::OsString};
 
 use clap::{
     ArgMatches, Command, Error, FromArgMatches,
-    builder::{OsStr, Resettable, StyledStr},
+    builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 
 use super::{
-    Cli, command,
+    Cli, command, variables,
     words::{self, Words},
 };
 
@@ -51,14 +47,15 @@ pub struct Refused {
 /// Parses the words of a command line, the first of which is the program's name.
 pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
     let whole = command();
-    let mut command = without_useless_variables(whole.clone());
+    let mut command = variables::without_useless(whole.clone());
     command.build();
     let Words { words, mut ignored, problems } = read(&command, words);
     let log_as_json = {
         let (command, rest) = chosen(&command, &words);
         words::ask_for_json(command, rest)
     };
-    ignored.extend(service_links(chosen(&whole, &words).0));
+    let (chosen, _) = chosen(&whole, &words);
+    ignored.extend(variables::service_links(chosen).chain(variables::misspelt(&whole)));
     matched(&mut command, words, &problems)
         .map(|(cli, given)| Parsed { cli, given, ignored })
         .map_err(|error| Refused { error, log_as_json })
@@ -79,11 +76,21 @@ fn matched(
     }
     let matches = command.try_get_matches_from_mut(&words);
     let mut matches = matches.map_err(|error| {
-        let error = naming_its_variable(error, command);
-        with_case(with_place_of_word(error), chosen(command, &words).0)
+        let error = variables::named(error, command);
+        let (chosen, rest) = chosen(command, &words);
+        with_case(with_place_of_word(with_bytes(error, chosen, rest)), chosen)
     })?;
     let given = Given::of(command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
+    // For clap the variable would conflict, too, which may be there for other programs.
+    if let super::Command::Health(health) = &cli.command
+        && health.unix_domain_socket.is_some()
+        && given.set("port") == Some("--port")
+    {
+        let conflict =
+            "the argument '--unix-domain-socket <DIR>' cannot be used with '--port <PORT>'";
+        return Err(command.error(ErrorKind::ArgumentConflict, conflict));
+    }
     Ok((cli, given))
 }
 
@@ -147,40 +154,6 @@ fn read(command: &Command, words: Vec<OsString>) -> Words {
     Words { words: first.into_iter().chain(read.words).collect(), ..read }
 }
 
-/// An empty variable counts as unset, and so does one that Kubernetes has set.
-fn without_useless_variables(command: Command) -> Command {
-    let command = command.mut_args(|arg| {
-        let value = arg.get_env().and_then(env::var_os);
-        let is_empty = value.is_some_and(|value| value.is_empty());
-        match is_empty || arg.get_env().is_some_and(is_service_link) {
-            true => arg.env(Resettable::<OsStr>::Reset),
-            false => arg,
-        }
-    });
-    command.mut_subcommands(without_useless_variables)
-}
-
-/// Whether Kubernetes has set the variable. For each service of its namespace a container gets variables: for one
-/// named `holdfast-admin` among them `HOLDFAST_ADMIN_PORT`, which is `tcp://10.0.0.7:80` then.
-fn is_service_link(variable: &SystemStr) -> bool {
-    let is_port = variable.to_str().is_some_and(|name| name.ends_with("_PORT"));
-    is_port && env::var(variable).is_ok_and(|value| value.contains("://"))
-}
-
-/// A line about each variable of a command that Kubernetes has set.
-fn service_links(command: &Command) -> Vec<String> {
-    let variables = command.get_arguments().filter_map(|arg| arg.get_env());
-    let set = variables.filter(|variable| is_service_link(variable));
-    set.map(|variable| {
-        format!(
-            "the variable {} is ignored: its value is an address and no port, as Kubernetes sets it for a service of \
-             that name (enableServiceLinks: false in the pod turns that off)",
-            variable.to_string_lossy()
-        )
-    })
-    .collect()
-}
-
 /// Of a word that belongs elsewhere, clap says only that it is not expected.
 fn with_place_of_word(mut error: Error) -> Error {
     let word = match (error.kind(), error.get(ContextKind::InvalidArg)) {
@@ -212,40 +185,16 @@ fn with_case(mut error: Error, command: &Command) -> Error {
     error
 }
 
-/// Clap names the option, also if the value comes from its variable.
-fn naming_its_variable(error: Error, command: &mut Command) -> Error {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let (Some(arg), Some(value)) =
-        (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue))
-    else {
+/// Of a value that is not UTF-8, clap does not say whose it is.
+fn with_bytes(error: Error, command: &Command, words: &[OsString]) -> Error {
+    if error.kind() != ErrorKind::InvalidUtf8 {
         return error;
-    };
-    let Some(variable) = variable_of(command, &arg).filter(|name| {
-        // An option would take precedence.
-        let typed = arg.split([' ', '=', '[']).next().unwrap_or_default();
-        let typed = env::args_os().any(|word| {
-            let word = word.to_string_lossy();
-            word.trim_start_matches('-').split('=').next() == Some(typed.trim_start_matches('-'))
-        });
-        !typed && env::var(name).is_ok_and(|set| set == value)
-    }) else {
-        return error;
-    };
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let line = line.replace(&format!("'{arg}'"), &format!("the variable {variable}"));
-    command.error(error.kind(), line)
-}
-
-/// The variable of the argument that clap shows like this.
-fn variable_of(command: &Command, shown: &str) -> Option<String> {
-    let mut arguments = command.get_arguments();
-    let here = arguments.find(|arg| arg.to_string() == shown).and_then(|arg| arg.get_env());
-    match here {
-        Some(name) => Some(name.to_string_lossy().into_owned()),
-        None => command.get_subcommands().find_map(|command| variable_of(command, shown)),
     }
+    let word = words.iter().find(|word| word.to_str().is_none());
+    let whose = match (word, variables::not_utf8(command)) {
+        (Some(word), _) => format!("the word {}", word.display()),
+        (None, Some(variable)) => format!("the variable {variable}"),
+        (None, None) => return error,
+    };
+    command.clone().error(ErrorKind::InvalidUtf8, format!("{whose} is not UTF-8"))
 }

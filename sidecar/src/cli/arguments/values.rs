@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use holdfast_rules::scope::check_app_id;
 use holdfast_timing::go_duration::parse_go_duration;
 
 /// A boolean, as Go's `strconv.ParseBool` reads it.
@@ -11,6 +12,11 @@ pub fn boolean(text: &str) -> Result<bool, String> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err("it is not true or false".to_owned()),
     }
+}
+
+/// The id of an application.
+pub fn app_id(text: &str) -> Result<String, String> {
+    check_app_id(text).map(|()| text.to_owned())
 }
 
 /// Reads whole numbers within these bounds.

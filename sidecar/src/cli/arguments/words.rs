@@ -150,7 +150,10 @@ fn without(
         },
     };
     match here {
-        Here::Only(only) if value != only => Err(format!("{typed} {value}: {reason}")),
+        Here::Only(only) if value != only => {
+            let value = if value.is_empty() { "''" } else { &value };
+            Err(format!("{typed} {value}: {reason}"))
+        }
         Here::Same | Here::Refused => Err(format!("{typed}: {reason}")),
         Here::Ignored | Here::Only(_) => Ok(format!("{typed} has no effect: {reason}")),
     }
@@ -164,20 +167,22 @@ fn unknown(serve: &Command, typed: &str, name: &str) -> String {
     }
     let taken = daprd::OPTIONS.iter().filter(|option| option.here != Here::Refused);
     let known = serve.get_arguments().flat_map(names).chain(taken.map(|option| option.name));
-    let meant = if is_letter { Some(format!("-{name}")) } else { nearest(name, known) };
+    let meant = match is_letter {
+        true => Some(format!("-{name}")),
+        false => nearest(&name.to_lowercase(), known).map(|known| format!("--{known}")),
+    };
     match meant {
         Some(meant) => format!("{typed}: there is no such option; did you mean {meant}?"),
         None => format!("{typed}: there is no such option"),
     }
 }
 
-/// The known name that is nearest to this one, with its dashes, if it is near. Upper case counts as lower case.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let name = name.to_lowercase();
+/// The known name that is nearest to this one, if it is near.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / LETTERS).min(TYPOS);
-    let with_distance = known.map(|known| (strsim::damerau_levenshtein(known, &name), known));
+    let with_distance = known.map(|known| (strsim::damerau_levenshtein(known, name), known));
     let (distance, known) = with_distance.min_by_key(|(distance, _)| *distance)?;
-    (distance <= allowed).then(|| format!("--{known}"))
+    (distance <= allowed).then_some(known)
 }
 
 /// An option of the command whose name differs from a word only in upper case.
@@ -261,6 +266,7 @@ mod tests {
             "--APP-ID",
             "--id",
             "-x",
+            "--allowed-origins=",
             "--config",
         ])
         .unwrap_err();
@@ -273,6 +279,7 @@ mod tests {
             "--APP-ID: there is no such option; did you mean --app-id?",
             "--id: there is no such option",
             "-x: there is no such option",
+            "--allowed-origins '': there is no CORS",
             "--config: a value is missing",
         ];
         assert_eq!(problems, expected);
