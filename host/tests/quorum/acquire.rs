@@ -6,7 +6,7 @@ use holdfast::store::{Acquired, Failure, Store};
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use crate::node::{Act, DOWN, Manner, QUIET, TTL, WORKS, count, quorum};
+use crate::node::{Act, DOWN, Manner, QUIET, TTL, WORKS, Way, count, quorum};
 
 /// What a node says to an acquire by `me`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn manner(says: Says, delay: Duration) -> Manner {
         Says::HungGrant => Act::Hang { set: true },
         Says::Hung => Act::Hang { set: false },
     };
-    Manner { act, delay, ..WORKS }
+    Manner { act, way: Way::To(delay), ..WORKS }
 }
 
 /// Takes the lock where nodes say this, and the node at `order[i]` is the i-th to answer. Checks the answer, and what
@@ -191,7 +191,7 @@ async fn the_message_says_how_many_of_the_nodes_said_what() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_runs_out_while_the_nodes_answer_is_not_granted() {
-    let slow = Manner { delay: Duration::from_millis(45), ..WORKS };
+    let slow = Manner { way: Way::To(Duration::from_millis(45)), ..WORKS };
     let (nodes, store) = quorum(&[slow; 3]);
     let failure = store.acquire("k", "me", Duration::from_millis(46)).await.unwrap_err();
     assert_eq!(failure, Failure::not_done("the lock ran out before the reply came"));
@@ -213,8 +213,8 @@ async fn a_grant_is_valid_as_long_as_a_majority_says_and_no_longer_than_its_time
         ([20_000, 20_000, 20_000], 19_698),
         ([60_000, 60_000, 1_000], 19_698),
     ] {
-        let delay = Duration::from_millis(100);
-        let manners = told.map(|told| Manner { valid_for: Some(told), delay, ..WORKS });
+        let way = Way::To(Duration::from_millis(100));
+        let manners = told.map(|told| Manner { valid_for: Some(told), way, ..WORKS });
         let (_nodes, store) = quorum(&manners);
         let outcome = store.acquire("k", "me", TTL).await;
         let Ok(Acquired::Granted(grant)) = outcome else { panic!("{outcome:?}") };

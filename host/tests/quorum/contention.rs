@@ -8,73 +8,15 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{future::BoxFuture, future::join_all};
+use futures_util::future::join_all;
 use holdfast::store::{
-    Acquired, Failure, Holding, Released, Store,
+    Acquired, Released, Store,
     memory::MemoryStore,
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 use tokio::time::{sleep, timeout};
 
-use crate::node::{Act, Manner, TTL, WORKS, quorum};
-
-/// A store in memory, and how long each way to it takes.
-struct Far(Arc<MemoryStore>, Way);
-
-#[derive(Clone, Copy)]
-enum Way {
-    /// Up to five milliseconds, so that commands overtake each other.
-    Any,
-    /// Always the same.
-    Same(Duration),
-}
-
-impl Way {
-    async fn go(self) {
-        match self {
-            Self::Any => sleep(Duration::from_micros(fastrand::u64(0..5_000))).await,
-            Self::Same(time) => sleep(time).await,
-        }
-    }
-}
-
-impl Store for Far {
-    fn acquire<'a>(
-        &'a self,
-        key: &'a str,
-        owner: &'a str,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async move {
-            self.1.go().await;
-            let outcome = self.0.acquire(key, owner, ttl).await;
-            self.1.go().await;
-            outcome
-        })
-    }
-
-    fn release<'a>(
-        &'a self,
-        key: &'a str,
-        owner: &'a str,
-    ) -> BoxFuture<'a, Result<Released, Failure>> {
-        Box::pin(async move {
-            self.1.go().await;
-            let outcome = self.0.release(key, owner).await;
-            self.1.go().await;
-            outcome
-        })
-    }
-
-    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
-        Box::pin(async move {
-            self.1.go().await;
-            let outcome = self.0.inspect(key).await;
-            self.1.go().await;
-            outcome
-        })
-    }
-}
+use crate::node::{Act, Manner, Scripted, TTL, WORKS, Way, quorum};
 
 const CALLERS: usize = 8;
 
@@ -87,7 +29,8 @@ fn stores(
     let nodes: Vec<_> = (0..nodes).map(|_| Arc::new(MemoryStore::new())).collect();
     let store = |caller| {
         let named = nodes.iter().enumerate().map(|(at, node)| {
-            Node::new(at.to_string(), Arc::new(Far(node.clone(), way(caller, at))))
+            let manner = Manner { way: way(caller, at), ..WORKS };
+            Node::new(at.to_string(), Scripted::over(node.clone(), manner))
         });
         QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap()
     };
@@ -138,7 +81,7 @@ async fn of_eight_callers_at_once_on_five_nodes_one_wins_each_round() {
 async fn callers_who_each_are_next_to_another_node_do_not_collide_for_ever() {
     let way = |caller, node| {
         let near = caller == node;
-        Way::Same(Duration::from_millis(if near { 1 } else { 3 }))
+        Way::Each(Duration::from_millis(if near { 1 } else { 3 }))
     };
     one_winner_each_round(stores(3, 3, way)).await;
 }

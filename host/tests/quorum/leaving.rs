@@ -5,11 +5,11 @@ use std::time::Duration;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use tokio::time::{sleep, timeout};
 
-use crate::node::{Act, DOWN, Manner, TTL, WORKS, assert_left, count, quorum};
+use crate::node::{Act, DOWN, Manner, TTL, WORKS, Way, assert_left, count, quorum};
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_leaves_at_any_moment_keeps_nothing() {
-    let after = |ms| Manner { delay: Duration::from_millis(ms), ..WORKS };
+    let after = |ms| Manner { way: Way::To(Duration::from_millis(ms)), ..WORKS };
     let hangs = Manner { act: Act::Hang { set: true }, ..WORKS };
     for fenced in [false, true] {
         for manners in [
@@ -60,7 +60,7 @@ async fn a_grant_that_comes_after_the_outcome_is_a_part_of_the_hold() {
 
 #[tokio::test(start_paused = true)]
 async fn a_release_frees_also_a_node_that_grants_after_it() {
-    let late = Manner { delay: Duration::from_millis(100), ..WORKS };
+    let late = Manner { way: Way::To(Duration::from_millis(100)), ..WORKS };
     let (nodes, store) = quorum(&[WORKS, late, WORKS]);
     assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
@@ -70,7 +70,7 @@ async fn a_release_frees_also_a_node_that_grants_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_forced_release_frees_also_a_node_that_grants_meanwhile() {
-    let late = Manner { delay: Duration::from_millis(100), ..WORKS };
+    let late = Manner { way: Way::To(Duration::from_millis(100)), ..WORKS };
     let (nodes, store) = quorum(&[WORKS, late, WORKS]);
     assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
     assert_eq!(store.force_release("k").await, Ok(Some("me".to_owned())));
@@ -84,7 +84,7 @@ async fn a_forced_release_does_not_wait_for_a_node_that_hangs() {
     let (nodes, store) = quorum(&[WORKS, hangs, WORKS]);
     let acquiring = store.acquire("k", "me", TTL);
     assert!(matches!(acquiring.await, Ok(Acquired::Granted(_))));
-    nodes[1].set(Manner { delay: TTL, ..WORKS });
+    nodes[1].set(Manner { way: Way::To(TTL), ..WORKS });
     // A release keeps its turn there until it is answered.
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     assert!(matches!(store.acquire("k", "you", TTL).await, Ok(Acquired::Granted(_))));
@@ -143,7 +143,7 @@ async fn closing_waits_for_what_is_given_back_and_closes_all_nodes() {
     let left = timeout(Duration::from_millis(1), store.acquire("k", "me", TTL)).await;
     assert!(left.is_err());
     assert_eq!(count(&nodes, "k", "me"), 2);
-    nodes[0].set(Manner { delay: Duration::from_millis(100), ..WORKS });
+    nodes[0].set(Manner { way: Way::To(Duration::from_millis(100)), ..WORKS });
     nodes[1].let_through();
     store.close().await;
     assert_eq!(count(&nodes, "k", "me"), 0);
@@ -172,7 +172,7 @@ async fn closing_does_not_wait_for_nodes_that_hang() {
 async fn closing_waits_no_longer_than_a_call_for_one_node_that_answers_nothing() {
     let (nodes, store) = quorum(&[WORKS; 3]);
     assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
-    nodes[1].set(Manner { delay: TTL, ..WORKS });
+    nodes[1].set(Manner { way: Way::To(TTL), ..WORKS });
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     // Half a second is what each node is given.
     let closing = timeout(Duration::from_millis(501), store.close()).await;
@@ -183,7 +183,7 @@ async fn closing_waits_no_longer_than_a_call_for_one_node_that_answers_nothing()
 #[tokio::test(start_paused = true)]
 async fn closing_ends_though_no_node_answers() {
     let (nodes, store) = quorum(&[WORKS; 3]);
-    nodes.iter().for_each(|node| node.set(Manner { delay: TTL, ..WORKS }));
+    nodes.iter().for_each(|node| node.set(Manner { way: Way::To(TTL), ..WORKS }));
     let failure = store.release("k", "me").await.unwrap_err();
     assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
     let closing = timeout(Duration::from_millis(5_001), store.close()).await;

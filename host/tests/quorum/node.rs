@@ -36,12 +36,38 @@ pub enum Act {
     Hang { set: bool },
 }
 
+/// How long a command is on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// This long to the node, and no time back.
+    To(Duration),
+    /// This long in each direction.
+    Each(Duration),
+    /// Up to five milliseconds in each direction, so that commands overtake each other.
+    Any,
+}
+
+impl Way {
+    async fn to(self) {
+        match self {
+            Self::To(time) | Self::Each(time) => sleep(time).await,
+            Self::Any => sleep(Duration::from_micros(fastrand::u64(0..5_000))).await,
+        }
+    }
+
+    async fn back(self) {
+        if !matches!(self, Self::To(_)) {
+            self.to().await;
+        }
+    }
+}
+
 /// How a node behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     pub act: Act,
-    /// How long it takes until an acquire or a release reaches the node.
-    pub delay: Duration,
+    /// How long acquires, releases and inspections are on their way.
+    pub way: Way,
     /// Whether answers to acquires wait until [`Scripted::let_through`].
     pub waits: bool,
     /// Whether a release is carried out and its reply is lost.
@@ -56,7 +82,7 @@ pub struct Manner {
 
 /// A node.
 pub struct Scripted {
-    pub memory: MemoryStore,
+    pub memory: Arc<MemoryStore>,
     manner: Mutex<Manner>,
     calls: Mutex<Vec<&'static str>>,
     permits: Semaphore,
@@ -66,7 +92,7 @@ pub struct Scripted {
 /// Everything works at once.
 pub const WORKS: Manner = Manner {
     act: Act::Work,
-    delay: Duration::ZERO,
+    way: Way::To(Duration::ZERO),
     waits: false,
     loses_releases: false,
     down: false,
@@ -79,8 +105,13 @@ pub const DOWN: Manner = Manner { act: Act::Refuse, down: true, ..WORKS };
 
 impl Scripted {
     pub fn new(manner: Manner) -> Arc<Self> {
+        Self::over(Arc::new(MemoryStore::new()), manner)
+    }
+
+    /// A node that others may reach too, with manners of their own.
+    pub fn over(memory: Arc<MemoryStore>, manner: Manner) -> Arc<Self> {
         Arc::new(Self {
-            memory: MemoryStore::new(),
+            memory,
             manner: Mutex::new(manner),
             calls: Mutex::default(),
             permits: Semaphore::new(0),
@@ -134,7 +165,7 @@ impl Scripted {
             true => self.memory.acquire_fenced(key, owner, ttl).await,
             false => self.memory.acquire(key, owner, ttl).await,
         };
-        sleep(manner.delay).await;
+        manner.way.to().await;
         if manner.waits {
             // What is taken while the caller waits is given back if the caller leaves.
             let outcome = carry_out().await?;
@@ -144,12 +175,16 @@ impl Scripted {
             return Ok(outcome);
         }
         match manner.act {
-            Act::Work => match carry_out().await? {
-                Acquired::Granted(grant) => {
-                    Ok(Acquired::Granted(Grant { valid_for: manner.valid_for, ..grant }))
-                }
-                Acquired::Held => Ok(Acquired::Held),
-            },
+            Act::Work => {
+                let outcome = carry_out().await?;
+                manner.way.back().await;
+                Ok(match outcome {
+                    Acquired::Granted(grant) => {
+                        Acquired::Granted(Grant { valid_for: manner.valid_for, ..grant })
+                    }
+                    Acquired::Held => Acquired::Held,
+                })
+            }
             Act::Refuse => Err(Failure::not_done("it is full")),
             Act::Lose { set } => {
                 if set {
@@ -212,8 +247,9 @@ impl Store for Scripted {
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         Box::pin(async move {
             let manner = self.up("release")?;
-            sleep(manner.delay).await;
+            manner.way.to().await;
             let outcome = self.memory.release(key, owner).await;
+            manner.way.back().await;
             match manner.loses_releases {
                 true => Err(Failure::unknown("connection lost", None)),
                 false => outcome,
@@ -249,8 +285,11 @@ impl Store for Scripted {
 
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
-            self.up("inspect")?;
-            self.memory.inspect(key).await
+            let manner = self.up("inspect")?;
+            manner.way.to().await;
+            let holding = self.memory.inspect(key).await;
+            manner.way.back().await;
+            holding
         })
     }
 
