@@ -9,8 +9,8 @@ use std::{
 };
 
 use hyper::{
-    Request, Version,
-    body::Incoming,
+    Request, Response, Version,
+    body::{Body, Incoming},
     header::{CONNECTION, HeaderValue},
     service::service_fn,
 };
@@ -60,27 +60,7 @@ pub(super) async fn serve<S>(
     let shared = wire.share();
     let service = service_fn({
         let control = control.clone();
-        move |request: Request<Incoming>| {
-            let has_body = !hyper::body::Body::is_end_stream(request.body());
-            let is_http2 = request.version() == Version::HTTP_2;
-            let may_grant = !is_http2 && api.may_grant(request.method(), request.uri());
-            let (in_flight, incomplete) = control.begin(is_http2, has_body, may_grant);
-            let (api, control) = (api.clone(), control.clone());
-            async move {
-                let request = request.map(|body| RequestBody::new(body, incomplete));
-                // In a box, because hyper moves this future several times, and it has some kilobytes.
-                let mut response = Box::pin(api.answer(request)).await;
-                let lasting = response.extensions_mut().remove::<Lasting>();
-                let lasting = lasting.map(|lasting| {
-                    lasting.sent_by(&control);
-                    (lasting, in_flight)
-                });
-                if !is_http2 && control.is_ending() {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, lasting)))
-            }
-        }
+        move |request| answer(request, api.clone(), control.clone())
     });
     let new_streams = NewStreams::default();
     let builder = builder(kind, pings, new_streams.clone());
@@ -132,6 +112,32 @@ pub(super) async fn serve<S>(
         End::Served(Ok(())) => {}
         End::Served(Err(error)) => tracing::debug!("a connection failed: {error}"),
         End::Closed(why) => tracing::debug!("a connection was closed: {why}"),
+    }
+}
+
+/// Answers a request, which is in flight from the call of this function on.
+fn answer<A: Answer>(
+    request: Request<Incoming>,
+    api: A,
+    control: Arc<Control>,
+) -> impl Future<Output = Result<Response<ResponseBody<A::Body>>, Infallible>> + Send {
+    let has_body = !request.body().is_end_stream();
+    let is_http2 = request.version() == Version::HTTP_2;
+    let may_grant = !is_http2 && api.may_grant(request.method(), request.uri());
+    let (in_flight, incomplete) = control.begin(is_http2, has_body, may_grant);
+    async move {
+        let request = request.map(|body| RequestBody::new(body, incomplete));
+        // In a box, because hyper moves this future several times, and it has some kilobytes.
+        let mut response = Box::pin(api.answer(request)).await;
+        let lasting = response.extensions_mut().remove::<Lasting>();
+        let lasting = lasting.map(|lasting| {
+            lasting.sent_by(&control);
+            (lasting, in_flight)
+        });
+        if !is_http2 && control.is_ending() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| ResponseBody::new(body, lasting)))
     }
 }
 
