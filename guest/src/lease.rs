@@ -58,12 +58,12 @@ impl Guest for Component {
     }
 }
 
-/// What a grant is to the caller. A grant without the fencing token that was asked for is given back.
+/// Turns a grant into the caller's lease. A grant without the requested fencing token is released.
 fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
     let AcquireCommand { store, key, owner, ttl, fenced, .. } = command;
     let Grant { fencing_token, valid_for } = grant;
     if fenced && fencing_token.is_none() {
-        // What becomes of it changes nothing for the caller.
+        // The outcome of the release changes nothing for the caller.
         let _ = store::release(&ReleaseCommand { store, key, owner });
         return Err(failed(Verb::Acquire, Failure::NotDone(message::NOT_NUMBERED.to_string())));
     }
@@ -75,7 +75,7 @@ fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
     }
 }
 
-/// The failure of an acquire for this owner.
+/// Adds the owner to the failure of an acquire.
 fn naming(owner: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Unknown(UnknownOutcome { cause, held_until }) => {

@@ -1,4 +1,4 @@
-//! Why a call on [`Locks`](crate::Locks) failed, and why a handle could not be built.
+//! The errors of calls on [`Locks`](crate::Locks), and of building a handle.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Files that somebody names: only regular ones are read, and only so much of them.
+//! Reads files that a user names: only regular files, up to a size.
 
 use std::{
     fs::{self, File},

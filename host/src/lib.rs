@@ -45,7 +45,7 @@
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
 //! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |
 //! | [`metrics`] | all metrics and their labels |
-//! | [`input_file`], [`authorities`] | files that somebody names, with limits; the certificates in them |
+//! | [`input_file`], [`authorities`] | files that a user names, up to a size; the certificates in them |
 //! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
 //! | `types`, `bindings` | the values of the contract in `wit/`, generated |
 

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{server::Parting, sidecar::Sidecar};
 
-/// Why a hold ends that outlasts the grace period of its server.
+/// The reason for ending a hold that outlasts the grace period of its server.
 const SHUT_DOWN: &str = "the server has shut down, and renews the lock no more";
 
-/// What a caller gets.
+/// An event that the caller of a hold receives.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The lock was not free in time.
@@ -29,7 +29,7 @@ pub(crate) enum Event {
     Renewed(Duration),
     /// The server begins to end, and the caller should.
     Ending(Duration),
-    /// The caller does not hold the lock any more, or not for longer than this.
+    /// The caller no longer holds the lock, or holds it for `valid_for` at most.
     Lost { cause: Cause, message: String, valid_for: Duration },
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum HoldError {
 }
 
 impl HoldError {
-    /// What there is too much of.
+    /// The message for too many holds.
     pub(crate) fn too_many(most: usize) -> String {
         format!("too many calls: {most} hold locks by their connections")
     }
@@ -154,12 +154,12 @@ impl Kept {
             }
         };
         let valid_for = lease.valid_for();
-        // The caller works on until it gets this, and may then need a moment to stop.
+        // The caller keeps working until it receives this, and may then need a moment to stop.
         self.leave();
         Some((Event::Lost { cause, message, valid_for }, self))
     }
 
-    /// Renews the lock no more, and lets it run out.
+    /// Stops renewing the lock and lets it expire.
     fn leave(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.leave();

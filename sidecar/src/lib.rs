@@ -11,13 +11,13 @@
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
 //! | `intake` | reading bodies within a budget |
 //! | `trace_context` | the caller's trace, from the headers of a request |
-//! | `long_requests` | calls that compute for long, beside the others |
+//! | `long_requests` | calls that compute for a long time, run beside the others |
 //! | `metric_handles` | handles of metrics whose labels are known late |
 //! | `throttle` | log lines at a limited rate |
 //! | `hold` | leases that last as long as the response that reports them |
 //! | `loss` | waiting until a lock is lost |
 //! | `watch` | the locks that are taken and freed |
-//! | `untaken` | streams that end when nobody reads them |
+//! | `untaken` | streams that end when their reader stops reading |
 //! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail |
 //! | `rules_types` | verbs and errors as types of the rules |

@@ -1,4 +1,4 @@
-//! Long requests, whose calls compute for so long that other calls would wait.
+//! Runs the calls of long requests, which compute for so long that they would delay other calls.
 
 use std::{future::poll_fn, pin::Pin, task::Poll, thread::available_parallelism};
 
@@ -46,7 +46,7 @@ impl LongRequests {
     }
 }
 
-/// Waits until the task is woken, by whatever has been polled in it before.
+/// Waits until something that was polled in this task before wakes it.
 async fn woken() {
     let mut is_woken = false;
     poll_fn(|_| match std::mem::replace(&mut is_woken, true) {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    // Before anything that takes its time.
+    // First, so that no signal arrives before it.
     holdfast_sidecar::cli::defer_signals();
     #[cfg(not(target_env = "musl"))]
     give_memory_back();

@@ -148,8 +148,8 @@ impl Sidecar {
         &self.0.shutdown
     }
 
-    /// To be cancelled when the server begins to end: callers that hold locks by a response that lasts learn of it, and
-    /// no lock is granted any more, so that all who have one can free it.
+    /// Cancel this when the server begins to shut down. Callers that hold locks by a lasting response are notified, and
+    /// no lock is granted any more, so that the holders can free theirs.
     pub fn ending(&self) -> &CancellationToken {
         &self.0.ending
     }
@@ -159,14 +159,14 @@ impl Sidecar {
         if self.0.ending.is_cancelled() { Err(Ending) } else { Ok(()) }
     }
 
-    /// To be cancelled when the server is about to cut off those whose requests are in flight. Requests of proxies go
-    /// on without their calls then, and calls of reflection end.
+    /// Cancel this when the server is about to cut off the requests in flight. Requests of proxies then go on without
+    /// their calls, and calls of reflection end.
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
     }
 
-    /// To be cancelled when the server cuts off those whose requests are in flight. Callers that hold locks by a
-    /// response that lasts learn that these are renewed no more.
+    /// Cancel this when the server cuts off the requests in flight. Callers that hold locks by a lasting response learn
+    /// that these are no longer renewed.
     pub fn last_word(&self) -> &CancellationToken {
         &self.0.last_word
     }

@@ -1,7 +1,7 @@
-//! Streams that end when their reader takes nothing any more.
+//! Streams that end when their reader stops reading.
 //!
-//! Over HTTP/2 a caller that does not read a response stays a good caller of its connection. Nobody asks the stream of
-//! such a response for more, so it cannot notice by itself, and would keep what it holds.
+//! Over HTTP/2 a caller that stops reading a response can keep using its connection. The stream of that response is
+//! then no longer polled, so it cannot detect this by itself, and would keep what it holds.
 
 use std::{
     pin::Pin,
@@ -18,10 +18,10 @@ use tokio::{
 
 use crate::server::Parting;
 
-/// How long a reader may take nothing of what there is.
+/// How long a reader may leave an item unread.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream that ends once nobody has asked for the next item for a minute, and then drops what it is made of.
+/// A stream that ends once it has not been polled for the next item for a minute. It then drops what it is made of.
 pub(crate) struct Untaken<S> {
     state: Arc<Mutex<State<S>>>,
     looking: AbortHandle,
@@ -43,7 +43,7 @@ impl<S: Stream + Send + 'static> Untaken<S> {
     }
 }
 
-/// Looks at times whether the reader is still there.
+/// Checks from time to time whether the reader is still there.
 async fn look_after<S>(state: Weak<Mutex<State<S>>>, parting: Parting) {
     loop {
         sleep(PATIENCE / 4).await;

@@ -10,7 +10,7 @@ use futures_util::{
 use holdfast::{Error, HeldLock, Locks};
 use tokio::time::{Instant, sleep};
 
-/// How often the locks are looked at, at most: a look takes no more than a tenth of the time, unless that is longer
+/// The shortest pause between two looks at the locks. A look takes at most a tenth of the time, unless that needs more
 /// than the longest pause.
 const INTERVAL: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
@@ -22,7 +22,7 @@ const MOST: usize = 10_000;
 /// How many locks are asked for at a time.
 const PAGE: u32 = 1_000;
 
-/// How far the end of a hold moves, at least, if that is reported.
+/// The smallest change of the end of a hold that is reported.
 const BLUR: Duration = Duration::from_millis(500);
 
 /// How long to wait before a store that failed is watched again.
@@ -50,7 +50,7 @@ pub(crate) enum Event {
         resource_id: String,
         calls: usize,
     },
-    /// All that there was at the beginning has been reported.
+    /// Everything that existed at the beginning has been reported.
     Synced,
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum WatchError {
     TooMany,
 }
 
-/// What there is to see at a time.
+/// A snapshot of the locks and of the calls that wait for them.
 #[derive(Default)]
 struct View {
     held: HashMap<String, SeenLock>,
@@ -76,7 +76,7 @@ struct SeenLock {
     end: Option<End>,
 }
 
-/// When a lock expires: not before, and not after. How long the answer that said so took to come is not known.
+/// Bounds on when a lock expires. It is not known how long the answer that said so was on its way.
 #[derive(Clone, Copy)]
 struct End {
     earliest: Instant,

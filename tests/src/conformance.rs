@@ -35,7 +35,7 @@ pub struct Case {
 pub enum Run {
     /// Needs an empty store.
     OnAny(fn(Arc<dyn Store>) -> Running),
-    /// Needs an empty store of the library: the others have no verbs for operators.
+    /// Needs an empty store of the library, because other stores have no verbs for operators.
     OnLibrary(fn(Arc<dyn Store>) -> Running),
     /// Needs a store in Redis, because it does something to the server.
     OnRedis(fn(Arc<dyn Redis>) -> Running),

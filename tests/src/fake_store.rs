@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::{GRANTED, LONG};
 
-/// A store that answers as it is told, and remembers its calls.
+/// A scripted store, which remembers its calls.
 pub struct FakeStore {
     script: Mutex<VecDeque<Answer>>,
     /// Answers the calls after the script.
@@ -205,7 +205,7 @@ impl Store for FakeStore {
     }
 }
 
-/// A running call, which tells how it ended when it is dropped.
+/// A running call. Dropping it reports how it ended.
 struct Running {
     events: mpsc::UnboundedSender<Event>,
     answered: bool,

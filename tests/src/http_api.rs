@@ -281,7 +281,7 @@ pub async fn plain_paths(address: SocketAddr) {
     assert_eq!(broken.header("content-type"), Some("text/plain; charset=utf-8"));
 }
 
-/// Checks that a segment of a path names this store, which there is not.
+/// Checks that a segment of a path names this store, which does not exist.
 async fn assert_names(address: SocketAddr, segment: &str, name: &str) {
     let target = format!("/v1.0-alpha1/lock/{segment}");
     let response = post(address, &target, lock_body("r", "o")).await;
@@ -299,7 +299,7 @@ pub async fn unknown(address: SocketAddr) {
     assert_unknown(address, "BREW", LOCK).await;
 }
 
-/// Sends those which have methods of HTTP.
+/// Sends only requests whose methods are HTTP's own.
 ///
 /// # Panics
 ///

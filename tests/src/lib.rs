@@ -166,7 +166,7 @@ pub fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-/// Says on stderr that a test is skipped: what there is not, and why.
+/// Says on stderr that a test is skipped: what is missing, and why.
 pub fn skipped(what: &str, why: &str) {
     // `eprintln!` is captured in a test that passes.
     let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");

@@ -218,7 +218,7 @@ impl RedisServer {
         assert!(self.try_run(), "redis-server does not start again:\n{}", self.log());
     }
 
-    /// Runs a command on a new connection, for what is tried again until it succeeds. The error is a text that
+    /// Runs a command on a new connection, for a caller that retries until it succeeds. The error is a text that
     /// begins with the command.
     pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Result<T, String> {
         self.try_command(words).map_err(|error| format!("{words:?}: {error}"))

@@ -1,4 +1,4 @@
-//! What of Traefik its plugin sees: the program in `tests/traefik/`, run by a test with the plugin of
+//! The part of Traefik that its plugin sees: the program in `tests/traefik/`, which a test runs with the plugin of
 //! `examples/traefik/`.
 
 use std::{fs, process::Command};

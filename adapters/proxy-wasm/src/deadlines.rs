@@ -1,10 +1,10 @@
-//! What is to happen at a later time, and the ticks that report when that has come.
+//! Events that are due at a later time, and the ticks that report when they are due.
 
 use alloc::collections::BTreeMap;
 
 use crate::{host::ContextId, release::Release};
 
-/// What is to happen at a later time. Times are in milliseconds.
+/// Events that are due at a later time. Times are in milliseconds.
 #[derive(Debug, Default)]
 pub struct Deadlines {
     /// By its time and, since times are not unique, its place.

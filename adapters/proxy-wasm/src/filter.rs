@@ -24,7 +24,7 @@ use crate::{
     settings::Settings,
 };
 
-/// How many releases that failed are tried again at a time. The locks of others expire.
+/// How many failed releases are retried at a time. The locks of further ones expire.
 const MOST_LATE: usize = 4_096;
 
 /// The requests of one configuration that want locks or have them, and the calls about these locks.
@@ -383,7 +383,7 @@ impl Filter {
         }
     }
 
-    /// Tries a release again later that failed for this reason, if that `may_pass` and the lock lasts.
+    /// Schedules another try of a release that failed for this reason, if the failure `may_pass` and the lock lasts.
     fn release_again(
         &mut self,
         host: &mut impl Host,
@@ -529,7 +529,7 @@ fn log_doubt(host: &mut impl Host, lock: &EdgeLock, key: &Key, reason: &str) {
     host.log(Level::Warn, &line);
 }
 
-/// A lock in a line of the log, not longer than is useful.
+/// A lock as the log shows it, cut to a useful length.
 fn shown(key: &Key) -> String {
     format!("{:.256} in {}", key.resource, key.store)
 }

@@ -12,7 +12,7 @@
 //! | [`owners`] | owners of locks, new for each try |
 //! | [`line`](mod@line) | the requests of a VM that want the same lock, in their order |
 //! | [`release`] | a lock that is given back: by one call, or by more if that fails |
-//! | [`deadlines`] | what is to happen at a later time |
+//! | [`deadlines`] | events that are due at a later time |
 //! | [`filter`] | what happens to requests: one configuration's events |
 //! | [`vm`] | which configuration an event belongs to |
 //! | `imports` | the functions of the proxy, as a [`Host`](host::Host) |

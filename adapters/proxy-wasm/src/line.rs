@@ -39,7 +39,7 @@ pub struct Line {
     pub front: Front,
     /// Whether the latest try ended without a verdict.
     pub in_doubt: bool,
-    /// Whether the time of a request may be over that waits because [more is known soon](Self::is_known_soon).
+    /// Whether a request may have run out of time while it waits because [more is known soon](Self::is_known_soon).
     pub overdue: bool,
     waiting: BTreeMap<u64, ContextId>,
 }
@@ -61,8 +61,8 @@ impl Line {
         self.waiting.len() as u64 + u64::from(asks)
     }
 
-    /// Whether it is known soon who has the lock. Until then nobody in the line is turned away: who does not wait
-    /// for the lock waits for that.
+    /// Whether it is known soon who has the lock. Until then no request in the line is turned away: even a request
+    /// without `wait` waits for that.
     pub fn is_known_soon(&self) -> bool {
         matches!(self.front, Front::Asking { waits: false } | Front::Releasing)
     }
@@ -77,7 +77,7 @@ impl Line {
         self.waiting.remove(&place);
     }
 
-    /// Those who wait, in their order.
+    /// The waiting requests, in their order.
     pub fn waiting(&self) -> impl Iterator<Item = ContextId> {
         self.waiting.values().copied()
     }

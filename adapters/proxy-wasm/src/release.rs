@@ -41,7 +41,7 @@ impl Release {
     }
 }
 
-/// Whether another try may do better than one that was answered with this status, or not at all.
+/// Whether another try may succeed after one that was answered with this status, or not at all.
 pub fn may_pass(status: Option<u16>) -> bool {
     status.is_none_or(|status| status >= 500 || matches!(status, 408 | 429))
 }

@@ -28,7 +28,7 @@ mod export {
 
 struct Store {
     info: StoreInfo,
-    /// Or why it cannot be used. A component cannot fail at its start, so every call reports it.
+    /// The server, or why the store cannot be used. A component cannot fail at its start, so every call reports it.
     redis: Result<Mutex<Redis>, String>,
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum NoReply {
 }
 
 impl NoReply {
-    /// The cause, for people; `None` for a deadline, which is the caller's to tell.
+    /// The cause, for people; `None` for a deadline, which the caller reports.
     pub(crate) fn cause(self) -> Option<&'static str> {
         match self {
             Self::Late => None,
@@ -147,7 +147,7 @@ impl Connection {
         self.owed == 0 && !self.distrusted
     }
 
-    /// Believes nothing more that the server sends.
+    /// Ignores everything that the server sends from now on.
     pub(crate) fn distrust(&mut self) {
         self.distrusted = true;
     }

@@ -349,7 +349,7 @@ impl Redis {
                     Err(NoOutcome::NotDone(nonsense.to_string()))
                 }
             },
-            // Looking changes nothing, so it may be sent again.
+            // An inspect changes nothing, so it may be sent again.
             Err(broken) => Ok(unsent(broken.cause(), tries)),
         }
     }

@@ -3,7 +3,7 @@
 /// The longest body that is accepted, in bytes: 4 MiB, Dapr's default.
 pub const MAX: usize = 4 << 20;
 
-/// The longest body of a call about a lease, in bytes: 8 KiB. Such a call may wait for long, and keeps its body.
+/// The longest body of a call about a lease, in bytes: 8 KiB. A waiting call keeps its body in memory.
 pub const MAX_LEASE: usize = 8 << 10;
 
 /// Whether a body of this length, in bytes, is refused unread: it is longer than twice [`MAX`].

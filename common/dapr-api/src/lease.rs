@@ -21,7 +21,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// What a caller wants that takes a lock or waits for it.
+/// The request of a caller that takes a lock, or waits for it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Acquire<'a> {
@@ -64,8 +64,8 @@ impl Acquire<'_> {
         compose(store, "acquire", self)
     }
 
-    /// The verdict of the reply with this status and body. `None` if it has none, so that nobody knows who has the
-    /// lock.
+    /// The verdict of the reply with this status and body. `None` if the reply has none: then nobody knows who has
+    /// the lock.
     pub fn verdict(fenced: bool, status: u16, body: &[u8]) -> Option<Acquired> {
         if status != 200 {
             return None;

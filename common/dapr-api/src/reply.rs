@@ -50,7 +50,7 @@ pub fn empty() -> Reply {
     Reply { status: 204, content_type: None, header: None, body: Cow::Borrowed(b"") }
 }
 
-/// The call is unknown. Dapr passes unknown paths on to an application, and says that this one names
+/// The call is unknown. Dapr forwards unknown paths to an application, and answers that this path names
 /// none.
 pub fn not_found() -> Reply {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
@@ -89,7 +89,7 @@ pub fn unsupported_encoding() -> Reply {
     last(text(501, "Unsupported transfer encoding"))
 }
 
-/// The caller expects more of the server than that it asks for the body.
+/// The `Expect` header asks for something other than `100-continue`.
 pub fn expectation_failed() -> Reply {
     last(Reply { status: 417, ..empty() })
 }

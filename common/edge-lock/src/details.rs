@@ -1,7 +1,7 @@
-//! What a proxy says of where a response comes from.
+//! Where a response comes from, as the proxy reports it.
 
-/// Whether the proxy made the response because it waited no longer for the upstream, which may still work. `details`
-/// are Envoy's details of a response code, such as `via_upstream` or `response_timeout` (Envoy 1.40,
+/// Whether the proxy made the response because it gave up waiting for the upstream, which may still work. `details` are
+/// Envoy's details of a response code, such as `via_upstream` or `response_timeout` (Envoy 1.40,
 /// `envoy/stream_info/stream_info.h`).
 pub fn gave_up(details: &str) -> bool {
     ["timeout", "max_stream_duration"].iter().any(|word| details.contains(word))

@@ -31,7 +31,7 @@ pub fn read(text: &[u8]) -> Result<Value, Flaw> {
     }
 }
 
-/// Reads a part of the tree, at its path. A tree has only the last of the fields of one name.
+/// Reads a part of the tree, at its path. A tree alone would keep only the last of several fields of one name.
 #[derive(Clone, Copy)]
 struct Tree<'a> {
     path: &'a str,

@@ -10,8 +10,8 @@
 //! | [`headers`] | the headers of a request, as a proxy shows them |
 //! | [`matching`] | which requests an edge lock is for |
 //! | [`template`] | the resource of a request: text with the request's parts in it |
-//! | [`refusal`] | what a request gets that may not go on |
-//! | [`details`] | what a proxy says of where a response comes from |
+//! | [`refusal`] | the response to a refused request |
+//! | [`details`] | where a response comes from, as the proxy reports it |
 //! | [`policy`] | an edge lock: all of this together |
 //!
 //! ```

@@ -57,7 +57,7 @@ fn is_authority(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte))
 }
 
-/// What a path begins with. One that no path begins with would let every request pass without a lock.
+/// Reads a path prefix. One that no path can begin with is refused: it would let every request pass without a lock.
 fn path_prefix(field: Field) -> Result<String, Flaw> {
     let no_path = field.flaw("must begin with /");
     let not_sent = field.flaw("must be as requests have it: printable ASCII, without spaces and #");

@@ -16,8 +16,8 @@ use crate::{
     template::Template,
 };
 
-/// How many requests wait for one lock by default: a fifth of those that a Holdfast has room for, so that a crowd for one
-/// lock does not take the room of all others.
+/// The default for how many requests may wait for one lock: a fifth of what a server has room for, so that a crowd for
+/// one lock leaves room for the others.
 const MAX_WAITING: u64 = 1_000;
 
 /// A lock that requests take on their way through a proxy.
@@ -32,7 +32,7 @@ pub struct EdgeLock {
     pub store: String,
     /// The resource that a request locks.
     pub resource: Template,
-    /// How long the lock lasts at most, in milliseconds: longer than the upstream may take. It is not renewed.
+    /// How long the lock lasts, in milliseconds. It is not renewed, so this must exceed what the upstream may take.
     pub ttl: u64,
     /// How long a request waits for the lock at most, in milliseconds. Default: 0, which tries once.
     pub wait: u64,
@@ -45,7 +45,7 @@ pub struct EdgeLock {
     /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has
     /// answered. Default: it is kept.
     pub on_client_gone: OnClientGone,
-    /// What a request gets that may not go on.
+    /// The response to a refused request.
     pub refused: Refusal,
 }
 
@@ -59,7 +59,7 @@ pub enum InDoubt {
 }
 
 /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has answered. A
-/// proxy drops its request to the upstream then, whose work may go on.
+/// proxy drops its request to the upstream then, but the upstream may keep working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnClientGone {
     /// It is kept until it expires, so that the upstream is not asked twice at a time.
@@ -139,7 +139,7 @@ impl EdgeLock {
     }
 }
 
-/// One of two words, the first if it is missing.
+/// Reads one of two words. The first is the default.
 fn one_of<T: Copy>(field: Field, words: [(&str, T); 2]) -> Result<T, Flaw> {
     let [(first, _), (second, _)] = words;
     let flaw = field.flaw(format!("must be {first} or {second}"));

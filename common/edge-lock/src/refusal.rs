@@ -1,10 +1,10 @@
-//! What a request gets that may not go on.
+//! The response to a refused request.
 
 use alloc::string::String;
 
 use crate::fields::{Field, Flaw};
 
-/// The response to a request that may not go on: it did not get the lock, or nobody knows whether it did.
+/// The response to a refused request: it did not get the lock, or nobody knows whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status, from 400 to 599. Default: 503.

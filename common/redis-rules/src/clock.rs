@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::reply::{Nonsense, Reply};
 
-/// How long a [`Reading`] may be used, in microseconds. Both clocks drift apart in this time by [`DRIFT`] of it.
+/// How long a [`Reading`] may be used, in microseconds. In this time the two clocks drift apart by 1 part in [`DRIFT`].
 const LONGEST_USE: u64 = 10_000_000;
 
 /// How old a [`Reading`] may be to be kept in place of a newer one, in microseconds. It is less than
@@ -50,8 +50,8 @@ impl Reading {
     /// The reading to use once `newer` is known: this one as long as it gives the clock more closely, unless it
     /// is about to be too old, or the clock was set since.
     ///
-    /// A reading is as close as its reply was quick, and one that came slowly would make the next locks last
-    /// longer than they have to.
+    /// The faster the reply, the more exact the reading. A reading whose reply was slow would make the next locks
+    /// last longer than necessary.
     #[must_use]
     pub fn or_newer(self, newer: Self) -> Self {
         let now = newer.answered;

@@ -1,14 +1,14 @@
-//! Which questions close a new connection, as some proxies close it on commands that they do not know.
+//! Finds the questions on which a new connection is closed. Some proxies close it on commands that they do not know.
 //!
 //! A connection may also be lost by chance. So one loss says nothing, a question that was ever answered is never left
 //! out, and every opening of a connection asks all of them again.
 
 use crate::{clock, disk, fitness, release::LOAD_RELEASE};
 
-/// Something that a new connection is asked, and can do without.
+/// A question to the server of a new connection, which can be used without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// The login with the name of Redis's own user.
+    /// The login that names Redis's own user.
     User,
     /// What the server is. One that closes the connection on this is asked nothing else.
     Info,

@@ -1,4 +1,4 @@
-//! When the changes of a server are on its disk, by what it says of itself.
+//! When a server's changes are on its disk, as the server reports it.
 
 use alloc::string::String;
 

@@ -1,5 +1,5 @@
-//! What a server's answers to the [questions](crate::closing::Question) after the login say of it. It may refuse any of
-//! them: the answers only make locks better.
+//! Reads a server's answers to the [questions](crate::closing::Question) that follow the login. The server may refuse
+//! any of them: the answers only make locks better.
 
 use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
 
@@ -30,7 +30,7 @@ pub fn doubts(info: &Reply, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     }
 }
 
-/// The digest of a script, by the reply to the words that have the server remember it, if it does.
+/// The digest of a script, from the reply to the command that loads it; `None` if the server did not load it.
 pub fn script(reply: Reply) -> Option<String> {
     match reply {
         Reply::Text(digest) => Some(digest),

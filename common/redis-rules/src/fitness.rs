@@ -1,4 +1,4 @@
-//! Which servers are not safe for locks, by what they say of themselves.
+//! Which servers are not safe for locks, as they describe themselves.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{error::Error, fmt};
@@ -125,8 +125,8 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Reads the reply to [`ASK`]: what else is known of a server that may keep locks. A server that does not say is
-/// accepted.
+/// Reads the reply to [`ASK`], and returns the doubts about a server that may keep locks. A server that does not
+/// describe itself is accepted.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ pub fn words(key: &str) -> [&str; 4] {
     ["EVAL", FORCE_RELEASE_LUA, "1", key]
 }
 
-/// Reads the reply: the owner, of which no more than the first 4,096 bytes; `None` if nobody held the lock.
+/// Reads the reply: the owner, cut after 4,096 bytes; `None` if nobody held the lock.
 ///
 /// # Errors
 ///

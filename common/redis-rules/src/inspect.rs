@@ -10,7 +10,7 @@ pub const INSPECT_LUA: &str = include_str!("inspect.lua");
 /// The holder of a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// The owner, of which no more than the first 4,096 bytes.
+    /// The owner, cut after 4,096 bytes.
     pub owner: String,
     /// How many milliseconds are left; `None` for ever.
     pub left: Option<u64>,
@@ -46,7 +46,7 @@ pub fn read(reply: Reply) -> Result<Option<Holding>, Nonsense> {
         return Err(Nonsense);
     };
     let left = left.parse::<i64>().map_err(|_| Nonsense)?;
-    // A number that another program wrote is none.
+    // Another program may have written something that is no number.
     let number = number.and_then(|number| number.parse().ok());
     Ok(Some(Holding { owner, left: u64::try_from(left).ok(), number }))
 }

@@ -25,7 +25,7 @@ pub struct Part {
 pub struct Listed {
     /// The key.
     pub key: String,
-    /// The owner, of which no more than the first 256 bytes.
+    /// The owner, cut after 256 bytes.
     pub owner: String,
     /// How many milliseconds are left; `None` for ever.
     pub left: Option<u64>,

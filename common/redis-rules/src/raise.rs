@@ -1,5 +1,5 @@
-//! Notes a fencing token that another server gave to a grant of the same resource, by the script `raise.lua`: later
-//! grants have larger ones here as well.
+//! Raises a resource's latest fencing token to one that another server gave, by the script `raise.lua`, so that later
+//! grants have larger tokens here as well.
 
 use crate::{
     fence::KEPT,

@@ -28,7 +28,7 @@ impl Again {
         match code(error) {
             _ if NOT_REACHED.contains(&error) => Self::Later,
             _ if forbids_command_in_script(error) => Self::No,
-            // It runs a script of somebody for too long, and nothing else meanwhile.
+            // BUSY: a script of another client runs for too long and blocks the server.
             "BUSY" | "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
             "NOSCRIPT" => Self::InFull { once: true },
             // A user may have the permission for EVAL alone, and a proxy may know no other.
@@ -109,8 +109,8 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
     }
 }
 
-/// Whether a cause tells of a key that the user may not use: it is the server's error line, alone or after the name of
-/// the server, as one of several.
+/// Whether a cause says that the user may not use a key. The server's error line may stand alone, or after the name of
+/// one of several servers.
 pub fn tells_of_forbidden_key(cause: &str) -> bool {
     // An error inside of a script begins as it does on the wire.
     cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
@@ -121,7 +121,7 @@ fn forbids_command_in_script(error: &str) -> bool {
     code(error) == "ERR" && error.contains("can't run this command or subcommand")
 }
 
-/// The error line for an operator, with what to do about it if that is not plain from its words.
+/// The error line for an operator, with advice if the line itself does not say what to do.
 pub fn told(line: String) -> String {
     match hint(&line) {
         Some(hint) => format!("{line} ({hint})"),

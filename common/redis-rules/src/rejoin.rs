@@ -16,11 +16,11 @@ pub struct Started {
     pub left: Duration,
 }
 
-/// How much longer than it ran a server may say that it runs: it counts the seconds of its clock that began meanwhile.
+/// How much a server may overstate its uptime: it counts the seconds of its clock that have begun.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// Reads the reply to [`fitness::ASK`](crate::fitness::ASK): `None` if the server runs for longer than locks last,
-/// `longest` at most. One that does not say may have started just now.
+/// Reads the reply to [`fitness::ASK`](crate::fitness::ASK). `None` if the server has run for longer than `longest`,
+/// the longest time that a lock lasts. A server that does not report its uptime may have just started.
 pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
     let info = if let Reply::Text(info) = info { info } else { "" };
     let uptime = field(info, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());

@@ -8,10 +8,10 @@ use core::str::FromStr;
 
 use crate::reply::{Nonsense, Reply};
 
-/// The longest reply in bytes. The longest that is asked for is the server's description of itself.
+/// The longest reply in bytes. The longest one that is expected is the server's description of itself.
 const LONGEST: usize = 1 << 20;
 
-/// The most texts in an array. The longest that is asked for is a part of the locks, with about a thousand.
+/// The most texts in an array. The longest one that is expected is a part of the locks, with about a thousand.
 const MOST_TEXTS: usize = 1 << 14;
 
 const END: &[u8] = b"\r\n";

@@ -102,7 +102,7 @@ struct CachedResponse {
 
 impl CachedResponse {
     async fn fetch(url: &Uri) -> Result<Option<Self>, Error> {
-        // Of `Body::empty()` wstd writes the nothing that it has, which fails if the answer is there by then.
+        // For `Body::empty()` wstd performs an empty write, which fails if the answer has already arrived.
         let nothing = Body::from_http_body(Empty::<&[u8]>::new());
         let request = Request::get(url.clone()).body(nothing)?;
         let response = Client::new().send(request).await?;

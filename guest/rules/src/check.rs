@@ -8,7 +8,7 @@ use crate::{
     types::{Error, Verb},
 };
 
-/// Whether there is a time to live.
+/// Checks that the time to live is positive.
 pub(crate) fn ttl_is_positive(choice: Choice<'_>, ttl: u64) -> Result<(), Error> {
     match ttl {
         0 => Err(Error::ExpiryNotPositive(message::ttl_not_positive(choice.name()))),
@@ -16,7 +16,7 @@ pub(crate) fn ttl_is_positive(choice: Choice<'_>, ttl: u64) -> Result<(), Error>
     }
 }
 
-/// Whether a time is at most [`MAX_TIME`]. `field` is its name.
+/// Checks that a time is at most [`MAX_TIME`]. `field` is its name in the error.
 pub(crate) fn is_in_range(choice: Choice<'_>, field: &str, time: u64) -> Result<(), Error> {
     if time > MAX_TIME {
         return Err(Error::MalformedRequest(message::time_too_long(field, choice.name())));
@@ -24,7 +24,7 @@ pub(crate) fn is_in_range(choice: Choice<'_>, field: &str, time: u64) -> Result<
     Ok(())
 }
 
-/// The key of a resource, once everything that every verb requires holds: a store is configured, the
+/// The key of a resource, after the checks that all verbs share: a store is configured, the
 /// resource id and the owner are not empty, the store exists, the resource id does not contain `||`. The
 /// owner may contain it.
 pub(crate) fn key(

@@ -1,4 +1,4 @@
-//! Which field of a call a [`message`](mod@crate::message) is about, for whoever has only the message.
+//! Finds the field of a call that a [`message`](mod@crate::message) is about, for code that has only the message.
 
 use alloc::{format, string::String};
 
@@ -26,10 +26,10 @@ pub enum Field {
     Wait,
 }
 
-/// The field that a message refuses, if it refuses one. The messages are those of Dapr's API, whose error codes do not
-/// name a field.
+/// The field that a message refuses; `None` if it refuses no field. Reads the text, because the error codes of Dapr's
+/// API do not name a field.
 pub fn refused(message: &str) -> Option<Field> {
-    // That there is no store is not the fault of the name.
+    // Without any store, the name is not at fault.
     if message == message::store_not_configured() {
         return None;
     }

@@ -1,12 +1,11 @@
 //! The rules of the Holdfast lock, as plain functions.
 //!
-//! Everything that Dapr's lock API decides is decided here, and nothing else is: this crate knows no
-//! HTTP server, no Redis and no clock. It is linked by the lock component, which exports the rules to
-//! every WebAssembly runtime, and by native code that needs the same decisions without a component.
+//! This crate makes every decision of Dapr's lock API and nothing else: it knows no HTTP server, no
+//! Redis and no clock. The lock component links it and exports the rules to every WebAssembly runtime;
+//! native code that needs the same decisions without a component links it directly.
 //!
-//! A call is checked by a function named `begin`, which returns the one store operation to carry out. A
-//! function named `end` turns the outcome of that operation into the verdict, where it is not the outcome
-//! itself.
+//! A function named `begin` checks a call and returns the one store operation to carry out. A function
+//! named `end` turns the outcome of that operation into the verdict, unless the outcome is the verdict.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -60,5 +59,5 @@ pub mod try_lock;
 pub mod types;
 pub mod unlock;
 
-/// The longest time that a call may ask for, in milliseconds: the most seconds that Dapr's API can say.
+/// The longest time that a call may ask for, in milliseconds: the largest number of seconds in Dapr's API.
 pub const MAX_TIME: u64 = i32::MAX as u64 * 1000;

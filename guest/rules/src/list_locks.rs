@@ -9,7 +9,7 @@ use crate::{
 /// The most locks that a page may be asked for.
 pub const MOST: u32 = 1_000;
 
-/// Checks a question for about `limit` locks whose resource ids begin with `prefix`.
+/// Checks a request for about `limit` locks whose resource ids begin with `prefix`.
 ///
 /// # Errors
 ///

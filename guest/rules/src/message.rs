@@ -10,8 +10,8 @@ use alloc::{
 
 use crate::types::{UnknownOutcome, Verb};
 
-/// How much of what a caller sent is quoted, in bytes. Dapr quotes all of it; no proxy takes a message of
-/// megabytes.
+/// The most bytes of a caller's text that a message quotes. Dapr quotes all of it, but no proxy accepts a
+/// message of megabytes.
 const QUOTED: usize = 4096;
 
 /// The first bytes of a text, at most `most`.
@@ -54,19 +54,19 @@ pub fn ttl_not_positive(store_name: &str) -> String {
     format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
 }
 
-/// The cause for a lease that was over before its caller could learn of it.
+/// The cause for a lease that expired before its caller could learn of it.
 pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
-/// The cause for a store that granted a lease without the fencing token that was asked for.
+/// The cause for a lease that a store granted without the requested fencing token.
 pub const NOT_NUMBERED: &str = "the store did not number the grant";
 
-/// The cause of an acquire whose outcome is unknown. Its caller may not know the owner, and needs it to release the
-/// lock.
+/// Adds the owner to the cause of an acquire whose outcome is unknown: the caller may not know the owner, and needs it
+/// to release the lock.
 pub fn with_owner(cause: &str, owner: &str) -> String {
     format!("{cause} (the owner is {owner})")
 }
 
-/// The message of an `Error` of the contract, of which each generator of bindings makes a type of its own.
+/// The message of an `Error` of the contract. A macro, because each bindings generator makes its own type.
 #[macro_export]
 macro_rules! message_of {
     ($error:expr) => {
@@ -91,7 +91,7 @@ pub fn time_too_long(field: &str, store_name: &str) -> String {
     format!("{field} is above {} s in lock store {store_name}", i32::MAX)
 }
 
-/// A page of locks is to have none, or too many.
+/// The limit of a page of locks is 0 or too large.
 pub fn limit_out_of_range(store_name: &str, most: u32) -> String {
     format!("limit is not from 1 to {most} in lock store {store_name}")
 }
@@ -99,7 +99,7 @@ pub fn limit_out_of_range(store_name: &str, most: u32) -> String {
 /// The cause for a verb that has no JSON form.
 pub(crate) const NO_JSON_FORM: &str = "it has no JSON form";
 
-/// What the refusal of a resource id, or of a prefix of some, begins with after its verb.
+/// The text that follows the verb in the refusal of a resource id or a prefix.
 pub(crate) const RESERVED: &str = "input key/keyPrefix";
 
 /// The resource id contains `||`.

@@ -12,7 +12,7 @@ impl Error {
     /// The error for a failure of the store.
     pub fn of_failure(verb: Verb, failure: Failure) -> Self {
         match failure {
-            // Looking changes nothing.
+            // Reading changes nothing, so its outcome is never indeterminate.
             Failure::Unknown(outcome) if matches!(verb, Verb::Inspect | Verb::ListLocks) => {
                 Self::StoreFailed(message::failed(verb, &outcome.cause))
             }

@@ -38,7 +38,7 @@ impl Leases {
         self.held.push(Held { store, id, owner, until });
     }
 
-    /// Notes that a lease lasts until then at most, or longer if it did before and was not to be shortened.
+    /// Notes that a lease lasts until `until` at most, or longer if it already did and must not be shortened.
     pub(super) fn prolong(
         &mut self,
         resource: Resource<'_>,
@@ -67,8 +67,8 @@ impl Leases {
         self.held.is_empty()
     }
 
-    /// Releases all of them that have not run out: somebody else may have those by now, under the same name. If the
-    /// future is dropped, the rest is left.
+    /// Releases the leases that have not expired: an expired lock may have been taken again by the same owner. If
+    /// the future is dropped, the remaining leases are left as they are.
     pub(super) async fn release(&mut self, locks: &Locks) {
         while let Some(Held { store, id, owner, until }) = self.held.pop() {
             if until.is_none_or(|until| until > Instant::now()) {

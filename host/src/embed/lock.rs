@@ -31,8 +31,8 @@ impl LockCtx {
         Self { locks, leases: Leases::default() }
     }
 
-    /// Releases the leases that the instance still holds, for a host that ends with it: what dropping this leaves to
-    /// the background might not be done before the stores are closed.
+    /// Releases the leases that the instance still holds. For a host that ends with the instance: the background
+    /// releases of a drop might not finish before the stores are closed.
     pub async fn release(&mut self) {
         self.leases.release(&self.locks).await;
     }

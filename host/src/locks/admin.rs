@@ -24,7 +24,7 @@ impl Locks {
     ///
     /// `cursor` is `None` for the first page, then [`LockPage::next`] of the previous page. A page can have several
     /// hundred locks more than the limit. It can also be short or empty while more pages follow. A lock that is held
-    /// all the time is in one page at least; one that is taken or freed meanwhile may be in any number of them.
+    /// throughout appears in at least one page; one that is taken or freed meanwhile may appear in any number of pages.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Locks {
 
     /// Frees a lock of any owner, and returns that owner; `None` if the lock was free.
     ///
-    /// The owner is not asked, and may go on with what it does: only a fencing token stops it.
+    /// The owner is not notified and may keep working: only a fencing token stops it.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Locks {
         self.keys(store, "").map(|step| step.key_start)
     }
 
-    /// How the keys of the resources begin whose ids begin with `prefix`: only the rules know.
+    /// The prefix of the keys of the resources whose ids begin with `prefix`. Only the rules know it.
     fn keys(&self, store: &str, prefix: &str) -> Result<ListStep, Error> {
         let chosen = app::chosen(self.app.store(store), store);
         let request = Request::ListLocks(ListRequest { prefix, limit: 1 });
@@ -140,7 +140,7 @@ impl Locks {
     }
 }
 
-/// The rules know no cursors: they are the store's.
+/// The error for a cursor that the store refuses. The rules do not know cursors.
 fn not_a_cursor(store_name: &str) -> Error {
     let message = format!("cursor does not come from an earlier page in lock store {store_name}");
     types::Error::MalformedRequest(message).into()
@@ -155,7 +155,7 @@ fn locks(key_start: &str, page: KeyPage) -> LockPage {
     LockPage { locks: page.keys.into_iter().filter_map(lock).collect(), next: page.next }
 }
 
-/// The resource id of a key. Keys whose rest is none belong to other applications.
+/// The resource id of a key; `None` for a key of another application.
 fn resource_id(key_start: &str, key: &str) -> Option<String> {
     let id = key.strip_prefix(key_start)?;
     (!id.is_empty() && !id.contains("||")).then(|| id.to_owned())

@@ -70,7 +70,7 @@ impl Shared {
         let mut call = self.count(choice, request.verb(), store_name);
         let span = call.span().clone();
         let answer = {
-            // Pinned here, so that it is not moved, and kept once, though there are two ways to go on.
+            // Pinned here, so that the future is not moved and exists once, although two branches await it.
             let driving = pin!(async {
                 let turn = self.admission.turn().await?;
                 let question = Question { verb: request.verb(), form: request.form() };
@@ -127,7 +127,7 @@ impl Shared {
             Begun::Acquire(step) if question.verb == Verb::Acquire => {
                 let owner = step.owner.as_deref().or(typed_owner);
                 let owner = owner.map_or_else(fresh_owner, str::to_owned);
-                // In a box, because a future that may wait is large, and would make all others as large.
+                // Boxed, because a future that may wait is large, and would make the future of every call as large.
                 Box::pin(self.take(call, turn, question, store, step, owner)).await
             }
             Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {

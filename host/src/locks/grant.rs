@@ -178,7 +178,7 @@ async fn attempt(
     }
 }
 
-/// The failure of an acquire for this owner.
+/// Adds the owner to the failure of an acquire.
 fn naming(owner: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Unknown(UnknownOutcome { cause, held_until }) => {

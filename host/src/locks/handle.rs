@@ -56,13 +56,13 @@ pub enum Attempt {
     Held,
 }
 
-/// The reply to a call in the wire form, and what its body does not say.
+/// The reply to a call in the wire form, with its error and its fencing token as values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replied {
     /// What the client is sent.
     pub reply: Reply,
-    /// The error that the reply carries, if it does.
+    /// The error that the reply carries, if it carries one.
     pub error: Option<types::Error>,
     /// The fencing token of the grant that a try-lock got, if the store
     /// [numbers every grant](crate::LocksBuilder::number_grants).
@@ -144,7 +144,7 @@ impl Locks {
         Ok(self.json_answer(verb, store, body).await?.reply)
     }
 
-    /// [`json`](Self::json), with what the reply's body does not say.
+    /// [`json`](Self::json), with the error and the fencing token of the reply as values.
     ///
     /// # Errors
     ///
@@ -195,13 +195,13 @@ impl Locks {
         self.app.scope.stores()
     }
 
-    /// Whether locks that were taken through any handle to the same stores may be held still.
+    /// Whether a lock that was taken through any handle to the same stores may still be held.
     pub fn are_held(&self) -> bool {
         self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
     }
 
-    /// Ends all waits for locks, through every handle to the same stores, and those to come. A call that is the first
-    /// in its line tries a last time. The others, and those that do not get the lock then, fail with
+    /// Ends all waits for locks, current and future, through every handle to the same stores. A call that is the first
+    /// in its line tries once more. A call that is not, or that does not get the lock then, fails with
     /// [`Error::WaitsEnded`].
     pub fn end_waits(&self) {
         self.shared.stores.iter().for_each(|store| store.waits.end());
@@ -240,7 +240,7 @@ impl fmt::Debug for Locks {
     }
 }
 
-/// The error of a call that failed. Any other answer is one to another call than was asked.
+/// The error of a call that failed. Any other answer belongs to a call that was not made.
 pub(super) fn no_verdict(answer: Answer) -> Error {
     match answer {
         Answer::Failed(error) => error.into(),

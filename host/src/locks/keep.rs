@@ -89,7 +89,7 @@ pub enum Lost {
     /// The lock could not be renewed in time, for this reason.
     #[error("the lock could not be renewed in time: {0}")]
     NotRenewed(String),
-    /// It was held for as long as it may be. It is not renewed any more, and still held for what is left of its time
+    /// The lock was held for the longest time allowed. It is no longer renewed, and stays held for the rest of its time
     /// to live.
     #[error("the lock was held for as long as it may be")]
     MaxHold,
@@ -127,7 +127,7 @@ impl Locks {
         });
         let valid_until = after(now, Duration::from_millis(valid_for));
         let (sender, state) = watch::channel(State { valid_until, lost: None });
-        // A longest hold that the clock cannot hold is none.
+        // A longest hold beyond the range of the clock is no limit.
         let hold_end = max_hold.and_then(|longest| now.checked_add(longest));
         let renewing = tokio::spawn(renew(hold.clone(), hold_end, sender)).abort_handle();
         Ok(Some(Lease { hold, fencing_token, state, renewing, armed: true }))
@@ -162,7 +162,7 @@ impl Lease {
         let mut state = self.state.clone();
         match state.wait_for(|state| state.lost.is_some()).await {
             Ok(state) => state.lost.clone().unwrap_or(Lost::Gone),
-            // Only a panic ends the renewal without a word.
+            // The renewal ends without a reason only if it panics.
             Err(_closed) => Lost::NotRenewed("the renewal has ended".to_owned()),
         }
     }
@@ -192,7 +192,7 @@ impl Lease {
         self.armed = false;
     }
 
-    /// Releases the lock. What the store's policy repeats without limit ends when the lock runs out.
+    /// Releases the lock. If the store's policy retries without limit, the retries end when the lock expires.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl Kept {
         Resource { store: &self.store, id: &self.id }
     }
 
-    /// Waits until somebody else has changed the lock, which the store notices at once. Never ends where it cannot.
+    /// Waits until the store reports that somebody else changed the lock. Never returns if the store cannot report it.
     async fn doubtful(&self, valid_until: Instant, pace: &mut Pace) {
         // Clocks differ, and times are rounded.
         let slack = Duration::from_millis(5) + self.ttl / 500;
@@ -268,13 +268,13 @@ async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<
         loop {
             let valid_until = state.borrow().valid_until;
             let renewal = valid_until - left_at_renewal(valid_until, hold.ttl);
-            // However slow the store is: it gets no more renewals than this.
+            // Limits the renewals that a slow store gets.
             let renewal = renewal.max(Instant::now() + (hold.ttl / 10).max(SHORTEST));
             tokio::select! {
                 () = sleep_until(renewal) => {}
                 () = hold.doubtful(valid_until, &mut pace) => {}
             }
-            // Whatever happened to the lock, this finds it out.
+            // The renewal finds out what happened to the lock.
             match prolong(&hold, valid_until).await {
                 Ok(valid_until) => {
                     state.send_modify(|state| state.valid_until = valid_until);
@@ -295,7 +295,7 @@ async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<
     };
     hold.count_loss(&lost);
     state.send_modify(|state| state.lost = Some(lost));
-    // As long as somebody may ask, the reason stays.
+    // Keeps the reason for as long as somebody may ask for it.
     state.closed().await;
 }
 
@@ -305,7 +305,7 @@ fn left_at_renewal(valid_until: Instant, ttl: Duration) -> Duration {
     (ttl - ttl / 3).min(valid_until.saturating_duration_since(Instant::now()))
 }
 
-/// Renews the lock, and tries again until it is too late. Returns until when it is valid.
+/// Renews the lock, and retries until it is too late. Returns the end of the new validity.
 async fn prolong(hold: &Kept, valid_until: Instant) -> Result<Instant, Lost> {
     let mut problem = "no answer".to_owned();
     loop {

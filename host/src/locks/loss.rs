@@ -1,4 +1,4 @@
-//! Hearing of a loss: the store reports who holds a lock, and when that changes.
+//! Detects the loss of a lock: the store reports who holds it, and when that changes.
 
 use std::{future::pending, time::Duration};
 
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::{error::Error, store::Watched};
 
-/// Of a longer owner, a store may return only about as many bytes as this.
+/// A store may cut a longer owner after about this many bytes.
 const LONGEST_TOLD: usize = 4_096;
 
 /// How long to wait before trying to watch again.
 const UNTIL_WATCHED: Duration = Duration::from_secs(1);
 
 impl Locks {
-    /// Waits until an owner does not hold a lock any more, for `wait` at most. `None`: it holds the lock still.
+    /// Waits until an owner no longer holds a lock, for `wait` at most. `None` if the owner still holds it then.
     ///
-    /// It is for owners who renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) hears of a loss by itself.
+    /// For owners that renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) detects a loss by itself.
     /// Where the store [does not notify](crate::store::Store::watch) of changes, the wait goes on after a loss.
     ///
     /// # Errors
@@ -51,8 +51,8 @@ impl Locks {
         }
     }
 
-    /// Waits until the store tells that the owner may not hold the lock any more, or, if there is an `end`, not until
-    /// then. Never ends where the store cannot tell.
+    /// Waits until the store reports that the owner may have lost the lock or, if there is an `end`, that the lock
+    /// expires before it. Never returns if the store cannot report changes.
     pub(super) async fn doubtful(
         &self,
         resource: Resource<'_>,

@@ -9,9 +9,9 @@
 //! | `admin` | the verbs of operators |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
-//! | `loss` | hearing of a loss from the store |
-//! | `release_later` | releases that nobody waits for |
-//! | `owner` | owners for those who bring none |
+//! | `loss` | detecting a loss, as the store reports it |
+//! | `release_later` | releases in the background |
+//! | `owner` | fresh owners, for callers that name none |
 //! | `wait` | the lines of callers that wait for the same lock |
 //! | `pace` | how often a store's notifications are acted upon |
 //! | `store_calls` | operations of a store alone, for a component that has the rules inside |

@@ -1,8 +1,8 @@
-//! Owners for those who bring none.
+//! Fresh owners, for callers that name none.
 
 use uuid::Uuid;
 
-/// An owner that nobody had before and nobody can guess.
+/// A fresh owner: unique, and impossible to guess.
 pub(super) fn fresh_owner() -> String {
     Uuid::new_v4().to_string()
 }

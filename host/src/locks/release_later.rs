@@ -1,4 +1,4 @@
-//! Releases that nobody waits for.
+//! Releases in the background.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -18,8 +18,8 @@ const MOST: Duration = Duration::from_secs(5);
 const TRIED: Duration = Duration::from_secs(60);
 
 impl Locks {
-    /// Releases a lock in the background, for a holder that does not wait for that: it has ended, or does not know
-    /// whether it got the lock. Tries again as long as that did nothing and the lock may be held, `valid_for` from now
+    /// Releases a lock in the background, for a holder that cannot wait for it: it has ended, or does not know whether
+    /// it got the lock. Retries while the release has done nothing and the lock may be held, for `valid_for` from now
     /// at most. [`close`](Self::close) waits for it.
     ///
     /// The lock is left to expire if this is called outside of a Tokio runtime.
@@ -27,7 +27,7 @@ impl Locks {
         let Ok(runtime) = Handle::try_current() else { return };
         let locks = self.clone();
         let [store, id, owner] = [resource.store, resource.id, owner].map(str::to_owned);
-        // A time that the clock cannot hold has no end.
+        // A time beyond the range of the clock has no end.
         let until = Instant::now().checked_add(valid_for);
         let release = async move {
             locks.release_in_time(Resource { store: &store, id: &id }, &owner, until).await;
@@ -57,7 +57,7 @@ impl Locks {
             }
             let next = Instant::now() + pause;
             let is_over = next >= given_up || until.is_some_and(|until| next >= until);
-            // The closing of the stores waits for those that only need a turn.
+            // While the stores close, only a release that was refused for overload is retried.
             let is_closing = self.shared.background.is_closed() && !overloaded;
             let is_closed = self.shared.closed.load(Ordering::Relaxed);
             if error.is_indeterminate() || is_over || is_closing || is_closed {

@@ -1,4 +1,4 @@
-//! Operations of a store alone, for a component that has the rules inside. They count as calls.
+//! Store operations without the rules, for a component that contains the rules. They count as calls.
 
 use std::time::Duration;
 

@@ -63,14 +63,14 @@ pub(super) struct PlaceInLine<'a> {
 /// The first place in a line.
 pub(super) struct First<'a> {
     place: &'a PlaceInLine<'a>,
-    /// Whether others were before the caller. Somebody holds the lock then, for all that this process knows.
+    /// Whether other callers were ahead in the line. Then the lock is held, as far as this process knows.
     queued: bool,
-    /// Whether the store said at last that the lock is free.
+    /// Whether the store's latest report said that the lock is free.
     said_free: bool,
     /// Who held the lock when the store was last asked.
     holder: Option<String>,
     pauses: Pauses,
-    /// A holder that renews the lock changes it as well.
+    /// Slows down repeated notifications: a holder that renews the lock causes them too.
     pace: Pace,
     /// When the caller learned that the lock may be free.
     told: Option<Instant>,
@@ -117,7 +117,7 @@ impl Waits {
         PlaceInLine { waits: self, key, line, since, deadline, acquired: AtomicBool::new(false) }
     }
 
-    /// Ends all waits, those to come as well.
+    /// Ends all waits, current and future.
     pub(super) fn end(&self) {
         self.ending.cancel();
     }

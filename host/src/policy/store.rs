@@ -1,12 +1,11 @@
 //! A store whose calls are under a policy. The timeout is inside the circuit breaker, which is inside the
 //! retries.
 //!
-//! Which commands are sent again is decided only here. An acquire is sent again only if it certainly did
-//! nothing; an unknown outcome is final. An extension that cannot shorten a lock, and a look at a lock, may be sent
-//! again in both cases, and so may a release: at worst the caller
-//! gets the answer that the lock does not exist, because an earlier try released it. If the network delivers an
-//! earlier try of a release late, that try could end a lock that the same owner has taken again since.
-//! This holds for every release with an unknown outcome. Owners that are used once are safe.
+//! Only this file decides which commands are sent again. An acquire is sent again only if it certainly did nothing; an
+//! unknown outcome is final. An extend that cannot shorten a lock and an inspect are sent again in both cases. So is a
+//! release: at worst the caller learns that the lock does not exist, because an earlier try released it. If the network
+//! delivers an earlier try of a release late, that try could end a lock that the same owner has taken again since. This
+//! holds for every release with an unknown outcome. Owners that are used once are safe.
 
 use std::{
     fmt,
@@ -210,7 +209,7 @@ impl Store for ResilientStore {
         Box::pin(self.call("acquire", attempt, acquire_given_up(ttl), did_nothing))
     }
 
-    /// Sent again whatever became of the try before: it does the same each time.
+    /// Sent again after any failure, because it is idempotent.
     fn raise_fencing_token<'a>(
         &'a self,
         key: &'a str,
@@ -253,8 +252,8 @@ impl Store for ResilientStore {
         Box::pin(self.call("inspect", attempt, Failure::not_done, |_| true))
     }
 
-    /// Not under the policy, which is meant for calls about one lock: a look at all keys takes longer, and what
-    /// operators ask must not open the breaker.
+    /// Not under the policy, which is meant for calls about one lock: a scan of all keys takes longer, and the
+    /// requests of operators must not open the breaker.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -275,7 +274,7 @@ impl Store for ResilientStore {
         Box::pin(self.call("force-release", attempt, given_up, did_nothing))
     }
 
-    /// Not under the policy: without it callers ask the store, which is.
+    /// Not under the policy: a caller without a watch polls the store, and those calls are.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         self.store.watch(key)
     }

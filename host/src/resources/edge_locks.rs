@@ -1,7 +1,7 @@
 //! Documents of kind `EdgeLock`: which requests of a proxy take which lock.
 //!
-//! The kind is our own. A document with a mistake stops the start: without it, requests would pass that should have
-//! waited.
+//! Dapr does not have this kind. A document with a mistake stops the start: without its lock, requests would pass that
+//! should have waited.
 
 use std::collections::BTreeMap;
 

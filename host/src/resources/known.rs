@@ -137,7 +137,7 @@ fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     })
 }
 
-/// The known name that is most like `name`, if one is like it.
+/// The known name that is most similar to `name`, if one is similar enough.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > LONGEST {
         return None;

@@ -40,9 +40,9 @@ pub struct Resources {
 /// `secretstores.local.file` give secrets to the definitions, in whatever order they are written;
 /// other types have nothing to do with locks.
 ///
-/// Of documents of kind `Resiliency` whose `scopes` include this application, the policies and the
-/// outbound policies of components count, all files together: where two define one name, the later
-/// one does. A document that cannot be read has no effect, and there is a warning.
+/// A document of kind `Resiliency` whose `scopes` include this application defines policies and outbound
+/// policies of components. All files are merged: if two define the same name, the later one counts. A
+/// document that cannot be read has no effect and causes a warning.
 ///
 /// Problems that do not stop the loading go to `notify` as they are found, also before an error.
 /// Documents of kind `EdgeLock` whose `scopes` include this application say which requests of a proxy take which

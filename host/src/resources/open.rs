@@ -190,8 +190,8 @@ async fn open_one(
     })
 }
 
-/// What the keys of a store begin with; `None` if the locks of no store can be built. Fails if the rules refuse its
-/// `keyPrefix`: only they know which can be used.
+/// The prefix of a store's keys; `None` if the locks of no store can be built. Fails if the rules refuse its
+/// `keyPrefix`: only the rules know which ones can be used.
 fn key_start(
     options: &Options,
     name: &str,
@@ -232,15 +232,16 @@ fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     }
 }
 
-/// Fails if the store cannot number its grants. A user who may only use other keys is accepted with a warning: whether
-/// there is such a key is known only once it is used.
+/// Fails if the store cannot number its grants. A user who may not use this key is accepted with a warning: whether the
+/// user may use others is known only once they are used.
 async fn number_a_grant(
     name: &str,
     store: &dyn Store,
     key_start: &str,
 ) -> Result<(), SettingError> {
     let owner = format!("{:016x}", fastrand::u64(..));
-    // One key for all: the number of each is kept for a month. That somebody else checks is an answer, too.
+    // All checks share one key, because the number of each key is kept for a month. A lock that is held by another
+    // check proves as much.
     let key = format!("{key_start}holdfast-check-fencing");
     let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
     match numbered {
@@ -300,7 +301,7 @@ async fn open_redis(
     }
 }
 
-/// Names the password that YAML reads in another way than it was meant, where the server refuses the login.
+/// Adds a hint to a refused login: YAML may have read the password as something other than text.
 fn with_a_hint(error: ConnectError, definition: &StoreDefinition) -> OpenCause {
     let ConnectError::Unreachable { login: Some(login), .. } = &error else { return error.into() };
     match (login, definition.unquoted_password, definition.null_password) {

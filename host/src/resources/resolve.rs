@@ -161,7 +161,7 @@ impl<'a> Resolver<'a> {
                 let flaw = Flaw::at(path, format!("{name} has no effect {why}"));
                 self.notify(Level::Warning, source, component, flaw);
             }
-            // Whoever sets how long a connection may take does not expect that less counts. One that cannot be read is
+            // A user who sets how long a connection may take expects no shorter limit. A value that cannot be read is
             // refused when the store is opened.
             if let Ok(Some(dial_timeout)) = settings::dial_timeout(&properties) {
                 default = default.max(dial_timeout);

@@ -65,7 +65,7 @@ impl SecretStore {
                 let value = values.get(key).ok_or(format!("the secret {name} has no key {key}"))?;
                 value.clone().map_err(|what| {
                     let of_key = if key == name { "" } else { &format!("key {key} of the ") };
-                    // In quotes, null would be a word.
+                    // Quotes would turn null into text.
                     let advice = if what == "null" { "" } else { ": write it in quotes" };
                     format!("the {of_key}secret {name} is {what}, and not a string{advice}")
                 })

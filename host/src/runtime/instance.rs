@@ -16,7 +16,7 @@ pub(super) struct Instance {
     component: HostSide,
     /// The version of the scope that the instance knows by each number; 0 for none.
     scopes: Vec<u64>,
-    /// How many scopes had ended when this instance last forgot those that have.
+    /// How many scopes had ended when this instance last forgot the ended ones.
     scopes_ended: u64,
     step_ticks: u64,
 }

@@ -35,7 +35,7 @@ struct Instances {
     warm: Vec<Instance>,
     /// How many instances exist, warm or at work.
     alive: usize,
-    /// How many threads wait for an instance. To notify nobody would cost a system call.
+    /// How many threads wait for an instance. A notification costs a system call even if nobody waits.
     awaited: usize,
 }
 

@@ -44,7 +44,7 @@ impl Scopes {
             None => numbers.versions.push(version),
         }
         drop(numbers);
-        // Memory ends long before the numbers do.
+        // Memory runs out long before the numbers do.
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         Scope { number, version, stores: stores.into(), scopes: self.clone() }
     }

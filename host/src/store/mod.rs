@@ -9,8 +9,8 @@
 //! | `redis` | a store in Redis; feature `redis` |
 //! | [`quorum`] | a store over several stores: a majority of them holds the lock |
 //! | `properties` | the settings of a store, as a resource file has them; feature `redis` |
-//! | `watch` | what a watched key tells: [`Watched`] |
-//! | `survey` | what a store tells operators of its servers: [`Survey`] |
+//! | `watch` | [`Watched`]: a key whose changes the store reports |
+//! | `survey` | [`Survey`]: what operators learn about a store's servers |
 //! | `retrying` | how long a call may be tried again |
 
 pub mod memory;

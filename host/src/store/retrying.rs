@@ -1,7 +1,7 @@
-//! How long a call may be tried again: only while its caller has a use for the outcome.
+//! Limits how long a call is retried: only while its caller can use the outcome.
 //!
-//! A policy may repeat a call without limit. Whoever calls knows when that is of no use any more, such as after the wait
-//! for a lock, but must not drop a call whose outcome nobody would know then.
+//! A policy may retry a call without limit. The caller knows when further retries are useless, such as after the wait
+//! for a lock, but must not drop a call under way, because then nobody would know its outcome.
 
 use std::pin::pin;
 

@@ -1,4 +1,4 @@
-//! The store over several stores, on nodes that do as they are told.
+//! The store over several stores, on scripted nodes.
 //!
 //! - `node.rs`: such a node.
 //! - `acquire.rs`: every outcome of every node, in every order.

@@ -1,4 +1,4 @@
-//! A node that keeps locks in memory and does as it is told.
+//! A scripted node, which keeps locks in memory.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use tokio::{sync::Semaphore, time::sleep};
 /// The time to live in tests that need only one. Each node is waited for half a second.
 pub const TTL: Duration = Duration::from_secs(20);
 
-/// Longer than anything that callers leave behind is at work.
+/// Longer than any work that callers leave behind.
 pub const QUIET: Duration = Duration::from_secs(70);
 
 /// What a node does with an acquire.

@@ -1,5 +1,5 @@
-//! Messages as Go decodes them: a known field that comes in the form of another type is an unknown field, and
-//! skipped. `prost` refuses the message.
+//! Decodes messages as Go does: a known field that has the wire form of another type is skipped as an unknown
+//! field, where `prost` alone would refuse the message.
 
 use prost::{
     DecodeError, Message,

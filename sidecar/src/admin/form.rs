@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::watch::{Event, Told};
 
-/// How many locks a page has if nobody says it.
+/// How many locks a page has by default.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 
 /// A page of locks.

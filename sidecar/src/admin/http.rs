@@ -137,7 +137,7 @@ fn malformed(problem: String) -> Reply {
     reply::error(400, "ERR_MALFORMED_REQUEST", &problem)
 }
 
-/// The name of a store in a path. One that is not UTF-8 is the name of none.
+/// The name of a store in a path. A name that is not UTF-8 names no store.
 fn segment(escaped: &str) -> String {
     percent_decode_str(escaped).decode_utf8_lossy().into_owned()
 }

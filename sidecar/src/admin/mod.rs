@@ -67,7 +67,7 @@ impl Api {
     fn refusal<B>(&self, request: &Request<B>) -> Option<Refusal> {
         let headers = request.headers();
         let Some(token) = &self.token else {
-            // A page of the web may have the name of its own host lead here, which is then the host of its requests.
+            // A web page can make its own host name resolve to this address; its requests then carry that host.
             let from_here = names_this_machine(request) && !is_of_another_site(request);
             return (!from_here).then_some(Refusal::Foreign);
         };
@@ -120,7 +120,7 @@ fn names_this_machine<B>(request: &Request<B>) -> bool {
     })
 }
 
-/// Whether a web page makes the browser send the request that does not come from the host which the request is for.
+/// Whether a browser sends the request on behalf of a page from a host other than the one that the request is for.
 fn is_of_another_site<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     // Frames and links have no origin.

@@ -13,7 +13,7 @@ use hyper::{
 
 use crate::http::{ResponseBody, head_refusal};
 
-/// The page asks nobody but the server that it comes from, and is shown in no other page.
+/// The page may connect only to the server that it comes from, and no other page may embed it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

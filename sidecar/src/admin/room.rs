@@ -1,4 +1,4 @@
-//! How many may watch the locks at a time: each watch reads all of them repeatedly.
+//! Limits the watches at a time, because each watch reads all locks repeatedly.
 
 use std::sync::Arc;
 

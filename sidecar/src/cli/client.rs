@@ -48,7 +48,7 @@ pub async fn listen(
     requests.send_request(request).await.map_err(|error| no_answer(error.into()))
 }
 
-/// Why there is no answer. hyper does not tell by a type that a server speaks first, as one of HTTP/2 does.
+/// Why there is no answer. hyper has no error type for a server that speaks first, as an HTTP/2 server does.
 fn no_answer(error: anyhow::Error) -> anyhow::Error {
     let is_parse = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
     let is_other =
@@ -73,7 +73,7 @@ pub enum Port {
     Operators,
 }
 
-/// Why a port refused what it was asked.
+/// Why a port refused a request.
 pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
     let error: Value = serde_json::from_slice(body).unwrap_or_default();
     match (port, error["errorCode"].as_str(), error["message"].as_str()) {

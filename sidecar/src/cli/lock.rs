@@ -24,7 +24,7 @@ use crate::{admin::form, rules_types};
 /// What to print, and the exit code.
 type Answer = (Vec<u8>, u8);
 
-/// How long a lock that nobody knows of may take to be given back.
+/// How long giving back a lock may take if its owner cannot learn that it was taken.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
 pub fn try_lock(args: &TryLock) -> Result<ExitCode> {

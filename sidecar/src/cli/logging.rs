@@ -23,11 +23,11 @@ pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 /// How many lines wait for stderr at most. Those beyond are lost.
 const LINES: usize = 10_000;
 
-/// The lines of a process that must not wait for whoever reads its stderr.
+/// The writer of a process that must not wait for the reader of its stderr.
 static DETACHED: OnceLock<NonBlocking> = OnceLock::new();
 
-/// Has a thread write to stderr from now on, so that nothing else waits while nobody reads it. When the guard is
-/// dropped, the lines that are left have about a second.
+/// Makes a thread write to stderr from now on, so that nothing else blocks while nobody reads it. When the guard is
+/// dropped, the remaining lines have about a second.
 pub fn detach() -> WorkerGuard {
     let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
     let (lines, guard) = lines.thread_name("stderr").finish(io::stderr());
@@ -35,7 +35,7 @@ pub fn detach() -> WorkerGuard {
     guard
 }
 
-/// Writes a line to stderr. Where that cannot be written to, nobody could read why.
+/// Writes a line to stderr. Ignores a failure, because there is no other place to report it.
 pub fn line(text: &str) {
     let _ = stderr().write_all(format!("{text}\n").as_bytes());
 }
@@ -66,8 +66,8 @@ pub fn tell_as_json(why: &str) {
     last(&Log { log_level: None, log_as_json: true }, why);
 }
 
-/// Says what a command is asked for, whatever the level of its log: as a line for people, or in a log of JSON as an event
-/// of this level.
+/// Prints an answer that a command was asked for, whatever its log level: as a line for people, or as an event of this
+/// level if the log is JSON.
 pub fn say(log: &Log, level: Level, text: &str) {
     if !log.log_as_json {
         let label = match level {
@@ -84,7 +84,7 @@ pub fn say(log: &Log, level: Level, text: &str) {
     });
 }
 
-/// Logs the error that ends a command. It ended perhaps before its log was started.
+/// Logs the error that ends a command, even if the command failed before its log was started.
 fn last(log: &Log, error: &str) {
     // Fails if it was.
     let _ = tracing_subscriber::registry().with(layers(log, LogLevel::Error, None)).try_init();

@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
     }
     let words: Vec<_> = env::args_os().collect();
     let is = |name| words.get(1).is_some_and(|word| word == name);
-    // From here on, no signal ends these two out of order.
+    // From here on, no signal ends `serve` or `run` abruptly.
     let serving = is("serve").then(serve::attend);
     let running = is("run").then(run::attend);
     signals::unblock();
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(refused) => return refuse(&refused, trouble),
     };
-    // Who serves others, or keeps a lock for a program, goes on though nobody reads the log.
+    // `serve` and `run` must keep working even if nobody reads their log.
     let serves = matches!(&cli.command, Command::Serve(_) | Command::Run(_));
     let _lines = serves.then(logging::detach);
     let (outcome, trouble) = match &cli.command {
@@ -99,8 +99,8 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Says what is wrong with the arguments, or what was asked for, such as the help. The code of a wrong option would look
-/// like one of the program that `run` is to run, so `trouble` is another for it.
+/// Prints what is wrong with the arguments, or what they ask for, such as the help. `trouble` is the exit code for
+/// wrong arguments; that of `run` differs, so that it cannot be taken for the code of the program.
 fn refuse(refused: &Refused, trouble: u8) -> ExitCode {
     let Refused { error, log_as_json } = refused;
     if error.use_stderr() {

@@ -1,7 +1,7 @@
 //! Text of others for a terminal.
 
-/// What others chose must not reach the terminal as it is: control characters, and those that turn the direction of
-/// text, are escaped.
+/// Escapes text that others chose before it reaches the terminal: control characters, and those that change the
+/// direction of text.
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {

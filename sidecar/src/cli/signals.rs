@@ -10,7 +10,7 @@ use tokio::{
     signal::unix::{self, SignalKind, signal},
 };
 
-/// Those that would end a process which has no handlers yet.
+/// The signals that would end a process without handlers.
 const DEFERRED: [mask::Signal; 6] = [
     mask::Signal::SIGTERM,
     mask::Signal::SIGINT,
@@ -20,20 +20,20 @@ const DEFERRED: [mask::Signal; 6] = [
     mask::Signal::SIGUSR2,
 ];
 
-/// Receives all signals, though whoever started this process had blocked some: a blocked SIGCHLD would hide the end of a
-/// program, and a blocked SIGTERM the end that is asked for. Before there are other threads, which inherit it.
+/// Unblocks all signals, even if the parent of this process had blocked some: a blocked SIGCHLD would hide the end of a
+/// program, and a blocked SIGTERM a request to end. Call it before other threads start, because they inherit the mask.
 pub fn unblock() {
     // It fails for an unknown way to change the mask only.
     let _ = SigSet::all().thread_unblock();
 }
 
-/// Has the signals that would end this process wait until [`main`](super::main) receives them, and receives all others.
-/// Before there are other threads, which inherit it.
+/// Blocks the signals that would end this process until [`main`](super::main) receives them, and unblocks all others.
+/// Call it before other threads start, because they inherit the mask.
 pub fn defer() {
     let _ = SigSet::from_iter(DEFERRED).thread_set_mask();
 }
 
-/// A runtime, and the signals of a process that is to end in order.
+/// A runtime, and the signals of a process that shuts down gracefully.
 pub struct Attentive<S> {
     pub runtime: Runtime,
     pub signals: S,

@@ -31,7 +31,7 @@ pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
     try_open(stores, limits).await.map_err(|error| anyhow!("{error}"))
 }
 
-/// What everybody should know who relies on this store, if it keeps its locks in memory.
+/// The warning about a store that keeps its locks in memory; `None` for any other store.
 pub fn in_memory_warning(store: &OpenStore) -> Option<String> {
     store.component_type.eq_ignore_ascii_case("lock.in-memory").then(|| {
         format!(

@@ -115,7 +115,7 @@ impl Api {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let span = call_span(head);
-        // Pinned here, so that it is kept once, though there are two ways to go on.
+        // Pinned here, so that the future exists once, although two branches await it.
         let call = pin!(self.call(head, body));
         if span.is_disabled() {
             return call.await;
@@ -164,7 +164,7 @@ impl Api {
         if let Some(response) = self.calls.answer(head, &mut body).await {
             return response;
         }
-        // In a box, because what is larger than a call of Dapr's service would make that as large.
+        // Boxed, because a larger future would make that of a call of Dapr's service as large.
         Box::pin(self.answer_others(head, body)).await
     }
 

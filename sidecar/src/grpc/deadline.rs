@@ -8,7 +8,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::until::until;
 
-/// When the caller stops to wait, if ever.
+/// When the caller stops waiting; `None` for never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Option<Instant>);
 

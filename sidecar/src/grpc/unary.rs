@@ -162,7 +162,7 @@ pub(crate) fn stream<T: Message + 'static>(
     response
 }
 
-/// [`stream`], which is also cut off when nobody takes its messages. The messages learn by `parting` why they are
+/// As [`stream`], but the stream is cut off when the caller stops reading it. `parting` says why the messages are
 /// dropped.
 pub(crate) fn lasting<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,

@@ -140,7 +140,7 @@ impl Api {
             Err(problem) => return reply::overloaded(&problem.to_string()).into(),
         };
         let span = request_span(head, &route);
-        // Pinned here, so that it is kept once, though there are two ways to go on.
+        // Pinned here, so that the future exists once, although two branches await it.
         let call = pin!(self.call(route, head, body));
         if span.is_disabled() {
             return call.await;
@@ -163,7 +163,7 @@ impl Api {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match route {
-            // In a box, as other rare calls, because what is larger than a lock call would make it as large.
+            // Boxed, like other rare calls, because a larger future would make that of a lock call as large.
             Route::Hold { store } => {
                 let body = self.read(body, MAX_LEASE).await;
                 Box::pin(self.hold(&store, head, body)).await

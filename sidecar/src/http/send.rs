@@ -44,8 +44,8 @@ pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     response
 }
 
-/// A response that lasts for as long as there are lines, and somebody who takes them. The lines learn by `parting` why
-/// they are dropped.
+/// A response that lasts as long as there are lines and the caller reads them. `parting` says why the lines are
+/// dropped.
 pub(crate) fn lasting(
     content_type: &'static str,
     lines: impl Stream<Item = Bytes> + Send + 'static,
@@ -56,7 +56,7 @@ pub(crate) fn lasting(
     response.headers_mut().extend([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // Else nginx holds back the response.
+        // Otherwise nginx buffers the response.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]);
     response.extensions_mut().insert(Lasting::until(parting));

@@ -20,8 +20,7 @@ const HTTP2_HANDSHAKE: usize = 24 + 9;
 /// How long the next request of a connection may take once the connection is to finish: its caller may have sent it.
 const LAST_HEAD: Duration = Duration::from_millis(200);
 
-/// How long a caller takes nothing before it may be one that the server gives up. A socket may have no room for a
-/// moment.
+/// How long a caller must read nothing before the server may give it up. A socket may have no room for a moment.
 const STALLS: Duration = Duration::from_millis(100);
 
 /// A connection's state, which its task, its requests and its door share.
@@ -64,7 +63,7 @@ struct State {
     since: Instant,
     /// When the first byte came after the last request had ended.
     head_since: Option<Instant>,
-    /// Since when the caller has taken nothing of what there is to send.
+    /// When the caller stopped reading what the server has to send, if it did.
     stalled_since: Option<Instant>,
     /// Who ended the connection, once somebody has.
     ended_by: Option<Side>,

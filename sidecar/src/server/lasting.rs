@@ -22,7 +22,7 @@ impl Lasting {
         Self { asked: Some(asked), parting: None }
     }
 
-    /// Marks a response that has to know how it parts from its caller.
+    /// Marks a response that has to know whether its caller or the server ended it.
     pub(crate) fn until(parting: Parting) -> Self {
         Self { asked: None, parting: Some(parting) }
     }

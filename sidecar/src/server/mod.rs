@@ -47,7 +47,7 @@ pub(crate) use self::{parting::Parting, readiness::State};
 /// How often a server that shuts down looks whether it still has to linger.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long to wait for callers to be told that they are about to be cut off.
+/// How long callers have to receive their last event before they are cut off.
 const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// How long to wait for the end of connections that are cut off.
@@ -94,14 +94,14 @@ impl Server {
         self
     }
 
-    /// Cancels a token when the grace period is nearly over, for those who can end what they do in order before they
-    /// are cut off.
+    /// Cancels a token when the grace period is nearly over, so that requests can end gracefully before they are cut
+    /// off.
     pub fn last_call(mut self, last_call: CancellationToken) -> Self {
         self.last_call = last_call;
         self
     }
 
-    /// Cancels a token when the grace period is over, for those who have to say a last word before they are cut off.
+    /// Cancels a token when the grace period is over, so that lasting responses can send a last event.
     pub fn last_word(mut self, last_word: CancellationToken) -> Self {
         self.last_word = last_word;
         self

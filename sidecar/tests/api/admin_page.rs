@@ -126,7 +126,7 @@ async fn events_tell_who_takes_extends_waits_and_frees() {
     assert_eq!((&taken["resourceId"], taken.get("timeLeft")), (&json!("broken"), None));
 }
 
-/// The others are told of meanwhile, and it is told again once it is there.
+/// The other stores are reported meanwhile, and this one once it is there.
 #[tokio::test]
 async fn a_store_that_cannot_be_watched_is_named() {
     let [good, bad] = [(); 2].map(|()| RedisServer::start());
@@ -233,7 +233,7 @@ async fn the_page_shows_a_lock_its_time_running_down_and_it_going() {
     browser.until("document.querySelector('.lock progress').value < 0.97").await;
     keep("page.png", browser.screenshot().await);
 
-    // Who is about to press a button does not lose it because others come and go.
+    // A button keeps its focus while other rows come and go.
     browser.evaluate("document.querySelector('.release').focus()").await;
     served.take("another", "somebody").await;
     browser.until("document.querySelectorAll('.lock').length === 2").await;

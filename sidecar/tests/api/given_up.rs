@@ -1,4 +1,4 @@
-//! Holds that their callers did not end: the lock stays for as long as they were told.
+//! Holds that their callers did not end: the lock stays for as long as the last event said.
 
 use std::{net::SocketAddr, time::Duration};
 

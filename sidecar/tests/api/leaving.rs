@@ -1,7 +1,7 @@
 //! Callers over HTTP who leave, or close only their side of the connection.
 //!
-//! The server sees the same of both, until it answers. So it takes only those for gone who would otherwise be granted
-//! what nobody takes.
+//! Until it answers, the server cannot tell the two apart. So it treats a caller as gone only if it could otherwise
+//! grant a lock that nobody would receive.
 
 use std::net::SocketAddr;
 

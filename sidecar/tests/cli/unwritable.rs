@@ -1,4 +1,4 @@
-//! A stdout that cannot be written to: what was done is told, and a lock that nobody knows of is given back.
+//! A stdout that cannot be written to: stderr says what was done, and a lock whose owner cannot know it is given back.
 
 use std::{
     fs::File,

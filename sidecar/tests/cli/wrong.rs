@@ -1,4 +1,4 @@
-//! What is told of wrong arguments, to whoever knows timeout and curl.
+//! The errors for wrong arguments, as users of timeout and curl expect them.
 
 use holdfast_tests::{
     APP_ID, STORE, free_port, holdfast::Holdfast, redis_server::RedisServer, resources::Resources,
@@ -47,7 +47,7 @@ fn times_that_are_none_are_told_with_their_option() {
     is_told(&["health", "--timeout", "-1"], 2, "'--timeout <TIME>': it is negative");
 }
 
-/// Those that are no numbers, and those that are out of bounds.
+/// Values that are not numbers, and numbers that are out of bounds.
 #[test]
 fn numbers_that_are_none_are_told_with_their_bounds() {
     const PORTS: [&str; 5] = [

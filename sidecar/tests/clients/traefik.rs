@@ -314,7 +314,7 @@ async fn a_proxy_that_waits_no_longer_for_the_upstream_keeps_or_frees_the_lock()
     upstream.answer(3);
 }
 
-/// What a proxy does not tell is not taken for an upstream that has not answered.
+/// A proxy that reports nothing does not count as an upstream that has not answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_tells_nothing_of_the_answer_frees_the_lock() {
     let Some(mut traefik) = Traefik::start() else { return };

@@ -18,8 +18,8 @@ use crate::{
 
 const RESOURCE: &str = "resource";
 
-/// How long the lock is held in between: the waiter has begun to wait. It varies, so that it does not keep step with
-/// who polls.
+/// How long the lock is held in between, so that the waiter has begun to wait. The time varies, so that it does not
+/// keep step with a poller.
 const HELD: Duration = Duration::from_millis(4);
 const VARIES: u64 = 10_000;
 

@@ -47,7 +47,7 @@ pub struct Plan {
     pub launcher: Vec<String>,
     /// More of the workers' environment.
     pub environment: Vec<(String, String)>,
-    /// The `host:port` of each server that they are told, with commas between.
+    /// The `host:port` of each server that the workers get, separated by commas.
     pub address: String,
     /// That of every third worker.
     pub third: String,
@@ -121,8 +121,8 @@ impl Crew {
         Ok(())
     }
 
-    /// Has all workers stop, and waits until they have. One that does not is killed; its calls stay
-    /// without an answer.
+    /// Stops all workers and waits for them. A worker that does not stop is killed, and its calls stay without an
+    /// answer.
     pub fn finish(self) -> Result<()> {
         let mut ending = Vec::new();
         for Member { number, process, input, reader } in self.members {

@@ -8,7 +8,7 @@ use holdfast_tests::proxy::Proxy;
 /// The proxies of both sides, by their servers.
 pub struct Sides([Vec<Proxy>; 2]);
 
-/// What becomes of what is sent where a road is cut. A network that is mended delivers what was lost, late.
+/// What a cut road does with the bytes that are sent. A network that is mended may deliver them late.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss {
     /// It vanishes.

@@ -44,7 +44,7 @@ pub enum Road {
     Sides,
 }
 
-/// Whose wall clock is not the machine's, but one that can be set.
+/// The processes whose wall clock can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wall {
     /// Nobody's.
@@ -218,12 +218,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits for some of these milliseconds.
+    /// Waits for a random time in this range of milliseconds.
     pub fn wait(&mut self, milliseconds: std::ops::RangeInclusive<u64>) {
         thread::sleep(self.some(milliseconds));
     }
 
-    /// A length of time between these milliseconds.
+    /// A random length of time in this range of milliseconds.
     pub fn some(&mut self, milliseconds: std::ops::RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.random.u64(milliseconds))
     }

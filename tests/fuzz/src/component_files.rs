@@ -39,7 +39,7 @@ fn tells_no_secret(loaded: &Loaded, secret: &str) {
     }
 }
 
-/// A document after a separator is read whatever is before it, and does not change what that is.
+/// A document after a separator is read whatever precedes it, and does not change how that is read.
 fn is_alone(file: &str, loaded: &Loaded, unique: &str) {
     let document = format!(
         "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: {unique}\n\

@@ -1,4 +1,4 @@
-//! What must hold for any input: each target is a function that panics on an input for which it does not.
+//! Properties that must hold for any input. Each target is a function that panics if one does not hold.
 //!
 //! | target | what it is given |
 //! |---|---|
@@ -22,7 +22,7 @@ pub mod json_calls;
 pub mod redis_replies;
 pub mod redis_settings;
 
-/// A function that panics on an input for which something does not hold that must.
+/// A function that panics if a property that must hold for any input does not.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora and programs.

@@ -48,7 +48,7 @@ fn are_settings(properties: &Properties) {
         return;
     }
     let Ok((servers, settings, pool, tls)) = read else {
-        // What is wrong is told in more words, with what to write or what was written.
+        // The error is extended by what to write, or by what was written.
         assert_eq!(
             whole.map_err(|error| error.setting).err(),
             read.map_err(|error| error.setting).err()

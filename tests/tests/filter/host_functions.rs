@@ -18,7 +18,7 @@ pub fn linker(engine: &Engine) -> Linker<State> {
     linker
 }
 
-/// What a module asks and says for itself.
+/// The functions for the module itself: its log, its clock, its configuration.
 fn of_module(linker: &mut Linker<State>) {
     let env = "env";
     linker

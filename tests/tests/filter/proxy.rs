@@ -168,12 +168,12 @@ impl Proxy {
         self.tell(call.token, body.len());
     }
 
-    /// Tells that a call will not be answered.
+    /// Reports that a call will not be answered.
     pub fn lose(&mut self, call: &Call) {
         self.tell(call.token, 0);
     }
 
-    /// Tells of the answer to a call that was never made.
+    /// Reports the answer to a call that was never made.
     pub fn answer_nothing(&mut self, token: u32) {
         self.store.data_mut().answer = Some(("200".to_owned(), GRANTED.into()));
         self.tell(token, GRANTED.len());

@@ -137,7 +137,7 @@ fn who_does_not_wait_shares_the_answer_to_a_try_under_way() {
     }
 }
 
-/// The answer will be of a lock that nobody uses.
+/// The answer would be about a lock that nobody uses.
 #[test]
 fn who_does_not_wait_asks_when_the_try_under_way_was_for_somebody_who_left() {
     let mut proxy = Proxy::with_lock(json!({}));

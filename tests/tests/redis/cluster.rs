@@ -196,7 +196,7 @@ async fn a_numbered_lock_whose_slot_is_on_its_way_is_tried_again() {
     let first = token(store.acquire_fenced(key, "me", MINUTE).await);
     assert_eq!(store.release(key, "me").await, Ok(Released::Released));
     cluster.begin_migration(slot, to);
-    // The number is here, the lock would be there.
+    // The number is at this node, and the lock would be at the other.
     let cause = not_done(hasty.acquire_fenced(key, "me", MINUTE).await);
     assert!(cause.contains("TRYAGAIN"), "{cause}");
     cluster.migrate_keys(slot);

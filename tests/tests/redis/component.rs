@@ -63,7 +63,7 @@ async fn a_connection_closed_by_the_server_gets_no_command() {
     for _ in 0..3 {
         assert_granted(store.acquire("k", "me", MINUTE).await);
         server.kill_connections();
-        // tokio looks at its sockets when it is idle.
+        // Lets tokio poll its sockets, which it does when it is idle.
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     }

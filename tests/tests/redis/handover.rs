@@ -1,5 +1,5 @@
-//! Who gets a lock next: those who wait in one process in the order in which they came, and somebody whenever the lock
-//! is free, however its ends and the waits meet.
+//! Who gets a lock next: the waiters of one process in the order of their arrival, and always some waiter when the lock
+//! is free, whatever the timing of releases and waits.
 
 use std::{
     sync::{
@@ -46,7 +46,7 @@ async fn those_who_wait_in_one_process_are_served_in_the_order_in_which_they_cam
     assert!(served.lock().unwrap().iter().copied().eq(0..WAITERS));
 }
 
-/// Each hand-over lasts as long as a lease if nobody is told of it, which is longer than anybody waits here.
+/// A hand-over without a notification would last as long as a lease, which is longer than any caller waits here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_holds_of_random_length_wake_who_waits() {
     const HOLDS: usize = 10_000;
@@ -78,7 +78,7 @@ async fn ten_thousand_holds_of_random_length_wake_who_waits() {
         caller.unwrap();
     }
 
-    /// Is over at once or in a while.
+    /// Returns at once or after a random pause.
     async fn pause() {
         let micros = fastrand::u64(..LONGEST_PAUSE);
         if micros % 2 == 0 {

@@ -1,4 +1,4 @@
-//! A proxy that does not know some commands, as those before Redis may be.
+//! A proxy that does not know some commands, as proxies in front of Redis may not.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -113,7 +113,7 @@ async fn a_lock_is_kept_by_the_master_that_the_sentinels_name() {
 async fn sentinels_may_tell_host_names() {
     let options = SentinelOptions { replicas: 1, host_names: true, ..SentinelOptions::default() };
     let group = SentinelGroup::start_with(options).await;
-    // Of the others it is told.
+    // The sentinel names the others.
     let store = connect(&group.addresses()[0], &[]).await.unwrap();
     let survey = store.survey().await;
     let told = |address: &str| survey.servers.iter().any(|server| server.address == address);

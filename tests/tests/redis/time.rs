@@ -1,5 +1,5 @@
-//! Commands and replies that come late: no lock is told as taken after its time, none outlives the bound that
-//! was told, and what is given back is one grant and no other.
+//! Commands and replies that come late: no lock is reported as taken after its time, none outlives the reported
+//! bound, and giving back a grant ends that grant and no other.
 
 use std::time::{Duration, SystemTime};
 

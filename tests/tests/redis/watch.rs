@@ -1,4 +1,4 @@
-//! Waiting for locks, and losing them, by what the server tells: no command is sent while nothing changes.
+//! Waiting for locks, and losing them, by the server's notifications: no command is sent while nothing changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ const KEY: &str = "lock||r";
 /// Shorter than any time to live here.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Longer than the longest pause between two tries of those who are not told.
+/// Longer than the longest pause between two tries of waiters that are not notified.
 const QUIET: Duration = Duration::from_secs(1);
 
 fn over(store: RedisStore) -> Locks {
@@ -48,14 +48,14 @@ fn hold(server: &RedisServer) {
     server.run::<()>(&["SET", KEY, "somebody's", "EX", "60", "NX"]);
 }
 
-/// How many keys somebody is told about.
+/// How many keys the server tracks for its clients.
 fn tracked(server: &RedisServer) -> u64 {
     let info: String = server.run(&["INFO", "stats"]);
     let line = info.lines().find_map(|line| line.strip_prefix("tracking_total_keys:"));
     line.and_then(|number| number.trim().parse().ok()).expect("a number")
 }
 
-/// Waits until somebody is told about the lock.
+/// Waits until the server tracks the lock for a client.
 async fn is_watched(server: &RedisServer) {
     eventually("somebody watches", async || tracked(server) >= 1).await;
 }
@@ -146,7 +146,7 @@ async fn who_waits_is_served_though_the_server_falls_silent() {
     is_watched(&server).await;
     server.run::<()>(&["PEXPIRE", KEY, "1500"]);
     eventually("it is watched again", async || server.calls("eval") >= 2).await;
-    // Nobody tells that it is free: it is known when that is at the latest.
+    // Nothing reports that the lock is free, but the latest time at which it is free is known.
     proxy.hold_replies();
     eventually("it is tried", async || {
         server.run::<Option<String>>(&["GET", KEY]).is_some_and(|owner| owner != "somebody's")
@@ -272,7 +272,7 @@ async fn an_owner_of_any_length_is_known_and_another_that_is_like_it_is_not_it()
 #[tokio::test]
 async fn a_server_that_tells_of_changes_that_are_none_is_not_asked_without_a_pause() {
     let server = RedisServer::start();
-    // It forgets whom to tell of a key, and tells them that it has changed.
+    // The server drops its record of who tracks a key, and notifies them that the key has changed.
     server.run::<()>(&["CONFIG", "SET", "tracking-table-max-keys", "1"]);
     let locks = locks(&server).await;
     let waiting: Vec<_> = (0..4)

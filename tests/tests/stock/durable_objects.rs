@@ -1,5 +1,5 @@
-//! The Durable Objects of `examples/workers/`: who waits stands in line, who leaves gives back, and nothing stays
-//! behind.
+//! The Durable Objects of `examples/workers/`: waiters are served in order, the grant of a caller that leaves is given
+//! back, and nothing stays behind.
 
 use std::{net::SocketAddr, time::Duration};
 

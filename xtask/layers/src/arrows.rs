@@ -102,7 +102,7 @@ impl<'ast> Visit<'ast> for Names<'_> {
             return;
         }
         for import in imports(item) {
-            // What is used of everything is seen where it is used.
+            // The names of a glob import are seen where they are used.
             if import.name.is_some() {
                 self.path(&import.path);
             }

@@ -18,7 +18,7 @@ const CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 /// The media type of the layer with the module.
 const CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 
-/// What runs the module: Envoy and what is like it, under any root id.
+/// What runs the module: Envoy and similar proxies, under any root id.
 const RUNTIME: &str = r#"{"type":"envoy_proxy","abiVersions":["0.2.1"],"config":{"root_ids":[]}}"#;
 
 /// An image of a filter.

@@ -32,7 +32,7 @@ pub fn check() -> Result<()> {
     release_tool::check()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
     run(cargo()?.args(clippy))?;
-    // In the workspace, other packages turn on features of dependencies, and `holdfast` may lack them by itself.
+    // In the workspace, other packages turn on features of dependencies that `holdfast` alone may lack.
     let alone = ["clippy", "--package", "holdfast", "--features", "redis", "--", "-Dwarnings"];
     run(cargo()?.args(alone))?;
     let doc = ["doc", "--no-deps", "--workspace"];

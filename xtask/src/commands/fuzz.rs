@@ -156,7 +156,7 @@ impl Place {
         Ok(Figures { executions, corpus, failed })
     }
 
-    /// Copies from the inputs that were found to those in git, smallest first, what reaches lines that these do
+    /// Copies inputs that were found to those in git, smallest first, if they reach lines that the inputs in git do
     /// not.
     fn keep(&self, target: &str) -> Result<()> {
         let log = self.directory.join(target).with_added_extension("keep.log");

@@ -1,5 +1,5 @@
 //! Servers other than Redis that tests start: those on `PATH`, or Debian's below `target/`; Envoy and Valkey
-//! from PyPI, because Debian 12 has neither; what of Traefik a plugin sees, built from `tests/traefik/`.
+//! from PyPI, because Debian 12 has neither; the part of Traefik that a plugin sees, built from `tests/traefik/`.
 
 use std::{
     os::unix::fs::symlink,
@@ -166,7 +166,7 @@ fn traefik(place: &Place) -> Result<()> {
     let program = place.made.join("traefik");
     run(Command::new("go").args(build).arg(program).current_dir(place.source()))?;
     let plugins = place.made.join("plugins-local");
-    // A file that the plugin has no longer must not stay.
+    // Files that the plugin no longer has must not stay.
     files::remove(&plugins)?;
     files::copy(&place.sources[1], &plugins.join("src/holdfast/traefik"))
 }

@@ -1,5 +1,5 @@
-//! Logins by a cloud identity provider, which neither client supports. A setting that the user's intent depends on
-//! must not be ignored in silence.
+//! Refuses logins by a cloud identity provider, which neither client supports. To ignore such a setting silently would
+//! defeat the user's intent.
 
 use super::{
     names, read,

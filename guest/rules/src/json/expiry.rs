@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::text;
 use crate::message;
 
-/// The longest number that is read, in bytes. Dapr reads any, and any number of zeros around its digits.
+/// The longest number that is accepted, in bytes. Dapr accepts any length.
 const MAX: usize = 1024;
 
-/// How much of a longer one is quoted.
+/// How many bytes of a longer number are quoted.
 const QUOTED: usize = 64;
 
 /// Reads a 32-bit integer from a JSON number, or from a string that is one.
@@ -44,7 +44,7 @@ pub fn read(value: &RawValue) -> Result<i32, String> {
 }
 
 fn integer(number: &str) -> Result<i32, String> {
-    // Nearly all bodies: digits alone, which are few enough not to overflow.
+    // The common case: so few digits cannot overflow.
     if number.len() <= 9 && number.bytes().all(|digit| digit.is_ascii_digit()) {
         return Ok(number.bytes().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')));
     }

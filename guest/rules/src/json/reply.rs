@@ -116,7 +116,7 @@ fn number(number: Option<u64>) -> Value {
 /// The name of a field, and its value.
 type Field = (&'static str, Value);
 
-/// What a field can have. One type for all replies: each type that serializes would add 2 KB to the component.
+/// The value of a field. All replies share one type, because each serializable type adds 2 KB to the component.
 enum Value {
     True,
     False,

@@ -55,7 +55,7 @@ impl<'b> Body<'b> {
         Self::read_with(Call::Of(verb), body)
     }
 
-    /// Reads the body of a hold, which is that of an acquire and may have `maxHold`.
+    /// Reads the body of a hold: that of an acquire, and an optional `maxHold`.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl<'b> Body<'b> {
         Self::read_with(Call::Hold, body)
     }
 
-    /// Reads the body of a call that waits until a lock is lost, which is that of a release and may have `wait`.
+    /// Reads the body of a call that waits until a lock is lost: that of a release, and an optional `wait`.
     ///
     /// # Errors
     ///
@@ -167,8 +167,8 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(text::Text(name)) = map.next_key()? {
             let Some(field) = Field::named(&name, self.call) else {
-                // Dapr's clients may send more than daprd reads. Of a lease, a misspelt field would be one that
-                // is not fenced, or does not wait.
+                // Dapr's clients may send fields that daprd ignores. Here a misspelt field must not pass: the
+                // lease would not be fenced, or the call would not wait.
                 if !matches!(self.call, Call::Of(Verb::TryLock | Verb::Unlock)) {
                     let name = message::cut(&name, 64);
                     return Err(A::Error::custom(format_args!("unknown field '{name}'")));

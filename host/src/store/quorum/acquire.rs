@@ -17,10 +17,10 @@ use super::{
 };
 use crate::store::{Acquired, Failure, Grant};
 
-/// The shortest time that the last nodes are waited for once a majority has denied the lock.
+/// The shortest wait for the remaining nodes after a majority has denied the lock.
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
-/// The shortest time that they are waited for while those that answered are divided: they may decide.
+/// The shortest wait for the remaining nodes while the others are divided: the remaining ones may decide.
 const DIVIDED: Duration = Duration::from_millis(50);
 
 /// Takes the lock, with more attempts if several callers each got a few nodes.

@@ -227,8 +227,8 @@ impl AtNode {
         turn::end(peer, &place, released).await;
     }
 
-    /// Has the node note the token, if it granted the lock too late to be asked before. So an inspect of the lock
-    /// finds no smaller number there.
+    /// Makes a node note the token if it granted the lock too late to be asked before. Otherwise an inspect of the lock
+    /// could find a smaller number there.
     async fn note(&self, vote: &Vote, numbered: Option<&Numbered>) {
         let (Vote::Granted(granted), Some(Numbered { token, nodes })) = (vote, numbered) else {
             return;

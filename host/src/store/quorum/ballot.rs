@@ -93,7 +93,7 @@ impl Ballot {
         })
     }
 
-    /// What the votes mean if the missing ones are none.
+    /// The verdict if the missing votes never arrive.
     pub(super) fn verdict(&self) -> Verdict {
         let (granted, held) = (self.granted(), self.held());
         let majority = self.majority();

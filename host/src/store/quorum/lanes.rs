@@ -28,7 +28,7 @@ pub(super) struct Lanes(Mutex<HashMap<LockId, (Arc<Lane>, usize)>>);
 #[derive(Debug, Default)]
 struct Lane {
     turn: sync::Mutex<()>,
-    /// Whether a release may still run that nobody waits for any more.
+    /// Whether a release may still run although nobody waits for it any more.
     unclear: AtomicBool,
 }
 

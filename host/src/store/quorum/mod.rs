@@ -35,10 +35,10 @@
 //!   granted the lock and could not be asked to give it back. The message says how many of the nodes said what, and why
 //!   nodes failed.
 //!
-//! Whatever comes after the outcome, or after the caller has left, is given back, unless the lock was granted. What a
-//! node grants that failed, or did not answer in time, is given back by the node's store, as by [every store](Store),
-//! or runs out. It is not released by its owner's name: it may be an earlier hold of the same owner, which this must
-//! not end.
+//! A grant that arrives after the outcome, or after the caller has left, is given back, unless the lock was granted. If
+//! a node failed or did not answer in time, its store gives back a late grant, as [every store](Store) does, or the
+//! grant expires. It is not released by its owner's name: the node may have an earlier hold of the same owner, which
+//! must not end.
 //!
 //! # Owners
 //!

@@ -124,8 +124,8 @@ impl Nodes {
         &self.peers
     }
 
-    /// Runs a task about a node until it ends or the quorum is closed. It begins at once: tasks of one lane take their turns in the
-    /// order of the calls, whichever of them the runtime would run first.
+    /// Runs a task about a node until it ends or the quorum is closed. The task is polled at once, so that tasks of one
+    /// lane take their turns in the order of the calls, whatever order the runtime would choose.
     pub(super) fn spawn(&self, peer: &Peer, task: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
         let mut task =
@@ -223,7 +223,7 @@ impl<T> Answers<T> {
         self.by_node.into_iter().map(|answer| answer?.ok())
     }
 
-    /// How many of the answers that are no failures are such.
+    /// How many answers satisfy `is_such`. Failures do not count.
     pub(super) fn count(&self, is_such: impl Fn(&T) -> bool) -> usize {
         self.good().filter(|answer| is_such(answer)).count()
     }

@@ -14,8 +14,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node. `name` is for messages and metrics, and no other node of the quorum has it: the `host:port` of its
-    /// server.
+    /// A node. `name` is for messages and metrics, and must be unique within the quorum, such as the `host:port` of
+    /// the node's server.
     pub fn new(name: impl Into<String>, store: Arc<dyn Store>) -> Self {
         Self { name: name.into(), store }
     }
@@ -40,7 +40,7 @@ pub enum QuorumError {
     /// There are too few nodes, or an even number of them, which is not safer than one less.
     #[error("a quorum needs an odd number of nodes, 3 at least, and there are {0}")]
     NodeCount(usize),
-    /// Two nodes have one name. A server that counts twice would make a majority that is none.
+    /// Two nodes have the same name. A server that counts twice could form a false majority.
     #[error("the node {0} is named twice: each node of a quorum is another server")]
     NodeNamedTwice(String),
     /// [`QuorumSettings::node_timeout`] is 0, or longer than the longest time to live.

@@ -49,8 +49,8 @@ pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Telle
     end(&peer, &place, ended).await;
 }
 
-/// Releases a lock at a node, whoever holds it, after the calls about it that are under way: else what they are granted
-/// would stay at this node alone. They are waited for as long as `patience`.
+/// Releases a lock at a node, whoever holds it. Waits for calls about it that are under way, for `patience` at most:
+/// otherwise a lock that they are granted would stay at this node alone.
 pub(super) async fn force_release_in_turn(
     peer: Arc<Peer>,
     key: Arc<str>,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How far the clocks of a node and of this process may go apart during `time`: one part in a hundred, and two
-/// milliseconds for what is rounded.
+/// How far the clocks of a node and of this process may drift apart during `time`: one part in a hundred, and two
+/// milliseconds for rounding.
 pub(super) fn drift(time: Duration) -> Duration {
     (time / 100).saturating_add(Duration::from_millis(2))
 }
@@ -15,8 +15,8 @@ pub(super) fn less_drift(time: Duration) -> Duration {
     time.saturating_sub(drift(time))
 }
 
-/// Until when a majority of this size surely holds a lock that each of these nodes holds until its time: when as many
-/// are left as a majority has, they are those that hold it for the longest. `None` if there are fewer.
+/// Until when a majority of this size surely holds a lock. `ends` is until when each node holds it; the result is the
+/// `majority`-th latest of them. `None` if there are fewer.
 pub(super) fn majority_until(mut ends: Vec<Instant>, majority: usize) -> Option<Instant> {
     ends.sort_unstable_by(|a, b| b.cmp(a));
     ends.get(majority.checked_sub(1)?).copied()

@@ -11,8 +11,8 @@ use super::dial_error::DialError;
 /// How long to wait for the others once one has answered.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Asks all servers at once. Returns the answers of those that answered, not much later than the first of them, or
-/// else why nobody did. `what` is what nobody reported.
+/// Asks all servers at once. Returns the answers that arrive within [`GRACE`] after the first one, or why no server
+/// answered. `what` names the missing answer in the error.
 pub(super) async fn ask_all<A, F>(
     servers: Vec<Address>,
     what: &str,
@@ -47,7 +47,7 @@ where
 
 fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
     let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
-    // One that is wrong says more than one that is missing.
+    // A wrong login says more than a missing one.
     let login = errors.iter().filter_map(|error| error.login).max();
     errors.sort_by(|one, other| one.cause.cmp(&other.cause));
     let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();

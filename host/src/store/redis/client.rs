@@ -41,7 +41,7 @@ use crate::store::Watched;
 /// How long [`Client::close`] waits for unfinished commands.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Why a grant does not count whose end cannot be known.
+/// The cause for a grant that does not count, because its end is not known.
 const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 /// A client of one server.
@@ -334,7 +334,7 @@ impl Client {
         })
     }
 
-    /// Nothing more on this connection is believed. Returns the cause.
+    /// Retires a connection after a reply that makes no sense. Returns the cause.
     fn disbelieve(&self, connection: &Connection, nonsense: Nonsense) -> String {
         self.connections.retire(connection.id());
         nonsense.to_string()

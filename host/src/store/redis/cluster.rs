@@ -73,7 +73,7 @@ impl Cluster {
         Self { name: name.to_owned(), settings, streams, listed, known, asking }
     }
 
-    /// Where a command goes that did nothing at a node. Fails with what the command ends with.
+    /// The next node for a command that did nothing at this one. Fails with the end of the command.
     pub(super) async fn elsewhere(
         &self,
         slot: u16,

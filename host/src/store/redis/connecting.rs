@@ -16,10 +16,10 @@ use crate::store::{
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 
-/// How long a server of a quorum is waited for at most, and how long the others have to connect once a majority has.
+/// The longest wait for a server of a quorum, and how long the others have to connect once a majority is connected.
 const NODE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a server does whose login is missing or wrong.
+/// The problem with a server if the login is missing or wrong.
 const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
 
 /// Connects the store that the settings describe. `name` is the store's, for logs and metrics.

@@ -36,7 +36,7 @@ use super::{
 /// commands that are sent together share system calls on both sides.
 pub(super) const BUSY: usize = 256;
 
-/// How long a connection is used whose server was not asked everything: that may have been chance.
+/// How long a connection is used on which a question was left out: the losses before may have been chance.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);

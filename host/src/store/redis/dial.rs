@@ -316,7 +316,7 @@ impl Dialer {
         self.refusal(answer, words)?.map_or(Ok(()), |line| Err(refused(line)))
     }
 
-    /// The hint to a server that closes the connection on these words, or answers nonsense.
+    /// The hint for a server that closes the connection on these words, or answers nonsense.
     fn why_closed(&self, words: &[&str]) -> String {
         let of_tls = match self.settings.enabled_tls() {
             // The server took the first bytes for a handshake, or waited for more of one.

@@ -1,4 +1,4 @@
-//! One leg of the way of a command: what it brings to the server that it comes to.
+//! One leg of a command's way: what the command carries to the next server.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::within::within;
 
-/// For how long a command waits for connections, at all servers that it comes to.
+/// How long a command waits for connections, at all servers on its way together.
 pub(super) struct Patience(Mutex<Option<Duration>>);
 
 /// One leg of a way.

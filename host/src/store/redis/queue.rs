@@ -67,7 +67,7 @@ pub(super) struct Queue {
 /// Something that is to be answered.
 enum Entry {
     Call(usize),
-    /// A word about the next command, whose reply says nothing.
+    /// The prefix `ASKING` of the next command. Its reply says nothing.
     Asking,
     /// How many replicas have what was written before.
     Replicas,
@@ -75,7 +75,7 @@ enum Entry {
     Clock(Instant),
 }
 
-/// A call whose reply has come, and needs more to count.
+/// A call whose reply has arrived but does not count yet.
 struct Unconfirmed {
     number: usize,
     /// The answer once replicas have it; `None` for a grant that needs a reading of the server's clock as well.
@@ -127,7 +127,7 @@ enum State {
     Left(Option<Lock>),
 }
 
-/// What a grant that nobody uses is known by.
+/// Identifies a grant that nobody uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lock {
     pub(super) key: String,

@@ -259,8 +259,8 @@ impl fmt::Display for Sentinels {
     }
 }
 
-/// The newest configuration. Of several addresses in it that was `told` last is preferred: sentinels may call one master by
-/// its name and by its address.
+/// The newest configuration. If it has several addresses, the one that was `told` last is preferred: sentinels may give
+/// the same master by name and by address.
 fn newest(answers: &[Answer], told: Option<&Address>) -> Option<(u64, Address)> {
     let newest =
         answers.iter().max_by_key(|answer| (answer.epoch, Some(&answer.master) == told))?;

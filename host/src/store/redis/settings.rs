@@ -56,7 +56,7 @@ use crate::store::properties::{Properties, SettingError};
 /// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
 /// | | [`rejoin_after`](Self::rejoin_after) | none | for how long a server takes no locks after its start |
-/// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | what the key begins with of the lock that is tried out at the start |
+/// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | the key prefix of the lock that is tried out at the start |
 /// | `redeliverInterval`, `processingTimeout` and other settings of Dapr's Redis components | | | no meaning for a lock |
 ///
 /// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
@@ -87,7 +87,7 @@ pub struct RedisSettings {
     pub(super) pool: Pool,
     /// How long a server takes no locks after it started, unless it lost none.
     pub(super) rejoin_after: Option<Duration>,
-    /// What the key of the lock begins with that is tried out.
+    /// The key prefix of the lock that is tried out.
     pub(super) trial_key_start: String,
     write_timeout_is_set: bool,
     pool_timeout_is_set: bool,
@@ -279,9 +279,9 @@ impl RedisSettings {
         self
     }
 
-    /// What the key begins with of the lock that is taken and released at the start, to see whether locks can be taken.
-    /// With what the keys of the store begin with, such as `lock||shop||`, a user who may not use such keys is found
-    /// then, and not by the first caller. Default: `lock||holdfast-check||`.
+    /// The key prefix of the lock that is taken and released at the start, to see whether locks can be taken. Set it to
+    /// the prefix of the store's keys, such as `lock||shop||`: a user without permission for them is then found at the
+    /// start, and not by the first caller. Default: `lock||holdfast-check||`.
     pub fn trial_key_start(mut self, start: impl Into<String>) -> Self {
         self.trial_key_start = start.into();
         self
@@ -499,7 +499,7 @@ impl RedisSettings {
     }
 }
 
-/// The addresses of a list, and whether all of them are some.
+/// The addresses of a list, and whether every entry is an address.
 fn addresses<S: AsRef<str>>(list: impl IntoIterator<Item = S>) -> (Vec<Address>, bool) {
     let (mut addresses, mut good) = (Vec::new(), true);
     for written in list {

@@ -70,7 +70,7 @@ impl RedisStore {
         Self::connect_until(name, settings, None).await
     }
 
-    /// As [`connect`](Self::connect), until this moment at most.
+    /// As [`connect`](Self::connect), but gives up at the deadline, if there is one.
     pub(super) async fn connect_until(
         name: &str,
         settings: RedisSettings,
@@ -79,7 +79,7 @@ impl RedisStore {
         // Made before the check, so that dropping this future closes the connections.
         let store = Self::unconnected(name, settings)?;
         {
-            // Not dropped before it is told what it waits for.
+            // Kept until the error has named what it waits for.
             let mut checking =
                 pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
             match deadline {

@@ -26,11 +26,11 @@ use super::{
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// The hint to a handshake that goes wrong.
+/// The hint for a handshake that fails.
 pub(super) const NO_TLS: &str =
     " (does the server speak TLS on this port? If not, set enableTLS to false)";
 
-/// The hint to a server that answers nothing that makes sense.
+/// The hint for a server whose answer makes no sense.
 pub(super) const NEEDS_TLS: &str =
     "does the server speak TLS on this port? Then set enableTLS: true";
 
@@ -70,7 +70,7 @@ impl Streams {
         Ok(Self { tls, limit, handshakes: AtomicUsize::new(0) })
     }
 
-    /// The hint to one who waits for a connection: a server that does not speak TLS may wait for the end of a command.
+    /// The hint for a caller that waits for a connection: a server without TLS may wait for the end of a command.
     pub(super) fn hint(&self) -> &'static str {
         if self.handshakes.load(Ordering::Relaxed) > 0 { NO_TLS } else { "" }
     }

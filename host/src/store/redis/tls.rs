@@ -88,7 +88,7 @@ fn inner(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether what the server sent in a handshake is nothing of TLS.
+/// Whether the server answered the handshake with something other than TLS.
 pub(super) fn speaks_no_tls(error: &io::Error) -> bool {
     let nothing_of_tls = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
     inner(error) == Some(&nothing_of_tls)

@@ -213,7 +213,7 @@ impl Tracking {
         Ok(())
     }
 
-    /// A connection that has died without a word would leave those who watch asleep.
+    /// Asks whether the server is there: if the connection died silently, its watchers would never be notified.
     async fn ask_whether_there(&mut self) -> Result<(), DialError> {
         self.session.send(&["PING"]).await?;
         self.asked.push_back((None, Instant::now()));

@@ -68,7 +68,7 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
 
 const UNIX: &str = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
 
-/// The hosts of a list, if all are some.
+/// The hosts of a list; `None` unless every entry is a host.
 fn hosts_of(list: &str) -> Option<String> {
     let one = |written: &str| {
         let (host, port) = address::split(written).ok()?;

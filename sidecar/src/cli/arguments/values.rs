@@ -1,4 +1,4 @@
-//! The values of options, and what is told of those that are none.
+//! Parses the values of options, and words the errors for invalid ones.
 
 use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 

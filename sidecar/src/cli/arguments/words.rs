@@ -16,7 +16,7 @@ use super::{
     values::boolean,
 };
 
-/// Another name is suggested if one of each of so many letters is wrong, and so many letters at most.
+/// Another name is suggested if at most one of every [`LETTERS`] letters is wrong, and at most [`TYPOS`] in all.
 const LETTERS: usize = 3;
 const TYPOS: usize = 2;
 

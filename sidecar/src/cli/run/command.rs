@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-// rustix does not say whose end it is that one could ask for.
+// rustix does not report which process has ended.
 use nix::sys::wait::WaitPidFlag;
 use rustix::{
     io::Errno,
@@ -31,7 +31,7 @@ use super::{
 /// How often to look whether processes are left in the group: nothing reports it.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long what a program leaves behind may live on before it is worth a word.
+/// How long processes that a program leaves behind may live before a warning.
 const UNNOTICED: Duration = Duration::from_secs(2);
 
 /// How long the system may take to end a process after SIGKILL.
@@ -47,7 +47,7 @@ pub struct Command {
     /// Says that a child has ended or stopped.
     children: unix::Signal,
     terminal: Option<Terminal>,
-    /// Whether processes that are left are worth no word: they were reported, or are being ended.
+    /// Whether remaining processes need no warning: they were reported, or are being ended.
     quiet: bool,
 }
 
@@ -236,7 +236,7 @@ impl Command {
         }
     }
 
-    /// Asks for the ends of those that were adopted, of the group and of others: nobody else does.
+    /// Reaps adopted processes that have ended, of the group and of others: nobody else does.
     fn bury_orphans(&self) {
         let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         while let Ok(status) = nix::sys::wait::waitid(nix::sys::wait::Id::All, ended)
@@ -253,8 +253,8 @@ impl Command {
     }
 }
 
-/// Makes this process the parent of those below it that lose theirs. The first process of a container may never ask for
-/// the end of one, which would then stay in the group for ever.
+/// Makes this process adopt its orphaned descendants. The first process of a container might never reap them, and they
+/// would stay in the group for ever.
 fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {

@@ -38,7 +38,7 @@ use super::{
     signals::Attentive,
 };
 
-/// How long work at the end goes on, whatever signals come.
+/// How long the work at the end goes on before a signal can end it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Receives signals from now on: none ends this process while it has something to give back.
@@ -97,7 +97,7 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
     let variables = [
         ("HOLDFAST_RESOURCE", Some(args.resource.clone())),
         ("HOLDFAST_OWNER", Some(owner.to_owned())),
-        // Without a fencing token there is none, not that of a lock around this one.
+        // Removed if there is no fencing token, so that the program does not get that of an outer lock.
         ("HOLDFAST_FENCING_TOKEN", holding.fencing_token().map(|number| number.to_string())),
     ];
     let (code, lost) = match Command::start(&args.command, variables) {
@@ -114,7 +114,7 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
             holding.leave();
             return code;
         }
-        // It may be held still, or again: by an extend whose answer was lost.
+        // The lock may still be held, or held again by an extend whose answer was lost.
         Some(_) => {
             unless_told_to_end(signals, holding.release_if_held()).await;
             return code;

@@ -1,11 +1,11 @@
-//! What may help where a lock cannot be taken.
+//! Hints for a lock that cannot be taken.
 
 use holdfast_timing::late::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 
-/// The problem of an acquire, with the option that may help: where it may be the fencing token of the grant, the way to
-/// do without.
+/// The problem of an acquire, with the option that may help, such as `--no-fencing` if the fencing token may be the
+/// cause.
 pub fn with_hint(problem: String, args: &RunLocked) -> String {
     let number = ["NOPERM", "did not number", "unknown command"];
     if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {

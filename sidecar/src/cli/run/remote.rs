@@ -35,10 +35,10 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long to try to give back what may have been taken.
 pub const GIVING_BACK: Duration = Duration::from_secs(2);
 
-/// How long to wait before the server is asked again that let a wait end early.
+/// How long to wait before asking the server again after it ended a wait early.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// How long the server is asked for a loss at a time: whoever is between may end a connection that is silent for longer.
+/// How long one `await-loss` call waits: a proxy in between may close a connection that is silent for longer.
 const LISTENING: Duration = Duration::from_secs(30);
 
 /// The shortest time between two questions for a loss.
@@ -208,7 +208,7 @@ impl RemoteLock {
         }
     }
 
-    /// Waits until the server tells that the lock may be lost. Never ends where it cannot tell.
+    /// Waits until the server reports that the lock may be lost. Never returns if the server cannot report it.
     async fn doubtful(&self, pause: Duration) {
         let body = json!({
             "resourceId": self.resource,
@@ -222,7 +222,7 @@ impl RemoteLock {
             match answer.unwrap_or_else(|_| Err(anyhow!("no answer"))) {
                 Ok(answer) if answer["status"] == 0 => sleep_until(asked + BETWEEN).await,
                 Ok(_) => return,
-                // It may be a server without this call, or a proxy that lets only others pass.
+                // The server may lack this call, or a proxy may block it.
                 Err(problem) => {
                     tracing::debug!("a loss would be noticed only at a renewal: {problem:#}");
                     sleep((self.ttl / 10).clamp(BETWEEN, ANSWER)).await;
@@ -238,7 +238,7 @@ impl RemoteLock {
             let left = valid_until.saturating_duration_since(Instant::now());
             tokio::select! {
                 () = sleep_until(valid_until - (self.ttl - self.ttl / 3).min(left)) => {}
-                // Whether it is lost, the renewal tells.
+                // The renewal finds out whether the lock is lost.
                 () = &mut doubtful => doubtful.set(self.doubtful(BETWEEN)),
             }
             match self.prolong(valid_until).await {

@@ -40,7 +40,7 @@ impl Application {
         }
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);
-        // A caller that may take locks may not yet take them from others.
+        // A program that may take locks need not be allowed to end the holds of others.
         command.env_remove(ADMIN_TOKEN);
         let name = program.to_string_lossy();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;

@@ -59,7 +59,7 @@ use super::{
 };
 use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Sidecar};
 
-/// How long the stores have at least to give back what the end of the shutdown has cut off.
+/// The least time that the stores have to give back the locks of calls that the end of the shutdown cut off.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Receives signals from now on, which end the server in order or have no effect.

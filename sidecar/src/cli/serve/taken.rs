@@ -1,4 +1,4 @@
-//! The addresses that this process has taken, so that a second listener of the same one is told with its options.
+//! The addresses that this process has bound, so that the error about a second listener names the options of both.
 //!
 //! Two sockets of one process can be bound to the same address, and only listening fails, without saying why.
 

@@ -46,7 +46,7 @@ use crate::{
     trace_context::TraceParent,
 };
 
-/// For how much longer than the wait the proxy is asked to wait, in milliseconds.
+/// How much longer than the wait for the lock the proxy is asked to wait, in milliseconds.
 const MARGIN: u64 = 5_000;
 
 /// Answers a call.
@@ -96,7 +96,7 @@ struct Exchange<B> {
     /// Answers that are not sent yet.
     replies: VecDeque<ProcessingResponse>,
     modes: Modes,
-    /// What the proxy said of bodies, if it can be told to tell of trailers beside them.
+    /// The body modes of the proxy, if it can be asked to report trailers as well.
     told: Option<ProtocolConfiguration>,
     held: Option<Held>,
 }
@@ -130,7 +130,7 @@ struct Modes {
 enum Verdict {
     Granted(Held, Option<u64>),
     NotFree,
-    /// As many wait for the lock as may.
+    /// The most requests that may wait for the lock already do.
     Crowded,
     /// The server ends, and grants no more locks.
     Ending,
@@ -184,7 +184,7 @@ where
             let mode = |mode| BodySendMode::try_from(mode).unwrap_or(BodySendMode::None);
             let (request, response) = (mode(told.request_body_mode), mode(told.response_body_mode));
             self.modes = Modes { request, response };
-            // In the duplex modes trailers are told in any case, and nothing can be changed.
+            // In the duplex modes the proxy reports trailers in any case, and the modes cannot be changed.
             let is_duplex = reply::is_duplex(request) || reply::is_duplex(response);
             self.told = (!is_duplex).then_some(told);
         }

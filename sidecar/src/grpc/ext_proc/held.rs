@@ -20,7 +20,7 @@ pub(super) struct Held {
     pub(super) until: Instant,
     /// Whether the proxy has the upstream's answer, or its own.
     pub(super) answered: bool,
-    /// Whether the proxy waited no longer for the upstream, which may still work.
+    /// Whether the proxy gave up waiting for the upstream, which may still work.
     pub(super) gave_up: bool,
     pub(super) _room: OwnedSemaphorePermit,
 }

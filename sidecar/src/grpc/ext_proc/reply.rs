@@ -37,9 +37,9 @@ pub(super) fn go_on(fencing_token: Option<u64>) -> ProcessingResponse {
     reply(Response::RequestHeaders(HeadersResponse { response: Some(response) }))
 }
 
-/// The same, and the proxy is asked to tell of the trailers of the response, too, if it tells of bodies like this.
+/// The same, and asks the proxy to report the trailers of the response as well. The body modes stay as they are.
 ///
-/// Without its trailers, a response that has some, as that of a call of gRPC, looks like one that was cut off.
+/// Without its trailers, a response that has some, such as a gRPC response, looks as if it was cut off.
 pub(super) fn go_on_and_tell(
     fencing_token: Option<u64>,
     ProtocolConfiguration { request_body_mode, response_body_mode }: ProtocolConfiguration,

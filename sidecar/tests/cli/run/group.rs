@@ -57,7 +57,7 @@ fn it_stops_and_goes_on_where_its_session_lies_outside_of_its_pid_namespace() {
     assert_eq!(place.said("said"), "stopped\ngoes on\n");
 }
 
-/// As in a container whose first program is no init.
+/// As in a container whose first process is not an init system.
 #[test]
 fn it_ends_where_nobody_asks_for_the_end_of_a_process_without_parents() {
     let place = Place::new();

@@ -34,7 +34,7 @@ use crate::{HOLDFAST, wait_until};
 const RESOURCE: &str = "job";
 const KEY: &str = "lock||app1||job";
 
-/// What a script ends with that works until it is ended, or its test is over.
+/// The last command of a script that works until it is ended, or its test is over.
 const WORK: &str = "echo $$ > leader; while [ -e here ]; do sleep 0.05; done";
 
 /// A server, the files that define a store on it, and the folder in which scripts run.
@@ -49,7 +49,7 @@ impl Place {
         Self::on(RedisServer::start())
     }
 
-    /// A server that tells nobody when a lock changes.
+    /// A server that does not notify of changes of locks.
     fn without_push() -> Self {
         Self::on(RedisServer::start_with(&["--rename-command", "HELLO", ""]))
     }

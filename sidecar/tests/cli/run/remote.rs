@@ -97,7 +97,7 @@ async fn a_signal_ends_the_wait_and_leaves_nothing_behind() {
     assert_eq!(place.said("said"), "");
 }
 
-/// A time to live whose third nobody waits for in a test.
+/// A time to live so long that no renewal happens in a test.
 const LONG_TTL: [&str; 2] = ["--ttl", "1h"];
 
 /// Starts a script that says when it gets SIGTERM.

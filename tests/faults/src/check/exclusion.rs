@@ -42,9 +42,9 @@ fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
     found
 }
 
-/// A grant that was heard when its lock was over, or another owner had the key. A lock that ended because the server
-/// lost its data or its clock was set just then is no phantom, and a process that stood still could not hear it
-/// earlier.
+/// A grant that was received after its lock was over, or while another owner had the key. A lock that ended because the
+/// server lost its data or its clock was set just then is no phantom, and a process that stood still could not receive
+/// the grant earlier.
 fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let acquire = hold.acquire;
     let forgotten = |kind: &Broken| rules.forgets(*kind) && history.touches(acquire, *kind);

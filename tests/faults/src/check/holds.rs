@@ -172,11 +172,11 @@ fn may(
         _ if rules.by_majority || may_mislead(acquire, history) => acquire.end,
         _ => return None,
     };
-    // A release that finds nothing proves something only of a lock that was there: a command that was
-    // delayed can still arrive after it.
+    // A release that finds nothing proves something only about a lock that was granted: a delayed command can
+    // still arrive after it.
     let granted = acquire.answer == Answer::Granted;
     let over = |release: &&&Event| match release.answer {
-        // Of a majority only one server need have had it.
+        // With a majority, one server that had it is enough for this answer.
         Answer::Released => granted || !rules.by_majority,
         Answer::Missing | Answer::HeldByOther => granted,
         _ => false,

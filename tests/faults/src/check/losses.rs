@@ -9,7 +9,7 @@ use super::{
 };
 use crate::history::History;
 
-/// How many locks were lost while they were held for sure, and no violation if failovers may lose locks.
+/// How many locks were lost while they were surely held. Such a loss is no violation if failovers may lose locks.
 pub fn count(history: &History, rules: &Rules) -> u64 {
     let strict = broken(history, &Rules { loses: Loses::Never, ..*rules });
     if strict.is_empty() {

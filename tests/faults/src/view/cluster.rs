@@ -33,7 +33,7 @@ impl ClusterView {
         named.all(|port| Some(port) == first).then_some(first).flatten()
     }
 
-    /// What a key holds, at a node or where that sends those who ask for it.
+    /// What a key holds at a node, or at the node that this one redirects to.
     fn look_at(&mut self, key: &str, at: u16) -> RedisResult<Observation> {
         match self.read(key, at) {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Ask) => {
