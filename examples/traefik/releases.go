@@ -35,7 +35,7 @@ func (r *releases) release(resource, owner string, until time.Time) {
 		r.logger.Printf("%s may stay locked until it expires: %v", resource, err)
 		return
 	}
-	r.logger.Printf("%s is not released yet, which is tried again: %v", resource, err)
+	r.logger.Printf("%s is not released yet, retrying: %v", resource, err)
 	go r.again(resource, owner, until)
 }
 

@@ -38,7 +38,7 @@ pub enum AuthoritiesError {
         cause: io::Error,
     },
     /// A file has no certificate in PEM form.
-    #[error("there is no certificate in {}", .0.display())]
+    #[error("no certificate in {}", .0.display())]
     Empty(
         /// Which.
         PathBuf,
@@ -52,7 +52,7 @@ pub enum AuthoritiesError {
         error: Box<AuthoritiesError>,
     },
     /// The system has none, or none in the folders that the environment names.
-    #[error("there are no trusted certificates {0}")]
+    #[error("no trusted certificates {0}")]
     Nowhere(
         /// Where.
         String,
@@ -140,7 +140,7 @@ fn in_folders(
     for file in files {
         match read(&file) {
             Ok(more) => certificates.extend(more),
-            Err(error) => tracing::warn!("{FOLDERS}: {error}, so it is passed over"),
+            Err(error) => tracing::warn!("{FOLDERS}: {error}; skipped"),
         }
     }
     certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
@@ -205,13 +205,9 @@ mod tests {
             (&one, "", format!("SSL_CERT_FILE: cannot read {one}: {irregular}")),
             (&pipe, "", format!("SSL_CERT_FILE: cannot read {pipe}: {irregular}")),
             ("/dev/zero", &one, format!("SSL_CERT_FILE: cannot read /dev/zero: {irregular}")),
-            (&notes, &one, format!("SSL_CERT_FILE: there is no certificate in {notes}")),
+            (&notes, &one, format!("SSL_CERT_FILE: no certificate in {notes}")),
             (&ca, &none, format!("SSL_CERT_DIR: cannot read {none}: {missing}")),
-            (
-                "",
-                &empty,
-                "SSL_CERT_DIR: there are no trusted certificates in the folders".to_owned(),
-            ),
+            ("", &empty, "SSL_CERT_DIR: no trusted certificates in the folders".to_owned()),
         ] {
             assert_eq!(read(file, folders), Err(expected), "{file} {folders}");
         }

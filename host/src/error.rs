@@ -78,7 +78,7 @@ impl From<Error> for types::Error {
 #[non_exhaustive]
 pub enum BuildError {
     /// Two stores have one name.
-    #[error("lock store {0} is given twice")]
+    #[error("lock store {0} was added twice")]
     DuplicateStore(String),
     /// No store of that name was given to the builder.
     #[error("lock store {0} not found")]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{server::Parting, sidecar::Sidecar};
 
 /// The reason for ending a hold that outlasts the grace period of its server.
-const SHUT_DOWN: &str = "the server has shut down, and renews the lock no more";
+const SHUT_DOWN: &str = "the server has shut down and no longer renews the lock";
 
 /// An event that the caller of a hold receives.
 #[derive(Debug)]

@@ -93,7 +93,7 @@ pub(crate) struct Whole {
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotRead {
-    #[error("too many large requests: {0} MiB of them are in memory")]
+    #[error("too many large requests: they already use {0} MiB of memory")]
     NoRoom(usize),
     #[error("it did not arrive within {0:?}")]
     TooSlow(Duration),

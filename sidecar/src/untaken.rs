@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_takes_is_dropped_after_a_minute() {
+    async fn untaken_items_are_dropped_after_a_minute() {
         let parting = Parting::default();
         let (mut items, mut dropped) = counting(&parting);
         assert_eq!(items.next().await, Some(1));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_takes_what_there_is_may_wait_for_more() {
+    async fn a_reader_that_keeps_up_may_wait_for_more() {
         let parting = Parting::default();
         let (mut items, mut dropped) = counting(&parting);
         for expected in 1..=3 {

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_taken_extended_freed_handed_over_and_awaited_is_told() {
+    async fn takes_extensions_releases_handovers_and_waits_are_reported() {
         let held = [("stays", "a", 900), ("longer", "a", 900), ("goes", "b", 900)];
         let before = view(&[&held[..], &[("changes", "c", 900)]].concat(), &[("x", 2), ("y", 1)]);
         let held = [("stays", "a", 700), ("longer", "a", 1_900), ("comes", "d", 900)];

@@ -128,7 +128,7 @@ impl Holdfast {
     ///
     /// When the log does not name it within a minute.
     pub fn operators(&self) -> String {
-        self.address("serving operators on http://")
+        self.address("serving the operator API on http://")
     }
 
     /// The `host:port` of the metrics.

@@ -94,7 +94,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Gives what libFuzzer makes to what reads input, and checks what must hold for any input
+    /// Fuzzes the code that reads input with libFuzzer, and checks the properties that hold for any input
     ///
     /// Needs cargo-fuzz. Inputs that reach new code and those that fail are kept in target/fuzz/.
     Fuzz {

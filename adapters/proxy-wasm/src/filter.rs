@@ -400,8 +400,7 @@ impl Filter {
             return;
         };
         if is_first {
-            let line =
-                format!("holdfast: {lock} is not released yet, which is tried again: {reason}");
+            let line = format!("holdfast: {lock} is not released yet, retrying: {reason}");
             host.log(Level::Warn, &line);
         }
         self.deadlines.add(next, self.place, Event::Release(release));

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_told_by_method_and_path() {
+    fn calls_are_distinguished_by_method_and_path() {
         let store = |name| Cow::Borrowed(name);
         let lease = |call, name| Route::Lease { call, store: store(name) };
         for (method, path, route) in [

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_with_the_place() {
+    fn invalid_json_is_refused_with_its_position() {
         for (text, problem) in [
             ("", "EOF while parsing a value at line 1 column 0"),
             ("{", "EOF while parsing an object at line 1 column 1"),

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused_with_the_reason() {
+    fn an_invalid_template_is_refused_with_the_reason() {
         for (template, reason) in [
             ("{:method", "has a single brace: write {{ or }} for a brace"),
             (":method}", "has a single brace: write {{ or }} for a brace"),

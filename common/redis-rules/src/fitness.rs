@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_are_told() {
+    fn replicas_are_reported() {
         let info = "role:master\r\nconnected_slaves:2\r\n\
                     slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n\
                     slave1:ip=::1,port=6380,state=wait_bgsave,offset=0,lag=0,type=main\r\n\

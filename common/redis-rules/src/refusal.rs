@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_is_missing_is_told_from_one_that_is_wrong() {
+    fn a_missing_login_is_distinguished_from_a_wrong_one() {
         for (error, refused) in [
             (
                 "WRONGPASS invalid username-password pair or user is disabled.",

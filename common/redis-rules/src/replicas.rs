@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_replicas_are_told() {
+    fn too_few_replicas_are_reported() {
         let few = |have| format!("only {have} of 2 replicas have the lock (minReplicas)");
         for (reply, expected) in [
             (Reply::Integer(2), Ok(Ok(()))),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_on_disk_is_told() {
+    fn a_write_that_is_not_on_disk_is_reported() {
         let few = "only 1 of 2 replicas have the lock on disk (minReplicas)";
         for (reply, expected) in [
             (Reply::Integers(vec![1, 2]), Ok(Ok(()))),

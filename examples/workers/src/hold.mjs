@@ -12,7 +12,7 @@ const LONGEST_PAUSE = 1000;
 const LOST = {
   GONE: "the lock is gone",
   HELD_BY_OTHER: "another owner holds the lock",
-  MAX_HOLD: "the lock was held for as long as it may be",
+  MAX_HOLD: "the lock was held for the longest time allowed",
 };
 
 // The response to a call with this body. `caller` is that of `call`.

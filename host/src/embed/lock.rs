@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lease_that_has_run_out_is_not_taken_from_the_next_owner_of_the_same_name() {
+    async fn an_expired_lease_is_not_taken_from_the_next_owner_of_the_same_name() {
         let locks = Locks::builder().store("s", Arc::new(MemoryStore::new())).build().unwrap();
         let mut ctx = LockCtx::new(locks.clone());
         take(&mut ctx, "r").await;

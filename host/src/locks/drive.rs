@@ -218,7 +218,7 @@ pub(super) async fn release_unused(store: &NamedStore, key: &str, owner: &str) {
     let released = store.store.release(key, owner).await;
     store.waits.freed(key);
     if let Err(failure) = released {
-        tracing::warn!("a lock that nobody uses could not be released: {}", failure.cause());
+        tracing::warn!("could not release an unused lock: {}", failure.cause());
     }
 }
 

@@ -218,7 +218,7 @@ impl Locks {
     pub async fn close(&self) {
         self.shared.background.close();
         if timeout(CLOSING, self.shared.background.wait()).await.is_err() {
-            tracing::warn!("closed before every lease was released");
+            tracing::warn!("closed before all leases were released");
         }
         self.shared.closed.store(true, Ordering::Relaxed);
         let stores = self.shared.stores.iter();

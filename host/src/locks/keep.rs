@@ -91,7 +91,7 @@ pub enum Lost {
     NotRenewed(String),
     /// The lock was held for the longest time allowed. It is no longer renewed, and stays held for the rest of its time
     /// to live.
-    #[error("the lock was held for as long as it may be")]
+    #[error("the lock was held for the longest time allowed")]
     MaxHold,
 }
 

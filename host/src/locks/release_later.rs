@@ -52,7 +52,7 @@ impl Locks {
             let Err(error) = released else { return };
             let overloaded = matches!(error, Error::Overloaded { .. });
             if !overloaded && !told {
-                tracing::warn!("a lease is not released yet: {error}");
+                tracing::warn!("could not release a lease yet, retrying: {error}");
                 told = true;
             }
             let next = Instant::now() + pause;
@@ -61,7 +61,7 @@ impl Locks {
             let is_closing = self.shared.background.is_closed() && !overloaded;
             let is_closed = self.shared.closed.load(Ordering::Relaxed);
             if error.is_indeterminate() || is_over || is_closing || is_closed {
-                return tracing::warn!("a lease was not released and will expire: {error}");
+                return tracing::warn!("could not release a lease, which will expire: {error}");
             }
             sleep(pause).await;
             pause = (pause * 2).min(if overloaded { FIRST } else { MOST });

@@ -177,7 +177,7 @@ metrics! {
     /// Calls that wait for a lock.
     LOCK_WAITERS: Metric<Gauge, StoreLabels<'_>> = Metric::gauge("holdfast_lock_waiters");
 
-    /// How long locks were held that this process both took and freed. Locks that expired are left out.
+    /// How long this process held the locks that it both took and freed. Expired locks are left out.
     LOCK_HOLD: Metric<Histogram, StoreLabels<'_>> =
         Metric::histogram("holdfast_lock_hold_seconds", Unit::Seconds, HOLD_SECONDS);
 

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_refused() {
+    fn an_invalid_expression_is_refused() {
         let deep = format!("{}1{}", "(".repeat(127), ")".repeat(127));
         let long = format!("consecutiveFailures > {}", "1".repeat(MAX_LENGTH));
         for text in ["", "consecutiveFailures >", "> 5", "a b", "(1", "1 +* 2", &deep, &long] {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_setting_is_told_with_the_nearest() {
+    fn the_nearest_setting_is_suggested_for_a_misspelt_one() {
         for (name, nearest) in [
             ("keyPrefx", "keyPrefix"),
             ("enableSSL", "enableTLS"),

@@ -83,7 +83,7 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
         match result {
             Ok(store) => stores.push(store),
             Err(error) if definition.ignore_errors => {
-                tracing::warn!("left out because its definition sets ignoreErrors: {error}");
+                tracing::warn!("skipped a store whose definition sets ignoreErrors: {error}");
             }
             Err(error) => errors.push(error),
         }

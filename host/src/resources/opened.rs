@@ -143,7 +143,7 @@ pub enum OpenCause {
     #[error("{0}")]
     Refused(String),
     /// It took longer than the `initTimeout` of its definition.
-    #[error("not open within its initTimeout of {limit:?}: {waited_for}")]
+    #[error("not opened within its initTimeout of {limit:?}: {waited_for}")]
     Timeout {
         /// The `initTimeout`.
         limit: Duration,

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_who_watch_a_key_are_told_once() {
+    fn each_watcher_of_a_key_is_woken_once() {
         let mut watchers = Watchers::default();
         let [one, two, other] = ["k", "k", "other"].map(|key| watchers.add(key));
         watchers.changed("k");
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_have_left_are_forgotten() {
+    fn callers_that_have_left_are_forgotten() {
         let mut watchers = Watchers::default();
         let stays = watchers.add("stays");
         for number in 0..10_000 {

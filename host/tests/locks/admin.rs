@@ -43,7 +43,7 @@ fn said<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_sees_the_locks_of_his_application_and_no_others() {
+async fn an_operator_sees_only_the_locks_of_the_application() {
     let locks = in_memory();
     assert_eq!(all(&locks, "", 10).await, []);
     let strange = ["a*", "a?b", "[a]", "a|b", "{a}", "\u{e4}"];

@@ -106,7 +106,7 @@ async fn it_is_held_for_the_longest_time_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loss_is_told_to_whoever_asks_again() {
+async fn a_loss_is_reported_again_on_a_later_call() {
     let locks = in_memory();
     let mut lease = locks.keep(R, &options(), None).await.unwrap().unwrap();
     locks.force_release(R).await.unwrap();

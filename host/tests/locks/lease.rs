@@ -89,7 +89,7 @@ async fn only_the_owner_extends_and_only_to_a_later_end_unless_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inspect_tells_the_owner_the_time_and_the_number() {
+async fn inspect_returns_the_owner_the_time_and_the_token() {
     let locks = in_memory();
     assert_eq!(locks.inspect(R).await, Ok(None));
     let held = lease(&locks, LeaseOptions::new(MINUTE).owner("me").fenced()).await;
@@ -105,7 +105,7 @@ async fn inspect_tells_the_owner_the_time_and_the_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_are_served_in_their_order_and_at_once() {
+async fn waiters_are_served_in_order_and_at_once() {
     let locks = in_memory();
     let held = lease(&locks, LeaseOptions::new(MINUTE)).await;
     let begun = Instant::now();
@@ -167,7 +167,7 @@ async fn a_wait_ends_in_time() {
 }
 
 #[tokio::test]
-async fn those_who_wait_keep_nobody_from_his_turn() {
+async fn waiters_do_not_delay_the_turn_of_others() {
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 1);
     let store = Arc::new(MemoryStore::new());
@@ -232,7 +232,7 @@ async fn a_momentary_overload_does_not_end_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_calls_wait_and_no_more_until_all_waits_end() {
+async fn lock_waits_are_bounded_and_can_be_ended() {
     let store = Arc::new(MemoryStore::new());
     let limits = Limits::default().lock_waits(2);
     let locks = Locks::builder().store("s", store).limits(limits).build().unwrap();

@@ -287,7 +287,7 @@ fn that_releases_nothing() -> Arc<FakeStore> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_without_end_of_a_release_end_when_the_lock_runs_out() {
+async fn unlimited_retries_of_a_release_end_when_the_lock_expires() {
     let fake = that_releases_nothing();
     let locks = endless(&fake);
     let ttl = 10 * SECOND;

@@ -77,7 +77,7 @@ async fn a_token_that_no_majority_has_noted_is_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inspect_tells_the_token_of_the_grant_whichever_node_was_late() {
+async fn inspect_returns_the_token_of_the_grant_whichever_node_was_late() {
     for late in 0..3 {
         let (nodes, store) = with_clocks_apart(3).await;
         nodes[late].set(Manner { waits: true, ..WORKS });

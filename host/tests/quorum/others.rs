@@ -96,7 +96,7 @@ async fn an_extend_without_a_majority_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inspect_tells_what_a_majority_has() {
+async fn inspect_returns_what_a_majority_has() {
     let (nodes, store) = quorum(&[WORKS; 3]);
     assert_eq!(store.inspect("k").await, Ok(None));
     let owner = |holding: Result<Option<Holding>, Failure>| {
@@ -217,7 +217,7 @@ async fn a_node_that_fails_between_two_pages_hides_no_lock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_watches_is_told_of_a_release() {
+async fn watchers_are_notified_of_a_release() {
     let (nodes, store) = quorum(&[WORKS, DOWN, WORKS]);
     let watched = store.watch("k").await.unwrap();
     assert_eq!(watched.holding, None);
@@ -237,7 +237,7 @@ async fn whoever_watches_is_told_of_a_release() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_watches_is_told_of_a_loss_at_one_node() {
+async fn watchers_are_notified_of_a_loss_at_one_node() {
     let (nodes, store) = quorum(&[WORKS; 3]);
     assert!(is_granted(&store.acquire("k", "me", TTL).await));
     sleep(Duration::from_secs(1)).await;

@@ -348,7 +348,7 @@ fn documents_of_other_kinds_are_skipped() {
 }
 
 #[test]
-fn a_kind_that_is_nearly_one_that_is_read_is_told() {
+fn a_misspelt_kind_is_reported() {
     let of = |kind: &str, version: &str| {
         format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: c}}\n---\n{}", lock("l"))
     };
@@ -554,7 +554,7 @@ fn a_type_that_dapr_does_not_know_stops_the_start() {
 }
 
 #[test]
-fn what_means_nothing_is_told() {
+fn settings_without_effect_are_reported() {
     let setting = |name: &str| format!("  metadata: [{{name: {name}, value: hunter2}}]\n");
     for (more, expected) in [
         (
@@ -616,7 +616,7 @@ fn what_means_nothing_is_told() {
 }
 
 #[test]
-fn an_empty_key_prefix_is_told() {
+fn an_empty_key_prefix_is_reported() {
     for value in ["\"\"", "null", "~", ""] {
         let text = format!("{}  metadata: [{{name: keyPrefix, value: {value}}}]\n", lock("l"));
         let outcome = Case::of(text).load();
@@ -630,7 +630,7 @@ fn an_empty_key_prefix_is_told() {
 }
 
 #[test]
-fn the_name_of_a_master_without_failover_is_told_and_has_no_effect() {
+fn a_master_name_without_failover_is_reported_and_has_no_effect() {
     let with = |more: &str| {
         let settings = format!(
             "  metadata: [{{name: redisHost, value: a}}, {{name: SentinelMasterName, value: m}}{more}]\n"
@@ -648,7 +648,7 @@ fn the_name_of_a_master_without_failover_is_told_and_has_no_effect() {
 }
 
 #[test]
-fn settings_without_the_one_that_they_need_are_told_and_have_no_effect() {
+fn settings_without_the_one_they_require_are_reported_and_have_no_effect() {
     let sentinel = "{name: failover, value: \"true\"}, {name: sentinelMasterName, value: m}";
     for (setting, needed, expected) in [
         (

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_read_as_it_was() {
+    fn a_report_is_read_as_it_was_written() {
         let lock =
             |time_left| HeldLock { resource_id: "r".to_owned(), owner: "me".to_owned(), time_left };
         let waiting = Event::Waiting { resource_id: "r".to_owned(), calls: 3 };

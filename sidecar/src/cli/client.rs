@@ -81,7 +81,9 @@ pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
             anyhow!("this is the server's --admin-port, and not its --dapr-http-port")
         }
         (Port::Http, Some("ERR_DIRECT_INVOKE"), _) => {
-            anyhow!("the server does not know this call: it is daprd, or another holdfast")
+            anyhow!(
+                "the server does not have this call: it may be daprd, or another version of holdfast"
+            )
         }
         (Port::Operators, Some("ERR_DIRECT_INVOKE"), _) => {
             anyhow!("this is not the server's --admin-port")

@@ -24,7 +24,7 @@ pub const NOT_EXECUTABLE: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 /// The lock was lost. The first code after those of signals.
 pub const LOST: u8 = 193;
-/// The lock was held for as long as it may be.
+/// The lock was held for the longest time allowed.
 pub const HELD_TOO_LONG: u8 = 194;
 
 /// The code that says how a program ended, as a shell has it.

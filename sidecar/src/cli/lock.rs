@@ -61,7 +61,7 @@ async fn give_back(locks: &Locks, resource: Resource<'_>, owner: &str) -> String
         Ok(Err(error)) => {
             format!("the lock was taken, and is held until it expires, because of {error}")
         }
-        Err(_) => "the lock was taken, and is perhaps held until it expires".to_owned(),
+        Err(_) => "the lock was taken, and may be held until it expires".to_owned(),
     }
 }
 

@@ -301,9 +301,9 @@ async fn over_grpc_locks_are_listed_watched_and_taken_from_their_owners() {
 }
 
 #[tokio::test]
-async fn the_program_serves_operators_only_if_it_is_told_to() {
+async fn the_program_serves_the_operator_api_only_on_request() {
     let plain = Holdfast::serve(HOLDFAST, &[]);
-    assert!(!plain.log().contains("serving operators"), "{}", plain.log());
+    assert!(!plain.log().contains("serving the operator API"), "{}", plain.log());
     let refused = plain.post("/v1.0/leases/lockstore", "").await;
     assert_eq!(refused.0, 404);
 
@@ -324,7 +324,7 @@ async fn the_program_serves_operators_only_if_it_is_told_to() {
         "{log}"
     );
     let guarded = Holdfast::serve_in(&[("HOLDFAST_ADMIN_TOKEN", "s3cret")], HOLDFAST, &arguments);
-    guarded.wait_for("serving operators on http://");
+    guarded.wait_for("serving the operator API on http://");
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn without_a_token_no_web_page_is_an_operator() {
 }
 
 #[tokio::test]
-async fn so_many_watches_and_no_more_leave_room_for_others() {
+async fn the_number_of_watches_is_bounded() {
     let Served { address, .. } = serve(None).await;
     let mut client = AdminClient::new(channel(address).await);
     let watch = WatchRequest { store_name: STORE.to_owned(), prefix: String::new() };
@@ -389,7 +389,7 @@ async fn ask_and_read_nothing(address: SocketAddr, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn whoever_stops_reading_a_watch_does_not_keep_its_place() {
+async fn a_client_that_stops_reading_a_watch_loses_its_place() {
     let limits = Limits::default().stall(Duration::from_millis(200));
     let Served { address, locks } = serve_within(in_memory(), None, limits).await;
     let watch = async |path| send_head(address, path).await;

@@ -92,7 +92,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn events_tell_who_takes_extends_waits_and_frees() {
+async fn events_name_who_takes_extends_waits_and_releases() {
     let served = Served::start("");
     served.take("r", "me").await;
     let response = served.get("/v1.0/watch").await;

@@ -108,7 +108,7 @@ async fn a_lock_that_is_held_can_be_unlocked_over_grpc() {
 }
 
 #[tokio::test]
-async fn whoever_has_connected_before_the_ports_close_is_answered() {
+async fn clients_connected_before_the_ports_close_are_answered() {
     let server = http(in_memory()).await;
     // The server has not run since, so none of these connections is accepted yet.
     let callers: Vec<_> = (0..10)
@@ -242,7 +242,7 @@ async fn so_many_wait(server: &Served, many: usize) {
 }
 
 #[tokio::test]
-async fn a_wait_that_the_end_of_the_server_ends_is_told_so() {
+async fn a_wait_that_the_shutdown_ends_says_so() {
     let server = http(in_memory()).await;
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
     let address = server.address;
@@ -262,7 +262,7 @@ async fn a_wait_that_the_end_of_the_server_ends_is_told_so() {
 }
 
 #[tokio::test]
-async fn over_grpc_a_wait_that_the_end_of_the_server_ends_is_told_so() {
+async fn over_grpc_a_wait_that_the_shutdown_ends_says_so() {
     let server = grpc(in_memory()).await;
     let channel = channel(server.address).await;
     assert!(Client::new(server.address).await.try_lock("lockstore", "r", "o", 60).await.unwrap());

@@ -220,7 +220,7 @@ async fn a_proxy_that_gives_up_is_as_a_client_that_leaves() {
 
 /// With the bodies of responses told, the end of the body is the end of the answer, and not its headers.
 #[tokio::test]
-async fn a_client_that_leaves_within_the_body_has_left_if_bodies_are_told() {
+async fn a_client_that_leaves_within_the_body_is_noticed_if_bodies_are_sent() {
     let server = server(&[json!({ "onClientGone": "keep" })]).await;
     for (whole, kept) in [(true, false), (false, true)] {
         let path = if whole { "/whole" } else { "/cut" };
@@ -331,7 +331,7 @@ async fn locks_beyond_the_limit_are_in_doubt() {
 
 /// Otherwise a crowd for one lock would take the room of all others.
 #[tokio::test]
-async fn only_so_many_wait_for_one_lock() {
+async fn the_number_of_waiters_for_one_lock_is_bounded() {
     let fields =
         json!({ "wait": "60s", "maxWaiting": 2, "inDoubt": "open", "onClientGone": "free" });
     let server = server(&[fields]).await;

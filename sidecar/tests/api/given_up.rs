@@ -114,7 +114,7 @@ async fn a_caller_over_http2_who_answers_no_ping_keeps_its_lock() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_system_answers_no_more_keeps_its_lock() {
+async fn a_caller_whose_system_stops_answering_keeps_its_lock() {
     let listener = listener().await;
     SockRef::from(&listener).set_tcp_user_timeout(Some(SHORT)).unwrap();
     let server = http_on(listener, of_one_hold(), Limits::default());
@@ -149,7 +149,7 @@ async fn begin_to_end(server: &Served) {
 }
 
 #[tokio::test]
-async fn a_hold_that_outlasts_its_server_is_told_so_and_its_lock_stays() {
+async fn a_hold_that_outlasts_its_server_is_notified_and_keeps_its_lock() {
     let server = http_with_grace(in_memory(), SHORT).await;
     let mut hold = Hold::ask(server.address, MINUTE).await;
     assert!(hold.event().await.unwrap()["held"].is_object());
@@ -157,7 +157,7 @@ async fn a_hold_that_outlasts_its_server_is_told_so_and_its_lock_stays() {
     assert!(hold.event().await.unwrap()["ending"].is_object());
     let lost = hold.event().await.unwrap();
     assert_eq!(lost["lost"]["cause"], "SHUT_DOWN");
-    let message = "the server has shut down, and renews the lock no more";
+    let message = "the server has shut down and no longer renews the lock";
     assert_eq!(lost["lost"]["message"], message);
     let valid_for = lost["lost"]["validFor"].as_str().unwrap();
     assert!(valid_for.starts_with("59.") || valid_for.starts_with("58."), "{valid_for}");
@@ -170,7 +170,7 @@ async fn a_hold_that_outlasts_its_server_is_told_so_and_its_lock_stays() {
 }
 
 #[tokio::test]
-async fn over_grpc_a_hold_that_outlasts_its_server_is_told_so_and_its_lock_stays() {
+async fn over_grpc_a_hold_that_outlasts_its_server_is_notified_and_keeps_its_lock() {
     let server = grpc_with_grace(in_memory(), SHORT).await;
     let mut client = LeasesClient::new(channel(server.address).await);
     let mut events = client.hold(hold_request()).await.unwrap().into_inner();

@@ -85,7 +85,7 @@ async fn a_lock_is_held_as_long_as_the_connection() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_while_he_waits_gets_no_lock() {
+async fn a_caller_that_leaves_while_it_waits_gets_no_lock() {
     let server = http(in_memory()).await;
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.body, ACQUIRED);
     let mut waiting = Hold::ask(server.address, MINUTE_AND_WAIT).await;
@@ -97,7 +97,7 @@ async fn whoever_leaves_while_he_waits_gets_no_lock() {
 }
 
 #[tokio::test]
-async fn a_hold_is_renewed_numbered_and_told_as_lost() {
+async fn a_hold_is_renewed_numbered_and_reported_as_lost() {
     let server = http(in_memory()).await;
     let body = r#"{"resourceId":"r","ttl":"0.3s","fenced":true,"lockOwner":"me"}"#;
     let mut hold = Hold::ask(server.address, body).await;
@@ -121,7 +121,7 @@ async fn a_hold_is_renewed_numbered_and_told_as_lost() {
 }
 
 #[tokio::test]
-async fn a_hold_has_an_end_if_it_is_told_one_and_leaves_time_to_stop() {
+async fn a_hold_ends_at_its_given_limit_and_leaves_time_to_stop() {
     let server = http(in_memory()).await;
     let body = r#"{"resourceId":"r","ttl":"60s","maxHold":"0.05s"}"#;
     let mut hold = Hold::ask(server.address, body).await;
@@ -206,7 +206,7 @@ async fn begin_to_end(server: &Served) {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_lock_is_told_that_the_server_ends_and_has_time_to_stop() {
+async fn holders_are_notified_of_the_shutdown_and_have_time_to_stop() {
     let server = http(in_memory()).await;
     let mut hold = Hold::ask(server.address, MINUTE).await;
     assert!(hold.event().await.unwrap()["held"].is_object());
@@ -287,7 +287,7 @@ async fn over_grpc_wrong_requests_have_a_status() {
 }
 
 #[tokio::test]
-async fn so_many_holds_and_no_more_keep_connections_from_others() {
+async fn the_number_of_holds_that_keep_connections_is_bounded() {
     let server = http(in_memory().max_holds(2)).await;
     let mut first = Hold::ask(server.address, MINUTE).await;
     assert!(first.event().await.unwrap()["held"].is_object());

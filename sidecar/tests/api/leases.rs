@@ -278,7 +278,7 @@ async fn leases_over_grpc_are_those_over_http() {
 }
 
 #[tokio::test]
-async fn times_over_grpc_that_are_none_are_refused_by_their_names() {
+async fn invalid_times_over_grpc_are_refused_by_name() {
     let server = grpc(in_memory()).await;
     let mut client = LeasesClient::new(channel(server.address).await);
     let time = |seconds, nanos| Some(ProtoDuration { seconds, nanos });

@@ -39,7 +39,7 @@ async fn asked(address: SocketAddr, method: &str, target: &str, body: &str) -> R
 }
 
 #[tokio::test]
-async fn whoever_sends_nothing_more_is_answered() {
+async fn a_client_that_has_finished_sending_is_answered() {
     let server = http(in_memory()).await;
     let body = r#"{"resourceId":"r","lockOwner":"o","ttl":"60s"}"#;
     for _ in 0..30 {
@@ -67,7 +67,7 @@ async fn whoever_sends_nothing_more_is_answered() {
 }
 
 #[tokio::test]
-async fn metrics_and_the_public_port_answer_whoever_sends_nothing_more() {
+async fn metrics_and_the_public_port_answer_clients_that_have_finished_sending() {
     let public = ["--dapr-public-port", "0", "--dapr-public-listen-address", "127.0.0.1"];
     let holdfast = Holdfast::serve(HOLDFAST, &public);
     let (metrics, public) = (holdfast.metrics(), holdfast.public());

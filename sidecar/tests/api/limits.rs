@@ -293,7 +293,7 @@ async fn long_bodies_share_a_budget() {
     eventually("a refusal", overloaded).await;
     let refused = post(server.address, LOCK, &long).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    let message = "too many large requests: 4 MiB of them are in memory";
+    let message = "too many large requests: they already use 4 MiB of memory";
     assert_eq!(refused.body, error("ERR_LOCK_OVERLOADED", message));
     // Ordinary calls are not concerned.
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.status, 200);
@@ -336,7 +336,7 @@ async fn long_heads_of_operators_share_the_budget() {
     let piece = format!("2400\r\n{}\r\n", " ".repeat(0x2400));
     first.write_all(piece.as_bytes()).await.unwrap();
     eventually("a refusal", async || ask(server.address, metadata).await.status == 503).await;
-    let message = "too many large requests: 4 MiB of them are in memory";
+    let message = "too many large requests: they already use 4 MiB of memory";
     let refused = ask(operators, list).await;
     assert_eq!((refused.status, refused.body), (503, error("ERR_LOCK_OVERLOADED", message)));
     assert_eq!(grpc_list().await, Err(tonic::Code::Unavailable));
@@ -364,7 +364,7 @@ async fn long_messages_share_a_budget() {
             _ => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
-    let message = "too many large requests: 4 MiB of them are in memory";
+    let message = "too many large requests: they already use 4 MiB of memory";
     assert_eq!(refusal.as_deref(), Some(message));
     assert!(client.try_lock("lockstore", "r", "o", 60).await.unwrap());
 

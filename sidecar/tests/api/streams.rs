@@ -70,7 +70,7 @@ async fn idle_connections_make_room_before_one_whose_calls_hold_locks_or_wait() 
 }
 
 #[tokio::test]
-async fn a_call_that_has_told_nothing_makes_room() {
+async fn a_call_without_a_message_yet_makes_room() {
     let server = grpc_within(edge(&json!({})), Limits::default().connections(1)).await;
     let (_sender, answered) = streamed(server.address, PROCESS).await;
     let silent = answered.await.unwrap();

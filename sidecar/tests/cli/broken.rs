@@ -117,7 +117,7 @@ fn list(documents: &[&str]) -> String {
 }
 
 #[test]
-fn a_broken_list_of_documents_is_told() {
+fn a_broken_list_of_documents_is_reported() {
     let one = in_memory("lockstore");
     for (file, words) in [
         (list(&[&one, &one]), "document 1, items[0] and "),
@@ -137,7 +137,7 @@ fn a_broken_list_of_documents_is_told() {
 }
 
 #[test]
-fn what_was_probably_meant_otherwise_is_a_warning() {
+fn a_likely_mistake_is_a_warning() {
     let metadata =
         |field: &str| in_memory("lockstore").replace("  name:", &format!("  {field}\n  name:"));
     let prefix = |prefix: &str| definition("lockstore", "lock.in-memory", &[("keyPrefix", prefix)]);

@@ -60,7 +60,7 @@ fn a_user_who_may_not_use_the_keys_of_the_store_is_found() {
 }
 
 #[test]
-fn a_server_that_may_forget_locks_is_told_with_what_to_set() {
+fn a_server_that_may_lose_locks_is_reported_with_the_setting_to_change() {
     let everysec = Some("appendfsync is everysec");
     for (arguments, commands, about, expected) in [
         (&LASTING[..], "+@all", "an append-only file, appendfsync always", None),
@@ -88,7 +88,7 @@ fn a_server_that_may_forget_locks_is_told_with_what_to_set() {
 }
 
 #[test]
-fn a_server_whose_info_has_another_name_is_told() {
+fn a_renamed_info_command_is_reported() {
     let arguments = [&LASTING[..], &["--rename-command", "INFO", "about"]].concat();
     let server = RedisServer::start_with(&arguments);
     let expected = "the server does not say what it is (ERR unknown command 'INFO'";

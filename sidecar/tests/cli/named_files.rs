@@ -10,7 +10,7 @@ use holdfast_tests::{
 use crate::{run, run_in};
 
 #[test]
-fn a_file_that_is_none_is_told_with_the_argument_or_the_variable() {
+fn a_path_that_is_no_file_is_reported_with_its_argument_or_variable() {
     let folder = temporary_dir();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (pipe, none) = (path("pipe"), path("none"));

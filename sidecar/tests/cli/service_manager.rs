@@ -40,7 +40,7 @@ impl Manager {
 }
 
 #[test]
-fn systemd_is_told_when_the_server_is_ready_and_when_it_stops() {
+fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
     let manager = Manager::new();
     let mut command = serve(HOLDFAST);
     command.env("NOTIFY_SOCKET", &manager.path);

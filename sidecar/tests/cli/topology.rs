@@ -58,7 +58,7 @@ spec:
 }
 
 #[tokio::test]
-async fn a_server_alone_is_told() {
+async fn a_standalone_server_is_reported() {
     let server = RedisServer::start();
     let output = check(&Resources::new(&[("s.yaml", &redis("lockstore", &server, &[]))]));
     let [[address, role, about]] = &servers(&output)[..] else { panic!("{output}") };
@@ -68,7 +68,7 @@ async fn a_server_alone_is_told() {
 }
 
 #[tokio::test]
-async fn master_replicas_and_sentinels_are_told() {
+async fn master_replicas_and_sentinels_are_reported() {
     let group = SentinelGroup::start().await;
     let resources = behind_sentinel(&group);
     let output = check(&resources);
@@ -96,7 +96,7 @@ async fn master_replicas_and_sentinels_are_told() {
 }
 
 #[tokio::test]
-async fn the_masters_and_replicas_of_a_cluster_are_told_as_json_too() {
+async fn the_masters_and_replicas_of_a_cluster_are_also_reported_as_json() {
     let options = ClusterOptions { replicas: 1, ..ClusterOptions::default() };
     let cluster = RedisCluster::start_with(options).await;
     let hosts = cluster.hosts();
@@ -135,7 +135,7 @@ async fn a_component_file_of_dapr_for_sentinel_works_unchanged_through_a_failove
 }
 
 #[tokio::test]
-async fn a_quorum_is_told_and_served() {
+async fn a_quorum_is_reported_and_served() {
     let persistent = ["--appendonly", "yes", "--appendfsync", "always"];
     let redis: [RedisServer; 3] = std::array::from_fn(|_| RedisServer::start_with(&persistent));
     let hosts = redis.iter().map(RedisServer::address).collect::<Vec<_>>().join(",");
@@ -163,7 +163,7 @@ async fn a_quorum_is_told_and_served() {
 }
 
 #[test]
-fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
+fn a_store_that_opens_too_late_is_reported_with_what_it_waits_for() {
     // The system accepts the connections; nobody answers.
     let silent: [TcpListener; 3] =
         std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
@@ -217,7 +217,7 @@ fn a_store_that_is_not_open_in_time_is_told_with_what_it_waits_for() {
         let (code, output, stderr) = run(&["check", "--resources-path", resources.path()]);
         assert_eq!(code, 2, "{output}{stderr}");
         let (_, cause) =
-            output.split_once("not open within its initTimeout of 1s: ").unwrap_or_else(|| {
+            output.split_once("not opened within its initTimeout of 1s: ").unwrap_or_else(|| {
                 panic!("{output}{stderr}");
             });
         assert!(cause.contains(&expected), "{output}");

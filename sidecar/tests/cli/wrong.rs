@@ -17,7 +17,7 @@ fn is_told(args: &[&str], expected_code: i32, expected: &str) {
 }
 
 #[test]
-fn times_that_are_none_are_told_with_their_option() {
+fn invalid_times_are_reported_with_their_option() {
     for option in ["--ttl", "--wait", "--grace", "--max-hold"] {
         for (time, problem) in [
             ("-5", "it is negative"),
@@ -49,7 +49,7 @@ fn times_that_are_none_are_told_with_their_option() {
 
 /// Values that are not numbers, and numbers that are out of bounds.
 #[test]
-fn numbers_that_are_none_are_told_with_their_bounds() {
+fn invalid_numbers_are_reported_with_their_bounds() {
     const PORTS: [&str; 5] = [
         "--dapr-http-port",
         "--dapr-grpc-port",
@@ -108,7 +108,7 @@ fn in_redis() -> (RedisServer, Resources) {
 
 /// Whatever is wrong, the program does not run, and nobody holds the lock.
 #[test]
-fn what_no_lock_can_be_taken_with_is_told_with_its_argument_in_both_ways() {
+fn invalid_arguments_are_named_with_and_without_address() {
     let (redis, resources) = in_redis();
     let path = resources.path();
     let served = ["--app-id", APP_ID, "--resources-path", path];
@@ -136,7 +136,7 @@ fn what_no_lock_can_be_taken_with_is_told_with_its_argument_in_both_ways() {
 
 /// A time to live is rounded up, and never to none.
 #[test]
-fn a_lock_that_runs_out_at_once_is_told_with_the_option() {
+fn a_ttl_that_expires_at_once_is_reported_with_its_option() {
     let redis = RedisServer::start();
     let resources = Resources::in_redis(&redis, &[]);
     let server = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
@@ -152,7 +152,7 @@ fn a_lock_that_runs_out_at_once_is_told_with_the_option() {
 }
 
 #[test]
-fn words_that_belong_elsewhere_are_told_their_place() {
+fn misplaced_words_are_reported_with_their_place() {
     let tip = "write the command and its arguments after --";
     is_told(&["run", STORE, "r", "sleep", "1"], 125, tip);
     is_told(&["run", STORE, "r", "true"], 125, tip);
@@ -193,7 +193,7 @@ fn arguments_of_single_calls_are_named() {
 }
 
 #[test]
-fn the_wrong_port_of_a_server_is_told() {
+fn the_wrong_port_of_a_server_is_reported() {
     let admin = ["--enable-admin", "--admin-port", "0"];
     let server = Holdfast::serve(HOLDFAST, &admin);
     let url = |address: String| format!("http://{address}");
@@ -214,7 +214,7 @@ fn the_wrong_port_of_a_server_is_told() {
 }
 
 #[test]
-fn addresses_that_are_none_are_told() {
+fn invalid_addresses_are_reported() {
     let form = "does not have the form http://HOST:PORT";
     // A port that is none is not the default one.
     for address in ["http://127.0.0.1:99999", "http://127.0.0.1:", "127.0.0.1:3500", "", "http://"]

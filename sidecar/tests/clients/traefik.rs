@@ -342,7 +342,7 @@ async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
     network.swallow();
     upstream.answer(1);
     assert_eq!(first.await.unwrap().status(), 200);
-    let told = async || traefik.log().contains("/a is not released yet, which is tried again: ");
+    let told = async || traefik.log().contains("/a is not released yet, retrying: ");
     eventually("the release fails", told).await;
     assert!(locks.holds("/a"));
     network.mend();
@@ -352,7 +352,7 @@ async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
 
 /// Otherwise a crowd for one lock would take the room of all others.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_so_many_wait_for_one_lock() {
+async fn the_number_of_waiters_for_one_lock_is_bounded() {
     let Some(mut traefik) = Traefik::start() else { return };
     let (locks, upstream) = (Locks::start(""), Upstream::start().await);
     let settings = locks.settings(&json!({"wait": "60s", "maxWaiting": 1, "inDoubt": "open"}));

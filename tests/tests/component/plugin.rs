@@ -259,7 +259,7 @@ fn an_app_id_that_could_share_keys_with_another_is_refused() {
 fn a_name_is_given_once() {
     let store = || Arc::new(MemoryStore::new());
     let twice = Locks::builder().store("s", store()).store("s", store()).build();
-    assert_eq!(twice.unwrap_err().to_string(), "lock store s is given twice");
+    assert_eq!(twice.unwrap_err().to_string(), "lock store s was added twice");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ fn a_release_that_fails_is_tried_again_with_growing_pauses() {
         }
         proxy.answer_only(200, RELEASED);
         assert_eq!(proxy.tick_period(), 0);
-        let told = "holdfast: /a in lockstore is not released yet, which is tried again: ";
+        let told = "holdfast: /a in lockstore is not released yet, retrying: ";
         assert_eq!(proxy.log(), [format!("{told}{reason}")], "it is told once");
     }
 }
@@ -58,7 +58,7 @@ fn a_release_that_is_not_sent_is_tried_again() {
     proxy.sends_calls(true);
     proxy.pass(100);
     assert_eq!(proxy.only_call().owner(), owner);
-    let told = "holdfast: /a in lockstore is not released yet, which is tried again: the proxy does not call its cluster holdfast";
+    let told = "holdfast: /a in lockstore is not released yet, retrying: the proxy does not call its cluster holdfast";
     assert_eq!(proxy.log(), [told]);
 }
 
@@ -157,7 +157,7 @@ fn a_configuration_ends_when_its_last_release_has_passed_or_is_given_up() {
 
 /// Otherwise a long failure would fill the memory, and a short one would be followed by a flood.
 #[test]
-fn only_so_many_releases_are_tried_again() {
+fn the_number_of_retried_releases_is_bounded() {
     let mut proxy = Proxy::with_lock(json!({"inDoubt": "open"}));
     for number in 0..4_097 {
         let request = proxy.get(&format!("/{number}"));

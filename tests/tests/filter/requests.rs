@@ -216,7 +216,7 @@ fn owners_are_never_used_again() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_ignored() {
+fn an_unrequested_answer_is_ignored() {
     let mut proxy = Proxy::with_lock(json!({}));
     let request = proxy.get("/a");
     proxy.answer_nothing(77);

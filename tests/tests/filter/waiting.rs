@@ -96,7 +96,7 @@ fn a_wait_ends_in_time_and_ticks_come_only_for_it() {
 }
 
 #[test]
-fn who_does_not_wait_is_refused_at_once_while_another_has_the_lock_or_waits_for_it() {
+fn a_caller_that_does_not_wait_is_refused_at_once_while_another_holds_or_waits() {
     let mut proxy = Proxy::with_lock(json!({}));
     let first = proxy.get("/a");
     proxy.answer_only(200, GRANTED);
@@ -113,7 +113,7 @@ fn who_does_not_wait_is_refused_at_once_while_another_has_the_lock_or_waits_for_
 
 /// Otherwise an `open` lock would refuse requests that come while nobody knows yet whether Holdfast is there.
 #[test]
-fn who_does_not_wait_shares_the_answer_to_a_try_under_way() {
+fn a_caller_that_does_not_wait_shares_the_answer_to_a_try_under_way() {
     for (answer, verdicts) in [
         ((200, GRANTED), ["", "holdfast_lock_held", "holdfast_lock_held"]),
         ((200, NOT_FREE), ["holdfast_lock_held"; 3]),
@@ -139,7 +139,7 @@ fn who_does_not_wait_shares_the_answer_to_a_try_under_way() {
 
 /// The answer would be about a lock that nobody uses.
 #[test]
-fn who_does_not_wait_asks_when_the_try_under_way_was_for_somebody_who_left() {
+fn a_caller_that_does_not_wait_tries_when_the_try_under_way_was_for_one_that_left() {
     let mut proxy = Proxy::with_lock(json!({}));
     let first = proxy.get("/a");
     let second = proxy.get("/a");
@@ -212,7 +212,7 @@ fn the_next_asks_when_a_lock_in_doubt_is_released() {
 
 /// Otherwise an `open` lock would refuse all but one request while Holdfast is down.
 #[test]
-fn who_cannot_ask_shares_the_doubt_of_the_latest_who_did() {
+fn a_caller_that_cannot_ask_shares_the_doubt_of_the_latest_that_did() {
     let mut proxy = Proxy::with_locks(json!([
         {"name": "waits", "match": {"methods": ["PUT"]}, "store": "s", "resource": "r", "ttl": "60s", "wait": "3s", "inDoubt": "open"},
         {"name": "once", "store": "s", "resource": "r", "ttl": "60s", "inDoubt": "open"},
@@ -247,7 +247,7 @@ fn a_cluster_that_is_not_there_keeps_nobody_waiting() {
 
 /// Otherwise a crowd for one lock would take the memory of its proxy, and the time of all who wait.
 #[test]
-fn only_so_many_wait_for_one_lock() {
+fn the_number_of_waiters_for_one_lock_is_bounded() {
     let mut proxy = Proxy::with_lock(json!({"wait": "10s", "maxWaiting": 2, "inDoubt": "open"}));
     let (asking, waiting) = (proxy.get("/a"), proxy.get("/a"));
     let crowded = |proxy: &mut Proxy| {

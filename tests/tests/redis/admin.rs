@@ -28,7 +28,7 @@ async fn all(store: &RedisStore, prefix: &str, limit: u32) -> (HashMap<String, H
 }
 
 #[tokio::test]
-async fn every_lock_is_listed_among_many_keys_that_are_none() {
+async fn every_lock_is_listed_among_many_other_keys() {
     let server = RedisServer::start();
     let store = connect(&server, &[]).await.unwrap();
     server.run::<()>(&[
@@ -106,7 +106,7 @@ async fn a_forced_release_without_a_reply_is_unknown_and_sent_once() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_only_lock_is_told_what_is_missing() {
+async fn a_user_who_may_only_lock_is_refused_with_the_missing_permission() {
     let server = RedisServer::start();
     let login = locker(&server, "s3cret-word", "+ping +set +get +del +eval +info");
     let store = connect(&server, &login).await.unwrap();

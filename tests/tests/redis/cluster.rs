@@ -114,7 +114,7 @@ async fn a_slot_that_has_moved_is_found() {
 }
 
 #[tokio::test]
-async fn nodes_may_tell_their_names_or_no_address_at_all() {
+async fn nodes_may_report_their_names_or_no_address() {
     let preferred = |what| ["--cluster-preferred-endpoint-type", what];
     for (arguments, host) in [
         (
@@ -317,7 +317,7 @@ async fn what_is_no_cluster_is_named() {
 }
 
 #[tokio::test]
-async fn who_waits_is_told_by_the_node_and_who_holds_survives_a_move() {
+async fn the_node_notifies_waiters_and_holders_survive_a_slot_move() {
     let (cluster, store) = masters().await;
     let locks = Locks::builder().store("s", Arc::new(store)).build().unwrap();
     let resource = Resource { store: "s", id: "r" };

@@ -19,7 +19,7 @@ async fn locks(server: &RedisServer) -> Locks {
 }
 
 #[tokio::test]
-async fn those_who_wait_in_one_process_are_served_in_the_order_in_which_they_came() {
+async fn waiters_in_one_process_are_served_in_the_order_of_their_arrival() {
     const WAITERS: usize = 1_000;
     let server = RedisServer::start();
     let locks = locks(&server).await;
@@ -48,7 +48,7 @@ async fn those_who_wait_in_one_process_are_served_in_the_order_in_which_they_cam
 
 /// A hand-over without a notification would last as long as a lease, which is longer than any caller waits here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_holds_of_random_length_wake_who_waits() {
+async fn ten_thousand_holds_of_random_length_wake_the_waiters() {
     const HOLDS: usize = 10_000;
     const RESOURCES: usize = 8;
     const WAITERS: usize = 3;

@@ -112,7 +112,7 @@ async fn a_store_with_fencing_numbers_every_grant() {
 }
 
 #[tokio::test]
-async fn a_password_without_quotes_is_told_when_the_login_fails() {
+async fn an_unquoted_password_is_reported_when_the_login_fails() {
     let server = RedisServer::start_with_password("0123");
     let password =
         |value| defined(&server, &format!("  - {{name: redisPassword, value: {value}}}\n"));
@@ -134,7 +134,7 @@ async fn a_password_without_quotes_is_told_when_the_login_fails() {
 }
 
 #[tokio::test]
-async fn a_password_without_quotes_is_told_whatever_the_servers_are() {
+async fn an_unquoted_password_is_reported_for_every_topology() {
     const PASSWORD: &str = "0123";
     let password = || Some(PASSWORD.to_owned());
     let quorum: [_; 3] = std::array::from_fn(|_| RedisServer::start_with_password(PASSWORD));

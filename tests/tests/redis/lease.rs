@@ -269,7 +269,7 @@ async fn the_commands_that_the_documentation_lists_are_enough() {
 }
 
 #[tokio::test]
-async fn inspect_tells_who_holds_a_lock_for_how_long_and_the_latest_number() {
+async fn inspect_returns_the_owner_the_remaining_time_and_the_latest_token() {
     let (server, store) = server_and_store().await;
     assert_eq!(store.inspect("k").await, Ok(None));
     let first = number(&store, "k", MINUTE).await;

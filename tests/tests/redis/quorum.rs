@@ -315,7 +315,7 @@ fn locks(store: QuorumStore) -> Locks {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_served_when_the_holder_releases() -> Result<(), Error> {
+async fn a_waiter_is_served_when_the_holder_releases() -> Result<(), Error> {
     let mut servers = servers::<3>();
     let (mine, yours) = (locks(over(&servers)), locks(over(&servers)));
     let lease = mine.keep(R, &LeaseOptions::new(MINUTE), None).await?.unwrap();

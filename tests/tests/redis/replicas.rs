@@ -38,7 +38,7 @@ async fn replica_of(server: &RedisServer, options: RedisOptions) -> RedisServer 
 }
 
 #[tokio::test]
-async fn a_lock_is_on_the_replica_when_its_owner_is_told() {
+async fn a_lock_is_on_the_replica_before_its_owner_gets_the_answer() {
     let (server, replica) = server_and_replica().await;
     let store = connect(&server, &[ONE]).await.unwrap();
     for round in 0..100 {

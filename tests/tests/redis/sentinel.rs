@@ -110,7 +110,7 @@ async fn a_lock_is_kept_by_the_master_that_the_sentinels_name() {
 }
 
 #[tokio::test]
-async fn sentinels_may_tell_host_names() {
+async fn sentinels_may_report_host_names() {
     let options = SentinelOptions { replicas: 1, host_names: true, ..SentinelOptions::default() };
     let group = SentinelGroup::start_with(options).await;
     // The sentinel names the others.
@@ -276,7 +276,7 @@ async fn what_cannot_be_found_is_named() {
 }
 
 #[tokio::test]
-async fn who_waits_and_who_holds_survive_a_failover() {
+async fn waiters_and_holders_survive_a_failover() {
     let group = SentinelGroup::start().await;
     // A failover may take longer than the tries of a call: the one that waits would fail then.
     let patient = [("redisMaxRetries", "1000"), ("dialTimeout", "60s")];

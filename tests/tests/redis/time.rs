@@ -117,7 +117,7 @@ async fn a_server_whose_clock_is_set_back_keeps_its_locks_and_grants_no_longer_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_waits_on_a_connection_is_told_when_it_closes() {
+async fn waiters_on_a_connection_are_notified_when_it_closes() {
     const KILLS: u64 = 3_000;
     const CALLERS: usize = 64;
     let server = RedisServer::start();

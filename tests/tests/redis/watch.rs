@@ -61,7 +61,7 @@ async fn is_watched(server: &RedisServer) {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_hold_wakes_who_waits() {
+async fn every_end_of_a_hold_wakes_the_waiters() {
     let server = RedisServer::start();
     let (locks, others) = (locks(&server).await, connect(&server, &[]).await.unwrap());
     let endings: [&[&str]; 7] = [
@@ -90,7 +90,7 @@ async fn whatever_ends_a_hold_wakes_who_waits() {
 }
 
 #[tokio::test]
-async fn who_waits_sends_nothing_until_the_lock_is_free_and_then_one_try_for_a_process() {
+async fn waiters_send_nothing_until_the_lock_is_free_then_one_try_per_process() {
     let server = RedisServer::start();
     let processes = [locks(&server).await, locks(&server).await];
     hold(&server);
@@ -123,7 +123,7 @@ async fn who_waits_sends_nothing_until_the_lock_is_free_and_then_one_try_for_a_p
 }
 
 #[tokio::test]
-async fn who_waits_is_served_though_the_connection_that_tells_is_lost() {
+async fn waiters_are_served_though_the_event_connection_is_lost() {
     let server = RedisServer::start();
     let locks = locks(&server).await;
     hold(&server);
@@ -138,7 +138,7 @@ async fn who_waits_is_served_though_the_connection_that_tells_is_lost() {
 }
 
 #[tokio::test]
-async fn who_waits_is_served_though_the_server_falls_silent() {
+async fn waiters_are_served_though_the_server_falls_silent() {
     let (server, proxy, store) = behind_proxy(&[PATIENT]).await;
     let locks = over(store);
     hold(&server);
@@ -157,7 +157,7 @@ async fn who_waits_is_served_though_the_server_falls_silent() {
 }
 
 #[tokio::test]
-async fn where_the_server_does_not_tell_those_who_wait_try_again_and_again() {
+async fn without_release_events_waiters_poll() {
     let (log, _guard) = Log::start();
     let server = RedisServer::start();
     let login = locker(&server, "s3cret-word", "+ping +set +get +del +eval +info +pttl +time");
@@ -204,7 +204,7 @@ async fn kept(server: &RedisServer) -> (Locks, Lease) {
 }
 
 #[tokio::test]
-async fn a_loss_is_told_as_it_happens() {
+async fn a_loss_is_reported_as_it_happens() {
     let endings: [(&[&str], Lost); 4] = [
         (&["DEL", KEY], Lost::Gone),
         (&["FLUSHALL"], Lost::Gone),
@@ -237,7 +237,7 @@ async fn a_lease_that_somebody_shortens_is_renewed_and_one_that_is_left_alone_co
 }
 
 #[tokio::test]
-async fn who_waits_is_served_though_only_the_connection_that_tells_falls_silent() {
+async fn waiters_are_served_though_only_the_event_connection_falls_silent() {
     let (server, proxy, store) = behind_proxy(&[("readTimeout", "1s")]).await;
     let locks = over(store);
     hold(&server);

@@ -50,7 +50,7 @@ async fn leaves(objects: &DurableObjects, expected: u64) {
 }
 
 #[tokio::test]
-async fn those_who_wait_are_served_in_the_order_in_which_they_came() {
+async fn waiters_are_served_in_the_order_of_their_arrival() {
     let Some(objects) = DurableObjects::start() else { return };
     let address = objects.address();
     assert_granted(objects.acquire("k", "holder", MINUTE).await);
@@ -70,7 +70,7 @@ async fn those_who_wait_are_served_in_the_order_in_which_they_came() {
 }
 
 #[tokio::test]
-async fn who_leaves_loses_the_place_in_the_line() {
+async fn a_caller_that_leaves_loses_its_place_in_the_line() {
     let Some(objects) = DurableObjects::start() else { return };
     assert_granted(objects.acquire("k", "holder", MINUTE).await);
     let gone = caller(objects.address(), "gone").await;

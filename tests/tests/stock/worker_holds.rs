@@ -96,7 +96,7 @@ async fn a_lock_is_renewed_as_long_as_its_connection_lasts() {
 }
 
 #[tokio::test]
-async fn who_closes_the_connection_loses_the_lock() {
+async fn closing_the_connection_loses_the_lock() {
     let Some((workerd, _locks)) = serve() else { return };
     let address = workerd.address();
     let mut hold = Hold::ask(address, json!({"resourceId": "r", "ttl": "3s"})).await;
@@ -110,7 +110,7 @@ async fn who_closes_the_connection_loses_the_lock() {
 }
 
 #[tokio::test]
-async fn who_resets_the_connection_gives_the_lock_back_at_once() {
+async fn resetting_the_connection_releases_the_lock_at_once() {
     let Some((workerd, _locks)) = serve() else { return };
     let address = workerd.address();
     // Longer than the test waits for the lock to be free.

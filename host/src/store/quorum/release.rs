@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_certain_does_not_change_with_any_answer() {
+    fn a_certain_outcome_does_not_change_with_further_answers() {
         for counts in [3, 5].into_iter().flat_map(all).filter(|counts| counts.is_certain()) {
             for later in later(counts) {
                 assert_eq!(later.outcome(), counts.outcome(), "{counts:?}, then {later:?}");

@@ -38,10 +38,10 @@ pub struct QuorumSettings {
 #[non_exhaustive]
 pub enum QuorumError {
     /// There are too few nodes, or an even number of them, which is not safer than one less.
-    #[error("a quorum needs an odd number of nodes, 3 at least, and there are {0}")]
+    #[error("a quorum needs an odd number of nodes, at least 3; got {0}")]
     NodeCount(usize),
     /// Two nodes have the same name. A server that counts twice could form a false majority.
-    #[error("the node {0} is named twice: each node of a quorum is another server")]
+    #[error("node {0} is listed twice: the nodes of a quorum must be different servers")]
     NodeNamedTwice(String),
     /// [`QuorumSettings::node_timeout`] is 0, or longer than the longest time to live.
     #[error(
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quorum_is_refused() {
+    fn an_invalid_quorum_is_refused() {
         let settings = QuorumSettings::new();
         for names in [&[][..], &["a"], &["a", "b"], &["a", "b", "c", "d"]] {
             let error = settings.check(&nodes(names)).unwrap_err();

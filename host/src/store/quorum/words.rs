@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_counts_and_the_causes_are_told_by_node() {
+    fn counts_and_causes_are_reported_by_node() {
         let names = ["a:1", "b:2", "c:3"];
         let failures =
             [(1, "redis b:2: connection refused".to_owned()), (2, "no answer".to_owned())];

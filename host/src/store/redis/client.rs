@@ -351,7 +351,7 @@ impl Client {
         self.connections.close();
         if timeout(CLOSING, self.connections.wait()).await.is_err() {
             let redis = &self.address;
-            tracing::warn!(redis, "closed before every command was answered");
+            tracing::warn!(redis, "closed before all commands were answered");
             self.connections.abort();
         }
     }

@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_configuration_counts_and_of_several_names_the_one_that_was_told_last() {
+    fn the_newest_configuration_counts_and_the_name_reported_last() {
         let address = |host: &str| Address { host: host.to_owned(), port: 1 };
         let said = |epoch, host| Answer { master: address(host), epoch, others: Vec::new() };
         let last = address("name");

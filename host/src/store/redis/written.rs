@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_in_another_form_is_told_what_to_write() {
+    fn the_error_for_a_host_in_another_form_says_what_to_write() {
         let login = "and what else it says in redisUsername, redisPassword and redisDB";
         let socket = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
         for (host, expected) in [

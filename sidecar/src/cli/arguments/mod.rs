@@ -127,7 +127,7 @@ pub struct Serve {
         hide_default_value = true
     )]
     pub dapr_public_listen_address: Vec<String>,
-    /// Whether metrics are recorded and served for Prometheus
+    /// Record metrics, and serve them for Prometheus
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = true)]
     pub enable_metrics: bool,
     /// Port of the metrics; 0 for a free one
@@ -136,7 +136,7 @@ pub struct Serve {
     /// Addresses of the metrics, separated by commas; empty for all
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "0.0.0.0")]
     pub metrics_listen_address: Vec<String>,
-    /// Whether to serve the operator API, which lists the locks that are held and ends holds
+    /// Serve the operator API, which lists the locks that are held and ends holds
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub enable_admin: bool,
     /// Port of the operator API, over HTTP and gRPC; 0 for a free one
@@ -205,7 +205,7 @@ pub struct RunLocked {
     /// How long to wait for the lock; 0 to try once
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time, default_value = "0")]
     pub wait: Duration,
-    /// Longest time that COMMAND may hold the lock; then it is ended [default: as long as it runs]
+    /// Longest time that COMMAND may hold the lock before it is ended [default: no limit]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::time)]
     pub max_hold: Option<Duration>,
     /// Time that COMMAND gets to end between SIGTERM and SIGKILL
@@ -254,7 +254,7 @@ pub struct Unlock {
     /// Owner of the lock
     #[arg(long)]
     pub owner: Option<String>,
-    /// Free the lock of any owner, and name the owner on stderr. The owner is not asked, and may go on
+    /// Free the lock of any owner, and name the owner on stderr. The owner is not notified, and may keep working
     #[arg(long)]
     pub force: bool,
 }
@@ -264,7 +264,7 @@ pub struct Unlock {
 pub struct ListLocks {
     /// Name of the lock store [default: all stores]
     pub store: Option<String>,
-    /// What the resource ids begin with
+    /// List only the resource ids that begin with this text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub prefix: String,
     /// Print a JSON document; with --watch, a line of JSON for each event
@@ -273,7 +273,7 @@ pub struct ListLocks {
     /// Show the locks live, until q is pressed
     #[arg(long)]
     pub watch: bool,
-    /// With --watch, a running holdfast server whose locks are shown, and how many of its calls wait for them:
+    /// With --watch, show the locks of a running holdfast server, and how many of its calls wait for them:
     /// the http://HOST:PORT of its --admin-port, in place of --resources-path
     #[arg(long, value_name = "URL", requires = "watch", conflicts_with = "resources_path")]
     pub address: Option<String>,

@@ -172,8 +172,8 @@ fn unknown(serve: &Command, typed: &str, name: &str) -> String {
         false => nearest(&name.to_lowercase(), known).map(|known| format!("--{known}")),
     };
     match meant {
-        Some(meant) => format!("{typed}: there is no such option; did you mean {meant}?"),
-        None => format!("{typed}: there is no such option"),
+        Some(meant) => format!("{typed}: unknown option; did you mean {meant}?"),
+        None => format!("{typed}: unknown option"),
     }
 }
 
@@ -273,12 +273,12 @@ mod tests {
         let expected = [
             "--log-file: the log goes to stderr",
             "--mode kubernetes: there is no control plane",
-            "--nonsense: there is no such option",
-            "--ap-id: there is no such option; did you mean --app-id?",
-            "-apid: there is no such option",
-            "--APP-ID: there is no such option; did you mean --app-id?",
-            "--id: there is no such option",
-            "-x: there is no such option",
+            "--nonsense: unknown option",
+            "--ap-id: unknown option; did you mean --app-id?",
+            "-apid: unknown option",
+            "--APP-ID: unknown option; did you mean --app-id?",
+            "--id: unknown option",
+            "-x: unknown option",
             "--allowed-origins '': there is no CORS",
             "--config: a value is missing",
         ];

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_failed_is_told_until_it_is_seen_again() {
+    fn a_failed_store_is_shown_until_it_answers_again() {
         let (mut view, now) = (View::default(), Instant::now());
         view.take("s", Told::Event(Event::Taken(lock("a", "me", None))), now);
         view.take("s", Told::Failed("why".to_owned()), now);

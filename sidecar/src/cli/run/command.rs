@@ -232,7 +232,10 @@ impl Command {
         terminal.take_back(self.group);
         // Comes back as a signal to pass on. What continues this process sends SIGCONT, which is passed on as well.
         if let Err(error) = kill_current_process_group(Signal::TSTP) {
-            tracing::warn!("{} is stopped, and this process cannot be: {error}", self.name);
+            tracing::warn!(
+                "{} is stopped, but this process cannot stop itself: {error}",
+                self.name
+            );
         }
     }
 
@@ -258,6 +261,6 @@ impl Command {
 fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
-        tracing::warn!("processes that lose their parents cannot be adopted: {error}");
+        tracing::warn!("cannot adopt orphaned processes: {error}");
     }
 }

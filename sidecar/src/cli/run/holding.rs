@@ -100,10 +100,10 @@ impl Holding {
         match status {
             Ok(UnlockStatus::Success) => Ok(()),
             Ok(_) => Err(anyhow!(
-                "the lock was not held any more at the end: somebody else may have held it before"
+                "the lock was no longer held at the end: another owner may have held it meanwhile"
             )),
             Err(error) => {
-                Err(anyhow!("the lock was not released, and expires by itself: {error:#}"))
+                Err(anyhow!("could not release the lock, which expires by itself: {error:#}"))
             }
         }
     }

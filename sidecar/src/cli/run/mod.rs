@@ -87,8 +87,10 @@ async fn run_locked(args: &RunLocked, given: &Given, mut signals: Signals) -> Re
 fn not_acquired(args: &RunLocked) -> String {
     let RunLocked { resource, wait, .. } = args;
     match wait.is_zero() {
-        true => format!("somebody else holds {resource}"),
-        false => format!("somebody else holds {resource}, and did for all of --wait {wait:?}"),
+        true => format!("{resource} is held by another owner"),
+        false => {
+            format!("{resource} is held by another owner, and was not free within --wait {wait:?}")
+        }
     }
 }
 
@@ -123,7 +125,9 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
     match unless_told_to_end(signals, holding.release()).await {
         Some(Ok(())) => {}
         Some(Err(problem)) => tracing::warn!("{}: {problem}", args.resource),
-        None => tracing::warn!("{}: it is not released, and expires by itself", args.resource),
+        None => {
+            tracing::warn!("{}: it could not be released, and expires by itself", args.resource)
+        }
     }
     code
 }

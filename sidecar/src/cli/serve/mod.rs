@@ -227,7 +227,7 @@ async fn answer(
     let begun = shutdown.await;
     let left = || grace.saturating_sub(begun.elapsed());
     if timeout(left().max(LAST), locks.close()).await.is_err() {
-        tracing::warn!("the shutdown does not wait for a store that does not answer");
+        tracing::warn!("the shutdown no longer waits for a store that does not answer");
     }
     flush(traces, left()).await;
 }

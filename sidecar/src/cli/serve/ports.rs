@@ -119,9 +119,9 @@ impl Ports<Listening> {
             tracing::info!("metrics on http{address}/metrics");
         }
         for address in self.admin.iter().flat_map(|admin| &admin.addresses) {
-            tracing::info!("serving operators on http{address}");
+            tracing::info!("serving the operator API on http{address}");
             if page {
-                tracing::info!("their page is http{address}/ui");
+                tracing::info!("operator page on http{address}/ui");
             }
         }
         for address in &self.grpc.addresses {

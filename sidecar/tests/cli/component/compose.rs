@@ -44,7 +44,7 @@ fn importing(interface: &str, function: &str) -> String {
 }
 
 #[test]
-fn what_cannot_be_composed_is_named() {
+fn parts_that_cannot_be_composed_are_named() {
     let folder = temporary_dir();
     let out = folder.path().join("out.wasm");
     let out = out.to_str().unwrap();

@@ -53,7 +53,7 @@ fn a_lock_that_is_held_is_not_taken_and_the_command_does_not_start() {
     place.hold();
     let (code, log) = place.run(&[], "echo ran > said");
     assert_eq!(code, Some(124));
-    assert!(log.contains("holdfast: somebody else holds job"), "{log}");
+    assert!(log.contains("holdfast: job is held by another owner"), "{log}");
     assert_eq!(place.said("said"), "");
     assert_eq!(place.owner().unwrap(), "somebody-else");
     let (code, log) = place.run(&["--wait", "1500ms"], "echo ran > said");
@@ -152,7 +152,7 @@ fn the_reason_is_json_where_the_log_is() {
     let (code, log) = place.run(&["--log-as-json"], "exit 0");
     assert_eq!(code, Some(124));
     let line: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-    assert_eq!(line["message"], "somebody else holds job");
+    assert_eq!(line["message"], "job is held by another owner");
 }
 
 #[test]

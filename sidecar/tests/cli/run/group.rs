@@ -73,7 +73,7 @@ fn it_ends_where_nobody_asks_for_the_end_of_a_process_without_parents() {
 
 /// They would fill the table of processes while the command works.
 #[test]
-fn who_loses_his_parents_leaves_nothing_behind_when_he_ends() {
+fn an_orphaned_process_leaves_nothing_behind_when_it_ends() {
     let place = Place::new();
     let script = format!("for i in 1 2 3; do (true &); (setsid true &); done; {WORK}");
     let mut running = place.start(&[], &script);

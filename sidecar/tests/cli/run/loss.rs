@@ -41,7 +41,7 @@ fn a_server_that_forgets_everything_loses_the_lock() {
 }
 
 #[test]
-fn a_lock_that_another_owner_has_is_lost_and_stays_his() {
+fn a_lock_of_another_owner_is_lost_and_stays_with_that_owner() {
     let place = Place::new();
     let running = start(&place);
     place.hold();
@@ -58,7 +58,7 @@ fn a_lock_that_cannot_be_renewed_is_lost() {
 }
 
 #[test]
-fn whoever_stands_still_for_too_long_finds_the_loss() {
+fn a_holder_that_stalls_for_too_long_finds_the_loss() {
     let place = Place::new();
     let mut running = start(&place);
     running.suspend();

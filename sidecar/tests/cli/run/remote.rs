@@ -145,7 +145,7 @@ fn a_lock_that_is_gone_or_another_owners_is_lost_at_once() {
 }
 
 #[test]
-fn where_the_server_cannot_tell_of_a_loss_the_next_renewal_finds_it() {
+fn without_loss_events_the_next_renewal_finds_the_loss() {
     let place = Place::without_push();
     let server = server(&place, "0");
     let running = start_to_lose(&place, &server, &["--ttl", "3s"]);
@@ -154,7 +154,7 @@ fn where_the_server_cannot_tell_of_a_loss_the_next_renewal_finds_it() {
 }
 
 #[test]
-fn where_the_server_has_no_call_to_hear_of_a_loss_the_next_renewal_finds_it() {
+fn without_a_loss_call_the_next_renewal_finds_the_loss() {
     let place = Place::new();
     let server = server(&place, "0");
     let relay = relay_without("/await-loss", server.http());
@@ -217,7 +217,7 @@ fn a_server_that_ends_and_comes_back_loses_nothing_and_tells_of_a_loss_again() {
 }
 
 #[test]
-fn whoever_waits_at_a_server_that_ends_gets_the_lock_from_the_next_one() {
+fn a_waiter_at_a_server_that_ends_gets_the_lock_from_the_next_server() {
     let place = Place::new();
     let port = free_port().to_string();
     let mut first = server(&place, &port);
@@ -241,7 +241,7 @@ fn wait_until_tracked(place: &Place) {
 }
 
 #[test]
-fn whoever_stands_still_for_too_long_finds_the_loss() {
+fn a_holder_that_stalls_for_too_long_finds_the_loss() {
     let place = Place::new();
     let server = server(&place, "0");
     let mut running = start(&place, &server, &["--ttl", "3s"], WORK);
@@ -296,7 +296,7 @@ fn a_server_that_hangs_is_a_loss_and_ends_nothing_but_the_command() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_with_the_address() {
+fn errors_name_the_address() {
     let place = Place::new();
     let server = server(&place, "0");
     let good = format!("http://{}", server.http());

@@ -129,7 +129,7 @@ async fn echo(edge: &Edge, envoy: &holdfast_tests::envoy::Envoy) {
 
 /// Envoy tells the processor of bodies and trailers, too, if it is configured to.
 #[tokio::test]
-async fn a_processor_that_is_told_of_bodies_passes_them_on() {
+async fn a_processor_that_receives_bodies_passes_them_on() {
     for mode in ["STREAMED", "BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED"] {
         let trailers = match mode {
             "FULL_DUPLEX_STREAMED" => "request_trailer_mode: SEND",

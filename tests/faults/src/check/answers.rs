@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_that_tell_the_truth() {
+    fn releases_with_true_answers() {
         granted().release("a", 100..110, Released).release("a", 120..130, Missing).is_good();
         granted().release("a", 990..1_010, Missing).is_good();
         let unknown = Sample::new().unknown("a", 0..400, 1_000, 2_000);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_is_told_otherwise_is_found() {
+    fn a_denial_to_the_holder_is_found() {
         granted().release("a", 100..110, Missing).breaks(Promise::TrueRelease);
         let other = granted().unknown("b", 50..60, 1_000, 1_060);
         other.release("a", 100..110, HeldByOther).breaks(Promise::TrueRelease);

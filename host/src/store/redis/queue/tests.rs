@@ -360,7 +360,7 @@ fn a_grant_to_give_back_differs_from_every_later_one() {
 }
 
 #[test]
-fn a_grant_that_cannot_be_told_from_another_is_kept() {
+fn a_grant_that_is_indistinguishable_from_another_is_kept() {
     let mut queue = queue_with_clock();
     let at = Instant::now();
     let first = queue.acquire(minute("me"), at);
