@@ -47,18 +47,20 @@ pub(super) struct Setting {
     pub(super) name: String,
     /// `None` without a value, or for null.
     pub(super) value: Option<String>,
-    /// Whether the value is a number or a boolean, which YAML may write in another way than the file.
+    /// Whether the value is no text, which YAML may write in another way than the file: `{word}` is a mapping.
     pub(super) is_unquoted: bool,
     /// Empty without one.
     pub(super) env_ref: String,
     /// `None` without one, or if it has no name.
     pub(super) secret: Option<SecretRef>,
+    /// Whether it has a `secretKeyRef`, with a name or without.
+    has_reference: bool,
 }
 
 impl Setting {
     /// Whether it has no value, and takes none from elsewhere.
     pub(super) fn is_null(&self) -> bool {
-        self.value.is_none() && self.env_ref.is_empty() && self.secret.is_none()
+        self.value.is_none() && self.env_ref.is_empty() && !self.has_reference
     }
 }
 
@@ -86,11 +88,12 @@ pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
 
 fn items_of_list(mut root: Field) -> Result<Vec<Field>, Flaw> {
     let items = root.take("items")?;
-    if items.is_null() {
-        let misspelt = root.unknown(&["apiVersion", "items", "metadata"]).into_iter().next();
-        return Err(misspelt.unwrap_or_else(|| items.flaw("is missing")));
+    let mut unknown = root.unknown(&["apiVersion", "items", "metadata"]).into_iter();
+    match unknown.next() {
+        Some(flaw) => Err(flaw),
+        None if items.is_null() => Err(items.flaw("is missing")),
+        None => items.items(),
     }
-    items.items()
 }
 
 fn read_one(mut root: Field) -> Result<Document, Flaw> {
@@ -100,7 +103,10 @@ fn read_one(mut root: Field) -> Result<Document, Flaw> {
 
 fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     match kind.as_str() {
-        "" => return Err(root.flaw_at("kind", "is missing: this is not a resource of Dapr")),
+        "" => {
+            let missing = || root.flaw_at("kind", "is missing: this is not a resource of Dapr");
+            return Err(root.misspelt("kind", &ROOT_FIELDS).unwrap_or_else(missing));
+        }
         "Component" => {}
         LIST => return Err(root.flaw_at("kind", "is List inside a List, which is not read")),
         "Resiliency" => return Ok(Document::Resiliency(root)),
@@ -115,11 +121,14 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
             return Ok(Document::Other { kind, api_version });
         }
     }
-    if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {
-        return Err(root.flaw_at("apiVersion", "must be dapr.io/v1alpha1"));
+    let api_version = root.take("apiVersion")?.text()?;
+    if api_version != "dapr.io/v1alpha1" {
+        let wrong = root.flaw_at("apiVersion", "must be dapr.io/v1alpha1");
+        let misspelt = root.misspelt("apiVersion", &ROOT_FIELDS);
+        return Err(misspelt.filter(|_| api_version.is_empty()).unwrap_or(wrong));
     }
     let mut metadata = root.take("metadata")?;
-    let name = metadata.take("name")?;
+    let name = take_name(&mut metadata, &root)?;
     check_name(&name)?;
     let (name, namespace) = (name.text()?, metadata.take("namespace")?.text()?);
     let scopes = root.take("scopes")?.items()?;
@@ -147,7 +156,9 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     component.ignore_errors = spec.take("ignoreErrors")?.flag()?;
     component.init_timeout = spec.take("initTimeout")?.text()?;
     for mut entry in spec.take("metadata")?.items()? {
-        component.settings.push(read_setting(&mut entry)?);
+        let (setting, unknown) = read_setting(&mut entry)?;
+        component.settings.push(setting);
+        component.unknown.extend(unknown);
         component.unknown.extend(entry.unknown(&["name", "value", "secretKeyRef", "envRef"]));
     }
     // `kubectl get -o yaml` adds a status.
@@ -169,7 +180,7 @@ const ROOT_FIELDS: [&str; 7] =
     ["apiVersion", "kind", "metadata", "spec", "auth", "scopes", "status"];
 
 /// The fields of its `metadata` (Kubernetes, `ObjectMeta`).
-const METADATA_FIELDS: [&str; 15] = [
+pub(super) const METADATA_FIELDS: [&str; 15] = [
     "annotations",
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -227,6 +238,20 @@ impl ComponentDocument {
     }
 }
 
+/// Takes the name out of `metadata`. Fails if it is missing, and something like it is there, in `metadata` or in the
+/// document.
+pub(super) fn take_name(metadata: &mut Field, root: &Field) -> Result<Field, Flaw> {
+    let name = metadata.take("name")?;
+    let misspelt = || {
+        let whole = metadata.is_null().then(|| root.misspelt("metadata", &ROOT_FIELDS)).flatten();
+        whole.or_else(|| metadata.misspelt("name", &METADATA_FIELDS))
+    };
+    match name.is_null().then(misspelt).flatten() {
+        Some(flaw) => Err(flaw),
+        None => Ok(name),
+    }
+}
+
 /// Checks a name: not empty, and a segment of a path (Kubernetes, `IsValidPathSegmentName`, which
 /// Dapr's loader applies).
 fn check_name(name: &Field) -> Result<(), Flaw> {
@@ -240,13 +265,24 @@ fn check_name(name: &Field) -> Result<(), Flaw> {
     Err(name.flaw(problem))
 }
 
-fn read_setting(field: &mut Field) -> Result<Setting, Flaw> {
-    let mut secret = field.take("secretKeyRef")?;
-    let secret = SecretRef { name: secret.take("name")?.text()?, key: secret.take("key")?.text()? };
-    let value = field.take("value")?.node;
+/// Reads an entry of `spec.metadata`. Returns its flaws that change nothing, too.
+fn read_setting(field: &mut Field) -> Result<(Setting, Vec<Flaw>), Flaw> {
+    let mut reference = field.take("secretKeyRef")?;
+    let secret =
+        SecretRef { name: reference.take("name")?.text()?, key: reference.take("key")?.text()? };
+    let mut flaws = reference.unknown(&["name", "key"]);
+    if secret.name.is_empty() && !reference.is_null() && flaws.is_empty() {
+        flaws.push(reference.flaw("has no name, so it has no effect"));
+    }
+    let value = field.take("value")?;
+    if let Some(key) = value.node.repeated_key() {
+        return Err(Flaw::ambiguous(&value.path, format!("has {key} more than once")));
+    }
+    let value = value.node;
     let setting = Setting {
         name: field.take("name")?.text()?,
-        is_unquoted: matches!(value, Node::Number(_) | Node::Bool(_)),
+        is_unquoted: !matches!(value, Node::Text(_) | Node::Null),
+        has_reference: !reference.is_null(),
         value: match value {
             Node::Null => None,
             value => Some(value.into_text_or_json()),
@@ -266,7 +302,7 @@ fn read_setting(field: &mut Field) -> Result<Setting, Flaw> {
             let message = format!("{} has both {one} and {another}: leave one out", setting.name);
             Err(Flaw::ambiguous(&setting.path, message))
         }
-        _ => Ok(setting),
+        _ => Ok((setting, flaws)),
     }
 }
 
@@ -310,6 +346,14 @@ impl Field {
         let parent = inside.map_or(&*self.path, |(_, path)| path.trim_start_matches('.'));
         let flaw = |name: &String| known::unknown_field(&self.path_of(name), parent, name, known);
         map.entries.keys().filter_map(flaw).collect()
+    }
+
+    /// The flaw of a field that was not taken, is none of `known`, and was probably meant to be `name`.
+    fn misspelt(&self, name: &str, known: &[&str]) -> Option<Flaw> {
+        let Node::Map(map) = &self.node else { return None };
+        let is_meant = |key: &&String| known::nearest(key, known) == Some(name);
+        let key = map.entries.keys().find(is_meant)?;
+        known::unknown_field(&self.path_of(key), "", key, known)
     }
 
     fn path_of(&self, name: &str) -> String {

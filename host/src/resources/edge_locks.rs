@@ -9,7 +9,7 @@ use holdfast_edge_lock::EdgeLock;
 
 use super::{
     definition::StoreDefinition,
-    document::Field,
+    document::{Field, METADATA_FIELDS, take_name},
     error::{Flaw, Level, Notice, Problem},
     source::Source,
 };
@@ -67,8 +67,12 @@ pub(super) fn read(
 }
 
 fn name(root: &mut Field) -> Result<String, Flaw> {
-    let name = root.take("metadata")?.take("name")?;
+    let mut metadata = root.take("metadata")?;
+    let name = take_name(&mut metadata, root)?;
     let flaw = name.flaw("is missing");
+    if let Some(flaw) = metadata.unknown(&METADATA_FIELDS).into_iter().next() {
+        return Err(flaw);
+    }
     name.some_text()?.ok_or(flaw)
 }
 

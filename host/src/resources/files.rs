@@ -120,9 +120,9 @@ impl Found {
 }
 
 fn read_part(part: &yaml::Part<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
-    let text = str::from_utf8(part.text).map_err(|_| "not valid UTF-8".to_owned());
+    let text = str::from_utf8(part.text).map_err(|_| Flaw::new("not valid UTF-8"));
     match text.and_then(|text| yaml::parse(text, part.line)) {
         Ok(root) => document::read(root),
-        Err(problem) => vec![(None, Err(Flaw::new(problem)))],
+        Err(flaw) => vec![(None, Err(flaw))],
     }
 }

@@ -52,11 +52,18 @@ pub(super) fn settings(component_type: &str) -> Option<Vec<&'static str>> {
     }
 }
 
+/// Fields of `spec` that are often written among its settings.
+const FIELDS_OF_SPEC: [&str; 3] = ["ignoreErrors", "initTimeout", "version"];
+
 /// What is wrong with a setting at `path` that is none of `known`.
 pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<Flaw> {
     // Each of these is refused, with a reason of its own.
     if lowercase(name).starts_with("oidc") || is_one(name, known) {
         return None;
+    }
+    let misplaced = FIELDS_OF_SPEC.iter().find(|field| field.eq_ignore_ascii_case(name));
+    if misplaced.is_some() {
+        return Some(Flaw::at(path, format!("{name} is no setting: it belongs to spec")));
     }
     let hint = hint(nearest_setting(name, known));
     Some(Flaw::at(path, format!("unknown setting {name}, so it has no effect{hint}")))
@@ -120,7 +127,8 @@ fn is_one(name: &str, known: &[&str]) -> bool {
     known.iter().any(|known| lowercase(known) == lowercase(name))
 }
 
-fn hint(meant: Option<impl fmt::Display>) -> String {
+/// The suggestion of a name that was perhaps meant; empty without one.
+pub(super) fn hint(meant: Option<impl fmt::Display>) -> String {
     meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default()
 }
 

@@ -12,8 +12,9 @@ use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
     definition::StoreDefinition,
-    document::Field,
+    document::{Field, METADATA_FIELDS},
     error::{Flaw, Level, Notice, Problem},
+    known,
     source::Source,
 };
 use crate::{
@@ -61,7 +62,10 @@ pub(super) fn read(
     for (source, mut root) in documents {
         let mut origin = Origin { source, name: String::new() };
         match name(&mut root) {
-            Ok(name) => origin.name = name,
+            Ok((name, flaws)) => {
+                origin.name = name;
+                flaws.into_iter().for_each(|flaw| merged.notify(Level::Warning, &origin, flaw));
+            }
             Err(flaw) => {
                 merged.notify(Level::Error, &origin, flaw);
                 continue;
@@ -76,9 +80,11 @@ pub(super) fn read(
     merged.all
 }
 
-/// The name, which only messages use. It may be missing.
-fn name(root: &mut Field) -> Result<String, Flaw> {
-    root.take("metadata")?.take("name")?.text()
+/// The name, which only messages use, and what has no effect beside it. The name may be missing.
+fn name(root: &mut Field) -> Result<(String, Vec<Flaw>), Flaw> {
+    let mut metadata = root.take("metadata")?;
+    let name = metadata.take("name")?.text()?;
+    Ok((name, metadata.unknown(&METADATA_FIELDS)))
 }
 
 /// The file and the name of a document.
@@ -133,17 +139,30 @@ impl Merged<'_> {
                 continue;
             };
             if !stores.iter().any(|store| store.name == target) {
-                let flaw = Flaw::at(format!("{TARGETS}.{target}"), "no lock store has this name");
-                self.notify(Level::Info, &origin, flaw);
+                let names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();
+                let nearest = known::nearest(&target, &names);
+                let level = if nearest.is_some() { Level::Warning } else { Level::Info };
+                let message = format!("no lock store has this name{}", known::hint(nearest));
+                self.notify(level, &origin, Flaw::at(format!("{TARGETS}.{target}"), message));
             }
             let found_names = self.all.names_for(&target);
-            for (field, named, found) in [
-                ("timeout", names.timeout, found_names.timeout),
-                ("retry", names.retry, found_names.retry),
-                ("circuitBreaker", names.circuit_breaker, found_names.circuit_breaker),
+            let all = &self.all;
+            let known: [Vec<&String>; 3] = [
+                all.timeouts.keys().collect(),
+                all.retries.keys().collect(),
+                all.circuit_breakers.keys().collect(),
+            ];
+            let [timeouts, retries, breakers] =
+                known.map(|names| names.into_iter().cloned().collect::<Vec<_>>());
+            for (field, named, found, known) in [
+                ("timeout", names.timeout, found_names.timeout, timeouts),
+                ("retry", names.retry, found_names.retry, retries),
+                ("circuitBreaker", names.circuit_breaker, found_names.circuit_breaker, breakers),
             ] {
                 if let (Some(named), None) = (named, found) {
-                    let message = format!("policy {named} not found, so none applies");
+                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                    let hint = known::hint(known::nearest(&named, &known));
+                    let message = format!("policy {named} not found, so none applies{hint}");
                     let path = format!("{TARGETS}.{target}.outbound.{field}");
                     self.notify(Level::Warning, &origin, Flaw::at(path, message));
                 }
@@ -241,7 +260,8 @@ impl Document {
             );
             self.remarks.push((Level::Info, flaw));
         }
-        let mut retry = retry(&mut field)?;
+        let (mut retry, useless) = retry(&mut field)?;
+        useless.into_iter().for_each(|flaw| self.warn(flaw));
         self.warn_of_unknown(&field, &RETRY_FIELDS);
         if name == PROTECTED {
             self.warn(Flaw::at(path, "is a policy of Dapr's own that cannot be changed"));
@@ -285,28 +305,42 @@ impl Document {
     }
 }
 
-/// Constant waits are `duration` long. Exponential waits do not depend on it.
-fn retry(field: &mut Field) -> Result<Retry, Flaw> {
+/// Constant waits are `duration` long, exponential ones `maxInterval` at most. Returns the flaw of the one that has no
+/// effect, if it is there.
+fn retry(field: &mut Field) -> Result<(Retry, Option<Flaw>), Flaw> {
     let mut retry = Retry::default();
     let constant = some_duration(field.take("duration")?)?.map(not_negative);
     let max_interval = some_duration(field.take("maxInterval")?)?.map(not_negative);
+    let useless = |name: &str, policy: &str| {
+        Flaw::at(
+            format!("{}.{name}", field.path),
+            format!("has no effect with the policy {policy}"),
+        )
+    };
+    let useless = [
+        constant.map(|_| useless("duration", "exponential")),
+        max_interval.map(|_| useless("maxInterval", "constant")),
+    ];
+    let [in_exponential, in_constant] = useless;
     let policy = field.take("policy")?;
     let flaw = policy.flaw("must be constant or exponential");
-    match lowercase(&policy.text()?).as_str() {
+    let useless = match lowercase(&policy.text()?).as_str() {
         "" | "constant" => {
             if let Some(wait) = constant {
                 retry.backoff = Backoff::Constant(wait);
             }
+            in_constant
         }
         "exponential" => {
             retry.backoff = Backoff::exponential(max_interval.unwrap_or(DEFAULT_MAX_INTERVAL));
+            in_exponential
         }
         _ => return Err(flaw),
-    }
+    };
     // A number beyond 32 bits counts as unlimited.
     retry.max_retries =
         field.take("maxRetries")?.integer()?.and_then(|retries| u32::try_from(retries).ok());
-    Ok(retry)
+    Ok((retry, useless))
 }
 
 fn policy_names(outbound: &mut Field) -> Result<PolicyNames, Flaw> {

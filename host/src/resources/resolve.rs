@@ -72,18 +72,14 @@ impl<'a> Resolver<'a> {
     fn try_open(&mut self, source: &Source, component: &ComponentDocument) -> Result<Opened, Flaw> {
         let component_type = component.component_type.to_ascii_lowercase();
         if !SecretStore::TYPES.contains(&component_type.as_str()) {
-            self.notify(
-                Level::Info,
-                source,
-                component,
-                Flaw::at(
-                    "spec.type",
-                    format!(
-                        "{} is not a secret store that Holdfast supports",
-                        component.component_type
-                    ),
-                ),
+            let hint = known::nearest(&component_type, &SecretStore::TYPES);
+            let level = if hint.is_some() { Level::Warning } else { Level::Info };
+            let message = format!(
+                "{} is not a secret store that Holdfast supports{}",
+                component.component_type,
+                known::hint(hint)
             );
+            self.notify(level, source, component, Flaw::at("spec.type", message));
             return Ok(Opened::Foreign(component.component_type.clone()));
         }
         check_version(component)?;

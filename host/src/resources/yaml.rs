@@ -5,11 +5,13 @@
 //! what aliases may grow to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     fmt::Write as _,
 };
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::error::Flaw;
 
 /// A value. Numbers are kept as the text that JSON writes for them: `1.50` is `1.5`, `0x10` is `16`.
 ///
@@ -73,21 +75,33 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
     parts
 }
 
-/// Reads the first document of `text`, whose first line has the number `line` in its file.
+/// Reads the document of `text`, whose first line has the number `line` in its file.
 ///
 /// # Errors
 ///
-/// The problem and its line, without the text itself.
-pub(super) fn parse(text: &str, line: usize) -> Result<Node, String> {
+/// The problem and its line, without the text itself. It is ambiguous whether what follows a document counts: Dapr's
+/// library would not read it.
+pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
-    reader.document().map_err(|error| {
+    let in_file = |at: usize| line + at.max(1) - 1;
+    let node = reader.document().map_err(|error| {
         let (at, what) = match &error {
             Error::Syntax(scan) => (scan.marker().line(), scan.info()),
             Error::Here(line, what) => (*line, *what),
         };
-        format!("not valid YAML: {what} (line {})", line + at.max(1) - 1)
-    })
+        Flaw::new(format!("not valid YAML: {what} (line {})", in_file(at)))
+    })?;
+    match reader.rest() {
+        None => Ok(node),
+        Some(at) => {
+            let message = format!(
+                "more follows the document (line {}): put a line --- between documents",
+                in_file(at)
+            );
+            Err(Flaw { is_ambiguous: true, ..Flaw::new(message) })
+        }
+    }
 }
 
 enum Error {
@@ -120,6 +134,19 @@ impl<'a> Reader<'a> {
                 (Event::StreamEnd, _) => return Ok(Node::Null),
                 (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
                 (event, line) => return self.node(event, line, 0),
+            }
+        }
+    }
+
+    /// The line of what follows the document, if anything does.
+    fn rest(&mut self) -> Option<usize> {
+        loop {
+            match self.next() {
+                Ok((Event::StreamEnd, _)) => return None,
+                Ok((Event::DocumentEnd | Event::Nothing, _)) => {}
+                Ok((_, line)) => return Some(line),
+                Err(Error::Syntax(scan)) => return Some(scan.marker().line()),
+                Err(Error::Here(line, _)) => return Some(line),
             }
         }
     }
@@ -182,7 +209,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none.
+    /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none. Of several mappings that one
+    /// `<<` merges, the first counts; several `<<` that have the same key repeat it.
     fn map(&mut self, depth: usize) -> Result<Mapping, Error> {
         let Mapping { mut entries, mut repeated } = Mapping::default();
         let mut merged = Vec::new();
@@ -199,14 +227,16 @@ impl<'a> Reader<'a> {
                 .ok_or(Error::Here(line, "a key that is a list or a mapping"))?;
             let (event, line) = self.next()?;
             match self.node(event, line, depth + 1)? {
-                Node::Map(base) if is_merge => merged.push(base.entries),
+                Node::Map(base) if is_merge => merged.push(base),
                 Node::List(bases) if is_merge => {
+                    let mut all = Mapping::default();
                     for base in bases {
                         match base {
-                            Node::Map(base) => merged.push(base.entries),
+                            Node::Map(base) => all.merge(base),
                             _ => return Err(Error::Here(line, "`<<` merges mappings only")),
                         }
                     }
+                    merged.push(all);
                 }
                 _ if is_merge => return Err(Error::Here(line, "`<<` merges mappings only")),
                 value => {
@@ -216,10 +246,30 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        for (key, value) in merged.into_iter().flatten() {
-            entries.entry(key).or_insert(value);
+        let mut bases = Mapping::default();
+        for base in merged {
+            let twice = base.entries.keys().filter(|key| bases.entries.contains_key(*key));
+            let twice: Vec<_> = twice.cloned().collect();
+            bases.merge(base);
+            bases.repeated.extend(twice);
         }
-        Ok(Mapping { entries, repeated })
+        let mut mapping = Mapping { entries, repeated };
+        mapping.merge(bases);
+        Ok(mapping)
+    }
+}
+
+impl Mapping {
+    /// Adds the entries of `base` whose keys are not there.
+    fn merge(&mut self, base: Self) {
+        for (key, value) in base.entries {
+            if let Entry::Vacant(place) = self.entries.entry(key) {
+                if base.repeated.contains(place.key()) {
+                    self.repeated.insert(place.key().clone());
+                }
+                place.insert(value);
+            }
+        }
     }
 }
 
@@ -240,6 +290,18 @@ impl Node {
             _ => return 0,
         };
         1 + below.unwrap_or(0)
+    }
+
+    /// A key that is there more than once, in this node or below it.
+    pub(super) fn repeated_key(&self) -> Option<&str> {
+        match self {
+            Self::List(items) => items.iter().find_map(Self::repeated_key),
+            Self::Map(map) => {
+                let here = map.repeated.first().map(String::as_str);
+                here.or_else(|| map.entries.values().find_map(Self::repeated_key))
+            }
+            _ => None,
+        }
     }
 
     /// A scalar as text, null as the empty text; `None` for a list or a mapping.
@@ -381,7 +443,40 @@ mod tests {
     }
 
     fn error(text: &str) -> String {
-        parse(text, 1).err().unwrap()
+        parse(text, 1).err().unwrap().message
+    }
+
+    #[test]
+    fn what_follows_a_document_is_ambiguous() {
+        for (text, line) in [
+            ("{a: 1}\n{b: 2}\n", 2),
+            ("{a: 1}\nb: 2\n", 2),
+            ("{a: 1}\ngarbage: [\n", 2),
+            ("a: 1\n...\nb: 2\n", 3),
+            ("--- a\n... \n# comment\n--- b\n", 4),
+        ] {
+            let flaw = parse(text, 1).err().unwrap();
+            assert!(flaw.is_ambiguous, "{text}");
+            let expected = format!("more follows the document (line {line})");
+            assert!(flaw.message.starts_with(&expected), "{text}: {}", flaw.message);
+        }
+        for text in ["a: 1\n...\n", "a: 1\n...\n# comment\n", "{a: 1}\n\n", ""] {
+            assert!(parse(text, 1).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_repeated_also_by_merges() {
+        for (text, repeated) in [
+            ("a: &a {k: 1, k: 2}\nb: {<<: *a}", true),
+            ("a: &a {k: 1, k: 2}\nb: {<<: *a, k: 3}", false),
+            ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: *a, <<: *c}", true),
+            ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: [*a, *c]}", false),
+            ("b: [{k: 1, k: 2}]", true),
+        ] {
+            let Ok(Node::Map(map)) = parse(text, 1) else { panic!("{text}") };
+            assert_eq!(map.entries["b"].repeated_key().is_some(), repeated, "{text}");
+        }
     }
 
     #[test]
@@ -500,7 +595,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_of_the_file() {
-        let error = parse("---\na: }\nb: 1\n", 7).err().unwrap();
+        let error = parse("---\na: }\nb: 1\n", 7).err().unwrap().message;
         assert!(error.contains("(line 8)"), "{error}");
     }
 
