@@ -232,11 +232,11 @@ impl Redis {
             connection.call(words, &self.settings)
         });
         match (given_back, worth) {
-            (Ok(_), Worth::ClockWasSet) => Ok(unsent(CLOCK_WAS_SET, tries)),
+            (Ok(_), Worth::ClockWasSet { .. }) => Ok(unsent(CLOCK_WAS_SET, tries)),
             (_, Worth::Held { .. }) if !term.lasts(now()).is_zero() => {
                 Err(unknown(RAN_OUT.to_string()))
             }
-            (Err(_), Worth::ClockWasSet) => Err(unknown(CLOCK_WAS_SET.to_string())),
+            (Err(_), Worth::ClockWasSet { .. }) => Err(unknown(CLOCK_WAS_SET.to_string())),
             _ => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
         }
     }

@@ -18,8 +18,8 @@ const LONGEST_KEPT: u64 = 5_000_000;
 /// The words that ask for the server's clock.
 pub const ASK: [&str; 1] = ["TIME"];
 
-/// How far two clocks drift apart: 1 part in this many. Clocks that are slewed to the right time drift by
-/// half of it.
+/// How far two clocks drift apart: 1 part in this many. Linux slews a clock by half of it (500 parts in a million). A
+/// clock that is corrected faster, as chrony may do, counts as one that was set.
 const DRIFT: u64 = 1_000;
 
 /// How much of a time that is left by the server's clock is surely left by the local one: both drift apart.

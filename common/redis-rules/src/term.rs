@@ -28,7 +28,10 @@ pub enum Worth {
     /// The lock had ended before the server's clock was read, if it ever began.
     RanOut,
     /// The server's clock was set, so the lock ends too early or too late.
-    ClockWasSet,
+    ClockWasSet {
+        /// How long it can last on the server, from now.
+        lasts: Duration,
+    },
 }
 
 impl Term {
@@ -57,7 +60,7 @@ impl Term {
     /// What a grant is worth at the local time `now`. `after` was read after the server had granted it.
     pub fn worth(&self, after: &Reading, now: Duration) -> Worth {
         if !self.reading.can_precede(after, self.sent) {
-            return Worth::ClockWasSet;
+            return Worth::ClockWasSet { lasts: lasts(after, self.expiry, now) };
         }
         match self.expiry.saturating_mul(1_000).saturating_sub(after.server()) {
             0 => Worth::RanOut,
@@ -143,7 +146,12 @@ mod tests {
     fn a_clock_that_was_set_is_found_out() {
         for server in [NOW + 98 + 3_600_000, NOW + 98 - 3_600_000, NOW + 150, NOW + 90] {
             let worth = second().worth(&read_after(server, 202), MS(202));
-            assert_eq!(worth, Worth::ClockWasSet, "{server}");
+            let left = (second().expiry() + 1).saturating_sub(server);
+            let Worth::ClockWasSet { lasts } = worth else { panic!("{server}: {worth:?}") };
+            assert!(
+                lasts <= MS(left) && lasts >= MS(left.saturating_sub(2)),
+                "{server}: {lasts:?}"
+            );
         }
     }
 }

@@ -44,9 +44,13 @@ async fn the_password_must_be_right() {
     assert_works(&store).await;
 
     let wrong = connect(&server, &[("redisPassword", "wrong")]).await;
-    for (outcome, code) in [(wrong, "WRONGPASS"), (connect(&server, &[]).await, "NOAUTH")] {
+    let missing = connect(&server, &[]).await;
+    for (outcome, code, hint) in [
+        (wrong, "WRONGPASS", " (see redisUsername and redisPassword)"),
+        (missing, "NOAUTH", " (set redisPassword)"),
+    ] {
         let error = refused(outcome, &server);
-        assert!(error.contains(code) && error.ends_with(" (set redisPassword)"), "{error}");
+        assert!(error.contains(code) && error.ends_with(hint), "{error}");
     }
 }
 

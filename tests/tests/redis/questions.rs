@@ -99,6 +99,35 @@ async fn a_server_that_seems_to_close_at_first_is_asked_again() {
     }
 }
 
+/// The state of the moment says nothing of the server: a replica stays one.
+#[tokio::test]
+async fn a_server_that_cannot_answer_now_is_not_accepted_unasked() {
+    for instead in [
+        "-BUSY Redis is busy running a script.\r\n",
+        "-LOADING Redis is loading the dataset in memory\r\n",
+        "-upstream failure\r\n",
+        ":1\r\n",
+        "+OK\r\n",
+    ] {
+        let server = RedisServer::start();
+        let proxy = NarrowProxy::start_with(server.port(), &[], instead).await;
+        let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+        assert_works(&store).await;
+        proxy.forget_only(&["INFO"]);
+        server.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+        server.kill_connections();
+        eventually("the connection is lost", async || {
+            matches!(store.acquire("k", "me", MINUTE).await, Err(Failure::NotDone(_)))
+        })
+        .await;
+        for _ in 0..3 {
+            not_done(store.acquire("k", "me", MINUTE).await);
+        }
+        proxy.forget_only(&[]);
+        assert_is_refused_as_a_replica(&store, &server).await;
+    }
+}
+
 #[tokio::test]
 async fn a_storm_of_kills_does_not_end_the_questions() {
     const CALLS: usize = 300;

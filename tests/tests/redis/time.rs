@@ -116,6 +116,39 @@ async fn a_server_whose_clock_is_set_back_keeps_its_locks_and_grants_no_longer_o
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
 }
 
+#[tokio::test]
+async fn a_grant_of_a_clock_that_was_set_back_is_unknown_where_it_cannot_be_given_back() {
+    let Some(mut clock) = Clock::make() else { return };
+    let server = RedisServer::start_by(&clock, &[]);
+    // As Redis before 7.
+    server.run::<()>(&["ACL", "SETUSER", "default", "-pexpiretime"]);
+    let store = connect(&server, &[]).await.unwrap();
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    clock.step(-HOUR);
+    let until = bound(store.acquire("k", "me", MINUTE).await);
+    let lasts = until.duration_since(SystemTime::now()).unwrap();
+    let (least, most) = (Duration::from_secs(3_600), Duration::from_secs(3_720));
+    assert!(least < lasts && lasts < most, "{lasts:?}");
+    assert_eq!(server.run::<String>(&["GET", "k"]), "me");
+}
+
+#[tokio::test]
+async fn a_command_that_could_not_be_sent_in_time_is_unknown_and_carried_out_later() {
+    let limits = [("readTimeout", "300ms"), ("writeTimeout", "60s")];
+    let server = RedisServer::start();
+    let store = connect(&server, &limits).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    server.suspend();
+    // More than the network takes while nobody reads.
+    let large = "x".repeat(24 << 20);
+    let (acquired, released) =
+        tokio::join!(store.acquire("large", &large, MINUTE), store.release("k", "me"));
+    assert!(bound(acquired) > SystemTime::now());
+    assert!(matches!(released, Err(Failure::Unknown(_))), "{released:?}");
+    server.resume();
+    eventually("the release is carried out", async || !server.exists("k")).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiters_on_a_connection_are_notified_when_it_closes() {
     const KILLS: u64 = 3_000;

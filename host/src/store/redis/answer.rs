@@ -21,8 +21,13 @@ pub(super) enum Answer {
     Held,
     /// The lock was free, and its time was over before the server took it.
     RanOut,
-    /// The lock was free, but its expiry, which is given here, is wrong: the server's clock was set.
-    ClockWasSet(u64),
+    /// The lock was free, but it expires too early or too late: the server's clock was set.
+    ClockWasSet {
+        /// When the lock expires.
+        expiry: u64,
+        /// When it has ended at the latest.
+        ends: Option<Instant>,
+    },
     /// The lock was free, but the server does not report its clock any more, as it says in this error line.
     ClockLost {
         line: String,
@@ -101,7 +106,7 @@ impl Answer {
     pub(super) fn expiry(&self) -> Option<u64> {
         match self {
             Self::Granted(granted) => granted.expiry,
-            Self::ClockWasSet(expiry) | Self::ClockLost { expiry, .. } => Some(*expiry),
+            Self::ClockWasSet { expiry, .. } | Self::ClockLost { expiry, .. } => Some(*expiry),
             Self::TooFewReplicas { expiry, .. } => *expiry,
             _ => None,
         }

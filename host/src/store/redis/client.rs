@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
     list::{self, Part},
     raise,
     redirect::Redirect,
-    refusal::{Again, code, ends_connection, told},
+    refusal::{Again, code, ends_connection, has_no_answer, told},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
@@ -32,6 +32,7 @@ use super::{
     leg::{Leg, Patience},
     outcome::{NoOutcome, Taken},
     place::Place,
+    queue,
     settings::RedisSettings,
     stream::Streams,
     watch::Watches,
@@ -106,7 +107,8 @@ impl Client {
     /// What the server says of itself. Fails with the cause.
     pub(super) async fn info(&self) -> Result<String, String> {
         let patience = self.patience();
-        match self.run_repeatable(&fitness::ASK, Leg::only(&patience), Ok).await {
+        let info = |reply: &Reply| matches!(reply, Reply::Text(_));
+        match self.run_repeatable(&fitness::ASK, info, Leg::only(&patience), Ok).await {
             Ok(Reply::Text(info)) => Ok(info),
             Ok(Reply::Error(cause)) => Err(cause),
             Ok(_) => Err(Nonsense::TEXT.to_owned()),
@@ -118,7 +120,8 @@ impl Client {
     /// When the server writes its append-only file, if it says so.
     pub(super) async fn disk_policy(&self) -> Option<String> {
         let patience = self.patience();
-        let reply = self.run_repeatable(&disk::ASK, Leg::only(&patience), Ok).await.ok()?;
+        let texts = |reply: &Reply| matches!(reply, Reply::Texts(_));
+        let reply = self.run_repeatable(&disk::ASK, texts, Leg::only(&patience), Ok).await.ok()?;
         disk::policy(&reply).map(str::to_owned)
     }
 
@@ -264,7 +267,8 @@ impl Client {
             words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()
         });
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.run_repeatable(&words, leg, |reply| raise::read(&reply, at_least)).await
+        let number = |reply: &Reply| matches!(reply, Reply::Integer(_));
+        self.run_repeatable(&words, number, leg, |reply| raise::read(&reply, at_least)).await
     }
 
     /// The holder of the lock, if there is one.
@@ -274,11 +278,13 @@ impl Client {
         number_key: &str,
         leg: Leg<'_>,
     ) -> Result<Option<Holding>, NoOutcome> {
-        match self.run_repeatable(&inspect::words(key, number_key), leg, inspect::read).await {
+        let texts = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Texts(_));
+        let words = inspect::words(key, number_key);
+        match self.run_repeatable(&words, texts, leg, inspect::read).await {
             // The lock and its fencing token are on their way to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
                 let words = inspect::words_without_number(key);
-                self.run_repeatable(&words, leg, inspect::read).await
+                self.run_repeatable(&words, texts, leg, inspect::read).await
             }
             outcome => outcome,
         }
@@ -291,18 +297,21 @@ impl Client {
         cursor: Option<&str>,
     ) -> Result<Part, NoOutcome> {
         let patience = self.patience();
-        self.run_repeatable(&list::words(pattern, cursor), Leg::only(&patience), list::read).await
+        let texts = |reply: &Reply| matches!(reply, Reply::Texts(_));
+        let (words, leg) = (list::words(pattern, cursor), Leg::only(&patience));
+        self.run_repeatable(&words, texts, leg, list::read).await
     }
 
-    /// Runs a command that may be sent again, whatever became of it.
+    /// Runs a command that may be sent again, whatever became of it. Its replies have this shape.
     async fn run_repeatable<T>(
         &self,
         words: &[&str],
+        shape: queue::Shape,
         leg: Leg<'_>,
         read: impl Fn(Reply) -> Result<T, Nonsense>,
     ) -> Result<T, NoOutcome> {
         try_until_outcome!(self, leg, |connection, tries| match connection
-            .send_to(words, leg.asking)
+            .send(words, shape, leg.asking)
             .await
         {
             Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
@@ -321,7 +330,11 @@ impl Client {
         leg: Leg<'_>,
     ) -> Result<Option<String>, NoOutcome> {
         try_until_outcome!(self, leg, |connection, tries| {
-            match connection.send_to(&force_release::words(key), leg.asking).await {
+            let text = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Text(_));
+            match connection.send(&force_release::words(key), text, leg.asking).await {
+                Ok(Answer::Refused(line)) if has_no_answer(&line) => {
+                    Err(NoOutcome::Unknown(line, None))
+                }
                 Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
                 Ok(answer) => match force_release::read(answer.into_reply()) {
                     Ok(owner) => Ok(Tried::Outcome(owner)),
@@ -337,6 +350,7 @@ impl Client {
     /// Retires a connection after a reply that makes no sense. Returns the cause.
     fn disbelieve(&self, connection: &Connection, nonsense: Nonsense) -> String {
         self.connections.retire(connection.id());
+        connection.disbelieve();
         nonsense.to_string()
     }
 
@@ -383,9 +397,14 @@ impl Client {
                 Err(ran_out(granted))
             }
             Ok(Answer::RanOut) => Err(NoOutcome::Over(RAN_OUT.to_owned())),
-            Ok(Answer::ClockWasSet(expiry)) => {
-                connection.give_back(key, owner, expiry);
-                Ok(nothing_done(CLOCK_WAS_SET, tries))
+            Ok(Answer::ClockWasSet { expiry, ends }) => {
+                let cause = CLOCK_WAS_SET.to_owned();
+                let undone = undo(connection, (key, owner), cause, Some(expiry), ends);
+                match Box::pin(undone).await {
+                    // The clock was read anew with the grant, so the next try need not wait.
+                    NoOutcome::Over(cause) => Ok(nothing_done_at_once(cause, tries)),
+                    unknown => Err(unknown),
+                }
             }
             Ok(Answer::ClockLost { line, expiry, ends }) => {
                 self.connections.do_without_clock(connection, line);
@@ -473,6 +492,15 @@ async fn go_on(cause: String, next: Next) -> Result<(), NoOutcome> {
 /// A try that did nothing, for a reason that may pass.
 fn nothing_done<T>(cause: impl ToString, tries: &mut Tries) -> Tried<T> {
     Tried::Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) }
+}
+
+/// As [`nothing_done`], but what was wrong is mended by now.
+fn nothing_done_at_once<T>(cause: String, tries: &mut Tries) -> Tried<T> {
+    let next = match tries.failed(fastrand::u64(..)) {
+        Next::After(_) => Next::Now,
+        next => next,
+    };
+    Tried::Failed { cause, next }
 }
 
 /// A command that was not sent may be tried again.

@@ -29,7 +29,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::{
     absence::Absence,
     answer::{Answer, NoAnswer},
-    queue::{Lock, Queue},
+    queue::{self, Lock, Queue},
 };
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
@@ -79,6 +79,8 @@ pub(super) struct Shared {
     pub(super) dropped: AtomicBool,
     /// Whether another server has taken the place of this one.
     pub(super) replaced: AtomicBool,
+    /// Whether a reply made no sense to its caller.
+    pub(super) disbelieved: AtomicBool,
     pub(super) driver: AtomicWaker,
 }
 
@@ -92,6 +94,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
+            disbelieved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
         })
     }
@@ -191,20 +194,22 @@ impl Connection {
         if short { wanted } else { Form::Full }
     }
 
-    /// Sends any other command.
-    pub(super) fn send(&self, words: &[&str]) -> Call<'_> {
-        self.send_to(words, false)
+    /// Sends a question that some servers answer in a way of their own, before the connection is used.
+    pub(super) fn ask(&self, words: &[&str]) -> Call<'_> {
+        self.send(words, |_| true, false)
     }
 
-    /// Sends any other command. With `asking` it is one that another node of the cluster sent here.
-    pub(super) fn send_to(&self, words: &[&str], asking: bool) -> Call<'_> {
-        let number = self.shared.send(asking, |queue| queue.other(words, Instant::now()));
+    /// Sends any other command, whose replies have this shape. With `asking` it is one that another node of the
+    /// cluster sent here.
+    pub(super) fn send(&self, words: &[&str], shape: queue::Shape, asking: bool) -> Call<'_> {
+        let number = self.shared.send(asking, |queue| queue.other(words, shape, Instant::now()));
         Call { shared: &self.shared, number, lock: None }
     }
 
     /// Gives back one grant, and waits until that is done.
     pub(super) fn give_back_now(&self, key: &str, owner: &str, expiry: u64) -> Call<'_> {
-        release::give_back(key, owner, expiry, |words| self.send(words))
+        let number = |reply: &Reply| matches!(reply, Reply::Integer(_));
+        release::give_back(key, owner, expiry, |words| self.send(words, number, false))
     }
 
     /// Sends a release that nobody waits for: it gives back one grant.
@@ -226,7 +231,8 @@ impl Connection {
             return Ok(Ok(now));
         }
         let asked = Instant::now();
-        let reply = self.send(&clock::ASK).await?.into_reply();
+        let time = |reply: &Reply| clock::read(reply).is_ok();
+        let reply = self.send(&clock::ASK, time, false).await?.into_reply();
         Ok(match (clock::read(&reply), reply) {
             (Ok(time), _) => {
                 self.set_clock(time, asked);
@@ -287,6 +293,12 @@ impl Connection {
     /// answers counts no more.
     pub(super) fn leave_server(&self) {
         self.shared.replaced.store(true, Ordering::Release);
+        self.shared.driver.wake();
+    }
+
+    /// Ends the connection at once, because a reply made no sense: the others may belong to other commands.
+    pub(super) fn disbelieve(&self) {
+        self.shared.disbelieved.store(true, Ordering::Release);
         self.shared.driver.wake();
     }
 

@@ -12,8 +12,9 @@ use holdfast_redis_rules::{
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
+    refusal::{RefusedLogin, has_no_answer, may_pass},
     rejoin,
-    reply::Reply,
+    reply::{Nonsense, Reply},
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -198,14 +199,17 @@ impl Dialer {
         let login = Login::new(&self.settings.common);
         self.authenticate(&connection, &login).await?;
         for words in login.commands() {
-            self.accepted(connection.send(&words).await, &words)?;
+            self.accepted(connection.ask(&words).await, &words)?;
         }
         let asked = Instant::now();
         let at_once = self.closing().at_once();
-        let sent = |question: Question| at_once.then(|| connection.send(question.words()));
+        let sent = |question: Question| at_once.then(|| connection.ask(question.words()));
         let [info, script, time] = Question::FACTS.map(sent);
         // What it says of itself counts, whatever becomes of the other questions.
         let info = self.ask(&connection, Question::Info, info).await?;
+        if !matches!(info, Reply::Text(_) | Reply::Error(_)) {
+            return Err(DialError::passing(Nonsense::TEXT.to_owned()).into());
+        }
         let doubts = facts::doubts(&info, self.expected).map_err(DialError::unfit)?;
         let script = self.ask(&connection, Question::Script, script).await?;
         let time = self.ask(&connection, Question::Time, time).await?;
@@ -241,10 +245,10 @@ impl Dialer {
     async fn authenticate(&self, connection: &Connection, login: &Login<'_>) -> Result<(), End> {
         let Some(words) = login.authentication() else { return Ok(()) };
         let Some(older) = login.older_authentication() else {
-            return Ok(self.accepted(connection.send(&words).await, &words)?);
+            return Ok(self.accepted(connection.ask(&words).await, &words)?);
         };
         if self.closing().asks(Question::User) {
-            let answer = connection.send(&words).await;
+            let answer = connection.ask(&words).await;
             if is_lost(&answer) {
                 return Err(End::Lost(Question::User));
             }
@@ -256,7 +260,7 @@ impl Dialer {
                 Some(_) => {}
             }
         }
-        Ok(self.accepted(connection.send(&older).await, &older)?)
+        Ok(self.accepted(connection.ask(&older).await, &older)?)
     }
 
     /// The reply to a question, which was `sent` already or is sent now. One that closes connections is left out.
@@ -271,9 +275,13 @@ impl Dialer {
         }
         let answer = match sent {
             Some(sent) => sent.await,
-            None => connection.send(question.words()).await,
+            None => connection.ask(question.words()).await,
         };
         match answer {
+            // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
+            Ok(Answer::Refused(line)) if has_no_answer(&line) || may_pass(&line) => {
+                Err(End::Failed(DialError::passing(line)))
+            }
             Ok(answer) => {
                 self.closing().answered(question);
                 Ok(answer.into_reply())
@@ -333,7 +341,11 @@ impl Dialer {
 /// The server refused the login with this error line.
 fn refused(line: String) -> DialError {
     let error = DialError::from(line);
-    let hint = if error.login.is_some() { " (set redisPassword)" } else { "" };
+    let hint = match error.login {
+        Some(RefusedLogin::Missing) => " (set redisPassword)",
+        Some(RefusedLogin::Wrong) => " (see redisUsername and redisPassword)",
+        None => "",
+    };
     DialError { cause: format!("{}{hint}", error.cause), ..error }
 }
 

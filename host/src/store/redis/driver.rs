@@ -244,6 +244,9 @@ impl<F: Fn(u64, Event)> Driver<F> {
         if self.shared.replaced.load(Ordering::Acquire) {
             return Err(Cause::Replaced);
         }
+        if self.shared.disbelieved.load(Ordering::Acquire) {
+            return Err(Cause::Nonsense);
+        }
         self.send(cx)?;
         self.receive(cx)?;
         // What was answered may have left something to give back.

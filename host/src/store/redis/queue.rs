@@ -88,6 +88,8 @@ struct Call {
     /// What `added` was when it was complete.
     end: u64,
     state: State,
+    /// An earlier grant that is to be given back, which only the answer to this acquire can tell from its own.
+    twin: Option<Lock>,
 }
 
 #[derive(Clone, Copy)]
@@ -106,8 +108,12 @@ enum Kind {
     Extend,
     /// Its reply matters to nobody.
     GiveBack,
-    Other,
+    /// Any other, whose replies have this shape.
+    Other(Shape),
 }
+
+/// Whether a reply that is no error has the shape of the replies to a command.
+pub(super) type Shape = fn(&Reply) -> bool;
 
 /// When a lock expires.
 #[derive(Clone, Copy)]
@@ -196,10 +202,10 @@ impl Queue {
         self.order.push_back(Entry::Asking);
     }
 
-    /// Adds any other command, and returns its number.
-    pub(super) fn other(&mut self, words: &[&str], at: Instant) -> usize {
+    /// Adds any other command, and returns its number. A reply of another shape ends the connection.
+    pub(super) fn other(&mut self, words: &[&str], shape: Shape, at: Instant) -> usize {
         self.push(words);
-        self.insert(Kind::Other, at)
+        self.insert(Kind::Other(shape), at)
     }
 
     /// Begins to read the server's clock with each batch that takes a lock. `time` is in microseconds since
@@ -304,18 +310,23 @@ impl Queue {
         }
     }
 
-    /// Adds the command that gives back one grant, unless another acquire under way cannot be told from it: the
-    /// same owner took the same lock again, within the same millisecond.
+    /// Adds the command that gives back one grant. If another acquire under way cannot be told from it, because the
+    /// same owner takes the same lock again within the same millisecond, that waits for the answer: the grant is its
+    /// own then, or the earlier one is still there.
     pub(super) fn give_back(&mut self, lock: &Lock, expiry: u64) {
         let hash = hash(&lock.key, &lock.owner);
         let same = |call: &Call| match call.kind {
             Kind::Acquire { limit: Limit::Until(term), lock, .. } => {
-                term.expiry() == expiry && lock == hash
+                let denied = matches!(call.state, State::Answered(Ok(Answer::Held)));
+                term.expiry() == expiry && lock == hash && !denied
             }
             _ => false,
         };
-        let under_way = self.calls.iter().any(|(_, call)| same(call));
-        if under_way || self.closed.is_some() {
+        if self.closed.is_some() {
+            return;
+        }
+        if let Some((_, call)) = self.calls.iter_mut().find(|(_, call)| same(call)) {
+            call.twin = Some(lock.clone());
             return;
         }
         give_back(&lock.key, &lock.owner, expiry, |words| self.push(words));
@@ -385,7 +396,9 @@ impl Queue {
                 extended => Ok(Answer::Extended(extended)),
             },
             (Kind::Release, reply) => Ok(Answer::Released(Released::read(&reply)?)),
-            (Kind::GiveBack | Kind::Other, reply) => Ok(Answer::Other(reply)),
+            (Kind::GiveBack, reply @ Reply::Integer(_)) => Ok(Answer::Other(reply)),
+            (Kind::Other(shape), reply) if shape(&reply) => Ok(Answer::Other(reply)),
+            (Kind::GiveBack | Kind::Other(_), _) => return Err(Nonsense),
         };
         self.finish(number, answer, wake);
         Ok(())
@@ -487,7 +500,9 @@ impl Queue {
                     Answer::Granted(Granted { expiry, left, ends, token })
                 }
                 Ok(Worth::RanOut) => Answer::RanOut,
-                Ok(Worth::ClockWasSet) => Answer::ClockWasSet(expiry),
+                Ok(Worth::ClockWasSet { lasts }) => {
+                    Answer::ClockWasSet { expiry, ends: now.checked_add(lasts) }
+                }
                 Err(line) => {
                     let ends = now.checked_add(term.lasts(now - self.origin));
                     Answer::ClockLost { line: line.clone(), expiry, ends }
@@ -504,6 +519,11 @@ impl Queue {
 
     fn finish(&mut self, number: usize, answer: Result<Answer, NoAnswer>, wake: &mut Vec<Waker>) {
         let Some(call) = self.calls.get_mut(number) else { return };
+        let twin = call.twin.take().filter(|_| matches!(answer, Ok(Answer::Held)));
+        let expiry = match call.kind {
+            Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.expiry()),
+            _ => None,
+        };
         match mem::replace(&mut call.state, State::Answered(answer)) {
             State::Waiting(waker) => wake.extend(waker),
             State::Overdue(_) => {}
@@ -517,6 +537,9 @@ impl Queue {
                 }
             }
             answered @ State::Answered(_) => call.state = answered,
+        }
+        if let (Some(lock), Some(expiry)) = (twin, expiry) {
+            self.give_back(&lock, expiry);
         }
     }
 
@@ -558,7 +581,8 @@ impl Queue {
             return Some(end);
         }
         if matches!(call.state, State::Waiting(_)) {
-            let no_answer = self.unanswered(number, Cause::TimedOut(limit));
+            // Also a command that waits to be sent: it is sent later.
+            let no_answer = self.unknown(call, Cause::TimedOut(limit));
             if let Some(call) = self.calls.get_mut(number)
                 && let State::Waiting(waker) =
                     mem::replace(&mut call.state, State::Overdue(no_answer))
@@ -611,7 +635,7 @@ impl Queue {
             let wait = match call.kind {
                 Kind::Acquire { ttl, .. } => late(ttl),
                 Kind::Release | Kind::GiveBack => LATE_REPLY,
-                Kind::Extend | Kind::Other => Duration::ZERO,
+                Kind::Extend | Kind::Other(_) => Duration::ZERO,
             };
             call.at.checked_add(wait)
         };
@@ -619,20 +643,24 @@ impl Queue {
         left.filter_map(|(_, call)| until(call)).max()
     }
 
-    /// What is known of a call that gets no answer.
+    /// What is known of a call that gets no answer, and is not sent any more if it was not sent.
     fn unanswered(&self, number: usize, cause: Cause) -> NoAnswer {
-        let Some(call) = self.calls.get(number) else { return NoAnswer::Unsent(cause) };
-        // The server runs only a complete command.
-        if call.end > self.sent {
-            return NoAnswer::Unsent(cause);
+        match self.calls.get(number) {
+            // The server runs only a complete command.
+            Some(call) if call.end <= self.sent => self.unknown(call, cause),
+            _ => NoAnswer::Unsent(cause),
         }
+    }
+
+    /// What is known of a call that the server may run.
+    fn unknown(&self, call: &Call, cause: Cause) -> NoAnswer {
         let now = Instant::now();
         let lasts = match call.kind {
             Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.lasts(now - self.origin)),
             Kind::Acquire { limit: Limit::For(ttl), .. } => {
                 Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
             }
-            Kind::Release | Kind::Extend | Kind::GiveBack | Kind::Other => None,
+            Kind::Release | Kind::Extend | Kind::GiveBack | Kind::Other(_) => None,
         };
         NoAnswer::Unknown { cause, lasts }
     }
@@ -661,7 +689,7 @@ impl Queue {
     }
 
     fn insert(&mut self, kind: Kind, at: Instant) -> usize {
-        let call = Call { kind, at, end: self.added, state: State::Waiting(None) };
+        let call = Call { kind, at, end: self.added, state: State::Waiting(None), twin: None };
         let number = self.calls.insert(call);
         self.order.push_back(Entry::Call(number));
         number

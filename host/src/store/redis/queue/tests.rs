@@ -181,7 +181,7 @@ fn a_clock_that_was_set_forward_grants_no_phantom() {
     let (number, _) = acquire(&mut queue);
     receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 3_600))).unwrap();
     let set = answer(&mut queue, number);
-    assert!(matches!(set, Some(Ok(Answer::ClockWasSet(_)))), "{set:?}");
+    assert!(matches!(set, Some(Ok(Answer::ClockWasSet { .. }))), "{set:?}");
     // The next lock has the new clock.
     let (_, sent) = acquire(&mut queue);
     assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
@@ -359,16 +359,60 @@ fn a_grant_to_give_back_differs_from_every_later_one() {
     assert_eq!(expiry(later), expiry(number) + 1);
 }
 
-#[test]
-fn a_grant_that_is_indistinguishable_from_another_is_kept() {
+/// What is sent after two acquires of one owner in the same millisecond, the first of whose callers has left, had these
+/// replies in two batches.
+fn after_twins(replies: [&str; 2]) -> String {
     let mut queue = queue_with_clock();
     let at = Instant::now();
     let first = queue.acquire(minute("me"), at);
+    send(&mut queue);
     queue.acquire(minute("me"), at);
     queue.leave(first, lock());
     send(&mut queue);
-    receive(&mut queue, &format!("+OK\r\n$-1\r\n{}", time(NOW + 1))).unwrap();
-    assert_eq!(send(&mut queue), "");
+    for reply in replies {
+        receive(&mut queue, &format!("{reply}{}", time(NOW + 1))).unwrap();
+    }
+    send(&mut queue)
+}
+
+#[test]
+fn a_grant_that_is_indistinguishable_from_another_is_kept() {
+    assert_eq!(after_twins(["+OK\r\n", "+OK\r\n"]), "");
+}
+
+#[test]
+fn a_grant_is_given_back_once_another_that_looked_the_same_was_denied() {
+    let sent = after_twins(["+OK\r\n", "$-1\r\n"]);
+    assert_eq!(sent.matches("PEXPIRETIME").count(), 1, "{sent}");
+}
+
+#[test]
+fn a_command_that_waits_to_be_sent_is_unknown_when_its_time_is_over() {
+    let mut queue = queue_with_clock();
+    let (limit, now) = (Duration::from_secs(1), Instant::now());
+    let acquire = queue.acquire(minute("me"), now);
+    let release = queue.release(&["EVAL"], now);
+    assert_eq!(queue.expire(limit, now + limit, &mut Vec::new()), None);
+    let answers = [acquire, release].map(|number| answer(&mut queue, number));
+    let [Some(Err(acquired)), Some(Err(released))] = answers else { panic!("{answers:?}") };
+    assert!(matches!(acquired, NoAnswer::Unknown { lasts: Some(_), .. }), "{acquired:?}");
+    assert!(matches!(released, NoAnswer::Unknown { lasts: None, .. }), "{released:?}");
+}
+
+#[test]
+fn a_reply_of_another_shape_makes_no_sense() {
+    let text = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Text(_));
+    for (reply, makes_sense) in [
+        ("$-1\r\n", true),
+        ("$1\r\na\r\n", true),
+        ("-ERR no\r\n", true),
+        (":1\r\n", false),
+        ("+OK\r\n", false),
+    ] {
+        let mut queue = queue_with_clock();
+        queue.other(&["EVAL"], text, Instant::now());
+        assert_eq!(receive(&mut queue, reply).is_ok(), makes_sense, "{reply}");
+    }
 }
 
 #[test]
