@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 
 use holdfast_rules::{
-    acquire::{self, Wish},
+    acquire::{self, AcquireTerms},
     extend, inspect, message,
     types::{
         AcquireCommand, Acquired, Error, ExtendCommand, Extended, Failure, Grant, Holding,
@@ -26,8 +26,8 @@ impl Guest for Component {
         let LeaseOptions { owner, ttl, wait, fenced } = options;
         let choice = imported::scope()?.named(&store);
         let owner_is_empty = owner.as_deref().is_some_and(str::is_empty);
-        let wish = Wish { ttl, wait, fenced };
-        let step = acquire::begin(choice, &resource_id, owner_is_empty, wish)?;
+        let terms = AcquireTerms { ttl, wait, fenced };
+        let step = acquire::begin(choice, &resource_id, owner_is_empty, terms)?;
         let owner = owner.unwrap_or_else(store::fresh_owner);
         let command = AcquireCommand { store, key: step.key, owner, ttl, wait, fenced };
         match store::acquire(&command) {

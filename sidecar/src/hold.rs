@@ -40,7 +40,7 @@ pub(crate) struct Hold {
 }
 
 /// What is asked for.
-pub(crate) struct Wish {
+pub(crate) struct HoldTerms {
     pub(crate) options: LeaseOptions,
     /// How long to hold the lock at most.
     pub(crate) max_hold: Option<Duration>,
@@ -95,16 +95,16 @@ impl Hold {
     pub(crate) async fn begin(
         sidecar: &Sidecar,
         resource: Resource<'_>,
-        wish: &Wish,
+        terms: &HoldTerms,
     ) -> Result<Self, HoldError> {
         let longest = Duration::from_millis(MAX_TIME);
-        if wish.max_hold.is_some_and(|max_hold| max_hold > longest) {
+        if terms.max_hold.is_some_and(|max_hold| max_hold > longest) {
             let message = message::time_too_long("maxHold", resource.store);
             return Err(HoldError::Locks(LockError::MalformedRequest(message).into()));
         }
         let room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
         let locks = sidecar.locks();
-        let kept = locks.keep(resource, &wish.options, wish.max_hold).await;
+        let kept = locks.keep(resource, &terms.options, terms.max_hold).await;
         let Some(lease) = kept.map_err(HoldError::Locks)? else {
             let events = stream::iter([Event::NotHeld]).boxed();
             return Ok(Self { events, parting: Parting::default() });

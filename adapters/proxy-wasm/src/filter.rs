@@ -35,7 +35,7 @@ pub struct Filter {
     id: ContextId,
     settings: Arc<Settings>,
     owners: Owners,
-    requests: BTreeMap<ContextId, Wish>,
+    requests: BTreeMap<ContextId, LockedRequest>,
     lines: BTreeMap<Arc<Key>, Line>,
     calls: BTreeMap<Token, Call>,
     deadlines: Deadlines,
@@ -48,7 +48,7 @@ pub struct Filter {
 
 /// A request that wants a lock or has it.
 #[derive(Debug)]
-struct Wish {
+struct LockedRequest {
     lock: Arc<EdgeLock>,
     key: Arc<Key>,
     stage: Stage,
@@ -157,7 +157,7 @@ impl Filter {
 
     /// Whether a request is paused.
     pub fn is_paused(&self, request: ContextId) -> bool {
-        let stage = self.requests.get(&request).map(|wish| &wish.stage);
+        let stage = self.requests.get(&request).map(|locked| &locked.stage);
         matches!(stage, Some(Stage::Waiting { .. } | Stage::Asking(_)))
     }
 
@@ -170,7 +170,7 @@ impl Filter {
         if self.is_paused(request) || last && gave_up(&host.response_details(request)) {
             self.leave(host, request);
         } else if last
-            && let Some(Wish { key, stage: Stage::Holding { owner, until }, .. }) =
+            && let Some(LockedRequest { key, stage: Stage::Holding { owner, until }, .. }) =
                 self.requests.remove(&request)
         {
             let now = host.now();
@@ -182,7 +182,9 @@ impl Filter {
 
     /// A request is gone. If it still has its lock, its response did not come to its end.
     pub fn leave(&mut self, host: &mut impl Host, request: ContextId) {
-        let Some(Wish { lock, key, stage }) = self.requests.remove(&request) else { return };
+        let Some(LockedRequest { lock, key, stage }) = self.requests.remove(&request) else {
+            return;
+        };
         let now = host.now();
         match stage {
             Stage::Waiting { place, until } => {
@@ -236,28 +238,28 @@ impl Filter {
                     // They would get the same answer.
                     self.turn_away(host, &key, now);
                 }
-                let wish =
+                let locked =
                     request.and_then(|request| Some((request, self.requests.remove(&request)?)));
-                match (verdict, wish) {
-                    (Some(Acquired::Granted { fencing_token }), Some((request, wish))) => {
+                match (verdict, locked) {
+                    (Some(Acquired::Granted { fencing_token }), Some((request, locked))) => {
                         let stage = Stage::Holding { owner, until };
-                        self.requests.insert(request, Wish { stage, ..wish });
+                        self.requests.insert(request, LockedRequest { stage, ..locked });
                         self.at_front(&key, Front::Holding);
                         if let Some(token) = fencing_token {
                             host.set_header(request, FENCING_TOKEN_HEADER, &token);
                         }
                         host.go_on(request);
                     }
-                    (Some(Acquired::NotFree), wish) => {
-                        if let Some((request, _)) = wish {
+                    (Some(Acquired::NotFree), locked) => {
+                        if let Some((request, _)) = locked {
                             settle(host, request, &lock, Verdict::Held);
                         }
                     }
                     (Some(Acquired::Granted { .. }), None) => {
                         self.release(host, Release::new(Arc::clone(&key), owner, until), now);
                     }
-                    (None, wish) => {
-                        if let Some((request, _)) = wish {
+                    (None, locked) => {
+                        if let Some((request, _)) = locked {
                             log_doubt(host, &lock, &key, &reason(status, body));
                             settle(host, request, &lock, Verdict::InDoubt);
                         }
@@ -290,7 +292,7 @@ impl Filter {
 
     /// A request has waited for as long as it may.
     fn overdue(&mut self, host: &mut impl Host, request: ContextId, now: u64) {
-        let Some(Wish { key, .. }) = self.requests.get(&request) else { return };
+        let Some(LockedRequest { key, .. }) = self.requests.get(&request) else { return };
         let key = Arc::clone(key);
         if let Some(line) = self.lines.get_mut(&key) {
             line.overdue = true;
@@ -328,7 +330,7 @@ impl Filter {
             self.deadlines.add(until, place, Event::Waited(request));
         }
         let stage = Stage::Waiting { place, until };
-        self.requests.insert(request, Wish { lock: Arc::clone(lock), key, stage });
+        self.requests.insert(request, LockedRequest { lock: Arc::clone(lock), key, stage });
     }
 
     /// Asks for a lock. If the call is not sent, nobody knows who has the lock, and the request is not kept.
@@ -358,8 +360,8 @@ impl Filter {
         self.at_front(key, Front::Asking { waits: wait > 0 });
         let (key, lock) = (Arc::clone(key), Arc::clone(lock));
         let stage = Stage::Asking(token);
-        let wish = Wish { lock: Arc::clone(&lock), key: Arc::clone(&key), stage };
-        self.requests.insert(request, wish);
+        let locked = LockedRequest { lock: Arc::clone(&lock), key: Arc::clone(&key), stage };
+        self.requests.insert(request, locked);
         self.calls.insert(token, Call::Acquire { key, owner, lock, request: Some(request) });
         true
     }
@@ -441,7 +443,7 @@ impl Filter {
                 self.lines.remove(key);
                 return;
             };
-            let Some(Wish { lock, stage: Stage::Waiting { place, until }, .. }) =
+            let Some(LockedRequest { lock, stage: Stage::Waiting { place, until }, .. }) =
                 self.requests.remove(&request)
             else {
                 continue;
@@ -463,12 +465,12 @@ impl Filter {
         line.overdue = false;
         let verdict = without_turn(line);
         let is_over = |request: &ContextId| {
-            let stage = self.requests.get(request).map(|wish| &wish.stage);
+            let stage = self.requests.get(request).map(|locked| &locked.stage);
             matches!(stage, Some(Stage::Waiting { until, .. }) if *until <= now)
         };
         let over: alloc::vec::Vec<_> = line.waiting().filter(is_over).collect();
         for request in over {
-            let Some(Wish { lock, stage: Stage::Waiting { place, until }, .. }) =
+            let Some(LockedRequest { lock, stage: Stage::Waiting { place, until }, .. }) =
                 self.requests.remove(&request)
             else {
                 continue;

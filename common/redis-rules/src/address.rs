@@ -1,7 +1,7 @@
 //! `host:port` as `redisHost` and `redisPort` write it.
 
 use alloc::{borrow::ToOwned, string::String};
-use core::fmt;
+use core::{fmt, net::Ipv6Addr};
 
 /// The port if none is set.
 pub const DEFAULT_PORT: u16 = 6379;
@@ -29,6 +29,10 @@ pub const NOT_AN_ADDRESS: &str = "is not host or host:port";
 /// The problem with a bad port, to be read after the name of the setting.
 pub const NOT_A_PORT: &str = "has a port that is not from 1 to 65535";
 
+/// The problem with an address that has several colons and no brackets, to be read after the name of the setting.
+pub const SEVERAL_COLONS: &str =
+    "has several colons and is not an IPv6 address: write host:port or [IPv6]:port";
+
 /// Splits `host`, `host:port`, `[IPv6]` or `[IPv6]:port`.
 ///
 /// # Errors
@@ -41,7 +45,11 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
             (host, rest) => (host, Some(rest.strip_prefix(':').ok_or(NOT_AN_ADDRESS)?)),
         },
         // More than one colon without brackets can only be an IPv6 address without a port.
-        None if written.matches(':').count() > 1 => (written, None),
+        None if written.matches(':').count() > 1 => match is_ipv6(written) {
+            true => (written, None),
+            false if is_host(written) => return Err(SEVERAL_COLONS),
+            false => return Err(NOT_AN_ADDRESS),
+        },
         None => match written.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (written, None),
@@ -51,6 +59,12 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
         return Err(NOT_AN_ADDRESS);
     }
     Ok((host.to_owned(), port.map(parse_port).transpose()?))
+}
+
+/// Whether this is an IPv6 address, with a zone or without.
+fn is_ipv6(text: &str) -> bool {
+    let address = text.split_once('%').map_or(text, |(address, _zone)| address);
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// Whether this can be a host: it is not empty and has no character of a URL, a login or a
@@ -82,6 +96,7 @@ mod tests {
             ("[::1]:6379", "::1", Some(6379)),
             ("[::1]", "::1", None),
             ("::1", "::1", None),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
         ] {
             assert_eq!(split(written), Ok((host.to_owned(), port)), "{written}");
         }
@@ -97,6 +112,9 @@ mod tests {
             ("[[::1]]", NOT_AN_ADDRESS),
             ("[[::1]:6379", NOT_AN_ADDRESS),
             ("::1]", NOT_AN_ADDRESS),
+            ("::1:17311", SEVERAL_COLONS),
+            ("127.0.0.1:6379:1", SEVERAL_COLONS),
+            ("redis:127.0.0.1:6379", SEVERAL_COLONS),
             ("h]", NOT_AN_ADDRESS),
             ("user@h", NOT_AN_ADDRESS),
             ("a b", NOT_AN_ADDRESS),

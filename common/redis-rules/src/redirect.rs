@@ -5,6 +5,9 @@ use crate::address::{self, Address};
 /// The word that a node wants before a command that another one [sent to it](Redirect::Ask).
 pub const ASKING: [&str; 1] = ["ASKING"];
 
+/// What to do about a redirect of a server that was to be the only one, to be read after its error line.
+pub const NEEDS_CLUSTER: &str = "the server is a node of a cluster: set redisType to cluster";
+
 /// Where a key is. The node that says it has done nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirect {

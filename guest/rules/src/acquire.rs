@@ -8,7 +8,7 @@ use crate::{
 
 /// What an acquire asks for, apart from the owner.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct AcquireTerms {
     /// The time to live in milliseconds.
     pub ttl: u64,
     /// How long to wait, in milliseconds.
@@ -31,9 +31,9 @@ pub fn begin(
     store: Choice<'_>,
     resource_id: &str,
     owner_is_empty: bool,
-    wish: Wish,
+    terms: AcquireTerms,
 ) -> Result<AcquireStep, Error> {
-    let Wish { ttl, wait, fenced } = wish;
+    let AcquireTerms { ttl, wait, fenced } = terms;
     check::ttl_is_positive(store, ttl)?;
     let key = check::key(Verb::Acquire, store, resource_id, !owner_is_empty)?;
     check::is_in_range(store, "ttl", ttl)?;

@@ -1,7 +1,7 @@
 //! Every verb in every form behind two functions, as `wit/steps.wit` describes them.
 
 use crate::{
-    acquire::{self, Wish},
+    acquire::{self, AcquireTerms},
     extend, force_release, inspect, json, list_locks,
     scope::Scope,
     try_lock,
@@ -31,8 +31,8 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
             unlock::begin(store, &resource_id, has_owner).map(Begun::Release)
         }
         Request::Acquire(AcquireRequest { resource_id, owner_is_empty, ttl, wait, fenced }) => {
-            let wish = Wish { ttl, wait, fenced };
-            acquire::begin(store, &resource_id, owner_is_empty, wish).map(Begun::Acquire)
+            let terms = AcquireTerms { ttl, wait, fenced };
+            acquire::begin(store, &resource_id, owner_is_empty, terms).map(Begun::Acquire)
         }
         Request::Extend(ExtendRequest { resource_id, has_owner, ttl, may_shorten }) => {
             extend::begin(store, &resource_id, has_owner, ttl, may_shorten).map(Begun::Extend)

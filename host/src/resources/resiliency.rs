@@ -261,7 +261,7 @@ impl Document {
             self.remarks.push((Level::Info, flaw));
         }
         let (mut retry, useless) = retry(&mut field)?;
-        useless.into_iter().for_each(|flaw| self.warn(flaw));
+        self.remarks.extend(useless.map(|flaw| (Level::Info, flaw)));
         self.warn_of_unknown(&field, &RETRY_FIELDS);
         if name == PROTECTED {
             self.warn(Flaw::at(path, "is a policy of Dapr's own that cannot be changed"));

@@ -600,6 +600,19 @@ fn settings_without_effect_are_reported() {
             "spec.metadata[0].val: unknown field val",
         ),
         ("auth: {secretstorage: x}\n".into(), "auth.secretstorage: unknown field secretstorage"),
+        (
+            "  metadata: [{name: redisDB, secretKeyRef: {nmae: s, key: k}}]\n".into(),
+            "spec.metadata[0].secretKeyRef.nmae: unknown field nmae, so it has no effect (did you mean name?)",
+        ),
+        (
+            "  metadata: [{name: redisDB, secretKeyRef: {key: k}}]\n".into(),
+            "spec.metadata[0].secretKeyRef: has no name, so it has no effect",
+        ),
+        (
+            "  metadata: [{name: ignoreErrors, value: true}]\n".into(),
+            "spec.metadata[0]: ignoreErrors is no setting: it belongs to spec",
+        ),
+        (setting("tls"), "unknown setting tls, so it has no effect (did you mean enableTLS?)"),
     ] {
         let outcome = Case::of(lock("l") + &more).load();
         assert_eq!(outcome.names(), ["l"], "{more}");
@@ -613,6 +626,40 @@ fn settings_without_effect_are_reported() {
     let quiet =
         lock("l").replace("name: l", "name: l\n  uid: x\n  labels: {a: b}") + "status: {}\n";
     assert_eq!(Case::of(quiet).load().warnings(), [""; 0]);
+}
+
+#[test]
+fn misspelt_keys_of_a_document_are_errors_that_name_the_nearest() {
+    for (from, to, expected) in [
+        ("kind:", "knid:", "knid: unknown field knid, so it has no effect (did you mean kind?)"),
+        ("apiVersion:", "apiVerson:", "apiVerson: unknown field apiVerson, so it has no effect"),
+        ("metadata:", "metdata:", "metdata: unknown field metdata, so it has no effect"),
+        ("name: l", "nam: l", "metadata.nam: unknown field nam, so it has no effect"),
+    ] {
+        let outcome = Case::of(lock("l").replacen(from, to, 1)).load();
+        let [error] = &outcome.errors()[..] else { panic!("{to} {:?}", outcome.errors()) };
+        assert!(error.contains(&format!("a.yaml, document 1, {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn what_follows_a_document_stops_the_start() {
+    for more in ["...\na: b\n".to_owned(), format!("...\n---x\n{}", lock("m"))] {
+        let error = Case::of(lock("l") + &more).load().error();
+        assert!(error.contains("a.yaml, document 1: more follows the document (line "), "{error}");
+    }
+    let one = r#"{"apiVersion": "dapr.io/v1alpha1", "kind": "Component"}"#;
+    let error = Case::of(format!("{one}\n{one}\n")).load().error();
+    assert!(error.contains("more follows the document (line 2): put a line ---"), "{error}");
+    assert_eq!(Case::of(lock("l") + "...\n").load().names(), ["l"]);
+}
+
+#[test]
+fn a_list_with_unknown_fields_is_an_error() {
+    let list = "apiVersion: v1\nkind: List\nitems: []\nitemss: []\n";
+    let outcome = Case::of(list).load();
+    let [error] = &outcome.errors()[..] else { panic!("{:?}", outcome.errors()) };
+    assert!(error.contains("itemss: unknown field itemss, so it has no effect"), "{error}");
 }
 
 #[test]

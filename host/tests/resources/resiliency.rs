@@ -373,6 +373,24 @@ targets:
 }
 
 #[test]
+fn names_that_are_almost_those_of_others_are_warnings() {
+    let spec = "policies: {retries: {often: {maxRetries: 5}}}
+targets: {components: {lockstor: {outbound: {retry: Often}}}}";
+    let metadata = document(spec, "").replace("name: myres", "name: myres\n  scopes: [other]");
+    let outcome = Outcome::of(&[("res.yaml", &metadata)]);
+    let target = "spec.targets.components.lockstor";
+    let at = "res.yaml, document 1, resiliency myres, ";
+    let expected = [
+        format!("{at}metadata.scopes: has no effect here: it belongs to the top level"),
+        format!("{at}{target}: no lock store has this name (did you mean lockstore?)"),
+        format!(
+            "{at}{target}.outbound.retry: policy Often not found, so none applies (did you mean often?)"
+        ),
+    ];
+    assert_eq!(outcome.warnings(), expected);
+}
+
+#[test]
 fn an_unknown_field_is_a_warning_that_names_the_nearest() {
     let spec = "policies:
   circuitBreaker: {}

@@ -20,7 +20,7 @@ use super::{
     unary::{self, Received},
 };
 use crate::{
-    hold::{Event, Hold, HoldError, Wish},
+    hold::{Event, Hold, HoldError, HoldTerms},
     loss,
 };
 
@@ -156,9 +156,9 @@ async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, 
     let options = options(lock_owner, ttl, wait, fenced)?;
     let max_hold = max_hold.map(|longest| time("max_hold", Some(longest))).transpose()?;
     calls.grants()?;
-    let wish = Wish { options, max_hold };
+    let terms = HoldTerms { options, max_hold };
     let resource = Resource { store: &store_name, id: &resource_id };
-    let held = Hold::begin(&calls.sidecar, resource, &wish).await;
+    let held = Hold::begin(&calls.sidecar, resource, &terms).await;
     let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
     let parting = hold.parting().clone();
     Ok(unary::lasting(hold.map(|event| Ok(message(event))), parting))

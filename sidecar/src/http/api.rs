@@ -180,11 +180,11 @@ impl Api {
         if let Err(ending) = self.sidecar.grants() {
             return reply::shutting_down(&ending.to_string()).into();
         }
-        let (id, wish) = match hold::read(&body.bytes) {
-            Ok(wish) => wish,
+        let (id, terms) = match hold::read(&body.bytes) {
+            Ok(terms) => terms,
             Err(error) => return malformed(Verb::Acquire, &error).into(),
         };
-        match Hold::begin(&self.sidecar, Resource { store, id: &id }, &wish).await {
+        match Hold::begin(&self.sidecar, Resource { store, id: &id }, &terms).await {
             Ok(hold) => Answered::Hold(hold),
             Err(error) => self.not_held(Verb::Acquire, head, error).into(),
         }

@@ -11,16 +11,16 @@ use hyper::Response;
 use serde_json::{Value, json};
 
 use super::send::{self, ResponseBody};
-use crate::hold::{Event, Hold, Wish};
+use crate::hold::{Event, Hold, HoldTerms};
 
 /// The resource and what is asked for, from the body of a request.
-pub(super) fn read(body: &[u8]) -> Result<(String, Wish), Error> {
+pub(super) fn read(body: &[u8]) -> Result<(String, HoldTerms), Error> {
     let Body { resource_id, lock_owner, ttl, wait, fenced, max_hold, .. } = Body::read_hold(body)?;
     let time = Duration::from_millis;
     let mut options = LeaseOptions::new(time(ttl)).wait(time(wait));
     options.owner = Some(lock_owner.into_owned()).filter(|owner| !owner.is_empty());
     options.fenced = fenced;
-    Ok((resource_id.into_owned(), Wish { options, max_hold: max_hold.map(time) }))
+    Ok((resource_id.into_owned(), HoldTerms { options, max_hold: max_hold.map(time) }))
 }
 
 /// The response that lasts as long as the hold.

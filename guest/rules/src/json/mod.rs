@@ -13,7 +13,7 @@ mod request;
 mod text;
 
 use crate::{
-    acquire::{self, Wish},
+    acquire::{self, AcquireTerms},
     extend, inspect, message,
     scope::Choice,
     try_lock,
@@ -46,8 +46,8 @@ fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
             Begun::Release(ReleaseStep { owner: owner(), ..step })
         }
         Verb::Acquire => {
-            let wish = Wish { ttl, wait, fenced };
-            let step = acquire::begin(store, &resource_id, false, wish)?;
+            let terms = AcquireTerms { ttl, wait, fenced };
+            let step = acquire::begin(store, &resource_id, false, terms)?;
             // The JSON form cannot tell an empty string from a missing field.
             Begun::Acquire(AcquireStep { owner: owner().filter(|_| has_owner), ..step })
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
+    redirect::NEEDS_CLUSTER,
     refusal::{RefusedLogin, forbids_key, is_error_line},
     release::{Form, Released},
     slot::{SLOTS, slot},
@@ -206,9 +207,13 @@ fn untried(key: &str, refusal: &str) -> String {
 
 /// Why a lock cannot be `done`, at the node that failed or else at `address`.
 fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
+    let is_only_server = ended.node.is_none();
     let address = ended.node.unwrap_or(address);
     let about = |cause| format!("a lock cannot be {done}: {cause}");
     match ended.no_outcome {
+        NoOutcome::Elsewhere(_, line) if is_only_server => {
+            ConnectError::Unfit { address, cause: about(format!("{line} ({NEEDS_CLUSTER})")) }
+        }
         NoOutcome::NotDone(line) if is_error_line(&line) => {
             ConnectError::Unfit { address, cause: about(line) }
         }

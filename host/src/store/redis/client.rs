@@ -29,7 +29,7 @@ use super::{
     connection::Connection,
     connections::Connections,
     dial::Dialer,
-    leg::{Leg, Patience},
+    leg::{ConnectBudget, Leg},
     outcome::{NoOutcome, Taken},
     place::Place,
     queue,
@@ -106,9 +106,9 @@ impl Client {
 
     /// What the server says of itself. Fails with the cause.
     pub(super) async fn info(&self) -> Result<String, String> {
-        let patience = self.patience();
+        let budget = self.budget();
         let info = |reply: &Reply| matches!(reply, Reply::Text(_));
-        match self.run_repeatable(&fitness::ASK, info, Leg::only(&patience), Ok).await {
+        match self.run_repeatable(&fitness::ASK, info, Leg::only(&budget), Ok).await {
             Ok(Reply::Text(info)) => Ok(info),
             Ok(Reply::Error(cause)) => Err(cause),
             Ok(_) => Err(Nonsense::TEXT.to_owned()),
@@ -119,9 +119,9 @@ impl Client {
 
     /// When the server writes its append-only file, if it says so.
     pub(super) async fn disk_policy(&self) -> Option<String> {
-        let patience = self.patience();
+        let budget = self.budget();
         let texts = |reply: &Reply| matches!(reply, Reply::Texts(_));
-        let reply = self.run_repeatable(&disk::ASK, texts, Leg::only(&patience), Ok).await.ok()?;
+        let reply = self.run_repeatable(&disk::ASK, texts, Leg::only(&budget), Ok).await.ok()?;
         disk::policy(&reply).map(str::to_owned)
     }
 
@@ -139,8 +139,8 @@ impl Client {
     }
 
     /// For how long a command waits for connections.
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.settings.common.dial_timeout)
+    pub(super) fn budget(&self) -> ConnectBudget {
+        ConnectBudget::new(self.settings.common.dial_timeout)
     }
 
     /// What a command would wait for now, for people.
@@ -296,9 +296,9 @@ impl Client {
         pattern: &str,
         cursor: Option<&str>,
     ) -> Result<Part, NoOutcome> {
-        let patience = self.patience();
+        let budget = self.budget();
         let texts = |reply: &Reply| matches!(reply, Reply::Texts(_));
-        let (words, leg) = (list::words(pattern, cursor), Leg::only(&patience));
+        let (words, leg) = (list::words(pattern, cursor), Leg::only(&budget));
         self.run_repeatable(&words, texts, leg, list::read).await
     }
 

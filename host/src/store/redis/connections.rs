@@ -116,7 +116,7 @@ impl Connections {
 
     /// Takes a place for one command. If all are taken, waits for one, `poolTimeout` at most. If no connection
     /// is open, waits for `redisMaxRetries` more attempts to open one, for as long as the command has
-    /// [patience](Leg::wait).
+    /// [budget](Leg::wait).
     ///
     /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
     pub(super) async fn take(&self, leg: Leg<'_>) -> Result<(InFlight, Permit<'_>), String> {

@@ -10,20 +10,20 @@ use tokio::time::Instant;
 use super::within::within;
 
 /// How long a command waits for connections, at all servers on its way together.
-pub(super) struct Patience(Mutex<Option<Duration>>);
+pub(super) struct ConnectBudget(Mutex<Option<Duration>>);
 
 /// One leg of a way.
 #[derive(Clone, Copy)]
 pub(super) struct Leg<'a> {
     /// Whether another node of the cluster sent the command to this one.
     pub(super) asking: bool,
-    patience: &'a Patience,
+    budget: &'a ConnectBudget,
     /// Whether the command can go on to another server.
     is_one_of_several: bool,
 }
 
-impl Patience {
-    /// Patience for this long; `None` for no limit.
+impl ConnectBudget {
+    /// A budget of this much time; `None` for no limit.
     pub(super) fn new(limit: Option<Duration>) -> Self {
         Self(Mutex::new(limit))
     }
@@ -40,23 +40,23 @@ impl Patience {
 
 impl<'a> Leg<'a> {
     /// The way to a server that has no other in its place.
-    pub(super) fn only(patience: &'a Patience) -> Self {
-        Self { asking: false, patience, is_one_of_several: false }
+    pub(super) fn only(budget: &'a ConnectBudget) -> Self {
+        Self { asking: false, budget, is_one_of_several: false }
     }
 
     /// The way to a node of a cluster.
-    pub(super) fn to_node(patience: &'a Patience, asking: bool) -> Self {
-        Self { asking, patience, is_one_of_several: true }
+    pub(super) fn to_node(budget: &'a ConnectBudget, asking: bool) -> Self {
+        Self { asking, budget, is_one_of_several: true }
     }
 
     /// Waits for a connection, for what is left; half of it if another server may have to be waited for then. Fails with
     /// that time if it has passed.
     pub(super) async fn wait<F: Future>(self, opening: F) -> Result<F::Output, Duration> {
-        let left = self.patience.left();
+        let left = self.budget.left();
         let limit = left.map(|left| if self.is_one_of_several { left / 2 } else { left });
         let begun = Instant::now();
         let opened = within(limit, opening).await;
-        self.patience.spend(begun.elapsed());
+        self.budget.spend(begun.elapsed());
         opened
     }
 }
@@ -72,10 +72,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn all_waits_of_a_command_share_its_patience() {
+    async fn all_waits_of_a_command_share_its_budget() {
         let begun = Instant::now();
-        let patience = Patience::new(Some(SECOND * 5));
-        let leg = Leg::only(&patience);
+        let budget = ConnectBudget::new(Some(SECOND * 5));
+        let leg = Leg::only(&budget);
         assert_eq!(leg.wait(sleep(SECOND * 2)).await, Ok(()));
         assert_eq!(leg.wait(pending::<()>()).await, Err(SECOND * 3));
         assert_eq!(leg.wait(pending::<()>()).await, Err(Duration::ZERO));
@@ -84,15 +84,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_leaves_half_of_it_to_the_one_that_takes_its_place() {
-        let patience = Patience::new(Some(SECOND * 4));
-        assert_eq!(Leg::to_node(&patience, false).wait(pending::<()>()).await, Err(SECOND * 2));
-        assert_eq!(Leg::to_node(&patience, true).wait(pending::<()>()).await, Err(SECOND));
-        assert_eq!(Leg::to_node(&patience, false).wait(sleep(SECOND / 4)).await, Ok(()));
+        let budget = ConnectBudget::new(Some(SECOND * 4));
+        assert_eq!(Leg::to_node(&budget, false).wait(pending::<()>()).await, Err(SECOND * 2));
+        assert_eq!(Leg::to_node(&budget, true).wait(pending::<()>()).await, Err(SECOND));
+        assert_eq!(Leg::to_node(&budget, false).wait(sleep(SECOND / 4)).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_there_is_no_end() {
-        let patience = Patience::new(None);
-        assert_eq!(Leg::to_node(&patience, false).wait(sleep(SECOND * 9_999)).await, Ok(()));
+        let budget = ConnectBudget::new(None);
+        assert_eq!(Leg::to_node(&budget, false).wait(sleep(SECOND * 9_999)).await, Ok(()));
     }
 }

@@ -11,7 +11,7 @@ use holdfast_redis_rules::{
 use super::{
     client::Client,
     cluster::{self, Cluster, Hop},
-    leg::{Leg, Patience},
+    leg::{ConnectBudget, Leg},
     outcome::{Ended, NoOutcome},
     place::Place,
     sentinel::Sentinels,
@@ -68,14 +68,14 @@ impl Nodes {
     /// The way of a command to the server that has the key.
     pub(super) async fn way(&self, key: &str) -> Result<Way<'_>, NoOutcome> {
         match self {
-            Self::One(client) => Ok(Way { patience: client.patience(), to: To::Server(client) }),
+            Self::One(client) => Ok(Way { budget: client.budget(), to: To::Server(client) }),
             Self::Cluster(cluster) => {
                 let slot = slot(key);
                 // In boxes, here and below, because they are larger than the way to a single server.
                 let node = Box::pin(cluster.owner(slot)).await?;
                 let hop = Hop { node, asking: false };
-                let patience = hop.node.patience();
-                Ok(Way { patience, to: To::Node { cluster, slot, hop, hops: 0 } })
+                let budget = hop.node.budget();
+                Ok(Way { budget, to: To::Node { cluster, slot, hop, hops: 0 } })
             }
         }
     }
@@ -131,7 +131,7 @@ impl Nodes {
 
 /// The way of a command to the server that has its key.
 pub(super) struct Way<'a> {
-    patience: Patience,
+    budget: ConnectBudget,
     to: To<'a>,
 }
 
@@ -152,8 +152,8 @@ impl Way<'_> {
     /// What it brings there.
     pub(super) fn leg(&self) -> Leg<'_> {
         match &self.to {
-            To::Server(_) => Leg::only(&self.patience),
-            To::Node { hop, .. } => Leg::to_node(&self.patience, hop.asking),
+            To::Server(_) => Leg::only(&self.budget),
+            To::Node { hop, .. } => Leg::to_node(&self.budget, hop.asking),
         }
     }
 

@@ -13,6 +13,7 @@ use holdfast_redis_rules::{
     extend::{self, Extend},
     fence, inspect,
     list::{self, Listed, Part},
+    redirect::NEEDS_CLUSTER,
     release::{self, Form},
 };
 use holdfast_timing::milliseconds;
@@ -142,6 +143,9 @@ impl RedisStore {
         let address = node.as_ref().unwrap_or(&self.address);
         let about = |cause| format!("redis {address}: {cause}");
         match no_outcome {
+            NoOutcome::Elsewhere(_, cause) if node.is_none() => {
+                Failure::not_done(about(format!("{cause} ({NEEDS_CLUSTER})")))
+            }
             NoOutcome::NotDone(cause) | NoOutcome::Over(cause) | NoOutcome::Elsewhere(_, cause) => {
                 Failure::not_done(about(cause))
             }

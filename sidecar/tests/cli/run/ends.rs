@@ -58,7 +58,7 @@ fn a_lock_that_is_held_is_not_taken_and_the_command_does_not_start() {
     assert_eq!(place.owner().unwrap(), "somebody-else");
     let (code, log) = place.run(&["--wait", "1500ms"], "echo ran > said");
     assert_eq!((code, place.said("said").as_str()), (Some(124), ""));
-    assert!(log.contains("did for all of --wait 1.5s"), "{log}");
+    assert!(log.contains("was not free within --wait 1.5s"), "{log}");
 }
 
 #[test]

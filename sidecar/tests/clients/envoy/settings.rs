@@ -29,6 +29,11 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
             with("store", json!("reprots")),
             "edge lock reports, spec.store: lock store reprots not found",
         ),
+        (
+            document("reports", &lock(json!({})))
+                .replace(r#"metadata: {"#, r#"metadata: {"scopes": ["other"], "#),
+            "metadata.scopes: has no effect here: it belongs to the top level",
+        ),
         (with("ttl", json!("1m")), "spec.ttl: must be seconds, such as 30s or 0.25s"),
         (with("ttl", json!(null)), "spec.ttl: is missing"),
         (with("wait", json!(5)), "spec.wait: must be seconds, such as 30s or 0.25s"),
