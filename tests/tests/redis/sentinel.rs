@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use holdfast::{
@@ -17,6 +18,7 @@ use holdfast::{
 };
 use holdfast_tests::{
     LONG, MINUTE, assert_granted, eventually, is_granted,
+    proxy::Proxy,
     redis_options::RedisOptions,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect_to},
@@ -167,6 +169,25 @@ async fn a_sentinel_with_an_old_configuration_does_not_count() {
 
     let hosts = format!("{},{}", stale.address(), group.hosts());
     let store = connect(&hosts, &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(!holders(&group, "k").contains(&old));
+}
+
+#[tokio::test]
+async fn a_quick_sentinel_with_an_old_configuration_does_not_outrun_the_others() {
+    let mut group = SentinelGroup::start().await;
+    let old = group.isolate_master().await;
+    let stale = cut_off_sentinel(group.nodes()[old].port());
+    let mut slow = Vec::new();
+    for sentinel in group.sentinels() {
+        let proxy = Proxy::to(sentinel.port()).await;
+        // Each reply comes later than others are waited for once a majority has answered.
+        proxy.delay_replies(Duration::from_millis(300));
+        slow.push(proxy);
+    }
+    let hosts: Vec<String> = slow.iter().map(Proxy::address).collect();
+    let hosts = format!("{},{}", stale.address(), hosts.join(","));
+    let store = connect(&hosts, &[ONCE, ("dialTimeout", "60s")]).await.unwrap();
     assert_granted(store.acquire("k", "me", MINUTE).await);
     assert!(!holders(&group, "k").contains(&old));
 }

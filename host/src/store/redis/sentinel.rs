@@ -1,7 +1,7 @@
 //! Redis Sentinel: where the master is, and when it moves.
 //!
 //! All sentinels are asked at once, and the newest configuration counts: a sentinel that was cut off from the others
-//! may name a master that was replaced.
+//! may name a master that was replaced. So a majority of them is waited for, if it can be reached.
 
 use std::{
     fmt,
@@ -21,7 +21,6 @@ use super::{
     epoch::Epoch,
     session::{Session, bounded, nonsense},
     stream::Streams,
-    within::within,
 };
 
 /// How many sentinels are known at most.
@@ -165,7 +164,8 @@ impl Sentinels {
     }
 
     async fn look(&self, tell: &mut impl FnMut(&Address)) {
-        if let Ok(Ok(master)) = within(self.limit, self.master()).await {
+        // Each sentinel has its limit. Another one around all would end just when the last of them counts.
+        if let Ok(master) = self.master().await {
             tell(&master);
         }
     }
