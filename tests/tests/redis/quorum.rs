@@ -20,7 +20,9 @@ use holdfast::{
 use holdfast_tests::{
     LONG, MINUTE, STORE, assert_granted,
     clock::Clock,
-    eventually, is_granted, redis_quorum,
+    eventually, is_granted,
+    proxy::Proxy,
+    redis_quorum,
     redis_server::RedisServer,
     redis_store::{Setting, locker},
 };
@@ -422,8 +424,37 @@ async fn one_server_under_two_names_is_refused() {
     let [first, second] = servers.each_ref().map(RedisServer::address);
     let alias = format!("localhost:{}", servers[0].port());
     let refused = connect_to(&[&first, &second, &alias], &[]).await.map(drop).unwrap_err();
-    let expected = format!("redis {alias}: it is the same server as {first}: ");
-    assert!(refused.starts_with(&expected), "{refused}");
+    // Both are connected at once, and the later one is refused.
+    let twin = |one: &str, other: &str| format!("redis {one}: it is the same server as {other}: ");
+    let named = [twin(&alias, &first), twin(&first, &alias)];
+    assert!(named.iter().any(|named| refused.starts_with(named)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_found_later_to_be_another_of_them_takes_no_part() {
+    let mut servers = lasting::<2>();
+    let [first, second] = servers.each_ref().map(RedisServer::address);
+    let proxy = Proxy::to(servers[0].port()).await;
+    // There is no answer from there at the start.
+    proxy.swallow();
+    let store = connect_to(&[&first, &second, &proxy.address()], &[]).await.unwrap();
+    assert_granted(store.acquire(KEY, "me", MINUTE).await);
+    servers[1].kill();
+    proxy.mend();
+    // What was opened before stays silent.
+    proxy.cut();
+    let twin = format!("it is the same server as {first}");
+    eventually("it is told what it is", async || {
+        // Two answers of one server would be a majority.
+        let failure = store.extend(KEY, "me", MINUTE, false).await.unwrap_err();
+        failure.cause().contains(&twin)
+    })
+    .await;
+    servers[1].restart();
+    eventually("the others go on", async || {
+        matches!(store.extend(KEY, "me", MINUTE, false).await, Ok(Extended::Extended(_)))
+    })
+    .await;
 }
 
 #[tokio::test]

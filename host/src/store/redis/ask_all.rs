@@ -57,7 +57,7 @@ fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
     let login = errors.iter().filter_map(|error| error.login).max();
     errors.sort_by(|one, other| one.cause.cmp(&other.cause));
     let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();
-    DialError { cause: format!("{what}: {}", causes.join("; ")), may_pass, unfit: None, login }
+    DialError { cause: format!("{what}: {}", causes.join("; ")), may_pass, refused: None, login }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use holdfast_redis_rules::{
 use super::{
     answer::Cause,
     client::Client,
-    dial_error::DialError,
+    dial_error::{DialError, Refused},
     nodes::{Nodes, run},
     outcome::{Ended, NoOutcome},
     settings::{RedisSetterError, RedisSettings},
@@ -69,7 +69,7 @@ pub enum ConnectError {
         replicas: u64,
     },
     /// The server cannot keep locks: it is a replica, or a node of a cluster, or behind a proxy that does not keep
-    /// to the database, or it refuses the commands of a lock.
+    /// to the database, or another server of the quorum as well, or it refuses the commands of a lock.
     #[error("redis {address}: {cause}")]
     Unfit {
         /// The server's `host:port`.
@@ -113,11 +113,13 @@ pub(super) async fn check_servers(
 /// Connects, and refuses a server that can lose locks.
 async fn check_server(client: &Client) -> Result<(), ConnectError> {
     let address = client.address().to_owned();
-    let Err(DialError { cause, unfit, login, .. }) = client.connections().open().await else {
+    let Err(DialError { cause, refused, login, .. }) = client.connections().open().await else {
         return Ok(());
     };
-    Err(match unfit {
-        Some(Unfit::Replicated(replicas)) => ConnectError::Replicated { address, replicas },
+    Err(match refused {
+        Some(Refused::Unfit(Unfit::Replicated(replicas))) => {
+            ConnectError::Replicated { address, replicas }
+        }
         Some(_) => ConnectError::Unfit { address, cause },
         None => ConnectError::Unreachable { address, cause, login },
     })

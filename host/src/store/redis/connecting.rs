@@ -1,6 +1,6 @@
 //! Connecting the store that settings describe: one [`RedisStore`], or a quorum of several.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use holdfast_redis_rules::{
@@ -10,7 +10,9 @@ use holdfast_redis_rules::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{check::ConnectError, settings::RedisSettings, store::RedisStore};
+use super::{
+    check::ConnectError, identities::Identities, settings::RedisSettings, store::RedisStore,
+};
 use crate::store::{
     Store,
     quorum::{Node, QuorumSettings, QuorumStore},
@@ -25,7 +27,8 @@ const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
 /// Connects the store that the settings describe. `name` is the store's, for logs and metrics.
 ///
 /// Of a [quorum](RedisSettings::quorum) a majority must be there; of the others the log warns, and each takes part as
-/// soon as it can be reached. Must be called in a Tokio runtime with time and I/O enabled.
+/// soon as it can be reached, unless it is one of the others under another name. Must be called in a Tokio runtime with
+/// time and I/O enabled.
 ///
 /// # Errors
 ///
@@ -68,11 +71,12 @@ async fn connect_quorum(
     deadline: Option<Instant>,
 ) -> Result<QuorumStore, ConnectError> {
     let Quorum { nodes, longest_ttl } = quorum;
-    let of_node = |node: &Address| settings.clone().of_node(node.clone(), longest_ttl);
+    let identities = Arc::new(Identities::default());
+    let of_node =
+        |node: &Address| settings.clone().of_node(node.clone(), longest_ttl, identities.clone());
     let connect =
         async |node: &Address| RedisStore::connect_until(name, of_node(node), deadline).await;
     let stores = connect_majority(name, &nodes, connect, &settings.address()).await?;
-    differ(&nodes, &stores)?;
     let nodes: Result<Vec<Node>, ConnectError> = nodes
         .iter()
         .zip(stores)
@@ -88,23 +92,6 @@ async fn connect_quorum(
         address: settings.address(),
         cause: error.to_string(),
     })
-}
-
-/// Refuses a server that is there under two names: it would count twice.
-fn differ(nodes: &[Address], stores: &[Option<RedisStore>]) -> Result<(), ConnectError> {
-    let mut known = HashMap::new();
-    for (node, store) in nodes.iter().zip(stores) {
-        let Some(run_id) = store.as_ref().and_then(RedisStore::run_id) else { continue };
-        if let Some(first) = known.insert(run_id, node) {
-            return Err(ConnectError::Unfit {
-                address: node.to_string(),
-                cause: format!(
-                    "it is the same server as {first}: each of redisHost must be another one"
-                ),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Why a server of a quorum is not connected.

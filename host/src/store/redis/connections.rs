@@ -25,6 +25,7 @@ use super::{
     dial::{Dialed, Dialer, Note},
     dial_error::DialError,
     driver::Event,
+    identities::Connected,
     leg::Leg,
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
@@ -49,8 +50,6 @@ pub(super) struct Connections {
     noted: Mutex<Vec<Note>>,
     /// What the server said of itself, at first.
     about: OnceLock<String>,
-    /// What the server called itself, at first.
-    run_id: OnceLock<String>,
     /// Where the master is, if it may move and has been reported.
     master: watch::Sender<Option<Address>>,
     runtime: Handle,
@@ -101,7 +100,6 @@ impl Connections {
             failures: Mutex::new((0, Instant::now())),
             noted: Mutex::default(),
             about: OnceLock::new(),
-            run_id: OnceLock::new(),
             master: watch::Sender::new(None),
             runtime,
             closing: CancellationToken::new(),
@@ -265,8 +263,11 @@ impl Connections {
 
     async fn attempt(&self) {
         tokio::time::sleep(self.wait_before_attempt()).await;
-        let me = self.me.clone();
+        let connected = Arc::new(OnceLock::new());
+        let (me, kept) = (self.me.clone(), connected.clone());
         let on_event = move |id, event| {
+            // The driver keeps this closure, and with it what is set below, for as long as the connection is open.
+            let _ = &kept;
             let why = match event {
                 Event::Overdue => Closed::Retired,
                 Event::Closed => Closed::Lost,
@@ -276,19 +277,20 @@ impl Connections {
             }
         };
         let outcome = self.dialer.dial(on_event).await.and_then(|dialed| {
-            match dialed.connection.is_closed() {
+            if dialed.connection.is_closed() {
                 // The server closed it right after its answers.
-                true => Err(DialError::passing(Cause::Lost.to_string())),
-                false => Ok(dialed),
+                return Err(DialError::passing(Cause::Lost.to_string()));
             }
+            if let Some(server) = self.identify(dialed.run_id.as_deref())? {
+                connected.get_or_init(|| server);
+            }
+            Ok(dialed)
         });
+        drop(connected);
         self.record_attempt(&outcome);
-        let outcome = outcome.map(|Dialed { connection, notes, about, run_id }| {
+        let outcome = outcome.map(|Dialed { connection, notes, about, .. }| {
             if let Some(about) = about {
                 self.about.get_or_init(|| about);
-            }
-            if let Some(run_id) = run_id {
-                self.run_id.get_or_init(|| run_id);
             }
             notes.into_iter().for_each(|note| self.note(note));
             let mut open = self.write();
@@ -306,6 +308,15 @@ impl Connections {
         self.opening.store(false, Ordering::Release);
         drop(self.attempts.send_replace(outcome));
         self.keep_minimum();
+    }
+
+    /// Notes to which server of a quorum a connection leads. Refuses one that is another node as well.
+    fn identify(&self, run_id: Option<&str>) -> Result<Option<Connected>, DialError> {
+        let (Some(identities), Some(run_id)) = (&self.settings.identities, run_id) else {
+            return Ok(None);
+        };
+        let node = self.dialer.place().to_string();
+        identities.connect(&node, run_id).map(Some).map_err(|first| DialError::twin_of(&first))
     }
 
     fn wait_before_attempt(&self) -> Duration {
@@ -339,11 +350,6 @@ impl Connections {
     /// What the server said of itself, if it did.
     pub(super) fn about(&self) -> Option<&str> {
         self.about.get().map(String::as_str)
-    }
-
-    /// What the server called itself, if it did.
-    pub(super) fn run_id(&self) -> Option<&str> {
-        self.run_id.get().map(String::as_str)
     }
 
     pub(super) fn settings(&self) -> &RedisSettings {

@@ -15,10 +15,19 @@ pub(super) struct DialError {
     pub(super) cause: String,
     /// Whether a later attempt may succeed. A wrong password stays wrong.
     pub(super) may_pass: bool,
-    /// Whether the server answered, and is not fit to keep locks.
-    pub(super) unfit: Option<Unfit>,
+    /// Whether the server answered, and may keep no locks.
+    pub(super) refused: Option<Refused>,
     /// How the server refused the login, if it did. Of several servers: one of them.
     pub(super) login: Option<RefusedLogin>,
+}
+
+/// Why a server that answered may keep no locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// They are not safe with it.
+    Unfit(Unfit),
+    /// It is another server of the quorum, and would count twice.
+    Twin,
 }
 
 impl DialError {
@@ -27,12 +36,12 @@ impl DialError {
     }
 
     pub(super) fn passing(cause: String) -> Self {
-        Self { cause, may_pass: true, unfit: None, login: None }
+        Self { cause, may_pass: true, refused: None, login: None }
     }
 
     /// Another attempt would fail, too.
     pub(super) fn lasting(cause: String) -> Self {
-        Self { cause, may_pass: false, unfit: None, login: None }
+        Self { cause, may_pass: false, refused: None, login: None }
     }
 
     /// An error of the network, or of TLS after its handshake, when a server refuses the client's certificate.
@@ -49,7 +58,15 @@ impl DialError {
     pub(super) fn unfit(unfit: Unfit) -> Self {
         // A replica may be promoted, or the address may lead to another server by then.
         let may_pass = unfit == Unfit::Replica;
-        Self { cause: unfit.to_string(), may_pass, unfit: Some(unfit), login: None }
+        let refused = Some(Refused::Unfit(unfit));
+        Self { cause: unfit.to_string(), may_pass, refused, login: None }
+    }
+
+    /// The server is this one of the quorum as well.
+    pub(super) fn twin_of(first: &str) -> Self {
+        let cause =
+            format!("it is the same server as {first}: each of redisHost must be another one");
+        Self { refused: Some(Refused::Twin), ..Self::lasting(cause) }
     }
 
     /// The same error, said of a server.
@@ -65,7 +82,7 @@ impl From<String> for DialError {
             may_pass: refusal::may_pass(&line),
             login: refusal::refused_login(&line),
             cause: line,
-            unfit: None,
+            refused: None,
         }
     }
 }

@@ -27,6 +27,7 @@
 //! | `answer` | what became of a command on one connection |
 //! | `absence` | a server that takes no locks for a while |
 //! | `about` | a server in a few words |
+//! | `identities` | which server each node of a quorum is |
 //! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `written` | a host that is written in another form, such as a URL |
@@ -50,6 +51,7 @@ mod dial;
 mod dial_error;
 mod driver;
 mod epoch;
+mod identities;
 mod leg;
 mod metrics;
 mod nodes;

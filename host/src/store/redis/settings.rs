@@ -2,7 +2,7 @@
 //!
 //! The meaning of Dapr's names, with their defaults and refusals, is in `holdfast-redis-rules`.
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use holdfast_redis_rules::{
     address::{self, Address, DEFAULT_PORT, is_host},
@@ -16,6 +16,7 @@ use holdfast_redis_rules::{
 
 use super::{
     driver::Limits,
+    identities::Identities,
     tls::{Identity, PemError, Tls},
     written,
 };
@@ -87,6 +88,8 @@ pub struct RedisSettings {
     pub(super) pool: Pool,
     /// How long a server takes no locks after it started, unless it lost none.
     pub(super) rejoin_after: Option<Duration>,
+    /// Which server each node of the quorum is, for a node of one.
+    pub(super) identities: Option<Arc<Identities>>,
     /// The key prefix of the lock that is tried out.
     pub(super) trial_key_start: String,
     write_timeout_is_set: bool,
@@ -232,6 +235,7 @@ impl RedisSettings {
             tls: Tls { verify: true, identity: None },
             pool: Pool::new(default_pool_size()),
             rejoin_after: None,
+            identities: None,
             trial_key_start: "lock||holdfast-check||".to_owned(),
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
@@ -436,9 +440,20 @@ impl RedisSettings {
         self.servers.to_string()
     }
 
-    /// The settings of one server of a quorum, which goes on without a server that fails.
-    pub(super) fn of_node(self, node: Address, longest_ttl: Duration) -> Self {
-        let node = Self { servers: Servers::One(node), rejoin_after: Some(longest_ttl), ..self };
+    /// The settings of one server of a quorum, which goes on without a server that fails. All of them share
+    /// `identities`.
+    pub(super) fn of_node(
+        self,
+        node: Address,
+        longest_ttl: Duration,
+        identities: Arc<Identities>,
+    ) -> Self {
+        let node = Self {
+            servers: Servers::One(node),
+            rejoin_after: Some(longest_ttl),
+            identities: Some(identities),
+            ..self
+        };
         node.retries(0)
     }
 

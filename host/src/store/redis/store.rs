@@ -119,14 +119,6 @@ impl RedisStore {
         }
     }
 
-    /// What the only server called itself when it was connected, if it did.
-    pub(super) fn run_id(&self) -> Option<&str> {
-        match &self.nodes {
-            Nodes::One(client) => client.connections().run_id(),
-            Nodes::Cluster(_) => None,
-        }
-    }
-
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
         match run!(self.nodes, wanted.key, |server, leg| server.acquire(wanted, leg)) {
             Ok(Some(Taken { left, token })) => Ok(Acquired::Granted(Grant {
