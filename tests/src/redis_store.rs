@@ -49,6 +49,18 @@ pub async fn connect_to(
     RedisStore::connect(STORE, settings).await
 }
 
+/// A store with these settings that has no connection yet.
+///
+/// # Panics
+///
+/// When a setting is invalid.
+pub fn unconnected(address: &str, settings: &[Setting<'_>]) -> RedisStore {
+    let mut properties: Properties = settings.iter().copied().collect();
+    properties.insert("redisHost", address);
+    let settings = RedisSettings::parse(&properties).expect("valid settings");
+    RedisStore::unconnected(STORE, settings).expect("valid settings")
+}
+
 /// A server, a proxy in front of it, and a store that reaches the server through the proxy. The server's
 /// counts of commands start from then on.
 ///

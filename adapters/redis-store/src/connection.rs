@@ -26,7 +26,8 @@ use crate::time::{Deadline, since, written};
 /// Why a command has no reply. The connection cannot be used any more.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The server cannot have run it: its end was never handed to the network.
+    /// The server cannot have run it: its end was never handed to the network. Of several that were sent together: it
+    /// cannot have run any.
     Unsent(String),
     /// The server may have run it.
     Unanswered(String),
@@ -70,12 +71,26 @@ pub(crate) const LOST: &str = "connection lost";
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     commands: usize,
+    /// Where the first command ends.
+    first: usize,
 }
 
 impl Batch {
     pub(crate) fn push(&mut self, words: &[&str]) {
         resp::push(&mut self.bytes, words);
         self.commands += 1;
+        if self.commands == 1 {
+            self.first = self.bytes.len();
+        }
+    }
+
+    /// Why there are no replies after the network took only this many bytes. A server runs what is complete, though the
+    /// rest never comes.
+    fn broken(&self, taken: usize, cause: &str) -> Broken {
+        match taken < self.first {
+            true => Broken::Unsent(cause.to_string()),
+            false => Broken::Unanswered(cause.to_string()),
+        }
     }
 }
 
@@ -185,28 +200,27 @@ impl Connection {
     /// Hands all commands to the network, which may accept nothing for `writeTimeout`.
     pub(crate) fn send(&mut self, batch: &Batch, settings: &Settings) -> Result<(), Broken> {
         self.owed += batch.commands;
-        let mut rest = batch.bytes.as_slice();
-        while !rest.is_empty() {
-            let lost = |_| Broken::Unsent(LOST.to_string());
-            let room = match self.socket.output.check_write().map_err(lost)? {
-                0 => {
+        let mut taken = 0;
+        while taken < batch.bytes.len() {
+            let room = match self.socket.output.check_write() {
+                Ok(0) => {
                     let writable = self.socket.output.subscribe();
                     if !Deadline::after(settings.write_timeout).wait(&writable) {
-                        return Err(Broken::Unsent("sending timed out".to_string()));
+                        return Err(batch.broken(taken, "sending timed out"));
                     }
                     continue;
                 }
-                room => usize::try_from(room).unwrap_or(usize::MAX),
+                Ok(room) => usize::try_from(room).unwrap_or(usize::MAX),
+                Err(_) => return Err(batch.broken(taken, LOST)),
             };
-            let (now, later) = rest.split_at(room.min(rest.len()));
+            let rest = &batch.bytes[taken..];
+            let now = &rest[..room.min(rest.len())];
             self.socket.output.write(now).map_err(|error| match error {
-                // The server runs only a complete command.
-                StreamError::LastOperationFailed(_) if later.is_empty() => {
-                    Broken::Unanswered(LOST.to_string())
-                }
-                _ => lost(error),
+                StreamError::Closed => batch.broken(taken, LOST),
+                // A part of these bytes may be on its way.
+                StreamError::LastOperationFailed(_) => batch.broken(taken + now.len(), LOST),
             })?;
-            rest = later;
+            taken += now.len();
         }
         Ok(())
     }
@@ -229,6 +243,24 @@ impl Connection {
                 }
             }
             self.received.extend(piece);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_network_took_in_part_may_have_been_run() {
+        let mut batch = Batch::default();
+        batch.push(&["SET", "k", "me", "NX", "PXAT", "1"]);
+        let set = batch.bytes.len();
+        batch.push(&["TIME"]);
+        let all = batch.bytes.len();
+        for taken in 0..=all {
+            let is_unsent = matches!(batch.broken(taken, LOST), Broken::Unsent(_));
+            assert_eq!(is_unsent, taken < set, "{taken} of {all}");
         }
     }
 }

@@ -13,7 +13,7 @@ use holdfast_redis_rules::{
     clock::Reading,
     closing::{CLOSES, Closing, LostByChance, Question},
     facts,
-    fitness::{Expected, Role},
+    fitness::{Expected, Role, Unfit},
     login::{Login, closed_on, knows_no_users},
     refusal,
     reply::Reply,
@@ -51,7 +51,16 @@ impl DialError {
 
     /// The server refused a command with this error line.
     fn refused(line: String) -> Self {
-        Self { may_pass: refusal::may_pass(&line), cause: line }
+        let may_pass = refusal::may_pass(&line);
+        match refusal::refused_login(&line) {
+            Some(_) => Self::new(format!("{line} (set REDIS_PASSWORD)"), may_pass),
+            None => Self::new(line, may_pass),
+        }
+    }
+
+    /// Locks are not safe with the server. A replica may be promoted, or the address may lead to another server by then.
+    fn unfit(unfit: Unfit) -> Self {
+        Self::new(unfit.to_string(), unfit == Unfit::Replica)
     }
 }
 
@@ -221,7 +230,7 @@ impl Dialing<'_> {
         // What it says of itself counts, whatever becomes of the other questions.
         let info = self.ask(Question::Info, at_once)?;
         let expected = Expected { role: Role::Alone, db: self.settings.db };
-        facts::doubts(&info, expected).map_err(|unfit| DialError::new(unfit.to_string(), false))?;
+        facts::doubts(&info, expected).map_err(DialError::unfit)?;
         let script = self.ask(Question::Script, at_once)?;
         let time = self.ask(Question::Time, at_once)?;
         let mut connection = self.connection;

@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
     fence, inspect,
     refusal::{Again, ends_connection, has_no_answer, told},
     release::{self, Form, Release, give_back},
-    reply::Reply,
+    reply::{Nonsense, Reply},
     settings::Settings,
     term::{Term, Worth},
     tries::{Next, Tries},
@@ -33,6 +33,9 @@ use crate::{
     dial::{DialError, dial},
     time::{Deadline, now, pause, random, wall_clock, written},
 };
+
+/// The cause for a grant that does not count, because its end is not known.
+const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 /// A server, and the connection to it if there is one.
 pub(crate) struct Redis {
@@ -141,13 +144,15 @@ impl Redis {
         }
     }
 
-    /// Tries until there is an outcome. The connection is kept if it is in order after a try.
+    /// Tries until there is an outcome. The connection is kept if it is in order after a try. All tries together wait for
+    /// connections for `dialTimeout` at most.
     fn run<T>(
         &mut self,
         mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Tried<T>, NoOutcome>,
     ) -> Result<T, NoOutcome> {
+        let mut patience = self.settings.dial_timeout;
         loop {
-            let mut connection = self.connection()?;
+            let mut connection = self.connection(&mut patience)?;
             let ended = attempt(self, &mut connection);
             self.connection = Some(connection).filter(Connection::is_in_order);
             let (cause, next) = match ended? {
@@ -202,12 +207,17 @@ impl Redis {
             Err(Broken::Unsent(cause)) => return Ok(unsent(cause, tries)),
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
-        // The user may have lost the permission. Later locks do without the clock then.
-        let after = time
-            .as_ref()
-            .ok()
-            .and_then(|time| clock::read(time).ok())
-            .map(|time| Reading::new(time, asked, now()));
+        let after = match &time {
+            // The user has lost the permission. Later locks do without the clock.
+            Ok(Reply::Error(_)) | Err(_) => None,
+            Ok(time) => match clock::read(time) {
+                Ok(time) => Some(Reading::new(time, asked, now())),
+                Err(Nonsense) => {
+                    connection.distrust();
+                    None
+                }
+            },
+        };
         connection.clock =
             after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
         let number = match acquired(connection, lock, reply).map_err(unknown)? {
@@ -219,8 +229,16 @@ impl Redis {
             }
             Err(line) => return Ok(refused(connection, line, Form::Full, tries)),
         };
-        time.map_err(|broken| unknown(broken.cause()))?;
-        let after = after.ok_or_else(|| unknown(CLOCK_WAS_SET.to_string()))?;
+        let Some(after) = after else {
+            return Err(match time {
+                Ok(Reply::Error(_)) if self.gave_back(connection, lock, term) => {
+                    NoOutcome::NotDone(CLOCK_LOST.to_string())
+                }
+                Ok(Reply::Error(_)) => unknown(CLOCK_LOST.to_string()),
+                Ok(_) => unknown(Nonsense.to_string()),
+                Err(broken) => unknown(broken.cause()),
+            });
+        };
         let worth = term.worth(&after, now());
         if let Worth::Held { left, .. } = worth {
             let left = left.saturating_sub(now().saturating_sub(asked));
@@ -228,16 +246,30 @@ impl Redis {
                 return Ok(Tried::Outcome(Some(Taken { left, number })));
             }
         }
-        let given_back = give_back(lock.key, lock.owner, term.expiry(), |words| {
+        let is_over = self.gave_back(connection, lock, term);
+        match worth {
+            Worth::ClockWasSet { .. } if is_over => Ok(unsent(CLOCK_WAS_SET, tries)),
+            Worth::ClockWasSet { lasts } => {
+                Err(NoOutcome::Unknown(CLOCK_WAS_SET.to_string(), Some(lasts)))
+            }
+            Worth::Held { .. } if !term.lasts(now()).is_zero() => Err(unknown(RAN_OUT.to_string())),
+            Worth::Held { .. } | Worth::RanOut => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+        }
+    }
+
+    /// Gives back the grant of this term. Returns whether it is surely over: the server may refuse the script.
+    fn gave_back(&self, connection: &mut Connection, lock: Wanted<'_>, term: Term) -> bool {
+        let reply = give_back(lock.key, lock.owner, term.expiry(), |words| {
             connection.call(words, &self.settings)
         });
-        match (given_back, worth) {
-            (Ok(_), Worth::ClockWasSet { .. }) => Ok(unsent(CLOCK_WAS_SET, tries)),
-            (_, Worth::Held { .. }) if !term.lasts(now()).is_zero() => {
-                Err(unknown(RAN_OUT.to_string()))
+        match reply {
+            // What the script leaves alone is not that grant.
+            Ok(Reply::Integer(0 | 1)) => true,
+            Ok(Reply::Error(_)) | Err(_) => false,
+            Ok(_) => {
+                connection.distrust();
+                false
             }
-            (Err(_), Worth::ClockWasSet { .. }) => Err(unknown(CLOCK_WAS_SET.to_string())),
-            _ => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
         }
     }
 
@@ -358,9 +390,17 @@ impl Redis {
     fn renew_clock(&self, connection: &mut Connection) -> Result<(), Broken> {
         let asked = now();
         if connection.clock.is_some_and(|reading| reading.is_old(asked)) {
-            let reply = connection.call(&clock::ASK, &self.settings)?;
-            connection.clock =
-                clock::read(&reply).ok().map(|time| Reading::new(time, asked, now()));
+            connection.clock = match connection.call(&clock::ASK, &self.settings)? {
+                // The user has lost the permission.
+                Reply::Error(_) => None,
+                reply => {
+                    let time = clock::read(&reply).map_err(|nonsense| {
+                        connection.distrust();
+                        Broken::Unanswered(nonsense.to_string())
+                    })?;
+                    Some(Reading::new(time, asked, now()))
+                }
+            };
         }
         Ok(())
     }
@@ -369,34 +409,31 @@ impl Redis {
         Tries::new(self.settings.retries, self.settings.backoff)
     }
 
-    /// The connection of earlier calls if it is good, else a new one. Takes `poolTimeout` at most, and
-    /// `redisMaxRetries` more attempts after the first.
-    fn connection(&mut self) -> Result<Connection, NoOutcome> {
+    /// The connection of earlier calls if it is good, else a new one, with `redisMaxRetries` more attempts after the
+    /// first. Spends the call's patience, `None` for no limit.
+    fn connection(&mut self, patience: &mut Option<Duration>) -> Result<Connection, NoOutcome> {
         if let Some(connection) = self.connection.take()
             && connection.is_good(&self.settings)
         {
             return Ok(connection);
         }
-        let patience = Deadline::after(self.settings.pool_timeout);
-        let mut tries = Tries::new(self.settings.retries, self.settings.backoff);
+        let limit = written(patience.unwrap_or_default());
+        let deadline = Deadline::after(*patience);
+        let mut tries = self.tries();
         loop {
-            let dialing = Deadline::after(self.settings.dial_timeout);
-            let (deadline, limit) = match (patience.left(), dialing.left()) {
-                (Some(short), Some(long)) if short < long => (patience, self.settings.pool_timeout),
-                (Some(_), None) => (patience, self.settings.pool_timeout),
-                _ => (dialing, self.settings.dial_timeout),
-            };
             let error = match dial(&self.address, &self.settings, &mut self.closing, deadline) {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    *patience = deadline.left();
+                    return Ok(connection);
+                }
                 Err(Some(error)) => error,
                 Err(None) => {
-                    let limit = written(limit.unwrap_or_default());
                     DialError { cause: format!("no connection within {limit}"), may_pass: true }
                 }
             };
             match tries.failed(random()) {
                 Next::After(wait)
-                    if error.may_pass && patience.left().is_none_or(|left| wait < left) =>
+                    if error.may_pass && deadline.left().is_none_or(|left| wait < left) =>
                 {
                     pause(wait);
                 }

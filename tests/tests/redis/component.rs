@@ -122,6 +122,17 @@ async fn the_failure_names_the_missing_grant_of_the_runtime() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_refused_names_the_variable() {
+    let server = RedisServer::start_with_password("secret");
+    let host = server.address();
+    for (password, code) in [("", "NOAUTH"), ("wrong", "WRONGPASS")] {
+        let store = start(&[("REDIS_HOST", &host), ("REDIS_PASSWORD", password)]).await;
+        let cause = not_done(store.acquire("k", "me", MINUTE).await);
+        assert!(cause.contains(code) && cause.ends_with(" (set REDIS_PASSWORD)"), "{cause}");
+    }
+}
+
+#[tokio::test]
 async fn each_store_has_its_own_server() {
     let (one, two) = (RedisServer::start(), RedisServer::start());
     let store = start(&[

@@ -6,18 +6,22 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use holdfast::store::{Failure, Released, Store};
 use holdfast_tests::{
     MINUTE, assert_granted, eventually, free_port, is_granted,
     redis_server::RedisServer,
-    redis_store::{ONCE, Setting, connect, connect_to},
+    redis_store::{ONCE, Setting, connect, connect_to, unconnected},
 };
 
 use crate::{adapter::Adapter, log::Log, narrow_proxy::NarrowProxy, not_done};
 
 const BRISK: Setting = ("redisMaxRetryInterval", "20ms");
+
+/// Tries for longer than any test takes.
+const PERSISTENT: [Setting; 3] = [BRISK, ("redisMaxRetries", "100000"), ("dialTimeout", "60s")];
 
 async fn assert_works(store: &dyn Store) {
     assert_granted(store.acquire("lock||k", "me", MINUTE).await);
@@ -125,6 +129,45 @@ async fn a_server_that_cannot_answer_now_is_not_accepted_unasked() {
         }
         proxy.forget_only(&[]);
         assert_is_refused_as_a_replica(&store, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_waits_for_its_server_for_longer_than_for_a_place_on_a_connection() {
+    let mut server = RedisServer::start();
+    let settings = [&PERSISTENT[..], &[("poolTimeout", "50ms")]].concat();
+    let host = server.address();
+    let store = unconnected(&host, &settings);
+    let settings = [&settings[..], &[("redisHost", &host)]].concat();
+    let component = Adapter::with_settings(1, &settings).await;
+    server.kill();
+    let late = async {
+        // So that the shorter time is over.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.restart();
+    };
+    let (one, other, ()) =
+        tokio::join!(store.acquire("k", "me", MINUTE), component.acquire("l", "me", MINUTE), late);
+    assert_granted(one);
+    assert_granted(other);
+}
+
+#[tokio::test]
+async fn a_call_goes_on_once_a_replica_is_promoted() {
+    let server = RedisServer::start();
+    let host = server.address();
+    let store = unconnected(&host, &PERSISTENT);
+    let settings = [&PERSISTENT[..], &[("redisHost", &host)]].concat();
+    let component = Adapter::with_settings(1, &settings).await;
+    let both: [&dyn Store; 2] = [&store, &component];
+    for (store, key) in both.into_iter().zip(["k", "l"]) {
+        server.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+        server.forget_calls();
+        let (outcome, ()) = tokio::join!(store.acquire(key, "me", MINUTE), async {
+            eventually("it was refused", async || server.calls("ping") >= 2).await;
+            server.run::<()>(&["REPLICAOF", "NO", "ONE"]);
+        });
+        assert_granted(outcome);
     }
 }
 

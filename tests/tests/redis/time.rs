@@ -10,10 +10,10 @@ use holdfast_tests::{
     clock::Clock,
     eventually, is_granted,
     redis_server::RedisServer,
-    redis_store::{ONCE, PATIENT, behind_proxy, connect},
+    redis_store::{ONCE, PATIENT, behind_proxy, connect, connect_to},
 };
 
-use crate::{assert_unknown, log::Log, not_done};
+use crate::{adapter::Adapter, assert_unknown, log::Log, narrow_proxy::NarrowProxy, not_done};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -194,6 +194,54 @@ async fn a_server_that_does_not_tell_its_clock_gets_a_time_to_live_and_a_wider_b
     // The server may carry it out a second later.
     assert!(until >= before + 2 * SECOND - Duration::from_millis(1), "{until:?}");
     server.resume();
+}
+
+#[tokio::test]
+async fn a_clock_that_makes_no_sense_after_a_grant_leaves_its_outcome_unknown() {
+    let server = RedisServer::start();
+    // It is a reply, and no time.
+    let proxy = NarrowProxy::start_with(server.port(), &[], ":1\r\n").await;
+    let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
+    let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+    let both: [&dyn Store; 2] = [&store, &component];
+    for (store, key) in both.into_iter().zip(["k", "l"]) {
+        proxy.forget_only(&[]);
+        assert_granted(store.acquire("before", "me", MINUTE).await);
+        assert_eq!(store.release("before", "me").await, Ok(Released::Released));
+        proxy.forget_only(&["TIME"]);
+        let outcome = store.acquire(key, "me", MINUTE).await;
+        let Err(Failure::Unknown(unknown)) = outcome else { panic!("{outcome:?}") };
+        assert!(unknown.cause.ends_with(": unexpected reply from the server"), "{unknown:?}");
+        assert!(unknown.held_until().is_some() && server.exists(key), "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_may_not_give_back_what_a_clock_that_was_set_granted_does_not_know() {
+    let Some(mut clock) = Clock::make() else { return };
+    let server = RedisServer::start_by(&clock, &[]);
+    server.run::<()>(&["ACL", "SETUSER", "default", "-pexpiretime"]);
+    let store = Adapter::with_settings(1, &[("redisHost", &server.address())]).await;
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    clock.step(-HOUR);
+    server.forget_calls();
+    let until = bound(store.acquire("k", "me", MINUTE).await);
+    assert_eq!(server.calls("set"), 1);
+    // By the clock as it is now it lasts for the hour as well.
+    let left = Duration::from_millis(server.run(&["PTTL", "k"]));
+    assert!(until >= SystemTime::now() + left - SECOND, "{until:?} {left:?}");
+}
+
+#[tokio::test]
+async fn a_component_whose_server_stops_telling_its_clock_gives_the_grant_back() {
+    let server = RedisServer::start();
+    let store = Adapter::with_settings(1, &[("redisHost", &server.address())]).await;
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    server.run::<()>(&["ACL", "SETUSER", "default", "-time"]);
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
+    assert!(cause.ends_with(": the server does not report its clock any more"), "{cause}");
+    assert!(!server.exists("k"));
+    assert_granted(store.acquire("k", "me", MINUTE).await);
 }
 
 #[tokio::test]
