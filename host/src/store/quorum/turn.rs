@@ -18,7 +18,7 @@ pub(super) enum Release {
     Freed,
     /// The lock is not the owner's.
     NotOurs,
-    /// The node did nothing.
+    /// The node did nothing, and will do nothing: its store has not sent the release, or was refused.
     NotDone,
     /// The release may have been carried out, or may still be.
     Unclear,
@@ -84,6 +84,26 @@ impl Release {
             Ok(Released::Missing | Released::HeldByOther) => Self::NotOurs,
             Err(Failure::NotDone(_)) => Self::NotDone,
             Err(Failure::Unknown(_)) => Self::Unclear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_may_still_come_is_unclear() {
+        for (outcome, expected) in [
+            (Ok(Released::Released), Release::Freed),
+            (Ok(Released::Missing), Release::NotOurs),
+            (Ok(Released::HeldByOther), Release::NotOurs),
+            (Err(Failure::not_done("refused")), Release::NotDone),
+            (Err(Failure::unknown("no reply", None)), Release::Unclear),
+            // Also where its time is over by the wall clock: that is the time of a lock, and not of a release.
+            (Err(Failure::unknown("no reply", Some(std::time::UNIX_EPOCH))), Release::Unclear),
+        ] {
+            assert_eq!(Release::of(&outcome), expected, "{outcome:?}");
         }
     }
 }
