@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,7 @@ use tokio::{
 /// Forwards connections to a port of 127.0.0.1 until it is dropped.
 pub struct Proxy {
     address: SocketAddr,
+    port: Arc<AtomicU16>,
     network: watch::Sender<Network>,
     connections: Arc<Mutex<Vec<Connection>>>,
     accepting: AbortHandle,
@@ -54,10 +55,11 @@ impl Proxy {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let connections = Arc::default();
+        let (port, connections) = (Arc::new(AtomicU16::new(port)), Arc::default());
         let (network, state) = watch::channel(Network::default());
-        let accepting = tokio::spawn(accept(listener, port, state, Arc::clone(&connections)));
-        Self { address, network, connections, accepting: accepting.abort_handle() }
+        let accepting = accept(listener, port.clone(), state, Arc::clone(&connections));
+        let accepting = tokio::spawn(accepting).abort_handle();
+        Self { address, port, network, connections, accepting }
     }
 
     /// The `host:port` to connect to.
@@ -78,6 +80,11 @@ impl Proxy {
     /// Closes the connections that are open now. Replies that were held back are lost.
     pub fn cut(&self) {
         self.each(|connection| connection.forwarding.abort());
+    }
+
+    /// Leads later connections to this port.
+    pub fn lead_to(&self, port: u16) {
+        self.port.store(port, Ordering::SeqCst);
     }
 
     /// Delivers commands this much later, until [`mend`](Self::mend). What a client sent before it closed its
@@ -123,7 +130,7 @@ impl Drop for Proxy {
 
 async fn accept(
     listener: TcpListener,
-    port: u16,
+    port: Arc<AtomicU16>,
     network: watch::Receiver<Network>,
     connections: Arc<Mutex<Vec<Connection>>>,
 ) {
@@ -131,6 +138,7 @@ async fn accept(
     while let Ok((client, _)) = listener.accept().await {
         let (held, hold) = watch::channel(false);
         let wire = Wire { network: network.clone(), hold, silent: AtomicBool::new(false) };
+        let port = port.load(Ordering::SeqCst);
         let forwarding = forwarding.spawn(async move { drop(wire.forward(client, port).await) });
         let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| !connection.forwarding.is_finished());

@@ -12,6 +12,7 @@ use std::{
 use holdfast::store::{Failure, Released, Store};
 use holdfast_tests::{
     MINUTE, assert_granted, eventually, free_port, is_granted,
+    proxy::Proxy,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to, unconnected},
 };
@@ -232,6 +233,46 @@ async fn what_a_server_says_of_itself_counts_though_another_question_closes_the_
         let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
         let cause = not_done(component.acquire("k", "me", MINUTE).await);
         assert!(cause.ends_with("the server is a replica, which cannot take locks"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_no_locks_safely_is_refused_by_later_connections_too() {
+    let good = RedisServer::start();
+    let (master, replica) = (RedisServer::start(), RedisServer::start());
+    replica.run::<()>(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    eventually("the replica is connected", async || {
+        master.run::<String>(&["INFO", "replication"]).contains("connected_slaves:1")
+    })
+    .await;
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+
+    let proxy = Proxy::to(good.port()).await;
+    let address = proxy.address();
+    let store = connect_to(&address, &[ONCE, BRISK]).await.unwrap();
+    let settings = [("redisHost", &*address), ONCE, BRISK];
+    let component = Adapter::with_settings(1, &settings).await;
+    let both: [&dyn Store; 2] = [&store, &component];
+    for (unfit, words) in [
+        (&master, "the server has 1 connected replica"),
+        (&replica, "the server is a replica"),
+        (&node, "the server is a node of a Redis Cluster"),
+    ] {
+        proxy.lead_to(good.port());
+        proxy.cut();
+        for store in both {
+            eventually("it works", async || store.inspect("k").await == Ok(None)).await;
+        }
+        proxy.lead_to(unfit.port());
+        proxy.cut();
+        for store in both {
+            eventually("it is refused", async || {
+                let outcome = store.acquire("later", "me", MINUTE).await;
+                matches!(outcome, Err(Failure::NotDone(cause)) if cause.contains(words))
+            })
+            .await;
+        }
+        assert_eq!((unfit.calls("set"), unfit.calls("eval")), (0, 0), "{words}");
     }
 }
 
