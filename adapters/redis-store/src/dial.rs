@@ -58,7 +58,7 @@ impl DialError {
         }
     }
 
-    /// Locks are not safe with the server. A replica may be promoted, or the address may lead to another server by then.
+    /// Locks are not safe with the server. A replica may be promoted, or the address may lead to another server later.
     fn unfit(unfit: Unfit) -> Self {
         Self::new(unfit.to_string(), unfit == Unfit::Replica)
     }

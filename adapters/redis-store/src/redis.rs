@@ -144,8 +144,8 @@ impl Redis {
         }
     }
 
-    /// Tries until there is an outcome. The connection is kept if it is in order after a try. All tries together wait for
-    /// connections for `dialTimeout` at most.
+    /// Tries until there is an outcome. The connection is kept if it is in order after a try. All tries together wait
+    /// for connections for `dialTimeout` at most.
     fn run<T>(
         &mut self,
         mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Tried<T>, NoOutcome>,

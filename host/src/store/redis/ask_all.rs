@@ -11,8 +11,8 @@ use super::dial_error::DialError;
 /// How long to wait for the others once a majority has answered.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the servers has answered, or
-/// why no server answered. `what` names the missing answer in the error.
+/// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the servers has answered,
+/// or why no server answered. `what` names the missing answer in the error.
 ///
 /// A few quick answers do not end the wait: these servers may be cut off from the others, and know only what was true
 /// before. As long as there is no majority, all are waited for, so `ask` must end by itself where its server is silent.

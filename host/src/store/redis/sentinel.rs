@@ -164,7 +164,7 @@ impl Sentinels {
     }
 
     async fn look(&self, tell: &mut impl FnMut(&Address)) {
-        // Each sentinel has its limit. Another one around all would end just when the last of them counts.
+        // Each sentinel has its limit. The same limit around all of them could end before a few answers count.
         if let Ok(master) = self.master().await {
             tell(&master);
         }
