@@ -53,7 +53,8 @@ impl Body for RequestBody {
 
 /// The body of a response.
 pub(super) struct ResponseBody<B> {
-    body: B,
+    /// `None`: the response has only a head.
+    body: Option<B>,
     /// The request, until this is dropped, if it is in flight as long as its response lasts.
     lasting: Option<(Lasting, InFlight)>,
 }
@@ -63,9 +64,14 @@ impl<B> ResponseBody<B> {
         if let Some((_, in_flight)) = &lasting {
             in_flight.lasts();
         }
-        let mut new = Self { body, lasting };
+        let mut new = Self { body: Some(body), lasting };
         new.look();
         new
+    }
+
+    /// That of a response which ends after its head.
+    pub(super) fn none() -> Self {
+        Self { body: None, lasting: None }
     }
 
     /// Looks whether the caller has asked for something, and waits for it.
@@ -86,16 +92,17 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
         self.look();
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -1,6 +1,6 @@
 //! The lock calls over HTTP, byte for byte.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use holdfast::{Limits, Locks, store::memory::MemoryStore};
@@ -9,10 +9,14 @@ use holdfast_tests::{
     LONG,
     fake_store::{Answer, FakeStore, not_done},
     http_api::{self, ACQUIRED, HELD, LOCK, MAX_BODY, MISSING, UNLOCK, error},
-    http_client::{lock_body, post},
+    http_client::{exchange, lock_body, post, request},
 };
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, header::CONTENT_TYPE};
+use hyper::{
+    Request,
+    client::conn::http2::{self, SendRequest},
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -100,14 +104,19 @@ async fn other_methods_and_paths_are_not_found() {
     http_api::unknown(http(in_memory()).await.address).await;
 }
 
+/// A connection of HTTP/2.
+async fn over_http2(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 #[tokio::test]
 async fn http_2_is_served_on_the_same_port() {
     let server = http(in_memory()).await;
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let handshake =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = over_http2(server.address).await;
     let uri = format!("http://{}{LOCK}", server.address);
     for reply in [ACQUIRED, HELD] {
         let body = Full::new(Bytes::from(lock_body("r", "o")));
@@ -116,6 +125,25 @@ async fn http_2_is_served_on_the_same_port() {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, reply.as_bytes());
+    }
+}
+
+/// The client takes a body for a protocol error.
+#[tokio::test]
+async fn a_head_over_http_2_is_answered_without_the_body() {
+    let server = http(in_memory()).await;
+    let mut sender = over_http2(server.address).await;
+    for target in ["/v1.0/healthz", "/nope", "/v1.0/metadata"] {
+        let plain = exchange(server.address, &request("HEAD", target, "", b"")).await;
+        let head = Request::head(format!("http://{}{target}", server.address));
+        let head = head.body(Full::default()).unwrap();
+        let response = sender.send_request(head).await.unwrap();
+        assert_eq!(response.status(), plain.status, "{target}");
+        let length = response.headers().get(CONTENT_LENGTH).map(|it| it.to_str().unwrap());
+        assert_eq!(length, plain.header("content-length"), "{target}");
+        assert!(length.is_some(), "{target}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "", "{target}");
     }
 }
 
