@@ -17,6 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::yield_now,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -107,12 +108,26 @@ pub(super) async fn serve<S>(
     // Dropped before the requests and their responses.
     let _end = EndByServer(control.clone());
     let turn = Turn::new();
-    let end = poll_fn(|cx| turn.poll(cx, &mut poll));
+    let end = poll_fn(|cx| {
+        shared.begin_turn();
+        let polled = turn.poll(cx, &mut poll);
+        if polled.is_pending() && shared.is_put_off() {
+            wake_behind_others(cx);
+        }
+        polled
+    });
     match end.await {
         End::Served(Ok(())) => {}
         End::Served(Err(error)) => tracing::debug!("a connection failed: {error}"),
         End::Closed(why) => tracing::debug!("a connection was closed: {why}"),
     }
+}
+
+/// Has the runtime poll the task again, after it has looked for events of other connections: a task that woke itself in
+/// the usual way would come up many times before that.
+fn wake_behind_others(cx: &mut Context<'_>) {
+    // The first poll does it, and what is left of the future only knows that it was polled.
+    let _pending = pin!(yield_now()).poll(cx);
 }
 
 /// Answers a request, which is in flight from the call of this function on.
@@ -183,5 +198,69 @@ fn expires(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use bytes::Bytes;
+    use http_body_util::Empty;
+    use tokio::io::{AsyncReadExt, ReadBuf, join, sink};
+
+    use super::{super::control::Patience, *};
+
+    /// A caller of HTTP/2 that sends the same frame for as long as somebody reads.
+    struct Frames {
+        /// How many bytes of the next frame were sent.
+        sent: usize,
+    }
+
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+    impl AsyncRead for Frames {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            while buffer.remaining() > 0 {
+                let rest = &SETTINGS[self.sent..];
+                let length = rest.len().min(buffer.remaining());
+                buffer.put_slice(&rest[..length]);
+                self.sent = (self.sent + length) % SETTINGS.len();
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[derive(Clone)]
+    struct Nothing;
+
+    impl Answer for Nothing {
+        type Body = Empty<Bytes>;
+
+        async fn answer(&self, _: Request<RequestBody>) -> Response<Empty<Bytes>> {
+            Response::default()
+        }
+    }
+
+    /// The test would never end if the task did not let it go on: both have one thread.
+    #[tokio::test]
+    async fn a_caller_that_sends_frames_without_end_lets_others_go_on() {
+        let hour = Duration::from_secs(3600);
+        let patience = Patience { head: hour, idle: None, stall: hour };
+        let control = Arc::new(Control::new(patience, Arc::default()));
+        let preface = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
+        let stream = join(preface.chain(Frames { sent: 0 }), sink());
+        let pings = Pings { interval: hour, patience: hour };
+        let serving = tokio::spawn(serve(stream, Nothing, Kind::Grpc, pings, control.clone()));
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        assert!(!serving.is_finished());
+        control.order(Order::Close);
+        serving.await.unwrap();
     }
 }

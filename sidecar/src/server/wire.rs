@@ -19,6 +19,10 @@ use super::control::{Control, Side};
 /// How many bytes are kept for later requests, on top of what hyper has read.
 const MAX_AHEAD: usize = 16 << 10;
 
+/// How many bytes are read in one turn of the connection's task. A caller that never stops sending would otherwise
+/// keep the task busy, for HTTP/2 has frames that cost their sender nothing.
+const PER_TURN: usize = 16 << 10;
+
 /// The reading and the writing end of a connection. Clones share it.
 pub(super) struct Wire<S> {
     shared: Arc<Mutex<Shared<S>>>,
@@ -31,6 +35,10 @@ struct Shared<S> {
     ahead: BytesMut,
     /// Bytes were dropped, so nothing that comes later is a request.
     is_cut: bool,
+    /// How many bytes this turn may still read.
+    left: usize,
+    /// Something was not read, because this turn had read enough.
+    is_put_off: bool,
     /// The caller takes nothing of what is being written.
     stalls: bool,
 }
@@ -47,12 +55,30 @@ pub(super) enum Ahead {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, control: Arc<Control>) -> Self {
-        let shared = Shared { stream, ahead: BytesMut::new(), is_cut: false, stalls: false };
+        let shared = Shared {
+            stream,
+            ahead: BytesMut::new(),
+            is_cut: false,
+            left: PER_TURN,
+            is_put_off: false,
+            stalls: false,
+        };
         Self { shared: Arc::new(Mutex::new(shared)), control }
     }
 
     pub(super) fn share(&self) -> Self {
         Self { shared: self.shared.clone(), control: self.control.clone() }
+    }
+
+    /// Notes that the task has a new turn, which may read again.
+    pub(super) fn begin_turn(&self) {
+        let mut shared = self.lock();
+        (shared.left, shared.is_put_off) = (PER_TURN, false);
+    }
+
+    /// Whether the turn has read enough although there may be more. Then nothing but the next turn reads it.
+    pub(super) fn is_put_off(&self) -> bool {
+        self.lock().is_put_off
     }
 
     /// Notes the end of the connection, if this is one. A caller who leaves closes or resets it; any other error shows
@@ -71,6 +97,24 @@ impl<S> Wire<S> {
     fn lock(&self) -> MutexGuard<'_, Shared<S>> {
         // One task uses both clones, one after the other. It ends if it panics.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Shared<S> {
+    /// Reads, unless the turn has read enough.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            self.is_put_off = true;
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        self.left = self.left.saturating_sub(buffer.filled().len() - before);
+        Poll::Ready(outcome)
     }
 }
 
@@ -100,7 +144,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         let mut scratch = [const { MaybeUninit::uninit() }; 2048];
         loop {
             let mut read = ReadBuf::uninit(&mut scratch);
-            let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, &mut read));
+            let outcome = ready!(shared.poll_receive(cx, &mut read));
             self.note_end(&outcome);
             if outcome.is_err() {
                 return Poll::Ready(Ahead::Gone);
@@ -143,7 +187,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let outcome = ready!(Pin::new(&mut shared.stream).poll_read(cx, buffer));
+        let outcome = ready!(shared.poll_receive(cx, buffer));
         self.note_end(&outcome);
         outcome?;
         let received = &buffer.filled()[before..];
@@ -184,5 +228,49 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.lock().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{task::Waker, time::Duration};
+
+    use super::{super::control::Patience, *};
+
+    /// How much is read until there is no more for now.
+    fn read(wire: &mut Wire<impl AsyncRead + Unpin>) -> usize {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut bytes = [0; 1000];
+        let mut length = 0;
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            if Pin::new(&mut *wire).poll_read(&mut context, &mut buffer).is_pending() {
+                return length;
+            }
+            length += buffer.filled().len();
+        }
+    }
+
+    #[test]
+    fn a_caller_that_sends_without_end_is_read_turn_by_turn() {
+        let hour = Duration::from_secs(3600);
+        let patience = Patience { head: hour, idle: None, stall: hour };
+        let control = Arc::new(Control::new(patience, Arc::default()));
+        let mut wire = Wire::new(tokio::io::repeat(0), control);
+        for _ in 0..3 {
+            wire.begin_turn();
+            assert!(!wire.is_put_off());
+            let length = read(&mut wire);
+            // The last read may take more than is left.
+            assert!((PER_TURN..PER_TURN + 1000).contains(&length), "{length}");
+            assert!(wire.is_put_off());
+        }
+        // What is read ahead of hyper counts too, also once it is dropped.
+        let mut context = Context::from_waker(Waker::noop());
+        wire.begin_turn();
+        assert!(wire.poll_ahead(&mut context).is_pending() && wire.is_put_off());
+        wire.begin_turn();
+        assert!(matches!(wire.poll_ahead(&mut context), Poll::Ready(Ahead::TooMuch)));
+        assert!(wire.poll_ahead(&mut context).is_pending() && wire.is_put_off());
     }
 }
