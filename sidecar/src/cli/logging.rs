@@ -91,7 +91,20 @@ fn last(log: &Log, error: &str) {
     tracing::error!("{error}");
 }
 
-/// Other crates log only warnings and errors: below that they log their internals.
+/// What is logged at this level. Other crates log only warnings and errors: below that they log their internals.
+///
+/// The crates that speak HTTP also warn of what a caller does, once for each time it does it. No caller may fill the
+/// log, so these warnings are for those who look for something.
+fn filter(level: LevelFilter) -> Targets {
+    let others = level.min(LevelFilter::WARN);
+    let of_http = if level >= LevelFilter::DEBUG { others } else { LevelFilter::ERROR };
+    Targets::new()
+        .with_target("holdfast", level)
+        // The names of hyper's other crates begin with its own.
+        .with_targets([("h2", of_http), ("hyper", of_http)])
+        .with_default(others)
+}
+
 fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLayer> {
     let level = match log.log_level.unwrap_or(default) {
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -99,8 +112,7 @@ fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLa
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Fatal => LevelFilter::ERROR,
     };
-    let filter =
-        Targets::new().with_target("holdfast", level).with_default(level.min(LevelFilter::WARN));
+    let filter = filter(level);
     let lines = fmt::layer()
         .with_writer(stderr)
         .with_ansi(io::stderr().is_terminal())
@@ -119,6 +131,23 @@ mod tests {
     use tracing::Subscriber;
 
     use super::*;
+
+    #[test]
+    fn callers_cannot_write_the_log_of_the_crates_that_speak_http() {
+        for level in [LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR] {
+            let filter = filter(level);
+            for target in ["h2::proto::streams::recv", "hyper::proto::h1::role", "hyper_util::rt"] {
+                assert!(!filter.would_enable(target, &Level::WARN), "{level}: {target}");
+                assert!(filter.would_enable(target, &Level::ERROR), "{level}: {target}");
+            }
+            let warns = level >= LevelFilter::WARN;
+            assert_eq!(filter.would_enable("redis::aio", &Level::WARN), warns, "{level}");
+            assert_eq!(filter.would_enable("holdfast::call", &Level::WARN), warns, "{level}");
+        }
+        let filter = filter(LevelFilter::DEBUG);
+        assert!(filter.would_enable("h2::proto::streams::recv", &Level::WARN));
+        assert!(!filter.would_enable("h2::proto::streams::recv", &Level::DEBUG));
+    }
 
     /// The spans of calls are below that level, so each costs only one comparison.
     #[test]
