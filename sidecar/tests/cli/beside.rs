@@ -87,3 +87,13 @@ fn an_application_that_a_signal_ends_and_one_that_is_missing() {
         holdfast.log()
     );
 }
+
+/// The duration would be longer than the test waits.
+#[test]
+fn the_shutdown_after_the_end_of_the_application_is_not_blocked() {
+    let mut command = serve(HOLDFAST);
+    command.args(["--dapr-block-shutdown-duration", "1h", "--", "sh", "-c", "exit 7"]);
+    let mut holdfast = Holdfast::start(command);
+    assert_eq!(holdfast.wait(), Some(7), "{}", holdfast.log());
+    assert!(!holdfast.log().contains("serving until then"), "{}", holdfast.log());
+}

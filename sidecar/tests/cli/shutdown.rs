@@ -29,6 +29,25 @@ async fn post_shutdown_ends_the_server_in_order() {
     assert!(log.contains("shutdown requested over HTTP"), "{log}");
 }
 
+/// The duration would be longer than the test waits.
+#[tokio::test]
+async fn a_shutdown_that_is_asked_for_over_http_is_not_blocked() {
+    for signals_first in [false, true] {
+        let mut holdfast = Holdfast::serve(HOLDFAST, &["--dapr-block-shutdown-duration", "1h"]);
+        let address = holdfast.http().parse().unwrap();
+        if signals_first {
+            holdfast.signal(Signal::TERM);
+            holdfast.wait_for("serving until then");
+        }
+        let shutdown = request("POST", "/v1.0/shutdown", "", b"");
+        assert_eq!(exchange(address, &shutdown).await.status, 204);
+        let ended = tokio::task::spawn_blocking(move || (holdfast.wait(), holdfast.log())).await;
+        let (code, log) = ended.unwrap();
+        assert_eq!(code, Some(0), "{log}");
+        assert_eq!(log.contains("serving until then"), signals_first, "{log}");
+    }
+}
+
 #[tokio::test]
 async fn calls_of_other_parts_of_daprs_api_are_logged_once_in_a_while() {
     let mut holdfast = Holdfast::serve(HOLDFAST, &[]);

@@ -150,7 +150,7 @@ pub struct Serve {
     #[arg(long, value_name = BOOL, action = ArgAction::Set, default_value_t = false)]
     pub ui: bool,
     /// How long to go on serving after SIGTERM, before the shutdown begins, as in 30s or 1m30s. Health checks
-    /// fail meanwhile
+    /// fail meanwhile. A shutdown that a caller asks for, or that follows the end of the application, begins at once
     #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]
     pub dapr_block_shutdown_duration: Duration,
     /// How long a shutdown may take: callers can still unlock, and requests in flight finish

@@ -25,8 +25,12 @@ pub struct Application(Option<Child>);
 
 /// Why the server ends.
 pub enum End {
-    /// It was asked to. The application, if there is one, has ended with this code.
-    InOrder(ExitCode),
+    /// It was asked to, or the application has ended. If there is one, this is its code.
+    InOrder {
+        code: ExitCode,
+        /// Whether a signal has asked.
+        by_signal: bool,
+    },
     /// It was asked a second time before the application had ended.
     AtOnce,
 }
@@ -51,12 +55,12 @@ impl Application {
     /// Waits for the end: of the application, or a signal or `shutdown` if there is none. Signals are passed on
     /// to the application, which `shutdown` asks to end as SIGTERM does.
     pub async fn end(&mut self, signals: &mut Signals, shutdown: &CancellationToken) -> End {
-        let mut asked = false;
+        let (mut asked, mut by_signal) = (false, false);
         loop {
             tokio::select! {
-                code = self.ended() => return End::InOrder(code),
+                code = self.ended() => return End::InOrder { code, by_signal },
                 () = shutdown.cancelled(), if !asked => {
-                    tracing::info!("shutdown requested over HTTP");
+                    note_request();
                     asked = true;
                     self.send(Signal::TERM);
                 }
@@ -64,12 +68,13 @@ impl Application {
                     (true, true) => return End::AtOnce,
                     (is_end, _) => {
                         asked |= is_end;
+                        by_signal |= is_end;
                         self.pass_on(signal);
                     }
                 },
             }
             if asked && self.0.is_none() {
-                return End::InOrder(ExitCode::SUCCESS);
+                return End::InOrder { code: ExitCode::SUCCESS, by_signal };
             }
         }
     }
@@ -109,6 +114,11 @@ impl Application {
             Err(error) => tracing::warn!("cannot send a signal to the application: {error}"),
         }
     }
+}
+
+/// Logs that a caller has asked for the shutdown.
+pub fn note_request() {
+    tracing::info!("shutdown requested over HTTP");
 }
 
 /// What the application should know: where the APIs are, in Dapr's variables.

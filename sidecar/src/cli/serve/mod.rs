@@ -128,12 +128,13 @@ async fn serve(
     let serving = answer(server, ending.clone(), grace, &ready.locks, traces);
     let code = Cell::new(ExitCode::SUCCESS);
     let at_once = async {
-        let End::InOrder(ended) = application.end(&mut signals, sidecar.shutdown()).await else {
-            return;
-        };
+        let end = application.end(&mut signals, sidecar.shutdown()).await;
+        let End::InOrder { code: ended, by_signal } = end else { return };
         code.set(ended);
+        // As in daprd, where only a signal is followed by that time (`pkg/runtime/runtime.go`, `Run`).
+        let block = if by_signal { args.dapr_block_shutdown_duration } else { Duration::ZERO };
         let shutdown = async {
-            shut_down(args.dapr_block_shutdown_duration, &sidecar, &ready.locks).await;
+            shut_down(block, &sidecar, &ready.locks).await;
             ending.cancel();
             pending().await
         };
@@ -232,13 +233,17 @@ async fn answer(
     flush(traces, left()).await;
 }
 
-/// Serves for `block` more, as a server that is about to end, and then ends what callers wait for.
+/// Serves for `block` more, or until a caller asks for the shutdown, as a server that is about to end. Then ends what
+/// callers wait for.
 async fn shut_down(block: Duration, sidecar: &Sidecar, locks: &Locks) {
     service_manager::stopping();
     if !block.is_zero() {
         tracing::info!("the shutdown begins in {block:?}; serving until then");
         sidecar.readiness().set_ending();
-        tokio::time::sleep(block).await;
+        tokio::select! {
+            () = tokio::time::sleep(block) => {}
+            () = sidecar.shutdown().cancelled() => application::note_request(),
+        }
     }
     tracing::info!("shutting down");
     sidecar.ending().cancel();
