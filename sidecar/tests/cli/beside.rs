@@ -37,6 +37,25 @@ fn the_application_knows_the_ports_and_the_server_ends_with_its_code() {
     }
 }
 
+/// Clients take no relative path after `unix://`.
+#[test]
+fn the_application_gets_absolute_paths_of_sockets() {
+    let folder = temporary_dir();
+    fs::create_dir(folder.path().join("us")).unwrap();
+    let mut command = serve(HOLDFAST);
+    command.args(["--app-id", "app1", "--unix-domain-socket", "us"]).current_dir(folder.path());
+    command.args(["--", "sh", "-c", "env > environment"]);
+    let mut holdfast = Holdfast::start(command);
+    assert_eq!(holdfast.wait(), Some(0), "{}", holdfast.log());
+    let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
+    let folder = fs::canonicalize(folder.path()).unwrap();
+    for (variable, api) in [("DAPR_HTTP_ENDPOINT", "http"), ("DAPR_GRPC_ENDPOINT", "grpc")] {
+        let socket = folder.join(format!("us/dapr-app1-{api}.socket"));
+        let expected = format!("{variable}=unix://{}", socket.display());
+        assert!(environment.lines().any(|line| line == expected), "{expected}\n{environment}");
+    }
+}
+
 /// The application can still use the server while it ends.
 #[test]
 fn signals_are_passed_on_and_the_server_outlives_the_application() {

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
+    path,
     process::ExitCode,
 };
 
@@ -133,7 +134,9 @@ pub fn environment<'a>(
     for ([port, endpoint], listening) in ports {
         let Some(address) = listening.addresses.first() else { continue };
         if let Some(path) = address.strip_prefix("+unix://") {
-            variables.push((*endpoint, format!("unix://{path}")));
+            // After `unix://` there has to be an absolute one. Without a current folder, a relative one leads nowhere.
+            let path = path::absolute(path).unwrap_or_else(|_| path.into());
+            variables.push((*endpoint, format!("unix://{}", path.display())));
         } else if let Some((_, number)) = address.rsplit_once(':') {
             variables.push((*port, number.to_owned()));
             variables.push((*endpoint, format!("http{}", reachable(address))));
