@@ -140,7 +140,7 @@ pub fn with_open(
     stores: &Stores,
     call: impl AsyncFnOnce(&Locks) -> Result<u8>,
 ) -> Result<ExitCode> {
-    if stores.resources_path.is_empty() {
+    if stores.folders().is_empty() {
         bail!(
             "--resources-path is missing: without resource files there is only a store in memory, \
              and its locks end with this command"

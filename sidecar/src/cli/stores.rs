@@ -2,23 +2,23 @@
 
 use std::{env, path::PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use holdfast::{
     Limits,
-    resources::{self, OpenError, OpenStore, Opened, Options},
+    resources::{self, LoadError, OpenError, OpenStore, Opened, Options},
 };
 
 use super::arguments::Stores;
 
 /// The options with which the resource files are read.
 pub fn options(stores: &Stores, limits: Limits) -> Options {
-    Options::new(&stores.resources_path).app_id(&stores.app_id).limits(limits)
+    Options::new(stores.folders()).app_id(&stores.app_id).limits(limits)
 }
 
 /// Locks over the stores that the resource files define, or over one store in memory without a folder.
 pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenError> {
     let options = options(stores, limits);
-    if stores.resources_path.is_empty() {
+    if stores.folders().is_empty() {
         Ok(resources::in_memory(&options)?)
     } else {
         resources::open(&options).await
@@ -27,8 +27,16 @@ pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenErr
 
 /// As [`try_open`], with an error for people.
 pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
+    try_open(stores, limits).await.map_err(|error| told(stores, &error))
+}
+
+/// The error for people, who know a folder by the option that names it.
+pub fn told(stores: &Stores, error: &OpenError) -> Error {
     // The text contains the cause, which `anyhow` would repeat.
-    try_open(stores, limits).await.map_err(|error| anyhow!("{error}"))
+    match error {
+        OpenError::Load(LoadError::Folder { .. }) => anyhow!("{}: {error}", stores.option()),
+        _ => anyhow!("{error}"),
+    }
 }
 
 /// The warning about a store that keeps its locks in memory; `None` for any other store.

@@ -1,6 +1,6 @@
 //! Options, as daprd takes its own, and messages that name what was typed.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use holdfast_tests::{
     holdfast::{Holdfast, command, serve},
@@ -125,6 +125,30 @@ fn options_without_what_they_need_are_a_warning_each() {
     }
     assert!(!holdfast.log().contains("-port has no effect without"), "{}", holdfast.log());
     assert!(!holdfast.log().contains("-addresses has no effect"), "{}", holdfast.log());
+}
+
+#[tokio::test]
+async fn daprds_old_option_for_the_folder_counts_where_the_new_one_is_not_given() {
+    let new = Resources::new(&[("a.yaml", &in_memory("new"))]);
+    // It is one folder, and the last one counts.
+    let folder = temporary_dir();
+    let old = folder.path().join("a,b");
+    fs::create_dir(&old).unwrap();
+    fs::write(old.join("b.yaml"), in_memory("old")).unwrap();
+    let old = ["--components-path", "/no/such/folder", "-components-path", old.to_str().unwrap()];
+    let has_no_effect = "--components-path has no effect with --resources-path";
+    for (args, store, is_told) in [
+        (old.to_vec(), "old", false),
+        ([&old[..], &["--resources-path", new.path()]].concat(), "new", true),
+    ] {
+        let holdfast = Holdfast::serve(HOLDFAST, &args);
+        let metadata = get(holdfast.http().parse().unwrap(), "/v1.0/metadata").await.body;
+        let stores: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+        let names: Vec<_> =
+            stores["components"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+        assert_eq!(names, [store], "{args:?}");
+        assert_eq!(holdfast.log().contains(has_no_effect), is_told, "{}", holdfast.log());
+    }
 }
 
 #[test]

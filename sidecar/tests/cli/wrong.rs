@@ -100,6 +100,26 @@ fn invalid_numbers_are_reported_with_their_bounds() {
     }
 }
 
+#[test]
+fn a_missing_folder_is_reported_with_its_option() {
+    let lock = [STORE, "r", "--owner", "o"];
+    for (words, code, after) in [
+        (&["serve", "--dapr-http-port", "0"][..], 1, &[][..]),
+        (&["check"], 2, &[]),
+        (&["locks"], 2, &[]),
+        (&["run", STORE, "r"], 125, &["--", "true"]),
+        (&[&["try-lock", "--expiry", "5"], &lock[..]].concat(), 2, &[]),
+        (&[&["unlock"], &lock[..]].concat(), 2, &[]),
+    ] {
+        for option in ["--resources-path", "--components-path"] {
+            let expected = format!(
+                "holdfast: {option}: cannot read the resources folder nosuch: No such file or directory"
+            );
+            is_told(&[words, &[option, "nosuch"], after].concat(), code, &expected);
+        }
+    }
+}
+
 fn in_redis() -> (RedisServer, Resources) {
     let redis = RedisServer::start();
     let resources = Resources::in_redis(&redis, &[]);

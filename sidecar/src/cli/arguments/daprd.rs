@@ -43,7 +43,7 @@ pub enum Here {
 pub const OPTIONS: &[DaprdOption] = &[
     option("app-id", Value, Same, "also `APP_ID`"),
     option("resources-path", Value, Same, "may be given more than once, or as a list"),
-    option("components-path", Value, Same, "its old name"),
+    option("components-path", Value, Same, "has no effect with `--resources-path`"),
     option("dapr-http-port", Value, Same, "also `DAPR_HTTP_PORT`"),
     option("dapr-grpc-port", Value, Same, "also `DAPR_GRPC_PORT`"),
     option("dapr-listen-addresses", Value, Same, "also `DAPR_LISTEN_ADDRESSES`"),

@@ -219,7 +219,7 @@ pub struct RunLocked {
     pub no_fencing: bool,
     /// Running holdfast server that takes the lock, as http://HOST:PORT, in place of --resources-path. It
     /// has its own --app-id
-    #[arg(long, value_name = "URL", conflicts_with = "resources_path")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["resources_path", "components_path"])]
     pub address: Option<String>,
     #[command(flatten)]
     pub stores: Stores,
@@ -275,7 +275,7 @@ pub struct ListLocks {
     pub watch: bool,
     /// With --watch, show the locks of a running holdfast server, and how many of its calls wait for them:
     /// the http://HOST:PORT of its --admin-port, in place of --resources-path
-    #[arg(long, value_name = "URL", requires = "watch", conflicts_with = "resources_path")]
+    #[arg(long, value_name = "URL", requires = "watch", conflicts_with_all = ["resources_path", "components_path"])]
     pub address: Option<String>,
     #[command(flatten)]
     pub stores: Stores,
@@ -391,8 +391,29 @@ pub struct Stores {
     #[arg(long, value_name = "ID", env = "APP_ID", value_parser = values::app_id, default_value = "", hide_default_value = true)]
     pub app_id: String,
     /// Folder of resource files; may be given more than once, or as a list separated by commas
-    #[arg(long, value_name = "DIR", visible_alias = "components-path", value_delimiter = ',')]
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
     pub resources_path: Vec<PathBuf>,
+    /// Folder of resource files, if there is no --resources-path: daprd's old option
+    #[arg(long, value_name = "DIR", overrides_with = "components_path")]
+    pub components_path: Option<PathBuf>,
+}
+
+impl Stores {
+    /// The folders of resource files.
+    pub fn folders(&self) -> &[PathBuf] {
+        match &*self.resources_path {
+            [] => self.components_path.as_slice(),
+            folders => folders,
+        }
+    }
+
+    /// The option that names them.
+    pub fn option(&self) -> &'static str {
+        match (&*self.resources_path, &self.components_path) {
+            ([], Some(_)) => "--components-path",
+            _ => "--resources-path",
+        }
+    }
 }
 
 /// What is logged, and in which form.

@@ -201,7 +201,8 @@ mod tests {
         let switch = Arg::new("s").long("log-as-json").num_args(0..=1).require_equals(true);
         let mut serve = Command::new("serve")
             .arg(arg!(--"app-id" <ID>))
-            .arg(arg!(--"resources-path" <DIR>).alias("components-path"))
+            .arg(arg!(--"resources-path" <DIR>))
+            .arg(arg!(--"components-path" <DIR>))
             .arg(switch.action(ArgAction::Set));
         serve.build();
         let words = words.iter().map(Into::into).collect();

@@ -68,7 +68,7 @@ fn log(args: &Check) -> Log {
 
 /// Opens the stores, and says whether `serve` would start with them and have a store.
 fn examine(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bool> {
-    if args.stores.resources_path.is_empty() {
+    if args.stores.folders().is_empty() {
         let found = stores::daprs_folder().map(|folder| format!(" ({} exists)", folder.display()));
         bail!(
             "--resources-path is missing{}: there are no resource files to check. serve would have one store \
@@ -91,12 +91,14 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
             warn(args, warnings, notice.to_string());
         }
     };
-    let opened = open_each(&options, &mut notify).await.map_err(|error| anyhow!("{error}"))?;
+    let opened = open_each(&options, &mut notify)
+        .await
+        .map_err(|error| stores::told(&args.stores, &error.into()))?;
     Openings { stores: *openings, edge_locks: *edge_locks, .. } = opened;
     let open: Vec<OpenStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
     if open.is_empty() {
-        let folders = args.stores.resources_path.iter().map(|folder| folder.display().to_string());
+        let folders = args.stores.folders().iter().map(|folder| folder.display().to_string());
         let folders = folders.collect::<Vec<_>>().join(", ");
         warn(
             args,

@@ -36,7 +36,7 @@ async fn open(args: &Run) -> Result<Locks> {
     let mut limits = Limits::default();
     limits.warm_instances = 1;
     let Opened { locks, stores, .. } = stores::open(&args.stores, limits).await?;
-    if args.stores.resources_path.is_empty() {
+    if args.stores.folders().is_empty() {
         for OpenStore { name, component_type, .. } in &stores {
             tracing::warn!(
                 "no --resources-path is given: lending the store {name} of type \

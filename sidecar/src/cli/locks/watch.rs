@@ -70,7 +70,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
         return Ok(ExitCode::from(YES));
     }
     with_open(&args.stores, async |locks| {
-        let folders = args.stores.resources_path.iter().map(|folder| folder.display().to_string());
+        let folders = args.stores.folders().iter().map(|folder| folder.display().to_string());
         let source = folders.collect::<Vec<_>>().join(", ");
         watch(local(locks, args)?, args, &source).await?;
         Ok(YES)

@@ -41,7 +41,7 @@ impl Way {
                 }
                 Ok(Self::Remote(Server::at(address)?))
             }
-            None if args.stores.resources_path.is_empty() => bail!(
+            None if args.stores.folders().is_empty() => bail!(
                 "--resources-path or --address is missing: give resource files that define the store, or \
                  the URL of a running server"
             ),

@@ -5,7 +5,7 @@ use super::super::arguments::{Serve, parse::Given};
 /// The id of an option, whether it has an effect, and what is said if it has none.
 type Need = (&'static str, fn(&Serve) -> bool, &'static str);
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     ("admin_port", |args| args.enable_admin, "without --enable-admin"),
     ("admin_listen_address", |args| args.enable_admin, "without --enable-admin"),
     ("dapr_public_listen_address", |args| args.dapr_public_port.is_some(), {
@@ -18,6 +18,7 @@ const NEEDS: [Need; 8] = [
     ("dapr_listen_addresses", |args| args.unix_domain_socket.is_none(), {
         "with --unix-domain-socket"
     }),
+    ("components_path", |args| args.stores.resources_path.is_empty(), "with --resources-path"),
 ];
 
 /// A line about each option, or variable, that was set and has no effect.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::{Error, anyhow};
 use holdfast::{BuildError, Limits, resources::OpenError};
 
-use super::super::arguments::{self, parse::Given};
+use super::super::{
+    arguments::{self, Stores, parse::Given},
+    stores,
+};
 
 /// The library's names of the limits, and the arguments that set them.
 const NAMES: [(&str, &str); 6] = [
@@ -43,9 +46,9 @@ pub fn limits(given: &arguments::Limits) -> Limits {
 }
 
 /// The error for people, in which limits have the names that were typed.
-pub fn told(error: &OpenError, given: &Given) -> Error {
+pub fn told(error: &OpenError, stores: &Stores, given: &Given) -> Error {
     let OpenError::Build(BuildError::Limit { limit, problem }) = error else {
-        return anyhow!("{error}");
+        return stores::told(stores, error);
     };
     match NAMES.iter().find(|(name, _)| name == limit) {
         Some((_, argument)) => anyhow!("{} {problem}", given.name(argument)),
