@@ -15,6 +15,7 @@
 //! | `address`, `client` | asking a running server |
 //! | `logging`, `traces` | what is said to the log and to a collector |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
+//! | `wrong` | wrong arguments that only their command finds |
 //! | `table`, `printable` | text for people |
 //! | `output` | writing to stdout |
 
@@ -39,6 +40,7 @@ mod signals;
 mod stores;
 mod table;
 mod traces;
+mod wrong;
 
 pub use self::{arguments::daprd, signals::defer as defer_signals};
 
@@ -54,6 +56,7 @@ use self::{
         parse::{self, Parsed, Refused},
     },
     exit::{RUN_FAILED, TROUBLE},
+    wrong::WrongArgument,
 };
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
@@ -67,10 +70,11 @@ pub fn main() -> ExitCode {
     let serving = is("serve").then(serve::attend);
     let running = is("run").then(run::attend);
     signals::unblock();
-    let trouble = if is("run") { RUN_FAILED } else { TROUBLE };
+    // That of `run` differs, so that it cannot be taken for the code of the program.
+    let wrong = if is("run") { RUN_FAILED } else { TROUBLE };
     let Parsed { cli, given, ignored } = match parse::parse(words) {
         Ok(parsed) => parsed,
-        Err(refused) => return refuse(&refused, trouble),
+        Err(refused) => return refuse(&refused, wrong),
     };
     // `serve` and `run` must keep working even if nobody reads their log.
     let serves = matches!(&cli.command, Command::Serve(_) | Command::Run(_));
@@ -95,13 +99,13 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         logging::tell(log(&cli.command), &format!("{error:#}"));
-        ExitCode::from(trouble)
+        ExitCode::from(if error.is::<WrongArgument>() { wrong } else { trouble })
     })
 }
 
-/// Prints what is wrong with the arguments, or what they ask for, such as the help. `trouble` is the exit code for
-/// wrong arguments; that of `run` differs, so that it cannot be taken for the code of the program.
-fn refuse(refused: &Refused, trouble: u8) -> ExitCode {
+/// Prints what is wrong with the arguments, or what they ask for, such as the help. `wrong` is the exit code for
+/// wrong arguments.
+fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
     let Refused { error, log_as_json } = refused;
     if error.use_stderr() {
         if *log_as_json {
@@ -110,7 +114,7 @@ fn refuse(refused: &Refused, trouble: u8) -> ExitCode {
             // Where it cannot be written to, nobody could read why.
             let _ = error.print();
         }
-        return ExitCode::from(trouble);
+        return ExitCode::from(wrong);
     }
     match error.print().and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,

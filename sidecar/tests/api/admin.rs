@@ -317,7 +317,7 @@ async fn the_program_serves_the_operator_api_only_on_request() {
     let mut open = holdfast::serve(HOLDFAST);
     open.args(arguments);
     let mut refused = Holdfast::start(open);
-    assert_eq!(refused.wait(), Some(1));
+    assert_eq!(refused.wait(), Some(2));
     let log = refused.log();
     assert!(
         log.contains("--admin-listen-address: an address other than loopback needs a token"),

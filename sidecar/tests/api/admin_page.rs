@@ -206,7 +206,7 @@ async fn the_page_is_served_if_it_is_asked_for_and_may_reach_nobody_else() {
     let mut alone = holdfast_tests::holdfast::serve(HOLDFAST);
     alone.arg("--ui");
     let mut alone = Holdfast::start(alone);
-    assert_eq!(alone.wait(), Some(1));
+    assert_eq!(alone.wait(), Some(2));
     assert!(alone.log().contains("--ui needs --enable-admin"), "{}", alone.log());
 }
 

@@ -113,10 +113,6 @@ fn serve_exits_with_1_and_names_what_is_wrong() {
             "store.yaml, document 1, component memory (lock.in-memory): lock store memory: keyPrefix: ",
         ),
         (vec!["--resources-path", "/no/such/folder"], "/no/such/folder"),
-        (
-            vec!["--guest-warm-instances", "999"],
-            "--guest-warm-instances is above the number of instances",
-        ),
         (vec!["--dapr-listen-addresses", "256.0.0.1"], "256.0.0.1"),
     ] {
         let args: Vec<_> = ["serve", "--dapr-http-port", "0"].into_iter().chain(args).collect();

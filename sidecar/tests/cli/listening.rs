@@ -132,6 +132,6 @@ fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
         let args = [&["serve", "--log-level", "error", "--resources-path", resources.path()], args];
         let free = [("DAPR_HTTP_PORT", "0")];
         let (code, _, stderr) = run_in(&[&free, variables].concat(), &args.concat());
-        assert_eq!((code, stderr), (1, expected), "{args:?}");
+        assert_eq!((code, stderr), (2, expected), "{args:?}");
     }
 }

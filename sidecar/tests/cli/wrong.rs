@@ -4,7 +4,7 @@ use holdfast_tests::{
     APP_ID, STORE, free_port, holdfast::Holdfast, redis_server::RedisServer, resources::Resources,
 };
 
-use crate::{HOLDFAST, run};
+use crate::{HOLDFAST, run, run_in};
 
 const NO_TIME: &str = "it is neither seconds nor a duration such as 90s or 1h";
 
@@ -97,6 +97,57 @@ fn invalid_numbers_are_reported_with_their_bounds() {
             "invalid value '{value}' for '--port <PORT>': must be a whole number from 0 to 65535"
         );
         is_told(&["health", "--port", value], 2, &expected);
+    }
+}
+
+/// Whoever starts it again after a failure must not do so after these.
+#[test]
+fn wrong_arguments_that_serve_finds_later_end_it_with_the_same_code() {
+    const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let ports = ["serve", "--dapr-http-port", "0", "--admin-port", "0", "--log-level", "error"];
+    for (variables, args, problem) in [
+        (&[][..], &["--ui"][..], "--ui needs --enable-admin"),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1:80"],
+            "--dapr-listen-addresses: cannot listen on 127.0.0.1:80: it is not a host or an IP address alone",
+        ),
+        (
+            &[],
+            &["--dapr-listen-addresses", "127.0.0.1,127.0.0.1"],
+            "--dapr-listen-addresses: 127.0.0.1 is there twice",
+        ),
+        (
+            &[],
+            &["--enable-admin", "--admin-listen-address", "0.0.0.0"],
+            "--admin-listen-address: an address other than loopback needs a token in HOLDFAST_ADMIN_TOKEN",
+        ),
+        (&[("DAPR_API_TOKEN", "a\nb")], &[], "DAPR_API_TOKEN: no request can carry this token"),
+        (
+            &[("HOLDFAST_ADMIN_TOKEN", "a\nb")],
+            &["--enable-admin"],
+            "HOLDFAST_ADMIN_TOKEN: no request can carry this token",
+        ),
+        (
+            &[],
+            &["--guest-warm-instances", "999"],
+            "--guest-warm-instances is above the number of instances",
+        ),
+        (&[], &["--", ""], "the command after -- is empty"),
+        (
+            &[COLLECTOR, ("OTEL_BSP_SCHEDULE_DELAY", "soon")],
+            &[],
+            "OTEL_BSP_SCHEDULE_DELAY: soon is not a whole number",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")],
+            &[],
+            "OTEL_EXPORTER_OTLP_ENDPOINT: collector:4317 must start with http:// or https://",
+        ),
+    ] {
+        let (code, _, stderr) = run_in(variables, &[&ports, args].concat());
+        assert_eq!(code, 2, "{args:?}: {stderr}");
+        assert!(stderr.contains(&format!("holdfast: {problem}")), "{args:?}: {stderr}");
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     super::{
         exit,
         signals::{self, Signals},
+        wrong::WrongArgument,
     },
     listen::Listening,
     token::ADMIN_TOKEN,
@@ -41,7 +42,7 @@ impl Application {
     pub fn start(words: &[OsString], environment: Vec<(&str, String)>) -> Result<Self> {
         let [program, arguments @ ..] = words else { return Ok(Self(None)) };
         if program.is_empty() {
-            bail!("the command after -- is empty");
+            bail!(WrongArgument("the command after -- is empty".to_owned()));
         }
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);

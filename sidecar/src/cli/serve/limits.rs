@@ -8,6 +8,7 @@ use holdfast::{BuildError, Limits, resources::OpenError};
 use super::super::{
     arguments::{self, Stores, parse::Given},
     stores,
+    wrong::WrongArgument,
 };
 
 /// The library's names of the limits, and the arguments that set them.
@@ -51,7 +52,7 @@ pub fn told(error: &OpenError, stores: &Stores, given: &Given) -> Error {
         return stores::told(stores, error);
     };
     match NAMES.iter().find(|(name, _)| name == limit) {
-        Some((_, argument)) => anyhow!("{} {problem}", given.name(argument)),
+        Some((_, argument)) => WrongArgument(format!("{} {problem}", given.name(argument))).into(),
         None => anyhow!("{error}"),
     }
 }

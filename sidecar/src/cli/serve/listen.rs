@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
 use super::{
+    super::wrong::WrongArgument,
     socket_file::SocketFile,
     taken::{BoundAddress, Names, Taken},
 };
@@ -73,7 +74,7 @@ impl Bound {
             let bound = match prepared(address, addresses.len() == 1) {
                 Ok((socket, is_dual)) => {
                     let mut place = BoundAddress { address, is_dual, typed: *typed, names };
-                    taken.check(&place).map_err(Error::msg)?;
+                    taken.check(&place).map_err(WrongArgument)?;
                     socket.bind(address).and_then(|()| {
                         place.address = socket.local_addr()?;
                         port = place.address.port();
@@ -158,20 +159,19 @@ fn resolved(addresses: &[String]) -> Vec<(String, Option<&str>)> {
     addresses.collect()
 }
 
-async fn socket_address(address: &str, port: u16) -> io::Result<SocketAddr> {
+async fn socket_address(address: &str, port: u16) -> Result<SocketAddr> {
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
         return Ok((ip, port).into());
     }
     if address.contains([':', '/']) {
-        return Err(io::Error::other(
-            "it is not a host or an IP address alone; the port has its own option",
-        ));
+        let problem = "it is not a host or an IP address alone; the port has its own option";
+        bail!(WrongArgument(problem.to_owned()));
     }
     let found: Vec<_> = lookup_host((address, port)).await?.collect();
     // Like Go, and so like daprd: the first IPv4 address, else the first of all.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    chosen.copied().ok_or_else(|| io::Error::other("the name has no address"))
+    chosen.copied().context("the name has no address")
 }
 
 /// A socket that can be bound to an address, and whether IPv4 is included in that of IPv6. `alone` says that no other

@@ -3,7 +3,10 @@
 use anyhow::{Result, bail};
 
 use super::{
-    super::arguments::{Serve, parse::Given},
+    super::{
+        arguments::{Serve, parse::Given},
+        wrong::WrongArgument,
+    },
     listen::{self, Bound, Listening},
     taken::{Names, Taken},
     token::{ADMIN_TOKEN, token},
@@ -93,7 +96,7 @@ async fn bind_admin<'a>(
     taken: &mut Taken<'a>,
 ) -> Result<Option<Bound>> {
     if !args.enable_admin && args.ui {
-        bail!("--ui needs --enable-admin");
+        bail!(WrongArgument("--ui needs --enable-admin".to_owned()));
     }
     if !args.enable_admin {
         return Ok(None);
@@ -101,10 +104,9 @@ async fn bind_admin<'a>(
     let names = names(given, "admin_listen_address", "admin_port");
     let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, names, taken).await?;
     if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
-        bail!(
-            "--admin-listen-address: an address other than loopback needs a token in \
-             HOLDFAST_ADMIN_TOKEN"
-        );
+        bail!(WrongArgument(format!(
+            "--admin-listen-address: an address other than loopback needs a token in {ADMIN_TOKEN}"
+        )));
     }
     Ok(Some(admin))
 }

@@ -5,7 +5,7 @@ use std::env::{self, VarError};
 use anyhow::{Result, bail};
 use hyper::header::HeaderValue;
 
-use super::super::arguments::Serve;
+use super::super::{arguments::Serve, wrong::WrongArgument};
 
 /// The variable with the token of the operator API.
 pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
@@ -17,12 +17,16 @@ pub const API_TOKEN: &str = "DAPR_API_TOKEN";
 /// none.
 pub fn token(variable: &str) -> Result<Option<String>> {
     match env::var(variable) {
-        Ok(token) if HeaderValue::from_bytes(token.as_bytes()).is_err() => bail!(
-            "{variable}: no request can carry this token: it has a line break or another control character"
-        ),
+        Ok(token) if HeaderValue::from_bytes(token.as_bytes()).is_err() => {
+            bail!(WrongArgument(format!(
+                "{variable}: no request can carry this token: it has a line break or another control character"
+            )))
+        }
         Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => bail!("{variable}: the token is not UTF-8"),
+        Err(VarError::NotUnicode(_)) => {
+            bail!(WrongArgument(format!("{variable}: the token is not UTF-8")))
+        }
     }
 }
 
