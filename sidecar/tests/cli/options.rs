@@ -139,6 +139,7 @@ async fn daprds_old_option_for_the_folder_counts_where_the_new_one_is_not_given(
     let has_no_effect = "--components-path has no effect with --resources-path";
     for (args, store, is_told) in [
         (old.to_vec(), "old", false),
+        ([&old[..], &["--resources-path", ""]].concat(), "old", false),
         ([&old[..], &["--resources-path", new.path()]].concat(), "new", true),
     ] {
         let holdfast = Holdfast::serve(HOLDFAST, &args);
@@ -149,6 +150,29 @@ async fn daprds_old_option_for_the_folder_counts_where_the_new_one_is_not_given(
         assert_eq!(names, [store], "{args:?}");
         assert_eq!(holdfast.log().contains(has_no_effect), is_told, "{}", holdfast.log());
     }
+}
+
+#[test]
+fn empty_values_that_daprd_takes_for_none_are_none() {
+    let mut holdfast = Holdfast::serve(
+        HOLDFAST,
+        &[
+            "--resources-path",
+            "",
+            "--components-path=",
+            "--resources-path",
+            ",",
+            "--unix-domain-socket",
+            "",
+            "--dapr-public-port",
+            "",
+            "--dapr-graceful-shutdown-seconds",
+            "-1",
+        ],
+    );
+    holdfast.wait_for("no --resources-path is given");
+    assert!(!holdfast.log().contains("without a token on"), "{}", holdfast.log());
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
 }
 
 #[test]

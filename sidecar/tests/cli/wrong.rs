@@ -73,7 +73,6 @@ fn invalid_numbers_are_reported_with_their_bounds() {
     }
     let most = u64::MAX;
     for (option, value, from, to) in [
-        ("--dapr-graceful-shutdown-seconds", "-1", "0", most),
         ("--dapr-graceful-shutdown-seconds", "1.5", "0", most),
         ("--max-connections", "0", "1", most),
         ("--max-connections", "many", "1", most),
@@ -149,6 +148,14 @@ fn wrong_arguments_that_serve_finds_later_end_it_with_the_same_code() {
         assert_eq!(code, 2, "{args:?}: {stderr}");
         assert!(stderr.contains(&format!("holdfast: {problem}")), "{args:?}: {stderr}");
     }
+}
+
+#[test]
+fn a_negative_duration_is_said_to_be_negative() {
+    let expected = "'--dapr-block-shutdown-duration <DURATION>': it is negative";
+    is_told(&["serve", "--dapr-block-shutdown-duration", "-5s"], 2, expected);
+    let expected = "'--dapr-block-shutdown-duration <DURATION>': not a duration, such as 30s";
+    is_told(&["serve", "--dapr-block-shutdown-duration", "soon"], 2, expected);
 }
 
 #[test]

@@ -154,7 +154,7 @@ pub struct Serve {
     #[arg(long, value_name = "DURATION", value_parser = go_duration, default_value = "0s")]
     pub dapr_block_shutdown_duration: Duration,
     /// How long a shutdown may take: callers can still unlock, and requests in flight finish
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = values::whole(u64::MIN..=u64::MAX))]
+    #[arg(long, value_name = "SECONDS", default_value_t = GRACEFUL_SECONDS, value_parser = graceful_seconds)]
     pub dapr_graceful_shutdown_seconds: u64,
     /// An application to start once the server is ready, and its arguments
     #[arg(last = true)]
@@ -188,8 +188,19 @@ pub struct ServerLimits {
 }
 
 fn go_duration(text: &str) -> Result<Duration, &'static str> {
-    let nanoseconds = parse_go_duration(text).and_then(|duration| u64::try_from(duration).ok());
-    nanoseconds.map(Duration::from_nanos).ok_or("not a duration, such as 30s or 1m30s")
+    let nanoseconds = parse_go_duration(text).ok_or("not a duration, such as 30s or 1m30s")?;
+    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| values::NEGATIVE)
+}
+
+/// How long a shutdown may take by default.
+const GRACEFUL_SECONDS: u64 = 5;
+
+/// Whole seconds. A negative number stands for the default, as in daprd.
+fn graceful_seconds(text: &str) -> Result<u64, String> {
+    match text.parse::<i64>() {
+        Ok(..0) => Ok(GRACEFUL_SECONDS),
+        _ => values::whole(u64::MIN..=u64::MAX)(text),
+    }
 }
 
 #[derive(Args, Debug)]

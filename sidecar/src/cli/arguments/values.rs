@@ -59,7 +59,8 @@ pub fn time(text: &str) -> Result<Duration, &'static str> {
     u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| NEGATIVE)
 }
 
-const NEGATIVE: &str = "it is negative";
+/// Why a negative number is refused.
+pub const NEGATIVE: &str = "it is negative";
 
 /// Why a text is no time, though perhaps it has the form of one.
 fn no_time(text: &str) -> &'static str {

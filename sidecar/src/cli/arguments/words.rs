@@ -31,6 +31,12 @@ pub struct Words {
     pub problems: Vec<String>,
 }
 
+/// Options that count as not given if the last value of each is empty.
+const UNSET_BY_EMPTY: [&str; 3] = ["components-path", "dapr-public-port", "unix-domain-socket"];
+
+/// The option whose values are lists, and add up. Empty parts count for nothing.
+const LIST: &str = "resources-path";
+
 type Rest = Peekable<vec::IntoIter<OsString>>;
 
 /// Reads the words after `serve`.
@@ -43,7 +49,8 @@ pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
             read.words.extend(rest.by_ref());
         } else if let Some(Typed { typed, name, value }) = option(&word) {
             if let Some(ours) = find(serve, name) {
-                read.words.push(with_value(ours, name, value, &mut rest));
+                let value = value_of(ours, value, &mut rest);
+                read.add(name, value);
             } else if let Some(daprds) = daprd::find(name) {
                 match without(daprds, typed, value, &mut rest) {
                     Ok(line) => read.ignored.push(line),
@@ -118,19 +125,40 @@ fn names(arg: &Arg) -> Vec<&str> {
     arg.get_long().into_iter().chain(arg.get_all_aliases().into_iter().flatten()).collect()
 }
 
-/// `--name=value`. The value may begin with a dash, or be empty.
-fn with_value(arg: &Arg, name: &str, value: Option<&str>, rest: &mut Rest) -> OsString {
-    let value = match value {
+/// The value of an option. It may begin with a dash, or be empty.
+fn value_of(arg: &Arg, value: Option<&str>, rest: &mut Rest) -> Option<OsString> {
+    match value {
         Some(value) => Some(value.into()),
         None if takes_next(arg) => rest.next(),
         None => None,
-    };
-    let mut word = OsString::from(format!("--{name}"));
-    if let Some(value) = value {
-        word.push("=");
-        word.push(value);
     }
-    word
+}
+
+impl Words {
+    /// Adds an option as `--name=value`, unless its value is one that daprd takes for none.
+    fn add(&mut self, name: &str, value: Option<OsString>) {
+        let mut word = OsString::from(format!("--{name}"));
+        let Some(value) = value else { return self.words.push(word) };
+        word.push("=");
+        if UNSET_BY_EMPTY.contains(&name) && value.is_empty() {
+            let earlier = word.as_encoded_bytes();
+            self.words.retain(|word| !word.as_encoded_bytes().starts_with(earlier));
+            return;
+        }
+        let value = if name == LIST { without_empty_parts(value) } else { value };
+        if name == LIST && value.is_empty() {
+            return;
+        }
+        word.push(value);
+        self.words.push(word);
+    }
+}
+
+/// The parts of a list that are not empty.
+fn without_empty_parts(list: OsString) -> OsString {
+    let Some(text) = list.to_str() else { return list };
+    let parts: Vec<_> = text.split(',').filter(|part| !part.is_empty()).collect();
+    parts.join(",").into()
 }
 
 /// The line about an option of daprd that `serve` does not have.
@@ -224,6 +252,11 @@ mod tests {
             (&["-components-path", "a,b"], &["--components-path=a,b"]),
             (&["--log-as-json", "-log-as-json=F"], &["--log-as-json", "--log-as-json=F"]),
             (&["more", "--", "-app-id", "x"], &["more", "--", "-app-id", "x"]),
+            (&["--resources-path", "a,,b,"], &["--resources-path=a,b"]),
+            (&["--resources-path=", "--resources-path", ",", "--app-id=x"], &["--app-id=x"]),
+            (&["--resources-path", "a", "--resources-path="], &["--resources-path=a"]),
+            (&["--components-path", "a", "-components-path", "", "--", "x"], &["--", "x"]),
+            (&["--components-path=", "--components-path=a,"], &["--components-path=a,"]),
         ] {
             let (words, ignored) = read(words).unwrap();
             assert_eq!(words, expected);
