@@ -91,6 +91,12 @@ fn unknown_options_are_reported_as_typed() {
         ("serve", "-log-file=x", "-log-file: the log goes to stderr\n"),
         ("check", "--STRICT", "a similar argument exists: '--strict'"),
         ("health", "--Port=1", "a similar argument exists: '--port'"),
+        ("health", "-port=1", "unexpected argument '-port' found"),
+        ("health", "-port", "a similar argument exists: '--port'"),
+        ("check", "-resources-path=d", "unexpected argument '-resources-path' found"),
+        ("check", "-Resource-path", "a similar argument exists: '--resources-path'"),
+        ("check", "-x", "unexpected argument '-x' found"),
+        ("check", "-xyz", "unexpected argument '-xyz' found"),
     ] {
         let (code, _, stderr) = run(&[command, word]);
         assert_eq!(code, 2, "{word}: {stderr}");

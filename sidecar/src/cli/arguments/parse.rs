@@ -78,7 +78,8 @@ fn matched(
     let mut matches = matches.map_err(|error| {
         let error = variables::named(error, command);
         let (chosen, rest) = chosen(command, &words);
-        with_case(with_place_of_word(with_bytes(error, chosen, rest)), chosen)
+        let error = with_place_of_word(with_bytes(error, chosen, rest));
+        with_case(with_one_dash(error, chosen, rest), chosen)
     })?;
     let given = Given::of(command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
@@ -170,6 +171,22 @@ fn with_place_of_word(mut error: Error) -> Error {
     };
     let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
     error.insert(ContextKind::Suggested, tip);
+    error
+}
+
+/// Of a long option with one dash, clap names only the first letter.
+fn with_one_dash(mut error: Error, command: &Command, words: &[OsString]) -> Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(letter)) = error.get(ContextKind::InvalidArg)
+        && let Some((typed, meant)) = words::with_one_dash(command, words, letter)
+    {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(typed));
+        // It would be about the letter.
+        error.remove(ContextKind::Suggested);
+        if let Some(meant) = meant {
+            error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
+        }
+    }
     error
 }
 

@@ -213,6 +213,23 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     (distance <= allowed).then_some(known)
 }
 
+/// The first word that begins with this dash and letter and has further letters, as it was typed, and the option that
+/// was perhaps meant.
+pub fn with_one_dash(
+    command: &Command,
+    words: &[OsString],
+    letter: &str,
+) -> Option<(String, Option<String>)> {
+    if letter.starts_with("--") || letter.chars().count() != 2 {
+        return None;
+    }
+    let mut options = words.iter().take_while(|word| *word != "--").filter_map(|word| option(word));
+    let is_longer = |typed: &str| typed.len() > letter.len() && typed.starts_with(letter);
+    let Typed { typed, name, .. } = options.find(|option| is_longer(option.typed))?;
+    let meant = nearest(&name.to_lowercase(), command.get_arguments().flat_map(names));
+    Some((typed.to_owned(), meant.map(|name| format!("--{name}"))))
+}
+
 /// An option of the command whose name differs from a word only in upper case.
 pub fn in_other_case(command: &Command, word: &str) -> Option<String> {
     let name = option(OsStr::new(word))?.name.to_lowercase();
