@@ -346,14 +346,25 @@ pub async fn health(address: SocketAddr) {
         "/v1.0/healthz/",
         "/v1.0/healthz/outbound",
         "/v1.0/healthz?appid=app1",
+        "/v1.0/healthz?appid=%61pp1",
         "/v1.0/healthz?other=1",
+        // Go leaves out a pair that it cannot read.
+        "/v1.0/healthz?appid=zz;x",
+        "/v1.0/healthz?appid=%zz",
+        "/v1.0/healthz?appid=app2%4",
+        "/v1.0/healthz?appid=%%31&appid=app1",
         "/v1.0/healthz/outbound?appid=other",
     ] {
         let response = get(address, target).await;
         assert_eq!((response.status, response.body.as_str()), (204, ""), "{target}");
         assert_eq!(response.header("content-type"), None);
     }
-    for target in ["/v1.0/healthz?appid=app2", "/v1.0/healthz?appid="] {
+    for target in [
+        "/v1.0/healthz?appid=app2",
+        "/v1.0/healthz?appid=",
+        "/v1.0/healthz?appid=%zz&appid=app2",
+        "/v1.0/healthz?a;b&appid=app2",
+    ] {
         let response = get(address, target).await;
         let expected =
             r#"{"errorCode":"ERR_HEALTH_APPID_NOT_MATCH","message":"dapr app-id does not match"}"#;

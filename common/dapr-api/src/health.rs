@@ -19,14 +19,22 @@ pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Rep
         let message = format!("dapr is not ready: [{obstacle}]");
         return reply::error(500, "ERR_HEALTH_NOT_READY", &message);
     }
-    let query = query.unwrap_or_default().as_bytes();
-    let asked = form_urlencoded::parse(query).find(|(name, _)| name == "appid");
-    match asked {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| is_read(pair));
+    let mut pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    match pairs.find(|(name, _)| name == "appid") {
         Some((_, asked)) if asked != app_id => {
             reply::error(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
         }
         _ => reply::empty(),
     }
+}
+
+/// Whether Go reads this pair of a query, and does not leave it out (`net/url`, `ParseQuery`).
+fn is_read(pair: &str) -> bool {
+    let mut after_percent_signs = pair.split('%').skip(1).map(str::as_bytes);
+    let are_escapes = after_percent_signs
+        .all(|rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
+    are_escapes && !pair.contains(';')
 }
 
 /// The reply to `GET /v1.0/healthz/outbound`.
