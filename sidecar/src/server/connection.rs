@@ -26,7 +26,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     control::{Control, Order, Side},
     lasting::Lasting,
-    protocol::{Kind, Pings, builder},
+    protocol::{ApiKind, Pings, builder},
     streams::{NewStreams, Streams},
     turn::Turn,
     wire::{Ahead, Wire},
@@ -47,11 +47,11 @@ impl Drop for EndByServer {
     }
 }
 
-/// Serves the requests of a connection until it ends, or until its door or a time limit closes it.
+/// Serves the requests of a connection until it ends, or until an order or a time limit closes it.
 pub(super) async fn serve<S>(
     stream: S,
     api: impl Answer,
-    kind: Kind,
+    kind: ApiKind,
     pings: Pings,
     control: Arc<Control>,
 ) where
@@ -209,7 +209,7 @@ mod tests {
     use http_body_util::Empty;
     use tokio::io::{AsyncReadExt, ReadBuf, join, sink};
 
-    use super::{super::control::Patience, *};
+    use super::{super::control::CallerLimits, *};
 
     /// A caller of HTTP/2 that sends the same frame for as long as somebody reads.
     struct Frames {
@@ -250,12 +250,12 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_sends_frames_without_end_lets_others_go_on() {
         let hour = Duration::from_secs(3600);
-        let patience = Patience { head: hour, idle: None, stall: hour };
-        let control = Arc::new(Control::new(patience, Arc::default()));
+        let limits = CallerLimits { head: hour, idle: None, stall: hour };
+        let control = Arc::new(Control::new(limits, Arc::default()));
         let preface = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
         let stream = join(preface.chain(Frames { sent: 0 }), sink());
-        let pings = Pings { interval: hour, patience: hour };
-        let serving = tokio::spawn(serve(stream, Nothing, Kind::Grpc, pings, control.clone()));
+        let pings = Pings { interval: hour, timeout: hour };
+        let serving = tokio::spawn(serve(stream, Nothing, ApiKind::Grpc, pings, control.clone()));
         for _ in 0..10 {
             yield_now().await;
         }

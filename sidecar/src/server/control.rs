@@ -23,10 +23,10 @@ const LAST_HEAD: Duration = Duration::from_millis(200);
 /// How long a caller must read nothing before the server may give it up. A socket may have no room for a moment.
 const STALLS: Duration = Duration::from_millis(100);
 
-/// A connection's state, which its task, its requests and its door share.
+/// A connection's state, which its task, its requests and the connections of its API share.
 #[derive(Debug)]
 pub(super) struct Control {
-    patience: Patience,
+    limits: CallerLimits,
     /// Whether the server shuts down.
     is_ending: Arc<AtomicBool>,
     state: Mutex<State>,
@@ -34,7 +34,7 @@ pub(super) struct Control {
 
 /// How long a connection waits for its caller.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct CallerLimits {
     /// For the head of a request.
     pub(super) head: Duration,
     /// For the next request.
@@ -117,7 +117,7 @@ pub(super) struct Incomplete {
 }
 
 impl Control {
-    pub(super) fn new(patience: Patience, is_ending: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(limits: CallerLimits, is_ending: Arc<AtomicBool>) -> Self {
         let state = Mutex::new(State {
             order: None,
             ordered: None,
@@ -133,7 +133,7 @@ impl Control {
             stalled_since: None,
             ended_by: None,
         });
-        Self { patience, is_ending, state }
+        Self { limits, is_ending, state }
     }
 
     /// Notes that bytes were received.
@@ -205,7 +205,7 @@ impl Control {
         }
         View {
             order: state.order,
-            deadline: state.deadline(self.patience),
+            deadline: state.deadline(self.limits),
             answering: !state.http2 && state.in_flight > 0 && state.incomplete == 0,
             is_gone_at_end: state.is_gone_at_end,
             may_call: state.may_call(),
@@ -268,13 +268,16 @@ impl State {
         self.is_new() || !self.http2 && self.in_flight == 0
     }
 
-    fn deadline(&self, patience: Patience) -> Option<Instant> {
-        let to_take = self.stalled_since.map(|since| since + patience.stall);
-        let to_ask = self.deadline_of_request(patience);
+    fn deadline(&self, limits: CallerLimits) -> Option<Instant> {
+        let to_take = self.stalled_since.map(|since| since + limits.stall);
+        let to_ask = self.deadline_of_request(limits);
         to_take.into_iter().chain(to_ask).min()
     }
 
-    fn deadline_of_request(&self, Patience { head, idle, .. }: Patience) -> Option<Instant> {
+    fn deadline_of_request(
+        &self,
+        CallerLimits { head, idle, .. }: CallerLimits,
+    ) -> Option<Instant> {
         if self.in_flight > 0 {
             return None;
         }

@@ -3,7 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `listener` | sockets |
-//! | `door` | the connections of one API, whose number is limited |
+//! | `connections` | the connections of one API, whose number is limited |
 //! | `connection` | one connection, from its first byte to its end |
 //! | `wire`, `protocol` | the bytes of a connection, and how HTTP is spoken with them |
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
@@ -16,8 +16,8 @@
 mod answer;
 mod body;
 mod connection;
+mod connections;
 mod control;
-mod door;
 mod lasting;
 mod limits;
 mod listener;
@@ -41,7 +41,7 @@ pub use self::{
     answer::Answer, body::RequestBody, lasting::Lasting, limits::Limits, listener::Listener,
     readiness::Readiness,
 };
-use self::{control::Order, door::Door, protocol::Kind};
+use self::{connections::Connections, control::Order, protocol::ApiKind};
 pub(crate) use self::{parting::Parting, readiness::State};
 
 /// How often a server that shuts down looks whether it still has to linger.
@@ -61,13 +61,14 @@ pub struct Server {
     lingers_while: Box<dyn Fn() -> bool + Send + Sync>,
     last_call: CancellationToken,
     last_word: CancellationToken,
-    apis: Vec<(Kind, &'static str, Vec<Accepting>)>,
+    apis: Vec<(ApiKind, &'static str, Vec<Accepting>)>,
 }
 
-type Accepting = Box<dyn FnOnce(Arc<Door>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
+type Accepting =
+    Box<dyn FnOnce(Arc<Connections>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// Closes all connections when this is dropped.
-struct Doors(Vec<Arc<Door>>);
+struct AllConnections(Vec<Arc<Connections>>);
 
 impl Server {
     /// A server without an API. It sets `readiness` when it starts and when it stops serving.
@@ -109,31 +110,32 @@ impl Server {
 
     /// Adds an HTTP API. The same port serves HTTP/1.1, and HTTP/2 in clear text with prior knowledge.
     pub fn http(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Http, "http", api, listeners)
+        self.add(ApiKind::Http, "http", api, listeners)
     }
 
     /// Adds a gRPC API. It is served over HTTP/2 in clear text only.
     pub fn grpc(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Grpc, "grpc", api, listeners)
+        self.add(ApiKind::Grpc, "grpc", api, listeners)
     }
 
     /// Adds an HTTP API beside those of the locks: health checks, metrics or the operator API. It has fewer
     /// connections, and a shutdown does not wait for their next requests. `port` is what the log calls it.
     pub fn auxiliary(self, port: &'static str, api: impl Answer, listeners: Vec<Listener>) -> Self {
-        self.add(Kind::Auxiliary, port, api, listeners)
+        self.add(ApiKind::Auxiliary, port, api, listeners)
     }
 
     fn add(
         mut self,
-        kind: Kind,
+        kind: ApiKind,
         port: &'static str,
         api: impl Answer,
         listeners: Vec<Listener>,
     ) -> Self {
         let accepting = listeners.into_iter().map(|listener| {
             let api = api.clone();
-            let accept: Accepting =
-                Box::new(move |door, closing| door.accept_all(listener, api, closing).boxed());
+            let accept: Accepting = Box::new(move |connections, closing| {
+                connections.accept_all(listener, api, closing).boxed()
+            });
             accept
         });
         self.apis.push((kind, port, accepting.collect()));
@@ -155,13 +157,14 @@ impl Server {
         let Self { readiness, limits, lingers_while, last_call, last_word, apis } = self;
         let tasks = TaskTracker::new();
         let closing = CancellationToken::new();
-        let mut doors = Doors(Vec::new());
+        let mut all = AllConnections(Vec::new());
         let mut accepting = Vec::new();
         for (kind, port, listeners) in apis {
-            let door = Arc::new(Door::new(kind, port, &limits, tasks.clone()));
-            accepting
-                .extend(listeners.into_iter().map(|accept| accept(door.clone(), closing.clone())));
-            doors.0.push(door);
+            let connections = Arc::new(Connections::new(kind, port, &limits, tasks.clone()));
+            accepting.extend(
+                listeners.into_iter().map(|accept| accept(connections.clone(), closing.clone())),
+            );
+            all.0.push(connections);
         }
         readiness.set_ready();
 
@@ -173,11 +176,11 @@ impl Server {
 
         let begun = Instant::now();
         readiness.set_ending();
-        doors.0.iter().for_each(|door| door.begin_end());
+        all.0.iter().for_each(|connections| connections.begin_end());
         tasks.close();
         tokio::select! {
             _never = &mut accepting => {}
-            () = ceases(|| doors.are_busy() || lingers_while()) => {}
+            () = ceases(|| all.are_busy() || lingers_while()) => {}
             () = passes(begun, until_last_call(grace)) => {}
         }
         closing.cancel();
@@ -188,7 +191,7 @@ impl Server {
         drop(accepting);
         last_call.cancel();
 
-        doors.order(Order::Finish);
+        all.order(Order::Finish);
         tokio::select! {
             biased;
             () = tasks.wait() => return,
@@ -204,7 +207,7 @@ impl Server {
             connections = tasks.len(),
             "connections were cut off because their requests did not finish in time"
         );
-        doors.order(Order::Close);
+        all.order(Order::Close);
         // What they hold ends with their tasks.
         let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
     }
@@ -230,17 +233,17 @@ fn until_last_call(grace: Duration) -> Duration {
     grace.saturating_sub((grace / 5).min(Duration::from_secs(1)))
 }
 
-impl Doors {
+impl AllConnections {
     fn are_busy(&self) -> bool {
-        self.0.iter().any(|door| door.is_busy())
+        self.0.iter().any(|connections| connections.is_busy())
     }
 
     fn order(&self, order: Order) {
-        self.0.iter().for_each(|door| door.order(order));
+        self.0.iter().for_each(|connections| connections.order(order));
     }
 }
 
-impl Drop for Doors {
+impl Drop for AllConnections {
     fn drop(&mut self) {
         self.order(Order::Close);
     }

@@ -26,7 +26,7 @@ const CONNECTION_WINDOW: u32 = 256 << 10;
 
 /// Who connects to an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ApiKind {
     /// Callers over HTTP.
     Http,
     /// Callers over gRPC, who keep connections idle for hours.
@@ -41,13 +41,13 @@ pub(super) struct Pings {
     /// How often a ping is sent.
     pub(super) interval: Duration,
     /// How long the answer may take.
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// How a connection of an API is served, whose HTTP/2 streams go to `streams`.
-pub(super) fn builder(kind: Kind, pings: Pings, streams: NewStreams) -> Builder<NewStreams> {
+pub(super) fn builder(kind: ApiKind, pings: Pings, streams: NewStreams) -> Builder<NewStreams> {
     let mut builder = Builder::new(streams);
-    if kind == Kind::Grpc {
+    if kind == ApiKind::Grpc {
         builder = builder.http2_only();
     }
     builder
@@ -63,9 +63,9 @@ pub(super) fn builder(kind: Kind, pings: Pings, streams: NewStreams) -> Builder<
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(pings.interval)
-        .keep_alive_timeout(pings.patience)
+        .keep_alive_timeout(pings.timeout)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(if kind == Kind::Grpc { MAX_METADATA } else { MAX_HEADERS });
+        .max_header_list_size(if kind == ApiKind::Grpc { MAX_METADATA } else { MAX_HEADERS });
     builder
 }

@@ -235,7 +235,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 mod tests {
     use std::{task::Waker, time::Duration};
 
-    use super::{super::control::Patience, *};
+    use super::{super::control::CallerLimits, *};
 
     /// How much is read until there is no more for now.
     fn read(wire: &mut Wire<impl AsyncRead + Unpin>) -> usize {
@@ -254,8 +254,8 @@ mod tests {
     #[test]
     fn a_caller_that_sends_without_end_is_read_turn_by_turn() {
         let hour = Duration::from_secs(3600);
-        let patience = Patience { head: hour, idle: None, stall: hour };
-        let control = Arc::new(Control::new(patience, Arc::default()));
+        let limits = CallerLimits { head: hour, idle: None, stall: hour };
+        let control = Arc::new(Control::new(limits, Arc::default()));
         let mut wire = Wire::new(tokio::io::repeat(0), control);
         for _ in 0..3 {
             wire.begin_turn();

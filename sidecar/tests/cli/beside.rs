@@ -107,6 +107,19 @@ fn an_application_that_a_signal_ends_and_one_that_is_missing() {
     );
 }
 
+/// Without the application nobody has to unlock any more.
+#[test]
+fn a_signal_blocks_the_shutdown_until_the_application_has_ended() {
+    let folder = temporary_dir();
+    let script = "trap 'exit 4' TERM; echo > started; while :; do sleep 0.05; done";
+    let mut command = serve(HOLDFAST);
+    command.args(["--dapr-block-shutdown-duration", "1h", "--", "sh", "-c", script]);
+    command.current_dir(folder.path());
+    let mut holdfast = Holdfast::start(command);
+    wait_until("the application runs", || folder.path().join("started").exists());
+    assert_eq!(holdfast.end_by(Signal::TERM), Some(4), "{}", holdfast.log());
+}
+
 /// The duration would be longer than the test waits.
 #[test]
 fn the_shutdown_after_the_end_of_the_application_is_not_blocked() {

@@ -120,7 +120,7 @@ fn the_last_error_is_json_in_a_log_of_json() {
             2,
             "--resources-path is missing",
         ),
-        (&[], &["serve", "--log-as-json", "--guest-warm-instances", "999"], 1, ""),
+        (&[], &["serve", "--log-as-json", "--guest-warm-instances", "999"], 2, ""),
         (&[], &["serve", "--log-as-json", "--bogus"], 2, "--bogus: unknown option"),
         (&[], &["serve", "-log-as-json=T", "--app-id", "--", "--bogus"], 2, "--bogus"),
         (&[], &["serve", "--bogus", "--log-as-json=false", "--log-as-json"], 2, "--bogus"),

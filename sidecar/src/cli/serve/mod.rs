@@ -131,8 +131,10 @@ async fn serve(
         let end = application.end(&mut signals, sidecar.shutdown()).await;
         let End::InOrder { code: ended, by_signal } = end else { return };
         code.set(ended);
-        // As in daprd, where only a signal is followed by that time (`pkg/runtime/runtime.go`, `Run`).
-        let block = if by_signal { args.dapr_block_shutdown_duration } else { Duration::ZERO };
+        // As in daprd, where only a signal is followed by that time, which is over when the application has ended
+        // (`pkg/runtime/runtime.go`, `Run`).
+        let blocks = by_signal && args.command.is_empty();
+        let block = if blocks { args.dapr_block_shutdown_duration } else { Duration::ZERO };
         let shutdown = async {
             shut_down(block, &sidecar, &ready.locks).await;
             ending.cancel();

@@ -22,10 +22,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     answer::Answer,
     connection,
-    control::{Control, Order, Patience},
+    control::{CallerLimits, Control, Order},
     limits::Limits,
     listener::{Listener, Stream},
-    protocol::{Kind, Pings},
+    protocol::{ApiKind, Pings},
 };
 use crate::throttle::Throttle;
 
@@ -36,11 +36,11 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 const NO_PLACE: Duration = Duration::from_millis(20);
 
 /// The open connections of an API.
-pub(super) struct Door {
-    kind: Kind,
+pub(super) struct Connections {
+    kind: ApiKind,
     /// What the port is called in the log.
     port: &'static str,
-    patience: Patience,
+    of_callers: CallerLimits,
     pings: Pings,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
@@ -51,27 +51,32 @@ pub(super) struct Door {
 
 /// A connection's place, until this is dropped.
 struct ConnectionSlot {
-    door: Arc<Door>,
+    connections: Arc<Connections>,
     key: usize,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Door {
-    pub(super) fn new(kind: Kind, port: &'static str, limits: &Limits, tasks: TaskTracker) -> Self {
+impl Connections {
+    pub(super) fn new(
+        kind: ApiKind,
+        port: &'static str,
+        limits: &Limits,
+        tasks: TaskTracker,
+    ) -> Self {
         let most = match kind {
-            Kind::Http | Kind::Grpc => limits.connections,
-            Kind::Auxiliary => limits.auxiliary_connections,
+            ApiKind::Http | ApiKind::Grpc => limits.connections,
+            ApiKind::Auxiliary => limits.auxiliary_connections,
         };
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             kind,
             port,
-            patience: Patience {
+            of_callers: CallerLimits {
                 head: limits.head,
-                idle: (kind != Kind::Grpc).then_some(limits.idle),
+                idle: (kind != ApiKind::Grpc).then_some(limits.idle),
                 stall: limits.stall,
             },
-            pings: Pings { interval: limits.ping_interval, patience: limits.ping_timeout },
+            pings: Pings { interval: limits.ping_interval, timeout: limits.ping_timeout },
             tasks,
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
@@ -126,9 +131,9 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let permit = self.place().await;
-        let control = Arc::new(Control::new(self.patience, self.is_ending.clone()));
+        let control = Arc::new(Control::new(self.of_callers, self.is_ending.clone()));
         let key = self.open().insert(control.clone());
-        let place = ConnectionSlot { door: self.clone(), key, _permit: permit };
+        let place = ConnectionSlot { connections: self.clone(), key, _permit: permit };
         let (api, kind, pings) = (api.clone(), self.kind, self.pings);
         self.tasks.spawn(async move {
             connection::serve(stream, api, kind, pings, control).await;
@@ -172,14 +177,14 @@ impl Door {
     /// Begins the end: from now on each response is the last of its connection.
     pub(super) fn begin_end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
-        if self.kind == Kind::Auxiliary {
+        if self.kind == ApiKind::Auxiliary {
             self.order(Order::Finish);
         }
     }
 
     /// Whether callers wait for responses.
     pub(super) fn is_busy(&self) -> bool {
-        self.kind != Kind::Auxiliary && self.open().iter().any(|(_, control)| control.is_busy())
+        self.kind != ApiKind::Auxiliary && self.open().iter().any(|(_, control)| control.is_busy())
     }
 
     /// Gives all connections the same order.
@@ -197,7 +202,7 @@ impl Door {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.door.open().remove(self.key);
+        self.connections.open().remove(self.key);
     }
 }
 
