@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
     fitness::{Expected, Role, Unfit},
     login::{Login, closed_on, knows_no_users},
     refusal,
-    reply::Reply,
+    reply::{Nonsense, Reply},
     settings::Settings,
 };
 use wasip2::sockets::{
@@ -229,6 +229,9 @@ impl Dialing<'_> {
         }
         // What it says of itself counts, whatever becomes of the other questions.
         let info = self.ask(Question::Info, at_once)?;
+        if !matches!(info, Reply::Text(_) | Reply::Error(_)) {
+            return Err(DialError::new(Nonsense.to_string(), true).into());
+        }
         let expected = Expected { role: Role::Alone, db: self.settings.db };
         facts::doubts(&info, expected).map_err(DialError::unfit)?;
         let script = self.ask(Question::Script, at_once)?;
@@ -274,6 +277,10 @@ impl Dialing<'_> {
             self.send(&[question.words()])?;
         }
         match self.connection.reply(self.deadline) {
+            // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
+            Ok(Reply::Error(line)) if refusal::may_be_answered_later(&line) => {
+                Err(DialError::new(line, true).into())
+            }
             Ok(reply) => {
                 self.closing.answered(question);
                 Ok(reply)

@@ -248,7 +248,9 @@ impl Redis {
         }
         let is_over = self.gave_back(connection, lock, term);
         match worth {
-            Worth::ClockWasSet { .. } if is_over => Ok(unsent(CLOCK_WAS_SET, tries)),
+            Worth::ClockWasSet { lasts } if is_over || lasts.is_zero() => {
+                Ok(unsent(CLOCK_WAS_SET, tries))
+            }
             Worth::ClockWasSet { lasts } => {
                 Err(NoOutcome::Unknown(CLOCK_WAS_SET.to_string(), Some(lasts)))
             }

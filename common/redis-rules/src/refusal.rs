@@ -66,6 +66,13 @@ pub fn has_no_answer(error: &str) -> bool {
     NO_ANSWER.contains(&error)
 }
 
+/// Whether a question that is refused with this error line now may be answered later. A proxy that reaches no server
+/// for a question without a key may never answer it.
+pub fn may_be_answered_later(error: &str) -> bool {
+    let may_pass = matches!(Again::after(error, Form::Full), Again::Later);
+    has_no_answer(error) || may_pass && !NOT_REACHED.contains(&error)
+}
+
 /// The code of an error line: its first word, or the one inside of an error of a script. Redis before 7
 /// wraps the errors of the commands in a script:
 /// `ERR Error running script (call to f_…): @user_script:14: @user_script: 14: -READONLY …`.
@@ -157,6 +164,20 @@ pub fn may_pass(error: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_of_the_moment_may_be_answered_later() {
+        for (error, later) in [
+            ("BUSY Redis is busy running a script.", true),
+            ("LOADING Redis is loading the dataset in memory", true),
+            ("upstream failure", true),
+            ("no upstream host", false),
+            ("NOPERM no", false),
+            ("ERR unknown command 'INFO'", false),
+        ] {
+            assert_eq!(may_be_answered_later(error), later, "{error}");
+        }
+    }
 
     #[test]
     fn the_code_decides_about_another_try() {

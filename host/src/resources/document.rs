@@ -88,8 +88,7 @@ pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
 
 fn items_of_list(mut root: Field) -> Result<Vec<Field>, Flaw> {
     let items = root.take("items")?;
-    let mut unknown = root.unknown(&["apiVersion", "items", "metadata"]).into_iter();
-    match unknown.next() {
+    match root.misspelt("items", &["apiVersion", "items", "metadata"]) {
         Some(flaw) => Err(flaw),
         None if items.is_null() => Err(items.flaw("is missing")),
         None => items.items(),
@@ -271,7 +270,7 @@ fn read_setting(field: &mut Field) -> Result<(Setting, Vec<Flaw>), Flaw> {
     let secret =
         SecretRef { name: reference.take("name")?.text()?, key: reference.take("key")?.text()? };
     let mut flaws = reference.unknown(&["name", "key"]);
-    if secret.name.is_empty() && !reference.is_null() && flaws.is_empty() {
+    if secret.name.is_empty() && !secret.key.is_empty() && flaws.is_empty() {
         flaws.push(reference.flaw("has no name, so it has no effect"));
     }
     let value = field.take("value")?;

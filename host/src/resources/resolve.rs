@@ -21,6 +21,9 @@ use crate::{
     store::{properties::Properties, redis::default_pool_size},
 };
 
+/// What the types of secret stores begin with.
+const PREFIX: &str = "secretstores.";
+
 /// How long opening a store may take, unless `dialTimeout` is longer.
 const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -69,10 +72,14 @@ impl<'a> Resolver<'a> {
         self.stores.insert(component.name.clone(), opened);
     }
 
+    /// Opens a secret store, if its type is supported.
     fn try_open(&mut self, source: &Source, component: &ComponentDocument) -> Result<Opened, Flaw> {
         let component_type = component.component_type.to_ascii_lowercase();
         if !SecretStore::TYPES.contains(&component_type.as_str()) {
-            let hint = known::nearest(&component_type, &SecretStore::TYPES);
+            // What all types begin with would make each similar.
+            let kind = component_type.trim_start_matches(PREFIX);
+            let kinds = SecretStore::TYPES.map(|known| known.trim_start_matches(PREFIX));
+            let hint = known::nearest(kind, &kinds).map(|kind| format!("{PREFIX}{kind}"));
             let level = if hint.is_some() { Level::Warning } else { Level::Info };
             let message = format!(
                 "{} is not a secret store that Holdfast supports{}",

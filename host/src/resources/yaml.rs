@@ -79,8 +79,7 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
 ///
 /// # Errors
 ///
-/// The problem and its line, without the text itself. It is ambiguous whether what follows a document counts: Dapr's
-/// library would not read it.
+/// The problem and its line, without the text itself. It is ambiguous whether what follows a document counts.
 pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
@@ -94,6 +93,8 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     })?;
     match reader.rest() {
         None => Ok(node),
+        // Those of the next document, which is another part of the file.
+        Some(_) if ends_with_directives(text) => Ok(node),
         Some(at) => {
             let message = format!(
                 "more follows the document (line {}): put a line --- between documents",
@@ -102,6 +103,14 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
             Err(Flaw { is_ambiguous: true, ..Flaw::new(message) })
         }
     }
+}
+
+/// Whether nothing but directives, such as `%YAML 1.2`, follows the line that ends the document.
+fn ends_with_directives(text: &str) -> bool {
+    let after_end = text.rsplit_once("\n...").and_then(|(_, after)| after.split_once('\n'));
+    after_end.is_some_and(|(_, after)| {
+        after.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%']))
+    })
 }
 
 enum Error {
@@ -460,7 +469,14 @@ mod tests {
             let expected = format!("more follows the document (line {line})");
             assert!(flaw.message.starts_with(&expected), "{text}: {}", flaw.message);
         }
-        for text in ["a: 1\n...\n", "a: 1\n...\n# comment\n", "{a: 1}\n\n", ""] {
+        for text in [
+            "a: 1\n...\n%YAML 1.2\n",
+            "a: 1\n... # end\n# c\n%TAG ! x:\n",
+            "a: 1\n...\n",
+            "a: 1\n...\n# comment\n",
+            "{a: 1}\n\n",
+            "",
+        ] {
             assert!(parse(text, 1).is_ok(), "{text}");
         }
     }

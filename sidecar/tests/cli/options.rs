@@ -108,10 +108,12 @@ fn unknown_options_are_reported_as_typed() {
 fn options_without_what_they_need_are_a_warning_each() {
     let mut command = serve(HOLDFAST);
     command.env("HOLDFAST_ADMIN_PORT", "0").args(["--admin-listen-address", "127.0.0.1"]);
+    command.env("HOLDFAST_ADMIN_TOKEN", "secret");
     command.args(["--dapr-public-listen-address", "127.0.0.1", "--enable-metrics=false"]);
     let holdfast = Holdfast::start_ready(command);
     for warning in [
         "HOLDFAST_ADMIN_PORT has no effect without --enable-admin",
+        "HOLDFAST_ADMIN_TOKEN has no effect without --enable-admin",
         "--admin-listen-address has no effect without --enable-admin",
         "--dapr-public-listen-address has no effect without --dapr-public-port",
         "--metrics-port has no effect with --enable-metrics=false",

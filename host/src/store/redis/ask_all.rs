@@ -11,25 +11,35 @@ use super::dial_error::DialError;
 /// How long to wait for the others once a majority has answered.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the servers has answered,
-/// or why no server answered. `what` names the missing answer in the error.
+/// How long a server is waited for where nothing else limits that.
+const LONGEST: Duration = Duration::from_millis(2_500);
+
+/// How long one of several servers is waited for. It leaves time for the others.
+pub(super) fn limit(dial_timeout: Option<Duration>) -> Duration {
+    dial_timeout.map_or(LONGEST, |limit| limit / 2)
+}
+
+/// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the first `counted` servers
+/// has answered, or why no server answered. `what` names the missing answer in the error.
 ///
 /// A few quick answers do not end the wait: these servers may be cut off from the others, and know only what was true
 /// before. As long as there is no majority, all are waited for, so `ask` must end by itself where its server is silent.
 pub(super) async fn ask_all<A, F>(
     servers: Vec<Address>,
+    counted: usize,
     what: &str,
     ask: impl Fn(Address) -> F,
 ) -> Result<Vec<A>, DialError>
 where
     F: Future<Output = Result<A, DialError>>,
 {
-    let ask = |server: Address| {
+    let ask = |(at, server): (usize, Address)| {
         let answer = ask(server.clone());
-        async move { answer.await.map_err(|error| error.about(server)) }
+        async move { answer.await.map(|answer| (at, answer)).map_err(|error| error.about(server)) }
     };
-    let majority = servers.len() / 2 + 1;
-    let mut asked: FuturesUnordered<_> = servers.into_iter().map(ask).collect();
+    // How many answers a majority lacks.
+    let mut missing = counted / 2 + 1;
+    let mut asked: FuturesUnordered<_> = servers.into_iter().enumerate().map(ask).collect();
     let (mut answers, mut errors) = (Vec::new(), Vec::new());
     let mut deadline = None;
     loop {
@@ -39,10 +49,11 @@ where
         };
         match answer {
             None => break,
-            Some(Ok(answer)) => {
+            Some(Ok((at, answer))) => {
                 answers.push(answer);
-                if answers.len() == majority {
-                    deadline = Some(Instant::now() + GRACE);
+                missing = missing.saturating_sub(usize::from(at < counted));
+                if missing == 0 {
+                    deadline.get_or_insert_with(|| Instant::now() + GRACE);
                 }
             }
             Some(Err(error)) => errors.push(error),
@@ -71,22 +82,31 @@ mod tests {
     /// Asks servers that answer after these milliseconds; `None` for one that is silent until its limit. Returns those
     /// that were heard, and after how many milliseconds.
     async fn heard(servers: &[Option<u64>]) -> (Result<Vec<u64>, DialError>, u128) {
+        heard_of(servers, servers.len()).await
+    }
+
+    /// As [`heard`], where so many of the servers count for the majority.
+    async fn heard_of(
+        servers: &[Option<u64>],
+        counted: usize,
+    ) -> (Result<Vec<u64>, DialError>, u128) {
         let begun = Instant::now();
         let after: Vec<_> = servers.iter().map(|after| after.map(Duration::from_millis)).collect();
         // Each finds its own by its port.
         let addresses = (0..).zip(servers).map(|(port, _)| Address { host: "h".to_owned(), port });
-        let heard = ask_all(addresses.collect(), "nobody answered", async |server: Address| {
-            match after[usize::from(server.port)] {
-                Some(after) => {
-                    sleep(after).await;
-                    Ok(u64::try_from(after.as_millis()).unwrap())
+        let heard =
+            ask_all(addresses.collect(), counted, "nobody answered", async |server: Address| {
+                match after[usize::from(server.port)] {
+                    Some(after) => {
+                        sleep(after).await;
+                        Ok(u64::try_from(after.as_millis()).unwrap())
+                    }
+                    None => {
+                        sleep(LIMIT).await;
+                        Err(DialError::passing("it is silent".to_owned()))
+                    }
                 }
-                None => {
-                    sleep(LIMIT).await;
-                    Err(DialError::passing("it is silent".to_owned()))
-                }
-            }
-        });
+            });
         (heard.await, begun.elapsed().as_millis())
     }
 
@@ -104,6 +124,12 @@ mod tests {
         // Half of them is no majority.
         let half = [Some(1), Some(2), Some(1_500), None];
         assert_eq!(heard(&half).await, (Ok(vec![1, 2, 1_500]), 1_700));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_majority_of_those_that_count_is_enough() {
+        let servers = [Some(1), Some(20), None, Some(5), None, None];
+        assert_eq!(heard_of(&servers, 3).await, (Ok(vec![1, 5, 20]), 220));
     }
 
     #[tokio::test(start_paused = true)]

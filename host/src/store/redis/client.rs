@@ -530,8 +530,10 @@ async fn undo(
 }
 
 fn left_to_expire(cause: String, ends: Option<Instant>) -> NoOutcome {
-    let left = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
-    NoOutcome::Unknown(cause, left)
+    match ends.map(|ends| ends.saturating_duration_since(Instant::now())) {
+        Some(Duration::ZERO) => NoOutcome::Over(cause),
+        left => NoOutcome::Unknown(cause, left),
+    }
 }
 
 /// A grant that nobody may count on any more. By the server's clock it may last a little longer.

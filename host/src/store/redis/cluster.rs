@@ -16,7 +16,7 @@ use holdfast_redis_rules::{
 use tokio::sync::Mutex;
 
 use super::{
-    ask_all::ask_all,
+    ask_all::{self, ask_all},
     client::Client,
     dial_error::DialError,
     epoch::Epoch,
@@ -130,15 +130,14 @@ impl Cluster {
             return Ok(());
         }
         let login = Login::new(&self.settings.common);
-        // One that does not answer leaves time for others.
-        let limit = self.settings.common.dial_timeout.map(|limit| limit / 2);
+        let limit = ask_all::limit(self.settings.common.dial_timeout);
         let what = "no node reported the slots";
         let nodes = self.addresses();
         let asked = nodes.len();
-        let topologies = ask_all(nodes, what, async |node: Address| {
+        let topologies = ask_all(nodes, asked, what, async |node: Address| {
             let (limits, hands) = (self.settings.limits(), AtomicBool::new(false));
             let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
-            bounded(limit, asking, &hands).await
+            bounded(Some(limit), asking, &hands).await
         });
         let topologies = topologies.await?;
         let told = topologies.len();

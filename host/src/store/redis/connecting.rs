@@ -71,7 +71,7 @@ async fn connect_quorum(
     deadline: Option<Instant>,
 ) -> Result<QuorumStore, ConnectError> {
     let Quorum { nodes, longest_ttl } = quorum;
-    let identities = Arc::new(Identities::default());
+    let identities = Identities::new(longest_ttl);
     let of_node =
         |node: &Address| settings.clone().of_node(node.clone(), longest_ttl, identities.clone());
     let connect =

@@ -12,7 +12,7 @@ use holdfast_redis_rules::{
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal::{RefusedLogin, has_no_answer, may_pass},
+    refusal::{RefusedLogin, may_be_answered_later},
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -279,7 +279,7 @@ impl Dialer {
         };
         match answer {
             // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
-            Ok(Answer::Refused(line)) if has_no_answer(&line) || may_pass(&line) => {
+            Ok(Answer::Refused(line)) if may_be_answered_later(&line) => {
                 Err(End::Failed(DialError::passing(line)))
             }
             Ok(answer) => {

@@ -9,6 +9,7 @@ use holdfast_redis_rules::{
 };
 
 use super::{
+    ask_all,
     client::Client,
     cluster::{self, Cluster, Hop},
     leg::{ConnectBudget, Leg},
@@ -47,8 +48,7 @@ impl Nodes {
                 Place::Fixed(address.clone())
             }
             Servers::Sentinel(sentinel) => {
-                // One that does not answer leaves time for the others, and for the master.
-                let limit = settings.common.dial_timeout.map(|limit| limit / 2);
+                let limit = ask_all::limit(settings.common.dial_timeout);
                 let (sentinel, limits) = (sentinel.clone(), settings.limits());
                 Place::Master(Arc::new(Sentinels::new(sentinel, streams.clone(), limits, limit)))
             }

@@ -317,8 +317,8 @@ impl Queue {
         let hash = hash(&lock.key, &lock.owner);
         let same = |call: &Call| match call.kind {
             Kind::Acquire { limit: Limit::Until(term), lock, .. } => {
-                let denied = matches!(call.state, State::Answered(Ok(Answer::Held)));
-                term.expiry() == expiry && lock == hash && !denied
+                let ended = matches!(&call.state, State::Answered(answer) if took_nothing(answer));
+                term.expiry() == expiry && lock == hash && !ended
             }
             _ => false,
         };
@@ -519,7 +519,7 @@ impl Queue {
 
     fn finish(&mut self, number: usize, answer: Result<Answer, NoAnswer>, wake: &mut Vec<Waker>) {
         let Some(call) = self.calls.get_mut(number) else { return };
-        let twin = call.twin.take().filter(|_| matches!(answer, Ok(Answer::Held)));
+        let twin = call.twin.take().filter(|_| took_nothing(&answer));
         let expiry = match call.kind {
             Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.expiry()),
             _ => None,
@@ -713,6 +713,14 @@ impl Queue {
     fn reading(&self, server: u64, asked: Instant, answered: Instant) -> Reading {
         Reading::new(server, asked - self.origin, answered - self.origin)
     }
+}
+
+/// Whether an acquire with this answer surely took no lock.
+fn took_nothing(answer: &Result<Answer, NoAnswer>) -> bool {
+    matches!(
+        answer,
+        Ok(Answer::Held | Answer::Refused(_) | Answer::UnknownExpiry(_)) | Err(NoAnswer::Unsent(_))
+    )
 }
 
 fn hash(key: &str, owner: &str) -> u64 {

@@ -41,7 +41,7 @@ pub(super) struct Sentinels {
     streams: Arc<Streams>,
     limits: Limits,
     /// How long a sentinel has for an answer.
-    limit: Option<Duration>,
+    limit: Duration,
     learned: Mutex<Learned>,
 }
 
@@ -71,7 +71,7 @@ impl Sentinels {
         sentinel: Sentinel,
         streams: Arc<Streams>,
         limits: Limits,
-        limit: Option<Duration>,
+        limit: Duration,
     ) -> Self {
         Self { sentinel, streams, limits, limit, learned: Mutex::default() }
     }
@@ -81,7 +81,12 @@ impl Sentinels {
         let what = "no sentinel reported the master";
         let known = self.known();
         let asked = known.len();
-        let answers = ask_all(known, what, |sentinel| self.ask(sentinel)).await?;
+        // Sentinels also tell of those that are gone for good, and of each other by addresses that lead nowhere from here.
+        let counted = match self.sentinel.sentinels.len() {
+            1 => asked,
+            listed => listed,
+        };
+        let answers = ask_all(known, counted, what, |sentinel| self.ask(sentinel)).await?;
         let told = answers.len();
         let (epoch, master) = newest(&answers, self.last_told().as_ref())
             .ok_or_else(|| DialError::passing(what.to_owned()))?;
@@ -139,7 +144,7 @@ impl Sentinels {
             session.accepted(&["SUBSCRIBE", SWITCH]).await?;
             Ok(session)
         };
-        let mut session = bounded(self.limit, opening, &hands).await?;
+        let mut session = bounded(Some(self.limit), opening, &hands).await?;
         // Nobody will report what happened before.
         self.look(tell).await;
         let (mut look, mut heard) = (Instant::now() + LOOK, true);
@@ -181,7 +186,7 @@ impl Sentinels {
 
     async fn ask(&self, sentinel: Address) -> Result<Answer, DialError> {
         let hands = AtomicBool::new(false);
-        let answer = bounded(self.limit, self.answer(&sentinel, &hands), &hands).await;
+        let answer = bounded(Some(self.limit), self.answer(&sentinel, &hands), &hands).await;
         answer.map_err(|mut error| {
             if code(&error.cause) == "NOAUTH" {
                 error.cause.push_str(" (set sentinelPassword)");

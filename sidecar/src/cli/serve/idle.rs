@@ -1,13 +1,20 @@
 //! Options that have no effect without others.
 
-use super::super::arguments::{Serve, parse::Given};
+use std::env;
+
+use super::{
+    super::arguments::{Serve, parse::Given},
+    token::ADMIN_TOKEN,
+};
+
+const WITHOUT_ADMIN: &str = "without --enable-admin";
 
 /// The id of an option, whether it has an effect, and what is said if it has none.
 type Need = (&'static str, fn(&Serve) -> bool, &'static str);
 
 const NEEDS: [Need; 9] = [
-    ("admin_port", |args| args.enable_admin, "without --enable-admin"),
-    ("admin_listen_address", |args| args.enable_admin, "without --enable-admin"),
+    ("admin_port", |args| args.enable_admin, WITHOUT_ADMIN),
+    ("admin_listen_address", |args| args.enable_admin, WITHOUT_ADMIN),
     ("dapr_public_listen_address", |args| args.dapr_public_port.is_some(), {
         "without --dapr-public-port"
     }),
@@ -24,7 +31,9 @@ const NEEDS: [Need; 9] = [
 /// A line about each option, or variable, that was set and has no effect.
 pub fn options(args: &Serve, given: &Given) -> Vec<String> {
     let idle = NEEDS.iter().filter(|(_, has_effect, _)| !has_effect(args));
-    let lines =
-        idle.filter_map(|(id, _, why)| Some(format!("{} has no effect {why}", given.set(id)?)));
-    lines.collect()
+    let names = idle.filter_map(|(id, _, why)| Some((given.set(id)?, *why)));
+    // It stands for no option.
+    let has_token = env::var_os(ADMIN_TOKEN).is_some_and(|token| !token.is_empty());
+    let token = (has_token && !args.enable_admin).then_some((ADMIN_TOKEN, WITHOUT_ADMIN));
+    names.chain(token).map(|(name, why)| format!("{name} has no effect {why}")).collect()
 }
