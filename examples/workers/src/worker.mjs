@@ -22,7 +22,7 @@ export default {
 };
 
 async function answer(request, ctx) {
-  const { pathname, searchParams } = new URL(request.url);
+  const { pathname, search } = new URL(request.url);
   if (!isWellEscaped(pathname)) return badRequest();
   if (!isHealthCheck(request.method, pathname) && !(await admits(request))) return invalidToken();
 
@@ -40,7 +40,7 @@ async function answer(request, ctx) {
       return body === TOO_LONG ? bodyTooLong() : await hold(store, body, caller);
     }
     case "healthz": {
-      const asked = searchParams.get("appid");
+      const asked = askedAppId(search);
       if (asked === null || asked === appId) return empty();
       return error(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match");
     }
@@ -51,4 +51,11 @@ async function answer(request, ctx) {
     default:
       return notFound();
   }
+}
+
+// The app id that a query asks for. Like Go, this leaves out pairs with a semicolon or a broken escape.
+function askedAppId(search) {
+  const isRead = (pair) => !pair.includes(";") && !/%(?![0-9a-f]{2})/i.test(pair);
+  const pairs = search.replace(/^\?/, "").split("&").filter(isRead);
+  return new URLSearchParams(pairs.join("&")).get("appid");
 }
