@@ -2,7 +2,10 @@
 
 use alloc::format;
 
-use crate::reply::{self, Reply};
+use crate::{
+    path::is_well_escaped,
+    reply::{self, Reply},
+};
 
 /// Whether a request is a health check, which needs no token.
 ///
@@ -31,10 +34,7 @@ pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Rep
 
 /// Whether Go reads this pair of a query, and does not leave it out (`net/url`, `ParseQuery`).
 fn is_read(pair: &str) -> bool {
-    let mut after_percent_signs = pair.split('%').skip(1).map(str::as_bytes);
-    let are_escapes = after_percent_signs
-        .all(|rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
-    are_escapes && !pair.contains(';')
+    !pair.contains(';') && is_well_escaped(pair)
 }
 
 /// The reply to `GET /v1.0/healthz/outbound`.
