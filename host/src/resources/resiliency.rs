@@ -146,22 +146,18 @@ impl Merged<'_> {
                 self.notify(level, &origin, Flaw::at(format!("{TARGETS}.{target}"), message));
             }
             let found_names = self.all.names_for(&target);
-            let all = &self.all;
-            let known: [Vec<&String>; 3] = [
-                all.timeouts.keys().collect(),
-                all.retries.keys().collect(),
-                all.circuit_breakers.keys().collect(),
-            ];
-            let [timeouts, retries, breakers] =
-                known.map(|names| names.into_iter().cloned().collect::<Vec<_>>());
-            for (field, named, found, known) in [
-                ("timeout", names.timeout, found_names.timeout, timeouts),
-                ("retry", names.retry, found_names.retry, retries),
-                ("circuitBreaker", names.circuit_breaker, found_names.circuit_breaker, breakers),
+            let Resiliency { timeouts, retries, circuit_breakers, .. } = &self.all;
+            for (field, named, found, hint) in [
+                ("timeout", &names.timeout, found_names.timeout, hint(&names.timeout, timeouts)),
+                ("retry", &names.retry, found_names.retry, hint(&names.retry, retries)),
+                (
+                    "circuitBreaker",
+                    &names.circuit_breaker,
+                    found_names.circuit_breaker,
+                    hint(&names.circuit_breaker, circuit_breakers),
+                ),
             ] {
                 if let (Some(named), None) = (named, found) {
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    let hint = known::hint(known::nearest(&named, &known));
                     let message = format!("policy {named} not found, so none applies{hint}");
                     let path = format!("{TARGETS}.{target}.outbound.{field}");
                     self.notify(Level::Warning, &origin, Flaw::at(path, message));
@@ -169,6 +165,12 @@ impl Merged<'_> {
             }
         }
     }
+}
+
+/// The suggestion of a policy for a name that is perhaps misspelt.
+fn hint<T>(named: &Option<String>, policies: &BTreeMap<String, T>) -> String {
+    let known: Vec<&str> = policies.keys().map(String::as_str).collect();
+    known::hint(named.as_ref().and_then(|named| known::nearest(named, &known)))
 }
 
 fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = String> {

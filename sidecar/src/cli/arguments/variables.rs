@@ -14,6 +14,11 @@ use super::words;
 const OTHERS: [&str; 4] =
     ["HOLDFAST_ADMIN_TOKEN", "HOLDFAST_FENCING_TOKEN", "HOLDFAST_OWNER", "HOLDFAST_RESOURCE"];
 
+/// The variables of a command's options.
+fn of(command: &Command) -> impl Iterator<Item = &SystemStr> {
+    command.get_arguments().filter_map(|arg| arg.get_env())
+}
+
 /// An empty variable counts as unset, and so does one that Kubernetes has set.
 pub fn without_useless(command: Command) -> Command {
     let command = command.mut_args(|arg| {
@@ -36,8 +41,7 @@ fn is_service_link(variable: &SystemStr) -> bool {
 
 /// A line about each variable of a command that Kubernetes has set.
 pub fn service_links(command: &Command) -> impl Iterator<Item = String> {
-    let variables = command.get_arguments().filter_map(|arg| arg.get_env());
-    let set = variables.filter(|variable| is_service_link(variable));
+    let set = of(command).filter(|variable| is_service_link(variable));
     set.map(|variable| {
         format!(
             "the variable {} is ignored: its value is an address and no port, as Kubernetes sets it for a service of \
@@ -62,8 +66,7 @@ pub fn misspelt(command: &Command) -> impl Iterator<Item = String> {
 
 /// Collects the variables of a command and of its subcommands.
 fn collect(command: &Command, variables: &mut BTreeSet<String>) {
-    let of_arguments = command.get_arguments().filter_map(|arg| arg.get_env());
-    variables.extend(of_arguments.map(|name| name.to_string_lossy().into_owned()));
+    variables.extend(of(command).map(|name| name.to_string_lossy().into_owned()));
     for command in command.get_subcommands() {
         collect(command, variables);
     }
@@ -71,10 +74,9 @@ fn collect(command: &Command, variables: &mut BTreeSet<String>) {
 
 /// A variable of the command whose value is not UTF-8.
 pub fn not_utf8(command: &Command) -> Option<String> {
-    let variables = command.get_arguments().filter_map(|arg| arg.get_env());
     let is_not_utf8 =
         |name: &&SystemStr| env::var_os(name).is_some_and(|value| value.to_str().is_none());
-    variables.into_iter().find(is_not_utf8).map(|name| name.to_string_lossy().into_owned())
+    of(command).find(is_not_utf8).map(|name| name.to_string_lossy().into_owned())
 }
 
 /// Clap names the option, also if the value comes from its variable.
