@@ -58,9 +58,9 @@ impl DialError {
         }
     }
 
-    /// Locks are not safe with the server. A replica may be promoted, or the address may lead to another server later.
+    /// Locks are not safe with the server.
     fn unfit(unfit: Unfit) -> Self {
-        Self::new(unfit.to_string(), unfit == Unfit::Replica)
+        Self::new(unfit.to_string(), unfit.may_pass())
     }
 }
 
@@ -229,9 +229,6 @@ impl Dialing<'_> {
         }
         // What it says of itself counts, whatever becomes of the other questions.
         let info = self.ask(Question::Info, at_once)?;
-        if !matches!(info, Reply::Text(_) | Reply::Error(_)) {
-            return Err(DialError::new(Nonsense.to_string(), true).into());
-        }
         let expected = Expected { role: Role::Alone, db: self.settings.db };
         facts::doubts(&info, expected).map_err(DialError::unfit)?;
         let script = self.ask(Question::Script, at_once)?;
@@ -283,7 +280,10 @@ impl Dialing<'_> {
             }
             Ok(reply) => {
                 self.closing.answered(question);
-                Ok(reply)
+                match question.is_answered_by(&reply) {
+                    true => Ok(reply),
+                    false => Err(DialError::new(Nonsense.to_string(), true).into()),
+                }
             }
             Err(NoReply::Lost) => Err(End::Lost(question)),
             Err(no_reply) => Err(failed(no_reply, question.words())),

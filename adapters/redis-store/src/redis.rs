@@ -7,7 +7,7 @@ use alloc::{
 use core::time::Duration;
 
 use holdfast_redis_rules::{
-    acquire::{self, CLOCK_WAS_SET, Wanted, expiry_is_unknown},
+    acquire::{self, CLOCK_LOST, CLOCK_WAS_SET, Wanted, expiry_is_unknown},
     address::Address,
     clock::{self, Reading, surely},
     closing::Closing,
@@ -33,9 +33,6 @@ use crate::{
     dial::{DialError, dial},
     time::{Deadline, now, pause, random, wall_clock, written},
 };
-
-/// The cause for a grant that does not count, because its end is not known.
-const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 /// A server, and the connection to it if there is one.
 pub(crate) struct Redis {

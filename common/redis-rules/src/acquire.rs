@@ -76,6 +76,9 @@ impl Acquired {
 /// The cause for a caller whose lock has an expiry that the server's clock made wrong.
 pub const CLOCK_WAS_SET: &str = "the server's clock was set while the lock was taken";
 
+/// The cause for a grant that does not count, because its end is not known.
+pub const CLOCK_LOST: &str = "the server does not report its clock any more";
+
 #[cfg(test)]
 mod tests {
     use alloc::{

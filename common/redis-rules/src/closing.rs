@@ -3,7 +3,7 @@
 //! A connection may also be lost by chance. So one loss says nothing, a question that was ever answered is never left
 //! out, and every opening of a connection asks all of them again.
 
-use crate::{clock, disk, fitness, release::LOAD_RELEASE};
+use crate::{clock, disk, fitness, release::LOAD_RELEASE, reply::Reply};
 
 /// A question to the server of a new connection, which can be used without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,12 @@ impl Question {
             Self::Time => &clock::ASK,
             Self::Policy => &disk::ASK,
         }
+    }
+
+    /// Whether this reply is an answer, or a refusal to give one. One that is neither says nothing of the server: for
+    /// [`Info`](Self::Info), on which depends whether locks are safe, it does not do.
+    pub fn is_answered_by(self, reply: &Reply) -> bool {
+        self != Self::Info || matches!(reply, Reply::Text(_) | Reply::Error(_))
     }
 }
 

@@ -49,6 +49,14 @@ pub enum Unfit {
     SharedDatabase,
 }
 
+impl Unfit {
+    /// Whether a later connection may be fit: a replica may be promoted, or the address may lead to another server by
+    /// then.
+    pub fn may_pass(self) -> bool {
+        self == Self::Replica
+    }
+}
+
 /// Why locks in a server may end before their time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {

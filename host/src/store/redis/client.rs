@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdfast_redis_rules::{
-    acquire::{CLOCK_WAS_SET, Wanted},
+    acquire::{CLOCK_LOST, CLOCK_WAS_SET, Wanted},
     address::Address,
     clock::surely,
     disk,
@@ -41,9 +41,6 @@ use crate::store::Watched;
 
 /// How long [`Client::close`] waits for unfinished commands.
 const CLOSING: Duration = Duration::from_secs(5);
-
-/// The cause for a grant that does not count, because its end is not known.
-const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 /// A client of one server.
 pub(super) struct Client {

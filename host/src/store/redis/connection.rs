@@ -7,7 +7,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker, ready},
@@ -28,7 +28,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     absence::Absence,
-    answer::{Answer, NoAnswer},
+    answer::{Answer, Cause, NoAnswer},
     queue::{self, Lock, Queue},
 };
 
@@ -77,10 +77,8 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// Whether the connection has been dropped.
     pub(super) dropped: AtomicBool,
-    /// Whether another server has taken the place of this one.
-    pub(super) replaced: AtomicBool,
-    /// Whether a reply made no sense to its caller.
-    pub(super) disbelieved: AtomicBool,
+    /// Why the connection is to end at once, if it is.
+    pub(super) ordered_end: OnceLock<Cause>,
     pub(super) driver: AtomicWaker,
 }
 
@@ -93,8 +91,7 @@ impl Shared {
             watched: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
-            replaced: AtomicBool::new(false),
-            disbelieved: AtomicBool::new(false),
+            ordered_end: OnceLock::new(),
             driver: AtomicWaker::new(),
         })
     }
@@ -292,13 +289,17 @@ impl Connection {
     /// Ends the connection at once, because another server has taken the place of this one: what this one still
     /// answers counts no more.
     pub(super) fn leave_server(&self) {
-        self.shared.replaced.store(true, Ordering::Release);
-        self.shared.driver.wake();
+        self.end_at_once(Cause::Replaced);
     }
 
     /// Ends the connection at once, because a reply made no sense: the others may belong to other commands.
     pub(super) fn disbelieve(&self) {
-        self.shared.disbelieved.store(true, Ordering::Release);
+        self.end_at_once(Cause::Nonsense);
+    }
+
+    /// The first cause counts.
+    fn end_at_once(&self, cause: Cause) {
+        self.shared.ordered_end.get_or_init(|| cause);
         self.shared.driver.wake();
     }
 

@@ -207,9 +207,6 @@ impl Dialer {
         let [info, script, time] = Question::FACTS.map(sent);
         // What it says of itself counts, whatever becomes of the other questions.
         let info = self.ask(&connection, Question::Info, info).await?;
-        if !matches!(info, Reply::Text(_) | Reply::Error(_)) {
-            return Err(DialError::passing(Nonsense::TEXT.to_owned()).into());
-        }
         let doubts = facts::doubts(&info, self.expected).map_err(DialError::unfit)?;
         let script = self.ask(&connection, Question::Script, script).await?;
         let time = self.ask(&connection, Question::Time, time).await?;
@@ -284,7 +281,11 @@ impl Dialer {
             }
             Ok(answer) => {
                 self.closing().answered(question);
-                Ok(answer.into_reply())
+                let reply = answer.into_reply();
+                match question.is_answered_by(&reply) {
+                    true => Ok(reply),
+                    false => Err(DialError::passing(Nonsense::TEXT.to_owned()).into()),
+                }
             }
             Err(no_answer) => Err(match no_answer.cause() {
                 Cause::Lost => End::Lost(question),

@@ -56,10 +56,8 @@ impl DialError {
     }
 
     pub(super) fn unfit(unfit: Unfit) -> Self {
-        // A replica may be promoted, or the address may lead to another server by then.
-        let may_pass = unfit == Unfit::Replica;
         let refused = Some(Refused::Unfit(unfit));
-        Self { cause: unfit.to_string(), may_pass, refused, login: None }
+        Self { cause: unfit.to_string(), may_pass: unfit.may_pass(), refused, login: None }
     }
 
     /// The server is this one of the quorum as well.

@@ -241,11 +241,8 @@ impl<F: Fn(u64, Event)> Driver<F> {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         self.shared.driver.register(cx.waker());
-        if self.shared.replaced.load(Ordering::Acquire) {
-            return Err(Cause::Replaced);
-        }
-        if self.shared.disbelieved.load(Ordering::Acquire) {
-            return Err(Cause::Nonsense);
+        if let Some(cause) = self.shared.ordered_end.get() {
+            return Err(cause.clone());
         }
         self.send(cx)?;
         self.receive(cx)?;
