@@ -116,6 +116,15 @@ pub fn read(reply: &Reply) -> Result<u64, Nonsense> {
     Ok(u64::from(seconds) * 1_000_000 + u64::from(microseconds))
 }
 
+/// Whether this reply to [`ASK`] is that of Envoy, which answers in place of its server: with all microseconds since 1970
+/// where a server has those of the second.
+pub fn is_of_a_proxy(reply: &Reply) -> bool {
+    let Reply::Texts(texts) = reply else { return false };
+    let [seconds, microseconds] = texts.as_slice() else { return false };
+    let (seconds, microseconds) = (seconds.parse::<u32>(), microseconds.parse::<u64>());
+    matches!((seconds, microseconds), (Ok(seconds), Ok(all)) if all / 1_000_000 == u64::from(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +184,22 @@ mod tests {
             Reply::Okay,
         ] {
             assert_eq!(read(&reply), Err(Nonsense), "{reply:?}");
+            assert!(!is_of_a_proxy(&reply), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn the_reply_of_a_proxy_is_known() {
+        let reply = |seconds: &str, all: &str| Reply::Texts(alloc::vec![seconds.into(), all.into()]);
+        let envoy = reply("1700000000", "1700000000123456");
+        assert!(is_of_a_proxy(&envoy) && read(&envoy).is_err());
+        for other in [
+            reply("1700000000", "123456"),
+            reply("1700000000", "1700000001123456"),
+            reply("1700000000", "x"),
+            reply("-1", "-1000000"),
+        ] {
+            assert!(!is_of_a_proxy(&other), "{other:?}");
         }
     }
 }

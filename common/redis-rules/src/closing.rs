@@ -35,10 +35,16 @@ impl Question {
         }
     }
 
-    /// Whether this reply is an answer, or a refusal to give one. One that is neither says nothing of the server: for
-    /// [`Info`](Self::Info), on which depends whether locks are safe, it does not do.
+    /// Whether this reply is an answer, or a refusal to give one. After one that is neither, nothing on the connection
+    /// may be believed. It matters for [`Info`](Self::Info) and [`Time`](Self::Time), on which depends whether locks are
+    /// safe.
     pub fn is_answered_by(self, reply: &Reply) -> bool {
-        self != Self::Info || matches!(reply, Reply::Text(_) | Reply::Error(_))
+        match (self, reply) {
+            (Self::Info | Self::Time, Reply::Error(_)) => true,
+            (Self::Info, reply) => matches!(reply, Reply::Text(_)),
+            (Self::Time, reply) => clock::read(reply).is_ok() || clock::is_of_a_proxy(reply),
+            _ => true,
+        }
     }
 }
 
@@ -114,7 +120,26 @@ impl Closing {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_no_answer() {
+        let time = |seconds: &str, rest: &str| Reply::Texts(vec![seconds.into(), rest.into()]);
+        let refusal = Reply::Error("NOPERM no".into());
+        for question in [Question::Info, Question::Time] {
+            assert!(question.is_answered_by(&refusal), "{question:?}");
+            for nonsense in [Reply::Okay, Reply::Integer(1), Reply::Nil, time("1", "x")] {
+                assert!(!question.is_answered_by(&nonsense), "{question:?}: {nonsense:?}");
+            }
+        }
+        assert!(Question::Info.is_answered_by(&Reply::Text("role:master".into())));
+        assert!(!Question::Time.is_answered_by(&Reply::Text("role:master".into())));
+        assert!(Question::Time.is_answered_by(&time("1700000000", "123456")));
+        // Envoy's.
+        assert!(Question::Time.is_answered_by(&time("1700000000", "1700000000123456")));
+    }
 
     #[test]
     fn a_question_is_left_out_after_two_losses_and_asked_again_later() {

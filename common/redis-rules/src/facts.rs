@@ -38,7 +38,8 @@ pub fn script(reply: Reply) -> Option<String> {
     }
 }
 
-/// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`].
+/// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`]. What makes no
+/// sense [is no answer](crate::closing::Question::is_answered_by), and does not come here.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ pub fn clock(info: &Reply, time: Reply) -> Result<u64, String> {
     match time {
         _ if is_of_a_proxy(info) => Err(OF_A_PROXY.to_owned()),
         Reply::Error(line) => Err(line),
-        time => clock::read(&time).map_err(|_| NONSENSE.to_owned()),
+        time => clock::read(&time).map_err(|_| OF_A_PROXY.to_owned()),
     }
 }
 
@@ -99,7 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_makes_no_sense_is_not_used() {
-        assert_eq!(clock(&refused(), Reply::Okay), Err("it answers nonsense".into()));
+    fn the_clock_of_a_proxy_that_does_not_say_what_it_is_is_not_used() {
+        let envoy = Reply::Texts(vec!["1".into(), "1000005".into()]);
+        assert_eq!(clock(&refused(), envoy), Err(OF_A_PROXY.into()));
     }
 }

@@ -297,3 +297,29 @@ async fn nonsense_in_place_of_an_answer_is_an_error() {
         assert!(cause.ends_with(": unexpected reply from the server"), "{cause}");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_makes_no_sense_at_first_ends_the_connection_and_is_asked_for_again() {
+    const NONSENSE: &str = ": unexpected reply from the server";
+    let server = RedisServer::start();
+    for instead in [":1\r\n", "+OK\r\n", "$-1\r\n", "*2\r\n$1\r\n1\r\n$1\r\nx\r\n"] {
+        let proxy = NarrowProxy::start_with(server.port(), &["TIME"], instead).await;
+        let error = connect_to(&proxy.address(), &[ONCE]).await.unwrap_err().to_string();
+        assert!(error.ends_with(NONSENSE), "{instead:?}: {error}");
+        let store = unconnected(&proxy.address(), &[ONCE]);
+        let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
+        let both: [&dyn Store; 2] = [&store, &component];
+        server.forget_calls();
+        for store in both {
+            let cause = not_done(store.acquire("lock||k", "me", MINUTE).await);
+            assert!(cause.ends_with(NONSENSE), "{instead:?}: {cause}");
+        }
+        assert_eq!(server.calls("set"), 0, "{instead:?}");
+        proxy.forget_only(&[]);
+        for store in both {
+            server.forget_calls();
+            assert_works(store).await;
+            assert!(server.calls("time") > 0, "{instead:?}");
+        }
+    }
+}
