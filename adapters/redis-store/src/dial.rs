@@ -53,7 +53,10 @@ impl DialError {
     fn refused(line: String) -> Self {
         let may_pass = refusal::may_pass(&line);
         match refusal::refused_login(&line) {
-            Some(_) => Self::new(format!("{line} (set REDIS_PASSWORD)"), may_pass),
+            Some(login) => {
+                let hint = refusal::login_hint(login, "REDIS_USERNAME", "REDIS_PASSWORD");
+                Self::new(format!("{line} ({hint})"), may_pass)
+            }
             None => Self::new(line, may_pass),
         }
     }

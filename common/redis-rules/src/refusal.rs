@@ -116,6 +116,14 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
     }
 }
 
+/// What to do about it, where the settings for the user and the password have these names.
+pub fn login_hint(refused: RefusedLogin, username: &str, password: &str) -> String {
+    match refused {
+        RefusedLogin::Missing => format!("set {password}"),
+        RefusedLogin::Wrong => format!("see {username} and {password}"),
+    }
+}
+
 /// Whether a cause says that the user may not use a key. The server's error line may stand alone, or after the name of
 /// one of several servers.
 pub fn tells_of_forbidden_key(cause: &str) -> bool {
@@ -304,6 +312,12 @@ mod tests {
         ] {
             assert_eq!(refused_login(error), refused, "{error}");
         }
+    }
+
+    #[test]
+    fn the_hint_names_the_setting_that_is_missing_or_may_be_wrong() {
+        assert_eq!(login_hint(RefusedLogin::Missing, "user", "word"), "set word");
+        assert_eq!(login_hint(RefusedLogin::Wrong, "user", "word"), "see user and word");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use holdfast_redis_rules::{
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal::{RefusedLogin, may_be_answered_later},
+    refusal::{login_hint, may_be_answered_later},
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -342,12 +342,13 @@ impl Dialer {
 /// The server refused the login with this error line.
 fn refused(line: String) -> DialError {
     let error = DialError::from(line);
-    let hint = match error.login {
-        Some(RefusedLogin::Missing) => " (set redisPassword)",
-        Some(RefusedLogin::Wrong) => " (see redisUsername and redisPassword)",
-        None => "",
-    };
-    DialError { cause: format!("{}{hint}", error.cause), ..error }
+    match error.login {
+        Some(login) => {
+            let hint = login_hint(login, "redisUsername", "redisPassword");
+            DialError { cause: format!("{} ({hint})", error.cause), ..error }
+        }
+        None => error,
+    }
 }
 
 /// Whether the connection was lost in place of an answer.
