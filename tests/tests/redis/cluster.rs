@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use futures_util::{FutureExt, future::join_all};
 use holdfast::{
     LeaseOptions, Locks, Lost, Resource,
     store::{
@@ -20,9 +21,14 @@ use holdfast_tests::{
     LONG, MINUTE, assert_granted, eventually, is_granted,
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
-    redis_store::{ONCE, Setting, connect_to},
+    redis_store::{ONCE, Setting, connect_to, unconnected},
 };
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
 
 use crate::not_done;
 
@@ -235,6 +241,55 @@ async fn a_call_that_finds_a_hanging_master_goes_on_at_the_replica() {
     cluster.promoted(slot, owner).await;
     // It waits for a connection to the node that it knows, and has time left for the one that took its place.
     assert_granted(store.acquire("{k}next", "me", MINUTE).await);
+}
+
+/// A node that does not report the slots, and says so only once it is let.
+async fn answer_late(mut client: TcpStream, asked: Arc<AtomicUsize>, mut may: watch::Receiver<bool>) {
+    let mut bytes = [0; 1_024];
+    while let Ok(read @ 1..) = client.read(&mut bytes).await {
+        let reply = if bytes[..read].ends_with(b"SLOTS\r\n") {
+            asked.fetch_add(1, Ordering::SeqCst);
+            // The test has ended if this fails.
+            let _ = may.wait_for(|may| *may).await;
+            "-LOADING Redis is loading the dataset in memory\r\n"
+        } else {
+            "+PONG\r\n"
+        };
+        if client.write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_the_slots_ask_once_and_share_a_failure_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = unconnected(&listener.local_addr().unwrap().to_string(), &[CLUSTER, ONCE]);
+    let (asked, (answer, answered)) = (Arc::new(AtomicUsize::new(0)), watch::channel(false));
+    let count = asked.clone();
+    let node = tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(answer_late(client, count.clone(), answered.clone()));
+        }
+    });
+    let assert_not_told = |outcome: Result<Acquired, Failure>| {
+        let cause = not_done(outcome);
+        assert!(cause.contains("no node reported the slots: "), "{cause}");
+    };
+    let mut leaves = store.acquire("leaves", "me", MINUTE);
+    assert!((&mut leaves).now_or_never().is_none());
+    let others = join_all(["a", "b", "c", "d"].map(|key| store.acquire(key, "me", MINUTE)));
+    let (outcomes, ()) = tokio::join!(others, async {
+        eventually("the node is asked", async || asked.load(Ordering::SeqCst) > 0).await;
+        // The one that began the question takes nothing from the others.
+        drop(leaves);
+        answer.send_replace(true);
+    });
+    outcomes.into_iter().for_each(assert_not_told);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_not_told(store.acquire("later", "me", MINUTE).await);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    node.abort();
 }
 
 #[tokio::test]

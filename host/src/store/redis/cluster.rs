@@ -8,18 +8,18 @@ use std::{
     sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use holdfast_redis_rules::{
     address::Address, list::Part, login::Login, redirect::Redirect, refusal::is_error_line,
     slot::SLOTS,
 };
-use tokio::sync::Mutex;
 
 use super::{
     ask_all::{self, ask_all},
     client::Client,
     dial_error::DialError,
     epoch::Epoch,
+    one_question::OneQuestion,
     outcome::{Ended, NoOutcome},
     place::Place,
     session::bounded,
@@ -38,8 +38,8 @@ pub(super) struct Cluster {
     streams: Arc<Streams>,
     listed: Vec<Address>,
     known: RwLock<Known>,
-    /// Held while the nodes are asked who has which slots.
-    asking: Mutex<()>,
+    /// Who has which slots.
+    asking: OneQuestion<Result<(), DialError>>,
 }
 
 /// A node that a command goes to.
@@ -58,8 +58,6 @@ struct Known {
     owners: Vec<Option<Arc<Client>>>,
     /// The latest change.
     epoch: Epoch,
-    /// How often the nodes were asked.
-    asked: u64,
 }
 
 impl Cluster {
@@ -68,14 +66,14 @@ impl Cluster {
         settings: Arc<RedisSettings>,
         listed: Vec<Address>,
         streams: Arc<Streams>,
-    ) -> Self {
-        let (known, asking) = (RwLock::default(), Mutex::new(()));
-        Self { name: name.to_owned(), settings, streams, listed, known, asking }
+    ) -> Arc<Self> {
+        let (known, asking) = (RwLock::default(), OneQuestion::default());
+        Arc::new(Self { name: name.to_owned(), settings, streams, listed, known, asking })
     }
 
     /// The next node for a command that did nothing at this one. Fails with the end of the command.
     pub(super) async fn elsewhere(
-        &self,
+        self: &Arc<Self>,
         slot: u16,
         node: &Arc<Client>,
         no_outcome: NoOutcome,
@@ -109,7 +107,7 @@ impl Cluster {
     }
 
     /// The master that has a slot.
-    pub(super) async fn owner(&self, slot: u16) -> Result<Arc<Client>, NoOutcome> {
+    pub(super) async fn owner(self: &Arc<Self>, slot: u16) -> Result<Arc<Client>, NoOutcome> {
         if let Some(owner) = self.known_owner(slot) {
             return Ok(owner);
         }
@@ -122,13 +120,16 @@ impl Cluster {
         self.read().owners.get(usize::from(slot)).cloned().flatten()
     }
 
-    /// Asks all nodes that are known who has which slots. Calls that ask at the same time share the answer.
-    pub(super) async fn ask(&self) -> Result<(), DialError> {
-        let before = self.read().asked;
-        let _asking = self.asking.lock().await;
-        if self.read().asked != before {
-            return Ok(());
-        }
+    /// Asks all nodes that are known who has which slots. Calls that ask at the same time share the outcome.
+    pub(super) async fn ask(self: &Arc<Self>) -> Result<(), DialError> {
+        let question = || {
+            let me = self.clone();
+            async move { me.ask_nodes().await }.boxed()
+        };
+        self.asking.ask(question).await
+    }
+
+    async fn ask_nodes(&self) -> Result<(), DialError> {
         let login = Login::new(&self.settings.common);
         let limit = ask_all::limit(self.settings.common.dial_timeout);
         let what = "no node reported the slots";
@@ -169,7 +170,7 @@ impl Cluster {
                 }
             }
         }
-        *known = Known { nodes, owners, epoch, asked: known.asked + 1 };
+        *known = Known { nodes, owners, epoch };
         Ok(())
     }
 
@@ -236,7 +237,11 @@ impl Cluster {
     }
 
     /// The locks of one part of the keys of one node. The node is a part of the cursor.
-    pub(super) async fn list(&self, pattern: &str, cursor: Option<&str>) -> Result<Part, Ended> {
+    pub(super) async fn list(
+        self: &Arc<Self>,
+        pattern: &str,
+        cursor: Option<&str>,
+    ) -> Result<Part, Ended> {
         if cursor.is_none() {
             self.ask().await.map_err(|error| NoOutcome::NotDone(error.cause))?;
         }

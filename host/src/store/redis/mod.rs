@@ -15,6 +15,7 @@
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
 //! | `ask_all`, `epoch` | asking many servers the same question, and whose answer counts |
+//! | `one_question` | one question at a time, whose answer all share who wait for it |
 //! | `leg` | how long a command waits for connections on its way |
 //! | `place`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
@@ -55,6 +56,7 @@ mod identities;
 mod leg;
 mod metrics;
 mod nodes;
+mod one_question;
 mod outcome;
 mod place;
 mod queue;

@@ -29,7 +29,7 @@ pub(super) enum Nodes {
     /// One server, which Sentinel may replace by another.
     One(Client),
     /// A cluster.
-    Cluster(Cluster),
+    Cluster(Arc<Cluster>),
 }
 
 impl Nodes {
@@ -137,7 +137,7 @@ pub(super) struct Way<'a> {
 
 enum To<'a> {
     Server(&'a Client),
-    Node { cluster: &'a Cluster, slot: u16, hop: Hop, hops: usize },
+    Node { cluster: &'a Arc<Cluster>, slot: u16, hop: Hop, hops: usize },
 }
 
 impl Way<'_> {
