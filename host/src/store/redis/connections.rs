@@ -32,6 +32,10 @@ use super::{
     within::within,
 };
 
+/// How long it takes at least, after an attempt that failed, until there is another one for which nobody waits.
+/// `redisMaxRetryInterval` removes the waits of callers, whose attempts are counted, and these are not.
+const REFILL: Duration = Duration::from_millis(100);
+
 /// The pool.
 pub(super) struct Connections {
     settings: Arc<RedisSettings>,
@@ -42,10 +46,12 @@ pub(super) struct Connections {
     permits: Semaphore,
     /// Set while a connection is being opened: only one is at a time.
     opening: AtomicBool,
+    /// Set while there are too few connections and no other is opened yet.
+    refilling: AtomicBool,
     /// The result of the latest attempt to open one.
     attempts: watch::Sender<Result<(), DialError>>,
     /// How many attempts failed in a row, and when the latest of them failed.
-    failures: Mutex<(u32, Instant)>,
+    failures: Mutex<(u32, tokio::time::Instant)>,
     /// What was logged about the server.
     noted: Mutex<Vec<Note>>,
     /// What the server said of itself, at first.
@@ -96,8 +102,9 @@ impl Connections {
             dialer,
             open: RwLock::default(),
             opening: AtomicBool::new(false),
+            refilling: AtomicBool::new(false),
             attempts: watch::Sender::new(Ok(())),
-            failures: Mutex::new((0, Instant::now())),
+            failures: Mutex::new((0, tokio::time::Instant::now())),
             noted: Mutex::default(),
             about: OnceLock::new(),
             master: watch::Sender::new(None),
@@ -244,10 +251,35 @@ impl Connections {
         self.note(Note::NoClock(refusal));
     }
 
+    /// Opens another connection if there are too few, but not [at once](REFILL) after one that could not be opened.
     fn keep_minimum(&self) {
-        if self.read().len() < self.settings.pool.min_idle {
-            self.open_another();
+        if self.read().len() >= self.settings.pool.min_idle {
+            return;
         }
+        let (failures, last) = self.failures();
+        match REFILL.saturating_sub(last.elapsed()) {
+            pause if failures > 0 && !pause.is_zero() => self.keep_minimum_after(pause),
+            _ => self.open_another(),
+        }
+    }
+
+    fn keep_minimum_after(&self, pause: Duration) {
+        if self.refilling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (me, closing) = (self.me.clone(), self.closing.clone());
+        self.runtime.spawn(async move {
+            let passed = closing.run_until_cancelled(tokio::time::sleep(pause)).await;
+            if let (Some(()), Some(pool)) = (passed, me.upgrade()) {
+                pool.refilling.store(false, Ordering::Release);
+                pool.keep_minimum();
+            }
+        });
+    }
+
+    /// How many attempts failed in a row, and when the latest of them failed.
+    fn failures(&self) -> (u32, tokio::time::Instant) {
+        *self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_another(&self) {
@@ -320,7 +352,7 @@ impl Connections {
     }
 
     fn wait_before_attempt(&self) -> Duration {
-        let (failures, last) = *self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let (failures, last) = self.failures();
         match failures {
             0 => Duration::ZERO,
             _ => self
@@ -392,7 +424,7 @@ impl Connections {
                 if failures.0 == 0 {
                     tracing::warn!(store, %redis, cause = error.cause, "cannot connect");
                 }
-                *failures = (failures.0.saturating_add(1), Instant::now());
+                *failures = (failures.0.saturating_add(1), tokio::time::Instant::now());
             }
         }
     }
@@ -451,5 +483,38 @@ async fn sweep(pool: Weak<Connections>, every: Duration, closing: CancellationTo
             Some(pool) => pool.sweep(),
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::redis::{place::Place, stream::Streams};
+
+    /// A pool for a port of this machine, on which nobody listens.
+    fn refused(settings: RedisSettings) -> Arc<Connections> {
+        let settings = Arc::new(settings.checked().unwrap());
+        let streams = Arc::new(Streams::new(None, None).unwrap());
+        let place = Place::Fixed(Address { host: "127.0.0.1".to_owned(), port: 1 });
+        let dialer = Dialer::new(settings.clone(), place, streams);
+        Connections::new("locks", settings, dialer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_few_connections_are_no_reason_to_try_without_a_pause() {
+        const ATTEMPTS: u32 = 20;
+        let settings = RedisSettings::new("127.0.0.1").min_idle(2);
+        let pool = refused(settings.retry_interval(Duration::ZERO, Duration::ZERO));
+        let begun = tokio::time::Instant::now();
+        let mut attempts = pool.attempts.subscribe();
+        pool.keep_minimum();
+        for _ in 0..=ATTEMPTS {
+            attempts.changed().await.unwrap();
+            assert!(attempts.borrow().is_err());
+            // A caller may begin the next one meanwhile.
+            assert!(!pool.opening.load(Ordering::Acquire));
+        }
+        // By the clock of this test, which stands still while anything is done.
+        assert!(begun.elapsed() >= REFILL * ATTEMPTS, "{:?}", begun.elapsed());
     }
 }
