@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn the_reply_of_a_proxy_is_known() {
-        let reply = |seconds: &str, all: &str| Reply::Texts(alloc::vec![seconds.into(), all.into()]);
+        let reply =
+            |seconds: &str, all: &str| Reply::Texts(alloc::vec![seconds.into(), all.into()]);
         let envoy = reply("1700000000", "1700000000123456");
         assert!(is_of_a_proxy(&envoy) && read(&envoy).is_err());
         for other in [

@@ -244,7 +244,11 @@ async fn a_call_that_finds_a_hanging_master_goes_on_at_the_replica() {
 }
 
 /// A node that does not report the slots, and says so only once it is let.
-async fn answer_late(mut client: TcpStream, asked: Arc<AtomicUsize>, mut may: watch::Receiver<bool>) {
+async fn answer_late(
+    mut client: TcpStream,
+    asked: Arc<AtomicUsize>,
+    mut may: watch::Receiver<bool>,
+) {
     let mut bytes = [0; 1_024];
     while let Ok(read @ 1..) = client.read(&mut bytes).await {
         let reply = if bytes[..read].ends_with(b"SLOTS\r\n") {

@@ -19,6 +19,14 @@ pub(super) fn limit(dial_timeout: Option<Duration>) -> Duration {
     dial_timeout.map_or(LONGEST, |limit| limit / 2)
 }
 
+/// The answers of some servers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answers<A> {
+    pub(super) answers: Vec<A>,
+    /// Whether a majority of the servers that count is among those that answered.
+    pub(super) of_majority: bool,
+}
+
 /// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the first `counted` servers
 /// has answered, or why no server answered. `what` names the missing answer in the error.
 ///
@@ -29,7 +37,7 @@ pub(super) async fn ask_all<A, F>(
     counted: usize,
     what: &str,
     ask: impl Fn(Address) -> F,
-) -> Result<Vec<A>, DialError>
+) -> Result<Answers<A>, DialError>
 where
     F: Future<Output = Result<A, DialError>>,
 {
@@ -59,7 +67,10 @@ where
             Some(Err(error)) => errors.push(error),
         }
     }
-    if answers.is_empty() { Err(combined(what, errors)) } else { Ok(answers) }
+    match answers.is_empty() {
+        true => Err(combined(what, errors)),
+        false => Ok(Answers { answers, of_majority: missing == 0 }),
+    }
 }
 
 fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
@@ -107,7 +118,7 @@ mod tests {
                     }
                 }
             });
-        (heard.await, begun.elapsed().as_millis())
+        (heard.await.map(|heard| heard.answers), begun.elapsed().as_millis())
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,6 @@ use std::{
 
 use holdfast_redis_rules::{
     acquire::{CLOCK_LOST, CLOCK_WAS_SET, Wanted},
-    address::Address,
     clock::surely,
     disk,
     extend::{Extend, Extended},
@@ -356,6 +355,11 @@ impl Client {
         self.watches.watch(key).await
     }
 
+    /// Ends all commands, and refuses further ones: another server has taken the place of this one.
+    pub(super) fn leave_server(&self) {
+        self.connections.leave_server();
+    }
+
     /// Refuses further commands, waits five seconds at most for those under way, and closes the
     /// connections.
     pub(super) async fn close(&self) {
@@ -462,9 +466,9 @@ fn follow_the_master(connections: &Arc<Connections>) {
     let Place::Master(sentinels) = connections.dialer().place() else { return };
     let (sentinels, pool) = (sentinels.clone(), Arc::downgrade(connections));
     connections.spawn(async move {
-        let tell = |master: &Address| {
+        let tell = || {
             if let Some(pool) = pool.upgrade() {
-                pool.leave_others(master);
+                pool.leave_others();
             }
         };
         sentinels.follow(tell).await;

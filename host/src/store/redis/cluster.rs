@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
@@ -15,7 +16,7 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    ask_all::{self, ask_all},
+    ask_all::{self, Answers, ask_all},
     client::Client,
     dial_error::DialError,
     epoch::Epoch,
@@ -27,6 +28,9 @@ use super::{
     stream::Streams,
     topology::{self, Topology},
 };
+
+/// How many [`Known::unproven`] there are at most. Redis recommends no larger cluster.
+const MOST_UNPROVEN: usize = 1_000;
 
 /// What separates a node from a cursor of that node.
 const AT: char = '@';
@@ -58,6 +62,21 @@ struct Known {
     owners: Vec<Option<Arc<Client>>>,
     /// The latest change.
     epoch: Epoch,
+    /// Nodes that were named by those whose answer did not count. If all were made anew, a majority of those that are asked
+    /// next may say so.
+    unproven: Vec<Address>,
+}
+
+impl Known {
+    /// The masters by name, in order, and how many slots each has.
+    fn masters(&self) -> impl Iterator<Item = (&String, &Arc<Client>, usize)> {
+        let slots = |client: &Arc<Client>| {
+            self.owners.iter().flatten().filter(|owner| Arc::ptr_eq(owner, client)).count()
+        };
+        let nodes = self.nodes.iter();
+        let masters = nodes.map(move |(name, (_, client))| (name, client, slots(client)));
+        masters.filter(|(_, _, slots)| *slots > 0)
+    }
 }
 
 impl Cluster {
@@ -140,23 +159,31 @@ impl Cluster {
             let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
             bounded(Some(limit), asking, &hands).await
         });
-        let topologies = topologies.await?;
-        let told = topologies.len();
-        match topologies.into_iter().max_by_key(|topology| topology.epoch) {
-            Some(newest) => self.learn(newest, (told, asked)),
+        let Answers { answers, of_majority } = topologies.await?;
+        match answers.into_iter().max_by_key(|topology| topology.epoch) {
+            Some(newest) => self.learn(newest, of_majority),
             None => Ok(()),
         }
     }
 
-    /// Notes what this many of the nodes reported. Fails if it does not [count](Epoch::learn).
+    /// Notes what nodes reported, and ends the calls at nodes that have no slot any more. Fails if the report does not
+    /// [count](Epoch::learn).
     fn learn(
         &self,
         Topology { epoch: newest, slots }: Topology,
-        told: (usize, usize),
+        of_majority: bool,
     ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let mut epoch = known.epoch;
-        epoch.learn(newest, told, "the few nodes that answer do not know the latest change")?;
+        let (mut epoch, old) =
+            (known.epoch, "the nodes that answered do not know the latest change");
+        if let Err(error) = epoch.learn(newest, of_majority, old) {
+            for (_, address) in slots {
+                if !known.unproven.contains(&address) && known.unproven.len() < MOST_UNPROVEN {
+                    known.unproven.push(address);
+                }
+            }
+            return Err(error);
+        }
         let mut nodes = BTreeMap::new();
         let mut owners = vec![None; SLOTS.into()];
         for (slots, address) in slots {
@@ -170,7 +197,11 @@ impl Cluster {
                 }
             }
         }
-        *known = Known { nodes, owners, epoch };
+        let now = Known { nodes, owners, epoch, unproven: Vec::new() };
+        let before = mem::replace(&mut *known, now);
+        // What they still answer does not count. A node that never had a slot may be about to get its first one.
+        let replaced = before.masters().filter(|(name, _, _)| !known.nodes.contains_key(*name));
+        replaced.for_each(|(_, client, _)| client.leave_server());
         Ok(())
     }
 
@@ -197,11 +228,12 @@ impl Cluster {
 
     /// The nodes to ask: those that are known, and those of the settings.
     fn addresses(&self) -> Vec<Address> {
+        let known = self.read();
         let mut addresses: Vec<Address> =
-            self.read().nodes.values().map(|(address, _)| address.clone()).collect();
-        for listed in &self.listed {
-            if !addresses.contains(listed) {
-                addresses.push(listed.clone());
+            known.nodes.values().map(|(address, _)| address.clone()).collect();
+        for other in self.listed.iter().chain(&known.unproven) {
+            if !addresses.contains(other) {
+                addresses.push(other.clone());
             }
         }
         addresses
@@ -225,11 +257,7 @@ impl Cluster {
     /// The masters, in order, and how many slots each has.
     pub(super) fn masters(&self) -> Vec<(Arc<Client>, usize)> {
         let known = self.read();
-        let slots = |client: &Arc<Client>| {
-            known.owners.iter().flatten().filter(|owner| Arc::ptr_eq(owner, client)).count()
-        };
-        let masters = known.nodes.values().map(|(_, client)| (client.clone(), slots(client)));
-        masters.filter(|(_, slots)| *slots > 0).collect()
+        known.masters().map(|(_, client, slots)| (client.clone(), slots)).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {

@@ -42,6 +42,8 @@ pub(super) struct Connections {
     name: String,
     dialer: Dialer,
     open: RwLock<Vec<Arc<Connection>>>,
+    /// Those that get no more commands, but may have some under way.
+    removed: Mutex<Vec<Weak<Connection>>>,
     /// One permit for each caller that may use the pool at once.
     permits: Semaphore,
     /// Set while a connection is being opened: only one is at a time.
@@ -101,6 +103,7 @@ impl Connections {
             name: name.to_owned(),
             dialer,
             open: RwLock::default(),
+            removed: Mutex::default(),
             opening: AtomicBool::new(false),
             refilling: AtomicBool::new(false),
             attempts: watch::Sender::new(Ok(())),
@@ -199,25 +202,38 @@ impl Connections {
         self.keep_minimum();
     }
 
-    /// Ends the connections to all servers but this one, which is the master now.
-    pub(super) fn leave_others(&self, master: &Address) {
+    /// Ends the connections to all servers but the master that was reported last, with what is under way on them.
+    pub(super) fn leave_others(&self) {
+        let mut open = self.write();
+        // Read under the lock: of two that do this at the same time, the later one must know the newer master.
+        let Some(master) = self.dialer.place().last_told() else { return };
         let moved = self.master.send_if_modified(|known| {
-            let moved = known.as_ref() != Some(master);
+            let moved = known.as_ref() != Some(&master);
             known.clone_from(&Some(master.clone()));
             moved
         });
+        self.remove_from(&mut open, Closed::Replaced, |connection| connection.server() == &master);
+        drop(open);
         if moved {
             let store = &self.name;
             tracing::info!(store, "the master is {master}");
         }
-        self.retain(Closed::Replaced, |connection| {
-            let stays = connection.server() == master;
-            if !stays {
-                connection.leave_server();
-            }
-            stays
-        });
+        self.leave_removed(|connection| connection.server() != &master);
         self.keep_minimum();
+    }
+
+    /// Closes the pool, and ends what is under way: another server has taken the place of this one.
+    pub(super) fn leave_server(&self) {
+        self.refuse_callers();
+        self.retain(Closed::Replaced, |_| false);
+        self.leave_removed(|_| true);
+    }
+
+    /// Ends what is under way on removed connections for which `leaves` is true.
+    fn leave_removed(&self, leaves: impl Fn(&Connection) -> bool) {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = removed.iter().filter_map(Weak::upgrade);
+        removed.filter(|connection| leaves(connection)).for_each(|it| it.leave_server());
     }
 
     /// Ends when the master is known to be at another address than this one.
@@ -230,9 +246,13 @@ impl Connections {
 
     /// Drops all connections. Callers that wait for one, or ask for one later, are refused.
     pub(super) fn close(&self) {
+        self.refuse_callers();
+        self.retain(Closed::Shutdown, |_| false);
+    }
+
+    fn refuse_callers(&self) {
         self.permits.close();
         self.closing.cancel();
-        self.retain(Closed::Shutdown, |_| false);
     }
 
     /// Waits until all commands are answered. For a pool that is closed.
@@ -319,6 +339,8 @@ impl Connections {
             Ok(dialed)
         });
         drop(connected);
+        // The attempt has asked where the master is.
+        self.leave_others();
         self.record_attempt(&outcome);
         let outcome = outcome.map(|Dialed { connection, notes, about, .. }| {
             if let Some(about) = about {
@@ -444,7 +466,7 @@ impl Connections {
             let idle = open[index].idle(now);
             let beyond = open.len() > settings.pool.min_idle;
             if beyond && settings.common.idle_timeout.is_some_and(|most| idle >= most) {
-                open.remove(index);
+                self.let_go([open.remove(index)]);
             }
         }
         self.count_closed(Closed::Idle, before, &open);
@@ -453,11 +475,26 @@ impl Connections {
     }
 
     /// Drops the connections for which `kept` is false.
-    fn retain(&self, why: Closed, mut kept: impl FnMut(&Connection) -> bool) {
-        let mut open = self.write();
+    fn retain(&self, why: Closed, kept: impl Fn(&Connection) -> bool) {
+        self.remove_from(&mut self.write(), why, kept);
+    }
+
+    fn remove_from(
+        &self,
+        open: &mut Vec<Arc<Connection>>,
+        why: Closed,
+        kept: impl Fn(&Connection) -> bool,
+    ) {
         let before = open.len();
-        open.retain(|connection| kept(connection));
-        self.count_closed(why, before, &open);
+        self.let_go(open.extract_if(.., |connection| !kept(connection)));
+        self.count_closed(why, before, open);
+    }
+
+    /// Keeps in sight connections that were removed, until what is under way on them has ended.
+    fn let_go(&self, connections: impl IntoIterator<Item = Arc<Connection>>) {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.retain(|connection| connection.strong_count() > 0);
+        removed.extend(connections.into_iter().map(|connection| Arc::downgrade(&connection)));
     }
 
     fn count_closed(&self, why: Closed, before: usize, open: &[Arc<Connection>]) {

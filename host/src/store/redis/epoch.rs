@@ -3,25 +3,30 @@
 use super::dial_error::DialError;
 
 /// The number of the newest configuration that was reported so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
 impl Epoch {
-    /// Notes the newest that this many of the servers report.
+    /// Notes the newest that some servers report.
     ///
     /// Fails with `old` if it is older than what was reported before: the servers that report it may be cut off from the
-    /// others. A majority may start over.
+    /// others. Where they `may_start_over`, as a majority may, they have all begun to count anew.
     pub(super) fn learn(
         &mut self,
         newest: u64,
-        (told, asked): (usize, usize),
+        may_start_over: bool,
         old: &str,
     ) -> Result<(), DialError> {
-        if newest < self.0 && told <= asked / 2 {
+        if newest < self.0 && !may_start_over {
             return Err(DialError::passing(old.to_owned()));
         }
         self.0 = newest;
         Ok(())
+    }
+
+    /// Whether this number is the newest.
+    pub(super) fn is(self, number: u64) -> bool {
+        self.0 == number
     }
 }
 
@@ -32,11 +37,12 @@ mod tests {
     #[test]
     fn a_few_servers_do_not_lead_back_and_a_majority_does() {
         let mut epoch = Epoch::default();
-        assert_eq!(epoch.learn(7, (1, 3), "old"), Ok(()));
-        assert_eq!(epoch.learn(7, (1, 3), "old"), Ok(()));
-        assert_eq!(epoch.learn(6, (1, 3), "old"), Err(DialError::passing("old".to_owned())));
-        assert_eq!(epoch.learn(6, (2, 4), "old"), Err(DialError::passing("old".to_owned())));
-        assert_eq!(epoch.learn(2, (2, 3), "old"), Ok(()));
-        assert_eq!(epoch.learn(3, (1, 3), "old"), Ok(()));
+        assert_eq!(epoch.learn(7, false, "old"), Ok(()));
+        assert_eq!(epoch.learn(7, false, "old"), Ok(()));
+        assert_eq!(epoch.learn(6, false, "old"), Err(DialError::passing("old".to_owned())));
+        assert!(epoch.is(7));
+        assert_eq!(epoch.learn(2, true, "old"), Ok(()));
+        assert_eq!(epoch.learn(3, false, "old"), Ok(()));
+        assert!(epoch.is(3));
     }
 }

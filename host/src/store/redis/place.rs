@@ -34,6 +34,14 @@ impl Place {
         }
     }
 
+    /// The master that was reported last; `None` for a server that stays where it is.
+    pub(super) fn last_told(&self) -> Option<Address> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Master(sentinels) => sentinels.last_told(),
+        }
+    }
+
     /// Whether this was still the server's address when it was last reported.
     pub(super) fn is_at(&self, address: &Address) -> bool {
         match self {

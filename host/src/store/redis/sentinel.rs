@@ -15,7 +15,7 @@ use redis::{FromRedisValue, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    ask_all::ask_all,
+    ask_all::{Answers, ask_all},
     dial_error::DialError,
     driver::Limits,
     epoch::Epoch,
@@ -54,6 +54,21 @@ struct Learned {
     epoch: Epoch,
     /// The master in it.
     master: Option<Address>,
+    /// How often they reported something that counts.
+    times: u64,
+}
+
+/// What some sentinels report together.
+struct Report {
+    /// The master in the newest configuration that one of them knows.
+    master: Address,
+    epoch: u64,
+    /// The sentinels that they know.
+    others: Vec<Address>,
+    /// Whether a majority of the sentinels reports it.
+    of_majority: bool,
+    /// What [`Learned::times`] was when they were asked.
+    asked_at: u64,
 }
 
 /// What a sentinel says of the master.
@@ -79,19 +94,18 @@ impl Sentinels {
     /// Where the master is, by the newest configuration that a sentinel knows.
     pub(super) async fn master(&self) -> Result<Address, DialError> {
         let what = "no sentinel reported the master";
-        let known = self.known();
-        let asked = known.len();
+        let (known, asked_at) = self.known();
         // Sentinels also tell of those that are gone for good, and of each other by addresses that lead nowhere from here.
         let counted = match self.sentinel.sentinels.len() {
-            1 => asked,
+            1 => known.len(),
             listed => listed,
         };
-        let answers = ask_all(known, counted, what, |sentinel| self.ask(sentinel)).await?;
-        let told = answers.len();
+        let Answers { answers, of_majority } =
+            ask_all(known, counted, what, |sentinel| self.ask(sentinel)).await?;
         let (epoch, master) = newest(&answers, self.last_told().as_ref())
             .ok_or_else(|| DialError::passing(what.to_owned()))?;
         let others = answers.into_iter().flat_map(|it| it.others).collect();
-        self.learn(epoch, (told, asked), others, &master)?;
+        self.learn(Report { master: master.clone(), epoch, others, of_majority, asked_at })?;
         Ok(master)
     }
 
@@ -107,7 +121,7 @@ impl Sentinels {
 
     /// Where each sentinel that is known says that the master is.
     pub(super) async fn survey(&self) -> Vec<(Address, Result<Address, DialError>)> {
-        let asked = self.known().into_iter().map(async |sentinel| {
+        let asked = self.known().0.into_iter().map(async |sentinel| {
             let told = self.ask(sentinel.clone()).await.map(|answer| answer.master);
             (sentinel, told)
         });
@@ -115,10 +129,10 @@ impl Sentinels {
     }
 
     /// Reports where the master is, each time that it may have moved. Never ends.
-    pub(super) async fn follow(&self, mut tell: impl FnMut(&Address)) {
+    pub(super) async fn follow(&self, mut tell: impl FnMut()) {
         let mut next = 0;
         loop {
-            let known = self.known();
+            let (known, _) = self.known();
             let sentinel = &known[next % known.len()];
             let ended = self.subscribe(sentinel, &mut tell).await;
             if let Err(error) = ended {
@@ -136,7 +150,7 @@ impl Sentinels {
     async fn subscribe(
         &self,
         sentinel: &Address,
-        tell: &mut impl FnMut(&Address),
+        tell: &mut impl FnMut(),
     ) -> Result<(), DialError> {
         let hands = AtomicBool::new(false);
         let opening = async {
@@ -168,10 +182,10 @@ impl Sentinels {
         }
     }
 
-    async fn look(&self, tell: &mut impl FnMut(&Address)) {
+    async fn look(&self, tell: &mut impl FnMut()) {
         // Each sentinel has its limit. The same limit around all of them could end before a few answers count.
-        if let Ok(master) = self.master().await {
-            tell(&master);
+        if self.master().await.is_ok() {
+            tell();
         }
     }
 
@@ -204,14 +218,15 @@ impl Sentinels {
     ) -> Result<Answer, DialError> {
         let mut session = self.session(sentinel, shaking_hands).await?;
         let name = self.sentinel.master.as_str();
+        // A user may be permitted only the question for the address. The number is asked for before: if the sentinel takes
+        // over a new configuration in between, the answer is the new address with the old number, never the reverse.
+        let about = session.ask(&["SENTINEL", "MASTER", name]).await.unwrap_or(Value::Nil);
+        let epoch = field(&about, "config-epoch").and_then(|epoch| epoch.parse().ok());
         let master = session.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
         let Some(master) = address(&master)? else {
             let name = &self.sentinel.master;
             return Err(DialError::lasting(format!("it knows no master named {name}")));
         };
-        // A user may be permitted the first question alone.
-        let about = session.ask(&["SENTINEL", "MASTER", name]).await.unwrap_or(Value::Nil);
-        let epoch = field(&about, "config-epoch").and_then(|epoch| epoch.parse().ok());
         let others = session.ask(&["SENTINEL", "SENTINELS", name]).await.unwrap_or(Value::Nil);
         let others = match &others {
             Value::Array(others) => others.iter().filter_map(listed).collect(),
@@ -229,31 +244,48 @@ impl Sentinels {
         Session::open(&self.streams, sentinel, &login, self.limits, shaking_hands).await
     }
 
-    /// The sentinels of the settings, and then those that were learned.
-    fn known(&self) -> Vec<Address> {
+    /// The sentinels of the settings, and then those that were learned; and [`Learned::times`].
+    fn known(&self) -> (Vec<Address>, u64) {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sentinel.sentinels.iter().chain(&learned.others).cloned().collect()
+        let sentinels = self.sentinel.sentinels.iter().chain(&learned.others).cloned();
+        (sentinels.collect(), learned.times)
     }
 
-    /// Notes what this many of the sentinels reported. Fails if it does not [count](Epoch::learn).
-    fn learn(
-        &self,
-        epoch: u64,
-        told: (usize, usize),
-        others: Vec<Address>,
-        master: &Address,
-    ) -> Result<(), DialError> {
+    /// Notes what sentinels report. Fails if it does not count.
+    fn learn(&self, report: Report) -> Result<(), DialError> {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = "the few sentinels that answer have an old configuration";
-        learned.epoch.learn(epoch, told, old)?;
-        learned.master = Some(master.clone());
-        learned.others.clear();
-        for other in others {
+        let counts = learned.take(&report);
+        if counts.is_ok() {
+            learned.others.clear();
+        }
+        // Also where it does not count: if all sentinels were made anew, a majority of those that are asked next may say so.
+        for other in report.others {
             let known = self.sentinel.sentinels.contains(&other) || learned.others.contains(&other);
             if !known && learned.others.len() < MOST {
                 learned.others.push(other);
             }
         }
+        counts
+    }
+}
+
+impl Learned {
+    /// Takes over the configuration that was reported, unless it is older than this one. What was asked for before this
+    /// one was learned never leads back.
+    fn take(&mut self, report: &Report) -> Result<(), DialError> {
+        let old = "the sentinels that answered have an old configuration";
+        let is_overtaken = self.times != report.asked_at;
+        let mut epoch = self.epoch;
+        epoch.learn(report.epoch, report.of_majority && !is_overtaken, old)?;
+        if is_overtaken
+            && self.epoch.is(report.epoch)
+            && self.master.as_ref() != Some(&report.master)
+        {
+            return Err(DialError::passing(old.to_owned()));
+        }
+        self.epoch = epoch;
+        self.master = Some(report.master.clone());
+        self.times += 1;
         Ok(())
     }
 }

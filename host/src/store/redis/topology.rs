@@ -32,6 +32,10 @@ pub(super) async fn ask(
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
     let mut session = Session::open(streams, node, login, limits, shaking_hands).await?;
+    // A user may be permitted only the question for the slots. The number is asked for before: if the node learns of a change
+    // in between, the answer is the new slots with the old number, never the reverse.
+    let info = session.ask(&["CLUSTER", "INFO"]).await.ok();
+    let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
     let slots = session.ask(&["CLUSTER", "SLOTS"]).await.map_err(|mut error| {
         if code(&error.cause) == "ERR" {
             error
@@ -41,9 +45,6 @@ pub(super) async fn ask(
         error
     })?;
     let slots = read(&slots, node).ok_or_else(nonsense)?;
-    // A user may be permitted the first question alone.
-    let info = session.ask(&["CLUSTER", "INFO"]).await.ok();
-    let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
     Ok(Topology { epoch: epoch(&info), slots })
 }
 
