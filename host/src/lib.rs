@@ -71,6 +71,9 @@ pub mod types;
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
+// For the command `holdfast`, which renews the locks of a server by the same times. It is no part of the interface.
+#[doc(hidden)]
+pub use locks::renewal;
 pub use locks::{Attempt, Lease, Locks, LocksBuilder, Lost, Replied, Resource, SPAN_DETAILS};
 pub use types::{
     Error as LockError, Extended, HeldLock, Holding, LeaseOptions, LockPage, Reply, UnlockStatus,

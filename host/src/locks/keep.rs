@@ -5,12 +5,13 @@ use std::{fmt, future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::AbortHandle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     handle::{Locks, Resource},
     pace::Pace,
+    renewal::{self, Lost, Renewal, Schedule, after},
 };
 use crate::{
     error::Error,
@@ -18,7 +19,7 @@ use crate::{
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
-/// The shortest time between two renewals. A time to live of less than three of them may be over before a renewal.
+/// The least time between two renewals. A time to live of less than three of them may be over before a renewal.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
@@ -69,30 +70,17 @@ struct Kept {
     ttl: Duration,
 }
 
+/// What is renewed, and how often the store's notifications about it are acted upon.
+struct Renewing {
+    hold: Arc<Kept>,
+    pace: Pace,
+}
+
 #[derive(Clone, Debug)]
 struct State {
     /// Until when the lock is surely held.
     valid_until: Instant,
     lost: Option<Lost>,
-}
-
-/// Why a lease is not held any more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Lost {
-    /// The lock is free: it expired, or somebody removed it.
-    #[error("the lock is gone")]
-    Gone,
-    /// Another owner holds the lock.
-    #[error("another owner holds the lock")]
-    HeldByOther,
-    /// The lock could not be renewed in time, for this reason.
-    #[error("the lock could not be renewed in time: {0}")]
-    NotRenewed(String),
-    /// The lock was held for the longest time allowed. It is no longer renewed, and stays held for the rest of its time
-    /// to live.
-    #[error("the lock was held for the longest time allowed")]
-    MaxHold,
 }
 
 impl Locks {
@@ -212,14 +200,6 @@ impl Kept {
         Resource { store: &self.store, id: &self.id }
     }
 
-    /// Waits until the store reports that somebody else changed the lock. Never returns if the store cannot report it.
-    async fn doubtful(&self, valid_until: Instant, pace: &mut Pace) {
-        // Clocks differ, and times are rounded.
-        let slack = Duration::from_millis(5) + self.ttl / 500;
-        let end = valid_until.checked_sub(slack);
-        self.locks.doubtful(self.resource(), &self.owner, end, pace).await;
-    }
-
     fn count_loss(&self, lost: &Lost) {
         if let Some(choice) = self.locks.app.store(&self.store) {
             let losses = &choice.store.metrics.losses;
@@ -235,6 +215,27 @@ impl Kept {
 
     async fn release(&self) -> Result<UnlockStatus, Error> {
         self.locks.unlock(self.resource(), &self.owner).await
+    }
+}
+
+impl renewal::Kept for Renewing {
+    /// Waits until the store reports that somebody else changed the lock. Never returns if the store cannot report it.
+    async fn doubtful(&mut self, valid_until: Instant) {
+        let Kept { locks, owner, ttl, .. } = &*self.hold;
+        // Clocks differ, and times are rounded.
+        let slack = Duration::from_millis(5) + *ttl / 500;
+        let end = valid_until.checked_sub(slack);
+        locks.doubtful(self.hold.resource(), owner, end, &mut self.pace).await;
+    }
+
+    async fn extend(&mut self) -> Renewal {
+        let Kept { locks, owner, ttl, .. } = &*self.hold;
+        match locks.extend(self.hold.resource(), owner, *ttl, false).await {
+            Ok(Extended::Extended(left)) => Renewal::Held(Duration::from_millis(left)),
+            Ok(Extended::Gone) => Renewal::Lost(Lost::Gone),
+            Ok(Extended::HeldByOther) => Renewal::Lost(Lost::HeldByOther),
+            Err(error) => Renewal::Unknown(error.to_string()),
+        }
     }
 }
 
@@ -263,26 +264,12 @@ impl fmt::Debug for Lease {
 
 /// Renews the lock until it is lost.
 async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<State>) {
-    let mut pace = Pace::default();
-    let lost = async {
-        loop {
-            let valid_until = state.borrow().valid_until;
-            let renewal = valid_until - left_at_renewal(valid_until, hold.ttl);
-            // Limits the renewals that a slow store gets.
-            let renewal = renewal.max(Instant::now() + (hold.ttl / 10).max(SHORTEST));
-            tokio::select! {
-                () = sleep_until(renewal) => {}
-                () = hold.doubtful(valid_until, &mut pace) => {}
-            }
-            // The renewal finds out what happened to the lock.
-            match prolong(&hold, valid_until).await {
-                Ok(valid_until) => {
-                    state.send_modify(|state| state.valid_until = valid_until);
-                }
-                Err(lost) => break lost,
-            }
-        }
-    };
+    let schedule = Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST) };
+    let mut renewing = Renewing { hold: hold.clone(), pace: Pace::default() };
+    let valid_until = state.borrow().valid_until;
+    let lost = schedule.keep(valid_until, &mut renewing, |valid_until| {
+        state.send_modify(|state| state.valid_until = valid_until);
+    });
     let longest = async {
         match hold_end {
             Some(end) => sleep_until(end).await,
@@ -297,39 +284,4 @@ async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<
     state.send_modify(|state| state.lost = Some(lost));
     // Keeps the reason for as long as somebody may ask for it.
     state.closed().await;
-}
-
-/// How much of its validity a lock has left when it is renewed: two thirds of its time to live, but no more than it
-/// has now.
-fn left_at_renewal(valid_until: Instant, ttl: Duration) -> Duration {
-    (ttl - ttl / 3).min(valid_until.saturating_duration_since(Instant::now()))
-}
-
-/// Renews the lock, and retries until it is too late. Returns the end of the new validity.
-async fn prolong(hold: &Kept, valid_until: Instant) -> Result<Instant, Lost> {
-    let mut problem = "no answer".to_owned();
-    loop {
-        let begun = Instant::now();
-        let extending = hold.locks.extend(hold.resource(), &hold.owner, hold.ttl, false);
-        match timeout_at(valid_until, extending).await {
-            Ok(Ok(Extended::Extended(left))) => {
-                return Ok(after(begun, Duration::from_millis(left)));
-            }
-            Ok(Ok(Extended::Gone)) => return Err(Lost::Gone),
-            Ok(Ok(Extended::HeldByOther)) => return Err(Lost::HeldByOther),
-            Ok(Err(error)) => problem = error.to_string(),
-            Err(_too_late) => return Err(Lost::NotRenewed(problem)),
-        }
-        let next = Instant::now() + (hold.ttl / 10).max(Duration::from_millis(1));
-        if next >= valid_until {
-            sleep_until(valid_until).await;
-            return Err(Lost::NotRenewed(problem));
-        }
-        sleep_until(next).await;
-    }
-}
-
-/// A time that the clock cannot hold becomes 136 years.
-fn after(now: Instant, time: Duration) -> Instant {
-    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }

@@ -6,8 +6,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     handle::{Locks, Resource},
-    keep::Lost,
     pace::Pace,
+    renewal::Lost,
 };
 use crate::{error::Error, store::Watched};
 

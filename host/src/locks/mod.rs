@@ -9,6 +9,7 @@
 //! | `admin` | the verbs of operators |
 //! | `grant` | taking a lease: tries, and waiting between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
+//! | `renewal` | when such a lease is renewed, and when it is lost |
 //! | `loss` | detecting a loss, as the store reports it |
 //! | `release_later` | releases in the background |
 //! | `owner` | fresh owners, for callers that name none |
@@ -40,6 +41,7 @@ mod metrics;
 mod owner;
 mod pace;
 mod release_later;
+pub mod renewal;
 mod result;
 mod spans;
 mod store;
@@ -48,5 +50,6 @@ mod wait;
 
 pub use builder::LocksBuilder;
 pub use handle::{Attempt, Locks, Replied, Resource};
-pub use keep::{Lease, Lost};
+pub use keep::Lease;
+pub use renewal::Lost;
 pub use spans::SPAN_DETAILS;

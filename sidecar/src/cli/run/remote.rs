@@ -1,9 +1,13 @@
 //! The lock through a running server, over its HTTP API.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use holdfast::{Lost, UnlockStatus};
+use futures_util::{FutureExt, future::BoxFuture};
+use holdfast::{
+    Lost, UnlockStatus,
+    renewal::{self, Renewal, Schedule, after},
+};
 use holdfast_dapr_api::TOKEN_HEADER;
 use holdfast_rules::json::duration;
 use holdfast_timing::go_duration::parse_go_duration;
@@ -17,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::{
     sync::watch,
     task::AbortHandle,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -59,6 +63,14 @@ struct RemoteLock {
     resource: String,
     owner: String,
     ttl: Duration,
+}
+
+/// What is renewed.
+struct Renewing {
+    lock: RemoteLock,
+    schedule: Schedule,
+    /// Waits until the lock may be lost. It goes on during renewals.
+    doubt: BoxFuture<'static, ()>,
 }
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
@@ -121,11 +133,14 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
     let begun = Instant::now();
     let Some(lease) = acquire(&hold, args).await? else { return Ok(None) };
     let valid_for = validity(&lease)?;
+    let mut renewing = Renewing::of(hold.clone());
     let valid_until = match args.wait.is_zero() {
         true => after(begun, valid_for),
         // How long ago the answer was sent is not known after a wait: the lock may have run out since.
         false => {
-            let renewed = hold.prolong(after(Instant::now(), valid_for)).await;
+            let valid_until = after(Instant::now(), valid_for);
+            let schedule = renewing.schedule;
+            let renewed = schedule.prolong(valid_until, &mut renewing).await;
             renewed.map_err(|lost| anyhow!("the lock was lost at once: {lost}"))?
         }
     };
@@ -134,7 +149,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
         None => None,
     };
     let (sender, lost) = watch::channel(None);
-    let renewing = tokio::spawn(hold.clone().renew(valid_until, sender)).abort_handle();
+    let renewing = tokio::spawn(renewing.renew(valid_until, sender)).abort_handle();
     Ok(Some(Kept { hold, fencing_token, lost, renewing }))
 }
 
@@ -192,8 +207,8 @@ impl RemoteLock {
         }
     }
 
-    /// Makes the lock last for its time to live from now: for how long it is surely held, or how it was lost.
-    async fn extend(&self) -> Result<Result<Duration, Lost>> {
+    /// Makes the lock last for its time to live from now.
+    async fn extend(&self) -> Result<Renewal> {
         let body = json!({
             "resourceId": self.resource,
             "lockOwner": self.owner,
@@ -201,15 +216,16 @@ impl RemoteLock {
         });
         let answer = self.call("extend", &body).await?;
         match answer["status"].as_i64() {
-            Some(0) => Ok(Ok(validity(&answer)?)),
-            Some(1) => Ok(Err(Lost::Gone)),
-            Some(2) => Ok(Err(Lost::HeldByOther)),
+            Some(0) => Ok(Renewal::Held(validity(&answer)?)),
+            Some(1) => Ok(Renewal::Lost(Lost::Gone)),
+            Some(2) => Ok(Renewal::Lost(Lost::HeldByOther)),
             _ => bail!("the answer has no status"),
         }
     }
 
-    /// Waits until the server reports that the lock may be lost. Never returns if the server cannot report it.
-    async fn doubtful(&self, pause: Duration) {
+    /// Waits for this long, and then until the server reports that the lock may be lost. Never returns if the server
+    /// cannot report it.
+    async fn doubtful(self, pause: Duration) {
         let body = json!({
             "resourceId": self.resource,
             "lockOwner": self.owner,
@@ -230,46 +246,40 @@ impl RemoteLock {
             }
         }
     }
+}
 
-    /// Renews the lock until it is lost.
-    async fn renew(self, mut valid_until: Instant, sender: watch::Sender<Option<Lost>>) {
-        let mut doubtful = pin!(self.doubtful(Duration::ZERO));
-        let lost = loop {
-            let left = valid_until.saturating_duration_since(Instant::now());
-            tokio::select! {
-                () = sleep_until(valid_until - (self.ttl - self.ttl / 3).min(left)) => {}
-                // The renewal finds out whether the lock is lost.
-                () = &mut doubtful => doubtful.set(self.doubtful(BETWEEN)),
-            }
-            match self.prolong(valid_until).await {
-                Ok(renewed) => valid_until = renewed,
-                Err(lost) => break lost,
-            }
-        };
-        sender.send_replace(Some(lost));
+impl Renewing {
+    fn of(lock: RemoteLock) -> Self {
+        let schedule = Schedule { ttl: lock.ttl, between: Duration::ZERO };
+        let doubt = lock.clone().doubtful(Duration::ZERO).boxed();
+        Self { lock, schedule, doubt }
     }
 
-    /// Renews the lock, and tries again until it is too late. Returns until when it is valid.
-    async fn prolong(&self, valid_until: Instant) -> Result<Instant, Lost> {
-        // A server that does not answer leaves time for another try.
-        let limit = (self.ttl / 4).min(ANSWER);
-        let mut problem = "no answer".to_owned();
-        loop {
-            let begun = Instant::now();
-            let extending = timeout(limit, self.extend());
-            match timeout_at(valid_until, extending).await {
-                Ok(Ok(Ok(extended))) => return Ok(after(begun, extended?)),
-                Ok(Ok(Err(error))) => problem = format!("{}: {error:#}", self.server.address),
-                Ok(Err(_slow)) => problem = format!("{}: no answer", self.server.address),
-                Err(_too_late) => return Err(Lost::NotRenewed(problem)),
-            }
-            tracing::info!("the lock is not renewed yet: {problem}");
-            let next = Instant::now() + (self.ttl / 10).max(Duration::from_millis(1));
-            sleep_until(next.min(valid_until)).await;
-            if next >= valid_until {
-                return Err(Lost::NotRenewed(problem));
-            }
-        }
+    /// Renews the lock until it is lost.
+    async fn renew(mut self, valid_until: Instant, sender: watch::Sender<Option<Lost>>) {
+        let schedule = self.schedule;
+        let lost = schedule.keep(valid_until, &mut self, |_valid_until| {}).await;
+        sender.send_replace(Some(lost));
+    }
+}
+
+impl renewal::Kept for Renewing {
+    async fn doubtful(&mut self, _valid_until: Instant) {
+        self.doubt.as_mut().await;
+        self.doubt = self.lock.clone().doubtful(BETWEEN).boxed();
+    }
+
+    /// A server that does not answer leaves time for another try.
+    async fn extend(&mut self) -> Renewal {
+        let limit = (self.lock.ttl / 4).min(ANSWER);
+        let address = &self.lock.server.address;
+        let problem = match timeout(limit, self.lock.extend()).await {
+            Ok(Ok(renewal)) => return renewal,
+            Ok(Err(error)) => format!("{address}: {error:#}"),
+            Err(_slow) => format!("{address}: no answer"),
+        };
+        tracing::info!("the lock is not renewed yet: {problem}");
+        Renewal::Unknown(problem)
     }
 }
 
@@ -309,9 +319,4 @@ fn validity(answer: &Value) -> Result<Duration> {
 fn text(time: Duration) -> String {
     let milliseconds = time.as_nanos().div_ceil(1_000_000);
     duration(u64::try_from(milliseconds).unwrap_or(u64::MAX))
-}
-
-/// A time that the clock cannot hold becomes 136 years.
-fn after(now: Instant, time: Duration) -> Instant {
-    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
