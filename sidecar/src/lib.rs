@@ -9,15 +9,10 @@
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`admin`] | the operator API |
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
-//! | `intake` | reading bodies within a budget |
-//! | `trace_context` | the caller's trace, from the headers of a request |
-//! | `long_requests` | calls that compute for a long time, run beside the others |
+//! | `requests` | what both APIs do with a request: its body, its length, its trace |
+//! | `lasting` | calls whose responses last: holds, and what is watched |
 //! | `metric_handles` | handles of metrics whose labels are known late |
 //! | `throttle` | log lines at a limited rate |
-//! | `hold` | leases that last as long as the response that reports them |
-//! | `loss` | waiting until a lock is lost |
-//! | `watch` | the locks that are taken and freed |
-//! | `untaken` | streams that end when their reader stops reading |
 //! | `openapi` | the documents that describe the HTTP APIs |
 //! | `failure` | calls that fail |
 //! | `rules_types` | verbs and errors as types of the rules |
@@ -27,21 +22,16 @@ pub mod admin;
 pub mod cli;
 mod failure;
 pub mod grpc;
-mod hold;
 pub mod http;
-mod intake;
-mod long_requests;
-mod loss;
+mod lasting;
 mod metadata;
 mod metric_handles;
 mod openapi;
+mod requests;
 mod rules_types;
 pub mod server;
 pub mod sidecar;
 mod throttle;
 mod token;
-mod trace_context;
-mod untaken;
-mod watch;
 
-pub use self::{intake::BodyLimits, metadata::ComponentInfo, sidecar::Sidecar};
+pub use self::{metadata::ComponentInfo, requests::intake::BodyLimits, sidecar::Sidecar};

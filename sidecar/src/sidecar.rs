@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::Failures,
-    intake::{BodyLimits, Intake},
-    long_requests::LongRequests,
     metadata::{ComponentInfo, Metadata},
+    requests::{
+        intake::{BodyLimits, Intake},
+        long::LongRequests,
+    },
     server::Readiness,
     throttle::Throttle,
     token::Token,

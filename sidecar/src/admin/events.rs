@@ -15,9 +15,9 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::form;
 use crate::{
     http::{ResponseBody, failed, lasting},
+    lasting::watch::{WatchError, watch_again},
     server::Parting,
     sidecar::Sidecar,
-    watch::{WatchError, watch_again},
 };
 
 /// How long nothing may be sent: a proxy in between may end a connection that is silent.

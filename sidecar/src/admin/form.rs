@@ -5,7 +5,7 @@ use holdfast_rules::json::duration;
 use holdfast_timing::go_duration::parse_go_duration;
 use serde_json::{Value, json};
 
-use crate::watch::{Event, Told};
+use crate::lasting::watch::{Event, Told};
 
 /// How many locks a page has by default.
 pub(super) const DEFAULT_LIMIT: u32 = 100;

@@ -15,9 +15,9 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
     grpc::{Answered, Bounds, Received, duration, failed, lasting, response},
+    lasting::watch::{self, Event, WatchError},
     server::{Parting, RequestBody},
     sidecar::Sidecar,
-    watch::{self, Event, WatchError},
 };
 
 pub(super) async fn answer(

@@ -27,10 +27,9 @@ use super::{
     until::until,
 };
 use crate::{
-    intake::NotRead,
+    requests::{intake::NotRead, trace_context::TraceParent},
     server::{Answer, RequestBody},
     sidecar::Sidecar,
-    trace_context::TraceParent,
 };
 
 /// The longest message that is accepted of health checks and reflection, in bytes.

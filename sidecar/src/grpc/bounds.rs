@@ -9,7 +9,7 @@ use super::{
     deadline::Deadline,
     unary::{MAX_MESSAGE, refusal},
 };
-use crate::intake::{Intake, Room};
+use crate::requests::intake::{Intake, Room};
 
 /// The bounds of one call.
 pub(crate) struct Bounds {

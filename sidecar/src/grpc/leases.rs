@@ -19,7 +19,7 @@ use super::{
     calls::{Calls, number},
     unary::{self, Received},
 };
-use crate::{
+use crate::lasting::{
     hold::{Event, Hold, HoldError, HoldTerms},
     loss,
 };

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
 use super::unary::{Encoding, PREFIX, announced, check_prefix, refusal};
-use crate::intake::{Intake, NotRead, Room};
+use crate::requests::intake::{Intake, NotRead, Room};
 
 /// How many bytes are read ahead of the message that is wanted.
 const AHEAD: usize = 8 << 10;

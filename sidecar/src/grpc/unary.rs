@@ -24,9 +24,9 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::until::trailers;
 use crate::{
-    intake::{Intake, NotRead, Whole},
+    lasting::untaken::Untaken,
+    requests::intake::{Intake, NotRead, Whole},
     server::{Lasting, Parting},
-    untaken::Untaken,
 };
 
 /// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
@@ -261,7 +261,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::intake::BodyLimits;
+    use crate::requests::intake::BodyLimits;
 
     /// The resource `r`.
     const MESSAGE: &[u8] = b"\0\0\0\0\x03\x12\x01r";

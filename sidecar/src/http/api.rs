@@ -31,14 +31,19 @@ use super::{
 };
 use crate::{
     failure,
-    hold::{Hold, HoldError},
-    intake::{NotRead, Whole},
-    loss,
+    lasting::{
+        hold::{Hold, HoldError},
+        loss,
+    },
     metadata::{ComponentInfo, Metadata},
-    openapi, rules_types,
+    openapi,
+    requests::{
+        intake::{NotRead, Whole},
+        trace_context::TraceParent,
+    },
+    rules_types,
     server::{Answer, RequestBody},
     sidecar::Sidecar,
-    trace_context::TraceParent,
 };
 
 /// Dapr's HTTP API for locks, as a function from requests to responses. Cheap to clone.

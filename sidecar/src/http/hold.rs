@@ -11,7 +11,7 @@ use hyper::Response;
 use serde_json::{Value, json};
 
 use super::send::{self, ResponseBody};
-use crate::hold::{Event, Hold, HoldTerms};
+use crate::lasting::hold::{Event, Hold, HoldTerms};
 
 /// The resource and what is asked for, from the body of a request.
 pub(super) fn read(body: &[u8]) -> Result<(String, HoldTerms), Error> {

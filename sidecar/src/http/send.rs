@@ -13,8 +13,8 @@ use hyper::{
 };
 
 use crate::{
+    lasting::untaken::Untaken,
     server::{Lasting, Parting},
-    untaken::Untaken,
 };
 
 /// The body of a response: one that is complete, or one that lasts.

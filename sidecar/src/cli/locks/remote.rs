@@ -21,7 +21,7 @@ use super::super::{
 };
 use crate::{
     admin::{TOKEN_HEADER, form::read_told},
-    watch::Told,
+    lasting::watch::Told,
 };
 
 /// How long a server may take to begin its answer, and how long it may be silent: it says something every 15 s.

@@ -145,7 +145,7 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
-    use crate::watch::{Event, Told};
+    use crate::lasting::watch::{Event, Told};
 
     #[test]
     fn bars_are_as_long_as_the_time_left() {

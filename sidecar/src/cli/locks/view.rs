@@ -7,7 +7,7 @@ use std::{
 
 use holdfast::HeldLock;
 
-use crate::watch::{Event, Told};
+use crate::lasting::watch::{Event, Told};
 
 /// How much of what came and went is kept.
 const REMEMBERED: usize = 200;

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     admin::form,
-    watch::{Told, watch_again},
+    lasting::watch::{Told, watch_again},
 };
 
 /// How often the screen is drawn.

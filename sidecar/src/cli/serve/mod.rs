@@ -57,7 +57,7 @@ use super::{
     signals::{Attentive, Signals},
     traces::Traces,
 };
-use crate::{admin, grpc, http, intake::BodyLimits, server::Server, sidecar::Sidecar};
+use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sidecar::Sidecar};
 
 /// The least time that the stores have to give back the locks of calls that the end of the shutdown cut off.
 const LAST: Duration = Duration::from_secs(1);

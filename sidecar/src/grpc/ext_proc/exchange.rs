@@ -39,11 +39,10 @@ use crate::{
         messages::Messages,
         unary::{MAX_MESSAGE, refusal, stream},
     },
-    hold::HoldError,
-    intake::NotRead,
+    lasting::hold::HoldError,
+    requests::{intake::NotRead, trace_context::TraceParent},
     server::Lasting,
     sidecar::Sidecar,
-    trace_context::TraceParent,
 };
 
 /// How much longer than the wait for the lock the proxy is asked to wait, in milliseconds.

@@ -6,7 +6,8 @@ use holdfast::{LockError, Lost, Resource};
 use holdfast_proto::leases::await_loss_response::Status;
 use holdfast_rules::{MAX_TIME, message};
 
-use crate::{hold::HoldError, sidecar::Sidecar};
+use super::hold::HoldError;
+use crate::sidecar::Sidecar;
 
 /// Waits until the owner does not hold the lock any more, for `wait` at most, and until the server begins to end.
 ///
