@@ -22,6 +22,7 @@ use tonic::Code;
 
 use crate::{
     HOLDFAST,
+    limits::{connected, until_closed},
     server::{Served, grpc, http, http_with_grace, in_memory},
 };
 
@@ -67,6 +68,17 @@ async fn a_lock_that_is_held_can_be_unlocked_on_an_open_connection() {
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }
 
+/// Waits as long as a server that holds no lock keeps connections that were never used, or whose request has begun.
+async fn until_an_end_without_locks() {
+    let server = http(in_memory()).await;
+    let unused = connected(server.address, b"").await;
+    let begun = connected(server.address, b"GET /v1.0/metadata HTTP/1.1\r\nHo").await;
+    begin_to_end(&server).await;
+    for mut stream in [unused, begun] {
+        until_closed(&mut stream).await;
+    }
+}
+
 #[tokio::test]
 async fn a_lock_that_is_held_can_be_unlocked_on_a_connection_that_was_never_used() {
     let server = http(in_memory()).await;
@@ -75,8 +87,7 @@ async fn a_lock_that_is_held_can_be_unlocked_on_a_connection_that_was_never_used
     let mut begun = TcpStream::connect(server.address).await.unwrap();
     begun.write_all(b"GET /v1.0/metadata HTTP/1.1\r\nHo").await.unwrap();
     begin_to_end(&server).await;
-    // Longer than a server that waits for nothing more would keep them.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    until_an_end_without_locks().await;
     let metadata = answer(&mut begun, b"st: l\r\n\r\n", "}").await;
     assert!(metadata.contains("connection: close"), "{metadata}");
     let unlocked = answer(&mut unused, &call(UNLOCK), r#"{"status":0}"#).await;

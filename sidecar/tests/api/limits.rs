@@ -8,7 +8,7 @@ use holdfast_sidecar::{BodyLimits, ComponentInfo, Sidecar, server::Limits};
 use holdfast_tests::{
     LONG, eventually,
     fake_store::{Answer, Event, FakeStore},
-    grpc_client::{Client, TRY_LOCK, channel},
+    grpc_client::{Client, TRY_LOCK, channel, error as failed},
     holdfast::{self, Holdfast},
     http_api::{ACQUIRED, LOCK, error},
     http_client::{exchange, get, lock_body, post, received, request},
@@ -354,18 +354,13 @@ async fn long_messages_share_a_budget() {
 
     let mut client = Client::new(server.address).await;
     let long = "x".repeat(20 << 10);
-    let mut refusal = None;
-    for _ in 0..200 {
-        match client.try_lock("lockstore", &long, "o", 60).await {
-            Err(status) if status.code() == tonic::Code::Unavailable => {
-                refusal = Some(status.message().to_owned());
-                break;
-            }
-            _ => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
+    eventually("a refusal", async || {
+        Client(client.0.clone()).try_lock("lockstore", &long, "o", 60).await.is_err()
+    })
+    .await;
     let message = "too many large requests: they already use 4 MiB of memory";
-    assert_eq!(refusal.as_deref(), Some(message));
+    let refused = client.try_lock("lockstore", &long, "o", 60).await;
+    assert_eq!(failed(refused), (tonic::Code::Unavailable, message.to_owned()));
     assert!(client.try_lock("lockstore", "r", "o", 60).await.unwrap());
 
     drop(first);

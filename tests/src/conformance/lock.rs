@@ -61,6 +61,7 @@ pub(super) async fn expiry(store: Arc<dyn Store>) {
 
     let outcome = store.acquire("alone", "me", ttl).await;
     assert!(is_granted(&outcome), "{outcome:?}");
+    // Nobody asks for it before: it has to expire though no call removes it.
     tokio::time::sleep(ttl).await;
     eventually("nobody holds a lock that has expired", async || {
         store.release("alone", "you").await == Ok(Released::Missing)

@@ -15,7 +15,7 @@ use holdfast_tests::{
     eventually, free_port,
     redis_options::RedisOptions,
     redis_server::RedisServer,
-    redis_store::{ONCE, Setting, connect, connect_to, locker},
+    redis_store::{ONCE, Setting, connect, connect_to, locker, unconnected},
 };
 
 use crate::{log::Log, not_done};
@@ -182,8 +182,9 @@ async fn a_store_waits_longer_than_a_call_for_its_server() {
         ("dialTimeout", "200ms"),
     ];
     let address = server.address();
+    let calling = unconnected(&address, &settings);
     let connecting = tokio::spawn(async move { connect_to(&address, &settings).await });
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    not_done(calling.acquire("k", "me", MINUTE).await);
     assert!(!connecting.is_finished());
     server.restart();
     assert_works(&connecting.await.unwrap().unwrap()).await;

@@ -26,6 +26,12 @@ const LONG: Duration = Duration::from_secs(20);
 /// Longer than the longest pause between two tries of waiters that are not notified.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// Lets the time pass in which waiters that are not notified would try again. There is nothing to wait for: what a test
+/// shows is that they do nothing.
+async fn stay_idle() {
+    tokio::time::sleep(QUIET).await;
+}
+
 fn over(store: RedisStore) -> Locks {
     Locks::builder().store("s", Arc::new(store)).build().unwrap()
 }
@@ -103,12 +109,12 @@ async fn waiters_send_nothing_until_the_lock_is_free_then_one_try_per_process() 
     })
     .await;
     server.forget_calls();
-    tokio::time::sleep(QUIET).await;
+    stay_idle().await;
     assert_eq!((server.calls("set"), server.calls("eval"), server.calls("get")), (0, 0, 0));
 
     server.run::<()>(&["DEL", KEY]);
     eventually("somebody has it", async || server.exists(KEY)).await;
-    tokio::time::sleep(QUIET).await;
+    stay_idle().await;
     let tries = server.calls("set");
     assert!(tries <= 2, "{tries} tries");
 
@@ -225,13 +231,13 @@ async fn a_lease_that_somebody_shortens_is_renewed_and_one_that_is_left_alone_co
     let server = RedisServer::start();
     let (_locks, lease) = kept(&server).await;
     server.forget_calls();
-    tokio::time::sleep(QUIET).await;
+    stay_idle().await;
     assert_eq!(server.calls("eval"), 0);
 
     server.run::<()>(&["PEXPIRE", KEY, "5000"]);
     eventually("it lasts longer", async || server.run::<u64>(&["PTTL", KEY]) > 60_000).await;
     assert_eq!(server.run::<String>(&["GET", KEY]), lease.owner());
-    tokio::time::sleep(QUIET).await;
+    stay_idle().await;
     // The look, the renewal, and the look after it.
     assert!(server.calls("eval") <= 4, "{}", server.calls("eval"));
 }
@@ -259,7 +265,7 @@ async fn an_owner_of_any_length_is_known_and_another_that_is_like_it_is_not_it()
         let lease = locks.keep(R, &options, None).await.unwrap().unwrap();
         eventually("it is watched", async || server.calls("eval") >= 1).await;
         server.forget_calls();
-        tokio::time::sleep(QUIET).await;
+        stay_idle().await;
         assert_eq!(server.calls("eval"), 0, "{owner:.10}");
         server.run::<()>(&["SET", KEY, like_it]);
         let told = tokio::time::timeout(LONG, lease.lost()).await;
@@ -286,8 +292,10 @@ async fn a_server_that_tells_of_changes_that_are_none_is_not_asked_without_a_pau
             })
         })
         .collect();
-    tokio::time::sleep(QUIET).await;
+    // Beside the commands that set the four.
+    eventually("each has tried", async || server.calls("set") >= 8).await;
     server.forget_calls();
+    // The tries of this time are counted.
     tokio::time::sleep(2 * QUIET).await;
     assert!(server.calls("set") < 200, "{}", server.calls("set"));
     server.run::<()>(&["DEL", "lock||r0", "lock||r1", "lock||r2", "lock||r3"]);

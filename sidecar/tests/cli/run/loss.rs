@@ -138,12 +138,16 @@ fn a_command_that_holds_the_lock_for_too_long_is_ended_before_the_lock_is_freed(
 #[test]
 fn a_lock_that_was_lost_is_not_taken_from_the_next_owner_of_the_same_name() {
     let place = Place::new();
-    let script = format!("trap 'echo term > said; sleep 0.3; exit 0' TERM; {WORK}");
-    let mut running = place.start(&["--ttl", "1h", "--owner", "same"], &script);
+    let script = format!(
+        "trap 'echo term > said; while [ ! -e go ]; do sleep 0.05; done; exit 0' TERM; {WORK}"
+    );
+    let options = ["--ttl", "1h", "--owner", "same", "--grace", "1h"];
+    let mut running = place.start(&options, &script);
     place.process("leader");
     place.redis.run::<()>(&["DEL", KEY]);
     place.wait_until_said("said", "term");
     place.redis.run::<()>(&["SET", KEY, "same", "NX"]);
+    std::fs::write(place.folder.path().join("go"), "").unwrap();
     assert_eq!(running.wait(), Some(193), "{}", running.log());
     assert_eq!(place.owner().unwrap(), "same");
 }

@@ -53,6 +53,7 @@ fn the_command_reads_from_the_terminal_and_so_do_those_who_come_after_it() {
 #[test]
 fn a_command_that_writes_into_a_pipe_leaves_the_terminal_to_the_reader_until_it_asks() {
     let place = Place::new();
+    // Long enough for the terminal to be given to the command, if it were: that it is not shows nowhere.
     let quiet = run(&place, "sleep 0.2; touch started; while [ ! -e go ]; do sleep 0.05; done");
     let asking = run(&place, "read line < /dev/tty; echo the command read $line");
     let script = format!(
