@@ -23,6 +23,7 @@ use hyper::{
     client::conn::http2,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -489,7 +490,8 @@ async fn long_requests_do_not_make_long_messages() {
         let refused = post(server.address, LOCK, body).await;
         assert_eq!(refused.status, 400);
         assert!(refused.body.len() < 500, "{} bytes", refused.body.len());
-        assert!(refused.body.contains("ERR_MALFORMED_REQUEST"), "{}", refused.body);
+        let answer: Value = serde_json::from_str(&refused.body).unwrap();
+        assert_eq!(answer["errorCode"], "ERR_MALFORMED_REQUEST", "{answer}");
     }
     let body = lock_body(&format!("{}||", "x".repeat(1 << 20)), "o");
     let refused = exchange(server.address, &request("POST", LOCK, "", body.as_bytes())).await;

@@ -7,7 +7,7 @@ use std::{
 
 use holdfast::store::{
     Failure, Released, Store,
-    redis::{ConnectError, RedisSettings, RedisStore},
+    redis::{ConnectError, RedisSettings, RedisStore, RefusedLogin},
 };
 use holdfast_tests::{
     MINUTE, assert_granted,
@@ -30,11 +30,31 @@ async fn assert_works(store: &RedisStore) {
 }
 
 /// The error of a refused connection, which names the server and not the password.
-fn refused(outcome: Result<RedisStore, ConnectError>, server: &RedisServer) -> String {
-    let error = outcome.expect_err("a refusal").to_string();
-    assert!(error.starts_with(&format!("redis {}: ", server.address())), "{error}");
-    assert!(!error.contains(SECRET), "{error}");
+fn refused(outcome: Result<RedisStore, ConnectError>, server: &RedisServer) -> ConnectError {
+    let error = outcome.expect_err("a refusal");
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("redis {}: ", server.address())), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
     error
+}
+
+/// Why a server is not reached, and how it refuses the login if it does.
+fn unreachable(
+    outcome: Result<RedisStore, ConnectError>,
+    server: &RedisServer,
+) -> (String, Option<RefusedLogin>) {
+    match refused(outcome, server) {
+        ConnectError::Unreachable { cause, login, .. } => (cause, login),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why a server that is reached cannot keep locks.
+fn unfit(outcome: Result<RedisStore, ConnectError>, server: &RedisServer) -> String {
+    match refused(outcome, server) {
+        ConnectError::Unfit { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -45,12 +65,13 @@ async fn the_password_must_be_right() {
 
     let wrong = connect(&server, &[("redisPassword", "wrong")]).await;
     let missing = connect(&server, &[]).await;
-    for (outcome, code, hint) in [
-        (wrong, "WRONGPASS", " (see redisUsername and redisPassword)"),
-        (missing, "NOAUTH", " (set redisPassword)"),
+    for (outcome, expected, hint) in [
+        (wrong, RefusedLogin::Wrong, " (see redisUsername and redisPassword)"),
+        (missing, RefusedLogin::Missing, " (set redisPassword)"),
     ] {
-        let error = refused(outcome, &server);
-        assert!(error.contains(code) && error.ends_with(hint), "{error}");
+        let (cause, login) = unreachable(outcome, &server);
+        assert_eq!(login, Some(expected), "{cause}");
+        assert!(cause.ends_with(hint), "{cause}");
     }
 }
 
@@ -72,7 +93,8 @@ async fn settings_may_be_a_url_or_setters() {
     let set = RedisSettings::new("127.0.0.1").port(server.port()).db(3);
     let store = RedisStore::connect("locks", set.clone().password(SECRET)).await.unwrap();
     assert_works(&store).await;
-    assert!(refused(RedisStore::connect("locks", set).await, &server).contains("NOAUTH"));
+    let (_, login) = unreachable(RedisStore::connect("locks", set).await, &server);
+    assert_eq!(login, Some(RefusedLogin::Missing));
 }
 
 #[tokio::test]
@@ -115,7 +137,8 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     }
 
     let wrong = [("redisUsername", "locker"), ("redisPassword", "wrong")];
-    assert!(refused(connect(&server, &wrong).await, &server).contains("WRONGPASS"));
+    let (_, login) = unreachable(connect(&server, &wrong).await, &server);
+    assert_eq!(login, Some(RefusedLogin::Wrong));
 }
 
 #[tokio::test]
@@ -131,26 +154,26 @@ async fn a_user_who_may_do_what_daprd_needs_is_enough() {
 async fn a_user_who_cannot_release_a_lock_is_refused() {
     let server = RedisServer::start();
     let login = locker(&server, SECRET, "+ping +set +get +del +info +time");
-    let error = refused(connect(&server, &login).await, &server);
-    assert!(error.contains("a lock cannot be released: NOPERM"), "{error}");
+    let cause = unfit(connect(&server, &login).await, &server);
+    assert!(cause.starts_with("a lock cannot be released: NOPERM "), "{cause}");
 }
 
 #[tokio::test]
 async fn a_user_who_releases_locks_only_by_a_script_that_the_server_remembers_is_refused() {
     let server = RedisServer::start();
     let login = locker(&server, SECRET, "+ping +set +get +del +info +time +evalsha +script|load");
-    let error = refused(connect(&server, &login).await, &server);
-    assert!(error.contains("a lock cannot be released: NOPERM"), "{error}");
-    assert!(error.contains("'eval'"), "{error}");
+    let cause = unfit(connect(&server, &login).await, &server);
+    assert!(cause.starts_with("a lock cannot be released: NOPERM "), "{cause}");
+    assert!(cause.contains("'eval'"), "{cause}");
 }
 
 #[tokio::test]
 async fn a_permission_that_a_script_lacks_is_named() {
     let server = RedisServer::start();
     let login = locker(&server, SECRET, "+ping +set +get +eval +info +time");
-    let error = refused(connect(&server, &login).await, &server);
-    assert!(error.contains("a lock cannot be released: ERR"), "{error}");
-    assert!(error.contains("(the user needs +get +del to release locks"), "{error}");
+    let cause = unfit(connect(&server, &login).await, &server);
+    assert!(cause.starts_with("a lock cannot be released: ERR "), "{cause}");
+    assert!(cause.contains("(the user needs +get +del to release locks"), "{cause}");
 }
 
 #[tokio::test]
@@ -163,12 +186,12 @@ async fn a_password_is_accepted_by_a_server_without_one() {
 async fn a_replica_and_a_node_of_a_cluster_are_refused() {
     let replica = RedisServer::start();
     replica.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let error = refused(connect(&replica, &[ONCE]).await, &replica);
-    assert!(error.ends_with("the server is a replica, which cannot take locks"), "{error}");
+    let cause = unfit(connect(&replica, &[ONCE]).await, &replica);
+    assert_eq!(cause, "the server is a replica, which cannot take locks");
 
     let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
-    let error = refused(connect(&node, &[ONCE]).await, &node);
-    assert!(error.contains("Redis Cluster"), "{error}");
+    let cause = unfit(connect(&node, &[ONCE]).await, &node);
+    assert!(cause.contains("Redis Cluster"), "{cause}");
 }
 
 #[tokio::test]
@@ -240,8 +263,9 @@ async fn connecting_to_a_server_that_does_not_answer_times_out() {
     let server = RedisServer::start();
     server.suspend();
     let quick = [ONCE, ("dialTimeout", "200ms")];
-    let error = refused(connect(&server, &quick).await, &server);
-    assert!(error.ends_with("no connection within 200ms"), "{error}");
+    let (cause, login) = unreachable(connect(&server, &quick).await, &server);
+    assert_eq!(login, None, "{cause}");
+    assert!(cause.ends_with("no connection within 200ms"), "{cause}");
     server.resume();
 }
 
@@ -271,8 +295,9 @@ async fn a_server_with_replicas_is_refused() {
     })
     .await;
     let error = refused(connect(&server, &[]).await, &server);
-    assert!(error.contains("set failover if Redis Sentinel names the server"), "{error}");
-    assert!(error.contains("failover"), "{error}");
+    assert!(matches!(error, ConnectError::Replicated { replicas: 1, .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("set failover if Redis Sentinel names the server"), "{text}");
 }
 
 #[tokio::test]
@@ -333,8 +358,8 @@ async fn tls_without_verification_accepts_any_server() {
 async fn tls_to_a_port_without_it_says_so() {
     let server = RedisServer::start();
     let quick = [TLS, ANY, ONCE, ("dialTimeout", "1s")];
-    let error = refused(connect(&server, &quick).await, &server);
-    assert!(error.contains("enableTLS"), "{error}");
+    let (cause, _) = unreachable(connect(&server, &quick).await, &server);
+    assert!(cause.contains("enableTLS"), "{cause}");
 }
 
 #[tokio::test]

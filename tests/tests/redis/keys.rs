@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use holdfast::{
     Attempt, Resource,
-    resources::{Options, open},
+    resources::{OpenCause, OpenError, Options, open},
+    store::redis::{ConnectError, RefusedLogin},
 };
 use holdfast_tests::{
     STORE,
@@ -111,6 +112,22 @@ async fn a_store_with_fencing_numbers_every_grant() {
     assert!(refused.contains("metadata property fencing cannot be true: redis"), "{refused}");
 }
 
+/// Why the only store of the files cannot be opened.
+async fn refused(resources: &Resources) -> OpenCause {
+    match open(&options(resources)).await {
+        Err(OpenError::Stores(mut errors)) if errors.len() == 1 => errors.remove(0).cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How the server refused the login.
+fn login(error: &ConnectError) -> Option<RefusedLogin> {
+    match error {
+        ConnectError::Unreachable { login, .. } => *login,
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn an_unquoted_password_is_reported_when_the_login_fails() {
     let server = RedisServer::start_with_password("0123");
@@ -118,19 +135,29 @@ async fn an_unquoted_password_is_reported_when_the_login_fails() {
         |value| defined(&server, &format!("  - {{name: redisPassword, value: {value}}}\n"));
     assert!(open(&options(&password("'0123'"))).await.is_ok());
     for value in ["0123", "1e3", "yes"] {
-        let error = open(&options(&password(value))).await.unwrap_err().to_string();
-        assert!(error.contains("WRONGPASS"), "{error}");
-        assert!(error.contains("redisPassword is written without quotes"), "{error}");
+        let cause = refused(&password(value)).await;
+        let OpenCause::UnquotedPassword { error, setting: "redisPassword" } = &cause else {
+            panic!("{cause:?}")
+        };
+        assert_eq!(login(error), Some(RefusedLogin::Wrong), "{cause}");
+        let hint = "redisPassword is written without quotes";
+        assert!(cause.to_string().contains(hint), "{cause}");
     }
-    let error = open(&options(&password("'wrong'"))).await.unwrap_err().to_string();
-    assert!(error.contains("WRONGPASS") && !error.contains("quotes"), "{error}");
+    let cause = refused(&password("'wrong'")).await;
+    let OpenCause::Redis(error) = &cause else { panic!("{cause:?}") };
+    assert_eq!(login(error), Some(RefusedLogin::Wrong), "{cause}");
     for value in ["~", "null", ""] {
-        let error = open(&options(&password(value))).await.unwrap_err().to_string();
+        let cause = refused(&password(value)).await;
+        let OpenCause::MissingPassword { error, setting: "redisPassword" } = &cause else {
+            panic!("{cause:?}")
+        };
+        assert_eq!(login(error), Some(RefusedLogin::Missing), "{cause}");
         let hint = "redisPassword has no value: YAML reads ~, null and nothing as none, so write it in quotes";
-        assert!(error.contains("NOAUTH") && error.contains(hint), "{error}");
+        assert!(cause.to_string().contains(hint), "{cause}");
     }
-    let error = open(&options(&password("''"))).await.unwrap_err().to_string();
-    assert!(error.contains("NOAUTH") && !error.contains("quotes"), "{error}");
+    let cause = refused(&password("''")).await;
+    let OpenCause::Redis(error) = &cause else { panic!("{cause:?}") };
+    assert_eq!(login(error), Some(RefusedLogin::Missing), "{cause}");
 }
 
 #[tokio::test]
@@ -171,8 +198,10 @@ async fn an_unquoted_password_is_reported_for_every_topology() {
         let lines = settings.iter();
         let lines = lines.map(|(name, value)| format!("  - {{name: {name}, value: {value}}}\n"));
         let resources = defined_at(&hosts, &lines.collect::<String>());
-        let error = open(&options(&resources)).await.unwrap_err().to_string();
-        assert!(error.contains("WRONGPASS"), "{error}");
-        assert!(error.contains(&format!("{setting} is written without quotes")), "{error}");
+        let cause = refused(&resources).await;
+        let OpenCause::UnquotedPassword { error, setting: named } = &cause else {
+            panic!("{cause:?}")
+        };
+        assert_eq!((login(error), *named), (Some(RefusedLogin::Wrong), setting), "{cause}");
     }
 }

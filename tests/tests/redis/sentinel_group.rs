@@ -41,7 +41,7 @@ async fn a_failover_moves_the_master_with_its_data() {
     }
     assert_eq!(read(group.master()).as_deref(), Some("before"));
     let refused = group.nodes()[0].try_command::<()>(&["SET", "k", "after"]).unwrap_err();
-    assert!(refused.to_string().contains("ReadOnly"), "{refused}");
+    assert_eq!(refused.code(), Some("READONLY"), "{refused}");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn an_isolated_master_that_asks_for_replicas_refuses_writes() {
     write(group.master(), "taken");
     group.isolate(0);
     let refused = group.nodes()[0].try_command::<()>(&["SET", "k", "no"]).unwrap_err();
-    assert!(refused.to_string().contains("NOREPLICAS"), "{refused}");
+    assert_eq!(refused.code(), Some("NOREPLICAS"), "{refused}");
     assert_eq!(read(&group.nodes()[0]).as_deref(), Some("taken"));
 }
 
@@ -126,7 +126,7 @@ async fn passwords_and_tls_hold_through_a_failover() {
     for server in [sentinel, group.master()] {
         let client = redis::Client::open(format!("redis://{}/", server.address())).unwrap();
         let refused = redis::cmd("INFO").query::<()>(&mut client.get_connection().unwrap());
-        assert!(refused.unwrap_err().to_string().contains("NOAUTH"));
+        assert_eq!(refused.unwrap_err().code(), Some("NOAUTH"));
     }
     write(group.master(), "before");
     group.replicated().await;
