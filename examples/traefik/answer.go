@@ -11,8 +11,8 @@ import (
 // answer is whether the upstream was asked, and has begun to answer.
 type answer struct {
 	begun atomic.Bool
-	// told is whether the proxy tells of the answer. Traefik's fast proxy tells only that a request was written.
-	told atomic.Bool
+	// reported is whether the proxy reports the answer. Traefik's fast proxy reports only that a request was written.
+	reported atomic.Bool
 	// came is when the request came here; asked is how much later it was written to the upstream, or 0 if it was not.
 	came  time.Time
 	asked atomic.Int64
@@ -25,7 +25,7 @@ func newAnswer() *answer {
 // isDue is whether the upstream was asked, and has not begun to answer for at least this time.
 func (a *answer) isDue(after time.Duration) bool {
 	asked := time.Duration(a.asked.Load())
-	return asked > 0 && a.told.Load() && !a.begun.Load() && time.Since(a.came)-asked >= after
+	return asked > 0 && a.reported.Load() && !a.begun.Load() && time.Since(a.came)-asked >= after
 }
 
 // watched returns a context whose requests to the upstream are watched.
@@ -33,7 +33,7 @@ func (a *answer) watched(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// Another middleware may have asked somebody else before, or tried once already.
 		GetConn: func(hostPort string) {
-			a.told.Store(true)
+			a.reported.Store(true)
 			a.begun.Store(false)
 			a.asked.Store(0)
 		},

@@ -49,8 +49,8 @@ pub enum Answer {
     Never,
     /// See [`after`](Self::after).
     After(Duration, Box<Self>),
-    /// See [`when_told`](Self::when_told).
-    WhenTold(Box<Self>),
+    /// See [`when_allowed`](Self::when_allowed).
+    WhenAllowed(Box<Self>),
 }
 
 impl Answer {
@@ -60,8 +60,8 @@ impl Answer {
     }
 
     /// The answer once [`FakeStore::let_through`] says so.
-    pub fn when_told(self) -> Self {
-        Self::WhenTold(Box::new(self))
+    pub fn when_allowed(self) -> Self {
+        Self::WhenAllowed(Box::new(self))
     }
 }
 
@@ -118,7 +118,7 @@ impl FakeStore {
         })
     }
 
-    /// Lets this many calls have their answers that wait for it ([`Answer::WhenTold`]).
+    /// Lets this many calls have their answers that wait for it ([`Answer::WhenAllowed`]).
     pub fn let_through(&self, calls: usize) {
         self.permits.add_permits(calls);
     }
@@ -150,7 +150,7 @@ impl FakeStore {
         let answer = scripted.unwrap_or_else(|| (self.answer)(&call));
         lock(&self.calls).push(call);
         let running = Running { events: self.events.clone(), answered: false };
-        running.tell(Event::Called);
+        running.notify(Event::Called);
         async move {
             let outcome = self.outcome(answer).await;
             running.answered();
@@ -169,7 +169,7 @@ impl FakeStore {
                     tokio::time::sleep(delay).await;
                     *answer
                 }
-                Answer::WhenTold(answer) => {
+                Answer::WhenAllowed(answer) => {
                     self.permits.acquire().await.expect("an open semaphore").forget();
                     *answer
                 }
@@ -216,7 +216,7 @@ impl Running {
         self.answered = true;
     }
 
-    fn tell(&self, event: Event) {
+    fn notify(&self, event: Event) {
         // It fails only when the receiver, which the store owns, is dropped.
         let _ = self.events.send(event);
     }
@@ -224,7 +224,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.tell(if self.answered { Event::Answered } else { Event::Dropped });
+        self.notify(if self.answered { Event::Answered } else { Event::Dropped });
     }
 }
 

@@ -317,7 +317,7 @@ impl RedisCluster {
         number
     }
 
-    /// Makes a node and those before it know each other, without waiting until they tell each other.
+    /// Makes a node and those before it know each other, without waiting until they learn it from each other.
     fn meet(&self, node: usize) {
         let new = &self.nodes.servers[node];
         let (port, bus) = (new.client_port().to_string(), new.port_of(BUS_PORT).to_string());

@@ -15,7 +15,7 @@ use crate::{certificates::Authority, eventually_ok, redis_server::RedisServer};
 const TIMES: [(&str, &str); 4] = [
     // How often a sentinel asks a node what it is. A node promoted or demoted outside a failover is noticed then.
     ("INFO-PERIOD", "500"),
-    // How often a sentinel tells the others what it knows. A master that comes back late is demoted after four.
+    // How often a sentinel reports to the others what it knows. A master that comes back late is demoted after four.
     ("PUBLISH-PERIOD", "200"),
     // The least time before a silent connection is replaced.
     ("MIN-LINK-RECONNECT-PERIOD", "1000"),
@@ -95,7 +95,7 @@ impl SentinelGroup {
         &self.servers.nodes
     }
 
-    /// The `host:port` of a node, as the sentinels tell it.
+    /// The `host:port` of a node, as the sentinels name it.
     pub fn node_address(&self, node: usize) -> String {
         format!("{}:{}", self.options.host(), self.servers.nodes[node].client_port())
     }
@@ -202,7 +202,7 @@ impl SentinelGroup {
     }
 
     /// Starts a node that was killed, without its data unless the options keep them. It is at first what it was
-    /// last, and the sentinels tell it what it is to be: [`settled`](Self::settled) waits for that.
+    /// last, and the sentinels order it what to be: [`settled`](Self::settled) waits for that.
     ///
     /// # Panics
     ///
@@ -221,7 +221,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When it cannot be told to.
+    /// When it cannot be ordered to.
     pub fn isolate(&mut self, node: usize) {
         for user in [SENTINELS_USER, REPLICAS_USER] {
             self.servers.nodes[node].run::<()>(&["ACL", "SETUSER", user, "-@all"]);
@@ -249,7 +249,7 @@ impl SentinelGroup {
     ///
     /// # Panics
     ///
-    /// When it cannot be told to.
+    /// When it cannot be ordered to.
     pub fn rejoin(&mut self, node: usize) {
         for user in [SENTINELS_USER, REPLICAS_USER] {
             self.servers.nodes[node].run::<()>(&["ACL", "SETUSER", user, "+@all"]);

@@ -61,13 +61,13 @@ func listen(handler http.Handler, logger *log.Logger) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	told := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	logged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Path
 		logger.Printf("came: %s", name)
 		defer func() { logger.Printf("done: %s", name) }()
 		handler.ServeHTTP(w, r)
 	})
-	server := &http.Server{Handler: told, ErrorLog: logger}
+	server := &http.Server{Handler: logged, ErrorLog: logger}
 	go func() { logger.Print(server.Serve(listener)) }()
 	return listener.Addr().String(), nil
 }

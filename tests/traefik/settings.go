@@ -13,7 +13,7 @@ type wanted struct {
 	Upstream string
 	// Patience is for how many milliseconds the proxy waits for the upstream to begin its answer; 0 for as long as it takes.
 	Patience int
-	// Fast asks for a proxy that tells of a request as Traefik's fast proxy does: only that it was written.
+	// Fast asks for a proxy that reports a request as Traefik's fast proxy does: only that it was written.
 	Fast bool
 	// File is the text of a dynamic configuration in YAML.
 	File string

@@ -1,4 +1,5 @@
-// Serves the commands of the store of `examples/workers` over HTTP, and tells tests what arrived in a Durable Object.
+// Serves the commands of the store of `examples/workers` over HTTP, and counts for tests what arrived in a Durable
+// Object.
 import { env } from "cloudflare:workers";
 import { Lock as Example } from "./src/lock.mjs";
 import { acquire, extend, Failed, inspect, release } from "./src/store.mjs";
@@ -55,14 +56,14 @@ export default {
     const command = await request.json();
     const caller = { signal: request.signal, later: (promise) => ctx.waitUntil(promise) };
     try {
-      return told({ outcome: (await carryOut(command, caller)) ?? null });
+      return reply({ outcome: (await carryOut(command, caller)) ?? null });
     } catch (problem) {
-      if (problem instanceof Failed) return told({ failure: problem.naming(command.owner) });
+      if (problem instanceof Failed) return reply({ failure: problem.naming(command.owner) });
       throw problem;
     }
   },
 };
 
-const told = (answer) => new Response(JSON.stringify(answer, plain));
+const reply = (answer) => new Response(JSON.stringify(answer, plain));
 
 const plain = (_, value) => (typeof value === "bigint" ? Number(value) : value);

@@ -82,7 +82,7 @@ class Held {
         this.#controller = controller;
         const { owner, fencingToken } = this.#lease;
         const numbered = fencingToken === undefined ? {} : { fencingToken: String(fencingToken) };
-        this.#tell({ held: { lockOwner: owner, ...numbered, validFor: this.#validFor() } });
+        this.#send({ held: { lockOwner: owner, ...numbered, validFor: this.#validFor() } });
         // The stream is not asked for more while its caller does not read, and the lock has to be renewed all the same.
         this.#caller.later(this.#keep().catch((problem) => controller.error(problem)));
       },
@@ -98,7 +98,7 @@ class Held {
       const { tag, problem } = await this.#renewed();
       if (this.#over) return;
       if (tag === "extended") {
-        this.#tell({ renewed: { validFor: this.#validFor() } });
+        this.#send({ renewed: { validFor: this.#validFor() } });
       } else if (tag !== undefined) {
         return this.#lose(tag === "gone" ? "GONE" : "HELD_BY_OTHER");
       } else if (Date.now() >= this.#until) {
@@ -132,7 +132,7 @@ class Held {
   #lose(cause, message = LOST[cause]) {
     this.#over = true;
     const held = cause === "MAX_HOLD" || cause === "NOT_RENEWED";
-    this.#tell({ lost: { cause, message, validFor: held ? this.#validFor() : "0s" } });
+    this.#send({ lost: { cause, message, validFor: held ? this.#validFor() : "0s" } });
     this.#controller.close();
   }
 
@@ -149,7 +149,7 @@ class Held {
     return `${Math.floor(left / 1000)}${fraction}s`;
   }
 
-  #tell(event) {
+  #send(event) {
     this.#controller.enqueue(line(event));
   }
 }

@@ -18,7 +18,7 @@ export class Lock extends DurableObject {
     });
   }
 
-  // Takes the lock for `owner`, and waits for it, for `wait` milliseconds at most. `ticket` tells this call from
+  // Takes the lock for `owner`, and waits for it, for `wait` milliseconds at most. `ticket` names this call among
   // others.
   acquire({ owner, ttl, wait, fenced, ticket }) {
     const now = Date.now();

@@ -10,7 +10,7 @@ use holdfast_tests::{
 #[tokio::test]
 async fn calls_beyond_the_limits_are_refused_and_the_others_served_in_turn() {
     let store = FakeStore::answering(|call| match call {
-        Call::Acquire { .. } => Answer::No.when_told(),
+        Call::Acquire { .. } => Answer::No.when_allowed(),
         Call::Release { .. } => Answer::No,
     });
     let mut limits = Limits::default();

@@ -215,7 +215,7 @@ async fn everybody_who_waits_tries_at_least_once_and_when_the_time_is_over() {
 async fn a_momentary_overload_does_not_end_a_wait() {
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 0);
-    let store = FakeStore::scripted([Answer::No, Answer::Yes.when_told()]);
+    let store = FakeStore::scripted([Answer::No, Answer::Yes.when_allowed()]);
     let locks = Locks::builder().store("s", store.clone()).limits(limits).build().unwrap();
     let waiting = tokio::spawn({
         let locks = locks.clone();

@@ -190,7 +190,7 @@ async fn failures_and_unknown_outcomes_are_counted_apart() {
 
 #[tokio::test]
 async fn calls_in_flight_waiting_refused_and_cancelled_are_counted() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 1);
     let (locks, watch) = one_store(store.clone(), limits);

@@ -33,10 +33,10 @@ pub(super) fn response(
 ) -> Response<ResponseBody> {
     let of_stores = stores.into_iter().map(|store| {
         let sidecar = sidecar.clone();
-        let told = watch_again(sidecar.locks().clone(), store.clone(), prefix.to_owned());
-        told.map(move |told| {
+        let reports = watch_again(sidecar.locks().clone(), store.clone(), prefix.to_owned());
+        reports.map(move |report| {
             let problem = |error| problem(&sidecar, error);
-            form::told(&store, told, problem)
+            form::report(&store, report, problem)
         })
     });
     let events =

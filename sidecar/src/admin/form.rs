@@ -5,7 +5,7 @@ use holdfast_rules::json::duration;
 use holdfast_timing::go_duration::parse_go_duration;
 use serde_json::{Value, json};
 
-use crate::lasting::watch::{Event, Told};
+use crate::lasting::watch::{Event, Report};
 
 /// How many locks a page has by default.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
@@ -38,30 +38,30 @@ pub(crate) fn released(owner: Option<String>) -> Value {
 }
 
 /// What is reported of a store: `problem` is the form of a failure.
-pub(crate) fn told<E>(store: &str, told: Told<E>, problem: impl FnOnce(E) -> Value) -> Value {
-    let mut object = match told {
-        Told::Began => json!({"began": {}}),
-        Told::Event(Event::Taken(lock)) => json!({"taken": self::lock(&lock)}),
-        Told::Event(Event::Extended(lock)) => json!({"extended": self::lock(&lock)}),
-        Told::Event(Event::Freed(lock)) => json!({"freed": self::lock(&lock)}),
-        Told::Event(Event::Waiting { resource_id, calls }) => {
+pub(crate) fn report<E>(store: &str, report: Report<E>, problem: impl FnOnce(E) -> Value) -> Value {
+    let mut object = match report {
+        Report::Began => json!({"began": {}}),
+        Report::Event(Event::Taken(lock)) => json!({"taken": self::lock(&lock)}),
+        Report::Event(Event::Extended(lock)) => json!({"extended": self::lock(&lock)}),
+        Report::Event(Event::Freed(lock)) => json!({"freed": self::lock(&lock)}),
+        Report::Event(Event::Waiting { resource_id, calls }) => {
             json!({"waiting": {"resourceId": resource_id, "calls": calls}})
         }
-        Told::Event(Event::Synced) => json!({"synced": {}}),
-        Told::Failed(error) => json!({"failed": problem(error)}),
+        Report::Event(Event::Synced) => json!({"synced": {}}),
+        Report::Failed(error) => json!({"failed": problem(error)}),
     };
     object["storeName"] = json!(store);
     object
 }
 
 /// What such an object reports of which store; `None` if it has another form.
-pub(crate) fn read_told(mut object: Value) -> Option<(String, Told<String>)> {
+pub(crate) fn read_report(mut object: Value) -> Option<(String, Report<String>)> {
     let store = object["storeName"].as_str()?.to_owned();
     let (kind, value) =
         object.as_object_mut()?.iter_mut().find(|(name, _)| *name != "storeName")?;
     let event = match kind.as_str() {
-        "began" => return Some((store, Told::Began)),
-        "failed" => return Some((store, Told::Failed(value["message"].as_str()?.to_owned()))),
+        "began" => return Some((store, Report::Began)),
+        "failed" => return Some((store, Report::Failed(value["message"].as_str()?.to_owned()))),
         "taken" => Event::Taken(read_lock(value)?),
         "extended" => Event::Extended(read_lock(value)?),
         "freed" => Event::Freed(read_lock(value)?),
@@ -72,7 +72,7 @@ pub(crate) fn read_told(mut object: Value) -> Option<(String, Told<String>)> {
         "synced" => Event::Synced,
         _ => return None,
     };
-    Some((store, Told::Event(event)))
+    Some((store, Report::Event(event)))
 }
 
 fn read_lock(object: &Value) -> Option<HeldLock> {
@@ -96,24 +96,24 @@ mod tests {
             |time_left| HeldLock { resource_id: "r".to_owned(), owner: "me".to_owned(), time_left };
         let waiting = Event::Waiting { resource_id: "r".to_owned(), calls: 3 };
         let all = [
-            Told::Began,
-            Told::Event(Event::Taken(lock(Some(12_345)))),
-            Told::Event(Event::Extended(lock(None))),
-            Told::Event(Event::Freed(lock(Some(0)))),
-            Told::Event(waiting),
-            Told::Event(Event::Synced),
-            Told::Failed("why".to_owned()),
+            Report::Began,
+            Report::Event(Event::Taken(lock(Some(12_345)))),
+            Report::Event(Event::Extended(lock(None))),
+            Report::Event(Event::Freed(lock(Some(0)))),
+            Report::Event(waiting),
+            Report::Event(Event::Synced),
+            Report::Failed("why".to_owned()),
         ];
         for one in all {
             let before = format!("{one:?}");
             let object =
-                told("s", one, |message| json!({"errorCode": "ERR_X", "message": message}));
-            let (store, read) = read_told(object).unwrap();
+                report("s", one, |message| json!({"errorCode": "ERR_X", "message": message}));
+            let (store, read) = read_report(object).unwrap();
             assert_eq!((store.as_str(), format!("{read:?}")), ("s", before));
         }
         for wrong in [json!({}), json!({"storeName": "s"}), json!({"storeName": "s", "taken": {}})]
         {
-            assert!(read_told(wrong).is_none());
+            assert!(read_report(wrong).is_none());
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
                 }
                 Ok(YES)
             }
-            answer => told(answer),
+            answer => print_answer(answer),
         }
     })
 }
@@ -66,7 +66,7 @@ async fn give_back(locks: &Locks, resource: Resource<'_>, owner: &str) -> String
 }
 
 /// Prints a short answer, which an error repeats. Returns the exit code.
-fn told((output, exit): Answer) -> Result<u8> {
+fn print_answer((output, exit): Answer) -> Result<u8> {
     let answer = String::from_utf8_lossy(&output);
     output::print(&output).with_context(|| format!("the answer is {}", answer.trim_end()))?;
     Ok(exit)
@@ -77,12 +77,12 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     let Lock { store, resource, json, .. } = lock;
     with_locks(&lock.stores, &lock.log, async |locks| {
         let Some(owner) = owner else {
-            return told(force(locks, lock).await?);
+            return print_answer(force(locks, lock).await?);
         };
         if *json {
             let body = json!({"resourceId": resource, "lockOwner": owner});
             let reply = locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?;
-            return told(raw(reply)?);
+            return print_answer(raw(reply)?);
         }
         let resource = Resource { store, id: resource };
         let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
@@ -91,7 +91,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
             UnlockStatus::InternalError => ("internal-error", TROUBLE),
         };
-        told((format!("{name}\n").into_bytes(), exit))
+        print_answer((format!("{name}\n").into_bytes(), exit))
     })
 }
 

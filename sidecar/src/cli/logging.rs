@@ -54,15 +54,15 @@ pub fn start(log: &Log, default: LogLevel, more: Option<BoxedLayer>) {
 }
 
 /// Reports why a command ends: as a line for people, unless its log is JSON.
-pub fn tell(log: Option<&Log>, why: &str) {
+pub fn report(log: Option<&Log>, why: &str) {
     match log.filter(|log| log.log_as_json) {
         Some(log) => last(log, why),
         None => line(&format!("holdfast: {why}")),
     }
 }
 
-/// As [`tell`], of arguments that give no log.
-pub fn tell_as_json(why: &str) {
+/// As [`report`], of arguments that give no log.
+pub fn report_as_json(why: &str) {
     last(&Log { log_level: None, log_as_json: true }, why);
 }
 

@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
         Command::Man { command } => (manual::page(command), TROUBLE),
     };
     outcome.unwrap_or_else(|error| {
-        logging::tell(log(&cli.command), &format!("{error:#}"));
+        logging::report(log(&cli.command), &format!("{error:#}"));
         ExitCode::from(if error.is::<WrongArgument>() { wrong } else { trouble })
     })
 }
@@ -109,7 +109,7 @@ fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
     let Refused { error, log_as_json } = refused;
     if error.use_stderr() {
         if *log_as_json {
-            logging::tell_as_json(&without_usage(error));
+            logging::report_as_json(&without_usage(error));
         } else {
             // Where it cannot be written to, nobody could read why.
             let _ = error.print();
@@ -119,7 +119,7 @@ fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
     match error.print().and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::tell(None, &format!("cannot write to stdout: {error}"));
+            logging::report(None, &format!("cannot write to stdout: {error}"));
             ExitCode::from(TROUBLE)
         }
     }

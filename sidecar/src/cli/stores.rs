@@ -27,11 +27,11 @@ pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenErr
 
 /// As [`try_open`], with an error for people.
 pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
-    try_open(stores, limits).await.map_err(|error| told(stores, &error))
+    try_open(stores, limits).await.map_err(|error| explained(stores, &error))
 }
 
 /// The error for people, who know a folder by the option that names it.
-pub fn told(stores: &Stores, error: &OpenError) -> Error {
+pub fn explained(stores: &Stores, error: &OpenError) -> Error {
     // The text contains the cause, which `anyhow` would repeat.
     match error {
         OpenError::Load(LoadError::Folder { .. }) => anyhow!("{}: {error}", stores.option()),

@@ -81,9 +81,9 @@ struct Kept {
     ending: CancellationToken,
     last_word: CancellationToken,
     /// Whether the caller may know that it holds the lock.
-    is_held_told: bool,
+    is_held_reported: bool,
     /// Whether the caller knows that the server ends.
-    is_ending_told: bool,
+    is_ending_reported: bool,
 }
 
 impl Hold {
@@ -116,8 +116,8 @@ impl Hold {
             parting: parting.clone(),
             ending: sidecar.ending().clone(),
             last_word: sidecar.last_word().clone(),
-            is_held_told: false,
-            is_ending_told: false,
+            is_held_reported: false,
+            is_ending_reported: false,
         };
         let events = stream::unfold(kept, Kept::next).boxed();
         Ok(Self { events, parting })
@@ -132,8 +132,8 @@ impl Hold {
 impl Kept {
     async fn next(mut self) -> Option<(Event, Self)> {
         let lease = self.lease.as_mut()?;
-        if !self.is_held_told {
-            self.is_held_told = true;
+        if !self.is_held_reported {
+            self.is_held_reported = true;
             let held = Event::Held {
                 owner: lease.owner().to_owned(),
                 fencing_token: lease.fencing_token(),
@@ -148,8 +148,8 @@ impl Kept {
                 Err(lost) => (cause(&lost), lost.to_string()),
             },
             () = self.last_word.cancelled() => (Cause::ShutDown, SHUT_DOWN.to_owned()),
-            () = self.ending.cancelled(), if !self.is_ending_told => {
-                self.is_ending_told = true;
+            () = self.ending.cancelled(), if !self.is_ending_reported => {
+                self.is_ending_reported = true;
                 return Some((Event::Ending(lease.valid_for()), self));
             }
         };
@@ -169,8 +169,8 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // A caller who may still work holds the lock for as long as it was told.
-        if self.is_held_told && self.parting.is_given_up() {
+        // A caller who may still work holds the lock for as long as was reported last.
+        if self.is_held_reported && self.parting.is_given_up() {
             self.leave();
         }
     }

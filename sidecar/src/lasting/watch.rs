@@ -30,7 +30,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// An item of a watch that restarts after failures.
 #[derive(Debug)]
-pub(crate) enum Told<E = WatchError> {
+pub(crate) enum Report<E = WatchError> {
     /// The watch begins: what was reported before is void.
     Began,
     Event(Event),
@@ -117,20 +117,24 @@ pub(crate) async fn watch(
 }
 
 /// Watches the locks of a store whose resource ids begin with `prefix`, and restarts after each failure.
-pub(crate) fn watch_again(locks: Locks, store: String, prefix: String) -> BoxStream<'static, Told> {
+pub(crate) fn watch_again(
+    locks: Locks,
+    store: String,
+    prefix: String,
+) -> BoxStream<'static, Report> {
     let watches = stream::unfold(Duration::ZERO, move |wait| {
         let (locks, store, prefix) = (locks.clone(), store.clone(), prefix.clone());
         async move {
             sleep(wait).await;
-            let told = async move {
+            let events = async move {
                 match watch(locks, store, prefix).await {
                     Ok(events) => Either::Left(events),
                     Err(error) => Either::Right(stream::iter([Err(error)])),
                 }
             };
-            let told = stream::once(told).flatten();
-            let told = told.map(|event| event.map_or_else(Told::Failed, Told::Event));
-            Some((stream::iter([Told::Began]).chain(told), AFTER_FAILURE))
+            let events = stream::once(events).flatten();
+            let reports = events.map(|event| event.map_or_else(Report::Failed, Report::Event));
+            Some((stream::iter([Report::Began]).chain(reports), AFTER_FAILURE))
         }
     });
     watches.flatten().boxed()
@@ -271,7 +275,7 @@ mod tests {
         let held = [("stays", "a", 700), ("longer", "a", 1_900), ("comes", "d", 900)];
         let waiting = [("x", 3), ("z", 1)];
         let mut now = view(&[&held[..], &[("changes", "e", 900)]].concat(), &waiting);
-        let mut told: Vec<_> = changes(&before, &mut now)
+        let mut reported: Vec<_> = changes(&before, &mut now)
             .into_iter()
             .map(|event| match event {
                 Event::Taken(lock) => format!("+{} {}", lock.resource_id, lock.owner),
@@ -281,8 +285,11 @@ mod tests {
                 Event::Synced => String::new(),
             })
             .collect();
-        assert_eq!(told[0], "-goes b");
-        told.sort();
-        assert_eq!(told, ["+changes e", "+comes d", "-goes b", "=longer a", "x 3", "y 0", "z 1"]);
+        assert_eq!(reported[0], "-goes b");
+        reported.sort();
+        assert_eq!(
+            reported,
+            ["+changes e", "+comes d", "-goes b", "=longer a", "x 3", "y 0", "z 1"]
+        );
     }
 }

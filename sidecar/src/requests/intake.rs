@@ -151,7 +151,7 @@ impl Intake {
     {
         let hint = body.size_hint().exact();
         let hint = hint.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        let mut told = None;
+        let mut announced_length = None;
         let mut room = self.room_for(0, hint, most, false).await?;
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -160,9 +160,9 @@ impl Intake {
                 continue;
             };
             if whole.is_empty() {
-                told = announced(data.chunk());
+                announced_length = announced(data.chunk());
             }
-            let length = told.or(hint);
+            let length = announced_length.or(hint);
             let received = whole.len() + data.remaining();
             let more = self.room_for(received, length, most, room.is_some()).await?;
             room = room.or(more);
@@ -175,8 +175,8 @@ impl Intake {
                 whole.reserve(length.unwrap_or(received));
             }
             whole.put(data.take(wanted));
-            told = told.or_else(|| announced(&whole));
-            whole.truncate(told.unwrap_or(usize::MAX));
+            announced_length = announced_length.or_else(|| announced(&whole));
+            whole.truncate(announced_length.unwrap_or(usize::MAX));
         }
         Ok(Whole { bytes: whole.freeze(), _room: room })
     }

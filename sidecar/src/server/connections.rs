@@ -32,7 +32,7 @@ use crate::throttle::Throttle;
 /// How long to wait after the system had no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// How long to wait for the end of a connection that was told to close before closing another one.
+/// How long to wait for the end of a connection that was ordered to close before closing another one.
 const NO_PLACE: Duration = Duration::from_millis(20);
 
 /// The open connections of an API.

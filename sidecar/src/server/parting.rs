@@ -10,7 +10,7 @@ use std::sync::{
 
 use super::control::Control;
 
-/// Tells what a response is made of why it is dropped. Clones share one state.
+/// Says why a response is dropped, for what the response is made of. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parting(Arc<Inner>);
 

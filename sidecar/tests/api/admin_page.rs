@@ -84,8 +84,8 @@ impl Events {
     /// What the next event of this kind says. Others, which depend on when the server looks, are passed over.
     async fn next_of(&mut self, kind: &str) -> Value {
         loop {
-            if let Some(told) = self.next().await.get_mut(kind) {
-                return told.take();
+            if let Some(event) = self.next().await.get_mut(kind) {
+                return event.take();
             }
         }
     }
@@ -111,12 +111,12 @@ async fn events_name_who_takes_extends_waits_and_releases() {
     let wait = json!({"resourceId": "r", "lockOwner": "next", "ttl": "60s", "wait": "60s"});
     let wait = wait.to_string();
     let waiting = served.holdfast.post("/v1.0/leases/lockstore/acquire", &wait);
-    let told = async {
+    let reported = async {
         assert_eq!(events.next_of("waiting").await, json!({"resourceId": "r", "calls": 1}));
         served.redis.run::<()>(&["DEL", "lock||app1||r"]);
         assert_eq!(events.next_of("taken").await["lockOwner"], "next");
     };
-    let (taken, ()) = tokio::join!(waiting, told);
+    let (taken, ()) = tokio::join!(waiting, reported);
     assert_eq!(taken.0, 200);
     served.redis.run::<()>(&["FLUSHALL"]);
     assert_eq!(events.next_of("freed").await["resourceId"], "r");

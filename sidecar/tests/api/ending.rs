@@ -185,7 +185,7 @@ async fn a_grace_period_beyond_all_bounds_is_one() {
     tokio::time::timeout(LONG, server.serving).await.expect("an end").unwrap();
 }
 
-/// What a caller is told who wants a lock while the server ends.
+/// The message for a caller who wants a lock while the server ends.
 const ENDING: &str = "the server is shutting down: it grants no more locks";
 
 #[tokio::test]
@@ -266,9 +266,9 @@ async fn a_wait_that_the_shutdown_ends_says_so() {
     so_many_wait(&server, 4).await;
     end_waits(&server);
     for waiting in waiting {
-        let told = waiting.await.unwrap();
-        assert_eq!((told.status, told.header("retry-after")), (503, Some("1")));
-        assert_eq!(told.body, error("ERR_LOCK_SHUTTING_DOWN", ENDING));
+        let answer = waiting.await.unwrap();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+        assert_eq!(answer.body, error("ERR_LOCK_SHUTTING_DOWN", ENDING));
     }
 }
 
@@ -314,7 +314,7 @@ async fn callers_who_take_and_free_locks_hold_none_after_the_end() {
         .map(|number| {
             tokio::spawn(async move {
                 let body = lock_body(&format!("r{number}"), "o");
-                // Until it is told that there are no more locks, or that the server has ended.
+                // Until the server grants no more locks, or has ended.
                 while let Some(true) = try_lock(address, &body).await {
                     assert_eq!(post(address, UNLOCK, &body).await.body, r#"{"status":0}"#);
                 }

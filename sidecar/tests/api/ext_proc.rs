@@ -218,7 +218,7 @@ async fn a_proxy_that_gives_up_is_as_a_client_that_leaves() {
     }
 }
 
-/// With the bodies of responses told, the end of the body is the end of the answer, and not its headers.
+/// With the bodies of responses reported, the end of the body is the end of the answer, and not its headers.
 #[tokio::test]
 async fn a_client_that_leaves_within_the_body_is_noticed_if_bodies_are_sent() {
     let server = server(&[json!({ "onClientGone": "keep" })]).await;

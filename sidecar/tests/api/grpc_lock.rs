@@ -117,7 +117,7 @@ async fn the_failure_of_a_store_is_quoted() {
 
 #[tokio::test]
 async fn overload_is_unavailable() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 0);
     let server = grpc(sidecar(store.clone(), limits, None)).await;

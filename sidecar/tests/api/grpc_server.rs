@@ -121,7 +121,7 @@ async fn other_methods_of_dapr_are_unimplemented() {
 
 #[tokio::test]
 async fn the_callers_deadline_ends_the_call() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = grpc(over(store.clone())).await;
     let late = send(server.address, TRY_LOCK, &[("grpc-timeout", "100m")], LOCK_R).await;
     assert_eq!(late.trailer("grpc-status"), Some("4"));
@@ -177,7 +177,7 @@ async fn requests_that_are_not_of_grpc_are_refused() {
 
 #[tokio::test]
 async fn a_call_ends_when_its_caller_leaves() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = grpc(over(store.clone())).await;
     let mut client = Client::new(server.address).await;
     let call = tokio::spawn(async move { client.try_lock("lockstore", "r", "o", 60).await });
@@ -215,7 +215,7 @@ async fn health_reports_the_end_of_the_server() {
 
 #[tokio::test]
 async fn shutdown_waits_for_calls_in_flight() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = grpc(over(store.clone())).await;
     let mut client = Client::new(server.address).await;
     let call = tokio::spawn(async move {

@@ -148,7 +148,7 @@ async fn an_empty_token_is_no_token() {
 
 #[tokio::test]
 async fn overload_is_refused_at_once() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 0);
     let server = http(sidecar(store.clone(), limits, None)).await;
@@ -169,7 +169,7 @@ async fn overload_is_refused_at_once() {
 
 #[tokio::test]
 async fn shutdown_waits_for_requests_in_flight() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     let in_flight = send_lock(server.address, "a").await;
     assert_eq!(store.event().await, Event::Called);
@@ -187,7 +187,7 @@ async fn shutdown_waits_for_requests_in_flight() {
 
 #[tokio::test]
 async fn shutdown_waits_no_longer_than_the_grace_period() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http_with_grace(over(store.clone()), Duration::from_millis(10)).await;
     let _in_flight = send_lock(server.address, "a").await;
     assert_eq!(store.event().await, Event::Called);
@@ -209,7 +209,7 @@ async fn idle_connections_do_not_delay_shutdown() {
 
 #[tokio::test]
 async fn a_call_ends_when_its_client_leaves() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     let client = send_lock(server.address, "a").await;
     assert_eq!(store.event().await, Event::Called);

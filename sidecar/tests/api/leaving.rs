@@ -1,6 +1,6 @@
 //! Callers over HTTP who leave, or close only their side of the connection.
 //!
-//! Until it answers, the server cannot tell the two apart. So it treats a caller as gone only if it could otherwise
+//! Until it answers, the server cannot distinguish the two. So it treats a caller as gone only if it could otherwise
 //! grant a lock that nobody would receive.
 
 use std::net::SocketAddr;
@@ -81,7 +81,7 @@ async fn metrics_and_the_public_port_answer_clients_that_have_finished_sending()
 
 #[tokio::test]
 async fn an_unlock_whose_caller_sends_nothing_more_is_made() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     let caller = last(server.address, "POST", UNLOCK, &lock_body("r", "o")).await;
     assert_eq!(store.event().await, Event::Called);
@@ -94,7 +94,7 @@ async fn an_unlock_whose_caller_sends_nothing_more_is_made() {
 
 #[tokio::test]
 async fn an_unlock_whose_caller_has_left_is_made() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     drop(last(server.address, "POST", UNLOCK, &lock_body("r", "o")).await);
     assert_eq!(store.event().await, Event::Called);
@@ -104,7 +104,7 @@ async fn an_unlock_whose_caller_has_left_is_made() {
 
 #[tokio::test]
 async fn what_would_be_granted_to_whoever_sends_nothing_more_is_given_back() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     let lease = r#"{"resourceId":"r","ttl":"60s"}"#;
     for (target, body) in [
@@ -127,7 +127,7 @@ async fn a_hold_ends_when_its_caller_sends_nothing_more() {
     let server = http(in_memory()).await;
     let body = r#"{"resourceId":"r","ttl":"60s"}"#;
     let mut caller = last(server.address, "POST", "/v1.0/leases/lockstore/hold", body).await;
-    // Depending on which comes first, it has told that it held the lock.
+    // Depending on which comes first, it has reported that it held the lock.
     let mut answer = Vec::new();
     caller.read_to_end(&mut answer).await.unwrap();
     let locks = server.sidecar.locks();

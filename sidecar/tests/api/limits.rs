@@ -106,7 +106,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_connection_that_waits_for_the_server_is_not_closed() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http_within(over(store.clone()), short()).await;
     let request = request("POST", LOCK, "", lock_body("r", "o").as_bytes());
     let waiting = connected(server.address, &request).await;
@@ -173,7 +173,7 @@ async fn the_connection_that_waits_longest_makes_room() {
 
 #[tokio::test]
 async fn a_connection_that_waits_for_the_server_makes_no_room() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http_within(over(store.clone()), Limits::default().connections(1)).await;
     let lock = request("POST", LOCK, "", lock_body("r", "o").as_bytes());
     let first = connected(server.address, &lock).await;
@@ -406,7 +406,7 @@ async fn long_heads_share_the_budget_of_bodies() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_after_sending_more_is_noticed() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     for more in [1 << 10, 400 << 10] {
         let mut client = TcpStream::connect(server.address).await.unwrap();
@@ -426,7 +426,7 @@ async fn a_caller_who_leaves_after_sending_more_is_noticed() {
 
 #[tokio::test]
 async fn requests_that_were_sent_ahead_are_answered() {
-    let store = FakeStore::always(Answer::Yes.when_told());
+    let store = FakeStore::always(Answer::Yes.when_allowed());
     let server = http(over(store.clone())).await;
     let lock = lock_body("r", "o");
     let lock =
@@ -448,7 +448,7 @@ async fn requests_that_were_sent_ahead_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn long_requests_whose_store_does_not_answer_keep_no_others_waiting() {
     let slow = available_parallelism().map_or(1, usize::from) + 1;
-    let store = FakeStore::scripted(vec![Answer::Yes.when_told(); slow]);
+    let store = FakeStore::scripted(vec![Answer::Yes.when_allowed(); slow]);
     let server = http(over(store.clone())).await;
     let long = |number: usize| {
         let body = format!("{}{}", " ".repeat(70 << 10), lock_body(&format!("r{number}"), "o"));

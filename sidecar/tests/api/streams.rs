@@ -95,7 +95,7 @@ fn serving() -> (Holdfast, Resources) {
 const OF_THE_CALLS: u64 = 40_000;
 
 #[tokio::test]
-async fn what_a_call_was_told_by_its_head_or_its_first_message_is_not_kept() {
+async fn what_a_call_read_from_its_head_or_its_first_message_is_not_kept() {
     let (server, _resources) = serving();
     let address = server.grpc().parse().unwrap();
     let long = "x".repeat(400 << 10);
@@ -212,7 +212,7 @@ async fn reflection_does_not_delay_the_end_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_call_that_has_told_nothing_does_not_delay_the_end_of_the_server() {
+async fn a_call_that_has_sent_nothing_does_not_delay_the_end_of_the_server() {
     let server = grpc(edge(&json!({}))).await;
     let (_sender, answered) = streamed(server.address, PROCESS).await;
     let silent = answered.await.unwrap();

@@ -23,7 +23,7 @@ use rustix::{
 
 use crate::{HOLDFAST, in_files, wait_until};
 
-/// Works until it is told to end. The shell reports children that SIGTERM ends to its own stderr.
+/// Works until it is ordered to end. The shell reports children that SIGTERM ends to its own stderr.
 const SCRIPT: &str = "exec 2> /dev/null; trap 'echo > said; exit' TERM; echo > begun
                       while [ -e here ]; do sleep 0.05; done";
 
@@ -74,7 +74,7 @@ fn a_lost_lock_ends_the_program() {
         let running = Watched::start(command);
         wait_until("the program works", || folder.path().join("begun").exists());
         redis.run::<()>(&["FLUSHALL"]);
-        wait_until("the program is told to end", || folder.path().join("said").exists());
+        wait_until("the program is ordered to end", || folder.path().join("said").exists());
         assert_eq!(end(running), Some(193));
     }
     drop(unread);

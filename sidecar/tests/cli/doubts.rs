@@ -27,9 +27,9 @@ fn check(server: &RedisServer, settings: &[Setting<'_>]) -> Value {
 /// Checks that there is one warning, which has these words, or none.
 fn assert_warns(document: &Value, expected: Option<&str>) {
     let warnings = document["warnings"].as_array().expect("warnings");
-    let told = warnings.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
-    assert_eq!(warnings.len(), usize::from(expected.is_some()), "{expected:?}: {told}");
-    assert!(expected.is_none_or(|expected| told.contains(expected)), "{expected:?}: {told}");
+    let text = warnings.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
+    assert_eq!(warnings.len(), usize::from(expected.is_some()), "{expected:?}: {text}");
+    assert!(expected.is_none_or(|expected| text.contains(expected)), "{expected:?}: {text}");
 }
 
 #[test]
@@ -82,8 +82,9 @@ fn a_server_that_may_lose_locks_is_reported_with_the_setting_to_change() {
         server.run::<()>(&[&user[..], &commands].concat());
         let document = check(&server, &[("redisUsername", "u"), ("redisPassword", "secret")]);
         assert_warns(&document, expected);
-        let told = document["stores"][0]["servers"][0]["about"].as_str().expect("a description");
-        assert!(told.contains(about), "{told}");
+        let described =
+            document["stores"][0]["servers"][0]["about"].as_str().expect("a description");
+        assert!(described.contains(about), "{described}");
     }
 }
 

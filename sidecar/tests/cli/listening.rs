@@ -36,7 +36,7 @@ fn an_empty_address_and_both_wildcards_are_all_addresses() {
 }
 
 #[test]
-fn the_public_port_listens_on_all_addresses_unless_told_otherwise() {
+fn the_public_port_listens_on_all_addresses_unless_an_option_says_otherwise() {
     let mut holdfast = Holdfast::serve(HOLDFAST, &["--dapr-public-port", "0"]);
     let address = holdfast.public();
     let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();

@@ -41,7 +41,7 @@ impl Printed {
         serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
     }
 
-    /// What was taken or freed next, as it is told.
+    /// What was taken or freed next, as it is reported.
     fn change(&mut self, kind: &str) -> (String, String) {
         let event = self.next();
         let text =
@@ -74,7 +74,7 @@ fn events_are_lines_of_json() {
 }
 
 #[test]
-fn a_running_server_is_asked_and_tells_who_waits() {
+fn a_running_server_is_asked_and_reports_who_waits() {
     let server = RedisServer::start();
     let resources = Resources::in_redis(&server, &[]);
     server.run::<()>(&LOCK);

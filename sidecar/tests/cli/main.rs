@@ -1,7 +1,7 @@
 //! The command line of `holdfast`.
 //!
 //! - `cli.rs`: `serve`, `check` and single calls.
-//! - `wrong.rs`: what is told of wrong arguments.
+//! - `wrong.rs`: what is reported about wrong arguments.
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: what `serve` says at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
@@ -19,7 +19,7 @@
 //! - `locks.rs`, `locks_watch.rs`: `locks`, and `unlock --force`.
 //! - `topology.rs`: the servers that `check` finds.
 //! - `health.rs`: `health`.
-//! - `service_manager.rs`: what `serve` tells systemd.
+//! - `service_manager.rs`: what `serve` reports to systemd.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -145,7 +145,7 @@ async fn daprds_old_option_for_the_folder_counts_where_the_new_one_is_not_given(
     fs::write(old.join("b.yaml"), in_memory("old")).unwrap();
     let old = ["--components-path", "/no/such/folder", "-components-path", old.to_str().unwrap()];
     let has_no_effect = "--components-path has no effect with --resources-path";
-    for (args, store, is_told) in [
+    for (args, store, is_reported) in [
         (old.to_vec(), "old", false),
         ([&old[..], &["--resources-path", ""]].concat(), "old", false),
         ([&old[..], &["--resources-path", new.path()]].concat(), "new", true),
@@ -156,7 +156,7 @@ async fn daprds_old_option_for_the_folder_counts_where_the_new_one_is_not_given(
         let names: Vec<_> =
             stores["components"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
         assert_eq!(names, [store], "{args:?}");
-        assert_eq!(holdfast.log().contains(has_no_effect), is_told, "{}", holdfast.log());
+        assert_eq!(holdfast.log().contains(has_no_effect), is_reported, "{}", holdfast.log());
     }
 }
 
@@ -233,7 +233,7 @@ fn a_misspelt_variable_is_a_warning() {
 }
 
 #[test]
-fn a_value_that_is_not_utf_8_is_told_with_its_variable_or_word() {
+fn a_value_that_is_not_utf_8_is_reported_with_its_variable_or_word() {
     let bytes = OsStr::from_bytes(b"\xff");
     for arguments in [&["serve"][..], &["health"], &["check"]] {
         let mut command = command(HOLDFAST);

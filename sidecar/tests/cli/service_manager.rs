@@ -1,4 +1,4 @@
-//! What `holdfast serve` tells systemd, over a socket.
+//! What `holdfast serve` reports to systemd, over a socket.
 
 use std::{
     net::{TcpListener, TcpStream},

@@ -142,10 +142,10 @@ fn the_last_error_is_json_in_a_log_of_json() {
         let last = stderr.lines().last().unwrap();
         let last: serde_json::Value = serde_json::from_str(last).unwrap();
         assert_eq!(last["level"], "ERROR", "{stderr}");
-        let told = last["message"].as_str().unwrap();
-        assert!(!told.is_empty() && told.contains(message), "{stderr}");
-        assert!(!told.starts_with("error") && !told.contains("Usage"), "{stderr}");
-        assert!(!told.contains("For more information"), "{stderr}");
+        let reported = last["message"].as_str().unwrap();
+        assert!(!reported.is_empty() && reported.contains(message), "{stderr}");
+        assert!(!reported.starts_with("error") && !reported.contains("Usage"), "{stderr}");
+        assert!(!reported.contains("For more information"), "{stderr}");
     }
 }
 

@@ -77,10 +77,10 @@ async fn master_replicas_and_sentinels_are_reported() {
     assert_eq!((&master[0], master[1].as_str()), (&group.node_address(0), "master"));
     let with = |role: &str| {
         let of_role = found.iter().filter(|server| server[1] == role);
-        let mut told: Vec<_> =
+        let mut reported: Vec<_> =
             of_role.map(|server| (server[0].clone(), server[2].clone())).collect();
-        told.sort();
-        told
+        reported.sort();
+        reported
     };
     let expected = |addresses: Vec<String>, about: &str| {
         let mut expected: Vec<_> =

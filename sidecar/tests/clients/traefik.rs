@@ -316,7 +316,7 @@ async fn a_proxy_that_waits_no_longer_for_the_upstream_keeps_or_frees_the_lock()
 
 /// A proxy that reports nothing does not count as an upstream that has not answered.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_tells_nothing_of_the_answer_frees_the_lock() {
+async fn a_proxy_that_reports_nothing_of_the_answer_frees_the_lock() {
     let Some(mut traefik) = Traefik::start() else { return };
     let (locks, upstream) = (Locks::start(""), Upstream::start().await);
     let settings = locks.settings(&json!({"upstreamTimeout": "0.001s"}));
@@ -342,8 +342,8 @@ async fn a_lock_whose_release_is_lost_is_freed_once_holdfast_answers() {
     network.swallow();
     upstream.answer(1);
     assert_eq!(first.await.unwrap().status(), 200);
-    let told = async || traefik.log().contains("/a is not released yet, retrying: ");
-    eventually("the release fails", told).await;
+    let fails = async || traefik.log().contains("/a is not released yet, retrying: ");
+    eventually("the release fails", fails).await;
     assert!(locks.holds("/a"));
     network.mend();
     network.cut();

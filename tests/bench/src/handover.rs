@@ -34,21 +34,21 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
     let pair = [runtime.block_on(locks(&address))?, runtime.block_on(locks(&address))?];
     let bare = Bare(runtime.block_on(BareRedis::connect(&address, true))?);
     let other = Bare(runtime.block_on(BareRedis::connect(&address, true))?);
-    let [told, polling, least] = rounds.run([
-        &mut |length| runtime.block_on(told(length, &pair)),
+    let [notified, polling, least] = rounds.run([
+        &mut |length| runtime.block_on(notified(length, &pair)),
         &mut |length| runtime.block_on(polling(length, &bare, &other)),
         &mut |length| runtime.block_on(two_round_trips(length, &bare)),
     ])?;
     let what = "hand-over of a contended lock / two round trips";
-    table.call(what, &told, &least, "ratio at most 1.25");
+    table.call(what, &notified, &least, "ratio at most 1.25");
     let what = "hand-over of a contended lock / poller every 10 ms";
-    table.call(what, &told, &polling, "ratio at most 0.2");
+    table.call(what, &notified, &polling, "ratio at most 0.2");
     Ok(())
 }
 
 /// Two processes hand the lock over to each other. Returns how many hand-overs of the median duration fit into a
 /// second.
-pub async fn told(length: Duration, pair: &[Locks; 2]) -> Result<f64> {
+pub async fn notified(length: Duration, pair: &[Locks; 2]) -> Result<f64> {
     let resource = Resource { store: STORE_NAME, id: RESOURCE };
     let options = LeaseOptions::new(Duration::from_secs(60)).wait(Duration::from_secs(60));
     let mut held = pair[0].acquire(resource, &options).await?.context("the lock is not free")?;

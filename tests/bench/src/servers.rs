@@ -15,7 +15,7 @@ use holdfast_tests::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    handover::told,
+    handover::notified,
     redis_locks::{Through, drive},
     rounds::{Rounds, Turn},
     table::Table,
@@ -63,8 +63,10 @@ pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {
             table.throughput(&what, ours, &rates[0], None);
         }
     }
-    let mut turns: Vec<_> =
-        contestants.iter().map(|it| |length| runtime.block_on(told(length, &it.pair))).collect();
+    let mut turns: Vec<_> = contestants
+        .iter()
+        .map(|it| |length| runtime.block_on(notified(length, &it.pair)))
+        .collect();
     let turns = turns.iter_mut().map(|turn| turn as Turn<'_>).collect();
     let rates = rounds.run_all(turns)?;
     for (Contestant { name, .. }, ours) in contestants.iter().zip(&rates).skip(1) {

@@ -67,7 +67,7 @@ impl Lanes {
                         let fault = &self.faults[place];
                         let run =
                             || run::run(fault, self.length, self.size, seed, runtime.handle());
-                        // Servers that do not do what they are told in time panic.
+                        // Servers that do not carry out an order in time panic.
                         let outcome = panic::catch_unwind(AssertUnwindSafe(run));
                         let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("panicked")));
                         self.note(&shared, place, outcome.context(fault.name));

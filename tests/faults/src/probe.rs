@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// A pause of [`PERIOD`] that takes longer than this shows that the driver got no processor.
 const STARVED: Nanos = ms(250);
 
-/// A thread that looks at the keys until it is told to stop.
+/// A thread that looks at the keys until it has to stop.
 pub struct Probe {
     done: Arc<AtomicBool>,
     thread: JoinHandle<()>,

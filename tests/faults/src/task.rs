@@ -104,7 +104,7 @@ impl Task {
             Answer::Unknown { .. } | Answer::Left if self.one_in(2) => {
                 self.release(key, owner).await?;
             }
-            // A release by somebody who was told that it has nothing must do nothing.
+            // A release by somebody whose answer was that it has nothing must do nothing.
             _ if self.one_in(20) => drop(self.release(key, owner).await?),
             _ => {}
         }
@@ -179,7 +179,7 @@ impl Task {
         Ok(answer)
     }
 
-    /// Waits for some of these milliseconds, or until the worker is told to stop.
+    /// Waits for some of these milliseconds, or until the worker has to stop.
     async fn pause(&mut self, milliseconds: Range<u64>) {
         let wait = Duration::from_millis(self.random.u64(milliseconds));
         let _ = timeout(wait, self.stopped.wait_for(|stopped| *stopped)).await;

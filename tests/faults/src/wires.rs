@@ -1,5 +1,5 @@
 //! The wires between servers that all listen on 127.0.0.1, in the driver's namespace: each server comes to the others
-//! from an address of its own, so that what is sent between two of them can be told from what clients send.
+//! from an address of its own, so that what is sent between two of them can be distinguished from what clients send.
 //!
 //! A server is cut off by rules of routing. What it and the others send to each other is lost, without a word to those
 //! who wait for it, and the kernel sends it again until the rules are gone. Clients reach the server all the time.

@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::task::{Journal, Task};
 
-/// What a worker is told on its command line.
+/// The command line of a worker.
 #[derive(Args)]
 pub struct Arguments {
     /// The `host:port` of each server, with commas between
@@ -79,7 +79,7 @@ async fn run(arguments: &Arguments, stopped: watch::Receiver<bool>) -> Result<()
     Ok(())
 }
 
-/// Connects; a server that cannot be used now is tried again. `None` if the worker is told to stop before.
+/// Connects; a server that cannot be used now is tried again. `None` if the worker has to stop before.
 async fn connect(
     arguments: &Arguments,
     stopped: &watch::Receiver<bool>,

@@ -56,7 +56,7 @@ fn is_alone(file: &str, loaded: &Loaded, unique: &str) {
     }
 }
 
-/// The settings of a store in Redis are read or refused, without telling a value.
+/// The settings of a store in Redis are read or refused, without showing a value.
 fn has_settings(store: &Store, secret: &str) {
     let mut properties = Properties::default();
     // Where each came from is not known any more.

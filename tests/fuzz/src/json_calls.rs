@@ -209,7 +209,7 @@ impl Fields {
         Some(fields)
     }
 
-    /// The expiry; `None` where a rounded number cannot tell it, if the call was refused for it.
+    /// The expiry; `None` where a rounded number does not give it, if the call was refused for it.
     fn seconds(&self, malformed: bool) -> Option<i32> {
         let Value::Number(number) = &self.expiry else { return Some(0) };
         let whole = number.as_i64().and_then(|it| i32::try_from(it).ok());

@@ -23,7 +23,7 @@ pub fn run(input: &[u8]) {
     let lines = || text.lines().filter_map(|line| line.split_once('='));
     are_settings(&lines().collect());
     let marked = || lines().map(|(name, value)| (name, format!("{value}{MARK}")));
-    are_not_told(&marked().collect());
+    are_not_shown(&marked().collect());
     let mut secrets = Properties::default();
     marked().for_each(|(name, value)| secrets.insert_secret(name, value));
     if let Err(error) = RedisSettings::parse(&secrets) {
@@ -113,7 +113,7 @@ fn logs_in(settings: &Settings) {
 }
 
 /// No error contains a value, which may be a secret, and no password is shown.
-fn are_not_told(properties: &Properties) {
+fn are_not_shown(properties: &Properties) {
     let errors = [
         Settings::read(properties).err(),
         Pool::read(properties, POOL_SIZE).err(),

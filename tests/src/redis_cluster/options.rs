@@ -23,11 +23,11 @@ pub struct ClusterOptions {
     pub full_coverage: bool,
     /// The password of the default user of every node. Default: none.
     pub password: Option<String>,
-    /// Whether nodes have a port with TLS too, and use TLS between each other: they tell clients with TLS those
-    /// ports. Default: no.
+    /// Whether nodes have a port with TLS too, and use TLS between each other: they name those ports to clients
+    /// with TLS. Default: no.
     pub tls: bool,
     /// The beginning of the addresses from which nodes come to each other, such as `10.0.0`: what is sent between them
-    /// can then be told from what clients send. Default: they come from 127.0.0.1 as clients do.
+    /// can then be distinguished from what clients send. Default: they come from 127.0.0.1 as clients do.
     pub network: Option<String>,
     /// Further arguments of every node, as `redis-server` takes them. Default: none.
     pub arguments: Vec<String>,

@@ -131,26 +131,26 @@ pub(super) fn knows(node: &RedisServer, ids: &[String]) -> Result<(), String> {
 
 /// Whether a node is a master, or a replica that has what its master has.
 fn in_sync(node: &RedisServer) -> Result<(), String> {
-    let told: String = node.ask(&["INFO", "replication"])?;
-    let has = |line: &str| told.lines().any(|told| told == line);
+    let info: String = node.ask(&["INFO", "replication"])?;
+    let has = |line: &str| info.lines().any(|given| given == line);
     match has("role:master") || has("master_link_status:up") {
         true => Ok(()),
-        false => Err(told),
+        false => Err(info),
     }
 }
 
 /// The node to which a node gives a slot, by its id.
 pub(super) fn destination(node: &RedisServer, slot: u16) -> Result<String, String> {
-    let told: String = node.ask(&["CLUSTER", "NODES"])?;
+    let nodes: String = node.ask(&["CLUSTER", "NODES"])?;
     let start = format!("[{slot}->-");
-    let mark = told.split_whitespace().find_map(|word| word.strip_prefix(&start));
+    let mark = nodes.split_whitespace().find_map(|word| word.strip_prefix(&start));
     let id = mark.and_then(|rest| rest.strip_suffix(']'));
-    id.map(str::to_owned).ok_or_else(|| format!("slot {slot} does not move: {told}"))
+    id.map(str::to_owned).ok_or_else(|| format!("slot {slot} does not move: {nodes}"))
 }
 
 fn view(node: &RedisServer) -> Result<View, String> {
-    let told: String = node.ask(&["CLUSTER", "NODES"])?;
-    let known = told.lines().map(|line| known(line).ok_or_else(|| format!("a line {line:?}")));
+    let nodes: String = node.ask(&["CLUSTER", "NODES"])?;
+    let known = nodes.lines().map(|line| known(line).ok_or_else(|| format!("a line {line:?}")));
     known.collect()
 }
 

@@ -33,7 +33,7 @@ pub struct SentinelOptions {
     /// How long a node must be silent before a sentinel finds it down. Default: 1 s.
     pub down_after: Duration,
     /// The sentinels' `failover-timeout`: a failover that failed is tried again after twice this time. A node
-    /// tells its new role within a second, so less than 2 s fails. Default: 3 s.
+    /// reports its new role within a second, so less than 2 s fails. Default: 3 s.
     pub failover_timeout: Duration,
     /// The password of the default user of master and replicas. Default: none.
     pub password: Option<String>,
@@ -42,12 +42,13 @@ pub struct SentinelOptions {
     /// The password of that user, or of the default user of the sentinels. Default: none.
     pub sentinel_password: Option<String>,
     /// Whether everything has a port with TLS too, and nodes and sentinels use TLS between each other: the
-    /// sentinels then tell the ports with TLS. Default: no.
+    /// sentinels then name the ports with TLS. Default: no.
     pub tls: bool,
     /// How many replicas must have answered in the last 2 s, or else the master refuses writes
     /// (`min-replicas-to-write`, `min-replicas-max-lag`). Default: 0.
     pub min_replicas: usize,
-    /// Whether master, replicas and sentinels call each other `localhost`, and the sentinels tell that name. Default: no.
+    /// Whether master, replicas and sentinels call each other `localhost`, and the sentinels use that name. Default:
+    /// no.
     pub host_names: bool,
     /// Further lines of the settings of master and replicas. Default: none.
     pub settings: Vec<String>,

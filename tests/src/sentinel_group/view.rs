@@ -57,12 +57,12 @@ pub(super) fn master_of(group: &Servers, sentinel: &RedisServer) -> Result<usize
 
 fn knows(group: &Servers, sentinel: &RedisServer, master: usize) -> Result<(), String> {
     let about = |what: &str| sentinel.ask(&["SENTINEL", what, &group.name]);
-    let told: Instance = sentinel.ask(&["SENTINEL", "MASTER", &group.name])?;
-    if port(&told, "port") != Some(group.nodes[master].client_port()) {
-        return Err(format!("names another master than node {master}: {told:?}"));
+    let named: Instance = sentinel.ask(&["SENTINEL", "MASTER", &group.name])?;
+    if port(&named, "port") != Some(group.nodes[master].client_port()) {
+        return Err(format!("names another master than node {master}: {named:?}"));
     }
-    if told["flags"] != "master" {
-        return Err(format!("the master is {}", told["flags"]));
+    if named["flags"] != "master" {
+        return Err(format!("the master is {}", named["flags"]));
     }
     let replicas: Vec<Instance> = about("REPLICAS")?;
     let sentinels: Vec<Instance> = about("SENTINELS")?;
@@ -72,7 +72,7 @@ fn knows(group: &Servers, sentinel: &RedisServer, master: usize) -> Result<(), S
         let replica = replica.ok_or_else(|| format!("does not know node {i}"))?;
         let follows = replica["flags"] == "slave"
             && replica["master-link-status"] == "ok"
-            && port(replica, "master-port") == port(&told, "port");
+            && port(replica, "master-port") == port(&named, "port");
         if group.reached(i) && !follows {
             return Err(format!("node {i} is {replica:?}"));
         }
@@ -98,20 +98,20 @@ fn knows(group: &Servers, sentinel: &RedisServer, master: usize) -> Result<(), S
 fn follow(group: &Servers, master: usize) -> Result<(), String> {
     let mut followers = 0;
     for i in (0..group.nodes.len()).filter(|i| group.reached(*i)) {
-        let told: String = group.nodes[i].ask(&["INFO", "replication"])?;
-        let has = |line: &str| told.lines().any(|told| told == line);
+        let info: String = group.nodes[i].ask(&["INFO", "replication"])?;
+        let has = |line: &str| info.lines().any(|given| given == line);
         let master_port = format!("master_port:{}", group.nodes[master].client_port());
         let right = match i == master {
             true => has("role:master"),
             false => has("role:slave") && has(&master_port) && has("master_link_status:up"),
         };
         if !right {
-            return Err(format!("node {i} says {told}"));
+            return Err(format!("node {i} says {info}"));
         }
         followers += usize::from(i != master);
     }
-    let told: String = group.nodes[master].ask(&["INFO", "replication"])?;
-    match told.matches("state=online").count() {
+    let info: String = group.nodes[master].ask(&["INFO", "replication"])?;
+    match info.matches("state=online").count() {
         connected if connected >= followers => Ok(()),
         connected => Err(format!("the master has {connected} replicas of {followers}")),
     }
@@ -134,11 +134,11 @@ pub(super) fn has_replicas_at(group: &Servers, master: usize, written: u64) -> R
 }
 
 fn offset(node: &RedisServer, field: &str) -> Result<u64, String> {
-    let told: String = node.ask(&["INFO", "replication"])?;
-    let values = told.lines().filter_map(|line| line.split_once(':'));
+    let info: String = node.ask(&["INFO", "replication"])?;
+    let values = info.lines().filter_map(|line| line.split_once(':'));
     let mut values = values.filter(|(name, _)| *name == field);
     let value = values.next().and_then(|(_, value)| value.parse().ok());
-    value.ok_or_else(|| format!("no {field} in {told}"))
+    value.ok_or_else(|| format!("no {field} in {info}"))
 }
 
 fn port(instance: &Instance, field: &str) -> Option<u16> {

@@ -68,7 +68,7 @@ struct World {
     released: BTreeSet<String>,
     /// The owners whose latest release failed.
     failed: BTreeSet<String>,
-    /// The owners that may have locks, as far as the filter was told.
+    /// The owners that may have locks, as far as the filter knows.
     unsettled: BTreeSet<String>,
     /// The owners that were left to expire.
     left: BTreeSet<String>,

@@ -165,21 +165,21 @@ impl Proxy {
     /// Answers a call.
     pub fn answer(&mut self, call: &Call, status: u16, body: &str) {
         self.store.data_mut().answer = Some((status.to_string(), body.into()));
-        self.tell(call.token, body.len());
+        self.end_call(call.token, body.len());
     }
 
     /// Reports that a call will not be answered.
     pub fn lose(&mut self, call: &Call) {
-        self.tell(call.token, 0);
+        self.end_call(call.token, 0);
     }
 
     /// Reports the answer to a call that was never made.
     pub fn answer_nothing(&mut self, token: u32) {
         self.store.data_mut().answer = Some(("200".to_owned(), GRANTED.into()));
-        self.tell(token, GRANTED.len());
+        self.end_call(token, GRANTED.len());
     }
 
-    fn tell(&mut self, token: u32, size: usize) {
+    fn end_call(&mut self, token: u32, size: usize) {
         self.store.data_mut().calls.retain(|call| call.token != token);
         let size = u32::try_from(size).unwrap();
         self.call::<_, ()>("proxy_on_http_call_response", ROOT, (ROOT, token, 1_u32, size, 0_u32));

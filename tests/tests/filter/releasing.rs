@@ -43,8 +43,8 @@ fn a_release_that_fails_is_tried_again_with_growing_pauses() {
         }
         proxy.answer_only(200, RELEASED);
         assert_eq!(proxy.tick_period(), 0);
-        let told = "holdfast: /a in lockstore is not released yet, retrying: ";
-        assert_eq!(proxy.log(), [format!("{told}{reason}")], "it is told once");
+        let line = "holdfast: /a in lockstore is not released yet, retrying: ";
+        assert_eq!(proxy.log(), [format!("{line}{reason}")], "it is logged once");
     }
 }
 
@@ -58,8 +58,8 @@ fn a_release_that_is_not_sent_is_tried_again() {
     proxy.sends_calls(true);
     proxy.pass(100);
     assert_eq!(proxy.only_call().owner(), owner);
-    let told = "holdfast: /a in lockstore is not released yet, retrying: the proxy does not call its cluster holdfast";
-    assert_eq!(proxy.log(), [told]);
+    let line = "holdfast: /a in lockstore is not released yet, retrying: the proxy does not call its cluster holdfast";
+    assert_eq!(proxy.log(), [line]);
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn a_release_that_is_refused_is_not_tried_again() {
         proxy.complete(request);
         proxy.answer_only(status, "no");
         assert_eq!(proxy.tick_period(), 0);
-        let told = format!(
+        let line = format!(
             "holdfast: /a in lockstore may stay locked until it expires: the answer is {status} no"
         );
-        assert_eq!(proxy.log(), [told]);
+        assert_eq!(proxy.log(), [line]);
     }
 }
 
@@ -167,8 +167,8 @@ fn the_number_of_retried_releases_is_bounded() {
     }
     proxy.pass(100);
     assert_eq!(proxy.calls().len(), 4_096);
-    let told = proxy.log();
-    let given_up: Vec<_> = told.iter().filter(|line| line.contains("may stay locked")).collect();
+    let log = proxy.log();
+    let given_up: Vec<_> = log.iter().filter(|line| line.contains("may stay locked")).collect();
     assert_eq!(given_up.len(), 1);
     assert!(given_up[0].starts_with("holdfast: /4096 in lockstore "), "{given_up:?}");
 }

@@ -65,7 +65,7 @@ pub struct State {
     pub sends_no_calls: bool,
     /// The calls that were not sent.
     pub unsent: Vec<Call>,
-    /// The answer to a call that is being told.
+    /// The answer to a call that is being reported.
     pub answer: Option<(String, Vec<u8>)>,
     /// The period of ticks, and the time of the next.
     pub tick: (u32, u64),

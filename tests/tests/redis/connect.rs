@@ -123,9 +123,9 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     let cause = not_done(store.acquire("other", "me", MINUTE).await);
     assert!(cause.contains("NOPERM"), "{cause}");
 
-    // That such a user could not try a lock is told, and with the keys of the store he can.
+    // That such a user could not try a lock is logged, and with the keys of the store he can.
     server.run::<()>(&["ACL", "SETUSER", "locker", "resetkeys", "~lock||shop||*", "+info"]);
-    for (start, told) in [("lock||", true), ("lock||shop||", false)] {
+    for (start, warned) in [("lock||", true), ("lock||shop||", false)] {
         let settings = RedisSettings::new("127.0.0.1").port(server.port());
         let settings = settings.username("locker").password(SECRET).trial_key_start(start);
         let (log, guard) = Log::start();
@@ -133,7 +133,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
         drop(guard);
         let text = log.text();
         let warning = format!("may not use the key {start}holdfast-check-");
-        assert_eq!(text.contains(&warning), told, "{text}");
+        assert_eq!(text.contains(&warning), warned, "{text}");
     }
 
     let wrong = [("redisUsername", "locker"), ("redisPassword", "wrong")];

@@ -66,7 +66,7 @@ async fn ten_thousand_holds_of_random_length_wake_the_waiters() {
             let options = LeaseOptions::new(10 * MINUTE).wait(MINUTE);
             while holds[number].fetch_add(1, Ordering::Relaxed) < HOLDS / RESOURCES {
                 let lease = locks.acquire(resource, &options).await.unwrap();
-                let lease = lease.expect("somebody is told that the lock is free");
+                let lease = lease.expect("somebody is notified that the lock is free");
                 pause().await;
                 let released = locks.unlock(resource, &lease.owner).await.unwrap();
                 assert_eq!(released, UnlockStatus::Success);

@@ -2,7 +2,7 @@
 //!
 //! - `lock.rs`: what the library's store answers, and what it writes.
 //! - `lease.rs`: leases, and the numbers of their grants.
-//! - `watch.rs`: waiting for locks, and losing them, by what the server tells.
+//! - `watch.rs`: waiting for locks, and losing them, by the notifications of the server.
 //! - `handover.rs`: who gets a lock next.
 //! - `admin.rs`: listing locks, and ending any hold.
 //! - `keys.rs`: the keys that resource files ask for.

@@ -145,8 +145,8 @@ async fn a_server_that_is_killed_and_started_again_is_used_again(program: Progra
         for _ in 0..2 {
             assert_granted(store.acquire("k", "me", MINUTE).await);
             server.kill();
-            let told = |outcome: Result<Acquired, Failure>| match (program, outcome) {
-                // It does not tell a server that is down from one that it lost.
+            let is_named = |outcome: Result<Acquired, Failure>| match (program, outcome) {
+                // It does not distinguish a server that is down from one that it lost.
                 (Program::Envoy, Err(Failure::Unknown(outcome))) => {
                     outcome.cause.ends_with(": upstream failure")
                 }
@@ -157,7 +157,7 @@ async fn a_server_that_is_killed_and_started_again_is_used_again(program: Progra
                 (_, Ok(outcome)) => panic!("{outcome:?}"),
             };
             eventually("the cause is named", async || {
-                told(store.acquire("other", "me", MINUTE).await)
+                is_named(store.acquire("other", "me", MINUTE).await)
             })
             .await;
             server.restart();

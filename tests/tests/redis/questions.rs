@@ -129,7 +129,7 @@ async fn a_server_that_cannot_answer_now_is_not_accepted_unasked() {
         for store in both {
             eventually("it is asked anew", async || {
                 let outcome = store.acquire("k", "me", MINUTE).await;
-                matches!(outcome, Err(Failure::NotDone(told)) if told.contains(cause))
+                matches!(outcome, Err(Failure::NotDone(named)) if named.contains(cause))
             })
             .await;
         }
@@ -209,14 +209,14 @@ async fn a_storm_of_kills_does_not_end_the_questions() {
 #[tokio::test]
 async fn a_question_that_closes_the_connection_costs_only_its_answer() {
     let server = RedisServer::start_with(&["--appendonly", "yes"]);
-    for (unknown, told) in [("TIME", 1), ("SCRIPT", 0), ("CONFIG", 0)] {
+    for (unknown, warnings) in [("TIME", 1), ("SCRIPT", 0), ("CONFIG", 0)] {
         let proxy = NarrowProxy::start(server.port(), &[unknown]).await;
         let (log, guard) = Log::start();
         let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
         drop(guard);
         let text = log.text();
-        let told = told + usize::from(unknown != "CONFIG");
-        assert_eq!(text.matches("WARN").count(), told, "{unknown}: {text}");
+        let warnings = warnings + usize::from(unknown != "CONFIG");
+        assert_eq!(text.matches("WARN").count(), warnings, "{unknown}: {text}");
         assert!(!text.contains("does not say what it is"), "{text}");
         server.forget_calls();
         assert_works(&store).await;

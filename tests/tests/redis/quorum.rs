@@ -208,7 +208,7 @@ async fn a_server_stays_out_after_its_start_unless_it_loses_nothing() {
             Some(format!("{all} +info +config|get")),
             false,
         ),
-        // It does not tell how it writes, or when it started.
+        // It does not report how it writes, or when it started.
         (&["--appendonly", "yes", "--appendfsync", "always"], Some(format!("{all} +info")), true),
         (&["--appendonly", "yes", "--appendfsync", "always"], Some(all.to_owned()), true),
     ] {
@@ -444,7 +444,7 @@ async fn a_server_that_is_found_later_to_be_another_of_them_takes_no_part() {
     // What was opened before stays silent.
     proxy.cut();
     let twin = format!("it is the same server as {first}");
-    eventually("it is told what it is", async || {
+    eventually("it is known for what it is", async || {
         // Two answers of one server would be a majority.
         let failure = store.extend(KEY, "me", MINUTE, false).await.unwrap_err();
         failure.cause().contains(&twin)
@@ -458,7 +458,7 @@ async fn a_server_that_is_found_later_to_be_another_of_them_takes_no_part() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_the_login_is_told_as_such() {
+async fn a_server_that_refuses_the_login_is_reported_as_such() {
     for (settings, code) in [(&[][..], "NOAUTH"), (&[("redisPassword", "mine")], "WRONGPASS")] {
         let servers = lasting::<3>();
         servers[1].run::<()>(&["CONFIG", "SET", "requirepass", "other"]);

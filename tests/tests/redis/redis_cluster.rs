@@ -95,9 +95,9 @@ async fn without_full_coverage_the_other_slots_stay_usable() {
         let mut cluster = RedisCluster::start_with(options).await;
         cluster.kill(0);
         let state = |wanted: &str| {
-            let told: String = cluster.nodes()[2].run(&["CLUSTER", "INFO"]);
-            let bad = !told.contains("cluster_slots_fail:0\r\n");
-            bad && told.contains(&format!("cluster_state:{wanted}\r\n"))
+            let info: String = cluster.nodes()[2].run(&["CLUSTER", "INFO"]);
+            let bad = !info.contains("cluster_slots_fail:0\r\n");
+            bad && info.contains(&format!("cluster_state:{wanted}\r\n"))
         };
         let wanted = if full_coverage { "fail" } else { "ok" };
         holdfast_tests::eventually(wanted, async || state(wanted)).await;

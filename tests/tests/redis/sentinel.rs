@@ -118,9 +118,9 @@ async fn sentinels_may_report_host_names() {
     // The sentinel names the others.
     let store = connect(&group.addresses()[0], &[]).await.unwrap();
     let survey = store.survey().await;
-    let told = |address: &str| survey.servers.iter().any(|server| server.address == address);
-    assert!(told(&group.node_address(0)), "{survey:?}");
-    assert!(told(&group.addresses()[1].replace("127.0.0.1", "localhost")), "{survey:?}");
+    let is_surveyed = |address: &str| survey.servers.iter().any(|server| server.address == address);
+    assert!(is_surveyed(&group.node_address(0)), "{survey:?}");
+    assert!(is_surveyed(&group.addresses()[1].replace("127.0.0.1", "localhost")), "{survey:?}");
     assert_granted(store.acquire("k", "me", MINUTE).await);
     group.replicated().await;
     let new = group.failover().await;
@@ -222,7 +222,7 @@ async fn sentinels_that_are_not_listed_are_found() {
     for gone in [0, 1] {
         group.stop_sentinel(gone);
     }
-    // Nobody may promote another with half of the sentinels: the two that are left only tell.
+    // Nobody may promote another with half of the sentinels: the two that are left only answer.
     group.nodes()[0].kill_connections();
     take_in_time(&store).await;
     assert!(group.sentinels()[added].runs());
@@ -310,7 +310,7 @@ async fn waiters_and_holders_survive_a_failover() {
     };
     group.replicated().await;
     let new = group.failover().await;
-    // It holds on, though nobody tells of the lock on the connection of before.
+    // It holds on, though nothing is reported of the lock on the earlier connection.
     eventually("the new master is used", async || group.nodes()[new].clients() > 0).await;
     let ended_early = waiting.is_finished();
     lease.release().await.unwrap();
@@ -329,7 +329,7 @@ async fn a_holder_learns_that_the_new_master_has_no_such_lock() {
     // The old master alone has it.
     let lease = locks.keep(R, &LeaseOptions::new(MINUTE), None).await.unwrap().expect("a lease");
     group.promoted(0).await;
-    let lost = tokio::time::timeout(LONG / 2, lease.lost()).await.expect("it is told");
+    let lost = tokio::time::timeout(LONG / 2, lease.lost()).await.expect("the loss is reported");
     assert_eq!(lost, Lost::Gone);
 }
 

@@ -182,7 +182,7 @@ async fn waiters_on_a_connection_are_notified_when_it_closes() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_tell_its_clock_gets_a_time_to_live_and_a_wider_bound() {
+async fn a_server_that_does_not_report_its_clock_gets_a_time_to_live_and_a_wider_bound() {
     let server = RedisServer::start();
     server.run::<()>(&["ACL", "SETUSER", "default", "-time"]);
     let store = connect(&server, &[ONCE, ("readTimeout", "200ms")]).await.unwrap();
@@ -233,7 +233,7 @@ async fn a_component_that_may_not_give_back_what_a_clock_that_was_set_granted_do
 }
 
 #[tokio::test]
-async fn a_component_whose_server_stops_telling_its_clock_gives_the_grant_back() {
+async fn a_component_whose_server_stops_reporting_its_clock_gives_the_grant_back() {
     let server = RedisServer::start();
     let store = Adapter::with_settings(1, &[("redisHost", &server.address())]).await;
     assert_granted(store.acquire("before", "me", MINUTE).await);
@@ -245,7 +245,7 @@ async fn a_component_whose_server_stops_telling_its_clock_gives_the_grant_back()
 }
 
 #[tokio::test]
-async fn a_server_that_stops_telling_its_clock_gets_the_grant_back_and_is_told_of_once() {
+async fn a_server_that_stops_reporting_its_clock_gets_the_grant_back_and_is_logged_once() {
     let server = RedisServer::start();
     let (log, guard) = Log::start();
     let store = connect(&server, &[]).await.unwrap();

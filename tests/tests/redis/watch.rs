@@ -221,8 +221,8 @@ async fn a_loss_is_reported_as_it_happens() {
         let server = RedisServer::start();
         let (_locks, lease) = kept(&server).await;
         server.run::<redis::Value>(ending);
-        let told = tokio::time::timeout(LONG, lease.lost()).await;
-        assert_eq!(told, Ok(expected), "{ending:?}");
+        let lost = tokio::time::timeout(LONG, lease.lost()).await;
+        assert_eq!(lost, Ok(expected), "{ending:?}");
     }
 }
 
@@ -268,15 +268,15 @@ async fn an_owner_of_any_length_is_known_and_another_that_is_like_it_is_not_it()
         stay_idle().await;
         assert_eq!(server.calls("eval"), 0, "{owner:.10}");
         server.run::<()>(&["SET", KEY, like_it]);
-        let told = tokio::time::timeout(LONG, lease.lost()).await;
-        assert_eq!(told, Ok(Lost::HeldByOther), "{owner:.10}");
+        let lost = tokio::time::timeout(LONG, lease.lost()).await;
+        assert_eq!(lost, Ok(Lost::HeldByOther), "{owner:.10}");
         server.run::<()>(&["DEL", KEY]);
         server.forget_calls();
     }
 }
 
 #[tokio::test]
-async fn a_server_that_tells_of_changes_that_are_none_is_not_asked_without_a_pause() {
+async fn a_server_that_reports_changes_that_are_none_is_not_asked_without_a_pause() {
     let server = RedisServer::start();
     // The server drops its record of who tracks a key, and notifies them that the key has changed.
     server.run::<()>(&["CONFIG", "SET", "tracking-table-max-keys", "1"]);

@@ -60,7 +60,7 @@ impl Hold {
         loop {
             let event = self.event().await.expect("another event");
             match event.get(kind) {
-                Some(told) => return told.clone(),
+                Some(event) => return event.clone(),
                 None => assert!(event.get("renewed").is_some(), "{event}"),
             }
         }

@@ -33,7 +33,7 @@ async fn lease(address: SocketAddr, store: &str, call: &str, body: Value) -> (u1
 }
 
 /// The JSON of a reply with status 200.
-async fn told(address: SocketAddr, call: &str, body: Value) -> Value {
+async fn answered(address: SocketAddr, call: &str, body: Value) -> Value {
     let (status, reply) = lease(address, "lockstore", call, body).await;
     assert_eq!(status, 200, "{reply}");
     serde_json::from_str(&reply).unwrap()
@@ -141,17 +141,17 @@ async fn a_lease_is_taken_looked_at_extended_and_released() {
     let address = workerd.address();
     let inspect = json!({"resourceId": "r"});
     let free = json!({"held": false});
-    assert_eq!(told(address, "inspect", inspect.clone()).await, free);
+    assert_eq!(answered(address, "inspect", inspect.clone()).await, free);
 
     let taken = json!({"resourceId": "r", "ttl": "30s", "fenced": true});
-    let held = told(address, "acquire", taken.clone()).await;
+    let held = answered(address, "acquire", taken.clone()).await;
     let valid_for = seconds(&held["validFor"]);
     assert!(held["success"] == true && (20.0..30.0).contains(&valid_for), "{held}");
     let owner = held["lockOwner"].as_str().unwrap().to_owned();
-    assert_eq!(told(address, "acquire", taken).await, json!({"success": false}));
+    assert_eq!(answered(address, "acquire", taken).await, json!({"success": false}));
     assert_eq!(post(address, LOCK, lock_body("r", &owner)).await.body, HELD);
 
-    let seen = told(address, "inspect", inspect.clone()).await;
+    let seen = answered(address, "inspect", inspect.clone()).await;
     assert_eq!(
         (&seen["held"], &seen["lockOwner"], &seen["fencingToken"]),
         (&json!(true), &held["lockOwner"], &held["fencingToken"])
@@ -159,16 +159,16 @@ async fn a_lease_is_taken_looked_at_extended_and_released() {
     assert!((20.0..=30.0).contains(&seconds(&seen["timeLeft"])), "{seen}");
 
     let extend = |owner: &str| json!({"resourceId": "r", "lockOwner": owner, "ttl": "60s"});
-    let extended = told(address, "extend", extend(&owner)).await;
+    let extended = answered(address, "extend", extend(&owner)).await;
     assert!(extended["status"] == 0 && seconds(&extended["validFor"]) > 40.0, "{extended}");
-    assert_eq!(told(address, "extend", extend("you")).await, json!({"status": 2}));
+    assert_eq!(answered(address, "extend", extend("you")).await, json!({"status": 2}));
 
     let release = |owner: &str| json!({"resourceId": "r", "lockOwner": owner});
-    assert_eq!(told(address, "release", release("you")).await, json!({"status": 2}));
-    assert_eq!(told(address, "release", release(&owner)).await, json!({"status": 0}));
-    assert_eq!(told(address, "release", release(&owner)).await, json!({"status": 1}));
-    assert_eq!(told(address, "extend", extend(&owner)).await, json!({"status": 1}));
-    assert_eq!(told(address, "inspect", inspect).await, free);
+    assert_eq!(answered(address, "release", release("you")).await, json!({"status": 2}));
+    assert_eq!(answered(address, "release", release(&owner)).await, json!({"status": 0}));
+    assert_eq!(answered(address, "release", release(&owner)).await, json!({"status": 1}));
+    assert_eq!(answered(address, "extend", extend(&owner)).await, json!({"status": 1}));
+    assert_eq!(answered(address, "inspect", inspect).await, free);
 }
 
 #[tokio::test]
@@ -206,16 +206,16 @@ async fn a_lock_runs_out_after_its_time() {
 async fn a_wait_ends_with_the_lock_or_when_its_time_is_over() {
     let Some((workerd, _locks)) = serve() else { return };
     let address = workerd.address();
-    let first = told(address, "acquire", json!({"resourceId": "r", "ttl": "60s"})).await;
+    let first = answered(address, "acquire", json!({"resourceId": "r", "ttl": "60s"})).await;
     let short = json!({"resourceId": "r", "ttl": "60s", "wait": "0.2s"});
-    assert_eq!(told(address, "acquire", short).await, json!({"success": false}));
+    assert_eq!(answered(address, "acquire", short).await, json!({"success": false}));
 
     let shorter = json!({
         "resourceId": "r", "lockOwner": first["lockOwner"], "ttl": "0.3s", "mayShorten": true
     });
     let long = json!({"resourceId": "r", "ttl": "60s", "wait": "60s", "fenced": true});
-    let waiting = tokio::spawn(async move { told(address, "acquire", long).await });
-    assert_eq!(told(address, "extend", shorter).await["status"], 0);
+    let waiting = tokio::spawn(async move { answered(address, "acquire", long).await });
+    assert_eq!(answered(address, "extend", shorter).await["status"], 0);
     let second = waiting.await.unwrap();
     assert!(second["success"] == true && second["lockOwner"] != first["lockOwner"], "{second}");
     assert!(seconds(&second["validFor"]) > 20.0, "{second}");
@@ -228,9 +228,9 @@ async fn locks_and_numbers_outlast_a_restart() {
     let address = workerd.address();
     assert_eq!(post(address, LOCK, lock_body("dapr", "me")).await.body, ACQUIRED);
     let fenced = json!({"resourceId": "fenced", "ttl": "60s", "fenced": true});
-    let before = told(address, "acquire", fenced.clone()).await;
+    let before = answered(address, "acquire", fenced.clone()).await;
     let short = json!({"resourceId": "short", "ttl": "0.2s"});
-    assert_eq!(told(address, "acquire", short).await["success"], true);
+    assert_eq!(answered(address, "acquire", short).await["success"], true);
     // A kill: nothing can be saved any more.
     drop(workerd);
 
@@ -245,14 +245,14 @@ async fn locks_and_numbers_outlast_a_restart() {
     })
     .await;
 
-    let seen = told(address, "inspect", json!({"resourceId": "fenced"})).await;
+    let seen = answered(address, "inspect", json!({"resourceId": "fenced"})).await;
     assert_eq!(
         (&seen["lockOwner"], &seen["fencingToken"]),
         (&before["lockOwner"], &before["fencingToken"])
     );
     let release = json!({"resourceId": "fenced", "lockOwner": before["lockOwner"]});
-    assert_eq!(told(address, "release", release).await, json!({"status": 0}));
-    let after = told(address, "acquire", fenced).await;
+    assert_eq!(answered(address, "release", release).await, json!({"status": 0}));
+    let after = answered(address, "acquire", fenced).await;
     assert!(number(&after) > number(&before), "{after} after {before}");
 }
 

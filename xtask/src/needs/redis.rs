@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::{needs::debian, process::which};
 
-/// The variable that tells tests where the server is. If the user has set it, that server is used.
+/// The variable with the place of the server, for tests. If the user has set it, that server is used.
 pub const SERVER: &str = "HOLDFAST_REDIS_SERVER";
 
 /// The path of the server; fetches it if it is missing.

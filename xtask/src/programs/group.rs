@@ -19,7 +19,7 @@ pub struct Group {
     /// The variable with the names of the programs to prepare. A named program whose tools are missing
     /// is an error.
     pub choice: &'static str,
-    /// The prefix of the variable that tells tests where a program is. The program's name follows.
+    /// The prefix of the variable with the place of a program, for tests. The program's name follows.
     pub directory: &'static str,
     /// The text before a program's name in messages.
     pub what: &'static str,
@@ -57,8 +57,8 @@ impl Place {
 }
 
 impl Group {
-    /// Prepares the chosen programs, or all whose tools are there. Returns the variables that tell tests
-    /// where they are.
+    /// Prepares the chosen programs, or all whose tools are there. Returns the variables with their
+    /// places, for tests.
     pub fn prepare(&self, root: &Path) -> Result<Vec<(String, PathBuf)>> {
         self.prepare_of(root, |_| true)
     }

@@ -51,7 +51,7 @@ pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Err
 
 /// Builds `package` with the profile `guest`, and returns the path of the component.
 ///
-/// Tells cargo to run the calling build script again if a source changes: the directory of the package or of
+/// Has cargo run the calling build script again if a source changes: the directory of the package or of
 /// another member that it depends on, `wit/`, or the manifest and lock file of the workspace.
 ///
 /// # Errors

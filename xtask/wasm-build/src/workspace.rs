@@ -1,4 +1,4 @@
-//! The directories of the workspace, found from what cargo tells a build script or `cargo run`.
+//! The directories of the workspace, found from the variables that cargo gives a build script or `cargo run`.
 
 use std::{
     env,

@@ -93,7 +93,7 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     };
     let opened = open_each(&options, &mut notify)
         .await
-        .map_err(|error| stores::told(&args.stores, &error.into()))?;
+        .map_err(|error| stores::explained(&args.stores, &error.into()))?;
     Openings { stores: *openings, edge_locks: *edge_locks, .. } = opened;
     let open: Vec<OpenStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();

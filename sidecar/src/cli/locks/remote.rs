@@ -20,8 +20,8 @@ use super::super::{
     client::{self, Port, refusal},
 };
 use crate::{
-    admin::{TOKEN_HEADER, form::read_told},
-    lasting::watch::Told,
+    admin::{TOKEN_HEADER, form::read_report},
+    lasting::watch::Report,
 };
 
 /// How long a server may take to begin its answer, and how long it may be silent: it says something every 15 s.
@@ -55,15 +55,15 @@ impl Server {
     }
 
     /// What the server reports, for ever. Fails if it cannot be asked the first time; later it is asked again.
-    pub async fn watch(self) -> Result<BoxStream<'static, (String, Told<String>)>> {
+    pub async fn watch(self) -> Result<BoxStream<'static, (String, Report<String>)>> {
         let first = self.ask().await?;
         let again = stream::unfold(self, |server| async {
             sleep(AGAIN).await;
-            let told = match server.ask().await {
+            let reports = match server.ask().await {
                 Ok(body) => lines(body).left_stream(),
                 Err(_) => stream::empty().right_stream(),
             };
-            Some((told, server))
+            Some((reports, server))
         });
         Ok(lines(first).chain(again.flatten()).boxed())
     }
@@ -87,7 +87,7 @@ impl Server {
 }
 
 /// What the lines of a body report, until it ends. Every store is then reported as failed.
-fn lines(body: Incoming) -> impl Stream<Item = (String, Told<String>)> {
+fn lines(body: Incoming) -> impl Stream<Item = (String, Report<String>)> {
     let state = (body, Vec::new(), Vec::<String>::new(), false);
     stream::unfold(state, |(mut body, mut rest, mut stores, ended)| async move {
         if ended {
@@ -96,18 +96,18 @@ fn lines(body: Incoming) -> impl Stream<Item = (String, Told<String>)> {
         loop {
             if let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {
                 let event: Vec<u8> = rest.drain(..end + 2).collect();
-                let Some(told) = read(&event) else { continue };
-                if !stores.contains(&told.0) {
-                    stores.push(told.0.clone());
+                let Some(report) = read(&event) else { continue };
+                if !stores.contains(&report.0) {
+                    stores.push(report.0.clone());
                 }
-                return Some((vec![told], (body, rest, stores, false)));
+                return Some((vec![report], (body, rest, stores, false)));
             }
             match timeout(SILENCE, body.frame()).await {
                 Ok(Some(Ok(frame))) if rest.len() < MAX_EVENT => {
                     rest.extend(frame.into_data().unwrap_or_default());
                 }
                 _ => {
-                    let problem = || Told::Failed("the server has ended the watch".to_owned());
+                    let problem = || Report::Failed("the server has ended the watch".to_owned());
                     let failed = stores.iter().map(|store| (store.clone(), problem()));
                     return Some((failed.collect(), (body, rest, Vec::new(), true)));
                 }
@@ -117,7 +117,7 @@ fn lines(body: Incoming) -> impl Stream<Item = (String, Told<String>)> {
     .flat_map(stream::iter)
 }
 
-fn read(event: &[u8]) -> Option<(String, Told<String>)> {
+fn read(event: &[u8]) -> Option<(String, Report<String>)> {
     let data = event.strip_prefix(b"data: ")?;
-    read_told(serde_json::from_slice(data).ok()?)
+    read_report(serde_json::from_slice(data).ok()?)
 }

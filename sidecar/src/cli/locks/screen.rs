@@ -145,7 +145,7 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
-    use crate::lasting::watch::{Event, Told};
+    use crate::lasting::watch::{Event, Report};
 
     #[test]
     fn bars_are_as_long_as_the_time_left() {
@@ -168,7 +168,7 @@ mod tests {
             (45, None, "STORE RESOURCE OWNER TIME LEFT", "lockst order-1 somebody for ever"),
         ] {
             let mut view = View::default();
-            let taken = Told::Event(Event::Taken(lock(time_left)));
+            let taken = Report::Event(Event::Taken(lock(time_left)));
             view.take("lockst", taken, Instant::now());
             let mut terminal = Terminal::new(TestBackend::new(width, 16)).unwrap();
             let mut selected = TableState::default();
@@ -190,13 +190,13 @@ mod tests {
             owner: owner.to_owned(),
             time_left: None,
         };
-        let mut take = |event| view.take("lockstore", Told::Event(event), Instant::now());
+        let mut take = |event| view.take("lockstore", Report::Event(event), Instant::now());
         take(Event::Taken(lock("order-1", "somebody")));
         take(Event::Synced);
         take(Event::Taken(lock("order\u{1b}2", "you")));
         take(Event::Waiting { resource_id: "order-1".to_owned(), calls: 3 });
         take(Event::Freed(lock("order-0", "me")));
-        view.take("other", Told::Failed("connection refused".to_owned()), Instant::now());
+        view.take("other", Report::Failed("connection refused".to_owned()), Instant::now());
         let mut terminal = Terminal::new(TestBackend::new(76, 16)).unwrap();
         let mut selected = TableState::default();
         terminal.draw(|frame| draw(frame, &view, &mut selected, "./components")).unwrap();

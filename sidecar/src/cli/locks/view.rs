@@ -7,7 +7,7 @@ use std::{
 
 use holdfast::HeldLock;
 
-use crate::lasting::watch::{Event, Told};
+use crate::lasting::watch::{Event, Report};
 
 /// How much of what came and went is kept.
 const REMEMBERED: usize = 200;
@@ -59,32 +59,32 @@ pub struct Change {
 
 impl View {
     /// Takes what is reported of a store.
-    pub fn take(&mut self, store: &str, told: Told<String>, now: Instant) {
+    pub fn take(&mut self, store: &str, report: Report<String>, now: Instant) {
         let known = self.stores.entry(store.to_owned()).or_default();
         let mut change = None;
-        match told {
-            Told::Began => {
+        match report {
+            Report::Began => {
                 let problem = known.problem.take();
                 *known = Known { problem, ..Known::default() };
             }
-            Told::Failed(problem) => known.problem = Some(problem),
-            Told::Event(Event::Synced) => {
+            Report::Failed(problem) => known.problem = Some(problem),
+            Report::Event(Event::Synced) => {
                 known.synced = true;
                 known.problem = None;
             }
-            Told::Event(Event::Taken(lock)) => {
+            Report::Event(Event::Taken(lock)) => {
                 known.hold(&lock, now);
                 change = known.synced.then_some((true, lock));
             }
-            Told::Event(Event::Extended(lock)) => known.hold(&lock, now),
-            Told::Event(Event::Freed(lock)) => {
+            Report::Event(Event::Extended(lock)) => known.hold(&lock, now),
+            Report::Event(Event::Freed(lock)) => {
                 known.locks.remove(&lock.resource_id);
                 change = Some((false, lock));
             }
-            Told::Event(Event::Waiting { resource_id, calls: 0 }) => {
+            Report::Event(Event::Waiting { resource_id, calls: 0 }) => {
                 known.waiting.remove(&resource_id);
             }
-            Told::Event(Event::Waiting { resource_id, calls }) => {
+            Report::Event(Event::Waiting { resource_id, calls }) => {
                 known.waiting.insert(resource_id, calls);
             }
         }
@@ -147,7 +147,7 @@ mod tests {
     fn locks_come_run_down_are_extended_and_go() {
         let (mut view, begin) = (View::default(), Instant::now());
         let after = |seconds| begin + Duration::from_secs(seconds);
-        let mut take = |event, now| view.take("s", Told::Event(event), now);
+        let mut take = |event, now| view.take("s", Report::Event(event), now);
         take(Event::Taken(lock("b", "me", Some(10_000))), begin);
         take(Event::Taken(lock("a", "you", None)), begin);
         take(Event::Synced, begin);
@@ -158,11 +158,11 @@ mod tests {
         assert_eq!(view.rows(after(6)), [a, b]);
         assert_eq!(view.history().count(), 0, "what was held before did not come");
 
-        view.take("s", Told::Event(Event::Extended(lock("b", "me", Some(20_000)))), after(6));
+        view.take("s", Report::Event(Event::Extended(lock("b", "me", Some(20_000)))), after(6));
         assert_eq!(view.rows(after(6))[1].left, Some((Duration::from_secs(20), 1.0)));
         assert_eq!(view.rows(after(60))[1].left, Some((Duration::ZERO, 0.0)));
-        view.take("s", Told::Event(Event::Freed(lock("b", "me", None))), after(7));
-        view.take("s", Told::Event(Event::Taken(lock("b", "new", Some(1)))), after(8));
+        view.take("s", Report::Event(Event::Freed(lock("b", "me", None))), after(7));
+        view.take("s", Report::Event(Event::Taken(lock("b", "new", Some(1)))), after(8));
         let changes: Vec<_> = view.history().map(|one| (one.taken, &*one.lock.owner)).collect();
         assert_eq!(changes, [(true, "new"), (false, "me")]);
     }
@@ -170,14 +170,14 @@ mod tests {
     #[test]
     fn a_failed_store_is_shown_until_it_answers_again() {
         let (mut view, now) = (View::default(), Instant::now());
-        view.take("s", Told::Event(Event::Taken(lock("a", "me", None))), now);
-        view.take("s", Told::Failed("why".to_owned()), now);
+        view.take("s", Report::Event(Event::Taken(lock("a", "me", None))), now);
+        view.take("s", Report::Failed("why".to_owned()), now);
         assert_eq!(view.problems().collect::<Vec<_>>(), [("s", "why")]);
         assert_eq!(view.rows(now).len(), 1);
-        view.take("s", Told::Began, now);
+        view.take("s", Report::Began, now);
         assert_eq!(view.problems().count(), 1);
         assert_eq!(view.rows(now), []);
-        view.take("s", Told::Event(Event::Synced), now);
+        view.take("s", Report::Event(Event::Synced), now);
         assert_eq!(view.problems().count(), 0);
     }
 }

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     admin::form,
-    lasting::watch::{Told, watch_again},
+    lasting::watch::{Report, watch_again},
 };
 
 /// How often the screen is drawn.
@@ -52,7 +52,7 @@ const FRAME: Duration = Duration::from_millis(200);
 const PAGE: u16 = 10;
 
 /// What is reported of which store.
-type Events = BoxStream<'static, (String, Told<String>)>;
+type Events = BoxStream<'static, (String, Report<String>)>;
 
 pub fn run(args: &ListLocks) -> Result<ExitCode> {
     // Lines of the log would be drawn over.
@@ -63,8 +63,8 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
     if let Some(address) = &args.address {
         let server = Server::at(address, args)?;
         let watching = async {
-            let told = server.watch().await.with_context(|| format!("--address {address}"))?;
-            watch(told, args, address).await
+            let reports = server.watch().await.with_context(|| format!("--address {address}"))?;
+            watch(reports, args, address).await
         };
         runtime()?.block_on(watching)?;
         return Ok(ExitCode::from(YES));
@@ -82,15 +82,15 @@ fn local(locks: &Locks, args: &ListLocks) -> Result<Events> {
     let stores = chosen(locks, args)?.into_iter().map(|store| {
         // What is wrong with the arguments does not get better.
         locks.waiting(store, &args.prefix).map_err(named)?;
-        let told = watch_again(locks.clone(), store.to_owned(), args.prefix.clone());
+        let reports = watch_again(locks.clone(), store.to_owned(), args.prefix.clone());
         let store = store.to_owned();
-        Ok(told.map(move |told| {
-            let told = match told {
-                Told::Began => Told::Began,
-                Told::Event(event) => Told::Event(event),
-                Told::Failed(error) => Told::Failed(error.to_string()),
+        Ok(reports.map(move |report| {
+            let report = match report {
+                Report::Began => Report::Began,
+                Report::Event(event) => Report::Event(event),
+                Report::Failed(error) => Report::Failed(error.to_string()),
             };
-            (store.clone(), told)
+            (store.clone(), report)
         }))
     });
     Ok(select_all(stores.collect::<Result<Vec<_>>>()?).boxed())
@@ -110,8 +110,8 @@ async fn watch(events: Events, args: &ListLocks, source: &str) -> Result<()> {
 
 /// Prints each event, until nobody reads any more.
 async fn print(mut events: Events) -> Result<()> {
-    while let Some((store, told)) = events.next().await {
-        let object = form::told(&store, told, |message| json!({"message": message}));
+    while let Some((store, report)) = events.next().await {
+        let object = form::report(&store, report, |message| json!({"message": message}));
         output::print(format!("{object}\n").as_bytes())?;
     }
     Ok(())
@@ -124,7 +124,7 @@ async fn show(terminal: &mut DefaultTerminal, mut events: Events, source: &str) 
     let mut end = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     loop {
         tokio::select! {
-            Some((store, told)) = events.next() => view.take(&store, told, Instant::now()),
+            Some((store, report)) = events.next() => view.take(&store, report, Instant::now()),
             _ = frames.tick() => {
                 let drawn = terminal.draw(|frame| draw(frame, &view, &mut selected, source));
                 drawn.context("cannot draw")?;

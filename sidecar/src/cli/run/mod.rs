@@ -71,16 +71,16 @@ async fn run_locked(args: &RunLocked, given: &Given, mut signals: Signals) -> Re
     let code = match held {
         Ok(Ok(Some(holding))) => Ok(work(args, holding, &owner, &mut signals).await),
         Ok(Ok(None)) => {
-            logging::tell(Some(&args.log), &not_acquired(args));
+            logging::report(Some(&args.log), &not_acquired(args));
             Ok(exit::NOT_ACQUIRED)
         }
         Ok(Err(error)) => Err(error),
         Err(signal) => {
-            unless_told_to_end(&mut signals, way.leave(args, &owner)).await;
+            unless_signalled(&mut signals, way.leave(args, &owner)).await;
             Ok(exit::by_signal(signal.as_raw()))
         }
     };
-    unless_told_to_end(&mut signals, way.close()).await;
+    unless_signalled(&mut signals, way.close()).await;
     code
 }
 
@@ -105,7 +105,7 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
     let (code, lost) = match Command::start(&args.command, variables) {
         Ok(mut command) => supervise(args, &holding, &mut command, signals).await,
         Err((code, why)) => {
-            logging::tell(Some(&args.log), &why);
+            logging::report(Some(&args.log), &why);
             (code, None)
         }
     };
@@ -118,11 +118,11 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
         }
         // The lock may still be held, or held again by an extend whose answer was lost.
         Some(_) => {
-            unless_told_to_end(signals, holding.release_if_held()).await;
+            unless_signalled(signals, holding.release_if_held()).await;
             return code;
         }
     }
-    match unless_told_to_end(signals, holding.release()).await {
+    match unless_signalled(signals, holding.release()).await {
         Some(Ok(())) => {}
         Some(Err(problem)) => tracing::warn!("{}: {problem}", args.resource),
         None => {
@@ -157,7 +157,7 @@ async fn supervise(
         }
     };
     let RunLocked { resource, log, grace, .. } = args;
-    logging::tell(Some(log), &format!("{resource}: {why}; ending {}", command.name()));
+    logging::report(Some(log), &format!("{resource}: {why}; ending {}", command.name()));
     // After --max-hold the lock is renewed until nobody works under it.
     command.end(*grace, signals).await;
     (code, lost)
@@ -171,14 +171,14 @@ async fn after(time: Option<Duration>) {
 }
 
 /// Runs the work; `None` if a signal ends the process first.
-async fn unless_told_to_end<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
-    let told = async {
+async fn unless_signalled<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
+    let signalled = async {
         // The same signal may be sent twice: to the group of this process, and to each process in it.
         sleep(PATIENCE).await;
         signals.end().await
     };
     tokio::select! {
         done = work => Some(done),
-        _signal = told => None,
+        _signal = signalled => None,
     }
 }

@@ -47,9 +47,9 @@ pub fn limits(given: &arguments::Limits) -> Limits {
 }
 
 /// The error for people, in which limits have the names that were typed.
-pub fn told(error: &OpenError, stores: &Stores, given: &Given) -> Error {
+pub fn explained(error: &OpenError, stores: &Stores, given: &Given) -> Error {
     let OpenError::Build(BuildError::Limit { limit, problem }) = error else {
-        return stores::told(stores, error);
+        return stores::explained(stores, error);
     };
     match NAMES.iter().find(|(name, _)| name == limit) {
         Some((_, argument)) => WrongArgument(format!("{} {problem}", given.name(argument))).into(),

@@ -5,15 +5,15 @@ use sd_notify::NotifyState;
 
 /// Notifies that calls are answered from now on.
 pub fn ready() {
-    tell(NotifyState::Ready);
+    notify(NotifyState::Ready);
 }
 
 /// Notifies that the shutdown has begun.
 pub fn stopping() {
-    tell(NotifyState::Stopping);
+    notify(NotifyState::Stopping);
 }
 
-fn tell(state: NotifyState) {
+fn notify(state: NotifyState) {
     // Calls are answered nonetheless, so the process goes on.
     if let Err(error) = sd_notify::notify(std::slice::from_ref(&state)) {
         tracing::warn!("cannot notify the service manager of {state}: {error}");

@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 /// own in its place.
 pub struct SocketFile {
     path: PathBuf,
-    /// What tells the file from others at its path: its device and its inode.
+    /// What distinguishes the file from others at its path: its device and its inode.
     identity: (u64, u64),
 }
 

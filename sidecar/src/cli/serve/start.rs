@@ -49,7 +49,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let lock_waits = limits.lock_waits.min(server_limits.waits());
     let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
     let Opened { locks, stores, edge_locks, .. } =
-        opened.map_err(|error| limits::told(&error, &args.stores, given))?;
+        opened.map_err(|error| limits::explained(&error, &args.stores, given))?;
     let warning = announce(&stores, !args.stores.folders().is_empty());
     for EdgeLock { name, store, .. } in &edge_locks {
         tracing::info!("serving the edge lock {name} in the store {store}");

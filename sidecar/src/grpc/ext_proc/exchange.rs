@@ -76,7 +76,7 @@ where
         stage: Stage::Beginning,
         replies: VecDeque::new(),
         modes: Modes::default(),
-        told: None,
+        body_modes: None,
         held: None,
     };
     let mut response = stream(stream::unfold(exchange, Exchange::next));
@@ -96,7 +96,7 @@ struct Exchange<B> {
     replies: VecDeque<ProcessingResponse>,
     modes: Modes,
     /// The body modes of the proxy, if it can be asked to report trailers as well.
-    told: Option<ProtocolConfiguration>,
+    body_modes: Option<ProtocolConfiguration>,
     held: Option<Held>,
 }
 
@@ -179,13 +179,14 @@ where
             return Ok(());
         };
         self.asked.store(true, Ordering::Relaxed);
-        if let Some(told) = first.protocol_config {
+        if let Some(modes) = first.protocol_config {
             let mode = |mode| BodySendMode::try_from(mode).unwrap_or(BodySendMode::None);
-            let (request, response) = (mode(told.request_body_mode), mode(told.response_body_mode));
+            let (request, response) =
+                (mode(modes.request_body_mode), mode(modes.response_body_mode));
             self.modes = Modes { request, response };
             // In the duplex modes the proxy reports trailers in any case, and the modes cannot be changed.
             let is_duplex = reply::is_duplex(request) || reply::is_duplex(response);
-            self.told = (!is_duplex).then_some(told);
+            self.body_modes = (!is_duplex).then_some(modes);
         }
         match first.request {
             _ if first.observability_mode => Err(Status::failed_precondition(
@@ -229,8 +230,8 @@ where
         let (outcome, counter, reply) = match verdict {
             Verdict::Granted(held, token) => {
                 self.held = Some(held);
-                let reply = match self.told {
-                    Some(told) => reply::go_on_and_tell(token, told),
+                let reply = match self.body_modes {
+                    Some(modes) => reply::go_on_with_trailers(token, modes),
                     None => reply::go_on(token),
                 };
                 ("granted", &metrics.granted, Some(reply))
@@ -363,7 +364,7 @@ where
 /// Where a response comes from, if the proxy is configured to report it.
 fn response_details(message: &ProcessingRequest) -> Option<&str> {
     let mut attributes = message.attributes.values();
-    let details = attributes.find_map(|told| told.fields.get("response.code_details"));
+    let details = attributes.find_map(|attribute| attribute.fields.get("response.code_details"));
     match details?.kind.as_ref()? {
         Kind::StringValue(details) => Some(details),
         _ => None,

@@ -40,7 +40,7 @@ pub(super) fn go_on(fencing_token: Option<u64>) -> ProcessingResponse {
 /// The same, and asks the proxy to report the trailers of the response as well. The body modes stay as they are.
 ///
 /// Without its trailers, a response that has some, such as a gRPC response, looks as if it was cut off.
-pub(super) fn go_on_and_tell(
+pub(super) fn go_on_with_trailers(
     fencing_token: Option<u64>,
     ProtocolConfiguration { request_body_mode, response_body_mode }: ProtocolConfiguration,
 ) -> ProcessingResponse {

@@ -22,7 +22,7 @@ fn the_exit_code_is_the_commands_and_the_lock_is_free_again() {
     }
 }
 
-/// Whoever started `run` may have blocked the signal that tells of the end of a child.
+/// Whoever started `run` may have blocked the signal for the end of a child.
 #[test]
 fn the_end_of_the_command_is_noticed_though_signals_are_blocked() {
     let place = Place::new();

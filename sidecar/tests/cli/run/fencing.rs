@@ -23,7 +23,7 @@ echo $((old + 1)) > counter
 echo added >> said
 "#;
 
-/// The file after a holder was stopped beyond its lease while another one added, and what both were told.
+/// The file after a holder was stopped beyond its lease while another one added, and what was reported to both.
 fn after_a_late_write(options: &[&str]) -> (String, String) {
     let place = Place::new();
     let file = |name: &str| place.folder.path().join(name);

@@ -201,7 +201,7 @@ fn relay_without(call: &'static str, to: String) -> String {
 }
 
 #[test]
-fn a_server_that_ends_and_comes_back_loses_nothing_and_tells_of_a_loss_again() {
+fn a_server_that_ends_and_comes_back_loses_nothing_and_reports_a_loss_again() {
     let place = Place::new();
     let port = free_port().to_string();
     let mut first = server(&place, &port);
@@ -332,7 +332,7 @@ fn errors_name_the_address() {
     assert_eq!((code, stderr.as_str()), (0, ""));
 }
 
-/// What is wrong with an address itself is told of the option alone.
+/// What is wrong with an address itself is reported with the option alone.
 fn separator(expected: &str) -> &'static str {
     if expected.starts_with("https") { ": " } else { " " }
 }

@@ -127,7 +127,7 @@ async fn echo(edge: &Edge, envoy: &holdfast_tests::envoy::Envoy) {
     edge.is_free().await;
 }
 
-/// Envoy tells the processor of bodies and trailers, too, if it is configured to.
+/// Envoy reports bodies and trailers to the processor, too, if it is configured to.
 #[tokio::test]
 async fn a_processor_that_receives_bodies_passes_them_on() {
     for mode in ["STREAMED", "BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED"] {
@@ -201,7 +201,7 @@ async fn upstream_with_trailers() -> u16 {
 
 /// As Envoy Gateway configures its Envoys, which has no field for trailers.
 #[tokio::test]
-async fn a_response_with_trailers_is_whole_though_only_bodies_are_told() {
+async fn a_response_with_trailers_is_whole_though_only_bodies_are_reported() {
     let edge = Edge::working_for(Way::ExtProc, 0, json!({ "ttl": "600s" })).await;
     let port = format!("port_value: {}", edge.upstream.port);
     let trailers = format!("port_value: {}", upstream_with_trailers().await);

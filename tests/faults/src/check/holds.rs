@@ -40,7 +40,7 @@ pub struct Hold<'a> {
     pub lasts: Option<Nanos>,
     /// Until when it exists at least, if it was granted: its owner has not begun to release it.
     pub ends: Option<Nanos>,
-    /// When its owner holds the lock beyond doubt: it was told so, and it has not [ended](Self::ends).
+    /// When its owner holds the lock beyond doubt: it got the answer, and it has not [ended](Self::ends).
     pub sure: Option<Span>,
     /// When its owner may hold the lock. `None` if the acquire found it held.
     pub may: Option<Span>,
@@ -163,7 +163,7 @@ fn may(
     let bound = match &acquire.answer {
         Answer::Granted => latest(last, true),
         Answer::Left | Answer::Died | Answer::Pending => latest(last, false),
-        Answer::Unknown { .. } => latest(told(acquire, history).unwrap_or(last), false),
+        Answer::Unknown { .. } => latest(reported_end(acquire, history).unwrap_or(last), false),
         // What was given back may be at the replica still.
         Answer::NotDone(_) if history.fails_over(acquire.start, last) => last,
         // It may have had a lock that was over before the answer.
@@ -200,8 +200,8 @@ fn part(acquire: &Event, may: Option<Span>, round_trip: Nanos) -> Option<Span> {
     Some(Span { from: acquire.start, to })
 }
 
-/// Until when the lock may be held, as the caller was told by its wall clock. `None` if that was set meanwhile.
-fn told(acquire: &Event, history: &History) -> Option<Nanos> {
+/// Until when the lock may be held, as was reported to the caller by its wall clock. `None` if that was set meanwhile.
+fn reported_end(acquire: &Event, history: &History) -> Option<Nanos> {
     let Answer::Unknown { held_until: Some(until), .. } = acquire.answer else { return None };
     let left = ms(until).saturating_sub(ms(acquire.wall));
     (!history.touches(acquire, Broken::WorkerClocks)).then_some(acquire.end + left)

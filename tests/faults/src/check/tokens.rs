@@ -1,4 +1,5 @@
-//! The fencing token of a grant is larger than those of all grants of its key that were told before it was asked for.
+//! The fencing token of a grant is larger than those of all grants of its key that were answered before it was asked
+//! for.
 
 use super::{
     holds::Key,
@@ -10,13 +11,13 @@ use crate::history::Event;
 pub fn check(key: &Key<'_>) -> Vec<Violation> {
     let grants = key.holds.iter().map(|hold| hold.acquire);
     let grants: Vec<_> = grants.filter_map(|acquire| Some((acquire.token?, acquire))).collect();
-    let mut told = grants.clone();
-    told.sort_by_key(|(_, acquire)| acquire.end);
-    let mut told = told.into_iter().peekable();
+    let mut by_end = grants.clone();
+    by_end.sort_by_key(|(_, acquire)| acquire.end);
+    let mut by_end = by_end.into_iter().peekable();
     let mut largest: Option<(u64, &Event)> = None;
     let mut found = Vec::new();
     for (token, acquire) in grants {
-        while let Some(earlier) = told.next_if(|(_, earlier)| earlier.end < acquire.start) {
+        while let Some(earlier) = by_end.next_if(|(_, earlier)| earlier.end < acquire.start) {
             if largest.is_none_or(|(largest, _)| largest < earlier.0) {
                 largest = Some(earlier);
             }

@@ -49,7 +49,7 @@ impl Rules {
 pub enum Promise {
     /// Two owners never hold a key at once.
     OneHolder,
-    /// Nobody is told that it has a lock that is over, or that another one has.
+    /// Nobody gets the answer that it has a lock that is over, or that another one has.
     FreshGrant,
     /// No lock is granted while nobody can use a majority of the servers.
     Majority,

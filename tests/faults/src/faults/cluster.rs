@@ -68,7 +68,7 @@ fn migrate(stage: &mut Stage) -> Result<u64> {
     Ok(moved.iter().filter(|key| is_lock(key)).count() as u64)
 }
 
-/// The replica of the master with all locks is promoted because it is told to, or because its master is killed, whose
+/// The replica of the master with all locks is promoted by order, or because its master is killed, whose
 /// last commands it does not have. The master starts again without its data, as a replica.
 fn fail_over(stage: &mut Stage) -> Result<u64> {
     let runtime = stage.runtime.clone();

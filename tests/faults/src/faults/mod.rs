@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `server`, `process`, `clock` | what is broken: the server's process, a worker's, clocks |
 //! | `network`, `partition` | the network, by a proxy or below TCP |
-//! | `refusals`, `commands` | what the server refuses, and what others tell it to do |
+//! | `refusals`, `commands` | what the server refuses, and what others order it to do |
 //! | `sentinel`, `cluster`, `quorum` | several servers |
 
 mod clock;

@@ -62,7 +62,7 @@ fn cut(stage: &mut Stage) -> Result<u64> {
     Ok(1)
 }
 
-/// Bytes that are no reply are put before replies. A client cannot tell which replies they replace, so the
+/// Bytes that are no reply are put before replies. A client cannot know which replies they replace, so the
 /// connection is lost to it.
 fn corrupt(stage: &mut Stage) -> Result<u64> {
     stage.proxy()?.corrupt_replies();

@@ -33,7 +33,7 @@ const SENTINEL: Fault = Fault {
 const GUARDED: Fault =
     Fault { servers: Layout::Sentinel(Guard::Replica), loses: Loses::Never, ..SENTINEL };
 
-/// The sentinels promote the replica because they are told to, or because the master is killed. It starts again
+/// The sentinels promote the replica by order, or because the master is killed. It starts again
 /// without its data, as a replica.
 fn fail_over(stage: &mut Stage) -> Result<u64> {
     let runtime = stage.runtime.clone();

@@ -17,6 +17,6 @@ use crate::history::Observation;
 
 /// Looks into the servers of a run.
 pub trait View: Send {
-    /// What the keys hold; none of those whose truth cannot be told now.
+    /// What the keys hold; none of those whose truth cannot be known now.
     fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>>;
 }
