@@ -260,7 +260,6 @@ async fn reflection_shows_the_services_and_their_methods() {
     assert_eq!(methods, ["TryLockAlpha1", "UnlockAlpha1", "GetMetadata", "SetMetadata"]);
     assert!(!file.message_type.is_empty());
 
-    // Every method that is shown is served.
     for method in methods {
         let answered = send(server.address, &format!("/{SERVICE}/{method}"), &[], b"").await;
         assert_ne!(answered.trailer("grpc-status"), Some("12"), "{method}");

@@ -291,7 +291,7 @@ fn a_strict_check_fails_on_warnings() {
     assert_eq!(code, 2, "{table}");
     assert_eq!(table.lines().nth(1).unwrap().split_whitespace().last(), Some("ok"));
     redis.run::<()>(&["CONFIG", "SET", "appendonly", "yes"]);
-    // Policies that are lost.
+    // Policies that are passed over because their kind is not known by that spelling.
     let policies =
         "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\nspec: {}\n";
     good.write("policies.yaml", policies);

@@ -182,7 +182,6 @@ fn what_check_says_on_stderr_is_json_in_a_log_of_json() {
     };
     assert!(has("WARN", IN_MEMORY), "{stderr}");
     assert!(has("INFO", "Configuration"), "{stderr}");
-    // The document is the same.
     let (_, document, _) = run_in(&[], &[&check[..], &["--json"]].concat());
     let (_, plain, _) = run_in(&[], &["check", "--json", "--resources-path", resources.path()]);
     assert_eq!(document, plain);

@@ -180,7 +180,7 @@ impl Crew {
         command.args(["worker", "--address", address]);
         command.args(["--process", &number.to_string(), "--tasks", &tasks.to_string()]);
         command.args(["--keys", &keys.to_string(), "--seed", &seed.to_string()]);
-        // Every other worker tries once only.
+        // Both a try that fails and what becomes of several are to be seen.
         let retries =
             if number.is_multiple_of(2) { "redisMaxRetries=3" } else { "redisMaxRetries=-1" };
         let more = settings.iter().map(String::as_str);

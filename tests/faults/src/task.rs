@@ -114,7 +114,6 @@ impl Task {
     async fn acquire(&mut self, key: &str, owner: &str, ttl: u64) -> Result<Answer> {
         let store = self.store.clone();
         let length = Duration::from_millis(ttl);
-        // Half of the locks are numbered.
         let call = match self.random.bool() {
             true => store.acquire_fenced(key, owner, length),
             false => store.acquire(key, owner, length),

@@ -61,25 +61,24 @@ impl Names<'_> {
     /// The paths in a macro's input, which may be anything.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<Ident> = Vec::new();
-        // How many colons follow the path.
-        let mut colons = 0;
+        let mut colons_after_path = 0;
         for token in tokens {
             match token {
                 TokenTree::Ident(ident) => {
-                    if colons != 2 {
+                    if colons_after_path != 2 {
                         self.path(&path);
                         path.clear();
                     }
                     path.push(ident);
-                    colons = 0;
+                    colons_after_path = 0;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => {
-                    colons += 1
+                    colons_after_path += 1
                 }
                 other => {
                     self.path(&path);
                     path.clear();
-                    colons = 0;
+                    colons_after_path = 0;
                     if let TokenTree::Group(group) = other {
                         self.tokens(group.stream());
                     }

@@ -311,7 +311,7 @@ where
             Ok(None) => Verdict::NotFree,
             Err(holdfast::Error::WaitsEnded) => Verdict::Ending,
             Err(error) => {
-                // Logs it.
+                // For the line in the log: the proxy gets a refusal of its own, and no status.
                 let _ = failed(&self.sidecar, Verb::Acquire, &error);
                 if error.is_indeterminate() {
                     locks.release_later(id, &owner, ttl);
