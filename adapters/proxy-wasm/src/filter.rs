@@ -216,17 +216,7 @@ impl Filter {
         let Some(call) = self.calls.remove(&token) else { return };
         let now = host.now();
         match call {
-            Call::Release(release) => {
-                let (key, is_first) = (Arc::clone(&release.key), release.is_first());
-                if status != Some(200) {
-                    let reason = reason(status, body);
-                    self.release_again(host, release, may_pass(status), &reason, now);
-                }
-                if is_first {
-                    self.at_front(&key, Front::Nobody);
-                    self.advance(host, &key, now);
-                }
-            }
+            Call::Release(release) => self.released(host, release, status, body, now),
             Call::Acquire { key, owner, lock, request } => {
                 let verdict = Acquire::verdict(lock.fenced, status.unwrap_or_default(), body);
                 let until = now.saturating_add(lock.ttl);
@@ -271,6 +261,26 @@ impl Filter {
         }
         self.rearm(host, now);
         self.end_if_idle(host);
+    }
+
+    /// A release was answered, or will not be answered.
+    fn released(
+        &mut self,
+        host: &mut impl Host,
+        release: Release,
+        status: Option<u16>,
+        body: &[u8],
+        now: u64,
+    ) {
+        let (key, is_first) = (Arc::clone(&release.key), release.is_first());
+        if status != Some(200) {
+            let reason = reason(status, body);
+            self.release_again(host, release, may_pass(status), &reason, now);
+        }
+        if is_first {
+            self.at_front(&key, Front::Nobody);
+            self.advance(host, &key, now);
+        }
     }
 
     /// A tick came.

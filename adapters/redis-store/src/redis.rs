@@ -190,34 +190,14 @@ impl Redis {
         lock: Wanted<'_>,
         term: Term,
     ) -> Result<Tried<Option<Taken>>, NoOutcome> {
-        let unknown = |cause| NoOutcome::Unknown(cause, Some(term.lasts(now())));
-        let mut batch = Batch::default();
-        lock.words(Expiry::At(term.expiry()), |words| batch.push(words));
-        batch.push(&clock::ASK);
-        let asked = now();
-        let sending = connection.send(&batch, &self.settings);
-        let replies = sending
-            .and_then(|()| connection.wait(&self.settings))
-            .map(|reply| (reply, connection.wait(&self.settings)));
-        let (reply, time) = match replies {
-            Ok(replies) => replies,
+        let (asked, reply, time) = match self.take_and_read_clock(connection, lock, term) {
+            Ok(answers) => answers,
             Err(Broken::Unsent(cause)) => return Ok(unsent(cause, tries)),
-            Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
+            Err(Broken::Unanswered(cause)) => return Err(unknown(cause, term)),
         };
-        let after = match &time {
-            // The user has lost the permission. Later locks do without the clock.
-            Ok(Reply::Error(_)) | Err(_) => None,
-            Ok(time) => match clock::read(time) {
-                Ok(time) => Some(Reading::new(time, asked, now())),
-                Err(Nonsense) => {
-                    connection.distrust();
-                    None
-                }
-            },
-        };
-        connection.clock =
-            after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
-        let number = match acquired(connection, lock, reply).map_err(unknown)? {
+        let after = note_clock(connection, &time, asked);
+        let reply = acquired(connection, lock, reply).map_err(|cause| unknown(cause, term))?;
+        let number = match reply {
             Ok(acquire::Acquired::Held) => return Ok(Tried::Outcome(None)),
             Ok(acquire::Acquired::Granted(number)) => number,
             Err(line) if expiry_is_unknown(&line) => {
@@ -227,14 +207,7 @@ impl Redis {
             Err(line) => return Ok(refused(connection, line, Form::Full, tries)),
         };
         let Some(after) = after else {
-            return Err(match time {
-                Ok(Reply::Error(_)) if self.gave_back(connection, lock, term) => {
-                    NoOutcome::NotDone(CLOCK_LOST.to_string())
-                }
-                Ok(Reply::Error(_)) => unknown(CLOCK_LOST.to_string()),
-                Ok(_) => unknown(Nonsense.to_string()),
-                Err(broken) => unknown(broken.cause()),
-            });
+            return Err(self.taken_without_clock(connection, lock, term, time));
         };
         let worth = term.worth(&after, now());
         if let Worth::Held { left, .. } = worth {
@@ -251,8 +224,45 @@ impl Redis {
             Worth::ClockWasSet { lasts } => {
                 Err(NoOutcome::Unknown(CLOCK_WAS_SET.to_string(), Some(lasts)))
             }
-            Worth::Held { .. } if !term.lasts(now()).is_zero() => Err(unknown(RAN_OUT.to_string())),
+            Worth::Held { .. } if !term.lasts(now()).is_zero() => {
+                Err(unknown(RAN_OUT.to_string(), term))
+            }
             Worth::Held { .. } | Worth::RanOut => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+        }
+    }
+
+    /// Sends both commands. Returns when they were sent, and the answers: nothing is known of the lock if the first one
+    /// is missing.
+    fn take_and_read_clock(
+        &self,
+        connection: &mut Connection,
+        lock: Wanted<'_>,
+        term: Term,
+    ) -> Result<(Duration, Reply, Result<Reply, Broken>), Broken> {
+        let mut batch = Batch::default();
+        lock.words(Expiry::At(term.expiry()), |words| batch.push(words));
+        batch.push(&clock::ASK);
+        let asked = now();
+        connection.send(&batch, &self.settings)?;
+        let reply = connection.wait(&self.settings)?;
+        Ok((asked, reply, connection.wait(&self.settings)))
+    }
+
+    /// What becomes of a grant after which the server did not report its clock.
+    fn taken_without_clock(
+        &self,
+        connection: &mut Connection,
+        lock: Wanted<'_>,
+        term: Term,
+        time: Result<Reply, Broken>,
+    ) -> NoOutcome {
+        match time {
+            Ok(Reply::Error(_)) if self.gave_back(connection, lock, term) => {
+                NoOutcome::NotDone(CLOCK_LOST.to_string())
+            }
+            Ok(Reply::Error(_)) => unknown(CLOCK_LOST.to_string(), term),
+            Ok(_) => unknown(Nonsense.to_string(), term),
+            Err(broken) => unknown(broken.cause(), term),
         }
     }
 
@@ -451,6 +461,33 @@ impl Redis {
             }),
         }
     }
+}
+
+/// Notes what the answer to an acquire's question shows of the server's clock; `None` if it shows nothing.
+fn note_clock(
+    connection: &mut Connection,
+    time: &Result<Reply, Broken>,
+    asked: Duration,
+) -> Option<Reading> {
+    let after = match time {
+        // The user has lost the permission. Later locks do without the clock.
+        Ok(Reply::Error(_)) | Err(_) => None,
+        Ok(time) => match clock::read(time) {
+            Ok(time) => Some(Reading::new(time, asked, now())),
+            Err(Nonsense) => {
+                connection.distrust();
+                None
+            }
+        },
+    };
+    connection.clock =
+        after.map(|after| connection.clock.map_or(after, |clock| clock.or_newer(after)));
+    after
+}
+
+/// The server may have taken a lock of this term.
+fn unknown(cause: String, term: Term) -> NoOutcome {
+    NoOutcome::Unknown(cause, Some(term.lasts(now())))
 }
 
 /// Reads the reply to an acquire. The inner error is the server's refusal, the outer one the cause why nobody

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::Display,
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
@@ -79,16 +80,15 @@ pub(super) async fn serve<S>(
                 continue;
             }
             let view = control.view(cx);
-            if view.answering {
-                match shared.poll_ahead(cx) {
-                    Poll::Ready(Ahead::Gone) => {
-                        return Poll::Ready(End::Closed("its caller has left"));
+            if view.answering
+                && let Poll::Ready(ahead) = shared.poll_ahead(cx)
+            {
+                match left(&ahead, view.is_gone_at_end) {
+                    Some(why) => return Poll::Ready(End::Closed(why)),
+                    None if matches!(ahead, Ahead::TooMuch) => {
+                        connection.as_mut().graceful_shutdown();
                     }
-                    Poll::Ready(Ahead::Ended) if view.is_gone_at_end => {
-                        return Poll::Ready(End::Closed("its caller may have left"));
-                    }
-                    Poll::Ready(Ahead::TooMuch) => connection.as_mut().graceful_shutdown(),
-                    Poll::Ready(Ahead::Ended) | Poll::Pending => {}
+                    None => {}
                 }
             }
             if expires(timer.as_mut(), view.deadline, cx) {
@@ -116,7 +116,21 @@ pub(super) async fn serve<S>(
         }
         polled
     });
-    match end.await {
+    log(end.await);
+}
+
+/// Why the connection ends, if what was read ahead of an answer shows that its caller has left. At the end of what it
+/// sends, a caller may be gone or not.
+fn left(ahead: &Ahead, is_gone_at_end: bool) -> Option<&'static str> {
+    match ahead {
+        Ahead::Gone => Some("its caller has left"),
+        Ahead::Ended if is_gone_at_end => Some("its caller may have left"),
+        Ahead::Ended | Ahead::TooMuch => None,
+    }
+}
+
+fn log(end: End<Result<(), impl Display>>) {
+    match end {
         End::Served(Ok(())) => {}
         End::Served(Err(error)) => tracing::debug!("a connection failed: {error}"),
         End::Closed(why) => tracing::debug!("a connection was closed: {why}"),

@@ -210,31 +210,7 @@ async fn no_reported_lock_is_lost_when_redis_restarts_under_load() {
     let callers: Vec<_> = (0..8)
         .map(|caller| {
             let (holdfast, ending) = (Arc::clone(&holdfast), Arc::clone(&ending));
-            let failed = Arc::clone(&failed);
-            tokio::spawn(async move {
-                let (mut taken, mut errors) = (Vec::new(), Vec::new());
-                for number in 0..1_000_000 {
-                    if ending.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let resource = format!("{caller}-{number}");
-                    let body = format!(
-                        r#"{{"resourceId":"{resource}","lockOwner":"{caller}","expiryInSeconds":600}}"#
-                    );
-                    match holdfast.post("/v1.0-alpha1/lock/lockstore", body).await {
-                        (200, body) if body == ACQUIRED => taken.push(resource),
-                        (200, body) => panic!("{resource} is held by nobody else: {body}"),
-                        (status, body) => {
-                            assert_eq!(status, 500, "{body}");
-                            errors.push(body);
-                            failed.fetch_add(1, Ordering::Relaxed);
-                            // Errors come fast; leave time for the rest of the test.
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                    }
-                }
-                (taken, errors)
-            })
+            tokio::spawn(take_many(caller, holdfast, ending, Arc::clone(&failed)))
         })
         .collect();
 
@@ -264,6 +240,37 @@ async fn no_reported_lock_is_lost_when_redis_restarts_under_load() {
         }
     }
     assert!(all >= 200 && errors > 0, "{all} locks, {errors} errors");
+}
+
+/// Takes locks until the test is ending. Returns the resources of those that were reported as taken, and the errors.
+async fn take_many(
+    caller: usize,
+    holdfast: Arc<Holdfast>,
+    ending: Arc<AtomicBool>,
+    failed: Arc<AtomicUsize>,
+) -> (Vec<String>, Vec<String>) {
+    let (mut taken, mut errors) = (Vec::new(), Vec::new());
+    for number in 0..1_000_000 {
+        if ending.load(Ordering::Relaxed) {
+            break;
+        }
+        let resource = format!("{caller}-{number}");
+        let body = format!(
+            r#"{{"resourceId":"{resource}","lockOwner":"{caller}","expiryInSeconds":600}}"#
+        );
+        match holdfast.post("/v1.0-alpha1/lock/lockstore", body).await {
+            (200, body) if body == ACQUIRED => taken.push(resource),
+            (200, body) => panic!("{resource} is held by nobody else: {body}"),
+            (status, body) => {
+                assert_eq!(status, 500, "{body}");
+                errors.push(body);
+                failed.fetch_add(1, Ordering::Relaxed);
+                // Errors come fast; leave time for the rest of the test.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+    (taken, errors)
 }
 
 fn count_locks(redis: &RedisServer) -> u64 {

@@ -135,51 +135,17 @@ async fn no_lock_has_two_owners_while_redis_freezes_and_resumes() {
     circuitBreakers: {c: {timeout: 100ms, trip: consecutiveFailures >= 20}}";
     let resources = resources(&redis, policies);
     let servers = [Arc::new(serve(&resources)), Arc::new(serve(&resources))];
-    let (holders, failures, ending) = (
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
+    let work = Arc::<Work>::default();
     let workers: Vec<_> = (0..8)
         .map(|worker| {
-            let holdfast = Arc::clone(&servers[worker % 2]);
-            let (holders, failures, ending) =
-                (Arc::clone(&holders), Arc::clone(&failures), Arc::clone(&ending));
-            tokio::spawn(async move {
-                let mut holds = 0;
-                for round in 0..1_000_000 {
-                    if ending.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let body = lock_body("r", &format!("{worker}-{round}"));
-                    match holdfast.post(LOCK, body.as_str()).await {
-                        (200, reply) if reply == ACQUIRED => {}
-                        (200, reply) => {
-                            assert_eq!(reply, HELD);
-                            continue;
-                        }
-                        _ => {
-                            failures.fetch_add(1, Ordering::SeqCst);
-                            continue;
-                        }
-                    }
-                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "{worker}-{round}");
-                    holds += 1;
-                    tokio::task::yield_now().await;
-                    assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1, "{worker}-{round}");
-                    eventually("the lock is released", async || {
-                        holdfast.post(UNLOCK, body.as_str()).await.0 == 200
-                    })
-                    .await;
-                }
-                holds
-            })
+            tokio::spawn(take_turns(worker, Arc::clone(&servers[worker % 2]), Arc::clone(&work)))
         })
         .collect();
     for _ in 0..5 {
-        let before = failures.load(Ordering::SeqCst);
+        let failures = || work.failures.load(Ordering::SeqCst);
+        let before = failures();
         redis.suspend();
-        eventually("calls fail", async || failures.load(Ordering::SeqCst) >= before + 4).await;
+        eventually("calls fail", async || failures() >= before + 4).await;
         redis.resume();
         let owner = || redis.run::<Option<String>>(&["GET", "lock||app1||r"]);
         let last = owner();
@@ -188,10 +154,52 @@ async fn no_lock_has_two_owners_while_redis_freezes_and_resumes() {
         })
         .await;
     }
-    ending.store(true, Ordering::SeqCst);
+    work.ends.store(true, Ordering::SeqCst);
     let mut holds = 0;
     for worker in workers {
         holds += worker.await.unwrap();
     }
     assert!(holds >= 5, "{holds}");
+}
+
+/// What workers share that take the same lock.
+#[derive(Default)]
+struct Work {
+    /// How many believe that they hold the lock.
+    holders: AtomicU64,
+    /// How many of their calls have failed.
+    failures: AtomicU64,
+    /// Whether they are to end.
+    ends: AtomicBool,
+}
+
+/// Takes the lock and releases it until the work ends. Returns how often it was taken.
+async fn take_turns(worker: usize, holdfast: Arc<Holdfast>, work: Arc<Work>) -> u64 {
+    let mut holds = 0;
+    for round in 0..1_000_000 {
+        if work.ends.load(Ordering::SeqCst) {
+            break;
+        }
+        let body = lock_body("r", &format!("{worker}-{round}"));
+        match holdfast.post(LOCK, body.as_str()).await {
+            (200, reply) if reply == ACQUIRED => {}
+            (200, reply) => {
+                assert_eq!(reply, HELD);
+                continue;
+            }
+            _ => {
+                work.failures.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+        }
+        assert_eq!(work.holders.fetch_add(1, Ordering::SeqCst), 0, "{worker}-{round}");
+        holds += 1;
+        tokio::task::yield_now().await;
+        assert_eq!(work.holders.fetch_sub(1, Ordering::SeqCst), 1, "{worker}-{round}");
+        eventually("the lock is released", async || {
+            holdfast.post(UNLOCK, body.as_str()).await.0 == 200
+        })
+        .await;
+    }
+    holds
 }

@@ -9,6 +9,7 @@ use holdfast_tests::{
     holdfast::Holdfast,
     http_api::ACQUIRED,
     http_client::{get, post},
+    redis_server::RedisServer,
 };
 
 use crate::{HOLDFAST, known_calls::Watched};
@@ -17,12 +18,28 @@ fn series<const N: usize>(series: [(&str, f64); N]) -> BTreeMap<String, f64> {
     series.map(|(labels, value)| (labels.to_owned(), value)).into()
 }
 
+const APP: [(&str, &str); 1] = [("app_id", "app1")];
+
 #[tokio::test]
 async fn the_metrics_count_the_calls() {
     let watched = Watched::start();
     watched.make_calls().await;
     let seen = watched.scrape().await;
 
+    assert_locks(&seen);
+    assert_http(&seen);
+    assert_grpc(&seen);
+    assert_components(&seen);
+    assert_redis(&seen, &watched.redis);
+    assert_eq!(seen.get("holdfast_calls_in_flight", &[]), Some(0.0));
+    assert_eq!(seen.get("holdfast_calls_waiting", &[]), Some(0.0));
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(seen.get("holdfast_build_info", &version), Some(1.0));
+    assert_defined(&seen);
+}
+
+/// What was asked for, and what came of it.
+fn assert_locks(seen: &Exposition) {
     let attempts = seen.non_zero("holdfast_lock_attempts_total");
     let expected = series([
         ("error=invalid,outcome=error,store=_unknown", 1.0),
@@ -55,7 +72,9 @@ async fn the_metrics_count_the_calls() {
         ("operation=release,store=redis", 4.0),
     ]);
     assert_eq!(operations, expected);
+}
 
+fn assert_http(seen: &Exposition) {
     let requests = series([
         ("app_id=app1,method=POST,path=/v1.0-alpha1/lock/memory,status=200", 2.0),
         ("app_id=app1,method=POST,path=/v1.0-alpha1/lock/redis,status=200", 2.0),
@@ -69,15 +88,16 @@ async fn the_metrics_count_the_calls() {
     assert_eq!(seen.non_zero("dapr_http_server_request_count"), requests);
     assert_eq!(seen.non_zero("dapr_http_server_response_count"), requests);
     assert_eq!(seen.non_zero("dapr_http_server_latency_count"), requests);
-    let app = [("app_id", "app1")];
-    assert_eq!(seen.get("dapr_http_server_request_bytes_count", &app), Some(14.0));
-    assert_eq!(seen.get("dapr_http_server_response_bytes_count", &app), Some(14.0));
+    assert_eq!(seen.get("dapr_http_server_request_bytes_count", &APP), Some(14.0));
+    assert_eq!(seen.get("dapr_http_server_response_bytes_count", &APP), Some(14.0));
     // Four bodies `{}`, and those of the try-locks and unlocks.
     let lock = r#"{"resourceId":"r","lockOwner":"o","expiryInSeconds":60}"#.len();
     let unlock = r#"{"resourceId":"r","lockOwner":"o"}"#.len();
     let bytes = (4 * 2 + 4 * lock + 6 * unlock) as f64;
-    assert_eq!(seen.get("dapr_http_server_request_bytes_sum", &app), Some(bytes));
+    assert_eq!(seen.get("dapr_http_server_request_bytes_sum", &APP), Some(bytes));
+}
 
+fn assert_grpc(seen: &Exposition) {
     let try_lock = "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1";
     let unlock = "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1";
     let completed = seen.non_zero("dapr_grpc_io_server_completed_rpcs");
@@ -98,8 +118,11 @@ async fn the_metrics_count_the_calls() {
     assert_eq!(received, Some(2.0 * (7.0 + 3.0 + 3.0 + 2.0) + (11.0 + 3.0 + 3.0 + 2.0)));
     let sent = seen.get("dapr_grpc_io_server_sent_bytes_per_rpc_sum", &of_try_lock);
     assert_eq!(sent, Some(2.0));
+}
 
-    assert_eq!(seen.get("dapr_runtime_component_loaded", &app), Some(3.0));
+/// The stores of the resource files.
+fn assert_components(seen: &Exposition) {
+    assert_eq!(seen.get("dapr_runtime_component_loaded", &APP), Some(3.0));
     let opened = seen.non_zero("dapr_runtime_component_init_total");
     let expected = series([
         ("app_id=app1,component=lock.in-memory", 1.0),
@@ -109,9 +132,12 @@ async fn the_metrics_count_the_calls() {
     let failed = seen.non_zero("dapr_runtime_component_init_fail_total");
     let absent = "app_id=app1,component=lock.etcd,component_name=absent,reason=creation";
     assert_eq!(failed, series([(absent, 1.0)]));
+}
 
+/// The connections to Redis, and the policies of its store.
+fn assert_redis(seen: &Exposition, redis: &RedisServer) {
     let of_redis = [("store", "redis")];
-    let server = watched.redis.address();
+    let server = redis.address();
     let of_server = [("store", "redis"), ("server", server.as_str())];
     assert_eq!(seen.get("holdfast_redis_connections", &of_server), Some(1.0));
     let connects = seen.non_zero("holdfast_redis_connects_total");
@@ -119,11 +145,6 @@ async fn the_metrics_count_the_calls() {
     assert_eq!(connects, series([(success.as_str(), 1.0)]));
     assert_eq!(seen.get("holdfast_circuit_breaker_state", &of_redis), Some(0.0));
     assert_eq!(seen.get("holdfast_resiliency_retries_total", &of_redis), Some(0.0));
-    assert_eq!(seen.get("holdfast_calls_in_flight", &[]), Some(0.0));
-    assert_eq!(seen.get("holdfast_calls_waiting", &[]), Some(0.0));
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
-    assert_eq!(seen.get("holdfast_build_info", &version), Some(1.0));
-    assert_defined(&seen);
 }
 
 /// Checks that no label has a name that a caller chose, and that every metric is defined with its type.

@@ -57,6 +57,18 @@ pub enum Wall {
     Apart,
 }
 
+impl Wall {
+    /// The clock to set, for servers or workers that are started with it.
+    fn clock(self) -> Result<Option<Clock>> {
+        match self {
+            Self::Nobody | Self::Apart => Ok(None),
+            Self::Server | Self::Workers => {
+                Clock::make().context("there is no libfaketime").map(Some)
+            }
+        }
+    }
+}
+
 /// Servers with workers.
 pub struct Stage {
     /// The servers.
@@ -110,10 +122,7 @@ impl Stage {
         if let Some(near) = &near {
             more.extend(["--bind", "127.0.0.1", near, "--protected-mode", "no"]);
         }
-        let clock = match wall {
-            Wall::Nobody | Wall::Apart => None,
-            _ => Some(Clock::make().context("there is no libfaketime")?),
-        };
+        let clock = wall.clock()?;
         let read = clock.as_ref().filter(|_| wall == Wall::Server);
         let wires = (road == Road::Wires).then(Wires::make).transpose()?;
         let network = wires.as_ref().map(Wires::network);
@@ -133,6 +142,11 @@ impl Stage {
             (.., Some(sides)) => sides.hosts(0),
             (None, None, None) => servers.hosts(),
         };
+        let third = match (&proxy, &sides) {
+            (Some(_), _) => servers.hosts(),
+            (_, Some(sides)) => sides.hosts(1),
+            (None, None) => address.clone(),
+        };
         let launcher = namespace.as_ref().map(Namespace::launcher).unwrap_or_default();
         let Size { workers, tasks, keys } = size;
         let record = Arc::new(Record::new());
@@ -140,17 +154,11 @@ impl Stage {
             (Some(clock), Wall::Workers) => clock.environment(),
             _ => Vec::new(),
         };
-        let third = match (&proxy, &sides) {
-            (Some(_), _) => servers.hosts(),
-            (_, Some(sides)) => sides.hosts(1),
-            (None, None) => address.clone(),
-        };
         let settings = servers.settings();
         let plan =
             Plan { launcher, environment, address, third, settings, workers, tasks, keys, seed };
         let crew = Crew::start(plan, record.clone())?;
-        let random = fastrand::Rng::with_seed(seed);
-        let runtime = runtime.clone();
+        let (random, runtime) = (fastrand::Rng::with_seed(seed), runtime.clone());
         Ok(Self {
             servers,
             proxy,

@@ -12,6 +12,7 @@ const BAD_ARGUMENT: u32 = 2;
 pub fn linker(engine: &Engine) -> Linker<State> {
     let mut linker = Linker::new(engine);
     of_module(&mut linker);
+    of_headers(&mut linker);
     of_requests(&mut linker);
     of_call_outs(&mut linker);
     of_wasi(&mut linker);
@@ -90,8 +91,8 @@ fn of_module(linker: &mut Linker<State>) {
         .unwrap();
 }
 
-/// What it does to requests.
-fn of_requests(linker: &mut Linker<State>) {
+/// The headers of requests, and changes of them.
+fn of_headers(linker: &mut Linker<State>) {
     let env = "env";
     linker
         .func_wrap(
@@ -137,6 +138,11 @@ fn of_requests(linker: &mut Linker<State>) {
             },
         )
         .unwrap();
+}
+
+/// How requests end, and what it does to them.
+fn of_requests(linker: &mut Linker<State>) {
+    let env = "env";
     linker
         .func_wrap(
             env,
