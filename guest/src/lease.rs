@@ -7,7 +7,7 @@ use holdfast_rules::{
     extend, inspect, message,
     types::{
         AcquireCommand, Acquired, Error, ExtendCommand, Extended, Failure, Grant, Holding,
-        InspectCommand, Lease, LeaseOptions, ReleaseCommand, UnknownOutcome, Verb,
+        InspectCommand, Lease, LeaseOptions, ReleaseCommand, Verb,
     },
 };
 
@@ -33,7 +33,7 @@ impl Guest for Component {
         match store::acquire(&command) {
             Ok(Acquired::Held) => Ok(None),
             Ok(Acquired::Granted(grant)) => lease(command, grant).map(Some),
-            Err(failure) => Err(failed(Verb::Acquire, naming(&command.owner, failure))),
+            Err(failure) => Err(failed(Verb::Acquire, failure.naming(&command.owner))),
         }
     }
 
@@ -72,17 +72,6 @@ fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
         valid_for => {
             Ok(Lease { owner, fencing_token: fencing_token.filter(|_| fenced), valid_for })
         }
-    }
-}
-
-/// Adds the owner to the failure of an acquire.
-fn naming(owner: &str, failure: Failure) -> Failure {
-    match failure {
-        Failure::Unknown(UnknownOutcome { cause, held_until }) => {
-            let cause = message::with_owner(&cause, owner);
-            Failure::Unknown(UnknownOutcome { cause, held_until })
-        }
-        failure => failure,
     }
 }
 

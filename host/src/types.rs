@@ -94,6 +94,11 @@ impl Failure {
             Self::NotDone(cause) | Self::Unknown(UnknownOutcome { cause, .. }) => cause,
         }
     }
+
+    /// The failure of an acquire by this owner, who is named if the outcome is unknown.
+    pub(crate) fn naming(self, owner: &str) -> Self {
+        holdfast_rules::failure_naming!(self, owner)
+    }
 }
 
 fn time(milliseconds: u64) -> Option<SystemTime> {

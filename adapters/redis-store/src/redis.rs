@@ -21,11 +21,8 @@ use holdfast_redis_rules::{
     term::{Term, Worth},
     tries::{Next, Tries},
 };
-use holdfast_timing::{
-    late::{RAN_OUT, longest_hold},
-    milliseconds,
-    pauses::Pauses,
-};
+use holdfast_rules::message::RAN_OUT;
+use holdfast_timing::{late::longest_hold, milliseconds, pauses::Pauses};
 
 use crate::{
     bindings::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome},

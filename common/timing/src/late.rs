@@ -8,9 +8,6 @@ use core::time::Duration;
 /// How long to wait for a reply after the caller has left, at most.
 pub const LATE_REPLY: Duration = Duration::from_secs(30);
 
-/// The cause for a caller whose lock was granted and has expired already.
-pub const RAN_OUT: &str = "the lock ran out before the reply came";
-
 /// How long after sending an acquire to wait for its reply, in order to give back a late grant: the time
 /// to live, 30 seconds at most.
 pub fn late(ttl: Duration) -> Duration {

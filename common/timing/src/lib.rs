@@ -11,7 +11,7 @@
 #[cfg(test)]
 extern crate alloc;
 
-use core::time::Duration;
+use core::{ops::Add, time::Duration};
 
 pub mod go_duration;
 pub mod late;
@@ -20,4 +20,13 @@ pub mod pauses;
 /// A time in whole milliseconds; the longest if there are more than can be counted.
 pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `now` and `time` by `checked_add`, which is the clock's; a time that the clock cannot hold becomes 136 years.
+pub fn after<I: Copy + Add<Duration, Output = I>>(
+    now: I,
+    time: Duration,
+    checked_add: fn(&I, Duration) -> Option<I>,
+) -> I {
+    checked_add(&now, time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }

@@ -66,6 +66,21 @@ pub fn with_owner(cause: &str, owner: &str) -> String {
     format!("{cause} (the owner is {owner})")
 }
 
+/// The `Failure` of an acquire, [with the owner](with_owner) if its outcome is unknown. A macro, because each bindings
+/// generator makes its own type.
+#[macro_export]
+macro_rules! failure_naming {
+    ($failure:expr, $owner:expr) => {
+        match $failure {
+            Self::Unknown(mut outcome) => {
+                outcome.cause = $crate::message::with_owner(&outcome.cause, $owner);
+                Self::Unknown(outcome)
+            }
+            failure => failure,
+        }
+    };
+}
+
 /// The message of an `Error` of the contract. A macro, because each bindings generator makes its own type.
 #[macro_export]
 macro_rules! message_of {

@@ -24,3 +24,11 @@ impl Error {
         }
     }
 }
+
+impl Failure {
+    /// The failure of an acquire by this owner, who is named if the outcome is unknown.
+    #[must_use]
+    pub fn naming(self, owner: &str) -> Self {
+        crate::failure_naming!(self, owner)
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use holdfast_rules::message;
-use holdfast_timing::{late::RAN_OUT, milliseconds};
+use holdfast_timing::milliseconds;
 use tokio::time::Instant;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::{Acquired, Failure, Grant, UnknownOutcome, retrying},
+    store::{Acquired, Failure, Grant, retrying},
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Worthless {
     /// Its time is over.
-    #[error("{RAN_OUT}")]
+    #[error("{}", message::RAN_OUT)]
     RanOut,
     /// The store granted without the fencing token that was asked for.
     #[error("{}", message::NOT_NUMBERED)]
@@ -55,7 +55,7 @@ impl Shared {
                 }
                 answer
             }
-            (Err(failure), _) => self.answer(question, Outcome::Failed(&naming(&owner, failure))),
+            (Err(failure), _) => self.answer(question, Outcome::Failed(&failure.naming(&owner))),
         }
     }
 
@@ -175,17 +175,6 @@ async fn attempt(
             }
             Err(Failure::not_done(worthless.to_string()))
         }
-    }
-}
-
-/// Adds the owner to the failure of an acquire.
-fn naming(owner: &str, failure: Failure) -> Failure {
-    match failure {
-        Failure::Unknown(UnknownOutcome { cause, held_until }) => {
-            let cause = message::with_owner(&cause, owner);
-            Failure::Unknown(UnknownOutcome { cause, held_until })
-        }
-        failure => failure,
     }
 }
 

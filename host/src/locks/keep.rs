@@ -2,6 +2,7 @@
 
 use std::{fmt, future::pending, sync::Arc, time::Duration};
 
+use holdfast_timing::after;
 use tokio::{
     sync::watch,
     task::AbortHandle,
@@ -11,7 +12,7 @@ use tokio::{
 use super::{
     handle::{Locks, Resource},
     pace::Pace,
-    renewal::{self, Lost, Renewal, Schedule, after},
+    renewal::{self, Lost, Renewal, Schedule},
 };
 use crate::{
     error::Error,
@@ -113,7 +114,7 @@ impl Locks {
             owner,
             ttl: Duration::from_millis(options.ttl),
         });
-        let valid_until = after(now, Duration::from_millis(valid_for));
+        let valid_until = after(now, Duration::from_millis(valid_for), Instant::checked_add);
         let (sender, state) = watch::channel(State { valid_until, lost: None });
         // A longest hold beyond the range of the clock is no limit.
         let hold_end = max_hold.and_then(|longest| now.checked_add(longest));

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use holdfast_timing::after;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Why a lease is not held any more.
@@ -89,7 +90,7 @@ impl Schedule {
         loop {
             let begun = Instant::now();
             match timeout_at(valid_until, lock.extend()).await {
-                Ok(Renewal::Held(time)) => return Ok(after(begun, time)),
+                Ok(Renewal::Held(time)) => return Ok(after(begun, time, Instant::checked_add)),
                 Ok(Renewal::Lost(lost)) => return Err(lost),
                 Ok(Renewal::Unknown(why)) => problem = why,
                 Err(_too_late) => return Err(Lost::NotRenewed(problem)),
@@ -109,11 +110,6 @@ impl Schedule {
         let due = valid_until - (self.ttl - self.ttl / 3).min(left);
         due.max(now + self.between)
     }
-}
-
-/// A time that the clock cannot hold becomes 136 years.
-pub fn after(now: Instant, time: Duration) -> Instant {
-    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
 #[cfg(test)]

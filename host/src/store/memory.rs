@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use holdfast_timing::milliseconds;
+use holdfast_timing::{after, milliseconds};
 use tokio::time::Instant;
 
 use super::{
@@ -60,7 +60,11 @@ impl Leases {
         }
         self.sweep(now);
         let fencing_token = fenced.then(|| self.next_token());
-        let lease = Lease { owner: owner.to_owned(), until: end(now, ttl), fencing_token };
+        let lease = Lease {
+            owner: owner.to_owned(),
+            until: after(now, ttl, Instant::checked_add),
+            fencing_token,
+        };
         self.by_key.insert(key.to_owned(), lease);
         self.watchers.changed(key);
         Acquired::Granted(Grant { fencing_token, valid_for: None })
@@ -92,7 +96,7 @@ impl Leases {
                 if lease.owner != owner {
                     return Extended::HeldByOther;
                 }
-                let until = end(now, ttl);
+                let until = after(now, ttl, Instant::checked_add);
                 if until > lease.until || may_shorten {
                     lease.until = until;
                 }
@@ -165,11 +169,6 @@ impl Leases {
             self.after_sweep = self.by_key.len();
         }
     }
-}
-
-/// When a time to live ends. One that the clock cannot hold becomes 136 years.
-fn end(now: Instant, ttl: Duration) -> Instant {
-    now.checked_add(ttl).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
 impl Store for MemoryStore {

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, future, stream};
-use holdfast_dapr_api::FENCING_TOKEN_HEADER;
+use holdfast_dapr_api::{FENCING_TOKEN_HEADER, body};
 use holdfast_proto::decode::decode;
 use http_body_util::StreamBody;
 use hyper::{
@@ -29,8 +29,8 @@ use crate::{
     server::{Lasting, Parting},
 };
 
-/// The longest message that is accepted, in bytes: 4 MiB, Dapr's default.
-pub(super) const MAX_MESSAGE: usize = 4 << 20;
+/// The longest message that is accepted, in bytes: as long as a body over HTTP, as in Dapr.
+pub(super) const MAX_MESSAGE: usize = body::MAX;
 
 /// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
 /// "Length-Prefixed-Message").

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_timing::{late::RAN_OUT, milliseconds};
+use holdfast_rules::message::RAN_OUT;
+use holdfast_timing::milliseconds;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{

@@ -266,7 +266,7 @@ impl AtNode {
         let until = match grant.valid_for {
             Some(left) => after(less_drift(Duration::from_millis(left))),
             // It counts from when the node got the command.
-            None => sent.checked_add(less_drift(*ttl)).unwrap_or_else(|| after(less_drift(*ttl))),
+            None => holdfast_timing::after(sent, less_drift(*ttl), Instant::checked_add),
         };
         Vote::Granted(Granted { until, token: grant.fencing_token })
     }

@@ -264,8 +264,7 @@ impl<T> Teller<T> {
     }
 }
 
-/// This long from now. A time that the clock cannot hold becomes 136 years.
+/// This long from now.
 pub(super) fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
+    holdfast_timing::after(Instant::now(), time, Instant::checked_add)
 }

@@ -20,7 +20,7 @@ use holdfast_redis_rules::{
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
 };
-use holdfast_timing::late::RAN_OUT;
+use holdfast_rules::message::RAN_OUT;
 use tokio::time::timeout;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Hints for a lock that cannot be taken.
 
-use holdfast_timing::late::RAN_OUT;
+use holdfast_rules::message::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 

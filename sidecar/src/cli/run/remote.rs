@@ -6,11 +6,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast::{
     Lost, UnlockStatus,
-    renewal::{self, Renewal, Schedule, after},
+    renewal::{self, Renewal, Schedule},
 };
 use holdfast_dapr_api::TOKEN_HEADER;
 use holdfast_rules::json::duration;
-use holdfast_timing::go_duration::parse_go_duration;
+use holdfast_timing::{after, go_duration::parse_go_duration};
 use hyper::{
     Request, StatusCode,
     body::Bytes,
@@ -135,10 +135,10 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
     let valid_for = validity(&lease)?;
     let mut renewing = Renewing::of(hold.clone());
     let valid_until = match args.wait.is_zero() {
-        true => after(begun, valid_for),
+        true => after(begun, valid_for, Instant::checked_add),
         // How long ago the answer was sent is not known after a wait: the lock may have run out since.
         false => {
-            let valid_until = after(Instant::now(), valid_for);
+            let valid_until = after(Instant::now(), valid_for, Instant::checked_add);
             let schedule = renewing.schedule;
             let renewed = schedule.prolong(valid_until, &mut renewing).await;
             renewed.map_err(|lost| anyhow!("the lock was lost at once: {lost}"))?
@@ -155,7 +155,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
 
 /// The lease; `None` if the lock was not free in time.
 async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
-    let deadline = after(Instant::now(), args.wait);
+    let deadline = after(Instant::now(), args.wait, Instant::checked_add);
     let mut asked = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
