@@ -9,8 +9,9 @@ use holdfast_edge_lock::EdgeLock;
 
 use super::{
     definition::StoreDefinition,
-    document::{Field, METADATA_FIELDS, take_name},
     error::{Flaw, Level, Notice, Problem},
+    field::Field,
+    metadata::{METADATA_FIELDS, take_name},
     source::Source,
 };
 

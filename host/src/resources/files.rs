@@ -8,8 +8,10 @@ use std::{
 };
 
 use super::{
-    document::{self, ComponentDocument, Document, Field},
+    component::ComponentDocument,
+    document::{self, Document},
     error::{Flaw, Level, LoadError, Notice, Problem},
+    field::Field,
     known,
     source::Source,
     yaml,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use holdfast_edge_lock::EdgeLock;
 
 use super::{
+    component::{Category, ComponentDocument},
     definition::StoreDefinition,
-    document::{Category, ComponentDocument},
     edge_locks::{self, EdgeLocks},
     error::{Flaw, Level, LoadError, Notice, Problem},
     files, known,

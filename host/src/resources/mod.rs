@@ -9,7 +9,9 @@
 //! |---|---|
 //! | `options` | which files to read, and for whom |
 //! | `files`, `yaml` | from a folder to YAML documents |
-//! | `document` | a document as a component: which fields there are, and their types |
+//! | `document` | a document by its kind |
+//! | `field`, `metadata` | reading a document field by field, and what documents of several kinds have |
+//! | `component` | a component as a document defines it |
 //! | `known` | the settings and fields that have a meaning |
 //! | `resolve`, `secrets`, `templates` | the values of a component's settings |
 //! | `resiliency` | policies as documents define them |
@@ -19,14 +21,17 @@
 //! | `metrics` | the metrics of opening stores |
 //! | `error`, `source` | what is wrong, and where |
 
+mod component;
 mod definition;
 mod document;
 mod edge_locks;
 mod environment;
 mod error;
+mod field;
 mod files;
 mod known;
 mod load;
+mod metadata;
 mod metrics;
 mod open;
 mod opened;

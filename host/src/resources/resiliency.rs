@@ -12,9 +12,10 @@ use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
     definition::StoreDefinition,
-    document::{Field, METADATA_FIELDS},
     error::{Flaw, Level, Notice, Problem},
+    field::Field,
     known,
+    metadata::METADATA_FIELDS,
     source::Source,
 };
 use crate::{

@@ -7,8 +7,8 @@ use holdfast_redis_rules::settings::{self, Unused};
 use holdfast_timing::go_duration::parse_go_duration;
 
 use super::{
+    component::{ComponentDocument, SecretRef, Setting},
     definition::StoreDefinition,
-    document::{ComponentDocument, SecretRef, Setting},
     environment::Env,
     error::{Flaw, Level, Notice, Problem},
     known,
