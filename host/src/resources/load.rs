@@ -44,10 +44,10 @@ pub struct Resources {
 /// policies of components. All files are merged: if two define the same name, the later one counts. A
 /// document that cannot be read has no effect and causes a warning.
 ///
-/// Problems that do not stop the loading go to `notify` as they are found, also before an error.
 /// Documents of kind `EdgeLock` whose `scopes` include this application say which requests of a proxy take which
 /// lock.
 ///
+/// Problems that do not stop the loading go to `notify` as they are found, also before an error.
 /// Neither notices nor errors contain the value of a setting, except for the path of a secrets file.
 ///
 /// # Errors
@@ -62,20 +62,12 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
     let env = &*options.env;
     let namespace = env("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
-    let files::Found { mut components, resiliency, edge_locks, ambiguous } =
+    let files::Found { components, resiliency, edge_locks, ambiguous } =
         files::read_folders(&options.folders, notify)?;
     if !ambiguous.is_empty() {
         return Err(LoadError::Components(ambiguous));
     }
-    components.retain(|(source, component)| {
-        let foreign = why_foreign(component, app_id, namespace.as_deref());
-        if let Some(flaw) = foreign {
-            let problem = Problem::of_component(source, &component.name, flaw);
-            notify(Notice { level: Level::Info, problem });
-            return false;
-        }
-        true
-    });
+    let components = without_foreign(components, app_id, namespace.as_deref(), notify);
     check_names(&components)?;
 
     let templates = Templates {
@@ -84,7 +76,42 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
         pod_name: env("POD_NAME").unwrap_or_default(),
     };
     let mut resolver = Resolver::new(env, templates, notify);
-    for (source, component) in &components {
+    open_secret_stores(&components, &mut resolver);
+    let stores = resolve_stores(components, &mut resolver);
+    let mut problems = resolver.into_problems();
+    let EdgeLocks { locks: edge_locks, problems: wrong } =
+        edge_locks::read(edge_locks, app_id, &stores, notify);
+    problems.extend(wrong);
+    if !problems.is_empty() {
+        return Err(LoadError::Components(problems));
+    }
+    let resiliency = resiliency::read(resiliency, app_id, &stores, notify);
+    Ok(Resources { stores, resiliency, edge_locks })
+}
+
+/// The components that are for this process.
+fn without_foreign(
+    mut components: Vec<(Source, ComponentDocument)>,
+    app_id: &str,
+    namespace: Option<&str>,
+    notify: &mut dyn FnMut(Notice),
+) -> Vec<(Source, ComponentDocument)> {
+    components.retain(|(source, component)| {
+        let foreign = why_foreign(component, app_id, namespace);
+        if let Some(flaw) = foreign {
+            let problem = Problem::of_component(source, &component.name, flaw);
+            notify(Notice { level: Level::Info, problem });
+            return false;
+        }
+        true
+    });
+    components
+}
+
+/// Opens every secret store, before a component asks one for a secret. Reports the fields without a meaning of all
+/// components.
+fn open_secret_stores(components: &[(Source, ComponentDocument)], resolver: &mut Resolver<'_>) {
+    for (source, component) in components {
         for flaw in &component.unknown {
             resolver.notify(Level::Warning, source, component, flaw.clone());
         }
@@ -92,6 +119,13 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
             resolver.open_secret_store(source, component);
         }
     }
+}
+
+/// The definitions of the lock stores. A component of another type is reported.
+fn resolve_stores(
+    components: Vec<(Source, ComponentDocument)>,
+    resolver: &mut Resolver<'_>,
+) -> Vec<StoreDefinition> {
     let mut stores = Vec::new();
     for (source, component) in components {
         let component_type = &component.component_type;
@@ -109,15 +143,7 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
             }
         }
     }
-    let mut problems = resolver.into_problems();
-    let EdgeLocks { locks: edge_locks, problems: wrong } =
-        edge_locks::read(edge_locks, app_id, &stores, notify);
-    problems.extend(wrong);
-    if !problems.is_empty() {
-        return Err(LoadError::Components(problems));
-    }
-    let resiliency = resiliency::read(resiliency, app_id, &stores, notify);
-    Ok(Resources { stores, resiliency, edge_locks })
+    stores
 }
 
 /// What is wrong with a type of no category. daprd says as much, and does not start either (Dapr 1.18,

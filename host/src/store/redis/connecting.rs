@@ -109,6 +109,104 @@ impl Missing {
     }
 }
 
+/// The servers of a quorum, and which of them are connected.
+struct QuorumServers<'a> {
+    /// The store's name, for the log.
+    name: &'a str,
+    addresses: &'a [Address],
+    /// `None` for a server that is not connected.
+    stores: Vec<Option<RedisStore>>,
+    /// Why a server is not connected; for one that is, it means nothing.
+    causes: Vec<Missing>,
+    /// Whether the time for connecting to one of them was over.
+    is_late: bool,
+}
+
+impl<'a> QuorumServers<'a> {
+    fn new(name: &'a str, addresses: &'a [Address]) -> Self {
+        Self {
+            name,
+            addresses,
+            stores: addresses.iter().map(|_| None).collect(),
+            causes: vec![Missing::early(); addresses.len()],
+            is_late: false,
+        }
+    }
+
+    /// Notes how connecting to a server ended.
+    ///
+    /// # Errors
+    ///
+    /// No majority can make up for it.
+    fn note(
+        &mut self,
+        index: usize,
+        outcome: Result<RedisStore, ConnectError>,
+    ) -> Result<(), ConnectError> {
+        match outcome {
+            Ok(store) => {
+                if let Some(absence) = store.absence() {
+                    let redis = &self.addresses[index];
+                    tracing::warn!(store = self.name, %redis, "{absence}");
+                }
+                self.stores[index] = Some(store);
+            }
+            Err(ConnectError::Unreachable { cause, login, .. }) => {
+                self.causes[index] = Missing { cause, login };
+            }
+            Err(ConnectError::Late { cause, .. }) => {
+                self.causes[index] = Missing { cause, login: None };
+                self.is_late = true;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn connected(&self) -> usize {
+        self.stores.iter().flatten().count()
+    }
+
+    fn have_majority(&self) -> bool {
+        self.connected() > self.addresses.len() / 2
+    }
+
+    fn missing(&self) -> impl Iterator<Item = (&Address, &Missing)> {
+        let all = self.addresses.iter().zip(&self.causes).zip(&self.stores);
+        all.filter(|(_, store)| store.is_none()).map(|(missing, _)| missing)
+    }
+
+    /// The error for fewer than a majority.
+    fn too_few(&self, address: String) -> ConnectError {
+        let causes = self.missing().map(|(node, Missing { cause, login })| match login {
+            Some(_) => format!("{node}: it {REFUSES_LOGIN}: {cause}"),
+            None => format!("{node}: {cause}"),
+        });
+        let (all, causes) = (self.addresses.len(), causes.collect::<Vec<_>>().join("; "));
+        let cause = format!("only {} of {all} servers can be used: {causes}", self.connected());
+        let login = self.missing().filter_map(|(_, missing)| missing.login).max();
+        match self.is_late {
+            true => ConnectError::Late { address, cause },
+            false => ConnectError::Unreachable { address, cause, login },
+        }
+    }
+
+    fn warn_of_missing(&self) {
+        let store = self.name;
+        for (redis, Missing { cause, login }) in self.missing() {
+            match login {
+                // It does not pass by itself.
+                Some(_) => {
+                    tracing::warn!(store, %redis, cause, "a server of the quorum {REFUSES_LOGIN}");
+                }
+                None => {
+                    tracing::warn!(store, %redis, cause, "a server of the quorum cannot be reached");
+                }
+            }
+        }
+    }
+}
+
 /// Connects to each server. `None` for one that cannot be reached at present.
 async fn connect_majority(
     name: &str,
@@ -118,65 +216,22 @@ async fn connect_majority(
 ) -> Result<Vec<Option<RedisStore>>, ConnectError> {
     let mut connecting: FuturesUnordered<_> =
         nodes.iter().enumerate().map(async |(index, node)| (index, connect(node).await)).collect();
-    let mut stores: Vec<Option<RedisStore>> = nodes.iter().map(|_| None).collect();
-    let mut causes = vec![Missing::early(); nodes.len()];
-    let (mut connected, mut deadline, mut is_late) = (0, None, false);
+    let mut servers = QuorumServers::new(name, nodes);
+    let mut deadline = None;
     loop {
         let next = match deadline {
             None => connecting.next().await,
             Some(deadline) => timeout_at(deadline, connecting.next()).await.ok().flatten(),
         };
-        match next {
-            None => break,
-            Some((index, Ok(store))) => {
-                if let Some(absence) = store.absence() {
-                    let redis = &nodes[index];
-                    tracing::warn!(store = name, %redis, "{absence}");
-                }
-                stores[index] = Some(store);
-                connected += 1;
-                if connected > nodes.len() / 2 {
-                    deadline.get_or_insert_with(|| Instant::now() + NODE_TIMEOUT);
-                }
-            }
-            Some((index, Err(ConnectError::Unreachable { cause, login, .. }))) => {
-                causes[index] = Missing { cause, login };
-            }
-            Some((index, Err(ConnectError::Late { cause, .. }))) => {
-                causes[index] = Missing { cause, login: None };
-                is_late = true;
-            }
-            Some((_, Err(error))) => return Err(error),
+        let Some((index, outcome)) = next else { break };
+        servers.note(index, outcome)?;
+        if servers.have_majority() {
+            deadline.get_or_insert_with(|| Instant::now() + NODE_TIMEOUT);
         }
     }
-    let missing = || {
-        let missing = nodes.iter().zip(&causes).zip(&stores);
-        missing.filter(|(_, store)| store.is_none()).map(|((node, missing), _)| (node, missing))
-    };
-    if connected <= nodes.len() / 2 {
-        let causes = missing().map(|(node, Missing { cause, login })| match login {
-            Some(_) => format!("{node}: it {REFUSES_LOGIN}: {cause}"),
-            None => format!("{node}: {cause}"),
-        });
-        let (all, causes) = (nodes.len(), causes.collect::<Vec<_>>().join("; "));
-        let cause = format!("only {connected} of {all} servers can be used: {causes}");
-        let address = address.to_owned();
-        let login = missing().filter_map(|(_, missing)| missing.login).max();
-        return Err(match is_late {
-            true => ConnectError::Late { address, cause },
-            false => ConnectError::Unreachable { address, cause, login },
-        });
+    if !servers.have_majority() {
+        return Err(servers.too_few(address.to_owned()));
     }
-    for (redis, Missing { cause, login }) in missing() {
-        match login {
-            // It does not pass by itself.
-            Some(_) => {
-                tracing::warn!(store = name, %redis, cause, "a server of the quorum {REFUSES_LOGIN}");
-            }
-            None => {
-                tracing::warn!(store = name, %redis, cause, "a server of the quorum cannot be reached");
-            }
-        }
-    }
-    Ok(stores)
+    servers.warn_of_missing();
+    Ok(servers.stores)
 }

@@ -5,6 +5,7 @@ use std::{fmt, net::IpAddr};
 use holdfast_redis_rules::address::is_host;
 use redis::{IntoConnectionInfo, parse_redis_url};
 
+use self::RedisUrlPart::{Database, Fragment, Host, Login, Port, Query, Scheme, Text};
 use super::settings::RedisSettings;
 
 /// A URL that [`RedisSettings::from_url`] cannot use. Names the part, never its text: that may be a
@@ -77,43 +78,19 @@ impl RedisSettings {
     ///
     /// A [`RedisUrlError`] names the part that cannot be used.
     pub fn from_url(url: &str) -> Result<Self, RedisUrlError> {
-        use RedisUrlPart::{Database, Fragment, Host, Login, Port, Query, Scheme, Text};
-        let refuse = |part, problem| Err(RedisUrlError { part, problem });
-
-        let tls = match url.split_once(':') {
-            Some(("redis" | "valkey", _)) => false,
-            Some(("rediss" | "valkeys", _)) => true,
-            Some(_) => return refuse(Scheme, "is not redis or rediss"),
-            None => return refuse(Text, "is not a URL"),
-        };
+        let tls = is_tls(url)?;
         let Some(mut url) = parse_redis_url(url) else {
             return refuse(Text, "is not a URL, or its port is not from 1 to 65535");
         };
-        let host = match url.host_str() {
-            None | Some("") => return refuse(Host, "is missing"),
-            Some(host) => host.trim_matches(['[', ']']),
-        };
-        if host.parse().is_ok_and(|address: IpAddr| address.is_unspecified()) {
-            return refuse(Host, "is not an address to connect to");
-        }
+        check_host(url.host_str())?;
         if url.port() == Some(0) {
             return refuse(Port, "is 0");
         }
-        let db = match url.path().trim_matches('/') {
-            "" => "0",
-            db => db,
-        };
-        let Ok(db) = db.parse() else {
-            return refuse(Database, "is not a whole number from 0");
-        };
+        let db = database(url.path())?;
         if url.query().is_some() {
             return refuse(Query, "is not supported");
         }
-        let verify = match url.fragment() {
-            None => true,
-            Some("insecure") if tls => false,
-            Some(_) => return refuse(Fragment, "is not supported, other than #insecure with TLS"),
-        };
+        let verify = verifies_server(url.fragment(), tls)?;
         if !url.username().is_empty() && url.password().is_none() {
             return refuse(Login, "has a user name and no password");
         }
@@ -139,6 +116,49 @@ impl RedisSettings {
             settings = settings.password(password);
         }
         Ok(settings)
+    }
+}
+
+fn refuse<T>(part: RedisUrlPart, problem: &'static str) -> Result<T, RedisUrlError> {
+    Err(RedisUrlError { part, problem })
+}
+
+/// Whether the scheme asks for TLS.
+fn is_tls(url: &str) -> Result<bool, RedisUrlError> {
+    match url.split_once(':') {
+        Some(("redis" | "valkey", _)) => Ok(false),
+        Some(("rediss" | "valkeys", _)) => Ok(true),
+        Some(_) => refuse(Scheme, "is not redis or rediss"),
+        None => refuse(Text, "is not a URL"),
+    }
+}
+
+fn check_host(host: Option<&str>) -> Result<(), RedisUrlError> {
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
+        return refuse(Host, "is missing");
+    };
+    let address = host.trim_matches(['[', ']']).parse();
+    if address.is_ok_and(|address: IpAddr| address.is_unspecified()) {
+        return refuse(Host, "is not an address to connect to");
+    }
+    Ok(())
+}
+
+/// The number of the database, which is the path.
+fn database(path: &str) -> Result<u32, RedisUrlError> {
+    let db = match path.trim_matches('/') {
+        "" => "0",
+        db => db,
+    };
+    db.parse().or_else(|_| refuse(Database, "is not a whole number from 0"))
+}
+
+/// Whether the server's certificate is checked.
+fn verifies_server(fragment: Option<&str>, tls: bool) -> Result<bool, RedisUrlError> {
+    match fragment {
+        None => Ok(true),
+        Some("insecure") if tls => Ok(false),
+        Some(_) => refuse(Fragment, "is not supported, other than #insecure with TLS"),
     }
 }
 
