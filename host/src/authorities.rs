@@ -19,7 +19,7 @@ use rustls::{
 use crate::input_file;
 
 /// The largest file with certificates, in MiB. Those of a system have less than one.
-const LARGEST: u64 = 16;
+const MAX_FILE_MIB: u64 = 16;
 
 const FILE: &str = "SSL_CERT_FILE";
 
@@ -151,7 +151,7 @@ fn in_folders(
 /// The certificates in a file. Those that are broken are passed over.
 fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, AuthoritiesError> {
     let unreadable = |cause| AuthoritiesError::Unreadable { path: file.to_owned(), cause };
-    let pem = input_file::read(file, LARGEST).map_err(unreadable)?;
+    let pem = input_file::read(file, MAX_FILE_MIB).map_err(unreadable)?;
     Ok(CertificateDer::pem_slice_iter(&pem).flatten().collect())
 }
 

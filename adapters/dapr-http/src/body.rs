@@ -5,7 +5,7 @@ use core::str;
 
 use holdfast_dapr_api::{
     Reply,
-    body::{MAX, is_refused_unread},
+    body::{MAX_BODY_BYTES, is_refused_unread},
     reply,
 };
 use wasip2::{
@@ -31,9 +31,9 @@ pub(crate) fn read(request: &IncomingRequest) -> Result<Vec<u8>, Reply> {
 
 fn collect(stream: &InputStream, length: Option<u64>) -> Result<Vec<u8>, Reply> {
     let length = length.and_then(|length| usize::try_from(length).ok());
-    let mut whole = Vec::with_capacity(length.unwrap_or_default().min(MAX));
+    let mut whole = Vec::with_capacity(length.unwrap_or_default().min(MAX_BODY_BYTES));
     while let Some(more) = next(stream)? {
-        if whole.len() + more.len() > MAX {
+        if whole.len() + more.len() > MAX_BODY_BYTES {
             drop(whole);
             skip(stream, more.len());
             return Err(reply::body_too_large());
@@ -43,10 +43,10 @@ fn collect(stream: &InputStream, length: Option<u64>) -> Result<Vec<u8>, Reply> 
     Ok(whole)
 }
 
-/// Reads and discards up to `MAX` bytes, because some clients read the reply only after they have sent
+/// Reads and discards up to `MAX_BODY_BYTES`, because some clients read the reply only after they have sent
 /// the whole body.
 fn skip(stream: &InputStream, mut skipped: usize) {
-    while skipped < MAX
+    while skipped < MAX_BODY_BYTES
         && let Ok(Some(more)) = next(stream)
     {
         skipped += more.len();

@@ -109,7 +109,7 @@ pub fn body_too_slow(cause: &str) -> Reply {
     Reply { status: 408, ..body_not_read(cause) }
 }
 
-/// The body is longer than [`body::MAX`](crate::body::MAX).
+/// The body is longer than [`body::MAX_BODY_BYTES`](crate::body::MAX_BODY_BYTES).
 pub fn body_too_large() -> Reply {
     body_not_read("stream too large")
 }

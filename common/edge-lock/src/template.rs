@@ -15,7 +15,7 @@ const PATH_ONLY: &str = ":path-only";
 const PSEUDO: [&str; 5] = [":method", ":scheme", AUTHORITY, ":path", PATH_ONLY];
 
 /// The longest resource of a request, in bytes. However it is written, it fits into a call about a lease.
-pub const LONGEST: usize = 3_000;
+pub const MAX_RESOURCE_BYTES: usize = 3_000;
 
 /// Text with the names of headers in braces, such as `{:authority}{:path}`.
 ///
@@ -72,14 +72,14 @@ impl Template {
             return Err(format!("may not contain {reserved}, which separates the parts of a key"));
         }
         let length = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };
-        if pieces.iter().map(length).sum::<usize>() > LONGEST {
-            return Err(format!("must be at most {LONGEST} bytes long"));
+        if pieces.iter().map(length).sum::<usize>() > MAX_RESOURCE_BYTES {
+            return Err(format!("must be at most {MAX_RESOURCE_BYTES} bytes long"));
         }
         Ok(Self(pieces))
     }
 
-    /// The resource of a request; `None` if it is empty, or longer than [`LONGEST`] bytes. Such a request gets no lock,
-    /// and may not go on: otherwise its client could choose to go without one.
+    /// The resource of a request; `None` if it is empty, or longer than [`MAX_RESOURCE_BYTES`]. Such a request gets no
+    /// lock, and may not go on: otherwise its client could choose to go without one.
     pub fn of(&self, request: &impl Headers) -> Option<String> {
         let mut resource = String::new();
         for piece in &self.0 {
@@ -95,7 +95,7 @@ impl Template {
                 Piece::Value(name) => escape(&value(request, name), &mut resource),
             }
         }
-        (1..=LONGEST).contains(&resource.len()).then_some(resource)
+        (1..=MAX_RESOURCE_BYTES).contains(&resource.len()).then_some(resource)
     }
 }
 
@@ -199,9 +199,12 @@ mod tests {
             Template::read(template).unwrap().of(&Request(vec![(":path", path)]))
         };
         assert_eq!(of("{x-tenant}", b"/"), None);
-        assert_eq!(of("{:path}", &[b'/'; LONGEST]).map(|resource| resource.len()), Some(LONGEST));
-        assert_eq!(of("{:path}", &[b'/'; LONGEST + 1]), None);
-        assert_eq!(of("{:path}", &[b'|'; LONGEST / 3 + 1]), None);
+        assert_eq!(
+            of("{:path}", &[b'/'; MAX_RESOURCE_BYTES]).map(|resource| resource.len()),
+            Some(MAX_RESOURCE_BYTES)
+        );
+        assert_eq!(of("{:path}", &[b'/'; MAX_RESOURCE_BYTES + 1]), None);
+        assert_eq!(of("{:path}", &[b'|'; MAX_RESOURCE_BYTES / 3 + 1]), None);
     }
 
     #[test]
@@ -215,8 +218,8 @@ mod tests {
         ] {
             assert_eq!(Template::read(template), Err(reason.to_owned()), "{template}");
         }
-        assert!(Template::read(&"x".repeat(LONGEST)).is_ok());
-        let long = Template::read(&format!("{}{{:path}}x", "x".repeat(LONGEST)));
+        assert!(Template::read(&"x".repeat(MAX_RESOURCE_BYTES)).is_ok());
+        let long = Template::read(&format!("{}{{:path}}x", "x".repeat(MAX_RESOURCE_BYTES)));
         assert_eq!(long, Err("must be at most 3000 bytes long".to_owned()));
         let unknown = Template::read("{:port}").unwrap_err();
         assert!(unknown.starts_with("has {:port}, which is unknown: use {:method}, "));

@@ -52,7 +52,7 @@ impl Question {
 pub const CLOSES: &str = "it closes the connection when it is asked";
 
 /// How many losses it takes to leave a question out.
-const LOSSES: u32 = 2;
+const LOSSES_TO_LEAVE_OUT: u32 = 2;
 
 /// What is known of a server.
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ impl Closing {
             return if was_alone { Err(LostByChance) } else { Ok(()) };
         }
         about.losses = about.losses.saturating_add(1);
-        about.left_out = about.losses >= LOSSES;
+        about.left_out = about.losses >= LOSSES_TO_LEAVE_OUT;
         Ok(())
     }
 }

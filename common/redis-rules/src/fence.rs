@@ -15,7 +15,7 @@ pub const FENCED_LUA: &str = include_str!("fenced.lua");
 
 /// How long a fencing token is kept after its lock has expired, in milliseconds: 30 days. The token after one that was
 /// forgotten is larger still, unless the server's clock was set back meanwhile.
-pub(crate) const KEPT: u64 = 30 * 24 * 3_600 * 1_000;
+pub(crate) const TOKEN_KEPT: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// An acquire whose grant is numbered.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
         owner,
         option,
         decimal(milliseconds, &mut digits),
-        decimal(ttl.saturating_add(KEPT), &mut kept),
+        decimal(ttl.saturating_add(TOKEN_KEPT), &mut kept),
     ])
 }
 

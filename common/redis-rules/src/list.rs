@@ -9,7 +9,7 @@ use crate::reply::{Nonsense, Reply};
 pub const LIST_LUA: &str = include_str!("list.lua");
 
 /// About how many keys one call looks at, whether they are locks or not. It takes the server about 0.1 ms.
-const LOOKED_AT: &str = "256";
+const KEYS_A_CALL: &str = "256";
 
 /// The locks of one part of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub fn pattern(prefix: &str) -> String {
 
 /// The words of the command. `cursor` is that of the part before; `None` to begin.
 pub fn words<'a>(pattern: &'a str, cursor: Option<&'a str>) -> [&'a str; 6] {
-    ["EVAL", LIST_LUA, "0", cursor.unwrap_or("0"), pattern, LOOKED_AT]
+    ["EVAL", LIST_LUA, "0", cursor.unwrap_or("0"), pattern, KEYS_A_CALL]
 }
 
 /// Whether a text can be a cursor of the server.

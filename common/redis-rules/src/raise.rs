@@ -2,7 +2,7 @@
 //! grants have larger tokens here as well.
 
 use crate::{
-    fence::KEPT,
+    fence::TOKEN_KEPT,
     reply::{Nonsense, Reply},
     resp::decimal,
 };
@@ -15,7 +15,7 @@ pub const RAISE_LUA: &str = include_str!("raise.lua");
 pub fn words<T>(number_key: &str, at_least: u64, send: impl FnOnce(&[&str]) -> T) -> T {
     let (mut digits, mut kept) = ([0; 20], [0; 20]);
     let number = decimal(at_least, &mut digits);
-    send(&["EVAL", RAISE_LUA, "1", number_key, number, decimal(KEPT, &mut kept)])
+    send(&["EVAL", RAISE_LUA, "1", number_key, number, decimal(TOKEN_KEPT, &mut kept)])
 }
 
 /// Reads the reply to a command for `at_least`.

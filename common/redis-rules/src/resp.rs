@@ -9,10 +9,10 @@ use core::str::FromStr;
 use crate::reply::{Nonsense, Reply};
 
 /// The longest reply in bytes. The longest one that is expected is the server's description of itself.
-const LONGEST: usize = 1 << 20;
+const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// The most texts in an array. The longest one that is expected is a part of the locks, with about a thousand.
-const MOST_TEXTS: usize = 1 << 14;
+const MAX_TEXTS: usize = 1 << 14;
 
 const END: &[u8] = b"\r\n";
 
@@ -64,7 +64,7 @@ pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
 fn array(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     let Some(line) = line(bytes)? else { return Ok(None) };
     let count: usize = number(line)?;
-    if count > MOST_TEXTS {
+    if count > MAX_TEXTS {
         return Err(Nonsense);
     }
     let mut length = 1 + line.len() + END.len();
@@ -109,20 +109,20 @@ fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
 /// The rest of the first line after its first byte; `None` while it is not complete. A line that is too long
 /// is not a line even if it is complete, so that a reply does not depend on the pieces that it comes in.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
-    match bytes.iter().take(LONGEST).position(|&byte| byte == b'\r') {
+    match bytes.iter().take(MAX_REPLY_BYTES).position(|&byte| byte == b'\r') {
         Some(end) => match bytes.get(end + 1) {
             Some(b'\n') => Ok(Some(&bytes[1..end])),
             Some(_) => Err(Nonsense),
             None => Ok(None),
         },
-        None if bytes.len() < LONGEST => Ok(None),
+        None if bytes.len() < MAX_REPLY_BYTES => Ok(None),
         None => Err(Nonsense),
     }
 }
 
 /// Reads a text of this length and the line end after it; `None` while it is not complete.
 fn text(length: usize, bytes: &[u8]) -> Result<Option<String>, Nonsense> {
-    if length > LONGEST {
+    if length > MAX_REPLY_BYTES {
         return Err(Nonsense);
     }
     let Some((text, rest)) = bytes.split_at_checked(length) else { return Ok(None) };
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_reply() {
         let nested = b"*1\r\n".repeat(20_000);
-        let endless = b"+".repeat(LONGEST);
+        let endless = b"+".repeat(MAX_REPLY_BYTES);
         for bytes in [
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
             b"$x\r\n",
@@ -204,10 +204,10 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_refused_in_whatever_pieces_it_comes() {
-        let longest = [&b"+".repeat(LONGEST - 1)[..], b"\r\n"].concat();
+        let longest = [&b"+".repeat(MAX_REPLY_BYTES - 1)[..], b"\r\n"].concat();
         assert_eq!(reply(&longest), Ok(Some((Reply::Status, longest.len()))));
-        let longer = [&b"+".repeat(LONGEST)[..], b"\r\n"].concat();
-        for end in LONGEST..=longer.len() {
+        let longer = [&b"+".repeat(MAX_REPLY_BYTES)[..], b"\r\n"].concat();
+        for end in MAX_REPLY_BYTES..=longer.len() {
             assert_eq!(reply(&longer[..end]), Err(Nonsense), "{end}");
         }
     }

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-const SHORTEST: Duration = Duration::from_millis(16);
-const LONGEST: Duration = Duration::from_millis(256);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(16);
+const LONGEST_PAUSE: Duration = Duration::from_millis(256);
 
 /// The pauses of one wait. Each is about twice as long as the one before, up to a quarter of a second.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Pauses {
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { next: SHORTEST }
+        Self { next: SHORTEST_PAUSE }
     }
 }
 
@@ -22,7 +22,7 @@ impl Pauses {
     /// try all at once.
     pub fn next(&mut self, random: u64) -> Duration {
         let half = self.next / 2;
-        self.next = (self.next * 2).min(LONGEST);
+        self.next = (self.next * 2).min(LONGEST_PAUSE);
         half + half * ((random % 1_024) as u32) / 1_024
     }
 }
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(shortest, [8, 16, 32, 64, 128, 128]);
         for random in [0, 1_023, u64::MAX] {
             let pause = pauses.next(random);
-            assert!((LONGEST / 2..=LONGEST).contains(&pause), "{pause:?}");
+            assert!((LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(&pause), "{pause:?}");
         }
     }
 }

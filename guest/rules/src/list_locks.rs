@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The most locks that a page may be asked for.
-pub const MOST: u32 = 1_000;
+pub const MAX_PAGE_LOCKS: u32 = 1_000;
 
 /// Checks a request for about `limit` locks whose resource ids begin with `prefix`.
 ///
@@ -22,8 +22,11 @@ pub fn begin(choice: Choice<'_>, prefix: &str, limit: u32) -> Result<ListStep, E
             prefix,
         )));
     };
-    if !(1..=MOST).contains(&limit) {
-        return Err(Error::MalformedRequest(message::limit_out_of_range(choice.name(), MOST)));
+    if !(1..=MAX_PAGE_LOCKS).contains(&limit) {
+        return Err(Error::MalformedRequest(message::limit_out_of_range(
+            choice.name(),
+            MAX_PAGE_LOCKS,
+        )));
     }
     Ok(ListStep { key_start: store.key_start().into(), key_prefix, limit })
 }

@@ -12,7 +12,7 @@ use crate::types::{UnknownOutcome, Verb};
 
 /// The most bytes of a caller's text that a message quotes. Dapr quotes all of it, but no proxy accepts a
 /// message of megabytes.
-const QUOTED: usize = 4096;
+const MAX_QUOTED_BYTES: usize = 4096;
 
 /// The first bytes of a text, at most `most`.
 pub(crate) fn cut(text: &str, most: usize) -> &str {
@@ -26,22 +26,22 @@ pub fn store_not_configured() -> String {
 
 /// No lock store has that name.
 pub fn store_not_found(store_name: &str) -> String {
-    format!("lock store {} not found", cut(store_name, QUOTED))
+    format!("lock store {} not found", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The resource id is empty.
 pub fn resource_id_empty(store_name: &str) -> String {
-    format!("ResourceId is empty in lock store {}", cut(store_name, QUOTED))
+    format!("ResourceId is empty in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The lock owner is empty.
 pub fn lock_owner_empty(store_name: &str) -> String {
-    format!("LockOwner is empty in lock store {}", cut(store_name, QUOTED))
+    format!("LockOwner is empty in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The expiry is zero, negative or missing.
 pub fn expiry_not_positive(store_name: &str) -> String {
-    format!("ExpiryInSeconds is not positive in lock store {}", cut(store_name, QUOTED))
+    format!("ExpiryInSeconds is not positive in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The expiry exceeds what a store accepts. Dapr's API cannot express such an expiry.
@@ -51,7 +51,7 @@ pub fn expiry_too_long(store_name: &str) -> String {
 
 /// The time to live of a lease is zero or missing.
 pub fn ttl_not_positive(store_name: &str) -> String {
-    format!("ttl is not positive in lock store {}", cut(store_name, QUOTED))
+    format!("ttl is not positive in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The cause for a lease that expired before its caller could learn of it.
@@ -119,7 +119,7 @@ pub(crate) const RESERVED: &str = "input key/keyPrefix";
 
 /// The resource id contains `||`.
 pub fn resource_id_reserved(verb: Verb, resource_id: &str) -> String {
-    let quoted = cut(resource_id, QUOTED);
+    let quoted = cut(resource_id, MAX_QUOTED_BYTES);
     failed(verb, &format!("{RESERVED} '{quoted}' can't contain '||'"))
 }
 

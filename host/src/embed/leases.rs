@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::locks::{Locks, Resource};
 
 /// Beyond this number, leases that have run out are forgotten.
-const MANY: usize = 256;
+const SWEEP_FROM: usize = 256;
 
 /// Leases by what they lock, and by whom.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct Held {
 impl Leases {
     /// Notes a lease that is held until then at most.
     pub(super) fn begin(&mut self, resource: Resource<'_>, owner: String, until: Option<Instant>) {
-        if self.held.len() >= MANY.max(2 * self.after_sweep) {
+        if self.held.len() >= SWEEP_FROM.max(2 * self.after_sweep) {
             let now = Instant::now();
             self.held.retain(|held| held.until.is_none_or(|until| until > now));
             self.after_sweep = self.held.len();

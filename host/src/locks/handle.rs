@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long [`Locks::close`] waits for leases that are being released.
-const CLOSING: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Locks over one or more stores: cheap to clone, safe to share.
 ///
@@ -217,7 +217,7 @@ impl Locks {
     /// stores. Takes 6 seconds at most with the stores of this library, also with a quorum of them.
     pub async fn close(&self) {
         self.shared.background.close();
-        if timeout(CLOSING, self.shared.background.wait()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, self.shared.background.wait()).await.is_err() {
             tracing::warn!("closed before all leases were released");
         }
         self.shared.closed.store(true, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::metrics::{LOCK_HOLD, LOCK_HOLDS_UNTRACKED, StoreLabels};
 
 /// How many locks of one store are tracked at most. They take about 4 MiB.
-const MAX: usize = 1 << 16;
+const MAX_TRACKED_LOCKS: usize = 1 << 16;
 
 /// Below this number, expired locks are not removed.
 const SWEEP_FROM: usize = 1024;
@@ -60,7 +60,7 @@ impl Holds {
         let lock = self.hasher.hash_one((key, owner));
         let mut held = self.lock();
         held.make_room(since);
-        if held.by_lock.len() < MAX {
+        if held.by_lock.len() < MAX_TRACKED_LOCKS {
             held.by_lock.insert(lock, HeldTime { since, until });
         } else {
             drop(held);
@@ -105,7 +105,7 @@ impl Held {
     fn make_room(&mut self, now: Instant) {
         const INTERVAL: Duration = Duration::from_secs(1);
         let doubled = self.by_lock.len() >= SWEEP_FROM.max(self.after_sweep * 2);
-        let full = self.by_lock.len() >= MAX;
+        let full = self.by_lock.len() >= MAX_TRACKED_LOCKS;
         let due = self.swept.is_none_or(|swept| now.duration_since(swept) >= INTERVAL);
         if doubled || full && due {
             self.by_lock.retain(|_, hold| hold.until > now);

@@ -20,8 +20,8 @@ use crate::{
     types::{self, Extended, LeaseOptions, UnlockStatus},
 };
 
-/// The least time between two renewals. A time to live of less than three of them may be over before a renewal.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest time between two renewals. A time to live of less than three of them may be over before a renewal.
+const SHORTEST_RENEWAL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
 ///
@@ -265,7 +265,7 @@ impl fmt::Debug for Lease {
 
 /// Renews the lock until it is lost.
 async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<State>) {
-    let schedule = Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST) };
+    let schedule = Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST_RENEWAL_INTERVAL) };
     let mut renewing = Renewing { hold: hold.clone(), pace: Pace::default() };
     let valid_until = state.borrow().valid_until;
     let lost = schedule.keep(valid_until, &mut renewing, |valid_until| {

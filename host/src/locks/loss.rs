@@ -12,10 +12,10 @@ use super::{
 use crate::{error::Error, store::Watched};
 
 /// A store may cut a longer owner after about this many bytes.
-const LONGEST_TOLD: usize = 4_096;
+const MAX_TOLD_OWNER_BYTES: usize = 4_096;
 
 /// How long to wait before trying to watch again.
-const UNTIL_WATCHED: Duration = Duration::from_secs(1);
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 impl Locks {
     /// Waits until an owner no longer holds a lock, for `wait` at most. `None` if the owner still holds it then.
@@ -82,7 +82,7 @@ impl Locks {
                     pace.rest().await;
                 }
                 Some(Watched { holding: None, .. }) => return pace.rest().await,
-                None => sleep(UNTIL_WATCHED).await,
+                None => sleep(WATCH_PAUSE).await,
             }
         }
     }
@@ -95,7 +95,9 @@ fn is_same_owner(told: &str, ours: &str) -> bool {
         return true;
     }
     let whole = told.trim_end_matches(char::REPLACEMENT_CHARACTER);
-    ours.len() > LONGEST_TOLD && whole.len() + 4 > LONGEST_TOLD && ours.starts_with(whole)
+    ours.len() > MAX_TOLD_OWNER_BYTES
+        && whole.len() + 4 > MAX_TOLD_OWNER_BYTES
+        && ours.starts_with(whole)
 }
 
 #[cfg(test)]
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn an_owner_is_known_by_all_that_a_store_tells_of_it() {
         let long = format!("a{}", "\u{e9}".repeat(4_000));
-        let cut = String::from_utf8_lossy(&long.as_bytes()[..LONGEST_TOLD]).into_owned();
+        let cut = String::from_utf8_lossy(&long.as_bytes()[..MAX_TOLD_OWNER_BYTES]).into_owned();
         let other = format!("b{}", &cut[1..]);
         for (told, ours, same) in [
             ("abc", "abc", true),

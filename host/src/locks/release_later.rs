@@ -11,11 +11,11 @@ use super::handle::{Locks, Resource};
 use crate::{error::Error, store::retrying};
 
 /// How long to wait before a release that did nothing is tried again, at first and at most.
-const FIRST: Duration = Duration::from_millis(50);
-const MOST: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long to try.
-const TRIED: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 impl Locks {
     /// Releases a lock in the background, for a holder that cannot wait for it: it has ended, or does not know whether
@@ -43,8 +43,8 @@ impl Locks {
         owner: &str,
         until: Option<Instant>,
     ) {
-        let given_up = Instant::now() + TRIED;
-        let mut pause = FIRST;
+        let given_up = Instant::now() + GIVE_UP_AFTER;
+        let mut pause = FIRST_PAUSE;
         let mut told = false;
         loop {
             let over = sleep_until(until.map_or(given_up, |until| until.min(given_up)));
@@ -64,7 +64,7 @@ impl Locks {
                 return tracing::warn!("could not release a lease, which will expire: {error}");
             }
             sleep(pause).await;
-            pause = (pause * 2).min(if overloaded { FIRST } else { MOST });
+            pause = (pause * 2).min(if overloaded { FIRST_PAUSE } else { LONGEST_PAUSE });
         }
     }
 }

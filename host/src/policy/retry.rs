@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 /// The first exponential wait.
-const INITIAL: Duration = Duration::from_millis(500);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The ratio of each exponential wait to the one before.
 const MULTIPLIER: f64 = 1.5;
@@ -16,7 +16,7 @@ const MULTIPLIER: f64 = 1.5;
 const SPREAD: f64 = 0.5;
 
 /// The shortest wait. Endless retries must not keep a processor busy.
-const SHORTEST: Duration = Duration::from_millis(1);
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Retries of calls that failed without doing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) struct Waits {
 
 impl Retry {
     pub(super) fn waits(self) -> Waits {
-        Waits { retry: self, begun: Instant::now(), tries: 0, next: INITIAL }
+        Waits { retry: self, begun: Instant::now(), tries: 0, next: FIRST_WAIT }
     }
 }
 
@@ -107,7 +107,7 @@ impl Iterator for Waits {
                 wait
             }
         };
-        Some(wait.max(SHORTEST))
+        Some(wait.max(SHORTEST_WAIT))
     }
 }
 
@@ -127,14 +127,14 @@ mod tests {
         assert_eq!(retry(SECOND, Some(3)).waits().collect::<Vec<_>>(), [SECOND; 3]);
         assert_eq!(retry(SECOND, Some(0)).waits().next(), None);
         assert_eq!(retry(SECOND, None).waits().take(1000).count(), 1000);
-        assert_eq!(retry(Duration::ZERO, None).waits().next(), Some(SHORTEST));
+        assert_eq!(retry(Duration::ZERO, None).waits().next(), Some(SHORTEST_WAIT));
         assert_eq!(retry(Duration::MAX, None).waits().next(), Some(Duration::MAX));
     }
 
     #[tokio::test(start_paused = true)]
     async fn exponential_waits_grow_to_their_maximum_and_end() {
         let retry = Retry { backoff: Backoff::exponential(10 * SECOND), max_retries: None };
-        let (mut waits, mut around) = (retry.waits(), INITIAL);
+        let (mut waits, mut around) = (retry.waits(), FIRST_WAIT);
         for number in 0..20 {
             let wait = waits.next().unwrap();
             assert!(

@@ -17,10 +17,10 @@ use cel::{
 use super::counts::Counts;
 
 /// The longest expression, in bytes.
-const MAX_LENGTH: usize = 256;
+const MAX_EXPRESSION_BYTES: usize = 256;
 
 /// How many levels deep an expression may nest, so that its evaluation fits any stack.
-const MAX_DEPTH: usize = 16;
+const MAX_EXPRESSION_DEPTH: usize = 16;
 
 /// The stack of the parser, in bytes.
 const PARSER_STACK: usize = 64 << 20;
@@ -55,8 +55,8 @@ impl Trip {
     ///
     /// The text is too long or nests too deeply, or is not an expression.
     pub fn parse(text: &str) -> Result<Self, TripError> {
-        if text.len() > MAX_LENGTH {
-            return Err(TripError(format!("is longer than {MAX_LENGTH} bytes")));
+        if text.len() > MAX_EXPRESSION_BYTES {
+            return Err(TripError(format!("is longer than {MAX_EXPRESSION_BYTES} bytes")));
         }
         let program = compile(text)
             .map_err(|cause| TripError(format!("is not a CEL expression: {cause}")))?;
@@ -117,10 +117,10 @@ fn compile(text: &str) -> Result<Program, String> {
             let first = errors.errors.first().map(|error| error.msg.lines().next());
             first.flatten().unwrap_or("it cannot be read").trim().to_owned()
         })?;
-        if is_within(program.expression(), MAX_DEPTH) {
+        if is_within(program.expression(), MAX_EXPRESSION_DEPTH) {
             return Ok(program);
         }
-        Err(format!("it nests more than {MAX_DEPTH} levels deep"))
+        Err(format!("it nests more than {MAX_EXPRESSION_DEPTH} levels deep"))
     };
     thread::scope(|scope| {
         let parsing = thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, parse);
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn an_invalid_expression_is_refused() {
         let deep = format!("{}1{}", "(".repeat(127), ")".repeat(127));
-        let long = format!("consecutiveFailures > {}", "1".repeat(MAX_LENGTH));
+        let long = format!("consecutiveFailures > {}", "1".repeat(MAX_EXPRESSION_BYTES));
         for text in ["", "consecutiveFailures >", "> 5", "a b", "(1", "1 +* 2", &deep, &long] {
             let error = Trip::parse(text).unwrap_err().to_string();
             assert!(error.starts_with("is "), "{text:?}: {error}");

@@ -19,7 +19,7 @@ use super::{
 use crate::input_file;
 
 /// The largest file that is read, in MiB.
-pub(super) const LARGEST: u64 = 1;
+pub(super) const MAX_FILE_MIB: u64 = 1;
 
 /// The documents that were found, in order.
 #[derive(Default)]
@@ -74,7 +74,7 @@ fn is_yaml(name: &OsString) -> bool {
 }
 
 fn read_file(file: &Path, found: &mut Found, notify: &mut dyn FnMut(Notice)) {
-    let bytes = match input_file::read(file, LARGEST) {
+    let bytes = match input_file::read(file, MAX_FILE_MIB) {
         Ok(bytes) => bytes,
         Err(cause) => {
             return notify(Notice {

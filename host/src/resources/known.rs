@@ -8,13 +8,13 @@ use super::error::Flaw;
 use crate::lowercase::lowercase;
 
 /// How similar a name must be to be suggested, from 0 to 1.
-const SIMILAR: f64 = 0.6;
+const MIN_SIMILARITY: f64 = 0.6;
 
 /// The longest name that is compared, in bytes: the time it takes grows with the length.
-const LONGEST: usize = 64;
+const MAX_COMPARED_BYTES: usize = 64;
 
 /// The shortest part of a name that is looked for, in bytes.
-const SHORTEST_PART: usize = 2;
+const MIN_PART_BYTES: usize = 2;
 
 /// The settings of a type besides those of Redis.
 const COMMON: &[&str] = &["fencing", "keyPrefix"];
@@ -141,20 +141,20 @@ fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
             let known = lowercase(known);
             known.ends_with(&name) || known.starts_with(&with_redis)
         };
-        known.iter().copied().find(|known| name.len() >= SHORTEST_PART && has_it(known))
+        known.iter().copied().find(|known| name.len() >= MIN_PART_BYTES && has_it(known))
     })
 }
 
 /// The known name that is most similar to `name`, if one is similar enough.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    if name.len() > LONGEST {
+    if name.len() > MAX_COMPARED_BYTES {
         return None;
     }
     let name = lowercase(name);
     let similarity = |known: &str| normalized_damerau_levenshtein(&name, &lowercase(known));
     let rated = known.iter().map(|known| (similarity(known), *known));
     let (similarity, nearest) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (similarity >= SIMILAR).then_some(nearest)
+    (similarity >= MIN_SIMILARITY).then_some(nearest)
 }
 
 #[cfg(test)]

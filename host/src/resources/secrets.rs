@@ -90,7 +90,7 @@ fn read_file(properties: &Properties) -> Result<BTreeMap<String, Values>, String
         separator => separator,
     };
     let unreadable = |cause: io::Error| format!("cannot read the secrets file {path}: {cause}");
-    let bytes = input_file::read(Path::new(path), files::LARGEST).map_err(unreadable)?;
+    let bytes = input_file::read(Path::new(path), files::MAX_FILE_MIB).map_err(unreadable)?;
     let entries = match json::read(&bytes) {
         Ok(Value::Object(entries)) => entries,
         Err(flaw) if !flaw.field.is_empty() => {

@@ -39,10 +39,10 @@ const MAX_DEPTH: usize = 64;
 
 /// The largest size of a document with every alias expanded, in bytes, roughly. Aliases of aliases grow
 /// exponentially, so the size is checked before a node is copied.
-const MAX_WEIGHT: usize = 8 << 20;
+const MAX_EXPANDED_BYTES: usize = 8 << 20;
 
 /// The size of a node without its text, in bytes.
-const EVERY_NODE: usize = 32;
+const NODE_BYTES: usize = 32;
 
 /// A document of a file: its text, from its `---` on.
 pub(super) struct Part<'a> {
@@ -186,15 +186,15 @@ impl<'a> Reader<'a> {
                 return Ok(anchored.node.clone());
             }
             Event::Scalar(text, style, anchor, tag) => {
-                weigh(&mut self.weight, EVERY_NODE + text.len(), line)?;
+                weigh(&mut self.weight, NODE_BYTES + text.len(), line)?;
                 (anchor, scalar(&text, style, tag.as_deref()))
             }
             Event::SequenceStart(anchor, _) => {
-                weigh(&mut self.weight, EVERY_NODE, line)?;
+                weigh(&mut self.weight, NODE_BYTES, line)?;
                 (anchor, Node::List(self.list(depth)?))
             }
             Event::MappingStart(anchor, _) => {
-                weigh(&mut self.weight, EVERY_NODE, line)?;
+                weigh(&mut self.weight, NODE_BYTES, line)?;
                 (anchor, Node::Map(self.map(depth)?))
             }
             _ => return Err(Error::Here(line, "a value is missing")),
@@ -284,7 +284,7 @@ impl Mapping {
 
 fn weigh(total: &mut usize, weight: usize, line: usize) -> Result<(), Error> {
     *total = total.saturating_add(weight);
-    if *total > MAX_WEIGHT {
+    if *total > MAX_EXPANDED_BYTES {
         return Err(Error::Here(line, "too large with its aliases written out"));
     }
     Ok(())

@@ -163,8 +163,8 @@ impl Leases {
     /// Forgets expired leases each time the number of leases has doubled, so that the cost of an acquire
     /// stays constant on average.
     fn sweep(&mut self, now: Instant) {
-        const FEW: usize = 1024;
-        if self.by_key.len() >= FEW.max(self.after_sweep * 2) {
+        const SWEEP_FROM: usize = 1024;
+        if self.by_key.len() >= SWEEP_FROM.max(self.after_sweep * 2) {
             self.by_key.retain(|_, lease| lease.until > now);
             self.after_sweep = self.by_key.len();
         }

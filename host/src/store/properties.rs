@@ -60,14 +60,14 @@ impl Properties {
     /// An error about a setting. It shows the start of the value, unless that may be a secret.
     pub(crate) fn wrong(&self, name: &str, problem: &str) -> SettingError {
         /// How much is shown, in characters.
-        const SHOWN: usize = 60;
+        const MAX_SHOWN_CHARS: usize = 60;
         let value = self.get(name).unwrap_or_default().trim();
         // Before an @ there may be a password.
         if value.is_empty() || value.contains('@') || self.is_secret(name) {
             return SettingError::new(name, problem);
         }
         let mut rest = value.chars();
-        let start: String = rest.by_ref().take(SHOWN).collect();
+        let start: String = rest.by_ref().take(MAX_SHOWN_CHARS).collect();
         let more = if rest.next().is_some() { "…" } else { "" };
         SettingError::new(name, format!("{problem}: {start:?}{more}"))
     }

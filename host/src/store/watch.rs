@@ -33,8 +33,8 @@ pub(super) struct Watchers {
 impl Watchers {
     /// Begins to watch a key: the future ends with its next [change](Self::changed).
     pub(super) fn add(&mut self, key: &str) -> BoxFuture<'static, ()> {
-        const FEW: usize = 64;
-        if self.by_key.len() >= FEW.max(self.after_sweep * 2) {
+        const SWEEP_FROM: usize = 64;
+        if self.by_key.len() >= SWEEP_FROM.max(self.after_sweep * 2) {
             self.sweep();
         }
         let (watcher, changed) = oneshot::channel();

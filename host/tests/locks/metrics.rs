@@ -269,9 +269,9 @@ async fn a_hold_lasts_from_the_grant_to_the_release_unless_it_expires() {
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_tracked_holds_is_bounded() {
-    const MOST: usize = 1 << 16;
+    const MAX_TRACKED_LOCKS: usize = 1 << 16;
     let (locks, watch) = one_store(FakeStore::always(Answer::Yes), Limits::default());
-    for lock in 0..=MOST {
+    for lock in 0..=MAX_TRACKED_LOCKS {
         assert_eq!(take(&locks, "s", &lock.to_string(), "o", 60).await, Ok(true));
     }
     let untracked = "holdfast_lock_holds_untracked_total{store=s}";

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures_util::{FutureExt, StreamExt};
 use holdfast::{HeldLock, Resource, Verb};
-use holdfast_dapr_api::body::MAX_LEASE;
+use holdfast_dapr_api::body::MAX_LEASE_BODY_BYTES;
 use holdfast_proto::leases::{
     self as proto, ForceReleaseRequest, ForceReleaseResponse, ListRequest, ListResponse,
     WatchEvent, WatchRequest, watch_event,
@@ -50,7 +50,8 @@ async fn call(
     request: Request<RequestBody>,
 ) -> Result<Response<GrpcBody>, Status> {
     let (head, mut body) = request.into_parts();
-    let received = Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE).await?;
+    let received =
+        Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE_BODY_BYTES).await?;
     match head.uri.path() {
         "/holdfast.lock.v1.Admin/List" => Ok(one(list(sidecar, &received).await?)),
         "/holdfast.lock.v1.Admin/ForceRelease" => Ok(one(force_release(sidecar, &received).await?)),

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use futures_util::StreamExt;
 use holdfast::{Extended, LeaseOptions, Resource, Verb};
-use holdfast_dapr_api::body::MAX_LEASE;
+use holdfast_dapr_api::body::MAX_LEASE_BODY_BYTES;
 use holdfast_proto::leases::{
     AcquireRequest, AcquireResponse, AwaitLossRequest, AwaitLossResponse, ExtendRequest,
     ExtendResponse, HoldEvent, HoldRequest, InspectRequest, InspectResponse, ReleaseRequest,
@@ -53,7 +53,7 @@ where
 {
     let method = METHODS.into_iter().find(|method| *method == head.uri.path())?;
     let intake = calls.sidecar.intake();
-    let received = match Received::read(body, &head.headers, intake, MAX_LEASE).await {
+    let received = match Received::read(body, &head.headers, intake, MAX_LEASE_BODY_BYTES).await {
         Ok(received) => received,
         Err(refusal) => return Some(refusal.into_http()),
     };

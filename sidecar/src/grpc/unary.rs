@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The longest message that is accepted, in bytes: as long as a body over HTTP, as in Dapr.
-pub(super) const MAX_MESSAGE: usize = body::MAX;
+pub(super) const MAX_MESSAGE: usize = body::MAX_BODY_BYTES;
 
 /// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
 /// "Length-Prefixed-Message").

@@ -10,7 +10,7 @@ use std::{
 use holdfast::{Replied, Resource, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
-    body::{self, MAX, MAX_LEASE},
+    body::{self, MAX_BODY_BYTES, MAX_LEASE_BODY_BYTES},
     health,
     metadata::{self, Component},
     path, reply,
@@ -170,7 +170,7 @@ impl Api {
         match route {
             // Boxed, like other rare calls, because a larger future would make that of a lock call as large.
             Route::Hold { store } => {
-                let body = self.read(body, MAX_LEASE).await;
+                let body = self.read(body, MAX_LEASE_BODY_BYTES).await;
                 Box::pin(self.hold(&store, head, body)).await
             }
             route => self.reply(route, head, body).await.into(),
@@ -228,10 +228,12 @@ impl Api {
         let metadata = self.sidecar.metadata();
         match route {
             Route::TryLock { store } => {
-                self.lock_call(Verb::TryLock, &store, head, self.read(body, MAX).await).await
+                self.lock_call(Verb::TryLock, &store, head, self.read(body, MAX_BODY_BYTES).await)
+                    .await
             }
             Route::Unlock { store } => {
-                self.lock_call(Verb::Unlock, &store, head, self.read(body, MAX).await).await
+                self.lock_call(Verb::Unlock, &store, head, self.read(body, MAX_BODY_BYTES).await)
+                    .await
             }
             Route::Lease { call, store } => {
                 let verb = match call {
@@ -240,10 +242,11 @@ impl Api {
                     LeaseCall::Release => Verb::Unlock,
                     LeaseCall::Inspect => Verb::Inspect,
                 };
-                self.lock_call(verb, &store, head, self.read(body, MAX_LEASE).await).await
+                self.lock_call(verb, &store, head, self.read(body, MAX_LEASE_BODY_BYTES).await)
+                    .await
             }
             Route::AwaitLoss { store } => {
-                let body = self.read(body, MAX_LEASE).await;
+                let body = self.read(body, MAX_LEASE_BODY_BYTES).await;
                 Box::pin(self.await_loss(&store, head, body)).await
             }
             Route::Healthz => {
@@ -252,7 +255,7 @@ impl Api {
             }
             Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
             Route::Metadata => describe(metadata),
-            Route::PutMetadata { key } => match self.read(body, MAX).await {
+            Route::PutMetadata { key } => match self.read(body, MAX_BODY_BYTES).await {
                 Ok(value) => {
                     let value = String::from_utf8_lossy(&value.bytes);
                     match metadata.set(&key, &value) {
@@ -322,7 +325,7 @@ impl Api {
             Err(problem) => problem,
         };
         if let NotRead::TooLong(_) = problem {
-            intake.skip(body, MAX).await;
+            intake.skip(body, MAX_BODY_BYTES).await;
             return Err(reply::body_too_large());
         }
         let cause = problem.to_string();

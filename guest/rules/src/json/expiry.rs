@@ -11,10 +11,10 @@ use super::text;
 use crate::message;
 
 /// The longest number that is accepted, in bytes. Dapr accepts any length.
-const MAX: usize = 1024;
+const MAX_NUMBER_BYTES: usize = 1024;
 
 /// How many bytes of a longer number are quoted.
-const QUOTED: usize = 64;
+const MAX_QUOTED_BYTES: usize = 64;
 
 /// Reads a 32-bit integer from a JSON number, or from a string that is one.
 ///
@@ -23,10 +23,10 @@ const QUOTED: usize = 64;
 /// What is wrong with it: another type, not whole, out of range.
 pub fn read(value: &RawValue) -> Result<i32, String> {
     let raw = value.get();
-    if raw.len() > MAX {
-        let start = message::cut(raw, QUOTED);
+    if raw.len() > MAX_NUMBER_BYTES {
+        let start = message::cut(raw, MAX_QUOTED_BYTES);
         return Err(format!(
-            "invalid value: {start}…, expected a 32-bit integer of at most {MAX} bytes"
+            "invalid value: {start}…, expected a 32-bit integer of at most {MAX_NUMBER_BYTES} bytes"
         ));
     }
     match raw.as_bytes().first() {

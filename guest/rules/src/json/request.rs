@@ -93,7 +93,7 @@ enum Call {
 
 fn parse(call: Call, body: &[u8]) -> Result<Body<'_>, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
-    let mut reader = Reader { call, body: Body::default(), seen: [false; FIELDS] };
+    let mut reader = Reader { call, body: Body::default(), seen: [false; FIELD_COUNT] };
 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer
@@ -117,7 +117,7 @@ enum Field {
     MaxHold,
 }
 
-const FIELDS: usize = 9;
+const FIELD_COUNT: usize = 9;
 
 impl Field {
     fn named(name: &str, call: Call) -> Option<Self> {
@@ -154,7 +154,7 @@ impl Field {
 struct Reader<'b> {
     call: Call,
     body: Body<'b>,
-    seen: [bool; FIELDS],
+    seen: [bool; FIELD_COUNT],
 }
 
 impl<'de> Visitor<'de> for &mut Reader<'de> {

@@ -22,7 +22,7 @@ use crate::store::{Acquired, Failure, Grant};
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
 /// The shortest wait for the remaining nodes while the others are divided: the remaining ones may decide.
-const DIVIDED: Duration = Duration::from_millis(50);
+const SHORTEST_GRACE_IF_DIVIDED: Duration = Duration::from_millis(50);
 
 /// Takes the lock, with more attempts if several callers each got a few nodes.
 pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, Failure> {
@@ -45,7 +45,7 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
             }
             Verdict::Contended | Verdict::Split => {
                 let denied = verdict == Verdict::Contended;
-                let remains = attempt.give_back(took.max(DIVIDED)).await;
+                let remains = attempt.give_back(took.max(SHORTEST_GRACE_IF_DIVIDED)).await;
                 if let Some(pause) = splits.next(took, fastrand::u64(..)) {
                     sleep(pause).await;
                     continue;
@@ -71,7 +71,7 @@ async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let took = attempt.begun.elapsed();
     // A node that stands still must not use up the time of all attempts.
     let decided = attempt.count_until(|it| it.granted() >= majority || it.held() >= majority);
-    let _ = timeout(took.max(DIVIDED), decided).await;
+    let _ = timeout(took.max(SHORTEST_GRACE_IF_DIVIDED), decided).await;
     if attempt.ballot.held() >= majority {
         // Wait for the rest: a caller that holds some nodes must learn it, or no caller would retry. The others are
         // most likely about to answer.

@@ -21,10 +21,10 @@ use super::{
 use crate::store::{Failure, HeldKey, Holding, KeyPage};
 
 /// How many keys are looked at at once.
-const AT_ONCE: usize = 32;
+const MAX_CONCURRENT_LOOKS: usize = 32;
 
 /// How much longer a node may take for a page than for a call about one lock.
-const PAGE: u32 = 10;
+const PAGE_PATIENCE_FACTOR: u32 = 10;
 
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ async fn page(
     cursor: Option<&str>,
     limit: u32,
 ) -> Result<KeyPage, String> {
-    let patience = nodes.settings.patience(Duration::MAX).saturating_mul(PAGE);
+    let patience = nodes.settings.patience(Duration::MAX).saturating_mul(PAGE_PATIENCE_FACTOR);
     match timeout(patience, peer.store.list(prefix, cursor, limit)).await {
         Ok(page) => page.map_err(|failure| failure.cause().to_owned()),
         Err(_) => Err(late(patience)),
@@ -95,7 +95,11 @@ async fn page(
 /// Those of a node's keys that a majority may hold, and that no earlier node has listed.
 async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<HeldKey> {
     let looks = keys.into_iter().map(|key| told(nodes, at, key));
-    stream::iter(looks).buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
+    stream::iter(looks)
+        .buffer_unordered(MAX_CONCURRENT_LOOKS)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
 }
 
 /// The key, if this node is the one to list it.

@@ -23,7 +23,7 @@ use super::{
 use crate::store::{Failure, Store};
 
 /// How long [`Nodes::close`] waits at most.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A node, and the calls that are under way at it.
 pub(super) struct Peer {
@@ -185,7 +185,7 @@ impl Nodes {
         self.closed.cancel();
         let closing = self.peers.iter().map(|peer| peer.close(&self.abort));
         let mut closing: FuturesUnordered<_> = closing.collect();
-        let mut until = after(CLOSING);
+        let mut until = after(CLOSE_TIMEOUT);
         while let Ok(Some(())) = timeout_at(until, closing.next()).await {
             if self.count() - closing.len() == self.majority() {
                 until = until.min(after(self.settings.node_timeout));

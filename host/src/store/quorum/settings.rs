@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use crate::store::Store;
 
 /// The shortest time that a node is given, unless the setting is shorter: a few round trips to another continent.
-const SHORTEST: Duration = Duration::from_millis(100);
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A store that is one of a quorum's.
 pub struct Node {
@@ -99,7 +99,7 @@ impl QuorumSettings {
 
     /// How long to wait for the nodes in a call about a lock of this time to live.
     pub(super) fn patience(&self, ttl: Duration) -> Duration {
-        let shortest = SHORTEST.min(self.node_timeout);
+        let shortest = SHORTEST_PATIENCE.min(self.node_timeout);
         (ttl / 10).clamp(shortest, self.node_timeout).min(ttl)
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many attempts there are at most.
-const ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// The longest time for all attempts but the last, unless a quarter of the time to live is shorter.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST_BUDGET: Duration = Duration::from_secs(2);
 
 /// The shortest window from which the first pause is drawn.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(2);
@@ -23,7 +23,7 @@ pub(super) struct Splits {
 
 impl Splits {
     pub(super) fn new(ttl: Duration) -> Self {
-        Self { begun: Instant::now(), budget: (ttl / 4).min(LONGEST), attempts: 0 }
+        Self { begun: Instant::now(), budget: (ttl / 4).min(LONGEST_BUDGET), attempts: 0 }
     }
 
     /// How long to wait before the next attempt, after one for which the nodes needed this long; `None` if there is no
@@ -32,10 +32,10 @@ impl Splits {
     /// Callers who collided wait for different times: the window is as long as two attempts, and doubles.
     pub(super) fn next(&mut self, took: Duration, random: u64) -> Option<Duration> {
         self.attempts += 1;
-        if self.attempts == ATTEMPTS {
+        if self.attempts == MAX_ATTEMPTS {
             return None;
         }
-        let window = took.saturating_mul(2).max(SHORTEST_WINDOW).min(LONGEST);
+        let window = took.saturating_mul(2).max(SHORTEST_WINDOW).min(LONGEST_BUDGET);
         let window = window.saturating_mul(1 << (self.attempts - 1));
         let pause = window.mul_f64((random % 1_024) as f64 / 1_024.0);
         (self.begun.elapsed().saturating_add(pause) < self.budget).then_some(pause)
@@ -66,7 +66,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(25)).await;
         assert_eq!(splits.next(Duration::ZERO, 0), None);
         let mut splits = Splits::new(Duration::from_secs(3_600));
-        tokio::time::advance(LONGEST).await;
+        tokio::time::advance(LONGEST_BUDGET).await;
         assert_eq!(splits.next(Duration::ZERO, 0), None);
     }
 }

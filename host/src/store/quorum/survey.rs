@@ -9,11 +9,11 @@ use super::{
 use crate::store::{Role, Server, Survey};
 
 /// How much longer a node may take to say what it is than for a call about one lock.
-const SLOWER: u32 = 10;
+const SURVEY_PATIENCE_FACTOR: u32 = 10;
 
 /// The servers of all nodes.
 pub(super) async fn survey(nodes: &Nodes) -> Survey {
-    let patience = nodes.settings.patience(Duration::MAX).saturating_mul(SLOWER);
+    let patience = nodes.settings.patience(Duration::MAX).saturating_mul(SURVEY_PATIENCE_FACTOR);
     let mut surveys =
         nodes.ask(patience, |peer| async move { Ok(of_node(&peer, peer.store.survey().await)) });
     surveys.wait_for(|_| false).await;

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 /// The longest part of a node's cause, in bytes.
-const LONGEST: usize = 160;
+const MAX_CAUSE_BYTES: usize = 160;
 
 /// What the nodes said, in one line: how many said what, and why nodes failed, by their positions. `said` are counts
 /// with their words, such as 2 and "granted it".
@@ -33,7 +33,7 @@ pub(super) fn late(limit: Duration) -> String {
 
 /// The cause of a node's failure, which names the node.
 fn named(name: &str, cause: &str) -> String {
-    let cut = cause.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST);
+    let cut = cause.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_CAUSE_BYTES);
     let short = cut.map_or(cause, |at| &cause[..at]);
     let more = if cut.is_some() { "…" } else { "" };
     match short.contains(name) {

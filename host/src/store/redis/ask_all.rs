@@ -12,11 +12,11 @@ use super::dial_error::DialError;
 const GRACE: Duration = Duration::from_millis(200);
 
 /// How long a server is waited for where nothing else limits that.
-const LONGEST: Duration = Duration::from_millis(2_500);
+const DEFAULT_LIMIT: Duration = Duration::from_millis(2_500);
 
 /// How long one of several servers is waited for. It leaves time for the others.
 pub(super) fn limit(dial_timeout: Option<Duration>) -> Duration {
-    dial_timeout.map_or(LONGEST, |limit| limit / 2)
+    dial_timeout.map_or(DEFAULT_LIMIT, |limit| limit / 2)
 }
 
 /// The answers of some servers.

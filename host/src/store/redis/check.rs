@@ -21,10 +21,10 @@ use super::{
 };
 
 /// How long the lock of the check lasts if it cannot be released.
-const TRIAL: Duration = Duration::from_secs(5);
+const TRIAL_TTL: Duration = Duration::from_secs(5);
 
 /// How many names are tried for a lock whose slot has a node.
-const NAMES: usize = 1_000;
+const MAX_TRIED_NAMES: usize = 1_000;
 
 /// Why a Redis store cannot be used. Names the server, never a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,10 +140,10 @@ async fn try_a_lock(
         Nodes::One(_) => true,
         Nodes::Cluster(cluster) => cluster.has_node(slot(key)),
     };
-    let mut tries = (0..NAMES).map(|_| named());
+    let mut tries = (0..MAX_TRIED_NAMES).map(|_| named());
     let (key, name) = tries.find(|(key, _)| has_node(key)).unwrap_or_else(named);
     let begun = Instant::now();
-    let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL, number_key: None };
+    let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL_TTL, number_key: None };
     match run!(nodes, &key, |server, leg| server.try_out(wanted, leg)) {
         Ok(_) => {}
         Err(ended) => match refused_key(&ended) {
@@ -164,7 +164,7 @@ async fn try_a_lock(
     match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Short, leg)) {
         Ok(Released::Released) => {}
         // It may have expired on a slow way.
-        Ok(_) if begun.elapsed() >= TRIAL => {}
+        Ok(_) if begun.elapsed() >= TRIAL_TTL => {}
         Ok(_) => {
             let cause = "a lock that was taken is lost at once".to_owned();
             return Err(ConnectError::Unfit { address, cause });

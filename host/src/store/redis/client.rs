@@ -39,7 +39,7 @@ use super::{
 use crate::store::Watched;
 
 /// How long [`Client::close`] waits for unfinished commands.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of one server.
 pub(super) struct Client {
@@ -364,7 +364,7 @@ impl Client {
     /// connections.
     pub(super) async fn close(&self) {
         self.connections.close();
-        if timeout(CLOSING, self.connections.wait()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, self.connections.wait()).await.is_err() {
             let redis = &self.address;
             tracing::warn!(redis, "closed before all commands were answered");
             self.connections.abort();

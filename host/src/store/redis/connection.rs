@@ -34,10 +34,10 @@ use super::{
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
 /// commands that are sent together share system calls on both sides.
-pub(super) const BUSY: usize = 256;
+pub(super) const BUSY_COMMANDS: usize = 256;
 
 /// How long a connection is used on which a question was left out: the losses before may have been chance.
-const ASK_AGAIN: Duration = Duration::from_secs(300);
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -268,7 +268,7 @@ impl Connection {
 
     /// Whether it is time to replace the connection by one that is asked again.
     pub(super) fn is_to_ask_again(&self, now: Instant) -> bool {
-        self.unasked && self.age(now) >= ASK_AGAIN
+        self.unasked && self.age(now) >= ASK_AGAIN_AFTER
     }
 
     /// Names the script that releases a lock to a server that knows it.

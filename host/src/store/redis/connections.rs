@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Cause,
-    connection::{BUSY, Connection},
+    connection::{BUSY_COMMANDS, Connection},
     dial::{Dialed, Dialer, Note},
     dial_error::DialError,
     driver::Event,
@@ -98,7 +98,7 @@ impl Connections {
         let runtime = Handle::current();
         let server = dialer.place().to_string();
         let pool = Arc::new_cyclic(|me| Self {
-            permits: Semaphore::new(settings.pool.size * BUSY),
+            permits: Semaphore::new(settings.pool.size * BUSY_COMMANDS),
             settings,
             name: name.to_owned(),
             dialer,
@@ -178,7 +178,7 @@ impl Connections {
         let open = self.read();
         let mut least: Option<&Arc<Connection>> = None;
         for connection in open.iter().filter(|connection| !connection.is_closed()) {
-            if connection.load() < BUSY as u64 {
+            if connection.load() < BUSY_COMMANDS as u64 {
                 return Some(connection.clone());
             }
             if least.is_none_or(|least| connection.load() < least.load()) {

@@ -28,7 +28,7 @@ use super::{
 };
 
 /// How many bytes are read at a time.
-const READ: usize = 16 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 
 /// What the driver moves bytes to.
 pub(super) enum Socket {
@@ -156,7 +156,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
     /// Reads what there is. Fails if the connection has ended.
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         loop {
-            self.received.reserve(READ);
+            self.received.reserve(READ_BYTES);
             match self.socket.poll_read(cx, &mut self.received) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(error.into()),

@@ -22,7 +22,7 @@ use super::{
 use crate::store::Watched;
 
 /// How often a command is sent on to another node, at most.
-const HOPS: usize = 5;
+const MAX_HOPS: usize = 5;
 
 /// The servers of a store.
 pub(super) enum Nodes {
@@ -163,7 +163,7 @@ impl Way<'_> {
         outcome: Result<T, NoOutcome>,
     ) -> Option<Result<T, Ended>> {
         match (&mut self.to, outcome) {
-            (To::Node { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < HOPS => {
+            (To::Node { cluster, slot, hop, hops }, Err(no_outcome)) if *hops < MAX_HOPS => {
                 match Box::pin(cluster.elsewhere(*slot, &hop.node, no_outcome)).await {
                     Ok(next) => {
                         *hop = next;

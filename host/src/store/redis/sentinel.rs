@@ -24,13 +24,13 @@ use super::{
 };
 
 /// How many sentinels are known at most.
-const MOST: usize = 64;
+const MAX_SENTINELS: usize = 64;
 
 /// How often the sentinels are asked where the master is, in case that nobody reported it.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long to wait after a subscription that failed or ended.
-const PAUSE: Duration = Duration::from_secs(1);
+const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The channel on which a sentinel reports that a master has moved.
 const SWITCH: &str = "+switch-master";
@@ -142,7 +142,7 @@ impl Sentinels {
                 );
             }
             next += 1;
-            sleep(PAUSE).await;
+            sleep(SUBSCRIBE_PAUSE).await;
         }
     }
 
@@ -161,7 +161,7 @@ impl Sentinels {
         let mut session = bounded(Some(self.limit), opening, &hands).await?;
         // Nobody will report what happened before.
         self.look(tell).await;
-        let (mut look, mut heard) = (Instant::now() + LOOK, true);
+        let (mut look, mut heard) = (Instant::now() + LOOK_INTERVAL, true);
         loop {
             tokio::select! {
                 told = session.next() => {
@@ -176,7 +176,7 @@ impl Sentinels {
                     }
                     session.send(&["PING"]).await?;
                     self.look(tell).await;
-                    look = Instant::now() + LOOK;
+                    look = Instant::now() + LOOK_INTERVAL;
                 }
             }
         }
@@ -261,7 +261,7 @@ impl Sentinels {
         // Also where it does not count: if all sentinels were made anew, a majority of those that are asked next may say so.
         for other in report.others {
             let known = self.sentinel.sentinels.contains(&other) || learned.others.contains(&other);
-            if !known && learned.others.len() < MOST {
+            if !known && learned.others.len() < MAX_SENTINELS {
                 learned.others.push(other);
             }
         }

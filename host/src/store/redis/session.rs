@@ -27,7 +27,7 @@ use super::{
 };
 
 /// The longest reply in bytes.
-const LONGEST: usize = 1 << 20;
+const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// An open connection.
 pub(super) struct Session {
@@ -117,7 +117,7 @@ impl Session {
                 self.answered = true;
                 return Ok(value);
             }
-            if self.received.len() > LONGEST {
+            if self.received.len() > MAX_REPLY_BYTES {
                 return Err(nonsense());
             }
             if self.stream.read_buf(&mut self.received).await? == 0 {

@@ -31,7 +31,7 @@ use crate::store::{
 };
 
 /// How many parts of the keys are looked at for a page of locks.
-const PARTS: usize = 256;
+const MAX_PARTS: usize = 256;
 
 /// A store that keeps its locks in Redis: in one server, in the master that Redis Sentinel names, or in a cluster.
 ///
@@ -272,7 +272,7 @@ impl Store for RedisStore {
             let pattern = list::pattern(prefix);
             let mut keys = HashMap::new();
             let mut next = cursor.map(str::to_owned);
-            for _ in 0..PARTS {
+            for _ in 0..MAX_PARTS {
                 let part = self.nodes.list(&pattern, next.as_deref()).await;
                 let Part { locks, next: after } = part.map_err(|error| self.failure(error))?;
                 // Redis may return a key more than once.

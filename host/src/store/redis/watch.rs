@@ -32,17 +32,17 @@ use crate::store::watch::{Watched, Watchers};
 
 /// How often those who have left are forgotten, and the server is asked whether it is there. The connection is closed
 /// when nobody has watched for as long.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long to wait for a reply where `readTimeout` is without limit: a watcher must learn that nothing is reported.
-const REPLY: Duration = Duration::from_secs(10);
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long no connection is opened after one that failed, and after one on which the server refused to notify.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// How many requests wait to be sent.
-const REQUESTS: usize = 1_024;
+const MAX_WAITING_REQUESTS: usize = 1_024;
 
 /// The keys of a server that are watched.
 pub(super) struct Watches {
@@ -97,7 +97,7 @@ impl Watches {
         if state.closed_until.is_some_and(|until| until > Instant::now()) {
             return None;
         }
-        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (sender, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         state.requests = Some(sender.clone());
         drop(state);
         let me = self.clone();
@@ -155,7 +155,13 @@ impl Tracking {
                 accepted.map_err(|error| DialError { may_pass: false, ..error })?;
             }
             let (asked, watchers) = (VecDeque::new(), Watchers::default());
-            Ok(Self { session, server, patience: limits.reply.unwrap_or(REPLY), asked, watchers })
+            Ok(Self {
+                session,
+                server,
+                patience: limits.reply.unwrap_or(DEFAULT_PATIENCE),
+                asked,
+                watchers,
+            })
         };
         bounded(settings.common.dial_timeout, opening, &shaking_hands).await
     }
@@ -169,7 +175,7 @@ impl Tracking {
         let server = self.server.clone();
         let moved = connections.moved_from(&server);
         let mut moved = pin!(moved);
-        let mut sweep = Instant::now() + SWEEP;
+        let mut sweep = Instant::now() + SWEEP_INTERVAL;
         loop {
             let overdue = self.asked.front().and_then(|(_, at)| at.checked_add(self.patience));
             let timer = overdue.map_or(sweep, |overdue| overdue.min(sweep));
@@ -187,7 +193,7 @@ impl Tracking {
                     if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
                         return End::Failed;
                     }
-                    sweep = Instant::now() + SWEEP;
+                    sweep = Instant::now() + SWEEP_INTERVAL;
                     if self.watchers.sweep() && self.asked.is_empty() {
                         return End::Idle;
                     }
