@@ -10,13 +10,13 @@ const SWEEP_FROM: usize = 256;
 /// Leases by what they lock, and by whom.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    held: Vec<Held>,
+    held: Vec<HeldLease>,
     /// How many there were after the last sweep.
     after_sweep: usize,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldLease {
     store: String,
     id: String,
     owner: String,
@@ -35,7 +35,7 @@ impl Leases {
         // It is taken again, after it ran out.
         self.end(resource, &owner);
         let (store, id) = (resource.store.to_owned(), resource.id.to_owned());
-        self.held.push(Held { store, id, owner, until });
+        self.held.push(HeldLease { store, id, owner, until });
     }
 
     /// Notes that a lease lasts until `until` at most, or longer if it already did and must not be shortened.
@@ -70,7 +70,7 @@ impl Leases {
     /// Releases the leases that have not expired: an expired lock may have been taken again by the same owner. If
     /// the future is dropped, the remaining leases are left as they are.
     pub(super) async fn release(&mut self, locks: &Locks) {
-        while let Some(Held { store, id, owner, until }) = self.held.pop() {
+        while let Some(HeldLease { store, id, owner, until }) = self.held.pop() {
             if until.is_none_or(|until| until > Instant::now()) {
                 let resource = Resource { store: &store, id: &id };
                 locks.release_in_time(resource, &owner, until).await;
@@ -79,7 +79,7 @@ impl Leases {
     }
 }
 
-impl Held {
+impl HeldLease {
     fn is(&self, Resource { store, id }: Resource<'_>, owner: &str) -> bool {
         self.owner == owner && self.id == id && self.store == store
     }

@@ -10,14 +10,14 @@ use crate::{
 };
 
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct RememberedAnswers {
     try_lock: [ByOutcome; 2],
     unlock: [ByOutcome; 2],
 }
 
 type ByOutcome = [OnceLock<Answer>; Ordinary::ALL.len()];
 
-impl Answers {
+impl RememberedAnswers {
     /// The answer; the first time, the one that `ask` gets.
     pub(super) fn get(
         &self,

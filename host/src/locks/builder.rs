@@ -8,7 +8,7 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    admission::Admission, answers::Answers, app::App, calls::CallCounters, drive::Shared,
+    admission::Admission, answers::RememberedAnswers, app::App, calls::CallCounters, drive::Shared,
     handle::Locks, store::NamedStore,
 };
 use crate::{
@@ -106,7 +106,7 @@ impl LocksBuilder {
             pool,
             stores,
             admission: Admission::new(&self.limits),
-            answers: Answers::default(),
+            answers: RememberedAnswers::default(),
             background: TaskTracker::new(),
             closed: AtomicBool::new(false),
             calls_to_unknown: CallCounters::of_unknown_store(),

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::{
     admission::{Admission, Turn},
-    answers::Answers,
+    answers::RememberedAnswers,
     app::{self, App, Choice},
     calls::{Call, CallCounters},
     owner::fresh_owner,
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) stores: Vec<Arc<NamedStore>>,
     pub(super) admission: Admission,
-    pub(super) answers: Answers,
+    pub(super) answers: RememberedAnswers,
     /// Work that callers left behind.
     pub(super) background: TaskTracker,
     /// Whether the stores are closed.

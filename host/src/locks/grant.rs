@@ -32,7 +32,7 @@ enum Worthless {
 }
 
 /// How a try ended: with a lease, without one because the lock is held, or with a failure.
-pub(super) type Tried = Result<Option<Lease>, Failure>;
+pub(super) type TryResult = Result<Option<Lease>, Failure>;
 
 impl Shared {
     /// Takes a lease, waits for it if the step says so, and answers.
@@ -67,7 +67,7 @@ impl Shared {
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
-    ) -> Result<Tried, Error> {
+    ) -> Result<TryResult, Error> {
         if step.wait == 0 {
             return Ok(attempt(call, store, step, owner).await);
         }
@@ -84,7 +84,7 @@ impl Shared {
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
-    ) -> Result<Tried, Error> {
+    ) -> Result<TryResult, Error> {
         let _counted = self.admission.lock_wait()?;
         // Until there is an outcome the caller may leave.
         call.set_result(ErrorKind::Cancelled);
@@ -135,14 +135,14 @@ impl Shared {
         step: &AcquireStep,
         owner: &str,
         place: &PlaceInLine<'_>,
-    ) -> Result<Tried, Error> {
+    ) -> Result<TryResult, Error> {
         let _turn = self.admission.turn().await?;
         Ok(retrying::until(place.over(), attempt(call, store, step, owner)).await)
     }
 }
 
 /// The end of a wait without the lock, and without a failure.
-fn not_free(call: &mut Call<'_>, place: &PlaceInLine<'_>) -> Result<Tried, Error> {
+fn not_free(call: &mut Call<'_>, place: &PlaceInLine<'_>) -> Result<TryResult, Error> {
     if place.is_ended() {
         return Err(Error::WaitsEnded);
     }
@@ -156,7 +156,7 @@ async fn attempt(
     store: &NamedStore,
     step: &AcquireStep,
     owner: &str,
-) -> Tried {
+) -> TryResult {
     let ttl = Duration::from_millis(step.ttl);
     let begun = Instant::now();
     let (outcome, now) = store.acquire(call, &step.key, owner, ttl, step.fenced).await;

@@ -24,13 +24,13 @@ const SWEEP_FROM: usize = 1024;
 /// Only a hash of a lock's key and owner is kept: two locks with the same hash would share one time.
 pub(crate) struct Holds {
     hasher: RandomState,
-    held: Mutex<Held>,
+    held: Mutex<HeldTimes>,
     seconds: Histogram,
     untracked: Counter,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldTimes {
     by_lock: HashMap<u64, HeldTime, RandomState>,
     /// How many locks the latest sweep left.
     after_sweep: usize,
@@ -93,13 +93,13 @@ impl Holds {
         self.lock().by_lock.values().any(|hold| hold.until > now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, HeldTimes> {
         // Every change to the map is a single call: a panic elsewhere cannot leave it half done.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl HeldTimes {
     /// Removes expired locks whenever the number of locks has doubled, and once a second while there is no
     /// room, so that the cost for a single call stays small.
     fn make_room(&mut self, now: Instant) {

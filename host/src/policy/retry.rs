@@ -73,7 +73,7 @@ impl fmt::Display for Retry {
 }
 
 /// The remaining waits of one call.
-pub(super) struct Waits {
+pub(super) struct RetryWaits {
     retry: Retry,
     begun: Instant,
     tries: u32,
@@ -82,12 +82,12 @@ pub(super) struct Waits {
 }
 
 impl Retry {
-    pub(super) fn waits(self) -> Waits {
-        Waits { retry: self, begun: Instant::now(), tries: 0, next: FIRST_WAIT }
+    pub(super) fn waits(self) -> RetryWaits {
+        RetryWaits { retry: self, begun: Instant::now(), tries: 0, next: FIRST_WAIT }
     }
 }
 
-impl Iterator for Waits {
+impl Iterator for RetryWaits {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {

@@ -121,7 +121,7 @@ impl Found {
     }
 }
 
-fn read_part(part: &yaml::Part<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
+fn read_part(part: &yaml::RawDocument<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
     let text = str::from_utf8(part.text).map_err(|_| Flaw::new("not valid UTF-8"));
     match text.and_then(|text| yaml::parse(text, part.line)) {
         Ok(root) => document::read(root),

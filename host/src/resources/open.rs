@@ -159,14 +159,14 @@ async fn open_one(
     let key_prefix = definition.properties.get("keyPrefix").map(lowercase);
     let opening = async {
         let fencing = fencing(&definition.properties)?;
-        let kind = Kind::of(definition)?;
+        let kind = StoreKind::of(definition)?;
         let key_start = key_start(options, name, key_prefix.as_deref())?;
         let begun = Instant::now();
         let store: Arc<dyn Store> = match kind {
-            Kind::Redis(settings) => {
+            StoreKind::Redis(settings) => {
                 open_redis(definition, *settings, key_start.as_deref()).await?
             }
-            Kind::InMemory => Arc::new(MemoryStore::new()),
+            StoreKind::InMemory => Arc::new(MemoryStore::new()),
         };
         if fencing {
             let left = init_timeout.saturating_sub(begun.elapsed());
@@ -265,12 +265,12 @@ async fn number_a_grant(
 }
 
 /// The store that a type names, with its settings.
-enum Kind {
+enum StoreKind {
     Redis(Box<RedisSettings>),
     InMemory,
 }
 
-impl Kind {
+impl StoreKind {
     fn of(definition: &StoreDefinition) -> Result<Self, OpenCause> {
         match lowercase(&definition.component_type).as_str() {
             "lock.redis" => {

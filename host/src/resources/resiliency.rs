@@ -72,7 +72,7 @@ pub(super) fn read(
                 continue;
             }
         }
-        match Document::read(root, app_id) {
+        match ResiliencyDocument::read(root, app_id) {
             Ok(document) => merged.add(&origin, document),
             Err(NotRead { level, flaw }) => merged.notify(level, &origin, flaw),
         }
@@ -110,8 +110,8 @@ impl Merged<'_> {
     }
 
     /// Adds what a document defines. It replaces what an earlier document defined.
-    fn add(&mut self, origin: &Origin, document: Document) {
-        let Document { policies, remarks } = document;
+    fn add(&mut self, origin: &Origin, document: ResiliencyDocument) {
+        let ResiliencyDocument { policies, remarks } = document;
         for (level, flaw) in remarks {
             self.notify(level, origin, flaw);
         }
@@ -179,7 +179,7 @@ fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = S
 }
 
 /// What one document defines.
-struct Document {
+struct ResiliencyDocument {
     policies: Policies,
     /// Problems that do not make the document ineffective.
     remarks: Vec<(Level, Flaw)>,
@@ -205,7 +205,7 @@ impl From<Flaw> for NotRead {
     }
 }
 
-impl Document {
+impl ResiliencyDocument {
     fn read(mut root: Field, app_id: &str) -> Result<Self, NotRead> {
         let mut document = Self { policies: Policies::default(), remarks: Vec::new() };
         if root.take("apiVersion")?.text()? != "dapr.io/v1alpha1" {

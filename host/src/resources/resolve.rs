@@ -32,12 +32,12 @@ pub(super) struct Resolver<'a> {
     pub(super) env: &'a Env,
     pub(super) templates: Templates,
     pub(super) notify: &'a mut dyn FnMut(Notice),
-    stores: BTreeMap<String, Opened>,
+    stores: BTreeMap<String, DefinedSecretStore>,
     problems: Vec<Problem>,
 }
 
 /// A secret store that was defined, by name.
-enum Opened {
+enum DefinedSecretStore {
     Ready(SecretStore),
     /// It could not be opened. This was reported.
     Failed,
@@ -66,14 +66,18 @@ impl<'a> Resolver<'a> {
             Ok(opened) => opened,
             Err(flaw) => {
                 self.fail(source, component, flaw);
-                Opened::Failed
+                DefinedSecretStore::Failed
             }
         };
         self.stores.insert(component.name.clone(), opened);
     }
 
     /// Opens a secret store, if its type is supported.
-    fn try_open(&mut self, source: &Source, component: &ComponentDocument) -> Result<Opened, Flaw> {
+    fn try_open(
+        &mut self,
+        source: &Source,
+        component: &ComponentDocument,
+    ) -> Result<DefinedSecretStore, Flaw> {
         let component_type = component.component_type.to_ascii_lowercase();
         if !SecretStore::TYPES.contains(&component_type.as_str()) {
             // What all types begin with would make each similar.
@@ -87,7 +91,7 @@ impl<'a> Resolver<'a> {
                 known::hint(hint)
             );
             self.notify(level, source, component, Flaw::at("spec.type", message));
-            return Ok(Opened::Foreign(component.component_type.clone()));
+            return Ok(DefinedSecretStore::Foreign(component.component_type.clone()));
         }
         check_version(component)?;
         let mut properties = Properties::default();
@@ -105,7 +109,7 @@ impl<'a> Resolver<'a> {
             properties.insert(&setting.name, value);
         }
         SecretStore::open(&component_type, &properties)
-            .map(Opened::Ready)
+            .map(DefinedSecretStore::Ready)
             .map_err(|message| Flaw::at("spec.metadata", message))
     }
 
@@ -268,14 +272,14 @@ impl<'a> Resolver<'a> {
 
     fn secret(&self, store: &str, secret: &SecretRef) -> Result<String, (Blame, String)> {
         let store = match self.stores.get(store) {
-            Some(Opened::Ready(store)) => store,
-            Some(Opened::Failed) => {
+            Some(DefinedSecretStore::Ready(store)) => store,
+            Some(DefinedSecretStore::Failed) => {
                 return Err((
                     Blame::Store,
                     format!("the secret store {store} could not be opened"),
                 ));
             }
-            Some(Opened::Foreign(component_type)) => {
+            Some(DefinedSecretStore::Foreign(component_type)) => {
                 return Err((
                     Blame::Store,
                     format!(

@@ -45,7 +45,7 @@ const MAX_EXPANDED_BYTES: usize = 8 << 20;
 const NODE_BYTES: usize = 32;
 
 /// A document of a file: its text, from its `---` on.
-pub(super) struct Part<'a> {
+pub(super) struct RawDocument<'a> {
     pub(super) text: &'a [u8],
     /// The line of the file that the text starts on, from 1.
     pub(super) line: usize,
@@ -53,7 +53,7 @@ pub(super) struct Part<'a> {
 
 /// Splits a file at its lines `---`, whatever is between them, so that a broken document does not
 /// affect the others. Comments before the first `---` belong to the first document.
-pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
+pub(super) fn split(file: &[u8]) -> Vec<RawDocument<'_>> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let mut parts = Vec::new();
     let (mut start, mut start_line, mut only_comments) = (0, 1, true);
@@ -63,7 +63,7 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
             .strip_prefix(b"---")
             .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
         if separates && !only_comments {
-            parts.push(Part { text: &file[start..offset], line: start_line });
+            parts.push(RawDocument { text: &file[start..offset], line: start_line });
             (start, start_line) = (offset, index + 1);
         }
         // YAML ends a line at a lone carriage return too, and a comment with it.
@@ -71,7 +71,7 @@ pub(super) fn split(file: &[u8]) -> Vec<Part<'_>> {
         only_comments &= line.split(|byte| *byte == b'\r').all(is_comment) && !separates;
         offset += line.len();
     }
-    parts.push(Part { text: &file[start..], line: start_line });
+    parts.push(RawDocument { text: &file[start..], line: start_line });
     parts
 }
 
@@ -86,8 +86,8 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     let in_file = |at: usize| line + at.max(1) - 1;
     let node = reader.document().map_err(|error| {
         let (at, what) = match &error {
-            Error::Syntax(scan) => (scan.marker().line(), scan.info()),
-            Error::Here(line, what) => (*line, *what),
+            YamlError::Syntax(scan) => (scan.marker().line(), scan.info()),
+            YamlError::Here(line, what) => (*line, *what),
         };
         Flaw::new(format!("not valid YAML: {what} (line {})", in_file(at)))
     })?;
@@ -113,12 +113,12 @@ fn ends_with_directives(text: &str) -> bool {
     })
 }
 
-enum Error {
+enum YamlError {
     Syntax(ScanError),
     Here(usize, &'static str),
 }
 
-impl From<ScanError> for Error {
+impl From<ScanError> for YamlError {
     fn from(error: ScanError) -> Self {
         Self::Syntax(error)
     }
@@ -137,7 +137,7 @@ struct Anchored {
 }
 
 impl<'a> Reader<'a> {
-    fn document(&mut self) -> Result<Node, Error> {
+    fn document(&mut self) -> Result<Node, YamlError> {
         loop {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(Node::Null),
@@ -154,34 +154,34 @@ impl<'a> Reader<'a> {
                 Ok((Event::StreamEnd, _)) => return None,
                 Ok((Event::DocumentEnd | Event::Nothing, _)) => {}
                 Ok((_, line)) => return Some(line),
-                Err(Error::Syntax(scan)) => return Some(scan.marker().line()),
-                Err(Error::Here(line, _)) => return Some(line),
+                Err(YamlError::Syntax(scan)) => return Some(scan.marker().line()),
+                Err(YamlError::Here(line, _)) => return Some(line),
             }
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, usize), Error> {
+    fn next(&mut self) -> Result<(Event<'a>, usize), YamlError> {
         match self.parser.next_event() {
             Some(event) => {
-                event.map(|(event, span)| (event, span.start.line())).map_err(Error::Syntax)
+                event.map(|(event, span)| (event, span.start.line())).map_err(YamlError::Syntax)
             }
             None => Ok((Event::StreamEnd, 1)),
         }
     }
 
-    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, Error> {
+    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(Error::Here(line, "nested too deeply"));
+            return Err(YamlError::Here(line, "nested too deeply"));
         }
         let before = self.weight;
         let (anchor, node) = match event {
             Event::Alias(anchor) => {
                 let Some(anchored) = self.anchors.get(&anchor) else {
-                    return Err(Error::Here(line, "an alias within its own anchor"));
+                    return Err(YamlError::Here(line, "an alias within its own anchor"));
                 };
                 weigh(&mut self.weight, anchored.weight, line)?;
                 if depth + anchored.height > MAX_DEPTH {
-                    return Err(Error::Here(line, "nested too deeply"));
+                    return Err(YamlError::Here(line, "nested too deeply"));
                 }
                 return Ok(anchored.node.clone());
             }
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
                 weigh(&mut self.weight, NODE_BYTES, line)?;
                 (anchor, Node::Map(self.map(depth)?))
             }
-            _ => return Err(Error::Here(line, "a value is missing")),
+            _ => return Err(YamlError::Here(line, "a value is missing")),
         };
         if anchor != 0 {
             let weight = self.weight - before;
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Error> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, YamlError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
 
     /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none. Of several mappings that one
     /// `<<` merges, the first counts; several `<<` that have the same key repeat it.
-    fn map(&mut self, depth: usize) -> Result<Mapping, Error> {
+    fn map(&mut self, depth: usize) -> Result<Mapping, YamlError> {
         let Mapping { mut entries, mut repeated } = Mapping::default();
         let mut merged = Vec::new();
         loop {
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
             let key = self
                 .node(event, line, depth + 1)?
                 .into_text()
-                .ok_or(Error::Here(line, "a key that is a list or a mapping"))?;
+                .ok_or(YamlError::Here(line, "a key that is a list or a mapping"))?;
             let (event, line) = self.next()?;
             match self.node(event, line, depth + 1)? {
                 Node::Map(base) if is_merge => merged.push(base),
@@ -242,12 +242,12 @@ impl<'a> Reader<'a> {
                     for base in bases {
                         match base {
                             Node::Map(base) => all.merge(base),
-                            _ => return Err(Error::Here(line, "`<<` merges mappings only")),
+                            _ => return Err(YamlError::Here(line, "`<<` merges mappings only")),
                         }
                     }
                     merged.push(all);
                 }
-                _ if is_merge => return Err(Error::Here(line, "`<<` merges mappings only")),
+                _ if is_merge => return Err(YamlError::Here(line, "`<<` merges mappings only")),
                 value => {
                     if entries.insert(key.clone(), value).is_some() {
                         repeated.insert(key);
@@ -282,10 +282,10 @@ impl Mapping {
     }
 }
 
-fn weigh(total: &mut usize, weight: usize, line: usize) -> Result<(), Error> {
+fn weigh(total: &mut usize, weight: usize, line: usize) -> Result<(), YamlError> {
     *total = total.saturating_add(weight);
     if *total > MAX_EXPANDED_BYTES {
-        return Err(Error::Here(line, "too large with its aliases written out"));
+        return Err(YamlError::Here(line, "too large with its aliases written out"));
     }
     Ok(())
 }

@@ -5,21 +5,21 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-use super::{clock, instance::State};
+use super::{clock, instance::HostState};
 use crate::{bindings::HostSidePre, limits::Limits};
 
 /// Loads the component into an engine of its own, ready to be instantiated.
 ///
 /// The fast form reserves more than 4 GiB of addresses for each instance. Where the system does not have them,
 /// for example under `ulimit -v`, the compact form takes its place.
-pub(super) fn load(limits: &Limits) -> Result<HostSidePre<State>> {
+pub(super) fn load(limits: &Limits) -> Result<HostSidePre<HostState>> {
     fast(limits).or_else(|refusal| {
         tracing::info!("the lock component runs in its compact form: {refusal:#}");
         compact()
     })
 }
 
-fn fast(limits: &Limits) -> Result<HostSidePre<State>> {
+fn fast(limits: &Limits) -> Result<HostSidePre<HostState>> {
     let instances = u32::try_from(limits.instances)?;
     let mut allocation = PoolingAllocationConfig::new();
     allocation
@@ -37,14 +37,14 @@ fn fast(limits: &Limits) -> Result<HostSidePre<State>> {
     prepare(&engine, &holdfast_component::load(&engine)?)
 }
 
-fn compact() -> Result<HostSidePre<State>> {
+fn compact() -> Result<HostSidePre<HostState>> {
     let engine = Engine::new(&holdfast_component::compact_config())?;
     prepare(&engine, &holdfast_component::load_compact(&engine)?)
 }
 
 /// Links the component. Its `store` import traps: the steps never call it, and a synchronous engine could not
 /// wait for it.
-fn prepare(engine: &Engine, component: &Component) -> Result<HostSidePre<State>> {
+fn prepare(engine: &Engine, component: &Component) -> Result<HostSidePre<HostState>> {
     clock::tick(engine)?;
     let mut linker = Linker::new(engine);
     linker.define_unknown_imports_as_traps(component)?;

@@ -12,7 +12,7 @@ use crate::{
 
 /// An instance and its memory.
 pub(super) struct Instance {
-    store: Store<State>,
+    store: Store<HostState>,
     component: HostSide,
     /// The version of the scope that the instance knows by each number; 0 for none.
     scopes: Vec<u64>,
@@ -22,14 +22,14 @@ pub(super) struct Instance {
 }
 
 /// What the host keeps for an instance.
-pub(super) struct State {
+pub(super) struct HostState {
     memory_limit: usize,
     memory: usize,
 }
 
 impl Instance {
-    pub(super) fn new(component: &HostSidePre<State>, limits: &Limits) -> Result<Self> {
-        let state = State { memory_limit: limits.instance_memory, memory: 0 };
+    pub(super) fn new(component: &HostSidePre<HostState>, limits: &Limits) -> Result<Self> {
+        let state = HostState { memory_limit: limits.instance_memory, memory: 0 };
         let mut store = Store::new(component.engine(), state);
         store.limiter(|state| state);
         store.set_epoch_deadline(limits.step_ticks());
@@ -99,7 +99,7 @@ impl Instance {
     }
 
     /// The steps, with a new deadline.
-    pub(super) fn steps(&mut self) -> (&steps::Guest, &mut Store<State>) {
+    pub(super) fn steps(&mut self) -> (&steps::Guest, &mut Store<HostState>) {
         self.store.set_epoch_deadline(self.step_ticks);
         (self.component.holdfast_lock_steps(), &mut self.store)
     }
@@ -117,7 +117,7 @@ impl Instance {
     }
 }
 
-impl ResourceLimiter for State {
+impl ResourceLimiter for HostState {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let allowed = desired <= self.memory_limit;
         if allowed {

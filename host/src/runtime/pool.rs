@@ -9,7 +9,7 @@ use wasmtime::Result;
 
 use super::{
     engine,
-    instance::{Instance, State},
+    instance::{HostState, Instance},
     metrics::{Discarded, InstanceMetrics},
     scopes::{Scope, Scopes},
 };
@@ -22,7 +22,7 @@ use crate::{
 
 /// Instances of the lock component.
 pub(crate) struct Pool {
-    component: HostSidePre<State>,
+    component: HostSidePre<HostState>,
     limits: Limits,
     scopes: Arc<Scopes>,
     instances: Mutex<Instances>,

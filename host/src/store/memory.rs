@@ -20,12 +20,12 @@ use super::{
 /// It uses tokio's clock, so a test that pauses that clock decides when a lock expires.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    leases: Mutex<Leases>,
+    leases: Mutex<StoredLocks>,
 }
 
 #[derive(Debug, Default)]
-struct Leases {
-    by_key: HashMap<String, Lease>,
+struct StoredLocks {
+    by_key: HashMap<String, StoredLock>,
     /// The latest fencing token, of any key.
     last_token: u64,
     /// How many leases were left after the last sweep.
@@ -34,7 +34,7 @@ struct Leases {
 }
 
 #[derive(Debug)]
-struct Lease {
+struct StoredLock {
     owner: String,
     until: Instant,
     fencing_token: Option<u64>,
@@ -46,13 +46,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn leases(&self) -> MutexGuard<'_, Leases> {
+    fn leases(&self) -> MutexGuard<'_, StoredLocks> {
         // Every change to the map is a single call, so a panic elsewhere cannot leave it half done.
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Leases {
+impl StoredLocks {
     fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, fenced: bool) -> Acquired {
         let now = Instant::now();
         if self.by_key.get(key).is_some_and(|lease| lease.until > now) {
@@ -60,7 +60,7 @@ impl Leases {
         }
         self.sweep(now);
         let fencing_token = fenced.then(|| self.next_token());
-        let lease = Lease {
+        let lease = StoredLock {
             owner: owner.to_owned(),
             until: after(now, ttl, Instant::checked_add),
             fencing_token,

@@ -13,10 +13,10 @@ use tokio::{
 };
 
 use super::{
-    ballot::{Ballot, Granted, Vote},
+    ballot::{Ballot, NodeGrant, Vote},
     lanes::LockId,
+    node_release::{self, ReleaseOutcome},
     nodes::{Nodes, Peer, after},
-    turn::{self, Release},
     validity::{drift, less_drift},
 };
 use crate::{
@@ -219,12 +219,12 @@ impl AtNode {
         if !matches!(vote, Vote::Granted(_)) {
             return;
         }
-        let released = timeout(LATE_REPLY, turn::release(peer, &wanted.hold)).await;
-        let released = released.unwrap_or(Release::Unclear);
-        let surely = matches!(released, Release::Freed | Release::NotOurs);
+        let released = timeout(LATE_REPLY, node_release::release(peer, &wanted.hold)).await;
+        let released = released.unwrap_or(ReleaseOutcome::Unclear);
+        let surely = matches!(released, ReleaseOutcome::Freed | ReleaseOutcome::NotOurs);
         let _ = self.reports.send(Report::Freed(*index, surely));
         drop(turn);
-        turn::end(peer, &place, released).await;
+        node_release::end(peer, &place, released).await;
     }
 
     /// Makes a node note the token if it granted the lock too late to be asked before. Otherwise an inspect of the lock
@@ -268,7 +268,7 @@ impl AtNode {
             // It counts from when the node got the command.
             None => holdfast_timing::after(sent, less_drift(*ttl), Instant::checked_add),
         };
-        Vote::Granted(Granted { until, token: grant.fencing_token })
+        Vote::Granted(NodeGrant { until, token: grant.fencing_token })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::types::whole_milliseconds;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Vote {
     /// The lock is ours.
-    Granted(Granted),
+    Granted(NodeGrant),
     /// Somebody holds the lock.
     Held,
     /// The node did nothing, for this reason.
@@ -30,7 +30,7 @@ pub(super) enum Vote {
 
 /// What a node granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(super) struct NodeGrant {
     /// Until when the node surely holds the lock.
     pub(super) until: Instant,
     /// The number of the grant, if it has one.
@@ -86,7 +86,7 @@ impl Ballot {
     }
 
     /// The grants, with the positions of their nodes.
-    pub(super) fn grants(&self) -> impl Iterator<Item = (usize, Granted)> {
+    pub(super) fn grants(&self) -> impl Iterator<Item = (usize, NodeGrant)> {
         self.votes.iter().enumerate().filter_map(|(node, vote)| match vote {
             Some(Vote::Granted(granted)) => Some((node, *granted)),
             _ => None,

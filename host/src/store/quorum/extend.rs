@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     lanes::LockId,
-    nodes::{Answers, Nodes, Peer, after},
+    nodes::{NodeAnswers, Nodes, Peer, after},
     validity::{less_drift, majority_until},
 };
 use crate::store::{Extended, Failure};
@@ -24,7 +24,7 @@ enum Said {
 
 /// How many nodes said what.
 #[derive(Clone, Copy, Debug)]
-struct Counts {
+struct ExtendTally {
     extended: usize,
     gone: usize,
     held_by_other: usize,
@@ -41,8 +41,8 @@ pub(super) async fn extend(
     let hold = Arc::new(hold);
     let patience = nodes.settings.patience(ttl);
     let mut answers = nodes.ask(patience, |peer| ask(peer, hold.clone(), ttl, may_shorten));
-    answers.wait_for(|answers| Counts::of(answers, nodes).is_certain()).await;
-    let counts = Counts::of(&answers, nodes);
+    answers.wait_for(|answers| ExtendTally::of(answers, nodes).is_certain()).await;
+    let counts = ExtendTally::of(&answers, nodes);
     match counts.outcome() {
         Some(Said::Extended(_)) => valid_for(&answers, nodes),
         Some(Said::Gone) => Ok(Extended::Gone),
@@ -74,7 +74,7 @@ async fn ask(
 }
 
 /// For how long a majority surely holds the lock.
-fn valid_for(answers: &Answers<Said>, nodes: &Nodes) -> Result<Extended, Failure> {
+fn valid_for(answers: &NodeAnswers<Said>, nodes: &Nodes) -> Result<Extended, Failure> {
     let ends = answers.good().filter_map(|said| match said {
         Said::Extended(until) => Some(*until),
         _ => None,
@@ -87,8 +87,8 @@ fn valid_for(answers: &Answers<Said>, nodes: &Nodes) -> Result<Extended, Failure
     }
 }
 
-impl Counts {
-    fn of(answers: &Answers<Said>, nodes: &Nodes) -> Self {
+impl ExtendTally {
+    fn of(answers: &NodeAnswers<Said>, nodes: &Nodes) -> Self {
         Self {
             extended: answers.count(|said| matches!(said, Said::Extended(_))),
             gone: answers.count(|said| *said == Said::Gone),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_majority_decides() {
         let said = |extended, gone, held_by_other| {
-            let counts = Counts { extended, gone, held_by_other, majority: 3 };
+            let counts = ExtendTally { extended, gone, held_by_other, majority: 3 };
             counts.outcome().map(|said| match said {
                 Said::Extended(_) => "extended",
                 Said::Gone => "gone",

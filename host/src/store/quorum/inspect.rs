@@ -3,12 +3,12 @@
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    nodes::{Answers, Nodes},
-    turn::force_release_in_turn,
+    node_release::force_release_in_turn,
+    nodes::{NodeAnswers, Nodes},
 };
 use crate::store::{Failure, Holding};
 
-type Looks = Answers<Option<Holding>>;
+type Looks = NodeAnswers<Option<Holding>>;
 
 /// The holder of the lock at a majority of the nodes. Fails if that cannot be known because nodes fail.
 pub(super) async fn inspect(

@@ -68,7 +68,7 @@ pub(super) struct Nodes {
 }
 
 /// The answers of the nodes to a question, as far as they have come.
-pub(super) struct Answers<T> {
+pub(super) struct NodeAnswers<T> {
     /// By the positions of the nodes.
     by_node: Vec<Option<Result<T, Failure>>>,
     answers: mpsc::UnboundedReceiver<(usize, Result<T, Failure>)>,
@@ -142,7 +142,7 @@ impl Nodes {
         &self,
         patience: Duration,
         question: impl Fn(Arc<Peer>) -> F,
-    ) -> Answers<T>
+    ) -> NodeAnswers<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
@@ -162,7 +162,7 @@ impl Nodes {
         &self,
         patience: Duration,
         question: impl Fn(Arc<Peer>, Teller<T>) -> F,
-    ) -> Answers<T>
+    ) -> NodeAnswers<T>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -172,7 +172,7 @@ impl Nodes {
             self.spawn(peer, question(peer.clone(), teller));
         }
         let by_node = self.peers.iter().map(|_| None).collect();
-        Answers { by_node, answers, until: after(patience), patience }
+        NodeAnswers { by_node, answers, until: after(patience), patience }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -196,7 +196,7 @@ impl Nodes {
     }
 }
 
-impl<T> Answers<T> {
+impl<T> NodeAnswers<T> {
     /// Waits until there are `enough` answers, all, or the time is over. Nothing is lost if the future is dropped.
     pub(super) async fn wait_for(&mut self, enough: impl Fn(&Self) -> bool) {
         while self.missing() > 0 && !enough(self) {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{
     lanes::LockId,
-    nodes::{Answers, Nodes},
-    turn::release_in_turn,
+    node_release::release_in_turn,
+    nodes::{NodeAnswers, Nodes},
 };
 use crate::store::{Failure, Released};
 
 /// How many nodes said what to a release.
 #[derive(Clone, Copy, Debug)]
-struct Counts {
+struct ReleaseTally {
     released: usize,
     missing: usize,
     held_by_other: usize,
@@ -25,8 +25,8 @@ pub(super) async fn release(nodes: &Nodes, hold: LockId) -> Result<Released, Fai
     let patience = nodes.settings.patience(Duration::MAX);
     let mut answers =
         nodes.ask_by(patience, |peer, teller| release_in_turn(peer, hold.clone(), teller));
-    answers.wait_for(|answers| Counts::of(answers, nodes).is_certain()).await;
-    let counts = Counts::of(&answers, nodes);
+    answers.wait_for(|answers| ReleaseTally::of(answers, nodes).is_certain()).await;
+    let counts = ReleaseTally::of(&answers, nodes);
     counts.outcome().ok_or_else(|| {
         let said = [
             (counts.released, "released the lock"),
@@ -37,8 +37,8 @@ pub(super) async fn release(nodes: &Nodes, hold: LockId) -> Result<Released, Fai
     })
 }
 
-impl Counts {
-    fn of(answers: &Answers<Released>, nodes: &Nodes) -> Self {
+impl ReleaseTally {
+    fn of(answers: &NodeAnswers<Released>, nodes: &Nodes) -> Self {
         Self {
             released: answers.count(|it| *it == Released::Released),
             missing: answers.count(|it| *it == Released::Missing),
@@ -78,12 +78,12 @@ mod tests {
     use super::*;
 
     /// All ways in which `nodes` nodes say one of four things: released, missing, held by another, nothing yet.
-    fn all(nodes: usize) -> impl Iterator<Item = Counts> {
+    fn all(nodes: usize) -> impl Iterator<Item = ReleaseTally> {
         let upto = move |most: usize| 0..=most;
         upto(nodes).flat_map(move |released| {
             upto(nodes - released).flat_map(move |missing| {
                 upto(nodes - released - missing).flat_map(move |held_by_other| {
-                    upto(nodes - released - missing - held_by_other).map(move |open| Counts {
+                    upto(nodes - released - missing - held_by_other).map(move |open| ReleaseTally {
                         released,
                         missing,
                         held_by_other,
@@ -96,16 +96,16 @@ mod tests {
     }
 
     /// What may become of these counts when the open answers come: one more is this, or a failure.
-    fn later(counts: Counts) -> Vec<Counts> {
+    fn later(counts: ReleaseTally) -> Vec<ReleaseTally> {
         if counts.open == 0 {
             return vec![counts];
         }
-        let next = Counts { open: counts.open - 1, ..counts };
+        let next = ReleaseTally { open: counts.open - 1, ..counts };
         let each = [
             next,
-            Counts { released: next.released + 1, ..next },
-            Counts { missing: next.missing + 1, ..next },
-            Counts { held_by_other: next.held_by_other + 1, ..next },
+            ReleaseTally { released: next.released + 1, ..next },
+            ReleaseTally { missing: next.missing + 1, ..next },
+            ReleaseTally { held_by_other: next.held_by_other + 1, ..next },
         ];
         each.into_iter().flat_map(later).collect()
     }
@@ -137,7 +137,7 @@ mod tests {
             (0, 1, 0, None),
             (0, 0, 0, None),
         ] {
-            let counts = Counts { released, missing, held_by_other, open: 0, majority: 2 };
+            let counts = ReleaseTally { released, missing, held_by_other, open: 0, majority: 2 };
             assert_eq!(counts.outcome(), expected, "{counts:?}");
         }
     }

@@ -14,9 +14,9 @@ use holdfast_redis_rules::{
 
 /// An answer of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ServerAnswer {
     /// The lock was free and is the owner's now.
-    Granted(Granted),
+    Granted(ServerGrant),
     /// Somebody holds the lock.
     Held,
     /// The lock was free, and its time was over before the server took it.
@@ -57,9 +57,9 @@ pub(super) enum Answer {
     Other(Reply),
 }
 
-/// A grant.
+/// What the server granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(super) struct ServerGrant {
     /// When it expires by the server's clock, in milliseconds since 1970, if that was chosen here.
     pub(super) expiry: Option<u64>,
     /// How long it lasts from the moment that the command was sent, at least.
@@ -101,7 +101,7 @@ pub(super) enum Cause {
     Io(Arc<io::Error>),
 }
 
-impl Answer {
+impl ServerAnswer {
     /// The expiry of the lock that the command took, if it took one that can be given back.
     pub(super) fn expiry(&self) -> Option<u64> {
         match self {

@@ -24,13 +24,13 @@ use holdfast_rules::message::RAN_OUT;
 use tokio::time::timeout;
 
 use super::{
-    answer::{Answer, Granted, NoAnswer},
+    answer::{NoAnswer, ServerAnswer, ServerGrant},
     connection::Connection,
     connections::Connections,
     dial::Dialer,
+    endpoint::Endpoint,
     leg::{ConnectBudget, Leg},
     outcome::{NoOutcome, Taken},
-    place::Place,
     queue,
     settings::RedisSettings,
     stream::Streams,
@@ -81,23 +81,23 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// Makes a client without a connection, of the server at a place.
+    /// Makes a client without a connection, of the server at an endpoint.
     pub(super) fn new(
         name: &str,
         settings: Arc<RedisSettings>,
-        place: Place,
+        endpoint: Endpoint,
         streams: Arc<Streams>,
     ) -> Self {
-        let address = place.to_string();
-        let dialer = Dialer::new(settings.clone(), place, streams);
+        let address = endpoint.to_string();
+        let dialer = Dialer::new(settings.clone(), endpoint, streams);
         let connections = Connections::new(name, settings.clone(), dialer);
         follow_the_master(&connections);
         Self { address, watches: Watches::new(connections.clone()), connections, settings }
     }
 
     /// Where the server is found.
-    pub(super) fn place(&self) -> &Place {
-        self.connections.dialer().place()
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        self.connections.dialer().endpoint()
     }
 
     /// What the server says of itself. Fails with the cause.
@@ -123,9 +123,9 @@ impl Client {
 
     /// The host of a server that stays where it is.
     pub(super) fn host(&self) -> &str {
-        match self.place() {
-            Place::Fixed(address) => &address.host,
-            Place::Master(_) => "",
+        match self.endpoint() {
+            Endpoint::Fixed(address) => &address.host,
+            Endpoint::Master(_) => "",
         }
     }
 
@@ -146,7 +146,7 @@ impl Client {
             true => "no answer yet".to_owned(),
             false => failure().unwrap_or_else(|| {
                 let hint = self.connections.dialer().streams().hint();
-                format!("{}{hint}", self.place().waits_for())
+                format!("{}{hint}", self.endpoint().waits_for())
             }),
         }
     }
@@ -205,8 +205,8 @@ impl Client {
         try_until_outcome!(self, leg, |connection, tries| {
             let form = if form == Form::Full { form } else { connection.form(tries.form()) };
             match connection.release(Release { key, owner }, form, leg.asking).await {
-                Ok(Answer::Released(released)) => Ok(Tried::Outcome(released)),
-                Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, form)),
+                Ok(ServerAnswer::Released(released)) => Ok(Tried::Outcome(released)),
+                Ok(ServerAnswer::Refused(line)) => Ok(self.refused(connection, tries, line, form)),
                 Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
                 Err(no_answer) => unsent(no_answer, tries),
             }
@@ -237,16 +237,18 @@ impl Client {
             Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
         match connection.extend(extend, at, leg.asking).await {
-            Ok(Answer::Extended(Extended::Extended(left))) => {
+            Ok(ServerAnswer::Extended(Extended::Extended(left))) => {
                 let left = surely(left.saturating_sub(at.elapsed()));
                 if left.as_millis() == 0 {
                     return Err(NoOutcome::Unknown(RAN_OUT.to_owned(), None));
                 }
                 Ok(Tried::Outcome(Extended::Extended(left)))
             }
-            Ok(Answer::Extended(extended)) => Ok(Tried::Outcome(extended)),
-            Ok(Answer::TooFewReplicas { cause, .. }) => Err(NoOutcome::Unknown(cause, None)),
-            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(ServerAnswer::Extended(extended)) => Ok(Tried::Outcome(extended)),
+            Ok(ServerAnswer::TooFewReplicas { cause, .. }) => Err(NoOutcome::Unknown(cause, None)),
+            Ok(ServerAnswer::Refused(line)) => {
+                Ok(self.refused(connection, tries, line, Form::Full))
+            }
             Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
             Err(no_answer) => unsent(no_answer, tries),
         }
@@ -310,7 +312,9 @@ impl Client {
             .send(words, shape, leg.asking)
             .await
         {
-            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(ServerAnswer::Refused(line)) => {
+                Ok(self.refused(connection, tries, line, Form::Full))
+            }
             Ok(answer) => match read(answer.into_reply()) {
                 Ok(outcome) => Ok(Tried::Outcome(outcome)),
                 Err(nonsense) => Err(NoOutcome::NotDone(self.disbelieve(connection, nonsense))),
@@ -328,10 +332,12 @@ impl Client {
         try_until_outcome!(self, leg, |connection, tries| {
             let text = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Text(_));
             match connection.send(&force_release::words(key), text, leg.asking).await {
-                Ok(Answer::Refused(line)) if has_no_answer(&line) => {
+                Ok(ServerAnswer::Refused(line)) if has_no_answer(&line) => {
                     Err(NoOutcome::Unknown(line, None))
                 }
-                Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+                Ok(ServerAnswer::Refused(line)) => {
+                    Ok(self.refused(connection, tries, line, Form::Full))
+                }
                 Ok(answer) => match force_release::read(answer.into_reply()) {
                     Ok(owner) => Ok(Tried::Outcome(owner)),
                     Err(nonsense) => {
@@ -384,8 +390,8 @@ impl Client {
             Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
         };
         match connection.acquire(wanted, at, leg.asking).await {
-            Ok(Answer::Held) => Ok(Tried::Outcome(None)),
-            Ok(Answer::Granted(granted)) => {
+            Ok(ServerAnswer::Held) => Ok(Tried::Outcome(None)),
+            Ok(ServerAnswer::Granted(granted)) => {
                 // The last look at the time before the caller gets the answer.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
@@ -397,8 +403,8 @@ impl Client {
                 }
                 Err(ran_out(granted))
             }
-            Ok(Answer::RanOut) => Err(NoOutcome::Over(RAN_OUT.to_owned())),
-            Ok(Answer::ClockWasSet { expiry, ends }) => {
+            Ok(ServerAnswer::RanOut) => Err(NoOutcome::Over(RAN_OUT.to_owned())),
+            Ok(ServerAnswer::ClockWasSet { expiry, ends }) => {
                 let cause = CLOCK_WAS_SET.to_owned();
                 let undone = undo(connection, (key, owner), cause, Some(expiry), ends);
                 match Box::pin(undone).await {
@@ -407,21 +413,23 @@ impl Client {
                     unknown => Err(unknown),
                 }
             }
-            Ok(Answer::ClockLost { line, expiry, ends }) => {
+            Ok(ServerAnswer::ClockLost { line, expiry, ends }) => {
                 self.connections.do_without_clock(connection, line);
                 let (lock, cause) = ((key, owner), CLOCK_LOST.to_owned());
                 let undone = undo(connection, lock, cause, Some(expiry), ends);
                 Err(Box::pin(undone).await)
             }
-            Ok(Answer::TooFewReplicas { cause, expiry, ends }) => {
+            Ok(ServerAnswer::TooFewReplicas { cause, expiry, ends }) => {
                 let undone = undo(connection, (key, owner), cause, expiry, ends);
                 Err(Box::pin(undone).await)
             }
-            Ok(Answer::UnknownExpiry(line)) => {
+            Ok(ServerAnswer::UnknownExpiry(line)) => {
                 self.connections.do_without_clock(connection, line.clone());
                 Ok(Tried::Failed { cause: line, next: Next::Now })
             }
-            Ok(Answer::Refused(line)) => Ok(self.refused(connection, tries, line, Form::Full)),
+            Ok(ServerAnswer::Refused(line)) => {
+                Ok(self.refused(connection, tries, line, Form::Full))
+            }
             Ok(_) => Err(NoOutcome::Unknown(Nonsense::TEXT.to_owned(), None)),
             Err(no_answer) => unsent(no_answer, tries),
         }
@@ -463,7 +471,7 @@ impl Client {
 
 /// Leaves a master that was replaced, as soon as a sentinel says so.
 fn follow_the_master(connections: &Arc<Connections>) {
-    let Place::Master(sentinels) = connections.dialer().place() else { return };
+    let Endpoint::Master(sentinels) = connections.dialer().endpoint() else { return };
     let (sentinels, pool) = (sentinels.clone(), Arc::downgrade(connections));
     connections.spawn(async move {
         let tell = || {
@@ -524,7 +532,7 @@ async fn undo(
         Some(expiry) => connection.give_back_now(key, owner, expiry).await,
         None => return left_to_expire(cause, ends),
     };
-    match given_back.map(Answer::into_reply) {
+    match given_back.map(ServerAnswer::into_reply) {
         Ok(Reply::Integer(_)) => NoOutcome::Over(cause),
         _ => left_to_expire(cause, ends),
     }
@@ -538,7 +546,7 @@ fn left_to_expire(cause: String, ends: Option<Instant>) -> NoOutcome {
 }
 
 /// A grant that nobody may count on any more. By the server's clock it may last a little longer.
-fn ran_out(granted: Granted) -> NoOutcome {
+fn ran_out(granted: ServerGrant) -> NoOutcome {
     match granted.ends.saturating_duration_since(Instant::now()) {
         Duration::ZERO => NoOutcome::Over(RAN_OUT.to_owned()),
         left => NoOutcome::Unknown(RAN_OUT.to_owned(), Some(left)),

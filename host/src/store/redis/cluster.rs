@@ -19,10 +19,10 @@ use super::{
     ask_all::{self, Answers, ask_all},
     client::Client,
     dial_error::DialError,
+    endpoint::Endpoint,
     epoch::Epoch,
     one_question::OneQuestion,
     outcome::{Ended, NoOutcome},
-    place::Place,
     session::bounded,
     settings::RedisSettings,
     stream::Streams,
@@ -155,8 +155,8 @@ impl Cluster {
         let nodes = self.addresses();
         let asked = nodes.len();
         let topologies = ask_all(nodes, asked, what, async |node: Address| {
-            let (limits, hands) = (self.settings.limits(), AtomicBool::new(false));
-            let asking = topology::ask(&self.streams, &node, &login, limits, &hands);
+            let (timeouts, hands) = (self.settings.timeouts(), AtomicBool::new(false));
+            let asking = topology::ask(&self.streams, &node, &login, timeouts, &hands);
             bounded(Some(limit), asking, &hands).await
         });
         let Answers { answers, of_majority } = topologies.await?;
@@ -222,8 +222,8 @@ impl Cluster {
     }
 
     fn client(&self, address: Address) -> Arc<Client> {
-        let place = Place::Fixed(address);
-        Arc::new(Client::new(&self.name, self.settings.clone(), place, self.streams.clone()))
+        let endpoint = Endpoint::Fixed(address);
+        Arc::new(Client::new(&self.name, self.settings.clone(), endpoint, self.streams.clone()))
     }
 
     /// The nodes to ask: those that are known, and those of the settings.

@@ -28,8 +28,8 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     absence::Absence,
-    answer::{Answer, Cause, NoAnswer},
-    queue::{self, Lock, Queue},
+    answer::{Cause, NoAnswer, ServerAnswer},
+    queue::{self, Queue, UnusedGrant},
 };
 
 /// A connection with this many commands under way is busy. A smaller number would cost throughput:
@@ -159,15 +159,20 @@ impl Connection {
     }
 
     /// Takes a lock unless it is held. The grant is given back if the future is dropped.
-    pub(super) fn acquire<'a>(&'a self, wanted: Wanted<'a>, at: Instant, asking: bool) -> Call<'a> {
+    pub(super) fn acquire<'a>(
+        &'a self,
+        wanted: Wanted<'a>,
+        at: Instant,
+        asking: bool,
+    ) -> AnswerFuture<'a> {
         let number = self.shared.send(asking, |queue| queue.acquire(wanted, at));
-        Call { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
+        AnswerFuture { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
     }
 
     /// Makes a lock last longer, counted from `at`.
-    pub(super) fn extend(&self, extend: Extend<'_>, at: Instant, asking: bool) -> Call<'_> {
+    pub(super) fn extend(&self, extend: Extend<'_>, at: Instant, asking: bool) -> AnswerFuture<'_> {
         let number = self.shared.send(asking, |queue| queue.extend(extend, at));
-        Call { shared: &self.shared, number, lock: None }
+        AnswerFuture { shared: &self.shared, number, lock: None }
     }
 
     /// Releases a lock by its script, in a [`form`](Self::form) that the server accepts.
@@ -176,13 +181,13 @@ impl Connection {
         release: Release<'_>,
         form: Form,
         asking: bool,
-    ) -> Call<'a> {
+    ) -> AnswerFuture<'a> {
         let at = Instant::now();
         let number = self.shared.send(asking, |queue| match (&self.script, form) {
             (Some(digest), Form::Short) => queue.release(&release.short(digest), at),
             _ => queue.release(&release.full(), at),
         });
-        Call { shared: &self.shared, number, lock: None }
+        AnswerFuture { shared: &self.shared, number, lock: None }
     }
 
     /// The form in which to send a script for which `wanted` would be best.
@@ -192,26 +197,31 @@ impl Connection {
     }
 
     /// Sends a question that some servers answer in a way of their own, before the connection is used.
-    pub(super) fn ask(&self, words: &[&str]) -> Call<'_> {
+    pub(super) fn ask(&self, words: &[&str]) -> AnswerFuture<'_> {
         self.send(words, |_| true, false)
     }
 
     /// Sends any other command, whose replies have this shape. With `asking` it is one that another node of the
     /// cluster sent here.
-    pub(super) fn send(&self, words: &[&str], shape: queue::Shape, asking: bool) -> Call<'_> {
+    pub(super) fn send(
+        &self,
+        words: &[&str],
+        shape: queue::Shape,
+        asking: bool,
+    ) -> AnswerFuture<'_> {
         let number = self.shared.send(asking, |queue| queue.other(words, shape, Instant::now()));
-        Call { shared: &self.shared, number, lock: None }
+        AnswerFuture { shared: &self.shared, number, lock: None }
     }
 
     /// Gives back one grant, and waits until that is done.
-    pub(super) fn give_back_now(&self, key: &str, owner: &str, expiry: u64) -> Call<'_> {
+    pub(super) fn give_back_now(&self, key: &str, owner: &str, expiry: u64) -> AnswerFuture<'_> {
         let number = |reply: &Reply| matches!(reply, Reply::Integer(_));
         release::give_back(key, owner, expiry, |words| self.send(words, number, false))
     }
 
     /// Sends a release that nobody waits for: it gives back one grant.
     pub(super) fn give_back(&self, key: &str, owner: &str, expiry: u64) {
-        let lock = Lock { key: key.to_owned(), owner: owner.to_owned() };
+        let lock = UnusedGrant { key: key.to_owned(), owner: owner.to_owned() };
         let mut queue = self.shared.queue();
         queue.give_back(&lock, expiry);
         drop(queue);
@@ -356,7 +366,7 @@ pub(super) fn wake(callers: &mut Vec<Waker>) {
 }
 
 /// The future of an answer. If it is dropped before, the command goes on without a caller.
-pub(super) struct Call<'a> {
+pub(super) struct AnswerFuture<'a> {
     shared: &'a Shared,
     /// `None` for a connection that was closed before, and once the answer was taken.
     number: Option<usize>,
@@ -364,8 +374,8 @@ pub(super) struct Call<'a> {
     lock: Option<(&'a str, &'a str)>,
 }
 
-impl Future for Call<'_> {
-    type Output = Result<Answer, NoAnswer>;
+impl Future for AnswerFuture<'_> {
+    type Output = Result<ServerAnswer, NoAnswer>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut queue = self.shared.queue();
@@ -383,10 +393,11 @@ impl Future for Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for AnswerFuture<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let owned = |(key, owner): (&str, &str)| Lock { key: key.into(), owner: owner.into() };
+            let owned =
+                |(key, owner): (&str, &str)| UnusedGrant { key: key.into(), owner: owner.into() };
             let mut queue = self.shared.queue();
             queue.leave(number, self.lock.map(owned));
             let gives_back = queue.has_bytes();

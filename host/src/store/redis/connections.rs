@@ -96,7 +96,7 @@ impl Connections {
     /// Makes a pool without a connection. `name` is the store's, for logs and metrics.
     pub(super) fn new(name: &str, settings: Arc<RedisSettings>, dialer: Dialer) -> Arc<Self> {
         let runtime = Handle::current();
-        let server = dialer.place().to_string();
+        let server = dialer.endpoint().to_string();
         let pool = Arc::new_cyclic(|me| Self {
             permits: Semaphore::new(settings.pool.size * BUSY_COMMANDS),
             settings,
@@ -350,7 +350,7 @@ impl Connections {
             let mut open = self.write();
             // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled()
-                && self.dialer.place().is_at(connection.server())
+                && self.dialer.endpoint().is_at(connection.server())
                 && !connection.is_closed()
                 && open.len() < self.settings.pool.size
             {
@@ -369,7 +369,7 @@ impl Connections {
         let (Some(identities), Some(run_id)) = (&self.settings.identities, run_id) else {
             return Ok(None);
         };
-        let node = self.dialer.place().to_string();
+        let node = self.dialer.endpoint().to_string();
         identities.connect(&node, run_id).map(Some).map_err(|first| DialError::twin_of(&first))
     }
 
@@ -425,7 +425,7 @@ impl Connections {
     pub(super) fn note(&self, note: Note) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.contains(&note) {
-            let (store, redis) = (&self.name, self.dialer.place());
+            let (store, redis) = (&self.name, self.dialer.endpoint());
             tracing::warn!(store, %redis, "{note}");
             noted.push(note);
         }
@@ -433,7 +433,7 @@ impl Connections {
 
     fn record_attempt(&self, outcome: &Result<Dialed, DialError>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let (store, redis) = (&self.name, self.dialer.place());
+        let (store, redis) = (&self.name, self.dialer.endpoint());
         self.metrics.connected(outcome.is_ok());
         match outcome {
             Ok(_) => {

@@ -22,11 +22,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     about,
     absence::Absence,
-    answer::{Answer, Cause, NoAnswer},
-    connection::{Call, Connection, Shared, next_id},
+    answer::{Cause, NoAnswer, ServerAnswer},
+    connection::{AnswerFuture, Connection, Shared, next_id},
     dial_error::DialError,
     driver::{Driver, Event, Socket},
-    place::Place,
+    endpoint::Endpoint,
     session::bounded,
     settings::RedisSettings,
     stream::{NEEDS_TLS, Stream, Streams},
@@ -36,7 +36,7 @@ use super::{
 /// Opens connections.
 pub(super) struct Dialer {
     settings: Arc<RedisSettings>,
-    place: Place,
+    endpoint: Endpoint,
     streams: Arc<Streams>,
     expected: Expected,
     /// On which questions the server closes connections.
@@ -57,13 +57,13 @@ pub(super) struct Dialed {
 }
 
 /// Why a connection cannot be used.
-enum End {
+enum Unusable {
     /// It was lost on this question.
     Lost(Question),
     Failed(DialError),
 }
 
-impl From<DialError> for End {
+impl From<DialError> for Unusable {
     fn from(error: DialError) -> Self {
         Self::Failed(error)
     }
@@ -80,11 +80,15 @@ pub(super) enum Note {
 }
 
 impl Dialer {
-    pub(super) fn new(settings: Arc<RedisSettings>, place: Place, streams: Arc<Streams>) -> Self {
+    pub(super) fn new(
+        settings: Arc<RedisSettings>,
+        endpoint: Endpoint,
+        streams: Arc<Streams>,
+    ) -> Self {
         Self {
             expected: settings.expected(),
             settings,
-            place,
+            endpoint,
             streams,
             closing: Mutex::default(),
             drivers: TaskTracker::new(),
@@ -92,8 +96,8 @@ impl Dialer {
         }
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     pub(super) fn streams(&self) -> &Streams {
@@ -126,11 +130,11 @@ impl Dialer {
     {
         let shaking_hands = AtomicBool::new(false);
         let dialing = async {
-            let server = self.place.find().await?;
+            let server = self.endpoint.find().await?;
             self.dial_to(&server, on_event, &shaking_hands).await.map_err(|error| {
-                match &self.place {
-                    Place::Fixed(_) => error,
-                    Place::Master(_) => error.about(server),
+                match &self.endpoint {
+                    Endpoint::Fixed(_) => error,
+                    Endpoint::Master(_) => error.about(server),
                 }
             })
         };
@@ -151,8 +155,8 @@ impl Dialer {
             let connection = self.connect(server, on_event.clone(), shaking_hands).await?;
             match self.log_in(connection).await {
                 Ok(dialed) => return Ok(dialed),
-                Err(End::Failed(error)) => return Err(error),
-                Err(End::Lost(question)) => self
+                Err(Unusable::Failed(error)) => return Err(error),
+                Err(Unusable::Lost(question)) => self
                     .closing()
                     .lost(question)
                     .map_err(|LostByChance| DialError::passing(Cause::Lost.to_string()))?,
@@ -188,14 +192,14 @@ impl Dialer {
             Stream::Right(tls) => (Shared::new(guard, None), Socket::Tls(tls)),
         };
         let id = next_id();
-        let driver = Driver::new(id, shared.clone(), socket, self.settings.limits(), on_event);
+        let driver = Driver::new(id, shared.clone(), socket, self.settings.timeouts(), on_event);
         let abort = self.abort.clone();
         self.drivers.spawn(async move { abort.run_until_cancelled(driver).await });
         Ok(Connection::new(shared, id, server.clone()))
     }
 
     /// Logs in, and asks whether locks are safe with the server.
-    async fn log_in(&self, mut connection: Connection) -> Result<Dialed, End> {
+    async fn log_in(&self, mut connection: Connection) -> Result<Dialed, Unusable> {
         let login = Login::new(&self.settings.common);
         self.authenticate(&connection, &login).await?;
         for words in login.commands() {
@@ -239,7 +243,11 @@ impl Dialer {
         Ok(Dialed { connection, notes, about, run_id })
     }
 
-    async fn authenticate(&self, connection: &Connection, login: &Login<'_>) -> Result<(), End> {
+    async fn authenticate(
+        &self,
+        connection: &Connection,
+        login: &Login<'_>,
+    ) -> Result<(), Unusable> {
         let Some(words) = login.authentication() else { return Ok(()) };
         let Some(older) = login.older_authentication() else {
             return Ok(self.accepted(connection.ask(&words).await, &words)?);
@@ -247,7 +255,7 @@ impl Dialer {
         if self.closing().asks(Question::User) {
             let answer = connection.ask(&words).await;
             if is_lost(&answer) {
-                return Err(End::Lost(Question::User));
+                return Err(Unusable::Lost(Question::User));
             }
             let refusal = self.refusal(answer, &words)?;
             self.closing().answered(Question::User);
@@ -265,8 +273,8 @@ impl Dialer {
         &self,
         connection: &Connection,
         question: Question,
-        sent: Option<Call<'_>>,
-    ) -> Result<Reply, End> {
+        sent: Option<AnswerFuture<'_>>,
+    ) -> Result<Reply, Unusable> {
         if !self.closing().asks(question) {
             return Ok(Reply::Error(CLOSES.to_owned()));
         }
@@ -276,8 +284,8 @@ impl Dialer {
         };
         match answer {
             // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
-            Ok(Answer::Refused(line)) if may_be_answered_later(&line) => {
-                Err(End::Failed(DialError::passing(line)))
+            Ok(ServerAnswer::Refused(line)) if may_be_answered_later(&line) => {
+                Err(Unusable::Failed(DialError::passing(line)))
             }
             Ok(answer) => {
                 self.closing().answered(question);
@@ -288,9 +296,9 @@ impl Dialer {
                 }
             }
             Err(no_answer) => Err(match no_answer.cause() {
-                Cause::Lost => End::Lost(question),
-                Cause::Io(error) => End::Failed(DialError::of_network(&error)),
-                cause => End::Failed(DialError::passing(cause.to_string())),
+                Cause::Lost => Unusable::Lost(question),
+                Cause::Io(error) => Unusable::Failed(DialError::of_network(&error)),
+                cause => Unusable::Failed(DialError::passing(cause.to_string())),
             }),
         }
     }
@@ -304,11 +312,11 @@ impl Dialer {
     /// The error line of a refused command, if it was refused.
     fn refusal(
         &self,
-        answer: Result<Answer, NoAnswer>,
+        answer: Result<ServerAnswer, NoAnswer>,
         words: &[&str],
     ) -> Result<Option<String>, DialError> {
         match answer {
-            Ok(Answer::Refused(line)) => Ok(Some(line)),
+            Ok(ServerAnswer::Refused(line)) => Ok(Some(line)),
             Ok(_) => Ok(None),
             Err(no_answer) => Err(match no_answer.cause() {
                 cause @ (Cause::Lost | Cause::Nonsense) => {
@@ -321,7 +329,11 @@ impl Dialer {
     }
 
     /// Fails if the command was refused.
-    fn accepted(&self, answer: Result<Answer, NoAnswer>, words: &[&str]) -> Result<(), DialError> {
+    fn accepted(
+        &self,
+        answer: Result<ServerAnswer, NoAnswer>,
+        words: &[&str],
+    ) -> Result<(), DialError> {
         self.refusal(answer, words)?.map_or(Ok(()), |line| Err(refused(line)))
     }
 
@@ -352,7 +364,7 @@ fn refused(line: String) -> DialError {
 }
 
 /// Whether the connection was lost in place of an answer.
-fn is_lost(answer: &Result<Answer, NoAnswer>) -> bool {
+fn is_lost(answer: &Result<ServerAnswer, NoAnswer>) -> bool {
     let cause = answer.as_ref().err().cloned().map(NoAnswer::cause);
     matches!(cause, Some(Cause::Lost))
 }

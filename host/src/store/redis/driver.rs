@@ -38,7 +38,7 @@ pub(super) enum Socket {
 
 /// The time limits of a connection; `None` for no limit.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct Timeouts {
     /// How long to wait for a reply.
     pub(super) reply: Option<Duration>,
     /// How long the network may accept nothing.
@@ -59,7 +59,7 @@ pub(super) struct Driver<F: Fn(u64, Event)> {
     id: u64,
     shared: Arc<Shared>,
     socket: Socket,
-    limits: Limits,
+    timeouts: Timeouts,
     on_event: F,
     /// Bytes taken from the queue, and how many of them were sent.
     batch: Vec<u8>,
@@ -83,14 +83,14 @@ impl<F: Fn(u64, Event)> Driver<F> {
         id: u64,
         shared: Arc<Shared>,
         socket: Socket,
-        limits: Limits,
+        timeouts: Timeouts,
         on_event: F,
     ) -> Self {
         Self {
             id,
             shared,
             socket,
-            limits,
+            timeouts,
             on_event,
             batch: Vec::new(),
             sent: 0,
@@ -194,7 +194,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
     /// Ends what is overdue, and returns when to look again. Fails if the connection ends by it.
     fn next_limit(&mut self, now: Instant, dropped: bool) -> Result<Option<Instant>, Cause> {
         let mut next = None;
-        if let (Some(limit), Some(since)) = (self.limits.send, self.blocked) {
+        if let (Some(limit), Some(since)) = (self.timeouts.send, self.blocked) {
             next = since.checked_add(limit);
             if next.is_some_and(|end| end <= now) {
                 return Err(Cause::SendTimedOut);
@@ -202,7 +202,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
         let mut queue = self.shared.queue();
         let mut overdue = false;
-        if let Some(limit) = self.limits.reply {
+        if let Some(limit) = self.timeouts.reply {
             overdue = queue.is_stuck(limit, now);
             next = next.into_iter().chain(queue.expire(limit, now, &mut self.wakers)).min();
         }
@@ -210,7 +210,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
             next = next.into_iter().chain(queue.lingers_until()).min();
         }
         // Under the lock of the queue: a caller who adds a command later sees this.
-        let watched = next.is_some() || self.limits.reply.is_none();
+        let watched = next.is_some() || self.timeouts.reply.is_none();
         self.shared.watched.store(watched, Ordering::Release);
         drop(queue);
         if overdue {

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 /// The servers of a quorum, by what they call themselves. All nodes share it.
 #[derive(Debug)]
 pub(super) struct Identities {
-    servers: Mutex<HashMap<String, Server>>,
+    servers: Mutex<HashMap<String, KnownServer>>,
     /// The longest that a lock lasts.
     longest_ttl: Duration,
 }
 
 #[derive(Debug)]
-struct Server {
+struct KnownServer {
     /// The node that it is.
     node: String,
     /// How many connections lead to it.
@@ -59,7 +59,8 @@ impl Identities {
         for server in servers.values_mut().filter(|server| server.node == node) {
             server.is_latest = false;
         }
-        let new = || Server { node: node.to_owned(), connections: 0, is_latest: true, left: None };
+        let new =
+            || KnownServer { node: node.to_owned(), connections: 0, is_latest: true, left: None };
         let server = servers.entry(run_id.to_owned()).or_insert_with(new);
         (server.is_latest, server.left) = (true, None);
         server.connections += 1;
@@ -67,13 +68,13 @@ impl Identities {
         Ok(Connected { identities: self.clone(), run_id: run_id.to_owned() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Server>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, KnownServer>> {
         // No code that changes the map can panic half-way.
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Server {
+impl KnownServer {
     fn is_known(&self) -> bool {
         self.is_latest || self.connections > 0
     }

@@ -17,7 +17,7 @@
 //! | `ask_all`, `epoch` | asking many servers the same question, and whose answer counts |
 //! | `one_question` | one question at a time, whose answer all share who wait for it |
 //! | `leg` | how long a command waits for connections on its way |
-//! | `place`, `sentinel` | where a client finds its server |
+//! | `endpoint`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
 //! | `dial`, `dial_error` | opening a connection |
 //! | `connection` | one connection, as its callers see it |
@@ -51,6 +51,7 @@ mod connections;
 mod dial;
 mod dial_error;
 mod driver;
+mod endpoint;
 mod epoch;
 mod identities;
 mod leg;
@@ -58,7 +59,6 @@ mod metrics;
 mod nodes;
 mod one_question;
 mod outcome;
-mod place;
 mod queue;
 mod sentinel;
 mod session;

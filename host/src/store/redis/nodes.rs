@@ -12,9 +12,9 @@ use super::{
     ask_all,
     client::Client,
     cluster::{self, Cluster, Hop},
+    endpoint::Endpoint,
     leg::{ConnectBudget, Leg},
     outcome::{Ended, NoOutcome},
-    place::Place,
     sentinel::Sentinels,
     settings::RedisSettings,
     stream::{Streams, certified},
@@ -40,17 +40,22 @@ impl Nodes {
         let settings = Arc::new(settings);
         let streams = Streams::new(settings.enabled_tls(), settings.common.dial_timeout)?;
         let streams = Arc::new(streams);
-        let place = match &settings.servers {
+        let endpoint = match &settings.servers {
             Servers::One(address) => {
                 if settings.enabled_tls().is_some() {
                     certified(address)?;
                 }
-                Place::Fixed(address.clone())
+                Endpoint::Fixed(address.clone())
             }
             Servers::Sentinel(sentinel) => {
                 let limit = ask_all::limit(settings.common.dial_timeout);
-                let (sentinel, limits) = (sentinel.clone(), settings.limits());
-                Place::Master(Arc::new(Sentinels::new(sentinel, streams.clone(), limits, limit)))
+                let (sentinel, timeouts) = (sentinel.clone(), settings.timeouts());
+                Endpoint::Master(Arc::new(Sentinels::new(
+                    sentinel,
+                    streams.clone(),
+                    timeouts,
+                    limit,
+                )))
             }
             Servers::Cluster(listed) => {
                 let cluster = Cluster::new(name, settings.clone(), listed.clone(), streams);
@@ -62,7 +67,7 @@ impl Nodes {
                 );
             }
         };
-        Ok(Self::One(Client::new(name, settings, place, streams)))
+        Ok(Self::One(Client::new(name, settings, endpoint, streams)))
     }
 
     /// The way of a command to the server that has the key.

@@ -34,7 +34,7 @@ use holdfast_timing::{
 };
 use slab::Slab;
 
-use super::answer::{Answer, Cause, Granted, NoAnswer};
+use super::answer::{Cause, NoAnswer, ServerAnswer, ServerGrant};
 
 /// The commands, and what is known of the server's clock.
 pub(super) struct Queue {
@@ -47,7 +47,7 @@ pub(super) struct Queue {
     sent: u64,
     /// What is to be answered, in order.
     order: VecDeque<Entry>,
-    calls: Slab<Call>,
+    calls: Slab<QueuedCall>,
     /// What the server has done, and what does not count yet, in order.
     unconfirmed: Vec<Unconfirmed>,
     /// What must have a lock besides the server.
@@ -79,23 +79,23 @@ enum Entry {
 struct Unconfirmed {
     number: usize,
     /// The answer once replicas have it; `None` for a grant that needs a reading of the server's clock as well.
-    answer: Option<Answer>,
+    answer: Option<ServerAnswer>,
 }
 
-struct Call {
-    kind: Kind,
+struct QueuedCall {
+    kind: CallKind,
     at: Instant,
     /// What `added` was when it was complete.
     end: u64,
-    state: State,
+    state: CallState,
     /// An earlier grant that is to be given back, which only the answer to this acquire can tell from its own.
-    twin: Option<Lock>,
+    twin: Option<UnusedGrant>,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum CallKind {
     Acquire {
-        limit: Limit,
+        lifetime: Lifetime,
         ttl: Duration,
         /// A hash of the key and the owner.
         lock: u64,
@@ -117,25 +117,25 @@ pub(super) type Shape = fn(&Reply) -> bool;
 
 /// When a lock expires.
 #[derive(Clone, Copy)]
-enum Limit {
+enum Lifetime {
     /// By the server's clock.
     Until(Term),
     /// So long after the server has run the command.
     For(Duration),
 }
 
-enum State {
+enum CallState {
     Waiting(Option<Waker>),
-    Answered(Result<Answer, NoAnswer>),
+    Answered(Result<ServerAnswer, NoAnswer>),
     /// The caller has learned that there is no answer, but one may come.
     Overdue(NoAnswer),
     /// The caller has left. A grant is given back.
-    Left(Option<Lock>),
+    Left(Option<UnusedGrant>),
 }
 
 /// Identifies a grant that nobody uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lock {
+pub(super) struct UnusedGrant {
     pub(super) key: String,
     pub(super) owner: String,
 }
@@ -165,19 +165,19 @@ impl Queue {
     /// is known.
     pub(super) fn acquire(&mut self, wanted: Wanted<'_>, at: Instant) -> usize {
         let Wanted { key, owner, ttl, number_key } = wanted;
-        let (limit, expiry) = match self.clock {
+        let (lifetime, expiry) = match self.clock {
             Some(reading) => {
                 let mut term = Term::new(reading, at - self.origin, ttl);
                 self.set_apart_from_grants_to_give_back(key, owner, &mut term);
-                (Limit::Until(term), Expiry::At(term.expiry()))
+                (Lifetime::Until(term), Expiry::At(term.expiry()))
             }
-            None => (Limit::For(ttl), Expiry::After(milliseconds(ttl))),
+            None => (Lifetime::For(ttl), Expiry::After(milliseconds(ttl))),
         };
         self.wants_clock |= self.clock.is_some();
         self.wants_replicas |= self.guard.is_some();
         wanted.words(expiry, |words| self.push(words));
         let (lock, fenced) = (hash(key, owner), number_key.is_some());
-        self.insert(Kind::Acquire { limit, ttl, lock, fenced, token: None }, at)
+        self.insert(CallKind::Acquire { lifetime, ttl, lock, fenced, token: None }, at)
     }
 
     /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if that is
@@ -187,13 +187,13 @@ impl Queue {
         let end = self.clock.map(|reading| Term::new(reading, at - self.origin, ttl).expiry());
         extend::words(extend, end, |words| self.push(words));
         self.wants_replicas |= self.guard.is_some();
-        self.insert(Kind::Extend, at)
+        self.insert(CallKind::Extend, at)
     }
 
     /// Adds a release, and returns its number.
     pub(super) fn release(&mut self, words: &[&str], at: Instant) -> usize {
         self.push(words);
-        self.insert(Kind::Release, at)
+        self.insert(CallKind::Release, at)
     }
 
     /// Has a node of a cluster know that another one sent the next command here.
@@ -205,7 +205,7 @@ impl Queue {
     /// Adds any other command, and returns its number. A reply of another shape ends the connection.
     pub(super) fn other(&mut self, words: &[&str], shape: Shape, at: Instant) -> usize {
         self.push(words);
-        self.insert(Kind::Other(shape), at)
+        self.insert(CallKind::Other(shape), at)
     }
 
     /// Begins to read the server's clock with each batch that takes a lock. `time` is in microseconds since
@@ -275,49 +275,50 @@ impl Queue {
         &mut self,
         number: usize,
         cx: &Context<'_>,
-    ) -> Poll<Result<Answer, NoAnswer>> {
+    ) -> Poll<Result<ServerAnswer, NoAnswer>> {
         match &mut self.calls[number].state {
-            State::Waiting(waker) => {
+            CallState::Waiting(waker) => {
                 match waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     None => *waker = Some(cx.waker().clone()),
                 }
                 Poll::Pending
             }
-            State::Answered(answer) => Poll::Ready(answer.clone()),
-            State::Overdue(no_answer) => Poll::Ready(Err(no_answer.clone())),
-            State::Left(_) => Poll::Pending,
+            CallState::Answered(answer) => Poll::Ready(answer.clone()),
+            CallState::Overdue(no_answer) => Poll::Ready(Err(no_answer.clone())),
+            CallState::Left(_) => Poll::Pending,
         }
     }
 
     /// Ends a call: its caller has taken the answer, or has left. `lock` is what an acquire asked for whose
     /// caller does not use it: such a grant is given back, now or when it comes.
-    pub(super) fn leave(&mut self, number: usize, lock: Option<Lock>) {
+    pub(super) fn leave(&mut self, number: usize, lock: Option<UnusedGrant>) {
         let Some(call) = self.calls.get_mut(number) else { return };
         match &call.state {
-            State::Waiting(_) | State::Overdue(_) => {
-                call.state = State::Left(lock);
+            CallState::Waiting(_) | CallState::Overdue(_) => {
+                call.state = CallState::Left(lock);
                 self.left += 1;
             }
-            State::Answered(answer) => {
-                let expiry = answer.as_ref().ok().and_then(Answer::expiry);
+            CallState::Answered(answer) => {
+                let expiry = answer.as_ref().ok().and_then(ServerAnswer::expiry);
                 self.calls.remove(number);
                 if let (Some(lock), Some(expiry)) = (lock, expiry) {
                     self.give_back(&lock, expiry);
                 }
             }
-            State::Left(_) => {}
+            CallState::Left(_) => {}
         }
     }
 
     /// Adds the command that gives back one grant. If another acquire under way cannot be told from it, because the
     /// same owner takes the same lock again within the same millisecond, that waits for the answer: the grant is its
     /// own then, or the earlier one is still there.
-    pub(super) fn give_back(&mut self, lock: &Lock, expiry: u64) {
+    pub(super) fn give_back(&mut self, lock: &UnusedGrant, expiry: u64) {
         let hash = hash(&lock.key, &lock.owner);
-        let same = |call: &Call| match call.kind {
-            Kind::Acquire { limit: Limit::Until(term), lock, .. } => {
-                let ended = matches!(&call.state, State::Answered(answer) if took_nothing(answer));
+        let same = |call: &QueuedCall| match call.kind {
+            CallKind::Acquire { lifetime: Lifetime::Until(term), lock, .. } => {
+                let ended =
+                    matches!(&call.state, CallState::Answered(answer) if took_nothing(answer));
                 term.expiry() == expiry && lock == hash && !ended
             }
             _ => false,
@@ -330,8 +331,8 @@ impl Queue {
             return;
         }
         give_back(&lock.key, &lock.owner, expiry, |words| self.push(words));
-        let number = self.insert(Kind::GiveBack, Instant::now());
-        self.calls[number].state = State::Left(None);
+        let number = self.insert(CallKind::GiveBack, Instant::now());
+        self.calls[number].state = CallState::Left(None);
         self.left += 1;
     }
 
@@ -370,62 +371,69 @@ impl Queue {
     ) -> Result<(), Nonsense> {
         let Some(call) = self.calls.get(number) else { return Ok(()) };
         let answer = match (call.kind, reply) {
-            (Kind::Acquire { .. } | Kind::Release | Kind::Extend, Reply::Error(line))
-                if has_no_answer(&line) =>
-            {
-                Err(self.unanswered(number, Cause::Proxy(line)))
-            }
-            (Kind::Acquire { limit: Limit::Until(_), .. }, Reply::Error(line))
+            (
+                CallKind::Acquire { .. } | CallKind::Release | CallKind::Extend,
+                Reply::Error(line),
+            ) if has_no_answer(&line) => Err(self.unanswered(number, Cause::Proxy(line))),
+            (CallKind::Acquire { lifetime: Lifetime::Until(_), .. }, Reply::Error(line))
                 if expiry_is_unknown(&line) =>
             {
-                Ok(Answer::UnknownExpiry(line))
+                Ok(ServerAnswer::UnknownExpiry(line))
             }
-            (_, Reply::Error(line)) => Ok(Answer::Refused(line)),
-            (Kind::Acquire { limit, fenced, .. }, reply) => match Acquired::read(&reply, fenced)? {
-                Acquired::Held => Ok(Answer::Held),
-                Acquired::Granted(token) => {
-                    self.granted(number, limit, token, wake);
-                    return Ok(());
+            (_, Reply::Error(line)) => Ok(ServerAnswer::Refused(line)),
+            (CallKind::Acquire { lifetime, fenced, .. }, reply) => {
+                match Acquired::read(&reply, fenced)? {
+                    Acquired::Held => Ok(ServerAnswer::Held),
+                    Acquired::Granted(token) => {
+                        self.granted(number, lifetime, token, wake);
+                        return Ok(());
+                    }
                 }
-            },
-            (Kind::Extend, reply) => match Extended::read(&reply)? {
+            }
+            (CallKind::Extend, reply) => match Extended::read(&reply)? {
                 extended @ Extended::Extended(_) => {
-                    self.once_replicated(number, Answer::Extended(extended), wake);
+                    self.once_replicated(number, ServerAnswer::Extended(extended), wake);
                     return Ok(());
                 }
-                extended => Ok(Answer::Extended(extended)),
+                extended => Ok(ServerAnswer::Extended(extended)),
             },
-            (Kind::Release, reply) => Ok(Answer::Released(Released::read(&reply)?)),
-            (Kind::GiveBack, reply @ Reply::Integer(_)) => Ok(Answer::Other(reply)),
-            (Kind::Other(shape), reply) if shape(&reply) => Ok(Answer::Other(reply)),
-            (Kind::GiveBack | Kind::Other(_), _) => return Err(Nonsense),
+            (CallKind::Release, reply) => Ok(ServerAnswer::Released(Released::read(&reply)?)),
+            (CallKind::GiveBack, reply @ Reply::Integer(_)) => Ok(ServerAnswer::Other(reply)),
+            (CallKind::Other(shape), reply) if shape(&reply) => Ok(ServerAnswer::Other(reply)),
+            (CallKind::GiveBack | CallKind::Other(_), _) => return Err(Nonsense),
         };
         self.finish(number, answer, wake);
         Ok(())
     }
 
     /// Notes that the server has granted a lock, which counts once it is confirmed.
-    fn granted(&mut self, number: usize, limit: Limit, token: Option<u64>, wake: &mut Vec<Waker>) {
-        match limit {
+    fn granted(
+        &mut self,
+        number: usize,
+        lifetime: Lifetime,
+        token: Option<u64>,
+        wake: &mut Vec<Waker>,
+    ) {
+        match lifetime {
             // The reading of the clock that follows says what the grant is worth.
-            Limit::Until(_) => {
-                if let Some(Call { kind: Kind::Acquire { token: known, .. }, .. }) =
+            Lifetime::Until(_) => {
+                if let Some(QueuedCall { kind: CallKind::Acquire { token: known, .. }, .. }) =
                     self.calls.get_mut(number)
                 {
                     *known = token;
                 }
                 self.unconfirmed.push(Unconfirmed { number, answer: None });
             }
-            Limit::For(ttl) => {
+            Lifetime::For(ttl) => {
                 let ends = Instant::now() + ttl;
-                let granted = Granted { expiry: None, left: ttl, ends, token };
-                self.once_replicated(number, Answer::Granted(granted), wake);
+                let granted = ServerGrant { expiry: None, left: ttl, ends, token };
+                self.once_replicated(number, ServerAnswer::Granted(granted), wake);
             }
         }
     }
 
     /// Answers a call, once replicas have it if they must.
-    fn once_replicated(&mut self, number: usize, answer: Answer, wake: &mut Vec<Waker>) {
+    fn once_replicated(&mut self, number: usize, answer: ServerAnswer, wake: &mut Vec<Waker>) {
         match self.guard {
             None => self.finish(number, Ok(answer), wake),
             Some(_) => {
@@ -453,21 +461,26 @@ impl Queue {
         Ok(())
     }
 
-    fn too_few_replicas(&self, number: usize, answer: Option<Answer>, cause: String) -> Answer {
-        let limit = match self.calls.get(number).map(|call| call.kind) {
-            Some(Kind::Acquire { limit, .. }) => Some(limit),
+    fn too_few_replicas(
+        &self,
+        number: usize,
+        answer: Option<ServerAnswer>,
+        cause: String,
+    ) -> ServerAnswer {
+        let lifetime = match self.calls.get(number).map(|call| call.kind) {
+            Some(CallKind::Acquire { lifetime, .. }) => Some(lifetime),
             _ => None,
         };
-        match (limit, answer) {
-            (Some(Limit::Until(term)), _) => {
+        match (lifetime, answer) {
+            (Some(Lifetime::Until(term)), _) => {
                 let now = Instant::now();
                 let ends = now.checked_add(term.lasts(now - self.origin));
-                Answer::TooFewReplicas { cause, expiry: Some(term.expiry()), ends }
+                ServerAnswer::TooFewReplicas { cause, expiry: Some(term.expiry()), ends }
             }
-            (_, Some(Answer::Granted(granted))) => {
-                Answer::TooFewReplicas { cause, expiry: None, ends: Some(granted.ends) }
+            (_, Some(ServerAnswer::Granted(granted))) => {
+                ServerAnswer::TooFewReplicas { cause, expiry: None, ends: Some(granted.ends) }
             }
-            _ => Answer::TooFewReplicas { cause, expiry: None, ends: None },
+            _ => ServerAnswer::TooFewReplicas { cause, expiry: None, ends: None },
         }
     }
 
@@ -488,8 +501,10 @@ impl Queue {
             reply => Ok(self.reading(clock::read(reply)?, asked, now)),
         };
         for Unconfirmed { number, .. } in mem::take(&mut self.unconfirmed) {
-            let Some(Call { kind: Kind::Acquire { limit: Limit::Until(term), token, .. }, .. }) =
-                self.calls.get(number)
+            let Some(QueuedCall {
+                kind: CallKind::Acquire { lifetime: Lifetime::Until(term), token, .. },
+                ..
+            }) = self.calls.get(number)
             else {
                 continue;
             };
@@ -497,15 +512,15 @@ impl Queue {
             let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
                 Ok(Worth::Held { left, lasts }) => {
                     let (expiry, ends) = (Some(expiry), now + lasts);
-                    Answer::Granted(Granted { expiry, left, ends, token })
+                    ServerAnswer::Granted(ServerGrant { expiry, left, ends, token })
                 }
-                Ok(Worth::RanOut) => Answer::RanOut,
+                Ok(Worth::RanOut) => ServerAnswer::RanOut,
                 Ok(Worth::ClockWasSet { lasts }) => {
-                    Answer::ClockWasSet { expiry, ends: now.checked_add(lasts) }
+                    ServerAnswer::ClockWasSet { expiry, ends: now.checked_add(lasts) }
                 }
                 Err(line) => {
                     let ends = now.checked_add(term.lasts(now - self.origin));
-                    Answer::ClockLost { line: line.clone(), expiry, ends }
+                    ServerAnswer::ClockLost { line: line.clone(), expiry, ends }
                 }
             };
             self.finish(number, Ok(answer), wake);
@@ -517,26 +532,31 @@ impl Queue {
         Ok(())
     }
 
-    fn finish(&mut self, number: usize, answer: Result<Answer, NoAnswer>, wake: &mut Vec<Waker>) {
+    fn finish(
+        &mut self,
+        number: usize,
+        answer: Result<ServerAnswer, NoAnswer>,
+        wake: &mut Vec<Waker>,
+    ) {
         let Some(call) = self.calls.get_mut(number) else { return };
         let twin = call.twin.take().filter(|_| took_nothing(&answer));
         let expiry = match call.kind {
-            Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.expiry()),
+            CallKind::Acquire { lifetime: Lifetime::Until(term), .. } => Some(term.expiry()),
             _ => None,
         };
-        match mem::replace(&mut call.state, State::Answered(answer)) {
-            State::Waiting(waker) => wake.extend(waker),
-            State::Overdue(_) => {}
-            State::Left(lock) => {
+        match mem::replace(&mut call.state, CallState::Answered(answer)) {
+            CallState::Waiting(waker) => wake.extend(waker),
+            CallState::Overdue(_) => {}
+            CallState::Left(lock) => {
                 let state = self.calls.remove(number).state;
                 self.left -= 1;
-                if let (State::Answered(Ok(answer)), Some(lock)) = (state, lock)
+                if let (CallState::Answered(Ok(answer)), Some(lock)) = (state, lock)
                     && let Some(expiry) = answer.expiry()
                 {
                     self.give_back(&lock, expiry);
                 }
             }
-            answered @ State::Answered(_) => call.state = answered,
+            answered @ CallState::Answered(_) => call.state = answered,
         }
         if let (Some(lock), Some(expiry)) = (twin, expiry) {
             self.give_back(&lock, expiry);
@@ -580,12 +600,12 @@ impl Queue {
         if end > now {
             return Some(end);
         }
-        if matches!(call.state, State::Waiting(_)) {
+        if matches!(call.state, CallState::Waiting(_)) {
             // Also a command that waits to be sent: it is sent later.
             let no_answer = self.unknown(call, Cause::TimedOut(limit));
             if let Some(call) = self.calls.get_mut(number)
-                && let State::Waiting(waker) =
-                    mem::replace(&mut call.state, State::Overdue(no_answer))
+                && let CallState::Waiting(waker) =
+                    mem::replace(&mut call.state, CallState::Overdue(no_answer))
             {
                 wake.extend(waker);
             }
@@ -631,15 +651,15 @@ impl Queue {
         if self.left == 0 {
             return None;
         }
-        let until = |call: &Call| {
+        let until = |call: &QueuedCall| {
             let wait = match call.kind {
-                Kind::Acquire { ttl, .. } => late(ttl),
-                Kind::Release | Kind::GiveBack => LATE_REPLY,
-                Kind::Extend | Kind::Other(_) => Duration::ZERO,
+                CallKind::Acquire { ttl, .. } => late(ttl),
+                CallKind::Release | CallKind::GiveBack => LATE_REPLY,
+                CallKind::Extend | CallKind::Other(_) => Duration::ZERO,
             };
             call.at.checked_add(wait)
         };
-        let left = self.calls.iter().filter(|(_, call)| matches!(call.state, State::Left(_)));
+        let left = self.calls.iter().filter(|(_, call)| matches!(call.state, CallState::Left(_)));
         left.filter_map(|(_, call)| until(call)).max()
     }
 
@@ -653,14 +673,16 @@ impl Queue {
     }
 
     /// What is known of a call that the server may run.
-    fn unknown(&self, call: &Call, cause: Cause) -> NoAnswer {
+    fn unknown(&self, call: &QueuedCall, cause: Cause) -> NoAnswer {
         let now = Instant::now();
         let lasts = match call.kind {
-            Kind::Acquire { limit: Limit::Until(term), .. } => Some(term.lasts(now - self.origin)),
-            Kind::Acquire { limit: Limit::For(ttl), .. } => {
+            CallKind::Acquire { lifetime: Lifetime::Until(term), .. } => {
+                Some(term.lasts(now - self.origin))
+            }
+            CallKind::Acquire { lifetime: Lifetime::For(ttl), .. } => {
                 Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
             }
-            Kind::Release | Kind::Extend | Kind::GiveBack | Kind::Other(_) => None,
+            CallKind::Release | CallKind::Extend | CallKind::GiveBack | CallKind::Other(_) => None,
         };
         NoAnswer::Unknown { cause, lasts }
     }
@@ -671,10 +693,11 @@ impl Queue {
         if self.left == 0 {
             return;
         }
-        let same = |call: &Call, expiry| match (&call.kind, &call.state) {
-            (Kind::Acquire { limit: Limit::Until(term), .. }, State::Left(Some(lock))) => {
-                term.expiry() == expiry && lock.key == key && lock.owner == owner
-            }
+        let same = |call: &QueuedCall, expiry| match (&call.kind, &call.state) {
+            (
+                CallKind::Acquire { lifetime: Lifetime::Until(term), .. },
+                CallState::Left(Some(lock)),
+            ) => term.expiry() == expiry && lock.key == key && lock.owner == owner,
             _ => false,
         };
         while self.calls.iter().any(|(_, call)| same(call, term.expiry())) {
@@ -688,8 +711,9 @@ impl Queue {
         self.added += (self.out.len() - before) as u64;
     }
 
-    fn insert(&mut self, kind: Kind, at: Instant) -> usize {
-        let call = Call { kind, at, end: self.added, state: State::Waiting(None), twin: None };
+    fn insert(&mut self, kind: CallKind, at: Instant) -> usize {
+        let call =
+            QueuedCall { kind, at, end: self.added, state: CallState::Waiting(None), twin: None };
         let number = self.calls.insert(call);
         self.order.push_back(Entry::Call(number));
         number
@@ -716,10 +740,11 @@ impl Queue {
 }
 
 /// Whether an acquire with this answer surely took no lock.
-fn took_nothing(answer: &Result<Answer, NoAnswer>) -> bool {
+fn took_nothing(answer: &Result<ServerAnswer, NoAnswer>) -> bool {
     matches!(
         answer,
-        Ok(Answer::Held | Answer::Refused(_) | Answer::UnknownExpiry(_)) | Err(NoAnswer::Unsent(_))
+        Ok(ServerAnswer::Held | ServerAnswer::Refused(_) | ServerAnswer::UnknownExpiry(_))
+            | Err(NoAnswer::Unsent(_))
     )
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{
     ask_all::{Answers, ask_all},
     dial_error::DialError,
-    driver::Limits,
+    driver::Timeouts,
     epoch::Epoch,
     session::{Session, bounded, nonsense},
     stream::Streams,
@@ -39,7 +39,7 @@ const SWITCH: &str = "+switch-master";
 pub(super) struct Sentinels {
     sentinel: Sentinel,
     streams: Arc<Streams>,
-    limits: Limits,
+    timeouts: Timeouts,
     /// How long a sentinel has for an answer.
     limit: Duration,
     learned: Mutex<Learned>,
@@ -72,7 +72,7 @@ struct Report {
 }
 
 /// What a sentinel says of the master.
-struct Answer {
+struct MasterReport {
     /// Where it is.
     master: Address,
     /// The number of the configuration that says so. Of two, the larger is the newer one.
@@ -85,10 +85,10 @@ impl Sentinels {
     pub(super) fn new(
         sentinel: Sentinel,
         streams: Arc<Streams>,
-        limits: Limits,
+        timeouts: Timeouts,
         limit: Duration,
     ) -> Self {
-        Self { sentinel, streams, limits, limit, learned: Mutex::default() }
+        Self { sentinel, streams, timeouts, limit, learned: Mutex::default() }
     }
 
     /// Where the master is, by the newest configuration that a sentinel knows.
@@ -198,7 +198,7 @@ impl Sentinels {
         })
     }
 
-    async fn ask(&self, sentinel: Address) -> Result<Answer, DialError> {
+    async fn ask(&self, sentinel: Address) -> Result<MasterReport, DialError> {
         let hands = AtomicBool::new(false);
         let answer = bounded(Some(self.limit), self.answer(&sentinel, &hands), &hands).await;
         answer.map_err(|mut error| {
@@ -215,7 +215,7 @@ impl Sentinels {
         &self,
         sentinel: &Address,
         shaking_hands: &AtomicBool,
-    ) -> Result<Answer, DialError> {
+    ) -> Result<MasterReport, DialError> {
         let mut session = self.session(sentinel, shaking_hands).await?;
         let name = self.sentinel.master.as_str();
         // A user may be permitted only the question for the address. The number is asked for before: if the sentinel takes
@@ -232,7 +232,7 @@ impl Sentinels {
             Value::Array(others) => others.iter().filter_map(listed).collect(),
             _ => Vec::new(),
         };
-        Ok(Answer { master, epoch: epoch.unwrap_or(0), others })
+        Ok(MasterReport { master, epoch: epoch.unwrap_or(0), others })
     }
 
     async fn session(
@@ -241,7 +241,7 @@ impl Sentinels {
         shaking_hands: &AtomicBool,
     ) -> Result<Session, DialError> {
         let login = Login::to_sentinel(&self.sentinel);
-        Session::open(&self.streams, sentinel, &login, self.limits, shaking_hands).await
+        Session::open(&self.streams, sentinel, &login, self.timeouts, shaking_hands).await
     }
 
     /// The sentinels of the settings, and then those that were learned; and [`Learned::times`].
@@ -298,7 +298,7 @@ impl fmt::Display for Sentinels {
 
 /// The newest configuration. If it has several addresses, the one that was `told` last is preferred: sentinels may give
 /// the same master by name and by address.
-fn newest(answers: &[Answer], told: Option<&Address>) -> Option<(u64, Address)> {
+fn newest(answers: &[MasterReport], told: Option<&Address>) -> Option<(u64, Address)> {
     let newest =
         answers.iter().max_by_key(|answer| (answer.epoch, Some(&answer.master) == told))?;
     Some((newest.epoch, newest.master.clone()))
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn the_newest_configuration_counts_and_the_name_reported_last() {
         let address = |host: &str| Address { host: host.to_owned(), port: 1 };
-        let said = |epoch, host| Answer { master: address(host), epoch, others: Vec::new() };
+        let said = |epoch, host| MasterReport { master: address(host), epoch, others: Vec::new() };
         let last = address("name");
         for hosts in [["name", "127.0.0.1", "old"], ["old", "127.0.0.1", "name"]] {
             let answers = hosts.map(|host| said(if host == "old" { 1 } else { 2 }, host));

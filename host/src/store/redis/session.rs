@@ -21,7 +21,7 @@ use tokio_util::codec::Decoder;
 use super::{
     answer::Cause,
     dial_error::DialError,
-    driver::Limits,
+    driver::Timeouts,
     stream::{NEEDS_TLS, NO_TLS, Stream, Streams},
     within::within,
 };
@@ -34,7 +34,7 @@ pub(super) struct Session {
     stream: Stream,
     codec: ValueCodec,
     received: BytesMut,
-    limits: Limits,
+    timeouts: Timeouts,
     /// Whether the server has sent anything that makes sense.
     answered: bool,
 }
@@ -45,12 +45,12 @@ impl Session {
         streams: &Streams,
         address: &Address,
         login: &Login<'_>,
-        limits: Limits,
+        timeouts: Timeouts,
         shaking_hands: &AtomicBool,
     ) -> Result<Self, DialError> {
         let stream = streams.open(address, shaking_hands).await?;
         let (codec, received) = (ValueCodec::default(), BytesMut::new());
-        let mut session = Self { stream, codec, received, limits, answered: false };
+        let mut session = Self { stream, codec, received, timeouts, answered: false };
         session.log_in(login).await?;
         Ok(session)
     }
@@ -89,7 +89,7 @@ impl Session {
     /// Runs a command while nothing else is under way, and the server sends nothing unasked.
     pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Value, DialError> {
         self.send(words).await?;
-        let reply = within(self.limits.reply, self.next()).await;
+        let reply = within(self.timeouts.reply, self.next()).await;
         match reply.map_err(|limit| DialError::passing(Cause::TimedOut(limit).to_string()))?? {
             Value::ServerError(error) => Err(DialError::from(line(&error))),
             reply => Ok(reply),
@@ -104,7 +104,7 @@ impl Session {
             self.stream.write_all(&bytes).await?;
             self.stream.flush().await
         };
-        match within(self.limits.send, sending).await {
+        match within(self.timeouts.send, sending).await {
             Ok(sent) => Ok(sent?),
             Err(_) => Err(DialError::passing(Cause::SendTimedOut.to_string())),
         }

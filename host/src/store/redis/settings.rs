@@ -15,7 +15,7 @@ use holdfast_redis_rules::{
 };
 
 use super::{
-    driver::Limits,
+    driver::Timeouts,
     identities::Identities,
     tls::{Identity, PemError, Tls},
     written,
@@ -476,8 +476,8 @@ impl RedisSettings {
     }
 
     /// The time limits of a connection.
-    pub(super) fn limits(&self) -> Limits {
-        Limits { reply: self.common.read_timeout, send: self.common.write_timeout }
+    pub(super) fn timeouts(&self) -> Timeouts {
+        Timeouts { reply: self.common.read_timeout, send: self.common.write_timeout }
     }
 
     /// The settings of TLS, if it is on.

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settings::Servers};
 
-use super::{about, client::Client, nodes::Nodes, place::Place, settings::RedisSettings};
+use super::{about, client::Client, endpoint::Endpoint, nodes::Nodes, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
 
 /// What is shown of a server that closes the connection when it is asked what it is.
@@ -20,10 +20,10 @@ fn role(settings: &RedisSettings) -> Role {
 /// Asks all servers what they are.
 pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
     let servers = match nodes {
-        Nodes::One(client) => match client.place() {
-            Place::Fixed(address) => master(client, address.to_string(), role(settings)).await,
-            Place::Master(sentinels) => {
-                let mut servers = match client.place().find().await {
+        Nodes::One(client) => match client.endpoint() {
+            Endpoint::Fixed(address) => master(client, address.to_string(), role(settings)).await,
+            Endpoint::Master(sentinels) => {
+                let mut servers = match client.endpoint().find().await {
                     Ok(address) => master(client, address.to_string(), role(settings)).await,
                     Err(_) => Vec::new(),
                 };

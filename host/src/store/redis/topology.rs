@@ -9,7 +9,7 @@ use redis::{FromRedisValue, Value};
 
 use super::{
     dial_error::DialError,
-    driver::Limits,
+    driver::Timeouts,
     session::{Session, nonsense},
     stream::Streams,
 };
@@ -28,10 +28,10 @@ pub(super) async fn ask(
     streams: &Streams,
     node: &Address,
     login: &Login<'_>,
-    limits: Limits,
+    timeouts: Timeouts,
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
-    let mut session = Session::open(streams, node, login, limits, shaking_hands).await?;
+    let mut session = Session::open(streams, node, login, timeouts, shaking_hands).await?;
     // A user may be permitted only the question for the slots. The number is asked for before: if the node learns of a change
     // in between, the answer is the new slots with the old number, never the reverse.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();

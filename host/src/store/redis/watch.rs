@@ -52,19 +52,19 @@ pub(super) struct Watches {
 
 struct State {
     /// Leads to the task of the connection, as long as there is one.
-    requests: Option<mpsc::Sender<Request>>,
+    requests: Option<mpsc::Sender<WatchRequest>>,
     /// Until then no connection is opened.
     closed_until: Option<Instant>,
 }
 
 /// A key that somebody wants to watch.
-struct Request {
+struct WatchRequest {
     key: String,
     answer: oneshot::Sender<Watched>,
 }
 
 /// Why the connection has ended.
-enum End {
+enum TrackingEnd {
     /// Nobody watches.
     Idle,
     /// Another server is the master now.
@@ -83,13 +83,13 @@ impl Watches {
     /// Watches a key; `None` if the server cannot notify, at present or at all.
     pub(super) async fn watch(self: &Arc<Self>, key: &str) -> Option<Watched> {
         let (answer, watched) = oneshot::channel();
-        let request = Request { key: key.to_owned(), answer };
+        let request = WatchRequest { key: key.to_owned(), answer };
         self.requests()?.send(request).await.ok()?;
         watched.await.ok()
     }
 
     /// The way to the task, which is started if there is none.
-    fn requests(self: &Arc<Self>) -> Option<mpsc::Sender<Request>> {
+    fn requests(self: &Arc<Self>) -> Option<mpsc::Sender<WatchRequest>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(requests) = &state.requests {
             return Some(requests.clone());
@@ -105,7 +105,7 @@ impl Watches {
         Some(sender)
     }
 
-    async fn run(&self, mut requests: mpsc::Receiver<Request>) {
+    async fn run(&self, mut requests: mpsc::Receiver<WatchRequest>) {
         let end = match Tracking::open(&self.connections).await {
             Ok(tracking) => tracking.run(&mut requests, &self.connections).await,
             Err(error) => {
@@ -113,13 +113,13 @@ impl Watches {
                 if refused {
                     self.connections.note(Note::NoPush(error.cause));
                 }
-                if refused { End::Refused } else { End::Failed }
+                if refused { TrackingEnd::Refused } else { TrackingEnd::Failed }
             }
         };
         let pause = match end {
-            End::Idle | End::Moved => Duration::ZERO,
-            End::Failed => AFTER_FAILURE,
-            End::Refused => AFTER_REFUSAL,
+            TrackingEnd::Idle | TrackingEnd::Moved => Duration::ZERO,
+            TrackingEnd::Failed => AFTER_FAILURE,
+            TrackingEnd::Refused => AFTER_REFUSAL,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State { requests: None, closed_until: Instant::now().checked_add(pause) };
@@ -134,7 +134,7 @@ struct Tracking {
     /// How long to wait for a reply.
     patience: Duration,
     /// What was asked and is not answered, and when it was asked. `None` is whether the server is there.
-    asked: VecDeque<(Option<Request>, Instant)>,
+    asked: VecDeque<(Option<WatchRequest>, Instant)>,
     watchers: Watchers,
 }
 
@@ -144,11 +144,11 @@ impl Tracking {
         let (settings, dialer) = (connections.settings(), connections.dialer());
         let shaking_hands = AtomicBool::new(false);
         let opening = async {
-            let server = dialer.place().find().await?;
+            let server = dialer.endpoint().find().await?;
             let login = Login::new(&settings.common);
-            let limits = settings.limits();
+            let timeouts = settings.timeouts();
             let mut session =
-                Session::open(dialer.streams(), &server, &login, limits, &shaking_hands).await?;
+                Session::open(dialer.streams(), &server, &login, timeouts, &shaking_hands).await?;
             for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
                 let accepted = session.accepted(words).await;
                 // Some proxies close the connection on what they do not know.
@@ -158,7 +158,7 @@ impl Tracking {
             Ok(Self {
                 session,
                 server,
-                patience: limits.reply.unwrap_or(DEFAULT_PATIENCE),
+                patience: timeouts.reply.unwrap_or(DEFAULT_PATIENCE),
                 asked,
                 watchers,
             })
@@ -169,9 +169,9 @@ impl Tracking {
     /// Serves requests until the connection ends, or leads to a server that is not the master any more.
     async fn run(
         mut self,
-        requests: &mut mpsc::Receiver<Request>,
+        requests: &mut mpsc::Receiver<WatchRequest>,
         connections: &Connections,
-    ) -> End {
+    ) -> TrackingEnd {
         let server = self.server.clone();
         let moved = connections.moved_from(&server);
         let mut moved = pin!(moved);
@@ -182,20 +182,20 @@ impl Tracking {
             let done = tokio::select! {
                 request = requests.recv() => match request {
                     Some(request) => self.ask(request).await,
-                    None => return End::Idle,
+                    None => return TrackingEnd::Idle,
                 },
                 value = self.session.next() => match value {
                     Ok(value) => self.take(value),
                     Err(error) => Err(error),
                 },
-                () = &mut moved => return End::Moved,
+                () = &mut moved => return TrackingEnd::Moved,
                 () = sleep_until(timer.into()) => {
                     if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
-                        return End::Failed;
+                        return TrackingEnd::Failed;
                     }
                     sweep = Instant::now() + SWEEP_INTERVAL;
                     if self.watchers.sweep() && self.asked.is_empty() {
-                        return End::Idle;
+                        return TrackingEnd::Idle;
                     }
                     self.ask_whether_there().await
                 }
@@ -205,12 +205,12 @@ impl Tracking {
                     "the connection for notifications of changes has ended: {}",
                     error.cause
                 );
-                return End::Failed;
+                return TrackingEnd::Failed;
             }
         }
     }
 
-    async fn ask(&mut self, request: Request) -> Result<(), DialError> {
+    async fn ask(&mut self, request: WatchRequest) -> Result<(), DialError> {
         if request.answer.is_closed() {
             return Ok(());
         }

@@ -43,15 +43,15 @@ fn receive(queue: &mut Queue, replies: &str) -> Result<usize, Nonsense> {
     queue.receive(replies.as_bytes(), &mut Vec::new())
 }
 
-fn answer(queue: &mut Queue, number: usize) -> Option<Result<Answer, NoAnswer>> {
+fn answer(queue: &mut Queue, number: usize) -> Option<Result<ServerAnswer, NoAnswer>> {
     match queue.poll(number, &Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
     }
 }
 
-fn lock() -> Option<Lock> {
-    Some(Lock { key: "k".to_owned(), owner: "me".to_owned() })
+fn lock() -> Option<UnusedGrant> {
+    Some(UnusedGrant { key: "k".to_owned(), owner: "me".to_owned() })
 }
 
 /// The same, with a replica that must have each lock.
@@ -74,9 +74,9 @@ fn a_batch_asks_once_whether_replicas_have_it() {
     assert!(answer(&mut queue, one).is_none() && answer(&mut queue, extended).is_none());
     receive(&mut queue, ":1\r\n").unwrap();
     assert!(answer(&mut queue, one).is_none());
-    assert!(matches!(answer(&mut queue, extended), Some(Ok(Answer::Extended(_)))));
+    assert!(matches!(answer(&mut queue, extended), Some(Ok(ServerAnswer::Extended(_)))));
     receive(&mut queue, &time(NOW + 1)).unwrap();
-    assert!(matches!(answer(&mut queue, one), Some(Ok(Answer::Granted(_)))));
+    assert!(matches!(answer(&mut queue, one), Some(Ok(ServerAnswer::Granted(_)))));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn what_too_few_replicas_have_does_not_count() {
     let (number, _) = acquire(&mut queue);
     let extend = Extend { key: "e", owner: "me", ttl: 60_000, may_shorten: false };
     receive(&mut queue, "+OK\r\n:0\r\n").unwrap();
-    let Some(Ok(Answer::TooFewReplicas { cause, expiry, ends })) = answer(&mut queue, number)
+    let Some(Ok(ServerAnswer::TooFewReplicas { cause, expiry, ends })) = answer(&mut queue, number)
     else {
         panic!()
     };
@@ -117,7 +117,8 @@ fn what_too_few_replicas_have_does_not_count() {
     send(&mut queue);
     receive(&mut queue, ":60000\r\n:0\r\n").unwrap();
     let expected = (None, None);
-    let Some(Ok(Answer::TooFewReplicas { expiry, ends, .. })) = answer(&mut queue, extended) else {
+    let Some(Ok(ServerAnswer::TooFewReplicas { expiry, ends, .. })) = answer(&mut queue, extended)
+    else {
         panic!()
     };
     assert_eq!((expiry, ends), expected);
@@ -141,10 +142,11 @@ fn without_a_clock_replicas_alone_confirm() {
     receive(&mut queue, "+OK\r\n").unwrap();
     assert!(answer(&mut queue, number).is_none());
     receive(&mut queue, ":1\r\n").unwrap();
-    assert!(matches!(answer(&mut queue, number), Some(Ok(Answer::Granted(_)))));
+    assert!(matches!(answer(&mut queue, number), Some(Ok(ServerAnswer::Granted(_)))));
     let (number, _) = acquire(&mut queue);
     receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
-    let Some(Ok(Answer::TooFewReplicas { cause, ends, .. })) = answer(&mut queue, number) else {
+    let Some(Ok(ServerAnswer::TooFewReplicas { cause, ends, .. })) = answer(&mut queue, number)
+    else {
         panic!()
     };
     assert_eq!((cause.as_str(), ends.is_some()), ("NOPERM no (minReplicas)", true));
@@ -159,7 +161,7 @@ fn a_grant_counts_once_the_clock_was_read_after_it() {
     receive(&mut queue, "+OK\r\n").unwrap();
     assert!(answer(&mut queue, number).is_none());
     receive(&mut queue, &time(NOW + 1)).unwrap();
-    let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+    let Some(Ok(ServerAnswer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
     assert_eq!(granted.left, MINUTE);
     assert!(granted.expiry.is_some_and(|expiry| expiry >= (NOW + 60) * 1_000));
 }
@@ -181,7 +183,7 @@ fn a_clock_that_was_set_forward_grants_no_phantom() {
     let (number, _) = acquire(&mut queue);
     receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 3_600))).unwrap();
     let set = answer(&mut queue, number);
-    assert!(matches!(set, Some(Ok(Answer::ClockWasSet { .. }))), "{set:?}");
+    assert!(matches!(set, Some(Ok(ServerAnswer::ClockWasSet { .. }))), "{set:?}");
     // The next lock has the new clock.
     let (_, sent) = acquire(&mut queue);
     assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
@@ -210,14 +212,14 @@ fn every_acquire_learns_that_its_expiry_is_unknown_and_the_clock_stays_given_up(
     receive(&mut queue, &format!("-ERR syntax error\r\n{}", time(NOW + 1))).unwrap();
     for number in [first, second] {
         let answer = answer(&mut queue, number);
-        assert!(matches!(answer, Some(Ok(Answer::UnknownExpiry(_)))), "{answer:?}");
+        assert!(matches!(answer, Some(Ok(ServerAnswer::UnknownExpiry(_)))), "{answer:?}");
     }
     assert!(queue.clock.is_none());
     // An acquire that asked for nothing unknown is refused.
     let (third, _) = acquire(&mut queue);
     receive(&mut queue, "-ERR syntax error\r\n").unwrap();
     let refused = answer(&mut queue, third);
-    assert!(matches!(refused, Some(Ok(Answer::Refused(_)))), "{refused:?}");
+    assert!(matches!(refused, Some(Ok(ServerAnswer::Refused(_)))), "{refused:?}");
 }
 
 #[test]
@@ -242,7 +244,7 @@ fn a_lock_without_the_clock_has_a_time_to_live() {
     let (number, sent) = acquire(&mut queue);
     assert!(sent.contains("\r\nPX\r\n$5\r\n60000\r\n") && !sent.contains("TIME"), "{sent}");
     receive(&mut queue, "+OK\r\n").unwrap();
-    let Some(Ok(Answer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
+    let Some(Ok(ServerAnswer::Granted(granted))) = answer(&mut queue, number) else { panic!() };
     assert_eq!((granted.expiry, granted.left), (None, MINUTE));
 }
 
@@ -252,7 +254,7 @@ fn a_server_that_stops_telling_its_clock_gets_the_grant_back() {
     let (number, _) = acquire(&mut queue);
     receive(&mut queue, "+OK\r\n-NOPERM no\r\n").unwrap();
     let lost = answer(&mut queue, number);
-    assert!(matches!(lost, Some(Ok(Answer::ClockLost { ends: Some(_), .. }))), "{lost:?}");
+    assert!(matches!(lost, Some(Ok(ServerAnswer::ClockLost { ends: Some(_), .. }))), "{lost:?}");
     assert!(queue.clock.is_none());
     // Its caller has left.
     queue.leave(number, lock());
@@ -353,7 +355,7 @@ fn a_grant_to_give_back_differs_from_every_later_one() {
     queue.leave(number, lock());
     let later = queue.acquire(minute("me"), at);
     let expiry = |number: usize| match queue.calls[number].kind {
-        Kind::Acquire { limit: Limit::Until(term), .. } => term.expiry(),
+        CallKind::Acquire { lifetime: Lifetime::Until(term), .. } => term.expiry(),
         _ => panic!(),
     };
     assert_eq!(expiry(later), expiry(number) + 1);

@@ -13,7 +13,7 @@ use crate::store::{Failure, Released};
 
 /// How a release at a node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Release {
+pub(super) enum ReleaseOutcome {
     /// The lock was the owner's, and is free.
     Freed,
     /// The lock is not the owner's.
@@ -25,8 +25,8 @@ pub(super) enum Release {
 }
 
 /// Releases a lock at a node.
-pub(super) async fn release(peer: &Peer, hold: &LockId) -> Release {
-    Release::of(&released(peer, hold).await)
+pub(super) async fn release(peer: &Peer, hold: &LockId) -> ReleaseOutcome {
+    ReleaseOutcome::of(&released(peer, hold).await)
 }
 
 /// Releases a lock at a node, and says how.
@@ -41,7 +41,7 @@ pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Telle
     let place = peer.lanes.join(&hold);
     let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };
     let outcome = timeout(LATE_REPLY, released(&peer, &hold)).await;
-    let ended = outcome.as_ref().map_or(Release::Unclear, Release::of);
+    let ended = outcome.as_ref().map_or(ReleaseOutcome::Unclear, ReleaseOutcome::of);
     if let Ok(outcome) = outcome {
         teller.tell(outcome);
     }
@@ -70,14 +70,14 @@ pub(super) async fn force_release_in_turn(
 }
 
 /// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.
-pub(super) async fn end(peer: &Peer, place: &PlaceInLane<'_>, ended: Release) {
-    if ended == Release::Unclear {
+pub(super) async fn end(peer: &Peer, place: &PlaceInLane<'_>, ended: ReleaseOutcome) {
+    if ended == ReleaseOutcome::Unclear {
         place.set_unclear();
         let _ = timeout(LATE_REPLY, peer.closed.cancelled()).await;
     }
 }
 
-impl Release {
+impl ReleaseOutcome {
     fn of(outcome: &Result<Released, Failure>) -> Self {
         match outcome {
             Ok(Released::Released) => Self::Freed,
@@ -95,15 +95,18 @@ mod tests {
     #[test]
     fn a_release_that_may_still_come_is_unclear() {
         for (outcome, expected) in [
-            (Ok(Released::Released), Release::Freed),
-            (Ok(Released::Missing), Release::NotOurs),
-            (Ok(Released::HeldByOther), Release::NotOurs),
-            (Err(Failure::not_done("refused")), Release::NotDone),
-            (Err(Failure::unknown("no reply", None)), Release::Unclear),
+            (Ok(Released::Released), ReleaseOutcome::Freed),
+            (Ok(Released::Missing), ReleaseOutcome::NotOurs),
+            (Ok(Released::HeldByOther), ReleaseOutcome::NotOurs),
+            (Err(Failure::not_done("refused")), ReleaseOutcome::NotDone),
+            (Err(Failure::unknown("no reply", None)), ReleaseOutcome::Unclear),
             // Also where its time is over by the wall clock: that is the time of a lock, and not of a release.
-            (Err(Failure::unknown("no reply", Some(std::time::UNIX_EPOCH))), Release::Unclear),
+            (
+                Err(Failure::unknown("no reply", Some(std::time::UNIX_EPOCH))),
+                ReleaseOutcome::Unclear,
+            ),
         ] {
-            assert_eq!(Release::of(&outcome), expected, "{outcome:?}");
+            assert_eq!(ReleaseOutcome::of(&outcome), expected, "{outcome:?}");
         }
     }
 }

@@ -7,14 +7,14 @@ use holdfast_redis_rules::address::Address;
 use super::{dial_error::DialError, sentinel::Sentinels};
 
 /// Where a client finds its server.
-pub(super) enum Place {
+pub(super) enum Endpoint {
     /// Always at this address.
     Fixed(Address),
     /// Where the sentinels say that the master is.
     Master(Arc<Sentinels>),
 }
 
-impl Place {
+impl Endpoint {
     /// The server's address at present.
     pub(super) async fn find(&self) -> Result<Address, DialError> {
         match self {
@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(address) => address.fmt(f),
