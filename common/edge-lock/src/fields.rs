@@ -1,4 +1,4 @@
-//! Reading a tree of values field by field, and what is wrong with one.
+//! Reading a tree of values field by field.
 
 use alloc::{
     borrow::ToOwned,
@@ -6,30 +6,11 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt;
 
 use holdfast_rules::{MAX_TIME, json};
 use serde_json::{Map, Value};
 
-/// What is wrong with a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The path of the field, as in `refused.status`; empty for the whole.
-    pub field: String,
-    /// What is wrong with it, in words.
-    pub message: String,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
-impl core::error::Error for Flaw {}
+use crate::flaw::Flaw;
 
 /// A value and its path.
 #[derive(Debug)]

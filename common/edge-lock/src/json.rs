@@ -10,7 +10,7 @@ use core::{cell::OnceCell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::fields::{Flaw, below};
+use crate::{fields::below, flaw::Flaw};
 
 /// Reads a tree.
 ///

@@ -5,7 +5,8 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`fields`] | reading a tree of values field by field, and what is wrong with one |
+//! | [`fields`] | reading a tree of values field by field |
+//! | `flaw` | what is wrong with one |
 //! | [`json`] | JSON in which each field is there once |
 //! | [`headers`] | the headers of a request, as a proxy shows them |
 //! | [`matching`] | which requests an edge lock is for |
@@ -47,6 +48,7 @@ extern crate std;
 
 pub mod details;
 pub mod fields;
+mod flaw;
 pub mod headers;
 pub mod json;
 pub mod matching;
@@ -55,7 +57,7 @@ pub mod refusal;
 pub mod template;
 
 pub use self::{
-    fields::Flaw,
+    flaw::Flaw,
     headers::Headers,
     policy::{EdgeLock, InDoubt, OnClientGone},
     refusal::Refusal,

@@ -4,7 +4,8 @@ use alloc::{string::String, vec::Vec};
 
 use crate::{
     Headers,
-    fields::{Field, Flaw},
+    fields::Field,
+    flaw::Flaw,
     template::{AUTHORITY, is_token},
 };
 

@@ -10,7 +10,8 @@ use core::iter;
 use serde_json::Value;
 
 use crate::{
-    fields::{Field, Fields, Flaw},
+    fields::{Field, Fields},
+    flaw::Flaw,
     matching::Match,
     refusal::Refusal,
     template::Template,

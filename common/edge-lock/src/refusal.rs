@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::fields::{Field, Flaw};
+use crate::{fields::Field, flaw::Flaw};
 
 /// The response to a refused request: it did not get the lock, or nobody knows whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! The metrics of opening stores, as Dapr counts its components when it starts.
 
-use super::opened::{OpenCause, OpenStore, StoreError};
+use super::{
+    open_error::{OpenCause, StoreError},
+    opened::OpenStore,
+};
 use crate::metrics::{
     AppLabels, COMPONENT_INIT, COMPONENT_INIT_FAIL, COMPONENT_LOADED, ComponentFailLabels,
     ComponentLabels,

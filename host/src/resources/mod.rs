@@ -19,7 +19,7 @@
 //! | `load` | all of this together: from folders to definitions and policies |
 //! | `open`, `opened` | from definitions to open stores, and to locks |
 //! | `metrics` | the metrics of opening stores |
-//! | `error`, `source` | what is wrong, and where |
+//! | `error`, `open_error`, `source` | what is wrong, and where |
 
 mod component;
 mod definition;
@@ -34,6 +34,7 @@ mod load;
 mod metadata;
 mod metrics;
 mod open;
+mod open_error;
 mod opened;
 mod options;
 mod resiliency;
@@ -50,7 +51,8 @@ pub use self::{
     error::{Level, LoadError, Notice, Problem},
     load::{Resources, load},
     open::{in_memory, open, open_each},
-    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, Openings, StoreError},
+    open_error::{OpenCause, OpenError, StoreError},
+    opened::{OpenStore, Opened, Opening, Openings},
     options::Options,
     source::Source,
 };

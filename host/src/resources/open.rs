@@ -16,7 +16,8 @@ use super::{
     error::{Level, LoadError, Notice},
     load::{Resources, load},
     metrics::ComponentMetrics,
-    opened::{OpenCause, OpenError, OpenStore, Opened, Opening, Openings, StoreError},
+    open_error::{OpenCause, OpenError, StoreError},
+    opened::{OpenStore, Opened, Opening, Openings},
     options::Options,
 };
 use crate::{

@@ -1,10 +1,7 @@
 //! Refuses logins by a cloud identity provider, which neither client supports. To ignore such a setting silently would
 //! defeat the user's intent.
 
-use super::{
-    names, read,
-    source::{SettingError, Source},
-};
+use super::{error::SettingError, names, read, source::Source};
 
 const CLOUD: &str = "asks for a cloud identity provider, which this version does not support";
 

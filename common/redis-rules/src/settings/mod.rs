@@ -3,7 +3,8 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`names`] | what each setting is called, in a resource file and in the environment |
-//! | [`source`] | where settings are looked up, and the error that names one |
+//! | [`source`] | where settings are looked up |
+//! | `error` | the error that names one |
 //! | `read` | a single setting as a boolean, a number or a duration |
 //! | [`servers`] | which servers keep the locks |
 //! | `store` | how to speak to them |
@@ -19,13 +20,15 @@ pub mod source;
 pub mod tls;
 
 mod cloud;
+mod error;
 mod read;
 mod store;
 mod unused;
 
+pub use error::SettingError;
 pub use read::{NO_BOOLEAN, boolean};
 pub use servers::{Quorum, Sentinel, Servers};
-pub use source::{Found, SettingError, Source};
+pub use source::{Found, Source};
 pub use store::{Settings, default_pool_timeout, dial_timeout};
 pub use unused::{Unused, unused};
 

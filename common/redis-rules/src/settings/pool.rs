@@ -2,10 +2,7 @@
 
 use core::time::Duration;
 
-use super::{
-    names, read,
-    source::{SettingError, Source},
-};
+use super::{error::SettingError, names, read, source::Source};
 
 /// How many connections there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

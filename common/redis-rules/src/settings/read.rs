@@ -4,8 +4,9 @@ use alloc::{borrow::ToOwned, string::String};
 use core::{str::FromStr, time::Duration};
 
 use super::{
+    error::SettingError,
     names::Setting,
-    source::{Found, SettingError, Source},
+    source::{Found, Source},
 };
 use crate::limit::{self, Limit};
 

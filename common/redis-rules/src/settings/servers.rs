@@ -8,8 +8,9 @@ use alloc::{
 use core::{fmt, time::Duration};
 
 use super::{
+    error::SettingError,
     names, read,
-    source::{Found, SettingError, Source},
+    source::{Found, Source},
 };
 use crate::address::{self, Address, DEFAULT_PORT};
 

@@ -1,9 +1,8 @@
-//! Where settings are looked up, and the error that names one.
+//! Where settings are looked up.
 
 use alloc::{borrow::ToOwned, string::String};
-use core::{error::Error, fmt};
 
-use super::names::Setting;
+use super::{error::SettingError, names::Setting};
 
 /// A place that holds settings: a resource file, the environment.
 pub trait Source {
@@ -35,20 +34,3 @@ impl Found<'_> {
         SettingError { setting: self.name.to_owned(), problem: problem.into() }
     }
 }
-
-/// A setting that cannot be used. Never contains the value, which may be a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingError {
-    /// The name of the setting in its source.
-    pub setting: String,
-    /// What is wrong with it: "is empty", "is not a whole number".
-    pub problem: String,
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.setting, self.problem)
-    }
-}
-
-impl Error for SettingError {}

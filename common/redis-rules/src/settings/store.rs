@@ -3,10 +3,7 @@
 use alloc::{format, string::String};
 use core::{fmt, time::Duration};
 
-use super::{
-    cloud, names, read,
-    source::{SettingError, Source},
-};
+use super::{cloud, error::SettingError, names, read, source::Source};
 use crate::backoff::Backoff;
 
 /// The settings of connections and commands. A time limit of `None` is no limit.

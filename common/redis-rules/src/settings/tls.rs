@@ -4,9 +4,10 @@ use alloc::{format, string::String};
 use core::fmt;
 
 use super::{
+    error::SettingError,
     names::{self, Setting},
     read,
-    source::{SettingError, Source},
+    source::Source,
 };
 
 const UNKNOWN: &str = "asks for TLS, which this component does not support";

@@ -66,6 +66,7 @@
 mod acquire;
 mod attempt;
 mod ballot;
+mod error;
 mod extend;
 mod fence;
 mod inspect;
@@ -86,8 +87,11 @@ use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 
-pub use self::settings::{Node, QuorumError, QuorumSettings};
 use self::{attempt::Wanted, lanes::LockId, nodes::Nodes};
+pub use self::{
+    error::QuorumError,
+    settings::{Node, QuorumSettings},
+};
 use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched};
 
 /// A store over several stores. See the [module](self).

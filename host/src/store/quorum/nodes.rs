@@ -15,9 +15,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    error::QuorumError,
     lanes::Lanes,
     metrics::NodeMetrics,
-    settings::{Node, QuorumError, QuorumSettings},
+    settings::{Node, QuorumSettings},
     words::{disagreement, late},
 };
 use crate::store::{Failure, Store};

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use super::error::QuorumError;
 use crate::store::Store;
 
 /// The shortest time that a node is given, unless the setting is shorter: a few round trips to another continent.
@@ -31,26 +32,6 @@ impl Node {
 pub struct QuorumSettings {
     pub(super) node_timeout: Duration,
     pub(super) longest_ttl: Duration,
-}
-
-/// Why stores cannot be a quorum.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuorumError {
-    /// There are too few nodes, or an even number of them, which is not safer than one less.
-    #[error("a quorum needs an odd number of nodes, at least 3; got {0}")]
-    NodeCount(usize),
-    /// Two nodes have the same name. A server that counts twice could form a false majority.
-    #[error("node {0} is listed twice: the nodes of a quorum must be different servers")]
-    NodeNamedTwice(String),
-    /// [`QuorumSettings::node_timeout`] is 0, or longer than the longest time to live.
-    #[error(
-        "the time that a node is given is {0:?}: it must be more than 0, and no longer than the longest time to live"
-    )]
-    NodeTimeout(Duration),
-    /// There is no Tokio runtime here.
-    #[error("a quorum must be made in a Tokio runtime")]
-    NoRuntime,
 }
 
 impl Default for QuorumSettings {

@@ -6,7 +6,7 @@ use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
     redirect::NEEDS_CLUSTER,
-    refusal::{RefusedLogin, forbids_key, is_error_line},
+    refusal::{forbids_key, is_error_line},
     release::{Form, Released},
     slot::{SLOTS, slot},
 };
@@ -14,10 +14,11 @@ use holdfast_redis_rules::{
 use super::{
     answer::Cause,
     client::Client,
+    connect_error::ConnectError,
     dial_error::{DialError, Refused},
     nodes::{Nodes, run},
     outcome::{Ended, NoOutcome},
-    settings::{RedisSetterError, RedisSettings},
+    settings::RedisSettings,
 };
 
 /// How long the lock of the check lasts if it cannot be released.
@@ -25,59 +26,6 @@ const TRIAL_TTL: Duration = Duration::from_secs(5);
 
 /// How many names are tried for a lock whose slot has a node.
 const MAX_TRIED_NAMES: usize = 1_000;
-
-/// Why a Redis store cannot be used. Names the server, never a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// A setter of [`RedisSettings`](super::RedisSettings) was given a value that cannot be used.
-    #[error(transparent)]
-    Setting(#[from] RedisSetterError),
-    /// TLS could not be set up: the client certificate does not match its key, no certificate can name
-    /// the host, or this system has no trusted certificates.
-    #[error("redis {address}: {cause}")]
-    Tls {
-        /// The server's `host:port`.
-        address: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// The server could not be reached, did not answer in time, or refused the login.
-    #[error("redis {address}: {cause}")]
-    Unreachable {
-        /// The server's `host:port`.
-        address: String,
-        /// What went wrong in the last attempt.
-        cause: String,
-        /// How the server refused the login, if it did. Of several servers: one of them.
-        login: Option<RefusedLogin>,
-    },
-    /// The time was over before the store was connected.
-    #[error("redis {address}: {cause}")]
-    Late {
-        /// The `host:port` of each server of the settings.
-        address: String,
-        /// What went wrong in the last attempt, or what was waited for.
-        cause: String,
-    },
-    /// The server has replicas. A failover to one of them can lose a lock.
-    #[error("redis {address}: {}", Unfit::Replicated(*replicas))]
-    Replicated {
-        /// The server's `host:port`.
-        address: String,
-        /// How many replicas are connected.
-        replicas: u64,
-    },
-    /// The server cannot keep locks: it is a replica, or a node of a cluster, or behind a proxy that does not keep
-    /// to the database, or another server of the quorum as well, or it refuses the commands of a lock.
-    #[error("redis {address}: {cause}")]
-    Unfit {
-        /// The server's `host:port`.
-        address: String,
-        /// What is wrong.
-        cause: String,
-    },
-}
 
 /// Connects, refuses servers that can lose locks, and takes and releases a lock that nobody else uses. `address` is
 /// where the servers are.

@@ -11,7 +11,7 @@ use holdfast_redis_rules::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    check::ConnectError, identities::Identities, settings::RedisSettings, store::RedisStore,
+    connect_error::ConnectError, identities::Identities, settings::RedisSettings, store::RedisStore,
 };
 use crate::store::{
     Store,

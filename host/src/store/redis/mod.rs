@@ -9,7 +9,7 @@
 //! | `store` | [`RedisStore`] |
 //! | `survey` | what an operator sees of the servers |
 //! | `connecting` | [`connect`], for one store or a quorum of several |
-//! | `check` | the check of a server before locks are kept in it |
+//! | `check`, `connect_error` | the check of a server before locks are kept in it, and why a store cannot be used |
 //! | `client` | a command and its tries |
 //! | `outcome` | what became of it, after all tries |
 //! | `connections` | the pool |
@@ -45,6 +45,7 @@ mod ask_all;
 mod check;
 mod client;
 mod cluster;
+mod connect_error;
 mod connecting;
 mod connection;
 mod connections;
@@ -78,7 +79,7 @@ pub use holdfast_redis_rules::refusal::RefusedLogin;
 #[cfg(feature = "resources")]
 pub(crate) use self::settings::default_pool_size;
 pub use self::{
-    check::ConnectError,
+    connect_error::ConnectError,
     connecting::{connect, connect_within},
     settings::{RedisSetterError, RedisSettings},
     store::RedisStore,

@@ -20,7 +20,8 @@ use holdfast_timing::milliseconds;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    check::{self, ConnectError},
+    check,
+    connect_error::ConnectError,
     nodes::{Nodes, run},
     outcome::{Ended, NoOutcome, Taken},
     settings::RedisSettings,
