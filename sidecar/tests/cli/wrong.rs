@@ -325,6 +325,18 @@ fn misplaced_words_are_reported_with_their_place() {
 }
 
 #[test]
+fn an_option_without_its_value_is_named() {
+    let missing = "error: serve does not take\n  --app-id: a value is missing\n\n";
+    is_told(&["serve", "--app-id"], 2, missing);
+    is_told(&["serve", "--app-id", "--resources-path", "d"], 2, missing);
+    is_told(&["serve", "--app-id", "--", "true"], 2, missing);
+    let required = "a value is required for '--app-id <ID>' but none was supplied";
+    is_told(&["check", "--app-id", "--resources-path", "d"], 2, required);
+    let words = ["serve", "--app-port", "--app-id", "x", "--config"];
+    is_told(&words, 2, "\n  --app-port: a value is missing\n  --config: a value is missing\n");
+}
+
+#[test]
 fn arguments_of_single_calls_are_named() {
     let (_redis, resources) = in_redis();
     let path = ["--resources-path", resources.path()];

@@ -49,10 +49,14 @@ pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
             read.words.extend(rest.by_ref());
         } else if let Some(Typed { typed, name, value }) = option(&word) {
             if let Some(ours) = find(serve, name) {
-                let value = value_of(ours, value, &mut rest);
-                read.add(name, value);
+                let value = value_of(serve, ours, value, &mut rest);
+                match value.is_none() && takes_next(ours) {
+                    // Clap would take a later word, where those in between have no effect.
+                    true => read.problems.push(missing(typed)),
+                    false => read.add(name, value),
+                }
             } else if let Some(daprds) = daprd::find(name) {
-                match without(daprds, typed, value, &mut rest) {
+                match without(serve, daprds, typed, value, &mut rest) {
                     Ok(line) => read.ignored.push(line),
                     Err(line) => read.problems.push(line),
                 }
@@ -125,13 +129,30 @@ fn names(arg: &Arg) -> Vec<&str> {
     arg.get_long().into_iter().chain(arg.get_all_aliases().into_iter().flatten()).collect()
 }
 
-/// The value of an option. It may begin with a dash, or be empty.
-fn value_of(arg: &Arg, value: Option<&str>, rest: &mut Rest) -> Option<OsString> {
+/// The value of an option.
+fn value_of(
+    serve: &Command,
+    arg: &Arg,
+    value: Option<&str>,
+    rest: &mut Rest,
+) -> Option<OsString> {
     match value {
         Some(value) => Some(value.into()),
-        None if takes_next(arg) => rest.next(),
+        None if takes_next(arg) => next_value(serve, rest),
         None => None,
     }
+}
+
+/// The line about an option whose value is not there.
+fn missing(typed: &str) -> String {
+    format!("{typed}: a value is missing")
+}
+
+/// The next word as a value. It may begin with a dash, or be empty. For daprd it may be the name of an option, too, but
+/// then the value was forgotten.
+fn next_value(serve: &Command, rest: &mut Rest) -> Option<OsString> {
+    let is_option = |name: &str| find(serve, name).is_some() || daprd::find(name).is_some();
+    rest.next_if(|word| *word != "--" && !option(word).is_some_and(|it| is_option(it.name)))
 }
 
 impl Words {
@@ -163,6 +184,7 @@ fn without_empty_parts(list: OsString) -> OsString {
 
 /// The line about an option of daprd that `serve` does not have.
 fn without(
+    serve: &Command,
     option: &DaprdOption,
     typed: &str,
     value: Option<&str>,
@@ -172,9 +194,9 @@ fn without(
     let value = match (value, form) {
         (Some(value), _) => value.to_owned(),
         (None, Form::Switch) => "true".to_owned(),
-        (None, Form::Value) => match rest.next() {
+        (None, Form::Value) => match next_value(serve, rest) {
             Some(value) => value.to_string_lossy().into_owned(),
-            None => return Err(format!("{typed}: a value is missing")),
+            None => return Err(missing(typed)),
         },
     };
     match here {
@@ -265,7 +287,6 @@ mod tests {
             (&["--app-id=x", "-h"], &["--app-id=x", "-h"]),
             (&["--app-id", "--x"], &["--app-id=--x"]),
             (&["--app-id="], &["--app-id="]),
-            (&["--app-id"], &["--app-id"]),
             (&["-components-path", "a,b"], &["--components-path=a,b"]),
             (&["--log-as-json", "-log-as-json=F"], &["--log-as-json", "--log-as-json=F"]),
             (&["more", "--", "-app-id", "x"], &["more", "--", "-app-id", "x"]),
@@ -304,6 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn no_option_is_the_value_of_another() {
+        for words in [
+            &["--app-id"][..],
+            &["--app-id", "--resources-path", "d"],
+            &["--app-id", "-enable-mtls", "d"],
+            &["--app-id", "--app-id=x"],
+            &["--app-id", "--", "x"],
+        ] {
+            assert_eq!(read(words).unwrap_err(), ["--app-id: a value is missing"], "{words:?}");
+        }
+    }
+
+    #[test]
     fn every_problem_is_reported() {
         let problems = read(&[
             "--log-file",
@@ -318,6 +352,8 @@ mod tests {
             "--id",
             "-x",
             "--allowed-origins=",
+            "--app-port",
+            "--log-as-json",
             "--config",
         ])
         .unwrap_err();
@@ -331,6 +367,7 @@ mod tests {
             "--id: unknown option",
             "-x: unknown option",
             "--allowed-origins '': there is no CORS",
+            "--app-port: a value is missing",
             "--config: a value is missing",
         ];
         assert_eq!(problems, expected);
