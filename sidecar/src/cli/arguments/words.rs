@@ -201,6 +201,9 @@ fn without(
     };
     match here {
         Here::Only(only) if value != only => {
+            let is_meant = nearest(&value.to_lowercase(), [only].into_iter()).is_some();
+            let meant = format!("did you mean {only}?");
+            let reason = if is_meant { meant.as_str() } else { reason };
             let value = if value.is_empty() { "''" } else { &value };
             Err(format!("{typed} {value}: {reason}"))
         }
@@ -352,6 +355,9 @@ mod tests {
             "--id",
             "-x",
             "--allowed-origins=",
+            "--mode",
+            "Standalone",
+            "--mode=standalon",
             "--app-port",
             "--log-as-json",
             "--config",
@@ -367,6 +373,8 @@ mod tests {
             "--id: unknown option",
             "-x: unknown option",
             "--allowed-origins '': there is no CORS",
+            "--mode Standalone: did you mean standalone?",
+            "--mode standalon: did you mean standalone?",
             "--app-port: a value is missing",
             "--config: a value is missing",
         ];
