@@ -4,6 +4,7 @@ use super::{
     component::{self, ComponentDocument},
     error::Flaw,
     field::Field,
+    known::LIST,
     metadata::ROOT_FIELDS,
     yaml::Node,
 };
@@ -31,6 +32,7 @@ pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
         return vec![(None, Ok(Document::Empty))];
     }
     let documents = match root.take("kind").and_then(Field::text) {
+        // As `kubectl get -o yaml` prints.
         Ok(kind) if kind == LIST => items_of_list(root).map(|items| {
             let items = items.into_iter().enumerate();
             items.map(|(item, root)| (Some(item), read_one(root))).collect()
@@ -76,9 +78,6 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         }
     }
 }
-
-/// What `kubectl get -o yaml` prints.
-const LIST: &str = "List";
 
 /// The only kind of our own.
 const EDGE_LOCK: &str = "EdgeLock";

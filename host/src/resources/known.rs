@@ -109,18 +109,35 @@ pub(super) fn unknown_field(path: &str, parent: &str, name: &str, known: &[&str]
 }
 
 /// The kinds that are read.
-const KINDS: [&str; 4] = ["Component", "EdgeLock", "List", "Resiliency"];
+const KINDS: [&str; 4] = ["Component", "EdgeLock", LIST, "Resiliency"];
 
-/// What is wrong with a kind that is none of those that are read, but was probably meant to be one of them.
+/// The kind of a list of documents of any kind.
+pub(super) const LIST: &str = "List";
+
+/// Dapr's kinds that have nothing to do with locks.
+const OTHER_KINDS: [&str; 5] =
+    ["Configuration", "HTTPEndpoint", "MCPServer", "Subscription", "WorkflowAccessPolicy"];
+
+/// What is wrong with a kind that is none of those that are read, but was probably meant to be one of them, or another
+/// one of Dapr's.
 pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
+    if OTHER_KINDS.contains(&kind) {
+        return None;
+    }
     let is_ours = |version: &str| {
         let group = version.split('/').next().unwrap_or_default();
         group.is_empty() || nearest(group, &["dapr.io", "holdfast.lock"]).is_some()
     };
     let same = KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind)).copied();
-    let similar = || is_ours(api_version).then(|| nearest(kind, &KINDS)).flatten();
+    let similar = || is_ours(api_version).then(|| similar_kind(kind)).flatten();
     let meant = same.or_else(similar)?;
     Some(Flaw::at("kind", format!("unknown kind {kind}, so it is not read{}", hint(Some(meant)))))
+}
+
+fn similar_kind(kind: &str) -> Option<&'static str> {
+    // So Kubernetes calls a list of documents of one kind.
+    let of_list = kind.strip_suffix(LIST).filter(|of_list| is_one(of_list, &KINDS));
+    of_list.map(|_| LIST).or_else(|| nearest(kind, &[&KINDS[..], &OTHER_KINDS[..]].concat()))
 }
 
 fn is_one(name: &str, known: &[&str]) -> bool {

@@ -106,6 +106,12 @@ impl<'a> Resolver<'a> {
                 ));
             }
             let value = self.value(source, component, setting)?;
+            if lowercase(&setting.name) == "multivalued"
+                && let Some(doubt) = secrets::doubt_of_flag(&setting.name, &value)
+            {
+                let flaw = Flaw::at(&setting.path, doubt);
+                self.notify(Level::Warning, source, component, flaw);
+            }
             properties.insert(&setting.name, value);
         }
         SecretStore::open(&component_type, &properties)

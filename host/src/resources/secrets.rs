@@ -10,7 +10,7 @@ use std::{
 use holdfast_edge_lock::json;
 use serde_json::Value;
 
-use super::{environment::Env, files};
+use super::{environment::Env, files, known};
 use crate::{input_file, store::properties::Properties};
 
 const LOCAL_ENV: &str = "secretstores.local.env";
@@ -167,5 +167,18 @@ fn flatten(root: Value, separator: &str) -> Result<Values, Twice> {
 
 /// Whether a setting of a secret store is true, by the rules of Dapr's `kit/strings.IsTruthy`.
 fn is_truthy(value: &str) -> bool {
-    ["y", "yes", "true", "t", "on", "1"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
+    is_one_of(value, &["y", "yes", "true", "t", "on", "1"])
+}
+
+/// What is wrong with a setting of a secret store that is true or false, if it counts as false because it is neither.
+pub(super) fn doubt_of_flag(name: &str, value: &str) -> Option<String> {
+    if is_truthy(value) || is_one_of(value, &["", "n", "no", "false", "f", "off", "0"]) {
+        return None;
+    }
+    let hint = known::hint(known::nearest(value, &["true", "false", "yes", "no", "on", "off"]));
+    Some(format!("{name} is neither true nor false, so it counts as false{hint}"))
+}
+
+fn is_one_of(value: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }

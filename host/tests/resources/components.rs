@@ -362,6 +362,11 @@ fn a_misspelt_kind_is_reported() {
         ("edgelock", "EdgeLock"),
         ("Edgelocks", "EdgeLock"),
         ("list", "List"),
+        ("ComponentList", "List"),
+        ("ResiliencyList", "List"),
+        ("Configration", "Configuration"),
+        ("Subscripton", "Subscription"),
+        ("HttpEndpoint", "HTTPEndpoint"),
     ] {
         for version in ["dapr.io/v1alpha1", "dapr.io/v1alpha2", "''"] {
             let outcome = Case::of(of(kind, version)).load();
@@ -379,8 +384,11 @@ fn a_misspelt_kind_is_reported() {
         ("Configuration", "dapr.io/v1alpha1"),
         ("Subscription", "dapr.io/v2alpha1"),
         ("HTTPEndpoint", "dapr.io/v1alpha1"),
+        ("WorkflowAccessPolicy", "dapr.io/v1alpha1"),
         ("Deployment", "apps/v1"),
         ("ComponentStatus", "v1"),
+        ("ComponentStatusList", "v1"),
+        ("configuration", "example.net/v1"),
         ("Components", "example.net/v1"),
     ] {
         let outcome = Case::of(of(kind, version)).load();
@@ -908,6 +916,41 @@ fn secrets_come_from_a_file() {
             "{error}"
         );
         assert!(error.ends_with(expected), "{error} - {expected}");
+    }
+}
+
+/// As for daprd.
+#[test]
+fn a_misspelt_flag_of_a_secret_store_is_false_and_reported() {
+    let load = |value: &str| {
+        let case = Case::default().folder(&[("secrets.json", br#"{"pw": "hunter2"}"#)]);
+        let file = case.path("secrets.json");
+        let file = format!("{{name: secretsFile, value: '{}'}}", file.display());
+        let settings = format!("{file}, {{name: MultiValued, value: {value}}}");
+        let lock = with_setting("secretKeyRef: {name: pw}", AUTH);
+        let vault = vault("secretstores.local.file", &settings);
+        case.folder(&[("a.yaml", format!("{lock}{vault}").as_bytes())]).load()
+    };
+    let of_vault = |outcome: &Outcome| -> Vec<String> {
+        let warnings = outcome.warnings().into_iter();
+        warnings.filter(|warning| warning.contains("component vault")).collect()
+    };
+    for (value, hint) in [
+        ("ture", " (did you mean true?)"),
+        ("Flase", " (did you mean false?)"),
+        ("yess", " (did you mean yes?)"),
+        ("2", ""),
+    ] {
+        let outcome = load(value);
+        assert_eq!(outcome.value(), SECRET, "{value}");
+        let [warning] = &of_vault(&outcome)[..] else { panic!("{:?}", outcome.warnings()) };
+        let expected = format!(
+            "component vault, spec.metadata[1]: MultiValued is neither true nor false, so it counts as false{hint}"
+        );
+        assert!(warning.ends_with(&expected), "{warning} - {expected}");
+    }
+    for value in ["true", "'Yes'", "1", "off", "'F'", "'0'", "' no '", "''", "null"] {
+        assert_eq!(of_vault(&load(value)), [""; 0], "{value}");
     }
 }
 
