@@ -32,6 +32,7 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
     let Lock { store, resource, json, .. } = lock;
     with_locks(&lock.stores, &lock.log, async |locks| {
         let resource = Resource { store, id: resource };
+        let named = |error| named(error, locks, store);
         let answer = if *json {
             let body =
                 json!({"resourceId": resource.id, "lockOwner": owner, "expiryInSeconds": expiry});
@@ -84,6 +85,7 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
             let reply = locks.json(Verb::Unlock, store, body.to_string().as_bytes()).await?;
             return print_answer(raw(reply)?);
         }
+        let named = |error| named(error, locks, store);
         let resource = Resource { store, id: resource };
         let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
             UnlockStatus::Success => ("success", YES),
@@ -105,7 +107,7 @@ async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
             let refusal = rules::refusal(verb, &rules_types::error(error));
             return Ok((refusal.body, TROUBLE));
         }
-        owner => owner.map_err(named)?,
+        owner => owner.map_err(|error| named(error, locks, store))?,
     };
     let exit = if owner.is_some() { YES } else { NO };
     if *json {

@@ -1,8 +1,10 @@
 //! What is wrong, in words of the command line: the rules name the fields of the API.
 
 use anyhow::anyhow;
-use holdfast::Error;
+use holdfast::{Error, LockError, Locks};
 use holdfast_rules::field::{self, Field};
+
+use super::{arguments::nearest, printable::printable};
 
 /// The problem, after the argument that it is about, if it is about one.
 pub fn naming(problem: &str) -> String {
@@ -19,9 +21,25 @@ pub fn naming(problem: &str) -> String {
     format!("{argument}: {problem}")
 }
 
-/// The error of a call, after the argument that it is about.
-pub fn named(error: Error) -> anyhow::Error {
+/// The error of a call in a store, after the argument that it is about. If there is no such store, it says which there
+/// are.
+pub fn named(error: Error, locks: &Locks, store: &str) -> anyhow::Error {
     let problem = error.to_string();
     let named = naming(&problem);
-    if named == problem { error.into() } else { anyhow!(named) }
+    match error {
+        Error::Lock(LockError::StoreNotFound(_)) => anyhow!("{named}; {}", known(locks, store)),
+        _ if named == problem => error.into(),
+        _ => anyhow!(named),
+    }
+}
+
+/// The store that was perhaps meant, or else all of them.
+fn known(locks: &Locks, store: &str) -> String {
+    match nearest(store, locks.store_names()) {
+        Some(meant) => format!("did you mean {}?", printable(meant)),
+        None => {
+            let names: Vec<_> = locks.store_names().map(printable).collect();
+            format!("the resource files define {}", names.join(", "))
+        }
+    }
 }

@@ -156,7 +156,13 @@ fn single_calls_print_their_answer_and_exit_by_it() {
         (&lock[..], true, 0, r#"{"success":true}"#, ""),
         (&unlock[..], false, 1, "lock-does-not-exist\n", ""),
         (&unlock[..], true, 1, r#"{"status":1}"#, ""),
-        (&none[..], false, 2, "", "holdfast: STORE: lock store none not found\n"),
+        (
+            &none[..],
+            false,
+            2,
+            "",
+            "holdfast: STORE: lock store none not found; the resource files define memory\n",
+        ),
         (
             &none[..],
             true,

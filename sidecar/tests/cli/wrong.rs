@@ -4,7 +4,7 @@ use holdfast_tests::{
     APP_ID, STORE, free_port,
     holdfast::Holdfast,
     redis_server::RedisServer,
-    resources::{Resources, definition},
+    resources::{Resources, definition, in_memory},
 };
 use serde_json::Value;
 
@@ -342,19 +342,20 @@ fn arguments_of_single_calls_are_named() {
     let path = ["--resources-path", resources.path()];
     let list = "--prefix: failed to list locks: input key/keyPrefix 'a||b' can't contain '||'";
     let not_found = "STORE: lock store x not found";
+    let local = format!("{not_found}; the resource files define {STORE}");
     let admin = ["--enable-admin", "--admin-port", "0"];
     let server = Holdfast::serve(HOLDFAST, &[&path[..], &admin].concat());
     let operators = format!("http://{}", server.operators());
     let watch = ["locks", "--watch", "--json", "--address", &operators];
     for (words, problem) in [
-        (&["try-lock", "x", "r", "--owner", "o", "--expiry", "5"][..], not_found),
-        (&["unlock", "x", "r", "--owner", "o"], not_found),
-        (&["unlock", "x", "r", "--force"], not_found),
+        (&["try-lock", "x", "r", "--owner", "o", "--expiry", "5"][..], &local),
+        (&["unlock", "x", "r", "--owner", "o"], &local),
+        (&["unlock", "x", "r", "--force"], &local),
         (
             &["unlock", STORE, "a||b", "--force"],
             "RESOURCE: failed to force-release lock: input key/keyPrefix 'a||b' can't contain '||'",
         ),
-        (&["locks", "x"], not_found),
+        (&["locks", "x"], &local),
         (&["locks", "--prefix", "a||b"], list),
     ] {
         is_reported(&[words, &path].concat(), 2, &format!("holdfast: {problem}"));
@@ -364,6 +365,36 @@ fn arguments_of_single_calls_are_named() {
         let line = format!("holdfast: --address {operators}: {problem}");
         is_reported(&[&watch[..], words].concat(), 2, &line);
     }
+}
+
+/// The answer of Dapr's API is as it is there.
+#[test]
+fn an_unknown_store_is_reported_with_those_that_are_known() {
+    let files = [("a.yaml", &*in_memory("orders")), ("b.yaml", &in_memory("invoices"))];
+    let resources = Resources::new(&files);
+    let path = ["--resources-path", resources.path()];
+    let try_lock = |store| ["try-lock", store, "r", "--owner", "o", "--expiry", "5"];
+    for (store, known) in [
+        ("order", "did you mean orders?"),
+        ("invioces", "did you mean invoices?"),
+        ("x", "the resource files define orders, invoices"),
+        ("", "the resource files define orders, invoices"),
+    ] {
+        let expected = format!("holdfast: STORE: lock store {store} not found; {known}");
+        for words in [
+            &try_lock(store)[..],
+            &["unlock", store, "r", "--owner", "o"],
+            &["unlock", store, "r", "--force"],
+            &["locks", store],
+            &["locks", store, "--watch", "--json"],
+        ] {
+            is_reported(&[words, &path].concat(), 2, &expected);
+        }
+        is_reported(&[&["run", store, "r"], &path[..], &["--", "true"]].concat(), 125, &expected);
+    }
+    let (code, reply, stderr) = run_in(&[], &[&try_lock("order")[..], &path, &["--json"]].concat());
+    let expected = r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store order not found"}"#;
+    assert_eq!((code, reply.as_str(), stderr.as_str()), (2, expected, ""));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod values;
 mod variables;
 mod words;
 
+pub use self::words::nearest;
 use self::help::{
     CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPOSE_EXAMPLES, EXAMPLES, EXPORT_EXAMPLES,
     HEALTH_EXAMPLES, LOCKS_EXAMPLES, MAN_EXAMPLES, RUN_EXAMPLES, RUN_LOCKED_EXAMPLES,

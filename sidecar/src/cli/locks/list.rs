@@ -55,7 +55,8 @@ pub fn chosen<'a>(locks: &'a Locks, args: &'a ListLocks) -> Result<Vec<&'a str>>
 async fn list(locks: &Locks, store: &str, prefix: &str) -> Result<Vec<HeldLock>> {
     let (mut held, mut cursor) = (Vec::new(), None);
     loop {
-        let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await.map_err(named)?;
+        let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await;
+        let page = page.map_err(|error| named(error, locks, store))?;
         held.extend(page.locks);
         cursor = page.next;
         if cursor.is_none() {

@@ -81,7 +81,8 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
 fn local(locks: &Locks, args: &ListLocks) -> Result<Events> {
     let stores = chosen(locks, args)?.into_iter().map(|store| {
         // What is wrong with the arguments does not get better.
-        locks.waiting(store, &args.prefix).map_err(named)?;
+        let waiting = locks.waiting(store, &args.prefix);
+        waiting.map_err(|error| named(error, locks, store))?;
         let reports = watch_again(locks.clone(), store.to_owned(), args.prefix.clone());
         let store = store.to_owned();
         Ok(reports.map(move |report| {

@@ -5,7 +5,7 @@ use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
 use tokio::time::timeout;
 
 use super::{
-    super::{arguments::RunLocked, naming::naming, stores},
+    super::{arguments::RunLocked, naming::named, stores},
     problem::with_hint,
     remote::GIVING_BACK,
 };
@@ -35,5 +35,5 @@ pub async fn hold(locks: &Locks, args: &RunLocked, owner: &str) -> Result<Option
     if error.is_indeterminate() {
         let _ = timeout(GIVING_BACK, locks.unlock(resource, owner)).await;
     }
-    Err(anyhow!("{}", with_hint(naming(&error.to_string()), args)))
+    Err(anyhow!("{}", with_hint(named(error, locks, &args.store).to_string(), args)))
 }
