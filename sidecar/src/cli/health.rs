@@ -10,9 +10,20 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{arguments::Health, client, runtime::runtime, serve::listen};
+use super::{
+    arguments::{Health, parse::Given},
+    client, logging,
+    runtime::runtime,
+    serve::listen,
+};
 
-pub fn run(args: &Health) -> Result<ExitCode> {
+pub fn run(args: &Health, given: &Given, ignored: &[String]) -> Result<ExitCode> {
+    // They are about the port.
+    if args.unix_domain_socket.is_none() && given.set("port").is_none() {
+        for line in ignored {
+            logging::line(&format!("warning: {line}"));
+        }
+    }
     runtime()?.block_on(async {
         let limit = args.timeout;
         let asked = tokio::time::timeout(limit, ask(args)).await;

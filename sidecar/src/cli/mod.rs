@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
         }
         Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
         Command::Unlock(args) => (lock::unlock(args), TROUBLE),
-        Command::Health(args) => (health::run(args), 1),
+        Command::Health(args) => (health::run(args, &given, &ignored), 1),
         Command::Locks(args) => (locks::run(args), TROUBLE),
         Command::Check(args) => (check::run(args), TROUBLE),
         Command::Component(args) => (component::run(args), TROUBLE),

@@ -205,10 +205,23 @@ fn a_variable_that_kubernetes_sets_for_a_service_is_ignored() {
         assert!(line.contains(" WARN "), "{line}");
         assert_eq!(holdfast.end_by(Signal::TERM), Some(0), "{name}");
     }
-    let (code, _, stderr) =
-        run_in(&[("DAPR_HTTP_PORT", LINK)], &["health", "--address", "127.0.0.77"]);
-    assert_eq!(code, 1);
-    assert!(stderr.starts_with("holdfast: 127.0.0.77, port 3500: "), "{stderr}");
+    let health = |more: &[&str]| {
+        let variables = [("DAPR_HTTP_PORT", LINK), ("HOLDFAST_ADMIN_TOKN", "of the server")];
+        let args = [&["health", "--address", "127.0.0.77"], more].concat();
+        let (code, _, stderr) = run_in(&variables, &args);
+        assert_eq!(code, 1);
+        stderr
+    };
+    let stderr = health(&[]);
+    let mut lines = stderr.lines();
+    let warning = "warning: the variable DAPR_HTTP_PORT is ignored: its value is an address and no port";
+    assert!(lines.next().is_some_and(|line| line.starts_with(warning)), "{stderr}");
+    let refused = "holdfast: 127.0.0.77, port 3500: ";
+    assert!(lines.next().is_some_and(|line| line.starts_with(refused)), "{stderr}");
+    assert_eq!(lines.next(), None, "{stderr}");
+    // Nobody asks for the variable.
+    let stderr = health(&["--port", "1"]);
+    assert!(stderr.starts_with("holdfast: 127.0.0.77, port 1: "), "{stderr}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
 pub struct Parsed {
     pub cli: Cli,
     pub given: Given,
-    /// A line about each option that has no effect.
+    /// A line about each option, and each variable, that has no effect.
     pub ignored: Vec<String>,
 }
 
@@ -55,7 +55,11 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
         words::ask_for_json(command, rest)
     };
     let (chosen, _) = chosen(&whole, &words);
-    ignored.extend(variables::service_links(chosen).chain(variables::misspelt(&whole)));
+    ignored.extend(variables::service_links(chosen));
+    // The variables of a container are those of its server, which says so once.
+    if chosen.get_name() == "serve" {
+        ignored.extend(variables::misspelt(&whole));
+    }
     matched(&mut command, words, &problems)
         .map(|(cli, given)| Parsed { cli, given, ignored })
         .map_err(|error| Refused { error, log_as_json })
