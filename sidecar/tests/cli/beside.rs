@@ -74,21 +74,25 @@ fn signals_are_passed_on_and_the_server_outlives_the_application() {
     assert_eq!(holdfast.end_by(Signal::TERM), Some(3), "{}", holdfast.log());
 }
 
+/// With it ends what is in the process group that it leads.
 #[test]
 fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
-    let folder = temporary_dir();
-    let mut holdfast =
-        beside("trap '' TERM; echo $$ > id; while true; do sleep 0.05; done", folder.path());
-    let id = || fs::read_to_string(folder.path().join("id")).unwrap_or_default();
-    wait_until("its id", || id().ends_with('\n'));
-    holdfast.signal(Signal::TERM);
-    holdfast.wait_for("passed a signal on to the application");
-    assert_eq!(holdfast.end_by(Signal::TERM), Some(1));
-    let process = Path::new("/proc").join(id().trim());
-    wait_until("the application has ended", || {
-        !process.exists()
-            || fs::read_to_string(process.join("stat")).is_ok_and(|it| it.contains(") Z "))
-    });
+    for start in ["exec sh work", "exec setsid sh -c 'sh work & wait'"] {
+        let folder = temporary_dir();
+        let work = "echo $$ > id; while true; do sleep 0.05; done";
+        fs::write(folder.path().join("work"), work).unwrap();
+        let mut holdfast = beside(&format!("trap '' TERM; {start}"), folder.path());
+        let id = || fs::read_to_string(folder.path().join("id")).unwrap_or_default();
+        wait_until("its id", || id().ends_with('\n'));
+        holdfast.signal(Signal::TERM);
+        holdfast.wait_for("passed a signal on to the application");
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(137), "{start}");
+        let process = Path::new("/proc").join(id().trim());
+        wait_until("the process has ended", || {
+            !process.exists()
+                || fs::read_to_string(process.join("stat")).is_ok_and(|it| it.contains(") Z "))
+        });
+    }
 }
 
 #[test]

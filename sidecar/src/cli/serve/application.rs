@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,8 @@ pub enum End {
         /// Whether a signal has asked.
         by_signal: bool,
     },
-    /// It was asked a second time before the application had ended.
-    AtOnce,
+    /// It was asked a second time before the application had ended, which was killed. This is the code for that.
+    AtOnce { code: ExitCode },
 }
 
 impl Application {
@@ -67,7 +67,7 @@ impl Application {
                     self.send(Signal::TERM);
                 }
                 signal = signals.any() => match (signals::is_end(signal), asked) {
-                    (true, true) => return End::AtOnce,
+                    (true, true) => return End::AtOnce { code: self.kill() },
                     (is_end, _) => {
                         asked |= is_end;
                         by_signal |= is_end;
@@ -107,10 +107,29 @@ impl Application {
         }
     }
 
+    /// Kills the application, if there is one, with the process group that it leads, if it leads one. It shares that of
+    /// this process unless it has made its own: who signals the group, as a terminal or a supervisor does, means both.
+    /// Returns the exit code.
+    fn kill(&self) -> ExitCode {
+        let Some(pid) = self.pid() else { return ExitCode::FAILURE };
+        let killed = match getpgid(Some(pid)) == Ok(pid) {
+            true => kill_process_group(pid, Signal::KILL),
+            false => kill_process(pid, Signal::KILL),
+        };
+        if let Err(error) = killed {
+            tracing::warn!("cannot kill the application: {error}");
+        }
+        ExitCode::from(exit::by_signal(Signal::KILL.as_raw()))
+    }
+
+    /// Its process; `None` once it has ended.
+    fn pid(&self) -> Option<Pid> {
+        let id = self.0.as_ref().and_then(Child::id)?;
+        i32::try_from(id).ok().and_then(Pid::from_raw)
+    }
+
     fn send(&self, signal: Signal) {
-        // It has no id once it has ended.
-        let id = self.0.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
-        let Some(pid) = id.and_then(Pid::from_raw) else { return };
+        let Some(pid) = self.pid() else { return };
         match kill_process(pid, signal) {
             Ok(()) => tracing::info!("passed a signal on to the application"),
             Err(error) => tracing::warn!("cannot send a signal to the application: {error}"),

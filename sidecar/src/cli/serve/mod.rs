@@ -128,9 +128,13 @@ async fn serve(
     let serving = answer(server, ending.clone(), grace, &ready.locks, traces);
     let code = Cell::new(ExitCode::SUCCESS);
     let at_once = async {
-        let end = application.end(&mut signals, sidecar.shutdown()).await;
-        let End::InOrder { code: ended, by_signal } = end else { return };
-        code.set(ended);
+        let by_signal = match application.end(&mut signals, sidecar.shutdown()).await {
+            End::InOrder { code: ended, by_signal } => {
+                code.set(ended);
+                by_signal
+            }
+            End::AtOnce { code } => return code,
+        };
         // As in daprd, where only a signal is followed by that time, which is over when the application has ended
         // (`pkg/runtime/runtime.go`, `Run`).
         let blocks = by_signal && args.command.is_empty();
@@ -141,15 +145,15 @@ async fn serve(
             pending().await
         };
         tokio::select! {
-            () = shutdown => {}
-            () = signals.next() => {}
+            code = shutdown => code,
+            () = signals.next() => ExitCode::FAILURE,
         }
     };
     tokio::select! {
         () = serving => Ok(code.get()),
-        () = at_once => {
+        code = at_once => {
             tracing::warn!("a second signal ended the shutdown at once");
-            Ok(ExitCode::FAILURE)
+            Ok(code)
         }
     }
 }
