@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 use hyper::{Uri, header::HeaderValue};
 use tokio::net::TcpStream;
 
+use super::zone::without_zone;
+
 /// The address of a server, as `--address` gives it.
 #[derive(Clone)]
 pub struct Address {
@@ -36,13 +38,14 @@ impl Address {
         let named = authority.as_str() != authority.host();
         let port = authority.port_u16().or_else(|| (!named).then_some(80));
         let Some(port) = port else { bail!(form()) };
-        Ok(Self {
-            typed: typed.to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port,
-            is_named: named,
-            authority: authority.to_string(),
-        })
+        let host = decoded(authority.host().trim_matches(['[', ']']));
+        let authority = match without_zone(&host) {
+            // The zone means nothing to the server.
+            Some(ip) if named => format!("[{ip}]:{port}"),
+            Some(ip) => format!("[{ip}]"),
+            None => authority.to_string(),
+        };
+        Ok(Self { typed: typed.to_owned(), host, port, is_named: named, authority })
     }
 
     /// The value of the header `Host`.
@@ -63,6 +66,12 @@ impl Address {
     }
 }
 
+/// A host of a URL. The percent sign before a zone is escaped there (RFC 6874), which not everybody does.
+fn decoded(host: &str) -> String {
+    let escaped = host.replacen("%25", "%", 1);
+    if without_zone(&escaped).is_some() { escaped } else { host.to_owned() }
+}
+
 /// As it was typed.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,4 +88,26 @@ pub fn token(variable: &str) -> Result<Option<HeaderValue>> {
     let mut token = token.with_context(|| format!("{variable}: it cannot be sent in a header"))?;
     token.set_sensitive(true);
     Ok(Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_for_this_machine_alone() {
+        for (url, host, port, authority) in [
+            ("http://h:1", "h", 1, "h:1"),
+            ("http://h/", "h", 80, "h"),
+            ("http://[::1]:1", "::1", 1, "[::1]:1"),
+            ("http://[fe80::1%25eth0]:1", "fe80::1%eth0", 1, "[fe80::1]:1"),
+            ("http://[fe80::1%eth0]:1", "fe80::1%eth0", 1, "[fe80::1]:1"),
+            ("http://[fe80::1%25eth0]", "fe80::1%eth0", 80, "[fe80::1]"),
+            ("http://[fe80::1%25]:1", "fe80::1%25", 1, "[fe80::1]:1"),
+        ] {
+            let address = Address::read(url).unwrap();
+            assert_eq!((&*address.host, address.port), (host, port), "{url}");
+            assert_eq!((address.authority(), &*address.to_string()), (authority, url));
+        }
+    }
 }

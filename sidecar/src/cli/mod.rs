@@ -13,6 +13,7 @@
 //! | `manual` | completions and man pages |
 //! | `stores` | opening the stores that the arguments name |
 //! | `address`, `client` | asking a running server |
+//! | `zone` | IPv6 addresses with a zone |
 //! | `logging`, `traces` | what is said to the log and to a collector |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
 //! | `wrong` | wrong arguments that only their command finds |
@@ -41,6 +42,7 @@ mod stores;
 mod table;
 mod traces;
 mod wrong;
+mod zone;
 
 pub use self::{arguments::daprd, signals::defer as defer_signals};
 

@@ -45,6 +45,35 @@ fn the_public_port_listens_on_all_addresses_unless_an_option_says_otherwise() {
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
 }
 
+/// Its zone is that of the loopback interface, by its number.
+#[test]
+fn an_address_may_have_a_zone() {
+    if !has_ipv6() {
+        return;
+    }
+    for addresses in ["::1%1", "[::1%1]"] {
+        let mut command = command(HOLDFAST);
+        command.args(["serve", "--dapr-http-port", "0", "--dapr-grpc-port", "0"]);
+        command.args(["--dapr-listen-addresses", addresses, "--enable-metrics=false"]);
+        let mut holdfast = Holdfast::start_ready(command);
+        let address = holdfast.http();
+        let (host, port) = address.rsplit_once(':').unwrap();
+        assert!(host.starts_with("[::1"), "{address}");
+        let health = ["health", "--address", "[::1%1]", "--port", port];
+        assert_eq!(run_in(&[], &health), (0, String::new(), String::new()));
+        let url = format!("http://[::1%251]:{port}");
+        let run = ["run", "lockstore", "r", "--address", &url, "--", "true"];
+        let (code, _, stderr) = run_in(&[], &run);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
+    }
+    let serve = ["serve", "--dapr-listen-addresses", "fe80::1%nosuch", "--log-level", "error"];
+    let (code, _, stderr) = run_in(&[("DAPR_HTTP_PORT", "0")], &serve);
+    assert_eq!(code, 1, "{stderr}");
+    let expected = "holdfast: --dapr-listen-addresses: cannot listen on fe80::1%nosuch: ";
+    assert!(stderr.starts_with(expected), "{stderr}");
+}
+
 #[test]
 fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
     // The error of this store would be another.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -100,7 +100,10 @@ impl Streams {
 
 /// The name that a server's certificate must have. Fails with the cause if none can have it.
 pub(super) fn certified(address: &Address) -> Result<ServerName<'static>, &'static str> {
-    ServerName::try_from(address.host.clone())
+    // A zone is the interface of this machine, and in no certificate.
+    let with_zone = address.host.split_once('%').filter(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok());
+    let host = with_zone.map_or(&*address.host, |(ip, _zone)| ip);
+    ServerName::try_from(host.to_owned())
         .map_err(|_| "the host is not a name that a certificate can have")
 }
 
@@ -192,6 +195,18 @@ mod tests {
         let all = vec![refusing(), hole, address];
         let connected = connect_to_any(all, Some(Duration::from_millis(600))).await;
         assert_eq!(connected.ok().and_then(|tcp| tcp.peer_addr().ok()), Some(address));
+    }
+
+    #[test]
+    fn a_certificate_has_the_address_without_its_zone() {
+        let name = |host: &str| {
+            let address = Address { host: host.to_owned(), port: 1 };
+            certified(&address).map(|name| name.to_str().into_owned())
+        };
+        for (host, expected) in [("h", "h"), ("fe80::1", "fe80::1"), ("fe80::1%eth0", "fe80::1")] {
+            assert_eq!(name(host).as_deref(), Ok(expected));
+        }
+        assert!(name("h%eth0").is_err());
     }
 
     #[test]

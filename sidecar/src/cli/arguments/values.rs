@@ -5,6 +5,8 @@ use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Du
 use holdfast_rules::scope::check_app_id;
 use holdfast_timing::go_duration::parse_go_duration;
 
+use super::super::zone::without_zone;
+
 /// A boolean, as Go's `strconv.ParseBool` reads it.
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text {
@@ -82,7 +84,8 @@ pub fn host(text: &str) -> Result<String, &'static str> {
     if bare.is_empty() {
         return Err("it is empty");
     }
-    if bare.contains('/') || bare.contains(':') && bare.parse::<IpAddr>().is_err() {
+    let is_ip = || without_zone(bare).is_some() || bare.parse::<IpAddr>().is_ok();
+    if bare.contains('/') || bare.contains(':') && !is_ip() {
         return Err("it is not a host or an IP address alone; --port names the port");
     }
     Ok(bare.to_owned())
@@ -151,9 +154,13 @@ mod tests {
 
     #[test]
     fn a_host_has_no_port() {
-        for (text, host_alone) in
-            [("localhost", "localhost"), ("::1", "::1"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")]
-        {
+        for (text, host_alone) in [
+            ("localhost", "localhost"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[fe80::1%eth0]", "fe80::1%eth0"),
+        ] {
             assert_eq!(host(text), Ok(host_alone.to_owned()), "{text}");
         }
         for text in ["", "[]", "localhost:3500", "[::1]:3500", "http://localhost", "a/b"] {

@@ -165,7 +165,26 @@ pub fn environment<'a>(
     variables
 }
 
-/// An address to which a client can connect: a wildcard stands for the loopback address.
+/// An address to which a client can connect, as a URL has it: a wildcard stands for the loopback address, and the
+/// percent sign before a zone is escaped.
 fn reachable(address: &str) -> String {
-    address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+    let address = address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:");
+    address.replace('%', "%25")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_application_gets_addresses_that_a_client_can_use() {
+        for (address, expected) in [
+            ("://127.0.0.1:3500", "://127.0.0.1:3500"),
+            ("://0.0.0.0:3500", "://127.0.0.1:3500"),
+            ("://[::]:3500", "://[::1]:3500"),
+            ("://[fe80::1%2]:3500", "://[fe80::1%252]:3500"),
+        ] {
+            assert_eq!(reachable(address), expected);
+        }
+    }
 }

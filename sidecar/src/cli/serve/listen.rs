@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
 use super::{
-    super::wrong::WrongArgument,
+    super::{wrong::WrongArgument, zone::without_zone},
     socket_file::SocketFile,
     taken::{BoundAddress, Names, Taken},
 };
@@ -161,14 +161,17 @@ fn resolved(addresses: &[String]) -> Vec<(String, Option<&str>)> {
 
 async fn socket_address(address: &str, port: u16) -> Result<SocketAddr> {
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
+    let bare = bare.unwrap_or(address);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok((ip, port).into());
     }
-    if address.contains([':', '/']) {
+    let has_zone = without_zone(bare).is_some();
+    if address.contains([':', '/']) && !has_zone {
         let problem = "it is not a host or an IP address alone; the port has its own option";
         bail!(WrongArgument(problem.to_owned()));
     }
-    let found: Vec<_> = lookup_host((address, port)).await?.collect();
+    let name = if has_zone { bare } else { address };
+    let found: Vec<_> = lookup_host((name, port)).await?.collect();
     // Like Go, and so like daprd: the first IPv4 address, else the first of all.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
     chosen.copied().context("the name has no address")

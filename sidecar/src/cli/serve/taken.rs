@@ -45,7 +45,8 @@ impl BoundAddress<'_> {
     fn includes(&self, other: &BoundAddress<'_>) -> bool {
         let (ip, others) = (self.address.ip(), other.address.ip());
         let all = ip.is_unspecified() && (ip.is_ipv4() == others.is_ipv4() || self.is_dual);
-        self.address.port() == other.address.port() && (ip == others || all)
+        // One link-local address may be there in several zones.
+        self.address == other.address || all && self.address.port() == other.address.port()
     }
 
     fn shown(&self) -> &str {
