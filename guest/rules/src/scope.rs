@@ -193,6 +193,8 @@ mod tests {
         let rows = [
             (None, "app1", "lock||app1||r"),
             (None, "", "lock||r"),
+            (None, "my.app", "lock||my.app||r"),
+            (None, "a/b \u{e9}", "lock||a/b \u{e9}||r"),
             (Some(""), "app1", "lock||||r"),
             (Some(""), "", "lock||||r"),
             (Some("appid"), "app1", "lock||app1||r"),

@@ -169,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn an_app_id_may_have_any_character_but_one() {
+        for text in ["", "app1", "my.app", "a/b", "A \u{e9}"] {
+            assert_eq!(app_id(text), Ok(text.to_owned()));
+        }
+        assert!(app_id("a|b").is_err());
+    }
+
+    #[test]
     fn booleans_are_gos() {
         assert_eq!((boolean("T"), boolean("False")), (Ok(true), Ok(false)));
         assert!(boolean("yes").is_err());
