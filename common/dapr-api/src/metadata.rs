@@ -52,9 +52,11 @@ pub fn to_json<'a>(
 struct Document<'a> {
     id: &'a str,
     runtime_version: &'static str,
+    /// daprd leaves out what is empty, but always has this list, in which features are that are on by default.
     enabled_features: [(); 0],
     components: Vec<Listed<'a>>,
     extended: &'a BTreeMap<String, String>,
+    /// daprd has it without a port of the application, too: Go never takes a struct for empty.
     app_connection_properties: AppConnection,
     actor_runtime: ActorRuntime,
 }
