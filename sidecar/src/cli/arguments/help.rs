@@ -22,9 +22,10 @@ SIGTERM and SIGINT shut the server down gracefully; a second one ends it at once
 Options may have one dash or two, as in daprd. If one is given twice, the last one counts. daprd's options that
 have no effect here are accepted with a warning.
 
-With a COMMAND, the application that it starts gets the server's ports in DAPR_HTTP_PORT and
-DAPR_GRPC_PORT, and its addresses in DAPR_HTTP_ENDPOINT and DAPR_GRPC_ENDPOINT. Signals are passed on to it.
-The server ends with it, and with its exit code.
+COMMAND is an application that is started once the server is ready. It gets the server's ports in
+DAPR_HTTP_PORT and DAPR_GRPC_PORT, and its addresses in DAPR_HTTP_ENDPOINT and DAPR_GRPC_ENDPOINT; with
+--unix-domain-socket only the latter. Signals are passed on to it, and a second SIGTERM or SIGINT kills it.
+The server ends after it, with its exit code.
 
 Environment:
   DAPR_API_TOKEN  Requests must carry this token in the header, or gRPC metadata, dapr-api-token
@@ -51,7 +52,7 @@ never starts without the lock.
 
 COMMAND gets these variables:
   HOLDFAST_RESOURCE       RESOURCE
-  HOLDFAST_OWNER          The owner of the lock, new for each run
+  HOLDFAST_OWNER          The owner of the lock: that of --owner, or a UUID, new for each run
   HOLDFAST_FENCING_TOKEN  The fencing token of the grant, larger than that of every earlier one. Send it
                           along with what COMMAND writes, and have the receiver refuse smaller ones
 
@@ -73,7 +74,7 @@ Environment:
   DAPR_API_TOKEN  With --address, the token that the server asks for
 
 Examples:
-  cron, on each of several machines; all but one of them exit with 124:
+  cron, on each of several machines; those that find the lock held exit with 124:
     0 3 * * * holdfast run lockstore nightly --resources-path /etc/holdfast/components -- /opt/nightly.sh
 
   The service of a systemd timer, for which a held lock is not a failure:
@@ -105,7 +106,7 @@ Examples:
 pub(super) const LOCKS_EXAMPLES: &str = "\
 Prints a table, or with --json a document: {\"locks\":[{\"storeName\":…,\"resourceId\":…,\"lockOwner\":…,
 \"timeLeft\":…}]}. A lock without an expiry, which only other programs make, has no timeLeft. Exits with 0 even if
-no lock is held, and with 2 on errors. Lists only the locks of --app-id.
+no lock is held, and with 2 on errors. With the default keyPrefix of a store, lists only the locks of --app-id.
 
 With --watch it shows them in the terminal: the time that is left, and what was taken and freed. The arrow keys scroll.
 With --address it also shows how many calls of that server wait.
@@ -121,7 +122,7 @@ Examples:
   holdfast locks --watch --address http://127.0.0.1:3502";
 
 pub(super) const CHECK_EXAMPLES: &str = "\
-Exits with 0 if serve would start with these files, else with 2.
+Exits with 0 if serve would start with these files now and have a lock store, else with 2.
 
 Examples:
   holdfast check --resources-path ./components

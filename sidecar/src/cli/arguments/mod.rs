@@ -69,13 +69,13 @@ pub enum Command {
     TryLock(TryLock),
     /// Free a lock, directly in the store
     Unlock(Unlock),
-    /// List the locks that are held, with their owners and the time that is left, directly in the store
+    /// List the locks that are held, with their owners and the time that is left, directly in the stores
     Locks(ListLocks),
     /// Check resource files, and connect to their servers
     Check(Check),
     /// Ask a running server whether it is ready
     Health(Health),
-    /// Work with the lock component, which holds the rules of the lock, and with plugins that use it
+    /// Work with the lock component, which contains the rules of locks, and with plugins that use it
     #[command(arg_required_else_help = true)]
     Component(Component),
     /// Print the completions of a shell
@@ -103,7 +103,7 @@ pub struct Serve {
     /// Port of the gRPC API; 0 for a free one
     #[arg(long, value_name = "PORT", env = "DAPR_GRPC_PORT", default_value_t = 50001, value_parser = values::whole(u16::MIN..=u16::MAX))]
     pub dapr_grpc_port: u16,
-    /// Addresses to listen on, separated by commas; empty for all
+    /// Addresses of both APIs, separated by commas; empty for all
     #[arg(
         long,
         value_name = "ADDRESSES",
@@ -173,11 +173,11 @@ pub struct Serve {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct ServerLimits {
-    /// Most connections of the HTTP API, and as many of the gRPC API [default: 10000, less where the limit of
-    /// open files is low]
+    /// Maximum number of connections of the HTTP API, and as many of the gRPC API [default: 10000, less where few
+    /// open files are allowed]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_CONNECTIONS", value_parser = values::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     pub max_connections: Option<NonZeroUsize>,
-    /// Most memory for long request bodies that are being read; at least 4
+    /// Maximum memory for long request bodies that are being read, in MiB, at least 4
     #[arg(
         long,
         value_name = "MIB",
@@ -226,11 +226,12 @@ pub struct RunLocked {
     /// Owner of the lock: a string that nobody else uses; use a new one for each run [default: a UUID]
     #[arg(long)]
     pub owner: Option<String>,
-    /// Take the lock without a fencing token, for a store that has none. The store keeps each token for 30 days
+    /// Take the lock without a fencing token, for a store that cannot give one. To give them, a store keeps a small key
+    /// for each resource for 30 days
     #[arg(long)]
     pub no_fencing: bool,
-    /// Running holdfast server that takes the lock, as http://HOST:PORT, in place of --resources-path. It
-    /// has its own --app-id
+    /// Take the lock through a running holdfast server, at http://HOST:PORT, in place of --resources-path. The
+    /// server has its own --app-id
     #[arg(long, value_name = "URL", conflicts_with_all = ["resources_path", "components_path"])]
     pub address: Option<String>,
     #[command(flatten)]
@@ -366,7 +367,7 @@ pub enum ComponentCommand {
         /// File to write; - for stdout
         file: PathBuf,
     },
-    /// Run a plugin once, with locks
+    /// Run a plugin once, with access to locks
     Run(Run),
     /// Put the lock component and a store in Redis into a plugin, for runtimes that have only WASI
     Compose(Compose),
@@ -431,7 +432,7 @@ impl Stores {
 /// What is logged, and in which form.
 #[derive(Args, Debug)]
 pub struct Log {
-    /// Lowest level that is logged, to stderr [default: info for serve, else warn]
+    /// Lowest level that is logged, to stderr [default: info for serve, error for locks --watch, else warn]
     #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
     pub log_level: Option<LogLevel>,
     /// Log JSON, one object per line; also the error that ends the command
@@ -453,22 +454,22 @@ pub enum LogLevel {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Maximum number of instances of the lock component, at most 1000 [default: 4 per CPU, at least 16]
+    /// Maximum number of instances of the lock component, from 1 to 1000 [default: 4 per CPU, at least 16]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_INSTANCES", value_parser = values::whole(1..=1000_usize))]
     pub guest_instances: Option<usize>,
-    /// Idle instances to keep ready [default: one per CPU]
+    /// Number of idle instances to keep ready, from 1 to --guest-instances [default: one per CPU]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_GUEST_WARM_INSTANCES", value_parser = values::whole(1..=1000_usize))]
     pub guest_warm_instances: Option<usize>,
-    /// Maximum memory of an instance, from 2 to 4096 [default: 64]
+    /// Maximum memory of an instance in MiB, from 2 to 4096 [default: 64]
     #[arg(long, value_name = "MIB", env = "HOLDFAST_GUEST_MEMORY", value_parser = values::whole(2..=4096_usize))]
     pub guest_memory: Option<usize>,
-    /// How long an instance may compute before it is stopped, from 100 to 3600000 [default: 1000]
+    /// How long an instance may compute before it is stopped, in milliseconds, from 100 to 3600000 [default: 1000]
     #[arg(long, value_name = "MILLISECONDS", env = "HOLDFAST_GUEST_STEP_DEADLINE", value_parser = values::whole(100..=3_600_000_u64))]
     pub guest_step_deadline: Option<u64>,
-    /// Maximum number of calls in flight in the stores [default: 1024]
+    /// Maximum number of calls that are at their stores at a time [default: 1024]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_IN_FLIGHT", value_parser = values::whole(1..=Semaphore::MAX_PERMITS))]
     pub max_in_flight: Option<usize>,
-    /// Maximum number of calls that wait for their turn; further calls are refused [default: 4096]
+    /// Maximum number of further calls, which wait for their turn; any beyond them are refused [default: 4096]
     #[arg(long, value_name = "COUNT", env = "HOLDFAST_MAX_WAITING", value_parser = values::whole(usize::MIN..=usize::MAX))]
     pub max_waiting: Option<usize>,
 }
