@@ -265,7 +265,8 @@ impl fmt::Debug for Lease {
 
 /// Renews the lock until it is lost.
 async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<State>) {
-    let schedule = Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST_RENEWAL_INTERVAL) };
+    let schedule =
+        Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST_RENEWAL_INTERVAL) };
     let mut renewing = Renewing { hold: hold.clone(), pace: Pace::default() };
     let valid_until = state.borrow().valid_until;
     let lost = schedule.keep(valid_until, &mut renewing, |valid_until| {

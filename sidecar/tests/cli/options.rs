@@ -214,7 +214,8 @@ fn a_variable_that_kubernetes_sets_for_a_service_is_ignored() {
     };
     let stderr = health(&[]);
     let mut lines = stderr.lines();
-    let warning = "warning: the variable DAPR_HTTP_PORT is ignored: its value is an address and no port";
+    let warning =
+        "warning: the variable DAPR_HTTP_PORT is ignored: its value is an address and no port";
     assert!(lines.next().is_some_and(|line| line.starts_with(warning)), "{stderr}");
     let refused = "holdfast: 127.0.0.77, port 3500: ";
     assert!(lines.next().is_some_and(|line| line.starts_with(refused)), "{stderr}");

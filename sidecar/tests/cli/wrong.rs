@@ -327,13 +327,15 @@ fn misplaced_words_are_reported_with_their_place() {
 #[test]
 fn an_option_without_its_value_is_named() {
     let missing = "error: serve does not take\n  --app-id: a value is missing\n\n";
-    is_told(&["serve", "--app-id"], 2, missing);
-    is_told(&["serve", "--app-id", "--resources-path", "d"], 2, missing);
-    is_told(&["serve", "--app-id", "--", "true"], 2, missing);
-    let required = "a value is required for '--app-id <ID>' but none was supplied";
-    is_told(&["check", "--app-id", "--resources-path", "d"], 2, required);
-    let words = ["serve", "--app-port", "--app-id", "x", "--config"];
-    is_told(&words, 2, "\n  --app-port: a value is missing\n  --config: a value is missing\n");
+    for rest in [&[][..], &["--resources-path", "d"], &["--", "true"]] {
+        let stderr = failed(&[], &[&["serve", "--app-id"], rest].concat(), 2);
+        assert!(stderr.starts_with(missing), "{rest:?}: {stderr}");
+    }
+    let required = "error: a value is required for '--app-id <ID>' but none was supplied";
+    is_reported(&["check", "--app-id", "--resources-path", "d"], 2, required);
+    for missing in ["  --app-port: a value is missing", "  --config: a value is missing"] {
+        is_reported(&["serve", "--app-port", "--app-id", "x", "--config"], 2, missing);
+    }
 }
 
 #[test]
@@ -393,7 +395,8 @@ fn an_unknown_store_is_reported_with_those_that_are_known() {
         is_reported(&[&["run", store, "r"], &path[..], &["--", "true"]].concat(), 125, &expected);
     }
     let (code, reply, stderr) = run_in(&[], &[&try_lock("order")[..], &path, &["--json"]].concat());
-    let expected = r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store order not found"}"#;
+    let expected =
+        r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store order not found"}"#;
     assert_eq!((code, reply.as_str(), stderr.as_str()), (2, expected, ""));
 }
 

@@ -206,7 +206,7 @@ impl Connections {
     pub(super) fn leave_others(&self) {
         let mut open = self.write();
         // Read under the lock: of two that do this at the same time, the later one must know the newer master.
-        let Some(master) = self.dialer.place().last_told() else { return };
+        let Some(master) = self.dialer.endpoint().last_told() else { return };
         let moved = self.master.send_if_modified(|known| {
             let moved = known.as_ref() != Some(&master);
             known.clone_from(&Some(master.clone()));
@@ -526,14 +526,14 @@ async fn sweep(pool: Weak<Connections>, every: Duration, closing: CancellationTo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::redis::{place::Place, stream::Streams};
+    use crate::store::redis::{endpoint::Endpoint, stream::Streams};
 
     /// A pool for a port of this machine, on which nobody listens.
     fn refused(settings: RedisSettings) -> Arc<Connections> {
         let settings = Arc::new(settings.checked().unwrap());
         let streams = Arc::new(Streams::new(None, None).unwrap());
-        let place = Place::Fixed(Address { host: "127.0.0.1".to_owned(), port: 1 });
-        let dialer = Dialer::new(settings.clone(), place, streams);
+        let endpoint = Endpoint::Fixed(Address { host: "127.0.0.1".to_owned(), port: 1 });
+        let dialer = Dialer::new(settings.clone(), endpoint, streams);
         Connections::new("locks", settings, dialer)
     }
 

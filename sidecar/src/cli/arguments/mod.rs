@@ -23,12 +23,12 @@ mod values;
 mod variables;
 mod words;
 
-pub use self::words::nearest;
 use self::help::{
     CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPOSE_EXAMPLES, EXAMPLES, EXPORT_EXAMPLES,
     HEALTH_EXAMPLES, LOCKS_EXAMPLES, MAN_EXAMPLES, RUN_EXAMPLES, RUN_LOCKED_EXAMPLES,
     SERVE_EXAMPLES, TRY_LOCK_EXAMPLES, UNLOCK_EXAMPLES,
 };
+pub use self::words::nearest;
 
 /// The name of the values of options that are on or off.
 const BOOL: &str = "BOOL";

@@ -130,12 +130,7 @@ fn names(arg: &Arg) -> Vec<&str> {
 }
 
 /// The value of an option.
-fn value_of(
-    serve: &Command,
-    arg: &Arg,
-    value: Option<&str>,
-    rest: &mut Rest,
-) -> Option<OsString> {
+fn value_of(serve: &Command, arg: &Arg, value: Option<&str>, rest: &mut Rest) -> Option<OsString> {
     match value {
         Some(value) => Some(value.into()),
         None if takes_next(arg) => next_value(serve, rest),
