@@ -24,7 +24,8 @@ use super::{
     retry::Retry,
 };
 use crate::store::{
-    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched, retrying,
+    Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Survey, Watched,
+    identities::Identities, retrying,
 };
 
 /// What applies to each call of a store. The default is nothing.
@@ -285,6 +286,10 @@ impl Store for ResilientStore {
 
     fn survey(&self) -> BoxFuture<'_, Survey> {
         self.store.survey()
+    }
+
+    fn join_quorum(&self, node: &str, servers: &Arc<Identities>) {
+        self.store.join_quorum(node, servers);
     }
 
     /// Calls that wait for a retry fail with the failure of their last try.

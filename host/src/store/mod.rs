@@ -8,11 +8,13 @@
 //! | [`memory`] | a store in the memory of this process |
 //! | `redis` | a store in Redis; feature `redis` |
 //! | [`quorum`] | a store over several stores: a majority of them holds the lock |
+//! | [`identities`] | which server each node of a quorum is |
 //! | `properties` | the settings of a store, as a resource file has them; feature `redis` |
 //! | `watch` | [`Watched`]: a key whose changes the store reports |
 //! | `survey` | [`Survey`]: what operators learn about a store's servers |
 //! | `retrying` | how long a call may be tried again |
 
+pub mod identities;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod properties;
@@ -23,10 +25,11 @@ pub(crate) mod retrying;
 mod survey;
 mod watch;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
+use self::identities::Identities;
 pub use self::{
     survey::{Role, Server, Survey},
     watch::Watched,
@@ -151,6 +154,13 @@ pub trait Store: Send + Sync + 'static {
     /// Asks the servers of the store what they are. Says nothing by default.
     fn survey(&self) -> BoxFuture<'_, Survey> {
         Box::pin(std::future::ready(Survey::default()))
+    }
+
+    /// Makes the store this node of a quorum, whose nodes must be different servers: it notes in `servers` where each
+    /// connection leads, also those that are open, and uses none that leads to a server which is another node. Does
+    /// nothing by default, so nobody finds out that two nodes are one server.
+    fn join_quorum(&self, node: &str, servers: &Arc<Identities>) {
+        let _ = (node, servers);
     }
 
     /// Waits until the work that earlier calls left to the background is done, and closes the connections,

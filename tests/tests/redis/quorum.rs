@@ -13,7 +13,7 @@ use holdfast::{
     store::{
         Acquired, Extended, Failure, Released, Store,
         properties::Properties,
-        quorum::QuorumStore,
+        quorum::{Node, QuorumSettings, QuorumStore},
         redis::{self, RedisSettings, RedisStore},
     },
 };
@@ -24,7 +24,7 @@ use holdfast_tests::{
     proxy::Proxy,
     redis_quorum,
     redis_server::RedisServer,
-    redis_store::{Setting, locker},
+    redis_store::{self, ONCE, Setting, locker},
 };
 use tokio::time::timeout;
 
@@ -455,6 +455,40 @@ async fn a_server_that_is_found_later_to_be_another_of_them_takes_no_part() {
         matches!(store.extend(KEY, "me", MINUTE, false).await, Ok(Extended::Extended(_)))
     })
     .await;
+}
+
+#[tokio::test]
+async fn in_a_quorum_of_any_stores_too_one_server_under_two_names_counts_once() {
+    let settings = [ONCE, ("redisMaxRetryInterval", "20ms")];
+    for is_connected in [false, true] {
+        let mut servers = lasting::<2>();
+        let [first, second] = servers.each_ref().map(RedisServer::address);
+        let alias = format!("localhost:{}", servers[0].port());
+        let mut nodes = Vec::new();
+        for (name, host) in [("one", first), ("alias", alias), ("other", second)] {
+            let store = match is_connected {
+                true => redis_store::connect_to(&host, &settings).await.unwrap(),
+                false => redis_store::unconnected(&host, &settings),
+            };
+            nodes.push(Node::new(name, Arc::new(store)));
+        }
+        let patient = QuorumSettings::new().node_timeout(2 * SECOND);
+        let store = QuorumStore::new(STORE, nodes, patient).unwrap();
+        assert_granted(store.acquire(KEY, "me", MINUTE).await);
+        assert_eq!(holders(&servers, KEY), 2);
+        servers[1].kill();
+        eventually("it is found out", async || {
+            // Two answers of one server would be a majority.
+            let failure = store.extend(KEY, "me", MINUTE, false).await.unwrap_err();
+            let cause = failure.cause();
+            ["one", "alias"]
+                .iter()
+                .any(|first| cause.contains(&format!("it is the same server as {first}: ")))
+        })
+        .await;
+        let outcome = store.acquire("lock||app||other", "me", MINUTE).await;
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
 }
 
 #[tokio::test]

@@ -101,6 +101,10 @@ impl QuorumStore {
     /// Makes a store of these nodes: an odd number of them, 3 at least, none of which another node depends on. `name`
     /// is the store's, for metrics.
     ///
+    /// Each store [learns](Store::join_quorum) that it is a node. So of stores in Redis that lead to one server under two
+    /// names, only one takes part, also if that shows only later: the calls of the other fail. Other stores are not
+    /// compared.
+    ///
     /// Must be called in a Tokio runtime with time enabled. The nodes are called on it, and what callers leave is
     /// finished there.
     ///

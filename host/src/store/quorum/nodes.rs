@@ -21,7 +21,7 @@ use super::{
     settings::{Node, QuorumSettings},
     words::{disagreement, late},
 };
-use crate::store::{Failure, Store};
+use crate::store::{Failure, Store, identities::Identities};
 
 /// How long [`Nodes::close`] waits at most.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,6 +91,8 @@ impl Nodes {
     ) -> Result<Self, QuorumError> {
         settings.check(&nodes)?;
         let runtime = Handle::try_current().map_err(|_| QuorumError::NoRuntime)?;
+        let servers = Identities::new(settings.longest_ttl);
+        nodes.iter().for_each(|node| node.store.join_quorum(&node.name, &servers));
         let closed = CancellationToken::new();
         let peer = |Node { name, store: node }| {
             let metrics = NodeMetrics::new(store, &name);

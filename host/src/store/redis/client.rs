@@ -30,6 +30,7 @@ use super::{
     dial::Dialer,
     endpoint::Endpoint,
     leg::{ConnectBudget, Leg},
+    membership::Membership,
     outcome::{NoOutcome, Taken},
     queue,
     settings::RedisSettings,
@@ -87,10 +88,11 @@ impl Client {
         settings: Arc<RedisSettings>,
         endpoint: Endpoint,
         streams: Arc<Streams>,
+        membership: Membership,
     ) -> Self {
         let address = endpoint.to_string();
         let dialer = Dialer::new(settings.clone(), endpoint, streams);
-        let connections = Connections::new(name, settings.clone(), dialer);
+        let connections = Connections::new(name, settings.clone(), dialer, membership);
         follow_the_master(&connections);
         Self { address, watches: Watches::new(connections.clone()), connections, settings }
     }

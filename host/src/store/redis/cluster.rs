@@ -21,6 +21,7 @@ use super::{
     dial_error::DialError,
     endpoint::Endpoint,
     epoch::Epoch,
+    membership::Membership,
     one_question::OneQuestion,
     outcome::{Ended, NoOutcome},
     session::bounded,
@@ -41,6 +42,7 @@ pub(super) struct Cluster {
     settings: Arc<RedisSettings>,
     streams: Arc<Streams>,
     listed: Vec<Address>,
+    membership: Membership,
     known: RwLock<Known>,
     /// Who has which slots.
     asking: OneQuestion<Result<(), DialError>>,
@@ -85,9 +87,11 @@ impl Cluster {
         settings: Arc<RedisSettings>,
         listed: Vec<Address>,
         streams: Arc<Streams>,
+        membership: Membership,
     ) -> Arc<Self> {
         let (known, asking) = (RwLock::default(), OneQuestion::default());
-        Arc::new(Self { name: name.to_owned(), settings, streams, listed, known, asking })
+        let name = name.to_owned();
+        Arc::new(Self { name, settings, streams, listed, membership, known, asking })
     }
 
     /// The next node for a command that did nothing at this one. Fails with the end of the command.
@@ -223,7 +227,8 @@ impl Cluster {
 
     fn client(&self, address: Address) -> Arc<Client> {
         let endpoint = Endpoint::Fixed(address);
-        Arc::new(Client::new(&self.name, self.settings.clone(), endpoint, self.streams.clone()))
+        let (settings, streams) = (self.settings.clone(), self.streams.clone());
+        Arc::new(Client::new(&self.name, settings, endpoint, streams, self.membership.clone()))
     }
 
     /// The nodes to ask: those that are known, and those of the settings.

@@ -10,11 +10,10 @@ use holdfast_redis_rules::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    connect_error::ConnectError, identities::Identities, settings::RedisSettings, store::RedisStore,
-};
+use super::{connect_error::ConnectError, settings::RedisSettings, store::RedisStore};
 use crate::store::{
     Store,
+    identities::Identities,
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 

@@ -29,6 +29,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::{
     absence::Absence,
     answer::{Cause, NoAnswer, ServerAnswer},
+    membership::Identity,
     queue::{self, Queue, UnusedGrant},
 };
 
@@ -57,6 +58,8 @@ pub(super) struct Connection {
     script: Option<String>,
     /// Whether the server refused the digest for a reason that stays.
     script_refused: AtomicBool,
+    /// Which server it is.
+    identity: Identity,
     /// Why the server takes no locks, if it takes none.
     absence: Option<Absence>,
     /// Whether the server was not asked everything, because it seems to close connections on some questions.
@@ -151,6 +154,7 @@ impl Connection {
             opened: now,
             script: None,
             script_refused: AtomicBool::new(false),
+            identity: Identity::default(),
             absence: None,
             unasked: false,
             load: Load::default(),
@@ -259,6 +263,16 @@ impl Connection {
     /// Stops using the server's clock, for a server that cannot expire a lock by it.
     pub(super) fn forget_clock(&self) {
         self.shared.queue().forget_clock();
+    }
+
+    /// Notes which server it is.
+    pub(super) fn set_identity(&mut self, identity: Identity) {
+        self.identity = identity;
+    }
+
+    /// Which server it is.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Notes that the server takes no locks for a while.

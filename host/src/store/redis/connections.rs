@@ -25,8 +25,8 @@ use super::{
     dial::{Dialed, Dialer, Note},
     dial_error::DialError,
     driver::Event,
-    identities::Connected,
     leg::Leg,
+    membership::{Identity, Membership},
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
     within::within,
@@ -41,6 +41,7 @@ pub(super) struct Connections {
     settings: Arc<RedisSettings>,
     name: String,
     dialer: Dialer,
+    membership: Membership,
     open: RwLock<Vec<Arc<Connection>>>,
     /// Those that get no more commands, but may have some under way.
     removed: Mutex<Vec<Weak<Connection>>>,
@@ -94,7 +95,12 @@ impl Drop for InFlight {
 
 impl Connections {
     /// Makes a pool without a connection. `name` is the store's, for logs and metrics.
-    pub(super) fn new(name: &str, settings: Arc<RedisSettings>, dialer: Dialer) -> Arc<Self> {
+    pub(super) fn new(
+        name: &str,
+        settings: Arc<RedisSettings>,
+        dialer: Dialer,
+        membership: Membership,
+    ) -> Arc<Self> {
         let runtime = Handle::current();
         let server = dialer.endpoint().to_string();
         let pool = Arc::new_cyclic(|me| Self {
@@ -102,6 +108,7 @@ impl Connections {
             settings,
             name: name.to_owned(),
             dialer,
+            membership,
             open: RwLock::default(),
             removed: Mutex::default(),
             opening: AtomicBool::new(false),
@@ -236,6 +243,15 @@ impl Connections {
         removed.filter(|connection| leaves(connection)).for_each(|it| it.leave_server());
     }
 
+    /// Gives no more commands to connections that lead to a server which is another node of the quorum that the store has
+    /// joined.
+    pub(super) fn leave_twins(&self) {
+        let is_known =
+            |connection: &Connection| self.membership.note(connection.identity()).is_ok();
+        self.retain(Closed::Retired, is_known);
+        self.keep_minimum();
+    }
+
     /// Ends when the master is known to be at another address than this one.
     pub(super) async fn moved_from(&self, server: &Address) {
         let mut master = self.master.subscribe();
@@ -315,10 +331,10 @@ impl Connections {
 
     async fn attempt(&self) {
         tokio::time::sleep(self.wait_before_attempt()).await;
-        let connected = Arc::new(OnceLock::new());
-        let (me, kept) = (self.me.clone(), connected.clone());
+        let mut identity = Identity::default();
+        let (me, kept) = (self.me.clone(), identity.clone());
         let on_event = move |id, event| {
-            // The driver keeps this closure, and with it what is set below, for as long as the connection is open.
+            // The driver keeps this closure, and with it what is noted of the server, until the connection has ended.
             let _ = &kept;
             let why = match event {
                 Event::Overdue => Closed::Retired,
@@ -328,17 +344,16 @@ impl Connections {
                 pool.remove(id, why);
             }
         };
-        let outcome = self.dialer.dial(on_event).await.and_then(|dialed| {
+        let outcome = self.dialer.dial(on_event).await.and_then(|mut dialed| {
             if dialed.connection.is_closed() {
                 // The server closed it right after its answers.
                 return Err(DialError::passing(Cause::Lost.to_string()));
             }
-            if let Some(server) = self.identify(dialed.run_id.as_deref())? {
-                connected.get_or_init(|| server);
-            }
+            identity.run_id = dialed.run_id.take();
+            self.membership.note(&identity)?;
+            dialed.connection.set_identity(identity);
             Ok(dialed)
         });
-        drop(connected);
         // The attempt has asked where the master is.
         self.leave_others();
         self.record_attempt(&outcome);
@@ -351,6 +366,8 @@ impl Connections {
             // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled()
                 && self.dialer.endpoint().is_at(connection.server())
+                // The store may have joined a quorum since.
+                && self.membership.note(connection.identity()).is_ok()
                 && !connection.is_closed()
                 && open.len() < self.settings.pool.size
             {
@@ -362,15 +379,6 @@ impl Connections {
         self.opening.store(false, Ordering::Release);
         drop(self.attempts.send_replace(outcome));
         self.keep_minimum();
-    }
-
-    /// Notes to which server of a quorum a connection leads. Refuses one that is another node as well.
-    fn identify(&self, run_id: Option<&str>) -> Result<Option<Connected>, DialError> {
-        let (Some(identities), Some(run_id)) = (&self.settings.identities, run_id) else {
-            return Ok(None);
-        };
-        let node = self.dialer.endpoint().to_string();
-        identities.connect(&node, run_id).map(Some).map_err(|first| DialError::twin_of(&first))
     }
 
     fn wait_before_attempt(&self) -> Duration {
@@ -534,7 +542,7 @@ mod tests {
         let streams = Arc::new(Streams::new(None, None).unwrap());
         let endpoint = Endpoint::Fixed(Address { host: "127.0.0.1".to_owned(), port: 1 });
         let dialer = Dialer::new(settings.clone(), endpoint, streams);
-        Connections::new("locks", settings, dialer)
+        Connections::new("locks", settings, dialer, Membership::default())
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@
 //! | `answer` | what became of a command on one connection |
 //! | `absence` | a server that takes no locks for a while |
 //! | `about` | a server in a few words |
-//! | `identities` | which server each node of a quorum is |
+//! | `membership` | the node of a quorum that a store is |
 //! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
 //! | `written` | a host that is written in another form, such as a URL |
@@ -54,8 +54,8 @@ mod dial_error;
 mod driver;
 mod endpoint;
 mod epoch;
-mod identities;
 mod leg;
+mod membership;
 mod metrics;
 mod nodes;
 mod one_question;

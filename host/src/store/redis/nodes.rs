@@ -14,6 +14,7 @@ use super::{
     cluster::{self, Cluster, Hop},
     endpoint::Endpoint,
     leg::{ConnectBudget, Leg},
+    membership::Membership,
     outcome::{Ended, NoOutcome},
     sentinel::Sentinels,
     settings::RedisSettings,
@@ -36,7 +37,11 @@ impl Nodes {
     /// Makes the clients without a connection. `name` is the store's.
     ///
     /// Fails with the cause if the settings of TLS cannot be used.
-    pub(super) fn new(name: &str, settings: RedisSettings) -> Result<Self, String> {
+    pub(super) fn new(
+        name: &str,
+        settings: RedisSettings,
+        membership: Membership,
+    ) -> Result<Self, String> {
         let settings = Arc::new(settings);
         let streams = Streams::new(settings.enabled_tls(), settings.common.dial_timeout)?;
         let streams = Arc::new(streams);
@@ -58,7 +63,8 @@ impl Nodes {
                 )))
             }
             Servers::Cluster(listed) => {
-                let cluster = Cluster::new(name, settings.clone(), listed.clone(), streams);
+                let listed = listed.clone();
+                let cluster = Cluster::new(name, settings.clone(), listed, streams, membership);
                 return Ok(Self::Cluster(cluster));
             }
             Servers::Quorum(_) => {
@@ -67,7 +73,7 @@ impl Nodes {
                 );
             }
         };
-        Ok(Self::One(Client::new(name, settings, endpoint, streams)))
+        Ok(Self::One(Client::new(name, settings, endpoint, streams, membership)))
     }
 
     /// The way of a command to the server that has the key.
@@ -106,6 +112,16 @@ impl Nodes {
         match self {
             Self::One(client) => client.watch(key).await,
             Self::Cluster(cluster) => cluster.owner(slot(key)).await.ok()?.watch(key).await,
+        }
+    }
+
+    /// See [`Connections::leave_twins`](super::connections::Connections::leave_twins).
+    pub(super) fn leave_twins(&self) {
+        match self {
+            Self::One(client) => client.connections().leave_twins(),
+            Self::Cluster(cluster) => {
+                cluster.nodes().iter().for_each(|node| node.connections().leave_twins());
+            }
         }
     }
 

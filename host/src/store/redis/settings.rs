@@ -16,11 +16,14 @@ use holdfast_redis_rules::{
 
 use super::{
     driver::Timeouts,
-    identities::Identities,
+    membership::Member,
     tls::{Identity, PemError, Tls},
     written,
 };
-use crate::store::properties::{Properties, SettingError};
+use crate::store::{
+    identities::Identities,
+    properties::{Properties, SettingError},
+};
 
 /// The settings of a Redis store.
 ///
@@ -88,8 +91,8 @@ pub struct RedisSettings {
     pub(super) pool: Pool,
     /// How long a server takes no locks after it started, unless it lost none.
     pub(super) rejoin_after: Option<Duration>,
-    /// Which server each node of the quorum is, for a node of one.
-    pub(super) identities: Option<Arc<Identities>>,
+    /// The node of a quorum that the store is, if it is one from the start.
+    pub(super) member: Option<Member>,
     /// The key prefix of the lock that is tried out.
     pub(super) trial_key_start: String,
     write_timeout_is_set: bool,
@@ -235,7 +238,7 @@ impl RedisSettings {
             tls: Tls { verify: true, identity: None },
             pool: Pool::new(default_pool_size()),
             rejoin_after: None,
-            identities: None,
+            member: None,
             trial_key_start: "lock||holdfast-check||".to_owned(),
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
@@ -440,18 +443,18 @@ impl RedisSettings {
         self.servers.to_string()
     }
 
-    /// The settings of one server of a quorum, which goes on without a server that fails. All of them share
-    /// `identities`.
+    /// The settings of one server of a quorum, which goes on without a server that fails. All of them share `servers`.
     pub(super) fn of_node(
         self,
         node: Address,
         longest_ttl: Duration,
-        identities: Arc<Identities>,
+        servers: Arc<Identities>,
     ) -> Self {
+        let member = Member { node: node.to_string(), servers };
         let node = Self {
             servers: Servers::One(node),
             rejoin_after: Some(longest_ttl),
-            identities: Some(identities),
+            member: Some(member),
             ..self
         };
         node.retries(0)

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     pin::pin,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -22,13 +23,15 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     check,
     connect_error::ConnectError,
+    membership::Membership,
     nodes::{Nodes, run},
     outcome::{Ended, NoOutcome, Taken},
     settings::RedisSettings,
     survey,
 };
 use crate::store::{
-    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store, Survey, Watched,
+    Acquired, Extended, Failure, Grant, HeldKey, Holding, KeyPage, Released, Store, Survey,
+    Watched, identities::Identities,
 };
 
 /// How many parts of the keys are looked at for a page of locks.
@@ -41,6 +44,7 @@ const MAX_PARTS: usize = 256;
 /// ran on, and a lock that it is granted is given back.
 pub struct RedisStore {
     nodes: Nodes,
+    membership: Membership,
     settings: RedisSettings,
     /// Where the servers are.
     address: String,
@@ -98,8 +102,8 @@ impl RedisStore {
     }
 
     /// As [`connect`](Self::connect), but the server may be down, as a node of a [quorum](crate::store::quorum) may be:
-    /// the first call opens a connection. Each connection is checked for whether its server may keep locks; no lock is
-    /// tried out.
+    /// the first call opens a connection. Each connection is checked for whether its server may keep locks, and is no
+    /// other node of the quorum; no lock is tried out.
     ///
     /// # Errors
     ///
@@ -107,9 +111,10 @@ impl RedisStore {
     pub fn unconnected(name: &str, settings: RedisSettings) -> Result<Self, ConnectError> {
         let settings = settings.checked()?;
         let address = settings.address();
-        let nodes = Nodes::new(name, settings.clone());
+        let membership = Membership::of(settings.member.clone());
+        let nodes = Nodes::new(name, settings.clone(), membership.clone());
         let nodes = nodes.map_err(|cause| ConnectError::Tls { address: address.clone(), cause })?;
-        Ok(Self { nodes, settings, address })
+        Ok(Self { nodes, membership, settings, address })
     }
 
     /// Why the only server takes no locks at present, if it is connected and takes none.
@@ -314,6 +319,12 @@ impl Store for RedisStore {
 
     fn survey(&self) -> BoxFuture<'_, Survey> {
         Box::pin(survey::survey(&self.nodes, &self.settings))
+    }
+
+    /// By the name that each server gives itself in its reply to `INFO`. The first quorum counts.
+    fn join_quorum(&self, node: &str, servers: &Arc<Identities>) {
+        self.membership.join(node, servers);
+        self.nodes.leave_twins();
     }
 
     /// Waits five seconds at most.

@@ -1,4 +1,8 @@
 //! Which server each node of a quorum is: one that is there under two names would count twice.
+//!
+//! [`QuorumStore`](super::quorum::QuorumStore) gives its [`Identities`] to its nodes by
+//! [`Store::join_quorum`](super::Store::join_quorum). A store that learns what its servers call themselves names each of
+//! them by [`Identities::connect`] before it uses the connection.
 
 use std::{
     collections::HashMap,
@@ -10,7 +14,7 @@ use tokio::time::Instant;
 
 /// The servers of a quorum, by what they call themselves. All nodes share it.
 #[derive(Debug)]
-pub(super) struct Identities {
+pub struct Identities {
     servers: Mutex<HashMap<String, KnownServer>>,
     /// The longest that a lock lasts.
     longest_ttl: Duration,
@@ -28,26 +32,29 @@ struct KnownServer {
     left: Option<Instant>,
 }
 
-/// A connection to a server, for as long as it is open.
+/// A connection to a server. It must be dropped when the connection ends, and not before.
 #[derive(Debug)]
-pub(super) struct Connected {
+pub struct Connected {
     identities: Arc<Identities>,
     run_id: String,
 }
 
 impl Identities {
     /// The servers of a quorum whose locks last this long at most.
-    pub(super) fn new(longest_ttl: Duration) -> Arc<Self> {
+    pub fn new(longest_ttl: Duration) -> Arc<Self> {
         Arc::new(Self { servers: Mutex::default(), longest_ttl })
     }
 
-    /// Notes that a connection of this node leads to the server that calls itself `run_id`. Fails with the other node
-    /// that the server is.
+    /// Notes that a connection of this node leads to the server that calls itself `run_id`, as no other server does.
     ///
     /// A server stays the same node while that node is without a connection: a lock may have been counted there, and must
     /// not be counted again under another name. It may be another node when the node has come to another server, and no
     /// connection leads to this one any more; or when there has been none for as long as a lock lasts.
-    pub(super) fn connect(self: &Arc<Self>, node: &str, run_id: &str) -> Result<Connected, String> {
+    ///
+    /// # Errors
+    ///
+    /// The name of the other node that the server is. The connection must not be used.
+    pub fn connect(self: &Arc<Self>, node: &str, run_id: &str) -> Result<Connected, String> {
         let mut servers = self.lock();
         servers
             .retain(|_, server| server.left.is_none_or(|left| left.elapsed() <= self.longest_ttl));
