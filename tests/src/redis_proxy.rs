@@ -19,6 +19,9 @@ const STARTING: Duration = Duration::from_secs(20);
 /// How long a proxy waits for the server's reply, in milliseconds: less than `readTimeout`.
 const PATIENCE: u64 = 2_000;
 
+/// The same in seconds.
+const PATIENCE_S: u64 = PATIENCE / 1_000;
+
 /// A program that `cargo xtask test` prepares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -43,6 +46,38 @@ impl RedisProxy {
     ///
     /// When it does not answer in time; the message includes its log.
     pub fn start(program: Program, server: &RedisServer, password: &str) -> Option<Self> {
+        let port = server.port();
+        Self::start_with(program, |proxy, made| match program {
+            Program::Envoy => {
+                let routes = "catch_all_route: { cluster: locks }";
+                proxy.envoy(made, routes, &[("locks", port)], password)
+            }
+            Program::Twemproxy => proxy.twemproxy(made, port, password),
+        })
+    }
+
+    /// Starts an Envoy that leads keys with this prefix to a server, and all else to another one, or nowhere. Where the
+    /// program was not prepared, says that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer in time; the message includes its log.
+    pub fn start_by_prefix(
+        prefix: &str,
+        server: &RedisServer,
+        others: Option<&RedisServer>,
+    ) -> Option<Self> {
+        let mut routes = format!(r#"routes: [{{ prefix: "{prefix}", cluster: locks }}]"#);
+        let mut clusters = vec![("locks", server.port())];
+        if let Some(others) = others {
+            routes.push_str(", catch_all_route: { cluster: others }");
+            clusters.push(("others", others.port()));
+        }
+        Self::start_with(Program::Envoy, |proxy, made| proxy.envoy(made, &routes, &clusters, ""))
+    }
+
+    /// Starts the program by the command that is made for a port and the folder of the program.
+    fn start_with(program: Program, command: impl Fn(&Self, &Path) -> Command) -> Option<Self> {
         let made = match program {
             Program::Envoy => prepared("HOLDFAST_SERVER_ENVOY", "Envoy"),
             Program::Twemproxy => prepared("HOLDFAST_SERVER_TWEMPROXY", "twemproxy"),
@@ -51,10 +86,7 @@ impl RedisProxy {
         // Another process may take the free port before the proxy listens on it.
         for _ in 0..5 {
             proxy.port = free_port();
-            let command = match program {
-                Program::Envoy => proxy.envoy(&made, server.port(), password),
-                Program::Twemproxy => proxy.twemproxy(&made, server.port(), password),
-            };
+            let command = command(&proxy, &made);
             if proxy.try_run(command) {
                 return Some(proxy);
             }
@@ -67,7 +99,14 @@ impl RedisProxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn envoy(&self, made: &Path, server: u16, password: &str) -> Command {
+    /// `clusters` are the names of the routes' servers, with their ports.
+    fn envoy(
+        &self,
+        made: &Path,
+        routes: &str,
+        clusters: &[(&str, u16)],
+        password: &str,
+    ) -> Command {
         let (ask, give) = match password {
             "" => (String::new(), String::new()),
             word => (
@@ -76,6 +115,23 @@ impl RedisProxy {
             ),
         };
         let api = "type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3";
+        let cluster = |(name, server): &(&str, u16)| {
+            format!(
+                r#"
+  - name: {name}
+    connect_timeout: {PATIENCE_S}s
+    load_assignment:
+      cluster_name: {name}
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {server} }} }} }}
+    typed_extension_protocol_options:
+      envoy.filters.network.redis_proxy:
+        "@type": {api}.RedisProtocolOptions
+        {give}"#
+            )
+        };
+        let clusters: String = clusters.iter().map(cluster).collect();
         let config = format!(
             r#"
 static_resources:
@@ -88,23 +144,11 @@ static_resources:
           "@type": {api}.RedisProxy
           stat_prefix: locks
           settings: {{ op_timeout: {PATIENCE_S}s }}
-          prefix_routes: {{ catch_all_route: {{ cluster: locks }} }}
+          prefix_routes: {{ {routes} }}
           {ask}
-  clusters:
-  - name: locks
-    connect_timeout: {PATIENCE_S}s
-    load_assignment:
-      cluster_name: locks
-      endpoints:
-      - lb_endpoints:
-        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {server} }} }} }}
-    typed_extension_protocol_options:
-      envoy.filters.network.redis_proxy:
-        "@type": {api}.RedisProtocolOptions
-        {give}
+  clusters:{clusters}
 "#,
             port = self.port,
-            PATIENCE_S = PATIENCE / 1_000,
         );
         fs::write(self.folder.path().join("envoy.yaml"), config).expect("a file");
         let mut command = Command::new(made.join("envoy"));

@@ -65,12 +65,16 @@ async fn with_instances(
 }
 
 async fn assert_one_owner(store: &dyn Store) {
-    assert_granted(store.acquire("k", "me", MINUTE).await);
-    assert_eq!(store.acquire("k", "me", MINUTE).await, Ok(Acquired::Held));
-    assert_eq!(store.acquire("k", "you", MINUTE).await, Ok(Acquired::Held));
-    assert_eq!(store.release("k", "you").await, Ok(Released::HeldByOther));
-    assert_eq!(store.release("k", "me").await, Ok(Released::Released));
-    assert_eq!(store.release("k", "me").await, Ok(Released::Missing));
+    assert_one_owner_of("k", store).await;
+}
+
+async fn assert_one_owner_of(key: &str, store: &dyn Store) {
+    assert_granted(store.acquire(key, "me", MINUTE).await);
+    assert_eq!(store.acquire(key, "me", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.acquire(key, "you", MINUTE).await, Ok(Acquired::Held));
+    assert_eq!(store.release(key, "you").await, Ok(Released::HeldByOther));
+    assert_eq!(store.release(key, "me").await, Ok(Released::Released));
+    assert_eq!(store.release(key, "me").await, Ok(Released::Missing));
 }
 
 async fn a_lock_has_one_owner_and_expires(program: Program) {
@@ -205,6 +209,31 @@ async fn the_password_must_be_right(program: Program) {
     {
         let error = connect_to(&proxy.address(), &settings).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// What has no key, as the questions to a new connection, goes where all other keys go, or is not answered.
+#[tokio::test]
+async fn envoy_may_lead_locks_to_their_server_by_the_prefix_of_their_keys() {
+    for leads_the_rest in [true, false] {
+        let (server, other) = (RedisServer::start(), RedisServer::start());
+        let others = leads_the_rest.then_some(&other);
+        let Some(proxy) = RedisProxy::start_by_prefix("lock||", &server, others) else { return };
+        for store in both(&proxy.address(), &[ONCE]).await {
+            assert_one_owner_of("lock||app||k", &*store).await;
+            assert_granted(store.acquire("lock||app||k", "me", MINUTE).await);
+            assert_eq!(server.run::<String>(&["GET", "lock||app||k"]), "me");
+            assert_eq!(store.release("lock||app||k", "me").await, Ok(Released::Released));
+            assert_eq!(server.run::<i64>(&["DBSIZE"]), 0);
+            assert_eq!(
+                (other.calls("set"), other.calls("eval"), other.calls("evalsha")),
+                (0, 0, 0)
+            );
+            if !leads_the_rest {
+                let cause = not_done(store.acquire("k", "me", MINUTE).await);
+                assert!(cause.ends_with(": no upstream host"), "{cause}");
+            }
+        }
     }
 }
 
