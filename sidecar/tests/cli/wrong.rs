@@ -344,20 +344,20 @@ fn arguments_of_single_calls_are_named() {
     let path = ["--resources-path", resources.path()];
     let list = "--prefix: failed to list locks: input key/keyPrefix 'a||b' can't contain '||'";
     let not_found = "STORE: lock store x not found";
-    let local = format!("{not_found}; the resource files define {STORE}");
+    let local = &*format!("{not_found}; the resource files define {STORE}");
     let admin = ["--enable-admin", "--admin-port", "0"];
     let server = Holdfast::serve(HOLDFAST, &[&path[..], &admin].concat());
     let operators = format!("http://{}", server.operators());
     let watch = ["locks", "--watch", "--json", "--address", &operators];
     for (words, problem) in [
-        (&["try-lock", "x", "r", "--owner", "o", "--expiry", "5"][..], &local),
-        (&["unlock", "x", "r", "--owner", "o"], &local),
-        (&["unlock", "x", "r", "--force"], &local),
+        (&["try-lock", "x", "r", "--owner", "o", "--expiry", "5"][..], local),
+        (&["unlock", "x", "r", "--owner", "o"], local),
+        (&["unlock", "x", "r", "--force"], local),
         (
             &["unlock", STORE, "a||b", "--force"],
             "RESOURCE: failed to force-release lock: input key/keyPrefix 'a||b' can't contain '||'",
         ),
-        (&["locks", "x"], &local),
+        (&["locks", "x"], local),
         (&["locks", "--prefix", "a||b"], list),
     ] {
         is_reported(&[words, &path].concat(), 2, &format!("holdfast: {problem}"));
