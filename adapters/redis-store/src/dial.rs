@@ -52,13 +52,7 @@ impl DialError {
     /// The server refused a command with this error line.
     fn refused(line: String) -> Self {
         let may_pass = refusal::may_pass(&line);
-        match refusal::refused_login(&line) {
-            Some(login) => {
-                let hint = refusal::login_hint(login, "REDIS_USERNAME", "REDIS_PASSWORD");
-                Self::new(format!("{line} ({hint})"), may_pass)
-            }
-            None => Self::new(line, may_pass),
-        }
+        Self::new(refusal::login_told(line, "REDIS_USERNAME", "REDIS_PASSWORD"), may_pass)
     }
 
     /// Locks are not safe with the server.

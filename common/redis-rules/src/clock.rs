@@ -120,9 +120,11 @@ pub fn read(reply: &Reply) -> Result<u64, Nonsense> {
 /// where a server has those of the second.
 pub fn is_of_a_proxy(reply: &Reply) -> bool {
     let Reply::Texts(texts) = reply else { return false };
-    let [seconds, microseconds] = texts.as_slice() else { return false };
-    let (seconds, microseconds) = (seconds.parse::<u32>(), microseconds.parse::<u64>());
-    matches!((seconds, microseconds), (Ok(seconds), Ok(all)) if all / 1_000_000 == u64::from(seconds))
+    let [seconds, all] = texts.as_slice() else { return false };
+    // Compared as texts: numbers of 64 bits would take more of the component.
+    let rest = all.strip_prefix(seconds.as_str()).filter(|rest| rest.len() == 6);
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    is_number(seconds) && rest.is_some_and(is_number)
 }
 
 #[cfg(test)]

@@ -116,11 +116,13 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
     }
 }
 
-/// What to do about it, where the settings for the user and the password have these names.
-pub fn login_hint(refused: RefusedLogin, username: &str, password: &str) -> String {
-    match refused {
-        RefusedLogin::Missing => format!("set {password}"),
-        RefusedLogin::Wrong => format!("see {username} and {password}"),
+/// The error line with what to do about it, where the settings for the user and the password have these names. One that
+/// refuses no login stays as it is.
+pub fn login_told(line: String, username: &str, password: &str) -> String {
+    match refused_login(&line) {
+        Some(RefusedLogin::Missing) => format!("{line} (set {password})"),
+        Some(RefusedLogin::Wrong) => format!("{line} (see {username} and {password})"),
+        None => line,
     }
 }
 
@@ -316,8 +318,13 @@ mod tests {
 
     #[test]
     fn the_hint_names_the_setting_that_is_missing_or_may_be_wrong() {
-        assert_eq!(login_hint(RefusedLogin::Missing, "user", "word"), "set word");
-        assert_eq!(login_hint(RefusedLogin::Wrong, "user", "word"), "see user and word");
+        for (line, told) in [
+            ("NOAUTH x", "NOAUTH x (set word)"),
+            ("WRONGPASS x", "WRONGPASS x (see user and word)"),
+            ("NOPERM x", "NOPERM x"),
+        ] {
+            assert_eq!(login_told(line.into(), "user", "word"), told);
+        }
     }
 
     #[test]

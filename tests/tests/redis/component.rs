@@ -214,7 +214,7 @@ async fn a_time_to_live_that_redis_refuses_is_a_failure_and_no_trap() {
 #[test]
 fn the_component_is_small_and_imports_only_wasi() {
     let wasm = fs::read(env!("HOLDFAST_REDIS_STORE")).unwrap();
-    assert!(wasm.len() < 121_000, "{} bytes", wasm.len());
+    assert!(wasm.len() < 122_000, "{} bytes", wasm.len());
     let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(&wasm) else {
         panic!("no component");
     };

@@ -12,7 +12,7 @@ use holdfast_redis_rules::{
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal::{login_hint, may_be_answered_later},
+    refusal::{login_told, may_be_answered_later},
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -354,13 +354,7 @@ impl Dialer {
 /// The server refused the login with this error line.
 fn refused(line: String) -> DialError {
     let error = DialError::from(line);
-    match error.login {
-        Some(login) => {
-            let hint = login_hint(login, "redisUsername", "redisPassword");
-            DialError { cause: format!("{} ({hint})", error.cause), ..error }
-        }
-        None => error,
-    }
+    DialError { cause: login_told(error.cause, "redisUsername", "redisPassword"), ..error }
 }
 
 /// Whether the connection was lost in place of an answer.
