@@ -216,15 +216,12 @@ impl AtNode {
         if let Fate::Kept(numbered) = decided(&mut fate).await {
             return self.note(&vote, numbered.as_deref()).await;
         }
-        if !matches!(vote, Vote::Granted(_)) {
-            return;
-        }
+        let (Vote::Granted(_), Ok(turn)) = (&vote, turn) else { return };
         let released = timeout(LATE_REPLY, node_release::release(peer, &wanted.hold)).await;
         let released = released.unwrap_or(ReleaseOutcome::Unclear);
         let surely = matches!(released, ReleaseOutcome::Freed | ReleaseOutcome::NotOurs);
         let _ = self.reports.send(Report::Freed(*index, surely));
-        drop(turn);
-        node_release::end(peer, &place, released).await;
+        node_release::end(peer, &place, turn, released).await;
     }
 
     /// Makes a node note the token if it granted the lock too late to be asked before. Otherwise an inspect of the lock
@@ -276,4 +273,98 @@ impl AtNode {
 fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     whole_milliseconds(since.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Wake},
+    };
+
+    use futures_util::future::{BoxFuture, pending, ready};
+
+    use super::*;
+    use crate::store::{
+        Grant, Released, Store,
+        quorum::{Node, QuorumSettings},
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A store that grants every lock, and never answers a release.
+    struct NeverReleases;
+
+    impl Store for NeverReleases {
+        fn acquire<'a>(
+            &'a self,
+            _key: &'a str,
+            _owner: &'a str,
+            _ttl: Duration,
+        ) -> BoxFuture<'a, Result<Acquired, Failure>> {
+            let grant = Grant { fencing_token: None, valid_for: None };
+            Box::pin(ready(Ok(Acquired::Granted(grant))))
+        }
+
+        fn release<'a>(
+            &'a self,
+            _key: &'a str,
+            _owner: &'a str,
+        ) -> BoxFuture<'a, Result<Released, Failure>> {
+            Box::pin(pending())
+        }
+    }
+
+    fn nodes() -> Nodes {
+        let nodes = ["a", "b", "c"].map(|name| Node::new(name, Arc::new(NeverReleases)));
+        Nodes::new("locks", nodes.into(), QuorumSettings::new()).unwrap()
+    }
+
+    fn hold() -> LockId {
+        LockId { key: "k".to_owned(), owner: "me".to_owned() }
+    }
+
+    /// Looks at a lane at the very moment at which a turn in it ends.
+    struct Looking {
+        peer: Arc<Peer>,
+        unclear: mpsc::UnboundedSender<bool>,
+    }
+
+    impl Wake for Looking {
+        fn wake(self: Arc<Self>) {
+            let hold = hold();
+            let is_unclear = self.peer.lanes.join(&hold).is_unclear();
+            // The test has ended if this fails.
+            let _ = self.unclear.send(is_unclear);
+        }
+    }
+
+    /// Whether the one that waits for a turn at the first node knows, when it gets it, that a release may come late.
+    async fn next_in_the_lane_finds_it_unclear(nodes: &Nodes) -> bool {
+        let peer = nodes.peers()[0].clone();
+        let (unclear, mut looked) = mpsc::unbounded_channel();
+        let looking = Arc::new(Looking { peer: peer.clone(), unclear }).into();
+        let hold = hold();
+        let place = peer.lanes.join(&hold);
+        let mut turn = pin!(place.turn());
+        assert!(turn.as_mut().poll(&mut Context::from_waker(&looking)).is_pending());
+        looked.recv().await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_release_is_known_to_come_late_before_its_turn_ends() {
+        let nodes = nodes();
+        let _answers = nodes.ask_by::<Released, _>(MINUTE, |peer, teller| {
+            node_release::release_in_turn(peer, hold(), teller)
+        });
+        assert!(next_in_the_lane_finds_it_unclear(&nodes).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_is_known_to_come_late_before_its_turn_ends() {
+        let nodes = nodes();
+        let wanted = Wanted { hold: hold(), ttl: MINUTE, fenced: false };
+        Attempt::begin(&nodes, Arc::new(wanted)).leave();
+        assert!(next_in_the_lane_finds_it_unclear(&nodes).await);
+    }
 }

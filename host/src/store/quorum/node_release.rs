@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_timing::late::LATE_REPLY;
-use tokio::time::timeout;
+use tokio::{sync::MutexGuard, time::timeout};
 
 use super::{
     lanes::{LockId, PlaceInLane},
@@ -45,8 +45,7 @@ pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Telle
     if let Ok(outcome) = outcome {
         teller.tell(outcome);
     }
-    drop(turn);
-    end(&peer, &place, ended).await;
+    end(&peer, &place, turn, ended).await;
 }
 
 /// Releases a lock at a node, whoever holds it. Waits for calls about it that are under way, for `patience` at most:
@@ -70,9 +69,19 @@ pub(super) async fn force_release_in_turn(
 }
 
 /// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.
-pub(super) async fn end(peer: &Peer, place: &PlaceInLane<'_>, ended: ReleaseOutcome) {
-    if ended == ReleaseOutcome::Unclear {
+pub(super) async fn end(
+    peer: &Peer,
+    place: &PlaceInLane<'_>,
+    turn: MutexGuard<'_, ()>,
+    ended: ReleaseOutcome,
+) {
+    let is_unclear = ended == ReleaseOutcome::Unclear;
+    if is_unclear {
+        // Before the turn ends: the next in the lane looks as soon as it has its turn.
         place.set_unclear();
+    }
+    drop(turn);
+    if is_unclear {
         let _ = timeout(LATE_REPLY, peer.closed.cancelled()).await;
     }
 }
