@@ -1,8 +1,9 @@
 //! One connection to Redis, shared by many commands at once.
 //!
 //! Callers write into one buffer, and one task, the [driver](super::driver), moves it to the socket. A caller
-//! who is alone writes to the socket itself, which saves a switch to another thread. `dial` opens connections;
-//! `connections` decides how many there are and which one a command takes.
+//! who is alone writes to the socket itself, which saves a switch to another thread, and so does one who fills a write,
+//! which keeps the server busy. `dial` opens connections; `connections` decides how many there are and which one a
+//! command takes.
 
 use std::{
     pin::Pin,
@@ -114,7 +115,8 @@ impl Shared {
             queue.asking();
         }
         let number = add(&mut queue);
-        let written = alone && first && self.write(&mut queue);
+        let ready = alone && first || queue.fills_a_write();
+        let written = ready && self.write(&mut queue);
         let watched = self.watched.load(Ordering::Acquire);
         drop(queue);
         // The first caller to add bytes has woken the driver.

@@ -36,12 +36,17 @@ use slab::Slab;
 
 use super::answer::{Cause, NoAnswer, ServerAnswer, ServerGrant};
 
+/// How many commands at least are worth a write of their own while callers add more.
+const SMALLEST_WRITE: usize = 4;
+
 /// The commands, and what is known of the server's clock.
 pub(super) struct Queue {
     /// The local times of the clock's readings count from here.
     origin: Instant,
     /// The commands as bytes, to be sent.
     out: Vec<u8>,
+    /// How many commands these are. May be a few too many.
+    queued: usize,
     /// How many bytes were ever added to `out`, and how many of all were handed to the network.
     added: u64,
     sent: u64,
@@ -146,6 +151,7 @@ impl Queue {
         Self {
             origin: Instant::now(),
             out: Vec::new(),
+            queued: 0,
             added: 0,
             sent: 0,
             order: VecDeque::new(),
@@ -245,9 +251,23 @@ impl Queue {
         self.has_bytes() && !self.asked_for_replicas
     }
 
+    /// Whether what is to be sent is worth a write of its own, though callers that are ready would add to it. Where all
+    /// callers send at once and then wait for all replies at once, server and callers wait for each other in turn.
+    ///
+    /// Replicas are asked for once for each write, so with them all that is ready goes out in one.
+    pub(super) fn fills_a_write(&self) -> bool {
+        let callers = self.callers();
+        let under_way = self.order.len().saturating_sub(self.queued);
+        self.may_send()
+            && self.guard.is_none()
+            && self.queued >= (callers / 4).max(SMALLEST_WRITE)
+            && under_way <= callers / 2
+    }
+
     /// Moves the bytes that are to be sent to `batch`, which is empty.
     pub(super) fn take_bytes(&mut self, batch: &mut Vec<u8>) {
         self.seal();
+        self.queued = 0;
         mem::swap(&mut self.out, batch);
     }
 
@@ -261,6 +281,9 @@ impl Queue {
     pub(super) fn drain(&mut self, length: usize) {
         self.out.drain(..length);
         self.sent += length as u64;
+        if self.out.is_empty() {
+            self.queued = 0;
+        }
         // What is left of a batch must not wait for its answer.
         self.asked_for_replicas &= !self.has_bytes();
     }
@@ -712,6 +735,7 @@ impl Queue {
     }
 
     fn insert(&mut self, kind: CallKind, at: Instant) -> usize {
+        self.queued += 1;
         let call =
             QueuedCall { kind, at, end: self.added, state: CallState::Waiting(None), twin: None };
         let number = self.calls.insert(call);

@@ -449,3 +449,44 @@ fn an_overdue_call_has_no_answer_but_may_get_one() {
     receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
     assert!(send(&mut queue).contains("PEXPIRETIME"));
 }
+
+/// Adds acquires of different locks.
+fn add(queue: &mut Queue, count: usize) {
+    for _ in 0..count {
+        queue.acquire(minute("me"), Instant::now());
+    }
+}
+
+#[test]
+fn a_write_is_filled_by_a_quarter_of_the_callers_while_the_server_has_little_to_do() {
+    let mut queue = queue_with_clock();
+    add(&mut queue, 3);
+    assert!(!queue.fills_a_write());
+    add(&mut queue, 1);
+    assert!(queue.fills_a_write());
+    send(&mut queue);
+    assert!(!queue.fills_a_write());
+    // The server has four commands and the question for the clock: more than half of eight.
+    add(&mut queue, 4);
+    assert!(!queue.fills_a_write());
+    add(&mut queue, 2);
+    assert!(queue.fills_a_write());
+    send(&mut queue);
+    let mut queue = queue_with_clock();
+    add(&mut queue, 30);
+    send(&mut queue);
+    let granted = "+OK\r\n".repeat(30) + &time(NOW + 1);
+    assert_eq!(receive(&mut queue, &granted), Ok(granted.len()));
+    // The callers have not taken their answers yet.
+    add(&mut queue, 8);
+    assert!(!queue.fills_a_write());
+    add(&mut queue, 2);
+    assert!(queue.fills_a_write());
+}
+
+#[test]
+fn where_replicas_must_have_locks_only_the_driver_fills_writes() {
+    let mut queue = guarded_queue();
+    add(&mut queue, 8);
+    assert!(queue.may_send() && !queue.fills_a_write());
+}
