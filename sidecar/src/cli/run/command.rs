@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     super::exit,
-    signals::Signals,
+    signals::{Signals, is_end},
     terminal::{self, Terminal},
 };
 
@@ -117,19 +117,34 @@ impl Command {
     }
 
     /// Ends the group: by SIGTERM, and by SIGKILL what is left of it after `grace`. Signals that come meanwhile are
-    /// passed on.
-    pub async fn end(&mut self, grace: Duration, signals: &mut Signals) {
+    /// passed on. `false`: some of it cannot be killed.
+    pub async fn end(&mut self, grace: Duration, signals: &mut Signals) -> bool {
         self.quiet = true;
         self.send(Signal::TERM);
         // A stopped process would not learn of it.
         self.send(Signal::CONT);
         if self.ended_within(grace, signals).await {
-            return;
+            return true;
         }
         tracing::warn!("{} did not end within --grace {grace:?}: killing it", self.name);
         self.send(Signal::KILL);
-        if !self.ended_within(KILLED, signals).await {
-            tracing::error!("{} cannot be killed", self.name);
+        self.ended_within(KILLED, signals).await
+    }
+
+    /// Waits until no process of the group is left. `false`: a signal that ends a process came first. Signals are passed
+    /// on.
+    pub async fn ended_unsignalled(&mut self, signals: &mut Signals) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                _code = self.ended() => return true,
+                signal = signals.next() => {
+                    self.pass_on(signal);
+                    if is_end(signal) {
+                        return false;
+                    }
+                }
+            }
         }
     }
 

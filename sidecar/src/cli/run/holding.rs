@@ -108,11 +108,12 @@ impl Holding {
         }
     }
 
-    /// Forgets a lock that somebody else has, or nobody.
+    /// Stops renewing a lock, and does not release it: somebody else has it, or nobody, or a program that cannot be ended
+    /// works under it.
     pub fn leave(self) {
         match self {
             Self::Local(lease) => lease.leave(),
-            Self::Remote(kept) => drop(kept),
+            Self::Remote(kept) => kept.leave(),
         }
     }
 

@@ -41,6 +41,16 @@ use super::{
 /// How long the work at the end goes on before a signal can end it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What becomes of the lock.
+enum Fate {
+    /// It is released.
+    Release,
+    /// It is released in case that it is held: still, or again by an extend whose answer was lost.
+    ReleaseIfHeld,
+    /// It is not released.
+    Leave,
+}
+
 /// Receives signals from now on: none ends this process while it has something to give back.
 pub fn attend() -> Result<Attentive<Signals>> {
     Attentive::new(runtime()?, Signals::new)
@@ -94,7 +104,7 @@ fn not_acquired(args: &RunLocked) -> String {
     }
 }
 
-/// Runs the program under the lock, and releases the lock.
+/// Runs the program under the lock, and releases the lock once nobody works under it.
 async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Signals) -> u8 {
     let variables = [
         ("HOLDFAST_RESOURCE", Some(args.resource.clone())),
@@ -102,26 +112,24 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
         // Removed if there is no fencing token, so that the program does not get that of an outer lock.
         ("HOLDFAST_FENCING_TOKEN", holding.fencing_token().map(|number| number.to_string())),
     ];
-    let (code, lost) = match Command::start(&args.command, variables) {
+    let (code, fate) = match Command::start(&args.command, variables) {
         Ok(mut command) => supervise(args, &holding, &mut command, signals).await,
         Err((code, why)) => {
             logging::report(Some(&args.log), &why);
-            (code, None)
+            (code, Fate::Release)
         }
     };
-    match lost {
-        None => {}
-        // A release would end a newer lock of the same owner.
-        Some(Lost::Gone | Lost::HeldByOther) => {
-            holding.leave();
-            return code;
-        }
-        // The lock may still be held, or held again by an extend whose answer was lost.
-        Some(_) => {
+    match fate {
+        Fate::Release => release(args, holding, signals).await,
+        Fate::ReleaseIfHeld => {
             unless_signalled(signals, holding.release_if_held()).await;
-            return code;
         }
+        Fate::Leave => holding.leave(),
     }
+    code
+}
+
+async fn release(args: &RunLocked, holding: Holding, signals: &mut Signals) {
     match unless_signalled(signals, holding.release()).await {
         Some(Ok(())) => {}
         Some(Err(problem)) => tracing::warn!("{}: {problem}", args.resource),
@@ -129,17 +137,16 @@ async fn work(args: &RunLocked, holding: Holding, owner: &str, signals: &mut Sig
             tracing::warn!("{}: it could not be released, and expires by itself", args.resource)
         }
     }
-    code
 }
 
 /// Passes signals on to the program until it ends, and ends it if the lock is lost or held too long. Returns the
-/// exit code, and how the lock was lost if it was.
+/// exit code, and what becomes of the lock.
 async fn supervise(
     args: &RunLocked,
     holding: &Holding,
     command: &mut Command,
     signals: &mut Signals,
-) -> (u8, Option<Lost>) {
+) -> (u8, Fate) {
     let longest = after(args.max_hold);
     tokio::pin!(longest);
     let (code, why, lost) = loop {
@@ -148,7 +155,7 @@ async fn supervise(
             lost = holding.lost() => {
                 break (exit::LOST, format!("the lock is lost: {lost}"), Some(lost));
             }
-            code = command.ended() => return (code, None),
+            code = command.ended() => return (code, Fate::Release),
             () = &mut longest => {
                 let why = "the lock was held for as long as --max-hold allows".to_owned();
                 break (exit::HELD_TOO_LONG, why, None);
@@ -159,8 +166,52 @@ async fn supervise(
     let RunLocked { resource, log, grace, .. } = args;
     logging::report(Some(log), &format!("{resource}: {why}; ending {}", command.name()));
     // After --max-hold the lock is renewed until nobody works under it.
-    command.end(*grace, signals).await;
-    (code, lost)
+    let ended = command.end(*grace, signals).await;
+    let fate = match lost {
+        None if ended => Fate::Release,
+        None => outlast(args, holding, command, signals).await,
+        Some(_) if !ended => {
+            let name = command.name();
+            tracing::error!("{resource}: {name} cannot be killed, and goes on without the lock");
+            Fate::Leave
+        }
+        // A release would end a newer lock of the same owner.
+        Some(Lost::Gone | Lost::HeldByOther) => Fate::Leave,
+        Some(_) => Fate::ReleaseIfHeld,
+    };
+    (code, fate)
+}
+
+/// Holds the lock for a program that cannot be killed, until it has ended after all. The loss of the lock and a second
+/// signal end that earlier.
+async fn outlast(
+    args: &RunLocked,
+    holding: &Holding,
+    command: &mut Command,
+    signals: &mut Signals,
+) -> Fate {
+    let RunLocked { resource, log, .. } = args;
+    let name = command.name().to_owned();
+    tracing::error!("{resource}: {name} cannot be killed: the lock is held until it ends");
+    let ended = async {
+        if command.ended_unsignalled(signals).await {
+            return true;
+        }
+        tracing::error!(
+            "{resource}: {name} cannot be killed: another signal ends holdfast, and the lock then expires"
+        );
+        unless_signalled(signals, command.ended()).await.is_some()
+    };
+    let why = tokio::select! {
+        biased;
+        lost = holding.lost() => format!("the lock is lost: {lost}"),
+        ended = ended => match ended {
+            true => return Fate::Release,
+            false => "the lock is not released, and expires by itself".to_owned(),
+        },
+    };
+    logging::report(Some(log), &format!("{resource}: {why}; {name} goes on"));
+    Fate::Leave
 }
 
 async fn after(time: Option<Duration>) {

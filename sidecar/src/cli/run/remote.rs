@@ -299,6 +299,11 @@ impl Kept {
         }
     }
 
+    /// Stops renewing the lock and lets it expire.
+    pub fn leave(self) {
+        self.renewing.abort();
+    }
+
     /// Releases the lock.
     pub async fn release(self) -> Result<UnlockStatus> {
         self.renewing.abort();

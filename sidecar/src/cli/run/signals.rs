@@ -66,6 +66,6 @@ fn bit(signal: Signal) -> u64 {
 }
 
 /// Whether a signal is one that ends a process.
-fn is_end(signal: Signal) -> bool {
+pub fn is_end(signal: Signal) -> bool {
     [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
 }

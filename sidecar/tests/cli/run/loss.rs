@@ -1,7 +1,7 @@
 //! What `holdfast run` does when the lock is lost.
 
 use holdfast_tests::{holdfast::Holdfast, process::suspend};
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
 use super::{KEY, Place, WORK, is_over, wait_until};
 
@@ -150,4 +150,62 @@ fn a_lock_that_was_lost_is_not_taken_from_the_next_owner_of_the_same_name() {
     std::fs::write(place.folder.path().join("go"), "").unwrap();
     assert_eq!(running.wait(), Some(193), "{}", running.log());
     assert_eq!(place.owner().unwrap(), "same");
+}
+
+/// Leaves a process in its group that nothing can kill: one that has ended stays there until its parent asks for its
+/// end, and the parent, which has left the group, never does.
+const UNKILLABLE: &str = "(sleep 120 & exec setsid sh -c 'echo $$ > parent; exec sleep 120' \
+                          > /dev/null 2>&1 < /dev/null) &
+                          echo $$ > leader; while [ -e here ]; do sleep 0.05; done";
+
+#[test]
+fn a_group_that_cannot_be_killed_keeps_the_lock_until_it_ends() {
+    let place = Place::new();
+    let options = [&TTL[..], &["--max-hold", "1s", "--grace", "0"]].concat();
+    let mut running = place.start(&options, UNKILLABLE);
+    let parent = place.process("parent");
+    running.wait_for("sh cannot be killed");
+    let renewals = || place.redis.calls("pexpire");
+    let before = renewals();
+    wait_until("renewals go on", || renewals() >= before + 2);
+    assert!(!place.is_free());
+    // Now this process asks for the end of what is left.
+    kill_process(parent, Signal::KILL).unwrap();
+    assert_eq!(running.wait(), Some(194), "{}", running.log());
+    assert!(place.is_free());
+}
+
+#[test]
+fn a_second_signal_ends_holdfast_and_frees_no_lock_of_a_group_that_cannot_be_killed() {
+    let place = Place::new();
+    let options = ["--ttl", "1h", "--max-hold", "1s", "--grace", "0"];
+    let mut running = place.start(&options, UNKILLABLE);
+    let parent = place.process("parent");
+    running.wait_for("job: sh cannot be killed: the lock is held until it ends");
+    running.signal(Signal::TERM);
+    running.wait_for("another signal ends holdfast, and the lock then expires");
+    assert_eq!(running.end_by(Signal::TERM), Some(194), "{}", running.log());
+    let expected = "holdfast: job: the lock is not released, and expires by itself; sh goes on";
+    assert!(running.log().contains(expected), "{}", running.log());
+    assert!(!place.is_free());
+    kill_process(parent, Signal::KILL).unwrap();
+}
+
+/// The lock may have been held again since it was lost.
+#[test]
+fn a_lost_lock_is_not_released_while_a_group_that_cannot_be_killed_goes_on() {
+    let place = Place::new();
+    let options = [&TTL[..], &["--owner", "same", "--grace", "0"]].concat();
+    let mut running = place.start(&options, UNKILLABLE);
+    let parent = place.process("parent");
+    place.redis.pause_writes();
+    running.wait_for("the lock is lost: the lock could not be renewed in time");
+    place.redis.unpause();
+    wait_until("the lock expires", || place.is_free());
+    place.redis.run::<()>(&["SET", KEY, "same", "NX"]);
+    assert_eq!(running.wait(), Some(193), "{}", running.log());
+    let expected = "job: sh cannot be killed, and goes on without the lock";
+    assert!(running.log().contains(expected), "{}", running.log());
+    assert_eq!(place.owner().unwrap(), "same");
+    kill_process(parent, Signal::KILL).unwrap();
 }
