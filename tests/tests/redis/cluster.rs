@@ -176,6 +176,23 @@ async fn a_lock_on_its_way_is_held_and_a_new_one_goes_where_its_slot_goes() {
 }
 
 #[tokio::test]
+async fn a_lock_on_its_way_that_too_few_replicas_have_is_given_back() {
+    let (cluster, _) = masters().await;
+    // A store that connects tries out a lock, and would be refused.
+    let settings = [CLUSTER, ONCE, ("minReplicas", "1"), ("readTimeout", "3s")];
+    let store = unconnected(&cluster.hosts(), &settings);
+    let to = another(&cluster, "k");
+    cluster.begin_migration(cluster.slot_of("k"), to);
+    // The node refuses to say whether it has the key, without ASKING.
+    let keys = || cluster.nodes()[to].run::<i64>(&["DBSIZE"]);
+    let before = keys();
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
+    assert!(cause.contains("only 0 of 1 replicas have the lock"), "{cause}");
+    assert!(cluster.nodes()[to].calls("asking") > 0);
+    assert_eq!(keys(), before);
+}
+
+#[tokio::test]
 async fn fencing_tokens_grow_while_their_slot_moves() {
     let (cluster, store) = masters().await;
     let key = "lock||app||r";

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::{
     answer::{NoAnswer, ServerAnswer, ServerGrant},
-    connection::Connection,
+    connection::{AskedFor, Connection},
     connections::Connections,
     dial::Dialer,
     endpoint::Endpoint,
@@ -386,7 +386,7 @@ impl Client {
         wanted: Wanted<'_>,
         leg: Leg<'_>,
     ) -> Result<Tried<Option<Taken>>, NoOutcome> {
-        let Wanted { key, owner, .. } = wanted;
+        let lock = AskedFor { key: wanted.key, owner: wanted.owner, asking: leg.asking };
         let at = match self.renew_clock(connection).await {
             Ok(at) => at,
             Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
@@ -401,14 +401,14 @@ impl Client {
                     return Ok(Tried::Outcome(Some(taken)));
                 }
                 if let Some(expiry) = granted.expiry {
-                    connection.give_back(key, owner, expiry);
+                    connection.give_back(lock, expiry);
                 }
                 Err(ran_out(granted))
             }
             Ok(ServerAnswer::RanOut) => Err(NoOutcome::Over(RAN_OUT.to_owned())),
             Ok(ServerAnswer::ClockWasSet { expiry, ends }) => {
                 let cause = CLOCK_WAS_SET.to_owned();
-                let undone = undo(connection, (key, owner), cause, Some(expiry), ends);
+                let undone = undo(connection, lock, cause, Some(expiry), ends);
                 match Box::pin(undone).await {
                     // The clock was read anew with the grant, so the next try need not wait.
                     NoOutcome::Over(cause) => Ok(nothing_done_at_once(cause, tries)),
@@ -417,12 +417,12 @@ impl Client {
             }
             Ok(ServerAnswer::ClockLost { line, expiry, ends }) => {
                 self.connections.do_without_clock(connection, line);
-                let (lock, cause) = ((key, owner), CLOCK_LOST.to_owned());
+                let cause = CLOCK_LOST.to_owned();
                 let undone = undo(connection, lock, cause, Some(expiry), ends);
                 Err(Box::pin(undone).await)
             }
             Ok(ServerAnswer::TooFewReplicas { cause, expiry, ends }) => {
-                let undone = undo(connection, (key, owner), cause, expiry, ends);
+                let undone = undo(connection, lock, cause, expiry, ends);
                 Err(Box::pin(undone).await)
             }
             Ok(ServerAnswer::UnknownExpiry(line)) => {
@@ -525,13 +525,13 @@ fn unsent<T>(no_answer: NoAnswer, tries: &mut Tries) -> Result<Tried<T>, NoOutco
 /// Gives back a grant that its caller cannot have. Returns what the caller gets.
 async fn undo(
     connection: &Connection,
-    (key, owner): (&str, &str),
+    lock: AskedFor<'_>,
     cause: String,
     expiry: Option<u64>,
     ends: Option<Instant>,
 ) -> NoOutcome {
     let given_back = match expiry {
-        Some(expiry) => connection.give_back_now(key, owner, expiry).await,
+        Some(expiry) => connection.give_back_now(lock, expiry).await,
         None => return left_to_expire(cause, ends),
     };
     match given_back.map(ServerAnswer::into_reply) {

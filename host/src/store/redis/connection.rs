@@ -172,7 +172,8 @@ impl Connection {
         asking: bool,
     ) -> AnswerFuture<'a> {
         let number = self.shared.send(asking, |queue| queue.acquire(wanted, at));
-        AnswerFuture { shared: &self.shared, number, lock: Some((wanted.key, wanted.owner)) }
+        let lock = AskedFor { key: wanted.key, owner: wanted.owner, asking };
+        AnswerFuture { shared: &self.shared, number, lock: Some(lock) }
     }
 
     /// Makes a lock last longer, counted from `at`.
@@ -220,16 +221,16 @@ impl Connection {
     }
 
     /// Gives back one grant, and waits until that is done.
-    pub(super) fn give_back_now(&self, key: &str, owner: &str, expiry: u64) -> AnswerFuture<'_> {
+    pub(super) fn give_back_now(&self, lock: AskedFor<'_>, expiry: u64) -> AnswerFuture<'_> {
+        let AskedFor { key, owner, asking } = lock;
         let number = |reply: &Reply| matches!(reply, Reply::Integer(_));
-        release::give_back(key, owner, expiry, |words| self.send(words, number, false))
+        release::give_back(key, owner, expiry, |words| self.send(words, number, asking))
     }
 
     /// Sends a release that nobody waits for: it gives back one grant.
-    pub(super) fn give_back(&self, key: &str, owner: &str, expiry: u64) {
-        let lock = UnusedGrant { key: key.to_owned(), owner: owner.to_owned() };
+    pub(super) fn give_back(&self, lock: AskedFor<'_>, expiry: u64) {
         let mut queue = self.shared.queue();
-        queue.give_back(&lock, expiry);
+        queue.give_back(&lock.into(), expiry);
         drop(queue);
         self.shared.driver.wake();
     }
@@ -381,13 +382,28 @@ pub(super) fn wake(callers: &mut Vec<Waker>) {
     callers.drain(..).for_each(Waker::wake);
 }
 
+/// The lock that an acquire asked for.
+#[derive(Clone, Copy)]
+pub(super) struct AskedFor<'a> {
+    pub(super) key: &'a str,
+    pub(super) owner: &'a str,
+    /// Whether another node of the cluster sent the acquire here.
+    pub(super) asking: bool,
+}
+
+impl From<AskedFor<'_>> for UnusedGrant {
+    fn from(AskedFor { key, owner, asking }: AskedFor<'_>) -> Self {
+        Self { key: key.to_owned(), owner: owner.to_owned(), asking }
+    }
+}
+
 /// The future of an answer. If it is dropped before, the command goes on without a caller.
 pub(super) struct AnswerFuture<'a> {
     shared: &'a Shared,
     /// `None` for a connection that was closed before, and once the answer was taken.
     number: Option<usize>,
-    /// The key and the owner of an acquire.
-    lock: Option<(&'a str, &'a str)>,
+    /// What an acquire asked for.
+    lock: Option<AskedFor<'a>>,
 }
 
 impl Future for AnswerFuture<'_> {
@@ -412,10 +428,8 @@ impl Future for AnswerFuture<'_> {
 impl Drop for AnswerFuture<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let owned =
-                |(key, owner): (&str, &str)| UnusedGrant { key: key.into(), owner: owner.into() };
             let mut queue = self.shared.queue();
-            queue.leave(number, self.lock.map(owned));
+            queue.leave(number, self.lock.map(UnusedGrant::from));
             let gives_back = queue.has_bytes();
             drop(queue);
             if gives_back {

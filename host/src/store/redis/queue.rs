@@ -143,6 +143,8 @@ enum CallState {
 pub(super) struct UnusedGrant {
     pub(super) key: String,
     pub(super) owner: String,
+    /// Whether the acquire was sent after `ASKING`. The node then refuses what is about the lock without that.
+    pub(super) asking: bool,
 }
 
 impl Queue {
@@ -352,6 +354,9 @@ impl Queue {
         if let Some((_, call)) = self.calls.iter_mut().find(|(_, call)| same(call)) {
             call.twin = Some(lock.clone());
             return;
+        }
+        if lock.asking {
+            self.asking();
         }
         give_back(&lock.key, &lock.owner, expiry, |words| self.push(words));
         let number = self.insert(CallKind::GiveBack, Instant::now());

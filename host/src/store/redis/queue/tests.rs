@@ -51,7 +51,7 @@ fn answer(queue: &mut Queue, number: usize) -> Option<Result<ServerAnswer, NoAns
 }
 
 fn lock() -> Option<UnusedGrant> {
-    Some(UnusedGrant { key: "k".to_owned(), owner: "me".to_owned() })
+    Some(UnusedGrant { key: "k".to_owned(), owner: "me".to_owned(), asking: false })
 }
 
 /// The same, with a replica that must have each lock.
@@ -326,6 +326,23 @@ fn a_grant_whose_caller_has_left_is_given_back() {
     let sent = send(&mut queue);
     assert!(sent.contains("PEXPIRETIME") && sent.contains("\r\nme\r\n$13\r\n17000000"), "{sent}");
     receive(&mut queue, ":1\r\n").unwrap();
+    assert_eq!((queue.len(), queue.left, queue.calls.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_grant_of_a_node_that_was_asked_for_it_is_given_back_in_the_same_way() {
+    const ASKING: &str = "*1\r\n$6\r\nASKING\r\n";
+    let mut queue = queue_with_clock();
+    queue.asking();
+    let (number, sent) = acquire(&mut queue);
+    assert_eq!(sent.matches(ASKING).count(), 1, "{sent}");
+    let lock = UnusedGrant { asking: true, ..lock().unwrap() };
+    queue.leave(number, Some(lock));
+    receive(&mut queue, &format!("+OK\r\n+OK\r\n{}", time(NOW + 1))).unwrap();
+    let sent = send(&mut queue);
+    assert!(sent.starts_with(&format!("{ASKING}*6\r\n$4\r\nEVAL\r\n")), "{sent}");
+    assert!(sent.contains("PEXPIRETIME"), "{sent}");
+    receive(&mut queue, "+OK\r\n:1\r\n").unwrap();
     assert_eq!((queue.len(), queue.left, queue.calls.len()), (0, 0, 0));
 }
 
