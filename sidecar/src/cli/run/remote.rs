@@ -109,10 +109,7 @@ impl Server {
 
     /// Releases what may have been taken, if the server can be asked.
     pub async fn give_back(&self, args: &RunLocked, owner: &str) {
-        let hold = RemoteLock::of(self, args, owner);
-        if let Ok(Err(problem)) = timeout(GIVING_BACK, hold.release()).await {
-            tracing::debug!("what may have been taken: {problem:#}");
-        }
+        RemoteLock::of(self, args, owner).give_back().await;
     }
 }
 
@@ -159,26 +156,28 @@ async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
     let mut asked = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let body = json!({
-            "resourceId": hold.resource,
-            "lockOwner": hold.owner,
-            "ttl": text(hold.ttl),
-            "wait": text(if asked { left } else { args.wait }),
-            "fenced": !args.no_fencing,
-        });
-        let answer = timeout(left.saturating_add(ANSWER), hold.call("acquire", &body)).await;
-        match answer.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}"))) {
+        let wait = if asked { left } else { args.wait };
+        let answer = timeout(left.saturating_add(ANSWER), hold.acquire(wait, !args.no_fencing));
+        let answer = answer.await.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
+        // A server that ends lets all waits end, and there may soon be another one.
+        let is_clear =
+            answer.as_ref().map_or_else(|problem| problem.is::<ShuttingDown>(), |_| true);
+        let refused = match answer {
             Ok(answer) if answer["success"] == true => return Ok(Some(answer)),
-            Err(problem) if !asked && !problem.is::<ShuttingDown>() => return Err(problem),
-            // A server that ends lets all waits end, and there may soon be another one.
-            answer => {
-                if Instant::now() + AGAIN >= deadline {
-                    return answer.map(|_held| None);
-                }
+            Err(problem) if !asked && !is_clear => return Err(problem),
+            refused => refused.map(|_held| None),
+        };
+        loop {
+            if Instant::now() + AGAIN >= deadline {
+                return refused;
+            }
+            sleep(AGAIN).await;
+            // The next try might find the lock held by its own owner.
+            if is_clear || hold.give_back().await {
+                break;
             }
         }
         asked = true;
-        sleep(AGAIN).await;
     }
 }
 
@@ -195,6 +194,30 @@ impl RemoteLock {
 
     async fn call(&self, call: &str, body: &Value) -> Result<Value> {
         self.server.call(&self.store, call, body).await
+    }
+
+    /// Tries once to take the lock, and waits for it that long: the body of the answer.
+    async fn acquire(&self, wait: Duration, fenced: bool) -> Result<Value> {
+        let body = json!({
+            "resourceId": self.resource,
+            "lockOwner": self.owner,
+            "ttl": text(self.ttl),
+            "wait": text(wait),
+            "fenced": fenced,
+        });
+        self.call("acquire", &body).await
+    }
+
+    /// Releases what may have been taken. Whether it is surely not held any more.
+    async fn give_back(&self) -> bool {
+        match timeout(GIVING_BACK, self.release()).await {
+            Ok(Ok(_status)) => true,
+            Ok(Err(problem)) => {
+                tracing::debug!("what may have been taken: {problem:#}");
+                false
+            }
+            Err(_slow) => false,
+        }
     }
 
     async fn release(&self) -> Result<UnlockStatus> {

@@ -4,6 +4,10 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -231,6 +235,73 @@ fn a_waiter_at_a_server_that_ends_gets_the_lock_from_the_next_server() {
     assert_eq!(waiting.wait(), Some(0), "{}", waiting.log());
     assert_eq!(place.said("said"), "ran\n");
 }
+
+/// The lock is taken, and the answer lost: the next try must not find it held by its own owner.
+#[test]
+fn a_grant_whose_answer_is_lost_while_waiting_is_given_back_before_the_next_try() {
+    let place = Place::new();
+    let (address, held) = losing_a_grant(true);
+    let script = "echo ran > said";
+    let mut waiting = Holdfast::start(through(&place, &address, &["--wait", "10s"], script));
+    assert_eq!(waiting.wait(), Some(0), "{}", waiting.log());
+    assert_eq!(place.said("said"), "ran\n");
+    assert!(!held.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_grant_that_cannot_be_given_back_is_no_lock_of_another_owner() {
+    let place = Place::new();
+    let (address, held) = losing_a_grant(false);
+    let script = "echo ran > said";
+    let mut waiting = Holdfast::start(through(&place, &address, &["--wait", "3s"], script));
+    assert_eq!(waiting.wait(), Some(125), "{}", waiting.log());
+    let expected = format!("holdfast: --address http://{address}: no answer");
+    assert!(waiting.log().contains(&expected), "{}", waiting.log());
+    assert_eq!(place.said("said"), "");
+    assert!(held.load(Ordering::SeqCst));
+}
+
+/// The address of a server that shuts down at the first acquire, and closes the connection at the second one, when it
+/// has taken the lock; and whether the lock is held. It answers later calls, releases only if it is told so.
+fn losing_a_grant(releases: bool) -> (String, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let held = Arc::new(AtomicBool::new(false));
+    let lock = held.clone();
+    thread::spawn(move || {
+        let mut acquires = 0;
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..length]);
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            acquires += u32::from(path.ends_with("/acquire"));
+            let (status, body) = match (path.rsplit('/').next(), acquires) {
+                (Some("acquire"), 1) => ("503 Service Unavailable", SHUTTING_DOWN),
+                (Some("acquire"), _) => match (lock.swap(true, Ordering::SeqCst), acquires) {
+                    (false, 2) => continue,
+                    (false, _) => ("200 OK", r#"{"success":true,"validFor":"30s"}"#),
+                    (true, _) => ("200 OK", r#"{"success":false}"#),
+                },
+                (Some("release"), _) if !releases => continue,
+                (Some("release"), _) => {
+                    lock.store(false, Ordering::SeqCst);
+                    ("200 OK", r#"{"status":0}"#)
+                }
+                _ => ("200 OK", r#"{"status":0,"validFor":"30s"}"#),
+            };
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes());
+            // Until the client closes the connection.
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    (address.to_string(), held)
+}
+
+const SHUTTING_DOWN: &str =
+    r#"{"errorCode":"ERR_LOCK_SHUTTING_DOWN","message":"the server shuts down"}"#;
 
 /// Waits until somebody hears of changes to the lock.
 fn wait_until_tracked(place: &Place) {
