@@ -9,6 +9,7 @@
 //! | [`fake_store`], [`redis_store`], [`durable_object`] | stores: with outcomes that a test scripts, in Redis, in Durable Objects |
 //! | [`redis_server`], [`redis_options`] | a redis-server, and how it is started |
 //! | [`redis_cluster`], [`sentinel_group`], [`redis_quorum`] | several of them |
+//! | [`scripted_node`] | a sentinel, or a node of a cluster, that says what a test has it say |
 //! | [`proxy`], [`redis_proxy`] | networks that misbehave, and proxies in front of Redis |
 //! | [`envoy`], [`nginx`], [`traefik`], [`upstream`] | proxies of requests, and what is behind them |
 //! | [`workerd`], [`browser`], [`sdk`] | other programs: a Worker, Chromium, programs with Dapr's SDKs |
@@ -39,6 +40,7 @@ pub mod redis_quorum;
 pub mod redis_server;
 pub mod redis_store;
 pub mod resources;
+pub mod scripted_node;
 pub mod sdk;
 pub mod sentinel_group;
 pub mod traefik;

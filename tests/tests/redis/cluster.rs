@@ -22,6 +22,7 @@ use holdfast_tests::{
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect_to, unconnected},
+    scripted_node::{ScriptedNode, View},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,7 +31,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::not_done;
+use crate::{SHORT_LIVED, assert_replaced, has_set_on_a_replaced_connection, not_done};
 
 const CLUSTER: Setting = ("redisType", "cluster");
 
@@ -493,4 +494,60 @@ async fn an_error_names_the_node_that_failed_and_not_those_of_the_settings() {
         pages += 1;
     };
     assert!(failure.cause().starts_with(&expected), "after {pages} pages: {}", failure.cause());
+}
+
+/// Two clusters of one node each, which has all slots, and a node that says which of them is the cluster: at first the
+/// first one.
+async fn old_and_new() -> (RedisCluster, RedisCluster, ScriptedNode) {
+    let options = ClusterOptions { masters: 1, replicas: 0, ..ClusterOptions::default() };
+    let old = RedisCluster::start_with(options.clone()).await;
+    let new = RedisCluster::start_with(options).await;
+    let node = ScriptedNode::start(View::new(old.nodes()[0].port(), 5)).await;
+    (old, new, node)
+}
+
+#[tokio::test]
+async fn a_call_on_a_connection_that_gets_no_more_ends_with_the_slots_of_its_node() {
+    let (old, new, node) = old_and_new().await;
+    let (old, new) = (&old.nodes()[0], &new.nodes()[0]);
+    let store = Arc::new(connect(&node.address(), &SHORT_LIVED).await.unwrap());
+    old.pause_writes();
+    let call = {
+        let store = store.clone();
+        tokio::spawn(async move { store.acquire("k", "me", MINUTE).await })
+    };
+    eventually("its connection is replaced", async || has_set_on_a_replaced_connection(old)).await;
+    node.say(View::new(new.port(), 6));
+    // It begins with the question for the slots.
+    store.list("lock||", None, 10).await.unwrap();
+    assert_replaced(tokio::time::timeout(LONG, call).await.unwrap().unwrap());
+    old.unpause();
+    assert_granted(store.acquire("k", "you", MINUTE).await);
+    assert!(new.exists("k"));
+}
+
+#[tokio::test]
+async fn a_node_that_is_asked_while_it_learns_of_a_change_names_no_old_master() {
+    let (old, new, node) = old_and_new().await;
+    node.say_after_the_next_answer(View::new(new.nodes()[0].port(), 6));
+    let store = connect(&node.address(), &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(new.nodes()[0].exists("k") && !old.nodes()[0].exists("k"));
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_made_anew_is_believed() {
+    let (mut old, new, node) = old_and_new().await;
+    let store = connect(&node.address(), &[ONCE]).await.unwrap();
+    assert_granted(store.acquire("before", "me", MINUTE).await);
+    old.kill(0);
+    node.say(View::new(new.nodes()[0].port(), 1));
+    let tries = Cell::new(0);
+    let key = || format!("try{}", tries.get());
+    eventually("a lock is taken", async || {
+        tries.set(tries.get() + 1);
+        is_granted(&store.acquire(&key(), "me", MINUTE).await)
+    })
+    .await;
+    assert!(new.nodes()[0].exists(&key()));
 }

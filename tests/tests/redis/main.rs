@@ -47,6 +47,14 @@ mod time;
 mod watch;
 
 use holdfast::store::{Acquired, Failure};
+use holdfast_tests::{
+    redis_server::RedisServer,
+    redis_store::{PATIENT, Setting},
+};
+
+/// Connections that are replaced all the time: what is under way on one that was replaced goes on.
+const SHORT_LIVED: [Setting; 4] =
+    [PATIENT, ("minIdleConns", "1"), ("maxConnAge", "1ms"), ("idleCheckFrequency", "100ms")];
 
 /// The cause of a call that was not done.
 fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
@@ -59,4 +67,24 @@ fn not_done<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
 /// Checks that nobody knows whether an acquire was carried out.
 fn assert_unknown(outcome: &Result<Acquired, Failure>) {
     assert!(matches!(outcome, Err(Failure::Unknown(_))), "{outcome:?}");
+}
+
+/// Checks that an acquire ended because another server has taken the place of the one that it was sent to.
+fn assert_replaced(outcome: Result<Acquired, Failure>) {
+    match outcome {
+        Err(Failure::Unknown(unknown)) => {
+            let expected = "another server has taken the place of the master";
+            assert!(unknown.cause.ends_with(expected), "{}", unknown.cause);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether a SET is under way on a connection that its client has replaced: a later one is open.
+fn has_set_on_a_replaced_connection(server: &RedisServer) -> bool {
+    let clients: String = server.run(&["CLIENT", "LIST"]);
+    let id = |client: &str| client.split([' ', '=']).nth(1)?.parse::<u64>().ok();
+    let under_way = clients.lines().find(|client| client.contains(" cmd=set")).and_then(id);
+    let others = clients.lines().filter(|client| !client.contains(" cmd=client"));
+    under_way.is_some_and(|under_way| others.filter_map(id).any(|other| other > under_way))
 }

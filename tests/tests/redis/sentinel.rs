@@ -22,9 +22,12 @@ use holdfast_tests::{
     redis_options::RedisOptions,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect_to},
+    scripted_node::{ScriptedNode, View},
     sentinel_group::{SentinelGroup, SentinelOptions},
 };
 use tokio::task::JoinHandle;
+
+use crate::{SHORT_LIVED, assert_replaced, has_set_on_a_replaced_connection};
 
 const FAILOVER: Setting = ("failover", "true");
 const NAME: Setting = ("sentinelMasterName", "mymaster");
@@ -365,4 +368,137 @@ async fn a_failover_under_load_stops_nobody() {
     callers.iter().for_each(JoinHandle::abort);
     assert_granted(store.acquire("after", "me", MINUTE).await);
     assert!(group.nodes()[new].exists("after"));
+}
+
+/// Three sentinels that say this.
+async fn scripted(view: &View) -> Vec<ScriptedNode> {
+    let mut sentinels = Vec::new();
+    for _ in 0..3 {
+        sentinels.push(ScriptedNode::start(view.clone()).await);
+    }
+    sentinels
+}
+
+fn hosts(sentinels: &[ScriptedNode]) -> String {
+    sentinels.iter().map(ScriptedNode::address).collect::<Vec<_>>().join(",")
+}
+
+/// Has all sentinels say this from now on.
+fn all_say(sentinels: &[ScriptedNode], view: &View) {
+    sentinels.iter().for_each(|sentinel| sentinel.say(view.clone()));
+}
+
+/// The same, and the one that a store listens to says that the master has moved.
+fn switch(sentinels: &[ScriptedNode], view: &View) {
+    all_say(sentinels, view);
+    sentinels.iter().for_each(|sentinel| sentinel.report_a_switch(NAME.1));
+}
+
+/// Waits until a store listens to a sentinel.
+async fn listened_to(sentinels: &[ScriptedNode]) {
+    let listens = || sentinels.iter().any(|sentinel| sentinel.subscribers() > 0);
+    eventually("a sentinel is listened to", async || listens()).await;
+}
+
+/// Closes one of the connections of clients.
+fn kill_one(server: &RedisServer) {
+    let clients: String = server.run(&["CLIENT", "LIST"]);
+    let client = clients.lines().find(|client| !client.contains(" cmd=client")).unwrap();
+    let id = client.split([' ', '=']).nth(1).unwrap();
+    server.run::<i64>(&["CLIENT", "KILL", "ID", id]);
+}
+
+#[tokio::test]
+async fn a_call_on_a_connection_that_gets_no_more_ends_with_its_master() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinels = scripted(&View::new(old.port(), 1)).await;
+    let store = Arc::new(connect(&hosts(&sentinels), &SHORT_LIVED).await.unwrap());
+    listened_to(&sentinels).await;
+    old.pause_writes();
+    let call = {
+        let store = store.clone();
+        tokio::spawn(async move { store.acquire("k", "me", MINUTE).await })
+    };
+    eventually("its connection is replaced", async || has_set_on_a_replaced_connection(&old)).await;
+    switch(&sentinels, &View::new(new.port(), 2));
+    assert_replaced(tokio::time::timeout(LONG, call).await.unwrap().unwrap());
+    old.unpause();
+    assert_granted(store.acquire("k", "you", MINUTE).await);
+    assert!(new.exists("k"));
+}
+
+#[tokio::test]
+async fn an_attempt_to_connect_that_learns_of_a_new_master_ends_all_connections_to_the_old_one() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinels = scripted(&View::new(old.port(), 1)).await;
+    // Nobody but those who open a connection asks where the master is.
+    sentinels.iter().for_each(ScriptedNode::refuse_subscriptions);
+    let store = connect(&hosts(&sentinels), &[("minIdleConns", "2")]).await.unwrap();
+    eventually("both connections are open", async || old.clients() == 2).await;
+    all_say(&sentinels, &View::new(new.port(), 2));
+    kill_one(&old);
+    eventually("the other one is closed", async || old.clients() == 0).await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(new.exists("k"));
+}
+
+#[tokio::test]
+async fn sentinels_that_are_asked_while_they_take_over_a_new_master_name_no_old_one() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinels = scripted(&View::new(old.port(), 6)).await;
+    for sentinel in &sentinels {
+        // A store that asked again would find out.
+        sentinel.refuse_subscriptions();
+        sentinel.say_after_the_next_answer(View::new(new.port(), 7));
+    }
+    let store = connect(&hosts(&sentinels), &[]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(new.exists("k") && !old.exists("k"));
+}
+
+#[tokio::test]
+async fn answers_of_before_a_failover_that_come_after_it_do_not_lead_back() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinels = scripted(&View::new(old.port(), 6)).await;
+    // Sentinels have half of it.
+    let settings = [("minIdleConns", "2"), ("dialTimeout", "60s")];
+    let store = connect(&hosts(&sentinels), &settings).await.unwrap();
+    listened_to(&sentinels).await;
+    // For each connection, and by the one who listens.
+    let asked_by_all = || sentinels.iter().all(|sentinel| sentinel.asked() >= 3);
+    eventually("nobody asks", async || asked_by_all() && old.clients() == 2).await;
+
+    // A new connection is to be opened. A majority does not answer before the failover.
+    let slow = &sentinels[1..];
+    let held: Vec<_> = slow.iter().map(ScriptedNode::hold_answers).collect();
+    let asked: Vec<usize> = sentinels.iter().map(ScriptedNode::asked).collect();
+    kill_one(&old);
+    let asked_again =
+        || sentinels.iter().zip(&asked).all(|(sentinel, before)| sentinel.asked() > *before);
+    eventually("all are asked for the master", async || asked_again()).await;
+    slow.iter().for_each(ScriptedNode::answer_at_once);
+    switch(&sentinels, &View::new(new.port(), 7));
+    eventually("the old master is left", async || old.clients() == 0).await;
+
+    drop(held);
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(new.exists("k") && !old.exists("k"));
+}
+
+#[tokio::test]
+async fn sentinels_that_were_all_made_anew_are_believed() {
+    // How many are in the settings, and the others of their first life, where nobody listens by now.
+    for (listed, gone) in [(3, &[1, 2, 3][..]), (1, &[1, 2])] {
+        let (old, new) = (RedisServer::start(), RedisServer::start());
+        let first = View { others: gone.to_vec(), ..View::new(old.port(), 5) };
+        let sentinels = scripted(&first).await;
+        let store = connect(&hosts(&sentinels[..listed]), &[]).await.unwrap();
+        assert_granted(store.acquire("before", "me", MINUTE).await);
+
+        let others = sentinels.iter().map(ScriptedNode::port).collect();
+        all_say(&sentinels, &View { others, ..View::new(new.port(), 1) });
+        old.kill_connections();
+        let key = take_in_time(&store).await;
+        assert!(new.exists(&key), "{listed} are listed");
+    }
 }

@@ -102,23 +102,33 @@ mod tests {
         counted: usize,
     ) -> (Result<Vec<u64>, DialError>, u128) {
         let begun = Instant::now();
+        let heard = answers_of(servers, counted).await;
+        (heard.map(|heard| heard.answers), begun.elapsed().as_millis())
+    }
+
+    async fn answers_of(
+        servers: &[Option<u64>],
+        counted: usize,
+    ) -> Result<Answers<u64>, DialError> {
         let after: Vec<_> = servers.iter().map(|after| after.map(Duration::from_millis)).collect();
         // Each finds its own by its port.
         let addresses = (0..).zip(servers).map(|(port, _)| Address { host: "h".to_owned(), port });
-        let heard =
-            ask_all(addresses.collect(), counted, "nobody answered", async |server: Address| {
-                match after[usize::from(server.port)] {
-                    Some(after) => {
-                        sleep(after).await;
-                        Ok(u64::try_from(after.as_millis()).unwrap())
-                    }
-                    None => {
-                        sleep(LIMIT).await;
-                        Err(DialError::passing("it is silent".to_owned()))
-                    }
+        ask_all(
+            addresses.collect(),
+            counted,
+            "nobody answered",
+            async |server: Address| match after[usize::from(server.port)] {
+                Some(after) => {
+                    sleep(after).await;
+                    Ok(u64::try_from(after.as_millis()).unwrap())
                 }
-            });
-        (heard.await.map(|heard| heard.answers), begun.elapsed().as_millis())
+                None => {
+                    sleep(LIMIT).await;
+                    Err(DialError::passing("it is silent".to_owned()))
+                }
+            },
+        )
+        .await
     }
 
     #[tokio::test(start_paused = true)]
@@ -149,5 +159,19 @@ mod tests {
         let (nobody, after) = heard(&[None, None]).await;
         let cause = "nobody answered: h:0: it is silent; h:1: it is silent";
         assert_eq!((nobody.unwrap_err().cause.as_str(), after), (cause, 2_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_majority_is_one_of_those_that_count() {
+        for (servers, counted, expected) in [
+            (&[Some(1), Some(2), None][..], 3, true),
+            (&[Some(1), None, None], 3, false),
+            // Those that do not count lead nowhere, and make no majority.
+            (&[Some(1), Some(2), None, None, None, None], 3, true),
+            (&[Some(1), None, None, Some(2), Some(3), Some(4)], 3, false),
+        ] {
+            let answers = answers_of(servers, counted).await.unwrap();
+            assert_eq!(answers.of_majority, expected, "{servers:?}");
+        }
     }
 }

@@ -337,3 +337,56 @@ pub(super) fn is_cursor(cursor: &str) -> bool {
         holdfast_redis_rules::list::is_cursor(within) && !node.is_empty()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: &str) -> Address {
+        Address { host: host.to_owned(), port: 1 }
+    }
+
+    /// One master has all slots.
+    fn all_at(epoch: u64, master: &str) -> Topology {
+        Topology { epoch, slots: vec![(0..=SLOTS - 1, at(master))] }
+    }
+
+    /// A cluster of whose nodes the settings list this one.
+    fn cluster(listed: &str) -> Arc<Cluster> {
+        let settings = Arc::new(RedisSettings::new(listed).checked().unwrap());
+        let streams = Arc::new(Streams::new(None, None).unwrap());
+        Cluster::new("locks", settings, vec![at(listed)], streams, Membership::default())
+    }
+
+    fn asked(cluster: &Cluster) -> String {
+        let hosts: Vec<String> = cluster.addresses().into_iter().map(|it| it.host).collect();
+        hosts.join(" ")
+    }
+
+    #[tokio::test]
+    async fn nodes_of_a_report_that_does_not_count_are_asked_next() {
+        let cluster = cluster("listed");
+        assert_eq!(asked(&cluster), "listed");
+        assert_eq!(cluster.learn(all_at(5, "old"), false), Ok(()));
+        assert_eq!(asked(&cluster), "old listed");
+        for _ in 0..2 {
+            cluster.learn(all_at(1, "anew"), false).unwrap_err();
+            assert_eq!(asked(&cluster), "old listed anew");
+            assert_eq!(cluster.masters()[0].0.host(), "old");
+        }
+        // Once it counts, those that are gone are asked no more.
+        assert_eq!(cluster.learn(all_at(1, "anew"), true), Ok(()));
+        assert_eq!(asked(&cluster), "anew listed");
+        assert_eq!(cluster.masters()[0].0.host(), "anew");
+    }
+
+    #[tokio::test]
+    async fn nodes_that_do_not_count_are_not_asked_without_limit() {
+        let cluster = cluster("listed");
+        assert_eq!(cluster.learn(all_at(5, "old"), false), Ok(()));
+        for node in 0..MOST_UNPROVEN + 10 {
+            cluster.learn(all_at(1, &format!("n{node}")), false).unwrap_err();
+        }
+        assert_eq!(cluster.addresses().len(), MOST_UNPROVEN + 2);
+    }
+}

@@ -351,4 +351,94 @@ mod tests {
         assert_eq!(newest(&moved, None), Some((3, address("new"))));
         assert_eq!(newest(&[], Some(&last)), None);
     }
+
+    fn at(host: &str) -> Address {
+        Address { host: host.to_owned(), port: 1 }
+    }
+
+    /// What a majority reports, asked when this much had been learned.
+    fn told(epoch: u64, master: &str, asked_at: u64) -> Report {
+        let others = Vec::new();
+        Report { master: at(master), epoch, others, of_majority: true, asked_at }
+    }
+
+    fn of_few(report: Report) -> Report {
+        Report { of_majority: false, ..report }
+    }
+
+    fn naming(others: &[&str], report: Report) -> Report {
+        Report { others: others.iter().map(|other| at(other)).collect(), ..report }
+    }
+
+    /// What was learned, and how often.
+    fn learned(learned: &Learned) -> (Option<&str>, u64) {
+        (learned.master.as_ref().map(|master| &*master.host), learned.times)
+    }
+
+    #[test]
+    fn what_was_asked_before_a_newer_configuration_was_learned_does_not_lead_back() {
+        let mut known = Learned::default();
+        assert_eq!(known.take(&told(7, "new", 0)), Ok(()));
+        // Not even if a majority says so, and neither with the same number.
+        for late in [told(6, "old", 0), told(7, "old", 0)] {
+            known.take(&late).unwrap_err();
+            assert_eq!(learned(&known), (Some("new"), 1));
+        }
+        // It may confirm what is known, and lead on.
+        assert_eq!(known.take(&told(7, "new", 0)), Ok(()));
+        assert_eq!(known.take(&of_few(told(8, "newer", 0))), Ok(()));
+        assert_eq!(learned(&known), (Some("newer"), 3));
+    }
+
+    #[test]
+    fn the_same_number_may_have_another_name_of_the_master_if_it_was_asked_since() {
+        let mut known = Learned::default();
+        assert_eq!(known.take(&told(7, "127.0.0.1", 0)), Ok(()));
+        assert_eq!(known.take(&of_few(told(7, "name", 1))), Ok(()));
+        assert_eq!(learned(&known), (Some("name"), 2));
+    }
+
+    #[test]
+    fn only_a_majority_that_was_asked_since_starts_over() {
+        let mut known = Learned::default();
+        assert_eq!(known.take(&told(7, "m", 0)), Ok(()));
+        known.take(&of_few(told(1, "anew", 1))).unwrap_err();
+        known.take(&told(1, "anew", 0)).unwrap_err();
+        assert_eq!(learned(&known), (Some("m"), 1));
+        assert_eq!(known.take(&told(1, "anew", 1)), Ok(()));
+        assert_eq!(learned(&known), (Some("anew"), 2));
+        // From there on they count as before.
+        known.take(&of_few(told(0, "m", 2))).unwrap_err();
+        assert_eq!(known.take(&of_few(told(2, "next", 2))), Ok(()));
+    }
+
+    #[test]
+    fn sentinels_of_a_report_that_does_not_count_are_asked_next() {
+        let listed = Sentinel {
+            master: "mymaster".to_owned(),
+            sentinels: vec![at("listed")],
+            username: None,
+            password: None,
+        };
+        let streams = Arc::new(Streams::new(None, None).unwrap());
+        let timeouts = Timeouts { reply: None, send: None };
+        let sentinels = Sentinels::new(listed, streams, timeouts, Duration::from_secs(1));
+        let asked = || {
+            let (known, times) = sentinels.known();
+            (known.into_iter().map(|it| it.host).collect::<Vec<_>>().join(" "), times)
+        };
+        assert_eq!(asked(), ("listed".to_owned(), 0));
+        let first = naming(&["gone", "listed"], told(7, "m", 0));
+        assert_eq!(sentinels.learn(first), Ok(()));
+        assert_eq!(asked(), ("listed gone".to_owned(), 1));
+        for _ in 0..2 {
+            let anew = naming(&["a", "b"], of_few(told(1, "m", 1)));
+            sentinels.learn(anew).unwrap_err();
+            assert_eq!(asked(), ("listed gone a b".to_owned(), 1));
+        }
+        // Once it counts, those that are gone are asked no more.
+        let counts = naming(&["a", "b"], told(1, "m", 1));
+        assert_eq!(sentinels.learn(counts), Ok(()));
+        assert_eq!(asked(), ("listed a b".to_owned(), 2));
+    }
 }
