@@ -4,7 +4,9 @@ use std::cell::Cell;
 
 use holdfast::store::{Acquired, Extended, Failure, Released, Store, redis::ConnectError};
 use holdfast_tests::{
-    MINUTE, assert_granted, eventually, is_granted,
+    MINUTE, assert_granted,
+    clock::Clock,
+    eventually, is_granted,
     redis_options::RedisOptions,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to},
@@ -155,4 +157,17 @@ async fn a_master_without_its_replicas_takes_no_lock_that_a_failover_loses() {
     .await;
     assert!(refused.get() > 0);
     group.promoted(0).await;
+}
+
+#[tokio::test]
+async fn a_replica_whose_clock_is_ahead_ends_locks_early_once_it_is_promoted() {
+    let Some(mut clock) = Clock::make() else { return };
+    clock.step(3_600_000);
+    let server = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
+    let ahead = RedisOptions::new().environment(clock.environment());
+    let replica = replica_of(&server, ahead).await;
+    let store = connect(&server, &[ONE]).await.unwrap();
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    replica.run::<()>(&["REPLICAOF", "NO", "ONE"]);
+    assert!(server.exists("k") && !replica.exists("k"));
 }
