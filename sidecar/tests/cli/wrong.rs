@@ -229,10 +229,15 @@ fn invalid_arguments_are_named_with_and_without_address() {
     let server = Holdfast::serve(HOLDFAST, &served);
     let address = format!("http://{}", server.http());
     let through = format!("--address {address}: ");
-    for (way, place) in [
-        (&["--resources-path", path, "--app-id", APP_ID][..], ""),
-        (&["--address", &address], &through),
+    for (way, place, stores) in [
+        (
+            &["--resources-path", path, "--app-id", APP_ID][..],
+            "",
+            "; the resource files define lockstore",
+        ),
+        (&["--address", &address], &through, ""),
     ] {
+        let unknown = format!("STORE: lock store none not found{stores}");
         let is_wrong = |store, resource, option: &[&str], code, command, problem: &str| {
             let args = [&["run", store, resource], way, option, &["--", command]].concat();
             is_reported(&args, code, &format!("holdfast: {problem}"));
@@ -258,7 +263,7 @@ fn invalid_arguments_are_named_with_and_without_address() {
                 &[],
                 "RESOURCE: failed to acquire lease: input key/keyPrefix 'a||b' can't contain '||'",
             ),
-            ("none", "r", &[], "STORE: lock store none not found"),
+            ("none", "r", &[], &unknown),
         ] {
             is_wrong(store, resource, option, 125, "true", &format!("{place}{problem}"));
         }
