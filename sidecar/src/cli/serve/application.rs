@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process, kill_process_group},
+};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -112,9 +115,10 @@ impl Application {
     /// Returns the exit code.
     fn kill(&self) -> ExitCode {
         let Some(pid) = self.pid() else { return ExitCode::FAILURE };
-        let killed = match getpgid(Some(pid)) == Ok(pid) {
-            true => kill_process_group(pid, Signal::KILL),
-            false => kill_process(pid, Signal::KILL),
+        let killed = match kill_process_group(pid, Signal::KILL) {
+            // It leads none.
+            Err(Errno::SRCH) => kill_process(pid, Signal::KILL),
+            killed => killed,
         };
         if let Err(error) = killed {
             tracing::warn!("cannot kill the application: {error}");
