@@ -63,8 +63,14 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
 
 /// Whether this is an IPv6 address, with a zone or without.
 fn is_ipv6(text: &str) -> bool {
-    let address = text.split_once('%').map_or(text, |(address, _zone)| address);
-    address.parse::<Ipv6Addr>().is_ok()
+    without_zone(text).is_some() || text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// An IPv6 address without its zone, which names an interface of this machine; `None` for a text that is not an IPv6
+/// address with a zone.
+pub fn without_zone(text: &str) -> Option<&str> {
+    let (address, _zone) = text.split_once('%')?;
+    address.parse::<Ipv6Addr>().is_ok().then_some(address)
 }
 
 /// Whether this can be a host: it is not empty and has no character of a URL, a login or a

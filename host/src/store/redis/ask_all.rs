@@ -73,6 +73,19 @@ where
     }
 }
 
+/// Adds the servers that are not there yet, up to `most` in all.
+pub(super) fn add_servers(
+    servers: &mut Vec<Address>,
+    named: impl IntoIterator<Item = Address>,
+    most: usize,
+) {
+    for server in named {
+        if servers.len() < most && !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+}
+
 fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
     let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
     // A wrong login says more than a missing one.

@@ -70,14 +70,9 @@ struct Known {
 }
 
 impl Known {
-    /// The masters by name, in order, and how many slots each has.
-    fn masters(&self) -> impl Iterator<Item = (&String, &Arc<Client>, usize)> {
-        let slots = |client: &Arc<Client>| {
-            self.owners.iter().flatten().filter(|owner| Arc::ptr_eq(owner, client)).count()
-        };
-        let nodes = self.nodes.iter();
-        let masters = nodes.map(move |(name, (_, client))| (name, client, slots(client)));
-        masters.filter(|(_, _, slots)| *slots > 0)
+    /// How many slots a node has.
+    fn slots(&self, node: &Arc<Client>) -> usize {
+        self.owners.iter().flatten().filter(|owner| Arc::ptr_eq(owner, node)).count()
     }
 }
 
@@ -181,11 +176,8 @@ impl Cluster {
         let (mut epoch, old) =
             (known.epoch, "the nodes that answered do not know the latest change");
         if let Err(error) = epoch.learn(newest, of_majority, old) {
-            for (_, address) in slots {
-                if !known.unproven.contains(&address) && known.unproven.len() < MOST_UNPROVEN {
-                    known.unproven.push(address);
-                }
-            }
+            let named = slots.into_iter().map(|(_, address)| address);
+            ask_all::add_servers(&mut known.unproven, named, MOST_UNPROVEN);
             return Err(error);
         }
         let mut nodes = BTreeMap::new();
@@ -204,8 +196,9 @@ impl Cluster {
         let now = Known { nodes, owners, epoch, unproven: Vec::new() };
         let before = mem::replace(&mut *known, now);
         // What they still answer does not count. A node that never had a slot may be about to get its first one.
-        let replaced = before.masters().filter(|(name, _, _)| !known.nodes.contains_key(*name));
-        replaced.for_each(|(_, client, _)| client.leave_server());
+        let gone = before.nodes.iter().filter(|(name, _)| !known.nodes.contains_key(*name));
+        let replaced = gone.map(|(_, (_, client))| client).filter(|node| before.slots(node) > 0);
+        replaced.for_each(|node| node.leave_server());
         Ok(())
     }
 
@@ -262,7 +255,8 @@ impl Cluster {
     /// The masters, in order, and how many slots each has.
     pub(super) fn masters(&self) -> Vec<(Arc<Client>, usize)> {
         let known = self.read();
-        known.masters().map(|(_, client, slots)| (client.clone(), slots)).collect()
+        let nodes = known.nodes.values().map(|(_, client)| (client.clone(), known.slots(client)));
+        nodes.filter(|(_, slots)| *slots > 0).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {

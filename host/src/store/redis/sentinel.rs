@@ -15,7 +15,7 @@ use redis::{FromRedisValue, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    ask_all::{Answers, ask_all},
+    ask_all::{Answers, add_servers, ask_all},
     dial_error::DialError,
     driver::Timeouts,
     epoch::Epoch,
@@ -259,12 +259,9 @@ impl Sentinels {
             learned.others.clear();
         }
         // Also where it does not count: if all sentinels were made anew, a majority of those that are asked next may say so.
-        for other in report.others {
-            let known = self.sentinel.sentinels.contains(&other) || learned.others.contains(&other);
-            if !known && learned.others.len() < MAX_SENTINELS {
-                learned.others.push(other);
-            }
-        }
+        let others = report.others.into_iter();
+        let unlisted = others.filter(|other| !self.sentinel.sentinels.contains(other));
+        add_servers(&mut learned.others, unlisted, MAX_SENTINELS);
         counts
     }
 }

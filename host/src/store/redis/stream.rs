@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_redis_rules::address::Address;
+use holdfast_redis_rules::address::{Address, without_zone};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
@@ -101,8 +101,7 @@ impl Streams {
 /// The name that a server's certificate must have. Fails with the cause if none can have it.
 pub(super) fn certified(address: &Address) -> Result<ServerName<'static>, &'static str> {
     // A zone is the interface of this machine, and in no certificate.
-    let with_zone = address.host.split_once('%').filter(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok());
-    let host = with_zone.map_or(&*address.host, |(ip, _zone)| ip);
+    let host = without_zone(&address.host).unwrap_or(&address.host);
     ServerName::try_from(host.to_owned())
         .map_err(|_| "the host is not a name that a certificate can have")
 }
