@@ -16,7 +16,7 @@ use holdfast::store::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::node::{Act, Manner, Scripted, TTL, WORKS, Way, quorum};
+use crate::node::{Act, FaultyNode, Manner, TTL, WORKS, Way, quorum};
 
 const CALLERS: usize = 8;
 
@@ -30,7 +30,7 @@ fn stores(
     let store = |caller| {
         let named = nodes.iter().enumerate().map(|(at, node)| {
             let manner = Manner { way: way(caller, at), ..WORKS };
-            Node::new(at.to_string(), Scripted::over(node.clone(), manner))
+            Node::new(at.to_string(), FaultyNode::over(node.clone(), manner))
         });
         QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap()
     };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use holdfast::store::{Acquired, Failure, Store, quorum::QuorumStore};
 use tokio::time::sleep;
 
-use crate::node::{DOWN, Manner, Scripted, TTL, WORKS, count, quorum};
+use crate::node::{DOWN, FaultyNode, Manner, TTL, WORKS, count, quorum};
 
 /// An hour, in the microseconds that numbers count.
 const HOUR: u64 = 3_600_000_000;
@@ -18,7 +18,7 @@ async fn number(store: &QuorumStore, owner: &str) -> u64 {
 }
 
 /// A quorum of nodes whose clocks are hours apart.
-async fn with_clocks_apart(nodes: usize) -> (Vec<Arc<Scripted>>, QuorumStore) {
+async fn with_clocks_apart(nodes: usize) -> (Vec<Arc<FaultyNode>>, QuorumStore) {
     let (nodes, store) = quorum(&vec![WORKS; nodes]);
     let Ok(Acquired::Granted(grant)) = nodes[0].memory.acquire_fenced("clock", "", TTL).await
     else {

@@ -1,6 +1,6 @@
-//! The store over several stores, on scripted nodes.
+//! The store over several stores, on nodes with faults.
 //!
-//! - `node.rs`: such a node.
+//! - `node.rs`: such a node, which is a store in memory behind a faulty network.
 //! - `acquire.rs`: every outcome of every node, in every order.
 //! - `leaving.rs`: callers who leave, and answers that come late.
 //! - `contention.rs`: several callers at once.

@@ -1,4 +1,4 @@
-//! A scripted node, which keeps locks in memory.
+//! A node of a quorum: a real store in memory, whose calls are delayed, lost or refused as a test says.
 
 use std::{
     sync::{
@@ -68,7 +68,7 @@ pub struct Manner {
     pub act: Act,
     /// How long acquires, releases and inspections are on their way.
     pub way: Way,
-    /// Whether answers to acquires wait until [`Scripted::let_through`].
+    /// Whether answers to acquires wait until [`FaultyNode::let_through`].
     pub waits: bool,
     /// Whether a release is carried out and its reply is lost.
     pub loses_releases: bool,
@@ -81,7 +81,7 @@ pub struct Manner {
 }
 
 /// A node.
-pub struct Scripted {
+pub struct FaultyNode {
     pub memory: Arc<MemoryStore>,
     manner: Mutex<Manner>,
     calls: Mutex<Vec<&'static str>>,
@@ -103,7 +103,7 @@ pub const WORKS: Manner = Manner {
 /// Nothing works.
 pub const DOWN: Manner = Manner { act: Act::Refuse, down: true, ..WORKS };
 
-impl Scripted {
+impl FaultyNode {
     pub fn new(manner: Manner) -> Arc<Self> {
         Self::over(Arc::new(MemoryStore::new()), manner)
     }
@@ -207,7 +207,7 @@ fn is_grant(acquired: &Acquired) -> bool {
 
 /// Gives back what was taken for a caller who has left.
 struct GiveBack<'a> {
-    node: &'a Scripted,
+    node: &'a FaultyNode,
     key: &'a str,
     owner: &'a str,
     taken: bool,
@@ -221,7 +221,7 @@ impl Drop for GiveBack<'_> {
     }
 }
 
-impl Store for Scripted {
+impl Store for FaultyNode {
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -326,8 +326,8 @@ impl Store for Scripted {
 }
 
 /// Nodes of these manners, and the quorum over them. Their names are `n0:1`, `n1:1` and so on.
-pub fn quorum(manners: &[Manner]) -> (Vec<Arc<Scripted>>, QuorumStore) {
-    let nodes: Vec<_> = manners.iter().map(|manner| Scripted::new(*manner)).collect();
+pub fn quorum(manners: &[Manner]) -> (Vec<Arc<FaultyNode>>, QuorumStore) {
+    let nodes: Vec<_> = manners.iter().map(|manner| FaultyNode::new(*manner)).collect();
     let named = nodes.iter().enumerate();
     let named = named.map(|(at, node)| Node::new(format!("n{at}:1"), node.clone()));
     let store = QuorumStore::new("s", named.collect(), QuorumSettings::new()).unwrap();
@@ -335,12 +335,12 @@ pub fn quorum(manners: &[Manner]) -> (Vec<Arc<Scripted>>, QuorumStore) {
 }
 
 /// How many nodes have the key for this owner.
-pub fn count(nodes: &[Arc<Scripted>], key: &str, owner: &str) -> usize {
+pub fn count(nodes: &[Arc<FaultyNode>], key: &str, owner: &str) -> usize {
     nodes.iter().filter(|node| node.owner(key).as_deref() == Some(owner)).count()
 }
 
 /// Waits until no node has the key for this owner.
-pub async fn assert_left(nodes: &[Arc<Scripted>], key: &str, owner: &str) {
+pub async fn assert_left(nodes: &[Arc<FaultyNode>], key: &str, owner: &str) {
     eventually("nothing is left", async || count(nodes, key, owner) == 0).await;
 }
 
