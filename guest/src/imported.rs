@@ -1,4 +1,4 @@
-//! The scope of `lock`, `lease` and `json`: the stores that the imported `store` has.
+//! The scope of `lock`, `lease` and `json`: the stores of the imported `store`.
 
 use alloc::string::String;
 

@@ -49,7 +49,7 @@ fn call(verb: Verb, store: String, body: &[u8]) -> Reply {
     reply(steps::end(verb, Form::Json, outcome))
 }
 
-/// The reply of an answer in JSON form, which is what a call in JSON form gets.
+/// The reply in an answer in JSON form. A call in JSON form gets no other answer.
 fn reply(answer: Answer) -> Reply {
     let Answer::Json(answer) = answer else { panic!("an answer in typed form") };
     answer.reply

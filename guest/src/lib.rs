@@ -7,7 +7,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `lock`, `lease`, `json` | the exports that call the imported store themselves |
-//! | `imported` | the stores that the imported store has |
+//! | `imported` | the stores of the imported `store` |
 //! | `steps` | the export for a host that drives the store |
 //! | `bindings` | the traits that the contract in `wit/` generates |
 
@@ -23,7 +23,7 @@ mod lease;
 mod lock;
 mod steps;
 
-/// The component: what the exports are implemented for.
+/// The component, which implements the exports.
 struct Component;
 
 #[cfg(target_family = "wasm")]

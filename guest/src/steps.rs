@@ -11,7 +11,7 @@ use spin::Mutex;
 
 use crate::{Component, bindings::steps::Guest};
 
-/// The scopes that the host configured, each at its number.
+/// The scopes that the host configured. The index of a scope is its number.
 static SCOPES: Mutex<Vec<Option<Scope>>> = Mutex::new(Vec::new());
 
 impl Guest for Component {

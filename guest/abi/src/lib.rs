@@ -21,7 +21,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unreachable()
 }
 
-/// Allocates memory for values that the host writes into the instance. Traps if there is none left.
+/// Allocates memory for values that the host writes into the instance. Traps if no memory is left.
 ///
 /// # Safety
 ///
@@ -47,7 +47,7 @@ unsafe extern "C" fn cabi_realloc(
             realloc(old, Layout::from_size_align_unchecked(old_size, align), new_size)
         }
     };
-    // The host would write to address 0.
+    // Returning null would make the host write to address 0.
     if block.is_null() {
         unreachable()
     }

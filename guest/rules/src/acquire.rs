@@ -19,8 +19,8 @@ pub struct AcquireTerms {
 
 /// Checks an acquire.
 ///
-/// `owner_is_empty` is whether a lock owner is given that is empty. The step names no owner: the caller has it, or
-/// makes one.
+/// `owner_is_empty` is whether the caller gave an empty lock owner. The step names no owner: the caller of this
+/// function has it, or makes one.
 ///
 /// # Errors
 ///

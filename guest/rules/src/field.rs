@@ -14,7 +14,7 @@ pub enum Field {
     Store,
     /// The resource id.
     ResourceId,
-    /// What the resource ids of a list begin with.
+    /// The prefix of the resource ids to list.
     Prefix,
     /// The owner.
     LockOwner,
@@ -26,10 +26,10 @@ pub enum Field {
     Wait,
 }
 
-/// The field that a message refuses; `None` if it refuses no field. Reads the text, because the error codes of Dapr's
-/// API do not name a field.
+/// The field that a message refuses; `None` if the message refuses no field. Reads the text, because the error codes of
+/// Dapr's API name no field.
 pub fn refused(message: &str) -> Option<Field> {
-    // Without any store, the name is not at fault.
+    // If no store is configured, the call's store name is not at fault.
     if message == message::store_not_configured() {
         return None;
     }

@@ -11,7 +11,7 @@ use alloc::{
 
 use crate::types::StoreInfo;
 
-/// What separates the parts of a key. Resource ids and prefixes must not contain it.
+/// Separates the parts of a key. Resource ids and prefixes must not contain it.
 pub const SEPARATOR: &str = "||";
 
 /// The stores that one application may name.
@@ -63,7 +63,7 @@ impl Scope {
         Choice { scope: self, store }
     }
 
-    /// The store at that position of the list that [`new`](Self::new) received.
+    /// The store at this position of the list that [`new`](Self::new) received.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl Scope {
         }
     }
 
-    /// A name that the scope does not have.
+    /// The choice of a name that the scope does not have.
     pub fn unknown<'s>(&'s self, name: &'s str) -> Choice<'s> {
         Choice { scope: self, store: Err(name) }
     }
@@ -98,11 +98,11 @@ impl<'s> Choice<'s> {
     }
 }
 
-/// Whether an application may have this id, which is a part of keys.
+/// Checks that an application may have this id, which is a part of keys.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// If the id contains `|`.
 pub fn check_app_id(app_id: &str) -> Result<(), String> {
     match app_id.contains('|') {
         true => Err(format!("the app id {app_id} contains |, which separates the parts of a key")),
@@ -125,7 +125,7 @@ impl Store {
             "appid" => Some(app_id.as_str()).filter(|id| !id.is_empty()),
             "name" => Some(name.as_str()),
             "none" => None,
-            // An empty word, too.
+            // This includes an empty word.
             word => Some(word),
         };
         let key_start = match prefix {
@@ -145,7 +145,7 @@ impl Store {
         &self.name
     }
 
-    /// What the keys of all resources begin with.
+    /// The start of the keys of all resources.
     pub fn key_start(&self) -> &str {
         &self.key_start
     }
@@ -162,8 +162,8 @@ impl Store {
     }
 }
 
-/// Own code: `str::contains` would add its search algorithm to the component, for two bytes. They are named one by one,
-/// because the component would call a function to compare two slices, for each byte of the text.
+/// Own code: `str::contains` would add its search algorithm to the component, for two bytes. The pattern names each
+/// byte, because the component would compare slices by a function call for each byte of the text.
 fn contains_separator(text: &str) -> bool {
     text.as_bytes().windows(SEPARATOR.len()).any(|window| matches!(window, [b'|', b'|']))
 }

@@ -13,11 +13,11 @@ use crate::{
     unlock,
 };
 
-/// Checks a call: the store operation to carry out, or the answer.
+/// Checks a call. Returns the store operation to carry out, or the answer.
 ///
 /// # Panics
 ///
-/// On a store that is not in the scope: its position is the host's own.
+/// If the scope does not have the store at the given position. The host chose that position.
 pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
     let store = match store {
         StoreChoice::Configured(position) => scope.at(*position),
@@ -51,11 +51,11 @@ pub fn begin(scope: &Scope, store: &StoreChoice, request: Request) -> Begun {
     begun.unwrap_or_else(|error| Begun::Answered(Answer::Failed(error)))
 }
 
-/// The answer to a call, by what the store answered.
+/// The answer to a call, from the outcome of its store operation.
 ///
 /// # Panics
 ///
-/// On an outcome that the verb cannot have.
+/// If the verb cannot have this outcome.
 pub fn end(verb: Verb, form: Form, outcome: Outcome) -> Answer {
     let answer = match (verb, outcome) {
         (_, Outcome::Failed(failure)) => Answer::Failed(Error::of_failure(verb, failure)),

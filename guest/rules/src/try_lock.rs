@@ -8,13 +8,13 @@ use crate::{
 
 /// Checks a try-lock of `ttl` milliseconds.
 ///
-/// `has_owner` is whether the lock owner is not empty. The step names no owner: the caller has it.
+/// `has_owner` is whether the lock owner is not empty. The step names no owner: the caller of this function has it.
 ///
 /// # Errors
 ///
 /// The first check that fails, in this order (Dapr 1.18, `pkg/api/universal/lock.go`): the time to live
 /// is positive, a store is configured, the resource id is not empty, the owner is not empty, the store
-/// exists, the resource id does not contain `||`. At last, the time to live is at most [`MAX_TIME`].
+/// exists, the resource id does not contain `||`. Finally, the time to live is at most [`MAX_TIME`].
 pub fn begin(
     store: Choice<'_>,
     resource_id: &str,

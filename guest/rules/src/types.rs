@@ -26,7 +26,7 @@ impl Error {
 }
 
 impl Failure {
-    /// The failure of an acquire by this owner, who is named if the outcome is unknown.
+    /// The failure of an acquire by this owner. Its cause names the owner if the outcome is unknown.
     #[must_use]
     pub fn naming(self, owner: &str) -> Self {
         crate::failure_naming!(self, owner)

@@ -8,7 +8,7 @@ use crate::{
 
 /// Checks an unlock.
 ///
-/// `has_owner` is whether the lock owner is not empty. The step names no owner: the caller has it.
+/// `has_owner` is whether the lock owner is not empty. The step names no owner: the caller of this function has it.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Reads and writes times as the JSON form of protocol buffers has them: seconds, such as `30s` or `0.25s`.
+//! Reads and writes times in the JSON form of protocol buffers: seconds, such as `30s` or `0.25s`.
 
 use alloc::{format, string::String};
 
@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use super::text;
 use crate::message;
 
-/// Reads a time, in milliseconds, rounded up. One that is too long for a `u64` becomes the longest.
+/// Reads a time in milliseconds, rounded up. A time that a `u64` cannot hold becomes `u64::MAX`.
 ///
 /// # Errors
 ///
-/// What is wrong with it: another type or form, or negative.
+/// If the value has another type or form, or is negative.
 pub fn read(value: &RawValue) -> Result<u64, String> {
     let text = text::read(value)?;
     milliseconds(&text).ok_or_else(|| {
@@ -20,8 +20,8 @@ pub fn read(value: &RawValue) -> Result<u64, String> {
     })
 }
 
-/// Reads a time, in milliseconds, rounded up. One that is too long for a `u64` becomes the longest; `None` for another
-/// form.
+/// Reads a time in milliseconds, rounded up; `None` if the text has another form. A time that a `u64` cannot hold
+/// becomes `u64::MAX`.
 pub fn milliseconds(text: &str) -> Option<u64> {
     let number = text.strip_suffix('s')?;
     let (whole, fraction) = match number.split_once('.') {
@@ -45,7 +45,7 @@ pub fn milliseconds(text: &str) -> Option<u64> {
     Some(number(whole).saturating_mul(1_000).saturating_add(milliseconds))
 }
 
-/// Writes a time.
+/// Writes a time in milliseconds.
 pub fn write(milliseconds: u64) -> String {
     match (milliseconds / 1_000, milliseconds % 1_000) {
         (seconds, 0) => format!("{seconds}s"),

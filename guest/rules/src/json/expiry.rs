@@ -10,17 +10,17 @@ use serde_json::value::RawValue;
 use super::text;
 use crate::message;
 
-/// The longest number that is accepted, in bytes. Dapr accepts any length.
+/// The longest number that is accepted, in bytes. Dapr has no such limit.
 const MAX_NUMBER_BYTES: usize = 1024;
 
-/// How many bytes of a longer number are quoted.
+/// How many bytes of a longer number the error quotes.
 const MAX_QUOTED_BYTES: usize = 64;
 
 /// Reads a 32-bit integer from a JSON number, or from a string that is one.
 ///
 /// # Errors
 ///
-/// What is wrong with it: another type, not whole, out of range.
+/// If the value has another type, is not whole, or is out of range.
 pub fn read(value: &RawValue) -> Result<i32, String> {
     let raw = value.get();
     if raw.len() > MAX_NUMBER_BYTES {

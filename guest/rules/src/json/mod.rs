@@ -25,7 +25,7 @@ pub use duration::{milliseconds, write as duration};
 pub use reply::{failure, refusal};
 pub use request::Body;
 
-/// Checks a call: the store operation to carry out, or the answer. The step names the owner.
+/// Checks a call. Returns the store operation to carry out, or the answer. The step names the owner.
 pub fn begin(store: Choice<'_>, verb: Verb, body: &[u8]) -> Begun {
     checked(store, verb, body).unwrap_or_else(|error| Begun::Answered(refused(verb, error)))
 }
@@ -62,7 +62,7 @@ fn checked(store: Choice<'_>, verb: Verb, body: &[u8]) -> Result<Begun, Error> {
     })
 }
 
-/// An answer in typed form, put into JSON form.
+/// Puts an answer in typed form into JSON form.
 pub fn answer(verb: Verb, answer: Answer) -> JsonAnswer {
     let (reply, error) = match answer {
         Answer::TryLock(held) => (reply::held(held), None),

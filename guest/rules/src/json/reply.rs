@@ -41,7 +41,7 @@ pub(super) fn lease(lease: Option<Lease>) -> Reply {
     ])
 }
 
-/// The reply to an extend that has a verdict. The numbers are those of an unlock.
+/// The reply to an extend that has a verdict. Its status numbers are the ones of an unlock.
 pub(super) fn extended(extended: Extended) -> Reply {
     match extended {
         Extended::Extended(time) => {
@@ -92,7 +92,7 @@ pub fn refusal(verb: Verb, error: &Error) -> Reply {
     Reply { status, body: error_body(error_code, error.message()) }
 }
 
-/// The reply to a call that failed in the host, beyond the rules.
+/// The reply to a call that failed in the host, outside the rules.
 pub fn failure(verb: Verb, cause: &str) -> Reply {
     refusal(verb, &Error::Other(message::failed(verb, cause)))
 }

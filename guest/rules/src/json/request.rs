@@ -24,7 +24,7 @@ use crate::{
     types::{Error, Verb},
 };
 
-/// The fields of a body. One that is missing or `null` has the zero value of its type.
+/// The fields of a body. A missing field, or one that is `null`, has the zero value of its type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Body<'b> {
     /// `resourceId`
@@ -55,7 +55,7 @@ impl<'b> Body<'b> {
         Self::read_with(Call::Of(verb), body)
     }
 
-    /// Reads the body of a hold: that of an acquire, and an optional `maxHold`.
+    /// Reads the body of a hold: the fields of an acquire, and an optional `maxHold`.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl<'b> Body<'b> {
         Self::read_with(Call::Hold, body)
     }
 
-    /// Reads the body of a call that waits until a lock is lost: that of a release, and an optional `wait`.
+    /// Reads the body of a call that waits until a lock is lost: the fields of a release, and an optional `wait`.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl<'b> Body<'b> {
     }
 }
 
-/// What a body is for.
+/// The call that a body belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Call {
     Of(Verb),

@@ -19,7 +19,7 @@ pub struct Text<'t>(pub Cow<'t, str>);
 ///
 /// # Errors
 ///
-/// What is wrong with it: another type, or an escape that stands for no character.
+/// If the value has another type, or has an escape that stands for no character.
 pub fn read(value: &RawValue) -> Result<Cow<'_, str>, String> {
     let raw = value.get();
     // Valid JSON without an escape is the text itself. Reading it again would double the cost of a body.
