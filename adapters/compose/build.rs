@@ -1,7 +1,7 @@
-//! Builds the components that are composed.
+//! Builds the components that the compositions link.
 
-/// The variable with the path of a component, its package, and where that is in a checkout. The name of a
-/// folder beside this package could be that of another package in a vendor directory.
+/// For each component: the variable for its path, its package, and the path of that package in a checkout. The path
+/// starts two folders up, because in a vendor directory a folder beside this package could be another package.
 const PARTS: [(&str, &str, &str); 4] = [
     ("HOLDFAST_LOCK", "holdfast-guest", "../../guest"),
     ("HOLDFAST_REDIS_STORE", "holdfast-redis-store", "../../adapters/redis-store"),

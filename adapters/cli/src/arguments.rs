@@ -155,7 +155,7 @@ fn parse_seconds(text: &str) -> Result<i32, String> {
     })
 }
 
-/// Whether a word names an option and so cannot be the value of one. A negative number can.
+/// Whether a word names an option and so cannot be a value. A negative number can be a value.
 fn is_option_name(word: &str) -> bool {
     word.len() > 1 && word.starts_with('-') && word.parse::<i64>().is_err()
 }

@@ -5,7 +5,7 @@
 pub(crate) enum Exit {
     /// The lock was taken or freed.
     Done = 0,
-    /// The lock is held by somebody, or was not the owner's.
+    /// The lock is held already, or the owner did not hold it.
     NotDone = 1,
     /// An error.
     Failed = 2,

@@ -1,6 +1,6 @@
 //! The help texts.
 
-/// What a help text is about.
+/// The topic of a help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// The whole program.

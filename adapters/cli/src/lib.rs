@@ -1,8 +1,7 @@
 //! The commands `holdfast try-lock` and `holdfast unlock` as a component, for stock runtimes.
 //!
-//! The component exports `wasi:cli/run` and imports the lock component. It takes the arguments of the
-//! native commands, prints what they print and exits with the same codes. The store is the one that it
-//! is composed with.
+//! The component exports `wasi:cli/run` and imports the lock component. It takes the arguments of the native commands,
+//! prints the same text and exits with the same codes. Its store is part of the same composition.
 //!
 //! | module | what lives there |
 //! |---|---|

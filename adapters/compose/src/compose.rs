@@ -53,7 +53,7 @@ pub(crate) fn compose(
 /// Links the lock component to the store, and a plugin to the lock component. The result exports what the
 /// plugin exports.
 ///
-/// The plugin is not stripped: its names are in the backtraces of its author.
+/// The plugin is not stripped, because its author's backtraces need its names.
 pub(crate) fn compose_plugin(
     store: &Part<'_>,
     lock: &Part<'_>,

@@ -22,7 +22,7 @@ pub enum Error {
         /// The missing export.
         interface: &'static str,
     },
-    /// A part does not import what another exports for it.
+    /// A part does not import an interface that another part exports for it.
     #[error("{part} does not import {interface}")]
     NoImport {
         /// The name of the part.

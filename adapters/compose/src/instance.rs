@@ -54,8 +54,8 @@ impl Instance {
         importer.set_import(graph, import, export)
     }
 
-    /// Links what the `importer` imports under this full name to the export of this instance that has the
-    /// same name and a compatible version.
+    /// Links the import of `importer` with this full name to the export of this instance that has the same name and a
+    /// compatible version.
     pub(crate) fn link_import(
         &self,
         graph: &mut CompositionGraph,
@@ -83,7 +83,7 @@ impl Instance {
         graph.export(exported, name).map_err(|problem| self.mismatch(&problem))
     }
 
-    /// Exports everything that this instance exports from the composition.
+    /// Exports all exports of this instance from the composition.
     pub(crate) fn export_all(&self, graph: &mut CompositionGraph) -> Result<(), Error> {
         for name in &self.exports {
             let exported = self.alias(graph, name)?;

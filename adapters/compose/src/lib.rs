@@ -3,9 +3,9 @@
 //! A stock runtime provides WASI and nothing else, so the lock component is composed with a component that
 //! exports `store`. The same parts always give the same bytes.
 //!
-//! - `lib.rs` lists the compositions, and the parts that they are made of.
-//! - `compose.rs` links components to each other, as instances of parts (`instance.rs`) with the imports and
-//!   exports that `names.rs` names.
+//! - `lib.rs` lists the compositions and their parts.
+//! - `compose.rs` links components to each other. They are instances of parts (`instance.rs`) whose imports and exports
+//!   `names.rs` names.
 //! - `strip.rs` removes debug names.
 //! - `error.rs` says why components cannot be linked.
 
@@ -86,8 +86,8 @@ pub fn lock_cli() -> Result<Composition, Error> {
     Ok(Composition { name: "holdfast-lock-cli.wasm", wasm })
 }
 
-/// A plugin with the lock component and its store in Redis. It exports what the plugin exports, and imports
-/// what [`lock_redis`] imports and what the plugin imports besides `lock`, `lease` and `json`.
+/// A plugin with the lock component and its store in Redis. It has the exports of the plugin. It has the imports of
+/// [`lock_redis`], and those of the plugin other than `lock`, `lease` and `json`.
 ///
 /// # Errors
 ///
@@ -97,8 +97,8 @@ pub fn plugin(wasm: &[u8]) -> Result<Vec<u8>, Error> {
     compose_plugin(&REDIS_STORE, &LOCK, &Part { name: "the plugin", wasm })
 }
 
-/// The components that the compositions are made of, each in a file with the name of its package. The
-/// published package carries them, because it has no source of them.
+/// The parts of the compositions, each in a file with the name of its package. The published package carries these
+/// components, because it has no source of them.
 pub fn parts() -> [Composition; 4] {
     let part = |name, Part { wasm, .. }: &Part<'_>| Composition { name, wasm: wasm.to_vec() };
     [

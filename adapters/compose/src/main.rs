@@ -1,5 +1,5 @@
-//! `holdfast-compositions DIR` writes all compositions into a folder, and `holdfast-compositions --parts DIR` the
-//! components that they are made of.
+//! `holdfast-compositions DIR` writes all compositions into a folder, and `holdfast-compositions --parts DIR` writes
+//! their parts.
 
 use std::{env, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! The names of interfaces. Those here are without a version: any version of the parts matches.
+//! The names of interfaces. The names here have no version: any version of the parts matches.
 
 pub(crate) const LOCK: &str = "holdfast:lock/lock";
 pub(crate) const LEASE: &str = "holdfast:lock/lease";
@@ -16,8 +16,8 @@ pub(crate) fn unversioned(name: &str) -> &str {
     name.split('@').next().unwrap_or(name)
 }
 
-/// Whether an interface is one of the contract that has functions. The types have none, so no part exports
-/// them and no runtime provides them.
+/// Whether an interface of the contract has functions. `types` has none, so no part exports it and no runtime provides
+/// it.
 pub(crate) fn has_calls(name: &str) -> bool {
     name.starts_with("holdfast:lock/") && unversioned(name) != TYPES
 }

@@ -15,10 +15,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Why this instance is not ready: never, because an instance that runs is ready.
+/// Why this instance is not ready. Always `None`, because an instance that runs is ready.
 const OBSTACLE: Option<&str> = None;
 
-/// The type of every store. The `store` interface does not say it; the compositions have Redis stores.
+/// The type of every store. The `store` interface does not report it; the compositions have Redis stores.
 const STORE_TYPE: &str = "lock.redis";
 
 /// Handles a request.
@@ -32,7 +32,7 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         None => (target.as_str(), None),
     };
     if !path::is_well_escaped(sent_path) {
-        // Connections belong to the runtime, which refuses a header that is about them.
+        // The runtime owns the connections, and refuses a header that is about them.
         return Reply { header: None, ..reply::bad_request() };
     }
     if settings.has_token()
@@ -47,9 +47,9 @@ pub(crate) fn handle(request: &IncomingRequest) -> Reply {
         Route::Healthz => health::healthz(&settings.app_id, query, OBSTACLE),
         Route::OutboundHealthz => health::outbound(OBSTACLE),
         Route::Metadata => metadata_reply(settings),
-        // Instances share no memory: metadata that is set in one would be unknown to the others.
+        // Instances share no memory: one instance would not know the metadata that was set in another.
         Route::PutMetadata { .. } | Route::Shutdown | Route::Unknown => reply::not_found(),
-        // `json` has the calls of Dapr's API alone, and the document describes more than those.
+        // `json` has only the calls of Dapr's API, and the OpenAPI document describes more.
         Route::Lease { .. } | Route::Hold { .. } | Route::AwaitLoss { .. } | Route::OpenApi => {
             reply::not_found()
         }

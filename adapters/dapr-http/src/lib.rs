@@ -1,9 +1,9 @@
 //! Dapr's HTTP API for locks as a component, for stock runtimes.
 //!
-//! The component exports `wasi:http/incoming-handler` and imports `json` of the lock component. It answers
-//! as `holdfast serve` does, byte for byte, because both take routes and replies from
-//! `holdfast-dapr-api`. It imports `store` only to list the stores in the metadata. The runtime decides
-//! how many instances there are and how many requests each of them serves.
+//! The component exports `wasi:http/incoming-handler` and imports `json` of the lock component. It answers as
+//! `holdfast serve` does, byte for byte, because both take routes and replies from `holdfast-dapr-api`. It imports
+//! `store` only to list the stores in the metadata. The runtime decides how many instances run and how many requests
+//! each of them serves.
 //!
 //! | module | what lives there |
 //! |---|---|

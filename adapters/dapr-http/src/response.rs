@@ -18,7 +18,7 @@ pub(crate) fn send(out: ResponseOutparam, reply: &Reply) {
     };
     // A runtime may wait for the head before it takes the body.
     ResponseOutparam::set(out, Ok(response));
-    // A failure means that the caller is gone, so there is nobody to report it to.
+    // A failure means that the caller is gone, so nobody could receive a report.
     if write(&body, &reply.body).is_some() {
         let _ = OutgoingBody::finish(body, None);
     }

@@ -7,13 +7,13 @@ use crate::{host::ContextId, release::Release};
 /// Events that are due at a later time. Times are in milliseconds.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    /// By its time and, since times are not unique, its place.
+    /// The events by time and, because times are not unique, by place.
     events: BTreeMap<(u64, u64), Event>,
     /// The time that ticks were last asked for.
     armed: Option<u64>,
 }
 
-/// What happens when a time has come.
+/// An event that is due at a later time.
 #[derive(Debug)]
 pub enum Event {
     /// A request has waited in its line for as long as it may.
@@ -33,7 +33,7 @@ impl Deadlines {
         self.events.remove(&(time, place));
     }
 
-    /// Takes out what is to happen now.
+    /// Removes and returns the next event that is due.
     pub fn due(&mut self, now: u64) -> Option<Event> {
         let first = self.events.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
@@ -44,7 +44,7 @@ impl Deadlines {
         self.armed = self.armed.map(|_| 0);
     }
 
-    /// The period to ask for ticks with, 0 for none; `None` if it can stay as it is.
+    /// The new period of the ticks in milliseconds, 0 for no ticks; `None` if the period need not change.
     pub fn period(&mut self, now: u64) -> Option<u32> {
         let first = self.events.keys().next().map(|(time, _)| *time);
         if first == self.armed {

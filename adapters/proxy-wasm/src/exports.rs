@@ -15,7 +15,7 @@ use crate::{
 
 static VM: Mutex<Vm<Proxy>> = Mutex::new(Vm::new(Proxy));
 
-/// Calls the VM. Traps if the proxy calls it while it calls the proxy, which no proxy does.
+/// Passes an event to the VM. Traps if the proxy calls the VM while the VM calls the proxy, which no proxy does.
 fn with<T>(event: impl FnOnce(&mut Vm<Proxy>) -> T) -> T {
     let Some(mut vm) = VM.try_lock() else { unreachable() };
     event(&mut vm)
@@ -23,11 +23,11 @@ fn with<T>(event: impl FnOnce(&mut Vm<Proxy>) -> T) -> T {
 
 // SAFETY, for every function below: only this crate exports functions with these names.
 
-/// Says which ABI this is.
+/// Declares the version of the ABI.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// A block for what the proxy gives. Traps if there is none left.
+/// A block for the values that the proxy gives. Traps if no memory is left.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     if size == 0 {

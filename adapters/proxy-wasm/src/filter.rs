@@ -1,4 +1,4 @@
-//! What happens to requests: one configuration's events.
+//! Handles the events of requests under one configuration.
 
 use alloc::{
     collections::BTreeMap,
@@ -24,12 +24,12 @@ use crate::{
     settings::Settings,
 };
 
-/// How many failed releases are retried at a time. The locks of further ones expire.
+/// How many failed releases are retried at a time. The locks of any further ones expire.
 const MOST_LATE: usize = 4_096;
 
-/// The requests of one configuration that want locks or have them, and the calls about these locks.
+/// The requests of one configuration that want or hold locks, and the calls about these locks.
 ///
-/// A call belongs to the configuration and not to a request: its answer is needed even if the request is gone.
+/// A call belongs to the configuration and not to a request, because its answer is needed even if the request is gone.
 #[derive(Debug)]
 pub struct Filter {
     id: ContextId,
@@ -39,14 +39,14 @@ pub struct Filter {
     lines: BTreeMap<Arc<Key>, Line>,
     calls: BTreeMap<Token, Call>,
     deadlines: Deadlines,
-    /// The place of what waits next: a request, or a release.
+    /// The place of the next request or release that waits.
     place: u64,
     /// How many releases wait for their next try.
     late: usize,
     ending: bool,
 }
 
-/// A request that wants a lock or has it.
+/// A request that wants or holds a lock.
 #[derive(Debug)]
 struct LockedRequest {
     lock: Arc<EdgeLock>,
@@ -56,11 +56,11 @@ struct LockedRequest {
 
 #[derive(Debug)]
 enum Stage {
-    /// It waits in its line.
+    /// The request waits in its line.
     Waiting { place: u64, until: u64 },
-    /// It asks for the lock by this call.
+    /// The request asks for the lock by this call.
     Asking(Token),
-    /// It goes on, and this owner has its lock, until then at most.
+    /// The request goes on. This owner holds its lock until this time at most.
     Holding { owner: String, until: u64 },
 }
 
@@ -80,11 +80,11 @@ enum Call {
 /// Why a request gets no lock.
 #[derive(Clone, Copy)]
 enum Verdict {
-    /// Somebody else has it.
+    /// Another owner holds the lock.
     Held,
     /// The queue is full.
     Crowded,
-    /// Nobody knows who has it.
+    /// The holder of the lock is unknown.
     InDoubt,
 }
 
@@ -105,12 +105,12 @@ impl Filter {
         }
     }
 
-    /// Another configuration, for requests that come from now on.
+    /// Sets another configuration, for requests that come from now on.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = Arc::new(settings);
     }
 
-    /// A request came.
+    /// Handles a new request.
     pub fn arrive(
         &mut self,
         host: &mut impl Host,
@@ -161,10 +161,10 @@ impl Filter {
         matches!(stage, Some(Stage::Waiting { .. } | Stage::Asking(_)))
     }
 
-    /// A part of a response came, its last or another.
+    /// Handles a part of a response: the `last` one, or an earlier one.
     ///
-    /// A response to a request that is paused is the proxy's own, such as that the request took too long. So is the one
-    /// to a request for which the proxy gave up waiting: as when its client leaves, the upstream may still work.
+    /// If the request is paused, the proxy itself made the response, for example because the request took too long. The
+    /// proxy also made it if it gave up waiting: the upstream may still work then, as after a client has left.
     pub fn respond(&mut self, host: &mut impl Host, request: ContextId, last: bool) {
         let gave_up = |details: &[u8]| str::from_utf8(details).is_ok_and(gave_up);
         if self.is_paused(request) || last && gave_up(&host.response_details(request)) {
@@ -180,7 +180,7 @@ impl Filter {
         }
     }
 
-    /// A request is gone. If it still has its lock, its response did not come to its end.
+    /// Handles a request that is gone. If the request still holds its lock, its response was incomplete.
     pub fn leave(&mut self, host: &mut impl Host, request: ContextId) {
         let Some(LockedRequest { lock, key, stage }) = self.requests.remove(&request) else {
             return;
@@ -211,7 +211,7 @@ impl Filter {
         self.rearm(host, now);
     }
 
-    /// A call was answered with this status and body, or will not be answered.
+    /// Handles the answer to a call, or the news that the call will not be answered: `status` is `None` then.
     pub fn answer(&mut self, host: &mut impl Host, token: Token, status: Option<u16>, body: &[u8]) {
         let Some(call) = self.calls.remove(&token) else { return };
         let now = host.now();
@@ -225,7 +225,7 @@ impl Filter {
                     line.in_doubt = verdict.is_none();
                 }
                 if !matches!(verdict, Some(Acquired::Granted { .. })) {
-                    // They would get the same answer.
+                    // The requests that have waited long enough would get the same answer.
                     self.turn_away(host, &key, now);
                 }
                 let locked =
@@ -263,7 +263,7 @@ impl Filter {
         self.end_if_idle(host);
     }
 
-    /// A release was answered, or will not be answered.
+    /// Handles the answer to a release, or the news that the release will not be answered: `status` is `None` then.
     fn released(
         &mut self,
         host: &mut impl Host,
@@ -283,7 +283,7 @@ impl Filter {
         }
     }
 
-    /// A tick came.
+    /// Handles a tick.
     pub fn tick(&mut self, host: &mut impl Host) {
         let now = host.now();
         self.deadlines.ticked();
@@ -300,7 +300,7 @@ impl Filter {
         self.end_if_idle(host);
     }
 
-    /// A request has waited for as long as it may.
+    /// Handles a request that has waited for as long as it may.
     fn overdue(&mut self, host: &mut impl Host, request: ContextId, now: u64) {
         let Some(LockedRequest { key, .. }) = self.requests.get(&request) else { return };
         let key = Arc::clone(key);
@@ -343,7 +343,8 @@ impl Filter {
         self.requests.insert(request, LockedRequest { lock: Arc::clone(lock), key, stage });
     }
 
-    /// Asks for a lock. If the call is not sent, nobody knows who has the lock, and the request is not kept.
+    /// Asks for a lock. If the proxy does not send the call, the holder of the lock is unknown, and the request is not
+    /// kept.
     fn ask(
         &mut self,
         host: &mut impl Host,
@@ -376,7 +377,8 @@ impl Filter {
         true
     }
 
-    /// Releases a lock. The next request asks for it when the first try is answered: before, it would be refused.
+    /// Releases a lock. The next request asks for it after the answer to the first try: an earlier call would be
+    /// refused.
     fn release(&mut self, host: &mut impl Host, release: Release, now: u64) {
         let (key, is_first) = (Arc::clone(&release.key), release.is_first());
         let request = lease::release(&key.store, &key.resource, &release.owner);
@@ -420,7 +422,7 @@ impl Filter {
         self.late += 1;
     }
 
-    /// Why a call is not sent.
+    /// Why the proxy does not send a call.
     fn not_called(&self) -> String {
         format!("the proxy does not call its cluster {}", self.settings.cluster)
     }
@@ -444,7 +446,7 @@ impl Filter {
         }
     }
 
-    /// Lets the next request ask, if it is nobody's turn, and forgets the line if nobody is left.
+    /// Lets the next request ask unless a request has its turn, and forgets the line if it is empty.
     fn advance(&mut self, host: &mut impl Host, key: &Arc<Key>, now: u64) {
         while let Some(line) = self.lines.get_mut(key)
             && line.front == Front::Nobody
@@ -466,7 +468,7 @@ impl Filter {
         self.turn_away(host, key, now);
     }
 
-    /// Turns away those in a line whose time is over, unless more is known soon.
+    /// Turns away the requests in a line whose time is over, unless more is known soon.
     fn turn_away(&mut self, host: &mut impl Host, key: &Key, now: u64) {
         let Some(line) = self.lines.get_mut(key) else { return };
         if !line.overdue || line.is_known_soon() {
@@ -500,7 +502,7 @@ impl Filter {
     }
 }
 
-/// The verdict for a request whose turn never came: that of the latest try.
+/// The verdict for a request that never had its turn: the verdict of the latest try.
 fn without_turn(line: &Line) -> Verdict {
     if line.in_doubt { Verdict::InDoubt } else { Verdict::Held }
 }

@@ -50,10 +50,10 @@ pub trait Host {
     /// Writes a line to the log.
     fn log(&mut self, level: Level, line: &str);
 
-    /// Milliseconds since some moment, by a clock that never goes back.
+    /// Milliseconds since a fixed moment, by a clock that never goes back.
     fn now(&mut self) -> u64;
 
-    /// Bytes that nobody can guess. `None` if there are none.
+    /// Bytes that nobody can guess; `None` if the proxy has none.
     fn random(&mut self) -> Option<[u8; 16]>;
 
     /// The headers of the request whose event this is, in the form of [`pairs`](crate::pairs).
@@ -74,11 +74,11 @@ pub trait Host {
     /// Answers a request. `details` is for the proxy's access log.
     fn refuse(&mut self, request: ContextId, refusal: &Refusal, details: &str);
 
-    /// Sends a call-out on behalf of a configuration, so that its answer arrives even if the request is gone. `None`
-    /// if the proxy does not send it.
+    /// Sends a call-out on behalf of a configuration, so that its answer arrives even if the request is gone; `None` if
+    /// the proxy does not send it.
     fn call(&mut self, root: ContextId, call: &CallOut<'_>) -> Option<Token>;
 
-    /// Asks for a tick after this many milliseconds, and again after each such time; 0 for none.
+    /// Asks for a tick after this many milliseconds, repeated with the same period; 0 for no ticks.
     fn tick(&mut self, root: ContextId, period: u32);
 
     /// Reports that a configuration being unloaded has finished.

@@ -1,7 +1,7 @@
 //! The functions of the proxy, as a [`Host`].
 //!
-//! The effective context is set before each call that is about a context, because an event of a configuration may be
-//! about a request, and the other way round.
+//! Each call that is about a context sets the effective context first, because an event of a configuration may be about
+//! a request, and the other way round.
 
 #![allow(unsafe_code)]
 
@@ -255,14 +255,14 @@ fn act_for(context: ContextId) {
     unsafe { proxy_set_effective_context(context) };
 }
 
-/// What a function of the proxy gives; nothing if it fails.
+/// The bytes that a function of the proxy gives; none if the function fails.
 fn given(function: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Vec<u8> {
     let (mut bytes, mut length) = (ptr::null_mut::<u8>(), 0_usize);
     let status = function(&raw mut bytes, &raw mut length);
     if status != OK || bytes.is_null() || length == 0 {
         return Vec::new();
     }
-    // SAFETY: the proxy writes into a block of exactly this length that it got from `proxy_on_memory_allocate`, which
-    // gives blocks of the allocator of vectors, and leaves it to us.
+    // SAFETY: the proxy writes into a block of exactly this length that it got from `proxy_on_memory_allocate`. That
+    // function allocates as vectors do, and the proxy leaves the block to us.
     unsafe { Vec::from_raw_parts(bytes, length, length) }
 }

@@ -1,4 +1,4 @@
-//! A proxy-wasm filter that takes a lock around each request that an edge lock is for.
+//! A proxy-wasm filter that takes a lock around each request that an edge lock matches.
 //!
 //! It is a core module for ABI 0.2.1, which Envoy and others run. It asks Holdfast over HTTP, by call-outs of the
 //! proxy. The proxy runs it in one VM for each of its threads, and calls it for one event at a time.
@@ -11,9 +11,9 @@
 //! | [`settings`] | the plugin's configuration |
 //! | [`owners`] | owners of locks, new for each try |
 //! | [`line`](mod@line) | the requests of a VM that want the same lock, in their order |
-//! | [`release`] | a lock that is given back: by one call, or by more if that fails |
+//! | [`release`] | the release of a lock: one call, or more if that fails |
 //! | [`deadlines`] | events that are due at a later time |
-//! | [`filter`] | what happens to requests: one configuration's events |
+//! | [`filter`] | the events of requests under one configuration |
 //! | [`vm`] | which configuration an event belongs to |
 //! | `imports` | the functions of the proxy, as a [`Host`](host::Host) |
 //! | `exports` | the functions that the proxy calls |

@@ -16,17 +16,17 @@ pub struct Key {
     pub resource: String,
 }
 
-/// What is known of the lock while requests want it.
+/// The state of the lock, as far as the VM knows it, while requests want the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Front {
-    /// It is nobody's turn.
+    /// No request has its turn.
     Nobody,
-    /// Somebody asks for the lock.
+    /// A request asks for the lock.
     Asking {
         /// Whether the server waits until the lock is free.
         waits: bool,
     },
-    /// A request has the lock.
+    /// A request holds the lock.
     Holding,
     /// The lock is being released.
     Releasing,
@@ -35,7 +35,7 @@ pub enum Front {
 /// The line for a lock.
 #[derive(Debug)]
 pub struct Line {
-    /// What is known of the lock.
+    /// The state of the lock, as far as the VM knows it.
     pub front: Front,
     /// Whether the latest try ended without a verdict.
     pub in_doubt: bool,
@@ -45,24 +45,24 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line without anybody.
+    /// A line without requests.
     pub fn new() -> Self {
         Self { front: Front::Nobody, in_doubt: false, overdue: false, waiting: BTreeMap::new() }
     }
 
-    /// Adds a request at the end. `place` is larger than all before.
+    /// Adds a request at the end. `place` must be larger than every earlier place.
     pub fn join(&mut self, place: u64, request: ContextId) {
         self.waiting.insert(place, request);
     }
 
-    /// How many requests want the lock and have not got it: those that wait, and the one that asks.
+    /// How many requests want the lock and do not hold it: those that wait, and the one that asks.
     pub fn crowd(&self) -> u64 {
         let asks = matches!(self.front, Front::Asking { .. });
         self.waiting.len() as u64 + u64::from(asks)
     }
 
-    /// Whether it is known soon who has the lock. Until then no request in the line is turned away: even a request
-    /// without `wait` waits for that.
+    /// Whether the holder of the lock is known soon. Until then no request in the line is turned away: even a request
+    /// without `wait` waits until then.
     pub fn is_known_soon(&self) -> bool {
         matches!(self.front, Front::Asking { waits: false } | Front::Releasing)
     }

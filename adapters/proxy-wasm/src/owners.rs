@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-/// Makes owners. No two makers with other random bytes ever make the same.
+/// Makes owners. Makers with different random bytes never make the same owner.
 #[derive(Debug)]
 pub struct Owners {
     maker: u128,

@@ -1,30 +1,30 @@
-//! A lock that is given back: by one call, or by more if that fails.
+//! The release of a lock: one call, or more if that fails.
 
 use alloc::{string::String, sync::Arc};
 
 use crate::line::Key;
 
-/// The pause before the second try, in milliseconds. Each further one is twice as long, up to [`LONGEST_PAUSE`].
+/// The pause before the second try, in milliseconds. Each later pause is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: u64 = 100;
 
 /// The longest pause between two tries, in milliseconds.
 const LONGEST_PAUSE: u64 = 5_000;
 
-/// A lock that is given back.
+/// The release of a lock.
 #[derive(Debug)]
 pub struct Release {
     /// The lock.
     pub key: Arc<Key>,
-    /// Who has it.
+    /// The owner that holds the lock.
     pub owner: String,
-    /// When it has expired in any case.
+    /// The time at which the lock has expired in any case.
     until: u64,
-    /// The pause after the latest try, if that was not the first.
+    /// The pause after the latest failed try, in milliseconds; 0 before a try has failed.
     pause: u64,
 }
 
 impl Release {
-    /// Gives back a lock that lasts until then at most.
+    /// The release of a lock that lasts until this time at most.
     pub fn new(key: Arc<Key>, owner: String, until: u64) -> Self {
         Self { key, owner, until, pause: 0 }
     }
@@ -34,14 +34,14 @@ impl Release {
         self.pause == 0
     }
 
-    /// When to try again after a try that failed now. `None` if the lock has expired then.
+    /// When to try again after a try that failed now; `None` if the lock has expired by then.
     pub fn again(&mut self, now: u64) -> Option<u64> {
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Some(now.saturating_add(self.pause)).filter(|next| *next < self.until)
     }
 }
 
-/// Whether another try may succeed after one that was answered with this status, or not at all.
+/// Whether another try may succeed after a try with this status, or without an answer.
 pub fn may_pass(status: Option<u16>) -> bool {
     status.is_none_or(|status| status >= 500 || matches!(status, 408 | 429))
 }

@@ -25,7 +25,7 @@ pub struct Settings {
     pub token: Option<String>,
     /// How long a call may take beyond its wait, in milliseconds. Default: 1 s.
     pub timeout: u64,
-    /// The locks. A request takes the first that is for it.
+    /// The locks. A request takes the first lock that matches it.
     pub locks: Vec<Arc<EdgeLock>>,
 }
 
@@ -48,7 +48,7 @@ impl Settings {
     }
 }
 
-/// Text that may be the value of a header.
+/// Text that is allowed as the value of a header.
 fn printable(fields: &mut Fields, name: &str, default: &str) -> Result<String, Flaw> {
     let field = fields.take(name);
     let flaw = field.flaw("must be printable ASCII");

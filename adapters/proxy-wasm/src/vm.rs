@@ -17,7 +17,7 @@ use crate::{
 pub struct Vm<H> {
     host: H,
     filters: BTreeMap<ContextId, Filter>,
-    /// The configuration of each request.
+    /// The configuration that each request belongs to.
     roots: BTreeMap<ContextId, ContextId>,
 }
 
@@ -27,14 +27,14 @@ impl<H: Host> Vm<H> {
         Self { host, filters: BTreeMap::new(), roots: BTreeMap::new() }
     }
 
-    /// A context began: that of a request, or that of a configuration, which has no root.
+    /// Handles a new context: that of a request, or that of a configuration, which has no root.
     pub fn begin(&mut self, context: ContextId, root: ContextId) {
         if root != 0 {
             self.roots.insert(context, root);
         }
     }
 
-    /// The configuration of a context. Returns whether it is right.
+    /// Reads the configuration of a context. Returns whether it is valid.
     pub fn configure(&mut self, root: ContextId, configuration: &[u8]) -> bool {
         match (Settings::read(configuration), self.filters.get_mut(&root)) {
             (Err(flaw), _) => {
@@ -59,16 +59,16 @@ impl<H: Host> Vm<H> {
         }
     }
 
-    /// The headers of a request came.
+    /// Handles the headers of a request.
     pub fn request(&mut self, request: ContextId) -> Flow {
-        // Otherwise the upstream would believe a client's number.
+        // The upstream would trust a fencing token that a client sent.
         self.host.remove_header(request, FENCING_TOKEN_HEADER);
         let Some((host, filter)) = self.of(request) else { return Flow::Continue };
         let headers = host.request_headers();
         filter.arrive(host, request, &Request(&headers))
     }
 
-    /// More of a request came.
+    /// Handles a further part of a request.
     pub fn more(&mut self, request: ContextId) -> Flow {
         match self.of(request) {
             Some((_, filter)) if filter.is_paused(request) => Flow::Pause,
@@ -76,33 +76,33 @@ impl<H: Host> Vm<H> {
         }
     }
 
-    /// A part of a response came, its last or another.
+    /// Handles a part of a response: the `last` one, or an earlier one.
     pub fn respond(&mut self, request: ContextId, last: bool) {
         if let Some((host, filter)) = self.of(request) {
             filter.respond(host, request, last);
         }
     }
 
-    /// A call of a configuration was answered with this status and body, or will not be answered.
+    /// Handles the answer to a call of a configuration, or the news that the call will not be answered.
     pub fn answer(&mut self, root: ContextId, token: Token, status: Option<u16>, body: &[u8]) {
         if let Some(filter) = self.filters.get_mut(&root) {
             filter.answer(&mut self.host, token, status, body);
         }
     }
 
-    /// A tick of a configuration came.
+    /// Handles a tick of a configuration.
     pub fn tick(&mut self, root: ContextId) {
         if let Some(filter) = self.filters.get_mut(&root) {
             filter.tick(&mut self.host);
         }
     }
 
-    /// A context has nothing left to do. Returns whether it may end at once.
+    /// Handles a context that has nothing left to do. Returns whether it may end at once.
     pub fn done(&mut self, context: ContextId) -> bool {
         self.filters.get_mut(&context).is_none_or(Filter::end)
     }
 
-    /// A context ended.
+    /// Handles the end of a context.
     pub fn end(&mut self, context: ContextId) {
         if let Some((host, filter)) = self.of(context) {
             filter.leave(host, context);

@@ -28,7 +28,8 @@ mod export {
 
 struct Store {
     info: StoreInfo,
-    /// The server, or why the store cannot be used. A component cannot fail at its start, so every call reports it.
+    /// The server, or why the store cannot be used. A component cannot fail at its start, so every call reports the
+    /// reason.
     redis: Result<Mutex<Redis>, String>,
 }
 

@@ -26,8 +26,8 @@ use crate::time::{Deadline, since, written};
 /// Why a command has no reply. The connection cannot be used any more.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The server cannot have run it: its end was never handed to the network. Of several that were sent together: it
-    /// cannot have run any.
+    /// The server cannot have run the command, because the end of the command was never handed to the network. If
+    /// several commands were sent together, the server cannot have run any of them.
     Unsent(String),
     /// The server may have run it.
     Unanswered(String),
@@ -48,7 +48,7 @@ pub(crate) enum NoReply {
     Late,
     /// The server or the network ended the connection.
     Lost,
-    /// What came is no reply.
+    /// The received bytes are not a reply.
     Nonsense,
 }
 
@@ -84,8 +84,8 @@ impl Batch {
         }
     }
 
-    /// Why there are no replies after the network took only this many bytes. A server runs what is complete, though the
-    /// rest never comes.
+    /// Why the replies are missing after the network took only this many bytes. A server runs every complete command,
+    /// even if the rest never arrives.
     fn broken(&self, taken: usize, cause: &str) -> Broken {
         match taken < self.first {
             true => Broken::Unsent(cause.to_string()),
@@ -99,13 +99,13 @@ pub(crate) struct Connection {
     socket: Arc<Socket>,
     /// Bytes that were received and not parsed yet.
     received: Vec<u8>,
-    /// How many replies are missing.
+    /// How many replies are still to come.
     owed: usize,
-    /// Whether nothing that the server sends may be believed any more.
+    /// Whether to believe nothing more that the server sends.
     distrusted: bool,
     /// The digest of the script that releases a lock, if the server knows the script.
     pub(crate) script: Option<String>,
-    /// What is known of the server's clock, if it reports it.
+    /// The newest reading of the server's clock, if the server reports it.
     pub(crate) clock: Option<Reading>,
     opened: Instant,
     last_used: Instant,
@@ -167,7 +167,7 @@ impl Connection {
         self.distrusted = true;
     }
 
-    /// Whether it can take another command: it was not idle for too long, is not too old, and the server
+    /// Whether the connection can take another command: it was not idle for too long, is not too old, and the server
     /// has neither closed it nor sent anything unasked.
     pub(crate) fn is_good(&self, settings: &Settings) -> bool {
         let within =

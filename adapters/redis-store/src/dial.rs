@@ -63,9 +63,9 @@ impl DialError {
 
 /// Why a connection cannot be used.
 enum End {
-    /// It was lost on this question.
+    /// The connection was lost on this question.
     Lost(Question),
-    /// `None` if the deadline has passed.
+    /// No connection, for this reason; `None` if the deadline has passed.
     Failed(Option<DialError>),
 }
 
@@ -75,8 +75,8 @@ impl From<DialError> for End {
     }
 }
 
-/// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if
-/// the deadline has passed. `closing` is what earlier connections have shown of the server.
+/// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if the deadline has
+/// passed. `closing` is what earlier connections have shown about the server.
 pub(crate) fn dial(
     address: &Address,
     settings: &Settings,
@@ -117,7 +117,7 @@ fn addresses(
     host: &str,
     deadline: Deadline,
 ) -> Result<Vec<IpAddress>, Option<DialError>> {
-    // No lookup for an address: a runtime may allow connections but no name lookup.
+    // An address needs no lookup: a runtime may allow connections but no name lookup.
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![match address {
             IpAddr::V4(address) => IpAddress::Ipv4(address.octets().into()),
@@ -125,7 +125,7 @@ fn addresses(
         }]);
     }
     let failed = |code| match code {
-        // wasmtime answers the second where it should answer the first.
+        // wasmtime reports the second where it should report the first.
         ErrorCode::AccessDenied | ErrorCode::PermanentResolverFailure => DialError::new(
             "name lookup failed, or the runtime does not allow it (wasmtime: -S allow-ip-name-lookup)",
             false,
@@ -205,7 +205,7 @@ struct Dialing<'a> {
 }
 
 impl Dialing<'_> {
-    /// Logs in, and then sends all other commands at once if it may: one round trip.
+    /// Logs in, then sends all other commands in one round trip if it may.
     fn log_in(mut self) -> Result<Connection, End> {
         let login = Login::new(self.settings);
         self.authenticate(&login)?;
@@ -219,12 +219,12 @@ impl Dialing<'_> {
         self.send(&all)?;
         for words in &commands {
             match self.connection.reply(self.deadline) {
-                // One of the questions may have closed it.
+                // One of the questions may have closed the connection.
                 Err(NoReply::Lost) if at_once => return Err(End::Lost(Question::Info)),
                 reply => accepted(reply, words)?,
             }
         }
-        // What it says of itself counts, whatever becomes of the other questions.
+        // The server's own report counts, whatever the other questions show.
         let info = self.ask(Question::Info, at_once)?;
         let expected = Expected { role: Role::Alone, db: self.settings.db };
         facts::doubts(&info, expected).map_err(DialError::unfit)?;
@@ -262,7 +262,8 @@ impl Dialing<'_> {
         accepted(self.connection.reply(self.deadline), words)
     }
 
-    /// The reply to a question, which was `sent` already or is sent now. One that closes connections is left out.
+    /// The reply to a question, which was `sent` already or is sent now. A question on which the server closes
+    /// connections is not sent.
     fn ask(&mut self, question: Question, sent: bool) -> Result<Reply, End> {
         if !self.closing.asks(question) {
             return Ok(Reply::Error(CLOSES.to_string()));
@@ -271,7 +272,7 @@ impl Dialing<'_> {
             self.send(&[question.words()])?;
         }
         match self.connection.reply(self.deadline) {
-            // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
+            // A script blocks the server, or a proxy does not reach it: the error shows nothing about the server.
             Ok(Reply::Error(line)) if refusal::may_be_answered_later(&line) => {
                 Err(DialError::new(line, true).into())
             }
@@ -296,7 +297,7 @@ impl Dialing<'_> {
     }
 }
 
-/// Fails if the command was refused, or has no reply.
+/// Fails if the server refused the command or sent no reply.
 fn accepted(reply: Result<Reply, NoReply>, words: &[&str]) -> Result<(), End> {
     match reply {
         Ok(Reply::Error(line)) => Err(DialError::refused(line).into()),
@@ -305,7 +306,7 @@ fn accepted(reply: Result<Reply, NoReply>, words: &[&str]) -> Result<(), End> {
     }
 }
 
-/// These words have no reply.
+/// The error for a command without a reply.
 fn failed(no_reply: NoReply, words: &[&str]) -> End {
     End::Failed(no_reply.cause().map(|cause| {
         let cause = match closed_on(words) {

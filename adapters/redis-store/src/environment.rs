@@ -8,7 +8,7 @@ use holdfast_redis_rules::settings::{Found, Source, names::Setting};
 #[derive(Clone)]
 pub(crate) struct Variables<'a> {
     all: &'a [(String, String)],
-    /// What the names of this store's own variables start with; empty if there is one store.
+    /// The prefix of the names of this store's own variables; empty if there is one store.
     prefix: String,
 }
 
@@ -17,9 +17,9 @@ impl<'a> Variables<'a> {
         Self { all, prefix: prefix.to_owned() }
     }
 
-    /// The first of the setting's variables that is set: those with the store's prefix come before those
-    /// without, and then those with `REDIS_` before those without. An empty variable is not set, and white
-    /// space around a value is removed.
+    /// The first of the setting's variables that is set. Variables with the store's prefix come before those without,
+    /// and among these, variables with `REDIS_` before those without. An empty variable is not set. White space around
+    /// a value is removed.
     pub(crate) fn get(&self, setting: &str) -> Option<Found<'a>> {
         self.spellings(setting).iter().find_map(|spelling| self.exact(spelling))
     }
@@ -48,7 +48,7 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// Whether Kubernetes made the variable, for a service that is called `redis`: `REDIS_PORT=tcp://10.0.0.1:6379`.
+/// Whether Kubernetes made the variable for a service with the name `redis`: `REDIS_PORT=tcp://10.0.0.1:6379`.
 fn is_service_link(variable: &Found<'_>) -> bool {
     variable.name.ends_with("REDIS_PORT") && variable.value.starts_with("tcp://")
 }

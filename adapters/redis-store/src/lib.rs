@@ -1,9 +1,9 @@
 //! A store in Redis for stock runtimes: a component that exports `holdfast:lock/store` and talks to Redis
 //! over WASI sockets (WASI 0.2).
 //!
-//! Composed with the lock component, it makes a component that a stock runtime runs. Its settings come
-//! from the environment. Their meaning, the commands and the retries are the library's
-//! (`holdfast-redis-rules`), so this store and the library's exclude each other, and both exclude daprd.
+//! Composed with the lock component, it makes a component that a stock runtime runs. Its settings come from the
+//! environment. It shares their meaning, the commands and the retries with the library (`holdfast-redis-rules`), so
+//! this store and the library's exclude each other, and both exclude daprd.
 //!
 //! An instance serves one call at a time over one connection, which it opens at its first call and
 //! keeps. It cannot work between calls. For a command without a reply this means:
@@ -12,11 +12,11 @@
 //! - A command that was handed over and not answered has an unknown outcome. It is never sent again, and
 //!   its connection is closed. A server that stalls still has the command in its buffers, and runs it
 //!   when it goes on.
-//! - A lock expires at a time of the server's clock, so the `held-until` of an acquire is exact. With a
-//!   server that does not report its clock, or is older than Redis 6.2, it assumes that the server runs the
-//!   command within the time to live after it was sent, or within 30 seconds if that is shorter.
-//! - A grant that comes with the reply but too late is given back. One that comes after the call has ended
-//!   is not: unless the owner unlocks, the lock expires.
+//! - A lock expires at a time of the server's clock, so the `held-until` of an acquire is exact. If a server does not
+//!   report its clock or is older than Redis 6.2, the store assumes that the server runs the command within the time to
+//!   live after it was sent, or within 30 seconds if that is shorter.
+//! - The store gives back a grant whose reply comes too late. If a grant comes after the call has ended, the store
+//!   cannot give it back: unless the owner unlocks, the lock expires.
 //!
 //! | module | what lives there |
 //! |---|---|

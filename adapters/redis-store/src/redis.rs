@@ -30,40 +30,41 @@ use crate::{
     time::{Deadline, now, pause, random, wall_clock, written},
 };
 
-/// The cause for a lock that has expired before its caller could learn of it, in the words of the rules. Their crate
-/// would add 600 bytes to the component, so only a test uses it.
+/// The cause for a lock that expired before its caller could learn of it, in the words of the rules. Their crate would
+/// add 600 bytes to the component, so only a test uses it.
 const RAN_OUT: &str = "the lock ran out before the reply came";
 
-/// A server, and the connection to it if there is one.
+/// A server, and the connection to it if one is open.
 pub(crate) struct Redis {
     address: Address,
     settings: Settings,
     connection: Option<Connection>,
-    /// On which questions the server closes connections.
+    /// The questions on which the server closes connections.
     closing: Closing,
 }
 
 /// A lock that was taken.
 struct Taken {
-    /// For how long it is surely held, from now.
+    /// For how long the lock is surely held, counted from now.
     left: Duration,
-    /// Its number, if one was asked for.
+    /// The fencing token, if the caller asked for one.
     number: Option<u64>,
 }
 
 /// Why a command has no outcome.
 enum NoOutcome {
-    /// It did nothing, or what it did is over.
+    /// The command did nothing, or its effect is over.
     NotDone(String),
-    /// The server may have run it, or may still run it. A lock that it takes ends within this time from now.
+    /// The server may have run the command, or may still run it. If it takes a lock, that lock ends within this time
+    /// from now.
     Unknown(String, Option<Duration>),
 }
 
 /// How a try ended.
 enum Tried<T> {
-    /// With an outcome.
+    /// The try has an outcome.
     Outcome(T),
-    /// Without one, and it did nothing: the command may be tried again.
+    /// The try did nothing and has no outcome: the command may be tried again.
     Failed { cause: String, next: Next },
 }
 
@@ -102,7 +103,7 @@ impl Redis {
         }
     }
 
-    /// Makes a lock last longer if it is the owner's.
+    /// Makes a lock last longer if the owner holds it.
     pub(crate) fn extend(&mut self, extend: Extend<'_>) -> Result<Extended, Failure> {
         let mut tries = self.tries();
         match self.run(|redis, connection| redis.try_extend(connection, &mut tries, extend)) {
@@ -129,7 +130,7 @@ impl Redis {
         }
     }
 
-    /// Releases a lock if it is the owner's.
+    /// Releases a lock if the owner holds it.
     pub(crate) fn release(&mut self, key: &str, owner: &str) -> Result<Released, Failure> {
         let release = Release { key, owner };
         let mut tries = self.tries();
@@ -141,8 +142,8 @@ impl Redis {
         }
     }
 
-    /// Tries until there is an outcome. The connection is kept if it is in order after a try. All tries together wait
-    /// for connections for `dialTimeout` at most.
+    /// Tries until an attempt has an outcome. Keeps the connection if it is in order after a try. All tries together
+    /// wait for connections for `dialTimeout` at most.
     fn run<T>(
         &mut self,
         mut attempt: impl FnMut(&Self, &mut Connection) -> Result<Tried<T>, NoOutcome>,
@@ -182,7 +183,7 @@ impl Redis {
         }
     }
 
-    /// Takes a lock that expires by the server's clock, which is read after it in the same batch.
+    /// Takes a lock that expires by the server's clock. Reads that clock after the lock, in the same batch.
     fn acquire_until(
         &self,
         connection: &mut Connection,
@@ -231,8 +232,8 @@ impl Redis {
         }
     }
 
-    /// Sends both commands. Returns when they were sent, and the answers: nothing is known of the lock if the first one
-    /// is missing.
+    /// Sends both commands. Returns the time at which they were sent, and the answers. If the first answer is missing,
+    /// nothing is known about the lock.
     fn take_and_read_clock(
         &self,
         connection: &mut Connection,
@@ -248,7 +249,7 @@ impl Redis {
         Ok((asked, reply, connection.wait(&self.settings)))
     }
 
-    /// What becomes of a grant after which the server did not report its clock.
+    /// The outcome of a grant after which the server did not report its clock.
     fn taken_without_clock(
         &self,
         connection: &mut Connection,
@@ -266,13 +267,13 @@ impl Redis {
         }
     }
 
-    /// Gives back the grant of this term. Returns whether it is surely over: the server may refuse the script.
+    /// Gives back the grant of this term. Returns whether the grant is surely over: the server may refuse the script.
     fn gave_back(&self, connection: &mut Connection, lock: Wanted<'_>, term: Term) -> bool {
         let reply = give_back(lock.key, lock.owner, term.expiry(), |words| {
             connection.call(words, &self.settings)
         });
         match reply {
-            // What the script leaves alone is not that grant.
+            // If the script leaves the key alone, the key is not of this grant.
             Ok(Reply::Integer(0 | 1)) => true,
             Ok(Reply::Error(_)) | Err(_) => false,
             Ok(_) => {
@@ -395,7 +396,7 @@ impl Redis {
         }
     }
 
-    /// Reads the server's clock if it is known, but from a reading that is too old.
+    /// Reads the server's clock again if the latest reading is too old.
     fn renew_clock(&self, connection: &mut Connection) -> Result<(), Broken> {
         let asked = now();
         if connection.clock.is_some_and(|reading| reading.is_old(asked)) {
@@ -419,7 +420,7 @@ impl Redis {
     }
 
     /// The connection of earlier calls if it is good, else a new one, with `redisMaxRetries` more attempts after the
-    /// first. Spends the call's patience, `None` for no limit.
+    /// first. Spends the call's patience; `None` is no limit.
     fn connection(&mut self, patience: &mut Option<Duration>) -> Result<Connection, NoOutcome> {
         if let Some(connection) = self.connection.take()
             && connection.is_good(&self.settings)
@@ -463,7 +464,7 @@ impl Redis {
     }
 }
 
-/// Notes what the answer to an acquire's question shows of the server's clock; `None` if it shows nothing.
+/// Notes the reading of the server's clock that came with an acquire; `None` if there is no reading.
 fn note_clock(
     connection: &mut Connection,
     time: &Result<Reply, Broken>,
@@ -485,13 +486,13 @@ fn note_clock(
     after
 }
 
-/// The server may have taken a lock of this term.
+/// The outcome if the server may have taken a lock of this term.
 fn unknown(cause: String, term: Term) -> NoOutcome {
     NoOutcome::Unknown(cause, Some(term.lasts(now())))
 }
 
-/// Reads the reply to an acquire. The inner error is the server's refusal, the outer one the cause why nobody
-/// knows what it did.
+/// Reads the reply to an acquire. The inner error is the server's refusal. The outer error is the cause for an unknown
+/// outcome.
 fn acquired(
     connection: &mut Connection,
     lock: Wanted<'_>,
@@ -527,7 +528,7 @@ fn refused<T>(
     Tried::Failed { next: tries.refused(again, random()), cause: told(line) }
 }
 
-/// A try that did nothing.
+/// The failure of a try that did nothing.
 fn unsent<T>(cause: impl Into<String>, tries: &mut Tries) -> Tried<T> {
     Tried::Failed { cause: cause.into(), next: tries.failed(random()) }
 }

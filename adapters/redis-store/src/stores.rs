@@ -61,8 +61,8 @@ fn describe(name: &str, variables: &Variables) -> Described {
     }
 }
 
-/// The key prefix in lower case. Only ASCII is supported: the tables for all scripts would be a seventh of
-/// the component, and a wrong key would not exclude anyone else.
+/// The key prefix in lower case. Only ASCII is supported: the tables for all scripts would be a seventh of the
+/// component, and a wrong key would not exclude other programs.
 fn lowered(variables: &Variables) -> Result<Option<String>, SettingError> {
     match variables.get("KEY_PREFIX") {
         None => Ok(None),
@@ -71,7 +71,7 @@ fn lowered(variables: &Variables) -> Result<Option<String>, SettingError> {
     }
 }
 
-/// What a store's variables start with: `LOCK_EU_` for the store `lock-eu`.
+/// The prefix of a store's variables: `LOCK_EU_` for the store `lock-eu`.
 fn prefix(name: &str) -> String {
     let in_a_variable =
         |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };

@@ -17,7 +17,7 @@ use wasip2::{
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// The deadline `limit` from now. No limit, or one that the clock cannot hold, is not a deadline.
+    /// The deadline `limit` from now. `None`, or a limit that the clock cannot hold, gives no end.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         let end = |limit| monotonic_clock::now().checked_add(nanoseconds(limit)?);
         Self(limit.and_then(end))
@@ -37,7 +37,7 @@ impl Deadline {
         }
     }
 
-    /// The time that is left; `None` for no end.
+    /// The time that is left; `None` if the wait has no end.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|end| Duration::from_nanos(end.saturating_sub(monotonic_clock::now())))
     }
@@ -77,7 +77,7 @@ pub(crate) fn random() -> u64 {
     get_insecure_random_u64()
 }
 
-/// An owner that nobody had before and nobody can guess: 128 random bits in hexadecimal digits.
+/// A new owner, which nobody can guess: 128 random bits in hexadecimal digits.
 pub(crate) fn fresh_owner() -> String {
     format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
 }
