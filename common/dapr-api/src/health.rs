@@ -15,8 +15,7 @@ pub fn is_check(method: &str, path: &str) -> bool {
     method == "GET" && matches!(path.trim_matches('/'), "v1.0/healthz" | "v1.0/healthz/outbound")
 }
 
-/// The reply to `GET /v1.0/healthz`. `obstacle` is the reason why the sidecar is not ready, if it is
-/// not.
+/// The reply to `GET /v1.0/healthz`. `obstacle` is the reason why the sidecar is not ready; `None` if it is ready.
 pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Reply {
     if let Some(obstacle) = obstacle {
         let message = format!("dapr is not ready: [{obstacle}]");
@@ -32,7 +31,7 @@ pub fn healthz(app_id: &str, query: Option<&str>, obstacle: Option<&str>) -> Rep
     }
 }
 
-/// Whether Go reads this pair of a query, and does not leave it out (`net/url`, `ParseQuery`).
+/// Whether Go keeps this pair of a query (`net/url`, `ParseQuery`).
 fn is_read(pair: &str) -> bool {
     !pair.contains(';') && is_well_escaped(pair)
 }

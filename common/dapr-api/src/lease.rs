@@ -1,6 +1,6 @@
 //! Calls about leases from the caller's side: requests composed, replies read.
 //!
-//! A caller that gets no verdict must assume that it has the lock: it releases the lock, and does not start the work.
+//! A caller that gets no verdict must assume that it holds the lock: it releases the lock, and does not start the work.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
-/// What is escaped in a segment of a path.
+/// The bytes to escape in a segment of a path.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A `POST` request with a body of JSON.
@@ -29,13 +29,13 @@ pub struct Acquire<'a> {
     pub resource_id: &'a str,
     /// The owner, which is new for each try.
     pub lock_owner: &'a str,
-    /// How long the lock lasts, in milliseconds.
+    /// The time to live of the lock, in milliseconds.
     #[serde(serialize_with = "seconds")]
     pub ttl: u64,
-    /// How long the server waits for the lock at most, in milliseconds.
+    /// The longest time that the server waits for the lock, in milliseconds.
     #[serde(serialize_with = "seconds")]
     pub wait: u64,
-    /// Whether the grant is numbered.
+    /// Whether the grant gets a fencing token.
     pub fenced: bool,
 }
 
@@ -49,9 +49,9 @@ struct Release<'a> {
 /// The verdict of an acquire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquired {
-    /// The caller has the lock.
+    /// The caller holds the lock.
     Granted {
-        /// The number of the grant, in decimal digits, if one was asked for.
+        /// The fencing token in decimal digits, if the caller asked for one.
         fencing_token: Option<String>,
     },
     /// The lock was not free in time.
@@ -64,13 +64,13 @@ impl Acquire<'_> {
         compose(store, "acquire", self)
     }
 
-    /// The verdict of the reply with this status and body. `None` if the reply has none: then nobody knows who has
-    /// the lock.
+    /// The verdict of the reply with this status and body; `None` if the reply has none. The holder of the lock is
+    /// unknown then.
     pub fn verdict(fenced: bool, status: u16, body: &[u8]) -> Option<Acquired> {
         if status != 200 {
             return None;
         }
-        // A tree, because callers that are components have the code for trees anyway.
+        // Reads a tree, because callers that are components have the code for trees anyway.
         let mut reply: Value = serde_json::from_slice(body).ok()?;
         if !reply.get("success")?.as_bool()? {
             return Some(Acquired::NotFree);
@@ -84,7 +84,7 @@ impl Acquire<'_> {
     }
 }
 
-/// The request that frees a lock.
+/// The request that releases a lock.
 pub fn release(store: &str, resource_id: &str, lock_owner: &str) -> Request {
     compose(store, "release", &Release { resource_id, lock_owner })
 }

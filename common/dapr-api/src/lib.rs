@@ -1,8 +1,8 @@
 //! Dapr's HTTP API for locks, without a server: which call a request is, and every reply that needs
 //! no lock.
 //!
-//! `holdfast serve` and the component for `wasi:http` both use this crate, so they answer alike, byte
-//! for byte. Sockets, tokens and locks are the server's business.
+//! `holdfast serve` and the component for `wasi:http` both use this crate, so they answer alike, byte for byte. The
+//! server itself handles sockets, tokens and locks.
 //!
 //! The API follows Dapr 1.18, `pkg/api/http`.
 //!
@@ -34,6 +34,6 @@ pub use route::{LeaseCall, Route};
 /// The header of an HTTP request, or the metadata of a gRPC call, that carries the API token.
 pub const TOKEN_HEADER: &str = "dapr-api-token";
 
-/// The header of an HTTP response, or the trailing metadata of a gRPC call, that carries the number of the grant that a
-/// try-lock got, from a store that numbers every grant.
+/// The header of an HTTP response, or the trailing metadata of a gRPC call, that carries the fencing token of a
+/// try-lock, from a store that numbers every grant.
 pub const FENCING_TOKEN_HEADER: &str = "holdfast-fencing-token";

@@ -5,7 +5,7 @@ use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
 
 use serde::Serialize;
 
-/// The version of Dapr whose API this is, for clients that compare it, and our own version as build
+/// The version of Dapr whose API Holdfast serves, for clients that compare it, and Holdfast's version as build
 /// metadata, which comparisons ignore.
 pub const RUNTIME_VERSION: &str = concat!("1.18.0+holdfast.", env!("CARGO_PKG_VERSION"));
 
@@ -52,11 +52,11 @@ pub fn to_json<'a>(
 struct Document<'a> {
     id: &'a str,
     runtime_version: &'static str,
-    /// daprd leaves out what is empty, but always has this list, in which features are that are on by default.
+    /// The features that are on by default. daprd leaves out empty fields, but never this list.
     enabled_features: [(); 0],
     components: Vec<Listed<'a>>,
     extended: &'a BTreeMap<String, String>,
-    /// daprd has it without a port of the application, too: Go never takes a struct for empty.
+    /// daprd has this field even if the application has no port, because Go never takes a struct for empty.
     app_connection_properties: AppConnection,
     actor_runtime: ActorRuntime,
 }

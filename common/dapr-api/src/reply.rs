@@ -30,7 +30,7 @@ pub fn json(status: u16, body: Vec<u8>) -> Reply {
 }
 
 impl Reply {
-    /// The reply with the number of the grant that a try-lock got.
+    /// Adds the fencing token of a try-lock to the reply.
     #[must_use]
     pub fn with_fencing_token(self, fencing_token: u64) -> Self {
         let header = Some((crate::FENCING_TOKEN_HEADER, Cow::Owned(fencing_token.to_string())));
@@ -50,14 +50,13 @@ pub fn empty() -> Reply {
     Reply { status: 204, content_type: None, header: None, body: Cow::Borrowed(b"") }
 }
 
-/// The call is unknown. Dapr forwards unknown paths to an application, and answers that this path names
-/// none.
+/// The call is unknown. Dapr forwards unknown paths to an application, and replies that this path names none.
 pub fn not_found() -> Reply {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
     error(404, "ERR_DIRECT_INVOKE", message)
 }
 
-/// The public port does not have the path. This is what Go's router answers for an unknown path.
+/// The public port does not have the path. Go's router gives this reply for an unknown path.
 pub fn not_public() -> Reply {
     text(404, "404 page not found\n")
 }
@@ -68,8 +67,7 @@ pub fn invalid_token() -> Reply {
     Reply { header, ..text(401, "invalid api token\n") }
 }
 
-/// The path has a broken escape, or there are several hosts. This is what Go's HTTP server answers, here and
-/// in the next four.
+/// The path has a broken escape, or the request has several hosts. Go's HTTP server gives this reply and the next four.
 pub fn bad_request() -> Reply {
     last(text(400, "400 Bad Request"))
 }
@@ -129,7 +127,7 @@ pub fn overloaded(message: &str) -> Reply {
     unavailable("ERR_LOCK_OVERLOADED", message)
 }
 
-/// The server ends, and grants no more locks.
+/// The server is shutting down, and grants no more locks.
 pub fn shutting_down(message: &str) -> Reply {
     unavailable("ERR_LOCK_SHUTTING_DOWN", message)
 }

@@ -22,7 +22,7 @@ pub enum Route<'a> {
     },
     /// `POST /v1.0/leases/{store}/acquire`, and so on
     Lease {
-        /// What is asked for.
+        /// The call.
         call: LeaseCall,
         /// The store's name.
         store: Cow<'a, str>,
@@ -32,7 +32,7 @@ pub enum Route<'a> {
         /// The store's name.
         store: Cow<'a, str>,
     },
-    /// `POST /v1.0/leases/{store}/await-loss`: wait until an owner does not hold a lock any more
+    /// `POST /v1.0/leases/{store}/await-loss`: wait until an owner no longer holds a lock
     AwaitLoss {
         /// The store's name.
         store: Cow<'a, str>,
@@ -121,7 +121,7 @@ impl<'a> Route<'a> {
         matches!(self, Self::Healthz | Self::OutboundHealthz | Self::Metadata)
     }
 
-    /// Whether the call may be granted a lock.
+    /// Whether a store can grant a lock to the call.
     pub fn may_grant(&self) -> bool {
         matches!(
             self,
@@ -141,7 +141,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The route with placeholders for what the caller put into it, for logs and metrics.
+    /// The route with placeholders for the caller's parts, for logs and metrics.
     pub fn template(&self) -> &'static str {
         match self {
             Self::TryLock { .. } => "/v1.0-alpha1/lock/{store}",

@@ -30,16 +30,16 @@ impl Field {
         Flaw { field: self.path.clone(), message: message.into() }
     }
 
-    /// Whether it is null, as an absent field is.
+    /// Whether the value is null, as the value of an absent field is.
     pub fn is_null(&self) -> bool {
         self.value.is_null()
     }
 
-    /// The fields of a mapping, which are among `known`. Null has none.
+    /// The fields of a mapping, all of them among `known`. Null has none.
     ///
     /// # Errors
     ///
-    /// It is not a mapping, or has a field of another name.
+    /// If the value is not a mapping, or has a field of another name.
     pub fn fields(self, known: &[&str]) -> Result<Fields, Flaw> {
         let flaw = self.flaw("must be a mapping");
         let map = match self.value {
@@ -54,11 +54,11 @@ impl Field {
         Ok(Fields { path: self.path, map })
     }
 
-    /// Text.
+    /// The value as text.
     ///
     /// # Errors
     ///
-    /// It is another type.
+    /// If the value has another type.
     pub fn text(self) -> Result<String, Flaw> {
         match self.value {
             Value::String(text) => Ok(text),
@@ -66,11 +66,11 @@ impl Field {
         }
     }
 
-    /// Text that is not empty.
+    /// The value as text that is not empty.
     ///
     /// # Errors
     ///
-    /// It is missing, another type, or empty.
+    /// If the value is missing, has another type, or is empty.
     pub fn required(self) -> Result<String, Flaw> {
         let missing = self.flaw("is missing");
         if self.is_null() {
@@ -79,20 +79,20 @@ impl Field {
         Some(self.text()?).filter(|text| !text.is_empty()).ok_or(missing)
     }
 
-    /// Text, or `default` if it is missing.
+    /// The value as text, or `default` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is another type.
+    /// If the value has another type.
     pub fn text_or(self, default: &str) -> Result<String, Flaw> {
         if self.is_null() { Ok(default.to_owned()) } else { self.text() }
     }
 
-    /// A boolean, or `default` if it is missing.
+    /// The value as a boolean, or `default` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is another type.
+    /// If the value has another type.
     pub fn flag_or(self, default: bool) -> Result<bool, Flaw> {
         match self.value {
             Value::Null => Ok(default),
@@ -101,11 +101,11 @@ impl Field {
         }
     }
 
-    /// A whole number, or `default` if it is missing.
+    /// The value as a whole number, or `default` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is another type, negative, or not whole.
+    /// If the value has another type, is negative, or is not whole.
     pub fn number_or(self, default: u64) -> Result<u64, Flaw> {
         match &self.value {
             Value::Null => Ok(default),
@@ -116,11 +116,12 @@ impl Field {
         }
     }
 
-    /// A time in milliseconds, or `default` if it is missing. It is written as seconds, such as `30s` or `0.25s`.
+    /// The value as a time in milliseconds, or `default` if it is missing. Its form is seconds, such as `30s` or
+    /// `0.25s`.
     ///
     /// # Errors
     ///
-    /// It is in another form, or longer than a call may ask for.
+    /// If the value has another form, or is longer than a call may ask for.
     pub fn time_or(self, default: u64) -> Result<u64, Flaw> {
         if self.is_null() {
             return Ok(default);
@@ -140,7 +141,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// It is not a list.
+    /// If the value is not a list.
     pub fn items(self) -> Result<Vec<Self>, Flaw> {
         let Self { path, value } = self;
         match value {
@@ -154,11 +155,11 @@ impl Field {
         }
     }
 
-    /// The entries of a mapping whose names are free; null has none.
+    /// The entries of a mapping with any names; null has none.
     ///
     /// # Errors
     ///
-    /// It is not a mapping.
+    /// If the value is not a mapping.
     pub fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
         let Self { path, value } = self;
         match value {
@@ -175,7 +176,7 @@ impl Field {
     }
 }
 
-/// The fields of a mapping, to be taken one by one.
+/// The fields of a mapping. The reader takes them one by one.
 #[derive(Debug)]
 pub struct Fields {
     path: String,

@@ -1,14 +1,14 @@
-//! What is wrong with a field.
+//! A problem with a field.
 
 use alloc::string::String;
 use core::fmt;
 
-/// What is wrong with a field.
+/// A problem with a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// The path of the field, as in `refused.status`; empty for the whole.
+    /// The path of the field, as in `refused.status`; empty for the whole value.
     pub field: String,
-    /// What is wrong with it, in words.
+    /// The problem in words.
     pub message: String,
 }
 

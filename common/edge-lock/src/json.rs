@@ -1,4 +1,4 @@
-//! JSON in which each field is there once.
+//! JSON in which each field occurs once.
 
 use alloc::{
     format,
@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::{fields::below, flaw::Flaw};
 
-/// Reads a tree.
+/// Reads a tree of values.
 ///
 /// # Errors
 ///
-/// It is not JSON, or has a field twice.
+/// If the text is not JSON, or has a field twice.
 pub fn read(text: &[u8]) -> Result<Value, Flaw> {
     let twice = OnceCell::new();
     let mut reader = serde_json::Deserializer::from_slice(text);
@@ -31,11 +31,12 @@ pub fn read(text: &[u8]) -> Result<Value, Flaw> {
     }
 }
 
-/// Reads a part of the tree, at its path. A tree alone would keep only the last of several fields of one name.
+/// Reads a part of the tree, at its path. Without the paths, a tree would keep only the last of several fields of one
+/// name.
 #[derive(Clone, Copy)]
 struct Tree<'a> {
     path: &'a str,
-    /// The path of the first field that is there for the second time.
+    /// The path of the first field that occurs for the second time.
     twice: &'a OnceCell<String>,
 }
 

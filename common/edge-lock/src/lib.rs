@@ -1,4 +1,4 @@
-//! Edge locks: which requests of a proxy take which lock, and what happens to those that do not get it.
+//! Edge locks: which requests of a proxy take which lock, and what happens to a request that does not get it.
 //!
 //! An edge lock is a resource of kind `EdgeLock`. `holdfast serve` reads it from a YAML file, and the proxy-wasm
 //! filter from its JSON configuration, with the same fields, defaults and messages.
@@ -6,10 +6,10 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`fields`] | reading a tree of values field by field |
-//! | `flaw` | what is wrong with one |
-//! | [`json`] | JSON in which each field is there once |
+//! | `flaw` | a problem with a field |
+//! | [`json`] | JSON in which each field occurs once |
 //! | [`headers`] | the headers of a request, as a proxy shows them |
-//! | [`matching`] | which requests an edge lock is for |
+//! | [`matching`] | the requests that an edge lock matches |
 //! | [`template`] | the resource of a request: text with the request's parts in it |
 //! | [`refusal`] | the response to a refused request |
 //! | [`details`] | where a response comes from, as the proxy reports it |

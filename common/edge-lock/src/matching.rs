@@ -1,4 +1,4 @@
-//! Which requests an edge lock is for.
+//! The requests that an edge lock matches.
 
 use alloc::{string::String, vec::Vec};
 
@@ -9,14 +9,14 @@ use crate::{
     template::{AUTHORITY, is_token},
 };
 
-/// Which requests an edge lock is for: those that fulfil every condition that is given.
+/// The requests that an edge lock matches: they fulfil every given condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// The methods, in upper case; empty for every one.
+    /// The methods, in upper case; empty for any method.
     methods: Vec<String>,
-    /// The authorities, in lower case; empty for every one.
+    /// The authorities, in lower case; empty for any authority.
     authorities: Vec<String>,
-    /// What the path begins with; empty for every one.
+    /// The start of the path; empty for any path.
     path_prefix: String,
     /// Headers, with their whole values.
     headers: Vec<(String, String)>,
@@ -53,12 +53,12 @@ impl Match {
     }
 }
 
-/// Whether this may be a host, with or without a port.
+/// Whether this text can be a host, with or without a port.
 fn is_authority(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte))
 }
 
-/// Reads a path prefix. One that no path can begin with is refused: it would let every request pass without a lock.
+/// Reads a path prefix. Refuses a prefix that no path can begin with: it would let every request pass without a lock.
 fn path_prefix(field: Field) -> Result<String, Flaw> {
     let no_path = field.flaw("must begin with /");
     let not_sent = field.flaw("must be as requests have it: printable ASCII, without spaces and #");
@@ -70,7 +70,7 @@ fn path_prefix(field: Field) -> Result<String, Flaw> {
     if prefix.bytes().all(is_sent) { Ok(prefix) } else { Err(not_sent) }
 }
 
-/// Headers that a request must have. It has one value for each name.
+/// Reads the headers that a request must have, with one value for each name.
 fn headers(field: Field) -> Result<Vec<(String, String)>, Flaw> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in field.entries()? {
@@ -83,7 +83,7 @@ fn headers(field: Field) -> Result<Vec<(String, String)>, Flaw> {
     Ok(headers)
 }
 
-/// The texts of a list, none of them empty.
+/// The texts of a list. None may be empty.
 fn texts(
     field: Field,
     is_right: impl Fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! An edge lock: which requests take which lock, for how long, and what happens to those that do not get it.
+//! An edge lock: which requests take which lock, for how long, and what happens to a request that does not get it.
 
 use alloc::{
     format,
@@ -17,8 +17,8 @@ use crate::{
     template::Template,
 };
 
-/// The default for how many requests may wait for one lock: a fifth of what a server has room for, so that a crowd for
-/// one lock leaves room for the others.
+/// How many requests may wait for one lock by default: a fifth of a server's room, so that a crowd for one lock leaves
+/// room for the others.
 const MAX_WAITING: u64 = 1_000;
 
 /// A lock that requests take on their way through a proxy.
@@ -27,45 +27,46 @@ const MAX_WAITING: u64 = 1_000;
 pub struct EdgeLock {
     /// Its name, which is unique.
     pub name: String,
-    /// Which requests it is for. Default: every one.
+    /// The requests that the lock matches. Default: every request.
     pub matches: Match,
     /// The name of the lock store.
     pub store: String,
     /// The resource that a request locks.
     pub resource: Template,
-    /// How long the lock lasts, in milliseconds. It is not renewed, so this must exceed what the upstream may take.
+    /// The time to live of the lock, in milliseconds. The lock is not renewed, so this must exceed the longest time
+    /// that the upstream may take.
     pub ttl: u64,
-    /// How long a request waits for the lock at most, in milliseconds. Default: 0, which tries once.
+    /// The longest time that a request waits for the lock, in milliseconds. Default: 0, which tries once.
     pub wait: u64,
-    /// How many requests wait for one lock at a time at most, with those that ask for it. Default: 1,000.
+    /// How many requests may wait for one lock at a time, including those that ask for it. Default: 1,000.
     pub max_waiting: u64,
     /// Whether the upstream gets the fencing token. Default: false.
     pub fenced: bool,
-    /// What happens when nobody knows who has the lock. Default: closed.
+    /// What happens if the holder of the lock is unknown. Default: closed.
     pub in_doubt: InDoubt,
-    /// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has
-    /// answered. Default: it is kept.
+    /// What happens to the lock if the client leaves, or the proxy gives up waiting, before the upstream has answered.
+    /// Default: the lock is kept.
     pub on_client_gone: OnClientGone,
     /// The response to a refused request.
     pub refused: Refusal,
 }
 
-/// What happens to a request when nobody knows who has its lock.
+/// What happens to a request if the holder of its lock is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubt {
-    /// It is refused.
+    /// The request is refused.
     Closed,
-    /// It goes on without a lock.
+    /// The request goes on without a lock.
     Open,
 }
 
-/// What happens to the lock when the client leaves, or the proxy gives up waiting, before the upstream has answered. A
-/// proxy drops its request to the upstream then, but the upstream may keep working.
+/// What happens to the lock if the client leaves, or the proxy gives up waiting, before the upstream has answered. The
+/// proxy then drops its request to the upstream, but the upstream may keep working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnClientGone {
-    /// It is kept until it expires, so that the upstream is not asked twice at a time.
+    /// The lock is kept until it expires, so that the upstream does not get the request twice at a time.
     Keep,
-    /// It is freed, so that the next request need not wait.
+    /// The lock is released, so that the next request need not wait.
     Free,
 }
 
@@ -88,7 +89,7 @@ impl EdgeLock {
     ///
     /// # Errors
     ///
-    /// The first field that is wrong.
+    /// If a field is wrong. The error names the first one.
     pub fn read(name: &str, spec: Value) -> Result<Self, Flaw> {
         Self::of(name.to_string(), Field::root(spec).fields(&Self::FIELDS)?)
     }
@@ -97,7 +98,7 @@ impl EdgeLock {
     ///
     /// # Errors
     ///
-    /// The first field that is wrong.
+    /// If a field is wrong. The error names the first one.
     pub fn read_named(spec: Field) -> Result<Self, Flaw> {
         let known: Vec<_> = iter::once("name").chain(Self::FIELDS).collect();
         let mut fields = spec.fields(&known)?;

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::{fields::Field, flaw::Flaw};
 
-/// The response to a refused request: it did not get the lock, or nobody knows whether it did.
+/// The response to a refused request: it did not get the lock, or the holder of the lock is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status, from 400 to 599. Default: 503.

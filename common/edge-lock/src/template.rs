@@ -5,16 +5,16 @@ use core::{fmt::Write as _, str};
 
 use crate::Headers;
 
-/// The name of what HTTP/1 calls `host`.
+/// The name of the header that HTTP/1 calls `host`.
 pub(crate) const AUTHORITY: &str = ":authority";
 
-/// A part of the path: without its query.
+/// The path without its query.
 const PATH_ONLY: &str = ":path-only";
 
 /// The names in braces that begin with a colon.
 const PSEUDO: [&str; 5] = [":method", ":scheme", AUTHORITY, ":path", PATH_ONLY];
 
-/// The longest resource of a request, in bytes. However it is written, it fits into a call about a lease.
+/// The longest resource of a request, in bytes. Whatever its characters, it fits into a call about a lease.
 pub const MAX_RESOURCE_BYTES: usize = 3_000;
 
 /// Text with the names of headers in braces, such as `{:authority}{:path}`.
@@ -39,7 +39,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// What is wrong with it: braces that do not match, or a name that no header has.
+    /// If braces do not match, or no header can have a name.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
@@ -79,7 +79,7 @@ impl Template {
     }
 
     /// The resource of a request; `None` if it is empty, or longer than [`MAX_RESOURCE_BYTES`]. Such a request gets no
-    /// lock, and may not go on: otherwise its client could choose to go without one.
+    /// lock, and must not go on: otherwise its client could choose to go on without a lock.
     pub fn of(&self, request: &impl Headers) -> Option<String> {
         let mut resource = String::new();
         for piece in &self.0 {
@@ -99,7 +99,7 @@ impl Template {
     }
 }
 
-/// A name in braces, in lower case.
+/// Reads a name in braces, and puts it into lower case.
 fn name_of(name: &str) -> Result<String, String> {
     let lower = name.to_ascii_lowercase();
     if PSEUDO.contains(&lower.as_str()) {
@@ -116,7 +116,7 @@ fn name_of(name: &str) -> Result<String, String> {
     }
 }
 
-/// Whether this may be the name of a method or a header (RFC 9110, section 5.6.2).
+/// Whether the text can be the name of a method or a header (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(name: &str) -> bool {
     let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_of_token)

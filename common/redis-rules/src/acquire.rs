@@ -14,14 +14,14 @@ use crate::{
 /// The outcome of an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
-    /// The key was free and was set to the owner's value. With [`Expiry::At`] a time that is over, it was
-    /// deleted again at once. Carries the number of the grant, if one was asked for.
+    /// The key was free and was set to the owner's value. If the time of [`Expiry::At`] is over, the server deleted the
+    /// key again at once. Carries the fencing token, if the caller asked for one.
     Granted(Option<u64>),
     /// The key is set, by this owner or another.
     Held,
 }
 
-/// A lock that is asked for.
+/// A lock that a caller asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The lock's key.
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
     pub owner: &'a str,
     /// The time to live.
     pub ttl: Duration,
-    /// The [key](crate::fence::number_key) of the resource's latest fencing token, if the grant is to be numbered.
+    /// The [key](crate::fence::number_key) of the resource's latest fencing token, if the grant gets one.
     pub number_key: Option<&'a str>,
 }
 
@@ -48,19 +48,19 @@ impl Wanted<'_> {
     }
 }
 
-/// Whether the server refused [`Expiry::At`] because it does not know it.
+/// Whether the server refused a command because it does not know [`Expiry::At`].
 pub fn expiry_is_unknown(error: &str) -> bool {
-    // Redis 6.2 and older say it in the middle of the line if it was a script that set the lock.
+    // Redis 6.2 and older report it in the middle of the line if a script set the lock.
     error.starts_with("ERR") && error.contains("ERR syntax error")
 }
 
 impl Acquired {
-    /// Reads the reply. `numbered` is whether a number was asked for.
+    /// Reads the reply. `numbered` is whether the command asked for a fencing token.
     ///
     /// # Errors
     ///
-    /// [`Nonsense`] for a reply that the command cannot have. An error line is one of these: its meaning is
-    /// [`Again::after`](crate::refusal::Again::after)'s to say.
+    /// [`Nonsense`] for a reply that the command cannot have. This includes an error line, which
+    /// [`Again::after`](crate::refusal::Again::after) reads.
     pub fn read(reply: &Reply, numbered: bool) -> Result<Self, Nonsense> {
         match reply {
             Reply::Okay if !numbered => Ok(Self::Granted(None)),
@@ -73,10 +73,10 @@ impl Acquired {
     }
 }
 
-/// The cause for a caller whose lock has an expiry that the server's clock made wrong.
+/// The cause for a caller whose lock has a wrong expiry, because the server's clock was set.
 pub const CLOCK_WAS_SET: &str = "the server's clock was set while the lock was taken";
 
-/// The cause for a grant that does not count, because its end is not known.
+/// The cause for a grant that does not count, because its end is unknown.
 pub const CLOCK_LOST: &str = "the server does not report its clock any more";
 
 #[cfg(test)]

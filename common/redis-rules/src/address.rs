@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, string::String};
 use core::{fmt, net::Ipv6Addr};
 
-/// The port if none is set.
+/// The port if the settings have none.
 pub const DEFAULT_PORT: u16 = 6379;
 
 /// A server's address.
@@ -23,13 +23,13 @@ impl fmt::Display for Address {
     }
 }
 
-/// The problem with a bad address, to be read after the name of the setting.
+/// The problem with a bad address, worded to follow the name of the setting.
 pub const NOT_AN_ADDRESS: &str = "is not host or host:port";
 
-/// The problem with a bad port, to be read after the name of the setting.
+/// The problem with a bad port, worded to follow the name of the setting.
 pub const NOT_A_PORT: &str = "has a port that is not from 1 to 65535";
 
-/// The problem with an address that has several colons and no brackets, to be read after the name of the setting.
+/// The problem with an address that has several colons and no brackets, worded to follow the name of the setting.
 pub const SEVERAL_COLONS: &str =
     "has several colons and is not an IPv6 address: write host:port or [IPv6]:port";
 
@@ -37,7 +37,7 @@ pub const SEVERAL_COLONS: &str =
 ///
 /// # Errors
 ///
-/// The problem, to be read after the setting's name.
+/// The problem, worded to follow the setting's name.
 pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match written.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']').ok_or(NOT_AN_ADDRESS)? {
@@ -61,7 +61,7 @@ pub fn split(written: &str) -> Result<(String, Option<u16>), &'static str> {
     Ok((host.to_owned(), port.map(parse_port).transpose()?))
 }
 
-/// Whether this is an IPv6 address, with a zone or without.
+/// Whether this is an IPv6 address, with or without a zone.
 fn is_ipv6(text: &str) -> bool {
     without_zone(text).is_some() || text.parse::<Ipv6Addr>().is_ok()
 }
@@ -73,8 +73,8 @@ pub fn without_zone(text: &str) -> Option<&str> {
     address.parse::<Ipv6Addr>().is_ok().then_some(address)
 }
 
-/// Whether this can be a host: it is not empty and has no character of a URL, a login or a
-/// connection string, and no bracket.
+/// Whether this can be a host: it is not empty, and has no bracket and no character that belongs to a URL, a login or a
+/// connection string.
 pub fn is_host(host: &str) -> bool {
     !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
 }
@@ -83,7 +83,7 @@ pub fn is_host(host: &str) -> bool {
 ///
 /// # Errors
 ///
-/// The problem, to be read after the setting's name.
+/// The problem, worded to follow the setting's name.
 pub fn parse_port(text: &str) -> Result<u16, &'static str> {
     text.parse().ok().filter(|port| *port != 0).ok_or(NOT_A_PORT)
 }

@@ -19,10 +19,11 @@ const LONGEST_KEPT: u64 = 5_000_000;
 pub const ASK: [&str; 1] = ["TIME"];
 
 /// How far two clocks drift apart: 1 part in this many. Linux slews a clock by half of it (500 parts in a million). A
-/// clock that is corrected faster, as chrony may do, counts as one that was set.
+/// clock that is corrected faster, as chrony may do, counts as a clock that was set.
 const DRIFT: u64 = 1_000;
 
-/// How much of a time that is left by the server's clock is surely left by the local one: both drift apart.
+/// How long a lock surely lasts by the local clock if it lasts for `left` by the server's clock. Both clocks drift
+/// apart.
 pub fn surely(left: Duration) -> Duration {
     left - left / DRIFT as u32
 }
@@ -47,8 +48,8 @@ impl Reading {
         microseconds(now).saturating_sub(self.asked) > LONGEST_USE
     }
 
-    /// The reading to use once `newer` is known: this one as long as it gives the clock more closely, unless it
-    /// is about to be too old, or the clock was set since.
+    /// The reading to use once `newer` is known. Keeps this one as long as it gives the clock more closely, unless it
+    /// is soon too old, or the clock was set since.
     ///
     /// The faster the reply, the more exact the reading. A reading whose reply was slow would make the next locks
     /// last longer than necessary.
@@ -64,22 +65,22 @@ impl Reading {
         if kept { self } else { newer }
     }
 
-    /// Whether `after` can follow this reading at or after the local time `since`, if the clock was not set.
+    /// Whether `after` can be read after this reading, at or after the local time `since`, if the clock was not set.
     pub(crate) fn can_precede(&self, after: &Self, since: Duration) -> bool {
         (self.earliest(since)..=self.latest_in_microseconds(after.answered)).contains(&after.server)
     }
 
-    /// The time that the clock shows at most at the local time `now`, in microseconds since 1970.
+    /// The latest time that the clock can show at the local time `now`, in microseconds since 1970.
     pub(crate) fn latest(&self, now: Duration) -> u64 {
         self.latest_in_microseconds(microseconds(now))
     }
 
-    /// The time that the clock shows at least.
+    /// The earliest time that the clock can show at the local time `now`, in microseconds since 1970.
     pub(crate) fn earliest(&self, now: Duration) -> u64 {
         self.earliest_in_microseconds(microseconds(now))
     }
 
-    /// The time that was read, which the clock has passed.
+    /// The time that was read, in microseconds since 1970. The clock has passed it.
     pub(crate) fn server(&self) -> u64 {
         self.server
     }
@@ -95,7 +96,7 @@ impl Reading {
     }
 }
 
-/// A local time, which is no more than a few centuries.
+/// A local time in microseconds, at most a few centuries.
 fn microseconds(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into())
 }
@@ -116,8 +117,8 @@ pub fn read(reply: &Reply) -> Result<u64, Nonsense> {
     Ok(u64::from(seconds) * 1_000_000 + u64::from(microseconds))
 }
 
-/// Whether this reply to [`ASK`] is that of Envoy, which answers in place of its server: with all microseconds since 1970
-/// where a server has those of the second.
+/// Whether this reply to [`ASK`] comes from Envoy, which answers in place of its server. Envoy reports all microseconds
+/// since 1970 where a server reports the microseconds of the second.
 pub fn is_of_a_proxy(reply: &Reply) -> bool {
     let Reply::Texts(texts) = reply else { return false };
     let [seconds, all] = texts.as_slice() else { return false };

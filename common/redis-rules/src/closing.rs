@@ -1,30 +1,30 @@
 //! Finds the questions on which a new connection is closed. Some proxies close it on commands that they do not know.
 //!
-//! A connection may also be lost by chance. So one loss says nothing, a question that was ever answered is never left
-//! out, and every opening of a connection asks all of them again.
+//! A connection may also be lost by chance. So one loss proves nothing, a question that was ever answered is never left
+//! out, and every opening of a connection asks all questions again.
 
 use crate::{clock, disk, fitness, release::LOAD_RELEASE, reply::Reply};
 
-/// A question to the server of a new connection, which can be used without an answer.
+/// A question to the server on a new connection. The connection can be used without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     /// The login that names Redis's own user.
     User,
-    /// What the server is. One that closes the connection on this is asked nothing else.
+    /// What the server is. A server that closes the connection on this question is asked nothing else.
     Info,
-    /// Whether it remembers the script that releases a lock.
+    /// Whether the server remembers the script that releases a lock.
     Script,
-    /// Its clock.
+    /// The server's clock.
     Time,
-    /// When it writes its append-only file.
+    /// When the server writes its append-only file.
     Policy,
 }
 
 impl Question {
-    /// Those that follow the login, and can be sent at once.
+    /// The questions that follow the login, and can be sent at once.
     pub const FACTS: [Self; 3] = [Self::Info, Self::Script, Self::Time];
 
-    /// The words of the question. Those of [`User`](Self::User) are the login's.
+    /// The words of the question. The words of [`User`](Self::User) are the login's.
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::User => &[],
@@ -35,8 +35,8 @@ impl Question {
         }
     }
 
-    /// Whether this reply is an answer, or a refusal to give one. After one that is neither, nothing on the connection
-    /// may be believed. It matters for [`Info`](Self::Info) and [`Time`](Self::Time), on which depends whether locks are
+    /// Whether this reply is an answer, or a refusal to give one. After any other reply, nothing on the connection may
+    /// be believed. This matters for [`Info`](Self::Info) and [`Time`](Self::Time), which decide whether locks are
     /// safe.
     pub fn is_answered_by(self, reply: &Reply) -> bool {
         match (self, reply) {
@@ -48,17 +48,18 @@ impl Question {
     }
 }
 
-/// Why a server does not answer a question that is left out.
+/// Why the server does not answer a question that is left out.
 pub const CLOSES: &str = "it closes the connection when it is asked";
 
-/// How many losses it takes to leave a question out.
+/// After how many losses a question is left out.
 const LOSSES_TO_LEAVE_OUT: u32 = 2;
 
-/// What is known of a server.
+/// What earlier connections have shown about a server.
 #[derive(Debug, Default)]
 pub struct Closing {
     about: [About; 5],
-    /// Whether a connection was lost on a question. Questions are not sent at once any more, so that it is known which.
+    /// Whether a connection was lost on a question. Questions are then no longer sent at once, so that it is known
+    /// which one loses the connection.
     lost: bool,
 }
 
@@ -74,7 +75,7 @@ struct About {
 pub struct LostByChance;
 
 impl Closing {
-    /// Begins to open a connection, which is to be asked everything.
+    /// Begins to open a connection, on which every question is asked.
     pub fn begin(&mut self) {
         self.about.iter_mut().for_each(|about| about.left_out = false);
     }
@@ -84,32 +85,32 @@ impl Closing {
         !self.lost
     }
 
-    /// Whether to ask this on the next connection.
+    /// Whether to ask this question on the next connection.
     pub fn asks(&self, question: Question) -> bool {
         let left_out = |question: Question| self.about[question as usize].left_out;
         !left_out(question) && (question == Question::User || !left_out(Question::Info))
     }
 
-    /// Whether the connection was asked everything.
+    /// Whether every question was asked on the connection.
     pub fn left_nothing_out(&self) -> bool {
         self.about.iter().all(|about| !about.left_out)
     }
 
-    /// Notes that the server has answered the question, in whichever way.
+    /// Notes that the server has answered the question in any way.
     pub fn answered(&mut self, question: Question) {
         self.about[question as usize].answered = true;
     }
 
-    /// Notes that the connection was lost in place of an answer. Another one may be opened at once.
+    /// Notes that the connection was lost in place of an answer. The caller may open another connection at once.
     ///
     /// # Errors
     ///
-    /// [`LostByChance`] if the question is none that closes connections.
+    /// [`LostByChance`] if the question does not close connections.
     pub fn lost(&mut self, question: Question) -> Result<(), LostByChance> {
         let was_alone = core::mem::replace(&mut self.lost, true);
         let about = &mut self.about[question as usize];
         if about.answered {
-            // Of questions that were sent at once, another one may have closed it.
+            // If questions were sent at once, another question may have closed the connection.
             return if was_alone { Err(LostByChance) } else { Ok(()) };
         }
         about.losses = about.losses.saturating_add(1);

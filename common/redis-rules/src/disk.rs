@@ -7,7 +7,7 @@ use crate::{fitness::field, reply::Reply};
 /// The words that ask when the append-only file is written to the disk.
 pub const ASK: [&str; 3] = ["CONFIG", "GET", "appendfsync"];
 
-/// The answer of a server that has each change on disk before its reply is sent.
+/// The answer of a server that writes each change to disk before it replies.
 pub const ALWAYS: &str = "always";
 
 /// Whether a server keeps an append-only file, by its reply to [`fitness::ASK`](crate::fitness::ASK).
@@ -15,7 +15,7 @@ pub fn keeps_file(info: &Reply) -> bool {
     matches!(info, Reply::Text(info) if field(info, "aof_enabled") == Some("1"))
 }
 
-/// When the file is written, by the reply to [`ASK`]. A refusal says nothing.
+/// When the server writes the file, by the reply to [`ASK`]; `None` if the server refuses.
 pub fn policy(reply: &Reply) -> Option<&str> {
     match reply {
         Reply::Texts(texts) => texts.get(1).map(String::as_str),

@@ -1,4 +1,4 @@
-//! When a lock expires, as a command says it.
+//! When a lock expires, in the form that a command takes.
 
 /// When a lock expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Makes a lock last longer if it is its owner's, by the script `extend.lua`.
+//! Makes a lock last longer if the owner holds it, by the script `extend.lua`.
 
 use core::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Extend<'a> {
     pub key: &'a str,
     /// The value that the key must have.
     pub owner: &'a str,
-    /// How long it lasts from now on, in milliseconds.
+    /// The time to live from now on, in milliseconds.
     pub ttl: u64,
     /// Whether a lock that would last longer ends earlier.
     pub may_shorten: bool,
@@ -62,7 +62,7 @@ impl Extended {
             Reply::Integer(-1) => Ok(Self::Missing),
             Reply::Integer(-2) => Ok(Self::HeldByOther),
             Reply::Integer(left) => {
-                // The server counts a millisecond that has begun.
+                // The server counts a millisecond that has begun as a whole one.
                 let left = u64::try_from(*left).map_err(|_| Nonsense)?.saturating_sub(1);
                 Ok(Self::Extended(Duration::from_millis(left)))
             }

@@ -9,7 +9,7 @@ use crate::{
     reply::Reply,
 };
 
-/// Why a server does not say something itself.
+/// Why a server does not report a fact itself.
 const OF_A_PROXY: &str = "a proxy answers in its place";
 const NONSENSE: &str = "it answers nonsense";
 
@@ -38,12 +38,12 @@ pub fn script(reply: Reply) -> Option<String> {
     }
 }
 
-/// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`]. What makes no
-/// sense [is no answer](crate::closing::Question::is_answered_by), and does not come here.
+/// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`]. A reply that
+/// makes no sense [is no answer](crate::closing::Question::is_answered_by), and does not come here.
 ///
 /// # Errors
 ///
-/// Why it does not report its clock.
+/// The reason why the server does not report its clock.
 pub fn clock(info: &Reply, time: Reply) -> Result<u64, String> {
     match time {
         _ if is_of_a_proxy(info) => Err(OF_A_PROXY.to_owned()),

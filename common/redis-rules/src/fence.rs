@@ -1,4 +1,4 @@
-//! Numbers a grant as it is made, by the script `fenced.lua`: the fencing token of a lease.
+//! Gives a grant its fencing token, by the script `fenced.lua`.
 //!
 //! A resource's latest fencing token is kept beside its lock, under a [key of its own](number_key).
 
@@ -13,11 +13,11 @@ use crate::{
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const FENCED_LUA: &str = include_str!("fenced.lua");
 
-/// How long a fencing token is kept after its lock has expired, in milliseconds: 30 days. The token after one that was
-/// forgotten is larger still, unless the server's clock was set back meanwhile.
+/// How long a fencing token is kept after its lock has expired, in milliseconds: 30 days. A token after a forgotten one
+/// is larger still, unless the server's clock was set back meanwhile.
 pub(crate) const TOKEN_KEPT: u64 = 30 * 24 * 3_600 * 1_000;
 
-/// An acquire whose grant is numbered.
+/// An acquire whose grant gets a fencing token.
 #[derive(Clone, Copy, Debug)]
 pub struct Fenced<'a> {
     /// The lock's key.
@@ -49,10 +49,10 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
 }
 
 /// The key of a resource's latest fencing token. It begins as all keys of locks do, so that a user who may write these
-/// may write it; no lock has it, because no resource contains `||`. In a Redis Cluster it is in the lock's slot.
+/// may write it. No lock has this key, because no resource contains `||`. In a Redis Cluster it is in the lock's slot.
 pub fn number_key(key: &str) -> String {
     if tag(key).is_some() {
-        // The first tag counts, and it is the key's own.
+        // Redis takes the first tag, which is the key's own.
         return format!("lock||fence||{key}");
     }
     if !key.contains(['{', '}']) {

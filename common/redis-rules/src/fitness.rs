@@ -1,4 +1,4 @@
-//! Which servers are not safe for locks, as they describe themselves.
+//! Which servers are not safe for locks, by their own description.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{error::Error, fmt};
@@ -6,26 +6,26 @@ use core::{error::Error, fmt};
 /// The words that ask a server to describe itself.
 pub const ASK: [&str; 1] = ["INFO"];
 
-/// What a server must be.
+/// The required role and database of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// What it is to others.
+    /// The server's role among others.
     pub role: Role,
     /// The number of the database that keeps the locks.
     pub db: u32,
 }
 
-/// What a server is to others.
+/// A server's role among others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It has no replicas.
+    /// The server has no replicas.
     Alone,
-    /// It may have replicas, of which one may take its place.
+    /// The server may have replicas. One of them may take its place.
     Master {
         /// Whether a lock counts as taken only if some of them have it.
         guarded: bool,
     },
-    /// It is a master of a cluster.
+    /// The server is a master of a cluster.
     ClusterMaster {
         /// Whether a lock counts as taken only if some of its replicas have it.
         guarded: bool,
@@ -35,17 +35,17 @@ pub enum Role {
 /// Why locks cannot be kept in a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// It has this many replicas. A failover to one of them can lose a lock.
+    /// The server has this many replicas. A failover to one of them can lose a lock.
     Replicated(u64),
-    /// It is a replica itself.
+    /// The server is a replica itself.
     Replica,
-    /// It is a node of a cluster, which keeps only a part of the keys.
+    /// The server is a node of a cluster, which keeps only a part of the keys.
     ClusterNode,
-    /// It is not a node of a cluster.
+    /// The server is not a node of a cluster.
     NoClusterNode,
-    /// It is a Redis Sentinel, which keeps no keys.
+    /// The server is a Redis Sentinel, which keeps no keys.
     Sentinel,
-    /// A proxy leads to it on connections that clients share, so the database may change at any moment.
+    /// A proxy leads to the server on connections that clients share, so the database may change at any moment.
     SharedDatabase,
 }
 
@@ -64,11 +64,11 @@ pub enum Doubt {
     Eviction(String),
     /// A restart of the server forgets some or all of them.
     NotPersistent,
-    /// They are not on its disk when they are taken: its `appendfsync` is this.
+    /// The locks are not on the server's disk when they are taken. Carries its `appendfsync`.
     OnDiskLater(String),
-    /// The server does not say what it is, for this reason.
+    /// The server does not describe itself, for this reason.
     Silent(String),
-    /// A replica that takes the place of the server may not have the latest of them.
+    /// A replica that takes the place of the server may lack the latest locks.
     Failover,
 }
 
@@ -150,7 +150,7 @@ pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
         (true, _) if db != 0 => return Err(Unfit::SharedDatabase),
         (false, Some("1")) if !of_a_cluster => return Err(Unfit::ClusterNode),
         (false, Some("0")) if of_a_cluster => return Err(Unfit::NoClusterNode),
-        // Envoy says that it is a node, whatever it leads to.
+        // Envoy says that it is a node, whatever server it leads to.
         _ => {}
     }
     if field("role") == Some("slave") {
@@ -184,8 +184,9 @@ pub fn replicas(info: &str) -> impl Iterator<Item = (&str, u16, &str)> {
     })
 }
 
-/// Whether a proxy composed this INFO reply to [`ASK`] from those of its servers, as Envoy does. A server reports its
-/// role, unless it is a sentinel. Such a proxy may answer other questions itself too, with its own clock for example.
+/// Whether a proxy composed this INFO reply to [`ASK`] from the replies of its servers, as Envoy does. A server reports
+/// its role, unless it is a sentinel. Such a proxy may answer other questions itself too, for example with its own
+/// clock.
 pub fn is_of_a_proxy(info: &str) -> bool {
     field(info, "role").is_none()
 }

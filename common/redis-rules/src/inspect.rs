@@ -12,9 +12,9 @@ pub const INSPECT_LUA: &str = include_str!("inspect.lua");
 pub struct Holding {
     /// The owner, cut after 4,096 bytes.
     pub owner: String,
-    /// How many milliseconds are left; `None` for ever.
+    /// How many milliseconds are left; `None` if the lock never expires.
     pub left: Option<u64>,
-    /// The resource's latest fencing token, if there is one.
+    /// The resource's latest fencing token, if the server has one.
     pub number: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ pub fn read(reply: Reply) -> Result<Option<Holding>, Nonsense> {
         return Err(Nonsense);
     };
     let left = left.parse::<i64>().map_err(|_| Nonsense)?;
-    // Another program may have written something that is no number.
+    // Another program may have written a value that is not a number.
     let number = number.and_then(|number| number.parse().ok());
     Ok(Some(Holding { owner, left: u64::try_from(left).ok(), number }))
 }

@@ -9,21 +9,21 @@
 //! | [`address`] | `host:port` as `redisHost` writes it |
 //! | [`limit`] | durations as a settings file writes them |
 //! | [`login`] | the commands that a new connection starts with |
-//! | [`closing`] | the questions that follow the login, and those that close a connection |
-//! | [`facts`] | what their answers say |
+//! | [`closing`] | the questions that follow the login, and which of them close a connection |
+//! | [`facts`] | what the answers to these questions say |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`disk`] | when changes are on a server's disk |
 //! | [`rejoin`] | which servers may have lost locks when they started |
 //! | [`acquire`], [`release`] | the words of a command, and what its reply means |
-//! | [`fence`], [`extend`], [`inspect`] | the same for leases, which scripts make |
-//! | [`raise`] | the same for numbers that another server gave |
+//! | [`fence`], [`extend`], [`inspect`] | the same for leases, by scripts |
+//! | [`raise`] | the same for fencing tokens from another server |
 //! | [`list`], [`force_release`] | the same for operators |
-//! | [`replicas`] | the same for what replicas must have |
+//! | [`replicas`] | the same for the wait for replicas |
 //! | [`slot`], [`redirect`] | where a cluster keeps a key |
-//! | [`expiry`] | when a lock expires, as a command says it |
-//! | [`clock`] | what is known of the server's clock |
+//! | [`expiry`] | when a lock expires, in the form that a command takes |
+//! | [`clock`] | the server's clock, as far as a client knows it |
 //! | [`term`] | when a lock expires by that clock, and what a grant is worth |
-//! | [`reply`] | what a server answers |
+//! | [`reply`] | the replies of a server |
 //! | [`resp`] | commands and replies as bytes |
 //! | [`refusal`] | which refusals are worth another try |
 //! | [`tries`] | how often a command is tried |

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use holdfast_timing::go_duration::parse_go_duration;
 
-/// What a duration setting says.
+/// The value of a duration setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `-1`: no limit.

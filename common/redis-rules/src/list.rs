@@ -1,5 +1,5 @@
-//! Lists the locks that are held, by the script `list.lua`: one call looks at a part of the keys, so that it never
-//! keeps the server from others for long.
+//! Lists the locks that are held, by the script `list.lua`. One call looks at a part of the keys, so that it does not
+//! block the server for long.
 
 use alloc::{string::String, vec::Vec};
 
@@ -8,7 +8,7 @@ use crate::reply::{Nonsense, Reply};
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const LIST_LUA: &str = include_str!("list.lua");
 
-/// About how many keys one call looks at, whether they are locks or not. It takes the server about 0.1 ms.
+/// About how many keys one call looks at, locks or not. It takes the server about 0.1 ms.
 const KEYS_A_CALL: &str = "256";
 
 /// The locks of one part of the keys.
@@ -27,7 +27,7 @@ pub struct Listed {
     pub key: String,
     /// The owner, cut after 256 bytes.
     pub owner: String,
-    /// How many milliseconds are left; `None` for ever.
+    /// How many milliseconds are left; `None` if the lock never expires.
     pub left: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ pub fn pattern(prefix: &str) -> String {
     pattern
 }
 
-/// The words of the command. `cursor` is that of the part before; `None` to begin.
+/// The words of the command. `cursor` is the cursor of the part before; `None` to begin.
 pub fn words<'a>(pattern: &'a str, cursor: Option<&'a str>) -> [&'a str; 6] {
     ["EVAL", LIST_LUA, "0", cursor.unwrap_or("0"), pattern, KEYS_A_CALL]
 }
@@ -67,7 +67,7 @@ pub fn read(reply: Reply) -> Result<Part, Nonsense> {
     while let Some(key) = texts.next() {
         let (Some(owner), Some(left)) = (texts.next(), texts.next()) else { return Err(Nonsense) };
         match left.parse::<i64>().map_err(|_| Nonsense)? {
-            // It has expired meanwhile.
+            // The lock has expired meanwhile.
             -2 => {}
             left => locks.push(Listed { key, owner, left: u64::try_from(left).ok() }),
         }

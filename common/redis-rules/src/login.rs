@@ -33,18 +33,18 @@ impl<'a> Login<'a> {
 
     /// The words that log in; `None` without a password.
     ///
-    /// Without a name they name Redis's own user, as go-redis does: a server that asks for no password
-    /// then accepts any.
+    /// Without a user name they name Redis's own user, as go-redis does: a server that asks for no password then
+    /// accepts any.
     pub fn authentication(&self) -> Option<[&str; 3]> {
         self.password.map(|password| ["AUTH", self.username.unwrap_or("default"), password])
     }
 
-    /// The words that log in to a server that knows no users; `None` without a password, and with a name.
+    /// The words that log in to a server that knows no users; `None` without a password, and with a user name.
     pub fn older_authentication(&self) -> Option<[&str; 2]> {
         self.password.filter(|_| self.username.is_none()).map(|word| ["AUTH", word])
     }
 
-    /// The words of each command that follows, in order. A connection is good once none was answered with
+    /// The words of each command that follows, in order. A connection is good if the server answers none of them with
     /// an error.
     pub fn commands(&self) -> Vec<Vec<&str>> {
         let mut commands = Vec::new();
@@ -62,8 +62,8 @@ pub fn knows_no_users(error: &str) -> bool {
     error.starts_with("ERR wrong number of arguments")
 }
 
-/// What may be wrong if the server closes the connection on these words of a login, as twemproxy does on
-/// commands that it does not know.
+/// The probable reason if the server closes the connection on these words of a login, as twemproxy does on commands
+/// that it does not know.
 pub fn closed_on(words: &[&str]) -> Option<&'static str> {
     match words {
         ["AUTH", _, _] => Some("a proxy may know no users: leave redisUsername out"),

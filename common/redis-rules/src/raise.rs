@@ -1,5 +1,5 @@
-//! Raises a resource's latest fencing token to one that another server gave, by the script `raise.lua`, so that later
-//! grants have larger tokens here as well.
+//! Raises a resource's latest fencing token to the token that another server gave, by the script `raise.lua`, so that
+//! later grants have larger tokens on this server as well.
 
 use crate::{
     fence::TOKEN_KEPT,

@@ -1,23 +1,23 @@
-//! What a node of a Redis Cluster answers about a key that another node has: `MOVED` and `ASK`.
+//! The answers of a node of a Redis Cluster about a key that another node has: `MOVED` and `ASK`.
 
 use crate::address::{self, Address};
 
-/// The word that a node wants before a command that another one [sent to it](Redirect::Ask).
+/// The word that a node wants before a command that another node [sent to it](Redirect::Ask).
 pub const ASKING: [&str; 1] = ["ASKING"];
 
-/// What to do about a redirect of a server that was to be the only one, to be read after its error line.
+/// What to do about a redirect of a server that should be the only one. The text follows the error line.
 pub const NEEDS_CLUSTER: &str = "the server is a node of a cluster: set redisType to cluster";
 
-/// Where a key is. The node that says it has done nothing.
+/// Where a key is. The node that redirects has done nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// The slot is at this address from now on.
     Moved(u16, NodeAddress),
-    /// This key alone is at this address, for this command: its slot is on the way there.
+    /// Only this key is at this address, for this command: its slot is moving there.
     Ask(NodeAddress),
 }
 
-/// An address as a node reports it. Without a host it is the host of that node.
+/// An address as a node reports it. Without a host, it has the host of that node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeAddress {
     host: Option<alloc::string::String>,

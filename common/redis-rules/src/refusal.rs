@@ -1,11 +1,11 @@
-//! What an error reply means: the command did nothing, and another try may or may not help. Only a proxy
-//! whose server does not answer cannot know that.
+//! What an error reply means: the command did nothing, and another try may or may not help. One exception: a proxy
+//! whose server does not answer cannot know what the command did.
 
 use alloc::{format, string::String};
 
 use crate::release::Form;
 
-/// Whether a refused command is worth sending again.
+/// Whether to send a refused command again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// No.
@@ -31,24 +31,24 @@ impl Again {
             // BUSY: a script of another client runs for too long and blocks the server.
             "BUSY" | "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => Self::Later,
             "NOSCRIPT" => Self::InFull { once: true },
-            // A user may have the permission for EVAL alone, and a proxy may know no other.
+            // A user may have the permission for EVAL alone, and a proxy may know only EVAL.
             "NOPERM" | "ERR" if form == Form::Short => Self::InFull { once: false },
             "READONLY" => Self::Elsewhere,
             _ => Self::No,
         }
     }
 
-    /// Whether the server refuses digests for a reason that stays, so that later scripts are sent in full.
+    /// Whether the server refuses digests for a lasting reason, so that later scripts are sent in full.
     pub fn ends_digests(self) -> bool {
         self == Self::InFull { once: false }
     }
 }
 
-/// What proxies say if they had no connection to the server: Envoy, and twemproxy.
+/// The errors of proxies that had no connection to the server: Envoy, and twemproxy.
 const NOT_REACHED: [&str; 2] = ["no upstream host", "ERR Connection refused"];
 
-/// What proxies say if the server did not answer, or not in time: Envoy, and twemproxy, whose words are those
-/// of the C library.
+/// The errors of proxies whose server did not answer, or not in time: Envoy, and twemproxy, which uses the words of the
+/// C library.
 const NO_ANSWER: [&str; 8] = [
     "upstream failure",
     "ERR Broken pipe",
@@ -60,20 +60,20 @@ const NO_ANSWER: [&str; 8] = [
     "ERR unknown",
 ];
 
-/// Whether the error line is a proxy's that got no answer. The server may have run the command, or may still
-/// run it.
+/// Whether the error line comes from a proxy that got no answer. The server may have run the command, or may still run
+/// it.
 pub fn has_no_answer(error: &str) -> bool {
     NO_ANSWER.contains(&error)
 }
 
-/// Whether a question that is refused with this error line now may be answered later. A proxy that reaches no server
-/// for a question without a key may never answer it.
+/// Whether the server may later answer a question that it refuses with this error line now. A proxy that reaches no
+/// server for a question without a key may never answer it.
 pub fn may_be_answered_later(error: &str) -> bool {
     let may_pass = matches!(Again::after(error, Form::Full), Again::Later);
     has_no_answer(error) || may_pass && !NOT_REACHED.contains(&error)
 }
 
-/// The code of an error line: its first word, or the one inside of an error of a script. Redis before 7
+/// The code of an error line: its first word, or the first word of the error inside a script's error. Redis before 7
 /// wraps the errors of the commands in a script:
 /// `ERR Error running script (call to f_…): @user_script:14: @user_script: 14: -READONLY …`.
 pub fn code(error: &str) -> &str {
@@ -90,8 +90,8 @@ pub fn is_error_line(cause: &str) -> bool {
     !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether a connection that had this error line is of no use to other commands: it leads to a server
-/// that was demoted, or is not logged in any more.
+/// Whether a connection with this error line is useless for other commands: it leads to a server that was demoted, or
+/// is not logged in any more.
 pub fn ends_connection(error: &str) -> bool {
     matches!(code(error), "READONLY" | "NOAUTH")
 }
@@ -99,7 +99,7 @@ pub fn ends_connection(error: &str) -> bool {
 /// Why a server refuses a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusedLogin {
-    /// There was none.
+    /// The client did not log in.
     Missing,
     /// The user or the password is wrong.
     Wrong,
@@ -110,14 +110,14 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
     match code(error) {
         "NOAUTH" => Some(RefusedLogin::Missing),
         "WRONGPASS" => Some(RefusedLogin::Wrong),
-        // Redis before 6 has no code for it.
+        // Redis before 6 has no code for a wrong password.
         _ if error.contains("invalid password") => Some(RefusedLogin::Wrong),
         _ => None,
     }
 }
 
-/// The error line with what to do about it, where the settings for the user and the password have these names. One that
-/// refuses no login stays as it is.
+/// The error line with advice, which gives the settings for the user and the password these names. A line that refuses
+/// no login stays as it is.
 pub fn login_told(line: String, username: &str, password: &str) -> String {
     match refused_login(&line) {
         Some(RefusedLogin::Missing) => format!("{line} (set {password})"),
@@ -129,11 +129,11 @@ pub fn login_told(line: String, username: &str, password: &str) -> String {
 /// Whether a cause says that the user may not use a key. The server's error line may stand alone, or after the name of
 /// one of several servers.
 pub fn tells_of_forbidden_key(cause: &str) -> bool {
-    // An error inside of a script begins as it does on the wire.
+    // An error inside a script begins as it does on the wire.
     cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
 }
 
-/// Whether a script runs a command that the user may not run. Redis has a code for it only outside of scripts.
+/// Whether a script runs a command that the user may not run. Redis has a code for this only outside scripts.
 fn forbids_command_in_script(error: &str) -> bool {
     code(error) == "ERR" && error.contains("can't run this command or subcommand")
 }
@@ -153,8 +153,7 @@ fn hint(error: &str) -> Option<&'static str> {
     )
 }
 
-/// Whether the user may not run the command at all. An error that is about a key may be different for
-/// another key.
+/// Whether the user may not run the command at all. An error about a key may differ for another key.
 pub fn forbids_command(error: &str) -> bool {
     forbids_command_in_script(error) || code(error) == "NOPERM" && error.contains("command")
 }
@@ -166,7 +165,7 @@ pub fn forbids_key(error: &str) -> bool {
 
 /// Whether a server that refuses a connection with this error line may accept one later.
 pub fn may_pass(error: &str) -> bool {
-    // A server that is full says so with the code of any other error.
+    // A full server reports this with the code of any other error.
     matches!(Again::after(error, Form::Full), Again::Later | Again::Elsewhere)
         || error.contains("max number of clients")
 }

@@ -1,4 +1,5 @@
-//! Whether a server may have lost its locks when it started, so that it must stay out until they would have ended.
+//! Whether a server may have lost its locks when it started, so that it must stay out until these locks would have
+//! ended.
 //!
 //! That matters for a node of a quorum: a server that has forgotten a lock would grant it again, and so make a second
 //! majority.
@@ -10,16 +11,16 @@ use crate::{fitness::field, reply::Reply};
 /// A server that started a short while ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// How long ago it started, as it says; `None` if it does not say.
+    /// How long ago the server started, by its own report; `None` if it does not report this.
     pub ago: Option<Duration>,
-    /// How long it must stay out from now on, if it has lost its locks.
+    /// How long the server must stay out from now on, if it has lost its locks.
     pub left: Duration,
 }
 
-/// How much a server may overstate its uptime: it counts the seconds of its clock that have begun.
+/// How much a server may overstate its uptime: it counts each second of its clock that has begun.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// Reads the reply to [`fitness::ASK`](crate::fitness::ASK). `None` if the server has run for longer than `longest`,
+/// Reads the reply to [`fitness::ASK`](crate::fitness::ASK); `None` if the server has run for longer than `longest`,
 /// the longest time that a lock lasts. A server that does not report its uptime may have just started.
 pub fn started(info: &Reply, longest: Duration) -> Option<Started> {
     let info = if let Reply::Text(info) = info { info } else { "" };

@@ -1,5 +1,4 @@
-//! Releases a lock if it is its owner's, by the script `release.lua`, or gives back one grant, by
-//! `give_back.lua`.
+//! Releases a lock if the owner holds it, by the script `release.lua`, or gives back one grant, by `give_back.lua`.
 
 use crate::{
     reply::{Nonsense, Reply},
@@ -9,7 +8,7 @@ use crate::{
 /// The script. Redis runs it as one atomic step.
 pub const RELEASE_LUA: &str = include_str!("release.lua");
 
-/// The script that gives back one grant. It is sent in full: it is rare.
+/// The script that gives back one grant. It is sent in full, because it is rare.
 pub const GIVE_BACK_LUA: &str = include_str!("give_back.lua");
 
 /// Passes the words that give back the grant with this expiry, in milliseconds since 1970, to `send`.
@@ -18,7 +17,7 @@ pub fn give_back<T>(key: &str, owner: &str, expiry: u64, send: impl FnOnce(&[&st
     send(&["EVAL", GIVE_BACK_LUA, "1", key, owner, decimal(expiry, &mut digits)])
 }
 
-/// The words that have the server remember the script. It answers with the script's digest.
+/// The words that make the server remember the script. It answers with the script's digest.
 pub const LOAD_RELEASE: [&str; 3] = ["SCRIPT", "LOAD", RELEASE_LUA];
 
 /// The command.
@@ -35,7 +34,7 @@ pub struct Release<'a> {
 pub enum Form {
     /// By its digest, which the server may not know.
     Short,
-    /// As it is.
+    /// In full.
     Full,
 }
 

@@ -1,4 +1,4 @@
-//! Waits until replicas have what was written, by `WAIT`, or until they have it on disk, by `WAITAOF`.
+//! Waits until replicas have the earlier writes, by `WAIT`, or have them on disk, by `WAITAOF`.
 
 use alloc::{
     format,
@@ -13,26 +13,26 @@ use crate::{
     resp::decimal,
 };
 
-/// What must have a lock before it counts as taken, or as extended.
+/// The copies that a lock must have before it counts as taken, or as extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// How many replicas, at least one.
+    /// How many replicas must have the lock, at least one.
     pub replicas: u32,
-    /// Whether they, and the server itself, must have it in their append-only files.
+    /// Whether the replicas, and the server itself, must have the lock in their append-only files.
     pub on_disk: bool,
-    /// How long the server waits for them. All that follows on the connection waits as long.
+    /// How long the server waits for the replicas. Every later command on the connection waits as long.
     pub patience: Duration,
 }
 
-/// How long the server waits where replies may take as long as they want.
+/// How long the server waits if a reply has no time limit.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Guard {
-    /// A guard of this many replicas; `None` for none. The server waits for a third of the limit on a reply: a
-    /// command may have to wait for those before it, and then for its own.
+    /// A guard of this many replicas; `None` for 0 replicas. The server waits for a third of the limit on a reply,
+    /// because a command may have to wait for the commands before it, and then for its own replicas.
     pub fn new(replicas: u32, on_disk: bool, reply: Option<Duration>) -> Option<Self> {
         let patience = reply.map_or(LONGEST_PATIENCE, |limit| limit / 3);
-        // The server takes 0 for no limit.
+        // The server reads 0 as no limit.
         let patience = patience.max(Duration::from_millis(1));
         (replicas > 0).then_some(Self { replicas, on_disk, patience })
     }
@@ -48,8 +48,8 @@ impl Guard {
         }
     }
 
-    /// Reads the reply. The inner error is why what was written before does not count: too few replicas have it, or the
-    /// server refused to wait.
+    /// Reads the reply. The inner error is the reason why the earlier write does not count: too few replicas have it,
+    /// or the server refused to wait.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a server answers to the commands of a lock.
+//! The replies of a server to the commands of a lock.
 
 use alloc::{string::String, vec::Vec};
 use core::{error::Error, fmt};

@@ -1,22 +1,22 @@
 //! Commands and replies as bytes: the part of RESP2 that a lock needs.
 //!
-//! Own code: the decoder of the crate `redis-protocol` overflows its stack on arrays in arrays, which bytes
-//! that were changed on their way can look like, and it would double this part of the component.
+//! Own code: the decoder of the crate `redis-protocol` overflows its stack on arrays in arrays, which bytes that were
+//! changed on their way can look like. It would also double this part of the component.
 
 use alloc::{string::String, vec::Vec};
 use core::str::FromStr;
 
 use crate::reply::{Nonsense, Reply};
 
-/// The longest reply in bytes. The longest one that is expected is the server's description of itself.
+/// The longest reply in bytes. The longest expected reply is the server's description of itself.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// The most texts in an array. The longest one that is expected is a part of the locks, with about a thousand.
+/// The most texts in an array. The longest expected array is a part of the locks, with about a thousand.
 const MAX_TEXTS: usize = 1 << 14;
 
 const END: &[u8] = b"\r\n";
 
-/// Appends a command to what is to be sent.
+/// Appends a command to the bytes to send.
 pub fn push(out: &mut Vec<u8>, words: &[&str]) {
     push_number(out, b'*', words.len() as u64);
     for word in words {
@@ -26,7 +26,7 @@ pub fn push(out: &mut Vec<u8>, words: &[&str]) {
     }
 }
 
-/// Appends a line that is a number. `format!` would take several times as long.
+/// Appends a line with a number. `format!` would take several times as long.
 fn push_number(out: &mut Vec<u8>, kind: u8, number: u64) {
     let mut digits = [0; 20];
     let text = decimal(number, &mut digits);
@@ -48,7 +48,7 @@ pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
     }
 }
 
-/// Reads the first reply in `bytes` and its length in bytes; `None` while it is not complete.
+/// Reads the first reply in `bytes` and its length in bytes; `None` if it is not complete yet.
 ///
 /// # Errors
 ///
@@ -106,8 +106,8 @@ fn simple(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Nonsense> {
     Ok(Some((reply, length)))
 }
 
-/// The rest of the first line after its first byte; `None` while it is not complete. A line that is too long
-/// is not a line even if it is complete, so that a reply does not depend on the pieces that it comes in.
+/// The rest of the first line after its first byte; `None` if it is not complete yet. A line that is too long is not a
+/// line even if it is complete, so that a reply does not depend on the pieces in which it comes.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
     match bytes.iter().take(MAX_REPLY_BYTES).position(|&byte| byte == b'\r') {
         Some(end) => match bytes.get(end + 1) {
@@ -120,7 +120,7 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Nonsense> {
     }
 }
 
-/// Reads a text of this length and the line end after it; `None` while it is not complete.
+/// Reads a text of this length and the line end after it; `None` if it is not complete yet.
 fn text(length: usize, bytes: &[u8]) -> Result<Option<String>, Nonsense> {
     if length > MAX_REPLY_BYTES {
         return Err(Nonsense);

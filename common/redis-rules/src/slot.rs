@@ -8,7 +8,7 @@ pub fn slot(key: &str) -> u16 {
     slot_of(tag(key).unwrap_or(key).as_bytes())
 }
 
-/// The part of a key that decides about its slot, if it is not all of it: what is between the first `{` and the
+/// The part of a key that decides about its slot, if it is not the whole key: the text between the first `{` and the
 /// next `}`, unless it is empty.
 pub(crate) fn tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;
@@ -16,7 +16,7 @@ pub(crate) fn tag(key: &str) -> Option<&str> {
     (!tag.is_empty()).then_some(tag)
 }
 
-/// The slot that these bytes have: CRC16, as XMODEM has it.
+/// The slot of these bytes, by CRC16 in its XMODEM form.
 pub(crate) fn slot_of(bytes: &[u8]) -> u16 {
     let crc = bytes.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {

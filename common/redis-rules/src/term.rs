@@ -6,7 +6,7 @@ use holdfast_timing::milliseconds;
 
 use crate::clock::Reading;
 
-/// The time for which an acquire asks.
+/// The time for which an acquire asks for a lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
     reading: Reading,
@@ -20,16 +20,16 @@ pub struct Term {
 pub enum Worth {
     /// The lock is held.
     Held {
-        /// How long its owner may count on it, from the sending of the acquire: the time to live at most.
+        /// How long the owner may count on the lock, from the sending of the acquire: the time to live at most.
         left: Duration,
-        /// How long it can last on the server, from now.
+        /// How long the lock can last on the server, from now.
         lasts: Duration,
     },
     /// The lock had ended before the server's clock was read, if it ever began.
     RanOut,
     /// The server's clock was set, so the lock ends too early or too late.
     ClockWasSet {
-        /// How long it can last on the server, from now.
+        /// How long the lock can last on the server, from now.
         lasts: Duration,
     },
 }
@@ -41,7 +41,7 @@ impl Term {
         Self { reading, sent, ttl, expiry }
     }
 
-    /// When the lock expires, in milliseconds since 1970 by the server's clock: never before the time to
+    /// When the lock expires, in milliseconds since 1970 by the server's clock. It never expires before the time to
     /// live has passed since the sending.
     pub fn expiry(&self) -> u64 {
         self.expiry
@@ -57,7 +57,7 @@ impl Term {
         lasts(&self.reading, self.expiry, now)
     }
 
-    /// What a grant is worth at the local time `now`. `after` was read after the server had granted it.
+    /// What a grant is worth at the local time `now`. `after` is a reading from after the server's grant.
     pub fn worth(&self, after: &Reading, now: Duration) -> Worth {
         if !self.reading.can_precede(after, self.sent) {
             return Worth::ClockWasSet { lasts: lasts(after, self.expiry, now) };
@@ -94,7 +94,7 @@ mod tests {
         Reading::new(server * 1_000, MS(answered - 1), MS(answered))
     }
 
-    /// The term of a second that is asked for at 200 ms.
+    /// The term of one second, which is asked for at 200 ms.
     fn second() -> Term {
         Term::new(reading(), MS(200), MS(1_000))
     }
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(term.expiry(), NOW + 1_005);
         // By then the server's clock is between 0 and 4 ms behind the assumed one.
         assert_eq!(term.lasts(MS(104)), MS(1_005));
-        // A second later, both may have drifted by 1 ms.
+        // A second later, both clocks may have drifted by 1 ms.
         let term = Term::new(reading(), MS(1_100), MS(1_000));
         assert_eq!(term.expiry(), NOW + 2_001);
         assert_eq!(term.lasts(MS(1_104)), MS(1_002));
@@ -124,7 +124,7 @@ mod tests {
         let worth = second().worth(&read_after(NOW + 98, 202), MS(202));
         let Worth::Held { left, lasts } = worth else { panic!("{worth:?}") };
         assert_eq!(left, MS(1_000));
-        // What was read afterwards is the closer bound: the clock showed at least NOW + 98.
+        // The later reading is the closer bound: the clock showed at least NOW + 98.
         assert_eq!(lasts, MS(second().expiry() - NOW - 98));
     }
 

@@ -25,7 +25,7 @@ pub enum Next {
 }
 
 impl Tries {
-    /// Starts with no try. After `retries` failures the next failure is final.
+    /// Starts before the first try. After `retries` failures the next failure is final.
     pub fn new(retries: u32, backoff: Backoff) -> Self {
         Self { retries, backoff, failures: 0, form: Form::Short }
     }
@@ -35,7 +35,7 @@ impl Tries {
         self.form
     }
 
-    /// Decides after the server refused the command. `random` is any number.
+    /// Decides what to do after the server refused the command. `random` is any number.
     pub fn refused(&mut self, again: Again, random: u64) -> Next {
         match again {
             Again::InFull { .. } if self.form == Form::Short => {
@@ -47,7 +47,7 @@ impl Tries {
         }
     }
 
-    /// Decides after a try that failed for a reason that may pass. `random` is any number.
+    /// Decides what to do after a try that failed for a reason that may pass. `random` is any number.
     pub fn failed(&mut self, random: u64) -> Next {
         if self.failures == self.retries {
             return Next::GiveUp;

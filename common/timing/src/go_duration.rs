@@ -1,9 +1,9 @@
-//! Durations in the form of Go's `time.ParseDuration`, which Dapr's files are written in.
+//! Durations in the form of Go's `time.ParseDuration`, which Dapr's files use.
 //!
-//! Own code: the crates for durations accept other units and spellings, and a file must mean to Holdfast what it
-//! means to daprd.
+//! Own code: the crates for durations accept other units and spellings, and a file must mean the same to Holdfast and
+//! to daprd.
 
-/// The units and their nanoseconds. A microsecond may be written with either of Unicode's mu signs.
+/// The units and their nanoseconds. Both of Unicode's mu signs stand for a microsecond.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),

@@ -5,17 +5,17 @@
 
 use core::time::Duration;
 
-/// How long to wait for a reply after the caller has left, at most.
+/// The longest time to wait for a reply after the caller has left.
 pub const LATE_REPLY: Duration = Duration::from_secs(30);
 
-/// How long after sending an acquire to wait for its reply, in order to give back a late grant: the time
-/// to live, 30 seconds at most.
+/// How long after the sending of an acquire to wait for its reply, in order to give back a late grant: the time to
+/// live, 30 seconds at most.
 pub fn late(ttl: Duration) -> Duration {
     ttl.min(LATE_REPLY)
 }
 
-/// How long from now a lock may be held whose acquire was sent `since_sent` ago and is not answered. This
-/// assumes that the server runs the acquire at the last moment that [`late`] allows.
+/// How long from now the lock of an unanswered acquire, sent `since_sent` ago, may be held. This assumes that the
+/// server runs the acquire at the last moment that [`late`] allows.
 pub fn longest_hold(ttl: Duration, since_sent: Duration) -> Duration {
     late(ttl).saturating_sub(since_sent).saturating_add(ttl)
 }

@@ -1,4 +1,4 @@
-//! The times of a lock, whatever keeps it. Needs no clock.
+//! The times of a lock, whatever server keeps it. Needs no clock.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -17,12 +17,12 @@ pub mod go_duration;
 pub mod late;
 pub mod pauses;
 
-/// A time in whole milliseconds; the longest if there are more than can be counted.
+/// A time in whole milliseconds; `u64::MAX` if a `u64` cannot hold them.
 pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `now` and `time` by `checked_add`, which is the clock's; a time that the clock cannot hold becomes 136 years.
+/// `now` plus `time`, by the clock's `checked_add`. If the clock cannot hold the sum, `time` is 136 years instead.
 pub fn after<I: Copy + Add<Duration, Output = I>>(
     now: I,
     time: Duration,

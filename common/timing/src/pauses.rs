@@ -1,4 +1,4 @@
-//! How long to wait between two tries to take a lock that is held, where nobody reports that it is free.
+//! How long to wait between two tries to take a lock that is held, if nobody reports that it is free.
 
 use core::time::Duration;
 

@@ -5,7 +5,7 @@ use super::{error::SettingError, names, read, source::Source};
 
 const CLOUD: &str = "asks for a cloud identity provider, which this version does not support";
 
-/// Refuses the settings that ask for one.
+/// Refuses every setting that asks for such a login.
 pub(super) fn refuse(source: &impl Source) -> Result<(), SettingError> {
     for setting in [names::USE_ENTRA_ID, names::USE_OIDC] {
         if let Some(found) = read::flag(source, setting)? {

@@ -8,7 +8,7 @@ use core::{error::Error, fmt};
 pub struct SettingError {
     /// The name of the setting in its source.
     pub setting: String,
-    /// What is wrong with it: "is empty", "is not a whole number".
+    /// The problem: "is empty", "is not a whole number".
     pub problem: String,
 }
 

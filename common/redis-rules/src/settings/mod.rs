@@ -2,15 +2,15 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`names`] | what each setting is called, in a resource file and in the environment |
+//! | [`names`] | the names of each setting, in a resource file and in the environment |
 //! | [`source`] | where settings are looked up |
-//! | `error` | the error that names one |
+//! | `error` | the error that names a setting |
 //! | `read` | a single setting as a boolean, a number or a duration |
 //! | [`servers`] | which servers keep the locks |
-//! | `store` | how to speak to them |
+//! | `store` | the settings that both clients use |
 //! | `cloud` | logins that neither client supports |
 //! | [`pool`] | the settings of a client with several connections |
-//! | `unused` | those that have no effect beside the others |
+//! | `unused` | settings that have no effect beside the others |
 //! | [`tls`] | the settings of TLS, and their refusal by a client without it |
 
 pub mod names;

@@ -1,4 +1,4 @@
-//! What each setting is called.
+//! The names of each setting.
 //!
 //! A resource file uses Dapr's names, which match without case. The environment has the same names in
 //! upper case with underscores; there, `REDIS_` in front is optional.
@@ -26,10 +26,10 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required. For Sentinel, a cluster and a quorum a
+    /// The server's address: `host`, `host:port` or `[IPv6]:port`. Required. For Sentinel, a cluster and a quorum: a
     /// list with commas between.
     REDIS_HOST: "redisHost";
-    /// The port, where the host has none. Default: 6379.
+    /// The port for a host without one. Default: 6379.
     REDIS_PORT: "redisPort";
     /// The user that each connection logs in as. Default: none.
     REDIS_USERNAME: "redisUsername";
@@ -49,7 +49,7 @@ settings! {
     SENTINEL_PASSWORD: "sentinelPassword";
     /// How many replicas must have a lock before it counts as taken. Default: 0.
     MIN_REPLICAS: "minReplicas";
-    /// Whether they, and the server itself, must have it in their append-only files. Default: false.
+    /// Whether these replicas, and the server itself, must have it in their append-only files. Default: false.
     REPLICAS_ON_DISK: "replicasOnDisk";
     /// The longest time to live of a lock in a quorum. Default: 60 seconds.
     QUORUM_MAX_TTL: "quorumMaxTtl";
@@ -67,7 +67,7 @@ settings! {
     CLIENT_CERT: "clientCert";
     /// The key of that certificate, in PEM form. Default: none.
     CLIENT_KEY: "clientKey";
-    /// How many more tries a command gets after one that changed nothing; -1 for none. Default: 3.
+    /// How many more tries a command gets after a try that changed nothing; -1 for none. Default: 3.
     MAX_RETRIES: "redisMaxRetries", "maxRetries";
     /// The first wait before another try, doubled each time. Default: 2 seconds.
     REDIS_MIN_RETRY_INTERVAL: "redisMinRetryInterval";

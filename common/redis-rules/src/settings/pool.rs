@@ -4,14 +4,14 @@ use core::time::Duration;
 
 use super::{error::SettingError, names, read, source::Source};
 
-/// How many connections there are.
+/// How many connections the client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// How many may be open; at least one.
+    /// How many connections may be open; at least one.
     pub size: usize,
-    /// How many are opened at the start, and kept; `size` at most.
+    /// How many connections are opened at the start, and kept; `size` at most.
     pub min_idle: usize,
-    /// How often they are checked for age and idleness; `None` for never.
+    /// How often connections are checked for age and idleness; `None` for never.
     pub idle_check: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ impl Pool {
         min_idle.zip(pool.ok()).is_some_and(|(idle, pool)| usize::from(idle) > pool.size)
     }
 
-    /// Reads the settings. The pool has `default_size` where no other size is set.
+    /// Reads the settings. The pool has `default_size` if no other size is set.
     ///
     /// # Errors
     ///

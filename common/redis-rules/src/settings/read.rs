@@ -27,7 +27,7 @@ pub(super) fn flag<'a>(
     }
 }
 
-/// What is wrong with a setting that is no [`boolean`].
+/// The problem with a setting that is not a [`boolean`].
 pub const NO_BOOLEAN: &str = "is not true or false";
 
 /// Reads a boolean as Go's `ParseBool` does; `None` for anything else.

@@ -21,9 +21,9 @@ pub enum Servers {
     One(Address),
     /// The master that Redis Sentinel names.
     Sentinel(Sentinel),
-    /// A Redis Cluster; any of its nodes.
+    /// A Redis Cluster, with some of its nodes.
     Cluster(Vec<Address>),
-    /// Independent servers, of which a majority grants a lock.
+    /// Independent servers. A majority of them grants a lock.
     Quorum(Quorum),
 }
 
@@ -106,12 +106,12 @@ impl Servers {
         matches!(Kind::read(source), Ok(Kind::Node))
     }
 
-    /// Whether the settings ask for Redis Sentinel, or for what is refused.
+    /// Whether the settings ask for Redis Sentinel, or are refused.
     pub(super) fn may_have_sentinels(source: &impl Source) -> bool {
         matches!(Kind::read(source), Ok(Kind::Sentinel) | Err(_))
     }
 
-    /// Reads the address for a client that knows one server only.
+    /// Reads the address for a client that knows only one server.
     ///
     /// # Errors
     ///
@@ -136,11 +136,11 @@ impl Servers {
     }
 }
 
-/// What is wrong with the servers of a quorum, if something is.
+/// Checks the servers of a quorum.
 ///
 /// # Errors
 ///
-/// The problem, to be read after the name of the setting.
+/// The problem, worded to follow the name of the setting.
 pub fn unlike(nodes: &[Address]) -> Result<(), String> {
     if nodes.len() < 3 || nodes.len().is_multiple_of(2) {
         return Err(format!(
@@ -177,7 +177,7 @@ impl Kind {
             (Self::Cluster | Self::Quorum, Some(found)) => {
                 Err(found.error(format!("differs from {}", source.name(names::REDIS_TYPE))))
             }
-            // As for daprd, a master's name means nothing then.
+            // A master's name means nothing here, as for daprd.
             (Self::Node, None) => Ok(Self::Node),
             (kind, None) => match source.find(names::SENTINEL_MASTER_NAME) {
                 Some(found) => {
@@ -258,7 +258,7 @@ fn one(source: &impl Source, host: &Found<'_>, written: &str) -> Result<Address,
     Ok(Address { host: name, port: other })
 }
 
-/// The servers in a few words: `host:port`, `mymaster at host:port,host:port`.
+/// Writes the servers in a few words: `host:port`, `mymaster at host:port,host:port`.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -269,7 +269,7 @@ impl fmt::Display for Servers {
     }
 }
 
-/// `mymaster at host:port,host:port`.
+/// Writes `mymaster at host:port,host:port`.
 impl fmt::Display for Sentinel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.master, list(&self.sentinels))

@@ -1,4 +1,4 @@
-//! Where settings are looked up.
+//! Where a client looks up settings.
 
 use alloc::{borrow::ToOwned, string::String};
 
@@ -6,7 +6,7 @@ use super::{error::SettingError, names::Setting};
 
 /// A place that holds settings: a resource file, the environment.
 pub trait Source {
-    /// What is wrong with a required setting that is missing, to be read after its name.
+    /// The problem with a required setting that is missing, worded to follow its name.
     const MISSING: &'static str;
 
     /// The setting, unless it is missing, empty or white space.
@@ -15,21 +15,21 @@ pub trait Source {
     /// Any setting whose name starts with that of `start`.
     fn find_by_start(&self, start: &Setting) -> Option<Found<'_>>;
 
-    /// What this source calls the setting.
+    /// The name of the setting in this source.
     fn name(&self, setting: &Setting) -> String;
 }
 
-/// A setting as it was found. The value may be a secret.
+/// A setting that a source has. The value may be a secret.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
-    /// The name that it was found under.
+    /// The name under which the source has it.
     pub name: &'a str,
     /// The value, without white space around it.
     pub value: &'a str,
 }
 
 impl Found<'_> {
-    /// An error about this setting. `problem` is read after the name.
+    /// An error about this setting. `problem` follows the name.
     pub fn error(&self, problem: impl Into<String>) -> SettingError {
         SettingError { setting: self.name.to_owned(), problem: problem.into() }
     }

@@ -1,4 +1,4 @@
-//! How to speak to a server: the settings that both clients use.
+//! The settings that both clients use: how to speak to a server.
 
 use alloc::{format, string::String};
 use core::{fmt, time::Duration};
@@ -17,9 +17,9 @@ pub struct Settings {
     pub password: Option<String>,
     /// How many replicas must have a lock before it counts as taken.
     pub min_replicas: u32,
-    /// Whether they, and the server itself, must have it on disk.
+    /// Whether these replicas, and the server itself, must have it on disk.
     pub replicas_on_disk: bool,
-    /// How many more tries a command gets after one that changed nothing.
+    /// How many more tries a command gets after a try that changed nothing.
     pub retries: u32,
     /// The waits between these tries.
     pub backoff: Backoff,
@@ -49,7 +49,7 @@ impl Default for Settings {
             replicas_on_disk: false,
             retries: 3,
             backoff: Backoff {
-                // daprd sets two seconds for locks, which the longest interval then bounds.
+                // daprd sets two seconds for locks. The longest interval then bounds them.
                 min: Duration::from_secs(2),
                 max: Duration::from_millis(512),
             },
@@ -64,7 +64,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings; those of other names are ignored.
+    /// Reads the settings, and ignores settings of other names.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ const WHOLE: &str = "is not a whole number from 0";
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// If the setting cannot be read.
 pub fn dial_timeout(source: &impl Source) -> Result<Option<Duration>, SettingError> {
     read::limit(source, names::DIAL_TIMEOUT, Settings::default().dial_timeout)
 }

@@ -24,14 +24,14 @@ pub struct Tls {
 /// A certificate and its key, as PEM text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate, and any that lead from it to an authority.
+    /// The certificate, and any others on the way from it to an authority.
     pub certificate: String,
     /// The private key.
     pub key: String,
 }
 
 impl Tls {
-    /// Reads the settings; `None` where TLS is off.
+    /// Reads the settings; `None` if TLS is off.
     ///
     /// # Errors
     ///

@@ -13,13 +13,13 @@ use super::{
 /// A setting that has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unused<'a> {
-    /// The name that it was found under.
+    /// The name under which the source has it.
     pub name: &'a str,
-    /// Why it has none, to be read after "has no effect".
+    /// The reason, worded to follow "has no effect".
     pub why: &'static str,
 }
 
-/// The settings that have no effect. The pool has `default_pool_size` where no other size is set.
+/// The settings that have no effect. The pool has `default_pool_size` if no other size is set.
 pub fn unused<'a>(source: &'a impl Source, default_pool_size: usize) -> Vec<Unused<'a>> {
     let mut unused = Vec::new();
     let mut note = |found: Option<Found<'a>>, why| {
@@ -41,7 +41,7 @@ pub fn unused<'a>(source: &'a impl Source, default_pool_size: usize) -> Vec<Unus
     if source.find(names::REDIS_PASSWORD).is_none() {
         note(source.find(names::REDIS_USERNAME), "without redisPassword");
     }
-    // A flag that cannot be read is refused elsewhere.
+    // Another reader refuses a flag that cannot be read.
     if let Ok(None) = read::flag(source, names::ENABLE_TLS) {
         let skip = read::flag(source, names::INSECURE_SKIP_TLS_VERIFY);
         note(skip.ok().flatten(), "without enableTLS");
