@@ -35,7 +35,7 @@ fn build() -> Result<(), Error> {
         ("holdfast_guest.cwasm", config::config()),
         ("holdfast_guest_compact.cwasm", config::compact_config()),
     ] {
-        // Named, so that the code runs on every processor of that kind and not on the builder's alone.
+        // Naming the target makes the code run on every processor of that kind, and not only on the builder's.
         config.target(&target)?;
         let compiled = wasmtime::Engine::new(&config)?.precompile_component(&wasm)?;
         fs::write(out.join(file), compiled)?;

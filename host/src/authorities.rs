@@ -1,7 +1,7 @@
 //! The authorities whose certificates are trusted: those of the system, or those that the environment names.
 //!
-//! The crate `rustls-native-certs` reads the system's. What the environment names is read here: the crate passes over
-//! what it cannot read, and reads devices and pipes without an end.
+//! The crate `rustls-native-certs` reads the system's authorities. This module reads those that the environment names,
+//! because the crate skips files that it cannot read, and reads devices and pipes without an end.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use rustls::{
 
 use crate::input_file;
 
-/// The largest file with certificates, in MiB. Those of a system have less than one.
+/// The largest file with certificates, in MiB. The file of a system has less than one.
 const MAX_FILE_MIB: u64 = 16;
 
 const FILE: &str = "SSL_CERT_FILE";
@@ -32,39 +32,39 @@ pub enum AuthoritiesError {
     /// A file or a folder cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
     /// A file has no certificate in PEM form.
     #[error("no certificate in {}", .0.display())]
     Empty(
-        /// Which.
+        /// The file.
         PathBuf,
     ),
-    /// What a variable of the environment names cannot be used.
+    /// A variable of the environment names a file or folder that cannot be used.
     #[error("{variable}: {error}")]
     Variable {
         /// The variable.
         variable: &'static str,
-        /// What is wrong.
+        /// The problem.
         error: Box<AuthoritiesError>,
     },
-    /// The system has none, or none in the folders that the environment names.
+    /// The system has no authority, or the folders that the environment names have none.
     #[error("no trusted certificates {0}")]
     Nowhere(
-        /// Where.
+        /// The place without authorities.
         String,
     ),
 }
 
-/// The authorities that the file `SSL_CERT_FILE` and the folders `SSL_CERT_DIR` hold, or those of the system where
-/// neither variable is set.
+/// The authorities in the file `SSL_CERT_FILE` and in the folders `SSL_CERT_DIR`, or those of the system if neither
+/// variable is set.
 ///
 /// # Errors
 ///
-/// There are none, or a variable names what cannot be read.
+/// If there are none, or a variable names a file or folder that cannot be read.
 pub fn trusted() -> Result<RootCertStore, AuthoritiesError> {
     named_by(env::var_os)
 }
@@ -73,7 +73,7 @@ pub fn trusted() -> Result<RootCertStore, AuthoritiesError> {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or has none.
+/// If the file cannot be read, or has none.
 pub fn in_file(file: &Path) -> Result<RootCertStore, AuthoritiesError> {
     let roots = store(read(file)?);
     if roots.is_empty() { Err(AuthoritiesError::Empty(file.to_owned())) } else { Ok(roots) }
@@ -117,7 +117,7 @@ fn of_system() -> Result<RootCertStore, AuthoritiesError> {
     Ok(roots)
 }
 
-/// The certificates in the files of folders. A file may have several names there, and others than certificates.
+/// The certificates in the files of folders. A file may have several names there. Folders may also have other files.
 fn in_folders(
     folders: impl Iterator<Item = PathBuf>,
 ) -> Result<Vec<CertificateDer<'static>>, AuthoritiesError> {
@@ -129,7 +129,7 @@ fn in_folders(
     for folder in folders {
         for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
             let path = entry.map_err(unreadable(&folder))?.path();
-            // A link may lead nowhere.
+            // Skips a link that leads nowhere.
             let Ok(file) = fs::canonicalize(&path) else { continue };
             if file.is_file() {
                 files.insert(file);
@@ -148,7 +148,7 @@ fn in_folders(
     Ok(certificates)
 }
 
-/// The certificates in a file. Those that are broken are passed over.
+/// The certificates in a file, without the broken ones.
 fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, AuthoritiesError> {
     let unreadable = |cause| AuthoritiesError::Unreadable { path: file.to_owned(), cause };
     let pem = input_file::read(file, MAX_FILE_MIB).map_err(unreadable)?;

@@ -1,8 +1,8 @@
-//! What the contract in `wit/` generates for the host. Nothing is written here by hand.
+//! The host's bindings, generated from the contract in `wit/`. Nothing is written here by hand.
 
 #![allow(missing_docs, clippy::all)]
 
-// One world for all that the host imports to others and calls itself, so that each type exists once.
+// One world has everything that the host lends and calls, so that each type exists once.
 wasmtime::component::bindgen!({
     path: "wit",
     inline: "

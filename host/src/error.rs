@@ -10,11 +10,10 @@ use crate::types;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A rule refuses the call, or the store failed. The message is the one that Dapr's API gives.
+    /// A rule refuses the call, or the store failed. The message is that of Dapr's API.
     #[error("{}", .0.message())]
     Lock(types::Error),
-    /// More calls are in flight and waiting than the [`Limits`](crate::Limits) allow. Nothing was
-    /// sent.
+    /// More calls are in flight and waiting than the [`Limits`](crate::Limits) allow. The host sent nothing.
     #[error("too many calls: {in_flight} in flight and {waiting} waiting")]
     Overloaded {
         /// How many calls may be in flight.
@@ -22,7 +21,7 @@ pub enum Error {
         /// How many calls may wait for their turn.
         waiting: usize,
     },
-    /// More calls wait for locks than the [`Limits`](crate::Limits) allow. Nothing was sent.
+    /// More calls wait for locks than the [`Limits`](crate::Limits) allow. The host sent nothing.
     #[error("too many calls: {lock_waits} wait for locks")]
     TooManyWaits {
         /// How many calls may wait for locks.
@@ -31,15 +30,14 @@ pub enum Error {
     /// [All waits were ended](crate::Locks::end_waits) before the lock was free. The caller does not hold it.
     #[error("all waits for locks were ended")]
     WaitsEnded,
-    /// The lock component trapped or exceeded its limits. Its instance was discarded, and a lock that
-    /// the call took was released.
+    /// The lock component trapped or exceeded its limits. The host discarded its instance, and released a lock that the
+    /// call took.
     #[error("the lock component failed: {0}")]
     Component(String),
 }
 
 impl Error {
-    /// Whether the store was asked and its reply was lost: the operation may have been carried out or
-    /// not.
+    /// Whether the host asked the store and lost its reply: the store may have carried out the operation or not.
     pub fn is_indeterminate(&self) -> bool {
         matches!(self, Self::Lock(types::Error::Indeterminate(_)))
     }
@@ -60,7 +58,7 @@ impl From<types::Error> for Error {
     }
 }
 
-/// What a plugin gets: its interface has no case for the host's own errors.
+/// The error that a plugin gets: its interface has no case for the host's own errors.
 impl From<Error> for types::Error {
     fn from(error: Error) -> Self {
         match error {
@@ -83,8 +81,8 @@ pub enum BuildError {
     /// No store of that name was given to the builder.
     #[error("lock store {0} not found")]
     StoreNotFound(String),
-    /// The rules refuse the application's id or a store's settings, because two applications or two
-    /// stores could share a key. Names the id, or the store and the setting.
+    /// The rules refuse the application's id or a store's settings, because two applications or two stores could share
+    /// a key. The text names the id, or the store and the setting.
     #[error("{0}")]
     Refused(String),
     /// One of the [`Limits`](crate::Limits) is out of its bounds.

@@ -1,4 +1,4 @@
-//! Reads files that a user names: only regular files, up to a size.
+//! Reads files that a user names: only regular files, up to a maximum size.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 ///
 /// # Errors
 ///
-/// It cannot be read, is not a regular file, or is larger.
+/// If the file cannot be read, is not a regular file, or is larger.
 pub fn read(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     if !fs::metadata(file)?.is_file() {

@@ -1,9 +1,8 @@
 //! Holdfast: a distributed lock for edge runtimes.
 //!
-//! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it
-//! stores, and gives the result to the caller: a program that embeds the library, or plugins in
-//! its wasmtime. The command `holdfast`, in the package `holdfast-sidecar`, serves the same locks
-//! over Dapr's HTTP and gRPC APIs.
+//! The rules of the lock are a WebAssembly component, [`COMPONENT`]. This library runs it, lends it stores, and gives
+//! the result to the caller: a program that embeds the library, or a plugin in that program's wasmtime. The command
+//! `holdfast`, in the package `holdfast-sidecar`, serves the same locks over Dapr's HTTP and gRPC APIs.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -39,13 +38,13 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`Locks`] | the handle that everybody calls: a step of the component, the store, the verdict |
-//! | [`store`] | what a lock needs of a store; Redis, memory, a majority of several |
+//! | [`Locks`] | the handle for all calls: a step of the component, the store, the verdict |
+//! | [`store`] | what a lock needs of a store; stores in Redis, in memory, in a majority of servers |
 //! | [`policy`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
-//! | [`resources`] | Dapr's resource files: which stores there are, and under which policies |
+//! | [`resources`] | Dapr's resource files: the stores, and the policies for each |
 //! | [`metrics`] | all metrics and their labels |
-//! | [`input_file`], [`authorities`] | files that a user names, up to a size; the certificates in them |
+//! | [`input_file`], [`authorities`] | files that a user names, up to a maximum size; the certificates in them |
 //! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
 //! | `types`, `bindings` | the values of the contract in `wit/`, generated |
 
@@ -71,7 +70,7 @@ pub mod types;
 pub use error::{BuildError, Error};
 pub use holdfast_component::COMPONENT;
 pub use limits::Limits;
-// For the command `holdfast`, which renews the locks of a server by the same times. It is no part of the interface.
+// For the command `holdfast`, which renews the locks of a server by the same schedule. It is not part of the interface.
 #[doc(hidden)]
 pub use locks::renewal;
 pub use locks::{Attempt, Lease, Locks, LocksBuilder, Lost, Replied, Resource, SPAN_DETAILS};

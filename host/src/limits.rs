@@ -1,4 +1,4 @@
-//! How much the lock component and its callers may use.
+//! How many resources the lock component and its callers may use.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ pub struct Limits {
     pub instances: usize,
     /// How much linear memory an instance may have, in bytes: 2 MiB to 4 GiB. Default: 64 MiB.
     pub instance_memory: usize,
-    /// An instance whose memory has grown beyond this is replaced, in bytes. A new instance has a little
-    /// more than 1 MiB. Default: 2 MiB.
+    /// The memory size in bytes above which an instance is replaced. A new instance has a little more than 1 MiB.
+    /// Default: 2 MiB.
     pub instance_memory_kept: usize,
-    /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms. The time
-    /// that a store takes does not count. Default: 1 s.
+    /// How long one step of a call may run in an instance: 100 ms to an hour, in steps of 100 ms. The time in a store
+    /// does not count. Default: 1 s.
     pub step_deadline: Duration,
     /// How many calls may be with their stores at a time; at least 1. Default: 1,024.
     pub in_flight: usize,
@@ -114,7 +114,7 @@ impl Limits {
     /// How often the clock of the step deadline ticks.
     pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-    /// The step deadline in ticks. One is added, since the current tick may be about to end.
+    /// The step deadline in ticks. Adds one, because the current tick may end soon.
     pub(crate) fn step_ticks(&self) -> u64 {
         let ticks = self.step_deadline.as_nanos().div_ceil(Self::TICK.as_nanos());
         u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)

@@ -1,6 +1,6 @@
-//! Lower case as daprd has it: Go's `strings.ToLower`, which maps each character to one other.
+//! Lower case as in daprd: Go's `strings.ToLower`, which maps each character to one other character.
 
-/// The text in lower case. Keys are made of it, so both sides must write the same.
+/// The text in lower case. It is a part of keys, so Holdfast and daprd must write the same text.
 pub(crate) fn lowercase(text: &str) -> String {
     text.chars().map(lower).collect()
 }
@@ -40,7 +40,7 @@ mod tests {
         for (text, lower) in [
             ("AppID", "appid"),
             ("İSTANBUL", "istanbul"),
-            // A final sigma is an ordinary one.
+            // A final sigma counts as an ordinary one.
             ("ΟΔΟΣ", "οδοσ"),
             ("ÄÖẞ", "äöß"),
             ("K", "k"),
@@ -50,8 +50,8 @@ mod tests {
         }
     }
 
-    /// The FNV-1a hash of all characters that `unicode.ToLower` of Go 1.26 changes, in order: each as its number
-    /// and that of its lower case, both 4 bytes, the lowest first.
+    /// The FNV-1a hash of all characters that `unicode.ToLower` of Go 1.26 changes, in order: the number of each, then
+    /// the number of its lower case, both in 4 bytes, the lowest byte first.
     #[test]
     fn every_character_has_gos_lower_case() {
         let changed = (char::MIN..=char::MAX).filter(|c| lower(*c) != *c);

@@ -1,5 +1,4 @@
-//! The values of the contract, generated from `wit/types.wit`, with constructors and times as Rust has
-//! them.
+//! The values of the contract, generated from `wit/types.wit`, with constructors and with times in Rust's types.
 //!
 //! Bindings that an embedder generates for a world of its own can use these types:
 //!
@@ -38,13 +37,13 @@ impl UnknownOutcome {
 }
 
 impl LeaseOptions {
-    /// A lease of this time to live, for a fresh owner. It is tried once and not numbered. `ttl` is rounded up to whole
-    /// milliseconds: from 1 ms to 2,147,483,647 s.
+    /// A lease of this time to live, for a fresh owner. It is tried once and has no fencing token. `ttl` is rounded up
+    /// to whole milliseconds: from 1 ms to 2,147,483,647 s.
     pub fn new(ttl: Duration) -> Self {
         Self { owner: None, ttl: whole_milliseconds(ttl), wait: 0, fenced: false }
     }
 
-    /// Sets the owner. Without, each lease has a fresh one that nobody can guess.
+    /// Sets the owner. Without this, each lease has a fresh owner that nobody can guess.
     #[must_use]
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = Some(owner.into());
@@ -95,7 +94,7 @@ impl Failure {
         }
     }
 
-    /// The failure of an acquire by this owner, who is named if the outcome is unknown.
+    /// The failure of an acquire by this owner. Its cause names the owner if the outcome is unknown.
     pub(crate) fn naming(self, owner: &str) -> Self {
         holdfast_rules::failure_naming!(self, owner)
     }
@@ -105,7 +104,7 @@ fn time(milliseconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
 
-/// Rounded up.
+/// The time in whole milliseconds, rounded up.
 pub(crate) fn whole_milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

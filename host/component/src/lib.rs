@@ -1,7 +1,7 @@
 //! The lock component: its bytes, and its machine code, compiled when this crate was built.
 //!
-//! Loading machine code is the one thing that a host cannot do without `unsafe`. It is here, alone,
-//! so that everything else of the host can forbid it.
+//! Loading machine code is the only thing that a host cannot do without `unsafe`. This crate does only that, so that
+//! the rest of the host can forbid `unsafe`.
 
 mod config;
 
@@ -9,7 +9,7 @@ pub use config::{compact_config, config};
 
 use wasmtime::{Engine, Result, component::Component};
 
-/// The lock component, as any runtime takes it.
+/// The lock component in the form that any runtime takes.
 pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/holdfast_guest.wasm"));
 
 const COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/holdfast_guest.cwasm"));
@@ -20,8 +20,8 @@ const COMPACT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/holdfast_guest_
 ///
 /// # Errors
 ///
-/// Where the engine's settings are not those of [`config()`], beyond what concerns memory allocation,
-/// or the processor is of another kind.
+/// If the engine's settings differ from those of [`config()`], except in memory allocation, or the processor is of
+/// another kind.
 pub fn load(engine: &Engine) -> Result<Component> {
     deserialize(engine, COMPILED)
 }
@@ -30,15 +30,15 @@ pub fn load(engine: &Engine) -> Result<Component> {
 ///
 /// # Errors
 ///
-/// Those of [`load`], with the settings of [`compact_config()`].
+/// If the engine's settings differ from those of [`compact_config()`], as for [`load`].
 pub fn load_compact(engine: &Engine) -> Result<Component> {
     deserialize(engine, COMPACT)
 }
 
-/// `compiled` is one of the two above.
+/// `compiled` is one of the two constants above.
 fn deserialize(engine: &Engine, compiled: &'static [u8]) -> Result<Component> {
-    // SAFETY: the bytes are what `Engine::precompile_component` gave this crate's build script, of the
-    // same version of wasmtime; nothing has touched them since.
+    // SAFETY: `Engine::precompile_component` gave these bytes to this crate's build script, in the same version of
+    // wasmtime. Nothing has changed them since.
     #[allow(unsafe_code)]
     unsafe {
         Component::deserialize(engine, compiled)

@@ -9,8 +9,8 @@ use crate::{
     types::{Error, LockPage},
 };
 
-/// Adds `holdfast:lock/admin` to a linker that has the interfaces of [`lock`](super::lock): the component may see the
-/// locks of all owners, of its handle, and end any hold. Plugins should not.
+/// Adds `holdfast:lock/admin` to a linker that has the interfaces of [`lock`](super::lock). The component may then see
+/// the locks of all owners in the stores of its handle, and end any hold. Plugins should not have it.
 ///
 /// # Errors
 ///

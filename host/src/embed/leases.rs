@@ -4,14 +4,14 @@ use tokio::time::Instant;
 
 use crate::locks::{Locks, Resource};
 
-/// Beyond this number, leases that have run out are forgotten.
+/// From this number on, expired leases are forgotten.
 const SWEEP_FROM: usize = 256;
 
-/// Leases by what they lock, and by whom.
+/// Leases by resource and owner.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: Vec<HeldLease>,
-    /// How many there were after the last sweep.
+    /// How many leases the latest sweep left.
     after_sweep: usize,
 }
 
@@ -20,19 +20,19 @@ struct HeldLease {
     store: String,
     id: String,
     owner: String,
-    /// When it has surely run out, unless it was extended; `None` beyond the range of the clock.
+    /// When the lease has surely expired, unless it was extended; `None` beyond the range of the clock.
     until: Option<Instant>,
 }
 
 impl Leases {
-    /// Notes a lease that is held until then at most.
+    /// Notes a lease that is held until `until` at most.
     pub(super) fn begin(&mut self, resource: Resource<'_>, owner: String, until: Option<Instant>) {
         if self.held.len() >= SWEEP_FROM.max(2 * self.after_sweep) {
             let now = Instant::now();
             self.held.retain(|held| held.until.is_none_or(|until| until > now));
             self.after_sweep = self.held.len();
         }
-        // It is taken again, after it ran out.
+        // A lease that is taken again has expired before.
         self.end(resource, &owner);
         let (store, id) = (resource.store.to_owned(), resource.id.to_owned());
         self.held.push(HeldLease { store, id, owner, until });
@@ -55,20 +55,20 @@ impl Leases {
         }
     }
 
-    /// Notes that a lease is not held any more.
+    /// Notes that a lease is no longer held.
     pub(super) fn end(&mut self, resource: Resource<'_>, owner: &str) {
         if let Some(position) = self.held.iter().position(|held| held.is(resource, owner)) {
             self.held.swap_remove(position);
         }
     }
 
-    /// Whether there are none.
+    /// Whether the instance holds no leases.
     pub(super) fn are_none(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Releases the leases that have not expired: an expired lock may have been taken again by the same owner. If
-    /// the future is dropped, the remaining leases are left as they are.
+    /// Releases the leases that have not expired. An expired lock may have been taken again by the same owner. If the
+    /// future is dropped, the remaining leases stay as they are.
     pub(super) async fn release(&mut self, locks: &Locks) {
         while let Some(HeldLease { store, id, owner, until }) = self.held.pop() {
             if until.is_none_or(|until| until > Instant::now()) {

@@ -15,10 +15,11 @@ use crate::{
     types::{Error, Extended, Holding, Lease, LeaseOptions, UnlockStatus},
 };
 
-/// What the host lends one instance of a plugin: locks, and a memory of the leases that it takes.
+/// What the host lends one instance of a plugin: locks, and a record of the leases that the plugin takes.
 ///
-/// A lease that the instance still holds when this is dropped is released in the background, if that happens in a Tokio
-/// runtime; elsewhere it is left to run out. What was taken by `lock.try-lock` is kept, as Dapr's locks are.
+/// If the instance still holds a lease when this is dropped, the lease is released in the background, provided that the
+/// drop happens in a Tokio runtime. Otherwise it expires. A lock that `lock.try-lock` took is kept, as Dapr's locks
+/// are.
 #[derive(Debug)]
 pub struct LockCtx {
     pub(super) locks: Locks,
@@ -31,8 +32,8 @@ impl LockCtx {
         Self { locks, leases: Leases::default() }
     }
 
-    /// Releases the leases that the instance still holds. For a host that ends with the instance: the background
-    /// releases of a drop might not finish before the stores are closed.
+    /// Releases the leases that the instance still holds. A host that ends with the instance calls this, because the
+    /// background releases of a drop might not finish before the stores are closed.
     pub async fn release(&mut self) {
         self.leases.release(&self.locks).await;
     }
@@ -50,17 +51,17 @@ impl Drop for LockCtx {
     }
 }
 
-/// Where the host keeps what it lends.
+/// Where the host keeps what it lends an instance.
 #[derive(Debug)]
 pub struct LockView<'a> {
-    /// That of the instance that calls.
+    /// The locks of the instance that calls.
     pub ctx: &'a mut LockCtx,
 }
 
 /// Adds `holdfast:lock/lock` and `holdfast:lock/lease` to a linker.
 ///
-/// Every outcome is a value for the plugin and none traps. If the host refuses a call for load, or the
-/// lock component failed, the plugin gets `error::other`.
+/// Every outcome is a value for the plugin, and none traps. If the host refuses a call because of overload, or the lock
+/// component failed, the plugin gets `error::other`.
 ///
 /// # Errors
 ///
@@ -196,7 +197,7 @@ mod tests {
         lease::Host::extend(&mut view, "s".into(), "extended".into(), "me".into(), second, true)
             .await
             .unwrap();
-        // Others have these by now, under the same name.
+        // Other callers hold these locks by now, under the same owner.
         locks.acquire(Resource { store: "s", id: "freed" }, &options("me")).await.unwrap();
         locks.force_release(Resource { store: "s", id: "taken" }).await.unwrap();
         let taken =

@@ -2,11 +2,11 @@
 //!
 //! - [`lock`]: a plugin imports `holdfast:lock/lock` or `holdfast:lock/lease`, and this library runs the lock component
 //!   for it.
-//! - [`admin`]: a component of an operator imports `holdfast:lock/admin` too, which is linked only on purpose.
+//! - [`admin`]: a component of an operator imports `holdfast:lock/admin` too. The embedder must link it explicitly.
 //! - [`store`]: a component contains the lock component already, and imports only `holdfast:lock/store`.
 //!
-//! Each is added to a [`Linker`](wasmtime::component::Linker) of the embedder's own type. Its components
-//! are instantiated and called asynchronously (`instantiate_async`, `call_async`).
+//! The embedder adds each to a [`Linker`](wasmtime::component::Linker) of its own type, and instantiates and calls its
+//! components asynchronously (`instantiate_async`, `call_async`).
 //!
 //! Plugins of most languages import WASI as well: a plain Rust plugin imports `wasi:io`. The embedder
 //! links it with the crate `wasmtime-wasi`, of the same version as [`holdfast::wasmtime`](crate::wasmtime):

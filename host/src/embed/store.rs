@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// What the host lends such a component.
+/// What the host lends a component that contains the lock component.
 #[derive(Debug)]
 pub struct StoreView<'a> {
-    /// The handle whose stores and limits apply, and whose application's id the component gets. The
-    /// component makes the keys itself, so it must be trusted with everything in these stores.
+    /// The handle whose stores and limits apply, and whose application id the component gets. The component makes the
+    /// keys itself, so it must be trusted with all data in these stores.
     pub locks: &'a Locks,
 }
 

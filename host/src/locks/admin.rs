@@ -69,8 +69,8 @@ impl Locks {
         .await
     }
 
-    /// The locks that calls of this process wait for, through any handle to the same stores, and how many for each.
-    /// The resource ids begin with `prefix`.
+    /// The locks that calls of this process wait for, through any handle to the same stores, and how many calls wait
+    /// for each. The resource ids begin with `prefix`.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Locks {
         Ok(ours.collect())
     }
 
-    /// What the keys of a store begin with.
+    /// The start of the keys of a store.
     #[cfg(feature = "resources")]
     pub(crate) fn key_start(&self, store: &str) -> Result<String, Error> {
         self.keys(store, "").map(|step| step.key_start)
@@ -101,7 +101,7 @@ impl Locks {
         }
     }
 
-    /// Carries out a call, counted and traced.
+    /// Carries out a call, and counts and traces it.
     async fn administer<T>(
         &self,
         store_name: &str,

@@ -1,4 +1,4 @@
-//! How many calls are in flight at a time, and how many more may wait for their turn, or for locks.
+//! How many calls may be in flight at a time, and how many more may wait for their turn, or for locks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -50,7 +50,7 @@ impl Admission {
         self.in_flight.acquire().await.map_err(|_closed| self.overloaded())
     }
 
-    /// Lets a call wait for a lock, until what is returned is dropped. Fails if too many calls do already.
+    /// Lets a call wait for a lock, until the returned value is dropped. Fails if too many calls wait already.
     pub(super) fn lock_wait(&self) -> Result<Waiting<'_>, Error> {
         let wait = Waiting::enter(&self.lock_waits, self.max_lock_waits);
         wait.ok_or(Error::TooManyWaits { lock_waits: self.max_lock_waits })
@@ -59,7 +59,7 @@ impl Admission {
     pub(super) fn record_gauges(&self) {
         let in_flight = self.max_in_flight.saturating_sub(self.in_flight.available_permits());
         self.in_flight_gauge.set(in_flight as f64);
-        // A call that is about to be refused is counted for a moment.
+        // A call that will be refused counts for a moment.
         let waiting = self.waiting.load(Ordering::Relaxed).min(self.max_waiting);
         self.waiting_gauge.set(waiting as f64);
     }

@@ -1,5 +1,5 @@
-//! The answers to ordinary outcomes. The contract says that they never change, so the rules are asked once
-//! for each.
+//! The answers to ordinary outcomes. The contract says that they never change, so the host asks the rules once for
+//! each.
 
 use std::sync::OnceLock;
 
@@ -18,7 +18,7 @@ pub(super) struct RememberedAnswers {
 type ByOutcome = [OnceLock<Answer>; Ordinary::ALL.len()];
 
 impl RememberedAnswers {
-    /// The answer; the first time, the one that `ask` gets.
+    /// The answer. `ask` gets it the first time.
     pub(super) fn get(
         &self,
         verb: Verb,

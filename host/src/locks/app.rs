@@ -11,14 +11,14 @@ use crate::{
     types::{StoreChoice, StoreInfo},
 };
 
-/// An application: its stores by name, and the scope that the rules know them by.
+/// An application: its stores by name, and the scope by which the rules know them.
 pub(super) struct App {
     pub(super) scope: Scope,
-    /// Callers look names up, and add none.
+    /// The stores by name. Callers look up names, and add none.
     stores: HashMap<String, Choice, RandomState>,
 }
 
-/// A store that a call chose.
+/// The store that a call chose.
 pub(super) struct Choice {
     position: u32,
     pub(super) store: Arc<NamedStore>,
@@ -44,7 +44,7 @@ impl App {
     }
 }
 
-/// A call's choice, as the rules take it.
+/// A call's choice, in the form for the rules.
 pub(super) fn chosen<'a>(choice: Option<&Choice>, name: &'a str) -> StoreChoice<'a> {
     match choice {
         Some(choice) => StoreChoice::Configured(choice.position),

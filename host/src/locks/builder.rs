@@ -1,4 +1,4 @@
-//! How a handle is built.
+//! The builder of a handle.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use crate::{
 pub struct LocksBuilder {
     app_id: String,
     stores: Vec<Given>,
-    /// The names of the stores whose grants are all numbered.
+    /// The names of the stores that number every grant.
     numbered: Vec<String>,
     limits: Limits,
 }
@@ -51,8 +51,8 @@ impl LocksBuilder {
         self.given(name.into(), None, store)
     }
 
-    /// Adds a store under a name, with Dapr's `keyPrefix` setting: `appid`, `name`, `none`, or any other
-    /// word. Case does not matter. The empty word is one like any other: keys then start with `lock||||`.
+    /// Adds a store under a name, with Dapr's `keyPrefix` setting: `appid`, `name`, `none`, or any other word. Case
+    /// does not matter. An empty word is valid too: keys then start with `lock||||`.
     pub fn store_with_key_prefix(
         self,
         name: impl Into<String>,
@@ -62,8 +62,8 @@ impl LocksBuilder {
         self.given(name.into(), Some(lowercase(key_prefix.as_ref())), store)
     }
 
-    /// Numbers every grant of the store of that name: those of [`try_lock`](Locks::try_lock), too. The number
-    /// is the [fencing token](crate::types::Lease::fencing_token).
+    /// Numbers every grant of the store of that name, also those of [`try_lock`](Locks::try_lock). The number is the
+    /// [fencing token](crate::types::Lease::fencing_token).
     pub fn number_grants(mut self, name: impl Into<String>) -> Self {
         self.numbered.push(name.into());
         self

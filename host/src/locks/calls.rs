@@ -87,14 +87,14 @@ fn admin(operation: &str, store: &str, outcome: &str, error: &str) -> Counter {
     ADMIN_CALLS.with(AdminLabels { store, operation, outcome, error })
 }
 
-/// A call under way. Dropping it counts the call and closes its span; without a result the caller has
-/// left.
+/// A call under way. Dropping it counts the call and closes its span. A call without a result by then counts as one
+/// whose caller has left.
 pub(super) struct Call<'a> {
     verb: Verb,
     counters: &'a [Counter],
     result: CallResult,
     span: Span,
-    /// The number of the grant that answers a try-lock.
+    /// The fencing token of the grant that answers a try-lock.
     pub(super) fencing_token: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! A call from its first step to its answer: the rules check it, the store carries it out, and the rules
-//! say what the outcome means.
+//! A call from its first step to its answer: the rules check it, the store carries it out, and the rules give the
+//! answer to the outcome.
 
 use std::{
     pin::pin,
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// What all handles to the same stores share.
+/// The state that all handles to the same stores share.
 pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) stores: Vec<Arc<NamedStore>>,
@@ -46,11 +46,11 @@ pub(super) struct Shared {
 /// The answer to a call.
 pub(super) struct Answered {
     pub(super) answer: Answer,
-    /// The number of the grant, if a store that numbers every grant answered a try-lock by one.
+    /// The fencing token, if a store that numbers every grant answered a try-lock with a grant.
     pub(super) fencing_token: Option<u64>,
 }
 
-/// What a call asks, apart from its arguments.
+/// The verb and the form of a call, without its arguments.
 #[derive(Clone, Copy)]
 pub(super) struct Question {
     pub(super) verb: Verb,
@@ -58,7 +58,7 @@ pub(super) struct Question {
 }
 
 impl Shared {
-    /// Carries out a call, counted and traced. `owner` is the lock owner of a request in typed form.
+    /// Carries out a call, and counts and traces it. `owner` is the lock owner of a request in typed form.
     pub(super) async fn call(
         &self,
         app: &App,
@@ -196,7 +196,7 @@ impl Shared {
         answer
     }
 
-    /// What the outcome means to the caller.
+    /// The answer to an outcome, for the caller.
     pub(super) fn answer(&self, question: Question, outcome: Outcome<'_>) -> Result<Answer, Error> {
         let Question { verb, form } = question;
         match Ordinary::of(&outcome) {
@@ -208,7 +208,7 @@ impl Shared {
     }
 }
 
-/// The owner of a step, or that of the request.
+/// The owner of a step, or else of the request.
 fn named<'a>(step: Option<&'a str>, request: Option<&'a str>) -> Result<&'a str, Error> {
     step.or(request).ok_or_else(|| wrong("names no owner"))
 }
@@ -236,7 +236,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// The component traps on it: an unlock cannot have the outcome of an acquire.
+    /// The component traps on this question, because an unlock cannot have the outcome of an acquire.
     const TRAPS: Question = Question { verb: Verb::Unlock, form: Form::Typed };
 
     /// Acquires `k` for `me`, and asks for an answer that the component cannot give.

@@ -1,4 +1,4 @@
-//! Taking a lease: tries, waiting between them, and what a grant is worth.
+//! Takes a lease: the tries, the waits between them, and the worth of a grant.
 
 use std::time::Duration;
 
@@ -23,15 +23,15 @@ use crate::{
 /// Why a grant is no lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Worthless {
-    /// Its time is over.
+    /// The time of the grant is over.
     #[error("{}", message::RAN_OUT)]
     RanOut,
-    /// The store granted without the fencing token that was asked for.
+    /// The store granted without the requested fencing token.
     #[error("{}", message::NOT_NUMBERED)]
     NotNumbered,
 }
 
-/// How a try ended: with a lease, without one because the lock is held, or with a failure.
+/// How a try ended: with a lease, with `None` because the lock is held, or with a failure.
 pub(super) type TryResult = Result<Option<Lease>, Failure>;
 
 impl Shared {
@@ -71,13 +71,13 @@ impl Shared {
         if step.wait == 0 {
             return Ok(attempt(call, store, step, owner).await);
         }
-        // A waiter does not keep others from their turn.
+        // A call that waits for a lock does not keep other calls from their turn.
         drop(turn);
         self.wait(call, store, step, owner).await
     }
 
-    /// Stands in line for the lock, and tries to take it when the caller is the first and it may be free. A try that is
-    /// at the store is never cut off: nobody would know its outcome.
+    /// Stands in line for the lock, and tries to take it when the caller is the first and the lock may be free. A try
+    /// that is at the store is never cut off, because its outcome would be unknown.
     async fn wait(
         &self,
         call: &mut Call<'_>,
@@ -86,7 +86,7 @@ impl Shared {
         owner: &str,
     ) -> Result<TryResult, Error> {
         let _counted = self.admission.lock_wait()?;
-        // Until there is an outcome the caller may leave.
+        // If the caller leaves before an outcome, the call counts as cancelled.
         call.set_result(ErrorKind::Cancelled);
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));
         let Some(mut first) = place.first().await else {
@@ -111,7 +111,7 @@ impl Shared {
         while next != NextMove::Leave {
             match self.try_in_turn(call, store, step, owner, &place).await {
                 Ok(Ok(None)) => {}
-                // There may be a turn later.
+                // The call may get a turn later.
                 Err(Error::Overloaded { .. }) if tried_before => {}
                 ended => {
                     if let Ok(Ok(Some(_))) = ended {
@@ -127,7 +127,7 @@ impl Shared {
         not_free(call, &place)
     }
 
-    /// A policy of the store may try again, until the wait is over.
+    /// Tries once when the call has its turn. A policy of the store may try again, until the wait is over.
     async fn try_in_turn(
         &self,
         call: &mut Call<'_>,
@@ -141,7 +141,7 @@ impl Shared {
     }
 }
 
-/// The end of a wait without the lock, and without a failure.
+/// The end of a wait that brought neither the lock nor a failure.
 fn not_free(call: &mut Call<'_>, place: &PlaceInLine<'_>) -> Result<TryResult, Error> {
     if place.is_ended() {
         return Err(Error::WaitsEnded);
@@ -169,7 +169,7 @@ async fn attempt(
         }
         Err(worthless) => {
             call.set_result(ErrorKind::StoreFailed);
-            // What ran out needs no release, which could end a newer lock of the same owner.
+            // An expired grant needs no release, which could end a newer lock of the same owner.
             if worthless == Worthless::NotNumbered {
                 release_unused(store, &step.key, owner).await;
             }
@@ -178,7 +178,7 @@ async fn attempt(
     }
 }
 
-/// The number of a grant, and for how many milliseconds it is valid. `left` is what is left of the time to
+/// The fencing token of a grant, and for how many milliseconds the grant is valid. `left` is the rest of the time to
 /// live.
 fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), Worthless> {
     let Grant { fencing_token, valid_for } = grant;

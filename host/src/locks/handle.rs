@@ -23,10 +23,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Locks over one or more stores: cheap to clone, safe to share.
 ///
-/// A handle acts for one application: no call reaches beyond the id and the stores that
-/// [`builder`](Self::builder) or [`scoped`](Self::scoped) was given.
+/// A handle acts for one application: no call reaches beyond the id and the stores that [`builder`](Self::builder) or
+/// [`scoped`](Self::scoped) received.
 ///
-/// Futures may be dropped at any point. A lock that was granted after its caller left is released.
+/// Futures may be dropped at any point. A grant that comes after its caller has left is given back.
 #[derive(Clone)]
 pub struct Locks {
     pub(super) shared: Arc<Shared>,
@@ -60,12 +60,11 @@ pub enum Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replied {
-    /// What the client is sent.
+    /// The reply to the client.
     pub reply: Reply,
     /// The error that the reply carries, if it carries one.
     pub error: Option<types::Error>,
-    /// The fencing token of the grant that a try-lock got, if the store
-    /// [numbers every grant](crate::LocksBuilder::number_grants).
+    /// The fencing token of a try-lock, if the store [numbers every grant](crate::LocksBuilder::number_grants).
     pub fencing_token: Option<u64>,
 }
 
@@ -95,8 +94,8 @@ impl Locks {
         Ok(self.try_lock_numbered(resource, owner, ttl).await?.0)
     }
 
-    /// [`try_lock`](Self::try_lock), with the fencing token of the grant if the store
-    /// [numbers every grant](crate::LocksBuilder::number_grants).
+    /// [`try_lock`](Self::try_lock), with the fencing token if the store [numbers every
+    /// grant](crate::LocksBuilder::number_grants).
     ///
     /// # Errors
     ///
@@ -138,8 +137,8 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Everything else
-    /// is a reply.
+    /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Every other
+    /// outcome is a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
         Ok(self.json_answer(verb, store, body).await?.reply)
     }
@@ -167,7 +166,7 @@ impl Locks {
 
     /// A handle for another application, over some of the same stores and within the same limits.
     ///
-    /// What is kept for the application is freed when the last clone of the handle is dropped.
+    /// The state of the application is freed when the last clone of the handle is dropped.
     ///
     /// # Errors
     ///
@@ -190,7 +189,7 @@ impl Locks {
         self.stores().iter().map(|store| store.name.as_str())
     }
 
-    /// The stores that this handle may use, as the rules know them.
+    /// The stores that this handle may use, in the form for the rules.
     pub(crate) fn stores(&self) -> &[StoreInfo] {
         self.app.scope.stores()
     }
@@ -201,20 +200,20 @@ impl Locks {
     }
 
     /// Ends all waits for locks, current and future, through every handle to the same stores. A call that is the first
-    /// in its line tries once more. A call that is not, or that does not get the lock then, fails with
+    /// in its line tries once more. Any other call, and a call that does not get the lock then, fails with
     /// [`Error::WaitsEnded`].
     pub fn end_waits(&self) {
         self.shared.stores.iter().for_each(|store| store.waits.end());
     }
 
-    /// Work that [`close`](Self::close) waits for.
+    /// The work that [`close`](Self::close) waits for.
     pub(crate) fn background(&self) -> &TaskTracker {
         &self.shared.background
     }
 
-    /// Waits until the stores have finished the work that earlier calls left to them, and closes their
-    /// connections. Calls that need a connection fail from then on, through every handle to the same
-    /// stores. Takes 6 seconds at most with the stores of this library, also with a quorum of them.
+    /// Waits until the stores have finished the work that earlier calls left to them, and closes their connections.
+    /// From then on, calls that need a connection fail, through every handle to the same stores. Takes at most 6
+    /// seconds with the stores of this library, also with a quorum of them.
     pub async fn close(&self) {
         self.shared.background.close();
         if timeout(CLOSE_TIMEOUT, self.shared.background.wait()).await.is_err() {
@@ -225,9 +224,8 @@ impl Locks {
         futures_util::future::join_all(stores.map(|store| store.store.close())).await;
     }
 
-    /// Updates the gauges that are cheaper to compute than to keep: the component's instances, and the
-    /// calls in flight and waiting. An exporter calls this before it reads the metrics; one handle of
-    /// those to the same stores is enough.
+    /// Updates the gauges that are cheaper to compute than to keep: the component's instances, and the calls in flight
+    /// and waiting. An exporter calls this before it reads the metrics, on any one of the handles to the same stores.
     pub fn record_gauges(&self) {
         self.shared.pool.record_gauges();
         self.shared.admission.record_gauges();
@@ -240,7 +238,7 @@ impl fmt::Debug for Locks {
     }
 }
 
-/// The error of a call that failed. Any other answer belongs to a call that was not made.
+/// The error of a failed call. Any other answer belongs to another call.
 pub(super) fn no_verdict(answer: Answer) -> Error {
     match answer {
         Answer::Failed(error) => error.into(),

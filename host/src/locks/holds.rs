@@ -1,4 +1,4 @@
-//! How long locks are held.
+//! Measures how long locks are held.
 
 use std::{
     collections::HashMap,
@@ -34,7 +34,7 @@ struct HeldTimes {
     by_lock: HashMap<u64, HeldTime, RandomState>,
     /// How many locks the latest sweep left.
     after_sweep: usize,
-    /// When the latest sweep was.
+    /// The time of the latest sweep.
     swept: Option<Instant>,
 }
 
@@ -55,7 +55,7 @@ impl Holds {
 
     /// Begins to measure a lock that was taken.
     pub(super) fn begin(&self, key: &str, owner: &str, since: Instant, ttl: Duration) {
-        // The lock ends beyond the range of the clock.
+        // Such a lock ends beyond the range of the clock.
         let Some(until) = since.checked_add(ttl) else { return self.untracked.increment(1) };
         let lock = self.hasher.hash_one((key, owner));
         let mut held = self.lock();
@@ -68,7 +68,7 @@ impl Holds {
         }
     }
 
-    /// Notes that a lock lasts at least until then.
+    /// Notes that a lock lasts at least until `until`.
     pub(super) fn prolong(&self, key: &str, owner: &str, until: Option<Instant>) {
         let lock = self.hasher.hash_one((key, owner));
         if let (Some(hold), Some(until)) = (self.lock().by_lock.get_mut(&lock), until) {
@@ -76,7 +76,7 @@ impl Holds {
         }
     }
 
-    /// Records how long a lock was held that is free now.
+    /// Records how long a lock was held. The lock is free now.
     pub(super) fn end(&self, key: &str, owner: &str, now: Instant) {
         let lock = self.hasher.hash_one((key, owner));
         let hold = self.lock().by_lock.remove(&lock);
@@ -87,7 +87,7 @@ impl Holds {
         }
     }
 
-    /// Whether any lock is held still.
+    /// Whether any lock is still held.
     pub(super) fn are_any(&self) -> bool {
         let now = Instant::now();
         self.lock().by_lock.values().any(|hold| hold.until > now)
@@ -100,8 +100,8 @@ impl Holds {
 }
 
 impl HeldTimes {
-    /// Removes expired locks whenever the number of locks has doubled, and once a second while there is no
-    /// room, so that the cost for a single call stays small.
+    /// Removes expired locks whenever the number of locks has doubled, and once a second while the map is full, so
+    /// that the cost for a single call stays small.
     fn make_room(&mut self, now: Instant) {
         const INTERVAL: Duration = Duration::from_secs(1);
         let doubled = self.by_lock.len() >= SWEEP_FROM.max(self.after_sweep * 2);

@@ -23,9 +23,9 @@ use crate::{
 /// The shortest time between two renewals. A time to live of less than three of them may be over before a renewal.
 const SHORTEST_RENEWAL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A lock that is held, and renewed in the background at each third of its time to live.
+/// A lock that is held, and renewed in the background after each third of its time to live.
 ///
-/// Work under it only as long as [`lost`](Self::lost) is pending:
+/// Work under the lock only as long as [`lost`](Self::lost) is pending:
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -49,20 +49,20 @@ const SHORTEST_RENEWAL_INTERVAL: Duration = Duration::from_millis(10);
 /// # }
 /// ```
 ///
-/// Dropping it releases the lock in the background, if the drop happens in a Tokio runtime; elsewhere the lock is left
-/// to expire. A process that stands still for longer than the time to live loses the lock and learns of it only when it
-/// goes on: what must never be done twice needs a [fencing token](Self::fencing_token).
+/// Dropping it releases the lock in the background, if the drop happens in a Tokio runtime. Otherwise the lock expires.
+/// A process that stands still for longer than the time to live loses the lock, and learns of the loss only when it
+/// goes on. Work that must never be done twice needs a [fencing token](Self::fencing_token).
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lease {
     hold: Arc<Kept>,
     fencing_token: Option<u64>,
     state: watch::Receiver<State>,
     renewing: AbortHandle,
-    /// Whether the lock is to be released when this is dropped.
+    /// Whether dropping this releases the lock.
     armed: bool,
 }
 
-/// What is held, and through which handle.
+/// The lock, and the handle through which it is held.
 struct Kept {
     locks: Locks,
     store: String,
@@ -71,7 +71,7 @@ struct Kept {
     ttl: Duration,
 }
 
-/// What is renewed, and how often the store's notifications about it are acted upon.
+/// The lock to renew, and how often to act on the store's notifications about it.
 struct Renewing {
     hold: Arc<Kept>,
     pace: Pace,
@@ -85,8 +85,8 @@ struct State {
 }
 
 impl Locks {
-    /// [Acquires](Self::acquire) a lease and keeps it, for `max_hold` at most if there is one. `None`: the lock was not
-    /// free in time.
+    /// [Acquires](Self::acquire) a lease and keeps it, for at most `max_hold` if this is given. Returns `None` if the
+    /// lock was not free in time.
     ///
     /// Renewals are at least 10 ms apart. A lock with a time to live of less than 30 ms may be lost before it can be
     /// renewed.
@@ -104,7 +104,8 @@ impl Locks {
     ) -> Result<Option<Lease>, Error> {
         let begun = Instant::now();
         let Some(lease) = self.acquire(resource, options).await? else { return Ok(None) };
-        // Counted from the beginning, it is never too late, however late this task goes on. A wait does not count.
+        // The validity counts from the beginning of the call, so it never ends too late, however late this task goes
+        // on. After a wait it counts from now.
         let now = if options.wait == 0 { begun } else { Instant::now() };
         let types::Lease { owner, fencing_token, valid_for } = lease;
         let hold = Arc::new(Kept {
@@ -129,12 +130,13 @@ impl Lease {
         &self.hold.owner
     }
 
-    /// The fencing token of the grant, if [it was asked for](LeaseOptions::fenced).
+    /// The fencing token, if [the caller asked for it](LeaseOptions::fenced).
     pub fn fencing_token(&self) -> Option<u64> {
         self.fencing_token
     }
 
-    /// For how long the lock is surely held from now on, if it is not renewed any more. Zero once it is lost.
+    /// For how long the lock is surely held from now on if it is not renewed again. Zero after a loss other than
+    /// [`Lost::MaxHold`].
     pub fn valid_for(&self) -> Duration {
         let state = self.state.borrow();
         match state.lost {
@@ -145,8 +147,8 @@ impl Lease {
         }
     }
 
-    /// Waits until the lock is lost: as soon as the store [notices](crate::store::Store::watch), and at the latest when
-    /// [`valid_for`](Self::valid_for) is over. Never ends as long as the lock is renewed.
+    /// Waits until the lock is lost. Returns as soon as the store [notices](crate::store::Store::watch) the loss, and
+    /// at the latest when [`valid_for`](Self::valid_for) is over. Never returns as long as the lock is renewed.
     pub async fn lost(&self) -> Lost {
         let mut state = self.state.clone();
         match state.wait_for(|state| state.lost.is_some()).await {
@@ -156,12 +158,12 @@ impl Lease {
         }
     }
 
-    /// Waits for the next renewal after the one that this returned last, and returns for how long the lock is surely
-    /// held from now on. A caller who is slow misses renewals, but not the loss.
+    /// Waits for a renewal after the one that the latest call returned, and returns for how long the lock is surely
+    /// held from now on. A slow caller misses renewals, but not the loss.
     ///
     /// # Errors
     ///
-    /// Why the lock is lost.
+    /// The cause of the loss, if the lock is lost.
     pub async fn renewed(&mut self) -> Result<Duration, Lost> {
         if let Some(lost) = self.state.borrow().lost.clone() {
             return Err(lost);
@@ -189,7 +191,7 @@ impl Lease {
     pub async fn release(mut self) -> Result<UnlockStatus, Error> {
         self.renewing.abort();
         let valid_until = self.state.borrow().valid_until;
-        // Until the lock is released, dropping the future releases it as dropping the lease does.
+        // If the future is dropped before the lock is released, the drop of the lease releases it.
         let status = retrying::until(sleep_until(valid_until), self.hold.release()).await;
         self.armed = false;
         status
@@ -220,10 +222,11 @@ impl Kept {
 }
 
 impl renewal::Kept for Renewing {
-    /// Waits until the store reports that somebody else changed the lock. Never returns if the store cannot report it.
+    /// Waits until the store reports that another program changed the lock. Never returns if the store cannot report
+    /// it.
     async fn doubtful(&mut self, valid_until: Instant) {
         let Kept { locks, owner, ttl, .. } = &*self.hold;
-        // Clocks differ, and times are rounded.
+        // The slack covers clocks that differ and times that are rounded.
         let slack = Duration::from_millis(5) + *ttl / 500;
         let end = valid_until.checked_sub(slack);
         locks.doubtful(self.hold.resource(), owner, end, &mut self.pace).await;
@@ -284,6 +287,6 @@ async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<
     };
     hold.count_loss(&lost);
     state.send_modify(|state| state.lost = Some(lost));
-    // Keeps the reason for as long as somebody may ask for it.
+    // Keeps the reason as long as a caller may ask for it.
     state.closed().await;
 }

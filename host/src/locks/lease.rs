@@ -16,12 +16,12 @@ use crate::{
 };
 
 impl Locks {
-    /// Takes a lock, and waits for it if it is held. `None`: it was not free in that time.
+    /// Takes a lock, and waits for it if it is held. Returns `None` if the lock was not free in time.
     ///
-    /// The callers of this process that wait for the same lock are served in the order of their arrival. A caller that
-    /// drops the future leaves nothing behind, and what it was granted meanwhile is given back.
+    /// The callers of this process that wait for the same lock get it in the order of their arrival. If a caller drops
+    /// the future, nothing is left behind, and a grant that came meanwhile is given back.
     ///
-    /// The lease excludes [`try_lock`](Self::try_lock), and is released by [`unlock`](Self::unlock).
+    /// The lease excludes [`try_lock`](Self::try_lock), and [`unlock`](Self::unlock) releases it.
     ///
     /// ```
     /// use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! Detects the loss of a lock: the store reports who holds it, and when that changes.
+//! Detects the loss of a lock: the store reports the holder, and each change of the holder.
 
 use std::{future::pending, time::Duration};
 
@@ -18,10 +18,11 @@ const MAX_TOLD_OWNER_BYTES: usize = 4_096;
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 impl Locks {
-    /// Waits until an owner no longer holds a lock, for `wait` at most. `None` if the owner still holds it then.
+    /// Waits until an owner no longer holds a lock, for at most `wait`. Returns `None` if the owner still holds it
+    /// then.
     ///
-    /// For owners that renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) detects a loss by itself.
-    /// Where the store [does not notify](crate::store::Store::watch) of changes, the wait goes on after a loss.
+    /// This is for owners that renew the lock by [`extend`](Self::extend); [`keep`](Self::keep) detects a loss by
+    /// itself. If the store [does not notify](crate::store::Store::watch) of changes, the wait goes on after a loss.
     ///
     /// # Errors
     ///
@@ -51,8 +52,8 @@ impl Locks {
         }
     }
 
-    /// Waits until the store reports that the owner may have lost the lock or, if there is an `end`, that the lock
-    /// expires before it. Never returns if the store cannot report changes.
+    /// Waits until the store reports that the owner may have lost the lock, or that the lock expires before `end`, if
+    /// there is one. Never returns if the store cannot report changes.
     pub(super) async fn doubtful(
         &self,
         resource: Resource<'_>,
@@ -88,7 +89,7 @@ impl Locks {
     }
 }
 
-/// Whether a store names this owner of a lock that we hold. It cuts a long one, which may end in the middle of a
+/// Whether a store's report names this owner of a lock that we hold. The store may cut a long owner in the middle of a
 /// character.
 fn is_same_owner(told: &str, ours: &str) -> bool {
     if told == ours {

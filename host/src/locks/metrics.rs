@@ -20,7 +20,7 @@ pub(super) struct StoreMetrics {
     force_release_seconds: Histogram,
 }
 
-/// Counts leases that were kept and lost, by cause.
+/// Counts the losses of kept leases, by cause.
 pub(super) struct Losses {
     pub(super) gone: Counter,
     pub(super) held_by_other: Counter,
@@ -55,17 +55,17 @@ impl StoreMetrics {
         self.acquire_seconds.record(time);
     }
 
-    /// Records how long an extension took.
+    /// Records how long an extend took.
     pub(super) fn extend_took(&self, time: Duration) {
         self.extend_seconds.record(time);
     }
 
-    /// Records how long a look at a lock took.
+    /// Records how long an inspect took.
     pub(super) fn inspect_took(&self, time: Duration) {
         self.inspect_seconds.record(time);
     }
 
-    /// Records how long a look at the locks took.
+    /// Records how long a list of locks took.
     pub(super) fn list_took(&self, time: Duration) {
         self.list_seconds.record(time);
     }

@@ -7,20 +7,20 @@
 //! | `drive` | a call from its first step to its answer |
 //! | `lease` | [`Locks::acquire`] and the other verbs of leases |
 //! | `admin` | the verbs of operators |
-//! | `grant` | taking a lease: tries, and waiting between them |
+//! | `grant` | taking a lease: tries, and the waits between them |
 //! | `keep` | [`Lease`]: a lease that is renewed in the background |
 //! | `renewal` | when such a lease is renewed, and when it is lost |
 //! | `loss` | detecting a loss, as the store reports it |
 //! | `release_later` | releases in the background |
-//! | `owner` | fresh owners, for callers that name none |
+//! | `owner` | fresh owners, for callers that name no owner |
 //! | `wait` | the lines of callers that wait for the same lock |
-//! | `pace` | how often a store's notifications are acted upon |
-//! | `store_calls` | operations of a store alone, for a component that has the rules inside |
+//! | `pace` | how often the host acts on a store's notifications |
+//! | `store_calls` | store operations without the rules, for a component that contains the rules |
 //! | `app` | the stores that one application may use |
 //! | `store` | a store under its name, measured |
 //! | `admission` | how many calls are in flight, and how many may wait |
 //! | `answers` | the answers to ordinary outcomes, remembered |
-//! | `calls`, `result` | what is counted and traced of a call |
+//! | `calls`, `result` | the counts and traces of a call |
 //! | `holds` | how long locks are held |
 //! | `metrics`, `spans` | the handles of metrics, and the spans |
 

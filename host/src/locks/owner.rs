@@ -1,4 +1,4 @@
-//! Fresh owners, for callers that name none.
+//! Fresh owners, for callers that name no owner.
 
 use uuid::Uuid;
 

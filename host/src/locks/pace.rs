@@ -1,11 +1,11 @@
-//! Limits how often a store's notifications are acted upon.
+//! Limits how often the host acts on a store's notifications.
 
 use std::time::Duration;
 
 use holdfast_timing::pauses::Pauses;
 use tokio::time::{Instant, sleep};
 
-/// After this time without a notification, the next one is acted upon at once again.
+/// After this time without a notification, the host again acts on the next one at once.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Slows down after repeated notifications that change nothing.
@@ -16,7 +16,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Waits, if this was called a short time ago: each time for longer, up to a quarter of a second.
+    /// Pauses if the latest call was a short time ago: longer each time, up to a quarter of a second.
     pub(super) async fn rest(&mut self) {
         match self.last {
             Some(last) if last.elapsed() < QUIET => {

@@ -10,7 +10,7 @@ use tokio::{
 use super::handle::{Locks, Resource};
 use crate::{error::Error, store::retrying};
 
-/// How long to wait before a release that did nothing is tried again, at first and at most.
+/// The first pause and the longest pause before another try of a release that did nothing.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -18,11 +18,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 impl Locks {
-    /// Releases a lock in the background, for a holder that cannot wait for it: it has ended, or does not know whether
-    /// it got the lock. Retries while the release has done nothing and the lock may be held, for `valid_for` from now
-    /// at most. [`close`](Self::close) waits for it.
+    /// Releases a lock in the background, for a holder that cannot wait for the release: it has ended, or does not know
+    /// whether it got the lock. Retries while the release has done nothing and the lock may be held, for at most
+    /// `valid_for` from now. [`close`](Self::close) waits for the release.
     ///
-    /// The lock is left to expire if this is called outside of a Tokio runtime.
+    /// If the caller is outside a Tokio runtime, the lock expires instead.
     pub fn release_later(&self, resource: Resource<'_>, owner: &str, valid_for: Duration) {
         let Ok(runtime) = Handle::try_current() else { return };
         let locks = self.clone();
@@ -35,8 +35,8 @@ impl Locks {
         self.shared.background.spawn_on(release, &runtime);
     }
 
-    /// Releases a lock that is held until then at most, and tries again as long as that did nothing. It ends when the
-    /// stores are closed.
+    /// Releases a lock that is held until `until` at most, and tries again as long as the release did nothing. Ends
+    /// when the stores are closed.
     pub(crate) async fn release_in_time(
         &self,
         resource: Resource<'_>,

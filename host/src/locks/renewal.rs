@@ -1,16 +1,16 @@
-//! When a lock that is kept is renewed, and when it counts as lost: the same for a lock in a store and for one that a
-//! server holds.
+//! When a kept lock is renewed, and when it counts as lost. The rules are the same for a lock in a store and for a lock
+//! that a server holds.
 
 use std::time::Duration;
 
 use holdfast_timing::after;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Why a lease is not held any more.
+/// Why a lease is no longer held.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The lock is free: it expired, or somebody removed it.
+    /// The lock is free: it expired, or another program removed it.
     #[error("the lock is gone")]
     Gone,
     /// Another owner holds the lock.
@@ -25,20 +25,21 @@ pub enum Lost {
     MaxHold,
 }
 
-/// What became of one try to renew a lock.
+/// The outcome of one try to renew a lock.
 #[derive(Debug)]
 pub enum Renewal {
     /// The lock is surely held for this long, counted from the beginning of the try.
     Held(Duration),
     /// The lock is not held.
     Lost(Lost),
-    /// Neither is known, for this reason.
+    /// The outcome is unknown, for this reason.
     Unknown(String),
 }
 
-/// A lock that is kept, wherever it is held.
+/// A lock that is kept, in a store or by a server.
 pub trait Kept: Send {
-    /// Ends when the lock, which is valid until this time, may be lost. It is dropped when a renewal is due.
+    /// Ends when the lock, which is valid until `valid_until`, may be lost. The caller drops the future when a renewal
+    /// is due.
     fn doubtful(&mut self, valid_until: Instant) -> impl Future<Output = ()> + Send;
 
     /// Tries once to renew the lock.
@@ -50,12 +51,12 @@ pub trait Kept: Send {
 pub struct Schedule {
     /// The time to live that each renewal gives the lock.
     pub ttl: Duration,
-    /// The least time between two renewals, however slow they are.
+    /// The shortest time between two renewals, however slow they are.
     pub between: Duration,
 }
 
 impl Schedule {
-    /// Renews the lock until it is lost. `renewed` learns until when the lock is valid.
+    /// Renews the lock until it is lost. Each renewal calls `renewed` with the new end of the validity.
     pub async fn keep(
         &self,
         mut valid_until: Instant,
@@ -76,11 +77,11 @@ impl Schedule {
         }
     }
 
-    /// Renews the lock, and tries again until it is too late. Returns until when the lock is valid.
+    /// Renews the lock, and tries again until it is too late. Returns the new end of the validity.
     ///
     /// # Errors
     ///
-    /// How the lock is lost.
+    /// The cause of the loss.
     pub async fn prolong(
         &self,
         valid_until: Instant,
@@ -103,7 +104,7 @@ impl Schedule {
         }
     }
 
-    /// When two thirds of the time to live are left, or at once if less is left.
+    /// The time of the next renewal: when two thirds of the time to live are left, or at once if less is left.
     fn renewal(&self, valid_until: Instant) -> Instant {
         let now = Instant::now();
         let left = valid_until.saturating_duration_since(now);
@@ -118,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    /// A lock at a server that gives no answer, and after how many seconds it was tried to renew it.
+    /// A lock at a server that gives no answer, and the seconds at which a renewal was tried.
     struct Unanswered {
         begun: Instant,
         tries: Vec<u64>,

@@ -1,4 +1,4 @@
-//! The results of calls, as metrics and spans name them.
+//! The results of calls, by their names in metrics and spans.
 
 use crate::{
     error::Error,

@@ -2,8 +2,8 @@
 
 use tracing::{Level, Span, field};
 
-/// The target for which a subscriber enables the level debug to see resources and owners in the spans of
-/// calls. They may say more about users than a trace should.
+/// The target for which a subscriber enables the level debug to see resources and owners in the spans of calls. They
+/// may reveal more about users than a trace should.
 pub const SPAN_DETAILS: &str = "holdfast::details";
 
 /// The span of a call to a store.

@@ -1,4 +1,4 @@
-//! A store under the name that callers use, whose operations are measured.
+//! A store under the name that callers use. Measures its operations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ pub(super) struct NamedStore {
     pub(super) name: String,
     pub(super) key_prefix: Option<String>,
     pub(super) store: Arc<dyn Store>,
-    /// Whether every grant is numbered.
+    /// Whether the store numbers every grant.
     pub(super) numbered: bool,
     pub(super) metrics: StoreMetrics,
     pub(super) waits: Waits,
@@ -31,8 +31,8 @@ impl NamedStore {
         Self { name, key_prefix, store, numbered, metrics, waits }
     }
 
-    /// The outcome, and when it arrived: from then on a lock that was granted is held. The grant is numbered if
-    /// it is `fenced`, or the store numbers every grant.
+    /// The outcome, and the time of its arrival, from which on a granted lock is held. The grant gets a fencing token
+    /// if the call is `fenced`, or if the store numbers every grant.
     pub(super) async fn acquire(
         &self,
         call: &mut Call<'_>,
@@ -102,7 +102,7 @@ impl NamedStore {
         outcome
     }
 
-    /// The owner that the lock was taken from, if it was held.
+    /// The owner that held the lock; `None` if the lock was free.
     pub(super) async fn force_release(
         &self,
         call: &mut Call<'_>,
@@ -140,7 +140,7 @@ impl NamedStore {
         outcome
     }
 
-    /// What the rules need to know of this store to make an application's keys.
+    /// The facts that the rules need about this store to make an application's keys.
     pub(super) fn info(&self, app_id: &str) -> StoreInfo {
         StoreInfo {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! Store operations without the rules, for a component that contains the rules. They count as calls.
+//! Store operations without the rules, for a component that contains the rules. Each counts as a call.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Locks {
-    /// Acquires what the component asks for.
+    /// Takes a lock for the component.
     pub(crate) async fn store_acquire(&self, command: AcquireCommand) -> Result<Acquired, Failure> {
         let AcquireCommand { store: name, key, owner, ttl, wait, fenced } = command;
         let step = AcquireStep { key, owner: None, ttl, wait, fenced };
@@ -41,7 +41,7 @@ impl Locks {
         acquiring.instrument(span).await
     }
 
-    /// Extends what the component asks for.
+    /// Extends a lock for the component.
     pub(crate) async fn store_extend(&self, command: ExtendCommand) -> Result<Extended, Failure> {
         let ExtendCommand { store: name, key, owner, ttl, may_shorten } = command;
         let choice = self.app.store(&name);
@@ -55,7 +55,7 @@ impl Locks {
         extending.instrument(span).await
     }
 
-    /// Looks at the lock that the component asks about.
+    /// Reads the holder of a lock for the component.
     pub(crate) async fn store_inspect(
         &self,
         command: InspectCommand,
@@ -71,12 +71,12 @@ impl Locks {
         inspecting.instrument(span).await
     }
 
-    /// An owner that nobody had before and nobody can guess.
+    /// A fresh owner: unique, and impossible to guess.
     pub(crate) fn fresh_owner(&self) -> String {
         fresh_owner()
     }
 
-    /// Releases what the component asks for.
+    /// Releases a lock for the component.
     pub(crate) async fn store_release(
         &self,
         command: &ReleaseCommand,

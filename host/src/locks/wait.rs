@@ -1,5 +1,5 @@
-//! Waiting for locks: the callers of this process that wait for the same lock stand in line, and only the first tries
-//! to take it, when the store notifies it that the lock may be free. Where the store cannot notify, the first polls.
+//! Waiting for locks. The callers of this process that wait for the same lock stand in line. Only the first tries to
+//! take the lock, when the store notifies it that the lock may be free. If the store cannot notify, the first polls.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ use crate::{
     store::{Store, Watched},
 };
 
-/// The lines of one store, by key, each with the number of those who stand in it.
+/// The lines of one store, by key, each with the number of callers in it.
 pub(super) struct Waits {
     lines: Mutex<HashMap<String, (Arc<Line>, usize)>>,
     /// How many callers wait, for any lock.
@@ -42,11 +42,11 @@ pub(super) struct Waits {
 
 #[derive(Default)]
 struct Line {
-    /// The first in line has it. It is fair.
+    /// The first in line holds this mutex, which is fair.
     first: sync::Mutex<()>,
     /// Notifies the first in line that the lock is free.
     freed: Notify,
-    /// Whether the store notified the first in line of each change, when it last waited.
+    /// Whether the store notified the first in line of each change when it last waited.
     watched: AtomicBool,
 }
 
@@ -63,11 +63,11 @@ pub(super) struct PlaceInLine<'a> {
 /// The first place in a line.
 pub(super) struct First<'a> {
     place: &'a PlaceInLine<'a>,
-    /// Whether other callers were ahead in the line. Then the lock is held, as far as this process knows.
+    /// Whether other callers were ahead in the line. If so, the lock is held, as far as this process knows.
     queued: bool,
     /// Whether the store's latest report said that the lock is free.
     said_free: bool,
-    /// Who held the lock when the store was last asked.
+    /// The holder of the lock in the store's latest report.
     holder: Option<String>,
     pauses: Pauses,
     /// Slows down repeated notifications: a holder that renews the lock causes them too.
@@ -102,7 +102,7 @@ impl Waits {
         }
     }
 
-    /// Joins the line for a key. The wait ends after `limit`; one that the clock cannot hold never ends.
+    /// Joins the line for a key. The wait ends after `limit`; it never ends if the clock cannot hold that time.
     pub(super) fn join<'a>(&'a self, key: &'a str, limit: Duration) -> PlaceInLine<'a> {
         self.waiters.fetch_add(1, Ordering::AcqRel);
         self.waiters_gauge.increment(1);
@@ -139,13 +139,13 @@ impl Waits {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Arc<Line>, usize)>> {
-        // No code between a change to the map and that of a number can panic.
+        // No code between a change to the map and the change of a number can panic.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl PlaceInLine<'_> {
-    /// Waits until the caller is the first in line; `None` once the wait is over.
+    /// Waits until the caller is the first in line; `None` if the wait is over before.
     pub(super) async fn first(&self) -> Option<First<'_>> {
         let (turn, queued) = match self.line.first.try_lock() {
             Ok(turn) => (turn, false),
@@ -167,7 +167,7 @@ impl PlaceInLine<'_> {
         })
     }
 
-    /// Whether the store notifies the first in line when the lock is free, so that nobody else needs to try.
+    /// Whether the store notifies the first in line when the lock is free, so that no other caller needs to try.
     pub(super) fn is_watched(&self) -> bool {
         self.line.watched.load(Ordering::Acquire)
     }
@@ -196,7 +196,7 @@ impl PlaceInLine<'_> {
         late || self.is_ended()
     }
 
-    /// Notes that the wait ends with the lock.
+    /// Notes that the wait ended with the lock.
     pub(super) fn acquired(&self) {
         self.acquired.store(true, Ordering::Relaxed);
     }
@@ -208,7 +208,7 @@ impl First<'_> {
         !self.queued
     }
 
-    /// Notes that the wait ends with the lock.
+    /// Notes that the wait ended with the lock.
     pub(super) fn acquired(&self) {
         self.place.acquired();
         if let Some(told) = self.told {
@@ -223,7 +223,7 @@ impl First<'_> {
             return NextMove::Leave;
         }
         let line = &self.place.line;
-        // A watch sees what was freed before it began.
+        // A watch sees a release from before it began.
         let freed = line.freed.notified().now_or_never().is_some();
         let watched = tokio::select! {
             biased;
@@ -236,7 +236,8 @@ impl First<'_> {
             None => self.pause().await,
             Some(Watched { holding: None, .. }) => match mem::replace(&mut self.said_free, true) {
                 false => NextMove::Try,
-                // The store was wrong: an expired lock is not removed yet, or a server that lags behind was asked.
+                // The store was wrong: it has not removed an expired lock yet, or the answer came from a server that
+                // lags behind.
                 true => self.pause().await,
             },
             Some(Watched { holding: Some(holding), changed }) => {
@@ -249,8 +250,8 @@ impl First<'_> {
         }
     }
 
-    /// Waits until the store reports that the lock has changed, or its time is over. `same` is whether the holder is
-    /// the one that it was after the last change.
+    /// Waits until the store reports that the lock has changed, or the lock's time is over. `same` is whether the
+    /// holder is the same as after the last change.
     async fn told(
         &mut self,
         left: Option<Duration>,
@@ -283,7 +284,7 @@ impl First<'_> {
         NextMove::Try
     }
 
-    /// Waits for a while.
+    /// Pauses before the next try.
     async fn pause(&mut self) -> NextMove {
         self.place.line.watched.store(false, Ordering::Release);
         tokio::select! {
