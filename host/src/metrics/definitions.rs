@@ -57,7 +57,7 @@ label_sets! {
     /// How a wait ended.
     WaitLabels { store, outcome }
 
-    /// Why a lease that was kept is lost.
+    /// Why a kept lease is lost.
     LostLabels { store, cause }
 
     /// How a call of an operator ended.
@@ -72,7 +72,7 @@ label_sets! {
     /// Why an instance was discarded.
     DiscardedLabels { reason }
 
-    /// A server of Redis, by its `host:port`; with Sentinel the master's name and the sentinels.
+    /// A Redis server, by its `host:port`; with Sentinel, the master's name and the sentinels.
     ServerLabels { store, server }
 
     /// The result of an attempt to connect to Redis.
@@ -81,22 +81,22 @@ label_sets! {
     /// Why a connection to Redis was closed.
     ClosedLabels { store, server, reason }
 
-    /// What a node of a quorum answered to an operation.
+    /// The answer of a quorum's node to an operation.
     NodeLabels { store, node, operation, outcome }
 
-    /// How a request of a proxy fared; `edge_lock` is empty if none was for it.
+    /// How a request of a proxy fared; `edge_lock` is empty if no edge lock matched it.
     EdgeRequestLabels { edge_lock, outcome }
 
-    /// What became of the lock of a client who left.
+    /// What happened to the lock of a client that left.
     ClientGoneLabels { edge_lock, lock }
 
     /// The application that a process serves.
     AppLabels { app_id }
 
-    /// HTTP requests to one path that were answered with one status.
+    /// HTTP requests to one path whose answer has one status.
     HttpLabels { app_id, method, path, status }
 
-    /// Calls of one gRPC method that were answered with one status.
+    /// Calls of one gRPC method whose answer has one status.
     GrpcLabels { app_id, grpc_server_method, grpc_server_status }
 
     /// Messages of one gRPC method.
@@ -109,13 +109,13 @@ label_sets! {
     ComponentFailLabels { app_id, component, reason, component_name }
 }
 
-/// From a store in memory to a slow network, in seconds.
+/// Buckets from a store in memory to a slow network, in seconds.
 const STORE_SECONDS: &[f64] = &[
     0.000_001, 0.000_01, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// From a short critical section to a leader's day, in seconds.
+/// Buckets from a short critical section to a leader's day, in seconds.
 const HOLD_SECONDS: &[f64] = &[
     0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0,
     86_400.0,

@@ -1,10 +1,10 @@
-//! What a metric is, and how a handle for it is made.
+//! The definition of a metric, and the making of a handle for it.
 
 use std::marker::PhantomData;
 
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, Unit};
 
-/// What a recorder and a dashboard need to know of a metric.
+/// What a recorder and a dashboard need to know about a metric.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Definition {

@@ -1,8 +1,8 @@
 //! A circuit breaker: whether a call may pass, by the results of earlier calls.
 //!
-//! Its states and counts are those of `sony/gobreaker`, which daprd 1.18 uses. While it is closed, calls
-//! pass and are counted. While it is open, no call passes. While it is half-open, a few calls pass and
-//! decide whether it closes or opens. It is our own code, because no crate has the same counts.
+//! Its states and counts are those of `sony/gobreaker`, which daprd 1.18 uses. While it is closed, calls pass and are
+//! counted. While it is open, no call passes. While it is half-open, a few calls pass and decide whether it closes or
+//! opens. Own code: no crate has the same counts.
 
 use std::{
     fmt,
@@ -18,16 +18,16 @@ use super::{counts::Counts, metrics::BreakerMetrics, trip::Trip};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CircuitBreaker {
-    /// Its name, for the log.
+    /// The name of the breaker, for the log.
     pub name: String,
-    /// How many calls may pass while it is half-open, and how many must succeed in a row for it to
-    /// close. Default: 1. 0 means 1.
+    /// How many calls may pass while the breaker is half-open, and how many must succeed in a row for it to close.
+    /// Default: 1. 0 means 1.
     pub max_requests: u32,
-    /// How often the counts are cleared while it is closed. Default: never.
+    /// How often the counts are cleared while the breaker is closed. Default: never.
     pub interval: Option<Duration>,
-    /// How long it stays open before it is half-open. Default: 60 s.
+    /// How long the breaker stays open before it is half-open. Default: 60 s.
     pub timeout: Duration,
-    /// When a failure opens it. Default, and `None`: after more than 5 failures in a row.
+    /// When a failure opens the breaker. Default, and `None`: after more than 5 failures in a row.
     pub trip: Option<Trip>,
 }
 
@@ -65,7 +65,7 @@ pub(super) enum Refusal {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Until the counts are cleared; `None` for never.
+    /// Closed until the counts are cleared; `None` for never.
     Closed(Option<Instant>),
     Open(Instant),
     HalfOpen,
@@ -84,13 +84,12 @@ pub(super) struct Breaker {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The number of times that the counts were cleared. The result of a call that began before the last
-    /// time is ignored.
+    /// How often the counts were cleared. The result of a call that began before the latest time is ignored.
     generation: u64,
     counts: Counts,
 }
 
-/// A call that may pass. If it is dropped before it ends, it is not counted.
+/// A call that may pass. A passage that is dropped before its end is not counted.
 #[derive(Debug)]
 pub(super) struct Passage<'a> {
     breaker: &'a Breaker,
@@ -120,7 +119,7 @@ impl Breaker {
         Ok(Passage { breaker: self, generation: state.generation, ended: false })
     }
 
-    /// How many calls may pass while it is half-open.
+    /// How many calls may pass while the breaker is half-open.
     fn probes(&self) -> u32 {
         self.settings.max_requests.max(1)
     }
@@ -220,7 +219,7 @@ impl Drop for Passage<'_> {
     }
 }
 
-/// `None` for a time beyond the range of the clock, which never comes.
+/// The time after this duration; `None` for a time beyond the range of the clock, which never comes.
 fn after(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
 }

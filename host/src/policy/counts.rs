@@ -1,4 +1,4 @@
-//! What a circuit breaker counts.
+//! The counts of a circuit breaker.
 
 /// The results of calls since the state last changed or the counts were cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

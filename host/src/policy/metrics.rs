@@ -45,7 +45,7 @@ impl PolicyMetrics {
 pub(super) struct BreakerMetrics(Gauge);
 
 impl BreakerMetrics {
-    /// For a breaker that is closed.
+    /// The state of a closed breaker.
     pub(super) fn new(store: &str) -> Self {
         let metrics = Self(BREAKER_STATE.with(StoreLabels { store }));
         metrics.set_closed();

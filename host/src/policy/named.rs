@@ -1,4 +1,4 @@
-//! Policies by name, and which of them apply to which store.
+//! Policies by name, and the policies of each store.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Policies by name, and which of them apply to which store, as resiliency files define them.
+/// Policies by name, and the policies of each store, as resiliency files define them.
 #[derive(Clone, Debug)]
 pub struct Resiliency {
     /// `None` for a timeout of zero or less, which means no timeout.
@@ -71,10 +71,9 @@ impl Default for Resiliency {
 }
 
 impl Resiliency {
-    /// The policies that apply to a store: those that its target names, or, if it is not a target, the
-    /// first of each kind that has one of the names for defaults, such as
-    /// `DefaultLockComponentOutboundRetryPolicy`, `DefaultComponentOutboundRetryPolicy`,
-    /// `DefaultComponentRetryPolicy` and `DefaultRetryPolicy`.
+    /// The policies of a store: the policies that its target names or, if the store is not a target, the first policy
+    /// of each kind with a default name, such as `DefaultLockComponentOutboundRetryPolicy`,
+    /// `DefaultComponentOutboundRetryPolicy`, `DefaultComponentRetryPolicy` and `DefaultRetryPolicy`.
     ///
     /// Names of unknown policies are left out.
     pub fn names_for(&self, store: &str) -> PolicyNames {
@@ -92,7 +91,7 @@ impl Resiliency {
         names
     }
 
-    /// The policy that applies to a store.
+    /// The policy of a store.
     pub fn policy_for(&self, store: &str) -> Policy {
         let names = self.names_for(store);
         Policy {
@@ -104,8 +103,8 @@ impl Resiliency {
         }
     }
 
-    /// Puts a store under the policies that apply to it. Returns the store itself if none do. Each call
-    /// makes a new circuit breaker, which no other store shares.
+    /// Puts a store under its policies. Returns the store itself if it has none. Each call makes a new circuit breaker,
+    /// which no other store shares.
     pub fn apply(&self, name: &str, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self.policy_for(name) {
             Policy { timeout: None, retry: None, circuit_breaker: None } => store,
@@ -122,7 +121,7 @@ fn default_name<T>(kind: &str, policies: &BTreeMap<String, T>) -> Option<String>
 }
 
 impl PolicyNames {
-    /// Whether no policy applies.
+    /// Whether the store has no policies.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -12,10 +12,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The ratio of each exponential wait to the one before.
 const MULTIPLIER: f64 = 1.5;
 
-/// How far a random wait may be from its base, as a fraction of it.
+/// How far a random wait may be from its base, as a fraction of the base.
 const SPREAD: f64 = 0.5;
 
-/// The shortest wait. Endless retries must not keep a processor busy.
+/// The shortest wait, so that endless retries do not keep a processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Retries of calls that failed without doing anything.
@@ -23,7 +23,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 pub struct Retry {
     /// How long to wait before each retry.
     pub backoff: Backoff,
-    /// How many retries there are at most; `None` for no limit.
+    /// The largest number of retries; `None` for no limit.
     pub max_retries: Option<u32>,
 }
 
@@ -36,7 +36,7 @@ pub enum Backoff {
     /// The base of the waits starts at 500 ms and grows by half each time. Each wait is random, between
     /// half and one and a half times its base.
     Exponential {
-        /// The longest base.
+        /// The longest base of a wait.
         max_interval: Duration,
         /// The time after which there is no retry; `None` for no limit.
         max_elapsed: Option<Duration>,

@@ -1,11 +1,10 @@
-//! A store whose calls are under a policy. The timeout is inside the circuit breaker, which is inside the
-//! retries.
+//! Puts the calls of a store under a policy. The timeout is inside the circuit breaker, which is inside the retries.
 //!
-//! Only this file decides which commands are sent again. An acquire is sent again only if it certainly did nothing; an
-//! unknown outcome is final. An extend that cannot shorten a lock and an inspect are sent again in both cases. So is a
-//! release: at worst the caller learns that the lock does not exist, because an earlier try released it. If the network
-//! delivers an earlier try of a release late, that try could end a lock that the same owner has taken again since. This
-//! holds for every release with an unknown outcome. Owners that are used once are safe.
+//! Only this file decides which commands are sent again. An acquire is sent again only if it certainly did nothing: an
+//! unknown outcome is final. An extend that cannot shorten a lock, and an inspect, are sent again in both cases. A
+//! release is sent again too: at worst the caller learns that the lock does not exist, because an earlier try released
+//! it. If the network delivers an earlier try of a release late, that try can end a lock that the same owner has taken
+//! again since. This holds for every release with an unknown outcome. Owners that are used once are safe.
 
 use std::{
     fmt,
@@ -28,7 +27,7 @@ use crate::store::{
     identities::Identities, retrying,
 };
 
-/// What applies to each call of a store. The default is nothing.
+/// The policy for each call of a store. By default it does nothing.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -54,9 +53,9 @@ use crate::store::{
 pub struct Policy {
     /// How long each try may take.
     pub timeout: Option<Duration>,
-    /// Retries; `None` for a single try.
+    /// The retries; `None` for a single try.
     pub retry: Option<Retry>,
-    /// The circuit breaker; `None` for none.
+    /// The circuit breaker; `None` for no breaker.
     pub circuit_breaker: Option<CircuitBreaker>,
 }
 
@@ -75,9 +74,9 @@ impl fmt::Display for Policy {
 
 /// A store under a [`Policy`].
 ///
-/// To the circuit breaker every outcome is a success, also that a lock is held, and every [`Failure`] is
-/// a failure. Outcomes are never retried. A call that the breaker refuses fails with
-/// [`Failure::NotDone`] at once and is not retried either.
+/// To the circuit breaker, every outcome is a success, including a lock that is held, and every [`Failure`] is a
+/// failure. Outcomes are never retried. A call that the breaker refuses fails with [`Failure::NotDone`] at once, and is
+/// not retried either.
 ///
 /// Futures may be dropped at any point, like those of every store. The breaker does not count such a call.
 pub struct ResilientStore {
@@ -116,7 +115,7 @@ impl ResilientStore {
         }
     }
 
-    /// Tries until there is an outcome or a final failure, or no retry is left.
+    /// Tries until an outcome or a final failure comes, or no retry is left.
     async fn call<'a, T>(
         &self,
         operation: &str,
@@ -164,7 +163,7 @@ impl ResilientStore {
         attempt: &impl Fn() -> BoxFuture<'a, Result<T, Failure>>,
         given_up: &impl Fn(String) -> Failure,
     ) -> Result<T, Failed> {
-        // This comes before the call of the store, which may act before it is awaited.
+        // Asks the breaker before it calls the store, which may act before the future is awaited.
         let passage = match self.breaker.as_ref().map(Breaker::enter).transpose() {
             Ok(passage) => passage,
             Err(refusal) => {
@@ -187,8 +186,8 @@ impl ResilientStore {
 }
 
 impl Store for ResilientStore {
-    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent. A lock
-    /// that it is still granted is released.
+    /// A try that the timeout ends is [`Failure::Unknown`], because the store may have sent the command. A grant that
+    /// still comes is given back.
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -199,7 +198,7 @@ impl Store for ResilientStore {
         Box::pin(self.call("acquire", attempt, acquire_given_up(ttl), did_nothing))
     }
 
-    /// As [`acquire`](Self::acquire).
+    /// The same as [`acquire`](Self::acquire).
     fn acquire_fenced<'a>(
         &'a self,
         key: &'a str,
@@ -220,8 +219,8 @@ impl Store for ResilientStore {
         Box::pin(self.call("raise", attempt, Failure::not_done, |_| true))
     }
 
-    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
-    /// retry has an outcome.
+    /// A try that the timeout ends is [`Failure::Unknown`], because the store may have sent the command, unless a retry
+    /// has an outcome.
     fn release<'a>(
         &'a self,
         key: &'a str,
@@ -232,9 +231,9 @@ impl Store for ResilientStore {
         Box::pin(self.call("release", attempt, given_up, |_| true))
     }
 
-    /// A try that the timeout ends is [`Failure::Unknown`], because the command may have been sent, unless a
-    /// retry has an outcome. One that may shorten the lock is not sent again after an unknown outcome: the network
-    /// could deliver an earlier try late, which would shorten what a later one was granted.
+    /// A try that the timeout ends is [`Failure::Unknown`], because the store may have sent the command, unless a retry
+    /// has an outcome. An extend that may shorten the lock is not sent again after an unknown outcome: the network
+    /// could deliver an earlier try late, which would shorten the time that a later try got.
     fn extend<'a>(
         &'a self,
         key: &'a str,
@@ -253,8 +252,8 @@ impl Store for ResilientStore {
         Box::pin(self.call("inspect", attempt, Failure::not_done, |_| true))
     }
 
-    /// Not under the policy, which is meant for calls about one lock: a scan of all keys takes longer, and the
-    /// requests of operators must not open the breaker.
+    /// A list is not under the policy, which is meant for calls about one lock: a scan of all keys takes longer, and
+    /// the requests of operators must not open the breaker.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -268,14 +267,15 @@ impl Store for ResilientStore {
         self.store.is_cursor(cursor)
     }
 
-    /// Not sent again after an unknown outcome: it would end the hold of an owner that took the lock meanwhile.
+    /// Not sent again after an unknown outcome: a second try would end the hold of an owner that took the lock
+    /// meanwhile.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         let given_up = |cause| Failure::unknown(cause, None);
         let attempt = move || self.store.force_release(key);
         Box::pin(self.call("force-release", attempt, given_up, did_nothing))
     }
 
-    /// Not under the policy: a caller without a watch polls the store, and those calls are.
+    /// A watch is not under the policy. A caller without a watch polls the store, and those calls are under it.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         self.store.watch(key)
     }
@@ -292,7 +292,7 @@ impl Store for ResilientStore {
         self.store.join_quorum(node, servers);
     }
 
-    /// Calls that wait for a retry fail with the failure of their last try.
+    /// A call that waits for a retry fails with the failure of its latest try.
     fn close(&self) -> BoxFuture<'_, ()> {
         self.closing.cancel();
         self.store.close()

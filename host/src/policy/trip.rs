@@ -1,7 +1,7 @@
 //! When a circuit breaker opens: a CEL expression over its counts.
 //!
-//! The variables are those of Dapr 1.18 (`pkg/resiliency/breaker`). As there, an expression without a
-//! boolean result never opens the breaker.
+//! The variables are those of Dapr 1.18 (`pkg/resiliency/breaker`). As in Dapr, an expression without a boolean result
+//! never opens the breaker.
 
 use std::{
     fmt,
@@ -47,13 +47,12 @@ impl Trip {
     /// Reads an expression in the Common Expression Language, at most 256 bytes long and nested
     /// at most 16 levels deep.
     ///
-    /// It may use `requests`, `totalSuccesses`, `totalFailures`, `consecutiveSuccesses` and
-    /// `consecutiveFailures`, whole numbers that are counted since the breaker last changed its
-    /// state or cleared its counts.
+    /// It may use `requests`, `totalSuccesses`, `totalFailures`, `consecutiveSuccesses` and `consecutiveFailures`:
+    /// whole numbers that count since the breaker last changed its state or cleared its counts.
     ///
     /// # Errors
     ///
-    /// The text is too long or nests too deeply, or is not an expression.
+    /// If the text is too long or nests too deeply, or is not an expression.
     pub fn parse(text: &str) -> Result<Self, TripError> {
         if text.len() > MAX_EXPRESSION_BYTES {
             return Err(TripError(format!("is longer than {MAX_EXPRESSION_BYTES} bytes")));
@@ -68,8 +67,8 @@ impl Trip {
         matches!(self.value(counts), Ok(Value::Bool(true)))
     }
 
-    /// Why the expression probably does not do what its author expects, if that can be seen. Asked only of expressions
-    /// from files.
+    /// Why the expression probably does not do what its author expects, if this can be seen. Only expressions from
+    /// files are checked.
     #[cfg(any(feature = "resources", test))]
     pub(crate) fn doubt(&self) -> Option<String> {
         let references = self.program.references();
@@ -79,7 +78,7 @@ impl Trip {
         {
             return Some(format!("unknown count {name} (the counts are {})", VARIABLES.join(", ")));
         }
-        // Counts after a failure. A division by them fails only if it always fails.
+        // Example counts after a failure. A division by them fails only if it always fails.
         let counts = Counts {
             requests: 10,
             total_successes: 4,

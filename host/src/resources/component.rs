@@ -1,6 +1,6 @@
 //! A document of kind `Component`: its fields, and the settings of its `spec`.
 //!
-//! As Dapr 1.18 reads it (`pkg/apis/components/v1alpha1/types.go`); unknown fields are ignored, and reported.
+//! Follows Dapr 1.18 (`pkg/apis/components/v1alpha1/types.go`). Unknown fields are ignored, and reported.
 
 use super::{
     error::Flaw,
@@ -9,7 +9,7 @@ use super::{
     yaml::Node,
 };
 
-/// A component as it is written, with nothing resolved.
+/// A component as written, with nothing resolved.
 pub(super) struct ComponentDocument {
     pub(super) name: String,
     pub(super) namespace: String,
@@ -29,20 +29,20 @@ pub(super) struct Setting {
     /// The path, as in `spec.metadata[2]`.
     pub(super) path: String,
     pub(super) name: String,
-    /// `None` without a value, or for null.
+    /// The value; `None` if it is missing or null.
     pub(super) value: Option<String>,
-    /// Whether the value is no text, which YAML may write in another way than the file: `{word}` is a mapping.
+    /// Whether the value is not text, which YAML may write in another way than the file: `{word}` is a mapping.
     pub(super) is_unquoted: bool,
-    /// Empty without one.
+    /// The variable of `envRef`; empty if it is missing.
     pub(super) env_ref: String,
-    /// `None` without one, or if it has no name.
+    /// The reference to a secret; `None` if it is missing or has no name.
     pub(super) secret: Option<SecretRef>,
-    /// Whether it has a `secretKeyRef`, with a name or without.
+    /// Whether the setting has a `secretKeyRef`, with or without a name.
     has_reference: bool,
 }
 
 impl Setting {
-    /// Whether it has no value, and takes none from elsewhere.
+    /// Whether the setting has no value, and takes none from another place.
     pub(super) fn is_null(&self) -> bool {
         self.value.is_none() && self.env_ref.is_empty() && !self.has_reference
     }
@@ -53,15 +53,15 @@ pub(super) struct SecretRef {
     pub(super) key: String,
 }
 
-/// What a component's type begins with, for locks, for secrets, and for Dapr's other building blocks (Dapr
-/// 1.18, `pkg/components/category.go`).
+/// The categories of component types, by their prefix: locks, secrets, and Dapr's other building blocks (Dapr 1.18,
+/// `pkg/components/category.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Category {
     Lock,
     SecretStore,
-    /// It has nothing to do with locks.
+    /// The component has nothing to do with locks.
     Foreign,
-    /// Dapr has none like it, and does not start.
+    /// Dapr has no type like it, and does not start.
     Unknown,
 }
 
@@ -79,7 +79,7 @@ const FOREIGN: [&str; 10] = [
 ];
 
 impl ComponentDocument {
-    /// The category of its type. Case matters, as for daprd.
+    /// The category of the component's type. Case matters, as for daprd.
     pub(super) fn category(&self) -> Category {
         match self.component_type.split_once('.').map(|(category, _)| category) {
             Some("lock") => Category::Lock,
@@ -93,7 +93,7 @@ impl ComponentDocument {
 /// The fields of the `spec`.
 const SPEC_FIELDS: [&str; 5] = ["type", "version", "ignoreErrors", "initTimeout", "metadata"];
 
-/// Reads the document. Of a foreign component only what tells whether it is for this process.
+/// Reads the document. Of a foreign component, reads only the fields that show whether it is for this process.
 pub(super) fn read(mut root: Field) -> Result<ComponentDocument, Flaw> {
     check_api_version(&mut root)?;
     let mut metadata = root.take("metadata")?;
@@ -133,7 +133,7 @@ fn check_api_version(root: &mut Field) -> Result<(), Flaw> {
 }
 
 impl ComponentDocument {
-    /// Reads what only a component that is opened needs.
+    /// Reads the fields that only an opened component needs.
     fn read_rest(
         &mut self,
         mut root: Field,
@@ -160,8 +160,8 @@ impl ComponentDocument {
     }
 }
 
-/// Checks a name: not empty, and a segment of a path (Kubernetes, `IsValidPathSegmentName`, which
-/// Dapr's loader applies).
+/// Checks that a name is not empty and is one segment of a path (Kubernetes, `IsValidPathSegmentName`, which Dapr's
+/// loader applies).
 fn check_name(name: &Field) -> Result<(), Flaw> {
     let problem = match &name.node {
         Node::Null => "is missing",
@@ -173,7 +173,7 @@ fn check_name(name: &Field) -> Result<(), Flaw> {
     Err(name.flaw(problem))
 }
 
-/// Reads an entry of `spec.metadata`. Returns its flaws that change nothing, too.
+/// Reads an entry of `spec.metadata`. Also returns the flaws that change nothing.
 fn read_setting(field: &mut Field) -> Result<(Setting, Vec<Flaw>), Flaw> {
     let mut reference = field.take("secretKeyRef")?;
     let secret =

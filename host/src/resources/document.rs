@@ -1,4 +1,4 @@
-//! YAML documents by their kind, one by one or in a `List`. Each kind is read in a file of its own.
+//! YAML documents by their kind, one by one or in a `List`. A module for each kind reads its documents.
 
 use super::{
     component::{self, ComponentDocument},
@@ -12,20 +12,20 @@ use super::{
 /// A document, by its kind.
 pub(super) enum Document {
     Component(Box<ComponentDocument>),
-    /// A document of kind `Resiliency`. It is read once all documents are found.
+    /// A document of kind `Resiliency`. It is read after all documents are found.
     Resiliency(Field),
-    /// A document of kind `EdgeLock`. It is read once all documents are found.
+    /// A document of kind `EdgeLock`. It is read after all documents are found.
     EdgeLock(Field),
     /// A document of another kind.
     Other {
         kind: String,
         api_version: String,
     },
-    /// Nothing but comments.
+    /// A document with nothing but comments.
     Empty,
 }
 
-/// Reads the documents of a tree: one, or those in the `items` of a `List`, with their numbers.
+/// Reads the documents of a tree: one, or the `items` of a `List`, with their numbers.
 pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
     let mut root = Field::root(root);
     if root.is_null() {
@@ -70,7 +70,7 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         _ => {
             let api_version = root.take("apiVersion").and_then(Field::text).unwrap_or_default();
             if api_version.starts_with("holdfast.lock/") {
-                // Without it, requests would pass that should have waited.
+                // Without this edge lock, requests that should wait would pass.
                 let message = format!("is {kind}, and must be {EDGE_LOCK} here");
                 return Err(Flaw::ambiguous("kind", message));
             }
@@ -79,5 +79,5 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
     }
 }
 
-/// The only kind of our own.
+/// The only kind that Dapr does not have.
 const EDGE_LOCK: &str = "EdgeLock";

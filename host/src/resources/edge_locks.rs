@@ -1,7 +1,7 @@
 //! Documents of kind `EdgeLock`: which requests of a proxy take which lock.
 //!
-//! Dapr does not have this kind. A document with a mistake stops the start: without its lock, requests would pass that
-//! should have waited.
+//! Dapr does not have this kind. A document with a mistake prevents the start: without its lock, requests that should
+//! wait would pass.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::{
 /// The only `apiVersion` of the kind.
 const API_VERSION: &str = "holdfast.lock/v1alpha1";
 
-/// What was read.
+/// The result of reading the documents.
 pub(super) struct EdgeLocks {
     /// The edge locks, in the order of the files.
     pub(super) locks: Vec<EdgeLock>,
@@ -77,7 +77,7 @@ fn name(root: &mut Field) -> Result<String, Flaw> {
     name.some_text()?.ok_or(flaw)
 }
 
-/// `None` for another application's.
+/// The edge lock; `None` if it is for another application.
 fn edge_lock(name: &str, mut root: Field, app_id: &str) -> Result<Option<EdgeLock>, Flaw> {
     let api_version = root.take("apiVersion")?;
     let flaw = api_version.flaw(&format!("must be {API_VERSION}"));

@@ -10,7 +10,7 @@ use super::source::Source;
 /// A problem at one place in the resource files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problem {
-    /// The file it is in.
+    /// The file with the problem.
     pub file: PathBuf,
     /// The document within the file, from 1; `None` for a problem of the whole file.
     pub document: Option<usize>,
@@ -20,7 +20,7 @@ pub struct Problem {
     pub resiliency: Option<String>,
     /// The name of the edge lock, if it is known.
     pub edge_lock: Option<String>,
-    /// The path of the field, as in `spec.metadata[2].secretKeyRef`, if there is one.
+    /// The path of the field, as in `spec.metadata[2].secretKeyRef`; `None` if the problem is not about a field.
     pub field: Option<String>,
     /// The problem, in words.
     pub message: String,
@@ -92,7 +92,7 @@ impl fmt::Display for Problem {
 pub(super) struct Flaw {
     pub(super) field: Option<String>,
     pub(super) message: String,
-    /// Whether the document is ambiguous, so that it must not be passed over.
+    /// Whether the document is ambiguous, so that it must not be skipped.
     pub(super) is_ambiguous: bool,
 }
 
@@ -113,7 +113,7 @@ impl Flaw {
 /// A problem that did not stop the loading, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// How much it matters.
+    /// How serious the problem is.
     pub level: Level,
     /// The problem, and its place.
     pub problem: Problem,
@@ -125,16 +125,14 @@ impl fmt::Display for Notice {
     }
 }
 
-/// How much a [`Notice`] matters.
+/// How serious a [`Notice`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Not a mistake: a component of another application, or a resource that has nothing to do with
-    /// locks.
+    /// Not a mistake: a component for another application, or a resource that has nothing to do with locks.
     Info,
-    /// Probably a mistake: something in a document was ignored.
+    /// Probably a mistake: a part of a document was ignored.
     Warning,
-    /// A mistake: a file or a document cannot be read, so it was ignored. As daprd, a server starts
-    /// without it.
+    /// A mistake: a file or a document cannot be read, and was ignored. As in daprd, a server starts without it.
     Error,
 }
 
@@ -145,27 +143,27 @@ pub enum LoadError {
     /// A folder is missing or cannot be read.
     #[error("cannot read the resources folder {}: {cause}", folder.display())]
     Folder {
-        /// The folder, as it was given.
+        /// The folder, as the caller named it.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// Two components have one name.
+    /// Two components have the same name.
     #[error("duplicate component name {name}: {first} and {second}")]
     Duplicate {
         /// The name.
         name: String,
-        /// The first of them.
+        /// The place of the first component.
         first: Source,
-        /// The second of them.
+        /// The place of the second component.
         second: Source,
     },
     /// Documents are ambiguous, types are unknown, components without `ignoreErrors: true` cannot be resolved,
     /// or edge locks have mistakes.
     #[error("{}", join(.0))]
     Components(
-        /// At least one problem, in the order of the files.
+        /// The problems, at least one, in the order of the files.
         Vec<Problem>,
     ),
 }

@@ -1,6 +1,6 @@
-//! Reading a tree of YAML field by field, with the path of each for what is wrong with it.
+//! Reads a tree of YAML field by field. Keeps the path of each field for problems.
 //!
-//! Types are checked as Go's JSON decoder does for Dapr's resources: names of fields match without case, null counts as
+//! Checks types as Go's JSON decoder does for Dapr's resources: names of fields match without case, null counts as
 //! absent, and a number or a boolean is accepted as text.
 
 use serde_json::Value;
@@ -44,17 +44,17 @@ impl Field {
         }
     }
 
-    /// The flaws of the fields that were not taken and are none of `known`.
+    /// The flaws of the fields that were not taken and are not in `known`.
     pub(super) fn unknown(&self, known: &[&str]) -> Vec<Flaw> {
         let Node::Map(map) = &self.node else { return Vec::new() };
-        // In a `List`, the document has a path.
+        // In a `List`, the path begins with the document's own.
         let inside = self.path.strip_prefix("items[").and_then(|path| path.split_once(']'));
         let parent = inside.map_or(&*self.path, |(_, path)| path.trim_start_matches('.'));
         let flaw = |name: &String| known::unknown_field(&self.path_of(name), parent, name, known);
         map.entries.keys().filter_map(flaw).collect()
     }
 
-    /// The flaw of a field that was not taken, is none of `known`, and was probably meant to be `name`.
+    /// The flaw of a field that was not taken, is not in `known`, and was probably meant to be `name`.
     pub(super) fn misspelt(&self, name: &str, known: &[&str]) -> Option<Flaw> {
         let Node::Map(map) = &self.node else { return None };
         let is_meant = |key: &&String| known::nearest(key, known) == Some(name);
@@ -75,12 +75,12 @@ impl Field {
         self.node.into_text().ok_or(flaw)
     }
 
-    /// Text; `None` for null or an empty text.
+    /// The field as text; `None` for null or an empty text.
     pub(super) fn some_text(self) -> Result<Option<String>, Flaw> {
         Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
-    /// A whole number; `None` for null.
+    /// The field as a whole number; `None` for null.
     pub(super) fn integer(self) -> Result<Option<i64>, Flaw> {
         let flaw = self.flaw("must be a whole number");
         match self.node {

@@ -1,4 +1,4 @@
-//! From folders to the documents in their files: which files are read, and in which order.
+//! Finds the documents in the files of folders: which files are read, and in which order.
 
 use std::{
     ffi::OsString,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::input_file;
 
-/// The largest file that is read, in MiB.
+/// The size of the largest file that is read, in MiB.
 pub(super) const MAX_FILE_MIB: u64 = 1;
 
 /// The documents that were found, in order.

@@ -1,4 +1,4 @@
-//! The settings, fields and kinds that have a meaning, and the nearest of them to one that has none.
+//! The settings, fields and kinds that have a meaning, and the most similar one for a name without a meaning.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use crate::lowercase::lowercase;
 /// How similar a name must be to be suggested, from 0 to 1.
 const MIN_SIMILARITY: f64 = 0.6;
 
-/// The longest name that is compared, in bytes: the time it takes grows with the length.
+/// The longest name that is compared, in bytes: the time for a comparison grows with the length.
 const MAX_COMPARED_BYTES: usize = 64;
 
-/// The shortest part of a name that is looked for, in bytes.
+/// The shortest part of a name to look for, in bytes.
 const MIN_PART_BYTES: usize = 2;
 
 /// The settings of a type besides those of Redis.
 const COMMON: &[&str] = &["fencing", "keyPrefix"];
 
-/// Settings of Dapr's Redis components that are accepted and mean nothing for a lock.
+/// Settings of Dapr's Redis components that Holdfast accepts, and that mean nothing for a lock.
 const MEANINGLESS: &[&str] = &[
     "actorStateStore",
     "concurrency",
@@ -36,8 +36,8 @@ const MEANINGLESS: &[&str] = &[
     "ttlInSeconds",
 ];
 
-/// The settings that a component of this type may have, as the documentation spells them; `None` for a type
-/// whose settings are not known.
+/// The settings that a component of this type may have, in the spelling of the documentation; `None` for a type whose
+/// settings are unknown.
 pub(super) fn settings(component_type: &str) -> Option<Vec<&'static str>> {
     match lowercase(component_type).as_str() {
         "lock.redis" => {
@@ -55,9 +55,9 @@ pub(super) fn settings(component_type: &str) -> Option<Vec<&'static str>> {
 /// Fields of `spec` that are often written among its settings.
 const FIELDS_OF_SPEC: [&str; 3] = ["ignoreErrors", "initTimeout", "version"];
 
-/// What is wrong with a setting at `path` that is none of `known`.
+/// The problem with a setting at `path` that is not in `known`.
 pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<Flaw> {
-    // Each of these is refused, with a reason of its own.
+    // Another check refuses each of the `oidc` settings, with its own reason.
     if lowercase(name).starts_with("oidc") || is_one(name, known) {
         return None;
     }
@@ -69,7 +69,7 @@ pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<
     Some(Flaw::at(path, format!("unknown setting {name}, so it has no effect{hint}")))
 }
 
-/// Fields that are often written in another place: the path of that place, the field, and where it belongs.
+/// Fields that are often written in a wrong place: the path of that place, the field, and where it belongs.
 const MISPLACED: [(&str, &str, &str); 10] = [
     ("spec", "scopes", TOP),
     ("spec", "auth", TOP),
@@ -85,7 +85,7 @@ const MISPLACED: [(&str, &str, &str); 10] = [
 
 const TOP: &str = "the top level";
 
-/// What is wrong with a field at `path`, in the mapping at `parent`, that is none of `known`.
+/// The problem with a field at `path`, in the mapping at `parent`, that is not in `known`.
 pub(super) fn unknown_field(path: &str, parent: &str, name: &str, known: &[&str]) -> Option<Flaw> {
     if is_one(name, known) {
         return None;
@@ -108,7 +108,7 @@ pub(super) fn unknown_field(path: &str, parent: &str, name: &str, known: &[&str]
     Some(Flaw::at(path, format!("unknown field {name}, so it has no effect{hint}")))
 }
 
-/// The kinds that are read.
+/// The kinds that Holdfast reads.
 const KINDS: [&str; 4] = ["Component", "EdgeLock", LIST, "Resiliency"];
 
 /// The kind of a list of documents of any kind.
@@ -118,8 +118,7 @@ pub(super) const LIST: &str = "List";
 const OTHER_KINDS: [&str; 5] =
     ["Configuration", "HTTPEndpoint", "MCPServer", "Subscription", "WorkflowAccessPolicy"];
 
-/// What is wrong with a kind that is none of those that are read, but was probably meant to be one of them, or another
-/// one of Dapr's.
+/// The problem with a kind that is not read, but was probably meant to be one that is read or another one of Dapr's.
 pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
     if OTHER_KINDS.contains(&kind) {
         return None;
@@ -135,7 +134,7 @@ pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
 }
 
 fn similar_kind(kind: &str) -> Option<&'static str> {
-    // So Kubernetes calls a list of documents of one kind.
+    // Kubernetes gives such a name to a list of documents of one kind.
     let of_list = kind.strip_suffix(LIST).filter(|of_list| is_one(of_list, &KINDS));
     of_list.map(|_| LIST).or_else(|| nearest(kind, &[&KINDS[..], &OTHER_KINDS[..]].concat()))
 }
@@ -144,12 +143,13 @@ fn is_one(name: &str, known: &[&str]) -> bool {
     known.iter().any(|known| lowercase(known) == lowercase(name))
 }
 
-/// The suggestion of a name that was perhaps meant; empty without one.
+/// The suggestion of a name that was perhaps meant; empty if there is none.
 pub(super) fn hint(meant: Option<impl fmt::Display>) -> String {
     meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default()
 }
 
-/// The known setting that is most like `name`, or that has it as a part: `redisHost` for `host`, `enableTLS` for `tls`.
+/// The known setting that is most similar to `name`, or that contains it: `redisHost` for `host`, `enableTLS` for
+/// `tls`.
 fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     nearest(name, known).or_else(|| {
         let name = lowercase(name);
@@ -162,7 +162,7 @@ fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     })
 }
 
-/// The known name that is most similar to `name`, if one is similar enough.
+/// The known name that is most similar to `name`; `None` if none is similar enough.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > MAX_COMPARED_BYTES {
         return None;

@@ -1,4 +1,4 @@
-//! From the folders to the definitions of lock stores and their policies.
+//! Reads the definitions of lock stores and their policies from folders.
 
 use std::collections::BTreeMap;
 
@@ -18,27 +18,26 @@ use super::{
 };
 use crate::policy::Resiliency;
 
-/// What resource files say about locks.
+/// The parts of resource files that are about locks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Resources {
     /// The lock stores, in the order of the files.
     pub stores: Vec<StoreDefinition>,
-    /// The policies, and which of them apply to which store.
+    /// The policies, and the policies of each store.
     pub resiliency: Resiliency,
     /// The locks that requests of a proxy take, in the order of the files.
     pub edge_locks: Vec<EdgeLock>,
 }
 
-/// Reads the definitions of lock stores and the policies of their calls, by the rules of a daprd 1.18
-/// without Kubernetes (`pkg/internal/loader/disk`, `pkg/resiliency`).
+/// Reads the definitions of lock stores and the policies of their calls, by the rules of daprd 1.18 without Kubernetes
+/// (`pkg/internal/loader/disk`, `pkg/resiliency`).
 ///
-/// From each folder, in the order given, come the files `*.yaml` and `*.yml` in the order of their
-/// names, without those of folders below; from each file its documents. A document of kind
-/// `Component` is passed over if it is of another namespace, or if its `scopes` leave this
-/// application out. Secret stores of the types `secretstores.local.env` and
-/// `secretstores.local.file` give secrets to the definitions, in whatever order they are written;
-/// other types have nothing to do with locks.
+/// Reads the folders in the given order. In each folder, reads the files `*.yaml` and `*.yml` in the order of their
+/// names, but no folders below; in each file, reads all documents. Skips a document of kind `Component` if it is of
+/// another namespace, or if its `scopes` leave this application out. Secret stores of the types
+/// `secretstores.local.env` and `secretstores.local.file` give secrets to the definitions, in whatever order they are
+/// written; other types have nothing to do with locks.
 ///
 /// A document of kind `Resiliency` whose `scopes` include this application defines policies and outbound
 /// policies of components. All files are merged: if two define the same name, the later one counts. A
@@ -47,16 +46,16 @@ pub struct Resources {
 /// Documents of kind `EdgeLock` whose `scopes` include this application say which requests of a proxy take which
 /// lock.
 ///
-/// Problems that do not stop the loading go to `notify` as they are found, also before an error.
-/// Neither notices nor errors contain the value of a setting, except for the path of a secrets file.
+/// Problems that do not stop the loading go to `notify` as they are found, even if an error follows. Neither notices
+/// nor errors contain the value of a setting, except for the path of a secrets file.
 ///
 /// # Errors
 ///
-/// A folder cannot be read, two components have the same name, a document is ambiguous (a field or a setting is there
-/// twice, in whatever case), a type is of no kind that Dapr has, a component cannot be resolved (its version or a
+/// If a folder cannot be read, two components have the same name, a document is ambiguous (it has a field or a setting
+/// twice, in whatever case), Dapr has no type like a component's, a component cannot be resolved (its version or a
 /// secret does not exist) and has no `ignoreErrors: true`, or a document of kind `EdgeLock`, or with its `apiVersion`,
-/// has a mistake. A document of another kind that is not a well-formed component is not an error: it is passed over
-/// with a notice of [`Level::Error`], and so is a file that cannot be read.
+/// has a mistake. A document of another kind that is not a well-formed component is not an error: it is skipped with a
+/// notice of [`Level::Error`], and so is a file that cannot be read.
 pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
     let app_id = options.app_id.as_str();
     let env = &*options.env;
@@ -89,7 +88,7 @@ pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resourc
     Ok(Resources { stores, resiliency, edge_locks })
 }
 
-/// The components that are for this process.
+/// The components for this process.
 fn without_foreign(
     mut components: Vec<(Source, ComponentDocument)>,
     app_id: &str,
@@ -108,7 +107,7 @@ fn without_foreign(
     components
 }
 
-/// Opens every secret store, before a component asks one for a secret. Reports the fields without a meaning of all
+/// Opens every secret store, before a component asks one for a secret. Reports the meaningless fields of all
 /// components.
 fn open_secret_stores(components: &[(Source, ComponentDocument)], resolver: &mut Resolver<'_>) {
     for (source, component) in components {
@@ -121,7 +120,7 @@ fn open_secret_stores(components: &[(Source, ComponentDocument)], resolver: &mut
     }
 }
 
-/// The definitions of the lock stores. A component of another type is reported.
+/// The definitions of the lock stores. Reports a component of another type.
 fn resolve_stores(
     components: Vec<(Source, ComponentDocument)>,
     resolver: &mut Resolver<'_>,
@@ -146,7 +145,7 @@ fn resolve_stores(
     stores
 }
 
-/// What is wrong with a type of no category. daprd says as much, and does not start either (Dapr 1.18,
+/// The problem with a type of no category. daprd reports the same, and does not start either (Dapr 1.18,
 /// `pkg/runtime/processor/components.go`).
 fn incorrect(component_type: &str) -> String {
     const TYPES: [&str; 4] =
@@ -176,8 +175,7 @@ fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadErr
     Ok(())
 }
 
-/// Why a component is not for this process, if it is not. Namespaces are compared only if the process
-/// has one.
+/// Why a component is not for this process; `None` if it is. Namespaces are compared only if the process has one.
 fn why_foreign(
     component: &ComponentDocument,
     app_id: &str,

@@ -1,4 +1,4 @@
-//! What documents of several kinds have around their `spec`: the fields there, and the name.
+//! The fields around the `spec` of several kinds of documents, and the name.
 
 use super::{error::Flaw, field::Field};
 
@@ -25,8 +25,8 @@ pub(super) const METADATA_FIELDS: [&str; 15] = [
     "uid",
 ];
 
-/// Takes the name out of `metadata`. Fails if it is missing, and something like it is there, in `metadata` or in the
-/// document.
+/// Takes the name out of `metadata`. Fails if the name is missing, and `metadata` or the document has a field of a
+/// similar name.
 pub(super) fn take_name(metadata: &mut Field, root: &Field) -> Result<Field, Flaw> {
     let name = metadata.take("name")?;
     let misspelt = || {

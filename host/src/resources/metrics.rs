@@ -1,4 +1,4 @@
-//! The metrics of opening stores, as Dapr counts its components when it starts.
+//! The metrics of opening stores. Dapr counts its components in the same way when it starts.
 
 use super::{
     open_error::{OpenCause, StoreError},

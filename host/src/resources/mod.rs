@@ -1,16 +1,14 @@
-//! Dapr's resource files: which lock stores there are, which policies apply to their calls, and which requests of a
-//! proxy take which lock.
+//! Dapr's resource files: the lock stores, the policies of their calls, and the locks that requests of a proxy take.
 //!
-//! [`open`] goes the whole way, from folders of files to [`Locks`](crate::Locks). Its steps are
-//! public too: [`load`] reads the files, and [`open_each`] opens the stores that they define.
-//! What a setting means is the store's own business.
+//! [`open`] goes the whole way, from folders of files to [`Locks`](crate::Locks). Its steps are public too: [`load`]
+//! reads the files, and [`open_each`] opens the stores that they define. Each store decides what its settings mean.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `options` | which files to read, and for whom |
+//! | `options` | which files to read, and for which application |
 //! | `files`, `yaml` | from a folder to YAML documents |
 //! | `document` | a document by its kind |
-//! | `field`, `metadata` | reading a document field by field, and what documents of several kinds have |
+//! | `field`, `metadata` | reading a document field by field, and the fields that several kinds of documents share |
 //! | `component` | a component as a document defines it |
 //! | `known` | the settings and fields that have a meaning |
 //! | `resolve`, `secrets`, `templates` | the values of a component's settings |
@@ -19,7 +17,7 @@
 //! | `load` | all of this together: from folders to definitions and policies |
 //! | `open`, `opened` | from definitions to open stores, and to locks |
 //! | `metrics` | the metrics of opening stores |
-//! | `error`, `open_error`, `source` | what is wrong, and where |
+//! | `error`, `open_error`, `source` | problems, and their places |
 
 mod component;
 mod definition;

@@ -1,6 +1,6 @@
-//! From resource files to open stores, and to locks over them.
+//! Opens the stores of resource files, and builds locks over them.
 //!
-//! The store that a type names is chosen here. How it is opened is the business of its own module.
+//! This module chooses the store that a type names. The store's own module opens it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,10 +35,9 @@ use crate::{
 /// Reads resource files, opens the stores that they define, all at the same time, and builds the
 /// locks over them. Must be called in a Tokio runtime with time and I/O enabled.
 ///
-/// Each store is opened within its `initTimeout`, and put under the policies that the files define
-/// for it. A store that cannot be opened is left out if its definition says `ignoreErrors: true`.
-/// Notices about the files are logged with the crate `tracing`. A recorder of metrics must be
-/// installed before.
+/// Each store is opened within its `initTimeout`, and put under the policies that the files define for it. A store that
+/// cannot be opened is left out if its definition has `ignoreErrors: true`. Notices about the files are logged with the
+/// crate `tracing`. Install a recorder of metrics before this call.
 ///
 /// ```
 /// use std::{fs, time::Duration};
@@ -95,8 +94,8 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks })
 }
 
-/// Locks over a single store in memory, named `lockstore`, for a start without resource files. The
-/// folders of the options are not read.
+/// Locks over a single store in memory, named `lockstore`, for a start without resource files. Does not read the
+/// folders of the options.
 ///
 /// # Errors
 ///
@@ -115,13 +114,13 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
     Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks: Vec::new() })
 }
 
-/// Reads resource files and opens the stores that they define, all at the same time, each within
-/// its `initTimeout` and under the policies that apply to it. Gives the result of every one, in the
-/// order of the files. Must be called in a Tokio runtime with time and I/O enabled.
+/// Reads resource files and opens the stores that they define, all at the same time, each within its `initTimeout` and
+/// under its policies. Gives the result for each store, in the order of the files. Must be called in a Tokio runtime
+/// with time and I/O enabled.
 ///
 /// # Errors
 ///
-/// The files cannot be used: see [`load`].
+/// If the files cannot be used: see [`load`].
 pub async fn open_each(
     options: &Options,
     notify: &mut dyn FnMut(Notice),
@@ -191,8 +190,8 @@ async fn open_one(
     })
 }
 
-/// The prefix of a store's keys; `None` if the locks of no store can be built. Fails if the rules refuse its
-/// `keyPrefix`: only the rules know which ones can be used.
+/// The prefix of a store's keys; `None` if no locks can be built. Fails if the rules refuse its `keyPrefix`: only the
+/// rules know which ones are valid.
 fn key_start(
     options: &Options,
     name: &str,
@@ -211,7 +210,7 @@ fn key_start(
         Err(BuildError::Refused(refusal)) if key_prefix.is_some() => {
             Err(OpenCause::Refused(refusal))
         }
-        // Reported once the locks of all stores are built.
+        // The caller reports this error when it builds the locks of all stores.
         Err(_) => Ok(None),
     }
 }
@@ -233,16 +232,16 @@ fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     }
 }
 
-/// Fails if the store cannot number its grants. A user who may not use this key is accepted with a warning: whether the
-/// user may use others is known only once they are used.
+/// Fails if the store cannot number its grants. A user who may not use this key is accepted with a warning, because
+/// only a use of other keys shows whether the user may use them.
 async fn number_a_grant(
     name: &str,
     store: &dyn Store,
     key_start: &str,
 ) -> Result<(), SettingError> {
     let owner = format!("{:016x}", fastrand::u64(..));
-    // All checks share one key, because the number of each key is kept for a month. A lock that is held by another
-    // check proves as much.
+    // All checks share one key, because the fencing token of each key is kept for a month. If another check holds the
+    // lock, this proves the same.
     let key = format!("{key_start}holdfast-check-fencing");
     let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
     match numbered {
@@ -260,12 +259,12 @@ async fn number_a_grant(
         }
         Ok(_) => {}
     }
-    // It expires by itself if this fails.
+    // If the release fails, the lock expires by itself.
     let _ = store.release(&key, &owner).await;
     Ok(())
 }
 
-/// The store that a type names, with its settings.
+/// The kind of store that a type names, with its settings.
 enum StoreKind {
     Redis(Box<RedisSettings>),
     InMemory,
@@ -302,7 +301,7 @@ async fn open_redis(
     }
 }
 
-/// Adds a hint to a refused login: YAML may have read the password as something other than text.
+/// Adds a hint to a refused login: YAML may have read the password as a value that is not text.
 fn with_a_hint(error: ConnectError, definition: &StoreDefinition) -> OpenCause {
     let ConnectError::Unreachable { login: Some(login), .. } = &error else { return error.into() };
     match (login, definition.unquoted_password, definition.null_password) {

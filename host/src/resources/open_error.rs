@@ -1,4 +1,4 @@
-//! Why a store, or all that the files define, cannot be opened.
+//! Why a store, or all stores of the files, cannot be opened.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::{
     store::{properties::SettingError, redis::ConnectError},
 };
 
-/// Why there are no locks over the stores of resource files.
+/// Why locks over the stores of resource files cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The files cannot be used.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Stores whose definitions do not say `ignoreErrors: true` cannot be opened.
+    /// Stores whose definitions have no `ignoreErrors: true` cannot be opened.
     #[error("{}", join(.0))]
     Stores(
-        /// At least one, in the order of the files.
+        /// The stores that cannot be opened, at least one, in the order of the files.
         Vec<StoreError>,
     ),
     /// The locks cannot be built.
@@ -26,16 +26,16 @@ pub enum OpenError {
     Build(#[from] BuildError),
 }
 
-/// Why a store is not open, and where it is defined.
+/// Why a store is not open, and the place of its definition.
 #[derive(Debug, thiserror::Error)]
 #[error("{source_file}, component {component} ({component_type}): {cause}")]
 #[non_exhaustive]
 pub struct StoreError {
-    /// The document that defines it.
+    /// The document that defines the store.
     pub source_file: Source,
-    /// Its name.
+    /// The name of the store.
     pub component: String,
-    /// Its type, as it was written.
+    /// The type of the store, as written.
     pub component_type: String,
     /// The reason; the text of this error ends with it.
     pub cause: OpenCause,
@@ -45,7 +45,7 @@ pub struct StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenCause {
-    /// No store has that type.
+    /// Holdfast has no store of that type.
     #[error("unknown lock store type (the types are lock.redis and lock.in-memory)")]
     UnknownType,
     /// A setting cannot be used.
@@ -75,15 +75,16 @@ pub enum OpenCause {
         /// The setting for the password.
         setting: &'static str,
     },
-    /// The rules refuse a setting: two stores or two applications could share a key. Names the store and the setting.
+    /// The rules refuse a setting, because two stores or two applications could share a key. The text names the store
+    /// and the setting.
     #[error("{0}")]
     Refused(String),
-    /// It took longer than the `initTimeout` of its definition.
+    /// Opening the store took longer than the `initTimeout` of its definition.
     #[error("not opened within its initTimeout of {limit:?}: {waited_for}")]
     Timeout {
         /// The `initTimeout`.
         limit: Duration,
-        /// What was waited for, or what went wrong in the last attempt.
+        /// The step that did not end, or the error of the last attempt.
         waited_for: String,
     },
 }

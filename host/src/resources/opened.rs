@@ -19,21 +19,21 @@ pub struct Opened {
     pub edge_locks: Vec<EdgeLock>,
 }
 
-/// A store that is open, and what its definition says about it.
+/// A store that is open, with the data of its definition.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OpenStore {
-    /// The name by which callers ask for it.
+    /// The name that callers use.
     pub name: String,
-    /// Its type, as it was written.
+    /// The type of the store, as written.
     pub component_type: String,
-    /// Its version, as it was written; may be empty.
+    /// The version of the store, as written; may be empty.
     pub version: String,
-    /// Its `keyPrefix` in lower case; `None` for the default.
+    /// The `keyPrefix` of the store in lower case; `None` for the default.
     pub key_prefix: Option<String>,
-    /// Whether every grant is numbered: the setting `fencing`.
+    /// Whether the store numbers every grant: the setting `fencing`.
     pub fencing: bool,
-    /// The store, under the policies that apply to it.
+    /// The store, under its policies.
     pub store: Arc<dyn Store>,
 }
 

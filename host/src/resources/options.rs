@@ -1,11 +1,11 @@
-//! Which resource files to read, and for whom.
+//! Which resource files to read, and for which application.
 
 use std::{env, fmt, path::PathBuf, sync::Arc};
 
 use super::environment::Env;
 use crate::Limits;
 
-/// Which resource files to read, and the application that they are read for.
+/// Which resource files to read, and for which application.
 #[derive(Clone)]
 #[must_use = "options do nothing until they are given to `open` or `load`"]
 pub struct Options {
@@ -27,8 +27,7 @@ impl Options {
         }
     }
 
-    /// Sets the application's id, which is part of the keys of locks, and which `scopes` and
-    /// `{appID}` in the files refer to.
+    /// Sets the application's id, which is part of the keys of locks. `scopes` and `{appID}` in the files refer to it.
     pub fn app_id(mut self, app_id: impl Into<String>) -> Self {
         self.app_id = app_id.into();
         self
@@ -40,10 +39,10 @@ impl Options {
         self
     }
 
-    /// Looks up environment variables with `env`. By default they are those of this process.
+    /// Looks up environment variables with `env`. The default is the environment of this process.
     ///
-    /// `NAMESPACE` is the namespace of this process, `POD_NAME` stands for `{podName}`, and the
-    /// files refer to others.
+    /// `NAMESPACE` is the namespace of this process. `POD_NAME` stands for `{podName}`. The files refer to other
+    /// variables.
     pub fn environment(
         mut self,
         env: impl Fn(&str) -> Option<String> + Send + Sync + 'static,

@@ -1,10 +1,10 @@
 //! From documents of kind `Resiliency` to policies: fields, defaults, and how several documents are
 //! merged into one [`Resiliency`].
 //!
-//! The rules are those of Dapr 1.18 (`pkg/resiliency/resiliency.go`, `pkg/apis/resiliency/v1alpha1`,
-//! `dapr/kit/retry` and `config`), with three differences. Every document of a file is read; daprd
-//! reads only the first. A document with a mistake has no effect; daprd keeps what it read before the
-//! mistake. What daprd ignores silently is reported.
+//! The rules are those of Dapr 1.18 (`pkg/resiliency/resiliency.go`, `pkg/apis/resiliency/v1alpha1`, `dapr/kit/retry`
+//! and `config`), with three differences. Every document of a file is read; daprd reads only the first. A document with
+//! a mistake has no effect; daprd keeps what it read before the mistake. Holdfast reports mistakes that daprd ignores
+//! silently.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -81,7 +81,8 @@ pub(super) fn read(
     merged.all
 }
 
-/// The name, which only messages use, and what has no effect beside it. The name may be missing.
+/// Reads the name, which only messages use and which may be missing. Also returns the flaws of fields without effect
+/// beside it.
 fn name(root: &mut Field) -> Result<(String, Vec<Flaw>), Flaw> {
     let mut metadata = root.take("metadata")?;
     let name = metadata.take("name")?.text()?;
@@ -98,7 +99,7 @@ struct Origin {
 /// The documents that were merged so far.
 struct Merged<'a> {
     all: Resiliency,
-    /// Where each policy and target was read, by its path.
+    /// Where each policy and target was defined, by its path.
     origins: BTreeMap<String, Origin>,
     notify: &'a mut dyn FnMut(Notice),
 }
@@ -109,7 +110,7 @@ impl Merged<'_> {
         (self.notify)(Notice { level, problem });
     }
 
-    /// Adds what a document defines. It replaces what an earlier document defined.
+    /// Adds the definitions of a document. They replace those of earlier documents.
     fn add(&mut self, origin: &Origin, document: ResiliencyDocument) {
         let ResiliencyDocument { policies, remarks } = document;
         for (level, flaw) in remarks {
@@ -131,8 +132,8 @@ impl Merged<'_> {
         self.all.targets.extend(policies.targets);
     }
 
-    /// Reports targets that are no store, and names of unknown policies. daprd ignores an unknown
-    /// timeout or retry, and fails every call with an unknown circuit breaker.
+    /// Reports targets that are not stores, and names of unknown policies. daprd ignores an unknown timeout or retry,
+    /// and fails every call with an unknown circuit breaker.
     fn check_targets(&mut self, stores: &[StoreDefinition]) {
         let targets = self.all.targets.clone();
         for (target, names) in targets {
@@ -178,7 +179,7 @@ fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = S
     entries.keys().map(move |name| format!("{path}.{name}"))
 }
 
-/// What one document defines.
+/// The definitions of one document.
 struct ResiliencyDocument {
     policies: Policies,
     /// Problems that do not make the document ineffective.
@@ -245,7 +246,7 @@ impl ResiliencyDocument {
         Ok(document)
     }
 
-    /// Warns of the fields that were not taken and are none of `known`.
+    /// Warns of the fields that were not taken and are not in `known`.
     fn warn_of_unknown(&mut self, field: &Field, known: &[&str]) {
         field.unknown(known).into_iter().for_each(|flaw| self.warn(flaw));
     }
@@ -308,8 +309,8 @@ impl ResiliencyDocument {
     }
 }
 
-/// Constant waits are `duration` long, exponential ones `maxInterval` at most. Returns the flaw of the one that has no
-/// effect, if it is there.
+/// Reads a retry policy. Constant waits are `duration` long, exponential waits at most `maxInterval`. Returns the flaw
+/// of the field without effect, if the document has it.
 fn retry(field: &mut Field) -> Result<(Retry, Option<Flaw>), Flaw> {
     let mut retry = Retry::default();
     let constant = some_duration(field.take("duration")?)?.map(not_negative);
@@ -354,8 +355,8 @@ fn policy_names(outbound: &mut Field) -> Result<PolicyNames, Flaw> {
     })
 }
 
-/// A duration in nanoseconds, from a whole number of milliseconds or Go's form such as `1m30s`.
-/// `None` without text.
+/// Reads a duration in nanoseconds, from a whole number of milliseconds or Go's form such as `1m30s`; `None` without
+/// text.
 fn some_duration(field: Field) -> Result<Option<i64>, Flaw> {
     let flaw = field.flaw("must be a number of milliseconds or a duration such as 500ms or 1m30s");
     let Some(text) = field.some_text()? else {

@@ -1,5 +1,5 @@
-//! From a component as it is written to a store's definition: values from the environment and from
-//! secret stores, templates, versions and timeouts.
+//! Resolves a component as written into a store's definition: values from the environment and from secret stores,
+//! templates, versions and timeouts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     store::{properties::Properties, redis::default_pool_size},
 };
 
-/// What the types of secret stores begin with.
+/// The prefix of the types of secret stores.
 const PREFIX: &str = "secretstores.";
 
 /// How long opening a store may take, unless `dialTimeout` is longer.
@@ -36,12 +36,12 @@ pub(super) struct Resolver<'a> {
     problems: Vec<Problem>,
 }
 
-/// A secret store that was defined, by name.
+/// A secret store that the files define, by name.
 enum DefinedSecretStore {
     Ready(SecretStore),
-    /// It could not be opened. This was reported.
+    /// The store could not be opened. This was reported.
     Failed,
-    /// It has a type that Holdfast does not support.
+    /// Holdfast does not support the type of the store.
     Foreign(String),
 }
 
@@ -54,13 +54,13 @@ impl<'a> Resolver<'a> {
         Self { env, templates, notify, stores: BTreeMap::new(), problems: Vec::new() }
     }
 
-    /// The problems that stop the start.
+    /// The problems that prevent the start.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
-    /// Opens the secret store that a component defines. All of them must be open before the first lock
-    /// store is resolved, because the order of the files does not matter.
+    /// Opens the secret store that a component defines. All secret stores must be open before the first lock store is
+    /// resolved, because the order of the files does not matter.
     pub(super) fn open_secret_store(&mut self, source: &Source, component: &ComponentDocument) {
         let opened = match self.try_open(source, component) {
             Ok(opened) => opened,
@@ -80,7 +80,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<DefinedSecretStore, Flaw> {
         let component_type = component.component_type.to_ascii_lowercase();
         if !SecretStore::TYPES.contains(&component_type.as_str()) {
-            // What all types begin with would make each similar.
+            // The shared prefix would make all types similar.
             let kind = component_type.trim_start_matches(PREFIX);
             let kinds = SecretStore::TYPES.map(|known| known.trim_start_matches(PREFIX));
             let hint = known::nearest(kind, &kinds).map(|kind| format!("{PREFIX}{kind}"));
@@ -119,7 +119,7 @@ impl<'a> Resolver<'a> {
             .map_err(|message| Flaw::at("spec.metadata", message))
     }
 
-    /// Resolves a lock store. `None` if that fails, which is reported.
+    /// Resolves a lock store. `None` if this fails; the failure is reported.
     pub(super) fn store(
         &mut self,
         source: Source,
@@ -159,7 +159,7 @@ impl<'a> Resolver<'a> {
                 let flaw = Flaw::at(&setting.path, doubt);
                 self.notify(Level::Warning, source, component, flaw);
             }
-            // A variable of the environment may be a secret, too.
+            // A variable of the environment may also be a secret.
             match setting.secret.is_some() || !setting.env_ref.is_empty() {
                 true => properties.insert_secret(&setting.name, value),
                 false => properties.insert(&setting.name, value),
@@ -174,8 +174,8 @@ impl<'a> Resolver<'a> {
                 let flaw = Flaw::at(path, format!("{name} has no effect {why}"));
                 self.notify(Level::Warning, source, component, flaw);
             }
-            // A user who sets how long a connection may take expects no shorter limit. A value that cannot be read is
-            // refused when the store is opened.
+            // A user who sets how long opening a connection may take expects no shorter limit. The opening of the store
+            // refuses a value that cannot be read.
             if let Ok(Some(dial_timeout)) = settings::dial_timeout(&properties) {
                 default = default.max(dial_timeout);
             }
@@ -183,8 +183,8 @@ impl<'a> Resolver<'a> {
         Ok((properties, self.init_timeout(source, component, default)))
     }
 
-    /// The settings that have a name. Others have no effect, which is reported, as are names that mean
-    /// nothing.
+    /// The settings that have a name. Reports settings without a name, which have no effect, and names without a
+    /// meaning.
     fn settings<'d>(
         &mut self,
         source: &Source,
@@ -253,7 +253,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The value of an `envRef`. As in Dapr, it is empty if the variable is not set or may not be read.
+    /// The value of an `envRef`. As in Dapr, it is empty if the variable is not set or the process must not read it.
     fn environment_value(
         &mut self,
         source: &Source,
@@ -353,7 +353,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Notes a problem that stops the start.
+    /// Notes a problem that prevents the start.
     pub(super) fn refuse(&mut self, source: &Source, component: &ComponentDocument, flaw: Flaw) {
         self.problems.push(Problem::of_component(source, &component.name, flaw));
     }
@@ -372,7 +372,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Why the prefix of a store's keys is probably not what was meant. `written` is what the file says, `value` the prefix.
+/// Why the prefix of a store's keys is probably not as intended. `written` is the text in the file, `value` the prefix.
 fn doubt_of_prefix(written: Option<&str>, value: &str) -> Option<&'static str> {
     let has = |template: &str| written.is_some_and(|written| written.contains(template));
     if value.is_empty() {
@@ -396,13 +396,13 @@ fn doubt_of_prefix(written: Option<&str>, value: &str) -> Option<&'static str> {
     }
 }
 
-/// The field that a missing secret is reported for.
+/// The field for which a missing secret is reported.
 enum Blame {
     Store,
     Secret,
 }
 
-/// The first setting with a password that is written like this.
+/// The first setting for a password that fulfils `is_written`.
 fn password(settings: &[Setting], is_written: fn(&Setting) -> bool) -> Option<&'static str> {
     settings.iter().filter(|setting| is_written(setting)).find_map(|setting| {
         let is_named = |name: &&str| lowercase(name) == lowercase(&setting.name);
@@ -410,8 +410,8 @@ fn password(settings: &[Setting], is_written: fn(&Setting) -> bool) -> Option<&'
     })
 }
 
-/// Every lock and local secret store has one version. As in Dapr, it may be missing, or `v0`, which is
-/// unstable (Dapr 1.18, `pkg/components/versioning.go`).
+/// Checks the version of a component. Every lock and local secret store has one version. As in Dapr, the field may be
+/// missing, or be `v0`, which is unstable (Dapr 1.18, `pkg/components/versioning.go`).
 fn check_version(component: &ComponentDocument) -> Result<(), Flaw> {
     let version = &component.version;
     if ["", "v0", "v1"].contains(&version.to_ascii_lowercase().as_str()) {
@@ -426,8 +426,8 @@ fn check_version(component: &ComponentDocument) -> Result<(), Flaw> {
     ))
 }
 
-/// Whether an `envRef` may name a variable: not one of the runtime, and, if `DAPR_ENV_KEYS` is set, only
-/// one that it lists (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
+/// Whether an `envRef` may name a variable: it must not be one of the runtime's and, if `DAPR_ENV_KEYS` is set, must be
+/// in that list (Dapr 1.18, `pkg/runtime/processor/secret/secret.go`).
 fn may_be_referred_to(env: &Env, variable: &str) -> bool {
     if variable.contains(' ') || secrets::is_private(variable) {
         return false;
@@ -441,9 +441,9 @@ fn may_be_referred_to(env: &Env, variable: &str) -> bool {
     }
 }
 
-/// Dapr takes quotes off what comes from the environment or a secret store, by Go's
-/// `strconv.Unquote` (Dapr 1.18, `pkg/apis/common/namevalue.go`): with Docker's `--env-file` they
-/// are part of a variable. Escapes are read as JSON's; text with others stays as it is.
+/// Removes quotes from a value of the environment or of a secret store, as Dapr does by Go's `strconv.Unquote` (Dapr
+/// 1.18, `pkg/apis/common/namevalue.go`): with Docker's `--env-file` they are part of a variable. Escapes are read as
+/// JSON's; text with other escapes stays as it is.
 fn unquote(text: String) -> String {
     let mut inside = text.chars();
     match (inside.next(), inside.next_back(), inside.as_str()) {

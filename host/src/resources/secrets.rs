@@ -27,7 +27,7 @@ pub(super) enum SecretStore {
 /// The values of a secret by key.
 type Values = BTreeMap<String, Result<String, NoText>>;
 
-/// What a value is that is not a string. daprd passes Go's note about it on as the secret.
+/// The kind of a value that is not a string. daprd passes Go's note about such a value on as the secret.
 type NoText = &'static str;
 
 impl SecretStore {
@@ -42,7 +42,7 @@ impl SecretStore {
         Ok(Self::Env { prefix: properties.get("prefix").unwrap_or_default().to_owned() })
     }
 
-    /// One value of a secret. The error names what is missing.
+    /// One value of a secret. The error names the missing part.
     pub(super) fn get(&self, env: &Env, name: &str, key: &str) -> Result<String, String> {
         match self {
             Self::Env { prefix } => {
@@ -65,7 +65,7 @@ impl SecretStore {
                 let value = values.get(key).ok_or(format!("the secret {name} has no key {key}"))?;
                 value.clone().map_err(|what| {
                     let of_key = if key == name { "" } else { &format!("key {key} of the ") };
-                    // Quotes would turn null into text.
+                    // In quotes, null would become text.
                     let advice = if what == "null" { "" } else { ": write it in quotes" };
                     format!("the {of_key}secret {name} is {what}, and not a string{advice}")
                 })
@@ -109,7 +109,7 @@ fn read_file(properties: &Properties) -> Result<BTreeMap<String, Values>, String
                 Value::Object(_) => flatten(value, separator)
                     .map_err(|found| twice(&format!("in the secret {name} the key"), found))?,
                 Value::String(text) => BTreeMap::from([(name.clone(), Ok(text))]),
-                // As for daprd.
+                // daprd skips such a value too.
                 _ => continue,
             };
             secrets.insert(name, values);
@@ -129,7 +129,7 @@ struct Twice {
     second: Value,
 }
 
-/// Every value below `root` that is not an object or a list. The parts of its path are its name.
+/// Every value below `root` that is not an object or a list. Its name consists of the parts of its path.
 fn flatten(root: Value, separator: &str) -> Result<Values, Twice> {
     let mut found: BTreeMap<String, (Value, Result<String, NoText>)> = BTreeMap::new();
     let mut left = vec![(Vec::new(), root)];
@@ -170,7 +170,7 @@ fn is_truthy(value: &str) -> bool {
     is_one_of(value, &["y", "yes", "true", "t", "on", "1"])
 }
 
-/// What is wrong with a setting of a secret store that is true or false, if it counts as false because it is neither.
+/// The problem with a boolean setting of a secret store that counts as false because it is neither true nor false.
 pub(super) fn doubt_of_flag(name: &str, value: &str) -> Option<String> {
     if is_truthy(value) || is_one_of(value, &["", "n", "no", "false", "f", "off", "0"]) {
         return None;

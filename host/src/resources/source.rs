@@ -6,11 +6,11 @@ use std::{fmt, path::PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
-    /// The file, below the folder as it was given.
+    /// The path of the file, below the folder as the caller named it.
     pub file: PathBuf,
-    /// Which of the documents that `---` separates, from 1.
+    /// The number of the document among those that `---` separates, from 1.
     pub document: usize,
-    /// Which of the `items` of a document of kind `List`, from 0.
+    /// The number of the item in a document of kind `List`, from 0; `None` outside a list.
     pub item: Option<usize>,
 }
 

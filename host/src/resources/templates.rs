@@ -6,9 +6,9 @@ use uuid::Uuid;
 pub(super) struct Templates {
     /// The application's id; empty for none.
     pub(super) app_id: String,
-    /// `NAMESPACE`, or `default`.
+    /// The value of `NAMESPACE`, or `default`.
     pub(super) namespace: String,
-    /// `POD_NAME`, or empty.
+    /// The value of `POD_NAME`, or empty.
     pub(super) pod_name: String,
 }
 
@@ -18,7 +18,7 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// The value contains `{podName}`, and the process has no pod name.
+    /// If the value contains `{podName}`, and the process has no pod name.
     pub(super) fn fill(&self, mut value: String) -> Result<String, &'static str> {
         while value.contains("{uuid}") {
             value = value.replacen("{uuid}", &Uuid::new_v4().to_string(), 1);

@@ -1,8 +1,7 @@
 //! YAML text as a tree of plain values, by the rules of Dapr's YAML library.
 //!
-//! A file is split into documents here, and a document is read into a tree. This is our own code on top
-//! of a parser of events, because no library reads the scalars of YAML 1.1 as Dapr does and also limits
-//! what aliases may grow to.
+//! Splits a file into documents, and reads a document into a tree. Own code on top of a parser of events: no library
+//! reads the scalars of YAML 1.1 as Dapr does and also limits the growth of aliases.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
@@ -13,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::error::Flaw;
 
-/// A value. Numbers are kept as the text that JSON writes for them: `1.50` is `1.5`, `0x10` is `16`.
+/// A value. Numbers are kept as JSON text: `1.50` is `1.5`, `0x10` is `16`.
 ///
 /// It has no `Debug`, because it may hold secrets.
 #[derive(Clone)]
@@ -30,15 +29,15 @@ pub(super) enum Node {
 #[derive(Clone, Default)]
 pub(super) struct Mapping {
     pub(super) entries: BTreeMap<String, Node>,
-    /// The keys that were written more than once.
+    /// The keys that occur more than once.
     pub(super) repeated: BTreeSet<String>,
 }
 
 /// How many levels deep a document may nest.
 const MAX_DEPTH: usize = 64;
 
-/// The largest size of a document with every alias expanded, in bytes, roughly. Aliases of aliases grow
-/// exponentially, so the size is checked before a node is copied.
+/// The largest size of a document with every alias expanded, in bytes, roughly. Aliases of aliases grow exponentially,
+/// so the reader checks the size before it copies a node.
 const MAX_EXPANDED_BYTES: usize = 8 << 20;
 
 /// The size of a node without its text, in bytes.
@@ -47,12 +46,12 @@ const NODE_BYTES: usize = 32;
 /// A document of a file: its text, from its `---` on.
 pub(super) struct RawDocument<'a> {
     pub(super) text: &'a [u8],
-    /// The line of the file that the text starts on, from 1.
+    /// The line of the file on which the text starts, from 1.
     pub(super) line: usize,
 }
 
-/// Splits a file at its lines `---`, whatever is between them, so that a broken document does not
-/// affect the others. Comments before the first `---` belong to the first document.
+/// Splits a file at its lines `---`, whatever text is between them, so that a broken document does not affect the
+/// others. Comments before the first `---` belong to the first document.
 pub(super) fn split(file: &[u8]) -> Vec<RawDocument<'_>> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let mut parts = Vec::new();
@@ -79,7 +78,8 @@ pub(super) fn split(file: &[u8]) -> Vec<RawDocument<'_>> {
 ///
 /// # Errors
 ///
-/// The problem and its line, without the text itself. It is ambiguous whether what follows a document counts.
+/// The problem and its line, without the text itself. The flaw is ambiguous if more text follows the document, because
+/// it is unclear whether that text counts.
 pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
@@ -93,7 +93,7 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     })?;
     match reader.rest() {
         None => Ok(node),
-        // Those of the next document, which is another part of the file.
+        // These directives belong to the next document, which is another part of the file.
         Some(_) if ends_with_directives(text) => Ok(node),
         Some(at) => {
             let message = format!(
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The line of what follows the document, if anything does.
+    /// The line of the first text after the document; `None` if nothing follows.
     fn rest(&mut self) -> Option<usize> {
         loop {
             match self.next() {
@@ -218,8 +218,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A repeated key replaces the earlier one. A key that `<<` merges in replaces none. Of several mappings that one
-    /// `<<` merges, the first counts; several `<<` that have the same key repeat it.
+    /// Reads a mapping. A repeated key replaces the earlier one. A key that `<<` merges in replaces none. If one `<<`
+    /// merges several mappings, the first one counts; if several `<<` have the same key, the key counts as repeated.
     fn map(&mut self, depth: usize) -> Result<Mapping, YamlError> {
         let Mapping { mut entries, mut repeated } = Mapping::default();
         let mut merged = Vec::new();
@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Mapping {
-    /// Adds the entries of `base` whose keys are not there.
+    /// Adds the entries of `base` whose keys are missing here.
     fn merge(&mut self, base: Self) {
         for (key, value) in base.entries {
             if let Entry::Vacant(place) = self.entries.entry(key) {
@@ -301,7 +301,7 @@ impl Node {
         1 + below.unwrap_or(0)
     }
 
-    /// A key that is there more than once, in this node or below it.
+    /// A key that occurs more than once, in this node or below it.
     pub(super) fn repeated_key(&self) -> Option<&str> {
         match self {
             Self::List(items) => items.iter().find_map(Self::repeated_key),
@@ -323,7 +323,7 @@ impl Node {
         }
     }
 
-    /// A scalar as text, anything else as JSON without white space and with sorted keys.
+    /// A scalar as text, any other node as JSON without white space and with sorted keys.
     pub(super) fn into_text_or_json(self) -> String {
         match self {
             Self::List(_) | Self::Map(_) => {

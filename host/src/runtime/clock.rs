@@ -15,7 +15,7 @@ struct Clock {
     added: Condvar,
 }
 
-/// Increments the engine's epoch every [`Limits::TICK`] for as long as the engine lives.
+/// Increments the engine's epoch every [`Limits::TICK`] as long as the engine lives.
 ///
 /// # Errors
 ///

@@ -10,8 +10,8 @@ use crate::{bindings::HostSidePre, limits::Limits};
 
 /// Loads the component into an engine of its own, ready to be instantiated.
 ///
-/// The fast form reserves more than 4 GiB of addresses for each instance. Where the system does not have them,
-/// for example under `ulimit -v`, the compact form takes its place.
+/// The fast form reserves more than 4 GiB of addresses for each instance. If the system does not have them, for example
+/// under `ulimit -v`, the compact form takes its place.
 pub(super) fn load(limits: &Limits) -> Result<HostSidePre<HostState>> {
     fast(limits).or_else(|refusal| {
         tracing::info!("the lock component runs in its compact form: {refusal:#}");
@@ -42,7 +42,7 @@ fn compact() -> Result<HostSidePre<HostState>> {
     prepare(&engine, &holdfast_component::load_compact(&engine)?)
 }
 
-/// Links the component. Its `store` import traps: the steps never call it, and a synchronous engine could not
+/// Links the component. Its import `store` traps, because the steps never call it, and a synchronous engine could not
 /// wait for it.
 fn prepare(engine: &Engine, component: &Component) -> Result<HostSidePre<HostState>> {
     clock::tick(engine)?;

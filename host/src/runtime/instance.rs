@@ -14,14 +14,14 @@ use crate::{
 pub(super) struct Instance {
     store: Store<HostState>,
     component: HostSide,
-    /// The version of the scope that the instance knows by each number; 0 for none.
+    /// The version of the scope that the instance knows by each number; 0 for no scope.
     scopes: Vec<u64>,
-    /// How many scopes had ended when this instance last forgot the ended ones.
+    /// How many scopes had ended when this instance last forgot ended scopes.
     scopes_ended: u64,
     step_ticks: u64,
 }
 
-/// What the host keeps for an instance.
+/// The host's data of an instance.
 pub(super) struct HostState {
     memory_limit: usize,
     memory: usize,
@@ -64,7 +64,7 @@ impl Instance {
         steps.call_end(instance, verb, form, outcome)
     }
 
-    /// Makes a scope known. The inner error is the rules' refusal.
+    /// Makes a scope known to the instance. The inner error is the rules' refusal.
     pub(super) fn configure(&mut self, scope: &Scope) -> Result<Result<(), BuildError>> {
         let stores: Vec<_> = scope.stores().iter().collect();
         let (steps, instance) = self.steps();
@@ -98,7 +98,7 @@ impl Instance {
         Ok(())
     }
 
-    /// The steps, with a new deadline.
+    /// The steps. Each call renews the deadline.
     pub(super) fn steps(&mut self) -> (&steps::Guest, &mut Store<HostState>) {
         self.store.set_epoch_deadline(self.step_ticks);
         (self.component.holdfast_lock_steps(), &mut self.store)

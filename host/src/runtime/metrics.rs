@@ -9,9 +9,9 @@ use crate::metrics::{
 /// Why an instance was discarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Discarded {
-    /// It trapped or ran over its limits.
+    /// The instance trapped or exceeded its limits.
     Trapped,
-    /// Its memory grew larger than the pool keeps.
+    /// The memory of the instance grew larger than the pool keeps.
     Grown,
     /// The pool already keeps enough warm instances.
     Surplus,

@@ -5,7 +5,7 @@
 //! | `engine` | the engine, which runs the lock component and nothing else |
 //! | `instance` | one instance |
 //! | `pool` | the instances that are kept warm |
-//! | `scopes` | whose stores an instance must know |
+//! | `scopes` | the applications whose stores an instance must know |
 //! | `clock` | the clock of the step deadline |
 //! | `metrics` | the metrics of instances |
 

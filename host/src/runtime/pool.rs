@@ -1,5 +1,5 @@
-//! The pool of instances: a few are kept warm, more are made when many threads call at once, and one that
-//! trapped is never used again.
+//! The pool of instances. It keeps a few warm, makes more when many threads call at once, and never uses an instance
+//! again after a trap.
 //!
 //! Own code: wasmtime pools the memory of instances, not the instances.
 
@@ -35,7 +35,7 @@ struct Instances {
     warm: Vec<Instance>,
     /// How many instances exist, warm or at work.
     alive: usize,
-    /// How many threads wait for an instance. A notification costs a system call even if nobody waits.
+    /// How many threads wait for an instance. A notification costs a system call even if no thread waits.
     awaited: usize,
 }
 
@@ -59,7 +59,7 @@ impl Pool {
         })
     }
 
-    /// Has the rules check the stores of an application. The scope lasts until it is dropped.
+    /// Lets the rules check the stores of an application. The scope lasts until it is dropped.
     pub(crate) fn scope(&self, stores: &[StoreInfo]) -> Result<Scope, BuildError> {
         let scope = self.scopes.add(stores);
         let mut instance = self.take().map_err(BuildError::Component)?;
@@ -111,8 +111,8 @@ impl Pool {
         }
     }
 
-    /// A warm instance, or a new one, or the first that is put back. A step ends within its deadline, so
-    /// the wait is bounded.
+    /// Takes a warm instance, makes a new one, or waits for the first that is put back. A step ends within its
+    /// deadline, so the wait is bounded.
     fn take(&self) -> Result<Instance> {
         let mut instances = self.lock();
         loop {
@@ -156,7 +156,7 @@ impl Pool {
 
     fn discard(&self, instance: Instance, why: Discarded) {
         self.metrics.discarded(why);
-        // Its memory must be free before another thread may make an instance in its place.
+        // The memory must be free before another thread may make an instance in its place.
         drop(instance);
         self.forget();
     }
@@ -237,7 +237,7 @@ mod tests {
         });
         assert_eq!(overrun.unwrap_err(), Error::Component("wasm trap: interrupt".to_owned()));
         assert_eq!(counts(&pool), (0, 0));
-        // A new one gets to know both scopes.
+        // A new instance gets to know both scopes.
         assert_eq!(key(&pool, &second, "r").as_deref(), Ok("lock||app||r"));
         assert_eq!(key(&pool, &first, "r").as_deref(), Ok("lock||app||r"));
         assert_eq!(counts(&pool), (1, 1));
@@ -249,7 +249,7 @@ mod tests {
         let scope = scope(&pool, "a");
         let bound = Instant::now() + Duration::from_secs(20);
         let ended = pool.run(|instance| {
-            // Each step renews the deadline, so that only the epoch of the first one counts.
+            // Each step renews the deadline, so that only the epoch of the first step counts.
             instance.set_step_ticks(0);
             while Instant::now() < bound {
                 instance.begin(&scope, StoreChoice::Configured(0), request("r"))?;

@@ -1,4 +1,4 @@
-//! The scopes that are in use: whose stores an instance must know, and under which number.
+//! The scopes in use: the applications whose stores an instance must know, and their numbers.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -7,8 +7,7 @@ use std::sync::{
 
 use crate::types::StoreInfo;
 
-/// The stores of one application under a number of their own. The number is free again when this is
-/// dropped.
+/// The stores of one application under their own number. Dropping the scope frees the number.
 pub(crate) struct Scope {
     number: u32,
     version: u64,
@@ -54,7 +53,7 @@ impl Scopes {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Whether a number is still the scope of this version.
+    /// Whether a number still belongs to the scope of this version.
     pub(super) fn is_current(&self, number: usize, version: u64) -> bool {
         self.lock().versions.get(number) == Some(&version)
     }
@@ -73,7 +72,7 @@ impl Scope {
         self.number
     }
 
-    /// Unique per scope, even when numbers are reused.
+    /// The version, which is unique for each scope, even when numbers are reused.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
