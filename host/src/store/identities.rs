@@ -1,8 +1,8 @@
-//! Which server each node of a quorum is: one that is there under two names would count twice.
+//! The servers of a quorum's nodes. A server under two names would count twice.
 //!
 //! [`QuorumStore`](super::quorum::QuorumStore) gives its [`Identities`] to its nodes by
-//! [`Store::join_quorum`](super::Store::join_quorum). A store that learns what its servers call themselves names each of
-//! them by [`Identities::connect`] before it uses the connection.
+//! [`Store::join_quorum`](super::Store::join_quorum). A store whose servers report their own names passes each name to
+//! [`Identities::connect`] before it uses the connection.
 
 use std::{
     collections::HashMap,
@@ -12,27 +12,27 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The servers of a quorum, by what they call themselves. All nodes share it.
+/// The servers of a quorum, by their own names. All nodes share it.
 #[derive(Debug)]
 pub struct Identities {
     servers: Mutex<HashMap<String, KnownServer>>,
-    /// The longest that a lock lasts.
+    /// The longest time that a lock lasts.
     longest_ttl: Duration,
 }
 
 #[derive(Debug)]
 struct KnownServer {
-    /// The node that it is.
+    /// The node to which the server belongs.
     node: String,
-    /// How many connections lead to it.
+    /// How many connections lead to the server.
     connections: usize,
-    /// Whether the latest connection of the node leads to it.
+    /// Whether the latest connection of the node leads to the server.
     is_latest: bool,
-    /// When the last connection to it ended, if none is open.
+    /// When the last connection to the server ended; `None` if one is open.
     left: Option<Instant>,
 }
 
-/// A connection to a server. It must be dropped when the connection ends, and not before.
+/// A connection to a server. Drop it when the connection ends, and not before.
 #[derive(Debug)]
 pub struct Connected {
     identities: Arc<Identities>,
@@ -40,20 +40,20 @@ pub struct Connected {
 }
 
 impl Identities {
-    /// The servers of a quorum whose locks last this long at most.
+    /// The servers of a quorum whose locks last for at most this time.
     pub fn new(longest_ttl: Duration) -> Arc<Self> {
         Arc::new(Self { servers: Mutex::default(), longest_ttl })
     }
 
-    /// Notes that a connection of this node leads to the server that calls itself `run_id`, as no other server does.
+    /// Notes that a connection of this node leads to the server with the name `run_id`, which no other server has.
     ///
-    /// A server stays the same node while that node is without a connection: a lock may have been counted there, and must
-    /// not be counted again under another name. It may be another node when the node has come to another server, and no
-    /// connection leads to this one any more; or when there has been none for as long as a lock lasts.
+    /// A server stays the same node while that node has no connection: it may have counted a lock there, which must not
+    /// count again under another name. The server may become another node if its node has come to another server, and
+    /// no connection leads to the server any more; or if none has led to it for as long as a lock lasts.
     ///
     /// # Errors
     ///
-    /// The name of the other node that the server is. The connection must not be used.
+    /// If the server is another node. The error is the name of that node, and the connection must not be used.
     pub fn connect(self: &Arc<Self>, node: &str, run_id: &str) -> Result<Connected, String> {
         let mut servers = self.lock();
         servers
@@ -113,7 +113,7 @@ mod tests {
         let _another = connect("a", "1").unwrap();
         let _other = connect("b", "2").unwrap();
         assert_eq!(connect("a", "2").unwrap_err(), "b");
-        // One that was refused changes nothing.
+        // A refused connection changes nothing.
         drop(first);
         assert_eq!(connect("b", "1").unwrap_err(), "a");
     }

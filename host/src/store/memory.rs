@@ -15,7 +15,7 @@ use super::{
     watch::{Watched, Watchers},
 };
 
-/// A store that keeps its locks in memory. They end with the process, and no other process sees them.
+/// A store that keeps its locks in memory. The locks end with the process, and no other process sees them.
 ///
 /// It uses tokio's clock, so a test that pauses that clock decides when a lock expires.
 #[derive(Debug, Default)]
@@ -70,8 +70,8 @@ impl StoredLocks {
         Acquired::Granted(Grant { fencing_token, valid_for: None })
     }
 
-    /// A larger number than any before, also by an earlier process: the time of day in microseconds, if the
-    /// clock was not set back.
+    /// A larger number than any before, also from an earlier process: the time of day in microseconds, if the clock was
+    /// not set back.
     fn next_token(&mut self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
@@ -79,8 +79,8 @@ impl StoredLocks {
         self.last_token
     }
 
-    /// Notes a token that another store has given. A grant that is numbered shows it, so that an inspect finds the
-    /// latest fencing token of the resource.
+    /// Notes a token that another store has given. A numbered grant takes it over, so that an inspect finds the latest
+    /// fencing token of the resource.
     fn raise_token(&mut self, key: &str, at_least: u64) {
         self.last_token = self.last_token.max(at_least);
         let token = self.by_key.get_mut(key).and_then(|lease| lease.fencing_token.as_mut());
@@ -233,7 +233,7 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(holding)))
     }
 
-    /// In the order of the keys.
+    /// Lists the keys in order.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -249,7 +249,7 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(owner)))
     }
 
-    /// An expiry notifies nobody: the time left says when it is.
+    /// An expiry notifies nobody: the time left shows when it is.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         let mut leases = self.leases();
         let watched = Watched { holding: leases.inspect(key), changed: leases.watchers.add(key) };

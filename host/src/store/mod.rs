@@ -1,15 +1,15 @@
 //! What a lock needs of a store, and the stores of this library.
 //!
-//! The trait [`Store`] lives here; each store has a module of its own. Stores know no rule of the lock:
-//! keys arrive complete, and the lock component decides what an outcome means to the caller.
+//! This module has the trait [`Store`]; each store has a module of its own. Stores know no rule of the lock: keys
+//! arrive complete, and the lock component decides what an outcome means to the caller.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | [`memory`] | a store in the memory of this process |
 //! | `redis` | a store in Redis; feature `redis` |
-//! | [`quorum`] | a store over several stores: a majority of them holds the lock |
-//! | [`identities`] | which server each node of a quorum is |
-//! | `properties` | the settings of a store, as a resource file has them; feature `redis` |
+//! | [`quorum`] | a store over several stores, of which a majority holds the lock |
+//! | [`identities`] | the servers of a quorum's nodes |
+//! | `properties` | the settings of a store in a resource file; feature `redis` |
 //! | `watch` | [`Watched`]: a key whose changes the store reports |
 //! | `survey` | [`Survey`]: what operators learn about a store's servers |
 //! | `retrying` | how long a call may be tried again |
@@ -36,17 +36,16 @@ pub use self::{
 };
 pub use crate::types::{Acquired, Extended, Failure, Grant, Holding, Released, UnknownOutcome};
 
-/// A place that keeps locks: the atomic operations that a lock is made of.
+/// A place that keeps locks, with the atomic operations of a lock.
 ///
-/// A caller may drop the future of any operation at any await point, and no lock is left behind. An
-/// [`acquire`](Store::acquire) that was sent before its future was dropped is finished in the background,
-/// and a lock that it is granted is given back, until [`late`] has passed since it was sent.
+/// A caller may drop the future of any operation at any await point, and leaves no lock behind. If an
+/// [`acquire`](Store::acquire) was sent before its future was dropped, the store finishes it in the background, and
+/// gives back its grant, until [`late`] has passed since the sending.
 pub trait Store: Send + Sync + 'static {
     /// Sets `key` to `owner` for `ttl` unless the key is set, in one atomic step.
     ///
-    /// A key that is set, even by the same owner, is not an error but [`Acquired::Held`]. `ttl` is a whole
-    /// number of milliseconds, at least one. It counts from this call: a grant whose time is over is a
-    /// [`Failure`].
+    /// If the key is set, even by the same owner, the outcome is [`Acquired::Held`] and not an error. `ttl` is a whole
+    /// number of milliseconds, at least one. It counts from this call: a grant whose time is over is a [`Failure`].
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -61,10 +60,10 @@ pub trait Store: Send + Sync + 'static {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>>;
 
-    /// [`acquire`](Store::acquire), whose grant has a [fencing token](Grant::fencing_token) that is larger than
-    /// that of every earlier numbered grant of the same key: across release, expiry and a restart.
+    /// As [`acquire`](Store::acquire), but the grant has a [fencing token](Grant::fencing_token). The token is larger
+    /// than that of every earlier numbered grant of the same key: across release, expiry and a restart.
     ///
-    /// A store that cannot number its grants refuses it, which is the default.
+    /// A store that cannot number its grants refuses the command. This is the default.
     fn acquire_fenced<'a>(
         &'a self,
         key: &'a str,
@@ -86,11 +85,11 @@ pub trait Store: Send + Sync + 'static {
         cannot("raise its fencing tokens")
     }
 
-    /// Makes `key` last for `ttl` from now if its value is `owner`, in one atomic step. A key that lasts longer
-    /// keeps its time unless `may_shorten`. However late the store carries it out, the key does not last
-    /// longer than for `ttl` from this call.
+    /// Makes `key` last for `ttl` from now if its value is `owner`, in one atomic step. A key that lasts longer keeps
+    /// its time unless `may_shorten`. However late the store carries the command out, the key does not last longer than
+    /// for `ttl` from this call.
     ///
-    /// The answer says for how long the key surely lasts, counted from the answer. One that would be 0 is a
+    /// The answer is how long the key surely lasts, counted from the answer. If that would be 0, the outcome is a
     /// [`Failure`]. Refused by default.
     fn extend<'a>(
         &'a self,
@@ -103,15 +102,15 @@ pub trait Store: Send + Sync + 'static {
         cannot("extend a lock")
     }
 
-    /// The value of `key`, if it is set, and what else is known of it. Refused by default.
+    /// The value of `key`, its time to live and its fencing token; `None` if the key is not set. Refused by default.
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         let _ = key;
         cannot("inspect a lock")
     }
 
     /// Lists the keys that are set and begin with `prefix`, with their owners: about `limit` of them, from 1 to 1,000.
-    /// `cursor` is `None` for the first page, then [`KeyPage::next`] of the previous page. Every key that is set all
-    /// the time is in one page at least. Refused by default.
+    /// `cursor` is `None` for the first page, then [`KeyPage::next`] of the previous page. A key that is set throughout
+    /// is in at least one page. Refused by default.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -129,15 +128,15 @@ pub trait Store: Send + Sync + 'static {
         true
     }
 
-    /// Deletes `key`, whatever its value is, and returns the value, in one atomic step. `None` if the key is not set.
+    /// Deletes `key`, whatever its value is, in one atomic step. Returns the value; `None` if the key was not set.
     /// Refused by default.
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
         let _ = key;
         cannot("release a lock of somebody else")
     }
 
-    /// Watches `key`, so that a waiter need not poll. Returns the holder, and a future that ends when that changes; no
-    /// change is missed in between.
+    /// Watches `key`, so that a waiter need not poll. Returns the holder, and a future that ends when the holder
+    /// changes. No change in between is missed.
     ///
     /// `None` (the default) if the store cannot watch.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
@@ -145,26 +144,26 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(None))
     }
 
-    /// What an operator should know of the store, such as its server's address and what was found there.
-    /// Empty if there is nothing to say.
+    /// Facts about the store for an operator, such as its server's address and the results of its checks. Empty if
+    /// there are none.
     fn describe(&self) -> String {
         String::new()
     }
 
-    /// Asks the servers of the store what they are. Says nothing by default.
+    /// Asks the servers of the store what they are. By default the answer is empty.
     fn survey(&self) -> BoxFuture<'_, Survey> {
         Box::pin(std::future::ready(Survey::default()))
     }
 
-    /// Makes the store this node of a quorum, whose nodes must be different servers: it notes in `servers` where each
-    /// connection leads, also those that are open, and uses none that leads to a server which is another node. Does
-    /// nothing by default, so nobody finds out that two nodes are one server.
+    /// Makes the store this node of a quorum, whose nodes must be different servers. The store notes in `servers` where
+    /// each connection leads, also those that are open, and uses no connection to a server that is another node. By
+    /// default this does nothing, so two nodes on one server stay unnoticed.
     fn join_quorum(&self, node: &str, servers: &Arc<Identities>) {
         let _ = (node, servers);
     }
 
-    /// Waits until the work that earlier calls left to the background is done, and closes the connections,
-    /// if there are any. Calls that need a connection fail from then on.
+    /// Waits until the work that earlier calls left to the background is done, and closes the connections of the store.
+    /// From then on, calls that need a connection fail.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -184,9 +183,9 @@ pub struct KeyPage {
 pub struct HeldKey {
     /// The key.
     pub key: String,
-    /// Its value, or the beginning of a long one.
+    /// The value, or the beginning of a long value.
     pub owner: String,
-    /// When it expires, in milliseconds from now; `None` if it never does.
+    /// When the key expires, in milliseconds from now; `None` if it never expires.
     pub time_left: Option<u64>,
 }
 
@@ -195,11 +194,11 @@ fn cannot<T: Send + 'static>(what: &str) -> BoxFuture<'static, Result<T, Failure
     Box::pin(std::future::ready(Err(refusal)))
 }
 
-/// How long a store waits for the reply to an acquire of this `ttl` after the caller has left, in order to
-/// release the lock that it grants: the time to live, but at most 30 seconds.
+/// How long a store waits for the reply to an acquire of this `ttl` after the caller has left, in order to give back
+/// its grant: the time to live, but at most 30 seconds.
 ///
-/// The server may carry out the command at the end of this time, so an acquire whose future is dropped
-/// now can hold its lock for `late(ttl) + ttl` from now on.
+/// The server may carry out the command at the end of this time. So if the future of an acquire is dropped now, its
+/// lock can last for `late(ttl) + ttl` from now on.
 pub fn late(ttl: Duration) -> Duration {
     holdfast_timing::late::late(ttl)
 }

@@ -1,6 +1,6 @@
 //! Settings by name: the `metadata` of a resource file.
 //!
-//! Each store says which settings it has and what they mean.
+//! Each store decides which settings it has and what they mean.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,7 +14,7 @@ pub struct Properties(BTreeMap<String, Property>);
 
 #[derive(Clone)]
 struct Property {
-    /// Its name, as it was written.
+    /// The name of the setting, as written.
     name: String,
     value: String,
     is_secret: bool,
@@ -24,9 +24,9 @@ struct Property {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metadata property {setting} {problem}")]
 pub struct SettingError {
-    /// The setting's name, as the documentation spells it.
+    /// The setting's name, in the spelling of the documentation.
     pub setting: String,
-    /// What is wrong with it: "is empty", "is not a whole number".
+    /// The problem: "is empty", "is not a whole number".
     pub problem: String,
 }
 
@@ -48,7 +48,7 @@ impl Properties {
         self.set(name, value.into(), false);
     }
 
-    /// As [`insert`](Self::insert), but no error shows the value.
+    /// The same as [`insert`](Self::insert), but no error shows the value.
     pub fn insert_secret(&mut self, name: &str, value: impl Into<String>) {
         self.set(name, value.into(), true);
     }
@@ -57,12 +57,12 @@ impl Properties {
         self.0.insert(lowercase(name), Property { name: name.to_owned(), value, is_secret });
     }
 
-    /// An error about a setting. It shows the start of the value, unless that may be a secret.
+    /// An error about a setting. It shows the start of the value, unless the value may be a secret.
     pub(crate) fn wrong(&self, name: &str, problem: &str) -> SettingError {
-        /// How much is shown, in characters.
+        /// The longest part of a value to show, in characters.
         const MAX_SHOWN_CHARS: usize = 60;
         let value = self.get(name).unwrap_or_default().trim();
-        // Before an @ there may be a password.
+        // A password may stand before an @.
         if value.is_empty() || value.contains('@') || self.is_secret(name) {
             return SettingError::new(name, problem);
         }
@@ -72,12 +72,12 @@ impl Properties {
         SettingError::new(name, format!("{problem}: {start:?}{more}"))
     }
 
-    /// The error, with the value that was written.
+    /// The error, with the value as written.
     pub(crate) fn told(&self, error: &settings::SettingError) -> SettingError {
         self.wrong(&error.setting, &error.problem)
     }
 
-    /// Whether no error may show the value of a setting: by where it comes from, or by what it is.
+    /// Whether no error may show the value of a setting, because of its source or its meaning.
     pub(crate) fn is_secret(&self, name: &str) -> bool {
         let name = lowercase(name);
         let is_named =
@@ -101,7 +101,7 @@ impl Properties {
         Ok(())
     }
 
-    /// The names that are set, in lower case and in order.
+    /// The names of the settings, in lower case and in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

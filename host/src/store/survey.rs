@@ -1,42 +1,42 @@
-//! What an operator sees of a store: its servers, and what locks there can promise.
+//! What an operator sees of a store: its servers, and what their locks can promise.
 
 use std::fmt;
 
-/// The servers that keep the locks of a store, as they were found just now, and what locks there can promise.
+/// The servers that keep the locks of a store, as they answered just now, and what their locks can promise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// The servers, each master before its replicas. Empty for a store without any.
+    /// The servers, each master before its replicas. Empty for a store without servers.
     pub servers: Vec<Server>,
-    /// What can end a lock early, and what cannot, in sentences. Empty if the store does not say.
+    /// What can end a lock early, and what cannot, in sentences. Empty if the store does not report this.
     pub promise: String,
 }
 
 /// A server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Its `host:port`.
+    /// The `host:port` of the server.
     pub address: String,
-    /// What it is to the others.
+    /// The role of the server among the others.
     pub role: Role,
-    /// What it said of itself, or why it said nothing.
+    /// The server's description of itself, or why it has none.
     pub about: String,
 }
 
-/// What a server is to the others of a store.
+/// The role of a server among those of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// It takes locks, and others copy them.
+    /// The server takes locks, and other servers copy them.
     Master,
-    /// It copies from a master.
+    /// The server copies from a master.
     Replica,
-    /// It watches the master, and has another one take its place.
+    /// The server watches the master, and makes another server take its place.
     Sentinel,
-    /// It takes locks, and nobody else does for it.
+    /// The server takes locks, and no other server can take its place.
     Alone,
 }
 
-/// One word.
+/// Writes the role as one word.
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -9,10 +9,10 @@ use crate::types::Holding;
 
 /// A key that is watched.
 pub struct Watched {
-    /// Who held the lock when the watch began, if anybody did. A store need not give the fencing token.
+    /// Who held the lock when the watch began; `None` if the lock was free. A store need not give the fencing token.
     pub holding: Option<Holding>,
-    /// Ends when the key was set, changed or deleted by any program, or, in some stores, has expired. It may end
-    /// spuriously, and ends when the store can no longer watch. Drop it to end the watch.
+    /// Ends when any program has set, changed or deleted the key or, in some stores, when the key has expired. It may
+    /// end spuriously, and ends when the store can no longer watch. Drop it to end the watch.
     pub changed: BoxFuture<'static, ()>,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Debug for Watched {
     }
 }
 
-/// The watchers of each key. Dropping it notifies all.
+/// The watchers of each key. Dropping this notifies all of them.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     by_key: HashMap<String, Vec<oneshot::Sender<()>>>,
@@ -48,12 +48,12 @@ impl Watchers {
     /// Notifies the watchers of a key.
     pub(super) fn changed(&mut self, key: &str) {
         for watcher in self.by_key.remove(key).unwrap_or_default() {
-            // A watcher that has left does not care.
+            // A watcher that has left needs no notification.
             let _ = watcher.send(());
         }
     }
 
-    /// Forgets those who have left. Returns whether nobody is left.
+    /// Forgets the watchers that have left. Returns whether none remain.
     pub(super) fn sweep(&mut self) -> bool {
         self.by_key.retain(|_, watchers| {
             watchers.retain(|watcher| !watcher.is_closed());

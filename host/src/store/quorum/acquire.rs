@@ -21,7 +21,7 @@ use crate::store::{Acquired, Failure, Grant};
 /// The shortest wait for the remaining nodes after a majority has denied the lock.
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
-/// The shortest wait for the remaining nodes while the others are divided: the remaining ones may decide.
+/// The shortest wait for the remaining nodes while the other nodes are divided. The remaining nodes may decide.
 const SHORTEST_GRACE_IF_DIVIDED: Duration = Duration::from_millis(50);
 
 /// Takes the lock, with more attempts if several callers each got a few nodes.
@@ -50,7 +50,7 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
                     sleep(pause).await;
                     continue;
                 }
-                // What may be left of this attempt is not a majority, so others had the nodes.
+                // Fewer than a majority may keep this attempt's lock, so other callers had the nodes.
                 if denied || remains.count() < nodes.majority() {
                     return Ok(Acquired::Held);
                 }
@@ -64,7 +64,7 @@ pub(super) async fn acquire(nodes: &Nodes, wanted: Wanted) -> Result<Acquired, F
     }
 }
 
-/// What the nodes say, as soon as that is certain, and how long a majority of them took to say it.
+/// The verdict of the nodes, as soon as it is certain, and how long a majority of them took for it.
 async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let majority = attempt.nodes.majority();
     attempt.count_until(|it| it.granted() + it.held() >= majority).await;
@@ -73,8 +73,8 @@ async fn verdict(attempt: &mut Attempt<'_>) -> (Verdict, Duration) {
     let decided = attempt.count_until(|it| it.granted() >= majority || it.held() >= majority);
     let _ = timeout(took.max(SHORTEST_GRACE_IF_DIVIDED), decided).await;
     if attempt.ballot.held() >= majority {
-        // Wait for the rest: a caller that holds some nodes must learn it, or no caller would retry. The others are
-        // most likely about to answer.
+        // Wait for the remaining nodes: a caller that holds some nodes must learn of them, or no caller would retry.
+        // These nodes will most likely answer soon.
         let rest = attempt.count_until(|_| false);
         let _ = timeout(took.max(SHORTEST_GRACE), rest).await;
         if !attempt.ballot.is_complete() {
@@ -113,8 +113,8 @@ async fn win(attempt: &mut Attempt<'_>) -> Result<(Grant, Option<Numbered>), Str
     }
 }
 
-/// Until when a majority surely holds the lock, of those that have noted the token if there is one; and no longer than
-/// the time to live from the beginning of this attempt, less the drift of the clocks.
+/// Until when a majority surely holds the lock. With a token, only nodes that have noted it count. The result is never
+/// later than the time to live from the beginning of this attempt, less the drift of the clocks.
 fn until(attempt: &Attempt<'_>, numbered: Option<&Numbered>) -> Option<Instant> {
     let counts = |node| numbered.is_none_or(|numbered| numbered.nodes.contains(&node));
     let grants = attempt.ballot.grants().filter(|(node, _)| counts(*node));

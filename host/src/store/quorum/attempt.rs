@@ -1,8 +1,8 @@
-//! One attempt to take a lock: all nodes are asked at once, and what they grant is kept or given back.
+//! One attempt to take a lock: asks all nodes at once, and keeps their grants or gives them back.
 //!
-//! Each node has a task. It asks the node, reports the answer, and waits for the fate of the attempt. If that is not to
-//! keep what was granted, or the caller that decides it has left, the task gives the node's grant back. So nothing is
-//! left behind, however late an answer comes and whenever the caller leaves.
+//! Each node has a task. It asks the node, reports the answer, and waits for the fate of the attempt. Unless the
+//! attempt keeps its grants, the task gives the node's grant back. It also does so if the caller that decides has left.
+//! So nothing is left behind, however late an answer comes and whenever the caller leaves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ const BUSY: &str = "an earlier call of this owner has not ended";
 /// The cause for a node that may still end the lock of this owner.
 const UNCLEAR: &str = "an earlier release of this owner was not answered, and may come late";
 
-/// A lock that is asked for.
+/// A lock that a caller asks for.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) hold: LockId,
@@ -45,21 +45,21 @@ pub(super) struct Numbered {
     pub(super) nodes: Vec<usize>,
 }
 
-/// What becomes of the grants of an attempt.
+/// What happens to the grants of an attempt.
 #[derive(Clone, Debug)]
 enum Fate {
-    /// It is not decided.
+    /// The caller has not decided.
     Open,
-    /// They are kept, those that come late as well. Each node notes the token, if there is one.
+    /// The grants are kept, including those that come late. Each node notes the token, if there is one.
     Kept(Option<Arc<Numbered>>),
-    /// They are given back.
+    /// The grants are given back.
     GivenBack,
 }
 
 /// What the task of a node reports.
 enum Report {
     Vote(usize, Vote),
-    /// The node's lock was released; whether it is surely not ours any more.
+    /// The node's lock was released. The flag is whether the lock is surely no longer ours.
     Freed(usize, bool),
 }
 
@@ -69,15 +69,15 @@ pub(super) struct Attempt<'a> {
     pub(super) wanted: Arc<Wanted>,
     pub(super) ballot: Ballot,
     pub(super) begun: Instant,
-    /// How long each node is waited for.
+    /// How long to wait for each node.
     pub(super) patience: Duration,
-    /// For each node whether its lock is surely not ours any more, once that was tried.
+    /// Whether the lock is surely no longer ours, for each node that was asked to release it.
     freed: Vec<Option<bool>>,
     reports: mpsc::UnboundedReceiver<Report>,
     fate: watch::Sender<Fate>,
 }
 
-/// The nodes at which the lock may still be ours after all was given back, with their votes.
+/// The nodes that may still hold the lock for us after all grants were given back, with their votes.
 pub(super) struct Remains(Vec<Vote>);
 
 impl<'a> Attempt<'a> {
@@ -108,7 +108,7 @@ impl<'a> Attempt<'a> {
         while !self.ballot.is_complete() && !enough(&self.ballot) && self.next().await {}
     }
 
-    /// Takes the next report of a node. Returns whether there was one; there is none when the tasks have ended. Nothing
+    /// Takes the next report of a node. Returns whether a report came; none comes after the tasks have ended. Nothing
     /// is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> bool {
         match self.reports.recv().await {
@@ -123,20 +123,20 @@ impl<'a> Attempt<'a> {
         true
     }
 
-    /// Keeps what was granted, and what will be.
+    /// Keeps all grants, including those still to come.
     pub(super) fn keep(self, numbered: Option<Numbered>) {
         self.fate.send_replace(Fate::Kept(numbered.map(Arc::new)));
     }
 
-    /// Gives back what was granted, and what will be, and waits for none of it.
+    /// Gives back all grants, including those still to come, and does not wait.
     pub(super) fn leave(self) {
         self.fate.send_replace(Fate::GivenBack);
     }
 
-    /// Gives back what was granted, and waits for it, and for votes that are missing, for this time at most.
+    /// Gives back all grants. Waits for this and for missing votes, for at most `patience`.
     ///
-    /// Where nobody knows whether the node granted it, the lock is left to the node's store, or to run out: released by
-    /// its owner's name, it might be an earlier hold of the same owner, which this must not end.
+    /// If it is unknown whether a node granted the lock, the lock is left to the node's store or to its expiry. A
+    /// release by the owner's name could end an earlier hold of the same owner, which this must not do.
     pub(super) async fn give_back(&mut self, patience: Duration) -> Remains {
         self.fate.send_replace(Fate::GivenBack);
         let waiting = async {
@@ -155,7 +155,7 @@ impl<'a> Attempt<'a> {
         Remains(remains.collect())
     }
 
-    /// Whether nothing more is to be learned of a node.
+    /// Whether a node will report nothing more.
     fn is_done(&self, node: usize) -> bool {
         match self.ballot.vote(node) {
             None => false,
@@ -166,7 +166,7 @@ impl<'a> Attempt<'a> {
 }
 
 impl Remains {
-    /// At how many nodes the lock may still be ours.
+    /// How many nodes may still hold the lock for us.
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
@@ -183,13 +183,13 @@ impl Remains {
     }
 }
 
-/// Waits for the fate of an attempt. It stays open if the caller that decides it has left.
+/// Waits for the fate of an attempt. The fate stays open if the caller that decides has left.
 async fn decided(fate: &mut watch::Receiver<Fate>) -> Fate {
     let decided = fate.wait_for(|fate| !matches!(fate, Fate::Open)).await;
     decided.map_or(Fate::Open, |fate| fate.clone())
 }
 
-/// What an attempt does at one node.
+/// The part of an attempt at one node.
 struct AtNode {
     index: usize,
     peer: Arc<Peer>,
@@ -224,7 +224,7 @@ impl AtNode {
         node_release::end(peer, &place, turn, released).await;
     }
 
-    /// Makes a node note the token if it granted the lock too late to be asked before. Otherwise an inspect of the lock
+    /// Makes a node note the token if its grant came too late to be asked before. Otherwise an inspect of the lock
     /// could find a smaller number there.
     async fn note(&self, vote: &Vote, numbered: Option<&Numbered>) {
         let (Vote::Granted(granted), Some(Numbered { token, nodes })) = (vote, numbered) else {
@@ -262,7 +262,7 @@ impl AtNode {
         }
         let until = match grant.valid_for {
             Some(left) => after(less_drift(Duration::from_millis(left))),
-            // It counts from when the node got the command.
+            // The time to live counts from when the node got the command.
             None => holdfast_timing::after(sent, less_drift(*ttl), Instant::checked_add),
         };
         Vote::Granted(NodeGrant { until, token: grant.fencing_token })
@@ -324,7 +324,7 @@ mod tests {
         LockId { key: "k".to_owned(), owner: "me".to_owned() }
     }
 
-    /// Looks at a lane at the very moment at which a turn in it ends.
+    /// Looks at a lane at the moment at which a turn in it ends.
     struct Looking {
         peer: Arc<Peer>,
         unclear: mpsc::UnboundedSender<bool>,
@@ -334,12 +334,13 @@ mod tests {
         fn wake(self: Arc<Self>) {
             let hold = hold();
             let is_unclear = self.peer.lanes.join(&hold).is_unclear();
-            // The test has ended if this fails.
+            // Sending fails only after the end of the test.
             let _ = self.unclear.send(is_unclear);
         }
     }
 
-    /// Whether the one that waits for a turn at the first node knows, when it gets it, that a release may come late.
+    /// Whether the next caller in the lane of the first node knows, as soon as it gets its turn, that a release may
+    /// come late.
     async fn next_in_the_lane_finds_it_unclear(nodes: &Nodes) -> bool {
         let peer = nodes.peers()[0].clone();
         let (unclear, mut looked) = mpsc::unbounded_channel();

@@ -1,4 +1,4 @@
-//! What the nodes say of one attempt to take a lock, and what follows from it. See the table in the
+//! The votes of the nodes in one attempt to take a lock, and the verdict that follows. See the table in the
 //! [module](super#acquire).
 
 use std::time::Duration;
@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use super::{validity::drift, words::late};
 use crate::types::whole_milliseconds;
 
-/// What a node says of an attempt.
+/// The vote of a node in an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Vote {
-    /// The lock is ours.
+    /// The node granted the lock to us.
     Granted(NodeGrant),
-    /// Somebody holds the lock.
+    /// An owner holds the lock.
     Held,
     /// The node did nothing, for this reason.
     NotDone(String),
-    /// Nobody knows what the node did or will do, for this reason.
+    /// It is unknown what the node did or will do, for this reason.
     Unknown {
         cause: String,
         /// When the lock has ended, in milliseconds since 1970, if a bound is known.
@@ -28,29 +28,30 @@ pub(super) enum Vote {
     Late(Duration),
 }
 
-/// What a node granted.
+/// The grant of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NodeGrant {
     /// Until when the node surely holds the lock.
     pub(super) until: Instant,
-    /// The number of the grant, if it has one.
+    /// The fencing token of the grant, if it has one.
     pub(super) token: Option<u64>,
 }
 
-/// The votes of all nodes, by their positions; `None` for those that are missing yet.
+/// The votes of all nodes, by their positions; `None` for a vote that is still missing.
 #[derive(Debug)]
 pub(super) struct Ballot {
     votes: Vec<Option<Vote>>,
 }
 
-/// What the votes mean.
+/// The meaning of the votes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A majority granted the lock.
     Won,
-    /// A majority denied it, and no node granted it.
+    /// A majority denied the lock, and no node granted it.
     Held,
-    /// A majority denied it, and somewhere it was granted: there is a holder, or several callers each got a few nodes.
+    /// A majority denied the lock, and some nodes granted it: the lock has a holder, or several callers each got a few
+    /// nodes.
     Contended,
     /// A majority works and is divided: several callers each got a few nodes.
     Split,
@@ -106,7 +107,7 @@ impl Ballot {
         }
     }
 
-    /// How many nodes failed, and why, by their positions.
+    /// The causes of the nodes that failed, by their positions.
     pub(super) fn failures(&self) -> impl Iterator<Item = (usize, String)> {
         self.votes.iter().enumerate().filter_map(|(node, vote)| match vote {
             Some(Vote::NotDone(cause) | Vote::Unknown { cause, .. }) => Some((node, cause.clone())),
@@ -121,17 +122,17 @@ impl Ballot {
 }
 
 impl Vote {
-    /// Whether the key may be ours at the node.
+    /// Whether the node may hold the key for us.
     pub(super) fn may_be_ours(&self) -> bool {
         matches!(self, Self::Granted(_) | Self::Unknown { .. } | Self::Late(_))
     }
 
-    /// When the key has ended at the node if it is ours and is not given back, in milliseconds since 1970; the inner
-    /// `None` if no bound is known. `now` is the time in milliseconds since 1970.
+    /// When the key has ended at the node if it is ours and is not given back, in milliseconds since 1970; `None` if no
+    /// bound is known. `now` is the time in milliseconds since 1970.
     pub(super) fn bound(&self, ttl: Duration, now: u64) -> Option<u64> {
         let after = |time: Duration| now.saturating_add(whole_milliseconds(time));
         match self {
-            // It was carried out before now.
+            // The node carried out the command before now.
             Self::Granted(_) => Some(after(ttl.saturating_add(drift(ttl)))),
             Self::Unknown { held_until, .. } => *held_until,
             Self::Late(_) => Some(after(longest_hold(ttl, Duration::ZERO))),

@@ -13,16 +13,16 @@ use super::{
 };
 use crate::store::{Extended, Failure};
 
-/// What a node says.
+/// The answer of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
-    /// It surely holds the lock until then.
+    /// The node surely holds the lock until this time.
     Extended(Instant),
     Gone,
     HeldByOther,
 }
 
-/// How many nodes said what.
+/// How many nodes gave each answer.
 #[derive(Clone, Copy, Debug)]
 struct ExtendTally {
     extended: usize,
@@ -31,7 +31,7 @@ struct ExtendTally {
     majority: usize,
 }
 
-/// Makes the lock last longer at all nodes, and waits until what a majority says is certain. The rest goes on.
+/// Makes the lock last longer at all nodes, and waits until the answer of a majority is certain. The other calls go on.
 pub(super) async fn extend(
     nodes: &Nodes,
     hold: LockId,
@@ -97,19 +97,19 @@ impl ExtendTally {
         }
     }
 
-    /// What a majority says. The time of [`Said::Extended`] means nothing here.
+    /// The answer of a majority. The time of [`Said::Extended`] means nothing here.
     fn outcome(self) -> Option<Said> {
         match self {
             _ if self.extended >= self.majority => Some(Said::Extended(Instant::now())),
             // The owner cannot hold a majority.
             _ if self.gone + self.held_by_other < self.majority => None,
             _ if self.gone >= self.majority => Some(Said::Gone),
-            // Others have a part of it.
+            // Other owners have a part of the lock.
             _ => Some(Said::HeldByOther),
         }
     }
 
-    /// Whether no answer that is missing would change the outcome.
+    /// Whether no missing answer would change the outcome.
     fn is_certain(self) -> bool {
         let Self { extended, gone, held_by_other, majority } = self;
         extended >= majority || gone >= majority || held_by_other >= majority

@@ -1,11 +1,12 @@
-//! The fencing token of a grant: the largest of those that the nodes gave, written back before it is answered.
+//! The fencing token of a grant: the largest token of the nodes, written back before the grant is answered.
 //!
 //! The clocks of the nodes differ, so the largest token of a majority alone need not grow: a later majority may be
 //! without the node whose clock is fast. So a grant is answered only when each node of a majority both granted the lock
 //! and has noted the token, which is the second phase of a write to an atomic register (Attiya, Bar-Noy, Dolev). A
-//! later grant is from a majority too, and the two have a node in common. That node still held the first lock when the
-//! first grant was answered, so it had noted the token before it made the second grant, whose token there is larger;
-//! and the token of the second grant is not smaller than that one.
+//! later grant comes from a majority too, and the two majorities have a node in common. That node still held the first
+//! lock when the first grant was answered, so it had noted the first token before it made the second grant. So its own
+//! token for the second grant is larger than the first token, and the token of the second grant, the largest of its
+//! nodes, is not smaller than that.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::store::Failure;
 
-/// Chooses the token of an attempt that a majority granted, and has a majority note it. Fails with the cause.
+/// Chooses the token of an attempt that a majority granted, and makes a majority note it. Fails with the cause.
 pub(super) async fn number(attempt: &mut Attempt<'_>) -> Result<Numbered, String> {
     let nodes = attempt.nodes;
     let majority = nodes.majority();
@@ -66,7 +67,7 @@ pub(super) async fn number(attempt: &mut Attempt<'_>) -> Result<Numbered, String
     Err(disagreement(&nodes.names(), &[(noted.len(), "noted the fencing token")], failures))
 }
 
-/// Has a majority of the nodes note a token.
+/// Makes a majority of the nodes note a token.
 pub(super) async fn raise(nodes: &Nodes, key: &str, at_least: u64) -> Result<(), Failure> {
     let key: Arc<str> = key.into();
     let mut answers = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
@@ -77,7 +78,7 @@ pub(super) async fn raise(nodes: &Nodes, key: &str, at_least: u64) -> Result<(),
     let noted = answers.good().count();
     match noted >= nodes.majority() {
         true => Ok(()),
-        // A token that is noted in vain harms nobody.
+        // A token that is noted in vain does no harm.
         false => Err(Failure::not_done(
             answers.failure(nodes, &[(noted, "noted the fencing token")], false).cause(),
         )),

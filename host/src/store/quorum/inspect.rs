@@ -10,7 +10,7 @@ use crate::store::{Failure, Holding};
 
 type Looks = NodeAnswers<Option<Holding>>;
 
-/// The holder of the lock at a majority of the nodes. Fails if that cannot be known because nodes fail.
+/// The holder of the lock at a majority of the nodes. Fails if failures of nodes leave this unknown.
 pub(super) async fn inspect(
     nodes: &Nodes,
     key: &str,
@@ -26,12 +26,13 @@ pub(super) async fn inspect(
         let held = looks.count(Option::is_some);
         let free = looks.count(Option::is_none);
         let said = [(held, "said that it is held"), (free, "said that nobody holds it")];
-        // Looking changes nothing.
+        // An inspect changes nothing.
         Failure::not_done(looks.failure(nodes, &said, false).cause())
     })
 }
 
-/// Who holds the lock, or that nobody does, as far as that is certain. `to_come` more answers may follow.
+/// The holder of the lock, or `Some(None)` for a free lock; `None` if this is not certain yet. `to_come` more answers
+/// may follow.
 fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>> {
     let majority = nodes.majority();
     let holdings: Vec<&Holding> = looks.good().flatten().collect();
@@ -42,7 +43,7 @@ fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>
         return (most + looks.without() < majority).then_some(None);
     }
     let held = holdings.iter().filter(|it| it.owner == owner);
-    // As many nodes as are a majority hold it for that long.
+    // A majority of the nodes holds the lock for that long.
     let mut times: Vec<Option<u64>> = held.clone().map(|it| it.time_left).collect();
     times.sort_unstable_by_key(|left| Reverse(left.unwrap_or(u64::MAX)));
     Some(Some(Holding {
@@ -53,10 +54,10 @@ fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>
 }
 
 /// The fencing token that a majority has noted. Other nodes have tokens of their own, and note this one a little later,
-/// so a part of the answers may not decide: `None` while more may come.
+/// so a part of the answers may not decide: `None` while more answers may come.
 ///
-/// At least a majority has the token or a larger one, and fewer than a majority, which granted the lock later, have
-/// a larger one. So the token is that of the last node of a majority, if all are sorted.
+/// At least a majority has the token or a larger one. Fewer than a majority, which granted the lock later, have a
+/// larger one. So if all tokens are sorted, the token is that of the last node of a majority.
 fn token(
     numbers: impl Iterator<Item = Option<u64>> + Clone,
     to_come: usize,
@@ -71,7 +72,7 @@ fn token(
     (to_come == 0).then(|| sorted.get(majority - 1).or(sorted.last()).copied())
 }
 
-/// The owner that is named most often, and how often that is. Of several, the one that is named first.
+/// The owner that is named most often, and how often; among equals, the one that is named first.
 pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
     let mut counts: HashMap<&str, (usize, Reverse<usize>)> = HashMap::new();
     for (place, owner) in owners.enumerate() {
@@ -81,8 +82,8 @@ pub(super) fn most_named<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(&
     most.map(|(owner, (count, _))| (owner, count))
 }
 
-/// Ends the hold of any owner at all nodes, after the calls about it that are under way. Returns the owner that most of
-/// them had.
+/// Ends the hold of any owner at all nodes, after the calls under way about the lock. Returns the owner that most nodes
+/// had.
 pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<String>, Failure> {
     let key: Arc<str> = key.into();
     let patience = nodes.settings.patience(Duration::MAX);

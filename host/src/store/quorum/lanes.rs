@@ -1,8 +1,8 @@
 //! Turns at one node: the calls about one hold, which is a key and its owner, reach the node one after another.
 //!
 //! A node tells owners apart by their names alone. If a release of an earlier try ran after a later acquire of the same
-//! owner, it would end a grant that is counted. So an acquire waits until the calls before it have ended, and after a
-//! release whose outcome is unknown no acquire of this owner is made for a while.
+//! owner, it would end a grant that counts. So an acquire waits until the calls before it have ended. After a release
+//! with an unknown outcome, no acquire of this owner is made for a while.
 
 use std::{
     collections::HashMap,
@@ -21,18 +21,18 @@ pub(super) struct LockId {
     pub(super) owner: String,
 }
 
-/// The lanes of one node, one for each hold that a call is about.
+/// The lanes of one node, one for each hold that has calls.
 #[derive(Debug, Default)]
 pub(super) struct Lanes(Mutex<HashMap<LockId, (Arc<Lane>, usize)>>);
 
 #[derive(Debug, Default)]
 struct Lane {
     turn: sync::Mutex<()>,
-    /// Whether a release may still run although nobody waits for it any more.
+    /// Whether a release may still run although no caller waits for it any more.
     unclear: AtomicBool,
 }
 
-/// A place in a lane. The lane lasts as long as somebody has a place in it.
+/// A place in a lane. The lane lasts as long as a caller has a place in it.
 #[derive(Debug)]
 pub(super) struct PlaceInLane<'a> {
     lanes: &'a Lanes,
@@ -53,8 +53,8 @@ impl Lanes {
         PlaceInLane { lanes: self, hold, lane }
     }
 
-    /// The holds of a key that calls are about, always in the same order: two callers that wait for the turns of all
-    /// of them cannot block each other.
+    /// The holds of a key that have calls, always in the same order: two callers that wait for the turns of all of them
+    /// cannot block each other.
     pub(super) fn holds(&self, key: &str) -> Vec<LockId> {
         let lanes = self.lock();
         let mut holds: Vec<LockId> = lanes.keys().filter(|hold| hold.key == key).cloned().collect();
@@ -63,13 +63,13 @@ impl Lanes {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<LockId, (Arc<Lane>, usize)>> {
-        // No code between a change to the map and that of a number can panic.
+        // No code between a change to the map and the change of a number can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl PlaceInLane<'_> {
-    /// Waits until the calls before have ended. The turn ends when the guard is dropped.
+    /// Waits until the earlier calls have ended. The turn ends when the guard is dropped.
     pub(super) async fn turn(&self) -> sync::MutexGuard<'_, ()> {
         self.lane.turn.lock().await
     }
@@ -79,7 +79,8 @@ impl PlaceInLane<'_> {
         self.lane.unclear.store(true, Ordering::Release);
     }
 
-    /// Whether a release may still run. Those who [said so](Self::set_unclear) keep their place for as long.
+    /// Whether a release may still run. A caller that [noted this](Self::set_unclear) keeps its place as long as the
+    /// release may run.
     pub(super) fn is_unclear(&self) -> bool {
         self.lane.unclear.load(Ordering::Acquire)
     }

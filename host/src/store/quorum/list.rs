@@ -1,11 +1,10 @@
-//! Lists the locks that are held: the nodes one after another, and each lock once.
+//! Lists the locks that are held: goes through the nodes one after another, and lists each lock once.
 //!
 //! A lock that a majority holds is at one of any majority of the nodes, so the pages of all nodes that answer have it.
-//! It is listed with the page of the first node that has it, nodes that were left out because they failed aside.
-//! Whether a majority holds it is asked of all nodes; one for which that is not certain, because nodes fail, is listed
-//! as well.
+//! It is listed with the page of the first node that has it, except for nodes that were left out after a failure. All
+//! nodes are asked whether a majority holds the lock. If failures leave this uncertain, the lock is listed as well.
 //!
-//! A cursor is the position of the node, a letter for each node (`x` for one that was left out, else `-`), and the
+//! A cursor is the position of the node, a letter for each node (`x` for a node that was left out, else `-`), and the
 //! node's own cursor, with colons in between.
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::store::{Failure, HeldKey, Holding, KeyPage};
 
-/// How many keys are looked at at once.
+/// How many keys are inspected at a time.
 const MAX_CONCURRENT_LOOKS: usize = 32;
 
 /// How much longer a node may take for a page than for a call about one lock.
@@ -35,7 +34,7 @@ struct Cursor {
     inner: Option<String>,
 }
 
-/// The locks of one page of one node; of the next node if that one fails.
+/// The locks of one page of one node, or of the next node if that one fails.
 pub(super) async fn list(
     nodes: &Nodes,
     prefix: &str,
@@ -92,7 +91,7 @@ async fn page(
     }
 }
 
-/// Those of a node's keys that a majority may hold, and that no earlier node has listed.
+/// The keys of a node that a majority may hold, and that no earlier node has listed.
 async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<HeldKey> {
     let looks = keys.into_iter().map(|key| told(nodes, at, key));
     stream::iter(looks)
@@ -102,7 +101,7 @@ async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<Held
         .await
 }
 
-/// The key, if this node is the one to list it.
+/// The key; `None` if another node lists it, or no majority may hold it.
 async fn told(nodes: &Nodes, at: &Cursor, held: HeldKey) -> Option<HeldKey> {
     let key: Arc<str> = held.key.as_str().into();
     let mut looks = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
@@ -149,7 +148,7 @@ impl Cursor {
         format!("{}:{}:{inner}", self.node, left_out.collect::<String>())
     }
 
-    /// Where the next page begins, after one whose own next cursor is `next`.
+    /// The start of the next page, after a page whose own next cursor is `next`.
     fn after(mut self, next: Option<String>) -> Option<Self> {
         if next.is_none() {
             self.node += 1;

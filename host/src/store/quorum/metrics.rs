@@ -1,4 +1,4 @@
-//! What the nodes of a quorum answered.
+//! Counts the answers of the nodes of a quorum.
 
 use std::{collections::HashMap, fmt};
 
@@ -11,7 +11,7 @@ use crate::{
 
 use super::ballot::Vote;
 
-/// What a node was asked for, and the answers that are counted apart.
+/// The operations at a node, and the answers that are counted separately.
 const OPERATIONS: [(&str, &[&str]); 4] = [
     ("acquire", &["granted", "held", "not_done", "unknown", "late"]),
     ("release", &["released", "missing", "held_by_other", "not_done", "unknown"]),

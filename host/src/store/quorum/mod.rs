@@ -1,14 +1,14 @@
-//! A store over several stores: a lock is held where a majority of them holds it.
+//! A store over several stores. A lock is held if a majority of them holds it.
 //!
-//! The nodes are independent: no node copies from another. With 2 of 3 nodes, or 3 of 5, locks go on, and a node that
-//! loses its data loses no lock. This is the algorithm Redlock with what its critics asked of it: tokens that grow,
-//! times by each node's own clock, and a node that has lost its data is kept out.
+//! The nodes are independent: no node copies from another. As long as 2 of 3 nodes work, or 3 of 5, locks go on, and a
+//! node that loses its data loses no lock. This is the algorithm Redlock with three answers to its critics: tokens that
+//! grow, times by each node's own clock, and a node that has lost its data is kept out.
 //!
 //! # Acquire
 //!
-//! All nodes are asked at once. Each has [a short time](QuorumSettings::node_timeout) to answer. A node grants the
-//! lock, says that it is held, fails without having done anything, fails so that nobody knows what it did, or does not
-//! answer in time. Of `N` nodes, with a majority of `M = (N + 1) / 2`:
+//! The store asks all nodes at once. Each node has [a short time](QuorumSettings::node_timeout) to answer. A node
+//! grants the lock, reports that it is held, fails without having done anything, fails with an unknown outcome, or does
+//! not answer in time. Of `N` nodes, with a majority of `M = (N + 1) / 2`:
 //!
 //! | granted | held | the others failed | outcome |
 //! |---|---|---|---|
@@ -18,22 +18,22 @@
 //! | 1 to `M - 1` | fewer, but `M` or more with those that granted | any | a split vote |
 //! | fewer than `M` with those that said held | | the rest | a failure |
 //!
-//! - **Granted** is answered with the grant that makes the majority; later ones are kept as well. It is valid for as
-//!   long as a majority surely holds the lock, by what each node said, and no longer than the time to live less the
+//! - **Granted** is answered with the grant that makes the majority; later grants are kept as well. The lock is valid
+//!   for as long as a majority surely holds it, by each node's report, and no longer than the time to live less the
 //!   time since the beginning of this attempt, both less the drift of clocks: a hundredth, and 2 ms.
 //! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time
 //!   again, or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely
 //!   not ours.
-//! - **A split vote** means that several callers each got a few nodes. What was granted is given back, and after a
-//!   random pause there is another attempt: 8 at most, in a quarter of the time to live, and no more than 2 s. Nodes
-//!   that have not answered when a majority is divided are waited for as long again, 50 ms at least. After the last the
-//!   lock is held: others had the nodes. It is an unknown outcome instead where nodes failed so that a majority of them
-//!   may still keep this attempt's lock.
-//! - **A failure** gives back what was granted. It is [`Failure::NotDone`] if no node can have the lock after that.
-//!   Else it is [`Failure::Unknown`], and `held_until` is the latest time at which such a node lets it go: what it said
-//!   itself if it failed, [what holds for all stores](super::late) if it did not answer, and the time to live if it
-//!   granted the lock and could not be asked to give it back. The message says how many of the nodes said what, and why
-//!   nodes failed.
+//! - **A split vote** means that several callers each got a few nodes. The attempt's grants are given back, and after a
+//!   random pause another attempt follows: 8 at most, in a quarter of the time to live, and no more than 2 s. If a
+//!   majority is divided, the store waits for the nodes that have not answered for as long again, at least 50 ms. After
+//!   the last attempt the lock is held, because other callers had the nodes. The outcome is unknown instead if nodes
+//!   failed so that a majority of them may still keep this attempt's lock.
+//! - **A failure** gives back the attempt's grants. It is [`Failure::NotDone`] if no node can have the lock after that.
+//!   Else it is [`Failure::Unknown`], and `held_until` is the latest time at which such a node lets the lock go: the
+//!   node's own bound if it failed, [the bound of all stores](super::late) if it did not answer, and the time to live
+//!   if it granted the lock and could not be asked to give it back. The message has the number of nodes for each
+//!   answer, and why nodes failed.
 //!
 //! A grant that arrives after the outcome, or after the caller has left, is given back, unless the lock was granted. If
 //! a node failed or did not answer in time, its store gives back a late grant, as [every store](Store) does, or the
@@ -42,26 +42,27 @@
 //!
 //! # Owners
 //!
-//! Nodes tell owners apart by name alone. Calls of one process about the same key and owner reach each node in turn,
-//! and where a release was not answered, no acquire of this owner is made for 30 seconds.
+//! Nodes tell owners apart by name alone. Calls of one process about the same key and owner reach each node in turn.
+//! After a release without an answer, no acquire of this owner is made for 30 seconds.
 //!
 //! # Fencing tokens
 //!
-//! The token of a grant is the largest that a node gave. It is answered only when a majority of the nodes has both
-//! granted the lock and noted the token. `fence.rs` says why tokens grow then, though the clocks of the nodes differ.
+//! The token of a grant is the largest token of the nodes. The grant is answered only when a majority of the nodes has
+//! both granted the lock and noted the token. `fence.rs` explains why tokens grow then, though the clocks of the nodes
+//! differ.
 //!
-//! # What else a majority decides
+//! # Other decisions of a majority
 //!
 //! | call | outcome |
 //! |---|---|
-//! | release | sent to all. With answers of a majority: another owner holds it if a majority says so; released if one node released it; missing if a majority says so |
+//! | release | sent to all. With answers of a majority: another owner holds it if a majority reports this; released if one node released it; missing if a majority reports this |
 //! | extend | extended if a majority extended it; lost if a majority does not have it for this owner |
 //! | inspect | the owner that a majority has, for as long as a majority has it; nobody, if none can have one |
-//! | list | what a majority has, node by node |
+//! | list | the locks that a majority has, node by node |
 //! | force release | sent to all: the owner that most nodes had |
 //! | watch | all nodes; ends with the first change at any of them |
 //!
-//! Where failures leave that open, the call fails, and says how many of the nodes said what.
+//! If failures leave that open, the call fails, with the number of nodes for each answer.
 
 mod acquire;
 mod attempt;
@@ -98,15 +99,15 @@ use super::{Acquired, Extended, Failure, Holding, KeyPage, Released, Store, Surv
 pub struct QuorumStore(Nodes);
 
 impl QuorumStore {
-    /// Makes a store of these nodes: an odd number of them, 3 at least, none of which another node depends on. `name`
-    /// is the store's, for metrics.
+    /// Makes a store of these nodes: an odd number, at least 3. No node may depend on another. `name` is the store's,
+    /// for metrics.
     ///
-    /// Each store [learns](Store::join_quorum) that it is a node. So of stores in Redis that lead to one server under two
-    /// names, only one takes part, also if that shows only later: the calls of the other fail. Other stores are not
-    /// compared.
+    /// Each store [learns](Store::join_quorum) that it is a node. If stores in Redis lead to one server under two
+    /// names, only one of them takes part, even if this shows only later: the calls of the other fail. Other stores are
+    /// not compared.
     ///
-    /// Must be called in a Tokio runtime with time enabled. The nodes are called on it, and what callers leave is
-    /// finished there.
+    /// Must be called in a Tokio runtime with time enabled. This runtime calls the nodes, and finishes the work that
+    /// callers leave.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -146,7 +147,7 @@ impl QuorumStore {
         acquire::acquire(&self.0, Wanted { hold: hold(key, owner), ttl, fenced }).await
     }
 
-    /// Refuses a call after [`close`](Store::close), and one for a lock that would last too long.
+    /// Refuses a call after [`close`](Store::close), and a call for a lock that would last too long.
     fn admit(&self, ttl: Option<Duration>) -> Result<(), Failure> {
         if self.0.is_closed() {
             return Err(Failure::not_done("the store is closed"));
@@ -198,7 +199,7 @@ impl Store for QuorumStore {
         Box::pin(self.take(key, owner, ttl, true))
     }
 
-    /// Done when a majority has noted the token.
+    /// Succeeds when a majority has noted the token.
     fn raise_fencing_token<'a>(
         &'a self,
         key: &'a str,
@@ -230,8 +231,9 @@ impl Store for QuorumStore {
         })
     }
 
-    /// A page is that of one node, less what other pages have: it can be empty while more follow. Each lock that a
-    /// majority holds all the time is listed once. One that only a part of the nodes has is listed while nodes fail.
+    /// A page has the keys of one node, without those on other pages: it can be empty while more follow. Each lock that
+    /// a majority holds throughout is listed once. While nodes fail, a lock that only a part of the nodes has is listed
+    /// too.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -255,7 +257,7 @@ impl Store for QuorumStore {
         })
     }
 
-    /// The holding is the one that keeps others from the lock: `None` if a majority of the nodes is free.
+    /// The holding is the one that blocks the lock: `None` if a majority of the nodes is free.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         Box::pin(async move {
             self.admit(None).ok()?;
@@ -263,7 +265,7 @@ impl Store for QuorumStore {
         })
     }
 
-    /// The name of each node, with what it says of itself.
+    /// The name of each node, with the node's own description.
     fn describe(&self) -> String {
         let nodes = self.0.peers().iter().map(|peer| match peer.store.describe() {
             about if about.is_empty() => peer.name.clone(),
@@ -278,8 +280,8 @@ impl Store for QuorumStore {
         Box::pin(survey::survey(&self.0))
     }
 
-    /// Waits five seconds at most, and no longer than a call waits for a node once a majority is closed: a node that
-    /// hangs is not waited for.
+    /// Waits at most five seconds, and after a majority is closed no longer than a call waits for a node, so that a
+    /// node that hangs does not delay it.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.close())
     }

@@ -16,11 +16,11 @@ use crate::store::{Failure, Released};
 pub(super) enum ReleaseOutcome {
     /// The lock was the owner's, and is free.
     Freed,
-    /// The lock is not the owner's.
+    /// The owner does not hold the lock.
     NotOurs,
-    /// The node did nothing, and will do nothing: its store has not sent the release, or was refused.
+    /// The node did nothing, and will do nothing: its store did not send the release, or the node refused it.
     NotDone,
-    /// The release may have been carried out, or may still be.
+    /// The node may have carried out the release, or may still do so.
     Unclear,
 }
 
@@ -29,14 +29,14 @@ pub(super) async fn release(peer: &Peer, hold: &LockId) -> ReleaseOutcome {
     ReleaseOutcome::of(&released(peer, hold).await)
 }
 
-/// Releases a lock at a node, and says how.
+/// Releases a lock at a node, and returns the node's answer.
 pub(super) async fn released(peer: &Peer, hold: &LockId) -> Result<Released, Failure> {
     let outcome = peer.store.release(&hold.key, &hold.owner).await;
     peer.metrics.released(&outcome);
     outcome
 }
 
-/// Releases a lock at a node after the calls before it, for the owner, which gets the outcome.
+/// Releases a lock at a node after the earlier calls, for the owner, which gets the outcome.
 pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Teller<Released>) {
     let place = peer.lanes.join(&hold);
     let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };
@@ -48,8 +48,8 @@ pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Telle
     end(&peer, &place, turn, ended).await;
 }
 
-/// Releases a lock at a node, whoever holds it. Waits for calls about it that are under way, for `patience` at most:
-/// otherwise a lock that they are granted would stay at this node alone.
+/// Releases a lock of any owner at a node. Waits at most `patience` for calls about it that are under way: otherwise a
+/// grant to one of them would stay at this node alone.
 pub(super) async fn force_release_in_turn(
     peer: Arc<Peer>,
     key: Arc<str>,
@@ -68,7 +68,7 @@ pub(super) async fn force_release_in_turn(
     peer.store.force_release(&key).await
 }
 
-/// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made here.
+/// Ends the turn of a release. As long as the release may come late, no acquire of this owner is made at this node.
 pub(super) async fn end(
     peer: &Peer,
     place: &PlaceInLane<'_>,
@@ -77,7 +77,7 @@ pub(super) async fn end(
 ) {
     let is_unclear = ended == ReleaseOutcome::Unclear;
     if is_unclear {
-        // Before the turn ends: the next in the lane looks as soon as it has its turn.
+        // Set before the turn ends, because the next in the lane looks as soon as it has its turn.
         place.set_unclear();
     }
     drop(turn);
@@ -109,7 +109,7 @@ mod tests {
             (Ok(Released::HeldByOther), ReleaseOutcome::NotOurs),
             (Err(Failure::not_done("refused")), ReleaseOutcome::NotDone),
             (Err(Failure::unknown("no reply", None)), ReleaseOutcome::Unclear),
-            // Also where its time is over by the wall clock: that is the time of a lock, and not of a release.
+            // Unclear also if the time is over by the wall clock: that is the time of a lock, and not of a release.
             (
                 Err(Failure::unknown("no reply", Some(std::time::UNIX_EPOCH))),
                 ReleaseOutcome::Unclear,

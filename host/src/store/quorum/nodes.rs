@@ -1,7 +1,7 @@
-//! The nodes, and asking all of them at once.
+//! The nodes, and questions to all of them at once.
 //!
-//! Each call of a node is a task of its own, on the runtime in which the quorum was made. So nobody waits for the slow
-//! ones, and what a caller leaves goes on.
+//! Each call of a node is a task of its own, on the runtime in which the quorum was made. So no caller waits for slow
+//! nodes, and calls go on after their callers have left.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,20 +38,20 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Has the node note a fencing token.
+    /// Makes the node note a fencing token.
     pub(super) async fn raise(&self, key: &str, token: u64) -> Result<(), Failure> {
         let raised = self.store.raise_fencing_token(key, token).await;
         self.metrics.raised(&raised);
         raised
     }
 
-    /// Waits for the calls that are under way and closes the store, until that is given up.
+    /// Waits for the calls that are under way and closes the store, until `given_up`.
     async fn close(&self, given_up: &CancellationToken) {
         self.tasks.close();
         given_up.run_until_cancelled(self.tasks.wait()).await;
         tokio::select! {
             biased;
-            // First, so that it begins also if it is not waited for.
+            // The close comes first, so that it begins even if nobody waits for it.
             () = self.store.close() => {}
             () = given_up.cancelled() => {}
         }
@@ -63,14 +63,14 @@ pub(super) struct Nodes {
     peers: Vec<Arc<Peer>>,
     pub(super) settings: QuorumSettings,
     runtime: Handle,
-    /// Ends the tasks.
+    /// Cancelled to end the tasks.
     abort: CancellationToken,
     closed: CancellationToken,
 }
 
-/// The answers of the nodes to a question, as far as they have come.
+/// The answers of the nodes to a question that have come so far.
 pub(super) struct NodeAnswers<T> {
-    /// By the positions of the nodes.
+    /// The answers by the positions of the nodes.
     by_node: Vec<Option<Result<T, Failure>>>,
     answers: mpsc::UnboundedReceiver<(usize, Result<T, Failure>)>,
     until: Instant,
@@ -108,7 +108,7 @@ impl Nodes {
         })
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub(super) fn count(&self) -> usize {
         self.peers.len()
     }
@@ -118,7 +118,7 @@ impl Nodes {
         self.peers.iter().map(|peer| &*peer.name).collect()
     }
 
-    /// How many nodes are a majority.
+    /// The number of nodes in a majority.
     pub(super) fn majority(&self) -> usize {
         self.count() / 2 + 1
     }
@@ -127,7 +127,7 @@ impl Nodes {
         &self.peers
     }
 
-    /// Runs a task about a node until it ends or the quorum is closed. The task is polled at once, so that tasks of one
+    /// Runs a task about a node until it ends or the quorum is closed. Polls the task at once, so that tasks of one
     /// lane take their turns in the order of the calls, whatever order the runtime would choose.
     pub(super) fn spawn(&self, peer: &Peer, task: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
@@ -139,7 +139,7 @@ impl Nodes {
         }
     }
 
-    /// Asks all nodes at once. Their answers are waited for as long as `patience`; a call that is late goes on in the
+    /// Asks all nodes at once, and waits for their answers for at most `patience`. A late call goes on in the
     /// background, for 30 seconds at most.
     pub(super) fn ask<T, F>(
         &self,
@@ -160,7 +160,7 @@ impl Nodes {
         })
     }
 
-    /// As [`ask`](Self::ask), by tasks that report their answers and may go on, and that end by themselves.
+    /// The same as [`ask`](Self::ask), by tasks that report their answers, may go on after that, and end by themselves.
     pub(super) fn ask_by<T, F>(
         &self,
         patience: Duration,
@@ -182,8 +182,8 @@ impl Nodes {
         self.closed.is_cancelled()
     }
 
-    /// Refuses further calls, waits for what is under way, and closes all nodes: for five seconds at most, and for as
-    /// long as a call waits for a node once a majority is closed.
+    /// Refuses further calls, waits for those under way, and closes all nodes. Waits at most five seconds, and after a
+    /// majority is closed no longer than a call waits for a node.
     pub(super) async fn close(&self) {
         self.closed.cancel();
         let closing = self.peers.iter().map(|peer| peer.close(&self.abort));
@@ -200,7 +200,7 @@ impl Nodes {
 }
 
 impl<T> NodeAnswers<T> {
-    /// Waits until there are `enough` answers, all, or the time is over. Nothing is lost if the future is dropped.
+    /// Waits until `enough` answers, or all, have come, or the time is over. Nothing is lost if the future is dropped.
     pub(super) async fn wait_for(&mut self, enough: impl Fn(&Self) -> bool) {
         while self.missing() > 0 && !enough(self) {
             match timeout_at(self.until, self.answers.recv()).await {
@@ -216,12 +216,12 @@ impl<T> NodeAnswers<T> {
         }
     }
 
-    /// The answers that are no failures.
+    /// The answers that are not failures.
     pub(super) fn good(&self) -> impl Iterator<Item = &T> {
         self.by_node.iter().flatten().flatten()
     }
 
-    /// The answers by the positions of their nodes; `None` for a failure, and for an answer that is missing.
+    /// The answers by the positions of their nodes; `None` for a failure, and for a missing answer.
     pub(super) fn by_node(self) -> impl Iterator<Item = Option<T>> {
         self.by_node.into_iter().map(|answer| answer?.ok())
     }
@@ -241,8 +241,8 @@ impl<T> NodeAnswers<T> {
         self.by_node.len() - self.good().count()
     }
 
-    /// The failure of the call, if no majority agrees: why nodes failed, with how many of the others `said` what. It is
-    /// [`Failure::NotDone`] if no node can have done anything; `changed` is whether one of the others has.
+    /// The failure of the call if no majority agrees: why nodes failed, and how many other nodes `said` what. It is
+    /// [`Failure::NotDone`] if no node can have done anything; `changed` is whether one of the other nodes has.
     pub(super) fn failure(&self, nodes: &Nodes, said: &[(usize, &str)], changed: bool) -> Failure {
         let failures = self.by_node.iter().enumerate().filter_map(|(node, answer)| match answer {
             Some(Ok(_)) => None,
@@ -262,12 +262,12 @@ impl<T> NodeAnswers<T> {
 
 impl<T> Teller<T> {
     pub(super) fn tell(self, answer: Result<T, Failure>) {
-        // A caller that has left does not care.
+        // A caller that has left needs no answer.
         let _ = self.answers.send((self.node, answer));
     }
 }
 
-/// This long from now.
+/// The time that is this long from now.
 pub(super) fn after(time: Duration) -> Instant {
     holdfast_timing::after(Instant::now(), time, Instant::checked_add)
 }

@@ -9,18 +9,18 @@ use super::{
 };
 use crate::store::{Failure, Released};
 
-/// How many nodes said what to a release.
+/// How many nodes gave each answer to a release.
 #[derive(Clone, Copy, Debug)]
 struct ReleaseTally {
     released: usize,
     missing: usize,
     held_by_other: usize,
-    /// They may still say something.
+    /// The number of nodes that may still answer.
     open: usize,
     majority: usize,
 }
 
-/// Releases the lock at all nodes, and waits until what a majority says is certain. The rest goes on.
+/// Releases the lock at all nodes, and waits until the answer of a majority is certain. The other calls go on.
 pub(super) async fn release(nodes: &Nodes, hold: LockId) -> Result<Released, Failure> {
     let patience = nodes.settings.patience(Duration::MAX);
     let mut answers =
@@ -48,8 +48,8 @@ impl ReleaseTally {
         }
     }
 
-    /// What a majority says. At each node that answered the lock is not the owner's any more, so with a majority of
-    /// answers the owner does not hold it.
+    /// The answer of a majority. At each node that answered, the owner no longer holds the lock. So with answers of a
+    /// majority, the owner does not hold it.
     fn outcome(self) -> Option<Released> {
         let answered = self.released + self.missing + self.held_by_other;
         match self {
@@ -57,12 +57,12 @@ impl ReleaseTally {
             _ if self.held_by_other >= self.majority => Some(Released::HeldByOther),
             _ if self.released > 0 => Some(Released::Released),
             _ if self.missing >= self.majority => Some(Released::Missing),
-            // Others have a part of it.
+            // Other owners have a part of the lock.
             _ => Some(Released::HeldByOther),
         }
     }
 
-    /// Whether no answer that is missing would change the outcome.
+    /// Whether no missing answer would change the outcome.
     fn is_certain(self) -> bool {
         match self.outcome() {
             None => false,
@@ -77,7 +77,7 @@ impl ReleaseTally {
 mod tests {
     use super::*;
 
-    /// All ways in which `nodes` nodes say one of four things: released, missing, held by another, nothing yet.
+    /// All ways in which `nodes` nodes give one of four answers: released, missing, held by another, nothing yet.
     fn all(nodes: usize) -> impl Iterator<Item = ReleaseTally> {
         let upto = move |most: usize| 0..=most;
         upto(nodes).flat_map(move |released| {
@@ -95,7 +95,7 @@ mod tests {
         })
     }
 
-    /// What may become of these counts when the open answers come: one more is this, or a failure.
+    /// The counts that may follow when the open answers come: each adds one to a count, or is a failure.
     fn later(counts: ReleaseTally) -> Vec<ReleaseTally> {
         if counts.open == 0 {
             return vec![counts];

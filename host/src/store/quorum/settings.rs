@@ -1,14 +1,15 @@
-//! What a quorum is made of: its nodes, and the times that it keeps.
+//! The parts of a quorum: its nodes, and its times.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::error::QuorumError;
 use crate::store::Store;
 
-/// The shortest time that a node is given, unless the setting is shorter: a few round trips to another continent.
+/// The shortest time that a node has for an answer, unless the setting is shorter: a few round trips to another
+/// continent.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A store that is one of a quorum's.
+/// A store that is a node of a quorum.
 pub struct Node {
     pub(super) name: String,
     pub(super) store: Arc<dyn Store>,
@@ -22,11 +23,11 @@ impl Node {
     }
 }
 
-/// The times that a quorum keeps.
+/// The times of a quorum.
 ///
 /// | setter | default | meaning |
 /// |---|---|---|
-/// | [`node_timeout`](Self::node_timeout) | 500 ms | how long a node is waited for at most |
+/// | [`node_timeout`](Self::node_timeout) | 500 ms | how long to wait for a node at most |
 /// | [`longest_ttl`](Self::longest_ttl) | 60 s | the longest time to live of a lock |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuorumSettings {
@@ -46,8 +47,8 @@ impl QuorumSettings {
         Self::default()
     }
 
-    /// How long a node is waited for at most: more than 0, and no longer than the longest time to live. A call about a
-    /// short lock waits no longer than a tenth of its time to live, but 100 ms at least, so that most of the time is
+    /// How long to wait for a node at most: more than 0, and no longer than the longest time to live. A call about a
+    /// short lock waits no longer than a tenth of its time to live, but at least 100 ms, so that most of the time is
     /// left for the work. Default: 500 ms.
     #[must_use]
     pub fn node_timeout(mut self, limit: Duration) -> Self {
@@ -55,15 +56,15 @@ impl QuorumSettings {
         self
     }
 
-    /// The longest time to live of a lock, `quorumMaxTtl` in component files. A longer one is refused. A node that has
-    /// lost its data must stay out for as long as this. Default: 60 s.
+    /// The longest time to live of a lock, `quorumMaxTtl` in component files. A longer time is refused. A node that has
+    /// lost its data must stay out for this time. Default: 60 s.
     #[must_use]
     pub fn longest_ttl(mut self, ttl: Duration) -> Self {
         self.longest_ttl = ttl;
         self
     }
 
-    /// Checks that these nodes with these settings are a quorum.
+    /// Checks that these nodes make a quorum with these settings.
     pub(super) fn check(&self, nodes: &[Node]) -> Result<(), QuorumError> {
         if nodes.len() < 3 || nodes.len().is_multiple_of(2) {
             return Err(QuorumError::NodeCount(nodes.len()));

@@ -1,10 +1,10 @@
-//! How often an attempt is repeated because several callers each got a few nodes, and after which pauses.
+//! How often an attempt is repeated because several callers each got a few nodes, and the pauses before.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many attempts there are at most.
+/// The largest number of attempts.
 const MAX_ATTEMPTS: u32 = 8;
 
 /// The longest time for all attempts but the last, unless a quarter of the time to live is shorter.
@@ -26,10 +26,10 @@ impl Splits {
         Self { begun: Instant::now(), budget: (ttl / 4).min(LONGEST_BUDGET), attempts: 0 }
     }
 
-    /// How long to wait before the next attempt, after one for which the nodes needed this long; `None` if there is no
-    /// other. `random` is any number.
+    /// The pause before the next attempt; `None` if no attempt follows. `took` is how long the nodes needed for the
+    /// latest attempt. `random` is any number.
     ///
-    /// Callers who collided wait for different times: the window is as long as two attempts, and doubles.
+    /// Callers that collided wait for different times: the window is as long as two attempts, and doubles.
     pub(super) fn next(&mut self, took: Duration, random: u64) -> Option<Duration> {
         self.attempts += 1;
         if self.attempts == MAX_ATTEMPTS {

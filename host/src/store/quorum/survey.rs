@@ -1,4 +1,4 @@
-//! What an operator sees of the nodes, and what locks there can promise.
+//! What an operator sees of the nodes, and what their locks can promise.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::store::{Role, Server, Survey};
 
-/// How much longer a node may take to say what it is than for a call about one lock.
+/// How much longer a node may take to describe itself than for a call about one lock.
 const SURVEY_PATIENCE_FACTOR: u32 = 10;
 
 /// The servers of all nodes.
@@ -31,7 +31,7 @@ pub(super) async fn survey(nodes: &Nodes) -> Survey {
     Survey { servers: servers.collect(), promise }
 }
 
-/// The servers of a node. One that names none is its own.
+/// The servers of a node. A node that names no servers is its own.
 fn of_node(peer: &Peer, survey: Survey) -> Vec<Server> {
     match survey.servers.is_empty() {
         true => vec![server(peer, peer.store.describe())],

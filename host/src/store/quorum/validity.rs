@@ -15,8 +15,8 @@ pub(super) fn less_drift(time: Duration) -> Duration {
     time.saturating_sub(drift(time))
 }
 
-/// Until when a majority of this size surely holds a lock. `ends` is until when each node holds it; the result is the
-/// `majority`-th latest of them. `None` if there are fewer.
+/// Until when a majority of this size surely holds a lock. `ends` has the end of each node's hold; the result is the
+/// `majority`-th latest of them, or `None` if there are fewer.
 pub(super) fn majority_until(mut ends: Vec<Instant>, majority: usize) -> Option<Instant> {
     ends.sort_unstable_by(|a, b| b.cmp(a));
     ends.get(majority.checked_sub(1)?).copied()
@@ -36,7 +36,7 @@ mod tests {
         assert!(less_drift(Duration::MAX) < Duration::MAX);
     }
 
-    /// What a hundredth is below a millisecond.
+    /// The part of a hundredth that is below a millisecond.
     fn drift_below(time: u64) -> Duration {
         MS(time) / 100 - MS(time / 100)
     }

@@ -8,17 +8,17 @@ use tokio::time::{Instant, timeout};
 use super::{inspect::most_named, nodes::Nodes};
 use crate::store::{Failure, Holding, Watched};
 
-/// How long after the first node has reported a change the others are waited for: a release reaches them at about the
-/// same time, and a try before that finds a part of the lock.
+/// How long to wait for the other nodes after the first node has reported a change: a release reaches all of them at
+/// about the same time, and a try before that finds a part of the lock.
 const SETTLING: Duration = Duration::from_millis(5);
 
-/// The shortest time that the last nodes are waited for once a majority can be watched.
+/// The shortest wait for the last nodes once a majority can be watched.
 const SHORTEST_GRACE: Duration = Duration::from_millis(1);
 
 /// Watches the lock at all nodes; `None` if fewer than a majority can be watched.
 ///
-/// The holder of the lock holds it at a majority of the nodes, and that has a node in common with those that are
-/// watched. So one change is enough to report: it may be what made the lock free, or lost.
+/// The holder holds the lock at a majority of the nodes, which has a node in common with the watched nodes. So one
+/// change is enough to report: it may have made the lock free, or lost.
 pub(super) async fn watch(nodes: &Nodes, key: &str) -> Option<Watched> {
     let key: Arc<str> = key.into();
     let majority = nodes.majority();
@@ -29,7 +29,7 @@ pub(super) async fn watch(nodes: &Nodes, key: &str) -> Option<Watched> {
     });
     watches.wait_for(|watches| watches.good().count() >= majority).await;
     let rest = watches.wait_for(|_| false);
-    // They need about as long as the others did.
+    // These nodes need about as long as the others did.
     let _ = timeout(begun.elapsed().max(SHORTEST_GRACE), rest).await;
     let (holdings, changes): (Vec<_>, Vec<_>) =
         watches.by_node().flatten().map(|Watched { holding, changed }| (holding, changed)).unzip();
@@ -39,7 +39,7 @@ pub(super) async fn watch(nodes: &Nodes, key: &str) -> Option<Watched> {
     })
 }
 
-/// Ends with the first change, and those of the other nodes that come with it.
+/// Ends with the first change, and the changes at other nodes that come with it.
 async fn first_and_those_with_it(changes: Vec<BoxFuture<'static, ()>>, majority: usize) {
     let mut changes: FuturesUnordered<_> = changes.into_iter().collect();
     let _ = changes.next().await;
@@ -47,8 +47,8 @@ async fn first_and_those_with_it(changes: Vec<BoxFuture<'static, ()>>, majority:
     let _ = timeout(SETTLING, others).await;
 }
 
-/// The holding that keeps others from the lock: `None` if a majority of the nodes is free, else the owner that most
-/// nodes name, and the time after which a majority is free.
+/// The holding that blocks the lock: `None` if a majority of the nodes is free. Else it has the owner that most nodes
+/// name, and the time after which a majority is free.
 fn blocking(holdings: &[Option<Holding>], majority: usize) -> Option<Holding> {
     let held: Vec<&Holding> = holdings.iter().flatten().collect();
     let free = holdings.len() - held.len();

@@ -1,12 +1,12 @@
-//! What people read when no majority of the nodes agrees.
+//! The text for people if no majority of the nodes agrees.
 
 use std::{fmt::Write, time::Duration};
 
 /// The longest part of a node's cause, in bytes.
 const MAX_CAUSE_BYTES: usize = 160;
 
-/// What the nodes said, in one line: how many said what, and why nodes failed, by their positions. `said` are counts
-/// with their words, such as 2 and "granted it".
+/// The answers of the nodes in one line: how many nodes gave each answer, and why nodes failed, by their positions.
+/// `said` has counts with their words, such as 2 and "granted it".
 pub(super) fn disagreement(
     names: &[&str],
     said: &[(usize, &str)],
@@ -31,7 +31,7 @@ pub(super) fn late(limit: Duration) -> String {
     format!("no answer within {limit:?}")
 }
 
-/// The cause of a node's failure, which names the node.
+/// The cause of a node's failure, with the node's name.
 fn named(name: &str, cause: &str) -> String {
     let cut = cause.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_CAUSE_BYTES);
     let short = cut.map_or(cause, |at| &cause[..at]);
