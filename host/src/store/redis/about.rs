@@ -2,13 +2,14 @@
 
 use holdfast_redis_rules::{fitness::field, reply::Reply};
 
-/// What it calls itself, since its start and until its end: no other server calls itself so.
+/// The server's name for itself, from its start to its end. No other server has the same name.
 pub(super) fn run_id(info: &Reply) -> Option<&str> {
     let Reply::Text(info) = info else { return None };
     field(info, "run_id").filter(|id| !id.is_empty())
 }
 
-/// Its version, replicas and persistence, as far as it reports them. `policy` is when it writes its append-only file.
+/// The server's version, replicas and persistence, as far as it reports them. `policy` is when it writes its
+/// append-only file.
 pub(super) fn describe(info: &Reply, policy: Option<&str>) -> Option<String> {
     let Reply::Text(info) = info else { return None };
     let field = |name| field(info, name);

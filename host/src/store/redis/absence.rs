@@ -1,4 +1,4 @@
-//! A server that takes no locks for a while, because it may have lost those that it had.
+//! A server that takes no locks for a while, because it may have lost its earlier locks.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use holdfast_redis_rules::rejoin::Started;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Absence {
     started: Option<Instant>,
-    /// `None` for a time that the clock cannot hold.
+    /// The end; `None` for a time that the clock cannot hold.
     ends: Option<Instant>,
 }
 
 impl Absence {
-    /// Of a server that said now when it started.
+    /// The absence of a server that has just reported when it started.
     pub(super) fn of(started: Started) -> Self {
         let now = Instant::now();
         Self {
@@ -22,7 +22,7 @@ impl Absence {
         }
     }
 
-    /// Why the server takes no lock now, if it takes none.
+    /// Why the server takes no lock now; `None` if it takes locks.
     pub(super) fn refusal(self) -> Option<String> {
         let now = Instant::now();
         if self.ends.is_some_and(|ends| ends <= now) {

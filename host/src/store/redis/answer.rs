@@ -1,4 +1,4 @@
-//! How a command on a connection ends.
+//! The answers to a command on a connection.
 
 use std::{
     fmt, io,
@@ -15,9 +15,9 @@ use holdfast_redis_rules::{
 /// An answer of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ServerAnswer {
-    /// The lock was free and is the owner's now.
+    /// The lock was free, and the owner holds it now.
     Granted(ServerGrant),
-    /// Somebody holds the lock.
+    /// An owner holds the lock.
     Held,
     /// The lock was free, and its time was over before the server took it.
     RanOut,
@@ -25,27 +25,27 @@ pub(super) enum ServerAnswer {
     ClockWasSet {
         /// When the lock expires.
         expiry: u64,
-        /// When it has ended at the latest.
+        /// The latest time at which the lock has ended.
         ends: Option<Instant>,
     },
-    /// The lock was free, but the server does not report its clock any more, as it says in this error line.
+    /// The lock was free, but the server no longer reports its clock. Carries the server's error line.
     ClockLost {
         line: String,
         /// When the lock expires.
         expiry: u64,
-        /// When it has ended at the latest.
+        /// The latest time at which the lock has ended.
         ends: Option<Instant>,
     },
-    /// The server has the lock, or has extended it, and too few of its replicas have it.
+    /// The server has the lock, or has extended it, but too few of its replicas have it.
     TooFewReplicas {
-        /// How many have it, or why the server did not wait for them.
+        /// How many replicas have it, or why the server did not wait for them.
         cause: String,
-        /// When the lock expires, if it was taken and that was chosen here.
+        /// When the lock expires, if it was taken and this store chose that time.
         expiry: Option<u64>,
-        /// When it has ended at the latest, if it was taken.
+        /// The latest time at which the lock has ended, if it was taken.
         ends: Option<Instant>,
     },
-    /// The server knows no expiry by its clock, as it says in this error line, and did nothing.
+    /// The server knows no expiry by its clock, and did nothing. Carries the server's error line.
     UnknownExpiry(String),
     /// The outcome of a release.
     Released(Released),
@@ -57,20 +57,20 @@ pub(super) enum ServerAnswer {
     Other(Reply),
 }
 
-/// What the server granted.
+/// The grant of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ServerGrant {
-    /// When it expires by the server's clock, in milliseconds since 1970, if that was chosen here.
+    /// When the lock expires by the server's clock, in milliseconds since 1970, if this store chose that time.
     pub(super) expiry: Option<u64>,
-    /// How long it lasts from the moment that the command was sent, at least.
+    /// How long the lock lasts at least, from the sending of the command.
     pub(super) left: Duration,
-    /// When it has ended at the latest.
+    /// The latest time at which the lock has ended.
     pub(super) ends: Instant,
-    /// Its fencing token, if one was asked for.
+    /// The fencing token, if the caller asked for one.
     pub(super) token: Option<u64>,
 }
 
-/// Why there is no answer.
+/// Why a command has no answer.
 #[derive(Clone, Debug)]
 pub(super) enum NoAnswer {
     /// The server cannot have run the command.
@@ -83,7 +83,7 @@ pub(super) enum NoAnswer {
 /// Why a connection gives no answers.
 #[derive(Clone, Debug)]
 pub(super) enum Cause {
-    /// The server or the network ended it.
+    /// The server or the network ended the connection.
     Lost,
     /// The network accepted nothing for too long.
     SendTimedOut,
@@ -91,7 +91,7 @@ pub(super) enum Cause {
     TimedOut(Duration),
     /// A reply made no sense.
     Nonsense,
-    /// A proxy got no reply of the server, and says so in this error line.
+    /// A proxy got no reply from the server. Carries the proxy's error line.
     Proxy(String),
     /// Another server has taken the place of this one.
     Replaced,
@@ -102,7 +102,7 @@ pub(super) enum Cause {
 }
 
 impl ServerAnswer {
-    /// The expiry of the lock that the command took, if it took one that can be given back.
+    /// The expiry of the lock that the command took, if the lock can be given back.
     pub(super) fn expiry(&self) -> Option<u64> {
         match self {
             Self::Granted(granted) => granted.expiry,

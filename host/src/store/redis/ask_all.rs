@@ -1,4 +1,4 @@
-//! Asking many servers the same question at once.
+//! Asks many servers the same question at once.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dial_error::DialError;
 
-/// How long to wait for the others once a majority has answered.
+/// How long to wait for the other servers after a majority has answered.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// How long a server is waited for where nothing else limits that.
+/// How long to wait for a server if nothing else limits this.
 const DEFAULT_LIMIT: Duration = Duration::from_millis(2_500);
 
-/// How long one of several servers is waited for. It leaves time for the others.
+/// How long to wait for one of several servers. The limit leaves time for the others.
 pub(super) fn limit(dial_timeout: Option<Duration>) -> Duration {
     dial_timeout.map_or(DEFAULT_LIMIT, |limit| limit / 2)
 }
@@ -23,15 +23,15 @@ pub(super) fn limit(dial_timeout: Option<Duration>) -> Duration {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answers<A> {
     pub(super) answers: Vec<A>,
-    /// Whether a majority of the servers that count is among those that answered.
+    /// Whether a majority of the servers that count has answered.
     pub(super) of_majority: bool,
 }
 
-/// Asks all servers at once. Returns the answers that are there [`GRACE`] after a majority of the first `counted` servers
-/// has answered, or why no server answered. `what` names the missing answer in the error.
+/// Asks all servers at once. Returns the answers that have come [`GRACE`] after a majority of the first `counted`
+/// servers has answered, or why no server answered. `what` names the missing answer in the error.
 ///
-/// A few quick answers do not end the wait: these servers may be cut off from the others, and know only what was true
-/// before. As long as there is no majority, all are waited for, so `ask` must end by itself where its server is silent.
+/// A few quick answers do not end the wait: these servers may be cut off from the others, and know only an old state.
+/// Without a majority, the call waits for all servers, so `ask` must end by itself if its server is silent.
 pub(super) async fn ask_all<A, F>(
     servers: Vec<Address>,
     counted: usize,
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// Adds the servers that are not there yet, up to `most` in all.
+/// Adds the servers that are not in the list yet, up to `most` in all.
 pub(super) fn add_servers(
     servers: &mut Vec<Address>,
     named: impl IntoIterator<Item = Address>,
@@ -88,7 +88,7 @@ pub(super) fn add_servers(
 
 fn combined(what: &str, mut errors: Vec<DialError>) -> DialError {
     let may_pass = errors.is_empty() || errors.iter().any(|error| error.may_pass);
-    // A wrong login says more than a missing one.
+    // A wrong login is more useful to know than a missing one.
     let login = errors.iter().filter_map(|error| error.login).max();
     errors.sort_by(|one, other| one.cause.cmp(&other.cause));
     let causes: Vec<String> = errors.into_iter().map(|error| error.cause).collect();
@@ -103,13 +103,13 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(2);
 
-    /// Asks servers that answer after these milliseconds; `None` for one that is silent until its limit. Returns those
-    /// that were heard, and after how many milliseconds.
+    /// Asks servers that answer after these milliseconds; `None` for a server that is silent until its limit. Returns
+    /// the servers that were heard, and after how many milliseconds.
     async fn heard(servers: &[Option<u64>]) -> (Result<Vec<u64>, DialError>, u128) {
         heard_of(servers, servers.len()).await
     }
 
-    /// As [`heard`], where so many of the servers count for the majority.
+    /// The same as [`heard`], but only the first `counted` servers count for the majority.
     async fn heard_of(
         servers: &[Option<u64>],
         counted: usize,
@@ -124,7 +124,7 @@ mod tests {
         counted: usize,
     ) -> Result<Answers<u64>, DialError> {
         let after: Vec<_> = servers.iter().map(|after| after.map(Duration::from_millis)).collect();
-        // Each finds its own by its port.
+        // Each closure finds its own server by the port.
         let addresses = (0..).zip(servers).map(|(port, _)| Address { host: "h".to_owned(), port });
         ask_all(
             addresses.collect(),
@@ -155,7 +155,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_few_quick_answers_do_not_end_the_wait() {
         assert_eq!(heard(&[Some(1), Some(900), Some(901)]).await, (Ok(vec![1, 900, 901]), 901));
-        // Half of them is no majority.
+        // Half of the servers is not a majority.
         let half = [Some(1), Some(2), Some(1_500), None];
         assert_eq!(heard(&half).await, (Ok(vec![1, 2, 1_500]), 1_700));
     }
@@ -179,7 +179,7 @@ mod tests {
         for (servers, counted, expected) in [
             (&[Some(1), Some(2), None][..], 3, true),
             (&[Some(1), None, None], 3, false),
-            // Those that do not count lead nowhere, and make no majority.
+            // The servers that do not count lead nowhere, and make no majority.
             (&[Some(1), Some(2), None, None, None, None], 3, true),
             (&[Some(1), None, None, Some(2), Some(3), Some(4)], 3, false),
         ] {

@@ -1,4 +1,4 @@
-//! Checks a server once, before locks are kept in it.
+//! Checks a server once, before it keeps locks.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use super::{
 /// How long the lock of the check lasts if it cannot be released.
 const TRIAL_TTL: Duration = Duration::from_secs(5);
 
-/// How many names are tried for a lock whose slot has a node.
+/// How many names to try for a lock whose slot has a node.
 const MAX_TRIED_NAMES: usize = 1_000;
 
 /// Connects, refuses servers that can lose locks, and takes and releases a lock that nobody else uses. `address` is
@@ -73,8 +73,8 @@ async fn check_server(client: &Client) -> Result<(), ConnectError> {
     })
 }
 
-/// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other
-/// keys is accepted with a warning: whether there is such a key is known only once it is used.
+/// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other keys is
+/// accepted with a warning: only a use of such a key shows whether the user may use it.
 async fn try_a_lock(
     nodes: &Nodes,
     address: String,
@@ -111,7 +111,7 @@ async fn try_a_lock(
     }
     match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Short, leg)) {
         Ok(Released::Released) => {}
-        // It may have expired on a slow way.
+        // The lock may have expired on a slow way.
         Ok(_) if begun.elapsed() >= TRIAL_TTL => {}
         Ok(_) => {
             let cause = "a lock that was taken is lost at once".to_owned();
@@ -119,7 +119,7 @@ async fn try_a_lock(
         }
         Err(ended) => return Err(failed(ended, address, "released")),
     }
-    // A server that forgets the script gets it again, and what is given back is always sent like this.
+    // A server that forgets the script gets it again. The command that gives back a grant always has this form.
     match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Full, leg)) {
         Ok(_) => Ok(()),
         Err(ended) => Err(failed(ended, address, "released")),
@@ -134,7 +134,7 @@ fn refused_key(ended: &Ended) -> Option<&str> {
     }
 }
 
-/// The failure of a lock that replicas must have: a proxy may close the connection on the command for that.
+/// The failure of a lock that needs replicas: a proxy may close the connection on the command that waits for them.
 fn naming_wait(error: ConnectError) -> ConnectError {
     match error {
         ConnectError::Unreachable { address, cause, login }
@@ -147,7 +147,7 @@ fn naming_wait(error: ConnectError) -> ConnectError {
     }
 }
 
-/// The warning that it is not known whether locks can be taken.
+/// The warning that the check could not take a lock.
 fn untried(key: &str, refusal: &str) -> String {
     format!(
         "no lock could be tried out, because the user of Redis may not use the key {key} ({refusal}): a lock can be \
@@ -155,7 +155,7 @@ fn untried(key: &str, refusal: &str) -> String {
     )
 }
 
-/// Why a lock cannot be `done`, at the node that failed or else at `address`.
+/// The error if a lock cannot be `done`, at the node that failed or else at `address`.
 fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
     let is_only_server = ended.node.is_none();
     let address = ended.node.unwrap_or(address);

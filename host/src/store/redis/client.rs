@@ -1,4 +1,4 @@
-//! Runs a command: sends it, and tries again where that is safe.
+//! Runs a command: sends it, and tries again if that is safe.
 
 use std::{
     sync::Arc,
@@ -52,14 +52,14 @@ pub(super) struct Client {
 
 /// How a try ended.
 enum Tried<T> {
-    /// With an outcome.
+    /// The try has an outcome.
     Outcome(T),
-    /// Without one, and it did nothing: the command may be tried again.
+    /// The try did nothing and has no outcome: the command may be tried again.
     Failed { cause: String, next: Next },
 }
 
-/// Tries a command until there is an outcome, each time on a connection that is open. A macro for the reason that
-/// [`run`](super::nodes::run) is one.
+/// Tries a command until a try has an outcome, each time on an open connection. A macro for the same reason as
+/// [`run`](super::nodes::run).
 macro_rules! try_until_outcome {
     ($client:expr, $leg:expr, |$connection:ident, $tries:ident| $attempt:expr) => {{
         let mut tries = $client.tries();
@@ -82,7 +82,7 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// Makes a client without a connection, of the server at an endpoint.
+    /// Makes a client of the server at an endpoint, without a connection.
     pub(super) fn new(
         name: &str,
         settings: Arc<RedisSettings>,
@@ -97,12 +97,12 @@ impl Client {
         Self { address, watches: Watches::new(connections.clone()), connections, settings }
     }
 
-    /// Where the server is found.
+    /// Where the client finds the server.
     pub(super) fn endpoint(&self) -> &Endpoint {
         self.connections.dialer().endpoint()
     }
 
-    /// What the server says of itself. Fails with the cause.
+    /// The server's description of itself. Fails with the cause.
     pub(super) async fn info(&self) -> Result<String, String> {
         let budget = self.budget();
         let info = |reply: &Reply| matches!(reply, Reply::Text(_));
@@ -115,7 +115,7 @@ impl Client {
         }
     }
 
-    /// When the server writes its append-only file, if it says so.
+    /// When the server writes its append-only file; `None` if it does not report this.
     pub(super) async fn disk_policy(&self) -> Option<String> {
         let budget = self.budget();
         let texts = |reply: &Reply| matches!(reply, Reply::Texts(_));
@@ -131,17 +131,17 @@ impl Client {
         }
     }
 
-    /// The server's `host:port`, or where it is to be found.
+    /// The server's `host:port`, or where the client finds it.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// For how long a command waits for connections.
+    /// How long a command waits for connections.
     pub(super) fn budget(&self) -> ConnectBudget {
         ConnectBudget::new(self.settings.common.dial_timeout)
     }
 
-    /// What a command would wait for now, for people.
+    /// The reason why a command would wait now, for people.
     pub(super) fn waits_for(&self) -> String {
         let failure = || self.connections.last_failure();
         match self.connections.is_open() {
@@ -153,7 +153,7 @@ impl Client {
         }
     }
 
-    /// The server's address, and what it said of itself.
+    /// The server's address, and the server's description of itself.
     pub(super) fn describe(&self) -> String {
         match self.connections.about() {
             Some(about) => format!("{}, {about}", self.address),
@@ -165,7 +165,7 @@ impl Client {
         &self.connections
     }
 
-    /// Takes the lock; `None` if it is held. It is sent again only if the server did nothing.
+    /// Takes the lock; `None` if it is held. The command is sent again only if the server did nothing.
     pub(super) async fn acquire(
         &self,
         wanted: Wanted<'_>,
@@ -174,7 +174,7 @@ impl Client {
         self.take(wanted, leg, Connection::refusal).await
     }
 
-    /// Takes a lock that nobody else uses, also from a server that takes no others for a while.
+    /// Takes a lock that nobody else uses, even from a server that takes no other locks for a while.
     pub(super) async fn try_out(
         &self,
         wanted: Wanted<'_>,
@@ -195,8 +195,8 @@ impl Client {
         })
     }
 
-    /// Releases the lock if it is the owner's, by a script in this form, or in full where that is refused. It is sent
-    /// again only if the server did nothing.
+    /// Releases the lock if the owner holds it, by a script in this form, or in full if the server refuses the form.
+    /// The command is sent again only if the server did nothing.
     pub(super) async fn release(
         &self,
         key: &str,
@@ -215,8 +215,8 @@ impl Client {
         })
     }
 
-    /// Makes the lock last longer if it is the owner's. Returns for how long it is surely held: a millisecond at least.
-    /// It is sent again only if the server did nothing.
+    /// Makes the lock last longer if the owner holds it. Returns how long the lock is surely held, at least a
+    /// millisecond. The command is sent again only if the server did nothing.
     pub(super) async fn extend(
         &self,
         extend: Extend<'_>,
@@ -256,7 +256,7 @@ impl Client {
         }
     }
 
-    /// Makes later numbers of the resource larger than `at_least`. As often as it is sent, it does the same.
+    /// Makes later fencing tokens of the resource larger than `at_least`. A second command changes nothing.
     pub(super) async fn raise(
         &self,
         number_key: &str,
@@ -271,7 +271,7 @@ impl Client {
         self.run_repeatable(&words, number, leg, |reply| raise::read(&reply, at_least)).await
     }
 
-    /// The holder of the lock, if there is one.
+    /// The holder of the lock; `None` if the lock is free.
     pub(super) async fn inspect(
         &self,
         key: &str,
@@ -281,7 +281,7 @@ impl Client {
         let texts = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Texts(_));
         let words = inspect::words(key, number_key);
         match self.run_repeatable(&words, texts, leg, inspect::read).await {
-            // The lock and its fencing token are on their way to another node of the cluster, one after the other.
+            // The lock and its fencing token are moving to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
                 let words = inspect::words_without_number(key);
                 self.run_repeatable(&words, texts, leg, inspect::read).await
@@ -302,7 +302,7 @@ impl Client {
         self.run_repeatable(&words, texts, leg, list::read).await
     }
 
-    /// Runs a command that may be sent again, whatever became of it. Its replies have this shape.
+    /// Runs a command that may be sent again, whatever its outcome. `shape` is the shape of its replies.
     async fn run_repeatable<T>(
         &self,
         words: &[&str],
@@ -325,7 +325,7 @@ impl Client {
         })
     }
 
-    /// Releases the lock of any owner, and returns the owner. It is sent again only if the server did nothing.
+    /// Releases the lock of any owner, and returns the owner. The command is sent again only if the server did nothing.
     pub(super) async fn force_release(
         &self,
         key: &str,
@@ -394,7 +394,7 @@ impl Client {
         match connection.acquire(wanted, at, leg.asking).await {
             Ok(ServerAnswer::Held) => Ok(Tried::Outcome(None)),
             Ok(ServerAnswer::Granted(granted)) => {
-                // The last look at the time before the caller gets the answer.
+                // The time is checked here for the last time before the caller gets the answer.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
                     let taken = Taken { left: surely(left), token: granted.token };
@@ -410,7 +410,7 @@ impl Client {
                 let cause = CLOCK_WAS_SET.to_owned();
                 let undone = undo(connection, lock, cause, Some(expiry), ends);
                 match Box::pin(undone).await {
-                    // The clock was read anew with the grant, so the next try need not wait.
+                    // The clock was read again with the grant, so the next try need not wait.
                     NoOutcome::Over(cause) => Ok(nothing_done_at_once(cause, tries)),
                     unknown => Err(unknown),
                 }
@@ -437,7 +437,7 @@ impl Client {
         }
     }
 
-    /// Reads the server's clock if it is known, but from a reading that is too old. Returns the time after that.
+    /// Reads the server's clock again if the latest reading is too old. Returns the time after that.
     async fn renew_clock(&self, connection: &Connection) -> Result<Instant, NoAnswer> {
         match connection.renew_clock(Instant::now()).await? {
             Ok(at) => Ok(at),
@@ -471,7 +471,7 @@ impl Client {
     }
 }
 
-/// Leaves a master that was replaced, as soon as a sentinel says so.
+/// Leaves a master that was replaced, as soon as a sentinel reports the new one.
 fn follow_the_master(connections: &Arc<Connections>) {
     let Endpoint::Master(sentinels) = connections.dialer().endpoint() else { return };
     let (sentinels, pool) = (sentinels.clone(), Arc::downgrade(connections));
@@ -485,7 +485,7 @@ fn follow_the_master(connections: &Arc<Connections>) {
     });
 }
 
-/// Waits for the next try, if there is one.
+/// Waits for the next try; fails if no try follows.
 async fn go_on(cause: String, next: Next) -> Result<(), NoOutcome> {
     match next {
         Next::Now => Ok(()),
@@ -505,7 +505,7 @@ fn nothing_done<T>(cause: impl ToString, tries: &mut Tries) -> Tried<T> {
     Tried::Failed { cause: cause.to_string(), next: tries.failed(fastrand::u64(..)) }
 }
 
-/// As [`nothing_done`], but what was wrong is mended by now.
+/// The same as [`nothing_done`], but the reason no longer holds.
 fn nothing_done_at_once<T>(cause: String, tries: &mut Tries) -> Tried<T> {
     let next = match tries.failed(fastrand::u64(..)) {
         Next::After(_) => Next::Now,
@@ -522,7 +522,7 @@ fn unsent<T>(no_answer: NoAnswer, tries: &mut Tries) -> Result<Tried<T>, NoOutco
     }
 }
 
-/// Gives back a grant that its caller cannot have. Returns what the caller gets.
+/// Gives back a grant that its caller cannot have. Returns the failure for the caller.
 async fn undo(
     connection: &Connection,
     lock: AskedFor<'_>,
@@ -547,7 +547,7 @@ fn left_to_expire(cause: String, ends: Option<Instant>) -> NoOutcome {
     }
 }
 
-/// A grant that nobody may count on any more. By the server's clock it may last a little longer.
+/// The failure for a grant whose time is over. By the server's clock it may last a little longer.
 fn ran_out(granted: ServerGrant) -> NoOutcome {
     match granted.ends.saturating_duration_since(Instant::now()) {
         Duration::ZERO => NoOutcome::Over(RAN_OUT.to_owned()),

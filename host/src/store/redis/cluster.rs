@@ -1,7 +1,7 @@
 //! A Redis Cluster: each key is at the node that has its slot.
 //!
-//! A node that does not have a key says so and does nothing, so the command may be sent to the node that it names.
-//! When a node cannot be reached, all that are known are asked who has its slots by now.
+//! A node that does not have a key reports this and does nothing, so the command may be sent to the node that it names.
+//! If a node cannot be reached, all known nodes are asked which node has its slots now.
 
 use std::{
     collections::BTreeMap,
@@ -30,10 +30,10 @@ use super::{
     topology::{self, Topology},
 };
 
-/// How many [`Known::unproven`] there are at most. Redis recommends no larger cluster.
+/// The largest number of [`Known::unproven`] nodes. Redis recommends no larger cluster.
 const MOST_UNPROVEN: usize = 1_000;
 
-/// What separates a node from a cursor of that node.
+/// Separates the name of a node from a cursor of that node.
 const AT: char = '@';
 
 /// The nodes of a cluster.
@@ -44,28 +44,28 @@ pub(super) struct Cluster {
     listed: Vec<Address>,
     membership: Membership,
     known: RwLock<Known>,
-    /// Who has which slots.
+    /// The question which node has which slots.
     asking: OneQuestion<Result<(), DialError>>,
 }
 
-/// A node that a command goes to.
+/// A node to which a command goes.
 pub(super) struct Hop {
     pub(super) node: Arc<Client>,
-    /// Whether another node sent it there.
+    /// Whether another node sent the command there.
     pub(super) asking: bool,
 }
 
-/// What is known of the nodes.
+/// The known nodes and slots.
 #[derive(Default)]
 struct Known {
     /// The masters, and other nodes to which a command was sent.
     nodes: BTreeMap<String, (Address, Arc<Client>)>,
-    /// The master that has each slot; empty before the nodes were asked.
+    /// The master that has each slot; empty before the first answer of the nodes.
     owners: Vec<Option<Arc<Client>>>,
-    /// The latest change.
+    /// The number of the latest change.
     epoch: Epoch,
-    /// Nodes that were named by those whose answer did not count. If all were made anew, a majority of those that are asked
-    /// next may say so.
+    /// Nodes from answers that did not count. If all nodes were made anew, a majority of those that are asked next may
+    /// report this.
     unproven: Vec<Address>,
 }
 
@@ -89,7 +89,8 @@ impl Cluster {
         Arc::new(Self { name, settings, streams, listed, membership, known, asking })
     }
 
-    /// The next node for a command that did nothing at this one. Fails with the end of the command.
+    /// The next node for a command that did nothing at this one. Fails with the command's end if it goes to no other
+    /// node.
     pub(super) async fn elsewhere(
         self: &Arc<Self>,
         slot: u16,
@@ -116,7 +117,7 @@ impl Cluster {
                 }
             }
             NoOutcome::Over(cause) => {
-                // A node without its replicas may have been replaced: later commands go to the one in its place.
+                // A node without its replicas may have been replaced. Later commands go to the node in its place.
                 let _ = self.ask().await;
                 Err(NoOutcome::Over(cause))
             }
@@ -138,7 +139,7 @@ impl Cluster {
         self.read().owners.get(usize::from(slot)).cloned().flatten()
     }
 
-    /// Asks all nodes that are known who has which slots. Calls that ask at the same time share the outcome.
+    /// Asks all known nodes which node has which slots. Calls that ask at the same time share the outcome.
     pub(super) async fn ask(self: &Arc<Self>) -> Result<(), DialError> {
         let question = || {
             let me = self.clone();
@@ -165,7 +166,7 @@ impl Cluster {
         }
     }
 
-    /// Notes what nodes reported, and ends the calls at nodes that have no slot any more. Fails if the report does not
+    /// Notes the report of nodes, and ends the calls at nodes that have no slot any more. Fails if the report does not
     /// [count](Epoch::learn).
     fn learn(
         &self,
@@ -195,7 +196,7 @@ impl Cluster {
         }
         let now = Known { nodes, owners, epoch, unproven: Vec::new() };
         let before = mem::replace(&mut *known, now);
-        // What they still answer does not count. A node that never had a slot may be about to get its first one.
+        // Later answers of these nodes do not count. A node that never had a slot may soon get its first one.
         let gone = before.nodes.iter().filter(|(name, _)| !known.nodes.contains_key(*name));
         let replaced = gone.map(|(_, (_, client))| client).filter(|node| before.slots(node) > 0);
         replaced.for_each(|node| node.leave_server());
@@ -224,7 +225,7 @@ impl Cluster {
         Arc::new(Client::new(&self.name, settings, endpoint, streams, self.membership.clone()))
     }
 
-    /// The nodes to ask: those that are known, and those of the settings.
+    /// The nodes to ask: the known ones, and those of the settings.
     fn addresses(&self) -> Vec<Address> {
         let known = self.read();
         let mut addresses: Vec<Address> =
@@ -237,12 +238,12 @@ impl Cluster {
         addresses
     }
 
-    /// The nodes that are known, in order.
+    /// The known nodes, in order.
     pub(super) fn nodes(&self) -> Vec<Arc<Client>> {
         self.read().nodes.values().map(|(_, client)| client.clone()).collect()
     }
 
-    /// Whether a node is known to have a slot.
+    /// Whether a known node has a slot.
     pub(super) fn has_node(&self, slot: u16) -> bool {
         self.known_owner(slot).is_some()
     }
@@ -263,7 +264,7 @@ impl Cluster {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The locks of one part of the keys of one node. The node is a part of the cursor.
+    /// The locks of one part of the keys of one node. The cursor names the node.
     pub(super) async fn list(
         self: &Arc<Self>,
         pattern: &str,
@@ -293,7 +294,7 @@ impl Cluster {
         Ok(part)
     }
 
-    /// What a command would wait for now, for people.
+    /// The reason why a command would wait now, for people.
     pub(super) fn waits_for(&self) -> String {
         let nodes = self.nodes();
         if nodes.is_empty() {
@@ -303,7 +304,7 @@ impl Cluster {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    /// The nodes, each with what it said of itself.
+    /// The nodes, each with its description of itself.
     pub(super) fn describe(&self) -> String {
         let nodes: Vec<String> = self.nodes().iter().map(|node| node.describe()).collect();
         format!("a cluster of {} masters: {}", nodes.len(), nodes.join("; "))
@@ -319,7 +320,7 @@ fn named((name, (_, client)): (&String, &(Address, Arc<Client>))) -> (String, Ar
     (name.clone(), client.clone())
 }
 
-/// Whether another node may have the slots by now, after a command that did nothing for this reason.
+/// Whether another node may have the slots now, after a command that did nothing for this reason.
 fn may_be_replaced(cause: &str) -> bool {
     let code = cause.split(' ').next().unwrap_or_default();
     !is_error_line(cause) || matches!(code, "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "LOADING")
@@ -345,7 +346,7 @@ mod tests {
         Topology { epoch, slots: vec![(0..=SLOTS - 1, at(master))] }
     }
 
-    /// A cluster of whose nodes the settings list this one.
+    /// A cluster for which the settings list this node.
     fn cluster(listed: &str) -> Arc<Cluster> {
         let settings = Arc::new(RedisSettings::new(listed).checked().unwrap());
         let streams = Arc::new(Streams::new(None, None).unwrap());
@@ -368,7 +369,7 @@ mod tests {
             assert_eq!(asked(&cluster), "old listed anew");
             assert_eq!(cluster.masters()[0].0.host(), "old");
         }
-        // Once it counts, those that are gone are asked no more.
+        // After the report counts, the nodes that are gone are not asked any more.
         assert_eq!(cluster.learn(all_at(1, "anew"), true), Ok(()));
         assert_eq!(asked(&cluster), "anew listed");
         assert_eq!(cluster.masters()[0].0.host(), "anew");

@@ -8,7 +8,7 @@ use super::settings::RedisSetterError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// A setter of [`RedisSettings`](super::RedisSettings) was given a value that cannot be used.
+    /// A setter of [`RedisSettings`](super::RedisSettings) got a value that cannot be used.
     #[error(transparent)]
     Setting(#[from] RedisSetterError),
     /// TLS could not be set up: the client certificate does not match its key, no certificate can name
@@ -17,7 +17,7 @@ pub enum ConnectError {
     Tls {
         /// The server's `host:port`.
         address: String,
-        /// What is wrong.
+        /// The problem.
         cause: String,
     },
     /// The server could not be reached, did not answer in time, or refused the login.
@@ -25,9 +25,9 @@ pub enum ConnectError {
     Unreachable {
         /// The server's `host:port`.
         address: String,
-        /// What went wrong in the last attempt.
+        /// The error of the last attempt.
         cause: String,
-        /// How the server refused the login, if it did. Of several servers: one of them.
+        /// How the server refused the login, if it did. With several servers: one of their refusals.
         login: Option<RefusedLogin>,
     },
     /// The time was over before the store was connected.
@@ -35,7 +35,7 @@ pub enum ConnectError {
     Late {
         /// The `host:port` of each server of the settings.
         address: String,
-        /// What went wrong in the last attempt, or what was waited for.
+        /// The error of the last attempt, or the step that did not end.
         cause: String,
     },
     /// The server has replicas. A failover to one of them can lose a lock.
@@ -46,13 +46,13 @@ pub enum ConnectError {
         /// How many replicas are connected.
         replicas: u64,
     },
-    /// The server cannot keep locks: it is a replica, or a node of a cluster, or behind a proxy that does not keep
-    /// to the database, or another server of the quorum as well, or it refuses the commands of a lock.
+    /// The server cannot keep locks: it is a replica, or a node of a cluster, or behind a proxy that may change the
+    /// database, or another server of the quorum as well, or it refuses the commands of a lock.
     #[error("redis {address}: {cause}")]
     Unfit {
         /// The server's `host:port`.
         address: String,
-        /// What is wrong.
+        /// The problem.
         cause: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Connecting the store that settings describe: one [`RedisStore`], or a quorum of several.
+//! Connects the store that settings describe: one [`RedisStore`], or a quorum of several.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use crate::store::{
     quorum::{Node, QuorumSettings, QuorumStore},
 };
 
-/// The longest wait for a server of a quorum, and how long the others have to connect once a majority is connected.
+/// The longest wait for a server of a quorum, and how long the other servers have to connect after a majority is
+/// connected.
 const NODE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The problem with a server if the login is missing or wrong.
@@ -25,9 +26,9 @@ const REFUSES_LOGIN: &str = "refuses the login (redisUsername, redisPassword)";
 
 /// Connects the store that the settings describe. `name` is the store's, for logs and metrics.
 ///
-/// Of a [quorum](RedisSettings::quorum) a majority must be there; of the others the log warns, and each takes part as
-/// soon as it can be reached, unless it is one of the others under another name. Must be called in a Tokio runtime with
-/// time and I/O enabled.
+/// For a [quorum](RedisSettings::quorum), a majority of the servers must be reachable. The log warns of each other
+/// server, which takes part as soon as it can be reached, unless it is one of the connected servers under another name.
+/// Must be called in a Tokio runtime with time and I/O enabled.
 ///
 /// # Errors
 ///
@@ -36,7 +37,7 @@ pub async fn connect(name: &str, settings: RedisSettings) -> Result<Arc<dyn Stor
     connect_until(name, settings, None).await
 }
 
-/// As [`connect`], but gives up after `limit`: [`ConnectError::Late`] says what was waited for.
+/// The same as [`connect`], but gives up after `limit`: [`ConnectError::Late`] names the step that did not end.
 ///
 /// # Errors
 ///
@@ -97,12 +98,12 @@ async fn connect_quorum(
 #[derive(Clone)]
 struct Missing {
     cause: String,
-    /// How it refused the login, if it did.
+    /// How the server refused the login, if it did.
     login: Option<RefusedLogin>,
 }
 
 impl Missing {
-    /// There was no answer until now.
+    /// The cause if the server has not answered yet.
     fn early() -> Self {
         Self { cause: "no connection yet".to_owned(), login: None }
     }
@@ -113,11 +114,11 @@ struct QuorumServers<'a> {
     /// The store's name, for the log.
     name: &'a str,
     addresses: &'a [Address],
-    /// `None` for a server that is not connected.
+    /// The store of each server; `None` for a server that is not connected.
     stores: Vec<Option<RedisStore>>,
-    /// Why a server is not connected; for one that is, it means nothing.
+    /// Why a server is not connected; meaningless for a connected one.
     causes: Vec<Missing>,
-    /// Whether the time for connecting to one of them was over.
+    /// Whether connecting to one of the servers took too long.
     is_late: bool,
 }
 
@@ -132,11 +133,11 @@ impl<'a> QuorumServers<'a> {
         }
     }
 
-    /// Notes how connecting to a server ended.
+    /// Notes the result of connecting to a server.
     ///
     /// # Errors
     ///
-    /// No majority can make up for it.
+    /// If the failure is one that no majority can make up for.
     fn note(
         &mut self,
         index: usize,
@@ -194,7 +195,7 @@ impl<'a> QuorumServers<'a> {
         let store = self.name;
         for (redis, Missing { cause, login }) in self.missing() {
             match login {
-                // It does not pass by itself.
+                // The problem does not pass by itself.
                 Some(_) => {
                     tracing::warn!(store, %redis, cause, "a server of the quorum {REFUSES_LOGIN}");
                 }

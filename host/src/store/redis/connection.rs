@@ -1,8 +1,8 @@
 //! One connection to Redis, shared by many commands at once.
 //!
-//! Callers write into one buffer, and one task, the [driver](super::driver), moves it to the socket. A caller
-//! who is alone writes to the socket itself, which saves a switch to another thread, and so does one who fills a write,
-//! which keeps the server busy. `dial` opens connections; `connections` decides how many there are and which one a
+//! Callers write into one buffer, and one task, the [driver](super::driver), moves it to the socket. A caller that is
+//! alone writes to the socket itself, which saves a switch to another thread. So does a caller that fills a write,
+//! which keeps the server busy. `dial` opens connections; `connections` decides how many are open and which one a
 //! command takes.
 
 use std::{
@@ -38,7 +38,7 @@ use super::{
 /// commands that are sent together share system calls on both sides.
 pub(super) const BUSY_COMMANDS: usize = 256;
 
-/// How long a connection is used on which a question was left out: the losses before may have been chance.
+/// How long to use a connection on which a question was left out. The earlier losses may have been chance.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -48,8 +48,8 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An open connection. When it is dropped it takes no more commands, and ends once those that were given to
-/// it are answered.
+/// An open connection. When it is dropped it takes no more commands, and ends after the commands that it has are
+/// answered.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     id: u64,
@@ -57,13 +57,13 @@ pub(super) struct Connection {
     opened: Instant,
     /// The digest of the script that releases a lock, if the server knows the script.
     script: Option<String>,
-    /// Whether the server refused the digest for a reason that stays.
+    /// Whether the server refused the digest for a lasting reason.
     script_refused: AtomicBool,
-    /// Which server it is.
+    /// The server to which the connection leads.
     identity: Identity,
-    /// Why the server takes no locks, if it takes none.
+    /// Why the server takes no locks; `None` if it takes locks.
     absence: Option<Absence>,
-    /// Whether the server was not asked everything, because it seems to close connections on some questions.
+    /// Whether a question was left out, because the server seems to close connections on some questions.
     unasked: bool,
     load: Load,
     last_seen_busy: Mutex<(u64, Instant)>,
@@ -72,7 +72,7 @@ pub(super) struct Connection {
 /// What the driver and the callers of a connection share.
 pub(super) struct Shared {
     queue: Mutex<Queue>,
-    /// The socket of a caller who is alone; `None` with TLS.
+    /// The socket for a caller that is alone; `None` with TLS.
     socket: Option<Arc<OwnedWriteHalf>>,
     /// Whether the driver has bytes that it could not send yet.
     pub(super) sending: AtomicBool,
@@ -81,7 +81,7 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// Whether the connection has been dropped.
     pub(super) dropped: AtomicBool,
-    /// Why the connection is to end at once, if it is.
+    /// Why the connection must end at once, if it must.
     pub(super) ordered_end: OnceLock<Cause>,
     pub(super) driver: AtomicWaker,
 }
@@ -104,7 +104,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a command and has it sent. With `asking` it is one that another node of the cluster sent here.
+    /// Adds a command and has it sent. `asking` is whether another node of the cluster sent the command here.
     fn send(&self, asking: bool, add: impl FnOnce(&mut Queue) -> usize) -> Option<usize> {
         let mut queue = self.queue();
         if queue.is_closed() {
@@ -126,7 +126,7 @@ impl Shared {
         Some(number)
     }
 
-    /// Writes what is to be sent. Returns whether nothing is left for the driver.
+    /// Writes the bytes to send. Returns whether nothing is left for the driver.
     fn write(&self, queue: &mut Queue) -> bool {
         let Some(socket) = &self.socket else { return false };
         if self.sending.load(Ordering::Acquire) {
@@ -137,7 +137,7 @@ impl Shared {
                 queue.drain(written);
                 !queue.has_bytes()
             }
-            // The driver finds out whether it is an error.
+            // The driver finds out whether this is an error.
             Err(_) => {
                 queue.drain(0);
                 false
@@ -203,13 +203,13 @@ impl Connection {
         if short { wanted } else { Form::Full }
     }
 
-    /// Sends a question that some servers answer in a way of their own, before the connection is used.
+    /// Sends a question before the connection is used. Some servers answer it in a way of their own.
     pub(super) fn ask(&self, words: &[&str]) -> AnswerFuture<'_> {
         self.send(words, |_| true, false)
     }
 
-    /// Sends any other command, whose replies have this shape. With `asking` it is one that another node of the
-    /// cluster sent here.
+    /// Sends any other command. `shape` is the shape of its replies. `asking` is whether another node of the cluster
+    /// sent the command here.
     pub(super) fn send(
         &self,
         words: &[&str],
@@ -220,14 +220,14 @@ impl Connection {
         AnswerFuture { shared: &self.shared, number, lock: None }
     }
 
-    /// Gives back one grant, and waits until that is done.
+    /// Gives back one grant, and waits until this is done.
     pub(super) fn give_back_now(&self, lock: AskedFor<'_>, expiry: u64) -> AnswerFuture<'_> {
         let AskedFor { key, owner, asking } = lock;
         let number = |reply: &Reply| matches!(reply, Reply::Integer(_));
         release::give_back(key, owner, expiry, |words| self.send(words, number, asking))
     }
 
-    /// Sends a release that nobody waits for: it gives back one grant.
+    /// Gives back one grant. No caller waits for this release.
     pub(super) fn give_back(&self, lock: AskedFor<'_>, expiry: u64) {
         let mut queue = self.shared.queue();
         queue.give_back(&lock.into(), expiry);
@@ -235,8 +235,8 @@ impl Connection {
         self.shared.driver.wake();
     }
 
-    /// Reads the server's clock if it is known, but from a reading that is too old by `now`. Returns the time
-    /// after that, or why the server does not report its clock any more.
+    /// Reads the server's clock again if the latest reading is too old at `now`. Returns the time after that, or why
+    /// the server no longer reports its clock.
     pub(super) async fn renew_clock(
         &self,
         now: Instant,
@@ -257,8 +257,7 @@ impl Connection {
         })
     }
 
-    /// Begins to use the server's clock. It showed `time`, in microseconds since 1970, and was asked for at
-    /// `asked`.
+    /// Begins to use the server's clock. It showed `time`, in microseconds since 1970, and was asked at `asked`.
     pub(super) fn set_clock(&self, time: u64, asked: Instant) {
         self.shared.queue().set_clock(time, asked);
     }
@@ -268,12 +267,12 @@ impl Connection {
         self.shared.queue().forget_clock();
     }
 
-    /// Notes which server it is.
+    /// Notes the server to which the connection leads.
     pub(super) fn set_identity(&mut self, identity: Identity) {
         self.identity = identity;
     }
 
-    /// Which server it is.
+    /// The server to which the connection leads.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -283,48 +282,48 @@ impl Connection {
         self.absence = Some(absence);
     }
 
-    /// Why the server takes no lock now, if it takes none.
+    /// Why the server takes no lock now; `None` if it takes locks.
     pub(super) fn refusal(&self) -> Option<String> {
         self.absence.and_then(Absence::refusal)
     }
 
-    /// Notes that the server was not asked everything.
+    /// Notes that a question was left out.
     pub(super) fn set_unasked(&mut self) {
         self.unasked = true;
     }
 
-    /// Whether it is time to replace the connection by one that is asked again.
+    /// Whether it is time to replace the connection by one on which every question is asked.
     pub(super) fn is_to_ask_again(&self, now: Instant) -> bool {
         self.unasked && self.age(now) >= ASK_AGAIN_AFTER
     }
 
-    /// Names the script that releases a lock to a server that knows it.
+    /// Sets the digest of the script that releases a lock, for a server that knows the script.
     pub(super) fn set_script(&mut self, digest: String) {
         self.script = Some(digest);
     }
 
-    /// Sends later releases in full.
+    /// Makes later releases use the full script.
     pub(super) fn refuse_script(&self) {
         self.script_refused.store(true, Ordering::Relaxed);
     }
 
-    /// The server that it leads to.
+    /// The address of the server to which the connection leads.
     pub(super) fn server(&self) -> &Address {
         &self.server
     }
 
-    /// Ends the connection at once, because another server has taken the place of this one: what this one still
-    /// answers counts no more.
+    /// Ends the connection at once, because another server has taken the place of this one: later answers of this
+    /// server do not count.
     pub(super) fn leave_server(&self) {
         self.end_at_once(Cause::Replaced);
     }
 
-    /// Ends the connection at once, because a reply made no sense: the others may belong to other commands.
+    /// Ends the connection at once, because a reply made no sense: the next replies may belong to other commands.
     pub(super) fn disbelieve(&self) {
         self.end_at_once(Cause::Nonsense);
     }
 
-    /// The first cause counts.
+    /// Ends the connection at once. The first cause counts.
     fn end_at_once(&self, cause: Cause) {
         self.shared.ordered_end.get_or_init(|| cause);
         self.shared.driver.wake();
@@ -339,12 +338,12 @@ impl Connection {
         self.id
     }
 
-    /// How many commands are under way. May be a few too many.
+    /// How many commands are under way. The number may be a little too large.
     pub(super) fn load(&self) -> u64 {
         self.load.under_way()
     }
 
-    /// Counts a command that is about to be sent.
+    /// Counts a command that will be sent.
     pub(super) fn begin(&self) {
         self.load.begun.fetch_add(1, Ordering::AcqRel);
     }
@@ -358,8 +357,8 @@ impl Connection {
         now.duration_since(self.opened)
     }
 
-    /// How long no command has been sent. Commands read no clock, so this is only as exact as calls of
-    /// this method are frequent.
+    /// How long no command has been sent. Commands read no clock, so this is only as exact as this method is called
+    /// often.
     pub(super) fn idle(&self, now: Instant) -> Duration {
         let begun = self.load.begun.load(Ordering::Acquire);
         let mut seen = self.last_seen_busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -377,7 +376,7 @@ impl Drop for Connection {
     }
 }
 
-/// Wakes callers who have an answer.
+/// Wakes callers that have an answer.
 pub(super) fn wake(callers: &mut Vec<Waker>) {
     callers.drain(..).for_each(Waker::wake);
 }
@@ -397,12 +396,12 @@ impl From<AskedFor<'_>> for UnusedGrant {
     }
 }
 
-/// The future of an answer. If it is dropped before, the command goes on without a caller.
+/// The future of an answer. If it is dropped early, the command goes on without a caller.
 pub(super) struct AnswerFuture<'a> {
     shared: &'a Shared,
-    /// `None` for a connection that was closed before, and once the answer was taken.
+    /// The number of the call; `None` if the connection was closed before, and after the answer was taken.
     number: Option<usize>,
-    /// What an acquire asked for.
+    /// The lock of an acquire.
     lock: Option<AskedFor<'a>>,
 }
 
@@ -420,7 +419,7 @@ impl Future for AnswerFuture<'_> {
             drop(queue);
             self.number = None;
         }
-        // A call without an answer may still get one, and is ended by `drop`.
+        // A call without an answer may still get one, and `drop` ends it.
         Poll::Ready(answer)
     }
 }
@@ -447,7 +446,7 @@ struct Load {
 }
 
 impl Load {
-    /// May be too many, never too few: `ended` is read first.
+    /// The number of commands under way. It may be too large, never too small, because `ended` is read first.
     fn under_way(&self) -> u64 {
         let ended = self.ended.load(Ordering::Acquire);
         self.begun.load(Ordering::Acquire).saturating_sub(ended)

@@ -1,8 +1,8 @@
 //! The pool of connections.
 //!
-//! Redis runs one command at a time however many connections there are, and a connection carries
-//! many commands at once. So a command takes the first connection that is not busy, and another is
-//! opened only when all are. This module knows neither commands nor what their failures mean.
+//! Redis runs one command at a time however many connections are open, and a connection carries many commands at once.
+//! So a command takes the first connection that is not busy, and another is opened only when all are busy. This module
+//! knows neither commands nor what their failures mean.
 
 use std::{
     sync::{
@@ -32,8 +32,8 @@ use super::{
     within::within,
 };
 
-/// How long it takes at least, after an attempt that failed, until there is another one for which nobody waits.
-/// `redisMaxRetryInterval` removes the waits of callers, whose attempts are counted, and these are not.
+/// The shortest time from a failed attempt to the next one for which no caller waits. `redisMaxRetryInterval` removes
+/// the waits of callers, whose attempts are counted. These attempts are not counted.
 const REFILL: Duration = Duration::from_millis(100);
 
 /// The pool.
@@ -43,23 +43,23 @@ pub(super) struct Connections {
     dialer: Dialer,
     membership: Membership,
     open: RwLock<Vec<Arc<Connection>>>,
-    /// Those that get no more commands, but may have some under way.
+    /// Connections that get no more commands, but may have some under way.
     removed: Mutex<Vec<Weak<Connection>>>,
     /// One permit for each caller that may use the pool at once.
     permits: Semaphore,
-    /// Set while a connection is being opened: only one is at a time.
+    /// Set while a connection is being opened: only one is opened at a time.
     opening: AtomicBool,
-    /// Set while there are too few connections and no other is opened yet.
+    /// Set while the pool has too few connections and has not opened another yet.
     refilling: AtomicBool,
-    /// The result of the latest attempt to open one.
+    /// The result of the latest attempt to open a connection.
     attempts: watch::Sender<Result<(), DialError>>,
     /// How many attempts failed in a row, and when the latest of them failed.
     failures: Mutex<(u32, tokio::time::Instant)>,
-    /// What was logged about the server.
+    /// The notes about the server that were logged.
     noted: Mutex<Vec<Note>>,
-    /// What the server said of itself, at first.
+    /// The server's first description of itself.
     about: OnceLock<String>,
-    /// Where the master is, if it may move and has been reported.
+    /// The address of the master, if it may move and was reported.
     master: watch::Sender<Option<Address>>,
     runtime: Handle,
     closing: CancellationToken,
@@ -72,8 +72,8 @@ pub(super) struct InFlight {
     connection: Arc<Connection>,
 }
 
-/// A caller's share of the pool, until it stops waiting. A command whose caller has left has none,
-/// so it takes no room from others.
+/// A caller's share of the pool, until the caller stops waiting. A command whose caller has left has no share, so it
+/// takes no room from other commands.
 pub(super) type Permit<'a> = SemaphorePermit<'a>;
 
 impl InFlight {
@@ -129,9 +129,8 @@ impl Connections {
         pool
     }
 
-    /// Takes a place for one command. If all are taken, waits for one, `poolTimeout` at most. If no connection
-    /// is open, waits for `redisMaxRetries` more attempts to open one, for as long as the command has
-    /// [budget](Leg::wait).
+    /// Takes a place for one command. If all places are taken, waits for one, at most `poolTimeout`. If no connection
+    /// is open, waits for `redisMaxRetries` more attempts to open one, as long as the command has [budget](Leg::wait).
     ///
     /// Fails with the cause. Nothing has been sent when this fails or its future is dropped.
     pub(super) async fn take(&self, leg: Leg<'_>) -> Result<(InFlight, Permit<'_>), String> {
@@ -140,7 +139,7 @@ impl Connections {
         {
             return Ok((InFlight::on(connection), permit));
         }
-        // In a box, because what waits is larger than what nearly all commands need.
+        // Boxed, because the future that waits is larger than what nearly all commands need.
         Box::pin(self.take_later(leg)).await
     }
 
@@ -157,8 +156,8 @@ impl Connections {
         Ok((opened.map_err(|error| error.cause)?, permit))
     }
 
-    /// Takes a place, and opens a connection if there is none, with `redisMaxRetries` more attempts. Takes as
-    /// long as these take.
+    /// Takes a place, and opens a connection if none is open, with `redisMaxRetries` more attempts. Takes as long as
+    /// these attempts take.
     pub(super) async fn open(&self) -> Result<InFlight, DialError> {
         let mut retries = self.settings.common.retries;
         loop {
@@ -180,7 +179,7 @@ impl Connections {
         }
     }
 
-    /// The first connection that is not busy; else the least busy one, and another is opened.
+    /// The first connection that is not busy. If all are busy, the least busy one, and another is opened.
     fn pick(&self) -> Option<Arc<Connection>> {
         let open = self.read();
         let mut least: Option<&Arc<Connection>> = None;
@@ -199,7 +198,7 @@ impl Connections {
         least
     }
 
-    /// Gives a connection no more commands. Those under way on it go on.
+    /// Gives a connection no more commands. The commands under way on it go on.
     pub(super) fn retire(&self, id: u64) {
         self.remove(id, Closed::Retired);
     }
@@ -209,10 +208,10 @@ impl Connections {
         self.keep_minimum();
     }
 
-    /// Ends the connections to all servers but the master that was reported last, with what is under way on them.
+    /// Ends the connections to all servers but the master that was reported last, with their commands under way.
     pub(super) fn leave_others(&self) {
         let mut open = self.write();
-        // Read under the lock: of two that do this at the same time, the later one must know the newer master.
+        // Read under the lock: of two calls at the same time, the later one must know the newer master.
         let Some(master) = self.dialer.endpoint().last_told() else { return };
         let moved = self.master.send_if_modified(|known| {
             let moved = known.as_ref() != Some(&master);
@@ -229,22 +228,21 @@ impl Connections {
         self.keep_minimum();
     }
 
-    /// Closes the pool, and ends what is under way: another server has taken the place of this one.
+    /// Closes the pool, and ends its commands under way: another server has taken the place of this one.
     pub(super) fn leave_server(&self) {
         self.refuse_callers();
         self.retain(Closed::Replaced, |_| false);
         self.leave_removed(|_| true);
     }
 
-    /// Ends what is under way on removed connections for which `leaves` is true.
+    /// Ends the commands under way on removed connections for which `leaves` is true.
     fn leave_removed(&self, leaves: impl Fn(&Connection) -> bool) {
         let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         let removed = removed.iter().filter_map(Weak::upgrade);
         removed.filter(|connection| leaves(connection)).for_each(|it| it.leave_server());
     }
 
-    /// Gives no more commands to connections that lead to a server which is another node of the quorum that the store has
-    /// joined.
+    /// Gives no more commands to connections to a server that is another node of the quorum that the store has joined.
     pub(super) fn leave_twins(&self) {
         let is_known =
             |connection: &Connection| self.membership.note(connection.identity()).is_ok();
@@ -252,7 +250,7 @@ impl Connections {
         self.keep_minimum();
     }
 
-    /// Ends when the master is known to be at another address than this one.
+    /// Ends when the master is known to be at another address than `server`.
     pub(super) async fn moved_from(&self, server: &Address) {
         let mut master = self.master.subscribe();
         let moved = |master: &Option<Address>| master.as_ref().is_some_and(|now| now != server);
@@ -260,7 +258,7 @@ impl Connections {
         let _ = master.wait_for(moved).await;
     }
 
-    /// Drops all connections. Callers that wait for one, or ask for one later, are refused.
+    /// Drops all connections. Refuses callers that wait for one, or ask for one later.
     pub(super) fn close(&self) {
         self.refuse_callers();
         self.retain(Closed::Shutdown, |_| false);
@@ -271,7 +269,7 @@ impl Connections {
         self.closing.cancel();
     }
 
-    /// Waits until all commands are answered. For a pool that is closed.
+    /// Waits until all commands are answered. The pool must be closed.
     pub(super) async fn wait(&self) {
         self.dialer.wait().await;
     }
@@ -281,13 +279,13 @@ impl Connections {
         self.dialer.abort();
     }
 
-    /// Lets later locks expire by their time to live, because the server refused any other expiry.
+    /// Makes later locks expire by their time to live, because the server refused any other expiry.
     pub(super) fn do_without_clock(&self, connection: &Connection, refusal: String) {
         connection.forget_clock();
         self.note(Note::NoClock(refusal));
     }
 
-    /// Opens another connection if there are too few, but not [at once](REFILL) after one that could not be opened.
+    /// Opens another connection if too few are open, but not [at once](REFILL) after a failed attempt.
     fn keep_minimum(&self) {
         if self.read().len() >= self.settings.pool.min_idle {
             return;
@@ -334,7 +332,7 @@ impl Connections {
         let mut identity = Identity::default();
         let (me, kept) = (self.me.clone(), identity.clone());
         let on_event = move |id, event| {
-            // The driver keeps this closure, and with it what is noted of the server, until the connection has ended.
+            // The driver keeps this closure, and with it the notes about the server, until the connection has ended.
             let _ = &kept;
             let why = match event {
                 Event::Overdue => Closed::Retired,
@@ -346,7 +344,7 @@ impl Connections {
         };
         let outcome = self.dialer.dial(on_event).await.and_then(|mut dialed| {
             if dialed.connection.is_closed() {
-                // The server closed it right after its answers.
+                // The server closed the connection right after its answers.
                 return Err(DialError::passing(Cause::Lost.to_string()));
             }
             identity.run_id = dialed.run_id.take();
@@ -354,7 +352,7 @@ impl Connections {
             dialed.connection.set_identity(identity);
             Ok(dialed)
         });
-        // The attempt has asked where the master is.
+        // The attempt has asked for the address of the master.
         self.leave_others();
         self.record_attempt(&outcome);
         let outcome = outcome.map(|Dialed { connection, notes, about, .. }| {
@@ -366,7 +364,7 @@ impl Connections {
             // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled()
                 && self.dialer.endpoint().is_at(connection.server())
-                // The store may have joined a quorum since.
+                // The store may have joined a quorum meanwhile.
                 && self.membership.note(connection.identity()).is_ok()
                 && !connection.is_closed()
                 && open.len() < self.settings.pool.size
@@ -394,22 +392,22 @@ impl Connections {
         }
     }
 
-    /// Why the server takes no locks at present, if it takes none.
+    /// Why the server takes no locks at present; `None` if it takes locks.
     pub(super) fn absence(&self) -> Option<String> {
         self.read().iter().find_map(|connection| connection.refusal())
     }
 
-    /// Whether there is a connection.
+    /// Whether a connection is open.
     pub(super) fn is_open(&self) -> bool {
         !self.read().is_empty()
     }
 
-    /// Why the latest attempt to open a connection failed, if it did.
+    /// Why the latest attempt to open a connection failed; `None` if it succeeded.
     pub(super) fn last_failure(&self) -> Option<String> {
         self.attempts.borrow().as_ref().err().map(|error| error.cause.clone())
     }
 
-    /// What the server said of itself, if it did.
+    /// The server's description of itself; `None` without one.
     pub(super) fn about(&self) -> Option<&str> {
         self.about.get().map(String::as_str)
     }
@@ -422,14 +420,14 @@ impl Connections {
         &self.dialer
     }
 
-    /// Runs the task of a connection that is not of the pool, until the pool is closed.
+    /// Runs the task of a connection outside the pool, until the pool is closed.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let closing = self.closing.clone();
         let task = async move { closing.run_until_cancelled(task).await.unwrap_or_default() };
         self.dialer.spawn(task, &self.runtime);
     }
 
-    /// Logs what the operator should know of the server, once.
+    /// Logs a note about the server for the operator, once.
     pub(super) fn note(&self, note: Note) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.contains(&note) {
@@ -498,7 +496,7 @@ impl Connections {
         self.count_closed(why, before, open);
     }
 
-    /// Keeps in sight connections that were removed, until what is under way on them has ended.
+    /// Keeps removed connections in the list until their commands under way have ended.
     fn let_go(&self, connections: impl IntoIterator<Item = Arc<Connection>>) {
         let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         removed.retain(|connection| connection.strong_count() > 0);
@@ -536,7 +534,7 @@ mod tests {
     use super::*;
     use crate::store::redis::{endpoint::Endpoint, stream::Streams};
 
-    /// A pool for a port of this machine, on which nobody listens.
+    /// A pool for a port of this machine without a listener.
     fn refused(settings: RedisSettings) -> Arc<Connections> {
         let settings = Arc::new(settings.checked().unwrap());
         let streams = Arc::new(Streams::new(None, None).unwrap());
@@ -556,10 +554,10 @@ mod tests {
         for _ in 0..=ATTEMPTS {
             attempts.changed().await.unwrap();
             assert!(attempts.borrow().is_err());
-            // A caller may begin the next one meanwhile.
+            // A caller may begin the next attempt meanwhile.
             assert!(!pool.opening.load(Ordering::Acquire));
         }
-        // By the clock of this test, which stands still while anything is done.
+        // Measured by the clock of this test, which stands still while a task works.
         assert!(begun.elapsed() >= REFILL * ATTEMPTS, "{:?}", begun.elapsed());
     }
 }

@@ -1,4 +1,4 @@
-//! Opening a connection: login, and the questions whether locks are safe with the server.
+//! Opens a connection: the login, and the questions whether locks are safe with the server.
 
 use std::{
     fmt,
@@ -39,26 +39,26 @@ pub(super) struct Dialer {
     endpoint: Endpoint,
     streams: Arc<Streams>,
     expected: Expected,
-    /// On which questions the server closes connections.
+    /// The questions on which the server closes connections.
     closing: Mutex<Closing>,
     drivers: TaskTracker,
     /// Ends all drivers at once.
     abort: CancellationToken,
 }
 
-/// An open connection, and what its server said of itself.
+/// An open connection, and its server's description of itself.
 pub(super) struct Dialed {
     pub(super) connection: Connection,
     pub(super) notes: Vec<Note>,
-    /// What it said of itself, for people.
+    /// The server's description of itself, for people.
     pub(super) about: Option<String>,
-    /// What it calls itself.
+    /// The server's name for itself.
     pub(super) run_id: Option<String>,
 }
 
 /// Why a connection cannot be used.
 enum Unusable {
-    /// It was lost on this question.
+    /// The connection was lost on this question.
     Lost(Question),
     Failed(DialError),
 }
@@ -69,7 +69,7 @@ impl From<DialError> for Unusable {
     }
 }
 
-/// What the operator should know of a server.
+/// A note about a server for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Note {
     Doubt(Doubt),
@@ -111,19 +111,19 @@ impl Dialer {
         self.drivers.spawn_on(task, runtime);
     }
 
-    /// Waits until all connections have ended. No more may be opened.
+    /// Waits until all connections have ended. No connection may be opened after this.
     pub(super) async fn wait(&self) {
         self.drivers.close();
         self.drivers.wait().await;
     }
 
-    /// Ends all connections, with the commands that are under way.
+    /// Ends all connections, with their commands under way.
     pub(super) fn abort(&self) {
         self.abort.cancel();
     }
 
-    /// Opens a connection, logs it in, selects its database and asks whether locks are safe with the server,
-    /// all within `dialTimeout`. `on_event` learns what happens to the connection later.
+    /// Opens a connection, logs it in, selects its database and asks whether locks are safe with the server, all within
+    /// `dialTimeout`. `on_event` gets the later events of the connection.
     pub(super) async fn dial<F>(&self, on_event: F) -> Result<Dialed, DialError>
     where
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
@@ -164,7 +164,7 @@ impl Dialer {
         }
     }
 
-    /// Whether the server does not say what it is, because it closes the connection when it is asked.
+    /// Whether the server does not describe itself, because it closes the connection on that question.
     pub(super) fn is_silent(&self) -> bool {
         !self.closing().asks(Question::Info)
     }
@@ -209,7 +209,7 @@ impl Dialer {
         let at_once = self.closing().at_once();
         let sent = |question: Question| at_once.then(|| connection.ask(question.words()));
         let [info, script, time] = Question::FACTS.map(sent);
-        // What it says of itself counts, whatever becomes of the other questions.
+        // The server's own report counts, whatever the other questions show.
         let info = self.ask(&connection, Question::Info, info).await?;
         let doubts = facts::doubts(&info, self.expected).map_err(DialError::unfit)?;
         let script = self.ask(&connection, Question::Script, script).await?;
@@ -226,7 +226,7 @@ impl Dialer {
             connection.set_absence(absence);
         }
         let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
-        // A server that stays out after its start needs no file.
+        // A server that stays out after its start needs no append-only file.
         let later =
             policy.filter(|policy| policy != disk::ALWAYS && self.settings.rejoin_after.is_none());
         notes.extend(later.map(|policy| Note::Doubt(Doubt::OnDiskLater(policy))));
@@ -268,7 +268,8 @@ impl Dialer {
         Ok(self.accepted(connection.ask(&older).await, &older)?)
     }
 
-    /// The reply to a question, which was `sent` already or is sent now. One that closes connections is left out.
+    /// The reply to a question, which was `sent` already or is sent now. A question on which the server closes
+    /// connections is not sent.
     async fn ask(
         &self,
         connection: &Connection,
@@ -283,7 +284,7 @@ impl Dialer {
             None => connection.ask(question.words()).await,
         };
         match answer {
-            // A script that blocks the server, or a proxy that does not reach it: that says nothing of the server.
+            // A script blocks the server, or a proxy does not reach it: the error shows nothing about the server.
             Ok(ServerAnswer::Refused(line)) if may_be_answered_later(&line) => {
                 Err(Unusable::Failed(DialError::passing(line)))
             }
@@ -303,13 +304,13 @@ impl Dialer {
         }
     }
 
-    /// Why the server takes no locks for a while, if it may have lost some by the setting for that.
+    /// Why the server takes no locks for a while, if it may have lost some and the settings say for how long.
     fn absence(&self, info: &Reply, policy: Option<&str>) -> Option<Absence> {
         let started = rejoin::started(info, self.settings.rejoin_after?)?;
         (policy != Some(disk::ALWAYS)).then(|| Absence::of(started))
     }
 
-    /// The error line of a refused command, if it was refused.
+    /// The error line of the server if it refused the command.
     fn refusal(
         &self,
         answer: Result<ServerAnswer, NoAnswer>,
@@ -328,7 +329,7 @@ impl Dialer {
         }
     }
 
-    /// Fails if the command was refused.
+    /// Fails if the server refused the command.
     fn accepted(
         &self,
         answer: Result<ServerAnswer, NoAnswer>,
@@ -340,7 +341,7 @@ impl Dialer {
     /// The hint for a server that closes the connection on these words, or answers nonsense.
     fn why_closed(&self, words: &[&str]) -> String {
         let of_tls = match self.settings.enabled_tls() {
-            // The server took the first bytes for a handshake, or waited for more of one.
+            // The server read the first bytes as a handshake, or waited for the rest of one.
             None => Some(NEEDS_TLS),
             // The words may be sent before the server refuses the handshake.
             Some(tls) if tls.identity.is_none() => Some(NEEDS_CERTIFICATE),
@@ -351,7 +352,7 @@ impl Dialer {
     }
 }
 
-/// The server refused the login with this error line.
+/// The error if the server refused the login with this error line.
 fn refused(line: String) -> DialError {
     let error = DialError::from(line);
     DialError { cause: login_told(error.cause, "redisUsername", "redisPassword"), ..error }

@@ -15,18 +15,18 @@ pub(super) struct DialError {
     pub(super) cause: String,
     /// Whether a later attempt may succeed. A wrong password stays wrong.
     pub(super) may_pass: bool,
-    /// Whether the server answered, and may keep no locks.
+    /// Why a server that answered may keep no locks; `None` for any other error.
     pub(super) refused: Option<Refused>,
-    /// How the server refused the login, if it did. Of several servers: one of them.
+    /// How the server refused the login, if it did. With several servers: one of their refusals.
     pub(super) login: Option<RefusedLogin>,
 }
 
 /// Why a server that answered may keep no locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// They are not safe with it.
+    /// Locks are not safe with the server.
     Unfit(Unfit),
-    /// It is another server of the quorum, and would count twice.
+    /// The server is another node of the quorum, and would count twice.
     Twin,
 }
 
@@ -39,12 +39,12 @@ impl DialError {
         Self { cause, may_pass: true, refused: None, login: None }
     }
 
-    /// Another attempt would fail, too.
+    /// An error after which another attempt would fail too.
     pub(super) fn lasting(cause: String) -> Self {
         Self { cause, may_pass: false, refused: None, login: None }
     }
 
-    /// An error of the network, or of TLS after its handshake, when a server refuses the client's certificate.
+    /// An error of the network, or of TLS after its handshake, if the server refuses the client's certificate.
     pub(super) fn of_network(error: &io::Error) -> Self {
         match (error.kind(), tls::refusal(error)) {
             (_, Some(refusal)) => Self::lasting(refusal),
@@ -60,14 +60,14 @@ impl DialError {
         Self { cause: unfit.to_string(), may_pass: unfit.may_pass(), refused, login: None }
     }
 
-    /// The server is this one of the quorum as well.
+    /// The server is also the node `first` of the quorum.
     pub(super) fn twin_of(first: &str) -> Self {
         let cause =
             format!("it is the same server as {first}: each of redisHost must be another one");
         Self { refused: Some(Refused::Twin), ..Self::lasting(cause) }
     }
 
-    /// The same error, said of a server.
+    /// The same error, with the name of a server.
     pub(super) fn about(self, server: impl std::fmt::Display) -> Self {
         Self { cause: format!("{server}: {}", self.cause), ..self }
     }

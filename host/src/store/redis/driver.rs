@@ -1,4 +1,4 @@
-//! The task of a connection: moves bytes between its queue and the socket, and keeps its time limits.
+//! The task of a connection: moves bytes between its queue and the socket, and keeps the time limits.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ use super::{
 /// How many bytes are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
-/// What the driver moves bytes to.
+/// The socket to which the driver moves bytes.
 pub(super) enum Socket {
     Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
     Tls(Box<TlsStream<TcpStream>>),
@@ -66,11 +66,11 @@ pub(super) struct Driver<F: Fn(u64, Event)> {
     sent: usize,
     /// Whether the socket must be flushed.
     unflushed: bool,
-    /// Since when the network accepts nothing.
+    /// Since when the network has accepted nothing.
     blocked: Option<Instant>,
     received: BytesMut,
     wakers: Vec<Waker>,
-    /// The one timer, and whether it is set.
+    /// The only timer, and whether it is set.
     timer: Pin<Box<Sleep>>,
     timer_is_set: bool,
     timer_is_for_sending: bool,
@@ -78,7 +78,7 @@ pub(super) struct Driver<F: Fn(u64, Event)> {
 }
 
 impl<F: Fn(u64, Event)> Driver<F> {
-    /// `on_event` gets the `id` of the connection and what happens to it.
+    /// `on_event` gets the `id` of the connection and each of its events.
     pub(super) fn new(
         id: u64,
         shared: Arc<Shared>,
@@ -153,7 +153,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         Ok(())
     }
 
-    /// Reads what there is. Fails if the connection has ended.
+    /// Reads the bytes that have come. Fails if the connection has ended.
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         loop {
             self.received.reserve(READ_BYTES);
@@ -169,7 +169,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
     }
 
-    /// Keeps the time limits. Fails if the connection ends by one.
+    /// Keeps the time limits. Fails if a limit ends the connection.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), Cause> {
         let dropped = self.shared.dropped.load(Ordering::Acquire);
         // Both may end the wait earlier than the timer that is set.
@@ -191,7 +191,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
     }
 
-    /// Ends what is overdue, and returns when to look again. Fails if the connection ends by it.
+    /// Ends overdue calls, and returns when to look again. Fails if this ends the connection.
     fn next_limit(&mut self, now: Instant, dropped: bool) -> Result<Option<Instant>, Cause> {
         let mut next = None;
         if let (Some(limit), Some(since)) = (self.timeouts.send, self.blocked) {
@@ -209,7 +209,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         if dropped {
             next = next.into_iter().chain(queue.lingers_until()).min();
         }
-        // Under the lock of the queue: a caller who adds a command later sees this.
+        // Set under the lock of the queue, so that a caller that adds a command later sees it.
         let watched = next.is_some() || self.timeouts.reply.is_none();
         self.shared.watched.store(watched, Ordering::Release);
         drop(queue);
@@ -220,7 +220,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         Ok(next)
     }
 
-    /// Whether nothing is to be waited for any more.
+    /// Whether the driver waits for nothing any more.
     fn is_done(&self) -> bool {
         if !self.shared.dropped.load(Ordering::Acquire) {
             return false;
@@ -246,7 +246,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
         self.send(cx)?;
         self.receive(cx)?;
-        // What was answered may have left something to give back.
+        // Answered calls may have left grants to give back.
         self.send(cx)?;
         self.keep_time(cx)?;
         if self.is_done() { Err(Cause::Closed) } else { Ok(()) }
@@ -258,11 +258,11 @@ impl<F: Fn(u64, Event) + Unpin> Future for Driver<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // Once each time that it is woken, it lets the tasks run that are ready, so that everything that they
-        // send goes out in one write. It does not for a single command.
+        // Once after each wake, lets all ready tasks run, so that their commands go out in one write. Does not do so
+        // for a single command.
         this.yielded = !this.yielded && this.shared.queue().callers() > 1;
         if this.yielded {
-            // Tokio queues a task that wakes itself behind those that are ready.
+            // Tokio queues a task that wakes itself behind the ready tasks.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -276,7 +276,7 @@ impl<F: Fn(u64, Event) + Unpin> Future for Driver<F> {
     }
 }
 
-/// A runtime that shuts down drops the task. Nobody may wait for it then.
+/// A runtime that shuts down drops the task. No caller may wait for it then.
 impl<F: Fn(u64, Event)> Drop for Driver<F> {
     fn drop(&mut self) {
         if !self.shared.closed.load(Ordering::Acquire) {

@@ -10,7 +10,7 @@ use super::{dial_error::DialError, sentinel::Sentinels};
 pub(super) enum Endpoint {
     /// Always at this address.
     Fixed(Address),
-    /// Where the sentinels say that the master is.
+    /// Where the sentinels report the master.
     Master(Arc<Sentinels>),
 }
 
@@ -23,7 +23,7 @@ impl Endpoint {
         }
     }
 
-    /// What is waited for before there is a connection, for people.
+    /// The reason for a wait before a connection is open, for people.
     pub(super) fn waits_for(&self) -> String {
         match self {
             Self::Fixed(_) => "no connection yet".to_owned(),
@@ -34,7 +34,7 @@ impl Endpoint {
         }
     }
 
-    /// The master that was reported last; `None` for a server that stays where it is.
+    /// The address of the master that was reported last; `None` for a server that stays where it is.
     pub(super) fn last_told(&self) -> Option<Address> {
         match self {
             Self::Fixed(_) => None,
@@ -42,7 +42,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether this was still the server's address when it was last reported.
+    /// Whether this was the server's address in the latest report.
     pub(super) fn is_at(&self, address: &Address) -> bool {
         match self {
             Self::Fixed(_) => true,

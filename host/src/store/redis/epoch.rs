@@ -1,16 +1,16 @@
-//! Which of several answers counts, where each says the number of the latest change that its server knows.
+//! Decides which of several answers counts. Each has the number of the latest change that its server knows.
 
 use super::dial_error::DialError;
 
-/// The number of the newest configuration that was reported so far.
+/// The number of the newest configuration that servers have reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
 impl Epoch {
-    /// Notes the newest that some servers report.
+    /// Notes the newest number of some servers.
     ///
-    /// Fails with `old` if it is older than what was reported before: the servers that report it may be cut off from the
-    /// others. Where they `may_start_over`, as a majority may, they have all begun to count anew.
+    /// Fails with `old` if the number is lower than an earlier report: these servers may be cut off from the others. If
+    /// they `may_start_over`, as a majority may, all servers have begun to count anew.
     pub(super) fn learn(
         &mut self,
         newest: u64,

@@ -1,4 +1,4 @@
-//! One leg of a command's way: what the command carries to the next server.
+//! One leg of a command's way: the data that the command carries to the next server.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -39,7 +39,7 @@ impl ConnectBudget {
 }
 
 impl<'a> Leg<'a> {
-    /// The way to a server that has no other in its place.
+    /// The way to a server without another one in its place.
     pub(super) fn only(budget: &'a ConnectBudget) -> Self {
         Self { asking: false, budget, is_one_of_several: false }
     }
@@ -49,8 +49,8 @@ impl<'a> Leg<'a> {
         Self { asking, budget, is_one_of_several: true }
     }
 
-    /// Waits for a connection, for what is left; half of it if another server may have to be waited for then. Fails with
-    /// that time if it has passed.
+    /// Waits for a connection for the rest of the budget, or for half of it if another server may need the other half.
+    /// Fails with that time if it has passed.
     pub(super) async fn wait<F: Future>(self, opening: F) -> Result<F::Output, Duration> {
         let left = self.budget.left();
         let limit = left.map(|left| if self.is_one_of_several { left / 2 } else { left });

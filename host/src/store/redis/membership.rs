@@ -1,11 +1,11 @@
-//! The node of a quorum that a store is, and the servers to which its connections lead.
+//! The quorum node that a store is, and the servers to which its connections lead.
 
 use std::sync::{Arc, OnceLock};
 
 use super::dial_error::DialError;
 use crate::store::identities::{Connected, Identities};
 
-/// The node of a quorum that a store is, if it is one. All clients of the store share it.
+/// The quorum node that a store is, if it is one. All clients of the store share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Membership(Arc<OnceLock<Member>>);
 
@@ -19,24 +19,24 @@ pub(super) struct Member {
 /// The server to which a connection leads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
-    /// What the server calls itself, if it says so.
+    /// The server's name for itself, if it reports one.
     pub(super) run_id: Option<String>,
-    /// Set once the server is noted. The last clone is to be dropped when the connection has ended.
+    /// Set when the server is noted. The last clone must be dropped when the connection has ended.
     noted: Arc<OnceLock<Connected>>,
 }
 
 impl Membership {
-    /// Of a store that is this node, or that may join a quorum later.
+    /// The membership of a store that is this node, or that may join a quorum later.
     pub(super) fn of(member: Option<Member>) -> Self {
         Self(Arc::new(member.map_or_else(OnceLock::new, OnceLock::from)))
     }
 
-    /// Makes the store a node of a quorum. The first one counts.
+    /// Makes the store a node of a quorum. The first call counts.
     pub(super) fn join(&self, node: &str, servers: &Arc<Identities>) {
         self.0.get_or_init(|| Member { node: node.to_owned(), servers: servers.clone() });
     }
 
-    /// Notes to which server of the quorum a connection leads, if the store is a node of one. Fails if the server is
+    /// Notes the server of the quorum to which a connection leads, if the store is a node. Fails if the server is
     /// another node.
     pub(super) fn note(&self, identity: &Identity) -> Result<(), DialError> {
         let (Some(member), Some(run_id)) = (self.0.get(), &identity.run_id) else { return Ok(()) };

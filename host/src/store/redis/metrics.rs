@@ -10,15 +10,15 @@ use crate::metrics::{
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Closed {
-    /// The server or the network ended it.
+    /// The server or the network ended the connection.
     Lost,
     /// Replies are missing, or the server does not accept commands.
     Retired,
-    /// It reached `maxConnAge`.
+    /// The connection reached `maxConnAge`.
     Aged,
-    /// It reached `idleTimeout`.
+    /// The connection reached `idleTimeout`.
     Idle,
-    /// Another server has taken the place of its server.
+    /// Another server has taken the place of the connection's server.
     Replaced,
     /// The store was closed.
     Shutdown,

@@ -1,21 +1,21 @@
 //! Locks in Redis: the store of `lock.redis` components.
 //!
-//! A lock is a key whose value is its owner and whose time to live is the lock's, as in daprd, so both
-//! exclude each other on one server. Commands, settings and retries come from
-//! `holdfast-redis-rules`; sockets, tasks and time are here. Keys arrive already built.
+//! A lock is a key whose value is the owner and whose time to live is the lock's, as in daprd, so both exclude each
+//! other on one server. Commands, settings and retries come from `holdfast-redis-rules`; this module adds sockets,
+//! tasks and time. Keys arrive complete.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | `store` | [`RedisStore`] |
 //! | `survey` | what an operator sees of the servers |
 //! | `connecting` | [`connect`], for one store or a quorum of several |
-//! | `check`, `connect_error` | the check of a server before locks are kept in it, and why a store cannot be used |
+//! | `check`, `connect_error` | the check of a server before it keeps locks, and why a store cannot be used |
 //! | `client` | a command and its tries |
-//! | `outcome` | what became of it, after all tries |
+//! | `outcome` | the end of a command, after all tries |
 //! | `connections` | the pool |
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
-//! | `ask_all`, `epoch` | asking many servers the same question, and whose answer counts |
-//! | `one_question` | one question at a time, whose answer all share who wait for it |
+//! | `ask_all`, `epoch` | asking many servers the same question, and which answers count |
+//! | `one_question` | one question at a time, whose answer all waiting callers share |
 //! | `leg` | how long a command waits for connections on its way |
 //! | `endpoint`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
@@ -25,18 +25,19 @@
 //! | `queue` | the commands of a connection that are not answered yet |
 //! | `session` | a connection that one task uses alone |
 //! | `watch` | a connection on which the server notifies of changes of locks |
-//! | `answer` | what became of a command on one connection |
+//! | `answer` | the answer to a command on one connection |
 //! | `absence` | a server that takes no locks for a while |
 //! | `about` | a server in a few words |
 //! | `membership` | the node of a quorum that a store is |
 //! | `within` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
-//! | `written` | a host that is written in another form, such as a URL |
+//! | `written` | a host in another form, such as a URL |
 //! | `metrics` | metrics of connections |
 //!
-//! The connection is our own: the client libraries know no expiry at a time of the server's clock, and no
-//! command that goes on without its caller. The crate `redis` reads URLs, what the server sends unasked, and
-//! what sentinels answer: its own client of Sentinel asks one after another, and does not listen to them.
+//! The connection is Holdfast's own, because the client libraries know no expiry at a time of the server's clock, and
+//! no command that goes on without its caller. The crate `redis` reads URLs, the messages that the server sends
+//! unasked, and the answers of sentinels: its own client of Sentinel asks one after another, and does not listen to
+//! them.
 
 mod about;
 mod absence;

@@ -1,4 +1,4 @@
-//! The servers of a store: one, or those of a cluster.
+//! The servers of a store: one server, or those of a cluster.
 
 use std::{fmt, sync::Arc};
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::store::Watched;
 
-/// How often a command is sent on to another node, at most.
+/// The most times that a command is sent on to another node.
 const MAX_HOPS: usize = 5;
 
 /// The servers of a store.
@@ -82,7 +82,7 @@ impl Nodes {
             Self::One(client) => Ok(Way { budget: client.budget(), to: To::Server(client) }),
             Self::Cluster(cluster) => {
                 let slot = slot(key);
-                // In boxes, here and below, because they are larger than the way to a single server.
+                // Boxed, here and below, because these futures are larger than the way to a single server.
                 let node = Box::pin(cluster.owner(slot)).await?;
                 let hop = Hop { node, asking: false };
                 let budget = hop.node.budget();
@@ -125,7 +125,7 @@ impl Nodes {
         }
     }
 
-    /// What a command would wait for now, for people.
+    /// The reason why a command would wait now, for people.
     pub(super) fn waits_for(&self) -> String {
         match self {
             Self::One(client) => client.waits_for(),
@@ -133,7 +133,7 @@ impl Nodes {
         }
     }
 
-    /// The servers, and what they said of themselves.
+    /// The servers, each with its description of itself.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::One(client) => client.describe(),
@@ -170,7 +170,7 @@ impl Way<'_> {
         }
     }
 
-    /// What it brings there.
+    /// The data that the command carries there.
     pub(super) fn leg(&self) -> Leg<'_> {
         match &self.to {
             To::Server(_) => Leg::only(&self.budget),
@@ -178,7 +178,7 @@ impl Way<'_> {
         }
     }
 
-    /// Returns how the command has ended, or `None` if it goes on to another server: it did nothing at this one.
+    /// Returns how the command has ended, or `None` if it did nothing at this server and goes on to another.
     pub(super) async fn end<T>(
         &mut self,
         outcome: Result<T, NoOutcome>,
@@ -202,8 +202,8 @@ impl Way<'_> {
     }
 }
 
-/// Runs a command at the server that has the key. A macro, because the future of a closure that borrows cannot be shown
-/// to be `Send`.
+/// Runs a command at the server that has the key. A macro, because the compiler cannot show that the future of a
+/// closure that borrows is `Send`.
 macro_rules! run {
     ($nodes:expr, $key:expr, |$server:ident, $leg:ident| $command:expr) => {
         match $nodes.way($key).await {

@@ -1,4 +1,4 @@
-//! One question at a time, whose answer all share who wait for it.
+//! One question at a time, whose answer all waiting callers share.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ use futures_util::{
     future::{BoxFuture, Shared, WeakShared},
 };
 
-/// An answer that may not be there yet.
+/// An answer that may still be missing.
 pub(super) type Answering<A> = Shared<BoxFuture<'static, A>>;
 
-/// The question that is under way, if there is one.
+/// The question that is under way; empty if there is none.
 pub(super) struct OneQuestion<A: Clone>(Mutex<Option<WeakShared<BoxFuture<'static, A>>>>);
 
 impl<A: Clone> Default for OneQuestion<A> {
@@ -20,12 +20,12 @@ impl<A: Clone> Default for OneQuestion<A> {
 }
 
 impl<A: Clone> OneQuestion<A> {
-    /// The answer to the question that is under way, or else to this one, which begins then. It goes on as long as
-    /// anybody waits for the answer, also when the one that began it has left.
+    /// The answer to the question under way. If none is under way, begins this one. It goes on as long as a caller
+    /// waits for the answer, even after the caller that began it has left.
     pub(super) fn ask(&self, question: impl FnOnce() -> BoxFuture<'static, A>) -> Answering<A> {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let joined = under_way.as_ref().and_then(WeakShared::upgrade);
-        // An answer that is there already may be of before the reason to ask.
+        // An answer that has come already may be older than the reason to ask.
         if let Some(joined) = joined.filter(|answering| answering.peek().is_none()) {
             return joined;
         }
@@ -48,7 +48,7 @@ mod tests {
 
     type Reply = Result<u32, &'static str>;
 
-    /// Questions that are answered by hand, in order.
+    /// Questions that a test answers by hand, in order.
     #[derive(Default)]
     struct Server {
         question: OneQuestion<Reply>,

@@ -1,4 +1,4 @@
-//! What became of a command, after all its tries.
+//! The end of a command, after all its tries.
 
 use std::time::Duration;
 
@@ -7,26 +7,27 @@ use holdfast_redis_rules::redirect::Redirect;
 /// Why a command has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoOutcome {
-    /// It did nothing.
+    /// The command did nothing.
     NotDone(String),
-    /// It took a lock that is over: it ran out, or was given back. Another server is not asked for it after that.
+    /// The command took a lock that has expired or was given back. No other server is asked for it after that.
     Over(String),
-    /// It did nothing, because another node of the cluster has the key. Carries the error line as well.
+    /// The command did nothing, because another node of the cluster has the key. Carries the error line as well.
     Elsewhere(Redirect, String),
-    /// It may have been done, or may still be done. A lock that it takes ends within this time from now.
+    /// The server may have run the command, or may still run it. If it takes a lock, that lock ends within this time
+    /// from now.
     Unknown(String, Option<Duration>),
 }
 
-/// A command that ended without an outcome, and where.
+/// A command that ended without an outcome, and where it ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) no_outcome: NoOutcome,
-    /// The node of a cluster; `None` if it came to none, or there is only one server.
+    /// The node of a cluster; `None` if the command reached no node, or the store has only one server.
     pub(super) node: Option<String>,
 }
 
 impl Ended {
-    /// At the node of a cluster that has this address.
+    /// The end at the node of a cluster that has this address.
     pub(super) fn at(address: &str, no_outcome: NoOutcome) -> Self {
         Self { no_outcome, node: Some(address.to_owned()) }
     }
@@ -40,8 +41,8 @@ impl From<NoOutcome> for Ended {
 
 /// A lock that was taken.
 pub(super) struct Taken {
-    /// For how long it is surely held, from now.
+    /// For how long the lock is surely held, counted from now.
     pub(super) left: Duration,
-    /// Its fencing token, if one was asked for.
+    /// The fencing token, if the caller asked for one.
     pub(super) token: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! The commands of a connection that were given to it and are not answered yet, in order.
+//! The commands of a connection that are not answered yet, in order.
 //!
 //! This module does no I/O. Callers add commands, which become bytes at once; the driver takes the bytes and
 //! brings the replies; callers take their answers.
@@ -36,64 +36,65 @@ use slab::Slab;
 
 use super::answer::{Cause, NoAnswer, ServerAnswer, ServerGrant};
 
-/// How many commands at least are worth a write of their own while callers add more.
+/// The least number of commands that get a write of their own while callers add more.
 const SMALLEST_WRITE: usize = 4;
 
-/// The commands, and what is known of the server's clock.
+/// The commands, and the latest reading of the server's clock.
 pub(super) struct Queue {
     /// The local times of the clock's readings count from here.
     origin: Instant,
-    /// The commands as bytes, to be sent.
+    /// The commands as bytes to send.
     out: Vec<u8>,
-    /// How many commands these are. May be a few too many.
+    /// How many commands are in `out`. The number may be a little too large.
     queued: usize,
-    /// How many bytes were ever added to `out`, and how many of all were handed to the network.
+    /// How many bytes were ever added to `out`, and how many of these were handed to the network.
     added: u64,
     sent: u64,
-    /// What is to be answered, in order.
+    /// The replies to come, in order.
     order: VecDeque<Entry>,
     calls: Slab<QueuedCall>,
-    /// What the server has done, and what does not count yet, in order.
+    /// The calls whose reply does not count yet, in order.
     unconfirmed: Vec<Unconfirmed>,
-    /// What must have a lock besides the server.
+    /// How many replicas must have a lock, and whether on disk.
     guard: Option<Guard>,
-    /// Whether `out` has something that replicas must have.
+    /// Whether `out` has a command that replicas must have.
     wants_replicas: bool,
-    /// Whether the server was asked for replicas and has not answered. It runs nothing of the connection until then.
+    /// Whether the server was asked for replicas and has not answered. Until then it runs nothing else of the
+    /// connection.
     asked_for_replicas: bool,
     clock: Option<Reading>,
-    /// Whether `out` has an acquire that the clock must be read after.
+    /// Whether the clock must be read after an acquire in `out`.
     wants_clock: bool,
-    /// How many of the calls were left by their callers.
+    /// How many calls have no caller any more.
     left: usize,
     closed: Option<Cause>,
 }
 
-/// Something that is to be answered.
+/// A reply to come.
 enum Entry {
     Call(usize),
-    /// The prefix `ASKING` of the next command. Its reply says nothing.
+    /// The reply to the prefix `ASKING` of the next command. It says nothing.
     Asking,
-    /// How many replicas have what was written before.
+    /// How many replicas have the earlier writes.
     Replicas,
-    /// The server's clock, asked for at this time.
+    /// The server's clock. The question was sent at this time.
     Clock(Instant),
 }
 
 /// A call whose reply has arrived but does not count yet.
 struct Unconfirmed {
     number: usize,
-    /// The answer once replicas have it; `None` for a grant that needs a reading of the server's clock as well.
+    /// The answer once replicas have it; `None` for a grant that also needs a reading of the server's clock.
     answer: Option<ServerAnswer>,
 }
 
 struct QueuedCall {
     kind: CallKind,
     at: Instant,
-    /// What `added` was when it was complete.
+    /// The value of `added` when the command was complete.
     end: u64,
     state: CallState,
-    /// An earlier grant that is to be given back, which only the answer to this acquire can tell from its own.
+    /// An earlier grant to give back. Only the answer to this acquire can tell it from this acquire's own grant.
     twin: Option<UnusedGrant>,
 }
 
@@ -104,16 +105,16 @@ enum CallKind {
         ttl: Duration,
         /// A hash of the key and the owner.
         lock: u64,
-        /// Whether the grant is to have a fencing token.
+        /// Whether the grant gets a fencing token.
         fenced: bool,
         /// The token, once it is known.
         token: Option<u64>,
     },
     Release,
     Extend,
-    /// Its reply matters to nobody.
+    /// Gives back a grant. No caller waits for the reply.
     GiveBack,
-    /// Any other, whose replies have this shape.
+    /// Any other command, with the shape of its replies.
     Other(Shape),
 }
 
@@ -125,30 +126,30 @@ pub(super) type Shape = fn(&Reply) -> bool;
 enum Lifetime {
     /// By the server's clock.
     Until(Term),
-    /// So long after the server has run the command.
+    /// This long after the server has run the command.
     For(Duration),
 }
 
 enum CallState {
     Waiting(Option<Waker>),
     Answered(Result<ServerAnswer, NoAnswer>),
-    /// The caller has learned that there is no answer, but one may come.
+    /// The caller has learned that no answer came in time, but one may still come.
     Overdue(NoAnswer),
     /// The caller has left. A grant is given back.
     Left(Option<UnusedGrant>),
 }
 
-/// Identifies a grant that nobody uses.
+/// Identifies a grant that no caller uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnusedGrant {
     pub(super) key: String,
     pub(super) owner: String,
-    /// Whether the acquire was sent after `ASKING`. The node then refuses what is about the lock without that.
+    /// Whether the acquire was sent after `ASKING`. Without `ASKING`, the node then refuses commands about the lock.
     pub(super) asking: bool,
 }
 
 impl Queue {
-    /// A queue of commands whose locks count only with the `guard`, if there is one.
+    /// A queue of commands whose locks count only with the `guard`, if one is given.
     pub(super) fn new(guard: Option<Guard>) -> Self {
         Self {
             origin: Instant::now(),
@@ -169,8 +170,7 @@ impl Queue {
         }
     }
 
-    /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if that
-    /// is known.
+    /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if the clock is known.
     pub(super) fn acquire(&mut self, wanted: Wanted<'_>, at: Instant) -> usize {
         let Wanted { key, owner, ttl, number_key } = wanted;
         let (lifetime, expiry) = match self.clock {
@@ -188,8 +188,8 @@ impl Queue {
         self.insert(CallKind::Acquire { lifetime, ttl, lock, fenced, token: None }, at)
     }
 
-    /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if that is
-    /// known, so that a command that comes late does not make it last longer.
+    /// Adds an extend, and returns its number. The lock expires at a time of the server's clock if the clock is known,
+    /// so that a late command does not make it last longer.
     pub(super) fn extend(&mut self, extend: Extend<'_>, at: Instant) -> usize {
         let ttl = Duration::from_millis(extend.ttl);
         let end = self.clock.map(|reading| Term::new(reading, at - self.origin, ttl).expiry());
@@ -204,7 +204,7 @@ impl Queue {
         self.insert(CallKind::Release, at)
     }
 
-    /// Has a node of a cluster know that another one sent the next command here.
+    /// Tells a node of a cluster that another node sent the next command here.
     pub(super) fn asking(&mut self) {
         self.push(&ASKING);
         self.order.push_back(Entry::Asking);
@@ -216,13 +216,13 @@ impl Queue {
         self.insert(CallKind::Other(shape), at)
     }
 
-    /// Begins to read the server's clock with each batch that takes a lock. `time` is in microseconds since
-    /// 1970, and was asked for at `asked`.
+    /// Begins to read the server's clock with each batch that takes a lock. `time` is in microseconds since 1970, and
+    /// the question was sent at `asked`.
     pub(super) fn set_clock(&mut self, time: u64, asked: Instant) {
         self.clock = Some(self.reading(time, asked, Instant::now()));
     }
 
-    /// Whether the clock is known, but from a reading that is too old by `now`.
+    /// Whether the latest reading of the clock is too old at `now`.
     pub(super) fn clock_is_old(&self, now: Instant) -> bool {
         self.clock.is_some_and(|reading| reading.is_old(now - self.origin))
     }
@@ -237,7 +237,7 @@ impl Queue {
         self.calls.len() - self.left
     }
 
-    /// How many replies are missing.
+    /// How many replies are still to come.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
@@ -247,16 +247,16 @@ impl Queue {
         !self.out.is_empty()
     }
 
-    /// Whether there are bytes that are to be sent now. While the server waits for replicas they gather, so that it
-    /// then waits once for all of them.
+    /// Whether there are bytes to send now. While the server waits for replicas, bytes gather, so that the server then
+    /// waits once for all of them.
     pub(super) fn may_send(&self) -> bool {
         self.has_bytes() && !self.asked_for_replicas
     }
 
-    /// Whether what is to be sent is worth a write of its own, though callers that are ready would add to it. Where all
+    /// Whether the bytes to send are worth a write of their own, although callers that are ready would add more. If all
     /// callers send at once and then wait for all replies at once, server and callers wait for each other in turn.
     ///
-    /// Replicas are asked for once for each write, so with them all that is ready goes out in one.
+    /// Each write asks for replicas once, so with replicas all ready commands go out in one write.
     pub(super) fn fills_a_write(&self) -> bool {
         let callers = self.callers();
         let under_way = self.order.len().saturating_sub(self.queued);
@@ -266,14 +266,14 @@ impl Queue {
             && under_way <= callers / 2
     }
 
-    /// Moves the bytes that are to be sent to `batch`, which is empty.
+    /// Moves the bytes to send to `batch`, which is empty.
     pub(super) fn take_bytes(&mut self, batch: &mut Vec<u8>) {
         self.seal();
         self.queued = 0;
         mem::swap(&mut self.out, batch);
     }
 
-    /// The bytes that are to be sent, complete with what confirms their grants.
+    /// The bytes to send, including the commands that confirm their grants.
     pub(super) fn bytes(&mut self) -> &[u8] {
         self.seal();
         &self.out
@@ -286,7 +286,7 @@ impl Queue {
         if self.out.is_empty() {
             self.queued = 0;
         }
-        // What is left of a batch must not wait for its answer.
+        // The rest of a batch must not wait for the answer to the batch.
         self.asked_for_replicas &= !self.has_bytes();
     }
 
@@ -315,8 +315,8 @@ impl Queue {
         }
     }
 
-    /// Ends a call: its caller has taken the answer, or has left. `lock` is what an acquire asked for whose
-    /// caller does not use it: such a grant is given back, now or when it comes.
+    /// Ends a call: its caller has taken the answer, or has left. `lock` is the lock of an acquire whose caller does
+    /// not use it. Its grant is given back, now or when it comes.
     pub(super) fn leave(&mut self, number: usize, lock: Option<UnusedGrant>) {
         let Some(call) = self.calls.get_mut(number) else { return };
         match &call.state {
@@ -335,9 +335,9 @@ impl Queue {
         }
     }
 
-    /// Adds the command that gives back one grant. If another acquire under way cannot be told from it, because the
-    /// same owner takes the same lock again within the same millisecond, that waits for the answer: the grant is its
-    /// own then, or the earlier one is still there.
+    /// Adds the command that gives back one grant. If the same owner takes the same lock again within the same
+    /// millisecond, this grant cannot be told from that of the other acquire under way. The command then waits for the
+    /// answer to that acquire: either the grant is its own, or the earlier one is still there.
     pub(super) fn give_back(&mut self, lock: &UnusedGrant, expiry: u64) {
         let hash = hash(&lock.key, &lock.owner);
         let same = |call: &QueuedCall| match call.kind {
@@ -364,10 +364,10 @@ impl Queue {
         self.left += 1;
     }
 
-    /// Reads the replies in `bytes`, and returns how many bytes they take. `wake` gets the wakers of the
-    /// callers who have an answer.
+    /// Reads the replies in `bytes`, and returns how many bytes they take. `wake` gets the wakers of the callers that
+    /// have an answer.
     ///
-    /// Fails on the first reply that no command can have, after which nothing may be believed.
+    /// Fails on the first reply that no command can have. After it, nothing may be believed.
     pub(super) fn receive(
         &mut self,
         bytes: &[u8],
@@ -434,7 +434,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Notes that the server has granted a lock, which counts once it is confirmed.
+    /// Notes that the server has granted a lock. The grant counts when it is confirmed.
     fn granted(
         &mut self,
         number: usize,
@@ -443,7 +443,7 @@ impl Queue {
         wake: &mut Vec<Waker>,
     ) {
         match lifetime {
-            // The reading of the clock that follows says what the grant is worth.
+            // The next reading of the clock shows what the grant is worth.
             Lifetime::Until(_) => {
                 if let Some(QueuedCall { kind: CallKind::Acquire { token: known, .. }, .. }) =
                     self.calls.get_mut(number)
@@ -460,7 +460,7 @@ impl Queue {
         }
     }
 
-    /// Answers a call, once replicas have it if they must.
+    /// Answers a call, at once or when replicas have the write.
     fn once_replicated(&mut self, number: usize, answer: ServerAnswer, wake: &mut Vec<Waker>) {
         match self.guard {
             None => self.finish(number, Ok(answer), wake),
@@ -471,7 +471,7 @@ impl Queue {
         }
     }
 
-    /// Takes how many replicas have what was written before.
+    /// Reads how many replicas have the earlier writes.
     fn count_replicas(&mut self, reply: &Reply, wake: &mut Vec<Waker>) -> Result<(), Nonsense> {
         let Some(guard) = self.guard else { return Err(Nonsense) };
         self.asked_for_replicas = false;
@@ -512,7 +512,7 @@ impl Queue {
         }
     }
 
-    /// Answers the grants that the server's clock was read after.
+    /// Answers the grants that came before this reading of the server's clock.
     fn confirm(
         &mut self,
         reply: &Reply,
@@ -522,7 +522,7 @@ impl Queue {
     ) -> Result<(), Nonsense> {
         let after = match reply {
             Reply::Error(line) => {
-                // The user lost the permission. Later locks do without the clock.
+                // The user has lost the permission. Later locks do without the clock.
                 self.clock = None;
                 Err(line)
             }
@@ -553,7 +553,7 @@ impl Queue {
             };
             self.finish(number, Ok(answer), wake);
         }
-        // A clock that was given up meanwhile is not taken up again.
+        // A clock that was given up meanwhile stays unused.
         if let (Some(clock), Ok(after)) = (self.clock, after) {
             self.clock = Some(clock.or_newer(after));
         }
@@ -591,8 +591,8 @@ impl Queue {
         }
     }
 
-    /// Ends the calls whose replies are missing for `limit`, without an answer. Returns when to look
-    /// again; `None` if nothing is under way.
+    /// Ends the calls whose replies have not come within `limit`, without an answer. Returns when to look again; `None`
+    /// if nothing is under way.
     pub(super) fn expire(
         &mut self,
         limit: Duration,
@@ -615,7 +615,7 @@ impl Queue {
         next
     }
 
-    /// Returns when the call expires, if it does later.
+    /// Ends the call if its time is over. Otherwise returns when it will be.
     fn expire_call(
         &mut self,
         number: usize,
@@ -629,7 +629,7 @@ impl Queue {
             return Some(end);
         }
         if matches!(call.state, CallState::Waiting(_)) {
-            // Also a command that waits to be sent: it is sent later.
+            // This includes a command that waits to be sent: it will be sent later.
             let no_answer = self.unknown(call, Cause::TimedOut(limit));
             if let Some(call) = self.calls.get_mut(number)
                 && let CallState::Waiting(waker) =
@@ -641,19 +641,19 @@ impl Queue {
         None
     }
 
-    /// Whether a call is older than `limit` and not answered, with or without a caller.
+    /// Whether a call is older than `limit` and has no answer, with or without a caller.
     pub(super) fn is_stuck(&self, limit: Duration, now: Instant) -> bool {
         let ordered = self.order.iter().find_map(|entry| match entry {
             Entry::Call(number) => Some(number),
             Entry::Asking | Entry::Replicas | Entry::Clock(_) => None,
         });
-        // What is not confirmed is older than what has no reply.
+        // An unconfirmed call is older than a call without a reply.
         let unconfirmed = self.unconfirmed.first().map(|unconfirmed| &unconfirmed.number);
         let call = unconfirmed.or(ordered).and_then(|number| self.calls.get(*number));
         call.is_some_and(|call| now.saturating_duration_since(call.at) >= limit)
     }
 
-    /// Ends all that is under way. Nothing can be added from then on.
+    /// Ends all calls under way. No command can be added from then on.
     pub(super) fn close(&mut self, cause: &Cause, wake: &mut Vec<Waker>) {
         self.closed.get_or_insert_with(|| cause.clone());
         self.order.clear();
@@ -674,7 +674,7 @@ impl Queue {
         NoAnswer::Unsent(self.closed.clone().unwrap_or(Cause::Lost))
     }
 
-    /// Until when replies to calls without a caller are waited for; `None` if there is no such call.
+    /// Until when to wait for replies to calls without a caller; `None` without such calls.
     pub(super) fn lingers_until(&self) -> Option<Instant> {
         if self.left == 0 {
             return None;
@@ -691,7 +691,7 @@ impl Queue {
         left.filter_map(|(_, call)| until(call)).max()
     }
 
-    /// What is known of a call that gets no answer, and is not sent any more if it was not sent.
+    /// What is known of a call that gets no answer, and that is not sent from now on.
     fn unanswered(&self, number: usize, cause: Cause) -> NoAnswer {
         match self.calls.get(number) {
             // The server runs only a complete command.
@@ -715,8 +715,8 @@ impl Queue {
         NoAnswer::Unknown { cause, lasts }
     }
 
-    /// Chooses an expiry that differs from that of every grant that will be given back: a give-back could not tell
-    /// the two apart.
+    /// Chooses an expiry that differs from that of every grant to give back: the command that gives back could not tell
+    /// two equal ones apart.
     fn set_apart_from_grants_to_give_back(&self, key: &str, owner: &str, term: &mut Term) {
         if self.left == 0 {
             return;
@@ -748,7 +748,7 @@ impl Queue {
         number
     }
 
-    /// Asks for what confirms the commands that are to be sent: whether replicas have them, and then the clock.
+    /// Adds the questions that confirm the commands to send: whether replicas have them, and then the clock.
     fn seal(&mut self) {
         if mem::take(&mut self.wants_replicas)
             && let Some(guard) = self.guard

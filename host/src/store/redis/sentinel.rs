@@ -1,7 +1,8 @@
 //! Redis Sentinel: where the master is, and when it moves.
 //!
-//! All sentinels are asked at once, and the newest configuration counts: a sentinel that was cut off from the others
-//! may name a master that was replaced. So a majority of them is waited for, if it can be reached.
+//! All sentinels are asked at once, and the newest configuration counts, because a sentinel that was cut off from the
+//! others may name a master that was replaced. So the question waits for a majority of the sentinels, if it can be
+//! reached.
 
 use std::{
     fmt,
@@ -23,10 +24,10 @@ use super::{
     stream::Streams,
 };
 
-/// How many sentinels are known at most.
+/// The largest number of known sentinels.
 const MAX_SENTINELS: usize = 64;
 
-/// How often the sentinels are asked where the master is, in case that nobody reported it.
+/// How often the sentinels are asked where the master is, in case none has reported a move.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long to wait after a subscription that failed or ended.
@@ -40,44 +41,44 @@ pub(super) struct Sentinels {
     sentinel: Sentinel,
     streams: Arc<Streams>,
     timeouts: Timeouts,
-    /// How long a sentinel has for an answer.
+    /// How long a sentinel may take to answer.
     limit: Duration,
     learned: Mutex<Learned>,
 }
 
-/// What sentinels have reported.
+/// The reports of sentinels.
 #[derive(Default)]
 struct Learned {
     /// Sentinels that are not in the settings.
     others: Vec<Address>,
     /// The newest configuration.
     epoch: Epoch,
-    /// The master in it.
+    /// The master in the newest configuration.
     master: Option<Address>,
-    /// How often they reported something that counts.
+    /// How many reports have counted.
     times: u64,
 }
 
-/// What some sentinels report together.
+/// The joint report of some sentinels.
 struct Report {
     /// The master in the newest configuration that one of them knows.
     master: Address,
     epoch: u64,
-    /// The sentinels that they know.
+    /// The other sentinels that they know.
     others: Vec<Address>,
-    /// Whether a majority of the sentinels reports it.
+    /// Whether a majority of the sentinels gave the report.
     of_majority: bool,
-    /// What [`Learned::times`] was when they were asked.
+    /// The value of [`Learned::times`] when they were asked.
     asked_at: u64,
 }
 
-/// What a sentinel says of the master.
+/// The report of one sentinel about the master.
 struct MasterReport {
-    /// Where it is.
+    /// The address of the master.
     master: Address,
-    /// The number of the configuration that says so. Of two, the larger is the newer one.
+    /// The number of the sentinel's configuration. The larger of two numbers is the newer configuration.
     epoch: u64,
-    /// The sentinels that it knows.
+    /// The other sentinels that it knows.
     others: Vec<Address>,
 }
 
@@ -95,7 +96,7 @@ impl Sentinels {
     pub(super) async fn master(&self) -> Result<Address, DialError> {
         let what = "no sentinel reported the master";
         let (known, asked_at) = self.known();
-        // Sentinels also tell of those that are gone for good, and of each other by addresses that lead nowhere from here.
+        // Sentinels also name others that are gone for good, or give addresses of others that lead nowhere from here.
         let counted = match self.sentinel.sentinels.len() {
             1 => known.len(),
             listed => listed,
@@ -119,7 +120,7 @@ impl Sentinels {
         self.last_told().is_none_or(|master| master == *address)
     }
 
-    /// Where each sentinel that is known says that the master is.
+    /// Where each known sentinel reports the master.
     pub(super) async fn survey(&self) -> Vec<(Address, Result<Address, DialError>)> {
         let asked = self.known().0.into_iter().map(async |sentinel| {
             let told = self.ask(sentinel.clone()).await.map(|answer| answer.master);
@@ -128,7 +129,7 @@ impl Sentinels {
         join_all(asked).await
     }
 
-    /// Reports where the master is, each time that it may have moved. Never ends.
+    /// Calls `tell` each time that the master may have moved. Never ends.
     pub(super) async fn follow(&self, mut tell: impl FnMut()) {
         let mut next = 0;
         loop {
@@ -146,7 +147,7 @@ impl Sentinels {
         }
     }
 
-    /// Listens to one sentinel until it is gone.
+    /// Listens to one sentinel until the sentinel is gone.
     async fn subscribe(
         &self,
         sentinel: &Address,
@@ -159,7 +160,7 @@ impl Sentinels {
             Ok(session)
         };
         let mut session = bounded(Some(self.limit), opening, &hands).await?;
-        // Nobody will report what happened before.
+        // No sentinel will report earlier moves.
         self.look(tell).await;
         let (mut look, mut heard) = (Instant::now() + LOOK_INTERVAL, true);
         loop {
@@ -218,8 +219,9 @@ impl Sentinels {
     ) -> Result<MasterReport, DialError> {
         let mut session = self.session(sentinel, shaking_hands).await?;
         let name = self.sentinel.master.as_str();
-        // A user may be permitted only the question for the address. The number is asked for before: if the sentinel takes
-        // over a new configuration in between, the answer is the new address with the old number, never the reverse.
+        // A user may be permitted only the question for the address. The number is asked for first: if the sentinel
+        // takes over a new configuration in between, the answer is the new address with the old number, never the
+        // reverse.
         let about = session.ask(&["SENTINEL", "MASTER", name]).await.unwrap_or(Value::Nil);
         let epoch = field(&about, "config-epoch").and_then(|epoch| epoch.parse().ok());
         let master = session.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
@@ -244,21 +246,22 @@ impl Sentinels {
         Session::open(&self.streams, sentinel, &login, self.timeouts, shaking_hands).await
     }
 
-    /// The sentinels of the settings, and then those that were learned; and [`Learned::times`].
+    /// The sentinels of the settings, then the learned ones; and [`Learned::times`].
     fn known(&self) -> (Vec<Address>, u64) {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let sentinels = self.sentinel.sentinels.iter().chain(&learned.others).cloned();
         (sentinels.collect(), learned.times)
     }
 
-    /// Notes what sentinels report. Fails if it does not count.
+    /// Notes the report of sentinels. Fails if the report does not count.
     fn learn(&self, report: Report) -> Result<(), DialError> {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = learned.take(&report);
         if counts.is_ok() {
             learned.others.clear();
         }
-        // Also where it does not count: if all sentinels were made anew, a majority of those that are asked next may say so.
+        // Notes the others even if the report does not count: if all sentinels were made anew, a majority of those that
+        // are asked next may report this.
         let others = report.others.into_iter();
         let unlisted = others.filter(|other| !self.sentinel.sentinels.contains(other));
         add_servers(&mut learned.others, unlisted, MAX_SENTINELS);
@@ -267,8 +270,8 @@ impl Sentinels {
 }
 
 impl Learned {
-    /// Takes over the configuration that was reported, unless it is older than this one. What was asked for before this
-    /// one was learned never leads back.
+    /// Takes over the reported configuration, unless it is older than this one. A report that was asked for before this
+    /// configuration was learned never leads back.
     fn take(&mut self, report: &Report) -> Result<(), DialError> {
         let old = "the sentinels that answered have an old configuration";
         let is_overtaken = self.times != report.asked_at;
@@ -293,15 +296,15 @@ impl fmt::Display for Sentinels {
     }
 }
 
-/// The newest configuration. If it has several addresses, the one that was `told` last is preferred: sentinels may give
-/// the same master by name and by address.
+/// The newest configuration. If it has several addresses, prefers the address that was `told` last, because sentinels
+/// may give the same master by name and by address.
 fn newest(answers: &[MasterReport], told: Option<&Address>) -> Option<(u64, Address)> {
     let newest =
         answers.iter().max_by_key(|answer| (answer.epoch, Some(&answer.master) == told))?;
     Some((newest.epoch, newest.master.clone()))
 }
 
-/// A host and a port; `None` for a master that is not known.
+/// A host and a port; `None` for an unknown master.
 fn address(value: &Value) -> Result<Option<Address>, DialError> {
     match value {
         Value::Nil => Ok(None),
@@ -313,7 +316,7 @@ fn address(value: &Value) -> Result<Option<Address>, DialError> {
     }
 }
 
-/// The address of a sentinel as another one lists it.
+/// The address of a sentinel in another sentinel's list.
 fn listed(about: &Value) -> Option<Address> {
     let (host, port) = (field(about, "ip")?, field(about, "port")?.parse().ok()?);
     Some(Address { host, port }).filter(|address| !address.host.is_empty())
@@ -353,7 +356,7 @@ mod tests {
         Address { host: host.to_owned(), port: 1 }
     }
 
-    /// What a majority reports, asked when this much had been learned.
+    /// The report of a majority, asked after this many reports.
     fn told(epoch: u64, master: &str, asked_at: u64) -> Report {
         let others = Vec::new();
         Report { master: at(master), epoch, others, of_majority: true, asked_at }
@@ -367,7 +370,7 @@ mod tests {
         Report { others: others.iter().map(|other| at(other)).collect(), ..report }
     }
 
-    /// What was learned, and how often.
+    /// The learned master, and the number of reports.
     fn learned(learned: &Learned) -> (Option<&str>, u64) {
         (learned.master.as_ref().map(|master| &*master.host), learned.times)
     }
@@ -376,12 +379,12 @@ mod tests {
     fn what_was_asked_before_a_newer_configuration_was_learned_does_not_lead_back() {
         let mut known = Learned::default();
         assert_eq!(known.take(&told(7, "new", 0)), Ok(()));
-        // Not even if a majority says so, and neither with the same number.
+        // A late report does not lead back, even from a majority or with the same number.
         for late in [told(6, "old", 0), told(7, "old", 0)] {
             known.take(&late).unwrap_err();
             assert_eq!(learned(&known), (Some("new"), 1));
         }
-        // It may confirm what is known, and lead on.
+        // The report may confirm the known master, and lead on.
         assert_eq!(known.take(&told(7, "new", 0)), Ok(()));
         assert_eq!(known.take(&of_few(told(8, "newer", 0))), Ok(()));
         assert_eq!(learned(&known), (Some("newer"), 3));
@@ -404,7 +407,7 @@ mod tests {
         assert_eq!(learned(&known), (Some("m"), 1));
         assert_eq!(known.take(&told(1, "anew", 1)), Ok(()));
         assert_eq!(learned(&known), (Some("anew"), 2));
-        // From there on they count as before.
+        // After that, these sentinels count as before.
         known.take(&of_few(told(0, "m", 2))).unwrap_err();
         assert_eq!(known.take(&of_few(told(2, "next", 2))), Ok(()));
     }
@@ -433,7 +436,7 @@ mod tests {
             sentinels.learn(anew).unwrap_err();
             assert_eq!(asked(), ("listed gone a b".to_owned(), 1));
         }
-        // Once it counts, those that are gone are asked no more.
+        // After the report counts, the sentinels that are gone are not asked any more.
         let counts = naming(&["a", "b"], told(1, "m", 1));
         assert_eq!(sentinels.learn(counts), Ok(()));
         assert_eq!(asked(), ("listed a b".to_owned(), 2));

@@ -1,6 +1,6 @@
-//! A connection for questions: a command at a time, replies of any form, and what the server sends unasked.
+//! A connection for questions: one command at a time, replies of any form, and messages that the server sends unasked.
 //!
-//! The codec of the crate `redis` reads it: `redis-protocol` overflows its stack on arrays in arrays.
+//! The codec of the crate `redis` reads the replies: `redis-protocol` overflows its stack on arrays in arrays.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -40,7 +40,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a connection and logs it in. Sets `shaking_hands` as long as the server is asked for TLS.
+    /// Opens a connection and logs it in. Sets `shaking_hands` while the TLS handshake runs.
     pub(super) async fn open(
         streams: &Streams,
         address: &Address,
@@ -57,7 +57,7 @@ impl Session {
 
     async fn log_in(&mut self, login: &Login<'_>) -> Result<(), DialError> {
         self.introduce(login).await.map_err(|error| {
-            // The server took the first bytes for a handshake, and has closed the connection.
+            // The server read the first bytes as a handshake, and has closed the connection.
             let is_plain = matches!(self.stream, Stream::Left(_));
             if !is_plain || self.answered {
                 return error;
@@ -86,7 +86,7 @@ impl Session {
         self.ask(words).await.map(drop)
     }
 
-    /// Runs a command while nothing else is under way, and the server sends nothing unasked.
+    /// Runs a command. No other command may be under way, and the server must send nothing unasked.
     pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Value, DialError> {
         self.send(words).await?;
         let reply = within(self.timeouts.reply, self.next()).await;
@@ -110,7 +110,7 @@ impl Session {
         }
     }
 
-    /// The next thing that the server sends. Nothing is lost if the future is dropped.
+    /// The next reply or message of the server. Nothing is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> Result<Value, DialError> {
         loop {
             if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
@@ -132,8 +132,8 @@ fn line(error: &ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }
 
-/// Bounds the opening of a connection, with what is asked on it first. `shaking_hands` is whether the server is asked for
-/// TLS.
+/// Limits the time for opening a connection and the first questions on it. `shaking_hands` is whether the TLS handshake
+/// runs.
 pub(super) async fn bounded<T>(
     limit: Option<Duration>,
     opening: impl Future<Output = Result<T, DialError>>,

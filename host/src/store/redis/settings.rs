@@ -1,4 +1,4 @@
-//! [`RedisSettings`], made by Dapr's names or by setters.
+//! [`RedisSettings`], from Dapr's names or by setters.
 //!
 //! The meaning of Dapr's names, with their defaults and refusals, is in `holdfast-redis-rules`.
 
@@ -38,34 +38,34 @@ use crate::store::{
 /// | `redisType`, `quorumMaxTtl` | [`quorum`](Self::quorum) | `node`, 1 min | `quorum` for independent servers, and the longest time to live of a lock in them |
 /// | `sentinelMasterName` | [`sentinel`](Self::sentinel) | required with `failover` | the name of the master; without `failover` it has no effect, as for daprd |
 /// | `sentinelUsername`, `sentinelPassword` | [`sentinel_login`](Self::sentinel_login) | none | the login of a connection to a sentinel |
-/// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether they must have it on disk |
+/// | `replicasOnDisk` | [`replicas_on_disk`](Self::replicas_on_disk) | false | whether these replicas must have it on disk |
 /// | `minReplicas` | [`min_replicas`](Self::min_replicas) | 0 | how many replicas must have a lock before it counts as taken |
-/// | `redisPort` | [`port`](Self::port) | 6379 | the port, where `redisHost` has none |
+/// | `redisPort` | [`port`](Self::port) | 6379 | the port, if `redisHost` has none |
 /// | `redisUsername` | [`username`](Self::username) | none | the user that each connection logs in as |
 /// | `redisPassword` | [`password`](Self::password) | none | that user's password |
 /// | `redisDB` | [`db`](Self::db) | 0 | the number of the database |
 /// | `enableTLS` | [`tls`](Self::tls) | false | whether to speak TLS |
 /// | `insecureSkipTLSVerify` | [`verify_server`](Self::verify_server) | false | whether to accept any certificate |
-/// | `clientCert`, `clientKey` | [`client_certificate`](Self::client_certificate) | none | what this client shows, as PEM text; both or neither |
-/// | `redisMaxRetries`, `maxRetries` | [`retries`](Self::retries) | 3 | how many more tries a command gets that did nothing; -1: none |
+/// | `clientCert`, `clientKey` | [`client_certificate`](Self::client_certificate) | none | the certificate that this client shows, and its key, as PEM text; both or neither |
+/// | `redisMaxRetries`, `maxRetries` | [`retries`](Self::retries) | 3 | how many more tries a command gets after a try that did nothing; -1: none |
 /// | `redisMinRetryInterval` | [`retry_interval`](Self::retry_interval) | 2 s | the first wait before another try, doubled each time |
 /// | `redisMaxRetryInterval` | [`retry_interval`](Self::retry_interval) | 512 ms | the longest such wait, even if the first is longer |
 /// | `dialTimeout` | [`dial_timeout`](Self::dial_timeout) | 5 s | how long opening a connection may take, login included, and how long a call waits for one, at all servers together |
 /// | `readTimeout` | [`read_timeout`](Self::read_timeout) | 3 s | how long to wait for a reply |
 /// | `writeTimeout` | [`write_timeout`](Self::write_timeout) | `readTimeout` | how long the network may accept nothing while a command is sent |
 /// | `poolTimeout` | [`pool_timeout`](Self::pool_timeout) | `readTimeout` + 1 s | how long a call waits while all connections are full |
-/// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections for commands may be open; each carries 256 calls at once. One more to a server reports locks as free |
+/// | `poolSize` | [`pool_size`](Self::pool_size) | 10 per CPU | how many connections for commands may be open; each carries 256 calls at once. One more connection to each server reports free locks |
 /// | `minIdleConns` | [`min_idle`](Self::min_idle) | 0 | how many connections are opened at the start, and kept |
 /// | `maxConnAge` | [`max_age`](Self::max_age) | no limit | how old a connection may get |
 /// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
-/// | | [`rejoin_after`](Self::rejoin_after) | none | for how long a server takes no locks after its start |
+/// | | [`rejoin_after`](Self::rejoin_after) | none | how long a server takes no locks after its start |
 /// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | the key prefix of the lock that is tried out at the start |
 /// | `redeliverInterval`, `processingTimeout` and other settings of Dapr's Redis components | | | no meaning for a lock |
 ///
-/// As properties, durations are whole numbers of milliseconds or in Go's form (`5s`, `1m30s`); `-1`
-/// is no limit, or no wait. A duration or count of 0 is the default, as for daprd. Booleans are
-/// Go's. `useEntraID`, `useOIDC` and every `oidc…` are refused.
+/// As properties, durations are whole numbers of milliseconds or have Go's form (`5s`, `1m30s`); `-1` is no limit, or
+/// no wait. A duration or count of 0 is the default, as for daprd. Booleans have Go's forms. `useEntraID`, `useOIDC`
+/// and every `oidc…` are refused.
 ///
 /// ```
 /// use std::time::Duration;
@@ -89,28 +89,28 @@ pub struct RedisSettings {
     tls_enabled: bool,
     tls: Tls,
     pub(super) pool: Pool,
-    /// How long a server takes no locks after it started, unless it lost none.
+    /// How long a server takes no locks after its start, unless it has lost none.
     pub(super) rejoin_after: Option<Duration>,
-    /// The node of a quorum that the store is, if it is one from the start.
+    /// The quorum node that the store is, if it is one from the start.
     pub(super) member: Option<Member>,
-    /// The key prefix of the lock that is tried out.
+    /// The key prefix of the lock that is tried out at the start.
     pub(super) trial_key_start: String,
     write_timeout_is_set: bool,
     pool_timeout_is_set: bool,
-    /// The first setter that was given what it cannot use. Reported when the settings are used, so
-    /// that setters can be chained.
+    /// The first setter that got a value that it cannot use. Reported when the settings are used, so that setters can
+    /// be chained.
     mistake: Option<RedisSetterError>,
 }
 
-/// A setter of [`RedisSettings`] was given a value that cannot be used. Names the setter, never the
-/// value: that may be a secret.
+/// A setter of [`RedisSettings`] got a value that cannot be used. Names the setter, never the value, which may be a
+/// secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("RedisSettings::{setter}: {problem}")]
 #[non_exhaustive]
 pub struct RedisSetterError {
     /// The setter's name, such as `port`.
     pub setter: &'static str,
-    /// What is wrong with the value, such as "the port is 0".
+    /// The problem with the value, such as "the port is 0".
     pub problem: &'static str,
 }
 
@@ -124,8 +124,8 @@ impl RedisSettings {
         settings.unless(good, "new", "not a host name or an IP address without a port")
     }
 
-    /// The defaults for the master named `master`, which Redis Sentinel looks after. `sentinels` are `host:port`,
-    /// at least one; those that they know are found by themselves.
+    /// The defaults for the master named `master`, which Redis Sentinel looks after. `sentinels` are `host:port`, at
+    /// least one. They name the other sentinels.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -149,8 +149,8 @@ impl RedisSettings {
             .unless(named, "sentinel", "the master has no name")
     }
 
-    /// The defaults for a Redis Cluster. `nodes` are some of its nodes as `host:port`, at least one; they name the
-    /// others.
+    /// The defaults for a Redis Cluster. `nodes` are some of its nodes as `host:port`, at least one. They name the
+    /// other nodes.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -167,8 +167,8 @@ impl RedisSettings {
         )
     }
 
-    /// The defaults for a quorum of independent servers, each as `host:port`: an odd number, at least three. Such a
-    /// store is made by [`connect`](super::connect), and a lock in it lasts a minute at most.
+    /// The defaults for a quorum of independent servers, each as `host:port`: an odd number, at least three.
+    /// [`connect`](super::connect) makes such a store. A lock in it lasts at most a minute.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -184,7 +184,7 @@ impl RedisSettings {
             .unless(unlike, "quorum", "not an odd number of different servers, at least 3")
     }
 
-    /// Reads Dapr's properties; unknown ones are ignored.
+    /// Reads Dapr's properties, and ignores unknown ones.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -197,11 +197,11 @@ impl RedisSettings {
     ///
     /// # Errors
     ///
-    /// A [`SettingError`] names the first property that is missing, cannot be read, contradicts
-    /// another, or asks for what this version does not support: cloud identity providers.
+    /// A [`SettingError`] names the first property that is missing, cannot be read, contradicts another, or asks for
+    /// cloud identity providers, which this version does not support.
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
         properties.check_aliases(settings::names::ALL)?;
-        // Read first: their mistakes are named first.
+        // Read first, so that their mistakes are reported first.
         let told = |error| properties.told(&error);
         let servers = Servers::read(properties).map_err(|error| written::told(properties, error));
         let servers = Self::to(servers?);
@@ -270,8 +270,8 @@ impl RedisSettings {
     }
 
     /// Whether the [replicas](Self::min_replicas), and the server itself, must have a lock in their append-only files
-    /// before it counts as taken. It needs Redis 7.2 or Valkey. With `appendfsync everysec` an acquire then takes up to
-    /// a second. Default: no.
+    /// before it counts as taken. Needs Redis 7.2 or Valkey. With `appendfsync everysec` an acquire then takes up to a
+    /// second. Default: no.
     pub fn replicas_on_disk(mut self, on_disk: bool) -> Self {
         self.common.replicas_on_disk = on_disk;
         self
@@ -279,16 +279,16 @@ impl RedisSettings {
 
     /// How many replicas must have a lock before it counts as taken, or as extended. Default: 0.
     ///
-    /// With 1 or more, a server that has replicas is accepted. Each acquire waits until they have it, a third
-    /// of [`read_timeout`](Self::read_timeout) at most, or else fails, and the lock is given back.
+    /// With 1 or more, a server with replicas is accepted. Each acquire waits until that many replicas have the lock,
+    /// for at most a third of [`read_timeout`](Self::read_timeout). Otherwise it fails, and the grant is given back.
     pub fn min_replicas(mut self, replicas: u32) -> Self {
         self.common.min_replicas = replicas;
         self
     }
 
     /// The key prefix of the lock that is taken and released at the start, to see whether locks can be taken. Set it to
-    /// the prefix of the store's keys, such as `lock||shop||`: a user without permission for them is then found at the
-    /// start, and not by the first caller. Default: `lock||holdfast-check||`.
+    /// the prefix of the store's keys, such as `lock||shop||`, so that the start finds a user without permission for
+    /// them, and not the first caller. Default: `lock||holdfast-check||`.
     pub fn trial_key_start(mut self, start: impl Into<String>) -> Self {
         self.trial_key_start = start.into();
         self
@@ -341,8 +341,8 @@ impl RedisSettings {
         self.unless(false, "client_certificate", problem)
     }
 
-    /// How many more tries a command gets after one that changed nothing on the server, and how many
-    /// more attempts to connect a call waits for. Default: 3.
+    /// How many more tries a command gets after a try that changed nothing on the server, and for how many more
+    /// attempts to connect a call waits. Default: 3.
     pub fn retries(mut self, retries: u32) -> Self {
         self.common.retries = retries;
         self
@@ -355,8 +355,8 @@ impl RedisSettings {
         self
     }
 
-    /// How long opening a connection may take, with TLS and login, and how long a call waits for one to be
-    /// opened; `None` for no limit. Default: 5 s.
+    /// How long opening a connection may take, including TLS and login, and how long a call waits for an open
+    /// connection; `None` for no limit. Default: 5 s.
     pub fn dial_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.limit("dial_timeout", limit.into(), |settings, limit| {
             settings.common.dial_timeout = limit;
@@ -401,8 +401,7 @@ impl RedisSettings {
         self.unless(connections != 0, "pool_size", "a pool has at least 1 connection")
     }
 
-    /// How many connections are opened at the start and kept open, [`pool_size`](Self::pool_size) at
-    /// most. Default: 0.
+    /// How many connections are opened at the start and kept open, at most [`pool_size`](Self::pool_size). Default: 0.
     pub fn min_idle(mut self, connections: u16) -> Self {
         self.pool.min_idle = connections.into();
         self
@@ -428,22 +427,22 @@ impl RedisSettings {
         })
     }
 
-    /// For a node of a [quorum](crate::store::quorum): for how long after its start the server takes no locks, unless
-    /// it keeps an append-only file with `appendfsync always`. It is asked for its uptime with each new connection; one
-    /// that does not report it takes no locks for as long after that. The time must be the longest time to live of a
-    /// lock. `None` if a restart does not matter, the default.
+    /// For a node of a [quorum](crate::store::quorum): how long after its start the server takes no locks, unless it
+    /// keeps an append-only file with `appendfsync always`. Each new connection asks the server for its uptime; a
+    /// server that does not report it takes no locks for as long after that. The time must be the longest time to live
+    /// of a lock. `None` if a restart does not matter, the default.
     pub fn rejoin_after(mut self, longest_ttl: impl Into<Option<Duration>>) -> Self {
         self.rejoin_after = longest_ttl.into();
         self
     }
 
-    /// The server's `host:port`, an IPv6 host in brackets. With Sentinel the master's name and the sentinels:
+    /// The server's `host:port`, with an IPv6 host in brackets. With Sentinel, the master's name and the sentinels:
     /// `mymaster at host:port,host:port`.
     pub fn address(&self) -> String {
         self.servers.to_string()
     }
 
-    /// The settings of one server of a quorum, which goes on without a server that fails. All of them share `servers`.
+    /// The settings of one server of a quorum, which goes on without a failed server. All servers share `servers`.
     pub(super) fn of_node(
         self,
         node: Address,
@@ -460,7 +459,7 @@ impl RedisSettings {
         node.retries(0)
     }
 
-    /// What a server must be.
+    /// The expected role and database of a server.
     pub(super) fn expected(&self) -> Expected {
         let guarded = self.common.min_replicas > 0;
         let role = match &self.servers {
@@ -472,7 +471,7 @@ impl RedisSettings {
         Expected { role, db: self.common.db }
     }
 
-    /// What must have a lock besides the server.
+    /// How many replicas must have a lock, and whether on disk.
     pub(super) fn guard(&self) -> Option<Guard> {
         let Settings { min_replicas, replicas_on_disk, read_timeout, .. } = self.common;
         Guard::new(min_replicas, replicas_on_disk, read_timeout)
@@ -488,7 +487,7 @@ impl RedisSettings {
         self.tls_enabled.then_some(&self.tls)
     }
 
-    /// Reports what a setter could not use.
+    /// Reports the value that a setter could not use.
     pub(super) fn checked(mut self) -> Result<Self, RedisSetterError> {
         let guarded = !self.common.replicas_on_disk || self.common.min_replicas > 0;
         self = self.unless(guarded, "replicas_on_disk", "it needs min_replicas");

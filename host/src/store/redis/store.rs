@@ -39,9 +39,9 @@ const MAX_PARTS: usize = 256;
 
 /// A store that keeps its locks in Redis: in one server, in the master that Redis Sentinel names, or in a cluster.
 ///
-/// A command is sent again only if it was not sent, or the server answered that it did nothing. A command
-/// whose caller leaves is finished in the background, on the Tokio runtime that [`connect`](Self::connect)
-/// ran on, and a lock that it is granted is given back.
+/// A command is sent again only if it was not sent, or the server answered that it did nothing. A command whose caller
+/// leaves is finished in the background, on the Tokio runtime in which [`connect`](Self::connect) ran, and its grant is
+/// given back.
 pub struct RedisStore {
     nodes: Nodes,
     membership: Membership,
@@ -51,9 +51,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to the server, logs in and checks that locks are safe with it: it asks what the server says
-    /// of itself, and takes and releases a [lock](RedisSettings::trial_key_start). `name` is the store's, for logs
-    /// and metrics.
+    /// Connects to the server, logs in and checks that locks are safe with it: asks the server to describe itself, and
+    /// takes and releases a [lock](RedisSettings::trial_key_start). `name` is the store's, for logs and metrics.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Makes
     /// [`retries`](RedisSettings::retries) more attempts to connect after the first, each of which takes no
@@ -76,7 +75,7 @@ impl RedisStore {
         Self::connect_until(name, settings, None).await
     }
 
-    /// As [`connect`](Self::connect), but gives up at the deadline, if there is one.
+    /// The same as [`connect`](Self::connect), but gives up at the deadline, if one is given.
     pub(super) async fn connect_until(
         name: &str,
         settings: RedisSettings,
@@ -85,7 +84,7 @@ impl RedisStore {
         // Made before the check, so that dropping this future closes the connections.
         let store = Self::unconnected(name, settings)?;
         {
-            // Kept until the error has named what it waits for.
+            // Kept until the error has named the step that did not end.
             let mut checking =
                 pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
             match deadline {
@@ -101,9 +100,9 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// As [`connect`](Self::connect), but the server may be down, as a node of a [quorum](crate::store::quorum) may be:
-    /// the first call opens a connection. Each connection is checked for whether its server may keep locks, and is no
-    /// other node of the quorum; no lock is tried out.
+    /// The same as [`connect`](Self::connect), but the server may be down, as a node of a
+    /// [quorum](crate::store::quorum) may be: the first call opens a connection. Each connection is checked: its server
+    /// must be allowed to keep locks, and must not be another node of the quorum. No lock is tried out.
     ///
     /// # Errors
     ///
@@ -117,7 +116,7 @@ impl RedisStore {
         Ok(Self { nodes, membership, settings, address })
     }
 
-    /// Why the only server takes no locks at present, if it is connected and takes none.
+    /// Why the only server takes no locks at present; `None` if it takes locks or is not connected.
     pub(super) fn absence(&self) -> Option<String> {
         match &self.nodes {
             Nodes::One(client) => client.connections().absence(),
@@ -162,15 +161,15 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
-    /// Fails with [`Failure::NotDone`] if there is no connection, the server refused the command, or the lock
-    /// ran out before the reply came.
+    /// Fails with [`Failure::NotDone`] if no connection is open, the server refused the command, or the lock ran out
+    /// before the reply came.
     ///
-    /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was lost.
-    /// `held_until` is exact where the lock expires at a time of the server's clock, however late the server
-    /// takes the command up. With a server before Redis 6.2, or one that does not report its clock, it assumes
-    /// that the server runs the command before the time to live has passed since it was sent, 30 seconds at
-    /// most; a server that stalls for longer can exceed it. A lock that is granted to nobody is given back
-    /// as that very grant, which needs Redis 7, or else left to expire.
+    /// Fails with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was lost. `held_until`
+    /// is exact if the lock expires at a time of the server's clock, however late the server runs the command. With a
+    /// server before Redis 6.2, or one that does not report its clock, it assumes that the server runs the command
+    /// before the time to live has passed since it was sent, 30 seconds at most; a server that stalls for longer can
+    /// exceed it. A grant without a caller is given back, and no other grant of its owner with it. This needs Redis 7;
+    /// otherwise the grant is left to expire.
     fn acquire<'a>(
         &'a self,
         key: &'a str,
@@ -180,7 +179,7 @@ impl Store for RedisStore {
         Box::pin(async move { self.take(Wanted { key, owner, ttl, number_key: None }).await })
     }
 
-    /// As [`acquire`](Self::acquire). The grant is numbered in the same step, by a script.
+    /// The same as [`acquire`](Self::acquire), but a script numbers the grant in the same step.
     fn acquire_fenced<'a>(
         &'a self,
         key: &'a str,
@@ -193,7 +192,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] also where no reply came: a token that is raised in vain harms nobody.
+    /// Fails with [`Failure::NotDone`] also if no reply came: a token that is raised in vain does no harm.
     fn raise_fencing_token<'a>(
         &'a self,
         key: &'a str,
@@ -207,7 +206,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command, and with
+    /// Fails with [`Failure::NotDone`] if no connection is open, or the server refused the command, and with
     /// [`Failure::Unknown`] if no reply came within `readTimeout`, the connection was lost, or the lock ran out before
     /// the reply came.
     fn extend<'a>(
@@ -228,7 +227,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] if there is no connection, or no reply that makes sense.
+    /// Fails with [`Failure::NotDone`] if no connection is open, or no reply makes sense.
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
             let number_key = fence::number_key(key);
@@ -243,9 +242,8 @@ impl Store for RedisStore {
         })
     }
 
-    /// Fails with [`Failure::NotDone`] if there is no connection, or the server refused the command,
-    /// and with [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was
-    /// lost.
+    /// Fails with [`Failure::NotDone`] if no connection is open, or the server refused the command, and with
+    /// [`Failure::Unknown`] if no reply came within `readTimeout`, or the connection was lost.
     fn release<'a>(
         &'a self,
         key: &'a str,
@@ -262,9 +260,8 @@ impl Store for RedisStore {
         })
     }
 
-    /// By `SCAN`, a small part of all keys at a time. Looks at 65,536 keys at most, whether they are locks or not, so a
-    /// page can have none though more follow. Fails with [`Failure::NotDone`] for a cursor that is not the
-    /// server's.
+    /// Uses `SCAN`, for a small part of all keys at a time. Looks at 65,536 keys at most, locks or not, so a page can
+    /// have no locks while more follow. Fails with [`Failure::NotDone`] for a cursor that is not the server's.
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -307,7 +304,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// By client tracking, on a connection that is open as long as somebody watches. It needs Redis 6, and the
+    /// Uses client tracking, on a connection that is open as long as a caller watches. Needs Redis 6, and the
     /// permission for `HELLO` and `CLIENT TRACKING`.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
         Box::pin(self.nodes.watch(key))
@@ -321,13 +318,13 @@ impl Store for RedisStore {
         Box::pin(survey::survey(&self.nodes, &self.settings))
     }
 
-    /// By the name that each server gives itself in its reply to `INFO`. The first quorum counts.
+    /// Knows each server by the name in its reply to `INFO`. The first quorum counts.
     fn join_quorum(&self, node: &str, servers: &Arc<Identities>) {
         self.membership.join(node, servers);
         self.nodes.leave_twins();
     }
 
-    /// Waits five seconds at most.
+    /// Waits at most five seconds.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.nodes.close())
     }

@@ -1,4 +1,4 @@
-//! Opening a stream of bytes to a server: name, TCP and TLS.
+//! Opens a stream of bytes to a server: name, TCP and TLS.
 
 use std::{
     io,
@@ -34,15 +34,15 @@ pub(super) const NO_TLS: &str =
 pub(super) const NEEDS_TLS: &str =
     "does the server speak TLS on this port? Then set enableTLS: true";
 
-/// An open stream, without TLS or with it.
+/// An open stream, with or without TLS.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Opens streams.
 pub(super) struct Streams {
     tls: Option<TlsConnector>,
-    /// How long the addresses of a name share.
+    /// How long all addresses of a name may take together.
     limit: Option<Duration>,
-    /// How many servers are being asked for TLS.
+    /// How many TLS handshakes are under way.
     handshakes: AtomicUsize,
 }
 
@@ -75,7 +75,7 @@ impl Streams {
         if self.handshakes.load(Ordering::Relaxed) > 0 { NO_TLS } else { "" }
     }
 
-    /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` as long as the server is asked for TLS.
+    /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` while the TLS handshake runs.
     pub(super) async fn open(
         &self,
         address: &Address,
@@ -100,7 +100,7 @@ impl Streams {
 
 /// The name that a server's certificate must have. Fails with the cause if none can have it.
 pub(super) fn certified(address: &Address) -> Result<ServerName<'static>, &'static str> {
-    // A zone is the interface of this machine, and in no certificate.
+    // A zone is the interface of this machine, which no certificate names.
     let host = without_zone(&address.host).unwrap_or(&address.host);
     ServerName::try_from(host.to_owned())
         .map_err(|_| "the host is not a name that a certificate can have")
@@ -115,7 +115,7 @@ async fn connect_to_any(
     let mut outcome = Err(DialError::passing("the host has no address".to_owned()));
     for (index, address) in addresses.iter().enumerate() {
         let share = limit.map(|limit| {
-            // As many as are left share what is left of the time.
+            // The remaining addresses share the remaining time.
             let waits = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             limit.saturating_sub(begun.elapsed()) / waits
         });
@@ -167,7 +167,7 @@ mod tests {
         (Ipv4Addr::LOCALHOST, 0).into()
     }
 
-    /// An address that answers nothing, as one behind a firewall: a listener whose queue is full.
+    /// An address that never answers, as behind a firewall: a listener whose queue is full.
     async fn black_hole() -> (SocketAddr, Socket, Vec<TcpStream>) {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         listener.bind(&localhost().into()).unwrap();
@@ -181,7 +181,7 @@ mod tests {
         (address, listener, queue)
     }
 
-    /// An address on which nobody listens.
+    /// An address without a listener.
     fn refusing() -> SocketAddr {
         TcpListener::bind(localhost()).unwrap().local_addr().unwrap()
     }

@@ -1,4 +1,4 @@
-//! What an operator sees of the servers: who is what, and what locks there can promise.
+//! What an operator sees of the servers: their roles, and what their locks can promise.
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settings::Servers};
@@ -6,7 +6,7 @@ use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settin
 use super::{about, client::Client, endpoint::Endpoint, nodes::Nodes, settings::RedisSettings};
 use crate::store::{Role, Server, Survey};
 
-/// What is shown of a server that closes the connection when it is asked what it is.
+/// The text for a server that closes the connection when it is asked what it is.
 const SILENT: &str = "it does not say what it is";
 
 /// The role of the server that takes locks, if it has no replicas or does not answer.
@@ -40,7 +40,7 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
             }
         },
         Nodes::Cluster(cluster) => {
-            // What is known is shown if nobody answers.
+            // If no node answers, the known nodes are shown.
             let _ = cluster.ask().await;
             let masters = cluster.masters();
             let told = masters.iter().map(async |(client, slots)| {

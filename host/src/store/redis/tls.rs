@@ -1,7 +1,6 @@
-//! TLS to Redis: which servers are trusted, and what this client shows.
+//! TLS to Redis: which servers are trusted, and the certificate that this client shows.
 //!
-//! The cryptography is always ring's. The process's default may be another, or none, as the embedder
-//! chooses.
+//! The cryptography is always ring's. The embedder chooses the process's default, which may be another, or none.
 
 use std::{fmt, io, sync::Arc};
 
@@ -30,7 +29,7 @@ pub(super) struct Identity {
     key: Arc<PrivateKeyDer<'static>>,
 }
 
-/// Which text is not in PEM form.
+/// The text that is not in PEM form.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PemError {
     Certificate,
@@ -56,12 +55,12 @@ impl Identity {
     }
 }
 
-/// What a server may need that closes the connection.
+/// The hint for a server that closes the connection and may need a certificate.
 pub(super) const NEEDS_CERTIFICATE: &str =
     "a server that asks for a certificate of the client needs clientCert and clientKey";
 
-/// The refusal of a handshake by the server, which may be about the certificate of this client. With TLS 1.3 it comes
-/// after the handshake.
+/// The server's refusal of a handshake, which may be about the certificate of this client. With TLS 1.3 it comes after
+/// the handshake.
 pub(super) fn refusal(error: &io::Error) -> Option<String> {
     let error = inner(error)?;
     let rustls::Error::AlertReceived(alert) = error else { return None };
@@ -94,7 +93,7 @@ pub(super) fn speaks_no_tls(error: &io::Error) -> bool {
     inner(error) == Some(&nothing_of_tls)
 }
 
-/// Whether the server's certificate is that of an authority, which none may show itself.
+/// Whether the server's certificate is that of an authority, which no server may show as its own.
 pub(super) fn is_own_authority(error: &io::Error) -> bool {
     match inner(error) {
         // The type of the other error is not rustls's own.

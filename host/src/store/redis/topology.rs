@@ -1,6 +1,6 @@
 //! Which node of a Redis Cluster has which slots.
 //!
-//! Own code: what the crate `redis` has for this comes with a client that sends commands again on its own.
+//! Own code: the crate `redis` has this only in a client that sends commands again on its own.
 
 use std::{ops::RangeInclusive, sync::atomic::AtomicBool};
 
@@ -14,16 +14,16 @@ use super::{
     stream::Streams,
 };
 
-/// What a node says of its cluster.
+/// A node's report about its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topology {
-    /// The number of the latest change that it knows.
+    /// The number of the latest change that the node knows.
     pub(super) epoch: u64,
     /// The slots, and the master that has them.
     pub(super) slots: Vec<(RangeInclusive<u16>, Address)>,
 }
 
-/// Asks a node. Sets `shaking_hands` as long as it is asked for TLS.
+/// Asks a node. Sets `shaking_hands` while the TLS handshake runs.
 pub(super) async fn ask(
     streams: &Streams,
     node: &Address,
@@ -32,8 +32,8 @@ pub(super) async fn ask(
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
     let mut session = Session::open(streams, node, login, timeouts, shaking_hands).await?;
-    // A user may be permitted only the question for the slots. The number is asked for before: if the node learns of a change
-    // in between, the answer is the new slots with the old number, never the reverse.
+    // A user may be permitted only the question for the slots. The number is asked for first: if the node learns of a
+    // change in between, the answer is the new slots with the old number, never the reverse.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();
     let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
     let slots = session.ask(&["CLUSTER", "SLOTS"]).await.map_err(|mut error| {
@@ -53,7 +53,7 @@ fn epoch(info: &str) -> u64 {
     line.and_then(|epoch| epoch.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Reads the reply to `CLUSTER SLOTS`: of each range the first and the last slot, the master, and its replicas.
+/// Reads the reply to `CLUSTER SLOTS`: for each range the first and the last slot, the master, and its replicas.
 fn read(reply: &Value, node: &Address) -> Option<Vec<(RangeInclusive<u16>, Address)>> {
     let Value::Array(ranges) = reply else { return None };
     ranges.iter().map(|range| read_range(range, node)).collect()
@@ -68,7 +68,7 @@ fn read_range(range: &Value, node: &Address) -> Option<(RangeInclusive<u16>, Add
         Value::Nil => None,
         host => Some(String::from_redis_value_ref(host).ok()?),
     };
-    // A node that does not know its own address has that at which it was asked.
+    // A node that does not know its own address has the address at which it was asked.
     let known = host.filter(|host| !host.is_empty() && host != "?");
     let host = known.unwrap_or_else(|| node.host.clone());
     let port = u16::from_redis_value_ref(port).ok()?;

@@ -8,15 +8,14 @@ use redis::{IntoConnectionInfo, parse_redis_url};
 use self::RedisUrlPart::{Database, Fragment, Host, Login, Port, Query, Scheme, Text};
 use super::settings::RedisSettings;
 
-/// A URL that [`RedisSettings::from_url`] cannot use. Names the part, never its text: that may be a
-/// secret.
+/// A URL that [`RedisSettings::from_url`] cannot use. Names the part, never its text, which may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Redis URL: the {part} {problem}")]
 #[non_exhaustive]
 pub struct RedisUrlError {
     /// The part that is wrong.
     pub part: RedisUrlPart,
-    /// What is wrong with it, such as "is 0".
+    /// The problem with the part, such as "is 0".
     pub problem: &'static str,
 }
 
@@ -24,9 +23,9 @@ pub struct RedisUrlError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedisUrlPart {
-    /// All of it.
+    /// The whole URL.
     Text,
-    /// What stands before `://`.
+    /// The text before `://`.
     Scheme,
     /// `username:password`.
     Login,
@@ -36,9 +35,9 @@ pub enum RedisUrlPart {
     Port,
     /// The path: the number of the database.
     Database,
-    /// What follows `?`.
+    /// The text after `?`.
     Query,
-    /// What follows `#`.
+    /// The text after `#`.
     Fragment,
 }
 
@@ -58,10 +57,10 @@ impl fmt::Display for RedisUrlPart {
 }
 
 impl RedisSettings {
-    /// Reads `redis://[[username]:password@]host[:port][/db]`, or `rediss://` for TLS. With TLS, the
-    /// fragment `#insecure` accepts any certificate of the server. Everything else has its default.
+    /// Reads `redis://[[username]:password@]host[:port][/db]`, or `rediss://` for TLS. With TLS, the fragment
+    /// `#insecure` accepts any certificate of the server. All other settings have their defaults.
     ///
-    /// A login is percent-decoded. `valkey://` and `valkeys://` are the same.
+    /// A login is percent-decoded. `valkey://` and `valkeys://` mean the same.
     ///
     /// ```
     /// use holdfast::store::redis::RedisSettings;
@@ -94,7 +93,7 @@ impl RedisSettings {
         if !url.username().is_empty() && url.password().is_none() {
             return refuse(Login, "has a user name and no password");
         }
-        // The parser refuses TLS where the client library's own is not compiled in.
+        // The parser refuses TLS if the client library's own TLS is not compiled in.
         let renamed = url.set_scheme("redis");
         let Ok(info) = renamed.and_then(|()| url.clone().into_connection_info().map_err(drop))
         else {

@@ -1,7 +1,6 @@
-//! Watching keys by the server's push: client tracking of RESP3, on a connection of its own.
+//! Watches keys by the server's push: client tracking of RESP3, on a connection of its own.
 //!
-//! The connection is open only while somebody watches. It is not one of the pool's, because their replies are those of
-//! RESP2.
+//! The connection is open only while a caller watches. It is not in the pool, whose replies are those of RESP2.
 
 use std::{
     collections::VecDeque,
@@ -30,18 +29,18 @@ use super::{
 };
 use crate::store::watch::{Watched, Watchers};
 
-/// How often those who have left are forgotten, and the server is asked whether it is there. The connection is closed
-/// when nobody has watched for as long.
+/// How often watchers that have left are forgotten, and the server is asked whether it still answers. The connection is
+/// closed after this time without a watcher.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long to wait for a reply where `readTimeout` is without limit: a watcher must learn that nothing is reported.
+/// How long to wait for a reply if `readTimeout` has no limit: a watcher must learn that nothing is reported.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long no connection is opened after one that failed, and after one on which the server refused to notify.
+/// How long no connection is opened after a failed one, and after one on which the server refused to notify.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
-/// How many requests wait to be sent.
+/// How many requests may wait to be sent.
 const MAX_WAITING_REQUESTS: usize = 1_024;
 
 /// The keys of a server that are watched.
@@ -51,13 +50,13 @@ pub(super) struct Watches {
 }
 
 struct State {
-    /// Leads to the task of the connection, as long as there is one.
+    /// Leads to the task of the connection; `None` without a task.
     requests: Option<mpsc::Sender<WatchRequest>>,
-    /// Until then no connection is opened.
+    /// No connection is opened before this time.
     closed_until: Option<Instant>,
 }
 
-/// A key that somebody wants to watch.
+/// A key that a caller wants to watch.
 struct WatchRequest {
     key: String,
     answer: oneshot::Sender<Watched>,
@@ -65,12 +64,12 @@ struct WatchRequest {
 
 /// Why the connection has ended.
 enum TrackingEnd {
-    /// Nobody watches.
+    /// No caller watches.
     Idle,
     /// Another server is the master now.
     Moved,
     Failed,
-    /// The server, or what is before it, does not notify of changes.
+    /// The server, or a proxy before it, does not notify of changes.
     Refused,
 }
 
@@ -88,7 +87,7 @@ impl Watches {
         watched.await.ok()
     }
 
-    /// The way to the task, which is started if there is none.
+    /// The way to the task. Starts the task if there is none.
     fn requests(self: &Arc<Self>) -> Option<mpsc::Sender<WatchRequest>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(requests) = &state.requests {
@@ -133,7 +132,7 @@ struct Tracking {
     server: Address,
     /// How long to wait for a reply.
     patience: Duration,
-    /// What was asked and is not answered, and when it was asked. `None` is whether the server is there.
+    /// The questions without an answer, and when each was sent. `None` asks whether the server still answers.
     asked: VecDeque<(Option<WatchRequest>, Instant)>,
     watchers: Watchers,
 }
@@ -151,7 +150,7 @@ impl Tracking {
                 Session::open(dialer.streams(), &server, &login, timeouts, &shaking_hands).await?;
             for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
                 let accepted = session.accepted(words).await;
-                // Some proxies close the connection on what they do not know.
+                // Some proxies close the connection on commands that they do not know.
                 accepted.map_err(|error| DialError { may_pass: false, ..error })?;
             }
             let (asked, watchers) = (VecDeque::new(), Watchers::default());
@@ -166,7 +165,7 @@ impl Tracking {
         bounded(settings.common.dial_timeout, opening, &shaking_hands).await
     }
 
-    /// Serves requests until the connection ends, or leads to a server that is not the master any more.
+    /// Serves requests until the connection ends, or its server is not the master any more.
     async fn run(
         mut self,
         requests: &mut mpsc::Receiver<WatchRequest>,
@@ -219,14 +218,14 @@ impl Tracking {
         Ok(())
     }
 
-    /// Asks whether the server is there: if the connection died silently, its watchers would never be notified.
+    /// Asks whether the server still answers: if the connection died silently, its watchers would never be notified.
     async fn ask_whether_there(&mut self) -> Result<(), DialError> {
         self.session.send(&["PING"]).await?;
         self.asked.push_back((None, Instant::now()));
         Ok(())
     }
 
-    /// Takes what the server sent.
+    /// Takes a reply or a message of the server.
     fn take(&mut self, value: Value) -> Result<(), DialError> {
         match value {
             Value::Push { kind: PushKind::Invalidate, data } => self.invalidated(data),
@@ -235,16 +234,16 @@ impl Tracking {
                 let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
                 let Some(request) = request else { return Ok(()) };
                 if let Value::ServerError(_) = reply {
-                    // The next command about this key shows what is wrong with it.
+                    // The next command about this key shows the error.
                     return Ok(());
                 }
                 let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
-                // The server sends in order: what it sent before this reply happened before.
+                // The server sends in order, so earlier messages are about earlier changes.
                 let changed = self.watchers.add(&request.key);
                 let holding = holding.map(|Holding { owner, left, number }| {
                     crate::types::Holding { owner, time_left: left, fencing_token: number }
                 });
-                // A watcher that has left does not care.
+                // A watcher that has left needs no answer.
                 let _ = request.answer.send(Watched { holding, changed });
             }
         }
@@ -268,7 +267,7 @@ impl Tracking {
     }
 }
 
-/// A reply that is neither a push nor an error, as the rules take it.
+/// A reply that is neither a push nor an error, in the form for the rules.
 fn simple(value: Value) -> Result<Reply, DialError> {
     let text = |value| match value {
         Value::BulkString(text) => Ok(String::from_utf8_lossy(&text).into_owned()),

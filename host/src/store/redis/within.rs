@@ -1,10 +1,10 @@
-//! Waiting for a limited time.
+//! Waits for a limited time.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Waits for `future`. Fails with the limit if there is one and it has passed.
+/// Waits for `future`. Fails with the limit if it has passed; `None` is no limit.
 pub(super) async fn within<F: Future>(
     limit: Option<Duration>,
     future: F,

@@ -1,4 +1,4 @@
-//! A host that is written in another form than `host:port`: what to write in its place.
+//! A host in another form than `host:port`: what to write in its place.
 
 use holdfast_redis_rules::{
     address::{self, Address, DEFAULT_PORT},
@@ -7,7 +7,7 @@ use holdfast_redis_rules::{
 
 use crate::store::properties::{Properties, SettingError};
 
-/// An error about the servers. One about the host says what to write, if its form is known.
+/// An error about the servers. If it is about a host in a known form, it says what to write.
 pub(super) fn told(properties: &Properties, error: settings::SettingError) -> SettingError {
     let host = properties.find(names::REDIS_HOST).filter(|host| host.name == error.setting);
     let advice = host.and_then(|host| advice(host.value, properties.is_secret(host.name)));
@@ -17,8 +17,8 @@ pub(super) fn told(properties: &Properties, error: settings::SettingError) -> Se
     }
 }
 
-/// What a host is, and what to write in its place, to be read after the name of the setting; `None` for one that is
-/// none of the forms that are known. It contains no more of the value than hosts and ports: there may be a password.
+/// What a host is, and what to write in its place, worded to follow the name of the setting; `None` for an unknown
+/// form. Shows no more of the value than hosts and ports, because it may contain a password.
 fn advice(value: &str, is_secret: bool) -> Option<String> {
     let shown = |hosts: &str| match hosts_of(hosts).filter(|_| !is_secret) {
         Some(hosts) => hosts,
@@ -26,7 +26,7 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
     };
     let login = "what else it says in redisUsername, redisPassword and redisDB";
     if let Some((scheme, rest)) = value.split_once("://") {
-        // Of the user, and of what follows the hosts, nothing is shown.
+        // The user, and the text after the hosts, are not shown.
         let rest = rest.rsplit('@').next().unwrap_or_default();
         let hosts = shown(rest.split(['/', '?', '#']).next().unwrap_or_default());
         let scheme = scheme.to_ascii_lowercase();
@@ -72,7 +72,7 @@ const UNIX: &str = "is a Unix domain socket, which Holdfast does not connect to:
 fn hosts_of(list: &str) -> Option<String> {
     let one = |written: &str| {
         let (host, port) = address::split(written).ok()?;
-        // What has an equals sign is a parameter, whose value may be a password.
+        // A part with an equals sign is a parameter, whose value may be a password.
         let port = port.unwrap_or(DEFAULT_PORT);
         (!host.contains('=')).then(|| Address { host, port }.to_string())
     };

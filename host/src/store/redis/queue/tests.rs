@@ -1,4 +1,4 @@
-//! What the queue does with replies, callers who leave, and time.
+//! The queue with replies, callers that leave, and time.
 
 use std::task::Waker;
 
@@ -26,7 +26,7 @@ fn queue_with_clock() -> Queue {
     queue
 }
 
-/// Acquires `k` for `me`, and sends what there is.
+/// Acquires `k` for `me`, and sends all bytes.
 fn acquire(queue: &mut Queue) -> (usize, String) {
     let number = queue.acquire(minute("me"), Instant::now());
     (number, send(queue))
@@ -90,7 +90,7 @@ fn what_comes_while_the_server_waits_for_replicas_goes_out_together() {
     receive(&mut queue, &format!("+OK\r\n:1\r\n{}", time(NOW + 1))).unwrap();
     assert!(queue.may_send());
     assert_eq!(send(&mut queue).matches(WAIT).count(), 1);
-    // A batch that the network takes in parts is not an answer to wait for.
+    // If the network takes a batch in parts, its rest must not wait for an answer.
     receive(&mut queue, &format!("$-1\r\n$-1\r\n:1\r\n{}", time(NOW + 1))).unwrap();
     queue.acquire(minute("three"), Instant::now());
     let length = queue.bytes().len();
@@ -184,7 +184,7 @@ fn a_clock_that_was_set_forward_grants_no_phantom() {
     receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 3_600))).unwrap();
     let set = answer(&mut queue, number);
     assert!(matches!(set, Some(Ok(ServerAnswer::ClockWasSet { .. }))), "{set:?}");
-    // The next lock has the new clock.
+    // The next lock uses the new clock.
     let (_, sent) = acquire(&mut queue);
     assert!(sent.contains("\r\nPXAT\r\n$13\r\n170000366"), "{sent}");
 }
@@ -215,7 +215,7 @@ fn every_acquire_learns_that_its_expiry_is_unknown_and_the_clock_stays_given_up(
         assert!(matches!(answer, Some(Ok(ServerAnswer::UnknownExpiry(_)))), "{answer:?}");
     }
     assert!(queue.clock.is_none());
-    // An acquire that asked for nothing unknown is refused.
+    // This acquire has no expiry by the clock, so the error counts as a refusal.
     let (third, _) = acquire(&mut queue);
     receive(&mut queue, "-ERR syntax error\r\n").unwrap();
     let refused = answer(&mut queue, third);
@@ -378,8 +378,8 @@ fn a_grant_to_give_back_differs_from_every_later_one() {
     assert_eq!(expiry(later), expiry(number) + 1);
 }
 
-/// What is sent after two acquires of one owner in the same millisecond, the first of whose callers has left, had these
-/// replies in two batches.
+/// The bytes that are sent after two acquires of one owner in the same millisecond, in two batches with these replies.
+/// The caller of the first has left.
 fn after_twins(replies: [&str; 2]) -> String {
     let mut queue = queue_with_clock();
     let at = Instant::now();
