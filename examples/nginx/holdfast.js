@@ -1,7 +1,7 @@
 // A handler for `js_content` that passes a request on to the upstream if it gets a lock from Holdfast. Its
 // settings are the variables `$holdfast_…` of the location.
 
-// When a client whose request was refused may try again, in seconds.
+// After how many seconds a client whose request was refused may try again.
 const RETRY_AFTER = "1";
 
 async function single_flight(r) {

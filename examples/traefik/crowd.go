@@ -2,7 +2,7 @@ package holdfast
 
 import "sync"
 
-// crowd is how many requests wait for each lock, with those that ask for it.
+// crowd counts the requests that wait or ask for each lock.
 type crowd struct {
 	lock    sync.Mutex
 	waiting map[string]int64
@@ -12,7 +12,7 @@ func newCrowd() *crowd {
 	return &crowd{waiting: make(map[string]int64)}
 }
 
-// join takes a place for one more request that wants this resource, if fewer than most wait. It is given back by leave.
+// join takes a place for one more request that wants this resource, if fewer than most wait. leave gives it back.
 func (c *crowd) join(resource string, most int64) bool {
 	c.lock.Lock()
 	defer c.lock.Unlock()

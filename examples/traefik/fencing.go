@@ -8,8 +8,8 @@ import (
 // fencingToken is the header that brings the upstream the fencing token.
 const fencingToken = "Holdfast-Fencing-Token"
 
-// removeFencingToken removes what a client sent as a fencing token, and what it sent to have the proxy remove ours: a
-// proxy does not forward the headers that Connection names.
+// removeFencingToken removes a client's own fencing token, and its name in Connection, by which the client would have
+// the proxy remove ours: a proxy does not forward the headers that Connection names.
 func removeFencingToken(header http.Header) {
 	header.Del(fencingToken)
 	lines := header.Values("Connection")

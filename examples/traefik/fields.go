@@ -22,7 +22,7 @@ type field struct {
 	value interface{}
 }
 
-// flaw is what is wrong with the field.
+// flaw returns the error about the field.
 func (f field) flaw(message string) error {
 	if f.path == "" {
 		return errors.New(message)
@@ -59,8 +59,8 @@ func (f field) mapping() (map[string]interface{}, error) {
 	return nil, f.flaw("must be a mapping")
 }
 
-// fields returns the entries of a mapping, which are among those that are known. Traefik's labels are often written
-// in lower case, so case does not matter.
+// fields returns the entries of a mapping. An unknown entry is an error. Traefik's labels are often written in lower
+// case, so case does not matter.
 func (f field) fields(known ...string) (map[string]field, error) {
 	entries, err := f.mapping()
 	if err != nil {
@@ -91,7 +91,7 @@ func (f field) fields(known ...string) (map[string]field, error) {
 	return fields, nil
 }
 
-// names returns the names of entries in order, so that of two wrong ones the same one is always reported.
+// names returns the names of entries in order, so that the same one of two wrong entries is always reported.
 func names(entries map[string]interface{}) []string {
 	var all []string
 	for name := range entries {
@@ -237,7 +237,7 @@ func (f field) timeOr(absent time.Duration) (time.Duration, error) {
 	if !isDigits(whole) || hasFraction && (!isDigits(fraction) || len(fraction) > 9) {
 		return 0, flaw
 	}
-	// The zeros make nanoseconds of the fraction, and a number of nothing.
+	// The zeros turn the fraction into nanoseconds, and a missing fraction into 0.
 	nanoseconds, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
 	if err != nil {
 		return 0, flaw
@@ -255,7 +255,7 @@ func (f field) timeOr(absent time.Duration) (time.Duration, error) {
 	return duration, nil
 }
 
-// positiveTime returns a time that is longer than nothing. It must be there unless there is a time for when it is not.
+// positiveTime returns a time above 0. The field may be missing only if absent is above 0.
 func (f field) positiveTime(absent time.Duration) (time.Duration, error) {
 	if f.isMissing() && absent == 0 {
 		return 0, f.flaw("is missing")

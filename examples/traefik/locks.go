@@ -43,13 +43,13 @@ func newLocks(p *policy) *locks {
 	}
 	client := &http.Client{
 		Transport: transport,
-		// A redirection is not an answer, and the token is not for others.
+		// A redirection is not an answer, and no other server may get the token.
 		CheckRedirect: func(request *http.Request, before []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &locks{policy: p, url: p.address + "/v1.0/leases/" + url.PathEscape(p.store) + "/", client: client}
 }
 
-// newOwner returns an owner for one try, which nobody can guess.
+// newOwner returns an owner that nobody can guess, for one try.
 func newOwner() (string, error) {
 	owner := make([]byte, 16)
 	if _, err := rand.Read(owner); err != nil {
@@ -58,7 +58,8 @@ func newOwner() (string, error) {
 	return hex.EncodeToString(owner), nil
 }
 
-// acquire returns whether the lock was taken, and its fencing token if it was asked for. After an error nobody knows.
+// acquire returns whether the lock was taken, and its fencing token if the settings ask for one. After an error it is
+// unknown whether the lock was taken.
 func (l *locks) acquire(ctx context.Context, resource, owner string) (bool, string, error) {
 	body := map[string]interface{}{"resourceId": resource, "lockOwner": owner, "ttl": seconds(l.policy.ttl)}
 	if l.policy.wait > 0 {
@@ -87,7 +88,7 @@ func (l *locks) acquire(ctx context.Context, resource, owner string) (bool, stri
 }
 
 // release frees the lock if this owner has it. The request that it was taken for may have ended, so its time is
-// bounded by the settings alone. It returns why this failed, and whether another try may pass.
+// bounded by the settings alone. It returns whether another try may succeed, and the error.
 func (l *locks) release(resource, owner string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.policy.timeout)
 	defer cancel()
@@ -119,7 +120,7 @@ func (l *locks) post(ctx context.Context, verb string, body map[string]interface
 		request.Header.Set("dapr-api-token", l.policy.token)
 	}
 	if repeatable {
-		// The client of Go takes this as a permission, and does not send a header without a value.
+		// Go's client takes this as a permission to retry, and does not send a header without a value.
 		request.Header["Idempotency-Key"] = []string{}
 	}
 	response, err := l.client.Do(request)
@@ -131,7 +132,7 @@ func (l *locks) post(ctx context.Context, verb string, body map[string]interface
 	return reply, response.StatusCode, err
 }
 
-// unwanted is what is wrong with an answer that has another status than 200.
+// unwanted returns the error for an answer whose status is not 200.
 func unwanted(status int, reply []byte) error {
 	return fmt.Errorf("status %d %s", status, quoted(reply))
 }

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// match has the conditions of which a request must fulfil every one.
+// match has the conditions, all of which a request must meet.
 type match struct {
-	// methods and authorities are empty for every one.
+	// methods and authorities match every request if they are empty.
 	methods     []string
 	authorities []string
 	pathPrefix  string
-	// headers are whole values by names in lower case.
+	// headers maps names in lower case to whole values.
 	headers map[string]string
 }
 
@@ -105,7 +105,7 @@ func isSent(prefix string) bool {
 	return true
 }
 
-// includes is whether a request fulfils every condition.
+// includes returns whether a request meets every condition.
 func (m match) includes(r *http.Request) bool {
 	if !isOneOf(m.methods, r.Method) || !isOneOf(m.authorities, r.Host) {
 		return false

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// middleware takes a lock around each request that its policy is for.
+// middleware takes a lock around each request that its policy matches.
 type middleware struct {
 	next     http.Handler
 	policy   *policy
@@ -43,7 +43,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	until := time.Now().Add(m.policy.ttl)
 	switch {
 	case err != nil:
-		// The request need not wait for this: a server that is asked in vain may not answer at all.
+		// The request need not wait for this: a server that failed to answer may not answer this call either.
 		go m.releases.release(resource, owner, until)
 		m.inDoubt(w, r, resource, err)
 	case !taken:
@@ -64,7 +64,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *middleware) underLock(w http.ResponseWriter, r *http.Request, resource, owner string, until time.Time) {
 	upstream := newAnswer()
 	returned := false
-	// A proxy whose client or upstream leaves amid an answer panics, which goes on after this.
+	// A proxy whose client or upstream leaves amid an answer panics. The panic continues after this function.
 	defer func() {
 		// A client may leave as soon as it has the whole answer, before the proxy has returned.
 		answered := returned && upstream.begun.Load()
@@ -79,7 +79,7 @@ func (m *middleware) underLock(w http.ResponseWriter, r *http.Request, resource,
 	returned = true
 }
 
-// inDoubt goes on when nobody knows who has the lock.
+// inDoubt handles a request when nobody knows who has the lock.
 func (m *middleware) inDoubt(w http.ResponseWriter, r *http.Request, resource string, err error) {
 	if r.Context().Err() != nil {
 		// The client has left, which ended the call.

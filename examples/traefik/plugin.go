@@ -6,12 +6,12 @@
 //
 //   - plugin.go: what Traefik calls.
 //   - policy.go, matching.go, template.go, refusal.go: the settings.
-//   - fields.go: reading settings, and what is wrong with one.
+//   - fields.go: reading settings, and errors about them.
 //   - request.go: the parts of a request.
 //   - middleware.go: a request on its way.
 //   - crowd.go: how many requests wait for each lock.
 //   - locks.go: the calls to Holdfast.
-//   - releases.go: locks that are freed, by one call or by more.
+//   - releases.go: releases, with further tries.
 //   - answer.go: whether the upstream was asked, and has answered.
 //   - fencing.go: the header that brings the upstream the fencing token.
 package holdfast
@@ -22,16 +22,16 @@ import (
 	"net/http"
 )
 
-// Config has the settings by their names, as Traefik read them. A structure with a field for each would lose what
-// is misspelled.
+// Config has the settings by their names, as Traefik read them. A structure with a field for each setting would lose
+// misspelled ones.
 type Config map[string]interface{}
 
-// CreateConfig returns settings without any that is set.
+// CreateConfig returns empty settings.
 func CreateConfig() *Config {
 	return &Config{}
 }
 
-// New returns the middleware in front of a handler. Its error is the first setting that is wrong.
+// New returns the middleware in front of a handler. Its error names the first wrong setting.
 func New(_ context.Context, next http.Handler, config *Config, name string) (http.Handler, error) {
 	policy, err := readPolicy(map[string]interface{}(*config))
 	if err != nil {

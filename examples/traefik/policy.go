@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// policy is what the settings say.
+// policy holds the settings.
 type policy struct {
 	// address is a URL without a slash at its end.
 	address string

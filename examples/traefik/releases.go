@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// firstPause and longestPause are how long a release that failed waits for its next try, at first and at most; mostLate
-// is how many wait for it at a time.
+// firstPause and longestPause are the first and the longest pause between two tries of a release; mostLate is the
+// number of releases that may wait for another try at a time.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
 	mostLate     = 4096
 )
 
-// releases frees locks, and tries again what fails.
+// releases frees locks, and retries a release that fails.
 type releases struct {
 	locks  *locks
 	logger *log.Logger
 	late   atomic.Int64
 }
 
-// release frees a lock that has expired at some time in any case. It returns after the first try; others go on without
-// the request.
+// release frees a lock that expires at until in any case. It returns after the first try; the request does not wait for
+// further tries.
 func (r *releases) release(resource, owner string, until time.Time) {
 	mayPass, err := r.locks.release(resource, owner)
 	if err == nil {

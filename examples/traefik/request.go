@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// headerOf returns a header of a request by its name in lower case, and whether there is one. Several values are
+// headerOf returns a header of a request by its name in lower case, and whether the request has it. Several values are
 // joined by commas. The parts of the request line are headers whose names begin with a colon.
 func headerOf(r *http.Request, name string) (string, bool) {
 	switch name {

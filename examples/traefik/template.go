@@ -9,8 +9,7 @@ import (
 // pathOnly is the path without its query.
 const pathOnly = ":path-only"
 
-// longestResource is the longest resource of a request, in bytes. However it is written, it fits into a call about a
-// lease.
+// longestResource is the longest resource of a request, in bytes. With any escapes, it fits into a call about a lease.
 const longestResource = 3000
 
 // template is text with the names of headers in braces.
@@ -131,7 +130,7 @@ func valueOf(r *http.Request, name string) string {
 	return path
 }
 
-// escape writes what a client chose in such a way that it cannot make a resource that Holdfast refuses, or one with
+// escape writes a value that a client chose so that it can neither make a resource that Holdfast refuses, nor one with
 // the parts of another application's key.
 func escape(value string) string {
 	escaped := ""

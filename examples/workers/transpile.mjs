@@ -1,5 +1,5 @@
 // Transpiles the lock component to JavaScript in `lock/`, as `jco transpile --instantiation sync` does. A Worker may
-// not compile WebAssembly while it runs: it gets the core modules compiled, and instantiates them itself.
+// not compile WebAssembly while it runs: it gets compiled core modules, and instantiates them itself.
 import { transpile, writeFiles } from "@bytecodealliance/jco-transpile";
 
 const { files } = await transpile(process.argv[2], {

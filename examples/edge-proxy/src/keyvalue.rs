@@ -18,7 +18,7 @@ mod bindings {
     });
 }
 
-/// How long a value is kept, in seconds. Expiry saves cleaning up, and a cache needs no more.
+/// How long a value is kept, in seconds. Expiry replaces a cleanup, and a cache needs no more.
 const TIME_TO_LIVE: u64 = 24 * 60 * 60;
 
 /// The values of one plugin.

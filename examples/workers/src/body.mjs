@@ -4,11 +4,11 @@
 export const MOST = 4 << 20;
 export const MOST_OF_LEASES = 8 << 10;
 
-// In place of a body that is too long.
+// Stands for a body that is too long.
 export const TOO_LONG = Symbol("too long");
 
-// The whole body. One that is too long is read to its end, because some clients look for the reply only once they have
-// sent everything; one of more than twice the longest is left unread.
+// The whole body. A body that is too long is read to its end, because some clients look for the reply only once they
+// have sent everything; a body of more than twice the longest is left unread.
 export async function read(request, most) {
   if (Number(request.headers.get("content-length")) > 2 * MOST) return TOO_LONG;
   const chunks = [];

@@ -1,5 +1,5 @@
-// Holding a lock for as long as a response lasts: the Worker takes it, renews it, and gives it back when the caller
-// goes.
+// Holding a lock for as long as a response lasts: the Worker takes it, renews it, and releases it when the caller
+// leaves.
 import { error, json } from "./reply.mjs";
 import { begin, end } from "./rules.mjs";
 import { acquire, extend, Failed, leave } from "./store.mjs";
@@ -34,8 +34,8 @@ export async function hold(storeName, body, caller) {
   return new Response(events, { headers: { "content-type": "application/x-ndjson" } });
 }
 
-// The body of an acquire, and for how long to hold the lock at most. A body that is not understood here is for the
-// rules to refuse.
+// The body of an acquire, and for how long to hold the lock at most. The rules refuse a body that this function does
+// not understand.
 function wished(body) {
   let asked;
   try {
@@ -63,7 +63,7 @@ class Held {
   // The time until which the lock is surely held, and until which it may be.
   #until;
   #longest;
-  // Whether the caller has gone, or the lock.
+  // Whether the caller has left, or the lock is lost.
   #over = false;
 
   constructor(storeName, step, lease, maxHold, caller) {
@@ -83,7 +83,7 @@ class Held {
         const { owner, fencingToken } = this.#lease;
         const numbered = fencingToken === undefined ? {} : { fencingToken: String(fencingToken) };
         this.#send({ held: { lockOwner: owner, ...numbered, validFor: this.#validFor() } });
-        // The stream is not asked for more while its caller does not read, and the lock has to be renewed all the same.
+        // While the caller does not read, the stream is not asked for more, but the lock must still be renewed.
         this.#caller.later(this.#keep().catch((problem) => controller.error(problem)));
       },
       cancel: () => this.#leave(),
@@ -128,7 +128,7 @@ class Held {
     }
   }
 
-  // The lock is lost, or left to run out.
+  // The lock is lost, or left to expire.
   #lose(cause, message = LOST[cause]) {
     this.#over = true;
     const held = cause === "MAX_HOLD" || cause === "NOT_RENEWED";
@@ -136,7 +136,7 @@ class Held {
     this.#controller.close();
   }
 
-  // The caller has gone.
+  // The caller has left.
   #leave() {
     if (this.#over) return;
     this.#over = true;

@@ -1,12 +1,12 @@
 // Keeps one lock: the Durable Object of its key. A call that only reads and writes what the object keeps is not
-// interrupted by another, so it is atomic; nobody hears of it before it is on disk.
+// interrupted by another, so it is atomic; no answer leaves the object before the change is on disk.
 import { DurableObject } from "cloudflare:workers";
 
-// For how long the latest fencing token is kept, in milliseconds, beyond the end of its lock.
+// How long the latest fencing token is kept beyond the end of its lock, in milliseconds.
 const NUMBER_KEPT = 30 * 24 * 3600 * 1000;
 
 export class Lock extends DurableObject {
-  // Those who wait, in the order in which they came.
+  // The waiting calls, in the order of their arrival.
   #line = [];
   // When the alarm rings.
   #alarm = Infinity;
@@ -32,7 +32,7 @@ export class Lock extends DurableObject {
     });
   }
 
-  // The caller of an acquire has left: it waits no longer, and what it was granted is given back.
+  // The caller of an acquire has left: the call waits no longer, and its grant is given back.
   leave(ticket) {
     this.#line = this.#line.filter((call) => call.ticket !== ticket || call.answer({ held: true }));
     if (this.#held()?.ticket === ticket) this.#free();
@@ -68,7 +68,7 @@ export class Lock extends DurableObject {
     if (this.#line.length === 0 && !this.#kept()) await this.ctx.storage.deleteAll();
   }
 
-  // What is on disk: the lock, unless it ended, and the latest fencing token, unless it is forgotten.
+  // Reads the disk: the lock, unless it has expired, and the latest fencing token, unless its time is over.
   #kept() {
     const kept = this.ctx.storage.kv.get("lock");
     return kept && Date.now() < (kept.forgotten ?? kept.until) ? kept : undefined;
@@ -89,7 +89,7 @@ export class Lock extends DurableObject {
   #grant({ owner, ttl, fenced, ticket, came }) {
     const now = Date.now();
     let number = this.#kept()?.number;
-    // The time in microseconds, or one more than the latest token if that is larger: it grows even if what is kept
+    // The time in microseconds, or one more than the latest token if that is larger: it grows even if the stored token
     // is lost.
     if (fenced) number = Math.max(now * 1000, (number ?? 0) + 1);
     try {
@@ -107,7 +107,7 @@ export class Lock extends DurableObject {
     this.#serve();
   }
 
-  // Gives a free lock to the first in line, and answers those whose wait is over.
+  // Gives a free lock to the first in line, and answers the calls whose wait is over.
   #serve() {
     while (this.#line.length > 0 && !this.#held()) {
       const first = this.#line.shift();
@@ -118,13 +118,13 @@ export class Lock extends DurableObject {
     this.#wake();
   }
 
-  // Sets the alarm to when something ends: the lock if anybody waits for it, a wait, or what is kept.
+  // Sets the alarm to the next end: of the lock if a call waits for it, of a wait, or of the stored data.
   #wake() {
     const kept = this.#kept();
     const ends = this.#line.map((call) => call.until);
     if (kept) ends.push(this.#line.length > 0 ? kept.until : (kept.forgotten ?? kept.until));
     const next = Math.min(...ends);
-    // One that rings too early finds nothing to do, and is cheaper than to reset it for each lock.
+    // An alarm that rings too early finds nothing to do, and costs less than a new alarm for each lock.
     if (next >= this.#alarm) return;
     this.#alarm = next;
     this.ctx.storage.setAlarm(next);

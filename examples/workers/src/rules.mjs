@@ -11,7 +11,7 @@ const SCOPE = 0;
 
 const FORM = "json";
 
-// What the component imports. No step calls it.
+// The imports of the component. No step calls them.
 const unused = () => {
   throw new Error("a step calls no store");
 };
@@ -38,7 +38,7 @@ export function begin(verb, storeName, body) {
   return guarded(() => steps.begin(SCOPE, chosen, { tag: "json", val: { verb, body } }));
 }
 
-// The answer to a call, by what its store answered.
+// The answer to a call, from the outcome in its store.
 export const end = (verb, outcome) => guarded(() => steps.end(verb, FORM, outcome));
 
 // An instance that trapped never works again.

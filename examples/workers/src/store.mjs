@@ -6,14 +6,14 @@ const DRIFT = 1000;
 
 const RAN_OUT = "the lock ran out before the reply came";
 
-// Why there is no outcome, as the contract has it.
+// Why a call has no outcome, in the form of the contract.
 export class Failed extends Error {
   constructor(failure) {
     super(failure.val.cause ?? failure.val);
     this.failure = failure;
   }
 
-  // For a caller that may not know the owner, and needs it to release what it may hold.
+  // Names the owner for a caller that may not know it, and needs it to release a lock that it may hold.
   naming(owner) {
     const { tag, val } = this.failure;
     if (tag !== "unknown") return this.failure;
@@ -27,13 +27,13 @@ export class Failed extends Error {
 
 const object = (storeName, key) => env.LOCKS.getByName(JSON.stringify([storeName, key]));
 
-// Takes a lock, and waits for it if the step says so. `undefined`: it was held all the time.
+// Takes a lock, and waits for it if the step says so. `undefined`: the lock was held all the time.
 export async function acquire(storeName, step, { signal, later }) {
   if (signal.aborted) throw Failed.notDone("the caller has left");
   const { key, owner, fenced } = step;
   const [ttl, wait] = [Number(step.ttl), Number(step.wait)];
   const lock = object(storeName, key);
-  // What was granted to this call, and to no other, is given back under its ticket.
+  // The ticket identifies the grant to this call, so that no other grant is given back.
   const ticket = crypto.randomUUID();
   const left = () => later(lock.leave(ticket));
   signal.addEventListener("abort", left);
@@ -58,7 +58,7 @@ export async function acquire(storeName, step, { signal, later }) {
   return { owner, fencingToken, validFor: BigInt(validFor), ticket };
 }
 
-// Gives back what was granted under a ticket.
+// Gives back the grant of a ticket.
 export const leave = (storeName, key, ticket) => object(storeName, key).leave(ticket);
 
 export async function release(storeName, { key, owner }) {
@@ -93,7 +93,7 @@ async function asked(answer) {
 
 function failed(problem, heldUntil) {
   const cause = `the Durable Object of the lock: ${problem.message}`;
-  // An object that has too much to do does not begin with a call.
+  // An overloaded object has not begun the call.
   if (problem.overloaded) return Failed.notDone(cause);
   return new Failed({ tag: "unknown", val: { cause, heldUntil: heldUntil && BigInt(heldUntil) } });
 }

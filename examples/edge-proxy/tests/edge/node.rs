@@ -108,7 +108,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts an upstream. `max_age` is for how many seconds an answer is fresh, by its path and number.
+    /// Starts an upstream. `max_age` returns the number of seconds for which an answer is fresh, by its path and
+    /// number.
     pub async fn start(max_age: fn(&str, usize) -> u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -130,7 +131,7 @@ impl Upstream {
         Self { address, counts, open }
     }
 
-    /// How many requests there were for a path.
+    /// The number of requests for a path so far.
     pub fn count(&self, path: &str) -> usize {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.get(path).copied().unwrap_or(0)

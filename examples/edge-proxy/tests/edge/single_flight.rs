@@ -8,7 +8,7 @@ use crate::node::{Node, Upstream, prepared};
 /// How many requests a node gets at once.
 const AT_ONCE: usize = 12;
 
-/// For how many seconds an answer is fresh.
+/// The number of seconds for which an answer is fresh.
 fn max_age(path: &str, number: usize) -> u64 {
     let brief = ["/quote/short", "/quote/old"].contains(&path) && number == 1;
     if brief { 1 } else { 3600 }
