@@ -89,7 +89,7 @@ async fn a_forced_release_says_whose_the_lock_was_and_wakes_who_waits() {
     assert_eq!(lease.release().await, Ok(UnlockStatus::LockBelongsToOthers));
     assert_eq!(locks.force_release(R).await, Ok(Some("next".to_owned())));
 
-    // What has expired was nobody's.
+    // A lock that has expired has no owner.
     assert!(take(&locks, "s", "r", "me", 60).await.unwrap());
     tokio::time::advance(MINUTE).await;
     assert_eq!(locks.force_release(R).await, Ok(None));

@@ -55,7 +55,7 @@ async fn it_is_released_when_it_is_dropped() {
     let begun = Instant::now();
     let next = locks.keep(R, &options().wait(SECOND), None).await.unwrap();
     assert!(next.is_some() && begun.elapsed() < SECOND);
-    // So is one whose release nobody waits for.
+    // So is a lease whose release nobody waits for.
     assert!(next.unwrap().release().now_or_never().is_some());
     eventually("the lock is free", async || locks.inspect(R).await == Ok(None)).await;
 }
@@ -74,7 +74,7 @@ async fn it_is_lost_when_somebody_removes_the_lock() {
     locks.unlock(R, "me").await.unwrap();
     assert_eq!(take(&locks, "s", "r", "other", 60).await, Ok(true));
     assert_eq!(lease.lost().await, Lost::HeldByOther);
-    // What was lost is not renewed, and nobody else's lock is released.
+    // A lost lease is not renewed, and no other owner's lock is released.
     drop(lease);
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(locks.inspect(R).await.unwrap().unwrap().owner, "other");
@@ -98,7 +98,7 @@ async fn it_is_held_for_the_longest_time_at_most() {
     let begun = Instant::now();
     assert_eq!(lease.lost().await, Lost::MaxHold);
     assert_eq!(begun.elapsed(), 10 * SECOND);
-    // What is left of it is for the holder to stop.
+    // The remaining time is for the holder to stop.
     let left = lease.valid_for();
     assert!((SECOND..=3 * SECOND).contains(&left), "{left:?}");
     tokio::time::sleep(left + SECOND).await;

@@ -158,7 +158,7 @@ async fn a_wait_ends_in_time() {
     assert_eq!(outcomes, [Ok(None), Ok(None), Ok(None)]);
     assert_eq!(begun.elapsed(), SECOND);
 
-    // Those who have left are not served.
+    // Callers who have left are not served.
     let mut gone = Box::pin(locks.acquire(R, &wait));
     assert!((&mut gone).now_or_never().is_none());
     drop(gone);
@@ -248,7 +248,7 @@ async fn lock_waits_are_bounded_and_can_be_ended() {
     let ended = Err(Error::WaitsEnded);
     assert_eq!(join_all(waiting).await, [ended.clone(), ended.clone()]);
     assert_eq!(locks.acquire(R, &wait).await, ended);
-    // One that does not wait is answered as before.
+    // A call that does not wait is answered as before.
     assert_eq!(locks.acquire(R, &LeaseOptions::new(MINUTE)).await, Ok(None));
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }

@@ -1,9 +1,9 @@
-//! The library over scripted stores, and the one in memory.
+//! The library over scripted stores and the store in memory.
 //!
 //! - `admission.rs`: how many calls run at once.
 //! - `lease.rs`: leases, and waiting for them.
 //! - `keep.rs`: leases that are renewed in the background.
-//! - `metrics.rs`: what is counted.
+//! - `metrics.rs`: the metrics.
 //! - `resilient_store.rs`: policies.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,4 +1,4 @@
-//! What is counted, as the recorder of an embedder gets it.
+//! The metrics, as the recorder of an embedder gets them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,8 +31,8 @@ fn one_store(store: Arc<dyn Store>, limits: Limits) -> (Locks, Watch) {
 /// The metrics of a recorder.
 struct Watch(Snapshotter);
 
-/// Every series that is not zero, as `name{label=value}`: since the last look, what a counter counted, what a
-/// gauge was set to, and what a histogram recorded.
+/// Every series that is not zero, as `name{label=value}`: the increase of a counter since the last look, the value of a
+/// gauge, and the values that a histogram recorded.
 struct Seen(BTreeMap<String, Vec<f64>>);
 
 impl Watch {

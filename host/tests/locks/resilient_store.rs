@@ -1,4 +1,4 @@
-//! A store under policies: what is retried, what never is, and what callers get.
+//! A store under policies: calls that are retried, calls that never are, and the answers to callers.
 
 use std::{
     sync::Arc,
@@ -258,10 +258,10 @@ async fn retries_without_end_end_with_the_wait_for_a_lock() {
     let locks = endless(&fake);
     let options = LeaseOptions::new(MINUTE).wait(10 * SECOND);
     let begun = Instant::now();
-    // The second one stands in line behind the first.
+    // The second call waits in line behind the first.
     tokio::join!(fails(locks.acquire(R, &options)), fails(locks.acquire(R, &options)));
     assert_eq!(begun.elapsed().as_secs(), 10);
-    // One try of the second, when it is over.
+    // The second call tries once, when its wait is over.
     assert_eq!(fake.calls().len(), 11 + 1);
 }
 

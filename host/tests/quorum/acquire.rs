@@ -8,13 +8,13 @@ use tokio::time::sleep;
 
 use crate::node::{Act, DOWN, Manner, QUIET, TTL, WORKS, Way, count, quorum};
 
-/// What a node says to an acquire by `me`.
+/// The answer of a node to an acquire by `me`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     Granted,
-    /// One holder has the lock, at each node that says so.
+    /// One other owner has the lock, at each node that answers so.
     Held,
-    /// Somebody has the lock at this node alone.
+    /// Another owner has the lock at this node alone.
     Shared,
     Refused,
     LostGrant,
@@ -34,7 +34,7 @@ const ALL: [Says; 8] = [
     Says::Hung,
 ];
 
-/// What the answer must be.
+/// The expected answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Granted,
@@ -43,7 +43,7 @@ enum Expected {
     Unknown,
 }
 
-/// The specification. It counts, and asks what is true of the nodes afterwards.
+/// The specification: it only counts the answers of the nodes.
 fn expected(says: &[Says]) -> Expected {
     let count = |which: &[Says]| says.iter().filter(|it| which.contains(it)).count();
     let majority = says.len() / 2 + 1;
@@ -52,7 +52,7 @@ fn expected(says: &[Says]) -> Expected {
     if granted >= majority {
         return Expected::Granted;
     }
-    // A majority works, and others have what we did not get of it.
+    // A majority answered, and others have the lock at the nodes that did not grant it.
     if held > 0 && granted + held >= majority && (granted > 0 || held >= majority) {
         return Expected::Held;
     }
@@ -74,8 +74,8 @@ fn manner(says: Says, delay: Duration) -> Manner {
     Manner { act, way: Way::To(delay), ..WORKS }
 }
 
-/// Takes the lock where nodes say this, and the node at `order[i]` is the i-th to answer. Checks the answer, and what
-/// is left.
+/// Takes the lock at nodes that answer `says`, the node at `order[i]` as the i-th. Checks the answer, and what is left
+/// at the nodes.
 async fn check(says: &[Says], order: &[usize]) {
     let delay = |node: usize| {
         let place = order.iter().position(|it| *it == node).unwrap();
@@ -125,7 +125,7 @@ async fn check(says: &[Says], order: &[usize]) {
         let ours = node.owner("k").as_deref() == Some("me");
         match says {
             Says::Granted => assert_eq!(ours, seen == Expected::Granted, "{context}"),
-            // It cannot be told from an earlier hold of the same owner, and runs out.
+            // The store cannot tell it from an earlier hold of the same owner, so it is left to expire.
             Says::LostGrant => {}
             _ => assert!(!ours, "{context}"),
         }

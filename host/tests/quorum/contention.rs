@@ -20,7 +20,7 @@ use crate::node::{Act, FaultyNode, Manner, TTL, WORKS, Way, quorum};
 
 const CALLERS: usize = 8;
 
-/// A store for each of so many callers, as in as many processes, over the same nodes.
+/// A store over the same nodes for each of this many callers, as if each were a process.
 fn stores(
     nodes: usize,
     callers: usize,

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::node::{DOWN, FaultyNode, Manner, TTL, WORKS, count, quorum};
 
-/// An hour, in the microseconds that numbers count.
+/// An hour in microseconds, the unit of fencing tokens.
 const HOUR: u64 = 3_600_000_000;
 
 async fn number(store: &QuorumStore, owner: &str) -> u64 {
@@ -64,14 +64,14 @@ async fn tokens_grow_over_every_series_of_majorities() {
 async fn a_token_that_no_majority_has_noted_is_not_told() {
     let cannot = Manner { raises: false, ..WORKS };
     let (nodes, store) = quorum(&[WORKS, cannot, cannot]);
-    // The number of the first one is larger than theirs.
+    // The token of the first node is larger than theirs.
     assert_eq!(nodes[0].memory.raise_fencing_token("k", u64::MAX / 2).await, Ok(()));
     let failure = store.acquire_fenced("k", "me", TTL).await.unwrap_err();
     let expected = "no majority of the 3 nodes: 1 noted the fencing token, 2 failed (n1:1: it cannot; \
                     n2:1: it cannot)";
     assert_eq!(failure, Failure::not_done(expected));
     assert_eq!(count(&nodes, "k", "me"), 0);
-    // One that can is enough.
+    // One node that can is enough.
     nodes[1].set(WORKS);
     assert_eq!(number(&store, "me").await, u64::MAX / 2 + 2);
 }

@@ -118,14 +118,14 @@ async fn a_second_acquire_of_the_holder_takes_nothing_from_it() {
         sleep(Duration::from_secs(1)).await;
         assert_eq!(count(&nodes, "k", "me"), 3, "{act:?}");
     }
-    // Not even where the answer is no answer.
+    // Nor if the replies of a majority are lost.
     nodes[1].set(Manner { act: Act::Lose { set: true }, ..WORKS });
     nodes[2].set(Manner { act: Act::Lose { set: true }, ..WORKS });
     let failure = store.acquire("k", "me", TTL).await.unwrap_err();
     assert!(matches!(failure, Failure::Unknown(_)), "{failure:?}");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(count(&nodes, "k", "me"), 3);
-    // Nor where there is none at all.
+    // Nor if no reply arrives at all.
     for act in [Act::Lose { set: true }, Act::Lose { set: false }, Act::Hang { set: true }] {
         nodes.iter().for_each(|node| node.set(Manner { act, ..WORKS }));
         let failure = store.acquire("k", "me", TTL).await.unwrap_err();
@@ -174,7 +174,7 @@ async fn closing_waits_no_longer_than_a_call_for_one_node_that_answers_nothing()
     assert!(matches!(store.acquire("k", "me", TTL).await, Ok(Acquired::Granted(_))));
     nodes[1].set(Manner { way: Way::To(TTL), ..WORKS });
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
-    // Half a second is what each node is given.
+    // Each node has half a second.
     let closing = timeout(Duration::from_millis(501), store.close()).await;
     assert_eq!(closing, Ok(()));
     assert!(nodes.iter().all(|node| node.is_closed()));

@@ -4,8 +4,8 @@
 //! - `acquire.rs`: every outcome of every node, in every order.
 //! - `leaving.rs`: callers who leave, and answers that come late.
 //! - `contention.rs`: several callers at once.
-//! - `fencing.rs`: numbers that grow though clocks differ.
-//! - `others.rs`: what else a majority decides.
+//! - `fencing.rs`: fencing tokens that grow although clocks differ.
+//! - `others.rs`: the other calls that a majority decides.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

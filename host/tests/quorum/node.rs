@@ -23,12 +23,12 @@ pub const TTL: Duration = Duration::from_secs(20);
 /// Longer than any work that callers leave behind.
 pub const QUIET: Duration = Duration::from_secs(70);
 
-/// What a node does with an acquire.
+/// The behaviour of a node on an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Carries it out.
     Work,
-    /// Does nothing, and says so.
+    /// Does nothing, and reports that.
     Refuse,
     /// Fails so that nobody knows whether it was carried out. It was, if `set`.
     Lose { set: bool },
@@ -36,7 +36,7 @@ pub enum Act {
     Hang { set: bool },
 }
 
-/// How long a command is on its way.
+/// The time that a command takes on its way.
 #[derive(Clone, Copy, Debug)]
 pub enum Way {
     /// This long to the node, and no time back.
@@ -66,7 +66,7 @@ impl Way {
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     pub act: Act,
-    /// How long acquires, releases and inspections are on their way.
+    /// The time that acquires, releases and inspections take on their way.
     pub way: Way,
     /// Whether answers to acquires wait until [`FaultyNode::let_through`].
     pub waits: bool,
@@ -76,7 +76,7 @@ pub struct Manner {
     pub down: bool,
     /// Whether it can note a fencing token.
     pub raises: bool,
-    /// For how long it says that a grant is valid, in milliseconds.
+    /// The validity of a grant that the node reports, in milliseconds.
     pub valid_for: Option<u64>,
 }
 
@@ -136,7 +136,7 @@ impl FaultyNode {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Who has the key here.
+    /// The owner of the key at this node.
     pub fn owner(&self, key: &str) -> Option<String> {
         let holding = self.memory.inspect(key).now_or_never().unwrap().unwrap();
         holding.map(|holding| holding.owner)
@@ -167,7 +167,7 @@ impl FaultyNode {
         };
         manner.way.to().await;
         if manner.waits {
-            // What is taken while the caller waits is given back if the caller leaves.
+            // A lock that is taken while the caller waits is given back if the caller leaves.
             let outcome = carry_out().await?;
             let mut guard = GiveBack { node: self, key, owner, taken: is_grant(&outcome) };
             self.permits.acquire().await.unwrap().forget();
@@ -205,7 +205,7 @@ fn is_grant(acquired: &Acquired) -> bool {
     matches!(acquired, Acquired::Granted(_))
 }
 
-/// Gives back what was taken for a caller who has left.
+/// Gives back the lock that was taken for a caller who has left.
 struct GiveBack<'a> {
     node: &'a FaultyNode,
     key: &'a str,

@@ -1,4 +1,4 @@
-//! What else a majority decides: releasing, extending, looking, listing and watching.
+//! The other calls that a majority decides: release, extend, inspect, list and watch.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -108,7 +108,7 @@ async fn inspect_returns_what_a_majority_has() {
     assert_eq!(owner(store.inspect("k").await), Some(("me".to_owned(), 20)));
     assert!(is_granted(&nodes[2].memory.acquire("k", "you", LONGER).await));
     assert_eq!(owner(store.inspect("k").await), Some(("me".to_owned(), 20)));
-    // Nobody can tell whether the last node makes it a majority.
+    // It is unknown whether the last node makes it a majority.
     nodes[0].set(DOWN);
     let failure = store.inspect("k").await.unwrap_err();
     assert!(matches!(failure, Failure::NotDone(_)), "{failure:?}");
@@ -133,7 +133,7 @@ async fn assert_told(changed: impl Future<Output = ()>) {
     assert_eq!(timeout(TTL / 2, changed).await, Ok(()));
 }
 
-/// Every key of all pages, with how often it was told.
+/// Every key of all pages, with the number of times that it was listed.
 async fn listed(store: &dyn Store) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     let mut cursor = None;

@@ -453,7 +453,7 @@ fn init_timeouts_are_go_durations() {
     }
 }
 
-/// Whoever lets a connection take longer does not expect that the start ends before.
+/// The start must not end before a connection that may take longer.
 #[test]
 fn the_default_init_timeout_is_as_long_as_a_connection_may_take() {
     for (dial_timeout, expected) in [

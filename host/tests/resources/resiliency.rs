@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What loading a folder gave that has a store named `lockstore` and other files.
+/// The outcome of loading a folder that has a store named `lockstore` and other files.
 struct Outcome {
     resiliency: Resiliency,
     notices: Vec<Notice>,
