@@ -4,13 +4,13 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`sidecar`] | what both APIs serve: an application's locks, its metadata, its token |
+//! | [`sidecar`] | the state that both APIs serve: an application's locks, its metadata, its token |
 //! | `metadata`, `token` | the parts of that |
 //! | [`http`], [`grpc`] | Dapr's APIs, as functions from requests to responses |
 //! | [`admin`] | the operator API |
 //! | [`server`] | sockets, connections and their limits, graceful shutdown, readiness |
-//! | `requests` | what both APIs do with a request: its body, its length, its trace |
-//! | `lasting` | calls whose responses last: holds, and what is watched |
+//! | `requests` | requests of both APIs: their bodies, their lengths, their traces |
+//! | `lasting` | calls whose responses last: holds, waits for a loss, and watches |
 //! | `metric_handles` | handles of metrics whose labels are known late |
 //! | `throttle` | log lines at a limited rate |
 //! | `openapi` | the documents that describe the HTTP APIs |

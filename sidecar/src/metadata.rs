@@ -13,7 +13,7 @@ const MAX_ENTRIES: usize = 128;
 /// How many bytes the key and the value of an entry may have together.
 const MAX_ENTRY: usize = 16 << 10;
 
-/// The entry that says what is wrong with how the sidecar runs.
+/// The entry that warns about the configuration of the sidecar.
 const WARNING: &str = "holdfastWarning";
 
 /// An entry was not added.
@@ -36,7 +36,7 @@ pub struct ComponentInfo {
     pub version: String,
 }
 
-/// The metadata: what describes the sidecar, and the entries that callers have added.
+/// The metadata: the description of the sidecar, and the entries that callers have added.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     app_id: String,
@@ -58,7 +58,7 @@ impl Metadata {
         &self.components
     }
 
-    /// Adds an entry that says what is wrong with how the sidecar runs. Only the first one counts.
+    /// Adds the entry that warns about the configuration of the sidecar. Only the first one counts.
     pub(crate) fn warn(&self, warning: &str) {
         self.warning.get_or_init(|| warning.to_owned());
     }

@@ -1,4 +1,4 @@
-//! Verbs and errors of the library as types of the rules, which word what a caller gets. The contract generates one
+//! Verbs and errors of the library as types of the rules, which word the answers to callers. The contract generates one
 //! type of each for the host, and one for the rules.
 
 use holdfast::{LockError, Verb};

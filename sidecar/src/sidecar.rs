@@ -1,4 +1,4 @@
-//! What the HTTP and gRPC APIs serve: an application's locks, its metadata, the API token, and readiness.
+//! The state that the HTTP and gRPC APIs serve: an application's locks, its metadata, the API token, and readiness.
 //!
 //! Their form on the wire is in `http` and `grpc`.
 
@@ -177,7 +177,7 @@ impl Sidecar {
     pub(crate) fn note_foreign(&self, method: &str, path: &str) {
         let is_daprs = path.starts_with("/v1.0") || path.starts_with("/dapr.proto.runtime.");
         if is_daprs && self.0.foreign.pass().is_some() {
-            // The path is the caller's, and as long as it likes.
+            // The caller chooses the path and its length.
             let path: String = path.chars().take(LONGEST_PATH).collect();
             tracing::warn!("{method} {path} is not served: Holdfast serves locks only");
         }

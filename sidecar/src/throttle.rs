@@ -1,4 +1,4 @@
-//! Log lines at a limited rate, for what callers can bring about as often as they like.
+//! Log lines at a limited rate, for events that callers can cause as often as they like.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -28,7 +28,7 @@ impl Throttle {
         Self { lines, window: Mutex::default() }
     }
 
-    /// Whether a line may be written now: how many were left out since the one before.
+    /// The number of lines left out since the previous line, if a line may be written now.
     pub(crate) fn pass(&self) -> Option<u64> {
         self.pass_at(Instant::now())
     }

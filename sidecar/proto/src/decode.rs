@@ -38,7 +38,7 @@ fn without_foreign_fields<U: Message + Default>(bytes: &[u8]) -> Option<Vec<u8>>
     Some(known)
 }
 
-/// Whether a field may come in this form: whether its zero does.
+/// Whether the field may have this wire type: whether its zero value decodes.
 fn fits<U: Message + Default>(tag: u32, wire_type: WireType) -> bool {
     let mut zero = Vec::new();
     encode_key(tag, wire_type, &mut zero);

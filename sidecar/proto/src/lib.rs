@@ -1,8 +1,8 @@
-//! Dapr's gRPC API for locks, as its definition in `dapr/proto/runtime/v1/dapr.proto` says it, those of leases
-//! and of operators in `holdfast/lock/v1/`, and the part of Envoy's external processing that is spoken, in `envoy/`.
+//! The gRPC APIs: Dapr's for locks (`dapr/proto/runtime/v1/dapr.proto`), those of leases and of operators
+//! (`holdfast/lock/v1/`), and the part of Envoy's external processing that Holdfast speaks (`envoy/`).
 //!
-//! What is generated cannot keep the rules that hold for our own code. Apart from it, only what [decodes](mod@decode)
-//! its messages lives here.
+//! Generated code cannot follow the lint rules of our own code, so this crate has only that code, and the
+//! [decoder](mod@decode) of its messages.
 
 pub mod decode;
 

@@ -1,4 +1,4 @@
-//! What operators get, in the JSON form of protocol buffers.
+//! The answers to operators, in the JSON form of protocol buffers.
 
 use holdfast::{HeldLock, LockPage};
 use holdfast_rules::json::duration;
@@ -29,7 +29,7 @@ pub(crate) fn lock(lock: &HeldLock) -> Value {
     object
 }
 
-/// What came of a forced release: the owner that the lock was taken from. The numbers are those of an unlock.
+/// The result of a forced release: the owner that held the lock. The numbers are those of an unlock.
 pub(crate) fn released(owner: Option<String>) -> Value {
     match owner {
         Some(owner) => json!({"status": 0, "lockOwner": owner}),
@@ -37,7 +37,7 @@ pub(crate) fn released(owner: Option<String>) -> Value {
     }
 }
 
-/// What is reported of a store: `problem` is the form of a failure.
+/// A report about a store. `problem` gives a failure its form.
 pub(crate) fn report<E>(store: &str, report: Report<E>, problem: impl FnOnce(E) -> Value) -> Value {
     let mut object = match report {
         Report::Began => json!({"began": {}}),
@@ -54,7 +54,7 @@ pub(crate) fn report<E>(store: &str, report: Report<E>, problem: impl FnOnce(E) 
     object
 }
 
-/// What such an object reports of which store; `None` if it has another form.
+/// The store and the report in such an object; `None` if it has another form.
 pub(crate) fn read_report(mut object: Value) -> Option<(String, Report<String>)> {
     let store = object["storeName"].as_str()?.to_owned();
     let (kind, value) =
@@ -77,7 +77,7 @@ pub(crate) fn read_report(mut object: Value) -> Option<(String, Report<String>)>
 
 fn read_lock(object: &Value) -> Option<HeldLock> {
     let time_left = match object.get("timeLeft") {
-        // A time that has no room, of some 292 years, is as good as for ever.
+        // A time that does not fit, of some 292 years, counts as for ever.
         Some(left) => parse_go_duration(left.as_str()?).and_then(|left| u64::try_from(left).ok()),
         None => None,
     };

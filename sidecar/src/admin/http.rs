@@ -34,7 +34,8 @@ enum Route {
     List {
         store: String,
     },
-    /// Without a resource in the path it is in the query: in a path, some names mean the folder itself or the one above.
+    /// The resource is in the query if it is not in the path: in a path, some names mean the folder itself or the one
+    /// above.
     ForceRelease {
         store: String,
         /// Escaped.
@@ -86,7 +87,7 @@ async fn call<B>(
         };
         return Err(reply::error(status, code, refusal.message()));
     }
-    // For as long as the call needs its headers.
+    // Kept for as long as the call needs its headers.
     let room_for_head = sidecar.intake().headers(request.headers());
     let _room_for_head =
         room_for_head.map_err(|problem| reply::overloaded(&problem.to_string()))?;
@@ -142,7 +143,7 @@ fn segment(escaped: &str) -> String {
     percent_decode_str(escaped).decode_utf8_lossy().into_owned()
 }
 
-/// The names and values of a query, each of which is there once.
+/// The names and values of a query. Each name may appear once.
 fn parameters(query: &str) -> Result<Vec<(&str, String)>, String> {
     let mut parameters: Vec<(&str, String)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -232,7 +233,7 @@ fn watch(
 ) -> Result<Response<ResponseBody>, Reply> {
     let WatchQuery { store, prefix } = query;
     let locks = sidecar.locks();
-    // The rules refuse what cannot be watched, of any store.
+    // The rules refuse a prefix that cannot be watched, whichever store it is for.
     let any = store.as_deref().or_else(|| locks.store_names().next()).unwrap_or_default();
     if let Err(error) = locks.waiting(any, &prefix) {
         return Err(failed(sidecar, Verb::ListLocks, error, None));

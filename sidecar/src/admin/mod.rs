@@ -1,13 +1,13 @@
 //! The operator API: the locks that are held, and ending a hold. One port serves it over HTTP and gRPC.
 //!
-//! It is not a part of the other APIs, because a caller that may take locks may not yet take them from others.
+//! It is not a part of the other APIs, because a caller that may take locks must not be able to take them from others.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | `http`, `grpc` | the calls, over each of the two |
 //! | `page` | the page on which operators see the locks |
 //! | `events`, `room` | the locks as they are taken and freed, and how many may watch them |
-//! | `form` | what operators get, as JSON |
+//! | `form` | the answers to operators, as JSON |
 //! | `refusal` | requests that are refused before they are read |
 
 mod events;
@@ -56,7 +56,8 @@ impl Api {
         Self { sidecar, token, room: Room::new(), page: false }
     }
 
-    /// Serves the page on which operators see the locks, at `/ui`. It needs no token, but what it shows does.
+    /// Serves the page on which operators see the locks, at `/ui`. The page needs no token, but the locks that it shows
+    /// do.
     #[must_use]
     pub fn with_page(mut self) -> Self {
         self.page = true;
@@ -80,7 +81,7 @@ impl Api {
         request: &Request<B>,
         refusal: Option<Refusal>,
     ) -> Response<ResponseBody> {
-        // It says nothing about locks. A page of another site may lead here.
+        // The page itself says nothing about locks, so a page of another site may link to it.
         if self.page
             && (self.token.is_some() || names_this_machine(request))
             && let Some(page) = page::answer(request)

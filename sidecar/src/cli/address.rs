@@ -1,4 +1,4 @@
-//! Where a running server is, and the token that it asks for.
+//! The address of a running server, and the token that it asks for.
 
 use std::{env, fmt};
 
@@ -66,7 +66,7 @@ impl Address {
     }
 }
 
-/// A host of a URL. The percent sign before a zone is escaped there (RFC 6874), which not everybody does.
+/// A host of a URL. The percent sign before a zone is escaped there (RFC 6874), which not every user does.
 fn decoded(host: &str) -> String {
     let escaped = host.replacen("%25", "%", 1);
     if without_zone(&escaped).is_some() { escaped } else { host.to_owned() }

@@ -32,7 +32,7 @@ pub async fn ask(
     };
     tokio::select! {
         answer = asking => answer.map_err(no_answer),
-        // This drives the connection, which does not end successfully before the reply is there.
+        // This branch drives the connection, which does not end successfully before the reply has arrived.
         Err(error) = connection => Err(no_answer(error.into())),
     }
 }
@@ -59,7 +59,7 @@ fn no_answer(error: anyhow::Error) -> anyhow::Error {
     })
 }
 
-/// The server shuts down, and grants no more locks. There may soon be another one.
+/// The server shuts down, and grants no more locks. Another server may soon start.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ShuttingDown(String);

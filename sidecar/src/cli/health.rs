@@ -18,7 +18,7 @@ use super::{
 };
 
 pub fn run(args: &Health, given: &Given, ignored: &[String]) -> Result<ExitCode> {
-    // They are about the port.
+    // The warnings are about the port.
     if args.unix_domain_socket.is_none() && given.set("port").is_none() {
         for line in ignored {
             logging::line(&format!("warning: {line}"));

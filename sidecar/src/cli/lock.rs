@@ -55,7 +55,7 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
     })
 }
 
-/// Gives back a lock whose owner cannot know that it was taken. Returns what has become of it.
+/// Gives back a lock whose owner cannot know that it was taken. Returns the result in words.
 async fn give_back(locks: &Locks, resource: Resource<'_>, owner: &str) -> String {
     match timeout(GIVING_BACK, locks.unlock(resource, owner)).await {
         Ok(Ok(_)) => "the lock was taken, and given back".to_owned(),

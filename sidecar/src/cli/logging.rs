@@ -93,8 +93,8 @@ fn last(log: &Log, error: &str) {
 
 /// What is logged at this level. Other crates log only warnings and errors: below that they log their internals.
 ///
-/// The crates that speak HTTP also warn of what a caller does, once for each time it does it. No caller may fill the
-/// log, so these warnings are for those who look for something.
+/// The crates that speak HTTP also warn each time a caller makes a mistake. No caller may fill the log, so these
+/// warnings appear only at the level `debug`.
 fn filter(level: LevelFilter) -> Targets {
     let others = level.min(LevelFilter::WARN);
     let of_http = if level >= LevelFilter::DEBUG { others } else { LevelFilter::ERROR };
@@ -116,7 +116,7 @@ fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLa
     let lines = fmt::layer()
         .with_writer(stderr)
         .with_ansi(io::stderr().is_terminal())
-        // It would panic if stderr cannot be written to.
+        // Otherwise it panics if stderr cannot be written to.
         .log_internal_errors(false);
     let lines = if log.log_as_json {
         lines.json().flatten_event(true).with_filter(filter).boxed()

@@ -14,7 +14,7 @@
 //! | `stores` | opening the stores that the arguments name |
 //! | `address`, `client` | asking a running server |
 //! | `zone` | IPv6 addresses with a zone |
-//! | `logging`, `traces` | what is said to the log and to a collector |
+//! | `logging`, `traces` | the log, and traces for a collector |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
 //! | `wrong` | wrong arguments that only their command finds |
 //! | `table`, `printable` | text for people |
@@ -105,15 +105,15 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Prints what is wrong with the arguments, or what they ask for, such as the help. `wrong` is the exit code for
-/// wrong arguments.
+/// Prints the error about the arguments, or the output that they ask for, such as the help. `wrong` is the exit code
+/// for wrong arguments.
 fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
     let Refused { error, log_as_json } = refused;
     if error.use_stderr() {
         if *log_as_json {
             logging::report_as_json(&without_usage(error));
         } else {
-            // Where it cannot be written to, nobody could read why.
+            // If this fails, no error about it could be read either.
             let _ = error.print();
         }
         return ExitCode::from(wrong);
@@ -127,7 +127,7 @@ fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
     }
 }
 
-/// What is wrong, without what clap says of the command as such.
+/// The error, without clap's lines about the usage of the command.
 fn without_usage(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);

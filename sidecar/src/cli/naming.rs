@@ -1,4 +1,4 @@
-//! What is wrong, in words of the command line: the rules name the fields of the API.
+//! Errors in words of the command line: the rules name the fields of the API.
 
 use anyhow::anyhow;
 use holdfast::{Error, LockError, Locks};
@@ -21,8 +21,8 @@ pub fn naming(problem: &str) -> String {
     format!("{argument}: {problem}")
 }
 
-/// The error of a call in a store, after the argument that it is about. If there is no such store, it says which there
-/// are.
+/// The error of a call in a store, after the argument that it is about. If there is no such store, the error lists the
+/// known stores.
 pub fn named(error: Error, locks: &Locks, store: &str) -> anyhow::Error {
     let problem = error.to_string();
     let named = naming(&problem);
@@ -33,7 +33,7 @@ pub fn named(error: Error, locks: &Locks, store: &str) -> anyhow::Error {
     }
 }
 
-/// The store that was perhaps meant, or else all of them.
+/// The store that was perhaps meant, or else all stores.
 fn known(locks: &Locks, store: &str) -> String {
     match nearest(store, locks.store_names()) {
         Some(meant) => format!("did you mean {}?", printable(meant)),

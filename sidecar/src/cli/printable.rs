@@ -1,4 +1,4 @@
-//! Text of others for a terminal.
+//! Text from others, made safe for a terminal.
 
 /// Escapes text that others chose before it reaches the terminal: control characters, and those that change the
 /// direction of text.

@@ -1,4 +1,4 @@
-//! What runs the futures of a command that makes few requests.
+//! The runtime of a command that makes few requests.
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};

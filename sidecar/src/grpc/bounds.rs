@@ -1,4 +1,4 @@
-//! What a call may take: the time until its caller's deadline, and room for its headers.
+//! The bounds of a call: the time until its caller's deadline, and room for its headers.
 
 use std::pin::Pin;
 
@@ -14,7 +14,7 @@ use crate::requests::intake::{Intake, Room};
 /// The bounds of one call.
 pub(crate) struct Bounds {
     deadline: Deadline,
-    /// For as long as the call needs its headers.
+    /// Kept for as long as the call needs its headers.
     _room: Option<Room>,
 }
 

@@ -109,7 +109,7 @@ mod tests {
         assert!(!begun.get());
         let soon = now + Duration::from_micros(900);
         let passed = Cell::new(false);
-        // Ready only when it is polled again: it may be while it is polled that the deadline passes.
+        // Becomes ready only at a later poll: the deadline may pass during a poll.
         let late = || passed.replace(soon < Instant::now());
         assert_eq!(code(soon, &late).await, Some(tonic::Code::DeadlineExceeded));
         assert_eq!(code(now + Duration::from_secs(600), &begin).await, None);

@@ -4,7 +4,7 @@
 use hyper::{Method, Response, StatusCode, header::CONTENT_TYPE, http::request::Parts};
 use tonic::{Code, Status, body::Body};
 
-/// What every type of gRPC's messages begins with.
+/// The beginning of every content type of gRPC.
 const GRPC: &[u8] = b"application/grpc";
 
 /// The response to a request with such a head, `None` for others.
@@ -32,7 +32,7 @@ pub(super) fn refusal(head: &Parts) -> Option<Response<Body>> {
     })
 }
 
-/// What follows the plus sign, in a type of gRPC's messages.
+/// The part after the plus sign of a content type of gRPC.
 fn subtype(content_type: &[u8]) -> Option<&[u8]> {
     let (begin, rest) = content_type.split_at_checked(GRPC.len())?;
     if !begin.eq_ignore_ascii_case(GRPC) {
@@ -53,7 +53,7 @@ fn with(http: StatusCode, status: Status) -> Response<Body> {
     response
 }
 
-/// The beginning of what the caller sent.
+/// The first 100 bytes of the caller's text.
 fn quoted(sent: &[u8]) -> String {
     String::from_utf8_lossy(&sent[..sent.len().min(100)]).into_owned()
 }

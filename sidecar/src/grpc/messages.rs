@@ -22,7 +22,7 @@ pub(super) struct Messages<B> {
     encoding: Encoding,
     intake: Intake,
     longest: usize,
-    /// What has arrived of the next message, and maybe of those after it.
+    /// The bytes that have arrived of the next message, and maybe of later ones.
     buffer: BytesMut,
     /// When the next message must be complete, once a part of it is there.
     deadline: Option<Instant>,
@@ -75,8 +75,8 @@ where
         }
     }
 
-    /// Waits until the caller has ended the call, or has left. What arrives meanwhile is kept, but not much of it: a
-    /// caller who sends more is not seen to leave.
+    /// Waits until the caller has ended the call, or has left. Keeps a limited number of bytes that arrive meanwhile:
+    /// beyond it, the server does not notice that the caller leaves.
     pub(super) async fn ended(&mut self) {
         while !self.ended {
             if self.buffer.len() > AHEAD {

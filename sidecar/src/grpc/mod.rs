@@ -11,7 +11,7 @@
 //! | `calls`, `leases`, `health` | the methods: of Dapr's service, of leases, of the health checks |
 //! | `ext_proc` | external processing: locks around the requests of a proxy |
 //! | `head`, `admission` | calls that are refused by their head, and by their token |
-//! | `deadline`, `bounds` | the time that the caller gives, and what a call may take |
+//! | `deadline`, `bounds` | the caller's deadline, and the bounds of a call |
 //! | `unary`, `messages`, `until` | the bodies of calls: one message, several, and those that end early |
 //! | `status` | the status of a call that failed |
 //! | `metrics` | the metrics of calls |

@@ -35,7 +35,7 @@ fn of_lock(error: &LockError, message: String) -> Status {
 }
 
 /// The status for a message that is too long, as other implementations of gRPC have it, Dapr's among
-/// them. That of the library differs.
+/// them. The library's own status differs.
 pub(super) fn of_too_long(status: &Status) -> Option<Status> {
     let message = || format!("grpc: received message larger than max: {}", status.message());
     // No other status has this code.

@@ -32,7 +32,7 @@ use crate::{
 /// The longest message that is accepted, in bytes: as long as a body over HTTP, as in Dapr.
 pub(super) const MAX_MESSAGE: usize = body::MAX_BODY_BYTES;
 
-/// What precedes a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
+/// The length of the prefix of a message: whether it is compressed, and its length in four bytes (gRPC over HTTP2,
 /// "Length-Prefixed-Message").
 pub(super) const PREFIX: usize = 5;
 
@@ -114,7 +114,7 @@ pub(super) fn check_prefix(bytes: &[u8], encoding: &Encoding) -> Result<(), Stat
     }
 }
 
-/// How long the message is, with its prefix; `None` if there is too little to know it.
+/// The length of the message with its prefix; `None` if the bytes are too few to tell.
 pub(super) fn announced(bytes: &[u8]) -> Option<usize> {
     let &[_, a, b, c, d] = bytes.first_chunk::<PREFIX>()?;
     Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)

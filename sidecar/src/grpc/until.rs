@@ -1,4 +1,4 @@
-//! Bodies that end before what they are made of does.
+//! Bodies that end before their inner body does.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use hyper::{
 };
 use tonic::{Status, body::Body as GrpcBody};
 
-/// The body, which ends with a status as soon as there is one. What it holds is dropped then.
+/// The body, which ends as soon as `end` yields a status, and then drops its content.
 pub(super) fn until(
     body: GrpcBody,
     end: impl Future<Output = Status> + Send + 'static,
@@ -21,7 +21,7 @@ pub(super) fn until(
 }
 
 struct Until {
-    /// Until the end.
+    /// `None` after the end.
     body: Option<GrpcBody>,
     end: Pin<Box<dyn Future<Output = Status> + Send>>,
 }

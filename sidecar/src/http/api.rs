@@ -139,7 +139,7 @@ impl Api {
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        // For as long as the call needs its headers.
+        // Kept for as long as the call needs its headers.
         let _room = match self.sidecar.intake().headers(&head.headers) {
             Ok(room) => room,
             Err(problem) => return reply::overloaded(&problem.to_string()).into(),
@@ -343,7 +343,7 @@ fn malformed(verb: Verb, error: &Error) -> Reply {
     reply::json(refusal.status, refusal.body)
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 enum Answered {
     Reply(Reply),
     Hold(Hold),
@@ -357,7 +357,7 @@ impl Answered {
         }
     }
 
-    /// In bytes. What a body that lasts will have is not known.
+    /// In bytes. The length of a lasting body is unknown, and counts as 0.
     fn body_length(&self) -> u64 {
         match self {
             Self::Reply(reply) => reply.body.len() as u64,

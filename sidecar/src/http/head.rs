@@ -1,7 +1,7 @@
 //! Heads of requests that Go's HTTP server, and so daprd, refuses before it looks at the path.
 //!
-//! hyper takes the head apart. It refuses what it cannot read, and of a length beside a chunked body it passes
-//! on only the body, so these two cannot be checked here.
+//! hyper parses the head. It refuses a head that it cannot read, and drops a length beside a chunked body, so these two
+//! cannot be checked here.
 
 use holdfast_dapr_api::{Reply, reply};
 use hyper::{

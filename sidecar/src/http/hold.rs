@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::send::{self, ResponseBody};
 use crate::lasting::hold::{Event, Hold, HoldTerms};
 
-/// The resource and what is asked for, from the body of a request.
+/// The resource and the terms of the hold, from the body of a request.
 pub(super) fn read(body: &[u8]) -> Result<(String, HoldTerms), Error> {
     let Body { resource_id, lock_owner, ttl, wait, fenced, max_hold, .. } = Body::read_hold(body)?;
     let time = Duration::from_millis;

@@ -15,7 +15,7 @@ use crate::metric_handles::MetricHandles;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
     pub(super) method: &'static str,
-    /// The path, with `{store}` or `{key}` in place of what the caller put there.
+    /// The path, with `{store}` or `{key}` in place of the caller's text.
     pub(super) template: &'static str,
     /// The number of the store in the path, if it is configured.
     pub(super) store: Option<usize>,

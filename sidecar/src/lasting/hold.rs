@@ -27,7 +27,7 @@ pub(crate) enum Event {
     Held { owner: String, fencing_token: Option<u64>, valid_for: Duration },
     /// The lock lasts longer.
     Renewed(Duration),
-    /// The server begins to end, and the caller should.
+    /// The server begins to shut down, and the caller should stop.
     Ending(Duration),
     /// The caller no longer holds the lock, or holds it for `valid_for` at most.
     Lost { cause: Cause, message: String, valid_for: Duration },
@@ -39,7 +39,7 @@ pub(crate) struct Hold {
     parting: Parting,
 }
 
-/// What is asked for.
+/// The terms of a hold.
 pub(crate) struct HoldTerms {
     pub(crate) options: LeaseOptions,
     /// How long to hold the lock at most.
@@ -74,7 +74,7 @@ fn cause(lost: &Lost) -> Cause {
 
 /// A hold that the server renews.
 struct Kept {
-    /// `None` once it was left to run out.
+    /// `None` once it was left to expire.
     lease: Option<Lease>,
     _room: OwnedSemaphorePermit,
     parting: Parting,
@@ -82,7 +82,7 @@ struct Kept {
     last_word: CancellationToken,
     /// Whether the caller may know that it holds the lock.
     is_held_reported: bool,
-    /// Whether the caller knows that the server ends.
+    /// Whether the caller knows that the server shuts down.
     is_ending_reported: bool,
 }
 

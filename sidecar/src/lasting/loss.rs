@@ -9,7 +9,7 @@ use holdfast_rules::{MAX_TIME, message};
 use super::hold::HoldError;
 use crate::sidecar::Sidecar;
 
-/// Waits until the owner does not hold the lock any more, for `wait` at most, and until the server begins to end.
+/// Waits until the owner does not hold the lock any more, for `wait` at most, and until the server begins to shut down.
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@ use crate::server::Parting;
 /// How long a reader may leave an item unread.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream that ends once it has not been polled for the next item for a minute. It then drops what it is made of.
+/// A stream that ends once it has not been polled for the next item for a minute. It then drops the inner stream.
 pub(crate) struct Untaken<S> {
     state: Arc<Mutex<State<S>>>,
     looking: AbortHandle,

@@ -31,14 +31,14 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// An item of a watch that restarts after failures.
 #[derive(Debug)]
 pub(crate) enum Report<E = WatchError> {
-    /// The watch begins: what was reported before is void.
+    /// The watch begins: earlier reports are void.
     Began,
     Event(Event),
     /// The locks cannot be looked at.
     Failed(E),
 }
 
-/// What a watch reports.
+/// A report of a watch.
 #[derive(Debug)]
 pub(crate) enum Event {
     Taken(HeldLock),
@@ -76,7 +76,7 @@ struct SeenLock {
     end: Option<End>,
 }
 
-/// Bounds on when a lock expires. It is not known how long the answer that said so was on its way.
+/// Bounds on when a lock expires: it is unknown how long the answer of the store was on its way.
 #[derive(Clone, Copy)]
 struct End {
     earliest: Instant,
@@ -176,8 +176,8 @@ fn pause_after(took: Duration) -> Duration {
     (took * SHARE).clamp(INTERVAL, LONGEST)
 }
 
-/// What has changed: freed locks are reported before taken ones. An end that moved too little to be reported stays as
-/// it was before, so that small changes add up.
+/// The changes between two snapshots: freed locks come before taken ones. An end that moved too little to be reported
+/// stays as it was before, so that small changes add up.
 fn changes(before: &View, now: &mut View) -> Vec<Event> {
     let freed = before.held.iter().filter(|(id, _)| !now.held.contains_key(*id));
     let mut events: Vec<Event> = freed.map(|(_, hold)| Event::Freed(hold.lock.clone())).collect();

@@ -106,7 +106,7 @@ pub(crate) enum NotRead {
 
 impl Intake {
     pub(crate) fn new(limits: BodyLimits) -> Self {
-        // One more, for what precedes a message.
+        // One more, for the prefix of a message.
         let pieces = (limits.memory / PIECE).saturating_add(1).min(Semaphore::MAX_PERMITS);
         let budget = Arc::new(Semaphore::new(pieces));
         Self(Arc::new(Inner { limits, budget, refused: Throttle::new(1) }))
@@ -119,7 +119,7 @@ impl Intake {
 
     /// Reads a body of at most `most` bytes. After [`NotRead::TooLong`] the rest of it can still be read.
     ///
-    /// `announced` reads from the first bytes how long the body is, if they say it. What follows is dropped.
+    /// `announced` reads the length of the body from the first bytes, if they have it. Bytes beyond it are dropped.
     pub(crate) async fn read<B>(
         &self,
         body: &mut B,
@@ -209,7 +209,7 @@ impl Intake {
                 skipped += frame.data_ref().map_or(0, Buf::remaining);
             }
         };
-        // Those who are too slow get the reply earlier.
+        // A caller that is too slow gets the reply earlier.
         let _ = timeout(self.0.limits.time, skipping).await;
     }
 

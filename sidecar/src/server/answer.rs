@@ -1,4 +1,4 @@
-//! What a server serves.
+//! The trait of the APIs that a server serves.
 
 use std::error::Error as StdError;
 

@@ -17,7 +17,7 @@ use super::{
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    /// Until all of it was received.
+    /// `None` once all of the body was received.
     incomplete: Option<Incomplete>,
 }
 
@@ -69,12 +69,12 @@ impl<B> ResponseBody<B> {
         new
     }
 
-    /// That of a response which ends after its head.
+    /// The body of a response that ends after its head.
     pub(super) fn none() -> Self {
         Self { body: None, lasting: None }
     }
 
-    /// Looks whether the caller has asked for something, and waits for it.
+    /// Checks whether the caller has asked for something, and so waits for the server.
     fn look(&mut self) {
         if let Some((lasting, in_flight)) = &mut self.lasting
             && lasting.is_asked()

@@ -119,8 +119,8 @@ pub(super) async fn serve<S>(
     log(end.await);
 }
 
-/// Why the connection ends, if what was read ahead of an answer shows that its caller has left. At the end of what it
-/// sends, a caller may be gone or not.
+/// Why the connection ends, if reading ahead of an answer shows that its caller has left. A caller that sends nothing
+/// more may be gone or not.
 fn left(ahead: &Ahead, is_gone_at_end: bool) -> Option<&'static str> {
     match ahead {
         Ahead::Gone => Some("its caller has left"),
@@ -138,9 +138,9 @@ fn log(end: End<Result<(), impl Display>>) {
 }
 
 /// Has the runtime poll the task again, after it has looked for events of other connections: a task that woke itself in
-/// the usual way would come up many times before that.
+/// the usual way would be polled many times before that.
 fn wake_behind_others(cx: &mut Context<'_>) {
-    // The first poll does it, and what is left of the future only knows that it was polled.
+    // The first poll does it, so the rest of the future is not needed.
     let _pending = pin!(yield_now()).poll(cx);
 }
 
@@ -160,7 +160,7 @@ fn answer<A: Answer>(
         // In a box, because hyper moves this future several times, and it has some kilobytes.
         let mut response = Box::pin(api.answer(request)).await;
         let lasting = response.extensions_mut().remove::<Lasting>();
-        // hyper leaves out the body over HTTP/1 only. Over HTTP/2, callers take one for a protocol error.
+        // hyper leaves out the body over HTTP/1 only. Over HTTP/2, callers take a body for a protocol error.
         if is_http2 && is_head {
             return Ok(without_body(response));
         }

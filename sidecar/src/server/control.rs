@@ -1,4 +1,4 @@
-//! What a connection is doing, and what it is ordered to do.
+//! The state of a connection, and the orders to it.
 //!
 //! hyper's own limit for the head of a request also counts the time between requests, and covers neither the
 //! first bytes of a connection nor HTTP/2. So the time limits are kept here, for both.
@@ -39,7 +39,7 @@ pub(super) struct CallerLimits {
     pub(super) head: Duration,
     /// For the next request.
     pub(super) idle: Option<Duration>,
-    /// For the caller to take a part of what it is sent.
+    /// For the caller to read a part of the bytes that it is sent.
     pub(super) stall: Duration,
 }
 
@@ -87,7 +87,7 @@ pub(super) enum Order {
     Close,
 }
 
-/// What the task of a connection has to know.
+/// The state that the task of a connection acts on.
 pub(super) struct View {
     pub(super) order: Option<Order>,
     /// When the caller has had enough time.
@@ -197,7 +197,7 @@ impl Control {
         (InFlight { control: self.clone(), incomplete }, body)
     }
 
-    /// What there is to do. The task is woken when there is an order.
+    /// The state to act on. A new order wakes the task.
     pub(super) fn view(&self, cx: &Context<'_>) -> View {
         let mut state = self.lock();
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {

@@ -13,7 +13,7 @@ pub struct Limits {
     /// 2 minutes. Clients that keep connections give them up earlier, those in Go after 90 s, so they do not
     /// send a request to a connection that is being closed.
     pub idle: Duration,
-    /// How long a caller may read nothing of what it is sent before its connection is closed. Default: 1 minute.
+    /// How long a caller may leave the bytes that it is sent unread before its connection is closed. Default: 1 minute.
     pub stall: Duration,
     /// How often a caller over HTTP/2 is sent a ping. Default: 10 s, as daprd does on connections of gRPC (Dapr 1.18,
     /// `pkg/api/grpc/server.go`).

@@ -7,11 +7,11 @@
 //! | `connection` | one connection, from its first byte to its end |
 //! | `wire`, `protocol` | the bytes of a connection, and how HTTP is spoken with them |
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
-//! | `control` | what a connection is doing, and what it is ordered to do |
-//! | `answer`, `body`, `lasting` | what is served: requests and responses, their bodies, responses that last |
+//! | `control` | the state of a connection, and the orders to it |
+//! | `answer`, `body`, `lasting` | requests and responses, their bodies, responses that last |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
-//! | `readiness` | what the health checks report |
+//! | `readiness` | the state that the health checks report |
 
 mod answer;
 mod body;
@@ -144,7 +144,7 @@ impl Server {
 
     /// Serves until `shutdown` completes, then shuts down within `grace`. The locks stay open.
     ///
-    /// As long as requests are in flight or [what it lingers for](Self::lingers_while) holds, but not in the last
+    /// As long as requests are in flight or [its condition to linger](Self::lingers_while) holds, but not in the last
     /// fifth of the grace period, or the last second if that is less, it still accepts connections and answers
     /// requests, each as the last one of its connection. Callers that have connected by then are answered too, if their
     /// requests come at once. After that the requests in flight are finished, and those that take longer than the grace
@@ -208,7 +208,7 @@ impl Server {
             "connections were cut off because their requests did not finish in time"
         );
         all.order(Order::Close);
-        // What they hold ends with their tasks.
+        // Their holds end with their tasks.
         let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
     }
 }
@@ -221,7 +221,7 @@ async fn passes(begun: Instant, time: Duration) {
     }
 }
 
-/// Waits until something holds no more.
+/// Waits until a condition no longer holds.
 async fn ceases(holds: impl Fn() -> bool) {
     while holds() {
         tokio::time::sleep(LOOK_INTERVAL).await;

@@ -1,7 +1,7 @@
 //! How a response that lasts parts from its caller.
 //!
 //! The body of a response is dropped when the caller has ended it, and also when the server gives up a caller who is
-//! silent. Only the first caller knows that nothing more comes.
+//! silent. Only a caller that has ended the response knows that nothing more comes.
 
 use std::sync::{
     Arc, OnceLock,
@@ -10,14 +10,14 @@ use std::sync::{
 
 use super::control::Control;
 
-/// Says why a response is dropped, for what the response is made of. Clones share one state.
+/// Tells the parts of a response why it is dropped. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parting(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     gives_up: AtomicBool,
-    /// Until there is one, nothing of the response was sent.
+    /// Empty until a part of the response is sent.
     connection: OnceLock<Arc<Control>>,
 }
 

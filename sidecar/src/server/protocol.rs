@@ -35,7 +35,7 @@ pub(super) enum ApiKind {
     Auxiliary,
 }
 
-/// How callers over HTTP/2 who are gone without closing their connections are noticed.
+/// The pings by which the server notices that a caller over HTTP/2 has gone without closing its connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pings {
     /// How often a ping is sent.

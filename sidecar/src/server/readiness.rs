@@ -1,11 +1,11 @@
-//! Readiness: what the health checks report.
+//! Readiness: the state that the health checks report.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What the health checks report: starting, then ready, then ending, which is final. Cheap to clone;
-/// clones share one state.
+/// The state that the health checks report: starting, then ready, then ending, which is final. Cheap to clone; clones
+/// share one state.
 ///
 /// Only the health checks depend on it. Other requests are answered in every state.
 #[derive(Clone, Debug)]

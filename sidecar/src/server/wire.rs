@@ -1,7 +1,7 @@
 //! The bytes of a connection, which the server can read ahead of hyper.
 //!
 //! While a request of HTTP/1 is being answered, hyper stops reading once it has bytes of the next request, and
-//! then does not see that the caller has left. What the caller was granted would be lost.
+//! then does not see that the caller has left. The lock that the caller was granted would stay held.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::control::{Control, Side};
 
-/// How many bytes are kept for later requests, on top of what hyper has read.
+/// How many bytes are kept for later requests, on top of those that hyper has read.
 const MAX_AHEAD: usize = 16 << 10;
 
 /// How many bytes are read in one turn of the connection's task. A caller that never stops sending would otherwise
@@ -31,7 +31,7 @@ pub(super) struct Wire<S> {
 
 struct Shared<S> {
     stream: S,
-    /// What was read and hyper has not taken yet.
+    /// The bytes that were read and hyper has not taken yet.
     ahead: BytesMut,
     /// Bytes were dropped, so nothing that comes later is a request.
     is_cut: bool,
@@ -39,11 +39,11 @@ struct Shared<S> {
     left: usize,
     /// Something was not read, because this turn had read enough.
     is_put_off: bool,
-    /// The caller takes nothing of what is being written.
+    /// The caller takes none of the bytes that are being written.
     stalls: bool,
 }
 
-/// What reading ahead has shown.
+/// The result of reading ahead.
 pub(super) enum Ahead {
     /// The caller has left.
     Gone,
@@ -119,7 +119,7 @@ impl<S: AsyncRead + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
-    /// Writes, and notes whether the caller takes what it is sent.
+    /// Writes, and notes whether the caller takes the bytes.
     fn poll_send(
         &self,
         write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<usize>>,
@@ -183,7 +183,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             return Poll::Ready(Ok(()));
         }
         if shared.is_cut {
-            // Nothing was read, which is the end.
+            // A read without bytes is the end.
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -265,7 +265,7 @@ mod tests {
             assert!((PER_TURN..PER_TURN + 1000).contains(&length), "{length}");
             assert!(wire.is_put_off());
         }
-        // What is read ahead of hyper counts too, also once it is dropped.
+        // Bytes that are read ahead of hyper count too, even if they are dropped.
         let mut context = Context::from_waker(Waker::noop());
         wire.begin_turn();
         assert!(wire.poll_ahead(&mut context).is_pending() && wire.is_put_off());

@@ -114,7 +114,7 @@ async fn over_http_locks_are_listed_and_taken_from_their_owners() {
     assert_eq!(get(address, "/v1.0/leases/lockstore").await["locks"].as_array().unwrap().len(), 2);
 }
 
-/// In a path, some of these mean the folder itself or the one above, for whoever is between.
+/// In a path, browsers and proxies take some of these for the folder itself or the one above.
 #[tokio::test]
 async fn over_http_a_lock_of_any_name_is_taken_from_its_owner() {
     let Served { address, locks } = serve(None).await;
@@ -378,7 +378,7 @@ async fn the_number_of_watches_is_bounded() {
     eventually("there is room", async || client.clone().watch(watch.clone()).await.is_ok()).await;
 }
 
-/// A connection that asks for this and reads nothing of the answer.
+/// A connection that sends this request and does not read the answer.
 async fn ask_and_read_nothing(address: SocketAddr, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     // Else the system would take megabytes for the caller.
@@ -407,7 +407,7 @@ async fn a_client_that_stops_reading_a_watch_loses_its_place() {
     let unread = ask_and_read_nothing(address, "/v1.0/watch").await;
     eventually("no place is left", async || watch(nothing).await.1.contains(" 503 ")).await;
     eventually("its place is free", async || watch(nothing).await.1.contains(" 200 ")).await;
-    // Those who have nothing to read keep theirs.
+    // Callers that have nothing to read keep their connections.
     for (stream, head) in &open {
         assert!(head.contains(" 200 "), "{head}");
         let read = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());

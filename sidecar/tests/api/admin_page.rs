@@ -1,4 +1,4 @@
-//! What operators see live: the events, and the page that shows them.
+//! The live view of operators: the events, and the page that shows them.
 
 use holdfast_tests::{
     LONG,
@@ -81,7 +81,7 @@ impl Events {
         }
     }
 
-    /// What the next event of this kind says. Others, which depend on when the server looks, are passed over.
+    /// The value of the next event of this kind. Other events, which depend on when the server looks, are skipped.
     async fn next_of(&mut self, kind: &str) -> Value {
         loop {
             if let Some(event) = self.next().await.get_mut(kind) {
@@ -138,7 +138,7 @@ async fn a_store_that_cannot_be_watched_is_named() {
     let url = format!("http://{}/v1.0/watch?prefix=r", holdfast.operators());
     bad.suspend();
     let mut events = Events::of(reqwest::get(url).await.unwrap());
-    // Nobody has to wait for an answer to learn which stores there are.
+    // The events name the stores before any store has answered.
     let mut began = [events.next().await, events.next().await];
     began.sort_by_key(|event| event["storeName"].to_string());
     let expected = ["bad", "good"].map(|name| json!({"storeName": name, "began": {}}));
@@ -242,13 +242,13 @@ async fn the_page_shows_a_lock_its_time_running_down_and_it_going() {
     browser.type_into("#filter", "<1>").await;
     browser.until("document.querySelectorAll('.lock').length === 1").await;
 
-    // The owner of whom the question was is not the one who holds the lock now.
+    // The question is about an earlier owner, so the page closes it.
     browser.click(".release").await;
     served.redis.run::<()>(&["SET", "lock||app1||order <1>", "he\u{202e}"]);
     browser.until("!document.getElementById('question').open").await;
     browser.until("document.querySelector('.owner').textContent === 'he\\\\u{202e}'").await;
 
-    // Asked for, and thought better of.
+    // The operator cancels the question.
     browser.click(".release").await;
     assert!(browser.text("#question").await.starts_with("Release order <1> in lockstore?"));
     browser.click("#question button").await;
@@ -285,7 +285,7 @@ async fn the_page_asks_for_the_token_and_fits_on_a_phone() {
     eventually("released", async || !served.redis.exists(&format!("lock||app1||{id}"))).await;
 }
 
-/// A lock of any name that others may give it is released by the button.
+/// The button releases a lock of any name.
 #[tokio::test]
 async fn the_page_releases_locks_of_any_name() {
     let Some(browser) = Browser::start(1200, 800).await else { return };

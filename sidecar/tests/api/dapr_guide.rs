@@ -1,4 +1,4 @@
-//! What Dapr's guide to locks shows, with the program and Redis.
+//! The calls of Dapr's guide to locks, with the program and Redis.
 
 use std::{
     sync::{

@@ -52,7 +52,7 @@ async fn is_held(locks: &Locks) -> bool {
     locks.inspect(R).await.unwrap().is_some()
 }
 
-/// Sends bytes, and reads nothing of what comes.
+/// Sends bytes, and reads no answer.
 async fn deaf(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
@@ -61,14 +61,14 @@ async fn deaf(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Asks for a hold whose first event is longer than what systems keep for a reader that they keep little for.
+/// The request for a hold whose first event is longer than the smallest buffers of a system.
 fn long() -> Vec<u8> {
     let owner = "o".repeat(7 << 10);
     let body = format!(r#"{{"resourceId":"r","ttl":"60s","lockOwner":"{owner}"}}"#);
     request("POST", HOLD, "", body.as_bytes())
 }
 
-/// A listener whose connections keep little for a reader.
+/// A listener whose connections have small buffers for answers.
 async fn listener() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     SockRef::from(&listener).set_send_buffer_size(1).unwrap();
@@ -89,7 +89,7 @@ async fn a_caller_over_http2_who_answers_no_ping_keeps_its_lock() {
     let limits = Limits::default().ping_interval(SHORT).ping_timeout(SHORT);
     let server = grpc_within(of_one_hold(), limits).await;
     let address = server.address;
-    // It stands still once it holds the lock, for nothing runs its runtime from then on.
+    // The caller stands still once it holds the lock: nothing runs its runtime from then on.
     let holding = tokio::task::spawn_blocking(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let events = runtime.block_on(async {

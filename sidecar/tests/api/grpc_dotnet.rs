@@ -1,6 +1,6 @@
-//! What Dapr's .NET SDK sends and gets, byte for byte: `DaprClient.Lock` and `Unlock`, and
-//! `DaprDistributedLockClient.TryLockAsync` and `TryUnlockAsync`. The SDK checks arguments before it sends
-//! them, so that an unknown store is the only error.
+//! The bytes that Dapr's .NET SDK sends and receives: `DaprClient.Lock` and `Unlock`, and
+//! `DaprDistributedLockClient.TryLockAsync` and `TryUnlockAsync`. The SDK checks arguments before it sends them, so
+//! that an unknown store is the only error.
 
 use std::sync::Arc;
 

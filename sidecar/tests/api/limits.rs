@@ -1,4 +1,4 @@
-//! What callers may take of the server's time, connections and memory.
+//! The limits of callers: the server's time, connections and memory.
 
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
@@ -42,7 +42,7 @@ fn short() -> Limits {
     Limits::default().head(SHORT).idle(SHORT)
 }
 
-/// What the server sends on a connection until it closes it.
+/// The bytes that the server sends on a connection until it closes it.
 pub async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = stream.read_to_end(&mut bytes);
@@ -296,7 +296,7 @@ async fn long_bodies_share_a_budget() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     let message = "too many large requests: they already use 4 MiB of memory";
     assert_eq!(refused.body, error("ERR_LOCK_OVERLOADED", message));
-    // Ordinary calls are not concerned.
+    // Ordinary calls are not affected.
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.status, 200);
 
     let rest = lock_body("first", "o");
@@ -374,7 +374,7 @@ async fn a_stream_that_stays_open_gives_way_to_another_connection() {
     let server = grpc_within(in_memory(), Limits::default().connections(1)).await;
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let (stream, answered) = streamed(server.address, reflection).await;
-    // The question which services there are, whose answer begins the response.
+    // Asks for the list of services. The answer begins the response.
     stream.send(Bytes::from_static(b"\0\0\0\0\x02\x3a\0")).await.unwrap();
     let response = answered.await.unwrap();
     assert_eq!(response.status(), 200);

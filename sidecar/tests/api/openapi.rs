@@ -1,4 +1,5 @@
-//! The documents that describe the HTTP APIs: what they name is served, and what is served they name.
+//! The documents that describe the HTTP APIs: the server has every call that they name, and they name every call that
+//! it has.
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
@@ -38,7 +39,7 @@ fn calls(document: &Value) -> BTreeSet<String> {
     calls.collect()
 }
 
-/// The call after this one, so that the compiler names a call that is not among [`routes`].
+/// The call after this one, so that the compiler reports a call that is missing in [`routes`].
 fn next(route: &Route<'_>) -> Option<Route<'static>> {
     let store = || "a".into();
     let lease = |call| Route::Lease { call, store: store() };
@@ -176,7 +177,7 @@ async fn the_server_reads_the_fields_that_the_document_names() {
         let required = schema["required"].as_array().unwrap();
         let base: Map<_, _> = fields()
             .into_iter()
-            // Without it a hold does not end.
+            // Without `maxHold` a hold does not end.
             .filter(|(name, _)| {
                 required.contains(&json!(name)) || (name == "maxHold" && named.contains_key(name))
             })
@@ -196,7 +197,7 @@ async fn the_server_reads_the_fields_that_the_document_names() {
             let expected = |is_accepted| if is_accepted { 200 } else { 400 };
             let of_right = expected(is_named || ignores_others);
             assert_eq!(status(&name, right).await, of_right, "{path}: {name}");
-            // What is not read is of no type.
+            // A field that is not read may have any type.
             let of_wrong = expected(!is_named && ignores_others);
             assert_eq!(status(&name, json!([])).await, of_wrong, "{path}: {name} of another type");
         }

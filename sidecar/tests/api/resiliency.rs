@@ -1,4 +1,4 @@
-//! Resiliency files with the program and a Redis that fails: what callers get, and that it recovers.
+//! Resiliency files with the program and a Redis that fails: the answers to callers, and the recovery.
 
 use std::sync::{
     Arc,
@@ -162,7 +162,7 @@ async fn no_lock_has_two_owners_while_redis_freezes_and_resumes() {
     assert!(holds >= 5, "{holds}");
 }
 
-/// What workers share that take the same lock.
+/// The state that workers of one lock share.
 #[derive(Default)]
 struct Work {
     /// How many believe that they hold the lock.

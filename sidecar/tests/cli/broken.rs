@@ -21,7 +21,7 @@ fn memory_and(lines: &str) -> String {
     in_memory("lockstore") + lines
 }
 
-/// Files, and what `check` says of them.
+/// Files, and the line that `check` prints about each.
 fn broken() -> Vec<(Vec<u8>, &'static str)> {
     let value_and_reference = redis(&[]) + "    secretKeyRef:\n      name: A\n      key: A\n";
     let other_kind = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\n";

@@ -291,13 +291,13 @@ fn a_strict_check_fails_on_warnings() {
     let good = Resources::in_redis(&redis, &[]);
     let check = |redis: &Resources| run(&["check", "--strict", "--resources-path", redis.path()]);
     assert_eq!(check(&good).0, 0);
-    // What the server says of itself, and what a file says.
+    // One warning about the server, and one about a file.
     redis.run::<()>(&["CONFIG", "SET", "appendonly", "no"]);
     let (code, table, _) = check(&good);
     assert_eq!(code, 2, "{table}");
     assert_eq!(table.lines().nth(1).unwrap().split_whitespace().last(), Some("ok"));
     redis.run::<()>(&["CONFIG", "SET", "appendonly", "yes"]);
-    // Policies that are passed over because their kind is not known by that spelling.
+    // Policies that are skipped because their kind is misspelt.
     let policies =
         "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\nspec: {}\n";
     good.write("policies.yaml", policies);

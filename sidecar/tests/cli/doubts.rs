@@ -1,4 +1,4 @@
-//! What `check` warns of at a server that answers: locks that could not be tried, and may be lost.
+//! Warnings of `check` about a server that answers: locks that could not be tried, or may be lost.
 
 use holdfast_tests::{
     redis_server::RedisServer,
@@ -71,7 +71,7 @@ fn a_server_that_may_lose_locks_is_reported_with_the_setting_to_change() {
             "an append-only file, appendfsync no",
             Some("set appendfsync to always"),
         ),
-        // It does not say how it writes.
+        // The server does not report its `appendfsync`.
         (&["--appendonly", "yes"], "+@all -config", "an append-only file, maxmemory-policy", None),
         (&["--appendonly", "no"], "+@all", "no append-only file", Some("set appendonly to yes")),
         (&LASTING, "+@all -info", "NOPERM", Some("replicas")),

@@ -1,16 +1,16 @@
 //! The command line of `holdfast`.
 //!
 //! - `cli.rs`: `serve`, `check` and single calls.
-//! - `wrong.rs`: what is reported about wrong arguments.
+//! - `wrong.rs`: the errors for wrong arguments.
 //! - `options.rs`: the forms of options, and errors that name them.
-//! - `start.rs`: what `serve` says at its start, and signals.
+//! - `start.rs`: the log of `serve` at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
 //! - `unwritable.rs`: a stdout that cannot be written to.
 //! - `sockets.rs`: Unix domain sockets.
 //! - `deaf.rs`: a stderr that cannot be written to.
 //! - `broken.rs`: resource files that `check` refuses.
 //! - `named_files.rs`: files that arguments and variables name.
-//! - `doubts.rs`: what `check` warns of at a server that answers.
+//! - `doubts.rs`: warnings of `check` about a server that answers.
 //! - `beside.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
@@ -19,7 +19,7 @@
 //! - `locks.rs`, `locks_watch.rs`: `locks`, and `unlock --force`.
 //! - `topology.rs`: the servers that `check` finds.
 //! - `health.rs`: `health`.
-//! - `service_manager.rs`: what `serve` reports to systemd.
+//! - `service_manager.rs`: the notifications of `serve` for systemd.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

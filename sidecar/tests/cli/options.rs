@@ -220,7 +220,7 @@ fn a_variable_that_kubernetes_sets_for_a_service_is_ignored() {
     let refused = "holdfast: 127.0.0.77, port 3500: ";
     assert!(lines.next().is_some_and(|line| line.starts_with(refused)), "{stderr}");
     assert_eq!(lines.next(), None, "{stderr}");
-    // Nobody asks for the variable.
+    // The variable is not used.
     let stderr = health(&["--port", "1"]);
     assert!(stderr.starts_with("holdfast: 127.0.0.77, port 1: "), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! What `holdfast serve` reports to systemd, over a socket.
+//! The notifications of `holdfast serve` for systemd, over a socket.
 
 use std::{
     net::{TcpListener, TcpStream},

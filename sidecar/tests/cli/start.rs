@@ -1,4 +1,4 @@
-//! What `serve` says when it starts, and which signals end it.
+//! The log of `serve` when it starts, and the signals that end it.
 
 use std::fs;
 
@@ -106,7 +106,7 @@ async fn the_start_names_the_version_the_application_and_what_each_store_is() {
     assert!(!metadata.contains("holdfastWarning"), "{metadata}");
 }
 
-/// Whoever finds the error: the command, the reader of arguments, or the one before that.
+/// The command, the parser of arguments, or the reader of words before it may find the error.
 #[test]
 fn the_last_error_is_json_in_a_log_of_json() {
     let bad_port = [("DAPR_HTTP_PORT", "x")];

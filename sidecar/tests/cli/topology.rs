@@ -168,7 +168,7 @@ fn a_store_that_opens_too_late_is_reported_with_what_it_waits_for() {
     let silent: [TcpListener; 3] =
         std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     let mut addresses = silent.each_ref().map(|it| it.local_addr().unwrap().to_string());
-    // As the causes are.
+    // The causes are sorted, too.
     addresses.sort();
     let [one, two, three] = addresses.each_ref().map(String::as_str);
     let (pair, all) = (format!("{one},{two}"), addresses.join(","));

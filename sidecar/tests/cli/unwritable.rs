@@ -1,4 +1,5 @@
-//! A stdout that cannot be written to: stderr says what was done, and a lock whose owner cannot know it is given back.
+//! A stdout that cannot be written to: stderr says what was done, and a lock is given back if its owner cannot learn of
+//! it.
 
 use std::{
     fs::File,
@@ -47,7 +48,7 @@ fn a_lock_whose_grant_cannot_be_printed_is_given_back() {
             assert!(!redis.exists("lock||app1||r"), "{stderr}");
         }
     }
-    // What somebody else holds, the same owner included, stays.
+    // A lock that another hold has, even one of the same owner, stays.
     redis.run::<()>(&["SET", "lock||app1||r", "me", "EX", "60"]);
     for (stdout, _) in unwritable() {
         let (code, stderr) = run_into(&mut in_files(&try_lock), stdout);

@@ -127,7 +127,7 @@ fn invalid_numbers_are_reported_with_their_bounds() {
     }
 }
 
-/// Whoever starts it again after a failure must not do so after these.
+/// A supervisor that restarts the program after a failure must not do so after these errors.
 #[test]
 fn wrong_arguments_that_serve_finds_later_end_it_with_the_same_code() {
     const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
@@ -220,7 +220,7 @@ fn in_redis() -> (RedisServer, Resources) {
     (redis, resources)
 }
 
-/// Whatever is wrong, the program does not run, and nobody holds the lock.
+/// After any error, the program does not run, and nobody holds the lock.
 #[test]
 fn invalid_arguments_are_named_with_and_without_address() {
     let (redis, resources) = in_redis();
@@ -267,7 +267,7 @@ fn invalid_arguments_are_named_with_and_without_address() {
         ] {
             is_wrong(store, resource, option, 125, "true", &format!("{place}{problem}"));
         }
-        // What the command finds by itself.
+        // Errors that the command itself finds.
         for (option, code, command, problem) in [
             (
                 &["--owner", ""][..],
@@ -284,7 +284,7 @@ fn invalid_arguments_are_named_with_and_without_address() {
     }
 }
 
-/// A time to live is rounded up to a millisecond, of which nothing is left once the lock is taken.
+/// A time to live is rounded up to a millisecond, which is over once the lock is taken.
 #[test]
 fn a_ttl_that_expires_at_once_is_reported_with_its_option() {
     let resources = Resources::new(&[("memory.yaml", &definition(STORE, "lock.in-memory", &[]))]);
@@ -317,7 +317,7 @@ fn misplaced_words_are_reported_with_their_place() {
         is_reported(args, code, &format!("error: unexpected argument '{word}' found"));
         is_reported(args, code, &format!("  tip: {tip}"));
     }
-    // There is no place for it.
+    // The command takes no such word.
     let stderr = failed(&[], &["check", "nightly"], 2);
     assert!(
         stderr.starts_with("error: unexpected argument 'nightly' found\n\nUsage: "),
@@ -374,7 +374,7 @@ fn arguments_of_single_calls_are_named() {
     }
 }
 
-/// The answer of Dapr's API is as it is there.
+/// With `--json` the answer is that of Dapr's API.
 #[test]
 fn an_unknown_store_is_reported_with_those_that_are_known() {
     let files = [("a.yaml", &*in_memory("orders")), ("b.yaml", &in_memory("invoices"))];
@@ -432,7 +432,7 @@ fn the_wrong_port_of_a_server_is_reported() {
 fn invalid_addresses_are_reported() {
     let run = |address| ["run", STORE, "r", "--address", address, "--", "true"];
     let form = "does not have the form http://HOST:PORT";
-    // A port that is none is not the default one.
+    // An invalid port does not become the default port.
     for address in ["http://127.0.0.1:99999", "http://127.0.0.1:", "127.0.0.1:3500"] {
         is_reported(&run(address), 125, &format!("holdfast: --address: {address} {form}"));
     }

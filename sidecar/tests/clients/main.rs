@@ -1,4 +1,4 @@
-//! Programs of others that use Holdfast.
+//! Third-party programs that use Holdfast.
 //!
 //! - `sdk.rs`: Dapr's published SDKs.
 //! - `schemathesis.rs`: requests that are made from the documents of the HTTP APIs.

@@ -1,4 +1,4 @@
-//! schemathesis makes requests from the documents of the HTTP APIs, right ones and wrong ones, and holds the answers to
+//! schemathesis makes valid and invalid requests from the documents of the HTTP APIs, and checks the answers against
 //! the documents. `tests/schemathesis/` has its settings.
 
 use std::process::Command;

@@ -34,7 +34,7 @@ const NOWHERE: &str = "127.0.0.1:1";
 /// How long the long body is. It goes past every buffer on its way.
 const LONG: usize = 1024 * 1024;
 
-/// What an upstream counts.
+/// The counts of an upstream.
 #[derive(Default)]
 struct Counts {
     asked: AtomicUsize,
@@ -255,7 +255,7 @@ async fn a_request_without_the_lock_is_refused() {
     assert_eq!(response.headers()["content-type"], "application/json");
     assert_eq!(response.text().await.unwrap(), "{}");
 
-    // What fulfils not every condition passes.
+    // A request that does not meet every condition passes.
     upstream.answer(3);
     let post = reqwest::Client::new().post(format!("http://{plain}/a")).send();
     assert_eq!(post.await.unwrap().status(), 200);
@@ -308,7 +308,7 @@ async fn a_proxy_that_waits_no_longer_for_the_upstream_keeps_or_frees_the_lock()
         assert_eq!(status_before(&upstream.address, path, changes).await, (504, held), "{path}");
     }
     assert_eq!(upstream.asked(), 3);
-    // An upstream that fails does not work any more.
+    // An upstream that fails has stopped its work.
     let (broken, changes) = (breaking().await, json!({"upstreamTimeout": "0.3s"}));
     assert_eq!(status_before(&broken, "/broken", changes).await, (502, false));
     upstream.answer(3);

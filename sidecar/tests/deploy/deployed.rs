@@ -21,7 +21,7 @@ pub fn documents(text: &str) -> Vec<Yaml<'_>> {
     Yaml::load_from_str(text).unwrap()
 }
 
-/// The document of a kind.
+/// The document of this kind.
 pub fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
     documents.iter().find(|document| document["kind"].as_str().unwrap() == kind).unwrap()
 }

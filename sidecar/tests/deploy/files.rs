@@ -108,7 +108,7 @@ fn the_image_is_built_with_the_workspaces_compiler() {
     let image = format!("FROM rust:{}-bookworm AS build", channel.trim_matches('"'));
     let dockerfile = deployed::file("docker/Dockerfile");
     assert!(dockerfile.lines().any(|line| line == image), "no {image}");
-    // The build's sources are copied, and what would make the image's build large is not.
+    // The build's sources are copied, and large folders are not.
     let ignored = read(".dockerignore");
     let ignored: Vec<_> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(ignored, [".git", "**/target", "deploy", "docs"]);

@@ -94,7 +94,7 @@ async fn daprd_and_holdfast_exclude_each_other() {
     let resources = Resources::in_redis(&redis, &[]);
     let page = read(PAGE);
 
-    // What daprd sends for the first call of the page.
+    // The command that daprd sends for the first call of the page.
     let key = "lock||app1||moving";
     redis.run::<()>(&["SET", key, "daprd", "EX", "60", "NX"]);
     let arguments = ["--app-id", "app1", "--resources-path", resources.path()];

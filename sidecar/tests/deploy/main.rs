@@ -2,7 +2,7 @@
 //!
 //! - `files.rs`: the systemd unit and the image.
 //! - `kubernetes.rs`: the sidecars for Kubernetes.
-//! - `proxies.rs`: what proxies need in Kubernetes.
+//! - `proxies.rs`: the files for proxies in Kubernetes.
 //! - `from_dapr.rs`: `docs/from-dapr.md`.
 //! - `deployed.rs`: command lines of those files, run on this machine.
 

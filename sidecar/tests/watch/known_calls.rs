@@ -95,7 +95,7 @@ impl Watched {
     }
 }
 
-/// What a program with a quorum of three servers shows once it has taken a lock.
+/// The metrics of a program with a quorum of three servers once it has taken a lock.
 pub async fn scrape_of_a_quorum() -> Exposition {
     let lasting = ["--appendonly", "yes", "--appendfsync", "always"];
     let servers = [(); 3].map(|()| RedisServer::start_with(&lasting));

@@ -1,9 +1,9 @@
-//! What the program shows of itself: metrics, traces, and the dashboard that uses the metrics.
+//! The observability of the program: metrics, traces, and the dashboard that uses the metrics.
 //!
 //! - `scrape.rs`: the metrics, as Prometheus reads them.
 //! - `dashboard.rs`: the dashboard for Grafana.
 //! - `traces.rs`: traces, sent to a collector.
-//! - `known_calls.rs`, `collector.rs`: what the tests share.
+//! - `known_calls.rs`, `collector.rs`: code that the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -38,7 +38,7 @@ async fn the_metrics_count_the_calls() {
     assert_defined(&seen);
 }
 
-/// What was asked for, and what came of it.
+/// The metrics of locks: calls and their outcomes.
 fn assert_locks(seen: &Exposition) {
     let attempts = seen.non_zero("holdfast_lock_attempts_total");
     let expected = series([

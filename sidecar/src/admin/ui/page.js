@@ -5,7 +5,7 @@
 const TOKEN = "holdfast-admin-token";
 /** How long to wait before another try, in milliseconds. */
 const AFTER_FAILURE = 2_000;
-/** How long the server may be silent, which says something every 15 s. */
+/** How long the server may be silent. It sends something every 15 s. */
 const SILENCE = 40_000;
 const FRAME = 250;
 const REMEMBERED = 50;
@@ -17,10 +17,10 @@ const $ = (id) => document.getElementById(id);
 /** What is known of each store: its locks and how many calls wait for them, by resource id. */
 const stores = new Map();
 const history = [];
-/** The locks that are held, as they are shown, and whether that has to be remade. */
+/** The shown locks, and whether the list has to be remade. */
 let rows = [];
 let stale = true;
-/** The lock that somebody is asked about. */
+/** The lock that the open question is about. */
 let asked;
 let notReleased = "";
 let token = sessionStorage.getItem(TOKEN) ?? "";
@@ -33,7 +33,7 @@ function headers() {
   return token ? { [TOKEN]: String.fromCharCode(...bytes) } : {};
 }
 
-/** A text of others: what turns or breaks it is escaped. */
+/** Escapes characters of a foreign text that turn or break it. */
 function printable(text) {
   const escaped = (character) => `\\u{${character.codePointAt(0).toString(16)}}`;
   return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, escaped);
@@ -97,7 +97,7 @@ function text(milliseconds) {
   return `${Math.floor(whole / 86_400)}d ${Math.floor(whole / 3_600) % 24}h`;
 }
 
-/** Changes an element only where it differs, so that what reads the page aloud is not disturbed. */
+/** Changes an element only where it differs, so that a screen reader is not disturbed. */
 function set(item, property, value) {
   if (item[property] !== value) item[property] = value;
 }
@@ -133,7 +133,7 @@ function wantedRows() {
   return all.sort((a, b) => before(a.storeName, b.storeName) || before(a.resourceId, b.resourceId));
 }
 
-/** Remakes the list. What stays is not touched, so that a button keeps its focus. */
+/** Remakes the list. Elements that stay are not touched, so that a button keeps its focus. */
 function arrange() {
   stale = false;
   const all = wantedRows();
@@ -201,7 +201,7 @@ function ask(storeName, resourceId) {
   question.showModal();
 }
 
-/** Takes a question back whose lock has gone, or has another owner: the question was not about that one. */
+/** Closes the question if its lock has gone, or has another owner than the one that the question names. */
 function stillAsk() {
   if (asked === undefined) return;
   const lock = stores.get(asked.storeName)?.locks.get(asked.resourceId);
@@ -294,7 +294,7 @@ $("admission").addEventListener("submit", (event) => {
 $("filter").addEventListener("input", () => {
   stale = true;
 });
-// A browser has few connections to a server: who does not look needs none.
+// A browser has few connections to a server, and a hidden page needs none.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     watching.abort();

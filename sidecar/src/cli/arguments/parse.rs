@@ -36,7 +36,7 @@ struct Source {
     is_set: bool,
 }
 
-/// Why words are no arguments, or what they ask for in place of a command.
+/// Why words cannot be parsed, or the output that they ask for in place of a command.
 #[derive(Debug)]
 pub struct Refused {
     pub error: Error,
@@ -87,7 +87,7 @@ fn matched(
     })?;
     let given = Given::of(command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
-    // For clap the variable would conflict, too, which may be there for other programs.
+    // Clap would also refuse the variable, which may be set for other programs.
     if let super::Command::Health(health) = &cli.command
         && health.unix_domain_socket.is_some()
         && given.set("port") == Some("--port")
@@ -159,7 +159,7 @@ fn read(command: &Command, words: Vec<OsString>) -> Words {
     Words { words: first.into_iter().chain(read.words).collect(), ..read }
 }
 
-/// Of a word that belongs elsewhere, clap says only that it is not expected.
+/// Adds the place of a misplaced word. Clap says only that the word is not expected.
 fn with_place_of_word(mut error: Error) -> Error {
     let word = match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => word.as_str(),
@@ -178,14 +178,14 @@ fn with_place_of_word(mut error: Error) -> Error {
     error
 }
 
-/// Of a long option with one dash, clap names only the first letter.
+/// Names a long option with one dash in full. Clap names only its first letter.
 fn with_one_dash(mut error: Error, command: &Command, words: &[OsString]) -> Error {
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(ContextValue::String(letter)) = error.get(ContextKind::InvalidArg)
         && let Some((typed, meant)) = words::with_one_dash(command, words, letter)
     {
         error.insert(ContextKind::InvalidArg, ContextValue::String(typed));
-        // It would be about the letter.
+        // The suggestion is for the letter.
         error.remove(ContextKind::Suggested);
         if let Some(meant) = meant {
             error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
@@ -194,7 +194,7 @@ fn with_one_dash(mut error: Error, command: &Command, words: &[OsString]) -> Err
     error
 }
 
-/// Clap suggests no option that differs in upper case.
+/// Suggests an option that differs only in case, which clap does not.
 fn with_case(mut error: Error, command: &Command) -> Error {
     if error.kind() == ErrorKind::UnknownArgument
         && error.get(ContextKind::SuggestedArg).is_none()
@@ -206,7 +206,7 @@ fn with_case(mut error: Error, command: &Command) -> Error {
     error
 }
 
-/// Of a value that is not UTF-8, clap does not say whose it is.
+/// Names the word or the variable that is not UTF-8, which clap does not.
 fn with_bytes(error: Error, command: &Command, words: &[OsString]) -> Error {
     if error.kind() != ErrorKind::InvalidUtf8 {
         return error;

@@ -79,7 +79,7 @@ pub fn not_utf8(command: &Command) -> Option<String> {
     of(command).find(is_not_utf8).map(|name| name.to_string_lossy().into_owned())
 }
 
-/// Clap names the option, also if the value comes from its variable.
+/// Names the variable that a wrong value comes from. Clap names the option.
 pub fn named(error: Error, command: &mut Command) -> Error {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

@@ -51,7 +51,7 @@ pub fn read(serve: &Command, words: Vec<OsString>) -> Words {
             if let Some(ours) = find(serve, name) {
                 let value = value_of(serve, ours, value, &mut rest);
                 match value.is_none() && takes_next(ours) {
-                    // Clap would take a later word, where those in between have no effect.
+                    // Clap would take a later word as the value, if the words in between have no effect.
                     true => read.problems.push(missing(typed)),
                     false => read.add(name, value),
                 }
@@ -86,7 +86,7 @@ pub fn ask_for_json(command: &Command, words: &[OsString]) -> bool {
     json
 }
 
-/// The id of the option that has the log be JSON.
+/// The id of the option for a log in JSON.
 const LOG_AS_JSON: &str = "log_as_json";
 
 /// An option as it was typed: with its dashes, and without; and its value after `=`.
@@ -120,7 +120,7 @@ fn find<'a>(serve: &'a Command, name: &str) -> Option<&'a Arg> {
     serve.get_arguments().find(|arg| names(arg).contains(&name))
 }
 
-/// Whether the value of an option is the next word, if it is not after `=`.
+/// Whether an option without `=` takes the next word as its value.
 fn takes_next(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }

@@ -30,7 +30,7 @@ const EDGE_LOCK_HEADINGS: [&str; 4] = ["EDGE LOCK", "STORE", "TTL", "WAIT"];
 
 const SERVER_HEADINGS: [&str; 3] = ["SERVER", "ROLE", "FOUND"];
 
-/// What was found.
+/// The findings.
 #[derive(Default)]
 struct Found {
     openings: Vec<Opening>,

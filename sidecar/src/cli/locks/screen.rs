@@ -19,7 +19,7 @@ use super::{
 /// How many cells a bar has.
 const BAR: usize = 10;
 
-/// How many lines what came and went has, without its title.
+/// The number of lines of the history, without its title.
 const HISTORY: u16 = 6;
 
 /// Draws everything. The selected row is kept in view.
@@ -81,7 +81,7 @@ enum Content {
     Waiting,
 }
 
-/// The columns for which there is room. What is locked, and for how long, is always shown.
+/// The columns for which there is room. The resource and the remaining time are always shown.
 fn columns(width: u16) -> impl Iterator<Item = Column> {
     let with_bar = width >= 60;
     let time = if with_bar { 20 } else { 9 };

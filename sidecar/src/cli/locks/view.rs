@@ -1,4 +1,4 @@
-//! What is known of the locks while they are watched.
+//! The state of the watched locks, and their latest changes.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,22 +9,22 @@ use holdfast::HeldLock;
 
 use crate::lasting::watch::{Event, Report};
 
-/// How much of what came and went is kept.
+/// The number of changes that are kept.
 const REMEMBERED: usize = 200;
 
-/// What is known.
+/// The state of all stores.
 #[derive(Default)]
 pub struct View {
     stores: BTreeMap<String, Known>,
     history: VecDeque<Change>,
 }
 
-/// What is known of a store.
+/// The state of a store.
 #[derive(Default)]
 struct Known {
     locks: BTreeMap<String, Held>,
     waiting: BTreeMap<String, usize>,
-    /// Whether what was held at the beginning has been reported.
+    /// Whether all locks that were held at the beginning have been reported.
     synced: bool,
     problem: Option<String>,
 }
@@ -43,7 +43,7 @@ pub struct Row<'a> {
     pub store: &'a str,
     pub resource_id: &'a str,
     pub owner: &'a str,
-    /// How long the lock lasts yet, and which part of its time that is; `None`: for ever.
+    /// The remaining time of the lock, and its share of the whole time; `None`: for ever.
     pub left: Option<(Duration, f64)>,
     /// How many calls of a server wait for it.
     pub waiting: usize,
@@ -58,7 +58,7 @@ pub struct Change {
 }
 
 impl View {
-    /// Takes what is reported of a store.
+    /// Applies a report about a store.
     pub fn take(&mut self, store: &str, report: Report<String>, now: Instant) {
         let known = self.stores.entry(store.to_owned()).or_default();
         let mut change = None;
@@ -120,7 +120,7 @@ impl View {
         self.stores.iter().filter_map(problem)
     }
 
-    /// What came and went, the latest first.
+    /// The changes, the latest first.
     pub fn history(&self) -> impl Iterator<Item = &Change> {
         self.history.iter()
     }

@@ -51,7 +51,7 @@ const FRAME: Duration = Duration::from_millis(200);
 /// How many rows a page is.
 const PAGE: u16 = 10;
 
-/// What is reported of which store.
+/// The reports, each with its store.
 type Events = BoxStream<'static, (String, Report<String>)>;
 
 pub fn run(args: &ListLocks) -> Result<ExitCode> {
@@ -80,7 +80,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
 /// The locks in the stores.
 fn local(locks: &Locks, args: &ListLocks) -> Result<Events> {
     let stores = chosen(locks, args)?.into_iter().map(|store| {
-        // What is wrong with the arguments does not get better.
+        // Wrong arguments are an error at once: watching again does not help.
         let waiting = locks.waiting(store, &args.prefix);
         waiting.map_err(|error| named(error, locks, store))?;
         let reports = watch_again(locks.clone(), store.to_owned(), args.prefix.clone());

@@ -1,4 +1,4 @@
-//! The program that runs under a lock: a process group of its own, which may outlive the process that began it.
+//! The program that runs under a lock: a process group of its own, which may outlive its leader.
 
 use std::{
     ffi::OsString,
@@ -99,7 +99,7 @@ impl Command {
         &self.name
     }
 
-    /// Waits until no process of the group is left, and returns the exit code of the one that began it.
+    /// Waits until no process of the group is left, and returns the exit code of its leader.
     pub async fn ended(&mut self) -> u8 {
         let code = self.leader_ended().await;
         let since = Instant::now();
@@ -116,8 +116,8 @@ impl Command {
         code
     }
 
-    /// Ends the group: by SIGTERM, and by SIGKILL what is left of it after `grace`. Signals that come meanwhile are
-    /// passed on. `false`: some of it cannot be killed.
+    /// Ends the group: sends SIGTERM, and after `grace` SIGKILL to the processes that are left. Passes on signals that
+    /// arrive meanwhile. `false`: some processes cannot be killed.
     pub async fn end(&mut self, grace: Duration, signals: &mut Signals) -> bool {
         self.quiet = true;
         self.send(Signal::TERM);
@@ -131,7 +131,7 @@ impl Command {
         self.ended_within(KILLED, signals).await
     }
 
-    /// Waits until no process of the group is left. `false`: a signal that ends a process came first. Signals are passed
+    /// Waits until no process of the group is left. `false`: a signal that ends a process came first. Passes signals
     /// on.
     pub async fn ended_unsignalled(&mut self, signals: &mut Signals) -> bool {
         loop {
@@ -199,7 +199,7 @@ impl Command {
         }
     }
 
-    /// What has become of the leader: the exit code, if it has ended.
+    /// The state of the leader: its exit code, if it has ended.
     fn look(&mut self) -> Option<u8> {
         if self.code.is_some() {
             return self.code;
@@ -228,8 +228,8 @@ impl Command {
         self.code
     }
 
-    /// The leader was stopped. If it was because it asked for the terminal, it gets that if it can; if the terminal did
-    /// it, this process and its group are stopped as well, so that the shell notices.
+    /// Handles a leader that was stopped. If it stopped because it asked for the terminal, it gets the terminal if
+    /// possible; if the terminal stopped it, this process and its group are stopped as well, so that the shell notices.
     fn stopped(&self, signal: i32) {
         let Some(terminal) = &self.terminal else { return };
         let asked = [Signal::TTIN, Signal::TTOU].map(Signal::as_raw).contains(&signal);
@@ -239,13 +239,14 @@ impl Command {
         if asked && terminal.is_ours() {
             terminal.give(self.group);
         }
-        // With the terminal, it has what it asked for.
+        // The leader has the terminal that it asked for.
         if asked && terminal.is_with(self.group) || !terminal::has_shell() {
             self.send(Signal::CONT);
             return;
         }
         terminal.take_back(self.group);
-        // Comes back as a signal to pass on. What continues this process sends SIGCONT, which is passed on as well.
+        // Comes back as a signal to pass on. The process that continues this one sends SIGCONT, which is passed on as
+        // well.
         if let Err(error) = kill_current_process_group(Signal::TSTP) {
             tracing::warn!(
                 "{} is stopped, but this process cannot stop itself: {error}",

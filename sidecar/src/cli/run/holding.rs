@@ -26,7 +26,7 @@ pub enum Holding {
 impl Way {
     /// The way that the arguments name.
     pub async fn open(args: &RunLocked, given: &Given) -> Result<Self> {
-        // To a server an empty owner is none, and it would make one up.
+        // A server takes an empty owner for none, and would make one up.
         if args.owner.as_deref() == Some("") {
             bail!("--owner is empty: without it, the owner is a UUID");
         }
@@ -57,16 +57,16 @@ impl Way {
         })
     }
 
-    /// After a [`hold`](Self::hold) that was dropped: gives back what it may have taken.
+    /// Gives back the lock that a dropped [`hold`](Self::hold) may have taken.
     pub async fn leave(&self, args: &RunLocked, owner: &str) {
         match self {
-            // The library does, before it closes.
+            // The library gives it back before it closes.
             Self::Local(_) => {}
             Self::Remote(server) => server.give_back(args, owner).await,
         }
     }
 
-    /// Waits for what goes on in the background, and closes connections.
+    /// Waits for the work in the background, and closes connections.
     pub async fn close(&self) {
         if let Self::Local(locks) = self {
             locks.close().await;
@@ -108,8 +108,8 @@ impl Holding {
         }
     }
 
-    /// Stops renewing a lock, and does not release it: somebody else has it, or nobody, or a program that cannot be ended
-    /// works under it.
+    /// Stops renewing a lock, and does not release it: another owner or nobody has it, or a program that cannot be
+    /// ended works under it.
     pub fn leave(self) {
         match self {
             Self::Local(lease) => lease.leave(),
@@ -117,7 +117,7 @@ impl Holding {
         }
     }
 
-    /// Releases a lock that was lost, in case that it is held still.
+    /// Releases a lock that was lost, in case it is still held.
     pub async fn release_if_held(self) {
         if let Err(problem) = self.release().await {
             tracing::debug!("after the loss: {problem:#}");

@@ -5,10 +5,10 @@
 //! | `holding.rs` | the two ways to a lock, and a lock that is held |
 //! | `local.rs` | the way to the store itself |
 //! | `remote.rs` | the way over the HTTP API of a running server |
-//! | `problem.rs` | what is wrong, in words of the command line |
+//! | `problem.rs` | hints for a lock that cannot be taken |
 //! | `command.rs` | the program: a process group |
-//! | `terminal.rs` | who reads from the terminal |
-//! | `signals.rs` | what is passed on to the program |
+//! | `terminal.rs` | the foreground process group of the terminal |
+//! | `signals.rs` | the signals that are passed on to the program |
 
 mod command;
 mod holding;
@@ -41,22 +41,22 @@ use super::{
 /// How long the work at the end goes on before a signal can end it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What becomes of the lock.
+/// What to do with the lock at the end.
 enum Fate {
     /// It is released.
     Release,
-    /// It is released in case that it is held: still, or again by an extend whose answer was lost.
+    /// It is released in case it is held: still, or again through an extend whose answer was lost.
     ReleaseIfHeld,
     /// It is not released.
     Leave,
 }
 
-/// Receives signals from now on: none ends this process while it has something to give back.
+/// Receives signals from now on: no signal ends this process while it has a lock to give back.
 pub fn attend() -> Result<Attentive<Signals>> {
     Attentive::new(runtime()?, Signals::new)
 }
 
-/// Runs the program, and returns its exit code or the one that says why it did not run to its end.
+/// Runs the program, and returns its exit code, or the code that says why it did not run to its end.
 pub fn run(attentive: Attentive<Signals>, args: &RunLocked, given: &Given) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, None);
     let Attentive { runtime, signals } = attentive;
@@ -139,8 +139,8 @@ async fn release(args: &RunLocked, holding: Holding, signals: &mut Signals) {
     }
 }
 
-/// Passes signals on to the program until it ends, and ends it if the lock is lost or held too long. Returns the
-/// exit code, and what becomes of the lock.
+/// Passes signals on to the program until it ends, and ends it if the lock is lost or held too long. Returns the exit
+/// code, and what to do with the lock.
 async fn supervise(
     args: &RunLocked,
     holding: &Holding,

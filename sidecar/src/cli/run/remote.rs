@@ -36,7 +36,7 @@ use super::{
 /// How long a server may take to answer, apart from a wait for the lock.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long to try to give back what may have been taken.
+/// How long to try to give back a lock that may have been taken.
 pub const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// How long to wait before asking the server again after it ended a wait early.
@@ -55,7 +55,7 @@ pub struct Server {
     token: Option<HeaderValue>,
 }
 
-/// What is held.
+/// The lock to take, renew and release.
 #[derive(Clone)]
 struct RemoteLock {
     server: Server,
@@ -65,7 +65,7 @@ struct RemoteLock {
     ttl: Duration,
 }
 
-/// What is renewed.
+/// A lock that is being renewed.
 struct Renewing {
     lock: RemoteLock,
     schedule: Schedule,
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// Releases what may have been taken, if the server can be asked.
+    /// Releases a lock that may have been taken, if the server can be asked.
     pub async fn give_back(&self, args: &RunLocked, owner: &str) {
         RemoteLock::of(self, args, owner).give_back().await;
     }
@@ -133,7 +133,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
     let mut renewing = Renewing::of(hold.clone());
     let valid_until = match args.wait.is_zero() {
         true => after(begun, valid_for, Instant::checked_add),
-        // How long ago the answer was sent is not known after a wait: the lock may have run out since.
+        // After a wait, it is unknown how long ago the server sent the answer: the lock may have expired since.
         false => {
             let valid_until = after(Instant::now(), valid_for, Instant::checked_add);
             let schedule = renewing.schedule;
@@ -159,7 +159,7 @@ async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
         let wait = if asked { left } else { args.wait };
         let answer = timeout(left.saturating_add(ANSWER), hold.acquire(wait, !args.no_fencing));
         let answer = answer.await.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
-        // A server that ends lets all waits end, and there may soon be another one.
+        // A server that shuts down ends all waits, and another one may soon start.
         let is_clear =
             answer.as_ref().map_or_else(|problem| problem.is::<ShuttingDown>(), |_| true);
         let refused = match answer {
@@ -208,7 +208,7 @@ impl RemoteLock {
         self.call("acquire", &body).await
     }
 
-    /// Releases what may have been taken. Whether it is surely not held any more.
+    /// Releases a lock that may have been taken. Returns whether the lock is surely not held any more.
     async fn give_back(&self) -> bool {
         match timeout(GIVING_BACK, self.release()).await {
             Ok(Ok(_status)) => true,
@@ -292,7 +292,7 @@ impl renewal::Kept for Renewing {
         self.doubt = self.lock.clone().doubtful(BETWEEN).boxed();
     }
 
-    /// A server that does not answer leaves time for another try.
+    /// Waits for an answer only so long that there is time for another try.
     async fn extend(&mut self) -> Renewal {
         let limit = (self.lock.ttl / 4).min(ANSWER);
         let address = &self.lock.server.address;
@@ -336,7 +336,7 @@ impl Kept {
     }
 }
 
-/// For how long an answer says that the lock is surely held.
+/// The time for which the lock is surely held, from an answer.
 fn validity(answer: &Value) -> Result<Duration> {
     let valid_for = answer["validFor"].as_str().and_then(parse_go_duration);
     let valid_for = valid_for.and_then(|valid_for| u64::try_from(valid_for).ok());

@@ -19,8 +19,8 @@ const PASSED_ON: [Signal; 9] = [
     Signal::CONT,
 ];
 
-/// The signals that this process gets from the moment that this is created, but for those that it was started to
-/// ignore: they stay ignored, here and in the program, as under nohup.
+/// The signals that this process gets from the moment that this is created. Signals that it was started to ignore stay
+/// ignored, here and in the program, as under nohup.
 pub struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
@@ -42,7 +42,7 @@ impl Signals {
         .await
     }
 
-    /// Waits for the next signal that ends a process. Without a command, one that stops it is for this process.
+    /// Waits for the next signal that ends a process. Without a command, a signal that stops a process stops this one.
     pub async fn end(&mut self) -> Signal {
         loop {
             match self.next().await {
@@ -54,7 +54,7 @@ impl Signals {
     }
 }
 
-/// The signals that this process ignores since its start, as far as the system says.
+/// The signals that this process has ignored since its start, as far as the system reports them.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! Who reads from the terminal on stdin: its foreground process group.
+//! The terminal on stdin, and its foreground process group, which reads from it.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use rustix::{
     termios::{tcgetpgrp, tcsetpgrp},
 };
 
-/// The name under which this program makes a group the one in the foreground: not a command, which nobody should find.
+/// The name under which this program moves a group to the foreground. It is not a command, so that no user finds it.
 const FOREGROUND: &str = "holdfast-foreground";
 
 /// The terminal on stdin, which controls this process.
@@ -26,8 +26,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// `None` if stdin is not a terminal, or controls other processes. Nor can it go to a group without an id here: one
-    /// of another PID namespace.
+    /// `None` if stdin is not a terminal, or controls other processes, or if this group has no id here because it is of
+    /// another PID namespace.
     pub fn on_stdin() -> Option<Self> {
         let terminal = Self { ours: Pid::from_raw(getpgrp().as_raw())? };
         terminal.foreground().map(|_| terminal)
@@ -42,7 +42,7 @@ impl Terminal {
         self.foreground() == Some(group)
     }
 
-    /// Makes a group the one in the foreground, if it is ours now.
+    /// Moves a group to the foreground, if ours is there now.
     pub fn give(&self, group: Pid) {
         if self.is_ours()
             && let Err(error) = tcsetpgrp(stdin(), group)
@@ -51,10 +51,10 @@ impl Terminal {
         }
     }
 
-    /// Makes our group the one in the foreground, if it is this one now. The group must exist.
+    /// Moves our group to the foreground, if `from` is there now. `from` must exist.
     ///
-    /// A process that asks for it from the background is stopped by SIGTTOU, unless it blocks it, which safe code
-    /// cannot. So a process in the foreground does: this program, in that group.
+    /// SIGTTOU stops a process that does this from the background, unless the process blocks the signal, which safe
+    /// code cannot. So a process in the foreground does it: this program, started in that group.
     pub fn take_back(&self, from: Pid) {
         if !self.is_with(from) {
             return;
@@ -67,8 +67,8 @@ impl Terminal {
         }
     }
 
-    /// Makes a group that is to run at once the one in the foreground, if it is ours now. But not one that writes into
-    /// a pipe: the reader, in our group, may be a pager that needs the terminal.
+    /// Moves a group that starts to the foreground, if ours is there now, unless it writes into a pipe: the reader, in
+    /// our group, may be a pager that needs the terminal.
     pub fn give_at_start(&self, group: Pid) {
         if stdout().is_terminal() {
             self.give(group);
@@ -81,7 +81,7 @@ impl Terminal {
     }
 }
 
-/// Whether a shell can continue this process after it was stopped: not one that began a session.
+/// Whether a shell can continue this process after it was stopped. No shell can if this process began the session.
 pub fn has_shell() -> bool {
     getsid(None).is_ok_and(|session| session != unistd::getpid())
 }
@@ -95,13 +95,13 @@ pub fn stop() {
     }
 }
 
-/// Also after an update has replaced the file.
+/// The program of this process, even after an update has replaced its file.
 fn this_program() -> PathBuf {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { link } else { env::current_exe().unwrap_or(link) }
 }
 
-/// If this process was started under the name for it, with a group: makes that one the one in the foreground.
+/// Moves the given group to the foreground, if this process was started under the name for that.
 pub fn foreground(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if words.next()? != FOREGROUND {
         return None;

@@ -30,13 +30,14 @@ pub struct Application(Option<Child>);
 
 /// Why the server ends.
 pub enum End {
-    /// It was asked to, or the application has ended. If there is one, this is its code.
+    /// The server was asked to end, or the application has ended. The code is the application's, if there is one.
     InOrder {
         code: ExitCode,
         /// Whether a signal has asked.
         by_signal: bool,
     },
-    /// It was asked a second time before the application had ended, which was killed. This is the code for that.
+    /// The server was asked a second time before the application had ended, and killed the application. The code says
+    /// so.
     AtOnce { code: ExitCode },
 }
 
@@ -99,7 +100,7 @@ impl Application {
     }
 
     fn pass_on(&self, signal: Signal) {
-        // A terminal sends it to both.
+        // A terminal sends the signal to both.
         if signal == Signal::INT && io::stdin().is_terminal() {
             return;
         }
@@ -110,13 +111,13 @@ impl Application {
         }
     }
 
-    /// Kills the application, if there is one, with the process group that it leads, if it leads one. It shares that of
-    /// this process unless it has made its own: who signals the group, as a terminal or a supervisor does, means both.
+    /// Kills the application, if there is one, with the process group that it leads, if it leads one. It shares the
+    /// group of this process unless it has made its own: a terminal or a supervisor that signals the group means both.
     /// Returns the exit code.
     fn kill(&self) -> ExitCode {
         let Some(pid) = self.pid() else { return ExitCode::FAILURE };
         let killed = match kill_process_group(pid, Signal::KILL) {
-            // It leads none.
+            // It leads no group.
             Err(Errno::SRCH) => kill_process(pid, Signal::KILL),
             killed => killed,
         };
@@ -146,7 +147,7 @@ pub fn note_request() {
     tracing::info!("shutdown requested over HTTP");
 }
 
-/// What the application should know: where the APIs are, in Dapr's variables.
+/// Dapr's variables for the application: the addresses of the APIs.
 pub fn environment<'a>(
     app_id: &str,
     ports: [(&'a [&'a str; 2], &Listening); 2],

@@ -9,7 +9,7 @@ use super::{
 
 const WITHOUT_ADMIN: &str = "without --enable-admin";
 
-/// The id of an option, whether it has an effect, and what is said if it has none.
+/// The id of an option, whether it has an effect, and the message if it has none.
 type Need = (&'static str, fn(&Serve) -> bool, &'static str);
 
 const NEEDS: [Need; 9] = [
@@ -32,7 +32,7 @@ const NEEDS: [Need; 9] = [
 pub fn options(args: &Serve, given: &Given) -> Vec<String> {
     let idle = NEEDS.iter().filter(|(_, has_effect, _)| !has_effect(args));
     let names = idle.filter_map(|(id, _, why)| Some((given.set(id)?, *why)));
-    // It stands for no option.
+    // The variable of the token stands for no option.
     let has_token = env::var_os(ADMIN_TOKEN).is_some_and(|token| !token.is_empty());
     let token = (has_token && !args.enable_admin).then_some((ADMIN_TOKEN, WITHOUT_ADMIN));
     names.chain(token).map(|(name, why)| format!("{name} has no effect {why}")).collect()

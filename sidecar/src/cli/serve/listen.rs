@@ -30,10 +30,10 @@ const PROBES: u32 = 3;
 /// How long the peer may leave unacknowledged what was sent to it, before the system ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Addresses that are bound, so that no other process can take them. TCP does not listen yet; a Unix domain socket has
-/// its clients wait.
+/// Addresses that are bound, so that no other process can take them. TCP does not listen yet; a Unix domain socket
+/// already listens, and lets its clients wait.
 pub enum Bound {
-    /// And the name of the option that gave the port.
+    /// The sockets, and the name of the option that gave the port.
     Tcp(Vec<TcpSocket>, String),
     Unix(UnixListener, SocketFile),
 }
@@ -195,8 +195,8 @@ fn prepared(address: SocketAddr, alone: bool) -> io::Result<(TcpSocket, bool)> {
     Ok((socket, is_dual))
 }
 
-/// Has the system end connections whose peers have vanished without a word, so that these hold no locks. Connections
-/// that are accepted inherit it.
+/// Has the system end connections whose peers have vanished silently, so that these hold no locks. Accepted connections
+/// inherit the setting.
 fn notice_vanished_peers(socket: &SockRef<'_>) -> io::Result<()> {
     let probes =
         TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN_PROBES).with_retries(PROBES);

@@ -2,11 +2,11 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `start` | from the arguments to what is served |
+//! | `start` | from the arguments to the stores and the addresses |
 //! | `ports`, `listen`, `socket_file` | the addresses: which there are, binding them, files of Unix domain sockets |
 //! | `taken` | addresses and ports that are used twice |
 //! | `idle` | options and variables without an effect |
-//! | `limits`, `descriptors` | what connections and calls may take, and how open files are divided |
+//! | `limits`, `descriptors` | the limits of connections and calls, and how open files are divided |
 //! | `token` | the tokens that callers must send |
 //! | `scrape` | the page of metrics |
 //! | `application` | the application that `serve` starts beside itself |
@@ -59,7 +59,7 @@ use super::{
 };
 use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sidecar::Sidecar};
 
-/// The least time that the stores have to give back the locks of calls that the end of the shutdown cut off.
+/// The least time that the stores have to give back the locks of calls that the shutdown cut off.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Receives signals from now on, which end the server in order or have no effect.
@@ -158,7 +158,7 @@ async fn serve(
     }
 }
 
-/// What all APIs serve.
+/// The sidecar that all APIs serve.
 fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
     let sidecar = Sidecar::with_body_limits(
         ready.locks.clone(),
@@ -208,7 +208,7 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
     Ok(server)
 }
 
-/// What the application that is started beside the server should know.
+/// The variables for the application that is started beside the server.
 fn environment(args: &Serve, ports: &Ports<Listening>) -> Vec<(&'static str, String)> {
     let ports = [
         (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &ports.http),

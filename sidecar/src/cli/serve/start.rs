@@ -20,12 +20,12 @@ use super::{
 };
 use crate::{metadata::ComponentInfo, server};
 
-/// What is needed to serve.
+/// Everything that is needed to serve.
 pub struct Ready {
     pub locks: Locks,
     pub components: Vec<ComponentInfo>,
     pub edge_locks: Vec<EdgeLock>,
-    /// What callers should know.
+    /// The warning for callers.
     pub warning: Option<String>,
     pub recorder: Option<Recorder>,
     pub ports: Ports<Listening>,
@@ -43,7 +43,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
         descriptors::divide(descriptors::raise(), args.server.max_connections, auxiliary)
     };
     let bound = Ports::bind(args, given).await?;
-    // Before anything is counted.
+    // Before the first metric is recorded.
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let limits = limits::limits(&args.limits);
     let lock_waits = limits.lock_waits.min(server_limits.waits());
@@ -74,7 +74,7 @@ fn announce_start(args: &Serve) {
     }
 }
 
-/// Logs which stores are served. Returns what callers should know of them.
+/// Logs which stores are served. Returns the warning for callers.
 fn announce(stores: &[OpenStore], from_files: bool) -> Option<String> {
     for OpenStore { name, component_type, store, .. } in stores {
         let place = store.describe();

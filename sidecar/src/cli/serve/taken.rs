@@ -4,12 +4,12 @@
 
 use std::net::SocketAddr;
 
-/// What the system knows of an address, and what the user does.
+/// A bound address, as the system knows it and as the user typed it.
 pub struct BoundAddress<'a> {
     pub address: SocketAddr,
     /// Whether it is the wildcard of IPv6, and stands for IPv4 as well.
     pub is_dual: bool,
-    /// The address as it was typed. `None`: it is one of those for which an empty one stands.
+    /// The address as it was typed. `None`: an empty address stands for it.
     pub typed: Option<&'a str>,
     pub names: Names<'a>,
 }
@@ -26,7 +26,7 @@ pub struct Names<'a> {
 pub struct Taken<'a>(Vec<BoundAddress<'a>>);
 
 impl<'a> Taken<'a> {
-    /// Fails if a place that is taken has addresses of this one.
+    /// Fails if this place overlaps with one that is taken.
     pub fn check(&self, place: &BoundAddress<'_>) -> Result<(), String> {
         let clashes = |taken: &&BoundAddress<'_>| taken.includes(place) || place.includes(taken);
         match self.0.iter().find(clashes) {
@@ -45,7 +45,7 @@ impl BoundAddress<'_> {
     fn includes(&self, other: &BoundAddress<'_>) -> bool {
         let (ip, others) = (self.address.ip(), other.address.ip());
         let all = ip.is_unspecified() && (ip.is_ipv4() == others.is_ipv4() || self.is_dual);
-        // One link-local address may be there in several zones.
+        // The same link-local address may be bound in several zones.
         self.address == other.address || all && self.address.port() == other.address.port()
     }
 

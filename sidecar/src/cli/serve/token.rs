@@ -13,7 +13,7 @@ pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
 /// The variable with the token of the other APIs.
 pub const API_TOKEN: &str = "DAPR_API_TOKEN";
 
-/// The token in an environment variable, if it is set. One that cannot be sent is not a token, and must not count as
+/// The token in an environment variable, if it is set. A token that cannot be sent is an error: it must not count as
 /// none.
 pub fn token(variable: &str) -> Result<Option<String>> {
     match env::var(variable) {

@@ -67,7 +67,7 @@ impl Export for OnRuntime {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // It is called first, before any batch is sent.
+        // This is called before any batch is sent.
         if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
             exporter.set_resource(resource);
         }

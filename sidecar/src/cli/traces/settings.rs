@@ -51,7 +51,7 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_traceidratio",
 ];
 
-/// What an exporter is built with. It reads the rest itself.
+/// The settings that an exporter is built with. It reads the rest itself.
 #[derive(Debug)]
 pub struct Settings {
     /// The collector's address, as it was written.
@@ -59,7 +59,7 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How long sending may take.
     pub timeout: Duration,
-    /// Whose certificates are trusted, where there is TLS.
+    /// The trusted authorities, if there is TLS.
     pub tls: Option<RootCertStore>,
 }
 
@@ -71,7 +71,7 @@ impl Settings {
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(_)) => bail!(WrongArgument(format!("{name} is not UTF-8"))),
         };
-        // What is for traces alone comes first.
+        // The variables for traces alone take precedence.
         let first = |kind: &str| {
             for name in exporter_names(kind) {
                 if let Some(value) = get(&name)? {

@@ -84,7 +84,7 @@ where
     response
 }
 
-/// A call, up to its end. Dropping it ends what it holds.
+/// A call, up to its end. Dropping it ends its hold.
 struct Exchange<B> {
     sidecar: Sidecar,
     choice: Choice,
@@ -101,13 +101,13 @@ struct Exchange<B> {
 }
 
 enum Stage {
-    /// Nothing was reported yet.
+    /// The proxy has reported nothing yet.
     Beginning,
     /// The request has to take its lock.
     Taking(Box<Taking>),
     /// The request is on its way.
     Going,
-    /// Nothing more is wanted of the proxy.
+    /// The call needs nothing more from the proxy.
     Done,
 }
 
@@ -125,13 +125,13 @@ struct Modes {
     response: BodySendMode,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 enum Verdict {
     Granted(Held, Option<u64>),
     NotFree,
     /// The most requests that may wait for the lock already do.
     Crowded,
-    /// The server ends, and grants no more locks.
+    /// The server shuts down, and grants no more locks.
     Ending,
     /// Nobody knows who has the lock.
     InDoubt,
@@ -311,7 +311,7 @@ where
             Ok(None) => Verdict::NotFree,
             Err(holdfast::Error::WaitsEnded) => Verdict::Ending,
             Err(error) => {
-                // For the line in the log: the proxy gets a refusal of its own, and no status.
+                // Called for its line in the log: the proxy gets a refusal, and no status.
                 let _ = failed(&self.sidecar, Verb::Acquire, &error);
                 if error.is_indeterminate() {
                     locks.release_later(id, &owner, ttl);
@@ -336,7 +336,7 @@ where
         let gave_up = response_details(&message).is_some_and(gave_up);
         let (reply, answered) = match message.request {
             Some(Step::ResponseHeaders(HttpHeaders { end_of_stream, .. })) => {
-                // Without its body, that is all the proxy reports of a response.
+                // Without the body, the proxy reports nothing more of a response.
                 let is_all = end_of_stream || response == BodySendMode::None;
                 (reply::response_headers(), is_all)
             }

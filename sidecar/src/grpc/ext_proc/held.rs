@@ -10,7 +10,7 @@ use super::locks::Counted;
 use crate::sidecar::Sidecar;
 
 /// A lock that a request holds. It is freed when this is dropped, or kept until it expires if nobody waits for the
-/// upstream any more and the edge lock says so.
+/// upstream any more and the edge lock keeps it then.
 pub(super) struct Held {
     pub(super) sidecar: Sidecar,
     pub(super) lock: Arc<Counted>,
@@ -40,7 +40,7 @@ impl Drop for Held {
         if self.answered && !self.gave_up {
             return self.release();
         }
-        // It is this server that leaves, and not the client: the upstream works on.
+        // This server leaves, and not the client: the upstream works on.
         if self.sidecar.last_call().is_cancelled() {
             return;
         }

@@ -19,7 +19,7 @@ pub(in crate::grpc) struct EdgeLocks {
     unmatched: Counter,
 }
 
-/// An edge lock, its metrics, and who waits for it.
+/// An edge lock, its metrics, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) lock: EdgeLock,

@@ -1,4 +1,4 @@
-//! What is counted of the requests of a proxy.
+//! The metrics of the requests of a proxy.
 
 use ::metrics::Counter;
 use holdfast::metrics::{ClientGoneLabels, EDGE_CLIENTS_GONE, EDGE_REQUESTS, EdgeRequestLabels};
@@ -6,7 +6,7 @@ use holdfast::metrics::{ClientGoneLabels, EDGE_CLIENTS_GONE, EDGE_REQUESTS, Edge
 /// The counters of one edge lock.
 #[derive(Clone, Debug)]
 pub(super) struct EdgeMetrics {
-    /// It got the lock.
+    /// The request got the lock.
     pub(super) granted: Counter,
     /// The lock was not free in time.
     pub(super) refused: Counter,

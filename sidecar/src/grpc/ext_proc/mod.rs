@@ -13,7 +13,7 @@
 //! | `held` | a lock that a request holds, until its call ends |
 //! | `request` | the headers of a request |
 //! | `reply` | the answers |
-//! | `metrics` | what is counted |
+//! | `metrics` | the metrics of requests |
 
 mod crowd;
 mod exchange;

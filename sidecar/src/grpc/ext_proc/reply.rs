@@ -21,7 +21,7 @@ pub(super) fn later(milliseconds: u64) -> ProcessingResponse {
     ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() }
 }
 
-/// The request goes on to the upstream, which gets the fencing token, and never one of the client's.
+/// The request goes on to the upstream with the fencing token, and never with one of the client's.
 pub(super) fn go_on(fencing_token: Option<u64>) -> ProcessingResponse {
     let mutation = match fencing_token {
         Some(token) => HeaderMutation {
@@ -96,12 +96,12 @@ pub(super) fn response_trailers() -> ProcessingResponse {
     reply(Response::ResponseTrailers(TrailersResponse {}))
 }
 
-/// Whether only what the answers have goes on of a body.
+/// Whether the proxy forwards only the pieces of a body that the answers contain.
 pub(super) fn is_duplex(mode: BodySendMode) -> bool {
     matches!(mode, BodySendMode::FullDuplexStreamed | BodySendMode::Grpc)
 }
 
-/// A piece of a body goes on as it is. In some modes only what the answer has goes on.
+/// The answer that forwards a piece of a body unchanged. In some modes it must contain the piece.
 fn unchanged(HttpBody { body, end_of_stream }: HttpBody, mode: BodySendMode) -> BodyResponse {
     if !is_duplex(mode) {
         return BodyResponse::default();

@@ -22,7 +22,7 @@ fn the_exit_code_is_the_commands_and_the_lock_is_free_again() {
     }
 }
 
-/// Whoever started `run` may have blocked the signal for the end of a child.
+/// The parent of `run` may have blocked SIGCHLD.
 #[test]
 fn the_end_of_the_command_is_noticed_though_signals_are_blocked() {
     let place = Place::new();
@@ -93,7 +93,7 @@ fn the_owner_can_be_chosen_and_the_number_left_out() {
     let script = "test \"$HOLDFAST_OWNER\" = me && test -z \"${HOLDFAST_FENCING_TOKEN+set}\"";
     let options = ["--owner", "me", "--no-fencing"];
     let mut command = place.command(&options, &["sh", "-c", script]);
-    // That of a lock around this one.
+    // The token of an outer lock.
     command.env("HOLDFAST_FENCING_TOKEN", "1");
     let mut running = Holdfast::start(command);
     assert_eq!(running.wait(), Some(0), "{}", running.log());

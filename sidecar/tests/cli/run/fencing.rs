@@ -1,4 +1,4 @@
-//! What the number of the grant is for: a holder that stood still for too long, and writes when another one has.
+//! The use of fencing tokens: a holder stood still for too long, and writes after another holder has written.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Place, wait_until};
 
-/// Adds one to a number in a file, as a program that reads it first and writes later does. What keeps the file compares the
-/// number of the grant, if there is one.
+/// Adds one to a number in a file, as a program that reads it first and writes later does. The keeper of the file
+/// compares the fencing token, if the grant has one.
 const ADD: &str = r#"
 trap '' TERM
 old=$(cat counter)
@@ -23,7 +23,7 @@ echo $((old + 1)) > counter
 echo added >> said
 "#;
 
-/// The file after a holder was stopped beyond its lease while another one added, and what was reported to both.
+/// The file after a holder was stopped beyond its lease while another one added, and the reports to both.
 fn after_a_late_write(options: &[&str]) -> (String, String) {
     let place = Place::new();
     let file = |name: &str| place.folder.path().join(name);

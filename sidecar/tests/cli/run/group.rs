@@ -126,7 +126,7 @@ fn a_command_that_a_passed_signal_ends_has_the_code_of_that_signal() {
     }
 }
 
-/// What is left works under the lock, too: it ends before the lock is freed.
+/// Processes that are left work under the lock, too: they end before the lock is freed.
 #[test]
 fn the_lock_is_held_until_the_last_process_of_the_group_ends() {
     let place = Place::new();
@@ -155,7 +155,7 @@ fn what_the_command_has_left_behind_ends_when_the_lock_is_lost() {
 #[test]
 fn a_daemon_with_a_session_of_its_own_keeps_no_lock() {
     let place = Place::new();
-    // It has none of the files either, or this test could not see the end of the log.
+    // The daemon has none of the open files either, or this test could not see the end of the log.
     let daemon = "echo $$ > daemon; while [ -e here ]; do sleep 0.05; done";
     let script = format!(
         "setsid sh -c '{daemon}' > /dev/null 2>&1 < /dev/null &

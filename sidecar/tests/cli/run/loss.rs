@@ -1,4 +1,4 @@
-//! What `holdfast run` does when the lock is lost.
+//! `holdfast run` when the lock is lost.
 
 use holdfast_tests::{holdfast::Holdfast, process::suspend};
 use rustix::process::{Signal, kill_process};
@@ -152,8 +152,8 @@ fn a_lock_that_was_lost_is_not_taken_from_the_next_owner_of_the_same_name() {
     assert_eq!(place.owner().unwrap(), "same");
 }
 
-/// Leaves a process in its group that nothing can kill: one that has ended stays there until its parent asks for its
-/// end, and the parent, which has left the group, never does.
+/// Leaves a process in its group that nothing can kill: a process that has ended stays there until its parent waits for
+/// it, and this parent, which has left the group, never does.
 const UNKILLABLE: &str = "(sleep 120 & exec setsid sh -c 'echo $$ > parent; exec sleep 120' \
                           > /dev/null 2>&1 < /dev/null) &
                           echo $$ > leader; while [ -e here ]; do sleep 0.05; done";
@@ -169,7 +169,7 @@ fn a_group_that_cannot_be_killed_keeps_the_lock_until_it_ends() {
     let before = renewals();
     wait_until("renewals go on", || renewals() >= before + 2);
     assert!(!place.is_free());
-    // Now this process asks for the end of what is left.
+    // Without its parent, the process that is left is reaped by `holdfast run`.
     kill_process(parent, Signal::KILL).unwrap();
     assert_eq!(running.wait(), Some(194), "{}", running.log());
     assert!(place.is_free());

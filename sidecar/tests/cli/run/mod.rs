@@ -1,9 +1,9 @@
 //! `holdfast run`.
 //!
-//! - `ends.rs`: exit codes, variables, and what is left at the end.
+//! - `ends.rs`: exit codes, variables, and the end of the lock.
 //! - `waiting.rs`: waiting for the lock, and signals meanwhile.
 //! - `loss.rs`: a lock that is lost, or held too long.
-//! - `fencing.rs`: what the number of the grant is for.
+//! - `fencing.rs`: the use of fencing tokens.
 //! - `group.rs`: the process group of the program.
 //! - `remote.rs`: a lock from a running server.
 //! - `terminal.rs`: a program on a terminal.
@@ -95,7 +95,7 @@ impl Place {
         !self.redis.exists(KEY)
     }
 
-    /// What a script has written to a file of the folder.
+    /// The text that a script has written to a file of the folder.
     fn said(&self, file: &str) -> String {
         fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
     }

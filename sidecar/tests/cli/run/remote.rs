@@ -171,8 +171,8 @@ fn without_a_loss_call_the_next_renewal_finds_the_loss() {
     is_lost(&place, running, "the lock is gone");
 }
 
-/// The address of a relay to a server, which answers requests with this in their first line as one that does not know
-/// them.
+/// The address of a relay to a server, which answers requests with this in their first line like a server that does not
+/// know them.
 fn relay_without(call: &'static str, to: String) -> String {
     const UNKNOWN: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 58\r\n\r\n\
                            {\"errorCode\":\"ERR_DIRECT_INVOKE\",\"message\":\"failed getting\"}";
@@ -303,7 +303,7 @@ fn losing_a_grant(releases: bool) -> (String, Arc<AtomicBool>) {
 const SHUTTING_DOWN: &str =
     r#"{"errorCode":"ERR_LOCK_SHUTTING_DOWN","message":"the server shuts down"}"#;
 
-/// Waits until somebody hears of changes to the lock.
+/// Waits until Redis tracks the lock for a client.
 fn wait_until_tracked(place: &Place) {
     wait_until("somebody listens", || {
         let clients: String = place.redis.run(&["CLIENT", "LIST"]);
@@ -361,7 +361,7 @@ fn a_server_that_hangs_is_a_loss_and_ends_nothing_but_the_command() {
     place.process("leader");
     server.suspend();
     running.wait_for("the lock is lost: the lock could not be renewed in time");
-    // It is not worth a wait to release what is lost.
+    // A signal ends the try to release the lost lock, which is not worth a wait.
     running.signal(Signal::TERM);
     assert_eq!(running.wait(), Some(193), "{}", running.log());
 }
@@ -397,7 +397,7 @@ fn errors_name_the_address() {
     let args = ["run", STORE, RESOURCE, "--address", &good, "--app-id", "app2", "--", "true"];
     let (code, _, stderr) = run_in(&[TOKEN], &args);
     assert!(code == 125 && stderr.contains("--app-id cannot be used with --address"), "{stderr}");
-    // The variable may be there for others.
+    // The variable may be set for other programs.
     let args = ["run", STORE, RESOURCE, "--address", &good, "--", "true"];
     let (code, _, stderr) = run_in(&[TOKEN, ("APP_ID", "app2")], &args);
     assert_eq!((code, stderr.as_str()), (0, ""));

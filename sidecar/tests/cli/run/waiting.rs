@@ -73,14 +73,14 @@ fn a_signal_ends_the_attempt_to_reach_a_server_that_hangs() {
     let place = Place::new();
     place.redis.suspend();
     let mut running = place.start(&["--log-level", "debug"], "echo ran > said");
-    // Whenever they come: from the moment that signals are received, each has the same effect.
+    // Signals have the same effect at any moment from the installation of the handler on.
     super::wait_until("a handler", || handles(&running, Signal::TERM));
     assert_eq!(running.end_by(Signal::TERM), Some(143), "{}", running.log());
     place.redis.resume();
     assert!(place.is_free());
 }
 
-/// Two signals end it though Redis hangs: it neither waits for the release nor forgets the exit code.
+/// Two signals end it though Redis hangs: `holdfast run` neither waits for the release nor forgets the exit code.
 #[test]
 fn a_release_that_hangs_is_ended_by_a_signal() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! What each test has: a server of Redis, Holdfast, an upstream, and Envoys.
+//! The parts of each test: a server of Redis, Holdfast, an upstream, and Envoys.
 
 use std::time::Duration;
 
@@ -43,14 +43,14 @@ macro_rules! every_way {
 }
 pub(super) use every_way;
 
-/// A lock around each request: what Envoys need beside themselves.
+/// A lock around each request: everything that Envoys need.
 pub struct Edge {
     pub redis: RedisServer,
     pub holdfast: Holdfast,
     pub upstream: Upstream,
     way: Way,
     lock: Value,
-    /// What is changed in Envoy's configuration besides addresses.
+    /// The changes in Envoy's configuration besides addresses.
     changes: Vec<(String, String)>,
     _resources: Resources,
 }

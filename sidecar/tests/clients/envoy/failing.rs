@@ -1,4 +1,4 @@
-//! What happens without Holdfast, or without Redis.
+//! Requests without Holdfast, or without Redis.
 
 use holdfast_tests::{eventually, proxy::Proxy};
 use rustix::process::Signal;
@@ -35,11 +35,11 @@ async fn without_redis_requests_pass_where_they_may(way: Way) {
     assert_eq!(edge.upstream.asked(), 1);
 }
 
-/// What says that requests pass without Holdfast, which is not Holdfast's to say.
+/// Lets requests pass without Holdfast. The proxy's configuration decides this, not Holdfast.
 fn opened(edge: Edge, way: Way) -> Edge {
     match way {
         Way::ExtProc => edge.change("failure_mode_allow: false", "failure_mode_allow: true"),
-        // It says so itself: `inDoubt`.
+        // The filter's `inDoubt` decides it.
         Way::Filter => edge,
     }
 }

@@ -33,7 +33,7 @@ async fn abort(edge: &Edge, requests: u64) -> Option<()> {
     assert!(aborted.iter().any(|aborted| *aborted));
     eventually("the upstream ends", async || edge.upstream.working() == 0).await;
     edge.is_free().await;
-    // And nobody stays who would take a lock later.
+    // No request is left that would take a lock later.
     assert_eq!(one.status("/reports/1").await, 200, "{}", one.log());
     edge.is_free().await;
     Some(())

@@ -1,10 +1,10 @@
 //! The Envoys of `examples/envoy/`, which let all nodes together send one request at a time to the upstream.
 //!
-//! - `edge.rs`: what each test has: a server of Redis, Holdfast, an upstream, and Envoys.
+//! - `edge.rs`: the parts of each test: a server of Redis, Holdfast, an upstream, and Envoys.
 //! - `exclusion.rs`: who gets the lock, and who waits.
 //! - `leaving.rs`: clients and proxies that leave.
-//! - `failing.rs`: what happens without Holdfast, or without Redis.
-//! - `requests.rs`: which requests take a lock, and what reaches the upstream.
+//! - `failing.rs`: requests without Holdfast, or without Redis.
+//! - `requests.rs`: which requests take a lock, and how they reach the upstream.
 //! - `settings.rs`: wrong settings.
 
 mod edge;

@@ -1,4 +1,4 @@
-//! Which requests take a lock, and what reaches the upstream.
+//! Which requests take a lock, and how they reach the upstream.
 
 use holdfast_tests::exposition::Exposition;
 use reqwest::Method;

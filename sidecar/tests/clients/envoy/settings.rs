@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::edge::{document, lock};
 use crate::HOLDFAST;
 
-/// What `holdfast serve` says of an edge lock that it refuses.
+/// The error of `holdfast serve` for an edge lock that it refuses.
 fn refused(documents: &str) -> String {
     let store = resources::definition("lockstore", "lock.in-memory", &[]);
     let resources = Resources::new(&[("lockstore.yaml", &store), ("edge.yaml", documents)]);
@@ -96,7 +96,7 @@ fn an_edge_lock_of_another_application_is_passed_over() {
     assert!(!holdfast.log().contains("serving the edge lock"), "{}", holdfast.log());
 }
 
-/// What Envoy says of settings of the filter, which it refuses; `None` where there is no Envoy.
+/// Envoy's error for settings of the filter that it refuses; `None` without an Envoy.
 async fn refused_by_filter(settings: &Value) -> Option<String> {
     Envoy::refuses("filter.yaml", &filter_with(settings)).await
 }
