@@ -14,10 +14,10 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # The stores of the server, one in Redis and one in memory.
 STORES = ["lockstore", "memory"]
 
-# How long a call may wait for a lock, or hold it, where the document has more: it would only take time.
+# How long a call may wait for a lock, or hold it. The longer times of the document would only take time.
 SHORT = r"^0\.0[0-9]{1,8}s$"
 
-# How long a hold lasts that says nothing: it would have no end.
+# The duration of a hold that names none: it would have no end.
 HOLD = "0.01s"
 
 # Positive, and below 2,147,483,647 s.

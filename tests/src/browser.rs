@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{eventually, prepared, process::Watched, temporary_dir};
 
-/// What `chromedriver` says once it listens; the port follows.
+/// The line of `chromedriver` once it listens; the port follows.
 const STARTED: &str = "started successfully on port ";
 
 /// A page in a browser, which ends when this is dropped.
@@ -41,7 +41,7 @@ impl Browser {
             .map_while(Result::ok)
             .find_map(|line| Some(line.split_once(STARTED)?.1.trim_end_matches('.').to_owned()));
         let port = port.expect("chromedriver listens");
-        // It must be able to go on writing.
+        // It must be able to continue writing.
         thread::spawn(move || lines.for_each(drop));
 
         let profile = temporary_dir();
@@ -123,7 +123,7 @@ impl Browser {
         self.element(selector).await.send_keys(text).await.expect(selector);
     }
 
-    /// What the window shows, as PNG.
+    /// A screenshot of the window, as PNG.
     ///
     /// # Panics
     ///

@@ -76,8 +76,8 @@ impl Clock {
 }
 
 impl Drop for Clock {
-    /// Removes what libfaketime leaves of a process that was killed. A later process with the same id could not
-    /// start.
+    /// Removes the files that libfaketime leaves behind for a process that was killed. A later process with the same id
+    /// could not start.
     fn drop(&mut self) {
         for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             let name = file.file_name();

@@ -1,7 +1,7 @@
 //! The promises that every store keeps, as one list of cases.
 //!
-//! This file has the list and what a case gets. The cases are in `conformance/`: a lock (`lock.rs`), leases
-//! (`lease.rs`), what operators do (`admin.rs`), keys and owners of any text (`text.rs`), the server that keeps the
+//! This file has the list and the arguments of a case. The cases are in `conformance/`: a lock (`lock.rs`), leases
+//! (`lease.rs`), calls of operators (`admin.rs`), keys and owners of any text (`text.rs`), the server that keeps the
 //! locks (`server.rs`) and its failures (`faults.rs`). They share the steps in `steps.rs`. The test `conformance` knows
 //! which stores exist.
 
@@ -30,7 +30,7 @@ pub struct Case {
     pub run: Run,
 }
 
-/// The test of a case, by what it needs.
+/// The test of a case, by the store that it needs.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// Needs an empty store.

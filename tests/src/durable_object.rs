@@ -15,7 +15,7 @@ pub struct DurableObjects {
     _locks: TempDir,
 }
 
-/// What has arrived in the Durable Object of a key.
+/// The calls that have arrived in the Durable Object of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrived {
     /// How many calls asked for the lock.
@@ -37,7 +37,7 @@ impl DurableObjects {
         self.workerd.address()
     }
 
-    /// What has arrived in the object of a key.
+    /// The calls that have arrived in the object of a key.
     ///
     /// # Panics
     ///
@@ -86,7 +86,7 @@ impl DurableObjects {
     }
 }
 
-/// What the door takes to try once for a lock.
+/// The door's arguments for one try to take a lock.
 fn acquire(key: &str, owner: &str, ttl: Duration, fenced: bool) -> Value {
     let ttl = milliseconds(ttl);
     json!({ "key": key, "owner": owner, "ttl": ttl, "wait": 0, "fenced": fenced })

@@ -25,8 +25,8 @@ impl Envoy {
     /// Starts the Envoy that `cargo xtask test` prepared, with a file of the example, and waits until it listens. Where
     /// there is none, says that the test is skipped.
     ///
-    /// Each change is a text that is in the file once, and what stands there instead. The address of the listener is
-    /// changed in any case.
+    /// Each change is a text that is in the file once, and its replacement. The address of the listener is changed in
+    /// any case.
     ///
     /// # Panics
     ///
@@ -97,7 +97,7 @@ impl Envoy {
     }
 }
 
-/// What is changed in `filter.yaml`: the module is the one that was built, and these are its settings.
+/// The changes in `filter.yaml`: the path of the module that was built, and these settings.
 ///
 /// # Panics
 ///

@@ -36,12 +36,12 @@ pub enum Call {
     Release { key: String, owner: String },
 }
 
-/// What the store answers to a call.
+/// The answer of the store to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// An acquire is granted, a release is done.
     Yes,
-    /// To an acquire the lock is held, to a release it is missing.
+    /// An acquire finds the lock held, a release finds none.
     No,
     /// The call fails.
     Failure(Failure),
@@ -65,7 +65,7 @@ impl Answer {
     }
 }
 
-/// What happens to a call.
+/// An event of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// The store got the call.

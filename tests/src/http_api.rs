@@ -1,5 +1,5 @@
-//! What every server of Dapr's HTTP API answers. The functions check it on any server that keeps the
-//! application `app1` and a store `lockstore`.
+//! The answers of every server of Dapr's HTTP API. The functions check any server of the application `app1` with a
+//! store `lockstore`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 

@@ -1,17 +1,17 @@
-//! What the tests share: servers and clients, a store whose outcomes a test scripts, the promises that every
-//! store keeps, and what every server of the HTTP API answers.
+//! Code that the tests share: servers and clients, a store whose outcomes a test scripts, the promises that every store
+//! keeps, and the answers of every server of the HTTP API.
 //!
 //! The tests themselves are in `tests/`.
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`conformance`], [`http_api`] | what every store promises, and what every server of the HTTP API answers |
+//! | [`conformance`], [`http_api`] | the promises of every store, and the answers of every server of the HTTP API |
 //! | [`fake_store`], [`redis_store`], [`durable_object`] | stores: with outcomes that a test scripts, in Redis, in Durable Objects |
 //! | [`redis_server`], [`redis_options`] | a redis-server, and how it is started |
 //! | [`redis_cluster`], [`sentinel_group`], [`redis_quorum`] | several of them |
-//! | [`scripted_node`] | a sentinel, or a node of a cluster, that says what a test has it say |
+//! | [`scripted_node`] | a sentinel, or a node of a cluster, whose answers a test scripts |
 //! | [`proxy`], [`redis_proxy`] | networks that misbehave, and proxies in front of Redis |
-//! | [`envoy`], [`nginx`], [`traefik`], [`upstream`] | proxies of requests, and what is behind them |
+//! | [`envoy`], [`nginx`], [`traefik`], [`upstream`] | proxies of requests, and an upstream |
 //! | [`workerd`], [`browser`], [`sdk`] | other programs: a Worker, Chromium, programs with Dapr's SDKs |
 //! | `holdfast` | the program `holdfast`, run by a test |
 //! | [`http_client`], [`grpc_client`], [`calls`] | clients, and calls on the library |
@@ -75,10 +75,10 @@ pub const APP_ID: &str = "app1";
 /// A time to live that is longer than any test.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
-/// Longer than any single step of a test takes: whatever is waited for this long does not come.
+/// Longer than any single step of a test takes: an event that has not come by then does not come.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// What a store answers when it grants a lock.
+/// The answer of a store that grants a lock.
 pub const GRANTED: Acquired = Acquired::Granted(Grant { fencing_token: None, valid_for: None });
 
 /// Whether an acquire was granted.
@@ -125,7 +125,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     }
 }
 
-/// Waits until `attempt` succeeds, and returns what it got. Its error is why it did not yet.
+/// Waits until `attempt` succeeds, and returns its value. Its error says why it has not succeeded yet.
 ///
 /// # Panics
 ///
@@ -174,7 +174,7 @@ pub fn skipped(what: &str, why: &str) {
     let _ = writeln!(io::stderr(), "skipped: no {what}: {why}");
 }
 
-/// Writes what a screen shows to a file of the folder that the variable `HOLDFAST_SCREENSHOTS` names, if it is set.
+/// Writes a screen to a file of the folder that the variable `HOLDFAST_SCREENSHOTS` names, if it is set.
 ///
 /// # Panics
 ///

@@ -29,7 +29,7 @@ pub struct Proxy {
     accepting: AbortHandle,
 }
 
-/// What is wrong with the network, for all connections.
+/// The faults of the network, for all connections.
 #[derive(Clone, Copy, Default)]
 struct Network {
     delay_of_commands: Duration,
@@ -87,8 +87,8 @@ impl Proxy {
         self.port.store(port, Ordering::SeqCst);
     }
 
-    /// Delivers commands this much later, until [`mend`](Self::mend). What a client sent before it closed its
-    /// connection is delivered too.
+    /// Delivers commands this much later, until [`mend`](Self::mend). Commands that a client sent before it closed its
+    /// connection are delivered too.
     pub fn delay_commands(&self, delay: Duration) {
         self.network.send_modify(|network| network.delay_of_commands = delay);
     }
@@ -109,7 +109,7 @@ impl Proxy {
         self.network.send_modify(|network| network.corrupts = true);
     }
 
-    /// Ends what [`delay_commands`](Self::delay_commands), [`delay_replies`](Self::delay_replies),
+    /// Ends the faults that [`delay_commands`](Self::delay_commands), [`delay_replies`](Self::delay_replies),
     /// [`swallow`](Self::swallow) and [`corrupt_replies`](Self::corrupt_replies) began.
     pub fn mend(&self) {
         self.network.send_replace(Network::default());
@@ -146,7 +146,7 @@ async fn accept(
     }
 }
 
-/// What becomes of the bytes of one connection.
+/// The state of one connection.
 struct Wire {
     network: watch::Receiver<Network>,
     hold: watch::Receiver<bool>,

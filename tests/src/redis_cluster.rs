@@ -29,9 +29,9 @@ pub struct RedisCluster {
     nodes: Nodes,
 }
 
-/// Where a node is found by other nodes, and from where it comes to them.
+/// The ports at which other nodes find a node, and the address from which it connects to them.
 pub struct NodeEnds {
-    /// Where its connections come from.
+    /// The source address of its connections.
     pub source: String,
     /// The ports of 127.0.0.1 on which it listens.
     pub ports: [u16; 2],
@@ -153,7 +153,7 @@ impl RedisCluster {
         .await
     }
 
-    /// Where a node is found by others, and from where it comes to them.
+    /// The ports at which other nodes find a node, and the address from which it connects to them.
     ///
     /// # Panics
     ///
@@ -167,8 +167,8 @@ impl RedisCluster {
         }
     }
 
-    /// Notes that a node was cut off from the others: they go on without it, and it is not asked who has which slots.
-    /// [`promoted`](Self::promoted) waits until the others agree.
+    /// Notes that a node was cut off from the others: they go on without it, and the test does not ask it which node
+    /// has which slots. [`promoted`](Self::promoted) waits until the others agree.
     pub fn isolated(&mut self, node: usize) {
         self.nodes.isolated.push(node);
     }

@@ -72,8 +72,7 @@ impl RedisOptions {
         self
     }
 
-    /// Gives the server a file of settings, which it may write to: it finds what it has written there when it is
-    /// restarted.
+    /// Gives the server a file of settings, which it may write to: it finds its own changes there when it is restarted.
     ///
     /// # Panics
     ///
@@ -85,7 +84,7 @@ impl RedisOptions {
         self
     }
 
-    /// Says what the test's own connections pass to AUTH: a password, or a user and a password.
+    /// Sets the words that the test's own connections pass to AUTH: a password, or a user and a password.
     pub fn login(mut self, words: &[&str]) -> Self {
         self.login = owned(words);
         self
@@ -112,8 +111,8 @@ impl RedisOptions {
             .arguments(&["--tls-key-file", "server.key", "--tls-auth-clients", asks])
     }
 
-    /// Adds a port with TLS, as [`tls`](Self::tls) does, with a certificate of the authority, and lets the server
-    /// use TLS for what it asks of other servers. It asks no client for a certificate.
+    /// Adds a port with TLS, as [`tls`](Self::tls) does, with a certificate of the authority, and lets the server use
+    /// TLS for its connections to other servers. It asks no client for a certificate.
     ///
     /// # Panics
     ///
@@ -133,7 +132,7 @@ impl RedisOptions {
         self.dir.path()
     }
 
-    /// What the test's own connections pass to AUTH; empty for no AUTH.
+    /// The words that the test's own connections pass to AUTH; empty for no AUTH.
     pub(crate) fn words_of_login(&self) -> &[String] {
         &self.login
     }
@@ -168,7 +167,7 @@ impl RedisOptions {
         server
     }
 
-    /// What the server has logged so far.
+    /// The log of the server so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir().join("log")).unwrap_or_default()
     }

@@ -39,8 +39,8 @@ pub struct RedisProxy {
 }
 
 impl RedisProxy {
-    /// Starts a proxy in front of a server. `password` is what the proxy asks of its clients and gives to the
-    /// server; empty for none. Where the program was not prepared, says that the test is skipped.
+    /// Starts a proxy in front of a server. `password` is the password that the proxy asks of its clients and sends to
+    /// the server; empty for none. Where the program was not prepared, says that the test is skipped.
     ///
     /// # Panics
     ///
@@ -178,7 +178,7 @@ locks:
         );
         fs::write(self.folder.path().join("nutcracker.yml"), config).expect("a file");
         let mut command = Command::new(made.join("nutcracker"));
-        // It always listens for who wants statistics.
+        // It always listens for clients that want statistics.
         command.args([
             "-c",
             "nutcracker.yml",

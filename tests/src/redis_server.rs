@@ -114,7 +114,7 @@ impl RedisServer {
         self.options.dir()
     }
 
-    /// What the server has logged so far.
+    /// The log of the server so far.
     pub fn log(&self) -> String {
         self.options.log()
     }

@@ -1,4 +1,4 @@
-//! A sentinel, or a node of a Redis Cluster, that keeps no locks and says what a test has it say.
+//! A sentinel, or a node of a Redis Cluster, that keeps no locks and whose answers a test scripts.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// What a node says, of a master on a port of 127.0.0.1 that has all slots.
+/// A node's report about a master on a port of 127.0.0.1 that has all slots.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The port of the master.
@@ -40,13 +40,13 @@ pub struct ScriptedNode {
 
 struct State {
     view: View,
-    /// What is said once something of `view` has been said.
+    /// The view that replaces `view` after the next answer.
     next: Option<View>,
     refuses_subscriptions: bool,
     subscribers: Vec<mpsc::UnboundedSender<String>>,
     /// How often it was asked for the master or the slots.
     asked: usize,
-    /// What answers wait for.
+    /// Answers wait until the sender of this gate is dropped.
     gate: Option<watch::Receiver<()>>,
 }
 
@@ -56,7 +56,7 @@ pub struct HeldAnswers {
 }
 
 impl ScriptedNode {
-    /// Starts a node that says this.
+    /// Starts a node that reports this view.
     ///
     /// # Panics
     ///
@@ -86,23 +86,23 @@ impl ScriptedNode {
         self.address.port()
     }
 
-    /// Says this from now on.
+    /// Reports this view from now on.
     pub fn say(&self, view: View) {
         let mut state = self.state();
         (state.view, state.next) = (view, None);
     }
 
-    /// Says this from now on, except in its next answer: it takes over the view while it is asked.
+    /// Reports this view from now on, except in its next answer: it takes over the view while it is asked.
     pub fn say_after_the_next_answer(&self, view: View) {
         self.state().next = Some(view);
     }
 
-    /// Refuses those who want to be told of another master, from now on.
+    /// Refuses subscriptions to changes of the master from now on.
     pub fn refuse_subscriptions(&self) {
         self.state().refuses_subscriptions = true;
     }
 
-    /// How many want to be told of another master.
+    /// The number of subscribers to changes of the master.
     pub fn subscribers(&self) -> usize {
         let mut state = self.state();
         state.subscribers.retain(|subscriber| !subscriber.is_closed());
@@ -124,8 +124,8 @@ impl ScriptedNode {
         self.state().asked
     }
 
-    /// When it is asked for the master or the slots from now on, holds the answer back, until
-    /// [`answer_at_once`](Self::answer_at_once). It says what it would have said when it was asked.
+    /// Holds back each answer about the master or the slots from now on, until
+    /// [`answer_at_once`](Self::answer_at_once). The content of an answer is that of the moment of the question.
     pub fn hold_answers(&self) -> HeldAnswers {
         let (gate, opened) = watch::channel(());
         self.state().gate = Some(opened);
@@ -210,7 +210,7 @@ async fn number(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<usize>
 }
 
 impl State {
-    /// The answer to a command, and what it waits for. `replies` goes to the client.
+    /// The answer to a command, and the gate that it waits for. `replies` goes to the client.
     fn answer(
         &mut self,
         words: &[String],
@@ -239,7 +239,7 @@ impl State {
                 return ("-NOPERM no\r\n".to_owned(), None);
             }
             ["SUBSCRIBE", channel] => {
-                // Before anything that subscribers are told.
+                // Before any message for subscribers.
                 let _ = replies.send(array(&[&text("subscribe"), &text(channel), &integer(1)]));
                 self.subscribers.push(replies.clone());
                 return (String::new(), None);

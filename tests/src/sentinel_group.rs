@@ -13,9 +13,9 @@ use crate::{certificates::Authority, eventually_ok, redis_server::RedisServer};
 
 /// Times of the sentinels in milliseconds, which by default are as long as tests: those of Redis 7.
 const TIMES: [(&str, &str); 4] = [
-    // How often a sentinel asks a node what it is. A node promoted or demoted outside a failover is noticed then.
+    // How often a sentinel asks a node for its role. A node promoted or demoted outside a failover is noticed then.
     ("INFO-PERIOD", "500"),
-    // How often a sentinel reports to the others what it knows. A master that comes back late is demoted after four.
+    // How often a sentinel shares its state with the others. A master that comes back late is demoted after four.
     ("PUBLISH-PERIOD", "200"),
     // The least time before a silent connection is replaced.
     ("MIN-LINK-RECONNECT-PERIOD", "1000"),
@@ -44,7 +44,7 @@ impl SentinelGroup {
         Self::start_with(SentinelOptions::default()).await
     }
 
-    /// Starts a group, and waits until all replicas are in sync and every sentinel knows everything.
+    /// Starts a group, and waits until all replicas are in sync and every sentinel knows all servers.
     ///
     /// # Panics
     ///
@@ -124,9 +124,9 @@ impl SentinelGroup {
         &self.servers.nodes[self.master_index()]
     }
 
-    /// Waits until every sentinel that runs names the same master and knows everything else, and every node that
-    /// can be reached is in sync with that master. Returns the master. Sentinels and nodes that were stopped,
-    /// suspended or isolated are not asked.
+    /// Waits until every sentinel that runs names the same master and knows all other servers, and every node that can
+    /// be reached is in sync with that master. Returns the master. Sentinels and nodes that were stopped, suspended or
+    /// isolated are not asked.
     ///
     /// # Panics
     ///
@@ -148,7 +148,7 @@ impl SentinelGroup {
         .await
     }
 
-    /// Waits until every replica that can be reached has what was written to the master so far.
+    /// Waits until every replica that can be reached has all writes to the master so far.
     ///
     /// # Panics
     ///
@@ -201,8 +201,8 @@ impl SentinelGroup {
         old
     }
 
-    /// Starts a node that was killed, without its data unless the options keep them. It is at first what it was
-    /// last, and the sentinels order it what to be: [`settled`](Self::settled) waits for that.
+    /// Starts a node that was killed, without its data unless the options keep them. It begins with its last role, and
+    /// the sentinels assign its new role: [`settled`](Self::settled) waits for that.
     ///
     /// # Panics
     ///
@@ -212,8 +212,8 @@ impl SentinelGroup {
         self.servers.isolated.retain(|isolated| *isolated != node);
     }
 
-    /// Cuts a node off from sentinels and replicas at once, as a partition does, but not from clients: it goes on
-    /// as what it is, and if it is the master, the sentinels find it down and promote another, which
+    /// Cuts a node off from sentinels and replicas at once, as a partition does, but not from clients: it keeps its
+    /// role, and if it is the master, the sentinels find it down and promote another, which
     /// [`promoted`](Self::promoted) waits for.
     ///
     /// The network is as it was: the node refuses all commands of the users as whom sentinels and replicas come,
@@ -226,7 +226,7 @@ impl SentinelGroup {
         for user in [SENTINELS_USER, REPLICAS_USER] {
             self.servers.nodes[node].run::<()>(&["ACL", "SETUSER", user, "-@all"]);
         }
-        // What is written from here on reaches no replica.
+        // Writes from here on reach no replica.
         self.servers.nodes[node].run::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
         self.servers.isolated.push(node);
     }
@@ -244,8 +244,8 @@ impl SentinelGroup {
         old
     }
 
-    /// Ends what [`isolate`](Self::isolate) began. The sentinels make the node a replica if there is another
-    /// master, and it loses what it alone has: [`settled`](Self::settled) waits for that.
+    /// Ends the effect of [`isolate`](Self::isolate). The sentinels make the node a replica if there is another master,
+    /// and it loses the keys that it alone has: [`settled`](Self::settled) waits for that.
     ///
     /// # Panics
     ///
@@ -262,7 +262,7 @@ impl SentinelGroup {
         self.servers.sentinels[sentinel].kill();
     }
 
-    /// Starts a sentinel that was stopped, with what it knew. [`settled`](Self::settled) waits until it knows the
+    /// Starts a sentinel that was stopped, with its earlier state. [`settled`](Self::settled) waits until it knows the
     /// rest.
     ///
     /// # Panics

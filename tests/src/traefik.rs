@@ -53,7 +53,7 @@ impl Traefik {
         }
     }
 
-    /// What the plugin has written to Traefik's log so far, with a line for each request that came and that is done.
+    /// The plugin's lines in Traefik's log so far, with a line for each request that came and for each that is done.
     ///
     /// # Panics
     ///

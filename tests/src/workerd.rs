@@ -22,7 +22,7 @@ fn program(made: &Path) -> PathBuf {
 /// A workerd that runs until it is dropped, and never longer than the test's process.
 pub struct Workerd {
     address: SocketAddr,
-    /// In a mutex so that threads can share this: the lines that it prints are for one of them.
+    /// In a mutex so that threads can share this: only one thread may receive its lines.
     _process: Mutex<Running>,
 }
 
@@ -61,7 +61,7 @@ impl Workerd {
         let mut command = Command::new(program(made));
         command.arg("serve").arg("--import-path").arg(made).arg(config);
         command.arg("--directory-path").arg(format!("disk={}", locks.display()));
-        // It says on its standard output where it listens.
+        // It prints its address on its standard output.
         command.args(["--socket-addr", "http=127.0.0.1:0", "--control-fd", "1"]);
         for name in ["APP_ID", "KEY_PREFIX", "STORE_NAME", "HOLDFAST_STORES", "DAPR_API_TOKEN"] {
             command.env_remove(name);

@@ -37,7 +37,7 @@ struct Kind {
     keeps: Keeps,
 }
 
-/// What a store keeps its locks in.
+/// The place where a store keeps its locks.
 #[derive(Clone, Copy)]
 enum Keeps {
     /// No server.
@@ -49,7 +49,7 @@ enum Keeps {
     Group(fn() -> Group),
 }
 
-/// A store, and what keeps its servers running.
+/// A store, and a value that keeps its servers running.
 type Group = Pin<Box<dyn Future<Output = (Arc<dyn Store>, Box<dyn Any>)>>>;
 
 /// The name of the component among the kinds.

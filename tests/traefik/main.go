@@ -1,11 +1,11 @@
-// What of Traefik a plugin sees: this program interprets the plugin with Traefik's interpreter, reads its settings with
-// Traefik's parsers, and serves it in front of a reverse proxy.
+// The part of Traefik that a plugin sees: this program interprets the plugin with Traefik's interpreter, reads its
+// settings with Traefik's parsers, and serves it in front of a reverse proxy.
 //
 //	traefik PLUGINS LOG
 //
 // PLUGINS is a folder like Traefik's plugins-local. For each line of the standard input, which is a JSON object as in
-// settings.go, a line is printed: the address of a server, or "error: " and why there is none. LOG is the file for what
-// the plugin says, with a line when a request comes and one when it is done.
+// settings.go, a line is printed: the address of a server, or "error: " and why there is none. LOG is the file for the
+// plugin's log, with a line when a request comes and one when it is done.
 package main
 
 import (

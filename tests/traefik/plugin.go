@@ -22,7 +22,7 @@ type plugin struct {
 	create       reflect.Value
 }
 
-// manifest is what Traefik reads of .traefik.yml.
+// manifest has the fields that Traefik reads from .traefik.yml.
 type manifest struct {
 	DisplayName string         `yaml:"displayName"`
 	Type        string         `yaml:"type"`
@@ -70,7 +70,7 @@ func interpret(plugins string, log io.Writer) (*plugin, error) {
 	return p, err
 }
 
-// middleware returns one with these settings in front of a handler.
+// middleware returns a middleware with these settings in front of a handler.
 func (p *plugin) middleware(next http.Handler, settings map[string]any) (http.Handler, error) {
 	config := p.createConfig.Call(nil)[0]
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{

@@ -27,8 +27,8 @@ func (f fast) RoundTrip(request *http.Request) (*http.Response, error) {
 	return f.RoundTripper.RoundTrip(request.Clone(untold))
 }
 
-// proxy forwards requests to an upstream. It cancels a request whose client leaves, and answers one whose upstream fails,
-// as Traefik's does. A request with the header Linger is one of a proxy that is slow to return: not before its client has
+// proxy forwards requests to an upstream. It cancels a request whose client leaves, and answers a request whose
+// upstream fails, as Traefik's does. For a request with the header Linger, the proxy returns only after the client has
 // left.
 func proxy(wanted wanted) http.Handler {
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: wanted.Upstream})

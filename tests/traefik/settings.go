@@ -7,11 +7,11 @@ import (
 	"github.com/traefik/paerser/parser"
 )
 
-// wanted is a middleware in front of an upstream, whose settings come from where Traefik has them.
+// wanted is a middleware in front of an upstream, with settings from one of Traefik's sources.
 type wanted struct {
 	// Upstream is its host and port.
 	Upstream string
-	// Patience is for how many milliseconds the proxy waits for the upstream to begin its answer; 0 for as long as it takes.
+	// Patience is the time in milliseconds that the proxy waits for the upstream to begin its answer; 0 for no limit.
 	Patience int
 	// Fast asks for a proxy that reports a request as Traefik's fast proxy does: only that it was written.
 	Fast bool
@@ -25,7 +25,7 @@ type wanted struct {
 	TestData bool
 }
 
-// configuration is a dynamic configuration of which the middlewares matter.
+// configuration is a dynamic configuration, as far as its middlewares matter.
 type configuration struct {
 	HTTP *struct {
 		Routers     map[string]any
@@ -36,7 +36,7 @@ type configuration struct {
 	}
 }
 
-// settings returns those of the plugin that the configuration calls holdfast.
+// settings returns the settings of the plugin that the configuration names holdfast.
 func (w wanted) settings(plugin *plugin) (map[string]any, error) {
 	var read configuration
 	var err error

@@ -1,12 +1,12 @@
-// Serves the commands of the store of `examples/workers` over HTTP, and counts for tests what arrived in a Durable
-// Object.
+// Serves the commands of the store of `examples/workers` over HTTP, and counts for tests the calls that arrive in a
+// Durable Object.
 import { env } from "cloudflare:workers";
 import { Lock as Example } from "./src/lock.mjs";
 import { acquire, extend, Failed, inspect, release } from "./src/store.mjs";
 
 const STORE = "lockstore";
 
-// The owner whose grants the object keeps to itself.
+// The owner whose grants the object does not report.
 const WITHHELD = "withheld";
 
 export class Lock extends Example {

@@ -98,7 +98,7 @@ async fn polling(length: Duration, holder: &Bare, waiter: &Bare) -> Result<f64> 
     Ok(1.0 / Spread::of(durations).median)
 }
 
-/// A release and an acquire, one after the other: no hand-over can be quicker if the waiter has to take the lock.
+/// A release and an acquire, one after the other: no hand-over can be faster if the waiter has to take the lock.
 async fn two_round_trips(length: Duration, by: &Bare) -> Result<f64> {
     let (begun, mut durations) = (Instant::now(), Vec::new());
     by.take(RESOURCE).await?;

@@ -7,7 +7,7 @@
 //! | [`handover`] | handing a contended lock over, against a poller |
 //! | [`servers`] | locks at several servers, against one |
 //! | [`http`] | requests over sockets, against a native handler |
-//! | [`served`] | what a request costs the process `holdfast serve` |
+//! | [`served`] | the processor time of a request in the process `holdfast serve` |
 //! | [`proxies`] | requests through a proxy that takes locks, against one that takes none |
 //! | [`start_up`] | the time from process start to readiness |
 //! | [`client`] | the clients over HTTP and gRPC |

@@ -110,7 +110,7 @@ async fn throughput(envoy: &Envoy, length: Duration) -> Result<f64> {
     Ok(requests / begun.elapsed().as_secs_f64())
 }
 
-/// Sends requests with a lock each, one after the other until then but one at least, and returns how many seconds each
+/// Sends requests with a lock each, one after the other until `end` and at least one, and returns the seconds that each
 /// took.
 async fn drive(envoy: &Envoy, end: Instant) -> Result<Vec<f64>> {
     static REQUESTS: AtomicU32 = AtomicU32::new(0);

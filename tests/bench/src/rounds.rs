@@ -25,7 +25,7 @@ impl Rounds {
         Ok(rates)
     }
 
-    /// The same for a number of contestants that is not known before.
+    /// The same for a number of contestants that is known only at run time.
     pub fn run_all(self, mut contestants: Vec<Turn<'_>>) -> Result<Vec<Vec<f64>>> {
         let mut rates = vec![Vec::new(); contestants.len()];
         self.take_turns(&mut contestants, &mut rates)?;

@@ -1,4 +1,4 @@
-//! What a request costs the process `holdfast serve`, with its store in Redis: requests per second of its own
+//! The cost of a request for the process `holdfast serve`, with its store in Redis: requests per second of its own
 //! processor time. The clients run in this process and do not count.
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
@@ -63,7 +63,7 @@ pub fn measure(
     Ok(())
 }
 
-/// Connects a client to each program, of which there are one or two, and measures what its requests cost.
+/// Connects a client to each of one or two programs, and measures the cost of its requests.
 fn compare<C>(
     rounds: Rounds,
     clients: &Runtime,

@@ -43,13 +43,13 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// How the workers of a run are started.
 pub struct Plan {
-    /// What the command line begins with: a program that starts a worker elsewhere.
+    /// The beginning of the command line: a program that starts a worker elsewhere.
     pub launcher: Vec<String>,
     /// More of the workers' environment.
     pub environment: Vec<(String, String)>,
     /// The `host:port` of each server that the workers get, separated by commas.
     pub address: String,
-    /// That of every third worker.
+    /// The addresses for every third worker.
     pub third: String,
     /// More settings of the workers' stores.
     pub settings: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Plan {
     pub tasks: u32,
     /// How many keys there are.
     pub keys: usize,
-    /// What their choices depend on.
+    /// The seed of their choices.
     pub seed: u64,
 }
 
@@ -180,7 +180,7 @@ impl Crew {
         command.args(["worker", "--address", address]);
         command.args(["--process", &number.to_string(), "--tasks", &tasks.to_string()]);
         command.args(["--keys", &keys.to_string(), "--seed", &seed.to_string()]);
-        // Both a try that fails and what becomes of several are to be seen.
+        // The run must show both single tries that fail and calls of several tries.
         let retries =
             if number.is_multiple_of(2) { "redisMaxRetries=3" } else { "redisMaxRetries=-1" };
         let more = settings.iter().map(String::as_str);

@@ -1,4 +1,4 @@
-//! What a fault is. The faults themselves are in `faults/`, one family a file.
+//! The definition of a fault. The faults themselves are in `faults/`, one family a file.
 
 use std::time::Duration;
 
@@ -29,19 +29,19 @@ pub struct Fault {
     pub loses: Loses,
     /// The shortest run, in seconds, in which a round fits.
     pub needs: u64,
-    /// How slow it makes a round trip at which a client still gets its answer, in milliseconds.
+    /// The slowest round trip that it causes and that still brings a client its answer, in milliseconds.
     pub round_trip: u64,
-    /// What shows that the fault really happened.
+    /// The evidence that the fault really happened.
     pub evidence: Evidence,
     /// Breaks something, and mends it again. Returns how much was broken, where [`Evidence::Counted`] asks for
     /// it.
     pub round: fn(&mut Stage) -> Result<u64>,
 }
 
-/// What shows that a fault was felt.
+/// The evidence that a fault was felt.
 #[derive(Clone, Copy, Debug)]
 pub enum Evidence {
-    /// What the rounds counted.
+    /// The count of the rounds.
     Counted,
     /// Calls that failed.
     Failed,

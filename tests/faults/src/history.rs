@@ -1,4 +1,4 @@
-//! What happened in one run: the calls of all workers, what the driver saw in Redis, and what it broke.
+//! The history of one run: the calls of all workers, the observations of the driver in Redis, and its faults.
 //!
 //! All times are nanoseconds of the machine's monotonic clock, which every process reads alike.
 
@@ -24,13 +24,13 @@ pub struct Event {
     pub key: String,
     /// The owner. Each acquire has its own.
     pub owner: String,
-    /// What was called.
+    /// The method.
     pub call: Call,
     /// When the call began.
     pub start: Nanos,
-    /// When the answer was heard.
+    /// When the answer arrived.
     pub end: Nanos,
-    /// The wall clock of the process when the answer was heard, in milliseconds since 1970.
+    /// The wall clock of the process when the answer arrived, in milliseconds since 1970.
     pub wall: u64,
     /// The answer.
     pub answer: Answer,
@@ -38,13 +38,13 @@ pub struct Event {
     pub token: Option<u64>,
 }
 
-/// What a worker calls.
+/// The method that a worker calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
     /// Takes the lock for this many milliseconds.
     Acquire(u64),
-    /// Gives the lock back.
+    /// Releases the lock.
     Release,
 }
 
@@ -66,7 +66,7 @@ pub enum Answer {
     HeldByOther,
     /// It failed, and nothing was done.
     NotDone(String),
-    /// It failed, and nobody knows what was done.
+    /// It failed, and nobody knows whether it was done.
     Unknown {
         /// Why.
         cause: String,
@@ -79,7 +79,7 @@ pub enum Answer {
     Died,
 }
 
-/// What a key held when the driver looked.
+/// The value of a key when the driver looked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Observation {
     /// The key.
@@ -95,7 +95,7 @@ pub struct Observation {
 /// A stretch of time in which the driver broke something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
-    /// What was broken.
+    /// The kind of fault.
     pub kind: Broken,
     /// When it began.
     pub start: Nanos,
@@ -134,7 +134,7 @@ pub enum Broken {
 pub struct History {
     /// The calls, by their start.
     pub events: Vec<Event>,
-    /// What the driver saw, by time.
+    /// The observations of the driver, by time.
     pub observations: Vec<Observation>,
     /// What the driver broke.
     pub windows: Vec<Window>,

@@ -18,7 +18,7 @@ use crate::{
     stage::Size,
 };
 
-/// What is to be run.
+/// The runs to do.
 pub struct Lanes {
     /// The faults.
     pub faults: Vec<Fault>,
@@ -28,15 +28,15 @@ pub struct Lanes {
     pub total: Option<Duration>,
     /// How many run at once.
     pub count: usize,
-    /// What each run consists of.
+    /// The size of each run.
     pub size: Size,
-    /// What all choices depend on.
+    /// The seed of all choices.
     pub seed: u64,
     /// Where the histories of runs with violations are written.
     pub history: Option<PathBuf>,
 }
 
-/// What all lanes share.
+/// The state that all lanes share.
 struct Shared {
     next: usize,
     good: bool,
@@ -45,7 +45,7 @@ struct Shared {
 }
 
 impl Lanes {
-    /// Runs them, and prints what came of it. Returns whether everything was as it must be.
+    /// Runs them, and prints the results. Returns whether no promise was broken and every fault was felt.
     pub fn run(&self) -> Result<bool> {
         if let Some(directory) = &self.history {
             fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;

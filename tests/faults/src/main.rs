@@ -1,26 +1,25 @@
 //! Proves that a lock has one holder while servers, networks, processes and clocks fail.
 //!
-//! Worker processes take and release locks in real Redis servers. The driver repeatedly breaks something, looks
-//! into Redis all the time, and writes down what everybody did and heard. A checker then finds what a lock must
-//! never do.
+//! Worker processes take and release locks in real Redis servers. The driver repeatedly breaks something, looks into
+//! Redis all the time, and records every call and its answer. A checker then finds violations of the lock's promises.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`history`] | what happened: calls, observations, and what was broken |
+//! | [`history`] | the history of a run: calls, observations, and faults |
 //! | [`check`] | the checker |
-//! | [`worker`], [`task`] | a worker process, and what it does |
+//! | [`worker`], [`task`] | a worker process, and its tasks |
 //! | [`crew`] | the worker processes of a run |
 //! | [`probe`] | looks into Redis, all the time |
 //! | [`record`] | gathers a history |
 //! | [`servers`] | the servers of a run: one, or several |
-//! | [`view`] | what a key holds where its truth is |
+//! | [`view`] | the value of a key at the server that decides |
 //! | [`stage`] | servers, the road to them, and their workers |
 //! | [`sides`] | the roads to several servers |
 //! | [`namespace`] | networks of our own, and wires that can be cut |
-//! | [`fault`], [`faults`] | what can be broken |
+//! | [`fault`], [`faults`] | the faults |
 //! | [`run`] | one run with one fault |
 //! | [`lanes`] | many runs, several at once |
-//! | [`report`] | what is printed |
+//! | [`report`] | the output |
 
 mod check;
 mod crew;

@@ -1,8 +1,8 @@
 //! Network namespaces: one for the driver and all that it starts, and one for the workers of a run that are to
 //! be cut off from their server. Needs `unshare`, `nsenter` and `ip`.
 //!
-//! A frame whose Ethernet address is wrong is dropped by the machine that it reaches, without a word to the one
-//! that sent it. That is how a wire is cut here, in one direction or both.
+//! A machine silently drops a frame whose Ethernet address is wrong. The driver cuts a wire in this way, in one
+//! direction or both.
 
 use std::{
     env, fs,
@@ -59,12 +59,12 @@ pub struct Namespace {
     keeper: Watched,
 }
 
-/// What a cut stops.
+/// The traffic that a cut stops.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut {
-    /// What the workers send.
+    /// Traffic from the workers.
     Commands,
-    /// What the server sends.
+    /// Traffic from the server.
     Replies,
     /// Both.
     Both,
@@ -98,7 +98,7 @@ impl Namespace {
         self.address(1)
     }
 
-    /// What a command line begins with that is to run in the namespace.
+    /// The beginning of a command line that runs in the namespace.
     pub fn launcher(&self) -> Vec<String> {
         vec!["nsenter".to_owned(), format!("--net={}", self.file())]
     }
@@ -120,7 +120,7 @@ impl Namespace {
         self.neighbour(false, 2, &self.mac(2))
     }
 
-    /// Sets the Ethernet address to which one side sends what is for the other's `end`.
+    /// Sets the Ethernet address to which one side sends packets for the other's `end`.
     fn neighbour(&self, far_side: bool, end: u8, mac: &str) -> Result<()> {
         let wire = self.wire(if far_side { "far" } else { "near" });
         let address = self.address(end);

@@ -33,12 +33,12 @@ impl Record {
         self.parts().events.insert((event.process, event.number), event);
     }
 
-    /// Notes what Redis held.
+    /// Notes an observation of Redis.
     pub fn observation(&self, observation: Observation) {
         self.parts().observations.push(observation);
     }
 
-    /// Notes what was broken from `start` until now.
+    /// Notes a fault that lasted from `start` until now.
     pub fn broken(&self, kind: Broken, start: Nanos) {
         self.parts().windows.push(Window { kind, start, end: now() });
     }

@@ -1,4 +1,4 @@
-//! What the driver prints: violations with what happened around them, and a table.
+//! The output of the driver: violations with the events around them, and a table.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,7 +95,7 @@ impl Row {
     }
 }
 
-/// Prints what went wrong in a run.
+/// Prints the problems of a run.
 pub fn print_problems(outcome: &Outcome) {
     let fault = outcome.fault;
     if outcome.felt == 0 {
@@ -141,7 +141,7 @@ fn print_violation(violation: &Violation, outcome: &Outcome) {
     }
 }
 
-/// The calls and observations that have to do with a violation, and what was broken then.
+/// The calls and observations that concern a violation, and the faults at that time.
 fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, String)> {
     let mut lines = Vec::new();
     let mut line = |start: Nanos, end: Nanos, what: String| {

@@ -1,5 +1,4 @@
-//! One run: workers take locks while one fault is repeatedly broken and mended, and the checker looks at
-//! what happened.
+//! One run: workers take locks while one fault is repeatedly broken and mended, and the checker looks at the history.
 
 use std::{
     thread,
@@ -26,13 +25,13 @@ use crate::{
 /// How late things may be: the driver and the servers share the processors.
 const SLACK: Nanos = ms(100);
 
-/// How slow a round trip can be where nothing slows it but the load.
+/// The slowest round trip that the load alone can cause.
 const ROUND_TRIP: Nanos = ms(300);
 
 /// How long the workers work before the first round, and after the last.
 const CALM: Duration = Duration::from_millis(1_000);
 
-/// What came of a run.
+/// The outcome of a run.
 pub struct Outcome {
     /// The fault.
     pub fault: &'static str,
@@ -44,9 +43,9 @@ pub struct Outcome {
     pub loses: Loses,
     /// How many locks failovers have lost.
     pub lost: u64,
-    /// What happened.
+    /// The history.
     pub history: History,
-    /// What must not have.
+    /// The broken promises.
     pub violations: Vec<Violation>,
 }
 
@@ -105,7 +104,7 @@ impl Outcome {
         self.history.events.first().map_or(0, |event| event.start)
     }
 
-    /// Whether everything was as it must be.
+    /// Whether no promise was broken and the fault was felt.
     pub fn is_good(&self) -> bool {
         self.violations.is_empty() && self.felt > 0
     }

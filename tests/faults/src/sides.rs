@@ -8,14 +8,14 @@ use holdfast_tests::proxy::Proxy;
 /// The proxies of both sides, by their servers.
 pub struct Sides([Vec<Proxy>; 2]);
 
-/// What a cut road does with the bytes that are sent. A network that is mended may deliver them late.
+/// The effect of a cut road on the bytes that are sent. A network that is mended may deliver them late.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss {
-    /// It vanishes.
+    /// All bytes vanish.
     All,
     /// Commands arrive this much later.
     Commands(Duration),
-    /// Replies do.
+    /// Replies arrive this much later.
     Replies(Duration),
 }
 
@@ -31,7 +31,7 @@ impl Sides {
         Self(sides)
     }
 
-    /// What the setting `redisHost` of one side is.
+    /// The setting `redisHost` of one side.
     pub fn hosts(&self, side: usize) -> String {
         self.0[side].iter().map(Proxy::address).collect::<Vec<_>>().join(",")
     }

@@ -1,4 +1,4 @@
-//! What a fault acts on: servers, the road to them, and the workers.
+//! The stage of a fault: servers, the road to them, and the workers.
 
 use std::{
     sync::Arc,
@@ -33,8 +33,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub enum Road {
     /// A connection on 127.0.0.1.
     Direct,
-    /// Through a proxy in the driver. Every third worker has a direct connection, and is quick to take a lock that
-    /// ran out.
+    /// Through a proxy in the driver. Every third worker has a direct connection, and quickly takes a lock that has
+    /// expired.
     Proxy,
     /// From a network namespace of the workers' own.
     Namespace,
@@ -85,17 +85,17 @@ pub struct Stage {
     pub crew: Crew,
     /// The clock that can be set, if there is one.
     pub clock: Option<Clock>,
-    /// What happens.
+    /// The record of the run.
     pub record: Arc<Record>,
     /// How many keys the workers use.
     pub keys: usize,
     /// The choices of the fault.
     pub random: fastrand::Rng,
-    /// What waits for several servers.
+    /// The runtime that waits for several servers.
     pub runtime: Handle,
 }
 
-/// How many workers there are, and what they do.
+/// The numbers of workers, tasks and keys.
 #[derive(Clone, Copy)]
 pub struct Size {
     /// Processes.

@@ -27,7 +27,7 @@ pub fn key(number: usize) -> String {
     format!("lock||{{faults}}||{number}")
 }
 
-/// Whether a key of Redis is that of a lock, and not that of its latest number.
+/// Whether a key of Redis is that of a lock, and not that of its fencing token.
 pub fn is_lock(name: &str) -> bool {
     !name.starts_with("lock||fence||")
 }
@@ -104,7 +104,7 @@ impl Task {
             Answer::Unknown { .. } | Answer::Left if self.one_in(2) => {
                 self.release(key, owner).await?;
             }
-            // A release by somebody whose answer was that it has nothing must do nothing.
+            // A release by a caller that was told it has no lock must do nothing.
             _ if self.one_in(20) => drop(self.release(key, owner).await?),
             _ => {}
         }

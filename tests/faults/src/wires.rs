@@ -1,8 +1,8 @@
 //! The wires between servers that all listen on 127.0.0.1, in the driver's namespace: each server comes to the others
-//! from an address of its own, so that what is sent between two of them can be distinguished from what clients send.
+//! from an address of its own, so that traffic between two of them can be distinguished from that of clients.
 //!
-//! A server is cut off by rules of routing. What it and the others send to each other is lost, without a word to those
-//! who wait for it, and the kernel sends it again until the rules are gone. Clients reach the server all the time.
+//! Routing rules cut a server off. The packets between it and the others are lost silently, and the kernel sends them
+//! again until the rules are gone. Clients reach the server all the time.
 
 use std::{
     process::Command,
@@ -85,7 +85,7 @@ impl Drop for Wires {
     }
 }
 
-/// Makes the way on which everything is lost, and lets rules come before the kernel's own.
+/// Makes the table of routes by which everything is lost, and lets rules come before the kernel's own.
 fn prepare() -> Result<()> {
     ip(&["link", "add", "name", "lost", "type", "veth", "peer", "name", "nowhere"])?;
     for end in ["lost", "nowhere"] {

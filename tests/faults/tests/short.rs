@@ -40,7 +40,7 @@ const FAULTS: [&str; 24] = [
 /// Those that need libfaketime.
 const CLOCKS: [&str; 4] = ["clock-forward", "clock-back", "clock-workers", "quorum-clocks"];
 
-/// Is run where the system lets it.
+/// Runs where the system allows it.
 const PARTITION: &str = "partition";
 
 #[test]

@@ -11,7 +11,7 @@ const LARGEST: usize = 64 << 20;
 
 /// Loads the input as a file.
 pub fn run(input: &[u8]) {
-    // A file without a line end at its end could go on with what is appended to it.
+    // Without a line end at its end, the file's last line would continue with appended text.
     let file = String::from_utf8_lossy(input).into_owned() + "\n";
     let mut hasher = DefaultHasher::new();
     file.hash(&mut hasher);
@@ -39,7 +39,7 @@ fn tells_no_secret(loaded: &Loaded, secret: &str) {
     }
 }
 
-/// A document after a separator is read whatever precedes it, and does not change how that is read.
+/// A document after a separator is read whatever precedes it, and does not change how the text before it is read.
 fn is_alone(file: &str, loaded: &Loaded, unique: &str) {
     let document = format!(
         "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: {unique}\n\
@@ -59,7 +59,7 @@ fn is_alone(file: &str, loaded: &Loaded, unique: &str) {
 /// The settings of a store in Redis are read or refused, without showing a value.
 fn has_settings(store: &Store, secret: &str) {
     let mut properties = Properties::default();
-    // Where each came from is not known any more.
+    // The source of each setting is not known any more.
     store.settings.iter().for_each(|(name, value)| properties.insert_secret(name, value));
     match RedisSettings::parse(&properties) {
         Err(error) => assert!(!error.to_string().contains(secret), "a secret in: {error}"),

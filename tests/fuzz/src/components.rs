@@ -1,4 +1,4 @@
-//! Loading a file of Dapr's resources as `holdfast serve` does, and everything that comes of it.
+//! Loading a file of Dapr's resources as `holdfast serve` does, and the results.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -7,16 +7,16 @@ use holdfast::{
     resources::{self, Options, Resources, StoreDefinition},
 };
 
-/// What a file says.
+/// The result of loading a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// What it defines, or what is wrong.
+    /// The definitions, or the error.
     pub result: Result<Defined, String>,
     /// The problems that did not stop the loading.
     pub notices: Vec<String>,
 }
 
-/// What a file defines.
+/// The definitions of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defined {
     pub stores: Vec<Store>,

@@ -1,4 +1,4 @@
-//! Durations: Go's form, and what a settings file accepts besides.
+//! Durations: Go's form, and the other forms that a settings file accepts.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ struct Exact {
     tolerance: i128,
 }
 
-/// Reads a duration by exact numbers; `None` for what is none.
+/// Reads a duration by exact numbers; `None` if the text is none.
 fn exact(text: &str) -> Option<Exact> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if unsigned == "0" {
@@ -104,7 +104,7 @@ fn exact(text: &str) -> Option<Exact> {
             return None;
         }
         sum.nanoseconds = sum.nanoseconds.saturating_add(digits(whole).saturating_mul(unit));
-        // What follows these digits is less than a nanosecond.
+        // Further digits are less than a nanosecond.
         let fraction = &fraction[..fraction.len().min(18)];
         sum.nanoseconds = sum
             .nanoseconds
@@ -118,7 +118,7 @@ fn exact(text: &str) -> Option<Exact> {
     Some(sum)
 }
 
-/// The number that these digits are, which may be none; at most the largest there is.
+/// The value of these digits; 0 without digits, and at most `i128::MAX`.
 fn digits(text: &str) -> i128 {
     if text.is_empty() { 0 } else { text.parse().unwrap_or(i128::MAX) }
 }

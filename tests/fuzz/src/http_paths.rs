@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
     is_answered(method, path, query);
 }
 
-/// A clean path is what the file system would make of it, and stays as it is.
+/// A cleaned path is resolved as the file system would do it, and cleaning it again does not change it.
 fn is_cleaned(path: &str) {
     let cleaned = clean(path);
     assert_eq!(clean(&cleaned), cleaned);

@@ -1,4 +1,4 @@
-//! The JSON form of the verbs: what a body asks for, and the replies.
+//! The JSON form of the verbs: the bodies and the replies.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ const VERBS: [Verb; 7] = [
     Verb::ForceRelease,
 ];
 
-/// Reads the input as the body of each verb, and has it be the cause of each failure.
+/// Reads the input as the body of each verb, and uses it as the cause of each failure.
 pub fn run(input: &[u8]) {
     let store =
         StoreInfo { name: "lockstore".to_owned(), key_prefix: None, app_id: "app1".to_owned() };
@@ -151,7 +151,7 @@ fn is_error_body(reply: &Reply) -> String {
     }
 }
 
-/// What another reader finds in a body.
+/// The content of a body, according to another reader.
 enum Read {
     Fields(Fields),
     Malformed,

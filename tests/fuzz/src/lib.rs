@@ -1,17 +1,17 @@
 //! Properties that must hold for any input. Each target is a function that panics if one does not hold.
 //!
-//! | target | what it is given |
+//! | target | its input |
 //! |---|---|
 //! | [`component_files`] | a YAML file of Dapr's resources |
 //! | [`component_values`] | a JSON value, as a setting in such a file |
 //! | [`durations`] | a duration, as settings and policies have them |
 //! | [`http_paths`] | the first line of a request |
 //! | [`json_calls`] | the body of a call |
-//! | [`redis_replies`] | what a Redis server sends |
+//! | [`redis_replies`] | the replies of a Redis server |
 //! | [`redis_settings`] | settings of a Redis store, one a line |
 //!
-//! `corpus/` has inputs for each. A test runs them, and changes of them. The programs in `targets/` run the same
-//! functions on what libFuzzer makes of them: `cargo xtask fuzz`.
+//! `corpus/` has inputs for each. A test runs the targets with them, and with changes of them. The programs in
+//! `targets/` run the same functions on what libFuzzer makes of them: `cargo xtask fuzz`.
 
 pub mod component_files;
 pub mod component_values;

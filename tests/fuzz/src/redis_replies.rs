@@ -1,4 +1,4 @@
-//! What a Redis server sends: replies, in whatever pieces they come.
+//! The replies of a Redis server, in whatever pieces they come.
 
 use holdfast_redis_rules::{
     acquire::Acquired,
@@ -36,7 +36,7 @@ fn first(bytes: &[u8]) -> Option<usize> {
     Some(length)
 }
 
-/// A reply is read once its last byte is there, and no sooner; a mistake stays one whatever follows.
+/// A reply is read once its last byte is there, and no sooner; a malformed reply stays malformed whatever follows.
 fn does_not_depend_on_pieces(bytes: &[u8]) {
     let whole = resp::reply(bytes);
     let end = match &whole {

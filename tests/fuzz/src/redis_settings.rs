@@ -11,7 +11,7 @@ use holdfast_redis_rules::{
     settings::{Quorum, Servers, SettingError, Settings, pool::Pool, tls::Tls},
 };
 
-/// What values have at their ends to be found again.
+/// The end of each value, by which a leaked value is found.
 const MARK: &str = "-marked-5c0e";
 
 /// The size of the pool where none is set.
@@ -38,17 +38,17 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// What is read can be used as it is.
+/// Settings that were read can be used as they are.
 fn are_settings(properties: &Properties) {
     let read = read(properties);
     let whole = RedisSettings::parse(properties);
-    // Two names of one setting with different values are refused by the whole alone.
+    // Only `RedisSettings::parse` refuses two names of one setting with different values.
     if whole.as_ref().is_err_and(|error| error.problem.contains("another name of the same setting"))
     {
         return;
     }
     let Ok((servers, settings, pool, tls)) = read else {
-        // The error is extended by what to write, or by what was written.
+        // `RedisSettings::parse` adds to the error the right form, or the text that was written.
         assert_eq!(
             whole.map_err(|error| error.setting).err(),
             read.map_err(|error| error.setting).err()
@@ -62,7 +62,7 @@ fn are_settings(properties: &Properties) {
             nodes.iter().for_each(comes_back);
         }
     }
-    // A certificate that is none is refused by the whole alone.
+    // Only `RedisSettings::parse` refuses an invalid certificate.
     let has_identity = tls.is_some_and(|tls| tls.identity.is_some());
     assert!(has_identity || whole.is_ok_and(|it| it.address() == servers.to_string()));
     let limits = [

@@ -1,4 +1,4 @@
-//! What operators do with locks: listing them, and ending any hold.
+//! Calls of operators: listing locks, and ending any hold.
 
 use std::{collections::BTreeMap, sync::Arc};
 

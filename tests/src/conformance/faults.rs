@@ -1,4 +1,4 @@
-//! What a store answers, and what it leaves behind, when the server or the network fails.
+//! The answers of a store, and the locks that it leaves behind, when the server or the network fails.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -141,7 +141,7 @@ pub(super) async fn frozen(redis: Arc<dyn Redis>) {
     assert!(cause.ends_with(": no connection within 500ms"), "{cause}");
     server.resume();
     eventually("the command is carried out", async || server.calls("set") >= 2).await;
-    // A store that can do so releases it; then the key has no expiry.
+    // A store that can give the lock back does so; then the key has no expiry.
     assert_bounds(&server, "k", until);
     assert_recovers(&*store).await;
     assert!(!server.exists("other"));

@@ -36,7 +36,7 @@ pub(super) async fn validity(store: Arc<dyn Store>) {
         [store.acquire("a", "me", MINUTE).await, store.acquire_fenced("b", "me", MINUTE).await]
     {
         let Ok(Acquired::Granted(grant)) = outcome else { panic!("{outcome:?}") };
-        // A store that does not say it means the time to live.
+        // A store that does not report it means the time to live.
         let valid_for = grant.valid_for.unwrap_or(60_000);
         assert!((30_000..=60_000).contains(&valid_for), "{grant:?}");
     }

@@ -1,4 +1,4 @@
-//! What other clients of the server see, and which servers are accepted.
+//! The view of other clients of the server, and the servers that are accepted.
 
 use std::sync::Arc;
 

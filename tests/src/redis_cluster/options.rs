@@ -26,8 +26,8 @@ pub struct ClusterOptions {
     /// Whether nodes have a port with TLS too, and use TLS between each other: they name those ports to clients
     /// with TLS. Default: no.
     pub tls: bool,
-    /// The beginning of the addresses from which nodes come to each other, such as `10.0.0`: what is sent between them
-    /// can then be distinguished from what clients send. Default: they come from 127.0.0.1 as clients do.
+    /// The beginning of the addresses from which nodes come to each other, such as `10.0.0`: traffic between them can
+    /// then be distinguished from that of clients. Default: they come from 127.0.0.1 as clients do.
     pub network: Option<String>,
     /// Further arguments of every node, as `redis-server` takes them. Default: none.
     pub arguments: Vec<String>,
@@ -52,7 +52,7 @@ impl ClusterOptions {
     /// The options of the node of this number.
     pub(super) fn node(&self, authority: &Authority, number: usize) -> RedisOptions {
         let mut options = RedisOptions::new()
-            // The default is the port and 10,000, which another process may have, or which is no port.
+            // The default is the port plus 10,000, which another process may have, or which is no valid port.
             .port(BUS_PORT)
             .arguments(&["--cluster-enabled", "yes", "--cluster-announce-ip", HOST])
             .arguments(&["--cluster-node-timeout", &self.node_timeout.as_millis().to_string()])

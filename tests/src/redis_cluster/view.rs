@@ -1,4 +1,4 @@
-//! What nodes of a cluster say of each other, and whether they say the same.
+//! The reports of the nodes of a cluster about each other, and whether they agree.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::redis_server::RedisServer;
 #[derive(Default)]
 pub(super) struct Nodes {
     pub servers: Vec<RedisServer>,
-    /// What they call themselves.
+    /// Their ids, as they report them.
     pub ids: Vec<String>,
     /// Those that were cut off from the others.
     pub isolated: Vec<usize>,
@@ -22,10 +22,10 @@ impl Nodes {
     }
 }
 
-/// What a node says of the cluster: each node that it knows, by its id.
+/// A node's report about the cluster: each node that it knows, by its id.
 type View = BTreeMap<String, Known>;
 
-/// What a node says of another one, or of itself.
+/// A node's report about another node, or about itself.
 #[derive(Debug)]
 struct Known {
     flags: Vec<String>,
@@ -61,8 +61,8 @@ impl Roles {
     }
 }
 
-/// The roles and slots of the nodes that run, if all of them say the same, that the cluster is usable, and that
-/// each other is there, and if replicas are in sync. Else, who does not.
+/// The roles and slots of the running nodes, if all of them report the same, find the cluster usable and reach each
+/// other, and if replicas are in sync. Else the node that differs.
 pub(super) fn agreed(nodes: &Nodes) -> Result<Roles, String> {
     let running = || nodes.running();
     let first = running().next().ok_or("no node runs")?;
@@ -85,7 +85,7 @@ pub(super) fn said(nodes: &Nodes) -> Result<Roles, String> {
     roles(nodes, first, 0..nodes.servers.len()).map(Roles)
 }
 
-/// What a node says of some nodes.
+/// A node's report about some nodes.
 fn roles(
     nodes: &Nodes,
     teller: usize,

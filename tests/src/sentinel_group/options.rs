@@ -133,7 +133,7 @@ impl SentinelOptions {
         self.server(authority, lines, &login).arguments(&["--sentinel"])
     }
 
-    /// What master, replicas and sentinels call each other.
+    /// The host by which master, replicas and sentinels name each other.
     pub(super) fn host(&self) -> &'static str {
         if self.host_names { NAME } else { HOST }
     }

@@ -1,4 +1,4 @@
-//! What sentinels and nodes say of the group, and whether they say the same.
+//! The reports of sentinels and nodes about the group, and whether they agree.
 
 use std::collections::HashMap;
 
@@ -27,16 +27,16 @@ impl Servers {
     }
 }
 
-/// What a sentinel says of one instance: the master, a replica or another sentinel.
+/// A sentinel's report about one instance: the master, a replica or another sentinel.
 type Instance = HashMap<String, String>;
 
-/// The master, if every sentinel that runs names the same one and knows everything else, and every node that can
-/// be reached follows it. Else, who does not.
+/// The master, if every sentinel that runs names the same one and knows all other servers, and every node that can be
+/// reached follows it. Else the server that differs.
 pub(super) fn agreed(group: &Servers) -> Result<usize, String> {
     let running = || group.sentinels.iter().enumerate().filter(|(_, sentinel)| sentinel.runs());
     let (_, first) = running().next().ok_or("no sentinel runs")?;
     let master = master_of(group, first)?;
-    // One that is suspended would be waited for.
+    // Asking a suspended master would block.
     if !group.reached(master) {
         return Err(format!("node {master}, the master, cannot be reached"));
     }
@@ -85,7 +85,7 @@ fn knows(group: &Servers, sentinel: &RedisServer, master: usize) -> Result<(), S
         let known = sentinels.iter().find(|known| port(known, "port") == port_of_other);
         let known = known.ok_or_else(|| format!("does not know sentinel {i}"))?;
         let flags = &known["flags"];
-        // Not those that say what the other one thinks of the master: they stay for 5 s.
+        // Not the flags with the other sentinel's opinion of the master: they stay for 5 s.
         let lost = flags.split(',').any(|flag| ["s_down", "disconnected"].contains(&flag));
         if other.runs() && lost {
             return Err(format!("sentinel {i} is {flags}"));

@@ -140,7 +140,7 @@ fn of_headers(linker: &mut Linker<State>) {
         .unwrap();
 }
 
-/// How requests end, and what it does to them.
+/// Continuing requests, and answering them.
 fn of_requests(linker: &mut Linker<State>) {
     let env = "env";
     linker
@@ -250,7 +250,7 @@ fn of_call_outs(linker: &mut Linker<State>) {
         .unwrap();
 }
 
-/// What Rust's standard library asks.
+/// The functions that Rust's standard library imports.
 fn of_wasi(linker: &mut Linker<State>) {
     let wasi = "wasi_snapshot_preview1";
     linker

@@ -1,4 +1,4 @@
-//! What must hold whatever happens, in any order.
+//! Properties that must hold for events in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ enum Event {
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Right,
-    /// The server did it, and the answer is lost.
+    /// The server carried out the call, and the answer is lost.
     Unheard,
     /// The server did nothing.
     Failed,
@@ -289,7 +289,7 @@ proptest! {
             assert!(world.left.contains(owner), "{owner} was not freed");
         }
         assert!(world.proxy.calls().is_empty());
-        // Nothing is left of what was: each resource is asked for at once, and the configuration may end.
+        // No state is left: each resource is asked for at once, and the configuration may end.
         for resource in ["/0", "/1"] {
             world.proxy.request(&[(":method", "GET"), (":path", resource)]);
             let call = world.proxy.only_call();

@@ -99,7 +99,7 @@ fn a_client_that_leaves_after_its_response_frees_nothing_again() {
     }
 }
 
-/// The proxy answers a request itself that took too long to be let on.
+/// The proxy itself answers a request that waited too long for its lock.
 #[test]
 fn the_proxys_own_answer_to_a_paused_request_gives_up_its_place() {
     let mut proxy = Proxy::with_lock(json!({"wait": "5s"}));

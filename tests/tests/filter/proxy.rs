@@ -1,4 +1,4 @@
-//! A proxy that a test drives, and what it was asked to do.
+//! A proxy that a test drives, and the calls that the filter made.
 
 use std::{mem, sync::LazyLock};
 
@@ -105,7 +105,7 @@ impl Proxy {
         }
     }
 
-    /// Whether the rest of a request stays.
+    /// Whether the filter holds back the rest of a request.
     pub fn pauses_body(&mut self, id: u32) -> bool {
         let body: u32 = self.call("proxy_on_request_body", id, (id, 10_u32, 0_u32));
         let trailers: u32 = self.call("proxy_on_request_trailers", id, (id, 1_u32));

@@ -1,4 +1,4 @@
-//! One request: what is asked, and what becomes of the request.
+//! One request: the call to Holdfast, and the fate of the request.
 
 use serde_json::json;
 

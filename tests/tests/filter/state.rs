@@ -1,4 +1,4 @@
-//! What a proxy knows: its requests, its call-outs, its clock.
+//! The state of a proxy: its requests, its call-outs, its clock.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The context of the configuration.
 pub const ROOT: u32 = 1;
 
-/// What became of a request.
+/// The fate of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     Paused,

@@ -1,4 +1,4 @@
-//! What operators may do with the locks in Redis.
+//! Calls of operators for the locks in Redis.
 
 use std::collections::HashMap;
 

@@ -261,7 +261,7 @@ async fn a_call_that_finds_a_hanging_master_goes_on_at_the_replica() {
     assert_granted(store.acquire("{k}next", "me", MINUTE).await);
 }
 
-/// A node that does not report the slots, and says so only once it is let.
+/// A node that does not report the slots, and answers so only when the test allows it.
 async fn answer_late(
     mut client: TcpStream,
     asked: Arc<AtomicUsize>,
@@ -303,7 +303,7 @@ async fn those_who_wait_for_the_slots_ask_once_and_share_a_failure_too() {
     let others = join_all(["a", "b", "c", "d"].map(|key| store.acquire(key, "me", MINUTE)));
     let (outcomes, ()) = tokio::join!(others, async {
         eventually("the node is asked", async || asked.load(Ordering::SeqCst) > 0).await;
-        // The one that began the question takes nothing from the others.
+        // The call that began the question leaves. The others still get the answer.
         drop(leaves);
         answer.send_replace(true);
     });

@@ -1,5 +1,5 @@
-//! What is special to the component `adapters/redis-store`: its environment, the connection that it keeps
-//! between calls, and its size.
+//! The special features of the component `adapters/redis-store`: its environment, the connection that it keeps between
+//! calls, and its size.
 
 use std::{
     fs,
@@ -66,7 +66,8 @@ async fn a_connection_closed_by_the_server_gets_no_command() {
         assert_granted(store.acquire("k", "me", MINUTE).await);
         let mut another = TcpStream::connect(server.address()).await.unwrap();
         server.kill_connections();
-        // Both ends come together: once the test knows of the one, the store's socket knows of the other.
+        // Both connections end together: once the test sees the end of one, the store's socket has the end of the
+        // other.
         let end = timeout(LONG, another.read(&mut [0])).await.expect("an end");
         assert_eq!(end.unwrap(), 0);
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));

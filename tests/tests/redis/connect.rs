@@ -1,4 +1,4 @@
-//! What the library's store needs to connect: passwords, users, TLS, and a server that can keep locks.
+//! The needs of the library's store to connect: passwords, users, TLS, and a server that can keep locks.
 
 use std::{
     env, fs,
@@ -123,7 +123,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     let cause = not_done(store.acquire("other", "me", MINUTE).await);
     assert!(cause.contains("NOPERM"), "{cause}");
 
-    // That such a user could not try a lock is logged, and with the keys of the store he can.
+    // The log says if the user could not try a lock. With the keys of the store the user can.
     server.run::<()>(&["ACL", "SETUSER", "locker", "resetkeys", "~lock||shop||*", "+info"]);
     for (start, warned) in [("lock||", true), ("lock||shop||", false)] {
         let settings = RedisSettings::new("127.0.0.1").port(server.port());

@@ -1,4 +1,4 @@
-//! What the library's store answers, and what it leaves behind, when the server or the network fails.
+//! The answers of the library's store, and the locks that it leaves behind, when the server or the network fails.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! Who gets a lock next: the waiters of one process in the order of their arrival, and always some waiter when the lock
-//! is free, whatever the timing of releases and waits.
+//! The next owner of a lock: the waiters of one process get it in the order of their arrival, and some waiter always
+//! gets it when it is free, whatever the timing of releases and waits.
 
 use std::{
     sync::{

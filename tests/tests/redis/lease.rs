@@ -1,4 +1,4 @@
-//! Leases in Redis: the numbers of their grants, extending, and who holds what.
+//! Leases in Redis: fencing tokens, extends, and inspections.
 
 use std::{
     sync::Arc,
@@ -329,6 +329,6 @@ async fn a_lease_that_is_kept_is_lost_when_its_server_stands_still() {
     assert!(matches!(lost, Lost::NotRenewed(_)), "{lost:?}");
     assert_eq!(lease.valid_for(), Duration::ZERO);
     server.resume();
-    // What was sent to the server meanwhile does not bring the lock back for long.
+    // Commands that were sent to the server meanwhile do not bring the lock back for long.
     eventually("the lock is free", async || !server.exists("lock||r")).await;
 }

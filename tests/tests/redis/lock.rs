@@ -1,4 +1,4 @@
-//! What the library's store answers, and what it writes to Redis.
+//! The answers of the library's store, and its keys and values in Redis.
 
 use std::time::Duration;
 
@@ -64,14 +64,14 @@ async fn the_command_of_daprd_respects_a_lock_of_holdfast() {
     assert_eq!(server.run::<Option<String>>(&of_daprd).as_deref(), Some("OK"));
 }
 
-/// What no lock in Redis prevents, and why each hold should have an owner of its own.
+/// No lock in Redis prevents this, so each hold should have an owner of its own.
 #[tokio::test]
 async fn a_late_unlock_of_an_owner_that_is_reused_ends_the_later_hold() {
     let (server, store) = server_and_store().await;
     assert_granted(store.acquire("k", "me", Duration::from_millis(300)).await);
     eventually("the first hold ends", async || server.run::<i64>(&["EXISTS", "k"]) == 0).await;
     assert_granted(store.acquire("k", "me", MINUTE).await);
-    // That of the first hold.
+    // The release of the first hold.
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     assert_granted(store.acquire("k", "you", MINUTE).await);
 }

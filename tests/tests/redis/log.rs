@@ -1,4 +1,4 @@
-//! What the library logs during a test.
+//! The log of the library during a test.
 
 use std::{
     io,

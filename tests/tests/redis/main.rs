@@ -1,19 +1,19 @@
 //! The two stores in Redis: the library's own and the component `adapters/redis-store`.
 //!
-//! - `lock.rs`: what the library's store answers, and what it writes.
+//! - `lock.rs`: the answers of the library's store, and its keys and values.
 //! - `lease.rs`: leases, and the numbers of their grants.
 //! - `watch.rs`: waiting for locks, and losing them, by the notifications of the server.
-//! - `handover.rs`: who gets a lock next.
+//! - `handover.rs`: the next owner of a lock.
 //! - `admin.rs`: listing locks, and ending any hold.
 //! - `keys.rs`: the keys that resource files ask for.
-//! - `questions.rs`: what a server is asked when a connection is opened, and what becomes of the answers.
+//! - `questions.rs`: the questions to a server when a connection is opened, and the effect of the answers.
 //! - `connect.rs`: passwords, TLS, and servers that cannot keep locks.
 //! - `pool.rs`: the settings of its connections.
 //! - `faults.rs`: failures of the server and the network.
 //! - `time.rs`: commands and replies that come late.
 //! - `proxies.rs`: both behind proxies that speak Redis's protocol, and on Valkey.
 //! - `quorum.rs`: several servers of which a majority decides.
-//! - `component.rs`: what is special to the component.
+//! - `component.rs`: the special features of the component.
 //! - `sentinel.rs`: the library's store behind Redis Sentinel.
 //! - `cluster.rs`: the library's store in a Redis Cluster.
 //! - `replicas.rs`: replicas that must have a lock.
@@ -52,7 +52,7 @@ use holdfast_tests::{
     redis_store::{PATIENT, Setting},
 };
 
-/// Connections that are replaced all the time: what is under way on one that was replaced goes on.
+/// Connections that are replaced all the time: calls that are under way on a replaced connection go on.
 const SHORT_LIVED: [Setting; 4] =
     [PATIENT, ("minIdleConns", "1"), ("maxConnAge", "1ms"), ("idleCheckFrequency", "100ms")];
 

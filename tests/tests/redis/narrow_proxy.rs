@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// Forwards connections to a port of 127.0.0.1 until it is dropped. A connection that sends a command which it does not
-/// know gets the replies to what it sent before, and then something that is no reply, or nothing; and is closed.
+/// know gets the replies to its earlier commands, then text that is no reply, or nothing, and is closed.
 pub struct NarrowProxy {
     address: String,
     unknown: Arc<Mutex<Vec<&'static str>>>,

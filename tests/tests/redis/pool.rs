@@ -1,4 +1,4 @@
-//! What the settings of the library's connections do, as the server sees it.
+//! The effect of the settings of the library's connections, as the server sees it.
 
 use std::sync::{
     Arc,

@@ -150,7 +150,7 @@ async fn a_server_that_is_killed_and_started_again_is_used_again(program: Progra
             assert_granted(store.acquire("k", "me", MINUTE).await);
             server.kill();
             let is_named = |outcome: Result<Acquired, Failure>| match (program, outcome) {
-                // It does not distinguish a server that is down from one that it lost.
+                // Envoy does not distinguish a server that is down from a lost connection.
                 (Program::Envoy, Err(Failure::Unknown(outcome))) => {
                     outcome.cause.ends_with(": upstream failure")
                 }
@@ -189,7 +189,7 @@ async fn a_server_that_stalls_leaves_the_outcome_unknown(program: Program) {
         assert!(matches!(freed, Err(Failure::Unknown(_))), "{freed:?}");
 
         assert_recovers(&*store).await;
-        // The proxy gave up, and the server did what it was asked for.
+        // The proxy gave up, and the server ran the command.
         eventually("the lock is taken", async || server.exists("k")).await;
         let end: u64 = server.run(&["PEXPIRETIME", "k"]);
         assert!(SystemTime::UNIX_EPOCH + Duration::from_millis(end) <= until);
@@ -212,7 +212,8 @@ async fn the_password_must_be_right(program: Program) {
     }
 }
 
-/// What has no key, as the questions to a new connection, goes where all other keys go, or is not answered.
+/// Commands without a key, such as the questions on a new connection, go to the server of all other keys, or get no
+/// answer.
 #[tokio::test]
 async fn envoy_may_lead_locks_to_their_server_by_the_prefix_of_their_keys() {
     for leads_the_rest in [true, false] {

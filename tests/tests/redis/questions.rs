@@ -1,4 +1,4 @@
-//! What a server is asked when a connection is opened, and what becomes of the answers, in both stores.
+//! The questions to a server when a connection is opened, and the effect of the answers, in both stores.
 
 use std::{
     sync::{
@@ -104,7 +104,7 @@ async fn a_server_that_seems_to_close_at_first_is_asked_again() {
     }
 }
 
-/// The state of the moment says nothing of the server: a replica stays one.
+/// A temporary error says nothing about the server: a replica stays a replica.
 #[tokio::test]
 async fn a_server_that_cannot_answer_now_is_not_accepted_unasked() {
     const NONSENSE: &str = "unexpected reply from the server";
@@ -193,7 +193,7 @@ async fn a_storm_of_kills_does_not_end_the_questions() {
         }
     });
     for call in 0..CALLS {
-        // Whatever becomes of it.
+        // The outcome does not matter.
         let _ = store.acquire(&call.to_string(), "me", MINUTE).await;
     }
     over.store(true, Ordering::SeqCst);

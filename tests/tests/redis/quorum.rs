@@ -1,4 +1,4 @@
-//! Locks that a majority of several servers holds: servers that fail, and come back without what they knew.
+//! Locks that a majority of several servers holds: servers that fail, and come back without their locks.
 
 use std::{
     sync::{
@@ -62,7 +62,7 @@ async fn number_of(store: &QuorumStore, key: &str, owner: &str) -> u64 {
 }
 
 async fn assert_works(store: &QuorumStore) {
-    // A new one each time: a server that stood still may have what was done before.
+    // A new key each time: a server that stood still may have the keys of earlier calls.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let key = &*format!("lock||app||{}", NEXT.fetch_add(1, Ordering::Relaxed));
     assert_granted(store.acquire(key, "me", MINUTE).await);
@@ -111,7 +111,7 @@ async fn without_three_of_five_servers_a_lock_is_refused_and_nothing_is_left() {
     let store = over(&servers);
     assert_works(&store).await;
     servers[..3].iter_mut().for_each(RedisServer::kill);
-    // A server that was slow may still have what was done above.
+    // A slow server may still have the lock of the calls above.
     let key = "lock||app||other";
     let acquire =
         async || timeout(LONG, store.acquire(key, "me", MINUTE)).await.expect("an answer in time");
@@ -208,7 +208,7 @@ async fn a_server_stays_out_after_its_start_unless_it_loses_nothing() {
             Some(format!("{all} +info +config|get")),
             false,
         ),
-        // It does not report how it writes, or when it started.
+        // The server does not report its `appendfsync`, or its uptime.
         (&["--appendonly", "yes", "--appendfsync", "always"], Some(format!("{all} +info")), true),
         (&["--appendonly", "yes", "--appendfsync", "always"], Some(all.to_owned()), true),
     ] {
@@ -225,7 +225,7 @@ async fn a_server_stays_out_after_its_start_unless_it_loses_nothing() {
             let cause = not_done(outcome);
             assert!(cause.contains("may have lost locks: it takes part again in "), "{context}");
             assert!(!server.exists("lock||k"), "{context}");
-            // What it has is released and looked at as ever.
+            // Its locks are released and inspected as ever.
             server.run::<()>(&["SET", "lock||k", "me"]);
             assert_eq!(store.release("lock||k", "me").await, Ok(Released::Released));
         }
@@ -299,7 +299,7 @@ async fn a_token_that_was_raised_is_kept_and_never_falls() {
     }
     let hours = server.run::<u64>(&["PTTL", fence]) / 3_600_000;
     assert!((30 * 24 - 1..=30 * 24).contains(&hours), "{hours}");
-    // One that is kept for longer stays so.
+    // A fencing token that is kept for longer stays so.
     server.run::<()>(&["PEXPIRE", fence, "9000000000"]);
     assert_eq!(store.raise_fencing_token(KEY, 8).await, Ok(()));
     assert!(server.run::<u64>(&["PTTL", fence]) > 8_000_000_000);
@@ -441,7 +441,7 @@ async fn a_server_that_is_found_later_to_be_another_of_them_takes_no_part() {
     assert_granted(store.acquire(KEY, "me", MINUTE).await);
     servers[1].kill();
     proxy.mend();
-    // What was opened before stays silent.
+    // Connections that were opened before stay silent.
     proxy.cut();
     let twin = format!("it is the same server as {first}");
     eventually("it is known for what it is", async || {

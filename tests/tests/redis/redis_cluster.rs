@@ -1,11 +1,11 @@
-//! The Redis Cluster that tests start: what it does when a test says so.
+//! The Redis Cluster that tests start: its reactions to orders of a test.
 
 use holdfast_tests::{
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
 };
 
-/// What a server says to who asks for a key that it does not have: `MOVED` or `ASK`, the slot and the address.
+/// A server's answer about a key that it does not have: `MOVED` or `ASK`, the slot and the address.
 fn redirected(server: &RedisServer, key: &str) -> (String, String) {
     let error = server.try_command::<()>(&["GET", key]).unwrap_err();
     let (address, slot) = error.redirect_node().unwrap();

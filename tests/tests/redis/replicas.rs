@@ -78,7 +78,7 @@ async fn a_lock_that_too_few_replicas_have_is_given_back() {
     assert!(!server.exists("k"));
     assert_eq!(not_done(store.acquire_fenced("k", "me", MINUTE).await), few);
     assert!(!server.exists("k"));
-    // What is held already stays.
+    // A lock that is held already stays.
     assert_eq!(store.acquire("held", "you", MINUTE).await, Ok(Acquired::Held));
     let Err(Failure::Unknown(unknown)) = store.extend("held", "me", MINUTE * 2, false).await else {
         panic!("an extend that too few replicas have")

@@ -1,4 +1,5 @@
-//! The library's store behind Redis Sentinel: it finds the master, follows it, and says what it cannot find.
+//! The library's store behind Redis Sentinel: it finds the master, follows it, and reports a master that it cannot
+//! find.
 
 use std::{
     cell::Cell,
@@ -88,7 +89,7 @@ fn group_master(group: &SentinelGroup, old: usize) -> usize {
 async fn take_in_time(store: &RedisStore) -> String {
     let tries = Cell::new(0);
     let key = || format!("try{}", tries.get());
-    // What an earlier try did may be unknown.
+    // The outcome of an earlier try may be unknown.
     eventually("a lock is taken", async || {
         tries.set(tries.get() + 1);
         is_granted(&store.acquire(&key(), "me", MINUTE).await)
@@ -219,13 +220,13 @@ async fn sentinels_that_are_not_listed_are_found() {
     let mut group = SentinelGroup::start().await;
     let store = connect(&group.addresses()[0], &[]).await.unwrap();
     let added = group.add_sentinel().await;
-    // Each connection that is opened asks who the others are.
+    // Each connection that is opened asks for the other sentinels.
     group.nodes()[0].kill_connections();
     take_in_time(&store).await;
     for gone in [0, 1] {
         group.stop_sentinel(gone);
     }
-    // Nobody may promote another with half of the sentinels: the two that are left only answer.
+    // Nobody may promote another with half of the sentinels: the two remaining sentinels only answer.
     group.nodes()[0].kill_connections();
     take_in_time(&store).await;
     assert!(group.sentinels()[added].runs());
@@ -313,13 +314,13 @@ async fn waiters_and_holders_survive_a_failover() {
     };
     group.replicated().await;
     let new = group.failover().await;
-    // It holds on, though nothing is reported of the lock on the earlier connection.
+    // The hold continues although nothing reports the lock on the earlier connection.
     eventually("the new master is used", async || group.nodes()[new].clients() > 0).await;
     let ended_early = waiting.is_finished();
     lease.release().await.unwrap();
     match tokio::time::timeout(LONG, waiting).await.unwrap().unwrap() {
         Ok(waited) => assert!(waited.is_some() && !ended_early, "{waited:?}"),
-        // A try that was on its way when the connection broke says that nobody knows.
+        // A try that was on its way when the connection broke has an unknown outcome.
         Err(error) => assert!(error.is_indeterminate(), "{error}"),
     }
 }
@@ -370,7 +371,7 @@ async fn a_failover_under_load_stops_nobody() {
     assert!(group.nodes()[new].exists("after"));
 }
 
-/// Three sentinels that say this.
+/// Three sentinels that report this view.
 async fn scripted(view: &View) -> Vec<ScriptedNode> {
     let mut sentinels = Vec::new();
     for _ in 0..3 {
@@ -383,12 +384,12 @@ fn hosts(sentinels: &[ScriptedNode]) -> String {
     sentinels.iter().map(ScriptedNode::address).collect::<Vec<_>>().join(",")
 }
 
-/// Has all sentinels say this from now on.
+/// Lets all sentinels report this view from now on.
 fn all_say(sentinels: &[ScriptedNode], view: &View) {
     sentinels.iter().for_each(|sentinel| sentinel.say(view.clone()));
 }
 
-/// The same, and the one that a store listens to says that the master has moved.
+/// The same, and the sentinel that a store listens to reports that the master has moved.
 fn switch(sentinels: &[ScriptedNode], view: &View) {
     all_say(sentinels, view);
     sentinels.iter().for_each(|sentinel| sentinel.report_a_switch(NAME.1));
@@ -431,7 +432,7 @@ async fn a_call_on_a_connection_that_gets_no_more_ends_with_its_master() {
 async fn an_attempt_to_connect_that_learns_of_a_new_master_ends_all_connections_to_the_old_one() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let sentinels = scripted(&View::new(old.port(), 1)).await;
-    // Nobody but those who open a connection asks where the master is.
+    // Only an attempt to open a connection asks for the master.
     sentinels.iter().for_each(ScriptedNode::refuse_subscriptions);
     let store = connect(&hosts(&sentinels), &[("minIdleConns", "2")]).await.unwrap();
     eventually("both connections are open", async || old.clients() == 2).await;
@@ -447,7 +448,7 @@ async fn sentinels_that_are_asked_while_they_take_over_a_new_master_name_no_old_
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let sentinels = scripted(&View::new(old.port(), 6)).await;
     for sentinel in &sentinels {
-        // A store that asked again would find out.
+        // A store that asks again would notice the change.
         sentinel.refuse_subscriptions();
         sentinel.say_after_the_next_answer(View::new(new.port(), 7));
     }
@@ -460,11 +461,11 @@ async fn sentinels_that_are_asked_while_they_take_over_a_new_master_name_no_old_
 async fn answers_of_before_a_failover_that_come_after_it_do_not_lead_back() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let sentinels = scripted(&View::new(old.port(), 6)).await;
-    // Sentinels have half of it.
+    // Sentinels have half of `dialTimeout`.
     let settings = [("minIdleConns", "2"), ("dialTimeout", "60s")];
     let store = connect(&hosts(&sentinels), &settings).await.unwrap();
     listened_to(&sentinels).await;
-    // For each connection, and by the one who listens.
+    // Once for each connection, and once by the listener.
     let asked_by_all = || sentinels.iter().all(|sentinel| sentinel.asked() >= 3);
     eventually("nobody asks", async || asked_by_all() && old.clients() == 2).await;
 
@@ -487,7 +488,7 @@ async fn answers_of_before_a_failover_that_come_after_it_do_not_lead_back() {
 
 #[tokio::test]
 async fn sentinels_that_were_all_made_anew_are_believed() {
-    // How many are in the settings, and the others of their first life, where nobody listens by now.
+    // The number of sentinels in the settings, and the ports that their first views named, on which nobody listens now.
     for (listed, gone) in [(3, &[1, 2, 3][..]), (1, &[1, 2])] {
         let (old, new) = (RedisServer::start(), RedisServer::start());
         let first = View { others: gone.to_vec(), ..View::new(old.port(), 5) };

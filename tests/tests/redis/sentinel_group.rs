@@ -1,4 +1,4 @@
-//! The master, replicas and sentinels that tests start: what they do when a test says so.
+//! The master, replicas and sentinels that tests start: their reactions to orders of a test.
 
 use std::time::Duration;
 

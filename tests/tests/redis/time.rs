@@ -199,7 +199,7 @@ async fn a_server_that_does_not_report_its_clock_gets_a_time_to_live_and_a_wider
 #[tokio::test]
 async fn a_clock_that_makes_no_sense_after_a_grant_leaves_its_outcome_unknown() {
     let server = RedisServer::start();
-    // It is a reply, and no time.
+    // This is a reply, but not a time.
     let proxy = NarrowProxy::start_with(server.port(), &[], ":1\r\n").await;
     let store = connect_to(&proxy.address(), &[ONCE]).await.unwrap();
     let component = Adapter::with_settings(1, &[("redisHost", &proxy.address()), ONCE]).await;
@@ -227,7 +227,7 @@ async fn a_component_that_may_not_give_back_what_a_clock_that_was_set_granted_do
     server.forget_calls();
     let until = bound(store.acquire("k", "me", MINUTE).await);
     assert_eq!(server.calls("set"), 1);
-    // By the clock as it is now it lasts for the hour as well.
+    // By the new clock, the lock lasts for the hour as well.
     let left = Duration::from_millis(server.run(&["PTTL", "k"]));
     assert!(until >= SystemTime::now() + left - SECOND, "{until:?} {left:?}");
 }

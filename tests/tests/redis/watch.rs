@@ -26,8 +26,8 @@ const LONG: Duration = Duration::from_secs(20);
 /// Longer than the longest pause between two tries of waiters that are not notified.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Lets the time pass in which waiters that are not notified would try again. There is nothing to wait for: what a test
-/// shows is that they do nothing.
+/// Lets the time pass in which waiters that are not notified would try again. There is no event to wait for: a test
+/// shows that the waiters do nothing.
 async fn stay_idle() {
     tokio::time::sleep(QUIET).await;
 }
@@ -118,7 +118,7 @@ async fn waiters_send_nothing_until_the_lock_is_free_then_one_try_per_process() 
     let tries = server.calls("set");
     assert!(tries <= 2, "{tries} tries");
 
-    // All of them get it, one after the other, whichever process has it next.
+    // All waiters get it, one after the other, whichever process is next.
     join_all(waiting.into_iter().map(async |(locks, waiting)| {
         let lease = waiting.await.unwrap();
         locks.unlock(R, &lease.owner).await.unwrap();
@@ -192,7 +192,7 @@ async fn nothing_is_left_of_those_who_have_left() {
     for waiting in waiting {
         assert!(waiting.await.is_err());
     }
-    // Its connection is closed once it is known that nobody watches.
+    // The store closes the connection once nobody watches.
     eventually("the connection is closed", async || {
         !server.run::<String>(&["CLIENT", "LIST"]).contains("flags=t ")
     })
@@ -238,7 +238,7 @@ async fn a_lease_that_somebody_shortens_is_renewed_and_one_that_is_left_alone_co
     eventually("it lasts longer", async || server.run::<u64>(&["PTTL", KEY]) > 60_000).await;
     assert_eq!(server.run::<String>(&["GET", KEY]), lease.owner());
     stay_idle().await;
-    // The look, the renewal, and the look after it.
+    // The first look, the renewal, and the look after it.
     assert!(server.calls("eval") <= 4, "{}", server.calls("eval"));
 }
 
@@ -278,7 +278,7 @@ async fn an_owner_of_any_length_is_known_and_another_that_is_like_it_is_not_it()
 #[tokio::test]
 async fn a_server_that_reports_changes_that_are_none_is_not_asked_without_a_pause() {
     let server = RedisServer::start();
-    // The server drops its record of who tracks a key, and notifies them that the key has changed.
+    // The server forgets which clients track a key, and notifies them that the key has changed.
     server.run::<()>(&["CONFIG", "SET", "tracking-table-max-keys", "1"]);
     let locks = locks(&server).await;
     let waiting: Vec<_> = (0..4)

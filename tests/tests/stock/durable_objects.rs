@@ -13,13 +13,13 @@ use holdfast_tests::{
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-/// What the door takes to wait for the lock `k` for as long as a test lasts.
+/// The door's arguments for a wait for the lock `k` for as long as a test lasts.
 fn waiting(owner: &str) -> Value {
     let (ttl, wait) = (MINUTE.as_secs() * 1_000, LONG.as_secs() * 2_000);
     json!({ "key": "k", "owner": owner, "ttl": ttl, "wait": wait, "fenced": false })
 }
 
-/// Whom the lock is granted to, after a wait.
+/// The grant of the lock, after a wait.
 async fn granted(address: SocketAddr, owner: &str) -> Value {
     let answer = post(address, "/acquire", waiting(owner).to_string()).await;
     let answer: Value = serde_json::from_str(&answer.body).unwrap();
@@ -34,7 +34,7 @@ async fn caller(address: SocketAddr, owner: &str) -> TcpStream {
     connection
 }
 
-/// Resets a connection. workerd sees nothing of a caller who only says that no more comes.
+/// Resets a connection. workerd does not notice a caller that only closes its sending side.
 fn leave(connection: TcpStream) {
     connection.set_zero_linger().unwrap();
     drop(connection);

@@ -102,7 +102,7 @@ async fn closing_the_connection_loses_the_lock() {
     let mut hold = Hold::ask(address, json!({"resourceId": "r", "ttl": "3s"})).await;
     hold.after_renewals("held").await;
     drop(hold);
-    // workerd looks whether the connection is there when it writes to it.
+    // workerd notices the end of the connection only when it writes to it.
     eventually("the lock is free", async || {
         post(address, LOCK, lock_body("r", "you")).await.body == ACQUIRED
     })

@@ -62,7 +62,7 @@ impl Drop for Watched {
     }
 }
 
-/// Has a process stand still (SIGSTOP), and returns once it does: threads of a busy machine run on for a while.
+/// Has a process stand still (SIGSTOP), and returns once it does: threads of a busy machine may run for a while longer.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ pub fn suspend(process: Pid) -> Result<()> {
 /// Whether each thread of a process is stopped.
 fn stands_still(process: Pid) -> Result<bool> {
     for thread in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
-        // A thread that has ended since then does nothing more.
+        // A thread that has ended meanwhile does nothing more.
         let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { continue };
         // The state comes behind the name, which is in brackets.
         if !stat.rsplit(')').next().is_some_and(|state| state.trim_start().starts_with('T')) {

@@ -66,7 +66,7 @@ impl Client {
         Ok(Self { connection: sender, callers })
     }
 
-    /// Makes one call after the other, as many at a time as there are, and returns how many were made.
+    /// Makes calls one after the other, with one task for each lock, and returns how many were made.
     pub async fn drive(&mut self, length: Duration) -> Result<u32> {
         let start = Instant::now();
         let mut running = JoinSet::new();

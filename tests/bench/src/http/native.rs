@@ -25,7 +25,7 @@ pub fn serve(runtime: &Runtime, locks: Native<impl Backend>) -> Result<SocketAdd
         .with_state(Arc::new(locks));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    // Without it, a socket is only slower.
+    // If this fails, the socket is only slower.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     // It ends with its runtime.
     runtime.spawn(axum::serve(listener, router).into_future());

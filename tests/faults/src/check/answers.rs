@@ -74,7 +74,7 @@ fn held_by(
 ) -> Option<String> {
     let own = key.hold(&release.owner).filter(|hold| is_first(key, release, hold.acquire));
     let span = Span { from: release.start, to: release.end + rules.rounding };
-    // A majority may know nothing of it though nobody else can have one.
+    // A majority may not have the lock although no other owner can have a majority.
     let whole = |hold: &&Hold<'_>| !history.thins(hold.acquire.start, release.end);
     let lasts = own.filter(whole).filter(|hold| hold.sure.is_some()).and_then(|hold| hold.lasts);
     if lasts.is_some_and(|until| span.to <= until) && wrong(&release.owner) {

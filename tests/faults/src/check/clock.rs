@@ -1,20 +1,20 @@
-//! What it does to a lock when the server's clock is set: set forward, it ends the lock that much earlier; set
-//! back, that much later.
+//! The effect on a lock when the server's clock is set: a step forward ends the lock that much earlier, a step back
+//! that much later.
 
 use super::pace::LONGEST_USE;
 use crate::history::{Broken, Event, History, Nanos};
 
-/// The clock was set.
+/// A change of the clock.
 struct Step {
     /// It was set at some moment between these.
     start: Nanos,
     end: Nanos,
-    /// Forward, or back if this is less than 0.
+    /// The step forward; back, if this is less than 0.
     by: i64,
 }
 
-/// When the lock of this acquire ends, at the earliest, that lasts until `lease` by a clock that is not set. The client
-/// knew that clock to a `round_trip`.
+/// The earliest end of this acquire's lock, which would last until `lease` by a clock that is not set. The client knew
+/// that clock to a `round_trip`.
 pub fn earliest_end(acquire: &Event, lease: Nanos, history: &History, round_trip: Nanos) -> Nanos {
     let (mut ahead, mut earliest) = (0_i64, lease);
     for step in steps(history) {
@@ -35,8 +35,8 @@ pub fn earliest_end(acquire: &Event, lease: Nanos, history: &History, round_trip
     earliest
 }
 
-/// When the lock of this acquire has ended, at the latest, that lasts until `bound` by a clock that is not set.
-/// `confirmed` is whether the client has read the clock after the server took the lock.
+/// The latest end of this acquire's lock, which would last until `bound` by a clock that is not set. `confirmed` says
+/// whether the client has read the clock after the server took the lock.
 pub fn latest_end(
     acquire: &Event,
     bound: Nanos,
@@ -80,8 +80,8 @@ fn is_recent(step: &Step, acquire: &Event) -> bool {
     step.end + LONGEST_USE >= acquire.start
 }
 
-/// Whether the step is one that a client may fail to notice: both what it knew of the clock and what it reads
-/// next are as exact as a round trip.
+/// Whether a client may fail to notice the step: its earlier and its next reading of the clock are only as exact as a
+/// round trip.
 fn is_small(step: &Step, round_trip: Nanos) -> bool {
     step.by.unsigned_abs() <= 2 * round_trip
 }
@@ -121,7 +121,7 @@ mod tests {
         let sample = set(granted(), HOUR, 300);
         sample.clone().acquire("b", 310..320, 100, Granted).is_good();
         sample.clone().seen(None, 310..311).release("a", 320..330, Missing).is_good();
-        // Not before, and not those that were taken after it.
+        // The step ends no lock before it, and none that was taken after it.
         sample.clone().seen(None, 280..281).breaks(Promise::Kept);
         let later = sample.acquire("b", 310..320, 1_000, Granted);
         later.acquire("c", 500..510, 100, Granted).breaks(Promise::OneHolder);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_try_with_the_old_clock_can_be_in_the_way_for_a_moment() {
-        // What was in the way of `b` was the first try of `a`, and of its second try `c`.
+        // The first try of `a` was in the way of `b`, and `c` was in the way of the second try of `a`.
         let sample = Sample::new().acquire("a", 100..140, 1_000, Held);
         let sample =
             sample.acquire("b", 110..115, 100, Held).acquire("c", 116..120, 1_000, Granted);

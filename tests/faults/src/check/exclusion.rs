@@ -42,9 +42,9 @@ fn overlaps(key: &Key<'_>, rules: &Rules) -> Vec<Violation> {
     found
 }
 
-/// A grant that was received after its lock was over, or while another owner had the key. A lock that ended because the
-/// server lost its data or its clock was set just then is no phantom, and a process that stood still could not receive
-/// the grant earlier.
+/// Finds a grant that was received after its lock was over, or while another owner had the key. A lock that ended
+/// because the server lost its data or its clock was set just then is no phantom, and a process that stood still could
+/// not receive the grant earlier.
 fn stale(hold: &Hold<'_>, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let acquire = hold.acquire;
     let forgotten = |kind: &Broken| rules.forgets(*kind) && history.touches(acquire, *kind);
@@ -77,7 +77,7 @@ fn other_holder<'a>(
 ) -> Option<&'a Event> {
     let seen = seen.last()?;
     let holder = key.hold(seen.owner.as_deref()?)?;
-    // What a majority had before the acquire was answered may have been given back, and be taken by a later try.
+    // A lock that a majority had before the acquire was answered may have been given back, and taken by a later try.
     if rules.by_majority && seen.start < holder.acquire.end {
         return None;
     }
@@ -93,7 +93,7 @@ fn is_over(acquire: &Event, seen: &[&Observation]) -> bool {
     from_then.any(|seen| !had(seen))
 }
 
-/// A holder whose key was seen without its name.
+/// Finds a holder whose key was seen without its name.
 fn lost(seen: &Observation, key: &Key<'_>, history: &History, rules: &Rules) -> Option<Violation> {
     let span = Span { from: seen.start, to: seen.end + rules.rounding };
     let acquire = key.certain(span)?.acquire;
@@ -160,7 +160,7 @@ mod tests {
         sample.clone().is_good();
         // Its lock was gone before.
         sample.clone().seen(None, 1_100..1_101).breaks(Promise::FreshGrant);
-        // `b` hears of its grant even later.
+        // `b` learns of its grant even later.
         let sample = sample.acquire("b", 1_005..1_500, 1_000, Granted);
         sample.clone().is_good();
         let sample = sample.seen(Some("b"), 1_100..1_101);

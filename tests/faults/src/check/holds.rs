@@ -30,7 +30,7 @@ impl Span {
     }
 }
 
-/// What one acquire took.
+/// The lock that one acquire took.
 #[derive(Debug)]
 pub struct Hold<'a> {
     /// The acquire.
@@ -44,8 +44,8 @@ pub struct Hold<'a> {
     pub sure: Option<Span>,
     /// When its owner may hold the lock. `None` if the acquire found it held.
     pub may: Option<Span>,
-    /// When some server may have it. With a majority that is also after a release that a few have not answered, and
-    /// for what a few granted and the others denied.
+    /// When some server may have it. With a majority this includes the time after a release that a few servers have not
+    /// answered, and a lock that a few granted and the others denied.
     pub part: Option<Span>,
 }
 
@@ -57,7 +57,7 @@ pub struct Key<'a> {
     pub holds: Vec<Hold<'a>>,
     /// The releases, by their start.
     pub releases: Vec<&'a Event>,
-    /// What the driver saw, by time.
+    /// The observations of the driver, by time.
     pub seen: Vec<&'a Observation>,
     by_owner: HashMap<&'a str, usize>,
     longest: Nanos,
@@ -119,7 +119,7 @@ impl<'a> Key<'a> {
         self.by_owner.get(owner).map(|&at| &self.holds[at])
     }
 
-    /// What the driver had seen by `time`.
+    /// The observations of the driver up to `time`.
     pub fn seen_until(&self, time: Nanos) -> &[&'a Observation] {
         &self.seen[..self.seen.partition_point(|seen| seen.end <= time)]
     }
@@ -164,11 +164,11 @@ fn may(
         Answer::Granted => latest(last, true),
         Answer::Left | Answer::Died | Answer::Pending => latest(last, false),
         Answer::Unknown { .. } => latest(reported_end(acquire, history).unwrap_or(last), false),
-        // What was given back may be at the replica still.
+        // A lock that was given back may still be at the replica.
         Answer::NotDone(_) if history.fails_over(acquire.start, last) => last,
         // It may have had a lock that was over before the answer.
         Answer::NotDone(_) => acquire.end,
-        // So may a try that was given back.
+        // So may an earlier try that was given back.
         _ if rules.by_majority || may_mislead(acquire, history) => acquire.end,
         _ => return None,
     };
@@ -189,7 +189,7 @@ fn may(
     Some(Span { from: acquire.start, to })
 }
 
-/// When some server may have what a majority `may` have.
+/// When some server may have a lock that a majority `may` have.
 fn part(acquire: &Event, may: Option<Span>, round_trip: Nanos) -> Option<Span> {
     let last = acquire.end + acquire.ttl()? + round_trip;
     let to = match acquire.answer {

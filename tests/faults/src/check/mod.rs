@@ -1,4 +1,4 @@
-//! The checker: finds in a history what a lock must never do. It is pure: the same history has the same
+//! The checker: finds violations of a lock's promises in a history. It is pure: the same history has the same
 //! violations.
 //!
 //! | module | what must hold |
@@ -9,10 +9,10 @@
 //! | [`tokens`] | fencing tokens grow |
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault, and not while it cannot |
 //! | [`holds`] | who holds a key for sure, and who may hold it |
-//! | [`clock`] | what it does to a lock when the server's clock is set |
+//! | [`clock`] | the effect on a lock when the server's clock is set |
 //! | [`losses`] | which locks a failover may lose, and how many it lost |
 //! | [`pace`] | how exactly a client knows the server's clock |
-//! | [`violation`] | what was found |
+//! | [`violation`] | the findings |
 
 mod answers;
 mod bounds;
@@ -31,7 +31,7 @@ use crate::history::History;
 use holds::Key;
 use violation::{Rules, Violation};
 
-/// Everything in the history that must not be, by time.
+/// All violations in the history, by time.
 pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
     let mut found = progress::check(history, rules);
     for key in Key::all(history, rules) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::violation::Rules;
 use crate::history::{Answer, Event, History, Nanos, ms};
 
-/// How long a client goes by what it has read of the server's clock.
+/// How long a client relies on a reading of the server's clock.
 pub const LONGEST_USE: Nanos = ms(10_000);
 
 /// The end of the cause of an acquire whose grant came too late.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::violation::{Promise, Rules, Violation};
 use crate::history::{Answer, Broken, Event, History, Observation};
 
-/// Finds what is stuck.
+/// Finds calls, keys and stores that are stuck.
 pub fn check(history: &History, rules: &Rules) -> Vec<Violation> {
     let mut found: Vec<_> =
         history.events.iter().filter_map(|event| slow(event, history, rules)).collect();

@@ -52,7 +52,7 @@ impl Sample {
         self.call(owner, time, Call::Release, answer)
     }
 
-    /// What the driver saw.
+    /// An observation of the driver.
     pub fn seen(mut self, owner: Option<&str>, time: Range<u64>) -> Self {
         self.history.observations.push(Observation {
             key: "k".to_owned(),
@@ -63,7 +63,7 @@ impl Sample {
         self
     }
 
-    /// What the driver broke.
+    /// A fault of the driver.
     pub fn broken(mut self, kind: Broken, time: Range<u64>) -> Self {
         self.history.windows.push(Window { kind, start: ms(time.start), end: ms(time.end) });
         self

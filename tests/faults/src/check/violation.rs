@@ -1,4 +1,4 @@
-//! What the checker finds, and the tolerances that it checks with.
+//! The findings of the checker, and its tolerances.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct Rules {
     /// How much earlier than its time to live a lock may end: the server counts whole milliseconds.
     pub rounding: Nanos,
     /// How much longer than its time to live a granted lock may last. Its expiry is a time of the server's clock,
-    /// which a client knows only to the round trip in which it asked. Slow answers prove that it may be more.
+    /// which a client knows only to the round trip in which it asked. Slow answers prove a larger value.
     pub round_trip: Nanos,
     /// How long a client waits for a reply.
     pub patience: Nanos,
@@ -80,9 +80,9 @@ pub struct Violation {
     pub key: String,
     /// When it was broken, or when that was noticed.
     pub at: Nanos,
-    /// What happened, in a sentence.
+    /// The violation in a sentence.
     pub what: String,
-    /// The owners that took part. First is the one who had what was broken.
+    /// The owners that took part. The first is the owner of the lock that was broken.
     pub owners: Vec<String>,
 }
 

@@ -47,11 +47,11 @@ const CLUSTER: Fault = Fault {
 const GUARDED: Fault =
     Fault { servers: Layout::Cluster(Guard::Replica), loses: Loses::Never, ..CLUSTER };
 
-/// For how many milliseconds a node of Redis 7.0 counts the votes of an election again, also in the next one, which
-/// it then wins in vain: four times the timeout of a node, and the time that it was under way.
+/// How long, in milliseconds, a node of Redis 7.0 may count the votes of an election again in the next election, which
+/// it then wins in vain: four times the timeout of a node, and the time that the election was under way.
 const ELECTION: u64 = 5_000;
 
-/// The slot of all locks moves to another master, with some time on its way. Counts the locks that moved.
+/// The slot of all locks moves to another master, and takes some time. Counts the locks that moved.
 fn migrate(stage: &mut Stage) -> Result<u64> {
     let runtime = stage.runtime.clone();
     let steps = [stage.some(0..=300), stage.some(0..=300)];
@@ -68,8 +68,8 @@ fn migrate(stage: &mut Stage) -> Result<u64> {
     Ok(moved.iter().filter(|key| is_lock(key)).count() as u64)
 }
 
-/// The replica of the master with all locks is promoted by order, or because its master is killed, whose
-/// last commands it does not have. The master starts again without its data, as a replica.
+/// The replica of the master with all locks is promoted by order, or because its master is killed. It lacks the last
+/// commands of a killed master. The master starts again without its data, as a replica.
 fn fail_over(stage: &mut Stage) -> Result<u64> {
     let runtime = stage.runtime.clone();
     let (kills, lag) = (stage.random.bool(), stage.some(300..=800));
@@ -124,7 +124,7 @@ fn partition(stage: &mut Stage) -> Result<u64> {
 /// The master works for a while without its replica, which stands still from then on.
 fn cut_off(cluster: &RedisCluster, master: usize, length: Duration) {
     cluster.nodes()[partner(master)].suspend();
-    // What is on its way would still arrive.
+    // Otherwise data that is on its way would still arrive.
     cluster.nodes()[master].run::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
     thread::sleep(length);
 }

@@ -1,4 +1,4 @@
-//! Faults that are a command of somebody else.
+//! Faults that are a command of another client.
 
 use anyhow::Result;
 
@@ -52,7 +52,7 @@ fn script_flush(stage: &mut Stage) -> Result<u64> {
     Ok(admin.figure("errorstats", "errorstat_NOSCRIPT:count=")? - before)
 }
 
-/// Somebody deletes everything.
+/// Another client deletes everything.
 fn flushall(stage: &mut Stage) -> Result<u64> {
     let keys = stage.locks()?;
     let mut admin = stage.admin()?;

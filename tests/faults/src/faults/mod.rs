@@ -2,9 +2,9 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `server`, `process`, `clock` | what is broken: the server's process, a worker's, clocks |
+//! | `server`, `process`, `clock` | faults of the server's process, of a worker's process, of clocks |
 //! | `network`, `partition` | the network, by a proxy or below TCP |
-//! | `refusals`, `commands` | what the server refuses, and what others order it to do |
+//! | `refusals`, `commands` | refusals by the server, and commands of other clients |
 //! | `sentinel`, `cluster`, `quorum` | several servers |
 
 mod clock;

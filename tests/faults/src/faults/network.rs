@@ -48,7 +48,7 @@ fn delay_replies(stage: &mut Stage) -> Result<u64> {
     pass(stage)
 }
 
-/// What is sent vanishes, on all connections that are open or opened meanwhile.
+/// All bytes vanish, on all connections that are open or opened meanwhile.
 fn black_hole(stage: &mut Stage) -> Result<u64> {
     stage.proxy()?.swallow();
     pass(stage)

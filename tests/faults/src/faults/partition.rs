@@ -1,5 +1,5 @@
-//! Faults of the network below TCP: what was lost is sent again by the kernel when the network is mended, even
-//! after the socket was closed.
+//! Faults of the network below TCP: the kernel sends lost packets again when the network is mended, even after the
+//! socket was closed.
 
 use anyhow::{Context, Result};
 

@@ -52,7 +52,7 @@ const SPLIT: [&[usize]; 2] = [&[3, 4], &[0, 1]];
 /// The server that both sides reach then.
 const COMMON: usize = 2;
 
-/// Two servers are cut off from all workers. Counts the locks that the others had and these had not.
+/// Two servers are cut off from all workers. Counts the locks that only the other servers had.
 fn cut_minority(stage: &mut Stage) -> Result<u64> {
     let order = some_order(stage);
     let (out, others) = order.split_at(2);
@@ -72,7 +72,7 @@ fn cut_majority(stage: &mut Stage) -> Result<u64> {
     stage.sides()?.cut([&order[..3]; 2], loss);
     let (start, begun) = (now(), Instant::now());
     thread::sleep(length);
-    // What is late arrives later than this.
+    // Late commands arrive later than this.
     if begun.elapsed() < length + LATER {
         stage.record.broken(Broken::MajorityGone, start);
     }
@@ -129,7 +129,8 @@ fn restart_empty(stage: &mut Stage) -> Result<u64> {
     stage.record.broken(Broken::MinorityAmnesia, start);
     match stage.random.bool() {
         true => stage.wait(0..=50),
-        // It counts the seconds of its clock that began since its start, so it soon says that one has passed.
+        // The server counts the seconds of its clock that began since its start, so it soon reports that one has
+        // passed.
         false => thread::sleep(Duration::from_millis(960_u64.saturating_sub(wall() % 1_000))),
     }
     let quorum = stage.quorum()?;
@@ -155,7 +156,7 @@ fn clocks(stage: &mut Stage) -> Result<u64> {
 /// How much later than its cut a road delivers.
 const LATER: Duration = Duration::from_millis(500);
 
-/// What a cut of this length does.
+/// The effect of a cut of this length.
 fn some_loss(stage: &mut Stage, length: Duration) -> Loss {
     match stage.random.u8(..3) {
         0 => Loss::All,

@@ -60,7 +60,7 @@ fn save(admin: &mut Admin, wanted: &str) -> Result<()> {
     let wanted = format!("rdb_last_bgsave_status:{wanted}");
     let deadline = Instant::now() + SAVING;
     while Instant::now() < deadline {
-        // Fails while it is saving already.
+        // This fails while the server is saving already.
         let _ = admin.run::<()>(&["BGSAVE"]);
         thread::sleep(Duration::from_millis(50));
         if admin.run::<String>(&["INFO", "persistence"])?.contains(&wanted) {

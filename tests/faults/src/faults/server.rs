@@ -61,7 +61,7 @@ const STOPPED: Fault = Fault {
     round: |_| Ok(0),
 };
 
-/// The server stands still (SIGSTOP). What was sent to it waits in its buffers.
+/// The server stands still (SIGSTOP). Commands to it wait in its buffers.
 fn stop(stage: &mut Stage, milliseconds: u64) -> Result<u64> {
     stage.server()?.suspend();
     thread::sleep(Duration::from_millis(milliseconds));

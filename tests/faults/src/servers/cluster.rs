@@ -1,5 +1,5 @@
-//! A Redis Cluster whose masters have one replica each, so that a lock that one replica has is at whichever is
-//! promoted.
+//! A Redis Cluster whose masters have one replica each: if one replica has a lock, each node that can be promoted has
+//! it.
 
 use holdfast_tests::{
     redis_cluster::{ClusterOptions, RedisCluster},
@@ -18,7 +18,7 @@ pub async fn start(network: Option<String>) -> RedisCluster {
     RedisCluster::start_with(options).await
 }
 
-/// The replica of a master, or what was promoted in its place and is its master now.
+/// The replica of a master, or the node that was promoted in its place and is its master now.
 pub fn partner(node: usize) -> usize {
     (node + MASTERS) % (2 * MASTERS)
 }
@@ -28,7 +28,7 @@ pub fn settings() -> Vec<String> {
     vec!["redisType=cluster".to_owned()]
 }
 
-/// What looks into the masters.
+/// The view of the masters.
 pub fn view(cluster: &RedisCluster) -> ClusterView {
     ClusterView::new(cluster.nodes().iter().map(RedisServer::port).collect())
 }

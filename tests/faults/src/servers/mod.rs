@@ -81,7 +81,7 @@ impl Servers {
         })
     }
 
-    /// What the workers' setting `redisHost` is.
+    /// The workers' setting `redisHost`.
     pub fn hosts(&self) -> String {
         match self {
             Self::One(server) => server.address(),
@@ -101,7 +101,7 @@ impl Servers {
         }
     }
 
-    /// What looks into them.
+    /// The view of the servers.
     pub fn view(&self) -> Box<dyn View> {
         match self {
             Self::One(server) => Box::new(one::view(server)),

@@ -12,7 +12,7 @@ pub fn start(arguments: &[&str], clock: Option<&Clock>) -> RedisServer {
     }
 }
 
-/// What looks into it.
+/// The view of the server.
 pub fn view(server: &RedisServer) -> OneView {
     OneView::new(server.port())
 }

@@ -19,7 +19,7 @@ pub const NODES: usize = 5;
 /// How many milliseconds the clock of each is ahead, if they are apart.
 const AHEAD: [i64; NODES] = [-1_000, 500, 0, 1_000, -500];
 
-/// How far from the driver's a clock is that is one of those, at least.
+/// The least distance of such a clock from the driver's.
 const STRANGE: Duration = Duration::from_millis(400);
 
 /// For how many seconds a server runs, as it counts them, before it surely takes part.
@@ -55,12 +55,12 @@ impl Quorum {
         Ok(quorum)
     }
 
-    /// What the workers' setting `redisHost` is.
+    /// The workers' setting `redisHost`.
     pub fn hosts(&self) -> String {
         self.nodes.iter().map(RedisServer::address).collect::<Vec<_>>().join(",")
     }
 
-    /// What looks into them.
+    /// The view of the servers.
     pub fn view(&self) -> QuorumView {
         QuorumView::new(self.ports())
     }

@@ -1,4 +1,4 @@
-//! A master with one replica, so that a lock that one replica has is at whichever is promoted.
+//! A master with one replica: if one replica has a lock, each node that can be promoted has it.
 
 use holdfast_tests::{
     redis_server::RedisServer,
@@ -17,7 +17,7 @@ pub fn settings(group: &SentinelGroup) -> Vec<String> {
     vec!["failover=true".to_owned(), format!("sentinelMasterName={}", group.name())]
 }
 
-/// What looks into the master.
+/// The view of the master.
 pub fn view(group: &SentinelGroup) -> SentinelView {
     let ports = |servers: &[RedisServer]| servers.iter().map(RedisServer::port).collect();
     SentinelView::new(group.name().to_owned(), ports(group.sentinels()), ports(group.nodes()))

@@ -23,7 +23,7 @@ impl ClusterView {
         let named = |node: &mut Link| match node.run::<Option<String>>(&get(key)) {
             Ok(_) => Some(node.port()),
             Err(error) => match error.kind() {
-                // The owner says so of a key that is on its way.
+                // The slot's owner answers ASK for a key that is on its way.
                 ErrorKind::Server(ServerErrorKind::Ask) => Some(node.port()),
                 _ => other(&error),
             },
@@ -33,7 +33,7 @@ impl ClusterView {
         named.all(|port| Some(port) == first).then_some(first).flatten()
     }
 
-    /// What a key holds at a node, or at the node that this one redirects to.
+    /// The value of a key at a node, or at the node that this one redirects to.
     fn look_at(&mut self, key: &str, at: u16) -> RedisResult<Observation> {
         match self.read(key, at) {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Ask) => {
@@ -58,13 +58,13 @@ impl ClusterView {
 }
 
 impl View for ClusterView {
-    /// What a node holds is the truth if it had the slot all the time, for whichever node a worker asked.
+    /// The value at a node is true if the node had the slot all the time, whichever node a worker asked.
     fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
         let [first, ..] = keys else { return Ok(Vec::new()) };
         let before = self.named.take();
         let mut seen: Vec<_> = Vec::new();
         if let Some(at) = before {
-            // One that failed is seen the next time.
+            // A key whose read failed is read the next time.
             seen.extend(keys.iter().filter_map(|key| self.look_at(key, at).ok()));
         }
         self.named = self.ask(first);

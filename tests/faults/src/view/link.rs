@@ -6,7 +6,7 @@ use redis::{Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError, Redi
 
 use crate::history::{Observation, now};
 
-/// How long an answer is waited for, unless less is said.
+/// How long to wait for an answer by default.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// A connection to the server on a port of 127.0.0.1.
@@ -22,7 +22,7 @@ impl Link {
         Self::within(port, LIMIT)
     }
 
-    /// A connection at which each answer is waited for this long.
+    /// A connection that waits this long for each answer.
     pub fn within(port: u16, limit: Duration) -> Self {
         Self { port, limit, connection: None }
     }
@@ -52,7 +52,7 @@ impl Link {
         self.run(redis::cmd("MGET").arg(keys))
     }
 
-    /// What the keys hold at this server.
+    /// The values of the keys at this server.
     pub fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
         let start = now();
         let owners = self.owners(keys)?;

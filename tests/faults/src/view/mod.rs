@@ -1,4 +1,4 @@
-//! What the driver sees: what keys hold where their truth is now.
+//! The driver's view: the values of keys at the servers that decide now.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -17,6 +17,6 @@ use crate::history::Observation;
 
 /// Looks into the servers of a run.
 pub trait View: Send {
-    /// What the keys hold; none of those whose truth cannot be known now.
+    /// The values of the keys, without those that cannot be known now.
     fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>>;
 }

@@ -1,4 +1,4 @@
-//! Looks into the servers of a quorum: the truth is what a majority has.
+//! Looks into the servers of a quorum: the value at a majority is true.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +7,7 @@ use redis::RedisResult;
 use super::{View, link::Link};
 use crate::history::{Observation, now};
 
-/// How long each server is waited for: some stand still.
+/// How long to wait for each server: some stand still.
 const LIMIT: Duration = Duration::from_millis(100);
 
 /// Looks into all servers.
@@ -21,7 +21,7 @@ impl QuorumView {
 }
 
 impl View for QuorumView {
-    /// A lock that a majority has all the time is seen, because each of them has it when it is asked.
+    /// The view sees a lock that a majority has all the time, because each of these servers has it when it is asked.
     fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
         let majority = self.0.len() / 2 + 1;
         let start = now();
@@ -38,8 +38,8 @@ impl View for QuorumView {
     }
 }
 
-/// The owner whom a majority has; the inner `None` if nobody can have one, whatever the silent servers have. `None` if
-/// that is open.
+/// The owner at a majority. The inner `None`: nobody can have a majority, whatever the silent servers have. The outer
+/// `None`: that is open.
 fn decide<'a>(
     owners: impl Iterator<Item = Option<&'a str>>,
     silent: usize,

@@ -36,7 +36,7 @@ impl SentinelView {
 }
 
 impl View for SentinelView {
-    /// What a node holds is the truth if it was the master all the time, for whichever sentinel a worker asked.
+    /// The value at a node is true if the node was the master all the time, whichever sentinel a worker asked.
     fn look(&mut self, keys: &[String]) -> RedisResult<Vec<Observation>> {
         let before = self.named.take();
         let master = self.nodes.iter_mut().find(|node| Some(node.port()) == before);

@@ -1,7 +1,7 @@
 //! Every target with its corpus, and with changes of it.
 //!
-//! The changes are the same in each run, so that a failure can be repeated. They are few beside what
-//! `cargo xtask fuzz` makes, which also learns from what an input reaches.
+//! The changes are the same in each run, so that a failure can be repeated. They are few compared with those of
+//! `cargo xtask fuzz`, which also learns which code an input reaches.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

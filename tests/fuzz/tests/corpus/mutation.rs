@@ -11,7 +11,7 @@ const MOST: usize = 4;
 /// Makes changes of inputs.
 pub struct Mutator<'a> {
     random: Rng,
-    /// What parts are taken from.
+    /// The inputs that parts are taken from.
     others: &'a [&'a [u8]],
 }
 
