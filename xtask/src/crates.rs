@@ -85,11 +85,11 @@ impl Published {
     }
 }
 
-/// What every package has: whoever gets the work gets its license, too.
+/// The documents of every package: each copy of the work comes with its license.
 const DOCUMENTS: [&str; 2] = ["LICENSE", "README.md"];
 
-/// Checks what no build would find: that the documents, the contract and the components in a package are the right
-/// ones.
+/// Checks the files that no build checks: that the documents, the contract and the components in a package are the
+/// right ones.
 fn check(package: &Published, root: &Path, parts: &Path) -> Result<()> {
     for name in DOCUMENTS {
         run(Command::new("diff").arg(package.unpacked.join(name)).arg(root.join(name)))?;

@@ -43,8 +43,8 @@ pub fn write(file: &Path, content: &str) -> Result<()> {
     fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// All files below a directory, sorted. What a directory's `.gitignore` names is left out: running a
-/// program in place leaves such files behind.
+/// All files below a directory, sorted. Files that a directory's `.gitignore` names are left out: running a program in
+/// place leaves such files behind.
 pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read {}", directory.display());
     let ignored = fs::read_to_string(directory.join(".gitignore")).unwrap_or_default();

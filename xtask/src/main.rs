@@ -2,10 +2,10 @@
 //!
 //! - `commands/`: the commands, one a file.
 //! - `programs/`: the programs and servers that tests start.
-//! - `needs/`: what commands need from this machine, such as a compiler for WebAssembly.
+//! - `needs/`: tools that commands need from this machine, such as a compiler for WebAssembly.
 //! - `crates.rs`: the packages that are published as crates.
 //! - `cargo.rs`, `process.rs`, `files.rs`: cargo, other programs, and files.
-//! - `progress.rs`: what a long command is doing.
+//! - `progress.rs`: the progress of a long command.
 
 use std::{ffi::OsString, process::ExitCode};
 

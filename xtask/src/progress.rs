@@ -1,4 +1,4 @@
-//! What a long command is doing: a line when a step begins, and one with its time when it is done.
+//! The progress of a long command: a line when a step begins, and one with its time when it is done.
 //!
 //! Within a step the programs that it runs show their own progress. cargo has a bar where there is a terminal.
 

@@ -49,8 +49,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Everything that breaks a rule in the workspace that `directory` is in, each as a text of one or more
-/// lines.
+/// The violations in the workspace that `directory` is in, each as a text of one or more lines.
 fn check(directory: &Path) -> Result<Vec<String>> {
     let Workspace { root, packages } = packages::read(directory)?;
     let mut faults = layers::upward(&packages);

@@ -1,5 +1,5 @@
-//! Files that a package takes from outside its own directory. They would be missing in its `.crate` file, and what one
-//! package needs of another is a dependency.
+//! Files that a package takes from outside its own directory. They would be missing in its `.crate` file. A package
+//! uses another one as a dependency.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub fn find(krate: &Crate, package: &Package) -> Vec<String> {
         if is_own_file && !is_inside(&normal(&module.file), &package.directory) {
             let file = normal(&module.file);
             let package = match package.directory.as_os_str().is_empty() {
-                // It is the workspace.
+                // The directory is the root of the workspace.
                 true => Path::new("."),
                 false => &package.directory,
             };

@@ -1,4 +1,4 @@
-//! Which module defines what a path names.
+//! Finds the module that defines the item of a path.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use syn::Ident;
 
 use crate::modules::{Crate, text};
 
-/// What a path names. A module and an item may have the same name.
+/// The module and the item that a path names. Both may have the same name.
 #[derive(Clone, Copy, Debug, Default)]
 struct Named {
     module: Option<usize>,
@@ -55,7 +55,7 @@ impl Crate {
             name => self.name(from, name, pending),
         };
         for segment in rest {
-            // What follows an item is a variant, or something associated with a type.
+            // A name after an item is a variant, or an associated item of a type.
             let Some(module) = named.module else { return named };
             let next = match text(segment).as_str() {
                 "super" => Named { module: self.modules[module].parent, item: None },

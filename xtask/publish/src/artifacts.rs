@@ -1,4 +1,4 @@
-//! The components and modules of a release. One that is added to `cargo xtask components` is named here.
+//! The components and modules of a release. Add each new one of `cargo xtask components` here.
 
 /// A component or a module of a release.
 pub struct Artifact {
@@ -10,11 +10,11 @@ pub struct Artifact {
     pub description: &'static str,
     /// The packages of the workspace that it is made of. It has the version of the first.
     pub crates: &'static [&'static str],
-    /// What it is for.
+    /// The kind of runtime that it is for.
     pub form: Form,
 }
 
-/// What runs a component or a module, and so how a registry keeps it.
+/// The kind of runtime for a component or a module, which also decides its form in a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Runtimes of components.

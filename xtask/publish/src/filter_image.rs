@@ -1,8 +1,8 @@
 //! A filter as proxies pull it: the variant *oci* of the Wasm image specification, with media types of its own.
 //!
-//! Istio and Envoy Gateway take an image of exactly two layers, and look for the one with the module; the other says
-//! what runs it. The specification is `spec/spec.md` in `solo-io/wasm`, and the reader `extractOCIArtifactImage` in
-//! Istio's `pkg/wasm/imagefetcher.go`.
+//! Istio and Envoy Gateway take an image of exactly two layers, and look for the layer with the module; the other layer
+//! names the runtime. The specification is `spec/spec.md` in `solo-io/wasm`, and the reader `extractOCIArtifactImage`
+//! in Istio's `pkg/wasm/imagefetcher.go`.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use oci_client::{
     manifest::OciImageManifest,
 };
 
-/// The media type of the layer that says what runs the module.
+/// The media type of the layer that names the runtime of the module.
 const CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 
 /// The media type of the layer with the module.
 const CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 
-/// What runs the module: Envoy and similar proxies, under any root id.
+/// The runtime of the module: Envoy and similar proxies, under any root id.
 const RUNTIME: &str = r#"{"type":"envoy_proxy","abiVersions":["0.2.1"],"config":{"root_ids":[]}}"#;
 
 /// An image of a filter.

@@ -60,7 +60,7 @@ pub async fn write(places: &Places) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// Checks that exactly the components of [`ARTIFACTS`] are built. Nothing else would notice one that is not
+/// Checks that exactly the components of [`ARTIFACTS`] are built. Nothing else would notice a component that is not
 /// published.
 fn complete(components: &Path) -> Result<()> {
     let unreadable = || format!("cannot read {}", components.display());

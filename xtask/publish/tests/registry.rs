@@ -82,7 +82,7 @@ http: {{addr: 127.0.0.1:0}}
         registry::publish(dist, &Place { registry: &registry, insecure: true }).await
     }
 
-    /// What `wkg get` fetches, with settings that map our packages to this registry.
+    /// The content that `wkg get` fetches, with settings that map our packages to this registry.
     async fn get(&self, package: &str) -> Vec<u8> {
         let settings = format!(
             r#"
@@ -122,7 +122,7 @@ protocol = "http"
     }
 }
 
-/// What Istio and Envoy Gateway do: they want two layers, and take the one of this type as it is.
+/// Istio and Envoy Gateway want two layers, and use the layer of this type as it is.
 #[tokio::test]
 async fn proxies_can_pull_the_filter() {
     let Some(registry) = Registry::start() else { return };

@@ -61,7 +61,7 @@ async fn it_has_every_component_the_contract_and_the_crates_and_nothing_else() {
     assert_eq!(there, expected);
 }
 
-/// Whoever gets a copy of the work must get its license, too.
+/// Each copy of the work must come with its license.
 #[test]
 fn every_published_crate_has_the_license_and_a_readme() {
     let root = root();

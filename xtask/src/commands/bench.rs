@@ -19,7 +19,7 @@ pub fn bench(args: Vec<OsString>) -> Result<()> {
     let root = workspace::root()?;
     let redis_server = redis::server(&root)?;
     let proxies = SERVERS.prepare_only(&root, "envoy")?;
-    // The driver measures how fast the binary `holdfast` starts, too.
+    // The driver also measures how fast the binary `holdfast` starts.
     let packages = ["--package", "holdfast-sidecar", "--package", "holdfast-bench"];
     run(cargo()?.args(["build", "--release"]).args(packages))?;
     let bench = release_dir()?.join("holdfast-bench");

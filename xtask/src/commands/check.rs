@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what CI checks besides the tests.
+//! `cargo xtask check`: the checks of CI besides the tests.
 
 use anyhow::Result;
 use holdfast_wasm_build::workspace;

@@ -92,7 +92,7 @@ impl Place {
         let directory = env::temp_dir().join(format!("holdfast-embed-{}", std::process::id()));
         files::make(&directory)?;
         let target = root.join("target/embed");
-        // What a build script writes there shows that it does.
+        // A build script writes there, which shows that it runs.
         files::remove(&target.join("wasm"))?;
         Ok(Self { directory, target })
     }

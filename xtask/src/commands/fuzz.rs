@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: gives what libFuzzer makes to the targets in `tests/fuzz/`.
+//! `cargo xtask fuzz`: runs the targets in `tests/fuzz/` with inputs that libFuzzer makes.
 //!
 //! `cargo fuzz` builds the programs, and this runs them, so that everything they write is below `target/fuzz/`:
 //! the inputs that reached new code, those that failed, and the logs. No sanitizer is built in: they look for
@@ -30,8 +30,8 @@ const CORPUS: &str = "tests/fuzz/corpus";
 /// How an input that failed is named.
 const FAILED: [&str; 4] = ["crash-", "leak-", "oom-", "timeout-"];
 
-/// Runs each of `targets`, or all, for this many seconds. `keep` adds to the corpus in git what reaches code that
-/// it does not.
+/// Runs each of `targets`, or all, for this many seconds. `keep` adds to the corpus in git the inputs that reach code
+/// which the corpus does not reach.
 pub fn fuzz(seconds: u64, keep: bool, targets: Vec<String>) -> Result<()> {
     need_tools()?;
     setup()?;
@@ -82,14 +82,14 @@ fn chosen(root: &Path, named: Vec<String>) -> Result<Vec<String>> {
     Ok(if named.is_empty() { all } else { named })
 }
 
-/// Where the programs are, and what they read and write.
+/// The directories of the programs and of their files.
 struct Place {
     root: PathBuf,
     directory: PathBuf,
     programs: PathBuf,
 }
 
-/// What came of a run.
+/// The results of a run.
 struct Figures {
     executions: String,
     /// The number of inputs that reach different code.

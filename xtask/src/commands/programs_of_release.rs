@@ -16,7 +16,7 @@ use crate::{
     progress::step,
 };
 
-/// Where `sidecar/Cargo.toml` looks for what goes into the Debian package besides the binary.
+/// Where `sidecar/Cargo.toml` looks for the files of the Debian package besides the binary.
 const PARTS: &str = "target/debian-parts";
 
 /// Where the package has the binary.
@@ -25,7 +25,7 @@ const BINARY: &str = "/usr/bin/holdfast";
 /// Where the unit of `deploy/` has it.
 const OF_THE_UNIT: &str = "/usr/local/bin/holdfast";
 
-/// Builds what can be built here, and says what is missing for the rest.
+/// Builds the programs that can be built here, and says what is missing for the others.
 pub fn build_all(root: &Path) -> Result<Vec<PathBuf>> {
     let made = [("a static binary", static_binary(root)), ("a Debian package", debian(root))];
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: what every command needs before it can build.
+//! `cargo xtask setup`: prepares the build for every command.
 
 use anyhow::Result;
 use holdfast_wasm_build::workspace;

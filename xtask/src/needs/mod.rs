@@ -1,4 +1,4 @@
-//! What commands need from this machine: found, or fetched and kept below `target/`.
+//! Tools that commands need from this machine: found, or fetched and kept below `target/`.
 //!
 //! - `c_compiler.rs`: the C compiler, for linking and for the TLS library.
 //! - `wasm_target.rs`: the compiler of the components.

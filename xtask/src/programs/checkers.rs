@@ -1,5 +1,5 @@
-//! Programs that check what we ship: the server by the documents of its API, and custom resources of Kubernetes. They
-//! come from PyPI, and the definitions of custom resources from modules of Go.
+//! Programs that check the product: the server against the documents of its API, and custom resources of Kubernetes.
+//! They come from PyPI, and the definitions of custom resources from modules of Go.
 
 use std::process::Command;
 

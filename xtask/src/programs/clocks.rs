@@ -1,4 +1,4 @@
-//! What sets the clocks of the servers and processes that tests start: libfaketime, of Debian's package.
+//! libfaketime, from Debian's package, which sets the clocks of the servers and processes that tests start.
 
 use std::path::Path;
 

@@ -35,7 +35,7 @@ pub struct Program {
     pub name: &'static str,
     /// The directories of its sources in the workspace. Empty for a program that is not built here.
     pub sources: &'static [&'static str],
-    /// What has to be on `PATH`.
+    /// The tools that must be on `PATH`.
     pub tools: &'static [&'static str],
     /// The command that prints the version of the main tool. It fails if the tool does not work.
     pub version: &'static [&'static str],

@@ -11,7 +11,7 @@ pub enum Error {
     /// Neither rustup's target nor Debian's toolchain is installed.
     #[error("the target {TARGET} is missing: run `rustup target add {TARGET}`{also}")]
     NoToolchain {
-        /// What else works here.
+        /// The other command that works here.
         also: &'static str,
     },
     /// [`CHOICE`] has an unknown value.

@@ -12,7 +12,7 @@
 //!   [`module`] and [`module_into`] build a core module instead, for hosts that know no components.
 //! - [`Toolchain`] is the compiler (`toolchain.rs`) of [`TARGET`] (`target.rs`).
 //! - [`workspace`] finds the directories.
-//! - `messages.rs` reads what the nested cargo reports.
+//! - `messages.rs` reads the messages of the nested cargo.
 
 use std::{
     fmt::Display,
@@ -62,8 +62,7 @@ pub fn component(package: &str) -> Result<PathBuf, Error> {
     watched(package, Kind::Component)
 }
 
-/// Builds `package` as [`component`] does, but into a core module: what it imports and exports is what its source
-/// declares.
+/// Builds `package` as [`component`] does, but into a core module: it imports and exports what its source declares.
 ///
 /// # Errors
 ///
@@ -82,7 +81,7 @@ pub fn module_into(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
     build(&root, package, Kind::Module, target_dir)?.made
 }
 
-/// What the linker makes.
+/// The output of the linker.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Component,
@@ -103,7 +102,7 @@ fn watched(package: &str, kind: Kind) -> Result<PathBuf, Error> {
     report.made
 }
 
-/// The outcome of a nested build, and what it reported before it ended.
+/// The outcome of a nested build, and its messages before it ended.
 struct Built {
     messages: messages::Report,
     made: Result<PathBuf, Error>,

@@ -62,8 +62,8 @@ impl Toolchain {
         let mut flags = vec!["-Clink-self-contained=no".to_owned()];
         match self {
             Self::Rustup(library) => {
-                // The prebuilt library needs `memcmp` from wasi-libc. Of an archive, only what is
-                // missing is linked, and that imports nothing.
+                // The prebuilt library needs `memcmp` from wasi-libc. The linker takes only the missing functions of an
+                // archive, and these import nothing.
                 flags.push(format!("-Lnative={}", library.join("self-contained").display()));
                 flags.push("-Clink-arg=-lc".into());
             }
