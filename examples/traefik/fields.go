@@ -217,7 +217,7 @@ func (f field) numberOr(absent int64) (int64, error) {
 	}
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		// It has too many digits, and so is beyond what any field takes.
+		// It has too many digits, and so is above the limit of any field.
 		return math.MaxInt64, nil
 	}
 	return number, nil

@@ -4,7 +4,7 @@
 // to what yaegi 0.16 does right: no switch over an interface's value, no function without names for its parameters, no
 // element of a map on the left of an assignment of two.
 //
-//   - plugin.go: what Traefik calls.
+//   - plugin.go: the functions that Traefik calls.
 //   - policy.go, matching.go, template.go, refusal.go: the settings.
 //   - fields.go: reading settings, and errors about them.
 //   - request.go: the parts of a request.

@@ -140,7 +140,7 @@ impl Sidecar {
         room.clone().try_acquire_owned().map_err(|_| *most)
     }
 
-    /// What the health checks report. It starts as not ready.
+    /// The state that the health checks report. It starts as not ready.
     pub fn readiness(&self) -> &Readiness {
         &self.0.readiness
     }

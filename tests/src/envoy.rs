@@ -1,5 +1,5 @@
-//! Envoy with a configuration of `examples/envoy/`, of which only the addresses and some settings are changed, for one
-//! test.
+//! Envoy for one test, with a configuration of `examples/envoy/` in which only the addresses and some settings are
+//! changed.
 
 use std::{
     fs,

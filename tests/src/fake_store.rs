@@ -45,7 +45,7 @@ pub enum Answer {
     No,
     /// The call fails.
     Failure(Failure),
-    /// There is never an answer.
+    /// The call never gets an answer.
     Never,
     /// See [`after`](Self::after).
     After(Duration, Box<Self>),

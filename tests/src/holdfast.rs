@@ -264,8 +264,7 @@ impl Holdfast {
     }
 }
 
-/// What a process has written to stderr, which a thread of its own reads to the end so that the process never
-/// waits for a reader.
+/// The stderr of a process. A thread of its own reads it to the end, so that the process never waits for a reader.
 #[derive(Clone, Default)]
 struct Log(Arc<(Mutex<Written>, Condvar)>);
 

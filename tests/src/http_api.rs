@@ -205,7 +205,7 @@ pub async fn bounded_bodies(address: SocketAddr) {
     }
 }
 
-/// Announces a huge body, of which nothing is to be read.
+/// Announces a huge body that the server must not read.
 ///
 /// # Panics
 ///
@@ -401,7 +401,7 @@ pub async fn token(address: SocketAddr) {
     assert_eq!(exchange(address, &request).await.body, ACQUIRED);
 }
 
-/// Lets many callers try the same lock at once, of which one gets it.
+/// Lets many callers try the same lock at once: one of them gets it.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! nginx with the files of `examples/nginx/`, of which only the addresses are changed, for one test.
+//! nginx for one test, with the files of `examples/nginx/` in which only the addresses are changed.
 
 use std::{
     fs,

@@ -132,7 +132,7 @@ impl ScriptedNode {
         HeldAnswers { _gate: gate }
     }
 
-    /// Holds back no more answers. Those that are held stay so.
+    /// Holds back no more answers. Answers that are held already stay so.
     pub fn answer_at_once(&self) {
         self.state().gate = None;
     }

@@ -140,7 +140,7 @@ impl Running {
         self.lines.recv_timeout(ANSWERING).expect("another line")
     }
 
-    /// Closes the program's input, waits for its end, and returns what it printed.
+    /// Closes the program's input, waits for its end, and returns its output.
     ///
     /// # Panics
     ///

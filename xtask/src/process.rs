@@ -17,8 +17,8 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` without showing its output, and returns what it printed. If it fails, the error
-/// carries the command's own message.
+/// Runs `command` without showing its output, and returns that output. If it fails, the error carries the command's own
+/// message.
 pub fn output(command: &mut Command) -> Result<String> {
     // The output is parsed, so it must not be translated.
     command.env("LC_ALL", "C").env("RUST_BACKTRACE", "0");

@@ -1,5 +1,5 @@
-// A call from its first step to its reply: the rules check it, the store takes the step, and the rules say what the
-// outcome means.
+// A call from its first step to its reply: the rules check it, the store takes the step, and the rules make the reply
+// from the outcome.
 import { begin, end } from "./rules.mjs";
 import { acquire, extend, Failed, inspect, release } from "./store.mjs";
 

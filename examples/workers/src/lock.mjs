@@ -1,4 +1,4 @@
-// Keeps one lock: the Durable Object of its key. A call that only reads and writes what the object keeps is not
+// Keeps one lock: the Durable Object of its key. A call that only reads and writes the data of the object is not
 // interrupted by another, so it is atomic; no answer leaves the object before the change is on disk.
 import { DurableObject } from "cloudflare:workers";
 

@@ -30,8 +30,8 @@ export const isWellEscaped = (pathname) => !/%(?![0-9a-f]{2})/i.test(pathname);
 // Without empty segments; the URL's parser has resolved `.` and `..`.
 const clean = (pathname) => "/" + pathname.split("/").filter(Boolean).join("/");
 
-// As Go reads a query: `+` is a space, and what is not UTF-8 becomes U+FFFD. The separators of a query have no meaning
-// in a path.
+// As Go reads a query: `+` is a space, and bytes that are not UTF-8 become U+FFFD. The separators of a query have no
+// meaning in a path.
 function unescape(segment) {
   const sheltered = segment.replaceAll("&", "%26").replaceAll("=", "%3D");
   return new URLSearchParams(`name=${sheltered}`).get("name");

@@ -202,7 +202,7 @@ async fn everybody_who_waits_tries_at_least_once_and_when_the_time_is_over() {
     lease(&locks, LeaseOptions::new(MINUTE).owner("me").wait(SECOND)).await;
     assert_ne!(held.owner, "me");
 
-    // One stands in line, and the lock is free.
+    // One caller waits in line, and the lock is free.
     let store = FakeStore::scripted([Answer::Never, Answer::Yes]);
     let locks = Locks::builder().store("s", store).build().unwrap();
     let long = LeaseOptions::new(MINUTE).wait(MINUTE);

@@ -29,7 +29,7 @@ const ROUTES: &str = "operators have GET /v1.0/leases/{store}, DELETE /v1.0/leas
                       DELETE /v1.0/leases/{store}/{resource}, GET /v1.0/watch, GET /openapi.json, and GET /ui \
                       where the server has --ui";
 
-/// What a request asks for.
+/// The call that a request makes.
 enum Route {
     List {
         store: String,
@@ -45,7 +45,7 @@ enum Route {
     OpenApi,
 }
 
-/// What a query asks for.
+/// The parameters of a list.
 #[derive(Debug, PartialEq, Eq)]
 struct Query {
     prefix: String,
@@ -53,7 +53,7 @@ struct Query {
     limit: u32,
 }
 
-/// What the query of a watch asks for.
+/// The parameters of a watch.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct WatchQuery {
     /// One store, or all.

@@ -67,9 +67,9 @@ pub struct ShuttingDown(String);
 /// A port of a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Port {
-    /// That of the HTTP API.
+    /// The port of the HTTP API.
     Http,
-    /// That of operators.
+    /// The operator port.
     Operators,
 }
 

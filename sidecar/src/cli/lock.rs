@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{admin::form, rules_types};
 
-/// What to print, and the exit code.
+/// The output and the exit code.
 type Answer = (Vec<u8>, u8);
 
 /// How long giving back a lock may take if its owner cannot learn that it was taken.

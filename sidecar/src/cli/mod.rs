@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
     let serving = is("serve").then(serve::attend);
     let running = is("run").then(run::attend);
     signals::unblock();
-    // That of `run` differs, so that it cannot be taken for the code of the program.
+    // The code of `run` differs, so that nobody takes it for the code of the program.
     let wrong = if is("run") { RUN_FAILED } else { TROUBLE };
     let Parsed { cli, given, ignored } = match parse::parse(words) {
         Ok(parsed) => parsed,

@@ -1,8 +1,8 @@
 //! Wrong arguments that only their command finds.
 
-/// What is wrong with an argument, or with a variable that stands for one or for a setting.
+/// The error about an argument, or about a variable that stands for one or for a setting.
 ///
-/// It does not depend on the system, and trying again is no use, so a command ends with the same code as if the
+/// It does not depend on the system, and another try would not help, so a command ends with the same code as if the
 /// argument could not be read. The code differs from that of a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

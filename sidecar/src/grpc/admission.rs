@@ -1,4 +1,4 @@
-//! Who may call: the API token in a call's metadata.
+//! The check of the API token in a call's metadata.
 
 use std::collections::HashMap;
 

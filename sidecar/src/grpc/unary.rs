@@ -45,7 +45,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// Reads the body of a call, whose message has `longest` bytes at most. What follows the first message is ignored,
+    /// Reads the body of a call, whose message has `longest` bytes at most. Bytes after the first message are ignored,
     /// as gRPC's implementation in Go does.
     pub(crate) async fn read<B>(
         body: &mut B,

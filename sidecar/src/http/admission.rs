@@ -1,4 +1,4 @@
-//! Who may call: the API token in a request's headers.
+//! The check of the API token in a request's headers.
 
 use holdfast_dapr_api::{TOKEN_HEADER, health};
 use hyper::{HeaderMap, Method};

@@ -91,7 +91,7 @@ impl Hold {
     ///
     /// # Errors
     ///
-    /// Those of [`Locks::keep`](holdfast::Locks::keep), too many holds, and a longest hold that is out of range.
+    /// The errors of [`Locks::keep`](holdfast::Locks::keep), too many holds, and a longest hold that is out of range.
     pub(crate) async fn begin(
         sidecar: &Sidecar,
         resource: Resource<'_>,

@@ -13,8 +13,8 @@ use crate::sidecar::Sidecar;
 ///
 /// # Errors
 ///
-/// Those of [`Locks::await_loss`](holdfast::Locks::await_loss), too many calls that keep their connections, an owner that
-/// is empty, and a wait that is out of range.
+/// The errors of [`Locks::await_loss`](holdfast::Locks::await_loss), too many calls that keep their connections, an
+/// owner that is empty, and a wait that is out of range.
 pub(crate) async fn await_loss(
     sidecar: &Sidecar,
     resource: Resource<'_>,

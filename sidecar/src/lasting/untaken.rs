@@ -1,7 +1,7 @@
 //! Streams that end when their reader stops reading.
 //!
 //! Over HTTP/2 a caller that stops reading a response can keep using its connection. The stream of that response is
-//! then no longer polled, so it cannot detect this by itself, and would keep what it holds.
+//! then no longer polled, so it cannot detect this by itself, and would keep its lock.
 
 use std::{
     pin::Pin,

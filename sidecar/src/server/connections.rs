@@ -38,7 +38,7 @@ const NO_PLACE: Duration = Duration::from_millis(20);
 /// The open connections of an API.
 pub(super) struct Connections {
     kind: ApiKind,
-    /// What the port is called in the log.
+    /// The name of the port in the log.
     port: &'static str,
     of_callers: CallerLimits,
     pings: Pings,

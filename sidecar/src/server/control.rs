@@ -63,9 +63,9 @@ struct State {
     since: Instant,
     /// When the first byte came after the last request had ended.
     head_since: Option<Instant>,
-    /// When the caller stopped reading what the server has to send, if it did.
+    /// When the caller stopped reading although the server has bytes to send, if it did.
     stalled_since: Option<Instant>,
-    /// Who ended the connection, once somebody has.
+    /// The side that ended the connection, once it has ended.
     ended_by: Option<Side>,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Side {
     Server,
 }
 
-/// What a connection is ordered to do. A later order replaces an earlier one.
+/// An order to a connection. A later order replaces an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     /// Answer the requests in flight, and close.
@@ -104,7 +104,7 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct InFlight {
     control: Arc<Control>,
-    /// That of its [`Incomplete`], if it has a body.
+    /// The flag of its [`Incomplete`], if it has a body.
     incomplete: Option<Arc<AtomicBool>>,
 }
 
@@ -292,7 +292,7 @@ impl State {
 }
 
 impl InFlight {
-    /// Notes that the response lasts: what was granted lasts as long as its caller.
+    /// Notes that the response lasts: a grant lasts as long as its caller.
     pub(super) fn lasts(&self) {
         self.control.lock().is_gone_at_end = true;
     }

@@ -16,8 +16,8 @@ pub struct Lasting {
 }
 
 impl Lasting {
-    /// Marks a response that begins before the body of the request says what is asked for. Until `asked` is set, the
-    /// server waits for the caller, and not the caller for the server.
+    /// Marks a response that begins before the caller asks for something in the body of the request. Until `asked` is
+    /// set, the server waits for the caller, and not the caller for the server.
     pub fn once(asked: Arc<AtomicBool>) -> Self {
         Self { asked: Some(asked), parting: None }
     }

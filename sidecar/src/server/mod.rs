@@ -119,7 +119,7 @@ impl Server {
     }
 
     /// Adds an HTTP API beside those of the locks: health checks, metrics or the operator API. It has fewer
-    /// connections, and a shutdown does not wait for their next requests. `port` is what the log calls it.
+    /// connections, and a shutdown does not wait for their next requests. `port` is its name in the log.
     pub fn auxiliary(self, port: &'static str, api: impl Answer, listeners: Vec<Listener>) -> Self {
         self.add(ApiKind::Auxiliary, port, api, listeners)
     }

@@ -24,7 +24,7 @@ const MAX_METADATA: u32 = 512 << 10;
 const WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 
-/// Who connects to an API.
+/// The kind of callers of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiKind {
     /// Callers over HTTP.

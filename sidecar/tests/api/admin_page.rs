@@ -316,7 +316,7 @@ async fn below(prefix: &'static str, to: String) -> String {
     format!("http://{address}{prefix}")
 }
 
-/// Passes the only request of a connection on, without the prefix. What is not below it is cut off.
+/// Passes the only request of a connection on, without the prefix. A connection with another path is closed.
 async fn relay(mut stream: TcpStream, prefix: &str, to: String) -> Option<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -161,7 +161,7 @@ async fn a_hold_that_outlasts_its_server_is_notified_and_keeps_its_lock() {
     assert_eq!(lost["lost"]["message"], message);
     let valid_for = lost["lost"]["validFor"].as_str().unwrap();
     assert!(valid_for.starts_with("59.") || valid_for.starts_with("58."), "{valid_for}");
-    // It is whole.
+    // The response is complete.
     assert_eq!(hold.event().await, None);
 
     timeout(LONG, server.serving).await.expect("in time").unwrap();

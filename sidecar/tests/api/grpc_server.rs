@@ -230,7 +230,7 @@ async fn shutdown_waits_for_calls_in_flight() {
     store.let_through(2);
     let (locked, unlocked) = call.await.unwrap();
     assert!(locked.unwrap());
-    // What was locked meanwhile can be unlocked.
+    // A lock that was taken meanwhile can be unlocked.
     assert_eq!(unlocked.unwrap(), unlock_response::Status::Success);
     tokio::time::timeout(LONG / 2, server.serving).await.expect("an end").unwrap();
 }

@@ -131,7 +131,7 @@ async fn a_hold_ends_at_its_given_limit_and_leaves_time_to_stop() {
     assert_ne!(event["lost"]["validFor"], "0s");
     assert_eq!(hold.event().await, None);
     drop(hold);
-    // It runs out by itself.
+    // The lock expires by itself.
     assert_eq!(held(&server.sidecar).await, Some(owner));
 }
 
@@ -183,7 +183,7 @@ async fn wrong_requests_are_refused_as_those_of_an_acquire() {
         let refused = post(server.address, &format!("/v1.0/leases/{store}/hold"), body).await;
         assert_eq!((refused.status, &*refused.body), (status, &*error(code, message)), "{body}");
     }
-    // It is a field of holds alone.
+    // `maxHold` is a field of holds alone.
     let body = r#"{"resourceId":"r","ttl":"1s","maxHold":"1s"}"#;
     let refused = post(server.address, "/v1.0/leases/lockstore/acquire", body).await;
     assert_eq!(refused.status, 400, "{}", refused.body);

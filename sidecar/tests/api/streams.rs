@@ -239,7 +239,7 @@ async fn requests_of_a_proxy_get_no_new_locks_while_the_server_ends() {
     assert_eq!(refused(late.next().await), 503);
     assert!(!is_held(&server.sidecar, "/b").await);
 
-    // One that waited is refused as well, whoever has the lock.
+    // A request that waited is refused as well, whichever owner has the lock.
     server.sidecar.locks().end_waits();
     assert_eq!(refused(waiting.next().await), 503);
     assert!(is_held(&server.sidecar, "/a").await);

@@ -74,7 +74,7 @@ fn signals_are_passed_on_and_the_server_outlives_the_application() {
     assert_eq!(holdfast.end_by(Signal::TERM), Some(3), "{}", holdfast.log());
 }
 
-/// With it ends what is in the process group that it leads.
+/// The processes of the group that it leads end with it.
 #[test]
 fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
     for start in ["exec sh work", "exec setsid sh -c 'sh work & wait'"] {

@@ -21,7 +21,7 @@ use crate::{HOLDFAST, run, wait_until};
 
 const LOCK: [&str; 3] = ["SET", "lock||app1||order-1", "somebody"];
 
-/// `holdfast locks --watch --json`, and what it prints.
+/// `holdfast locks --watch --json`, and its output.
 struct Printed {
     lines: Lines<BufReader<ChildStdout>>,
     process: Watched,
@@ -41,7 +41,7 @@ impl Printed {
         serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
     }
 
-    /// What was taken or freed next, as it is reported.
+    /// The next report of a lock that was taken or freed.
     fn change(&mut self, kind: &str) -> (String, String) {
         let event = self.next();
         let text =
@@ -154,7 +154,7 @@ impl Terminal {
         Some(terminal)
     }
 
-    /// Whether tmux does what it is asked, and what it prints.
+    /// Whether a command of tmux succeeds, and its output.
     fn ask(&self, arguments: &[&str]) -> (bool, String) {
         let mut client = Command::new(&self.tmux);
         client.arg("-S").arg(socket(&self.folder)).args(arguments);

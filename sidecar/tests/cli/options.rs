@@ -1,4 +1,4 @@
-//! Options, as daprd takes its own, and messages that name what was typed.
+//! Options, in the forms that daprd takes, and messages that name the typed words.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
@@ -69,7 +69,7 @@ fn all_options_that_serve_does_not_take_are_reported_at_once() {
     assert!(stderr.contains("--help"), "{stderr}");
 }
 
-/// A tip is near what was typed, relative to its length.
+/// A tip is near the typed word, relative to its length.
 #[test]
 fn unknown_options_are_reported_as_typed() {
     for (command, word, expected) in [

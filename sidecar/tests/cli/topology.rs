@@ -13,7 +13,7 @@ use holdfast_tests::{
 
 use crate::{HOLDFAST, run};
 
-/// The rows of the table of servers: address, role, and what was found.
+/// The rows of the table of servers: address, role and findings.
 fn servers(output: &str) -> Vec<[String; 3]> {
     let (_, table) =
         output.split_once("Servers of lockstore:\n").unwrap_or_else(|| panic!("{output}"));

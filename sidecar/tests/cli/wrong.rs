@@ -12,7 +12,7 @@ use crate::{HOLDFAST, run_in};
 
 const NO_TIME: &str = "it is neither seconds nor a duration such as 90s or 1h";
 
-/// Checks that a command fails with this exit code, and that this is a line of what it writes to stderr.
+/// Checks that a command fails with this exit code, and that its stderr has this line.
 #[track_caller]
 fn is_reported(args: &[&str], code: i32, line: &str) {
     is_reported_in(&[], args, code, line);
@@ -36,7 +36,7 @@ fn begins_a_line(args: &[&str], code: i32, begin: &str) {
     assert!(is_there, "{args:?}: no line begins with {begin:?} in {stderr}");
 }
 
-/// Runs a command that fails with this exit code, and returns what it wrote to stderr.
+/// Runs a command that fails with this exit code, and returns its stderr.
 #[track_caller]
 fn failed(variables: &[(&str, &str)], args: &[&str], expected_code: i32) -> String {
     let (code, stdout, stderr) = run_in(variables, args);

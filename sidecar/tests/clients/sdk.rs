@@ -36,7 +36,7 @@ fn at_endpoints<'a>(program: &'a mut Command, holdfast: &Holdfast) -> &'a mut Co
         .env("DAPR_GRPC_ENDPOINT", format!("http://{}", holdfast.grpc()))
 }
 
-/// Checks that the program `locks` with these arguments prints what the files say: `expected` with the right
+/// Checks that the program `locks` with these arguments prints the content of these files: `expected` with the right
 /// token and `refused` without it.
 fn check(language: Language, arguments: &[&str], expected: &str, refused: &str) {
     let Some(sdk) = Sdk::prepared(language) else { return };

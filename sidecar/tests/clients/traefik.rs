@@ -670,7 +670,7 @@ fn settings_that_are_wrong_are_named() {
     }
 }
 
-/// Why the plugin refuses settings of which one is changed.
+/// Why the plugin refuses the settings with one change.
 fn refusal(traefik: &mut Traefik, field: &str, value: Value) -> String {
     let settings = settings(NOWHERE, &json!({field: value}));
     let made = traefik.make(&json!({"upstream": NOWHERE, "resource": settings}));

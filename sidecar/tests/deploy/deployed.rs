@@ -26,7 +26,7 @@ pub fn of_kind<'a, 'b>(documents: &'a [Yaml<'b>], kind: &str) -> &'a Yaml<'b> {
     documents.iter().find(|document| document["kind"].as_str().unwrap() == kind).unwrap()
 }
 
-/// What `holdfast serve --help` prints.
+/// The output of `holdfast serve --help`.
 pub fn help_of_serve() -> String {
     let Output { status, stdout, .. } =
         command(HOLDFAST).args(["serve", "--help"]).output().unwrap();

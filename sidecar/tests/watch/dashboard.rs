@@ -176,7 +176,7 @@ async fn the_metrics_of_the_dashboard_exist_in_a_scrape() {
 fn the_page_lists_every_metric() {
     let page = read("docs/observability.md");
     for metric in METRICS {
-        // Of metrics that begin alike, later ones in a row are cut short.
+        // A row shortens the names of its later metrics if they begin like the first.
         let mut ends = metric.name.match_indices('_').map(|(place, _)| &metric.name[place..]);
         let short = ends.any(|end| page.contains(&format!("`…{end}`")));
         assert!(short || page.contains(&format!("`{}`", metric.name)), "{}", metric.name);

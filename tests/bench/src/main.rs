@@ -1,4 +1,4 @@
-//! What Holdfast costs. Each part measures contestants in turns, and prints their ratio. Nothing is asserted.
+//! The cost of Holdfast. Each part measures contestants in turns, and prints their ratio. Nothing is asserted.
 //!
 //! | module | contents |
 //! |---|---|

@@ -167,7 +167,7 @@ impl Namespace {
     }
 }
 
-/// Runs a command. Fails with what it says on stderr.
+/// Runs a command. Fails with its stderr.
 pub fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("{:?}", command.get_program()))?;

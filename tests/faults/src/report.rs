@@ -149,7 +149,7 @@ fn around(violation: &Violation, history: &History, zero: Nanos) -> Vec<(Nanos, 
         lines.push((start, format!("{:9.4} to {:9.4}  {what}", seconds(start), seconds(end))));
     };
     let observations = || history.observations.iter().filter(|seen| seen.key == violation.key);
-    // Who had the key when the violation was noticed.
+    // The owner of the key when the violation was noticed.
     let nearest = observations().min_by_key(|seen| seen.start.abs_diff(violation.at));
     let holder = nearest.and_then(|seen| seen.owner.clone());
     let owners: BTreeSet<_> = violation.owners.iter().cloned().chain(holder).collect();

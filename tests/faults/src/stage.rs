@@ -47,13 +47,13 @@ pub enum Road {
 /// The processes whose wall clock can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wall {
-    /// Nobody's.
+    /// No clock can be set.
     Nobody,
     /// The server's.
     Server,
     /// The workers'.
     Workers,
-    /// Those of a quorum's servers, which are apart.
+    /// The clocks of a quorum's servers, which are apart.
     Apart,
 }
 

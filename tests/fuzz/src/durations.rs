@@ -13,7 +13,7 @@ pub fn run(input: &[u8]) {
     is_a_limit_as_well(text);
 }
 
-/// The duration is the one that exact numbers give, and can be written and read again.
+/// The duration equals that of exact numbers, and can be written and read again.
 fn is_exact(text: &str) {
     let read = parse_go_duration(text);
     match (read, exact(text)) {

@@ -52,7 +52,7 @@ fn resolved(path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-/// A segment means what the value of a form would.
+/// A segment means the same as the value of a form.
 fn is_unescaped(path: &str) {
     for segment in path.split(['/', '&']) {
         let form = format!("={segment}");

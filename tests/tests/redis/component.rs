@@ -49,7 +49,7 @@ async fn a_connection_that_is_idle_or_old_is_replaced() {
         let store = start(&[("REDIS_HOST", &server.address()), (setting, "1ms")]).await;
         assert_granted(store.acquire("k", "me", MINUTE).await);
         let before = server.connections_received();
-        // The limit passes, which shows only in what the next call does.
+        // The limit passes, which only the next call shows.
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!(store.release("k", "me").await, Ok(Released::Released));
         // The test's own question takes a connection too.

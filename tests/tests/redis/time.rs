@@ -120,7 +120,7 @@ async fn a_server_whose_clock_is_set_back_keeps_its_locks_and_grants_no_longer_o
 async fn a_grant_of_a_clock_that_was_set_back_is_unknown_where_it_cannot_be_given_back() {
     let Some(mut clock) = Clock::make() else { return };
     let server = RedisServer::start_by(&clock, &[]);
-    // As Redis before 7.
+    // Like Redis before 7.
     server.run::<()>(&["ACL", "SETUSER", "default", "-pexpiretime"]);
     let store = connect(&server, &[]).await.unwrap();
     assert_granted(store.acquire("before", "me", MINUTE).await);

@@ -1,4 +1,4 @@
-//! Arrows between the files of a crate: from the one that names an item to the one that defines it.
+//! Arrows between the files of a crate: from the file that names an item to the file that defines it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a plugin may use and reach.
+//! The limits of a plugin, and the stores that it may reach.
 
 use std::{path::Path, process::Command};
 

@@ -1,7 +1,7 @@
 //! The process `edge-proxy`, with a Redis and an upstream of the test's own.
 //!
 //! - `single_flight.rs`: the plugin of `examples/` on two nodes.
-//! - `limits.rs`: what a plugin may use and reach.
+//! - `limits.rs`: the limits of a plugin, and the stores that it may reach.
 //! - `node.rs`: nodes, upstreams and plugins, which the tests share.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -43,7 +43,7 @@ pub struct Node {
 #[derive(Debug, PartialEq)]
 pub struct Got {
     pub status: u16,
-    /// What the plugin says of its answer: `fresh`, `stale`, `refreshed` or `waited`.
+    /// The plugin's report about its answer: `fresh`, `stale`, `refreshed` or `waited`.
     pub cache: String,
     pub retry_after: String,
     pub body: String,

@@ -14,7 +14,7 @@ const MOST = 500;
 
 const $ = (id) => document.getElementById(id);
 
-/** What is known of each store: its locks and how many calls wait for them, by resource id. */
+/** The state of each store: its locks and how many calls wait for them, by resource id. */
 const stores = new Map();
 const history = [];
 /** The shown locks, and whether the list has to be remade. */
@@ -39,7 +39,7 @@ function printable(text) {
   return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, escaped);
 }
 
-/** What is known of a store. */
+/** The state of a store. */
 function known(name) {
   if (!stores.has(name)) stores.set(name, { locks: new Map(), waiting: new Map(), synced: false, problem: "" });
   return stores.get(name);

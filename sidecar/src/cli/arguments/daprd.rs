@@ -1,4 +1,4 @@
-//! The options of daprd: which of them `serve` has, and why it does without the others.
+//! The options of daprd: which of them `serve` has, and why it lacks the others.
 //!
 //! The table in `docs/from-dapr.md` says the same, and a test compares both.
 

@@ -27,7 +27,7 @@ pub struct Parsed {
 #[derive(Debug, Default)]
 pub struct Given(BTreeMap<String, Source>);
 
-/// What gave an argument.
+/// The source of an argument.
 #[derive(Debug)]
 struct Source {
     /// The option, or the variable.
@@ -56,7 +56,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, Refused> {
     };
     let (chosen, _) = chosen(&whole, &words);
     ignored.extend(variables::service_links(chosen));
-    // The variables of a container are those of its server, which says so once.
+    // The server in a container has the same variables as other commands there, and warns of them once.
     if chosen.get_name() == "serve" {
         ignored.extend(variables::misspelt(&whole));
     }

@@ -22,7 +22,7 @@ use super::super::logging::BoxedLayer;
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
-    /// A layer that adds what the library logs as a warning or an error.
+    /// A layer that adds the warnings and errors that the library logs.
     pub fn layer(&self) -> BoxedLayer {
         let ours = Targets::new().with_target("holdfast", LevelFilter::WARN);
         self.clone().with_filter(ours).boxed()

@@ -42,7 +42,7 @@ enum Entry {
     Text,
 }
 
-/// What there is for one instance.
+/// The state of one instance.
 struct State {
     locks: LockCtx,
     wasi: WasiCtx,

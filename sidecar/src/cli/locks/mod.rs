@@ -1,7 +1,7 @@
 //! `holdfast locks`: which locks are held, by whom and for how long.
 //!
 //! `list.rs` prints it once. With `--watch`, `watch.rs` shows it live: `remote.rs` asks a running server, `view.rs`
-//! keeps what is known and `screen.rs` draws it.
+//! keeps the state and `screen.rs` draws it.
 
 mod list;
 mod remote;

@@ -41,7 +41,7 @@ const MAX_EVENT: usize = 64 << 10;
 pub struct Server {
     address: Address,
     token: Option<HeaderValue>,
-    /// What is asked for.
+    /// The path of the request.
     path: String,
 }
 
@@ -54,7 +54,7 @@ impl Server {
         Ok(Self { address: Address::read(address)?, token: token("HOLDFAST_ADMIN_TOKEN")?, path })
     }
 
-    /// What the server reports, for ever. Fails if it cannot be asked the first time; later it is asked again.
+    /// The reports of the server, without end. Fails if the first request fails; later requests are repeated.
     pub async fn watch(self) -> Result<BoxStream<'static, (String, Report<String>)>> {
         let first = self.ask().await?;
         let again = stream::unfold(self, |server| async {
@@ -86,7 +86,7 @@ impl Server {
     }
 }
 
-/// What the lines of a body report, until it ends. Every store is then reported as failed.
+/// The reports in the lines of a body, until it ends. Every store is then reported as failed.
 fn lines(body: Incoming) -> impl Stream<Item = (String, Report<String>)> {
     let state = (body, Vec::new(), Vec::<String>::new(), false);
     stream::unfold(state, |(mut body, mut rest, mut stores, ended)| async move {

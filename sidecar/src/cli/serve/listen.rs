@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const BETWEEN_PROBES: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
-/// How long the peer may leave unacknowledged what was sent to it, before the system ends the connection.
+/// How long the peer may leave data unacknowledged before the system ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Addresses that are bound, so that no other process can take them. TCP does not listen yet; a Unix domain socket
@@ -53,7 +53,7 @@ pub fn socket(folder: &Path, app_id: &str, api: &str) -> PathBuf {
 
 impl Bound {
     /// Binds the port on each of the addresses. With port 0 the first address gets a free port, and
-    /// the others get the same. `names` are for messages, and `taken` has what was bound before.
+    /// the others get the same. `names` are for messages, and `taken` has the addresses that were bound before.
     ///
     /// An empty address stands for all, of IPv4 and of IPv6. An address of a kind that this machine does not
     /// have, such as `[::1]` without IPv6, is skipped, with a warning unless it comes of an empty one. It is

@@ -217,7 +217,7 @@ fn environment(args: &Serve, ports: &Ports<Listening>) -> Vec<(&'static str, Str
     application::environment(&args.stores.app_id, ports)
 }
 
-/// Serves until `ending`, finishes what is under way within `grace`, and closes the stores.
+/// Serves until `ending`, finishes requests in flight within `grace`, and closes the stores.
 async fn answer(
     server: Server,
     ending: CancellationToken,

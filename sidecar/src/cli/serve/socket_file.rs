@@ -1,4 +1,4 @@
-//! The file of a Unix domain socket: who may take it, and who removes it.
+//! The file of a Unix domain socket: which process may take it, and which removes it.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 /// own in its place.
 pub struct SocketFile {
     path: PathBuf,
-    /// What distinguishes the file from others at its path: its device and its inode.
+    /// The device and the inode, which distinguish the file from others at its path.
     identity: (u64, u64),
 }
 

@@ -1,4 +1,4 @@
-//! The start of `serve`: binds the addresses, opens the stores, and says what is served.
+//! The start of `serve`: binds the addresses, opens the stores, and logs them.
 
 use anyhow::Result;
 use holdfast::{

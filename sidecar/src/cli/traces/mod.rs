@@ -49,8 +49,8 @@ impl Traces {
         Ok(Some(Self { provider, settings }))
     }
 
-    /// The layer that exports the spans of this crate and of the library. Events are not exported: they
-    /// may name what is locked.
+    /// The layer that exports the spans of this crate and of the library. Events are not exported: they may name a
+    /// resource.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,

@@ -1,4 +1,4 @@
-//! How `holdfast run` ends, with which exit code, and what it says.
+//! The end of `holdfast run`: its exit codes and its messages.
 
 use std::fs;
 

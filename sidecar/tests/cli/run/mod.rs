@@ -75,7 +75,7 @@ impl Place {
         Holdfast::start(self.command(options, &["sh", "-c", script]))
     }
 
-    /// Runs a shell script under the lock to its end: the exit code, and what was written to stderr.
+    /// Runs a shell script under the lock to its end: the exit code and stderr.
     fn run(&self, options: &[&str], script: &str) -> (Option<i32>, String) {
         let mut running = self.start(options, script);
         (running.wait(), running.log())

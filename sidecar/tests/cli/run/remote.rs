@@ -403,7 +403,7 @@ fn errors_name_the_address() {
     assert_eq!((code, stderr.as_str()), (0, ""));
 }
 
-/// What is wrong with an address itself is reported with the option alone.
+/// An error about the address itself names only the option.
 fn separator(expected: &str) -> &'static str {
     if expected.starts_with("https") { ": " } else { " " }
 }

@@ -1,4 +1,4 @@
-//! Who gets the lock, and who waits.
+//! Requests that get the lock, and requests that wait.
 
 use futures_util::future::join_all;
 use holdfast_tests::{eventually, exposition::Exposition};

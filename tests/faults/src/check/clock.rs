@@ -56,7 +56,7 @@ pub fn latest_end(
         if step.by < 0 || acquire.end < step.start {
             behind = behind.saturating_sub(step.by);
         }
-        // The server deletes a lock that has run out when somebody asks for it; a step back can forestall that.
+        // The server deletes an expired lock when a client asks for it; a step back can prevent that.
         let end = bound.saturating_add_signed(behind);
         if end > step.start {
             latest = latest.max(steps.get(at + 1).map_or(end, |next| end.min(next.end)));

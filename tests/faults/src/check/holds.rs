@@ -1,4 +1,4 @@
-//! Who holds a key for sure, and who may hold it.
+//! Owners that surely hold a key, and owners that may hold it.
 
 use std::collections::{BTreeMap, HashMap};
 

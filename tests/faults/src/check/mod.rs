@@ -8,7 +8,7 @@
 //! | [`bounds`] | a lock ends when its acquire said it would, at the latest |
 //! | [`tokens`] | fencing tokens grow |
 //! | [`progress`] | calls end, locks become free, and the store works again after a fault, and not while it cannot |
-//! | [`holds`] | who holds a key for sure, and who may hold it |
+//! | [`holds`] | owners that surely hold a key, and owners that may hold it |
 //! | [`clock`] | the effect on a lock when the server's clock is set |
 //! | [`losses`] | which locks a failover may lose, and how many it lost |
 //! | [`pace`] | how exactly a client knows the server's clock |

@@ -9,7 +9,7 @@ use crate::{
     stage::{Road, Stage, Wall},
 };
 
-/// This family. Those of the server count the locks that there are when its clock is set.
+/// This family. The faults of the server's clock count the locks that exist when it is set.
 pub const FAULTS: &[Fault] = &[
     Fault { name: "clock-forward", round: forward, ..SERVER },
     Fault { name: "clock-back", round: back, ..SERVER },

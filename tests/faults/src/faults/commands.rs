@@ -10,7 +10,7 @@ use crate::{
     stage::{Road, Stage, Wall},
 };
 
-/// This family. Each counts what it breaks.
+/// This family. Each fault counts its effects.
 pub const FAULTS: &[Fault] = &[
     Fault { name: "client-kill", round: client_kill, ..COMMAND },
     Fault { name: "script-flush", round: script_flush, ..COMMAND },
