@@ -58,8 +58,12 @@ impl Toolchain {
 
     /// Makes `cargo` build with this toolchain.
     pub(crate) fn apply(&self, cargo: &mut Command) -> Result<(), Error> {
-        // Otherwise wasi-libc is linked, which imports a dozen WASI interfaces.
-        let mut flags = vec!["-Clink-self-contained=no".to_owned()];
+        let mut flags = vec![
+            // Otherwise wasi-libc is linked, which imports a dozen WASI interfaces.
+            "-Clink-self-contained=no".to_owned(),
+            // Otherwise every address, and every number of a function, takes five bytes. Most fit into two.
+            "-Clink-arg=--compress-relocations".to_owned(),
+        ];
         match self {
             Self::Rustup(library) => {
                 // The prebuilt library needs `memcmp` from wasi-libc. The linker takes only the missing functions of an
