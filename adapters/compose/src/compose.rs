@@ -53,7 +53,7 @@ pub(crate) fn compose(
 /// Links the lock component to the store, and a plugin to the lock component. The result exports what the
 /// plugin exports.
 ///
-/// The plugin is not stripped, because its author's backtraces need its names.
+/// The result is not stripped, because the author of the plugin needs its names in backtraces.
 pub(crate) fn compose_plugin(
     store: &Part<'_>,
     lock: &Part<'_>,
@@ -61,8 +61,8 @@ pub(crate) fn compose_plugin(
 ) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
     let plugin = Instance::new(&mut graph, plugin)?;
-    let store = stripped(&mut graph, store)?;
-    let lock = stripped(&mut graph, lock)?;
+    let store = Instance::new(&mut graph, store)?;
+    let lock = Instance::new(&mut graph, lock)?;
     store.link_to(&mut graph, STORE, &lock)?;
     let calls: Vec<_> = plugin.imports.iter().filter(|name| has_calls(name)).collect();
     if calls.is_empty() {
@@ -73,9 +73,4 @@ pub(crate) fn compose_plugin(
     }
     plugin.export_all(&mut graph)?;
     graph.encode(EncodeOptions::default()).map_err(|problem| plugin.mismatch(&problem))
-}
-
-fn stripped(graph: &mut CompositionGraph, part: &Part<'_>) -> Result<Instance, Error> {
-    let wasm = strip(part.wasm).map_err(|problem| Error::mismatch(part.name, &problem))?;
-    Instance::new(graph, &Part { name: part.name, wasm: &wasm })
 }

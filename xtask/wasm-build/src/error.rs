@@ -2,6 +2,8 @@
 
 use std::{env::JoinPathsError, io, path::PathBuf};
 
+use wasmparser::BinaryReaderError;
+
 use crate::target::{CHOICE, TARGET};
 
 /// Why there is no component or module.
@@ -58,5 +60,21 @@ pub enum Error {
     NoWasm {
         /// The package.
         package: String,
+    },
+    /// The component could not be read, or could not be written without its debug names.
+    #[error("cannot copy the component of {package}: {source}")]
+    Copy {
+        /// The package.
+        package: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// What was built is not a component.
+    #[error("{package} was built, but not into a component: {source}")]
+    NoComponent {
+        /// The package.
+        package: String,
+        /// What is wrong with it.
+        source: BinaryReaderError,
     },
 }

@@ -12,16 +12,18 @@
 //!   [`module`] and [`module_into`] build a core module instead, for hosts that know no components.
 //! - [`Toolchain`] is the compiler (`toolchain.rs`) of [`TARGET`] (`target.rs`).
 //! - [`workspace`] finds the directories.
-//! - `messages.rs` reads the messages of the nested cargo.
+//! - `messages.rs` reads the messages of the nested cargo, and `strip.rs` removes debug names from its output.
 
 use std::{
     fmt::Display,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 mod error;
 mod messages;
+mod strip;
 mod target;
 mod toolchain;
 pub mod workspace;
@@ -49,7 +51,7 @@ pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Err
     if wasm.is_file() { Ok(wasm) } else { Err(Error::NoSource { wasm, source_dir: source.into() }) }
 }
 
-/// Builds `package` with the profile `guest`, and returns the path of the component.
+/// Builds `package` with the profile `guest`, removes the debug names, and returns the path of the component.
 ///
 /// Has cargo run the calling build script again if a source changes: the directory of the package or of
 /// another member that it depends on, `wit/`, or the manifest and lock file of the workspace.
@@ -59,7 +61,14 @@ pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Err
 /// If there is no toolchain for wasm, or the package does not compile. The error contains the messages of
 /// the compiler.
 pub fn component(package: &str) -> Result<PathBuf, Error> {
-    watched(package, Kind::Component)
+    let built = watched(package, Kind::Component)?;
+    let copy = |source| Error::Copy { package: package.into(), source };
+    let stripped = strip::strip(&fs::read(built).map_err(copy)?)
+        .map_err(|source| Error::NoComponent { package: package.into(), source })?;
+    let out_dir = PathBuf::from(workspace::variable("OUT_DIR")?);
+    let component = out_dir.join(package).with_added_extension("wasm");
+    fs::write(&component, stripped).map_err(copy)?;
+    Ok(component)
 }
 
 /// Builds `package` as [`component`] does, but into a core module: it imports and exports what its source declares.

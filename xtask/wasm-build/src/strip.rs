@@ -1,0 +1,50 @@
+//! Removes the names that only debuggers read from a component.
+
+use wasm_encoder::{Component, RawSection};
+use wasmparser::{BinaryReaderError, Parser, Payload};
+
+/// Removes the section `component-name` of a component, in which the linker names everything that the
+/// component is made of.
+pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut stripped = Component::new();
+    let mut end = 0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        let Some((id, range)) = payload.as_section() else { continue };
+        // A section of something in the component was copied with that.
+        if range.start < end {
+            continue;
+        }
+        end = range.end;
+        if !is_names(&payload) {
+            let data = &wasm[range.start as usize..range.end as usize];
+            stripped.section(&RawSection { id, data });
+        }
+    }
+    Ok(stripped.finish())
+}
+
+fn is_names(payload: &Payload<'_>) -> bool {
+    matches!(payload, Payload::CustomSection(section) if section.name() == "component-name")
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{ComponentNameSection, CustomSection, NestedComponentSection};
+
+    use super::*;
+
+    #[test]
+    fn only_names_are_removed() {
+        let mut component = Component::new();
+        let note = CustomSection { name: "note".into(), data: b"kept"[..].into() };
+        component.section(&note);
+        component.section(&NestedComponentSection(&component.clone()));
+        let bare = component.clone().finish();
+        component.section(&ComponentNameSection::new());
+        let named = component.finish();
+        assert_ne!(named, bare);
+        assert_eq!(strip(&named).unwrap(), bare);
+        assert_eq!(strip(&bare).unwrap(), bare);
+    }
+}
