@@ -2,9 +2,7 @@
 
 use alloc::{format, string::String};
 
-use serde_json::value::RawValue;
-
-use super::text;
+use super::reader::{Problem, Reader};
 use crate::message;
 
 /// Reads a time in milliseconds, rounded up. A time that a `u64` cannot hold becomes `u64::MAX`.
@@ -12,11 +10,11 @@ use crate::message;
 /// # Errors
 ///
 /// If the value has another type or form, or is negative.
-pub fn read(value: &RawValue) -> Result<u64, String> {
-    let text = text::read(value)?;
+pub fn read(value: &str) -> Result<u64, Problem> {
+    let text = Reader::new(value).string().map_err(Problem::Json)?;
     milliseconds(&text).ok_or_else(|| {
         let quoted = message::cut(&text, 64);
-        format!("invalid value: {quoted}, expected seconds such as 30s or 0.25s")
+        Problem::Value(format!("invalid value: {quoted}, expected seconds such as 30s or 0.25s"))
     })
 }
 

@@ -5,9 +5,7 @@
 
 use alloc::{format, string::String};
 
-use serde_json::value::RawValue;
-
-use super::text;
+use super::reader::{Problem, Reader};
 use crate::message;
 
 /// The longest number that is accepted, in bytes. Dapr has no such limit.
@@ -21,25 +19,21 @@ const MAX_QUOTED_BYTES: usize = 64;
 /// # Errors
 ///
 /// If the value has another type, is not whole, or is out of range.
-pub fn read(value: &RawValue) -> Result<i32, String> {
-    let raw = value.get();
-    if raw.len() > MAX_NUMBER_BYTES {
-        let start = message::cut(raw, MAX_QUOTED_BYTES);
-        return Err(format!(
+pub fn read(value: &str) -> Result<i32, Problem> {
+    if value.len() > MAX_NUMBER_BYTES {
+        let start = message::cut(value, MAX_QUOTED_BYTES);
+        return Err(Problem::Value(format!(
             "invalid value: {start}…, expected a 32-bit integer of at most {MAX_NUMBER_BYTES} bytes"
-        ));
+        )));
     }
-    match raw.as_bytes().first() {
-        Some(b'"') => {
-            let text = text::read(value)?;
-            // The string must be one JSON number without white space around it.
-            let number = serde_json::from_str::<&RawValue>(&text)
-                .ok()
-                .filter(|number| number.get().len() == text.len())
-                .ok_or_else(|| format!("invalid value: string {raw}, expected a whole number"))?;
-            integer(number.get())
-        }
-        _ => integer(raw),
+    if !value.starts_with('"') {
+        return integer(value).map_err(Problem::Value);
+    }
+    let text = Reader::new(value).string().map_err(Problem::Json)?;
+    // The string must be one JSON number without white space around it.
+    match Reader::only_value(&text) {
+        Ok(number) if number.len() == text.len() => integer(number).map_err(Problem::Value),
+        _ => Err(Problem::Value(format!("invalid value: string {value}, expected a whole number"))),
     }
 }
 

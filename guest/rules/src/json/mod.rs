@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `request` | bodies of calls |
 //! | `reply` | replies |
-//! | `expiry`, `duration`, `text` | the values in them: expiries as Dapr reads them, times, strings |
+//! | `expiry`, `duration` | the values in them: expiries as Dapr reads them, times |
+//! | `reader` | JSON of any kind |
 
 mod duration;
 mod expiry;
+mod reader;
 mod reply;
 mod request;
-mod text;
 
 use crate::{
     acquire::{self, AcquireTerms},

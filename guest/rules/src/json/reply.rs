@@ -5,8 +5,6 @@ use alloc::{
     vec::Vec,
 };
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
 use super::duration;
 use crate::{
     message,
@@ -116,7 +114,7 @@ fn number(number: Option<u64>) -> Value {
 /// The name of a field, and its value.
 type Field = (&'static str, Value);
 
-/// The value of a field. All replies share one type, because each serializable type adds 2 KB to the component.
+/// The value of a field.
 enum Value {
     True,
     False,
@@ -126,45 +124,80 @@ enum Value {
     Missing,
 }
 
-struct Object<'a>(&'a [Field]);
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.0 {
-            match value {
-                Value::True => map.serialize_entry(name, &true)?,
-                Value::False => map.serialize_entry(name, &false)?,
-                Value::Zero => map.serialize_entry(name, &0_u8)?,
-                Value::Text(text) => map.serialize_entry(name, text)?,
-                Value::Missing => {}
-            }
-        }
-        map.end()
-    }
-}
-
 fn serialized(fields: &[Field]) -> Vec<u8> {
-    // Strings, booleans and small numbers always serialize, so no error is lost here.
-    serde_json::to_string(&Object(fields)).map(|json| escape_for_html(&json)).unwrap_or_default()
+    let mut json = String::from("{");
+    for (name, value) in fields {
+        if matches!(value, Value::Missing) {
+            continue;
+        }
+        if json.len() > 1 {
+            json.push(',');
+        }
+        push_text(&mut json, name);
+        json.push(':');
+        match value {
+            Value::True => json.push_str("true"),
+            Value::False => json.push_str("false"),
+            Value::Zero => json.push('0'),
+            Value::Text(text) => push_text(&mut json, text),
+            Value::Missing => {}
+        }
+    }
+    json.push('}');
+    json.into_bytes()
 }
 
-/// Go's `json.Marshal` escapes these characters. Here they occur only inside strings.
-fn escape_for_html(json: &str) -> Vec<u8> {
-    let mut escaped = Vec::with_capacity(json.len());
-    for character in json.chars() {
-        let escape: &[u8] = match character {
-            '<' => b"\\u003c",
-            '>' => b"\\u003e",
-            '&' => b"\\u0026",
-            '\u{2028}' => b"\\u2028",
-            '\u{2029}' => b"\\u2029",
-            _ => {
-                escaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                continue;
+/// Adds a string with the escapes of Go's `json.Marshal`.
+fn push_text(json: &mut String, text: &str) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                json.push_str("\\u");
+                for shift in [12, 8, 4, 0] {
+                    let digit = u32::from(character) >> shift & 0xf;
+                    json.extend(char::from_digit(digit, 16));
+                }
             }
-        };
-        escaped.extend_from_slice(escape);
+            _ => json.push(character),
+        }
     }
-    escaped
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut json = String::new();
+        push_text(&mut json, text);
+        json
+    }
+
+    #[test]
+    fn escapes_are_those_of_go() {
+        assert_eq!(escaped("\"\\/ \u{8}\u{c}\n\r\t"), r#""\"\\/ \b\f\n\r\t""#);
+        assert_eq!(escaped("\0\u{1f}\u{7f}"), "\"\\u0000\\u001f\u{7f}\"");
+        assert_eq!(escaped("<&>\u{2028}\u{2029}"), r#""\u003c\u0026\u003e\u2028\u2029""#);
+        assert_eq!(escaped("\u{e9}\u{1f600}"), "\"\u{e9}\u{1f600}\"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(text in any::<String>()) {
+            let json = escaped(&text);
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            prop_assert!(!json.contains(['<', '>', '&']));
+        }
+    }
 }

@@ -13,12 +13,11 @@ use alloc::{
     format,
     string::{String, ToString},
 };
-use core::fmt;
 
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::{duration, expiry, text};
+use super::{
+    duration, expiry,
+    reader::{Problem, Reader},
+};
 use crate::{
     message,
     types::{Error, Verb},
@@ -93,14 +92,36 @@ enum Call {
 
 fn parse(call: Call, body: &[u8]) -> Result<Body<'_>, String> {
     let json = str::from_utf8(body).map_err(|error| error.to_string())?;
-    let mut reader = Reader { call, body: Body::default(), seen: [false; FIELD_COUNT] };
+    let mut reader = Reader::new(json);
+    let mut body = Body::default();
+    let mut seen = [false; FIELD_COUNT];
 
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    deserializer
-        .deserialize_any(&mut reader)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| error.to_string())?;
-    Ok(reader.body)
+    reader.object()?;
+    while let Some(name) = reader.field()? {
+        let Some(field) = Field::named(&name, call) else {
+            // Dapr's clients may send fields that daprd ignores. Here a misspelt field must not pass: the
+            // lease would not be fenced, or the call would not wait.
+            if !matches!(call, Call::Of(Verb::TryLock | Verb::Unlock)) {
+                let name = message::cut(&name, 64);
+                return Err(reader.refusal(&format!("unknown field '{name}'")));
+            }
+            reader.field_value()?;
+            continue;
+        };
+        let value = reader.field_value()?;
+        if core::mem::replace(&mut seen[field as usize], true) {
+            return Err(reader.refusal(&format!("duplicate field '{name}'")));
+        }
+        if value == "null" {
+            continue;
+        }
+        body.set(field, value).map_err(|problem| match problem {
+            Problem::Json(text) => format!("field '{name}': {text}"),
+            Problem::Value(text) => reader.refusal(&format!("field '{name}': {text}")),
+        })?;
+    }
+    reader.end()?;
+    Ok(body)
 }
 
 /// The fields of a request. Each has two names.
@@ -151,73 +172,42 @@ impl Field {
     }
 }
 
-struct Reader<'b> {
-    call: Call,
-    body: Body<'b>,
-    seen: [bool; FIELD_COUNT],
-}
-
-impl<'de> Visitor<'de> for &mut Reader<'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(text::Text(name)) = map.next_key()? {
-            let Some(field) = Field::named(&name, self.call) else {
-                // Dapr's clients may send fields that daprd ignores. Here a misspelt field must not pass: the
-                // lease would not be fenced, or the call would not wait.
-                if !matches!(self.call, Call::Of(Verb::TryLock | Verb::Unlock)) {
-                    let name = message::cut(&name, 64);
-                    return Err(A::Error::custom(format_args!("unknown field '{name}'")));
-                }
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let value = map.next_value::<&RawValue>()?;
-            if core::mem::replace(&mut self.seen[field as usize], true) {
-                return Err(A::Error::custom(format_args!("duplicate field '{name}'")));
-            }
-            if value.get() == "null" {
-                continue;
-            }
-            self.set(field, value)
-                .map_err(|problem| A::Error::custom(format_args!("field '{name}': {problem}")))?;
-        }
-        Ok(())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
-        Err(text::refusal("a string", &self))
-    }
-
-    text::refuse_scalars_and_arrays!();
-}
-
-impl<'b> Reader<'b> {
-    fn set(&mut self, field: Field, value: &'b RawValue) -> Result<(), String> {
+impl<'b> Body<'b> {
+    fn set(&mut self, field: Field, value: &'b str) -> Result<(), Problem> {
         match field {
             // The URL names the store. A name in the body is ignored, but must be a string.
-            Field::StoreName => drop(text::read(value)?),
-            Field::ResourceId => self.body.resource_id = text::read(value)?,
-            Field::LockOwner => self.body.lock_owner = text::read(value)?,
-            Field::ExpiryInSeconds => self.body.expiry_in_seconds = expiry::read(value)?,
-            Field::Ttl => self.body.ttl = duration::read(value)?,
-            Field::Wait => self.body.wait = duration::read(value)?,
-            Field::Fenced => self.body.fenced = boolean(value)?,
-            Field::MayShorten => self.body.may_shorten = boolean(value)?,
-            Field::MaxHold => self.body.max_hold = Some(duration::read(value)?),
+            Field::StoreName => drop(string(value)?),
+            Field::ResourceId => self.resource_id = string(value)?,
+            Field::LockOwner => self.lock_owner = string(value)?,
+            Field::ExpiryInSeconds => self.expiry_in_seconds = expiry::read(value)?,
+            Field::Ttl => self.ttl = duration::read(value)?,
+            Field::Wait => self.wait = duration::read(value)?,
+            Field::Fenced => self.fenced = boolean(value)?,
+            Field::MayShorten => self.may_shorten = boolean(value)?,
+            Field::MaxHold => self.max_hold = Some(duration::read(value)?),
         }
         Ok(())
     }
 }
 
-fn boolean(value: &RawValue) -> Result<bool, String> {
-    match value.get() {
+fn string(value: &str) -> Result<Cow<'_, str>, Problem> {
+    // A value without an escape is the text itself. Reading it again would double the cost of a body.
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(text) = quoted
+        && !text.as_bytes().contains(&b'\\')
+    {
+        return Ok(Cow::Borrowed(text));
+    }
+    Reader::new(value).string().map_err(Problem::Json)
+}
+
+fn boolean(value: &str) -> Result<bool, Problem> {
+    match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        other => Err(format!("invalid value: {}, expected a boolean", message::cut(other, 64))),
+        other => Err(Problem::Value(format!(
+            "invalid value: {}, expected a boolean",
+            message::cut(other, 64)
+        ))),
     }
 }
