@@ -63,6 +63,9 @@ impl Toolchain {
             "-Clink-self-contained=no".to_owned(),
             // Otherwise every address, and every number of a function, takes five bytes. Most fit into two.
             "-Clink-arg=--compress-relocations".to_owned(),
+            // The target's default is code for libraries that are loaded at any address, which adds the address of
+            // the library to every other.
+            "-Crelocation-model=static".to_owned(),
         ];
         match self {
             Self::Rustup(library) => {
