@@ -77,5 +77,5 @@ fn the_component_imports_its_store_and_nothing_else() {
 #[test]
 fn the_component_is_small() {
     let size = holdfast::COMPONENT.len();
-    assert!(size < 104_000, "{size} bytes");
+    assert!(size < 77_000, "{size} bytes");
 }

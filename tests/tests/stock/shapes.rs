@@ -48,21 +48,21 @@ const SHAPES: [Shape; 4] = [
             "holdfast:lock/lock@0.1.0",
             "holdfast:lock/steps@0.1.0",
         ],
-        largest: 104_000,
+        largest: 77_000,
     },
     Shape {
         name: "holdfast-lock-redis.wasm",
         imports: &[VALUES],
         sockets: true,
         exports: &["holdfast:lock/lease@0.1.0", "holdfast:lock/lock@0.1.0"],
-        largest: 222_000,
+        largest: 190_000,
     },
     Shape {
         name: "holdfast-lock-http.wasm",
         imports: &["wasi:http/types@0.2.12", VALUES],
         sockets: true,
         exports: &["wasi:http/incoming-handler@0.2.12"],
-        largest: 277_000,
+        largest: 240_000,
     },
     Shape {
         name: "holdfast-lock-cli.wasm",
@@ -74,7 +74,7 @@ const SHAPES: [Shape; 4] = [
         ],
         sockets: true,
         exports: &["wasi:cli/run@0.2.12"],
-        largest: 260_000,
+        largest: 218_000,
     },
 ];
 
