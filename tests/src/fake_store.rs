@@ -11,10 +11,13 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use holdfast::store::{Acquired, Failure, Released, Store};
+use holdfast::store::{Acquired, Failure, Holding, Released, Store};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{GRANTED, LONG};
+
+/// The owner of each lock that an inspect finds.
+pub const HOLDER: &str = "the holder";
 
 /// A scripted store, which remembers its calls.
 pub struct FakeStore {
@@ -34,14 +37,15 @@ pub struct FakeStore {
 pub enum Call {
     Acquire { key: String, owner: String, ttl: Duration },
     Release { key: String, owner: String },
+    Inspect { key: String },
 }
 
 /// The answer of the store to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// An acquire is granted, a release is done.
+    /// An acquire is granted, a release is done, and an inspect finds [`HOLDER`].
     Yes,
-    /// An acquire finds the lock held, a release finds none.
+    /// An acquire finds the lock held; a release and an inspect find none.
     No,
     /// The call fails.
     Failure(Failure),
@@ -197,6 +201,12 @@ impl Store for FakeStore {
     ) -> BoxFuture<'a, Result<Released, Failure>> {
         let outcome = self.call(Call::Release { key: key.to_owned(), owner: owner.to_owned() });
         Box::pin(async { Ok(if outcome.await? { Released::Released } else { Released::Missing }) })
+    }
+
+    fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
+        let outcome = self.call(Call::Inspect { key: key.to_owned() });
+        let holding = || Holding { owner: HOLDER.to_owned(), time_left: None, fencing_token: None };
+        Box::pin(async move { Ok(outcome.await?.then(holding)) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

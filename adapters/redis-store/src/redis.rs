@@ -14,7 +14,7 @@ use holdfast_redis_rules::{
     expiry::Expiry,
     extend::{self, Extend},
     fence, inspect,
-    refusal::{Again, ends_connection, has_no_answer, told},
+    refusal::{Again, ends_connection, has_no_answer, may_be_answered_later, told},
     release::{self, Form, Release, give_back},
     reply::{Nonsense, Reply},
     settings::Settings,
@@ -401,6 +401,9 @@ impl Redis {
         let asked = now();
         if connection.clock.is_some_and(|reading| reading.is_old(asked)) {
             connection.clock = match connection.call(&clock::ASK, &self.settings)? {
+                Reply::Error(line) if may_be_answered_later(&line) => {
+                    return Err(Broken::Unsent(line));
+                }
                 // The user has lost the permission.
                 Reply::Error(_) => None,
                 reply => {
@@ -471,6 +474,7 @@ fn note_clock(
     asked: Duration,
 ) -> Option<Reading> {
     let after = match time {
+        Ok(Reply::Error(line)) if may_be_answered_later(line) => return None,
         // The user has lost the permission. Later locks do without the clock.
         Ok(Reply::Error(_)) | Err(_) => None,
         Ok(time) => match clock::read(time) {

@@ -9,7 +9,10 @@ use super::{
     pace::Pace,
     renewal::Lost,
 };
-use crate::{error::Error, store::Watched};
+use crate::{
+    error::Error,
+    store::{Watched, retrying},
+};
 
 /// A store may cut a longer owner after about this many bytes.
 const MAX_TOLD_OWNER_BYTES: usize = 4_096;
@@ -26,7 +29,7 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// Those of [`inspect`](Self::inspect). A failure of the store ends the wait.
+    /// Those of [`inspect`](Self::inspect). A failure of the store ends the wait. A policy does not retry after `wait`.
     pub async fn await_loss(
         &self,
         resource: Resource<'_>,
@@ -37,7 +40,7 @@ impl Locks {
         tokio::pin!(over);
         let mut pace = Pace::default();
         loop {
-            match self.inspect(resource).await? {
+            match retrying::until(over.as_mut(), self.inspect(resource)).await? {
                 None => return Ok(Some(Lost::Gone)),
                 Some(holding) if !is_same_owner(&holding.owner, owner) => {
                     return Ok(Some(Lost::HeldByOther));

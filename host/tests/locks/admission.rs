@@ -11,7 +11,7 @@ use holdfast_tests::{
 async fn calls_beyond_the_limits_are_refused_and_the_others_served_in_turn() {
     let store = FakeStore::answering(|call| match call {
         Call::Acquire { .. } => Answer::No.when_allowed(),
-        Call::Release { .. } => Answer::No,
+        Call::Release { .. } | Call::Inspect { .. } => Answer::No,
     });
     let mut limits = Limits::default();
     (limits.in_flight, limits.waiting) = (1, 1);

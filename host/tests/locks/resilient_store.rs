@@ -13,7 +13,7 @@ use holdfast::{
 };
 use holdfast_tests::{
     GRANTED, MINUTE,
-    fake_store::{Answer, Call, FakeStore, not_done, unknown},
+    fake_store::{Answer, Call, FakeStore, HOLDER, not_done, unknown},
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -266,6 +266,18 @@ async fn retries_without_end_end_with_the_wait_for_a_lock() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retries_without_end_end_with_the_wait_for_a_loss() {
+    let fake = FakeStore::always(refused());
+    let locks = endless(&fake);
+    let begun = Instant::now();
+    fails(locks.await_loss(R, HOLDER, 10 * SECOND)).await;
+    assert_eq!((begun.elapsed().as_secs(), fake.calls().len()), (10, 11));
+    // Without a failure the call says that the owner still holds the lock.
+    let locks = endless(&FakeStore::always(Answer::Yes));
+    assert_eq!(locks.await_loss(R, HOLDER, 10 * SECOND).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_without_end_end_with_all_waits() {
     let locks = endless(&FakeStore::always(refused()));
     let options = LeaseOptions::new(MINUTE).wait(10 * MINUTE);
@@ -282,7 +294,7 @@ async fn retries_without_end_end_with_all_waits() {
 fn that_releases_nothing() -> Arc<FakeStore> {
     FakeStore::answering(|call| match call {
         Call::Acquire { .. } => Answer::Yes,
-        Call::Release { .. } => refused(),
+        Call::Release { .. } | Call::Inspect { .. } => refused(),
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use holdfast::{
-    LeaseOptions, Locks, Lost, Resource,
+    Lease, LeaseOptions, Locks, Lost, Resource,
     store::{
         Acquired, Extended, Failure, Released, Store,
         redis::{ConnectError, RedisStore, RefusedLogin},
@@ -418,6 +418,47 @@ async fn the_node_notifies_waiters_and_holders_survive_a_slot_move() {
     let lease = locks.keep(other, &LeaseOptions::new(MINUTE), None).await.unwrap().unwrap();
     cluster.node_of("lock||other").run::<()>(&["DEL", "lock||other"]);
     assert_eq!(tokio::time::timeout(LONG / 2, lease.lost()).await.unwrap(), Lost::Gone);
+}
+
+/// Locks of a store of their own, and a lease that is renewed so rarely that only the store can report its loss.
+async fn rarely_renewed(cluster: &RedisCluster, settings: &[Setting<'_>]) -> (Locks, Lease) {
+    let store = connect(&cluster.hosts(), settings).await.unwrap();
+    let locks = Locks::builder().store("s", Arc::new(store)).build().unwrap();
+    let resource = Resource { store: "s", id: "r" };
+    let lease = locks.keep(resource, &LeaseOptions::new(10 * MINUTE), None).await;
+    let lease = lease.unwrap().expect("a lease");
+    (locks, lease)
+}
+
+/// Another program frees a lock, and its owner learns of it.
+async fn assert_loss_is_noticed(others: &RedisStore, key: &str, lease: Lease) {
+    assert!(others.force_release(key).await.unwrap().is_some());
+    assert_eq!(tokio::time::timeout(LONG / 2, lease.lost()).await.unwrap(), Lost::Gone);
+}
+
+#[tokio::test]
+async fn a_loss_is_noticed_wherever_the_slot_of_its_lock_has_gone() {
+    let (cluster, others) = masters().await;
+    let (_locks, lease) = rarely_renewed(&cluster, &[]).await;
+    let slot = cluster.slot_of("lock||r");
+    cluster.move_slot(slot, another(&cluster, "lock||r")).await;
+    assert_loss_is_noticed(&others, "lock||r", lease).await;
+    // A lock that was taken where its slot goes.
+    cluster.begin_migration(slot, another(&cluster, "lock||r"));
+    let (_locks, lease) = rarely_renewed(&cluster, &[]).await;
+    assert_loss_is_noticed(&others, "lock||r", lease).await;
+}
+
+#[tokio::test]
+async fn a_loss_is_noticed_after_the_replica_of_a_lost_master_took_over() {
+    let mut cluster = RedisCluster::start().await;
+    let (_locks, lease) = rarely_renewed(&cluster, &[("minReplicas", "1")]).await;
+    let others = connect(&cluster.hosts(), &[]).await.unwrap();
+    let slot = cluster.slot_of("lock||r");
+    let owner = cluster.owner_of(slot);
+    cluster.kill(owner);
+    cluster.promoted(slot, owner).await;
+    assert_loss_is_noticed(&others, "lock||r", lease).await;
 }
 
 #[tokio::test]

@@ -444,6 +444,19 @@ async fn an_attempt_to_connect_that_learns_of_a_new_master_ends_all_connections_
 }
 
 #[tokio::test]
+async fn a_watch_that_learns_of_a_new_master_ends_the_connections_to_the_old_one() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinels = scripted(&View::new(old.port(), 1)).await;
+    sentinels.iter().for_each(ScriptedNode::refuse_subscriptions);
+    let store = connect(&hosts(&sentinels), &[]).await.unwrap();
+    all_say(&sentinels, &View::new(new.port(), 2));
+    assert!(store.watch("k").await.is_some());
+    eventually("the connection is closed", async || old.clients() == 0).await;
+    assert_granted(store.acquire("k", "me", MINUTE).await);
+    assert!(new.exists("k"));
+}
+
+#[tokio::test]
 async fn sentinels_that_are_asked_while_they_take_over_a_new_master_name_no_old_one() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let sentinels = scripted(&View::new(old.port(), 6)).await;

@@ -11,11 +11,11 @@ use holdfast::{
 use holdfast_tests::{
     MINUTE, eventually,
     redis_server::RedisServer,
-    redis_store::{PATIENT, behind_proxy, connect, locker},
+    redis_store::{PATIENT, behind_proxy, connect, connect_to, locker},
 };
 use tokio::task::JoinHandle;
 
-use crate::log::Log;
+use crate::{log::Log, narrow_proxy::NarrowProxy};
 
 const R: Resource<'static> = Resource { store: "s", id: "r" };
 const KEY: &str = "lock||r";
@@ -179,6 +179,17 @@ async fn without_release_events_waiters_poll() {
     }
     let said = log.text();
     assert_eq!(said.matches("calls that wait for a lock poll").count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn one_connection_that_is_lost_on_its_first_questions_does_not_end_notifications() {
+    let server = RedisServer::start();
+    let proxy = NarrowProxy::start(server.port(), &["HELLO"]).await;
+    let store = connect_to(&proxy.address(), &[]).await.unwrap();
+    assert!(store.watch(KEY).await.is_none());
+    proxy.forget_only(&[]);
+    let watched = eventually("it is watched", async || store.watch(KEY).await.is_some());
+    tokio::time::timeout(LONG, watched).await.unwrap();
 }
 
 #[tokio::test]

@@ -14,8 +14,7 @@ use holdfast_redis_rules::{
     inspect::{self, Holding},
     list::{self, Part},
     raise,
-    redirect::Redirect,
-    refusal::{Again, code, ends_connection, has_no_answer, told},
+    refusal::{Again, code, ends_connection, has_no_answer, may_be_answered_later, told},
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
@@ -35,7 +34,7 @@ use super::{
     queue,
     settings::RedisSettings,
     stream::Streams,
-    watch::Watches,
+    watch::{NotWatched, Watches},
 };
 use crate::store::Watched;
 
@@ -236,7 +235,7 @@ impl Client {
     ) -> Result<Tried<Extended>, NoOutcome> {
         let at = match self.renew_clock(connection).await {
             Ok(at) => at,
-            Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
+            Err(cause) => return Ok(nothing_done(cause, tries)),
         };
         match connection.extend(extend, at, leg.asking).await {
             Ok(ServerAnswer::Extended(Extended::Extended(left))) => {
@@ -358,9 +357,9 @@ impl Client {
         nonsense.to_string()
     }
 
-    /// Watches a key; `None` if the server cannot notify of changes.
-    pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
-        self.watches.watch(key).await
+    /// Watches a key. `asking` is whether another node of the cluster sent the question here.
+    pub(super) async fn watch(&self, key: &str, asking: bool) -> Result<Watched, NotWatched> {
+        self.watches.watch(key, asking).await
     }
 
     /// Ends all commands, and refuses further ones: another server has taken the place of this one.
@@ -389,7 +388,7 @@ impl Client {
         let lock = AskedFor { key: wanted.key, owner: wanted.owner, asking: leg.asking };
         let at = match self.renew_clock(connection).await {
             Ok(at) => at,
-            Err(no_answer) => return Ok(nothing_done(no_answer.cause(), tries)),
+            Err(cause) => return Ok(nothing_done(cause, tries)),
         };
         match connection.acquire(wanted, at, leg.asking).await {
             Ok(ServerAnswer::Held) => Ok(Tried::Outcome(None)),
@@ -416,7 +415,9 @@ impl Client {
                 }
             }
             Ok(ServerAnswer::ClockLost { line, expiry, ends }) => {
-                self.connections.do_without_clock(connection, line);
+                if !may_be_answered_later(&line) {
+                    self.connections.do_without_clock(connection, line);
+                }
                 let cause = CLOCK_LOST.to_owned();
                 let undone = undo(connection, lock, cause, Some(expiry), ends);
                 Err(Box::pin(undone).await)
@@ -437,10 +438,13 @@ impl Client {
         }
     }
 
-    /// Reads the server's clock again if the latest reading is too old. Returns the time after that.
-    async fn renew_clock(&self, connection: &Connection) -> Result<Instant, NoAnswer> {
-        match connection.renew_clock(Instant::now()).await? {
+    /// Reads the server's clock again if the latest reading is too old. Returns the time after that. Fails with the
+    /// cause if a later try may succeed.
+    async fn renew_clock(&self, connection: &Connection) -> Result<Instant, String> {
+        let renewed = connection.renew_clock(Instant::now()).await;
+        match renewed.map_err(|no_answer| no_answer.cause().to_string())? {
             Ok(at) => Ok(at),
+            Err(refusal) if may_be_answered_later(&refusal) => Err(refusal),
             Err(refusal) => {
                 self.connections.do_without_clock(connection, refusal);
                 Ok(Instant::now())
@@ -493,10 +497,7 @@ async fn go_on(cause: String, next: Next) -> Result<(), NoOutcome> {
             Box::pin(tokio::time::sleep(wait)).await;
             Ok(())
         }
-        Next::GiveUp => Err(match Redirect::read(&cause) {
-            Some(redirect) => NoOutcome::Elsewhere(redirect, cause),
-            None => NoOutcome::NotDone(cause),
-        }),
+        Next::GiveUp => Err(NoOutcome::nothing_done(cause)),
     }
 }
 

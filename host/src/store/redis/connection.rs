@@ -64,7 +64,7 @@ pub(super) struct Connection {
     /// Why the server takes no locks; `None` if it takes locks.
     absence: Option<Absence>,
     /// Whether a question was left out, because the server seems to close connections on some questions.
-    unasked: bool,
+    unasked: AtomicBool,
     load: Load,
     last_seen_busy: Mutex<(u64, Instant)>,
 }
@@ -158,7 +158,7 @@ impl Connection {
             script_refused: AtomicBool::new(false),
             identity: Identity::default(),
             absence: None,
-            unasked: false,
+            unasked: AtomicBool::new(false),
             load: Load::default(),
             last_seen_busy: Mutex::new((0, now)),
         }
@@ -288,13 +288,13 @@ impl Connection {
     }
 
     /// Notes that a question was left out.
-    pub(super) fn set_unasked(&mut self) {
-        self.unasked = true;
+    pub(super) fn set_unasked(&self) {
+        self.unasked.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is time to replace the connection by one on which every question is asked.
     pub(super) fn is_to_ask_again(&self, now: Instant) -> bool {
-        self.unasked && self.age(now) >= ASK_AGAIN_AFTER
+        self.unasked.load(Ordering::Relaxed) && self.age(now) >= ASK_AGAIN_AFTER
     }
 
     /// Sets the digest of the script that releases a lock, for a server that knows the script.

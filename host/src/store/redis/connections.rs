@@ -279,9 +279,11 @@ impl Connections {
         self.dialer.abort();
     }
 
-    /// Makes later locks expire by their time to live, because the server refused any other expiry.
+    /// Makes later locks expire by their time to live, because the server refused any other expiry. A later connection asks
+    /// for the clock again.
     pub(super) fn do_without_clock(&self, connection: &Connection, refusal: String) {
         connection.forget_clock();
+        connection.set_unasked();
         self.note(Note::NoClock(refusal));
     }
 

@@ -163,7 +163,11 @@ impl<F: Fn(u64, Event)> Driver<F> {
                 Poll::Ready(Ok(0)) => return Err(Cause::Lost),
                 Poll::Ready(Ok(_)) => {}
             }
-            let taken = self.shared.queue().receive(&self.received, &mut self.wakers);
+            let mut queue = self.shared.queue();
+            let taken = queue.receive(&self.received, &mut self.wakers);
+            // A grant may have to be given back again before the timer that is set.
+            self.timer_is_set &= !queue.postpones();
+            drop(queue);
             wake(&mut self.wakers);
             self.received.advance(taken.map_err(|_| Cause::Nonsense)?);
         }
@@ -209,6 +213,11 @@ impl<F: Fn(u64, Event)> Driver<F> {
         if dropped {
             next = next.into_iter().chain(queue.lingers_until()).min();
         }
+        if queue.give_back_again(now) {
+            // The commands are sent in the next step.
+            self.shared.driver.wake();
+        }
+        next = next.into_iter().chain(queue.next_give_back()).min();
         // Set under the lock of the queue, so that a caller that adds a command later sees it.
         let watched = next.is_some() || self.timeouts.reply.is_none();
         self.shared.watched.store(watched, Ordering::Release);
@@ -227,7 +236,7 @@ impl<F: Fn(u64, Event)> Driver<F> {
         }
         let queue = self.shared.queue();
         let lingers = queue.lingers_until().is_some_and(|until| until > Instant::now());
-        queue.len() == 0 || !lingers
+        queue.len() == 0 && !queue.postpones() || !lingers
     }
 
     /// Ends the connection.

@@ -19,6 +19,7 @@ use super::{
     sentinel::Sentinels,
     settings::RedisSettings,
     stream::{Streams, certified},
+    watch::NotWatched,
 };
 use crate::store::Watched;
 
@@ -107,11 +108,21 @@ impl Nodes {
         }
     }
 
-    /// Watches a key; `None` if its server cannot notify of changes.
+    /// Watches a key at the server that has it; `None` if that server cannot notify of changes.
     pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
-        match self {
-            Self::One(client) => client.watch(key).await,
-            Self::Cluster(cluster) => cluster.owner(slot(key)).await.ok()?.watch(key).await,
+        let mut way = self.way(key).await.ok()?;
+        loop {
+            let watched = match way.server().watch(key, way.leg().asking).await {
+                Ok(watched) => Ok(watched),
+                Err(NotWatched::Never) => return None,
+                // The key, or the slots of a lost node, may be at another node.
+                Err(NotWatched::Refused(cause) | NotWatched::Lost(cause)) => {
+                    Err(NoOutcome::nothing_done(cause))
+                }
+            };
+            if let Some(watched) = way.end(watched).await {
+                return watched.ok();
+            }
         }
     }
 

@@ -18,6 +18,16 @@ pub(super) enum NoOutcome {
     Unknown(String, Option<Duration>),
 }
 
+impl NoOutcome {
+    /// The end of a command that did nothing for this cause, which may be a redirect.
+    pub(super) fn nothing_done(cause: String) -> Self {
+        match Redirect::read(&cause) {
+            Some(redirect) => Self::Elsewhere(redirect, cause),
+            None => Self::NotDone(cause),
+        }
+    }
+}
+
 /// A command that ended without an outcome, and where it ended.
 #[derive(Debug)]
 pub(super) struct Ended {

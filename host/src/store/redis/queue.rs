@@ -21,7 +21,7 @@ use holdfast_redis_rules::{
     expiry::Expiry,
     extend::{self, Extend, Extended},
     redirect::ASKING,
-    refusal::has_no_answer,
+    refusal::{has_no_answer, may_be_answered_later},
     release::{Released, give_back},
     replicas::Guard,
     reply::{Nonsense, Reply},
@@ -39,6 +39,9 @@ use super::answer::{Cause, NoAnswer, ServerAnswer, ServerGrant};
 /// The least number of commands that get a write of their own while callers add more.
 const SMALLEST_WRITE: usize = 4;
 
+/// The pause before a grant is given back again that the server refused to take back for the moment.
+const GIVE_BACK_PAUSE: Duration = Duration::from_millis(250);
+
 /// The commands, and the latest reading of the server's clock.
 pub(super) struct Queue {
     /// The local times of the clock's readings count from here.
@@ -55,6 +58,8 @@ pub(super) struct Queue {
     calls: Slab<QueuedCall>,
     /// The calls whose reply does not count yet, in order.
     unconfirmed: Vec<Unconfirmed>,
+    /// The grants to give back again.
+    postponed: Vec<Postponed>,
     /// How many replicas must have a lock, and whether on disk.
     guard: Option<Guard>,
     /// Whether `out` has a command that replicas must have.
@@ -112,8 +117,11 @@ enum CallKind {
     },
     Release,
     Extend,
-    /// Gives back a grant. No caller waits for the reply.
-    GiveBack,
+    /// Nobody waits for its reply. After a refusal for the moment the command is sent again, until this time.
+    GiveBack {
+        expiry: u64,
+        until: Instant,
+    },
     /// Any other command, with the shape of its replies.
     Other(Shape),
 }
@@ -148,6 +156,15 @@ pub(super) struct UnusedGrant {
     pub(super) asking: bool,
 }
 
+/// A grant to give back again.
+struct Postponed {
+    lock: UnusedGrant,
+    expiry: u64,
+    /// When to try again, and until when.
+    next: Instant,
+    until: Instant,
+}
+
 impl Queue {
     /// A queue of commands whose locks count only with the `guard`, if one is given.
     pub(super) fn new(guard: Option<Guard>) -> Self {
@@ -160,6 +177,7 @@ impl Queue {
             order: VecDeque::new(),
             calls: Slab::new(),
             unconfirmed: Vec::new(),
+            postponed: Vec::new(),
             guard,
             wants_replicas: false,
             asked_for_replicas: false,
@@ -339,6 +357,10 @@ impl Queue {
     /// millisecond, this grant cannot be told from that of the other acquire under way. The command then waits for the
     /// answer to that acquire: either the grant is its own, or the earlier one is still there.
     pub(super) fn give_back(&mut self, lock: &UnusedGrant, expiry: u64) {
+        self.give_back_until(lock, expiry, Instant::now() + LATE_REPLY);
+    }
+
+    fn give_back_until(&mut self, lock: &UnusedGrant, expiry: u64, until: Instant) {
         let hash = hash(&lock.key, &lock.owner);
         let same = |call: &QueuedCall| match call.kind {
             CallKind::Acquire { lifetime: Lifetime::Until(term), lock, .. } => {
@@ -359,9 +381,43 @@ impl Queue {
             self.asking();
         }
         give_back(&lock.key, &lock.owner, expiry, |words| self.push(words));
-        let number = self.insert(CallKind::GiveBack, Instant::now());
-        self.calls[number].state = CallState::Left(None);
+        let number = self.insert(CallKind::GiveBack { expiry, until }, Instant::now());
+        self.calls[number].state = CallState::Left(Some(lock.clone()));
         self.left += 1;
+    }
+
+    /// Gives a grant back again later, because the server refused for the moment.
+    fn postpone(&mut self, number: usize, expiry: u64, until: Instant) {
+        let Some(CallState::Left(lock)) = self.calls.get_mut(number).map(|call| &mut call.state)
+        else {
+            return;
+        };
+        let next = Instant::now() + GIVE_BACK_PAUSE;
+        if let Some(lock) = lock.take()
+            && next < until
+        {
+            self.postponed.push(Postponed { lock, expiry, next, until });
+        }
+    }
+
+    /// Whether there are grants to give back again.
+    pub(super) fn postpones(&self) -> bool {
+        !self.postponed.is_empty()
+    }
+
+    /// When to call [`give_back_again`](Self::give_back_again) next.
+    pub(super) fn next_give_back(&self) -> Option<Instant> {
+        self.postponed.iter().map(|postponed| postponed.next).min()
+    }
+
+    /// Adds the commands for grants whose pause is over. Returns whether there were any.
+    pub(super) fn give_back_again(&mut self, now: Instant) -> bool {
+        let due: Vec<_> =
+            self.postponed.extract_if(.., |postponed| postponed.next <= now).collect();
+        for Postponed { lock, expiry, until, .. } in &due {
+            self.give_back_until(lock, *expiry, *until);
+        }
+        !due.is_empty()
     }
 
     /// Reads the replies in `bytes`, and returns how many bytes they take. `wake` gets the wakers of the callers that
@@ -408,6 +464,12 @@ impl Queue {
             {
                 Ok(ServerAnswer::UnknownExpiry(line))
             }
+            (CallKind::GiveBack { expiry, until }, Reply::Error(line))
+                if may_be_answered_later(&line) =>
+            {
+                self.postpone(number, expiry, until);
+                Ok(ServerAnswer::Refused(line))
+            }
             (_, Reply::Error(line)) => Ok(ServerAnswer::Refused(line)),
             (CallKind::Acquire { lifetime, fenced, .. }, reply) => {
                 match Acquired::read(&reply, fenced)? {
@@ -426,9 +488,11 @@ impl Queue {
                 extended => Ok(ServerAnswer::Extended(extended)),
             },
             (CallKind::Release, reply) => Ok(ServerAnswer::Released(Released::read(&reply)?)),
-            (CallKind::GiveBack, reply @ Reply::Integer(_)) => Ok(ServerAnswer::Other(reply)),
+            (CallKind::GiveBack { .. }, reply @ Reply::Integer(_)) => {
+                Ok(ServerAnswer::Other(reply))
+            }
             (CallKind::Other(shape), reply) if shape(&reply) => Ok(ServerAnswer::Other(reply)),
-            (CallKind::GiveBack | CallKind::Other(_), _) => return Err(Nonsense),
+            (CallKind::GiveBack { .. } | CallKind::Other(_), _) => return Err(Nonsense),
         };
         self.finish(number, answer, wake);
         Ok(())
@@ -522,8 +586,10 @@ impl Queue {
     ) -> Result<(), Nonsense> {
         let after = match reply {
             Reply::Error(line) => {
-                // The user has lost the permission. Later locks do without the clock.
-                self.clock = None;
+                // Unless the error passes, the user has lost the permission. Later locks do without the clock.
+                if !may_be_answered_later(line) {
+                    self.clock = None;
+                }
                 Err(line)
             }
             reply => Ok(self.reading(clock::read(reply)?, asked, now)),
@@ -658,6 +724,7 @@ impl Queue {
         self.closed.get_or_insert_with(|| cause.clone());
         self.order.clear();
         self.unconfirmed.clear();
+        self.postponed.clear();
         let numbers: Vec<usize> = self.calls.iter().map(|(number, _)| number).collect();
         for number in numbers {
             let no_answer = self.unanswered(number, cause.clone());
@@ -676,19 +743,20 @@ impl Queue {
 
     /// Until when to wait for replies to calls without a caller; `None` without such calls.
     pub(super) fn lingers_until(&self) -> Option<Instant> {
-        if self.left == 0 {
+        if self.left == 0 && !self.postpones() {
             return None;
         }
         let until = |call: &QueuedCall| {
             let wait = match call.kind {
                 CallKind::Acquire { ttl, .. } => late(ttl),
-                CallKind::Release | CallKind::GiveBack => LATE_REPLY,
+                CallKind::Release | CallKind::GiveBack { .. } => LATE_REPLY,
                 CallKind::Extend | CallKind::Other(_) => Duration::ZERO,
             };
             call.at.checked_add(wait)
         };
         let left = self.calls.iter().filter(|(_, call)| matches!(call.state, CallState::Left(_)));
-        left.filter_map(|(_, call)| until(call)).max()
+        let postponed = self.postponed.iter().map(|postponed| postponed.until);
+        left.filter_map(|(_, call)| until(call)).chain(postponed).max()
     }
 
     /// What is known of a call that gets no answer, and that is not sent from now on.
@@ -710,7 +778,10 @@ impl Queue {
             CallKind::Acquire { lifetime: Lifetime::For(ttl), .. } => {
                 Some(longest_hold(ttl, now.saturating_duration_since(call.at)))
             }
-            CallKind::Release | CallKind::Extend | CallKind::GiveBack | CallKind::Other(_) => None,
+            CallKind::Release
+            | CallKind::Extend
+            | CallKind::GiveBack { .. }
+            | CallKind::Other(_) => None,
         };
         NoAnswer::Unknown { cause, lasts }
     }
@@ -718,7 +789,7 @@ impl Queue {
     /// Chooses an expiry that differs from that of every grant to give back: the command that gives back could not tell
     /// two equal ones apart.
     fn set_apart_from_grants_to_give_back(&self, key: &str, owner: &str, term: &mut Term) {
-        if self.left == 0 {
+        if self.left == 0 && !self.postpones() {
             return;
         }
         let same = |call: &QueuedCall, expiry| match (&call.kind, &call.state) {
@@ -728,7 +799,15 @@ impl Queue {
             ) => term.expiry() == expiry && lock.key == key && lock.owner == owner,
             _ => false,
         };
-        while self.calls.iter().any(|(_, call)| same(call, term.expiry())) {
+        let is_postponed = |expiry| {
+            let same = |Postponed { lock, expiry: postponed, .. }: &Postponed| {
+                *postponed == expiry && lock.key == key && lock.owner == owner
+            };
+            self.postponed.iter().any(same)
+        };
+        while is_postponed(term.expiry())
+            || self.calls.iter().any(|(_, call)| same(call, term.expiry()))
+        {
             term.expire_later();
         }
     }

@@ -128,7 +128,7 @@ impl Session {
 }
 
 /// An error as the line that the server sent.
-fn line(error: &ServerError) -> String {
+pub(super) fn line(error: &ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }
 

@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,8 @@ use holdfast_redis_rules::{
     address::Address,
     inspect::{self, Holding},
     login::Login,
+    redirect::ASKING,
+    refusal::{is_error_line, may_be_answered_later},
     reply::Reply,
 };
 use redis::{PushKind, Value};
@@ -22,10 +24,11 @@ use tokio::{
 };
 
 use super::{
+    answer::Cause,
     connections::Connections,
     dial::Note,
     dial_error::DialError,
-    session::{Session, bounded, nonsense},
+    session::{Session, bounded, line, nonsense},
 };
 use crate::store::watch::{Watched, Watchers};
 
@@ -54,12 +57,26 @@ struct State {
     requests: Option<mpsc::Sender<WatchRequest>>,
     /// No connection is opened before this time.
     closed_until: Option<Instant>,
+    /// Whether the last connection was lost on a question about tracking.
+    lost_on_question: bool,
 }
 
 /// A key that a caller wants to watch.
 struct WatchRequest {
     key: String,
-    answer: oneshot::Sender<Watched>,
+    /// Whether another node of the cluster sent the question to this one.
+    asking: bool,
+    answer: oneshot::Sender<Result<Watched, NotWatched>>,
+}
+
+/// Why a key is not watched.
+pub(super) enum NotWatched {
+    /// The server does not notify of changes, now or at all.
+    Never,
+    /// The server refused the question with this error line.
+    Refused(String),
+    /// No connection to the server, for this cause.
+    Lost(String),
 }
 
 /// Why the connection has ended.
@@ -75,21 +92,27 @@ enum TrackingEnd {
 
 impl Watches {
     pub(super) fn new(connections: Arc<Connections>) -> Arc<Self> {
-        let state = State { requests: None, closed_until: None };
+        let state = State { requests: None, closed_until: None, lost_on_question: false };
         Arc::new(Self { connections, state: Mutex::new(state) })
     }
 
-    /// Watches a key; `None` if the server cannot notify, at present or at all.
-    pub(super) async fn watch(self: &Arc<Self>, key: &str) -> Option<Watched> {
+    /// Watches a key. `asking` is whether another node of the cluster sent the question here.
+    pub(super) async fn watch(
+        self: &Arc<Self>,
+        key: &str,
+        asking: bool,
+    ) -> Result<Watched, NotWatched> {
         let (answer, watched) = oneshot::channel();
-        let request = WatchRequest { key: key.to_owned(), answer };
-        self.requests()?.send(request).await.ok()?;
-        watched.await.ok()
+        let request = WatchRequest { key: key.to_owned(), asking, answer };
+        let requests = self.requests().ok_or(NotWatched::Never)?;
+        let lost = || NotWatched::Lost(Cause::Lost.to_string());
+        requests.send(request).await.map_err(|_| lost())?;
+        watched.await.map_err(|_| lost())?
     }
 
     /// The way to the task. Starts the task if there is none.
     fn requests(self: &Arc<Self>) -> Option<mpsc::Sender<WatchRequest>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Some(requests) = &state.requests {
             return Some(requests.clone());
         }
@@ -105,25 +128,45 @@ impl Watches {
     }
 
     async fn run(&self, mut requests: mpsc::Receiver<WatchRequest>) {
+        let mut lost_on_question = false;
         let end = match Tracking::open(&self.connections).await {
-            Ok(tracking) => tracking.run(&mut requests, &self.connections).await,
-            Err(error) => {
-                let refused = !error.may_pass;
-                if refused {
-                    self.connections.note(Note::NoPush(error.cause));
-                }
-                if refused { TrackingEnd::Refused } else { TrackingEnd::Failed }
+            Ok(Opened::Tracking(tracking)) => tracking.run(&mut requests, &self.connections).await,
+            Ok(Opened::LostOnQuestion(error)) => {
+                lost_on_question = true;
+                // Some proxies close the connection on commands that they do not know. A single loss may be chance.
+                let lasts = self.state().lost_on_question;
+                self.not_open(DialError { may_pass: error.may_pass && !lasts, ..error })
             }
+            Err(error) => self.not_open(error),
         };
         let pause = match end {
             TrackingEnd::Idle | TrackingEnd::Moved => Duration::ZERO,
             TrackingEnd::Failed => AFTER_FAILURE,
             TrackingEnd::Refused => AFTER_REFUSAL,
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { requests: None, closed_until: Instant::now().checked_add(pause) };
+        let closed_until = Instant::now().checked_add(pause);
+        *self.state() = State { requests: None, closed_until, lost_on_question };
         // Requests that came meanwhile are dropped with their receiver, which ends the calls that made them.
     }
+
+    fn not_open(&self, error: DialError) -> TrackingEnd {
+        if error.may_pass {
+            return TrackingEnd::Failed;
+        }
+        self.connections.note(Note::NoPush(error.cause));
+        TrackingEnd::Refused
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The result of opening a connection.
+enum Opened {
+    Tracking(Box<Tracking>),
+    /// The connection was lost on a question about tracking.
+    LostOnQuestion(DialError),
 }
 
 /// A connection on which the server notifies of changes.
@@ -132,42 +175,43 @@ struct Tracking {
     server: Address,
     /// How long to wait for a reply.
     patience: Duration,
-    /// The questions without an answer, and when each was sent. `None` asks whether the server still answers.
+    /// The questions without an answer, and when each was sent. `None` is one whose answer matters only because it comes.
     asked: VecDeque<(Option<WatchRequest>, Instant)>,
     watchers: Watchers,
 }
 
 impl Tracking {
     /// Opens a connection, logs it in and turns tracking on, all within `dialTimeout`.
-    async fn open(connections: &Connections) -> Result<Self, DialError> {
+    async fn open(connections: &Connections) -> Result<Opened, DialError> {
         let (settings, dialer) = (connections.settings(), connections.dialer());
         let shaking_hands = AtomicBool::new(false);
         let opening = async {
             let server = dialer.endpoint().find().await?;
+            // The pool must know what the question has shown: the tasks of its connections are told by it.
+            connections.leave_others();
             let login = Login::new(&settings.common);
             let timeouts = settings.timeouts();
             let mut session =
                 Session::open(dialer.streams(), &server, &login, timeouts, &shaking_hands).await?;
             for words in [&["HELLO", "3"][..], &["CLIENT", "TRACKING", "ON"]] {
-                let accepted = session.accepted(words).await;
-                // Some proxies close the connection on commands that they do not know.
-                accepted.map_err(|error| DialError { may_pass: false, ..error })?;
+                if let Err(error) = session.accepted(words).await {
+                    if !is_error_line(&error.cause) {
+                        return Ok(Opened::LostOnQuestion(error));
+                    }
+                    let may_pass = may_be_answered_later(&error.cause);
+                    return Err(DialError { may_pass, ..error });
+                }
             }
             let (asked, watchers) = (VecDeque::new(), Watchers::default());
-            Ok(Self {
-                session,
-                server,
-                patience: timeouts.reply.unwrap_or(DEFAULT_PATIENCE),
-                asked,
-                watchers,
-            })
+            let patience = timeouts.reply.unwrap_or(DEFAULT_PATIENCE);
+            Ok(Opened::Tracking(Box::new(Self { session, server, patience, asked, watchers })))
         };
         bounded(settings.common.dial_timeout, opening, &shaking_hands).await
     }
 
     /// Serves requests until the connection ends, or its server is not the master any more.
     async fn run(
-        mut self,
+        mut self: Box<Self>,
         requests: &mut mpsc::Receiver<WatchRequest>,
         connections: &Connections,
     ) -> TrackingEnd {
@@ -213,6 +257,10 @@ impl Tracking {
         if request.answer.is_closed() {
             return Ok(());
         }
+        if request.asking {
+            self.session.send(&ASKING).await?;
+            self.asked.push_back((None, Instant::now()));
+        }
         self.session.send(&inspect::words_without_number(&request.key)).await?;
         self.asked.push_back((Some(request), Instant::now()));
         Ok(())
@@ -233,8 +281,8 @@ impl Tracking {
             reply => {
                 let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
                 let Some(request) = request else { return Ok(()) };
-                if let Value::ServerError(_) = reply {
-                    // The next command about this key shows the error.
+                if let Value::ServerError(error) = reply {
+                    let _ = request.answer.send(Err(NotWatched::Refused(line(&error))));
                     return Ok(());
                 }
                 let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
@@ -244,7 +292,7 @@ impl Tracking {
                     crate::types::Holding { owner, time_left: left, fencing_token: number }
                 });
                 // A watcher that has left needs no answer.
-                let _ = request.answer.send(Watched { holding, changed });
+                let _ = request.answer.send(Ok(Watched { holding, changed }));
             }
         }
         Ok(())

@@ -293,6 +293,54 @@ fn a_reply_that_no_command_can_have_is_nonsense() {
 }
 
 #[test]
+fn a_grant_that_the_server_cannot_take_back_for_the_moment_is_given_back_again() {
+    let mut queue = queue_with_clock();
+    let (number, _) = acquire(&mut queue);
+    queue.leave(number, lock());
+    receive(&mut queue, &format!("+OK\r\n{}", time(NOW + 1))).unwrap();
+    let given_back = send(&mut queue);
+    assert!(given_back.contains("EVAL"), "{given_back}");
+    assert_eq!(queue.next_give_back(), None);
+    for _ in 0..3 {
+        receive(&mut queue, "-BUSY Redis is busy running a script.\r\n").unwrap();
+        assert!(queue.lingers_until().is_some());
+        let next = queue.next_give_back().unwrap();
+        assert!(!queue.give_back_again(next - Duration::from_millis(1)) && !queue.has_bytes());
+        assert!(queue.give_back_again(next));
+        assert_eq!(send(&mut queue), given_back);
+    }
+    receive(&mut queue, ":1\r\n").unwrap();
+    assert!(!queue.postpones() && queue.lingers_until().is_none());
+}
+
+#[test]
+fn a_grant_is_given_back_again_only_while_a_late_reply_may_come() {
+    let mut queue = queue_with_clock();
+    queue.give_back_until(&lock().unwrap(), 1, Instant::now());
+    send(&mut queue);
+    receive(&mut queue, "-BUSY Redis is busy running a script.\r\n").unwrap();
+    assert!(!queue.postpones());
+    // An error that lasts is no reason to try again.
+    queue.give_back(&lock().unwrap(), 1);
+    send(&mut queue);
+    receive(&mut queue, "-NOPERM no\r\n").unwrap();
+    assert!(!queue.postpones() && queue.lingers_until().is_none());
+}
+
+#[test]
+fn a_clock_that_is_not_told_for_the_moment_is_still_used() {
+    for (line, used) in [("BUSY Redis is busy running a script.", true), ("NOPERM no", false)] {
+        let mut queue = queue_with_clock();
+        let (number, _) = acquire(&mut queue);
+        receive(&mut queue, &format!("+OK\r\n-{line}\r\n")).unwrap();
+        let lost = answer(&mut queue, number);
+        assert!(matches!(lost, Some(Ok(ServerAnswer::ClockLost { .. }))), "{lost:?}");
+        let (_, sent) = acquire(&mut queue);
+        assert_eq!(sent.contains("PXAT"), used, "{sent}");
+    }
+}
+
+#[test]
 fn a_command_that_was_not_sent_completely_was_not_done() {
     let mut queue = queue_with_clock();
     let whole = queue.release(&["EVAL", "1"], Instant::now());
