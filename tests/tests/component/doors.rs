@@ -125,7 +125,9 @@ fn broken() -> Arc<FakeStore> {
                 let held_until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
                 Failure::unknown("reply lost", Some(held_until))
             }
-            fake_store::Call::Release { .. } => unknown("reply lost"),
+            fake_store::Call::Release { .. } | fake_store::Call::Inspect { .. } => {
+                unknown("reply lost")
+            }
         })
     })
 }
