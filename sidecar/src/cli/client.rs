@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::naming::naming;
+use super::{naming::naming, printable::printable};
 
 /// The longest reply that is read, in bytes. Those of the server are shorter.
 const MAX_ANSWER: usize = 64 << 10;
@@ -89,12 +89,27 @@ pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
             anyhow!("this is not the server's --admin-port")
         }
         (Port::Http, Some("ERR_LOCK_SHUTTING_DOWN"), Some(message)) => {
-            ShuttingDown(message.to_owned()).into()
+            ShuttingDown(printable(message)).into()
         }
-        (_, _, Some(message)) => anyhow!(naming(message)),
+        (_, _, Some(message)) => anyhow!(naming(&printable(message))),
         (Port::Http, _, None) => anyhow!("unexpected answer, not from a holdfast server: {status}"),
         (Port::Operators, _, None) => {
             anyhow!("this is not a holdfast operator port: {status}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_cannot_write_lines() {
+        let refusal = refusal(
+            Port::Http,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            br#"{"errorCode":"ERR_X","message":"a\nholdfast: forged\u202e"}"#,
+        );
+        assert_eq!(refusal.to_string(), "a\\nholdfast: forged\\u{202e}");
     }
 }

@@ -1,6 +1,7 @@
 //! The log. It goes to stderr, so that stdout has only the result of a command.
 
 use std::{
+    fmt,
     io::{self, IsTerminal, Write},
     sync::OnceLock,
 };
@@ -9,13 +10,21 @@ use tracing::Level;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
+    field::RecordFields,
     filter::{LevelFilter, Targets},
-    fmt,
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+        layer as lines,
+    },
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
-use super::arguments::{Log, LogLevel};
+use super::{
+    arguments::{Log, LogLevel},
+    printable::printable,
+};
 
 /// A layer that handles spans and events.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -35,9 +44,10 @@ pub fn detach() -> WorkerGuard {
     guard
 }
 
-/// Writes a line to stderr. Ignores a failure, because there is no other place to report it.
+/// Writes text to stderr, usually one line. Ignores a failure, because there is no other place to report it.
 pub fn line(text: &str) {
-    let _ = stderr().write_all(format!("{text}\n").as_bytes());
+    let lines: String = text.split('\n').map(|line| printable(line) + "\n").collect();
+    let _ = stderr().write_all(lines.as_bytes());
 }
 
 fn stderr() -> Box<dyn Write> {
@@ -113,7 +123,7 @@ fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLa
         LogLevel::Error | LogLevel::Fatal => LevelFilter::ERROR,
     };
     let filter = filter(level);
-    let lines = fmt::layer()
+    let lines = lines()
         .with_writer(stderr)
         .with_ansi(io::stderr().is_terminal())
         // Otherwise it panics if stderr cannot be written to.
@@ -121,9 +131,28 @@ fn layers(log: &Log, default: LogLevel, more: Option<BoxedLayer>) -> Vec<BoxedLa
     let lines = if log.log_as_json {
         lines.json().flatten_event(true).with_filter(filter).boxed()
     } else {
-        lines.with_filter(filter).boxed()
+        lines.fmt_fields(OnOneLine::default()).with_filter(filter).boxed()
     };
     [lines].into_iter().chain(more).collect()
+}
+
+/// The fields of an event or of a span, made [`printable`]: callers, servers and files choose some of their text, which
+/// must neither look like another line of the log nor control a terminal.
+#[derive(Default)]
+struct OnOneLine(DefaultFields);
+
+impl<'w> FormatFields<'w> for OnOneLine {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        self.0.format_fields(Writer::new(&mut Printable(writer)), fields)
+    }
+}
+
+struct Printable<'w>(Writer<'w>);
+
+impl fmt::Write for Printable<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(&printable(text))
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +184,7 @@ mod tests {
         let log = Log { log_level: None, log_as_json: false };
         let plain = Registry::default().with(layers(&log, LogLevel::Info, None));
         assert_eq!(plain.max_level_hint(), Some(LevelFilter::INFO));
-        let more = fmt::layer().with_filter(LevelFilter::DEBUG).boxed();
+        let more = super::lines().with_filter(LevelFilter::DEBUG).boxed();
         let traced = Registry::default().with(layers(&log, LogLevel::Info, Some(more)));
         assert_eq!(traced.max_level_hint(), Some(LevelFilter::DEBUG));
     }

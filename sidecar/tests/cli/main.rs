@@ -8,6 +8,7 @@
 //! - `unwritable.rs`: a stdout that cannot be written to.
 //! - `sockets.rs`: Unix domain sockets.
 //! - `deaf.rs`: a stderr that cannot be written to.
+//! - `forged.rs`: text that callers send, in the log.
 //! - `broken.rs`: resource files that `check` refuses.
 //! - `named_files.rs`: files that arguments and variables name.
 //! - `doubts.rs`: warnings of `check` about a server that answers.
@@ -29,6 +30,7 @@ mod cli;
 mod component;
 mod deaf;
 mod doubts;
+mod forged;
 mod health;
 mod listening;
 mod locks;
