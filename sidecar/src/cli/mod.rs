@@ -15,6 +15,7 @@
 //! | `address`, `client` | asking a running server |
 //! | `zone` | IPv6 addresses with a zone |
 //! | `logging`, `traces` | the log, and traces for a collector |
+//! | `orphans` | processes without parents |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
 //! | `wrong` | wrong arguments that only their command finds |
 //! | `table`, `printable` | text for people |
@@ -32,6 +33,7 @@ mod locks;
 mod logging;
 mod manual;
 mod naming;
+mod orphans;
 mod output;
 mod printable;
 mod run;

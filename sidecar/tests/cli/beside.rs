@@ -8,7 +8,7 @@ use holdfast_tests::{
 };
 use rustix::process::Signal;
 
-use crate::{HOLDFAST, wait_until};
+use crate::{HOLDFAST, in_pid_namespace, wait_until};
 
 /// A server with a shell script as its application, which runs in a folder.
 fn beside(script: &str, folder: &Path) -> Holdfast {
@@ -109,6 +109,21 @@ fn an_application_that_a_signal_ends_and_one_that_is_missing() {
         "{}",
         holdfast.log()
     );
+}
+
+/// They would fill the table of processes of a container whose first process is the server.
+#[test]
+fn an_orphaned_process_leaves_nothing_behind_when_it_ends() {
+    let Some(mut inside) = in_pid_namespace() else { return };
+    let folder = temporary_dir();
+    let script = "(sh -c 'echo $$ > orphan' &)
+                  while [ ! -s orphan ] || [ -e /proc/$(cat orphan) ]; do sleep 0.05; done
+                  exit 7";
+    let served = serve(HOLDFAST);
+    inside.arg(served.get_program()).args(served.get_args()).args(["--", "sh", "-c", script]);
+    inside.current_dir(folder.path());
+    let mut holdfast = Holdfast::start(inside);
+    assert_eq!(holdfast.wait(), Some(7), "{}", holdfast.log());
 }
 
 /// Without the application nobody has to unlock any more.

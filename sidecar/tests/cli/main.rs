@@ -99,6 +99,21 @@ fn signalled(command: &Command, signal: &str) -> Command {
     early
 }
 
+/// A command to which a program and its arguments are added, which becomes the first process of a PID namespace. `None`,
+/// and a word, where the system has no such namespaces for this user.
+fn in_pid_namespace() -> Option<Command> {
+    let unshare = || {
+        let mut unshare = command("unshare");
+        unshare.args(["--user", "--map-root-user", "--pid", "--mount-proc", "--kill-child"]);
+        unshare
+    };
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        holdfast_tests::skipped("PID namespace", "`unshare` fails");
+        return None;
+    }
+    Some(unshare())
+}
+
 /// Waits until a condition holds.
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();

@@ -8,13 +8,11 @@ use std::{
     time::Duration,
 };
 
-// rustix does not report which process has ended.
-use nix::sys::wait::WaitPidFlag;
 use rustix::{
     io::Errno,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_current_process_group,
-        kill_process_group, test_kill_process_group, waitid, waitpid,
+        Pid, Signal, WaitId, WaitIdOptions, kill_current_process_group, kill_process_group,
+        test_kill_process_group, waitid,
     },
 };
 use tokio::{
@@ -23,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    super::exit,
+    super::{exit, orphans},
     signals::{Signals, is_end},
     terminal::{self, Terminal},
 };
@@ -255,14 +253,9 @@ impl Command {
         }
     }
 
-    /// Reaps adopted processes that have ended, of the group and of others: nobody else does.
+    /// Reaps orphans, of the group and of others.
     fn bury_orphans(&self) {
-        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        while let Ok(status) = nix::sys::wait::waitid(nix::sys::wait::Id::All, ended)
-            && let Some(orphan) = status.pid().and_then(|process| Pid::from_raw(process.as_raw()))
-            && (orphan != self.group || self.code.is_some())
-            && let Ok(Some(_)) = waitpid(Some(orphan), WaitOptions::NOHANG)
-        {}
+        orphans::bury(self.code.is_none().then_some(self.group));
     }
 
     /// Whether no process is left in the group. The leader must have ended.

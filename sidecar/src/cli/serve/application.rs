@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    future::pending,
     io::{self, IsTerminal},
     path,
     process::ExitCode,
@@ -10,14 +11,17 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, kill_process, kill_process_group},
+    process::{Pid, Signal, getpid, kill_process, kill_process_group},
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{self, SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
-        exit,
+        exit, orphans,
         signals::{self, Signals},
         wrong::WrongArgument,
     },
@@ -26,7 +30,11 @@ use super::{
 };
 
 /// An application, or none.
-pub struct Application(Option<Child>);
+pub struct Application {
+    child: Option<Child>,
+    /// Says that a child has ended, in the first process of a container: it adopts all orphans.
+    children: Option<unix::Signal>,
+}
 
 /// Why the server ends.
 pub enum End {
@@ -44,7 +52,9 @@ pub enum End {
 impl Application {
     /// Starts the application that these words name, if there are any. It is killed when this is dropped.
     pub fn start(words: &[OsString], environment: Vec<(&str, String)>) -> Result<Self> {
-        let [program, arguments @ ..] = words else { return Ok(Self(None)) };
+        let children = (getpid() == Pid::INIT).then(|| signal(SignalKind::child()));
+        let children = children.transpose().context("cannot notice the end of processes")?;
+        let [program, arguments @ ..] = words else { return Ok(Self { child: None, children }) };
         if program.is_empty() {
             bail!(WrongArgument("the command after -- is empty".to_owned()));
         }
@@ -55,7 +65,7 @@ impl Application {
         let name = program.to_string_lossy();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         tracing::info!(pid = child.id(), "started {name}");
-        Ok(Self(Some(child)))
+        Ok(Self { child: Some(child), children })
     }
 
     /// Waits for the end: of the application, or a signal or `shutdown` if there is none. Signals are passed on
@@ -64,7 +74,8 @@ impl Application {
         let (mut asked, mut by_signal) = (false, false);
         loop {
             tokio::select! {
-                code = self.ended() => return End::InOrder { code, by_signal },
+                code = ended(&mut self.child) => return End::InOrder { code, by_signal },
+                () = next(&mut self.children) => orphans::bury(self.pid()),
                 () = shutdown.cancelled(), if !asked => {
                     note_request();
                     asked = true;
@@ -79,22 +90,8 @@ impl Application {
                     }
                 },
             }
-            if asked && self.0.is_none() {
+            if asked && self.child.is_none() {
                 return End::InOrder { code: ExitCode::SUCCESS, by_signal };
-            }
-        }
-    }
-
-    async fn ended(&mut self) -> ExitCode {
-        let Some(child) = &mut self.0 else { return std::future::pending().await };
-        match child.wait().await {
-            Ok(status) => {
-                tracing::info!("the application has ended: {status}");
-                ExitCode::from(exit::code(status))
-            }
-            Err(error) => {
-                tracing::error!("cannot wait for the application: {error}");
-                ExitCode::FAILURE
             }
         }
     }
@@ -104,7 +101,7 @@ impl Application {
         if signal == Signal::INT && io::stdin().is_terminal() {
             return;
         }
-        if self.0.is_some() {
+        if self.child.is_some() {
             self.send(signal);
         } else if !signals::is_end(signal) {
             signals::note(signal);
@@ -129,7 +126,7 @@ impl Application {
 
     /// Its process; `None` once it has ended.
     fn pid(&self) -> Option<Pid> {
-        let id = self.0.as_ref().and_then(Child::id)?;
+        let id = self.child.as_ref().and_then(Child::id)?;
         i32::try_from(id).ok().and_then(Pid::from_raw)
     }
 
@@ -139,6 +136,28 @@ impl Application {
             Ok(()) => tracing::info!("passed a signal on to the application"),
             Err(error) => tracing::warn!("cannot send a signal to the application: {error}"),
         }
+    }
+}
+
+async fn ended(child: &mut Option<Child>) -> ExitCode {
+    let Some(child) = child else { return pending().await };
+    match child.wait().await {
+        Ok(status) => {
+            tracing::info!("the application has ended: {status}");
+            ExitCode::from(exit::code(status))
+        }
+        Err(error) => {
+            tracing::error!("cannot wait for the application: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn next(children: &mut Option<unix::Signal>) {
+    if let Some(children) = children {
+        children.recv().await;
+    } else {
+        pending().await
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use holdfast_tests::holdfast::{Holdfast, command};
+use holdfast_tests::holdfast::Holdfast;
 use rustix::process::Signal;
 
 use super::{KEY, Place, WORK, is_over, wait_until};
+use crate::in_pid_namespace;
 
 #[test]
 fn signals_are_passed_on_to_the_whole_group() {
@@ -91,20 +92,10 @@ fn an_orphaned_process_leaves_nothing_behind_when_it_ends() {
     assert!(place.is_free());
 }
 
-/// Runs a shell as the first process of a PID namespace: its arguments run a script under the lock. `None`, and a word,
-/// where the system has no such namespaces for this user.
+/// Runs a shell as the first process of a PID namespace: its arguments run a script under the lock.
 fn start_in_pid_namespace(place: &Place, steps: &str, script: &str) -> Option<Holdfast> {
-    let unshare = || {
-        let mut unshare = command("unshare");
-        unshare.args(["--user", "--map-root-user", "--pid", "--mount-proc", "--kill-child"]);
-        unshare
-    };
-    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        holdfast_tests::skipped("PID namespace", "`unshare` fails");
-        return None;
-    }
+    let mut inside = in_pid_namespace()?;
     let run = place.command(&[], &["sh", "-c", script]);
-    let mut inside = unshare();
     inside.args(["sh", "-c", steps, "sh"]).arg(run.get_program()).args(run.get_args());
     inside.current_dir(place.folder.path());
     Some(Holdfast::start(inside))
