@@ -34,7 +34,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How many more calls may wait for their turn. Calls beyond that are refused. Default: 4,096.
     pub waiting: usize,
-    /// How many calls may wait for locks that are held, at a time. Calls beyond that are refused. Default: 4,096.
+    /// How many calls may wait for locks that are held, at a time. Calls beyond that are refused, unless the lock is free
+    /// and nobody waits for it. Default: 4,096.
     pub lock_waits: usize,
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use holdfast_rules::message;
 use holdfast_timing::milliseconds;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
-    admission::Turn,
+    admission::{Turn, Waiting},
     calls::Call,
     drive::{Question, Shared, release_unused},
     result::{ErrorKind, Ordinary},
@@ -71,9 +71,21 @@ impl Shared {
         if step.wait == 0 {
             return Ok(attempt(call, store, step, owner).await);
         }
+        let counted = match self.admission.lock_wait() {
+            Ok(counted) => counted,
+            Err(full) if store.waits.has_line(&step.key) => return Err(full),
+            // The lock may be free, and calls that wait for others are no reason to refuse it.
+            Err(full) => {
+                let over = sleep(Duration::from_millis(step.wait));
+                return match retrying::until(over, attempt(call, store, step, owner)).await {
+                    Ok(None) => Err(full),
+                    tried => Ok(tried),
+                };
+            }
+        };
         // A call that waits for a lock does not keep other calls from their turn.
         drop(turn);
-        self.wait(call, store, step, owner).await
+        self.wait(call, counted, store, step, owner).await
     }
 
     /// Stands in line for the lock, and tries to take it when the caller is the first and the lock may be free. A try
@@ -81,11 +93,11 @@ impl Shared {
     async fn wait(
         &self,
         call: &mut Call<'_>,
+        _counted: Waiting<'_>,
         store: &NamedStore,
         step: &AcquireStep,
         owner: &str,
     ) -> Result<TryResult, Error> {
-        let _counted = self.admission.lock_wait()?;
         // If the caller leaves before an outcome, the call counts as cancelled.
         call.set_result(ErrorKind::Cancelled);
         let place = store.waits.join(&step.key, Duration::from_millis(step.wait));

@@ -131,6 +131,11 @@ impl Waits {
         }
     }
 
+    /// Whether anybody waits for a key.
+    pub(super) fn has_line(&self, key: &str) -> bool {
+        self.lock().contains_key(key)
+    }
+
     /// The keys that begin with `key_prefix`, and how many callers wait for each.
     pub(super) fn lines(&self, key_prefix: &str) -> Vec<(String, usize)> {
         let lines = self.lock();

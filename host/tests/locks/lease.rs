@@ -246,6 +246,10 @@ async fn lock_waits_are_bounded_and_can_be_ended() {
     assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
     let refused = locks.acquire(R, &wait).await.unwrap_err();
     assert_eq!(refused.to_string(), "too many calls: 2 wait for locks");
+    // Another lock may be free. One that is held has no place left for a waiter.
+    let other = Resource { store: "s", id: "other" };
+    assert!(locks.acquire(other, &wait).await.unwrap().is_some());
+    assert_eq!(locks.acquire(other, &wait).await, Err(refused));
 
     let begun = Instant::now();
     locks.end_waits();
