@@ -11,7 +11,7 @@
 //! | `field`, `metadata` | reading a document field by field, and the fields that several kinds of documents share |
 //! | `component` | a component as a document defines it |
 //! | `known` | the settings and fields that have a meaning |
-//! | `resolve`, `secrets`, `templates` | the values of a component's settings |
+//! | `resolve`, `secrets`, `templates`, `unquote` | the values of a component's settings |
 //! | `resiliency` | policies as documents define them |
 //! | `edge_locks` | locks that the requests of a proxy take |
 //! | `load` | all of this together: from folders to definitions and policies |
@@ -40,6 +40,7 @@ mod resolve;
 mod secrets;
 mod source;
 mod templates;
+mod unquote;
 mod yaml;
 
 pub use holdfast_edge_lock::EdgeLock;

@@ -15,6 +15,7 @@ use super::{
     secrets::{self, SecretStore},
     source::Source,
     templates::Templates,
+    unquote::unquote,
 };
 use crate::{
     lowercase::lowercase,
@@ -227,7 +228,7 @@ impl<'a> Resolver<'a> {
             }
             (_, Some(secret)) => {
                 let value = self.secret(&component.secret_store, secret);
-                unquote(value.map_err(|(field, message)| {
+                without_quotes(value.map_err(|(field, message)| {
                     let field = match field {
                         Blame::Store => "auth.secretStore".to_owned(),
                         Blame::Secret => format!("{}.secretKeyRef", setting.path),
@@ -263,7 +264,7 @@ impl<'a> Resolver<'a> {
         let variable = &setting.env_ref;
         let problem = if may_be_referred_to(self.env, variable) {
             match (self.env)(variable) {
-                Some(value) => return unquote(value),
+                Some(value) => return without_quotes(value),
                 None => "is not set",
             }
         } else {
@@ -441,36 +442,8 @@ fn may_be_referred_to(env: &Env, variable: &str) -> bool {
     }
 }
 
-/// Removes quotes from a value of the environment or of a secret store, as Dapr does by Go's `strconv.Unquote` (Dapr
-/// 1.18, `pkg/apis/common/namevalue.go`): with Docker's `--env-file` they are part of a variable. Escapes are read as
-/// JSON's; text with other escapes stays as it is.
-fn unquote(text: String) -> String {
-    let mut inside = text.chars();
-    match (inside.next(), inside.next_back(), inside.as_str()) {
-        (Some('"'), Some('"'), _) => serde_json::from_str(&text).unwrap_or(text),
-        (Some('`'), Some('`'), raw) if !raw.contains('`') => raw.to_owned(),
-        _ => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unquote;
-
-    #[test]
-    fn quotes_around_a_value_come_off() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("", ""),
-            ("\"", "\""),
-            ("\"\"", ""),
-            ("\"pass\\\"word\"", "pass\"word"),
-            ("\"half", "\"half"),
-            ("\"a\"b\"", "\"a\"b\""),
-            ("`raw\\`", "raw\\"),
-            ("'single'", "'single'"),
-        ] {
-            assert_eq!(unquote(text.to_owned()), expected, "{text}");
-        }
-    }
+/// Removes quotes from a value of the environment or of a secret store, as Dapr does (Dapr 1.18,
+/// `pkg/apis/common/namevalue.go`): with Docker's `--env-file` they are part of a variable.
+fn without_quotes(text: String) -> String {
+    unquote(&text).unwrap_or(text)
 }

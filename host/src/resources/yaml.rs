@@ -8,6 +8,7 @@ use std::{
     fmt::Write as _,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::error::Flaw;
@@ -187,7 +188,12 @@ impl<'a> Reader<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 weigh(&mut self.weight, NODE_BYTES + text.len(), line)?;
-                (anchor, scalar(&text, style, tag.as_deref()))
+                let is_binary = |tag: &Tag| tag.is_yaml_core_schema() && tag.suffix == "binary";
+                let node = match tag.as_deref().is_some_and(is_binary) {
+                    true => Node::Text(decode(&text).ok_or(YamlError::Here(line, NOT_BINARY))?),
+                    false => scalar(&text, style, tag.as_deref()),
+                };
+                (anchor, node)
             }
             Event::SequenceStart(anchor, _) => {
                 weigh(&mut self.weight, NODE_BYTES, line)?;
@@ -342,9 +348,7 @@ impl Node {
                 let _ = write!(json, "{value}");
             }
             Self::Number(text) => json.push_str(text),
-            Self::Text(text) => {
-                let _ = write!(json, "{}", serde_json::Value::from(text.as_str()));
-            }
+            Self::Text(text) => write_string(text, json),
             Self::List(items) => {
                 json.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -361,7 +365,8 @@ impl Node {
                     if index > 0 {
                         json.push(',');
                     }
-                    let _ = write!(json, "{}:", serde_json::Value::from(key.as_str()));
+                    write_string(key, json);
+                    json.push(':');
                     value.write_json(json);
                 }
                 json.push('}');
@@ -377,6 +382,26 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Node {
         Some(tag) if tag.is_yaml_core_schema() => tag.suffix != "str",
         Some(_) => false,
         None => style == ScalarStyle::Plain,
+const NOT_BINARY: &str = "!!binary that is not Base64 of text";
+
+/// The text in Base64, which may have several lines.
+fn decode(base64: &str) -> Option<String> {
+    let base64 = base64.replace(['\r', '\n'], "");
+    String::from_utf8(STANDARD.decode(base64).ok()?).ok()
+}
+
+/// Writes a string as Go does, which also escapes what a browser or JavaScript could misread.
+fn write_string(text: &str, json: &mut String) {
+    for character in serde_json::Value::from(text).to_string().chars() {
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(character));
+            }
+            character => json.push(character),
+        }
+    }
+}
+
     };
     if !plain {
         return Node::Text(text.to_owned());
@@ -541,7 +566,13 @@ mod tests {
         }
     }
 
+            ("!!binary aGVsbG8=", "\"hello\""),
+            ("!!binary |\n aGVs\n bG8=\n", "\"hello\""),
     #[test]
+            (
+                "{<k&: [\"a>b\u{2028}\\u2029\u{e9}\"]}",
+                r#"{"\u003ck\u0026":["a\u003eb\u2028\u2029é"]}"#,
+            ),
     fn aliases_and_merges_are_written_out() {
         let yaml =
             "base: &b {x: 1, w: 2}\none: *b\ntwo:\n  <<: *b\n  w: 3\nthree:\n  <<: [*b, {z: 4}]\n";
@@ -561,6 +592,14 @@ mod tests {
             let previous = vec![format!("*a{}", level - 1); 9].join(", ");
             let _ = writeln!(bomb, "a{level}: &a{level} [{previous}]");
         }
+    #[test]
+    fn what_is_no_base64_is_refused() {
+        for binary in ["aGVsbG8", "aGVs bG8=", "/w==", "*"] {
+            let error = error(&format!("a:\n  !!binary \"{binary}\""));
+            assert!(error.contains("!!binary") && error.contains("(line 2)"), "{error}");
+        }
+    }
+
         assert!(error(&bomb).contains("too large"));
         let text = "x".repeat(1 << 20);
         assert!(error(&format!("a: &a {text}\nb: [{}]", "*a, ".repeat(20))).contains("too large"));

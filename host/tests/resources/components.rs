@@ -509,6 +509,8 @@ fn a_document_that_says_two_things_at_once_stops_the_start() {
         (
             twice("value: a\n  - name: CLIENTKEY\n    value: b"),
             "component l, spec.metadata[1]: CLIENTKEY is set twice: spec.metadata[0] sets clientKey",
+        ("[a&b]", r#"["a\u0026b"]"#),
+        ("!!binary aGVsbG8=", "hello"),
         ),
         (
             twice("value: a\n  - name: clientKey\n    value: a"),
@@ -778,7 +780,8 @@ fn templates_are_filled_in() {
 fn env_ref_reads_the_environment() {
     let case = |variable: &str| Case::of(with_setting(&format!("envRef: {variable}"), ""));
     assert_eq!(case("PW").env("PW", SECRET).load().value(), SECRET);
-    assert_eq!(case("PW").env("PW", "\"hunter2\"").load().value(), SECRET);
+    assert_eq!(case("PW").env("PW", r#""h\x75nter2""#).load().value(), SECRET);
+    assert_eq!(case("PW").env("PW", "'k'").load().value(), "k");
     assert_eq!(case("PW").env("PW", "").load().value(), "");
 
     for (variable, expected) in [
@@ -845,7 +848,9 @@ fn secrets_come_from_the_environment() {
         SECRET
     );
     assert_eq!(local_env("").env("PW", "'hunter2'").load().value(), "'hunter2'");
-    assert_eq!(local_env("").env("PW", "\"hunter2\"").load().value(), SECRET);
+    assert_eq!(local_env("").env("PW", r#""hunter\062""#).load().value(), SECRET);
+    assert_eq!(local_env("").env("PW", "\"tab\tx\"").load().value(), "tab\tx");
+    assert_eq!(local_env("").env("PW", r#""a\/b""#).load().value(), r#""a\/b""#);
     assert_eq!(local_env("").env("PW", "").load().value(), "");
 
     let error = local_env("").load().error();
