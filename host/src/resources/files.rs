@@ -122,7 +122,10 @@ impl Found {
 }
 
 fn read_part(part: &yaml::RawDocument<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
-    let text = str::from_utf8(part.text).map_err(|_| Flaw::new("not valid UTF-8"));
+    let text = str::from_utf8(part.text).map_err(|_| {
+        let is_utf16 = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| part.text.starts_with(*mark));
+        Flaw::new(if is_utf16 { "in UTF-16: save it in UTF-8" } else { "not valid UTF-8" })
+    });
     match text.and_then(|text| yaml::parse(text, part.line)) {
         Ok(root) => document::read(root),
         Err(flaw) => vec![(None, Err(flaw))],

@@ -82,6 +82,10 @@ pub(super) fn split(file: &[u8]) -> Vec<RawDocument<'_>> {
 /// The problem and its line, without the text itself. The flaw is ambiguous if more text follows the document, because
 /// it is unclear whether that text counts.
 pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
+    // They precede the first `---`.
+    if are_directives(text) {
+        return Ok(Node::Null);
+    }
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
     let in_file = |at: usize| line + at.max(1) - 1;
@@ -109,9 +113,12 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
 /// Whether nothing but directives, such as `%YAML 1.2`, follows the line that ends the document.
 fn ends_with_directives(text: &str) -> bool {
     let after_end = text.rsplit_once("\n...").and_then(|(_, after)| after.split_once('\n'));
-    after_end.is_some_and(|(_, after)| {
-        after.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%']))
-    })
+    after_end.is_some_and(|(_, after)| are_directives(after))
+}
+
+/// Whether the text has only directives and comments.
+fn are_directives(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%']))
 }
 
 enum YamlError {
@@ -375,13 +382,6 @@ impl Node {
     }
 }
 
-/// A scalar by the rules of YAML 1.1, which Dapr's library (sigs.k8s.io/yaml) follows: `yes` and
-/// `on` are true, `010` is 8. Quoted text stays as it is.
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Node {
-    let plain = match tag {
-        Some(tag) if tag.is_yaml_core_schema() => tag.suffix != "str",
-        Some(_) => false,
-        None => style == ScalarStyle::Plain,
 const NOT_BINARY: &str = "!!binary that is not Base64 of text";
 
 /// The text in Base64, which may have several lines.
@@ -402,6 +402,13 @@ fn write_string(text: &str, json: &mut String) {
     }
 }
 
+/// A scalar by the rules of YAML 1.1, which Dapr's library (sigs.k8s.io/yaml) follows: `yes` and
+/// `on` are true, `010` is 8. Quoted text stays as it is.
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Node {
+    let plain = match tag {
+        Some(tag) if tag.is_yaml_core_schema() => tag.suffix != "str",
+        Some(_) => false,
+        None => style == ScalarStyle::Plain,
     };
     if !plain {
         return Node::Text(text.to_owned());
@@ -559,20 +566,20 @@ mod tests {
             ("0x", "\"0x\""),
             ("infinity", "\"infinity\""),
             ("5s", "\"5s\""),
+            ("!!binary aGVsbG8=", "\"hello\""),
+            ("!!binary |\n aGVs\n bG8=\n", "\"hello\""),
             ("{b: 1, a: [x, 2]}", r#"{"a":["x",2],"b":1}"#),
+            (
+                "{<k&: [\"a>b\u{2028}\\u2029\u{e9}\"]}",
+                r#"{"\u003ck\u0026":["a\u003eb\u2028\u2029é"]}"#,
+            ),
             ("a: 1\na: 2", r#"{"a":2}"#),
         ] {
             assert_eq!(json(yaml), expected, "{yaml}");
         }
     }
 
-            ("!!binary aGVsbG8=", "\"hello\""),
-            ("!!binary |\n aGVs\n bG8=\n", "\"hello\""),
     #[test]
-            (
-                "{<k&: [\"a>b\u{2028}\\u2029\u{e9}\"]}",
-                r#"{"\u003ck\u0026":["a\u003eb\u2028\u2029é"]}"#,
-            ),
     fn aliases_and_merges_are_written_out() {
         let yaml =
             "base: &b {x: 1, w: 2}\none: *b\ntwo:\n  <<: *b\n  w: 3\nthree:\n  <<: [*b, {z: 4}]\n";
@@ -586,13 +593,6 @@ mod tests {
     }
 
     #[test]
-    fn alias_bombs_and_deep_nesting_are_refused() {
-        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..30 {
-            let previous = vec![format!("*a{}", level - 1); 9].join(", ");
-            let _ = writeln!(bomb, "a{level}: &a{level} [{previous}]");
-        }
-    #[test]
     fn what_is_no_base64_is_refused() {
         for binary in ["aGVsbG8", "aGVs bG8=", "/w==", "*"] {
             let error = error(&format!("a:\n  !!binary \"{binary}\""));
@@ -600,6 +600,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn alias_bombs_and_deep_nesting_are_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..30 {
+            let previous = vec![format!("*a{}", level - 1); 9].join(", ");
+            let _ = writeln!(bomb, "a{level}: &a{level} [{previous}]");
+        }
         assert!(error(&bomb).contains("too large"));
         let text = "x".repeat(1 << 20);
         assert!(error(&format!("a: &a {text}\nb: [{}]", "*a, ".repeat(20))).contains("too large"));

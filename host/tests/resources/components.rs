@@ -301,6 +301,28 @@ fn invalid_utf8_affects_only_its_document() {
 }
 
 #[test]
+fn a_file_in_utf_16_is_named_as_such() {
+    for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let file: Vec<u8> =
+            format!("\u{feff}{}", lock("a")).encode_utf16().flat_map(to_bytes).collect();
+        let outcome = Case::of(file).load();
+        assert!(outcome.stores().is_empty());
+        let error = &outcome.errors()[0];
+        assert!(error.ends_with("a.yaml, document 1: in UTF-16: save it in UTF-8"), "{error}");
+    }
+}
+
+/// They are a document of their own for daprd.
+#[test]
+fn directives_before_the_first_document_are_no_mistake() {
+    for directives in ["%YAML 1.1\n", "# c\n%YAML 1.2\n%TAG ! x:\n"] {
+        let outcome = Case::of(format!("{directives}---\n{}", lock("a"))).load();
+        assert_eq!(outcome.names(), ["a"]);
+        assert!(outcome.notices.is_empty(), "{:?}", outcome.notices);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_passed_over() {
     let huge = "#".repeat((1 << 20) + 1);
     let case =
@@ -487,6 +509,8 @@ fn values_become_text() {
         ("'\"quoted\"'", "\"quoted\""),
         ("[1, a]", "[1,\"a\"]"),
         ("{b: 1, a: null}", "{\"a\":null,\"b\":1}"),
+        ("[a&b]", r#"["a\u0026b"]"#),
+        ("!!binary aGVsbG8=", "hello"),
         ("|\n      -----BEGIN\n      x\n", "-----BEGIN\nx\n"),
     ] {
         let outcome = Case::of(with_setting(&format!("value: {value}"), "")).load();
@@ -509,8 +533,6 @@ fn a_document_that_says_two_things_at_once_stops_the_start() {
         (
             twice("value: a\n  - name: CLIENTKEY\n    value: b"),
             "component l, spec.metadata[1]: CLIENTKEY is set twice: spec.metadata[0] sets clientKey",
-        ("[a&b]", r#"["a\u0026b"]"#),
-        ("!!binary aGVsbG8=", "hello"),
         ),
         (
             twice("value: a\n  - name: clientKey\n    value: a"),
