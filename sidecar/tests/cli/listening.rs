@@ -129,6 +129,11 @@ fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
         ),
         (
             &[],
+            &["--dapr-listen-addresses", "::ffff:127.0.0.1,127.0.0.1"],
+            twice("::ffff:127.0.0.1 and 127.0.0.1 are the same address"),
+        ),
+        (
+            &[],
             &["--dapr-listen-addresses", "0.0.0.0,127.0.0.1"],
             twice("0.0.0.0 includes 127.0.0.1: leave one of them out"),
         ),

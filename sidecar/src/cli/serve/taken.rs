@@ -2,7 +2,7 @@
 //!
 //! Two sockets of one process can be bound to the same address, and only listening fails, without saying why.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A bound address, as the system knows it and as the user typed it.
 pub struct BoundAddress<'a> {
@@ -43,10 +43,18 @@ impl<'a> Taken<'a> {
 
 impl BoundAddress<'_> {
     fn includes(&self, other: &BoundAddress<'_>) -> bool {
-        let (ip, others) = (self.address.ip(), other.address.ip());
+        let (ip, others) = (self.canonical().ip(), other.canonical().ip());
         let all = ip.is_unspecified() && (ip.is_ipv4() == others.is_ipv4() || self.is_dual);
         // The same link-local address may be bound in several zones.
-        self.address == other.address || all && self.address.port() == other.address.port()
+        self.canonical() == other.canonical() || all && self.address.port() == other.address.port()
+    }
+
+    /// The address of IPv4, if the one of IPv6 stands for one.
+    fn canonical(&self) -> SocketAddr {
+        match self.address.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => SocketAddr::new(ip, self.address.port()),
+            IpAddr::V6(_) => self.address,
+        }
     }
 
     fn shown(&self) -> &str {
@@ -60,7 +68,7 @@ fn twice(first: &BoundAddress<'_>, second: &BoundAddress<'_>) -> String {
     if first.typed == second.typed {
         return format!("{option}: {} is there twice", first.shown());
     }
-    if first.address == second.address && first.typed.is_some() && second.typed.is_some() {
+    if first.canonical() == second.canonical() && first.typed.is_some() && second.typed.is_some() {
         return format!("{option}: {} and {} are the same address", first.shown(), second.shown());
     }
     let second_is_wider = second.typed.is_none() || !first.includes(second);
