@@ -20,7 +20,7 @@ use crate::{
     token::Token,
 };
 
-/// The longest path that is logged, in characters.
+/// The most bytes of a path that the log and messages show.
 const LONGEST_PATH: usize = 200;
 
 /// No lock is granted any more.
@@ -177,8 +177,7 @@ impl Sidecar {
     pub(crate) fn note_foreign(&self, method: &str, path: &str) {
         let is_daprs = path.starts_with("/v1.0") || path.starts_with("/dapr.proto.runtime.");
         if is_daprs && self.0.foreign.pass().is_some() {
-            // The caller chooses the path and its length.
-            let path: String = path.chars().take(LONGEST_PATH).collect();
+            let path = start_of(path);
             tracing::warn!("{method} {path} is not served: Holdfast serves locks only");
         }
     }
@@ -211,6 +210,11 @@ impl Sidecar {
     pub(crate) fn token(&self) -> Option<&Token> {
         self.0.token.as_ref()
     }
+}
+
+/// The start of a path: the caller chooses it and its length.
+pub(crate) fn start_of(path: &str) -> &str {
+    &path[..path.floor_char_boundary(LONGEST_PATH)]
 }
 
 impl fmt::Debug for Sidecar {

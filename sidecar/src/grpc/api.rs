@@ -29,7 +29,7 @@ use super::{
 use crate::{
     requests::{intake::NotRead, trace_context::TraceParent},
     server::{Answer, RequestBody},
-    sidecar::Sidecar,
+    sidecar::{Sidecar, start_of},
 };
 
 /// The longest message that is accepted of health checks and reflection, in bytes.
@@ -231,9 +231,10 @@ impl Api {
             return Ok(());
         }
         self.sidecar().note_foreign("gRPC", head.uri.path());
-        let served = METHODS.join(", ");
+        let (called, served) = (format!("{service}/{method}"), METHODS.join(", "));
         Err(Status::unimplemented(format!(
-            "method {service}/{method} is not supported: Holdfast serves {served} of {SERVICE}, {}, and {}",
+            "method {} is not supported: Holdfast serves {served} of {SERVICE}, {}, and {}",
+            start_of(&called),
             leases::SERVICE,
             ext_proc::SERVICE
         )))

@@ -117,6 +117,11 @@ async fn other_methods_of_dapr_are_unimplemented() {
         assert!(message.contains("Holdfast serves TryLockAlpha1"), "{message}");
         assert!(message.contains(&path[1..]), "{message}");
     }
+    let long = format!("/other.Service/{}", "a".repeat(60_000));
+    let refused = send(server.address, &long, &[], b"").await;
+    assert_eq!(refused.trailer("grpc-status"), Some("12"));
+    let message = refused.trailer("grpc-message").unwrap();
+    assert!(message.len() < 1_000 && message.contains("other.Service/aaa"), "{message}");
 }
 
 #[tokio::test]
