@@ -121,6 +121,10 @@ impl Api {
             return Some(refusal);
         }
         let sent_path = head.uri.path();
+        // Go's server answers this itself.
+        if head.method == Method::OPTIONS && sent_path == "*" {
+            return Some(Reply { status: 200, ..reply::empty() });
+        }
         if !path::is_well_escaped(sent_path) {
             return Some(reply::bad_request());
         }

@@ -123,6 +123,36 @@ async fn requests_that_go_refuses_are_refused() {
     assert_eq!(old.status, 204);
 }
 
+/// Go's server answers for daprd, without a token.
+#[tokio::test]
+async fn the_options_of_the_server_are_none() {
+    let server =
+        http(sidecar(Arc::new(MemoryStore::new()), Limits::default(), Some("secret"))).await;
+    let reply = exchange(server.address, &request("OPTIONS", "*", "", b"")).await;
+    assert_eq!((reply.status, reply.header("content-length")), (200, Some("0")));
+    let reply = exchange(server.address, &request("OPTIONS", "/v1.0/metadata", "", b"")).await;
+    assert_eq!(reply.status, 401);
+}
+
+#[tokio::test]
+async fn the_http_library_reads_some_heads_in_another_way_than_go() {
+    let server = http(in_memory()).await;
+    let healthz = "GET /v1.0/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let status = async |request: &[u8]| exchange(server.address, request).await.status;
+    assert_eq!(status(format!("\r\n{healthz}").as_bytes()).await, 204);
+    let at = |path: &[u8]| {
+        [b"GET /v1.0/", path, b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"].concat()
+    };
+    for (path, expected) in
+        [(&b"a\"b"[..], 404), (b"a<b", 400), (b"a>b", 400), (b"a`b", 400), (b"a\xffb", 400)]
+    {
+        assert_eq!(status(&at(path)).await, expected, "{}", String::from_utf8_lossy(path));
+    }
+    let head =
+        "GET /v1.0/healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n";
+    assert_eq!(status(head.as_bytes()).await, 431);
+}
+
 #[tokio::test]
 async fn four_hundred_header_fields_are_accepted() {
     let server = http(in_memory()).await;
