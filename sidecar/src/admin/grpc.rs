@@ -9,7 +9,7 @@ use holdfast_proto::leases::{
     self as proto, ForceReleaseRequest, ForceReleaseResponse, ListRequest, ListResponse,
     WatchEvent, WatchRequest, watch_event,
 };
-use hyper::{Request, Response};
+use hyper::{Request, Response, http::request::Parts};
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
@@ -26,9 +26,10 @@ pub(super) async fn answer(
     request: Request<RequestBody>,
     refusal: Option<Refusal>,
 ) -> Response<GrpcBody> {
-    match admit(refusal).and_then(|()| Bounds::of(request.headers(), sidecar.intake())) {
+    let (mut head, body) = request.into_parts();
+    match admit(refusal).and_then(|()| Bounds::of(&mut head, sidecar.intake())) {
         Ok(bounds) => {
-            let answering = call(sidecar, room, request);
+            let answering = call(sidecar, room, head, body);
             let answering = answering.map(|answer| answer.unwrap_or_else(Status::into_http));
             bounds.keep_stream(pin!(answering)).await
         }
@@ -47,9 +48,9 @@ fn admit(refusal: Option<Refusal>) -> Result<(), Status> {
 async fn call(
     sidecar: &Sidecar,
     room: &Room,
-    request: Request<RequestBody>,
+    head: Parts,
+    mut body: RequestBody,
 ) -> Result<Response<GrpcBody>, Status> {
-    let (head, mut body) = request.into_parts();
     let received =
         Received::read(&mut body, &head.headers, sidecar.intake(), MAX_LEASE_BODY_BYTES).await?;
     match head.uri.path() {

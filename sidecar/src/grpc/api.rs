@@ -99,16 +99,16 @@ impl Api {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let counted_as = counted_as(&head);
-        let response = self.spanned(&head, body).await;
+        let response = self.spanned(&mut head, body).await;
         if let Some(method) = counted_as {
             self.calls.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
         }
         response
     }
 
-    async fn spanned<B>(&self, head: &Parts, body: B) -> Response<GrpcBody>
+    async fn spanned<B>(&self, head: &mut Parts, body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -131,7 +131,7 @@ impl Api {
         response
     }
 
-    async fn call<B>(&self, head: &Parts, body: B) -> Response<GrpcBody>
+    async fn call<B>(&self, head: &mut Parts, body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -140,19 +140,20 @@ impl Api {
             return refusal;
         }
         let bounds = self.admit(head);
-        let bounds = bounds.and_then(|()| Bounds::of(&head.headers, self.sidecar().intake()));
+        let bounds = bounds.and_then(|()| Bounds::of(head, self.sidecar().intake()));
         let bounds = match bounds {
             Ok(bounds) => bounds,
             Err(refusal) => return refusal.into_http(),
         };
+        let is_stream = is_stream(head);
         let answering = pin!(self.answer_admitted(head, body));
-        match is_stream(head) {
+        match is_stream {
             true => Box::pin(bounds.keep_stream(answering)).await,
             false => bounds.keep(answering).await,
         }
     }
 
-    async fn answer_admitted<B>(&self, head: &Parts, mut body: B) -> Response<GrpcBody>
+    async fn answer_admitted<B>(&self, head: &mut Parts, mut body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -167,7 +168,7 @@ impl Api {
         Box::pin(self.answer_others(head, body)).await
     }
 
-    async fn answer_others<B>(&self, head: &Parts, mut body: B) -> Response<GrpcBody>
+    async fn answer_others<B>(&self, head: &mut Parts, mut body: B) -> Response<GrpcBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

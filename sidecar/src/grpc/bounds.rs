@@ -2,32 +2,30 @@
 
 use std::pin::Pin;
 
-use hyper::{HeaderMap, Response};
+use hyper::{Response, http::request::Parts};
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
     deadline::Deadline,
     unary::{MAX_MESSAGE, refusal},
 };
-use crate::requests::intake::{Intake, Room};
+use crate::requests::intake::Intake;
 
 /// The bounds of one call.
 pub(crate) struct Bounds {
     deadline: Deadline,
-    /// Kept for as long as the call needs its headers.
-    _room: Option<Room>,
 }
 
 impl Bounds {
-    /// The bounds of a call with these headers.
+    /// The bounds of a call, whose head keeps the room for its headers.
     ///
     /// # Errors
     ///
     /// The deadline is malformed, or the headers are long and there is no room for them.
-    pub(crate) fn of(headers: &HeaderMap, intake: &Intake) -> Result<Self, Status> {
-        let deadline = Deadline::of(headers)?;
-        let room = intake.headers(headers).map_err(|problem| refusal(problem, MAX_MESSAGE))?;
-        Ok(Self { deadline, _room: room })
+    pub(crate) fn of(head: &mut Parts, intake: &Intake) -> Result<Self, Status> {
+        let deadline = Deadline::of(&head.headers)?;
+        intake.admit(head).map_err(|problem| refusal(problem, MAX_MESSAGE))?;
+        Ok(Self { deadline })
     }
 
     /// The response to the call, if its head is there in time.

@@ -19,9 +19,12 @@ use super::{
     calls::{Calls, number},
     unary::{self, Received},
 };
-use crate::lasting::{
-    hold::{Event, Hold, HoldError, HoldTerms},
-    loss,
+use crate::{
+    lasting::{
+        hold::{Event, Hold, HoldError, HoldTerms},
+        loss,
+    },
+    requests::intake::forget_headers,
 };
 
 /// The service's full name.
@@ -44,7 +47,7 @@ pub(super) const HOLD: &str = "/holdfast.lock.v1.Leases/Hold";
 /// Answers a call, if it is of one of the methods.
 pub(super) async fn answer<B>(
     calls: &Calls,
-    head: &Parts,
+    head: &mut Parts,
     body: &mut B,
 ) -> Option<Response<GrpcBody>>
 where
@@ -57,6 +60,7 @@ where
         Ok(received) => received,
         Err(refusal) => return Some(refusal.into_http()),
     };
+    forget_headers(head);
     Some(match method {
         ACQUIRE => calls.response(method, &received, acquire(calls, &received).await),
         EXTEND => calls.response(method, &received, extend(calls, &received).await),

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as StdError,
+    mem,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -38,7 +39,7 @@ use crate::{
     metadata::{ComponentInfo, Metadata},
     openapi,
     requests::{
-        intake::{NotRead, Whole},
+        intake::{NotRead, Whole, forget_headers},
         trace_context::TraceParent,
     },
     rules_types,
@@ -93,8 +94,10 @@ impl Api {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let started = Instant::now();
-        let (head, mut body) = request.into_parts();
-        let path = path::clean(head.uri.path());
+        let (mut head, mut body) = request.into_parts();
+        // Apart, for the path outlives headers that are dropped.
+        let uri = mem::take(&mut head.uri);
+        let path = path::clean(uri.path());
         let route = Route::of(head.method.as_str(), &path);
         let endpoint = Endpoint {
             method: method(&head.method),
@@ -102,12 +105,12 @@ impl Api {
             store: route.store().and_then(|store| self.metrics.store(store)),
         };
 
-        let answered = match self.refusal(&head, &route) {
+        let length = length(&head.headers);
+        let answered = match self.refusal(&uri, &head, &route) {
             Some(refusal) => Answered::Reply(refusal),
-            None => self.admitted(route, &head, &mut body).await,
+            None => self.admitted(route, &uri, &mut head, &mut body).await,
         };
-        let response = answered.body_length();
-        let bytes = BodyBytes { request: length(&head.headers), response };
+        let bytes = BodyBytes { request: length, response: answered.body_length() };
         self.metrics.answered(endpoint, answered.status(), started.elapsed(), bytes);
         match answered {
             Answered::Reply(reply) => send::response(reply),
@@ -116,11 +119,11 @@ impl Api {
     }
 
     /// The reply to a request that may not be made, `None` for others.
-    fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Reply> {
+    fn refusal(&self, uri: &Uri, head: &Parts, route: &Route<'_>) -> Option<Reply> {
         if let Some(refusal) = head::refusal(head.version, &head.method, &head.headers) {
             return Some(refusal);
         }
-        let sent_path = head.uri.path();
+        let sent_path = uri.path();
         // Go's server answers this itself.
         if head.method == Method::OPTIONS && sent_path == "*" {
             return Some(Reply { status: 200, ..reply::empty() });
@@ -138,19 +141,23 @@ impl Api {
         hidden.then(reply::not_public)
     }
 
-    async fn admitted<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Answered
+    async fn admitted<B>(
+        &self,
+        route: Route<'_>,
+        uri: &Uri,
+        head: &mut Parts,
+        body: &mut B,
+    ) -> Answered
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        // Kept for as long as the call needs its headers.
-        let _room = match self.sidecar.intake().headers(&head.headers) {
-            Ok(room) => room,
-            Err(problem) => return reply::overloaded(&problem.to_string()).into(),
-        };
+        if let Err(problem) = self.sidecar.intake().admit(head) {
+            return reply::overloaded(&problem.to_string()).into();
+        }
         let span = request_span(head, &route);
         // Pinned here, so that the future exists once, although two branches await it.
-        let call = pin!(self.call(route, head, body));
+        let call = pin!(self.call(route, uri, head, body));
         if span.is_disabled() {
             return call.await;
         }
@@ -166,7 +173,7 @@ impl Api {
         answered
     }
 
-    async fn call<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Answered
+    async fn call<B>(&self, route: Route<'_>, uri: &Uri, head: &mut Parts, body: &mut B) -> Answered
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -177,11 +184,12 @@ impl Api {
                 let body = self.read(body, MAX_LEASE_BODY_BYTES).await;
                 Box::pin(self.hold(&store, head, body)).await
             }
-            route => self.reply(route, head, body).await.into(),
+            route => self.reply(route, uri, head, body).await.into(),
         }
     }
 
-    async fn hold(&self, store: &str, head: &Parts, body: Result<Whole, Reply>) -> Answered {
+    async fn hold(&self, store: &str, head: &mut Parts, body: Result<Whole, Reply>) -> Answered {
+        forget_headers(head);
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return refusal.into(),
@@ -199,7 +207,8 @@ impl Api {
         }
     }
 
-    async fn await_loss(&self, store: &str, head: &Parts, body: Result<Whole, Reply>) -> Reply {
+    async fn await_loss(&self, store: &str, head: &mut Parts, body: Result<Whole, Reply>) -> Reply {
+        forget_headers(head);
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return refusal,
@@ -224,7 +233,7 @@ impl Api {
         }
     }
 
-    async fn reply<B>(&self, route: Route<'_>, head: &Parts, body: &mut B) -> Reply
+    async fn reply<B>(&self, route: Route<'_>, uri: &Uri, head: &mut Parts, body: &mut B) -> Reply
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -255,7 +264,7 @@ impl Api {
             }
             Route::Healthz => {
                 let obstacle = self.sidecar.readiness().obstacle();
-                health::healthz(metadata.app_id(), head.uri.query(), obstacle)
+                health::healthz(metadata.app_id(), uri.query(), obstacle)
             }
             Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
             Route::Metadata => describe(metadata),
@@ -276,7 +285,7 @@ impl Api {
             Route::OpenApi => openapi::reply(openapi::LOCKS),
             // A hold is not answered by a reply.
             Route::Hold { .. } | Route::Unknown => {
-                self.sidecar.note_foreign(head.method.as_str(), head.uri.path());
+                self.sidecar.note_foreign(head.method.as_str(), uri.path());
                 reply::not_found()
             }
         }
@@ -286,13 +295,16 @@ impl Api {
         &self,
         verb: Verb,
         store: &str,
-        head: &Parts,
+        head: &mut Parts,
         body: Result<Whole, Reply>,
     ) -> Reply {
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
+        if verb == Verb::Acquire {
+            forget_headers(head);
+        }
         if matches!(verb, Verb::TryLock | Verb::Acquire)
             && let Err(ending) = self.sidecar.grants()
         {

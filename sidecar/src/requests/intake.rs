@@ -10,7 +10,12 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::{HeaderMap, body::Body};
+use hyper::{
+    HeaderMap,
+    body::Body,
+    header::{HeaderName, HeaderValue},
+    http::request::Parts,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -23,6 +28,10 @@ const SMALL: usize = 8 << 10;
 
 /// The budget is counted in pieces of this many bytes.
 const PIECE: usize = 1 << 10;
+
+/// The header that names the caller's trace, and how many bytes of it are kept while a call waits.
+const TRACE: HeaderName = HeaderName::from_static("traceparent");
+const MAX_TRACE: usize = 100;
 
 /// The limits of the bodies of requests, over HTTP and gRPC together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,9 +224,7 @@ impl Intake {
 
     /// Room for headers that are long. `None` for others, which are nearly all.
     pub(crate) fn headers(&self, headers: &HeaderMap) -> Result<Option<Room>, NotRead> {
-        let field = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
-            name.as_str().len() + value.len()
-        };
+        let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
         let bytes = headers.iter().map(field).sum::<usize>();
         if bytes <= SMALL {
             return Ok(None);
@@ -227,6 +234,15 @@ impl Intake {
             Ok(pieces) => Ok(Some(Room { _pieces: pieces })),
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    /// Takes room for headers that are long. They keep it until they are dropped or
+    /// [forgotten](forget_headers).
+    pub(crate) fn admit(&self, head: &mut Parts) -> Result<(), NotRead> {
+        if let Some(room) = self.headers(&head.headers)? {
+            head.extensions.insert(Arc::new(room));
+        }
+        Ok(())
     }
 
     /// Room for a message of this length, if it is long.
@@ -250,6 +266,18 @@ impl Intake {
         }
         refusal
     }
+}
+
+/// Drops the headers of a call that may wait for hours, if they are long, and gives their room back. The one that the
+/// log needs stays.
+pub(crate) fn forget_headers(head: &mut Parts) {
+    if head.extensions.remove::<Arc<Room>>().is_none() {
+        return;
+    }
+    let trace = head.headers.get(TRACE).filter(|trace| trace.len() <= MAX_TRACE);
+    // A copy: the value may be a part of the memory of all headers.
+    let trace = trace.and_then(|trace| HeaderValue::from_bytes(trace.as_bytes()).ok());
+    head.headers = trace.map(|trace| (TRACE, trace)).into_iter().collect::<HeaderMap>();
 }
 
 fn pieces(bytes: usize) -> u32 {

@@ -3,10 +3,12 @@
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use bytes::Bytes;
-use holdfast_proto::leases::{ListRequest, admin_client::AdminClient};
+use holdfast_proto::leases::{
+    AcquireRequest, ListRequest, admin_client::AdminClient, leases_client::LeasesClient,
+};
 use holdfast_sidecar::{BodyLimits, ComponentInfo, Sidecar, server::Limits};
 use holdfast_tests::{
-    LONG, eventually,
+    LONG, STORE, eventually,
     fake_store::{Answer, Event, FakeStore},
     grpc_client::{Client, TRY_LOCK, channel, error as failed},
     holdfast::{self, Holdfast},
@@ -23,6 +25,7 @@ use hyper::{
     client::conn::http2,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost_types::Duration as ProtoDuration;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -402,6 +405,57 @@ async fn long_heads_share_the_budget_of_bodies() {
     drop(first);
     let answered = async || exchange(server.address, &long).await.status == 204;
     eventually("an answer", answered).await;
+}
+
+/// Waits until this many calls wait for the lock `r`.
+async fn are_waiting(sidecar: &Sidecar, calls: usize) {
+    eventually("the calls wait", async || {
+        let waiting = sidecar.locks().waiting(STORE, "r").unwrap();
+        waiting.into_iter().map(|(_, calls)| calls).sum::<usize>() == calls
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn long_heads_of_calls_that_wait_take_no_room() {
+    const CALLS: usize = 12;
+    let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
+    let sidecar = limited(limits);
+    let (grpc, http) = (grpc(sidecar.clone()).await, http(sidecar.clone()).await);
+    let mut client = Client::new(grpc.address).await;
+    assert!(client.try_lock(STORE, "r", "o", 60).await.unwrap());
+
+    let channel = channel(grpc.address).await;
+    let seconds = |seconds| Some(ProtoDuration { seconds, nanos: 0 });
+    let mut calls = Vec::new();
+    for number in 0..CALLS {
+        let acquire = AcquireRequest {
+            store_name: STORE.to_owned(),
+            resource_id: "r".to_owned(),
+            ttl: seconds(60),
+            wait: seconds(600),
+            ..AcquireRequest::default()
+        };
+        let mut request = tonic::Request::new(acquire);
+        request.metadata_mut().insert("long", "x".repeat(400 << 10).parse().unwrap());
+        let mut leases = LeasesClient::new(channel.clone());
+        calls.push(tokio::spawn(async move { leases.acquire(request).await }));
+        are_waiting(&sidecar, number + 1).await;
+    }
+    // The heads of these would take the memory as well.
+    let long = format!("Long: {}\r\n", "x".repeat(28 << 10));
+    let body = br#"{"resourceId":"r","ttl":"60s","wait":"600s"}"#;
+    let mut connections = Vec::new();
+    for number in 0..150 {
+        let verb = if number % 2 == 0 { "acquire" } else { "hold" };
+        let call = request("POST", &format!("/v1.0/leases/lockstore/{verb}"), &long, body);
+        connections.push(connected(http.address, &call).await);
+    }
+    are_waiting(&sidecar, CALLS + connections.len()).await;
+
+    let long = "x".repeat(20 << 10);
+    assert!(client.try_lock(STORE, &long, "o", 60).await.unwrap());
+    assert!(calls.iter().all(|call| !call.is_finished()));
 }
 
 #[tokio::test]
