@@ -2,9 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use holdfast_dapr_api::metadata;
 
 /// How many entries callers may add.
@@ -12,6 +13,9 @@ const MAX_ENTRIES: usize = 128;
 
 /// How many bytes the key and the value of an entry may have together.
 const MAX_ENTRY: usize = 16 << 10;
+
+/// How many bytes of JSON, where some characters have six, all added entries may have together: every answer has them.
+const MAX_ADDED: usize = 256 << 10;
 
 /// The entry that warns about the configuration of the sidecar.
 const WARNING: &str = "holdfastWarning";
@@ -23,6 +27,16 @@ pub(crate) enum NotSet {
     Full,
     #[error("the key and the value of an entry may have {MAX_ENTRY} bytes together")]
     TooLong,
+    #[error("the added metadata may have {MAX_ADDED} bytes of JSON together")]
+    TooMuch,
+}
+
+/// A form in which the metadata is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Json,
+    /// A message of gRPC.
+    Message,
 }
 
 /// A component of Dapr's kind, such as a lock store, as the metadata lists it.
@@ -41,13 +55,22 @@ pub struct ComponentInfo {
 pub(crate) struct Metadata {
     app_id: String,
     components: Vec<ComponentInfo>,
-    warning: OnceLock<String>,
-    added: Mutex<BTreeMap<String, String>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    added: BTreeMap<String, String>,
+    /// The bytes of JSON that the added ones have.
+    length: usize,
+    warning: Option<String>,
+    /// The whole metadata in each form, once it was asked for and until an entry changes.
+    documents: [Option<Bytes>; 2],
 }
 
 impl Metadata {
     pub(crate) fn new(app_id: String, components: Vec<ComponentInfo>) -> Self {
-        Self { app_id, components, warning: OnceLock::new(), added: Mutex::default() }
+        Self { app_id, components, entries: Mutex::default() }
     }
 
     pub(crate) fn app_id(&self) -> &str {
@@ -60,14 +83,29 @@ impl Metadata {
 
     /// Adds the entry that warns about the configuration of the sidecar. Only the first one counts.
     pub(crate) fn warn(&self, warning: &str) {
-        self.warning.get_or_init(|| warning.to_owned());
+        let mut entries = self.lock();
+        entries.warning.get_or_insert_with(|| warning.to_owned());
+        entries.documents = Default::default();
     }
 
-    /// The entries that callers have added, and those of the sidecar, which no caller replaces.
-    pub(crate) fn extended(&self) -> BTreeMap<String, String> {
-        let mut entries = self.lock().clone();
-        entries.extend(self.warning.get().map(|warning| (WARNING.to_owned(), warning.clone())));
-        metadata::extended(entries)
+    /// The whole metadata in a form, which all answers share until it changes.
+    ///
+    /// `encode` gets the entries that callers have added, and those of the sidecar, which no caller replaces. Other
+    /// callers wait for it, rather than do the same.
+    pub(crate) fn document<E>(
+        &self,
+        form: Form,
+        encode: impl FnOnce(BTreeMap<String, String>) -> Result<Bytes, E>,
+    ) -> Result<Bytes, E> {
+        let mut entries = self.lock();
+        if let Some(known) = &entries.documents[form as usize] {
+            return Ok(known.clone());
+        }
+        let mut all = entries.added.clone();
+        all.extend(entries.warning.clone().map(|warning| (WARNING.to_owned(), warning)));
+        let document = encode(metadata::extended(all))?;
+        entries.documents[form as usize] = Some(document.clone());
+        Ok(document)
     }
 
     /// Adds an entry, or replaces the one with this key.
@@ -75,16 +113,30 @@ impl Metadata {
         if key.len() + value.len() > MAX_ENTRY {
             return Err(NotSet::TooLong);
         }
-        let mut added = self.lock();
-        if added.len() >= MAX_ENTRIES && !added.contains_key(key) {
+        let mut entries = self.lock();
+        if entries.added.len() >= MAX_ENTRIES && !entries.added.contains_key(key) {
             return Err(NotSet::Full);
         }
-        added.insert(key.to_owned(), value.to_owned());
+        let replaced = entries.added.get(key).map_or(0, |value| length(key, value));
+        let total = entries.length - replaced + length(key, value);
+        if total > MAX_ADDED {
+            return Err(NotSet::TooMuch);
+        }
+        entries.length = total;
+        entries.documents = Default::default();
+        entries.added.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        // Every change is a single call: a panic elsewhere cannot leave it half done.
-        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // Nothing panics between the parts of a change.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many bytes of JSON an entry has, with the colon and the comma.
+fn length(key: &str, value: &str) -> usize {
+    // A string always serializes.
+    let text = |text| serde_json::to_string(text).map_or(0, |json| json.len());
+    text(key) + text(value) + 2
 }

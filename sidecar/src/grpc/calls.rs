@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use holdfast::{Error, Resource, UnlockStatus, Verb};
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 use holdfast_proto::runtime::{
@@ -16,9 +17,13 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{
     metrics::GrpcMetrics,
     status,
-    unary::{self, Answered, MAX_MESSAGE, Received},
+    unary::{self, Answered, MAX_MESSAGE, PREFIX, Received},
 };
-use crate::{failure, metadata::ComponentInfo, sidecar::Sidecar};
+use crate::{
+    failure,
+    metadata::{ComponentInfo, Form},
+    sidecar::Sidecar,
+};
 
 /// The service's full name.
 pub(super) const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
@@ -59,7 +64,12 @@ impl Calls {
             TRY_LOCK => self.numbered_response(method, &received, self.try_lock(&received).await),
             UNLOCK => self.response(method, &received, self.unlock(&received).await),
             SET_METADATA => self.response(method, &received, self.set_metadata(&received)),
-            _ => self.response(method, &received, self.get_metadata(&received)),
+            _ => {
+                let answer = self.get_metadata(&received);
+                let sent = answer.as_ref().map_or(0, |message| message.len() - PREFIX);
+                self.metrics.carried(method, received.length(), sent);
+                answer.map_or_else(Status::into_http, |message| unary::whole(message, None))
+            }
         })
     }
 
@@ -115,17 +125,20 @@ impl Calls {
         }
     }
 
-    fn get_metadata(&self, received: &Received) -> Result<GetMetadataResponse, Status> {
+    /// The answer as it is sent.
+    fn get_metadata(&self, received: &Received) -> Result<Bytes, Status> {
         let GetMetadataRequest {} = received.message()?;
         let metadata = self.sidecar.metadata();
-        let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
-        Ok(GetMetadataResponse {
-            id: metadata.app_id().to_owned(),
-            registered_components: metadata.components().iter().map(component).collect(),
-            extended_metadata: metadata.extended().into_iter().collect(),
-            app_connection_properties: Some(AppConnectionProperties {}),
-            runtime_version: RUNTIME_VERSION.to_owned(),
-            actor_runtime: Some(disabled),
+        metadata.document(Form::Message, |extended| {
+            let disabled = ActorRuntime { runtime_status: ActorRuntimeStatus::Disabled.into() };
+            Ok(unary::encoded(&GetMetadataResponse {
+                id: metadata.app_id().to_owned(),
+                registered_components: metadata.components().iter().map(component).collect(),
+                extended_metadata: extended.into_iter().collect(),
+                app_connection_properties: Some(AppConnectionProperties {}),
+                runtime_version: RUNTIME_VERSION.to_owned(),
+                actor_runtime: Some(disabled),
+            }))
         })
     }
 

@@ -16,7 +16,7 @@ use holdfast_proto::decode::decode;
 use http_body_util::StreamBody;
 use hyper::{
     HeaderMap, Response,
-    body::{Body, Frame},
+    body::{Body, Frame, SizeHint},
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use prost::Message;
@@ -146,11 +146,15 @@ pub(crate) struct Answered<T> {
 
 /// The response with one message, or with the status of a call that failed.
 pub(crate) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Response<GrpcBody> {
-    let Answered { message: answer, fencing_token } = match answer {
-        Ok(answer) => answer,
-        Err(status) => return status.into_http(),
-    };
-    of_body(GrpcBody::new(OneMessage::Whole(encoded(&answer), fencing_token)))
+    match answer {
+        Ok(Answered { message, fencing_token }) => whole(encoded(&message), fencing_token),
+        Err(status) => status.into_http(),
+    }
+}
+
+/// The response with a message that is [`encoded`].
+pub(super) fn whole(message: Bytes, fencing_token: Option<u64>) -> Response<GrpcBody> {
+    of_body(GrpcBody::new(OneMessage::Whole(message, fencing_token)))
 }
 
 /// The response with a message for each item of a stream, which ends with the first error.
@@ -197,11 +201,11 @@ fn of_messages<T: Message + 'static>(
 }
 
 /// A message after its prefix.
-fn encoded(message: &impl Message) -> Bytes {
+pub(super) fn encoded(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX + length);
     bytes.put_u8(0);
-    // Answers have some hundred bytes.
+    // Answers have some hundred bytes, and the metadata some hundred KiB.
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     // It fails only where there is too little room, and this grows.
     let _ = message.encode(&mut bytes);
@@ -250,6 +254,15 @@ impl Body for OneMessage {
 
     fn is_end_stream(&self) -> bool {
         matches!(self, Self::Sent)
+    }
+
+    /// Never exact, because the response would then have a `Content-Length`.
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        if let Self::Whole(message, _) = self {
+            hint.set_lower(message.len() as u64);
+        }
+        hint
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use holdfast::{Replied, Resource, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
@@ -36,7 +37,7 @@ use crate::{
         hold::{Hold, HoldError},
         loss,
     },
-    metadata::{ComponentInfo, Metadata},
+    metadata::{ComponentInfo, Form, Metadata},
     openapi,
     requests::{
         intake::{NotRead, Whole, forget_headers},
@@ -114,6 +115,7 @@ impl Api {
         self.metrics.answered(endpoint, answered.status(), started.elapsed(), bytes);
         match answered {
             Answered::Reply(reply) => send::response(reply),
+            Answered::Document(document) => send::document(document),
             Answered::Hold(hold) => hold::response(hold),
         }
     }
@@ -184,6 +186,7 @@ impl Api {
                 let body = self.read(body, MAX_LEASE_BODY_BYTES).await;
                 Box::pin(self.hold(&store, head, body)).await
             }
+            Route::Metadata => describe(self.sidecar.metadata()),
             route => self.reply(route, uri, head, body).await.into(),
         }
     }
@@ -267,7 +270,6 @@ impl Api {
                 health::healthz(metadata.app_id(), uri.query(), obstacle)
             }
             Route::OutboundHealthz => health::outbound(self.sidecar.readiness().obstacle()),
-            Route::Metadata => describe(metadata),
             Route::PutMetadata { key } => match self.read(body, MAX_BODY_BYTES).await {
                 Ok(value) => {
                     let value = String::from_utf8_lossy(&value.bytes);
@@ -283,8 +285,8 @@ impl Api {
                 reply::empty()
             }
             Route::OpenApi => openapi::reply(openapi::LOCKS),
-            // A hold is not answered by a reply.
-            Route::Hold { .. } | Route::Unknown => {
+            // The first two are not answered by replies.
+            Route::Hold { .. } | Route::Metadata | Route::Unknown => {
                 self.sidecar.note_foreign(head.method.as_str(), uri.path());
                 reply::not_found()
             }
@@ -362,6 +364,8 @@ fn malformed(verb: Verb, error: &Error) -> Reply {
 /// The answer to a request.
 enum Answered {
     Reply(Reply),
+    /// JSON that responses share.
+    Document(Bytes),
     Hold(Hold),
 }
 
@@ -369,7 +373,7 @@ impl Answered {
     fn status(&self) -> u16 {
         match self {
             Self::Reply(reply) => reply.status,
-            Self::Hold(_) => 200,
+            Self::Document(_) | Self::Hold(_) => 200,
         }
     }
 
@@ -377,6 +381,7 @@ impl Answered {
     fn body_length(&self) -> u64 {
         match self {
             Self::Reply(reply) => reply.body.len() as u64,
+            Self::Document(document) => document.len() as u64,
             Self::Hold(_) => 0,
         }
     }
@@ -451,11 +456,14 @@ fn length(headers: &HeaderMap) -> u64 {
     said.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-fn describe(metadata: &Metadata) -> Reply {
-    let components = metadata.components().iter().map(listed);
-    match metadata::to_json(metadata.app_id(), components, &metadata.extended()) {
-        Ok(document) => reply::json(200, document),
-        Err(error) => reply::not_encoded(&error),
+fn describe(metadata: &Metadata) -> Answered {
+    let document = metadata.document(Form::Json, |extended| {
+        let components = metadata.components().iter().map(listed);
+        metadata::to_json(metadata.app_id(), components, &extended).map(Bytes::from)
+    });
+    match document {
+        Ok(document) => Answered::Document(document),
+        Err(error) => reply::not_encoded(&error).into(),
     }
 }
 

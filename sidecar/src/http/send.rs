@@ -44,6 +44,14 @@ pub(crate) fn response(reply: Reply) -> Response<ResponseBody> {
     response
 }
 
+/// The response with a JSON document.
+pub(super) fn document(json: Bytes) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Left(Full::new(json)));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
 /// A response that lasts as long as there are lines and the caller reads them. `parting` says why the lines are
 /// dropped.
 pub(crate) fn lasting(

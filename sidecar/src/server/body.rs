@@ -1,8 +1,10 @@
 //! The bodies of requests and responses.
 
 use std::{
+    error::Error as StdError,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::{
     control::{InFlight, Incomplete},
     lasting::Lasting,
+    long::{LongBody, is_long},
 };
 
 /// The body of a request that the server received.
@@ -53,25 +56,42 @@ impl Body for RequestBody {
 
 /// The body of a response.
 pub(super) struct ResponseBody<B> {
-    /// `None`: the response has only a head.
-    body: Option<B>,
+    content: Content<B>,
     /// The request, until this is dropped, if it is in flight as long as its response lasts.
     lasting: Option<(Lasting, InFlight)>,
 }
 
-impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, lasting: Option<(Lasting, InFlight)>) -> Self {
+enum Content<B> {
+    /// The response has only a head.
+    None,
+    Short(B),
+    Long(LongBody<B>),
+}
+
+impl<B: Body + Send + 'static> ResponseBody<B> {
+    /// `patience` is for how long a long body may be left unread, if there is such a limit.
+    pub(super) fn new(
+        body: B,
+        lasting: Option<(Lasting, InFlight)>,
+        patience: Option<Duration>,
+    ) -> Self {
         if let Some((_, in_flight)) = &lasting {
             in_flight.lasts();
         }
-        let mut new = Self { body: Some(body), lasting };
+        let content = match is_long(&body) {
+            true => Content::Long(LongBody::new(body, patience)),
+            false => Content::Short(body),
+        };
+        let mut new = Self { content, lasting };
         new.look();
         new
     }
+}
 
+impl<B> ResponseBody<B> {
     /// The body of a response that ends after its head.
     pub(super) fn none() -> Self {
-        Self { body: None, lasting: None }
+        Self { content: Content::None, lasting: None }
     }
 
     /// Checks whether the caller has asked for something, and so waits for the server.
@@ -84,25 +104,39 @@ impl<B> ResponseBody<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for ResponseBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Box<dyn StdError + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let polled = Pin::new(body).poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = match &mut self.content {
+            Content::None => return Poll::Ready(None),
+            Content::Short(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Content::Long(body) => Pin::new(body).poll_frame(cx),
+        };
         self.look();
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.content {
+            Content::None => true,
+            Content::Short(body) => body.is_end_stream(),
+            Content::Long(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        match &self.content {
+            Content::None => SizeHint::with_exact(0),
+            Content::Short(body) => body.size_hint(),
+            Content::Long(body) => body.size_hint(),
+        }
     }
 }

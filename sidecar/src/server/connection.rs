@@ -171,7 +171,9 @@ fn answer<A: Answer>(
         if !is_http2 && control.is_ending() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| ResponseBody::new(body, lasting)))
+        // Over HTTP/1 the connection ends, whose only response it is.
+        let patience = is_http2.then(|| control.patience());
+        Ok(response.map(|body| ResponseBody::new(body, lasting, patience)))
     }
 }
 
@@ -220,8 +222,17 @@ mod tests {
     use std::{io, time::Duration};
 
     use bytes::Bytes;
-    use http_body_util::Empty;
-    use tokio::io::{AsyncReadExt, ReadBuf, join, sink};
+    use http_body_util::{Empty, Full};
+    use hyper::{
+        body::{Frame, SizeHint},
+        client::conn::http2,
+    };
+    use hyper_util::rt::TokioExecutor;
+    use tokio::{
+        io::{AsyncReadExt, ReadBuf, duplex, join, sink},
+        sync::Semaphore,
+        time::timeout,
+    };
 
     use super::{super::control::CallerLimits, *};
 
@@ -276,5 +287,61 @@ mod tests {
         assert!(!serving.is_finished());
         control.order(Order::Close);
         serving.await.unwrap();
+    }
+
+    /// A long body, whose end is counted.
+    struct Page(Full<Bytes>, Arc<Semaphore>);
+
+    impl Body for Page {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Pin::new(&mut self.0).poll_frame(cx)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.0.size_hint()
+        }
+    }
+
+    impl Drop for Page {
+        fn drop(&mut self) {
+            self.1.add_permits(1);
+        }
+    }
+
+    #[derive(Clone)]
+    struct Pages(Arc<Semaphore>);
+
+    impl Answer for Pages {
+        type Body = Page;
+
+        async fn answer(&self, _: Request<RequestBody>) -> Response<Page> {
+            Response::new(Page(Full::new(vec![b'x'; 100_000].into()), self.0.clone()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_that_is_not_read_ends_and_its_connection_goes_on() {
+        let hour = Duration::from_secs(3600);
+        let limits = CallerLimits { head: hour, idle: None, stall: Duration::from_millis(100) };
+        let control = Arc::new(Control::new(limits, Arc::default()));
+        let pings = Pings { interval: hour, timeout: hour };
+        let ended = Arc::new(Semaphore::new(0));
+        let (near, far) = duplex(1 << 20);
+        tokio::spawn(serve(far, Pages(ended.clone()), ApiKind::Grpc, pings, control));
+        let mut client = http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(0);
+        let (mut client, connection) = client.handshake(TokioIo::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        let mut ask = || client.send_request(Request::new(Empty::<Bytes>::new()));
+        let unread = ask().await.unwrap();
+        timeout(Duration::from_secs(60), ended.acquire()).await.expect("its end").unwrap().forget();
+        assert_eq!(ask().await.unwrap().status(), 200);
+        drop(unread);
     }
 }

@@ -235,6 +235,11 @@ impl Control {
         for_request.or(state.stalled_since)
     }
 
+    /// How long a caller may read nothing of what it is sent.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.stall
+    }
+
     /// Whether each response is the last of its connection.
     pub(super) fn is_ending(&self) -> bool {
         self.is_ending.load(Ordering::Relaxed)

@@ -9,6 +9,7 @@
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
 //! | `control` | the state of a connection, and the orders to it |
 //! | `answer`, `body`, `lasting` | requests and responses, their bodies, responses that last |
+//! | `long` | long bodies, which end when their callers do not read them |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
 //! | `readiness` | the state that the health checks report |
@@ -21,6 +22,7 @@ mod control;
 mod lasting;
 mod limits;
 mod listener;
+mod long;
 mod parting;
 mod protocol;
 mod readiness;

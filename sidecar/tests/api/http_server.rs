@@ -84,6 +84,33 @@ async fn metadata_has_room_for_a_number_of_entries_of_a_size() {
 }
 
 #[tokio::test]
+async fn metadata_has_room_for_a_number_of_bytes_of_json() {
+    let server = http(in_memory()).await;
+    let put = async |key: &str, value: &[u8]| {
+        let put = request("PUT", &format!("/v1.0/metadata/{key}"), "", value);
+        exchange(server.address, &put).await
+    };
+    // Each byte of these has six in JSON.
+    let escaped = vec![1; 10_000];
+    for key in ["a", "b", "c", "d"] {
+        assert_eq!(put(key, &escaped).await.status, 204);
+    }
+    let more = put("e", &escaped).await;
+    let message = "the added metadata may have 262144 bytes of JSON together";
+    assert_eq!((more.status, more.body), (400, http_api::error("ERR_METADATA_LIMIT", message)));
+    let before = get(server.address, "/v1.0/metadata").await.body;
+    assert!((240_000..280_000).contains(&before.len()), "{} bytes", before.len());
+
+    // One that is replaced gives its room back, and answers have the new value.
+    assert_eq!(put("a", b"short").await.status, 204);
+    assert_eq!(put("e", &escaped).await.status, 204);
+    let after = get(server.address, "/v1.0/metadata").await.body;
+    let after: serde_json::Value = serde_json::from_str(&after).unwrap();
+    assert_eq!(after["extended"]["a"], "short");
+    assert_eq!(after["extended"]["e"].as_str().map(str::len), Some(escaped.len()));
+}
+
+#[tokio::test]
 async fn requests_that_go_refuses_are_refused() {
     let server = http(in_memory()).await;
     let post = |head: &str| format!("POST {LOCK} {head}\r\n\r\n0\r\n\r\n");

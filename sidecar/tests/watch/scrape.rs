@@ -184,6 +184,12 @@ async fn lost_connections_are_counted() {
     let body = r#"{"resourceId":"q","lockOwner":"o","expiryInSeconds":60}"#;
     assert_eq!(watched.holdfast.post("/v1.0-alpha1/lock/redis", body).await.0, 500);
 
+    // A page is sent for a while after it was made.
+    let failed = [("store", "redis"), ("outcome", "error"), ("error", "store_failed")];
+    let failed_are = async |calls| {
+        watched.scrape().await.get("holdfast_lock_attempts_total", &failed) == Some(calls)
+    };
+    eventually("a page with the first failure", async || failed_are(1.0).await).await;
     let seen = watched.scrape().await;
     let closed = seen.non_zero("holdfast_redis_connections_closed_total");
     let lost = format!("reason=lost,server={server},store=redis");
@@ -195,9 +201,9 @@ async fn lost_connections_are_counted() {
     assert_eq!(seen.get("holdfast_circuit_breaker_state", &of_redis), Some(2.0));
 
     assert_eq!(watched.holdfast.post("/v1.0-alpha1/lock/redis", body).await.0, 500);
+    eventually("a page with the second failure", async || failed_are(2.0).await).await;
     let seen = watched.scrape().await;
     assert_eq!(seen.get("holdfast_resiliency_refusals_total", &of_redis), Some(1.0));
-    let failed = [("store", "redis"), ("outcome", "error"), ("error", "store_failed")];
     assert_eq!(seen.get("holdfast_lock_attempts_total", &failed), Some(2.0));
 }
 

@@ -1,6 +1,9 @@
 //! The metrics in the text format of Prometheus.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -20,6 +23,9 @@ use crate::server::{Answer, RequestBody};
 /// How often the values of histograms are put into their buckets. Until then each value takes memory.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// For how long a page is sent to whoever asks: to make one takes much longer than to send it.
+const PAGE_LASTS: Duration = Duration::from_millis(250);
+
 /// The recorder of this process.
 #[derive(Clone)]
 pub struct Recorder(PrometheusHandle);
@@ -31,6 +37,8 @@ pub struct Scrape(Arc<Inner>);
 struct Inner {
     recorder: Recorder,
     locks: Locks,
+    /// The last page, and when it was made.
+    page: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Recorder {
@@ -57,13 +65,24 @@ impl Recorder {
 
 impl Scrape {
     pub fn new(recorder: Recorder, locks: Locks) -> Self {
-        Self(Arc::new(Inner { recorder, locks }))
+        Self(Arc::new(Inner { recorder, locks, page: Mutex::default() }))
     }
 
-    fn render(&self) -> String {
-        let Inner { recorder, locks } = &*self.0;
-        locks.record_gauges();
-        recorder.0.render()
+    /// The page, which those who ask at the same time wait for and share.
+    fn page(&self) -> Bytes {
+        let Inner { recorder, locks, page } = &*self.0;
+        // A page is whole even if the next one was not made.
+        let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*page {
+            Some((made, text)) if made.elapsed() < PAGE_LASTS => text.clone(),
+            _ => {
+                let made = Instant::now();
+                locks.record_gauges();
+                let text = Bytes::from(recorder.0.render());
+                *page = Some((made, text.clone()));
+                text
+            }
+        }
     }
 }
 
@@ -81,7 +100,7 @@ impl Answer for Scrape {
         } else {
             let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, text);
-            *response.body_mut() = Full::new(self.render().into());
+            *response.body_mut() = Full::new(self.page());
         }
         response
     }

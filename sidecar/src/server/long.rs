@@ -1,0 +1,186 @@
+//! Long bodies of responses, which end when their callers do not read them.
+//!
+//! Over HTTP/2 a caller can leave one response unread and go on using its connection. The body of that response is then
+//! no longer polled, so it cannot detect this by itself, and would stay in memory.
+
+use std::{
+    error::Error as StdError,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
+
+/// A body of more than this many bytes is long.
+const LONG: u64 = 8 << 10;
+
+/// How many bytes are given at a time. They count as read once more is asked for.
+const PIECE: usize = 8 << 10;
+
+/// The body was not read for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller did not read the response")]
+struct Unread;
+
+/// A long body, given in pieces.
+pub(super) struct LongBody<B> {
+    state: Arc<Mutex<State<B>>>,
+    looking: Option<AbortHandle>,
+}
+
+struct State<B> {
+    /// `None` once its caller was given up.
+    body: Option<B>,
+    /// What was not given yet of the last frame.
+    rest: Bytes,
+    /// When the last piece was asked for.
+    asked: Instant,
+}
+
+/// Whether a body is long, as far as it knows.
+pub(super) fn is_long(body: &impl Body) -> bool {
+    body.size_hint().lower() > LONG
+}
+
+impl<B: Send + 'static> LongBody<B> {
+    /// The body, which ends once no piece was asked for in a time, if there is one. Must then be called in a Tokio
+    /// runtime.
+    pub(super) fn new(body: B, patience: Option<Duration>) -> Self {
+        let state = State { body: Some(body), rest: Bytes::new(), asked: Instant::now() };
+        let state = Arc::new(Mutex::new(state));
+        let looking = patience.map(|patience| {
+            tokio::spawn(look_after(Arc::downgrade(&state), patience)).abort_handle()
+        });
+        Self { state, looking }
+    }
+}
+
+/// Checks from time to time whether the caller still reads.
+async fn look_after<B>(state: Weak<Mutex<State<B>>>, patience: Duration) {
+    loop {
+        sleep(patience / 4).await;
+        let Some(state) = state.upgrade() else { return };
+        let mut state = lock(&state);
+        if state.asked.elapsed() >= patience {
+            (state.body, state.rest) = (None, Bytes::new());
+            return;
+        }
+    }
+}
+
+impl<B> Body for LongBody<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Box<dyn StdError + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut state = lock(&self.state);
+        let State { body, rest, asked } = &mut *state;
+        *asked = Instant::now();
+        let Some(body) = body else { return Poll::Ready(Some(Err(Unread.into()))) };
+        if rest.is_empty() {
+            let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {
+                return Poll::Ready(None);
+            };
+            match frame.map_err(Into::into)?.into_data() {
+                Ok(data) => *rest = data,
+                Err(other) => return Poll::Ready(Some(Ok(other))),
+            }
+        }
+        // A piece that nobody reads would keep the memory of all, unless others need that anyway.
+        let is_shared = !rest.is_unique();
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let piece = if is_shared { piece } else { Bytes::copy_from_slice(&piece) };
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = lock(&self.state);
+        state.rest.is_empty() && state.body.as_ref().is_some_and(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = lock(&self.state);
+        let rest = state.rest.len() as u64;
+        let Some(body) = &state.body else { return SizeHint::default() };
+        let of_body = body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(of_body.lower() + rest);
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+impl<B> Drop for LongBody<B> {
+    fn drop(&mut self) {
+        if let Some(looking) = &self.looking {
+            looking.abort();
+        }
+    }
+}
+
+fn lock<B>(state: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
+    // A body that has panicked is asked no more.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn bytes() -> Bytes {
+        (0..20_000_u32).flat_map(u32::to_be_bytes).collect()
+    }
+
+    #[tokio::test]
+    async fn the_pieces_are_the_whole_with_its_length() {
+        assert!(is_long(&Full::new(bytes())));
+        let shared = bytes();
+        for whole in [shared.clone(), bytes()] {
+            let body = LongBody::new(Full::new(whole), Some(PATIENCE));
+            assert_eq!(body.size_hint().exact(), Some(shared.len() as u64));
+            assert_eq!(body.collect().await.unwrap().to_bytes(), shared);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_nobody_reads_is_dropped() {
+        let shared = bytes();
+        let mut body = LongBody::new(Full::new(shared.clone()), Some(PATIENCE));
+        sleep(PATIENCE / 2).await;
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece, shared[..PIECE]);
+        drop(piece);
+        sleep(PATIENCE / 2).await;
+        assert!(!shared.is_unique());
+        sleep(PATIENCE).await;
+        assert!(shared.is_unique());
+        assert!(!body.is_end_stream());
+        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), Unread.to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_it_waits() {
+        let body = LongBody::new(Full::new(bytes()), None);
+        sleep(PATIENCE * 10).await;
+        assert_eq!(body.collect().await.unwrap().to_bytes(), bytes());
+    }
+}
