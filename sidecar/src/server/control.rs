@@ -14,6 +14,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::heads::Heads;
+
 /// The preface of HTTP/2 and the frame that must follow it, in bytes (RFC 9113, section 3.4).
 const HTTP2_HANDSHAKE: usize = 24 + 9;
 
@@ -63,6 +65,8 @@ struct State {
     since: Instant,
     /// When the first byte came after the last request had ended.
     head_since: Option<Instant>,
+    /// The heads over HTTP/2, which may come while other requests are in flight.
+    heads: Heads,
     /// When the caller stopped reading although the server has bytes to send, if it did.
     stalled_since: Option<Instant>,
     /// The side that ended the connection, once it has ended.
@@ -130,6 +134,7 @@ impl Control {
             is_gone_at_end: false,
             since: Instant::now(),
             head_since: None,
+            heads: Heads::default(),
             stalled_since: None,
             ended_by: None,
         });
@@ -139,6 +144,7 @@ impl Control {
     /// Notes that bytes were received.
     pub(super) fn received(&self, bytes: &[u8]) {
         let mut state = self.lock();
+        state.heads.read(bytes);
         if state.in_flight > 0 {
             return;
         }
@@ -276,7 +282,8 @@ impl State {
     fn deadline(&self, limits: CallerLimits) -> Option<Instant> {
         let to_take = self.stalled_since.map(|since| since + limits.stall);
         let to_ask = self.deadline_of_request(limits);
-        to_take.into_iter().chain(to_ask).min()
+        let to_end_head = self.heads.since().and_then(|since| since.checked_add(limits.head));
+        to_take.into_iter().chain(to_ask).chain(to_end_head).min()
     }
 
     fn deadline_of_request(

@@ -11,6 +11,7 @@
 //! | `answer`, `body`, `lasting` | requests and responses, their bodies, responses that last |
 //! | `long` | long bodies, which end when their callers do not read them |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
+//! | `heads` | heads of requests over HTTP/2 that have begun to arrive |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
 //! | `readiness` | the state that the health checks report |
 
@@ -19,6 +20,7 @@ mod body;
 mod connection;
 mod connections;
 mod control;
+mod heads;
 mod lasting;
 mod limits;
 mod listener;

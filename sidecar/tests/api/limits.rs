@@ -74,7 +74,12 @@ async fn read_head(stream: &mut TcpStream) -> String {
 async fn heads_that_do_not_come_are_not_waited_for() {
     let half = b"POST /v1.0-alpha1/lock/lockstore HTTP/1.1\r\nHost: loc";
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n";
-    let limits = Limits::default().head(SHORT);
+    let handshake = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // The headers say that more of them follow, or a byte of them is missing.
+    let continued = [&handshake[..], b"\0\0\x02\x01\0\0\0\0\x01\x83\x86"].concat();
+    let cut = [&handshake[..], b"\0\0\x02\x01\x04\0\0\0\x01\x83"].concat();
+    // No ping ends the connection earlier.
+    let limits = Limits::default().head(SHORT).ping_interval(LONG * 2);
     let http = http_within(in_memory(), limits.clone()).await;
     let grpc = grpc_within(in_memory(), limits).await;
     for (address, bytes) in [
@@ -82,8 +87,12 @@ async fn heads_that_do_not_come_are_not_waited_for() {
         (http.address, b"P"),
         (http.address, half),
         (http.address, preface),
+        (http.address, &continued),
+        (http.address, &cut),
         (grpc.address, b""),
         (grpc.address, preface),
+        (grpc.address, &continued),
+        (grpc.address, &cut),
     ] {
         let mut stream = connected(address, bytes).await;
         let answer = until_closed(&mut stream).await;
