@@ -60,10 +60,8 @@ where
                 if self.buffer.len() >= length {
                     return self.decoded(length).map(Some);
                 }
-                if self.room.is_none() {
-                    let room = self.intake.room_for_message(length).await;
-                    self.room = room.map_err(|problem| refusal(problem, self.longest))?;
-                }
+                let room = self.intake.make_room(&mut self.room, self.buffer.len(), length).await;
+                room.map_err(|problem| refusal(problem, self.longest))?;
             }
             if self.ended {
                 return match self.buffer.is_empty() {

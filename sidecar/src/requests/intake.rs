@@ -1,7 +1,7 @@
 //! Reading bodies: how many bytes of them are in memory at a time, and how long one may take to arrive.
 //!
 //! A body of a lock call has some hundred bytes. Longer ones share a budget, and wait for their part of it
-//! before they are read, so that no number of callers can fill the memory. The others need no budget: their
+//! as they arrive, so that no number of callers can fill the memory, and none takes the part of what it does not send. The others need no budget: their
 //! number is limited by that of the connections and their streams.
 
 use std::{
@@ -28,6 +28,9 @@ const SMALL: usize = 8 << 10;
 
 /// The budget is counted in pieces of this many bytes.
 const PIECE: usize = 1 << 10;
+
+/// A body takes this many bytes of the budget at a time.
+const STEP: usize = 64 << 10;
 
 /// The header that names the caller's trace, and how many bytes of it are kept while a call waits.
 const TRACE: HeaderName = HeaderName::from_static("traceparent");
@@ -89,7 +92,7 @@ struct Inner {
 /// A part of the budget, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
-    _pieces: OwnedSemaphorePermit,
+    pieces: OwnedSemaphorePermit,
 }
 
 /// A body in memory.
@@ -161,7 +164,8 @@ impl Intake {
         let hint = body.size_hint().exact();
         let hint = hint.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let mut announced_length = None;
-        let mut room = self.room_for(0, hint, most, false).await?;
+        check_length(0, hint, most)?;
+        let mut room = None;
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(mut data) = frame.map_err(|error| NotRead::Failed(error.into()))?.into_data()
@@ -173,15 +177,16 @@ impl Intake {
             }
             let length = announced_length.or(hint);
             let received = whole.len() + data.remaining();
-            let more = self.room_for(received, length, most, room.is_some()).await?;
-            room = room.or(more);
-            let wanted = length.map_or(received, |length| received.min(length)) - whole.len();
+            check_length(received, length, most)?;
+            let kept = length.map_or(received, |length| received.min(length));
+            self.make_room(&mut room, kept, length.unwrap_or(most)).await?;
+            let wanted = kept - whole.len();
             if whole.is_empty() && body.is_end_stream() {
                 // Almost every body is a single piece, which is not copied.
                 return Ok(Whole { bytes: data.copy_to_bytes(wanted), _room: room });
             }
             if whole.is_empty() {
-                whole.reserve(length.unwrap_or(received));
+                whole.reserve(length.map_or(received, |length| length.min(STEP)));
             }
             whole.put(data.take(wanted));
             announced_length = announced_length.or_else(|| announced(&whole));
@@ -190,21 +195,25 @@ impl Intake {
         Ok(Whole { bytes: whole.freeze(), _room: room })
     }
 
-    /// Room for a body of which this much was received, if it is long and has none.
-    async fn room_for(
+    /// Waits until there is room for the bytes that have come of a body, or of a message, if they are many. `most` is
+    /// how many there may be in the end.
+    pub(crate) async fn make_room(
         &self,
-        received: usize,
-        length: Option<usize>,
+        room: &mut Option<Room>,
+        bytes: usize,
         most: usize,
-        has_room: bool,
-    ) -> Result<Option<Room>, NotRead> {
-        match length {
-            Some(length) if length > most => Err(NotRead::TooLong(Some(length))),
-            None if received > most => Err(NotRead::TooLong(None)),
-            _ if has_room || received.max(length.unwrap_or(0)) <= SMALL => Ok(None),
-            // A body of unknown length takes room for the longest one.
-            _ => self.room(length.unwrap_or(most)).await.map(Some),
+    ) -> Result<(), NotRead> {
+        let has = room.as_ref().map_or(0, |room| room.pieces.num_permits());
+        if bytes <= SMALL || bytes <= has * PIECE {
+            return Ok(());
         }
+        let wanted = pieces(bytes.next_multiple_of(STEP).min(most));
+        let more = self.pieces(wanted as usize - has).await?;
+        match room {
+            Some(room) => room.pieces.merge(more),
+            None => *room = Some(Room { pieces: more }),
+        }
+        Ok(())
     }
 
     /// Reads more of a body and drops it, for clients that look for the reply only once they have sent
@@ -231,7 +240,7 @@ impl Intake {
         }
         let pieces = self.0.budget.clone().try_acquire_many_owned(pieces(bytes));
         match pieces {
-            Ok(pieces) => Ok(Some(Room { _pieces: pieces })),
+            Ok(pieces) => Ok(Some(Room { pieces })),
             Err(_) => Err(self.no_room()),
         }
     }
@@ -245,16 +254,12 @@ impl Intake {
         Ok(())
     }
 
-    /// Room for a message of this length, if it is long.
-    pub(crate) async fn room_for_message(&self, length: usize) -> Result<Option<Room>, NotRead> {
-        if length <= SMALL { Ok(None) } else { self.room(length).await.map(Some) }
-    }
-
     /// Waits for a part of the budget.
-    async fn room(&self, bytes: usize) -> Result<Room, NotRead> {
-        let pieces = self.0.budget.clone().acquire_many_owned(pieces(bytes));
+    async fn pieces(&self, count: usize) -> Result<OwnedSemaphorePermit, NotRead> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let pieces = self.0.budget.clone().acquire_many_owned(count);
         match timeout(self.0.limits.wait, pieces).await {
-            Ok(Ok(pieces)) => Ok(Room { _pieces: pieces }),
+            Ok(Ok(pieces)) => Ok(pieces),
             _ => Err(self.no_room()),
         }
     }
@@ -278,6 +283,15 @@ pub(crate) fn forget_headers(head: &mut Parts) {
     // A copy: the value may be a part of the memory of all headers.
     let trace = trace.and_then(|trace| HeaderValue::from_bytes(trace.as_bytes()).ok());
     head.headers = trace.map(|trace| (TRACE, trace)).into_iter().collect::<HeaderMap>();
+}
+
+/// Refuses a body of which this much has come, if it is too long.
+fn check_length(received: usize, length: Option<usize>, most: usize) -> Result<(), NotRead> {
+    match length {
+        Some(length) if length > most => Err(NotRead::TooLong(Some(length))),
+        None if received > most => Err(NotRead::TooLong(None)),
+        _ => Ok(()),
+    }
 }
 
 fn pieces(bytes: usize) -> u32 {

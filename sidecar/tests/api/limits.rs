@@ -289,20 +289,48 @@ pub async fn streamed(
     (sender, response)
 }
 
+/// A piece of a chunked body that leaves no room for another long body in 4 MiB.
+fn almost_all_of_the_memory() -> Vec<u8> {
+    let length = (4 << 20) - 1_000;
+    format!("{length:x}\r\n{}\r\n", " ".repeat(length)).into_bytes()
+}
+
+#[tokio::test]
+async fn bodies_take_memory_as_they_arrive() {
+    let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
+    let sidecar = limited(limits);
+    let (grpc, http) = (grpc(sidecar.clone()).await, http(sidecar).await);
+    let head = format!("POST {LOCK} HTTP/1.1\r\nHost: l\r\nContent-Length: {}\r\n\r\n{{", 4 << 20);
+    let mut silent = Vec::new();
+    let mut calls = Vec::new();
+    for _ in 0..10 {
+        silent.push(connected(http.address, head.as_bytes()).await);
+        let (call, _) = streamed(grpc.address, TRY_LOCK).await;
+        call.send(Bytes::from_static(b"\0\0\x40\0\0and more")).await.unwrap();
+        calls.push(call);
+    }
+    let mut client = Client::new(grpc.address).await;
+    for number in 0..10 {
+        let long = format!("{}{}", " ".repeat(20 << 10), lock_body(&format!("r{number}"), "o"));
+        assert_eq!(post(http.address, LOCK, &long).await.body, ACQUIRED);
+        let long = format!("{number}{}", "x".repeat(20 << 10));
+        assert!(client.try_lock(STORE, &long, "o", 60).await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn long_bodies_share_a_budget() {
     let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
     let server = http(limited(limits)).await;
-    // Its length is not announced, so it may become as long as the budget is.
     let head = format!(
         "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
     let mut first = connected(server.address, head.as_bytes()).await;
-    let piece = format!("2400\r\n{}\r\n", " ".repeat(0x2400));
-    first.write_all(piece.as_bytes()).await.unwrap();
+    first.write_all(&almost_all_of_the_memory()).await.unwrap();
 
-    let long = format!("{}{}", " ".repeat(9 << 10), lock_body("long", "o"));
-    let overloaded = async || post(server.address, LOCK, &long).await.status == 503;
+    let padded = |resource| format!("{}{}", " ".repeat(9 << 10), lock_body(resource, "o"));
+    let (early, long) = (padded("early"), padded("long"));
+    let overloaded = async || post(server.address, LOCK, &early).await.status == 503;
     eventually("a refusal", overloaded).await;
     let refused = post(server.address, LOCK, &long).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
@@ -346,8 +374,7 @@ async fn long_heads_of_operators_share_the_budget() {
         "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
     let mut first = connected(server.address, head.as_bytes()).await;
-    let piece = format!("2400\r\n{}\r\n", " ".repeat(0x2400));
-    first.write_all(piece.as_bytes()).await.unwrap();
+    first.write_all(&almost_all_of_the_memory()).await.unwrap();
     eventually("a refusal", async || ask(server.address, metadata).await.status == 503).await;
     let message = "too many large requests: they already use 4 MiB of memory";
     let refused = ask(operators, list).await;
@@ -361,9 +388,10 @@ async fn long_heads_of_operators_share_the_budget() {
 async fn long_messages_share_a_budget() {
     let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
     let server = grpc(limited(limits)).await;
-    // Announces a message of 4 MiB less a little.
+    // All but a byte of a message of 4 MiB less a little.
     let (first, answered) = streamed(server.address, TRY_LOCK).await;
     first.send(Bytes::from_static(b"\0\x00\x3f\xf0\x00")).await.unwrap();
+    first.send(vec![0; 0x3f_f000 - 1].into()).await.unwrap();
 
     let mut client = Client::new(server.address).await;
     let long = "x".repeat(20 << 10);
@@ -401,11 +429,12 @@ async fn long_heads_share_the_budget_of_bodies() {
     let limits = BodyLimits::default().memory(4 << 20).wait(SHORT);
     let server = http(limited(limits)).await;
     // Takes all of the memory but a little.
+    let length = (4 << 20) - (10 << 10);
     let head = format!(
-        "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        (4 << 20) - (10 << 10)
+        "POST {LOCK} HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
     );
-    let first = connected(server.address, head.as_bytes()).await;
+    let mut first = connected(server.address, head.as_bytes()).await;
+    first.write_all(&vec![b' '; length - 1]).await.unwrap();
     let long = format!("x-long: {}\r\n", "x".repeat(20 << 10));
     let long = request("GET", "/v1.0/healthz", &long, b"");
     let refused = async || exchange(server.address, &long).await.status == 503;
