@@ -342,12 +342,12 @@ impl Api {
             Ok(whole) => return Ok(whole),
             Err(problem) => problem,
         };
-        if let NotRead::TooLong(_) = problem {
+        if matches!(problem, NotRead::TooLong(_) | NotRead::NoRoom(_)) {
             intake.skip(body, MAX_BODY_BYTES).await;
-            return Err(reply::body_too_large());
         }
         let cause = problem.to_string();
         Err(match problem {
+            NotRead::TooLong(_) => reply::body_too_large(),
             NotRead::NoRoom(_) => reply::overloaded(&cause),
             NotRead::TooSlow(_) => reply::body_too_slow(&cause),
             _ => reply::body_not_read(&cause),

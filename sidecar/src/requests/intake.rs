@@ -1,8 +1,8 @@
 //! Reading bodies: how many bytes of them are in memory at a time, and how long one may take to arrive.
 //!
-//! A body of a lock call has some hundred bytes. Longer ones share a budget, and wait for their part of it
-//! as they arrive, so that no number of callers can fill the memory, and none takes the part of what it does not send. The others need no budget: their
-//! number is limited by that of the connections and their streams.
+//! A body of a lock call has some hundred bytes. Longer ones share a budget, and wait for their parts of it as they
+//! arrive: no number of callers can fill the memory, and none takes a part for what it does not send. The others need no
+//! budget: their number is limited by that of the connections and their streams.
 
 use std::{
     error::Error as StdError, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration,
@@ -129,7 +129,8 @@ impl Intake {
         self.0.limits.time
     }
 
-    /// Reads a body of at most `most` bytes. After [`NotRead::TooLong`] the rest of it can still be read.
+    /// Reads a body of at most `most` bytes. Whatever the outcome, the rest of it can still be
+    /// read.
     ///
     /// `announced` reads the length of the body from the first bytes, if they have it. Bytes beyond it are dropped.
     pub(crate) async fn read<B>(

@@ -336,6 +336,9 @@ async fn long_bodies_share_a_budget() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     let message = "too many large requests: they already use 4 MiB of memory";
     assert_eq!(refused.body, error("ERR_LOCK_OVERLOADED", message));
+    // A caller that sends all of its body before it reads gets the answer, too.
+    let longest = format!("{}{}", " ".repeat((4 << 20) - 100), lock_body("l", "o"));
+    assert_eq!(post(server.address, LOCK, &longest).await.status, 503);
     // Ordinary calls are not affected.
     assert_eq!(post(server.address, LOCK, lock_body("r", "o")).await.status, 200);
 
