@@ -129,8 +129,7 @@ impl Intake {
         self.0.limits.time
     }
 
-    /// Reads a body of at most `most` bytes. Whatever the outcome, the rest of it can still be
-    /// read.
+    /// Reads a body of at most `most` bytes. After a refusal the rest can still be read.
     ///
     /// `announced` reads the length of the body from the first bytes, if they have it. Bytes beyond it are dropped.
     pub(crate) async fn read<B>(
