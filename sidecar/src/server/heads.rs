@@ -1,10 +1,10 @@
 //! Heads of requests over HTTP/2 that have begun to arrive (RFC 9113, sections 4.1 and 6.2).
 //!
-//! hyper waits for the end of a head for ever, and keeps what has come of it.
+//! hyper waits without limit for the end of a head, keeps the bytes that it has, and does not report that it waits.
 
 use tokio::time::Instant;
 
-/// What a caller over HTTP/2 sends first.
+/// The first bytes of a caller over HTTP/2.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const HEADERS: u8 = 1;
@@ -14,13 +14,13 @@ const END_HEADERS: u8 = 4;
 /// Follows the frames of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// How much of the preface has come.
+    /// How many bytes of the preface have come.
     preface: usize,
     is_http1: bool,
     /// The fields before the payload of a frame, and how many bytes of them have come.
     fields: [u8; 9],
     filled: usize,
-    /// How much of the payload is still to come.
+    /// How many bytes of the payload are still to come.
     left: usize,
     /// Whether the head ends with the payload.
     ends_head: bool,
@@ -29,12 +29,12 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// When the head began that has not ended, if there is one.
+    /// When the head that has not ended began; `None` without such a head.
     pub(super) fn since(&self) -> Option<Instant> {
         self.since
     }
 
-    /// Notes the bytes that have come.
+    /// Reads the next bytes of the caller.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         if self.is_http1 {
             return;

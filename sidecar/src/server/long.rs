@@ -21,7 +21,7 @@ use tokio::{
 /// A body of more than this many bytes is long.
 const LONG: u64 = 8 << 10;
 
-/// How many bytes are given at a time. They count as read once more is asked for.
+/// How many bytes to give at a time. They count as read when the next piece is asked for.
 const PIECE: usize = 8 << 10;
 
 /// The body was not read for too long.
@@ -36,9 +36,9 @@ pub(super) struct LongBody<B> {
 }
 
 struct State<B> {
-    /// `None` once its caller was given up.
+    /// `None` after its caller was given up.
     body: Option<B>,
-    /// What was not given yet of the last frame.
+    /// The part of the last frame that was not given yet.
     rest: Bytes,
     /// When the last piece was asked for.
     asked: Instant,
@@ -99,7 +99,8 @@ where
                 Err(other) => return Poll::Ready(Some(Ok(other))),
             }
         }
-        // A piece that nobody reads would keep the memory of all, unless others need that anyway.
+        // A piece that nobody reads would keep the memory of the whole body, so it is copied unless other responses need
+        // that memory anyway.
         let is_shared = !rest.is_unique();
         let piece = rest.split_to(rest.len().min(PIECE));
         let piece = if is_shared { piece } else { Bytes::copy_from_slice(&piece) };

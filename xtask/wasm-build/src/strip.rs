@@ -3,15 +3,14 @@
 use wasm_encoder::{Component, RawSection};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
-/// Removes the section `component-name` of a component, in which the linker names everything that the
-/// component is made of.
+/// Removes the section `component-name`, in which the linker names the parts of a component.
 pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut stripped = Component::new();
     let mut end = 0;
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
         let Some((id, range)) = payload.as_section() else { continue };
-        // A section of something in the component was copied with that.
+        // A section of a nested component or module was copied with it.
         if range.start < end {
             continue;
         }

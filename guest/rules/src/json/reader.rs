@@ -1,20 +1,20 @@
 //! Reads JSON: an object, field by field, or a string.
 //!
-//! Own code, because `serde_json` would add 14 KB to a component of less than 80: it reads numbers as floating point,
-//! and gets the place of an error back from the text of the error. It says the same in the same words, with the same
-//! line and column.
+//! Own code, because `serde_json` would add 14 KB to a component of less than 80 KB: it reads numbers as floating point,
+//! and takes the place of an error from the text of the error. This reader reports the same errors in the same words,
+//! with the same line and column.
 
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 
-/// What is wrong with the value of a field.
+/// A problem with the value of a field.
 pub enum Problem {
-    /// It is not the JSON that it must be. The text ends with the place in the value.
+    /// The value is malformed JSON, or of another type. The text ends with the place in the value.
     Json(String),
-    /// The JSON stands for no value of the field.
+    /// The value is JSON of the right type, but the field cannot have it.
     Value(String),
 }
 
-/// What is no JSON. The place of the reader is behind it.
+/// A flaw in the JSON. The reader's place is behind it.
 #[derive(Clone, Copy)]
 enum Flaw {
     CutOffArray,
@@ -64,7 +64,7 @@ impl Flaw {
     }
 }
 
-/// A JSON text, and a place in it. Its methods move the place behind what they read.
+/// A JSON text, and a place in it. Each method moves the place behind the text that it has read.
 pub struct Reader<'t> {
     text: &'t str,
     place: usize,
@@ -81,7 +81,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// What is no JSON, and where.
+    /// The flaw in the JSON, and its place.
     pub fn only_value(text: &'t str) -> Result<&'t str, String> {
         let mut reader = Self::new(text);
         let value = reader.value().map_err(|flaw| reader.error(flaw.text()))?;
@@ -93,7 +93,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// What is no JSON, and where; or the other type that is found.
+    /// The flaw in the JSON, or the other type, and its place.
     pub fn object(&mut self) -> Result<(), String> {
         match self.skip_token(b'{') {
             true => Ok(()),
@@ -105,7 +105,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// What is no JSON, and where.
+    /// The flaw in the JSON, and its place.
     pub fn field(&mut self) -> Result<Option<Cow<'t, str>>, String> {
         if self.skip_token(b'}') {
             return Ok(None);
@@ -117,7 +117,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// What is no JSON, and where.
+    /// The flaw in the JSON, and its place.
     pub fn field_value(&mut self) -> Result<&'t str, String> {
         let value = self.colon().and_then(|()| self.value());
         value.map_err(|flaw| self.error(flaw.text()))
@@ -127,7 +127,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// If something else follows.
+    /// If more text follows.
     pub fn end(&mut self) -> Result<(), String> {
         match self.next_token() {
             Some(_) => {
@@ -142,7 +142,7 @@ impl<'t> Reader<'t> {
     ///
     /// # Errors
     ///
-    /// What is no JSON, and where; or the other type that is found.
+    /// The flaw in the JSON, or the other type, and its place.
     pub fn string(&mut self) -> Result<Cow<'t, str>, String> {
         match self.skip_token(b'"') {
             true => self.rest_of_string().map_err(|flaw| self.error(flaw.text())),
@@ -164,7 +164,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What is wrong at the place.
+    /// The error at the reader's place.
     fn error(&self, what: &str) -> String {
         let before = self.text.as_bytes().get(..self.place).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -172,7 +172,7 @@ impl<'t> Reader<'t> {
         format!("{what} at line {line} column {column}")
     }
 
-    /// The flaw that the next byte is, or the end of the text.
+    /// The flaw of the next byte, which is read, or of the end of the text.
     fn ahead(&mut self, flaw: Flaw) -> Flaw {
         self.place += usize::from(self.peek().is_some());
         flaw
@@ -237,7 +237,7 @@ impl<'t> Reader<'t> {
 
     /// Reads an array or an object.
     fn nested(&mut self) -> Result<(), Flaw> {
-        // A list of what is open, not a function that calls itself: the depth has no limit.
+        // A list of open brackets, not a recursive function: the depth has no limit.
         let mut open = Vec::new();
         loop {
             let bracket = self.next_token().filter(|token| matches!(token, b'[' | b'{'));
@@ -268,7 +268,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Reads what ends after a value, or after an opening bracket, and the comma if more follows.
+    /// Reads the brackets that close after a value or an opening bracket, and the comma if another value follows.
     fn close(&mut self, open: &mut Vec<u8>, mut is_first: bool) -> Result<(), Flaw> {
         while let Some(bracket) = open.last() {
             let (end, cut_off, no_comma) = match bracket {
@@ -302,7 +302,7 @@ impl<'t> Reader<'t> {
         self.in_object(b':', Flaw::NoColon)
     }
 
-    /// Reads what must come next in an object.
+    /// Reads the token that must come next in an object.
     fn in_object(&mut self, token: u8, missing: Flaw) -> Result<(), Flaw> {
         match self.next_token() {
             Some(next) if next == token => {
@@ -417,7 +417,7 @@ impl<'t> Reader<'t> {
         self.place += rest.iter().position(ends).unwrap_or(rest.len());
     }
 
-    /// Reads an escape after its backslash, and returns what it stands for: a character or half of one, in UTF-16.
+    /// Reads an escape after its backslash, and returns its UTF-16 code unit: a character or half of one.
     fn escape(&mut self) -> Result<u16, Flaw> {
         Ok(match self.next_in_string()? {
             letter @ (b'"' | b'\\' | b'/') => letter.into(),
@@ -445,7 +445,7 @@ impl<'t> Reader<'t> {
         Ok(number)
     }
 
-    /// The character that an escape stands for. If it is half of one, reads the escape with the other half.
+    /// The character of an escape. If the escape is half of a character, reads the escape of the other half.
     fn character(&mut self, unit: u16) -> Result<char, Flaw> {
         let mut units = [unit, 0];
         if (0xd800..0xdc00).contains(&unit) {
@@ -474,7 +474,7 @@ impl<'t> Reader<'t> {
         self.skip(token)
     }
 
-    /// Skips white space, and returns what follows it.
+    /// Skips white space, and returns the next byte.
     fn next_token(&mut self) -> Option<u8> {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
             self.place += 1;
@@ -493,7 +493,7 @@ impl<'t> Reader<'t> {
     }
 
     fn since(&self, start: usize) -> &'t str {
-        // Both ends are beside a character of ASCII.
+        // Both ends are at the border of an ASCII character.
         self.text.get(start..self.place).unwrap_or_default()
     }
 }
