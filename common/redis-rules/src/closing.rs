@@ -63,10 +63,32 @@ pub struct Closing {
     lost: bool,
 }
 
+/// What connections have shown about one question.
 #[derive(Clone, Copy, Debug, Default)]
-struct About {
+pub struct Shown {
     answered: bool,
     losses: u32,
+}
+
+impl Shown {
+    /// Notes that the server has answered the question in any way.
+    pub fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// Notes that a connection was lost in place of an answer. Returns whether the question closes connections.
+    pub fn lost(&mut self) -> bool {
+        if self.answered {
+            return false;
+        }
+        self.losses = self.losses.saturating_add(1);
+        self.losses >= LOSSES_TO_LEAVE_OUT
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct About {
+    shown: Shown,
     left_out: bool,
 }
 
@@ -98,7 +120,7 @@ impl Closing {
 
     /// Notes that the server has answered the question in any way.
     pub fn answered(&mut self, question: Question) {
-        self.about[question as usize].answered = true;
+        self.about[question as usize].shown.answered();
     }
 
     /// Notes that the connection was lost in place of an answer. The caller may open another connection at once.
@@ -109,13 +131,9 @@ impl Closing {
     pub fn lost(&mut self, question: Question) -> Result<(), LostByChance> {
         let was_alone = core::mem::replace(&mut self.lost, true);
         let about = &mut self.about[question as usize];
-        if about.answered {
-            // If questions were sent at once, another question may have closed the connection.
-            return if was_alone { Err(LostByChance) } else { Ok(()) };
-        }
-        about.losses = about.losses.saturating_add(1);
-        about.left_out = about.losses >= LOSSES_TO_LEAVE_OUT;
-        Ok(())
+        about.left_out = about.shown.lost();
+        // If questions were sent at once, another question may have closed the connection.
+        if about.shown.answered && was_alone { Err(LostByChance) } else { Ok(()) }
     }
 }
 

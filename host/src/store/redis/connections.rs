@@ -208,6 +208,13 @@ impl Connections {
         self.keep_minimum();
     }
 
+    /// Where the server is now. Ends the connections to all others.
+    pub(super) async fn find_server(&self) -> Result<Address, DialError> {
+        let found = self.dialer.endpoint().find().await;
+        self.leave_others();
+        found
+    }
+
     /// Ends the connections to all servers but the master that was reported last, with their commands under way.
     pub(super) fn leave_others(&self) {
         let mut open = self.write();

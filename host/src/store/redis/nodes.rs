@@ -116,9 +116,7 @@ impl Nodes {
                 Ok(watched) => Ok(watched),
                 Err(NotWatched::Never) => return None,
                 // The key, or the slots of a lost node, may be at another node.
-                Err(NotWatched::Refused(cause) | NotWatched::Lost(cause)) => {
-                    Err(NoOutcome::nothing_done(cause))
-                }
+                Err(NotWatched::Failed(cause)) => Err(NoOutcome::nothing_done(cause)),
             };
             if let Some(watched) = way.end(watched).await {
                 return watched.ok();

@@ -23,11 +23,8 @@ pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
         Nodes::One(client) => match client.endpoint() {
             Endpoint::Fixed(address) => master(client, address.to_string(), role(settings)).await,
             Endpoint::Master(sentinels) => {
-                let mut servers = match client.endpoint().find().await {
-                    Ok(address) => {
-                        client.connections().leave_others();
-                        master(client, address.to_string(), role(settings)).await
-                    }
+                let mut servers = match client.connections().find_server().await {
+                    Ok(address) => master(client, address.to_string(), role(settings)).await,
                     Err(_) => Vec::new(),
                 };
                 let told = sentinels.survey().await.into_iter().map(|(sentinel, told)| Server {

@@ -11,6 +11,7 @@ use std::{
 
 use holdfast_redis_rules::{
     address::Address,
+    closing::Shown,
     inspect::{self, Holding},
     login::Login,
     redirect::ASKING,
@@ -52,13 +53,14 @@ pub(super) struct Watches {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     /// Leads to the task of the connection; `None` without a task.
     requests: Option<mpsc::Sender<WatchRequest>>,
     /// No connection is opened before this time.
     closed_until: Option<Instant>,
-    /// Whether the last connection was lost on a question about tracking.
-    lost_on_question: bool,
+    /// What connections have shown about the questions of tracking.
+    tracking: Shown,
 }
 
 /// A key that a caller wants to watch.
@@ -73,10 +75,8 @@ struct WatchRequest {
 pub(super) enum NotWatched {
     /// The server does not notify of changes, now or at all.
     Never,
-    /// The server refused the question with this error line.
-    Refused(String),
-    /// No connection to the server, for this cause.
-    Lost(String),
+    /// The server refused the question, or was not reached, for this cause.
+    Failed(String),
 }
 
 /// Why the connection has ended.
@@ -92,8 +92,7 @@ enum TrackingEnd {
 
 impl Watches {
     pub(super) fn new(connections: Arc<Connections>) -> Arc<Self> {
-        let state = State { requests: None, closed_until: None, lost_on_question: false };
-        Arc::new(Self { connections, state: Mutex::new(state) })
+        Arc::new(Self { connections, state: Mutex::default() })
     }
 
     /// Watches a key. `asking` is whether another node of the cluster sent the question here.
@@ -105,7 +104,7 @@ impl Watches {
         let (answer, watched) = oneshot::channel();
         let request = WatchRequest { key: key.to_owned(), asking, answer };
         let requests = self.requests().ok_or(NotWatched::Never)?;
-        let lost = || NotWatched::Lost(Cause::Lost.to_string());
+        let lost = || NotWatched::Failed(Cause::Lost.to_string());
         requests.send(request).await.map_err(|_| lost())?;
         watched.await.map_err(|_| lost())?
     }
@@ -128,14 +127,14 @@ impl Watches {
     }
 
     async fn run(&self, mut requests: mpsc::Receiver<WatchRequest>) {
-        let mut lost_on_question = false;
         let end = match Tracking::open(&self.connections).await {
-            Ok(Opened::Tracking(tracking)) => tracking.run(&mut requests, &self.connections).await,
+            Ok(Opened::Tracking(tracking)) => {
+                self.state().tracking.answered();
+                tracking.run(&mut requests, &self.connections).await
+            }
             Ok(Opened::LostOnQuestion(error)) => {
-                lost_on_question = true;
-                // Some proxies close the connection on commands that they do not know. A single loss may be chance.
-                let lasts = self.state().lost_on_question;
-                self.not_open(DialError { may_pass: error.may_pass && !lasts, ..error })
+                let closes = self.state().tracking.lost();
+                self.not_open(DialError { may_pass: error.may_pass && !closes, ..error })
             }
             Err(error) => self.not_open(error),
         };
@@ -144,8 +143,8 @@ impl Watches {
             TrackingEnd::Failed => AFTER_FAILURE,
             TrackingEnd::Refused => AFTER_REFUSAL,
         };
-        let closed_until = Instant::now().checked_add(pause);
-        *self.state() = State { requests: None, closed_until, lost_on_question };
+        let mut state = self.state();
+        (state.requests, state.closed_until) = (None, Instant::now().checked_add(pause));
         // Requests that came meanwhile are dropped with their receiver, which ends the calls that made them.
     }
 
@@ -186,9 +185,7 @@ impl Tracking {
         let (settings, dialer) = (connections.settings(), connections.dialer());
         let shaking_hands = AtomicBool::new(false);
         let opening = async {
-            let server = dialer.endpoint().find().await?;
-            // The pool must know what the question has shown: the tasks of its connections are told by it.
-            connections.leave_others();
+            let server = connections.find_server().await?;
             let login = Login::new(&settings.common);
             let timeouts = settings.timeouts();
             let mut session =
@@ -282,7 +279,7 @@ impl Tracking {
                 let Some((request, _)) = self.asked.pop_front() else { return Err(nonsense()) };
                 let Some(request) = request else { return Ok(()) };
                 if let Value::ServerError(error) = reply {
-                    let _ = request.answer.send(Err(NotWatched::Refused(line(&error))));
+                    let _ = request.answer.send(Err(NotWatched::Failed(line(&error))));
                     return Ok(());
                 }
                 let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
