@@ -1,59 +1,25 @@
 //! Streams that end when their reader stops reading.
-//!
-//! Over HTTP/2 a caller that stops reading a response can keep using its connection. The stream of that response is
-//! then no longer polled, so it cannot detect this by itself, and would keep its lock.
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use futures_util::Stream;
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, sleep},
-};
 
-use crate::server::Parting;
+use crate::server::{Parting, Unread};
 
 /// How long a reader may leave an item unread.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stream that ends once it has not been polled for the next item for a minute. It then drops the inner stream.
-pub(crate) struct Untaken<S> {
-    state: Arc<Mutex<State<S>>>,
-    looking: AbortHandle,
-}
-
-struct State<S> {
-    /// `None` once it has ended.
-    items: Option<Pin<Box<S>>>,
-    /// When an item was given, unless the next one was asked for since.
-    given: Option<Instant>,
-}
+pub(crate) struct Untaken<S>(Unread<Pin<Box<S>>>);
 
 impl<S: Stream + Send + 'static> Untaken<S> {
     /// `parting` learns that its reader was given up. Must be called in a Tokio runtime.
     pub(crate) fn end(items: S, parting: Parting) -> Self {
-        let state = Arc::new(Mutex::new(State { items: Some(Box::pin(items)), given: None }));
-        let looking = tokio::spawn(look_after(Arc::downgrade(&state), parting)).abort_handle();
-        Self { state, looking }
-    }
-}
-
-/// Checks from time to time whether the reader is still there.
-async fn look_after<S>(state: Weak<Mutex<State<S>>>, parting: Parting) {
-    loop {
-        sleep(PATIENCE / 4).await;
-        let Some(state) = state.upgrade() else { return };
-        let mut state = lock(&state);
-        if state.given.is_some_and(|given| given.elapsed() >= PATIENCE) {
-            parting.give_up();
-            state.items = None;
-            return;
-        }
+        Self(Unread::new(Box::pin(items), None, Some(PATIENCE), move || parting.give_up()))
     }
 }
 
@@ -61,33 +27,21 @@ impl<S: Stream> Stream for Untaken<S> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let mut state = lock(&self.state);
-        state.given = None;
-        let Some(items) = &mut state.items else { return Poll::Ready(None) };
-        let item = ready!(items.as_mut().poll_next(cx));
-        match item {
-            Some(_) => state.given = Some(Instant::now()),
-            None => state.items = None,
+        let polled = self.0.poll(|items| items.as_mut().poll_next(cx));
+        if matches!(polled, Some(Poll::Ready(None))) {
+            self.0.end();
         }
-        Poll::Ready(item)
+        polled.unwrap_or(Poll::Ready(None))
     }
-}
-
-impl<S> Drop for Untaken<S> {
-    fn drop(&mut self) {
-        self.looking.abort();
-    }
-}
-
-fn lock<S>(state: &Mutex<State<S>>) -> MutexGuard<'_, State<S>> {
-    // A stream that has panicked is asked no more.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::{StreamExt, stream};
-    use tokio::sync::mpsc;
+    use tokio::{
+        sync::mpsc,
+        time::{Instant, sleep},
+    };
 
     use super::*;
 

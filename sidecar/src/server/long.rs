@@ -1,22 +1,17 @@
 //! Long bodies of responses, which end when their callers do not read them.
-//!
-//! Over HTTP/2 a caller can leave one response unread and go on using its connection. The body of that response is then
-//! no longer polled, so it cannot detect this by itself, and would stay in memory.
 
 use std::{
     error::Error as StdError,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, sleep},
-};
+use tokio::time::Instant;
+
+use super::unread::Unread;
 
 /// A body of more than this many bytes is long.
 const LONG: u64 = 8 << 10;
@@ -27,21 +22,15 @@ const PIECE: usize = 8 << 10;
 /// The body was not read for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("the caller did not read the response")]
-struct Unread;
+struct CallerStopped;
 
 /// A long body, given in pieces.
-pub(super) struct LongBody<B> {
-    state: Arc<Mutex<State<B>>>,
-    looking: Option<AbortHandle>,
-}
+pub(super) struct LongBody<B>(Unread<Pieces<B>>);
 
-struct State<B> {
-    /// `None` after its caller was given up.
-    body: Option<B>,
+struct Pieces<B> {
+    body: B,
     /// The part of the last frame that was not given yet.
     rest: Bytes,
-    /// When the last piece was asked for.
-    asked: Instant,
 }
 
 /// Whether a body is long, as far as it knows.
@@ -53,25 +42,8 @@ impl<B: Send + 'static> LongBody<B> {
     /// The body, which ends once no piece was asked for in a time, if there is one. Must then be called in a Tokio
     /// runtime.
     pub(super) fn new(body: B, patience: Option<Duration>) -> Self {
-        let state = State { body: Some(body), rest: Bytes::new(), asked: Instant::now() };
-        let state = Arc::new(Mutex::new(state));
-        let looking = patience.map(|patience| {
-            tokio::spawn(look_after(Arc::downgrade(&state), patience)).abort_handle()
-        });
-        Self { state, looking }
-    }
-}
-
-/// Checks from time to time whether the caller still reads.
-async fn look_after<B>(state: Weak<Mutex<State<B>>>, patience: Duration) {
-    loop {
-        sleep(patience / 4).await;
-        let Some(state) = state.upgrade() else { return };
-        let mut state = lock(&state);
-        if state.asked.elapsed() >= patience {
-            (state.body, state.rest) = (None, Bytes::new());
-            return;
-        }
+        let pieces = Pieces { body, rest: Bytes::new() };
+        Self(Unread::new(pieces, Some(Instant::now()), patience, || {}))
     }
 }
 
@@ -86,10 +58,28 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let mut state = lock(&self.state);
-        let State { body, rest, asked } = &mut *state;
-        *asked = Instant::now();
-        let Some(body) = body else { return Poll::Ready(Some(Err(Unread.into()))) };
+        let polled = self.0.poll(|pieces| pieces.poll_next(cx));
+        polled.unwrap_or_else(|| Poll::Ready(Some(Err(CallerStopped.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.look(|Pieces { body, rest }| rest.is_empty() && body.is_end_stream()) == Some(true)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.look(Pieces::size_hint).unwrap_or_default()
+    }
+}
+
+impl<B> Pieces<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
+{
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn StdError + Send + Sync>>>> {
+        let Self { body, rest } = self;
         if rest.is_empty() {
             let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {
                 return Poll::Ready(None);
@@ -107,16 +97,8 @@ where
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
-    fn is_end_stream(&self) -> bool {
-        let state = lock(&self.state);
-        state.rest.is_empty() && state.body.as_ref().is_some_and(Body::is_end_stream)
-    }
-
     fn size_hint(&self) -> SizeHint {
-        let state = lock(&self.state);
-        let rest = state.rest.len() as u64;
-        let Some(body) = &state.body else { return SizeHint::default() };
-        let of_body = body.size_hint();
+        let (rest, of_body) = (self.rest.len() as u64, self.body.size_hint());
         let mut hint = SizeHint::new();
         hint.set_lower(of_body.lower() + rest);
         if let Some(upper) = of_body.upper() {
@@ -126,22 +108,10 @@ where
     }
 }
 
-impl<B> Drop for LongBody<B> {
-    fn drop(&mut self) {
-        if let Some(looking) = &self.looking {
-            looking.abort();
-        }
-    }
-}
-
-fn lock<B>(state: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
-    // A body that has panicked is asked no more.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt, Full};
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -175,7 +145,7 @@ mod tests {
         sleep(PATIENCE).await;
         assert!(shared.is_unique());
         assert!(!body.is_end_stream());
-        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), Unread.to_string());
+        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), CallerStopped.to_string());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
 //! | `control` | the state of a connection, and the orders to it |
 //! | `answer`, `body`, `lasting` | requests and responses, their bodies, responses that last |
-//! | `long` | long bodies, which end when their callers do not read them |
+//! | `long`, `unread` | long bodies, and the end of responses that their callers do not read |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `heads` | heads of requests over HTTP/2 that have begun to arrive |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
@@ -30,6 +30,7 @@ mod protocol;
 mod readiness;
 mod streams;
 mod turn;
+mod unread;
 mod wire;
 
 use std::{fmt, future::pending, sync::Arc, time::Duration};
@@ -46,7 +47,7 @@ pub use self::{
     readiness::Readiness,
 };
 use self::{connections::Connections, control::Order, protocol::ApiKind};
-pub(crate) use self::{parting::Parting, readiness::State};
+pub(crate) use self::{parting::Parting, readiness::State, unread::Unread};
 
 /// How often a server that shuts down looks whether it still has to linger.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
