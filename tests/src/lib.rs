@@ -185,13 +185,26 @@ pub fn keep(file: &str, screen: impl AsRef<[u8]>) {
     }
 }
 
+/// What the names of temporary directories begin with.
+const PREFIX: &str = "holdfast-test-";
+
 /// A temporary directory, removed when dropped.
 ///
 /// # Panics
 ///
 /// When it cannot be created.
 pub fn temporary_dir() -> TempDir {
-    TempDir::with_prefix("holdfast-test-").expect("a temporary directory")
+    TempDir::with_prefix(PREFIX).expect("a temporary directory")
+}
+
+/// A temporary directory in memory where the system has one, else as [`temporary_dir`]: a server that waits for its
+/// files to be on the disk stands still for seconds where others use the disk.
+///
+/// # Panics
+///
+/// When it cannot be created.
+pub fn memory_dir() -> TempDir {
+    TempDir::with_prefix_in(PREFIX, "/dev/shm").unwrap_or_else(|_| temporary_dir())
 }
 
 /// A port of 127.0.0.1 on which no process listens now.

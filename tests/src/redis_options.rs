@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     certificates::{Authority, Certified},
-    free_port, temporary_dir,
+    free_port, memory_dir,
 };
 
 /// The address on which every server listens.
@@ -45,7 +45,7 @@ impl RedisOptions {
     pub fn of(program: PathBuf) -> Self {
         Self {
             program,
-            dir: temporary_dir(),
+            dir: memory_dir(),
             settings: None,
             arguments: Vec::new(),
             environment: Vec::new(),

@@ -120,7 +120,8 @@ async fn a_lock_is_on_the_disk_of_the_replica() {
     let server = RedisServer::start_by_options(options());
     let replica = replica_of(&server, options()).await;
     let settings = [ONE, ("replicasOnDisk", "true")];
-    let store = connect(&server, &settings).await.unwrap();
+    let patient = [settings[0], settings[1], ("readTimeout", "60s")];
+    let store = connect(&server, &patient).await.unwrap();
     assert_granted(store.acquire("k", "me", MINUTE).await);
     assert!(server.calls("waitaof") > 0);
 
