@@ -16,19 +16,16 @@ use hyper::{
     Method, Request, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, Registry, TextEncoder};
 
 use crate::server::{Answer, RequestBody};
-
-/// How often the values of histograms are put into their buckets. Until then each value takes memory.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// For how long a page is sent to whoever asks: to make one takes much longer than to send it.
 const PAGE_LASTS: Duration = Duration::from_millis(250);
 
 /// The recorder of this process.
 #[derive(Clone)]
-pub struct Recorder(PrometheusHandle);
+pub struct Recorder(Registry);
 
 /// Answers requests for the metrics. Cheap to clone.
 #[derive(Clone)]
@@ -42,24 +39,32 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Installs the recorder. Must be called in a Tokio runtime.
+    /// Installs the recorder.
     pub fn install() -> Result<Self> {
-        let mut builder = PrometheusBuilder::new();
+        Self::try_install().context("cannot record metrics")
+    }
+
+    fn try_install() -> Result<Self> {
+        let registry = Registry::new();
+        let mut recorder = metrics_prometheus::Recorder::builder().with_registry(registry.clone());
+        // The buckets of a histogram are fixed when it is registered; other metrics are registered when first used.
         for metric in METRICS {
             if let Kind::Histogram { buckets } = metric.kind {
-                let name = Matcher::Full(metric.name.to_owned());
-                builder = builder.set_buckets_for_metric(name, buckets)?;
+                let options = HistogramOpts::new(metric.name, metric.help).buckets(buckets.into());
+                recorder = if metric.labels.is_empty() {
+                    recorder.try_with_metric(Histogram::with_opts(options)?)?
+                } else {
+                    recorder.try_with_metric(HistogramVec::new(options, metric.labels)?)?
+                };
             }
         }
-        let handle = builder.install_recorder().context("cannot record metrics")?;
-        let upkeep = handle.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(UPKEEP_INTERVAL).await;
-                upkeep.run_upkeep();
-            }
-        });
-        Ok(Self(handle))
+        recorder.try_build_and_install()?;
+        Ok(Self(registry))
+    }
+
+    /// The values of now.
+    fn page(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.0.gather())
     }
 }
 
@@ -69,18 +74,18 @@ impl Scrape {
     }
 
     /// The page, which those who ask at the same time wait for and share.
-    fn page(&self) -> Bytes {
+    fn page(&self) -> prometheus::Result<Bytes> {
         let Inner { recorder, locks, page } = &*self.0;
         // A page is whole even if the next one was not made.
         let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
         match &*page {
-            Some((made, text)) if made.elapsed() < PAGE_LASTS => text.clone(),
+            Some((made, text)) if made.elapsed() < PAGE_LASTS => Ok(text.clone()),
             _ => {
                 let made = Instant::now();
                 locks.record_gauges();
-                let text = Bytes::from(recorder.0.render());
+                let text = Bytes::from(recorder.page()?);
                 *page = Some((made, text.clone()));
-                text
+                Ok(text)
             }
         }
     }
@@ -98,9 +103,17 @@ impl Answer for Scrape {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         } else {
-            let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-            response.headers_mut().insert(CONTENT_TYPE, text);
-            *response.body_mut() = Full::new(self.page());
+            match self.page() {
+                Ok(page) => {
+                    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                    response.headers_mut().insert(CONTENT_TYPE, text);
+                    *response.body_mut() = Full::new(page);
+                }
+                Err(error) => {
+                    tracing::error!("the metrics cannot be written: {error}");
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                }
+            }
         }
         response
     }
