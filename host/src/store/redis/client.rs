@@ -26,7 +26,7 @@ use super::{
     answer::{NoAnswer, ServerAnswer, ServerGrant},
     connection::{AskedFor, Connection},
     connections::Connections,
-    dial::Dialer,
+    dial::{Dialer, Note},
     endpoint::Endpoint,
     leg::{ConnectBudget, Leg},
     membership::Membership,
@@ -485,7 +485,12 @@ fn follow_the_master(connections: &Arc<Connections>) {
                 pool.leave_others();
             }
         };
-        sentinels.follow(tell).await;
+        let refused = |reason| {
+            if let Some(pool) = pool.upgrade() {
+                pool.note(Note::NoReports(reason));
+            }
+        };
+        sentinels.follow(tell, refused).await;
     });
 }
 

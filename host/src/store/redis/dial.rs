@@ -77,6 +77,8 @@ pub(super) enum Note {
     NoClock(String),
     /// The server does not notify of changes of locks, for this reason.
     NoPush(String),
+    /// A sentinel does not report that the master has moved, for this reason.
+    NoReports(String),
 }
 
 impl Dialer {
@@ -372,6 +374,11 @@ impl fmt::Display for Note {
                 f,
                 "calls that wait for a lock poll, because the server does not notify them that it is free \
                  ({reason}): this needs Redis 6, the permission for HELLO and CLIENT TRACKING, and no proxy"
+            ),
+            Self::NoReports(reason) => write!(
+                f,
+                "a master that is replaced may be used for 10 seconds more, because a sentinel does not report \
+                 it ({reason}): this needs the permissions for SUBSCRIBE and for the channel +switch-master"
             ),
             Self::NoClock(reason) => write!(
                 f,

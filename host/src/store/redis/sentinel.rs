@@ -10,10 +10,15 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
-use holdfast_redis_rules::{address::Address, login::Login, refusal::code, settings::Sentinel};
+use futures_util::future::{join, join_all};
+use holdfast_redis_rules::{
+    address::Address, login::Login, refusal::login_told, settings::Sentinel,
+};
 use redis::{FromRedisValue, Value};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{
     ask_all::{Answers, add_servers, ask_all},
@@ -129,18 +134,37 @@ impl Sentinels {
         join_all(asked).await
     }
 
-    /// Calls `tell` each time that the master may have moved. Never ends.
-    pub(super) async fn follow(&self, mut tell: impl FnMut()) {
+    /// Calls `tell` each time that the master may have moved, and `refused` with the reason if a sentinel will not
+    /// report moves. Never ends.
+    pub(super) async fn follow(&self, mut tell: impl FnMut(), refused: impl Fn(String)) {
+        let moved = Notify::new();
+        let looks = async {
+            loop {
+                // The sentinels are asked at this interval too if they report nothing.
+                let _ = timeout(LOOK_INTERVAL, moved.notified()).await;
+                // Each sentinel has its limit. The same limit around all of them could end before a few answers count.
+                if self.master().await.is_ok() {
+                    tell();
+                }
+            }
+        };
+        join(looks, self.listen(&moved, refused)).await;
+    }
+
+    /// Listens to one sentinel after the other.
+    async fn listen(&self, moved: &Notify, refused: impl Fn(String)) {
         let mut next = 0;
         loop {
             let (known, _) = self.known();
             let sentinel = &known[next % known.len()];
-            let ended = self.subscribe(sentinel, &mut tell).await;
-            if let Err(error) = ended {
+            if let Err(error) = self.subscribe(sentinel, moved).await {
                 tracing::debug!(
                     "no word of a new master from the sentinel {sentinel}: {}",
                     error.cause
                 );
+                if !error.may_pass {
+                    refused(error.cause);
+                }
             }
             next += 1;
             sleep(SUBSCRIBE_PAUSE).await;
@@ -148,11 +172,7 @@ impl Sentinels {
     }
 
     /// Listens to one sentinel until the sentinel is gone.
-    async fn subscribe(
-        &self,
-        sentinel: &Address,
-        tell: &mut impl FnMut(),
-    ) -> Result<(), DialError> {
+    async fn subscribe(&self, sentinel: &Address, moved: &Notify) -> Result<(), DialError> {
         let hands = AtomicBool::new(false);
         let opening = async {
             let mut session = self.session(sentinel, &hands).await?;
@@ -161,32 +181,24 @@ impl Sentinels {
         };
         let mut session = bounded(Some(self.limit), opening, &hands).await?;
         // No sentinel will report earlier moves.
-        self.look(tell).await;
-        let (mut look, mut heard) = (Instant::now() + LOOK_INTERVAL, true);
+        moved.notify_one();
+        let mut is_asked = false;
         loop {
-            tokio::select! {
-                told = session.next() => {
-                    heard = true;
+            match timeout(LOOK_INTERVAL, session.next()).await {
+                Ok(told) => {
+                    is_asked = false;
                     if self.is_about_the_master(&told?) {
-                        self.look(tell).await;
+                        moved.notify_one();
                     }
                 }
-                () = sleep_until(look) => {
-                    if !std::mem::take(&mut heard) {
-                        return Err(DialError::passing("it is silent".to_owned()));
-                    }
+                Err(_) if is_asked => {
+                    return Err(DialError::passing("it is silent".to_owned()));
+                }
+                Err(_) => {
                     session.send(&["PING"]).await?;
-                    self.look(tell).await;
-                    look = Instant::now() + LOOK_INTERVAL;
+                    is_asked = true;
                 }
             }
-        }
-    }
-
-    async fn look(&self, tell: &mut impl FnMut()) {
-        // Each sentinel has its limit. The same limit around all of them could end before a few answers count.
-        if self.master().await.is_ok() {
-            tell();
         }
     }
 
@@ -203,11 +215,10 @@ impl Sentinels {
         let hands = AtomicBool::new(false);
         let answer = bounded(Some(self.limit), self.answer(&sentinel, &hands), &hands).await;
         answer.map_err(|mut error| {
-            if code(&error.cause) == "NOAUTH" {
-                error.cause.push_str(" (set sentinelPassword)");
-            } else if error.cause.starts_with("ERR unknown command") {
+            if error.cause.starts_with("ERR unknown command") {
                 error.cause.push_str(" (with failover, redisHost lists sentinels)");
             }
+            error.cause = login_told(error.cause, "sentinelUsername", "sentinelPassword");
             error
         })
     }
