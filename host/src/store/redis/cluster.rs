@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     mem,
+    ops::RangeInclusive,
     sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
@@ -27,7 +28,7 @@ use super::{
     session::bounded,
     settings::RedisSettings,
     stream::Streams,
-    topology::{self, Topology},
+    topology,
 };
 
 /// The largest number of [`Known::unproven`] nodes. Redis recommends no larger cluster.
@@ -160,8 +161,9 @@ impl Cluster {
             bounded(Some(limit), asking, &hands).await
         });
         let Answers { answers, of_majority } = topologies.await?;
-        match answers.into_iter().max_by_key(|topology| topology.epoch) {
-            Some(newest) => self.learn(newest, of_majority),
+        let known = |slot| self.known_owner(slot).map(|owner| owner.address().to_owned());
+        match topology::newest(&answers, known) {
+            Some((newest, slots)) => self.learn(newest, slots, of_majority),
             None => Ok(()),
         }
     }
@@ -170,7 +172,8 @@ impl Cluster {
     /// [count](Epoch::learn).
     fn learn(
         &self,
-        Topology { epoch: newest, slots }: Topology,
+        newest: u64,
+        slots: Vec<(RangeInclusive<u16>, Address)>,
         of_majority: bool,
     ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -341,9 +344,14 @@ mod tests {
         Address { host: host.to_owned(), port: 1 }
     }
 
-    /// One master has all slots.
-    fn all_at(epoch: u64, master: &str) -> Topology {
-        Topology { epoch, slots: vec![(0..=SLOTS - 1, at(master))] }
+    /// Has the cluster learn that one master has all slots.
+    fn learn(
+        cluster: &Cluster,
+        epoch: u64,
+        master: &str,
+        of_majority: bool,
+    ) -> Result<(), DialError> {
+        cluster.learn(epoch, vec![(0..=SLOTS - 1, at(master))], of_majority)
     }
 
     /// A cluster for which the settings list this node.
@@ -362,15 +370,15 @@ mod tests {
     async fn nodes_of_a_report_that_does_not_count_are_asked_next() {
         let cluster = cluster("listed");
         assert_eq!(asked(&cluster), "listed");
-        assert_eq!(cluster.learn(all_at(5, "old"), false), Ok(()));
+        assert_eq!(learn(&cluster, 5, "old", false), Ok(()));
         assert_eq!(asked(&cluster), "old listed");
         for _ in 0..2 {
-            cluster.learn(all_at(1, "anew"), false).unwrap_err();
+            learn(&cluster, 1, "anew", false).unwrap_err();
             assert_eq!(asked(&cluster), "old listed anew");
             assert_eq!(cluster.masters()[0].0.host(), "old");
         }
         // After the report counts, the nodes that are gone are not asked any more.
-        assert_eq!(cluster.learn(all_at(1, "anew"), true), Ok(()));
+        assert_eq!(learn(&cluster, 1, "anew", true), Ok(()));
         assert_eq!(asked(&cluster), "anew listed");
         assert_eq!(cluster.masters()[0].0.host(), "anew");
     }
@@ -378,9 +386,9 @@ mod tests {
     #[tokio::test]
     async fn nodes_that_do_not_count_are_not_asked_without_limit() {
         let cluster = cluster("listed");
-        assert_eq!(cluster.learn(all_at(5, "old"), false), Ok(()));
+        assert_eq!(learn(&cluster, 5, "old", false), Ok(()));
         for node in 0..MOST_UNPROVEN + 10 {
-            cluster.learn(all_at(1, &format!("n{node}")), false).unwrap_err();
+            learn(&cluster, 1, &format!("n{node}"), false).unwrap_err();
         }
         assert_eq!(cluster.addresses().len(), MOST_UNPROVEN + 2);
     }

@@ -2,9 +2,14 @@
 //!
 //! Own code: the crate `redis` has this only in a client that sends commands again on its own.
 
-use std::{ops::RangeInclusive, sync::atomic::AtomicBool};
+use std::{collections::HashMap, ops::RangeInclusive, sync::atomic::AtomicBool};
 
-use holdfast_redis_rules::{address::Address, login::Login, refusal::code};
+use holdfast_redis_rules::{
+    address::Address,
+    login::Login,
+    refusal::{code, login_told},
+    slot::SLOTS,
+};
 use redis::{FromRedisValue, Value};
 
 use super::{
@@ -20,7 +25,16 @@ pub(super) struct Topology {
     /// The number of the latest change that the node knows.
     pub(super) epoch: u64,
     /// The slots, and the master that has them.
-    pub(super) slots: Vec<(RangeInclusive<u16>, Address)>,
+    pub(super) slots: Vec<(RangeInclusive<u16>, Master)>,
+}
+
+/// The master of slots, as one node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Master {
+    pub(super) address: Address,
+    /// The number of its claim to its slots. Of two masters that claim a slot, the one with the larger number has it.
+    /// 0 if the node does not report it.
+    pub(super) epoch: u64,
 }
 
 /// Asks a node. Sets `shaking_hands` while the TLS handshake runs.
@@ -31,7 +45,11 @@ pub(super) async fn ask(
     timeouts: Timeouts,
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
-    let mut session = Session::open(streams, node, login, timeouts, shaking_hands).await?;
+    let opened = Session::open(streams, node, login, timeouts, shaking_hands).await;
+    let mut session = opened.map_err(|error| DialError {
+        cause: login_told(error.cause, "redisUsername", "redisPassword"),
+        ..error
+    })?;
     // A user may be permitted only the question for the slots. The number is asked for first: if the node learns of a
     // change in between, the answer is the new slots with the old number, never the reverse.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();
@@ -44,8 +62,63 @@ pub(super) async fn ask(
         }
         error
     })?;
-    let slots = read(&slots, node).ok_or_else(nonsense)?;
+    // Asked for last: a master that takes over slots in between has an old number in earlier answers.
+    let nodes = session.ask(&["CLUSTER", "NODES"]).await.ok();
+    let nodes = nodes.and_then(|nodes| String::from_redis_value(nodes).ok()).unwrap_or_default();
+    let slots = read(&slots, node, &claims(&nodes)).ok_or_else(nonsense)?;
     Ok(Topology { epoch: epoch(&info), slots })
+}
+
+/// The joint report of nodes: the number of the newest change, and the master of each slot.
+///
+/// A node may know the number of a change before it knows which slots have moved. So among the reports with the newest
+/// number, the newest claim to a slot counts, then the one that most nodes report, then that of the `known` master.
+pub(super) fn newest(
+    reports: &[Topology],
+    known: impl Fn(u16) -> Option<String>,
+) -> Option<(u64, Vec<(RangeInclusive<u16>, Address)>)> {
+    let epoch = reports.iter().map(|report| report.epoch).max()?;
+    let mut masters: Vec<Vec<(&Master, usize)>> = vec![Vec::new(); SLOTS.into()];
+    for (slots, master) in reports.iter().filter(|it| it.epoch == epoch).flat_map(|it| &it.slots) {
+        for slot in slots.clone() {
+            let Some(masters) = masters.get_mut(usize::from(slot)) else { continue };
+            match masters.iter_mut().find(|(other, _)| *other == master) {
+                Some((_, reports)) => *reports += 1,
+                None => masters.push((master, 1)),
+            }
+        }
+    }
+    let mut slots: Vec<(RangeInclusive<u16>, Address)> = Vec::new();
+    for (slot, masters) in (0..).zip(masters) {
+        let is_known =
+            |master: &Master| known(slot).is_some_and(|it| it == master.address.to_string());
+        let master = match masters[..] {
+            [(master, _)] => Some(master),
+            _ => masters
+                .into_iter()
+                .max_by_key(|(master, reports)| (master.epoch, *reports, is_known(master)))
+                .map(|(master, _)| master),
+        };
+        let Some(master) = master else { continue };
+        match slots.last_mut() {
+            Some((range, last)) if *last == master.address && *range.end() + 1 == slot => {
+                *range = *range.start()..=slot;
+            }
+            _ => slots.push((slot..=slot, master.address.clone())),
+        }
+    }
+    Some((epoch, slots))
+}
+
+/// The numbers of the nodes' claims, by the ids of the nodes, from the reply to `CLUSTER NODES`: a line for each node,
+/// which has the id first, and the number as the seventh word.
+fn claims(nodes: &str) -> HashMap<&str, u64> {
+    nodes.lines().filter_map(claim).collect()
+}
+
+fn claim(line: &str) -> Option<(&str, u64)> {
+    let mut words = line.split(' ');
+    Some((words.next()?, words.nth(5)?.parse().ok()?))
 }
 
 fn epoch(info: &str) -> u64 {
@@ -54,16 +127,24 @@ fn epoch(info: &str) -> u64 {
 }
 
 /// Reads the reply to `CLUSTER SLOTS`: for each range the first and the last slot, the master, and its replicas.
-fn read(reply: &Value, node: &Address) -> Option<Vec<(RangeInclusive<u16>, Address)>> {
+fn read(
+    reply: &Value,
+    node: &Address,
+    claims: &HashMap<&str, u64>,
+) -> Option<Vec<(RangeInclusive<u16>, Master)>> {
     let Value::Array(ranges) = reply else { return None };
-    ranges.iter().map(|range| read_range(range, node)).collect()
+    ranges.iter().map(|range| read_range(range, node, claims)).collect()
 }
 
-fn read_range(range: &Value, node: &Address) -> Option<(RangeInclusive<u16>, Address)> {
+fn read_range(
+    range: &Value,
+    node: &Address,
+    claims: &HashMap<&str, u64>,
+) -> Option<(RangeInclusive<u16>, Master)> {
     let Value::Array(parts) = range else { return None };
     let [first, last, Value::Array(master), ..] = &parts[..] else { return None };
     let slot = |value| u16::from_redis_value_ref(value).ok();
-    let [host, port, ..] = &master[..] else { return None };
+    let [host, port, rest @ ..] = &master[..] else { return None };
     let host = match host {
         Value::Nil => None,
         host => Some(String::from_redis_value_ref(host).ok()?),
@@ -72,7 +153,9 @@ fn read_range(range: &Value, node: &Address) -> Option<(RangeInclusive<u16>, Add
     let known = host.filter(|host| !host.is_empty() && host != "?");
     let host = known.unwrap_or_else(|| node.host.clone());
     let port = u16::from_redis_value_ref(port).ok()?;
-    Some((slot(first)?..=slot(last)?, Address { host, port }))
+    let id = rest.first().and_then(|id| String::from_redis_value_ref(id).ok());
+    let epoch = id.and_then(|id| claims.get(id.as_str()).copied()).unwrap_or(0);
+    Some((slot(first)?..=slot(last)?, Master { address: Address { host, port }, epoch }))
 }
 
 #[cfg(test)]
@@ -100,15 +183,66 @@ mod tests {
             range(6, 6, node(text(""), 2)),
             range(7, 16_383, node(Value::Nil, 3)),
         ]);
-        let read = read(&slots, &asked).unwrap();
+        let read =
+            |slots: &Value| read(slots, &asked, &claims("id a:1@2 master - 0 0 9 connected 0-5\n"));
+        let told: Vec<_> = read(&slots).unwrap();
         let told: Vec<_> =
-            read.iter().map(|(slots, node)| (slots.clone(), node.to_string())).collect();
+            told.into_iter().map(|(slots, it)| (slots, it.address.to_string(), it.epoch)).collect();
         let expected = [(0..=5, "a:1"), (6..=6, "asked:2"), (7..=16_383, "asked:3")];
-        assert_eq!(told, expected.map(|(slots, node)| (slots, node.to_owned())));
-        assert_eq!(super::read(&Value::Array(vec![]), &asked), Some(vec![]));
+        assert_eq!(told, expected.map(|(slots, node)| (slots, node.to_owned(), 9)));
+        assert_eq!(read(&Value::Array(vec![])), Some(vec![]));
         for nonsense in [Value::Nil, Value::Array(vec![Value::Int(1)]), range(-1, 5, text("a"))] {
-            assert_eq!(super::read(&nonsense, &asked), None);
+            assert_eq!(read(&nonsense), None);
         }
+    }
+
+    #[test]
+    fn claims_have_numbers_where_the_node_reports_them() {
+        let nodes = "a 127.0.0.1:1@2,name myself,master - 0 0 7 connected 0-5\nb :0@0 master,fail - 0 0 3 \nc\n\n";
+        assert_eq!(claims(nodes), HashMap::from([("a", 7), ("b", 3)]));
+        assert_eq!(claims(""), HashMap::new());
+    }
+
+    /// The masters of the slots 0 to 9 by the reports of nodes, each with its number and with masters and their claims.
+    fn joint(reports: &[(u64, &[(RangeInclusive<u16>, &str, u64)])], known: &str) -> String {
+        let at = |host: &str| Address { host: host.to_owned(), port: 1 };
+        let report = |(epoch, masters): &(u64, &[(RangeInclusive<u16>, &str, u64)])| {
+            let master = |(slots, host, epoch): &(RangeInclusive<u16>, &str, u64)| {
+                (slots.clone(), Master { address: at(host), epoch: *epoch })
+            };
+            Topology { epoch: *epoch, slots: masters.iter().map(master).collect() }
+        };
+        let reports: Vec<Topology> = reports.iter().map(report).collect();
+        let (epoch, slots) = newest(&reports, |_| Some(at(known).to_string())).unwrap();
+        let each =
+            slots.iter().map(|(it, node)| format!(" {}-{} {}", it.start(), it.end(), node.host));
+        format!("{epoch}:{}", each.collect::<String>())
+    }
+
+    #[test]
+    fn the_newest_claim_to_a_slot_counts_whoever_answers_last() {
+        let (old, new): (&[_], &[_]) = (&[(0..=9, "old", 1)], &[(0..=9, "new", 6)]);
+        for reports in [[(6, old), (6, new)], [(6, new), (6, old)]] {
+            assert_eq!(joint(&reports, "old"), "6: 0-9 new");
+        }
+        let half: &[_] = &[(0..=4, "a", 5), (5..=9, "b", 2)];
+        let other: &[_] = &[(0..=6, "a", 5), (7..=9, "c", 3)];
+        assert_eq!(joint(&[(7, half), (7, other)], "b"), "7: 0-6 a 7-9 c");
+        // A larger number of the report comes first.
+        assert_eq!(joint(&[(6, new), (7, old)], "new"), "7: 0-9 old");
+    }
+
+    #[test]
+    fn without_numbers_of_claims_most_nodes_decide_and_then_what_is_known() {
+        let (old, new): (&[_], &[_]) = (&[(0..=9, "old", 0)], &[(0..=9, "new", 0)]);
+        for reports in [[(6, new), (6, new), (6, old)], [(6, old), (6, new), (6, new)]] {
+            assert_eq!(joint(&reports, "old"), "6: 0-9 new");
+        }
+        for reports in [[(6, new), (6, old)], [(6, old), (6, new)]] {
+            assert_eq!(joint(&reports, "old"), "6: 0-9 old");
+            assert_eq!(joint(&reports, "new"), "6: 0-9 new");
+        }
+        assert!(newest(&[], |_| None).is_none());
     }
 
     #[test]
