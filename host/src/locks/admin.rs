@@ -25,6 +25,8 @@ impl Locks {
     /// `cursor` is `None` for the first page, then [`LockPage::next`] of the previous page. A page can have several
     /// hundred locks more than the limit. It can also be short or empty while more pages follow. A lock that is held
     /// throughout appears in at least one page; one that is taken or freed meanwhile may appear in any number of pages.
+    /// If a server of the store restarts or is replaced between two pages, or a slot of a Redis Cluster moves, later
+    /// pages may lack locks: begin again.
     ///
     /// # Errors
     ///
