@@ -5,7 +5,7 @@ use holdfast_wasm_build::workspace;
 
 use crate::{
     cargo::cargo,
-    commands::{layers::layers, links, lint, release_tool, setup::setup},
+    commands::{figures, layers::layers, links, lint, release_tool, setup::setup},
     process::run,
 };
 
@@ -26,6 +26,7 @@ pub fn check() -> Result<()> {
     }
     layers()?;
     links::check(&root)?;
+    figures::check(&root)?;
     lint::deploy(&root)?;
     // Clippy runs build scripts, and one of them builds the guest.
     setup()?;

@@ -1,8 +1,8 @@
 //! The commands, one a file: `cargo xtask test` is `test.rs`.
 //!
-//! Beside them `lint.rs` runs the linters of `deploy/` for `check`, `links.rs` checks the links of the
-//! documentation, `programs_of_release.rs` builds the program for `package`, and `release_tool.rs` starts the
-//! tool that packages and publishes.
+//! Beside them `lint.rs` runs the linters of `deploy/` for `check`, `links.rs` and `figures.rs` check the links
+//! and the figures of the documentation, `programs_of_release.rs` builds the program for `package`, and
+//! `release_tool.rs` starts the tool that packages and publishes.
 
 pub mod bench;
 pub mod build;
@@ -10,6 +10,7 @@ pub mod check;
 pub mod components;
 pub mod embed;
 pub mod faults;
+mod figures;
 pub mod fuzz;
 pub mod layers;
 mod links;
