@@ -13,7 +13,7 @@ use crate::{
     metadata::{ComponentInfo, Metadata},
     requests::{
         intake::{BodyLimits, Intake},
-        long::LongRequests,
+        long_requests::LongRequests,
     },
     server::Readiness,
     throttle::Throttle,
@@ -46,19 +46,19 @@ struct Inner {
     intake: Intake,
     long_requests: LongRequests,
     failures: Failures,
-    holds: Holds,
+    holds: HoldSlots,
     edge_locks: Vec<EdgeLock>,
 }
 
-/// How many locks may be held by responses that last, and how many are.
-struct Holds {
+/// Counts the locks that responses hold, and the waits for a loss, up to a limit.
+struct HoldSlots {
     most: usize,
     room: Arc<Semaphore>,
 }
 
-impl Holds {
+impl HoldSlots {
     /// Half of the connections that a server has by default.
-    const MOST: usize = 5_000;
+    const DEFAULT_MAX_HOLDS: usize = 5_000;
 
     fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
@@ -104,7 +104,7 @@ impl Sidecar {
             intake,
             long_requests: LongRequests::new(),
             failures: Failures::new(),
-            holds: Holds::new(Holds::MOST),
+            holds: HoldSlots::new(HoldSlots::DEFAULT_MAX_HOLDS),
             edge_locks: Vec::new(),
         }))
     }
@@ -114,7 +114,7 @@ impl Sidecar {
     #[must_use]
     pub fn max_holds(mut self, most: usize) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.holds = Holds::new(most);
+            inner.holds = HoldSlots::new(most);
         }
         self
     }
@@ -136,7 +136,7 @@ impl Sidecar {
 
     /// Room for one more hold, until this is dropped; fails with the limit.
     pub(crate) fn room_for_hold(&self) -> Result<OwnedSemaphorePermit, usize> {
-        let Holds { most, room } = &self.0.holds;
+        let HoldSlots { most, room } = &self.0.holds;
         room.clone().try_acquire_owned().map_err(|_| *most)
     }
 

@@ -14,7 +14,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::{form::DEFAULT_LIMIT, refusal::Refusal, room::Room};
 use crate::{
-    grpc::{Answered, Bounds, Received, duration, failed, lasting, response},
+    grpc::{Bounds, Received, ResponseMessage, duration, failed, lasting, response},
     lasting::watch::{self, Event, WatchError},
     server::{Parting, RequestBody},
     sidecar::Sidecar,
@@ -65,7 +65,7 @@ async fn call(
 }
 
 fn one<T: prost::Message>(message: T) -> Response<GrpcBody> {
-    response(Ok(Answered { message, fencing_token: None }))
+    response(Ok(ResponseMessage { message, fencing_token: None }))
 }
 
 async fn list(sidecar: &Sidecar, received: &Received) -> Result<ListResponse, Status> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most watches.
-const MOST: usize = 16;
+const MAX_WATCHES: usize = 16;
 
 /// Room for watches. Clones share it.
 #[derive(Clone, Debug)]
@@ -13,12 +13,12 @@ pub(super) struct Room(Arc<Semaphore>);
 
 /// There is no room left.
 #[derive(Debug, thiserror::Error)]
-#[error("too many calls: {MOST} watch the locks")]
+#[error("too many calls: {MAX_WATCHES} watch the locks")]
 pub(super) struct NoRoom;
 
 impl Room {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self(Arc::new(Semaphore::new(MAX_WATCHES)))
     }
 
     /// Room for one watch, until it is dropped.

@@ -3,11 +3,11 @@
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 /// A command that answers yes or no answers yes.
-pub const YES: u8 = 0;
+pub const SUCCESS: u8 = 0;
 /// It answers no.
-pub const NO: u8 = 1;
+pub const NEGATIVE: u8 = 1;
 /// It cannot answer.
-pub const TROUBLE: u8 = 2;
+pub const FAILURE: u8 = 2;
 
 /// The exit code of a shell for a program that a signal ended is this and the signal.
 const BY_SIGNAL: u8 = 128;

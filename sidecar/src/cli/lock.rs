@@ -11,7 +11,7 @@ use tracing::Level;
 
 use super::{
     arguments::{Lock, Log, LogLevel, Stores, TryLock, Unlock},
-    exit::{NO, TROUBLE, YES},
+    exit::{FAILURE, NEGATIVE, SUCCESS},
     logging,
     naming::named,
     output,
@@ -41,14 +41,14 @@ pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
             // The rules refuse zero.
             let ttl = Duration::from_secs(u64::try_from(*expiry).unwrap_or(0));
             let taken = locks.try_lock(resource, owner, ttl).await.map_err(named)?.is_acquired();
-            (format!("{taken}\n").into_bytes(), if taken { YES } else { NO })
+            (format!("{taken}\n").into_bytes(), if taken { SUCCESS } else { NEGATIVE })
         };
         match answer {
-            (output, YES) => {
+            (output, SUCCESS) => {
                 if let Err(error) = output::print(&output) {
                     return Err(error.context(give_back(locks, resource, owner).await));
                 }
-                Ok(YES)
+                Ok(SUCCESS)
             }
             answer => print_answer(answer),
         }
@@ -88,10 +88,10 @@ pub fn unlock(args: &Unlock) -> Result<ExitCode> {
         let named = |error| named(error, locks, store);
         let resource = Resource { store, id: resource };
         let (name, exit) = match locks.unlock(resource, owner).await.map_err(named)? {
-            UnlockStatus::Success => ("success", YES),
-            UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NO),
-            UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NO),
-            UnlockStatus::InternalError => ("internal-error", TROUBLE),
+            UnlockStatus::Success => ("success", SUCCESS),
+            UnlockStatus::LockDoesNotExist => ("lock-does-not-exist", NEGATIVE),
+            UnlockStatus::LockBelongsToOthers => ("lock-belongs-to-others", NEGATIVE),
+            UnlockStatus::InternalError => ("internal-error", FAILURE),
         };
         print_answer((format!("{name}\n").into_bytes(), exit))
     })
@@ -105,11 +105,11 @@ async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
         Err(Error::Lock(error)) if *json => {
             let verb = rules_types::verb(Verb::ForceRelease);
             let refusal = rules::refusal(verb, &rules_types::error(error));
-            return Ok((refusal.body, TROUBLE));
+            return Ok((refusal.body, FAILURE));
         }
         owner => owner.map_err(|error| named(error, locks, store))?,
     };
-    let exit = if owner.is_some() { YES } else { NO };
+    let exit = if owner.is_some() { SUCCESS } else { NEGATIVE };
     if *json {
         return Ok((form::released(owner).to_string().into_bytes(), exit));
     }
@@ -163,9 +163,9 @@ pub fn with_open(
 fn raw(reply: Reply) -> Result<Answer> {
     let said: Value = serde_json::from_slice(&reply.body).context("the reply is not JSON")?;
     let exit = match (reply.status, &said["success"], said["status"].as_i64()) {
-        (200, Value::Bool(true), _) | (200, _, Some(0)) => YES,
-        (200, Value::Bool(false), _) | (200, _, Some(1 | 2)) => NO,
-        _ => TROUBLE,
+        (200, Value::Bool(true), _) | (200, _, Some(0)) => SUCCESS,
+        (200, Value::Bool(false), _) | (200, _, Some(1 | 2)) => NEGATIVE,
+        _ => FAILURE,
     };
     Ok((reply.body, exit))
 }

@@ -17,11 +17,13 @@
 //! | `logging`, `traces` | the log, and traces for a collector |
 //! | `orphans` | processes without parents |
 //! | `signals`, `exit`, `runtime` | signals, exit codes, the runtime |
-//! | `wrong` | wrong arguments that only their command finds |
+//! | `argument_error` | wrong arguments that only their command finds |
+//! | `naming` | errors, in words of the command line |
 //! | `table`, `printable` | text for people |
 //! | `output` | writing to stdout |
 
 mod address;
+mod argument_error;
 mod arguments;
 mod check;
 mod client;
@@ -43,7 +45,6 @@ mod signals;
 mod stores;
 mod table;
 mod traces;
-mod wrong;
 mod zone;
 
 pub use self::{arguments::daprd, signals::defer as defer_signals};
@@ -55,12 +56,12 @@ use std::{
 };
 
 use self::{
+    argument_error::ArgumentError,
     arguments::{
         Command, Log,
         parse::{self, Parsed, Refused},
     },
-    exit::{RUN_FAILED, TROUBLE},
-    wrong::WrongArgument,
+    exit::{FAILURE, RUN_FAILED},
 };
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
@@ -75,7 +76,7 @@ pub fn main() -> ExitCode {
     let running = is("run").then(run::attend);
     signals::unblock();
     // The code of `run` differs, so that nobody takes it for the code of the program.
-    let wrong = if is("run") { RUN_FAILED } else { TROUBLE };
+    let wrong = if is("run") { RUN_FAILED } else { FAILURE };
     let Parsed { cli, given, ignored } = match parse::parse(words) {
         Ok(parsed) => parsed,
         Err(refused) => return refuse(&refused, wrong),
@@ -85,25 +86,25 @@ pub fn main() -> ExitCode {
     let _lines = serves.then(logging::detach);
     let (outcome, trouble) = match &cli.command {
         Command::Serve(args) => {
-            let attentive = serving.unwrap_or_else(serve::attend);
-            (attentive.and_then(|attentive| serve::run(attentive, args, &given, &ignored)), 1)
+            let runtime = serving.unwrap_or_else(serve::attend);
+            (runtime.and_then(|runtime| serve::run(runtime, args, &given, &ignored)), 1)
         }
         Command::Run(args) => {
-            let attentive = running.unwrap_or_else(run::attend);
-            (attentive.and_then(|attentive| run::run(attentive, args, &given)), RUN_FAILED)
+            let runtime = running.unwrap_or_else(run::attend);
+            (runtime.and_then(|runtime| run::run(runtime, args, &given)), RUN_FAILED)
         }
-        Command::TryLock(args) => (lock::try_lock(args), TROUBLE),
-        Command::Unlock(args) => (lock::unlock(args), TROUBLE),
+        Command::TryLock(args) => (lock::try_lock(args), FAILURE),
+        Command::Unlock(args) => (lock::unlock(args), FAILURE),
         Command::Health(args) => (health::run(args, &given, &ignored), 1),
-        Command::Locks(args) => (locks::run(args), TROUBLE),
-        Command::Check(args) => (check::run(args), TROUBLE),
-        Command::Component(args) => (component::run(args), TROUBLE),
-        Command::Completions { shell } => (manual::completions(*shell), TROUBLE),
-        Command::Man { command } => (manual::page(command), TROUBLE),
+        Command::Locks(args) => (locks::run(args), FAILURE),
+        Command::Check(args) => (check::run(args), FAILURE),
+        Command::Component(args) => (component::run(args), FAILURE),
+        Command::Completions { shell } => (manual::completions(*shell), FAILURE),
+        Command::Man { command } => (manual::page(command), FAILURE),
     };
     outcome.unwrap_or_else(|error| {
         logging::report(log(&cli.command), &format!("{error:#}"));
-        ExitCode::from(if error.is::<WrongArgument>() { wrong } else { trouble })
+        ExitCode::from(if error.is::<ArgumentError>() { wrong } else { trouble })
     })
 }
 
@@ -124,7 +125,7 @@ fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logging::report(None, &format!("cannot write to stdout: {error}"));
-            ExitCode::from(TROUBLE)
+            ExitCode::from(FAILURE)
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use holdfast::{Error, LockError, Locks};
 use holdfast_rules::field::{self, Field};
 
-use super::{arguments::nearest, printable::printable};
+use super::{arguments::nearest_name, printable::printable};
 
 /// The problem, after the argument that it is about, if it is about one.
 pub fn naming(problem: &str) -> String {
@@ -35,7 +35,7 @@ pub fn named(error: Error, locks: &Locks, store: &str) -> anyhow::Error {
 
 /// The store that was perhaps meant, or else all stores.
 fn known(locks: &Locks, store: &str) -> String {
-    match nearest(store, locks.store_names()) {
+    match nearest_name(store, locks.store_names()) {
         Some(meant) => format!("did you mean {}?", printable(meant)),
         None => {
             let names: Vec<_> = locks.store_names().map(printable).collect();

@@ -6,7 +6,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Reaps the adopted processes that have ended: nobody else does. Leaves the `child`, for which somebody waits, and
 /// stops at it if it has ended.
-pub fn bury(child: Option<Pid>) {
+pub fn reap(child: Option<Pid>) {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(status) = nix::sys::wait::waitid(Id::All, ended)
         && let Some(orphan) = status.pid().and_then(|process| Pid::from_raw(process.as_raw()))

@@ -34,12 +34,12 @@ pub fn defer() {
 }
 
 /// A runtime, and the signals of a process that shuts down gracefully.
-pub struct Attentive<S> {
+pub struct SignalRuntime<S> {
     pub runtime: Runtime,
     pub signals: S,
 }
 
-impl<S> Attentive<S> {
+impl<S> SignalRuntime<S> {
     /// Receives signals from now on.
     pub fn new(runtime: Runtime, receive: impl FnOnce() -> io::Result<S>) -> Result<Self> {
         let signals = {

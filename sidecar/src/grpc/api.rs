@@ -15,7 +15,7 @@ use tracing::{Instrument, Span, field};
 use super::{
     admission::admit,
     bounds::Bounds,
-    calls::{Calls, FULL_METHODS, METHODS, SERVICE},
+    calls::{DaprService, FULL_METHODS, METHODS, SERVICE},
     ext_proc,
     ext_proc::EdgeLocks,
     head,
@@ -44,7 +44,7 @@ const REFLECTION: &str = "grpc.reflection.";
 /// through [`answer`](Self::answer).
 #[derive(Clone)]
 pub struct Api {
-    calls: Calls,
+    dapr: DaprService,
     edge_locks: EdgeLocks,
     /// Health checks and reflection.
     routes: Routes,
@@ -82,11 +82,11 @@ impl Api {
                 reflection().build_v1alpha()?.max_decoding_message_size(MAX_ROUTED_MESSAGE),
             );
         let edge_locks = EdgeLocks::new(sidecar.all_edge_locks());
-        Ok(Self { calls: Calls { sidecar, metrics }, edge_locks, routes: routes.prepare() })
+        Ok(Self { dapr: DaprService { sidecar, metrics }, edge_locks, routes: routes.prepare() })
     }
 
     fn sidecar(&self) -> &Sidecar {
-        &self.calls.sidecar
+        &self.dapr.sidecar
     }
 
     /// Answers a call. A message of more than 4 MiB is refused.
@@ -103,7 +103,7 @@ impl Api {
         let counted_as = counted_as(&head);
         let response = self.spanned(&mut head, body).await;
         if let Some(method) = counted_as {
-            self.calls.metrics.answered(method, name_of(code_of(&response)), started.elapsed());
+            self.dapr.metrics.record_call(method, name_of(code_of(&response)), started.elapsed());
         }
         response
     }
@@ -161,7 +161,7 @@ impl Api {
         if head.uri.path() == ext_proc::PROCESS {
             return ext_proc::process(self.sidecar(), &self.edge_locks, head, body);
         }
-        if let Some(response) = self.calls.answer(head, &mut body).await {
+        if let Some(response) = self.dapr.answer(head, &mut body).await {
             return response;
         }
         // Boxed, because a larger future would make that of a call of Dapr's service as large.
@@ -173,7 +173,7 @@ impl Api {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(response) = leases::answer(&self.calls, head, &mut body).await {
+        if let Some(response) = leases::answer(&self.dapr, head, &mut body).await {
             return response;
         }
         let request = Request::from_parts(head.clone(), GrpcBody::new(body));

@@ -17,7 +17,7 @@ use tonic::{Status, body::Body as GrpcBody};
 use super::{
     metrics::GrpcMetrics,
     status,
-    unary::{self, Answered, MAX_MESSAGE, PREFIX, Received},
+    unary::{self, MAX_MESSAGE, PREFIX, Received, ResponseMessage},
 };
 use crate::{
     failure,
@@ -42,12 +42,12 @@ const SET_METADATA: &str = "/dapr.proto.runtime.v1.Dapr/SetMetadata";
 
 /// The methods, served from a sidecar.
 #[derive(Clone)]
-pub(super) struct Calls {
+pub(super) struct DaprService {
     pub sidecar: Sidecar,
     pub metrics: Arc<GrpcMetrics>,
 }
 
-impl Calls {
+impl DaprService {
     /// Answers a call, if it is of one of the methods.
     pub(super) async fn answer<B>(&self, head: &Parts, body: &mut B) -> Option<Response<GrpcBody>>
     where
@@ -67,7 +67,7 @@ impl Calls {
             _ => {
                 let answer = self.get_metadata(&received);
                 let sent = answer.as_ref().map_or(0, |message| message.len() - PREFIX);
-                self.metrics.carried(method, received.length(), sent);
+                self.metrics.record_lengths(method, received.length(), sent);
                 answer.map_or_else(Status::into_http, |message| unary::whole(message, None))
             }
         })
@@ -80,7 +80,7 @@ impl Calls {
         received: &Received,
         answer: Result<T, Status>,
     ) -> Response<GrpcBody> {
-        let answer = answer.map(|message| Answered { message, fencing_token: None });
+        let answer = answer.map(|message| ResponseMessage { message, fencing_token: None });
         self.numbered_response(method, received, answer)
     }
 
@@ -89,14 +89,17 @@ impl Calls {
         &self,
         method: &'static str,
         received: &Received,
-        answer: Result<Answered<T>, Status>,
+        answer: Result<ResponseMessage<T>, Status>,
     ) -> Response<GrpcBody> {
         let sent = answer.as_ref().map_or(0, |answer| answer.message.encoded_len());
-        self.metrics.carried(method, received.length(), sent);
+        self.metrics.record_lengths(method, received.length(), sent);
         unary::response(answer)
     }
 
-    async fn try_lock(&self, received: &Received) -> Result<Answered<TryLockResponse>, Status> {
+    async fn try_lock(
+        &self,
+        received: &Received,
+    ) -> Result<ResponseMessage<TryLockResponse>, Status> {
         let TryLockRequest { store_name, resource_id, lock_owner, expiry_in_seconds } =
             received.message()?;
         self.grants()?;
@@ -108,7 +111,7 @@ impl Calls {
         match self.sidecar.long_requests().run(received.length(), call).await {
             Ok((attempt, fencing_token)) => {
                 let message = TryLockResponse { success: attempt.is_acquired() };
-                Ok(Answered { message, fencing_token })
+                Ok(ResponseMessage { message, fencing_token })
             }
             Err(error) => Err(self.failed(Verb::TryLock, &error)),
         }

@@ -16,7 +16,7 @@ use prost_types::Duration as ProtoDuration;
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
-    calls::{Calls, number},
+    calls::{DaprService, number},
     unary::{self, Received},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(super) const HOLD: &str = "/holdfast.lock.v1.Leases/Hold";
 
 /// Answers a call, if it is of one of the methods.
 pub(super) async fn answer<B>(
-    calls: &Calls,
+    service: &DaprService,
     head: &mut Parts,
     body: &mut B,
 ) -> Option<Response<GrpcBody>>
@@ -55,30 +55,30 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let method = METHODS.into_iter().find(|method| *method == head.uri.path())?;
-    let intake = calls.sidecar.intake();
+    let intake = service.sidecar.intake();
     let received = match Received::read(body, &head.headers, intake, MAX_LEASE_BODY_BYTES).await {
         Ok(received) => received,
         Err(refusal) => return Some(refusal.into_http()),
     };
     forget_headers(head);
     Some(match method {
-        ACQUIRE => calls.response(method, &received, acquire(calls, &received).await),
-        EXTEND => calls.response(method, &received, extend(calls, &received).await),
-        RELEASE => calls.response(method, &received, release(calls, &received).await),
-        AWAIT_LOSS => calls.response(method, &received, await_loss(calls, &received).await),
-        HOLD => hold(calls, &received).await.unwrap_or_else(Status::into_http),
-        _ => calls.response(method, &received, inspect(calls, &received).await),
+        ACQUIRE => service.response(method, &received, acquire(service, &received).await),
+        EXTEND => service.response(method, &received, extend(service, &received).await),
+        RELEASE => service.response(method, &received, release(service, &received).await),
+        AWAIT_LOSS => service.response(method, &received, await_loss(service, &received).await),
+        HOLD => hold(service, &received).await.unwrap_or_else(Status::into_http),
+        _ => service.response(method, &received, inspect(service, &received).await),
     })
 }
 
-async fn acquire(calls: &Calls, received: &Received) -> Result<AcquireResponse, Status> {
+async fn acquire(service: &DaprService, received: &Received) -> Result<AcquireResponse, Status> {
     let AcquireRequest { store_name, resource_id, lock_owner, ttl, wait, fenced } =
         received.message()?;
     let options = options(lock_owner, ttl, wait, fenced)?;
-    calls.grants()?;
+    service.grants()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let acquired = calls.sidecar.locks().acquire(resource, &options).await;
-    let lease = acquired.map_err(|error| calls.failed(Verb::Acquire, &error))?;
+    let acquired = service.sidecar.locks().acquire(resource, &options).await;
+    let lease = acquired.map_err(|error| service.failed(Verb::Acquire, &error))?;
     Ok(lease.map_or_else(AcquireResponse::default, |lease| AcquireResponse {
         success: true,
         valid_for: Some(duration(lease.valid_for)),
@@ -100,35 +100,35 @@ fn options(
     Ok(options)
 }
 
-async fn extend(calls: &Calls, received: &Received) -> Result<ExtendResponse, Status> {
+async fn extend(service: &DaprService, received: &Received) -> Result<ExtendResponse, Status> {
     let ExtendRequest { store_name, resource_id, lock_owner, ttl, may_shorten } =
         received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let (locks, ttl) = (calls.sidecar.locks(), time("ttl", ttl)?);
+    let (locks, ttl) = (service.sidecar.locks(), time("ttl", ttl)?);
     let extended = locks.extend(resource, &lock_owner, ttl, may_shorten).await;
     let (status, valid_for) = match extended {
         Ok(Extended::Extended(time)) => (extend_response::Status::Success, Some(duration(time))),
         Ok(Extended::Gone) => (extend_response::Status::LockDoesNotExist, None),
         Ok(Extended::HeldByOther) => (extend_response::Status::LockBelongsToOthers, None),
-        Err(error) => return Err(calls.failed(Verb::Extend, &error)),
+        Err(error) => return Err(service.failed(Verb::Extend, &error)),
     };
     Ok(ExtendResponse { status: status.into(), valid_for })
 }
 
-async fn release(calls: &Calls, received: &Received) -> Result<ReleaseResponse, Status> {
+async fn release(service: &DaprService, received: &Received) -> Result<ReleaseResponse, Status> {
     let ReleaseRequest { store_name, resource_id, lock_owner } = received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let released = calls.sidecar.locks().unlock(resource, &lock_owner).await;
-    let status = released.map_err(|error| calls.failed(Verb::Unlock, &error))?;
+    let released = service.sidecar.locks().unlock(resource, &lock_owner).await;
+    let status = released.map_err(|error| service.failed(Verb::Unlock, &error))?;
     // The numbers are those of Dapr's unlock.
     Ok(ReleaseResponse { status: number(status).into() })
 }
 
-async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, Status> {
+async fn inspect(service: &DaprService, received: &Received) -> Result<InspectResponse, Status> {
     let InspectRequest { store_name, resource_id } = received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
-    let inspected = calls.sidecar.locks().inspect(resource).await;
-    let holding = inspected.map_err(|error| calls.failed(Verb::Inspect, &error))?;
+    let inspected = service.sidecar.locks().inspect(resource).await;
+    let holding = inspected.map_err(|error| service.failed(Verb::Inspect, &error))?;
     Ok(holding.map_or_else(InspectResponse::default, |holding| InspectResponse {
         held: true,
         lock_owner: holding.owner,
@@ -137,33 +137,36 @@ async fn inspect(calls: &Calls, received: &Received) -> Result<InspectResponse, 
     }))
 }
 
-async fn await_loss(calls: &Calls, received: &Received) -> Result<AwaitLossResponse, Status> {
+async fn await_loss(
+    service: &DaprService,
+    received: &Received,
+) -> Result<AwaitLossResponse, Status> {
     let AwaitLossRequest { store_name, resource_id, lock_owner, wait } = received.message()?;
     let resource = Resource { store: &store_name, id: &resource_id };
     let wait = time("wait", wait)?;
-    let awaited = loss::await_loss(&calls.sidecar, resource, &lock_owner, wait).await;
-    let status = awaited.map_err(|error| not_held(calls, Verb::Inspect, error))?;
+    let awaited = loss::await_loss(&service.sidecar, resource, &lock_owner, wait).await;
+    let status = awaited.map_err(|error| not_held(service, Verb::Inspect, error))?;
     Ok(AwaitLossResponse { status: status.into() })
 }
 
 /// The status of a call that keeps its connection, and has no verdict.
-fn not_held(calls: &Calls, verb: Verb, error: HoldError) -> Status {
+fn not_held(service: &DaprService, verb: Verb, error: HoldError) -> Status {
     match error {
         HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),
-        HoldError::Locks(error) => calls.failed(verb, &error),
+        HoldError::Locks(error) => service.failed(verb, &error),
     }
 }
 
-async fn hold(calls: &Calls, received: &Received) -> Result<Response<GrpcBody>, Status> {
+async fn hold(service: &DaprService, received: &Received) -> Result<Response<GrpcBody>, Status> {
     let HoldRequest { store_name, resource_id, lock_owner, ttl, wait, fenced, max_hold } =
         received.message()?;
     let options = options(lock_owner, ttl, wait, fenced)?;
     let max_hold = max_hold.map(|longest| time("max_hold", Some(longest))).transpose()?;
-    calls.grants()?;
+    service.grants()?;
     let terms = HoldTerms { options, max_hold };
     let resource = Resource { store: &store_name, id: &resource_id };
-    let held = Hold::begin(&calls.sidecar, resource, &terms).await;
-    let hold = held.map_err(|error| not_held(calls, Verb::Acquire, error))?;
+    let held = Hold::begin(&service.sidecar, resource, &terms).await;
+    let hold = held.map_err(|error| not_held(service, Verb::Acquire, error))?;
     let parting = hold.parting().clone();
     Ok(unary::lasting(hold.map(|event| Ok(message(event))), parting))
 }

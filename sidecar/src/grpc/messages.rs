@@ -10,7 +10,7 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::unary::{Encoding, PREFIX, announced, check_prefix, refusal};
+use super::unary::{Encoding, PREFIX, check_prefix, framed_length, refusal};
 use crate::requests::intake::{Intake, NotRead, Room};
 
 /// How many bytes are read ahead of the message that is wanted.
@@ -53,7 +53,7 @@ where
     /// The next message; `None` when the caller has sent all. May be dropped and called again.
     pub(super) async fn next<T: Message + Default>(&mut self) -> Result<Option<T>, Status> {
         loop {
-            if let Some(length) = announced(&self.buffer) {
+            if let Some(length) = framed_length(&self.buffer) {
                 if length > PREFIX + self.longest {
                     return Err(refusal(NotRead::TooLong(Some(length)), self.longest));
                 }

@@ -35,4 +35,4 @@ pub use api::{Api, DescriptorError};
 pub(crate) use bounds::Bounds;
 pub(crate) use calls::failed;
 pub(crate) use leases::duration;
-pub(crate) use unary::{Answered, Received, lasting, response};
+pub(crate) use unary::{Received, ResponseMessage, lasting, response};

@@ -24,7 +24,7 @@ use tonic::{Status, body::Body as GrpcBody};
 
 use super::until::trailers;
 use crate::{
-    lasting::untaken::Untaken,
+    lasting::unread_stream::UnreadStream,
     requests::intake::{Intake, NotRead, Whole},
     server::{Lasting, Parting},
 };
@@ -58,10 +58,10 @@ impl Received {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let most = PREFIX + longest;
-        let whole = intake.read(body, most, announced).await;
+        let whole = intake.read(body, most, framed_length).await;
         let whole = whole.map_err(|problem| refusal(problem, longest))?;
         check_prefix(&whole.bytes, &Encoding::of(headers))?;
-        match announced(&whole.bytes) {
+        match framed_length(&whole.bytes) {
             Some(length) if length <= whole.bytes.len() => Ok(Self { whole }),
             _ => Err(Status::internal("unexpected EOF: the message is incomplete")),
         }
@@ -84,12 +84,12 @@ pub(super) struct Encoding(Option<Box<str>>);
 
 impl Encoding {
     /// The longest name that is kept, in characters.
-    const MOST: usize = 100;
+    const MAX_ENCODING_NAME_CHARS: usize = 100;
 
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let name = headers.get("grpc-encoding").and_then(|name| name.to_str().ok());
         let name = name.filter(|name| !["", "identity"].contains(name));
-        Self(name.map(|name| name.chars().take(Self::MOST).collect()))
+        Self(name.map(|name| name.chars().take(Self::MAX_ENCODING_NAME_CHARS).collect()))
     }
 
     /// The statuses of gRPC's implementation in Go, which is Dapr's (`rpc_util.go`).
@@ -115,7 +115,7 @@ pub(super) fn check_prefix(bytes: &[u8], encoding: &Encoding) -> Result<(), Stat
 }
 
 /// The length of the message with its prefix; `None` if the bytes are too few to tell.
-pub(super) fn announced(bytes: &[u8]) -> Option<usize> {
+pub(super) fn framed_length(bytes: &[u8]) -> Option<usize> {
     let &[_, a, b, c, d] = bytes.first_chunk::<PREFIX>()?;
     Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)
 }
@@ -138,16 +138,18 @@ pub(super) fn refusal(problem: NotRead, longest: usize) -> Status {
 }
 
 /// The answer to a call.
-pub(crate) struct Answered<T> {
+pub(crate) struct ResponseMessage<T> {
     pub(crate) message: T,
     /// The number of the grant that a try-lock got, for the trailing metadata.
     pub(crate) fencing_token: Option<u64>,
 }
 
 /// The response with one message, or with the status of a call that failed.
-pub(crate) fn response<T: Message>(answer: Result<Answered<T>, Status>) -> Response<GrpcBody> {
+pub(crate) fn response<T: Message>(
+    answer: Result<ResponseMessage<T>, Status>,
+) -> Response<GrpcBody> {
     match answer {
-        Ok(Answered { message, fencing_token }) => whole(encoded(&message), fencing_token),
+        Ok(ResponseMessage { message, fencing_token }) => whole(encoded(&message), fencing_token),
         Err(status) => status.into_http(),
     }
 }
@@ -172,7 +174,7 @@ pub(crate) fn lasting<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     parting: Parting,
 ) -> Response<GrpcBody> {
-    let mut response = of_messages(Untaken::end(with_end(messages), parting.clone()));
+    let mut response = of_messages(UnreadStream::end(with_end(messages), parting.clone()));
     response.extensions_mut().insert(Lasting::until(parting));
     response
 }
@@ -373,7 +375,7 @@ mod tests {
     #[tokio::test]
     async fn a_response_is_a_message_and_its_status() {
         let unlock = UnlockRequest { resource_id: "r".to_owned(), ..UnlockRequest::default() };
-        let response = response(Ok(Answered { message: unlock, fencing_token: None }));
+        let response = response(Ok(ResponseMessage { message: unlock, fencing_token: None }));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let whole = response.into_body().collect().await.unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");

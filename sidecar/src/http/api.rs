@@ -108,15 +108,15 @@ impl Api {
 
         let length = length(&head.headers);
         let answered = match self.refusal(&uri, &head, &route) {
-            Some(refusal) => Answered::Reply(refusal),
+            Some(refusal) => ResponseContent::Reply(refusal),
             None => self.admitted(route, &uri, &mut head, &mut body).await,
         };
         let bytes = BodyBytes { request: length, response: answered.body_length() };
-        self.metrics.answered(endpoint, answered.status(), started.elapsed(), bytes);
+        self.metrics.record_request(endpoint, answered.status(), started.elapsed(), bytes);
         match answered {
-            Answered::Reply(reply) => send::response(reply),
-            Answered::Document(document) => send::document(document),
-            Answered::Hold(hold) => hold::response(hold),
+            ResponseContent::Reply(reply) => send::response(reply),
+            ResponseContent::Document(document) => send::document(document),
+            ResponseContent::Hold(hold) => hold::response(hold),
         }
     }
 
@@ -149,7 +149,7 @@ impl Api {
         uri: &Uri,
         head: &mut Parts,
         body: &mut B,
-    ) -> Answered
+    ) -> ResponseContent
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -175,7 +175,13 @@ impl Api {
         answered
     }
 
-    async fn call<B>(&self, route: Route<'_>, uri: &Uri, head: &mut Parts, body: &mut B) -> Answered
+    async fn call<B>(
+        &self,
+        route: Route<'_>,
+        uri: &Uri,
+        head: &mut Parts,
+        body: &mut B,
+    ) -> ResponseContent
     where
         B: Body + Unpin,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -191,7 +197,12 @@ impl Api {
         }
     }
 
-    async fn hold(&self, store: &str, head: &mut Parts, body: Result<Whole, Reply>) -> Answered {
+    async fn hold(
+        &self,
+        store: &str,
+        head: &mut Parts,
+        body: Result<Whole, Reply>,
+    ) -> ResponseContent {
         forget_headers(head);
         let body = match body {
             Ok(body) => body,
@@ -205,7 +216,7 @@ impl Api {
             Err(error) => return malformed(Verb::Acquire, &error).into(),
         };
         match Hold::begin(&self.sidecar, Resource { store, id: &id }, &terms).await {
-            Ok(hold) => Answered::Hold(hold),
+            Ok(hold) => ResponseContent::Hold(hold),
             Err(error) => self.not_held(Verb::Acquire, head, error).into(),
         }
     }
@@ -362,14 +373,14 @@ fn malformed(verb: Verb, error: &Error) -> Reply {
 }
 
 /// The answer to a request.
-enum Answered {
+enum ResponseContent {
     Reply(Reply),
     /// JSON that responses share.
     Document(Bytes),
     Hold(Hold),
 }
 
-impl Answered {
+impl ResponseContent {
     fn status(&self) -> u16 {
         match self {
             Self::Reply(reply) => reply.status,
@@ -387,7 +398,7 @@ impl Answered {
     }
 }
 
-impl From<Reply> for Answered {
+impl From<Reply> for ResponseContent {
     fn from(reply: Reply) -> Self {
         Self::Reply(reply)
     }
@@ -456,13 +467,13 @@ fn length(headers: &HeaderMap) -> u64 {
     said.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-fn describe(metadata: &Metadata) -> Answered {
+fn describe(metadata: &Metadata) -> ResponseContent {
     let document = metadata.document(Form::Json, |extended| {
         let components = metadata.components().iter().map(listed);
         metadata::to_json(metadata.app_id(), components, &extended).map(Bytes::from)
     });
     match document {
-        Ok(document) => Answered::Document(document),
+        Ok(document) => ResponseContent::Document(document),
         Err(error) => reply::not_encoded(&error).into(),
     }
 }

@@ -33,14 +33,14 @@ pub(super) struct BodyBytes {
 pub(super) struct HttpMetrics {
     app_id: String,
     stores: Vec<String>,
-    requests: MetricHandles<(Endpoint, u16), Requests>,
+    requests: MetricHandles<(Endpoint, u16), RequestHandles>,
     request_bytes: Histogram,
     response_bytes: Histogram,
 }
 
 /// The handles for the requests to one endpoint that were answered with one status.
 #[derive(Debug)]
-struct Requests {
+struct RequestHandles {
     requests: Counter,
     responses: Counter,
     latency: Histogram,
@@ -64,7 +64,7 @@ impl HttpMetrics {
     }
 
     /// Records a request that was answered.
-    pub(super) fn answered(
+    pub(super) fn record_request(
         &self,
         endpoint: Endpoint,
         status: u16,
@@ -79,7 +79,7 @@ impl HttpMetrics {
         self.response_bytes.record(bytes.response as f64);
     }
 
-    fn requests(&self, endpoint: Endpoint, status: u16) -> Requests {
+    fn requests(&self, endpoint: Endpoint, status: u16) -> RequestHandles {
         let path = match endpoint.store {
             Some(store) => endpoint.template.replace("{store}", &self.stores[store]),
             None => endpoint.template.to_owned(),
@@ -90,7 +90,7 @@ impl HttpMetrics {
             path: &path,
             status: &status.to_string(),
         };
-        Requests {
+        RequestHandles {
             requests: HTTP_REQUEST_COUNT.with(labels),
             responses: HTTP_RESPONSE_COUNT.with(labels),
             latency: HTTP_LATENCY.with(labels),

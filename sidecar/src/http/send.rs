@@ -13,7 +13,7 @@ use hyper::{
 };
 
 use crate::{
-    lasting::untaken::Untaken,
+    lasting::unread_stream::UnreadStream,
     server::{Lasting, Parting},
 };
 
@@ -59,7 +59,8 @@ pub(crate) fn lasting(
     lines: impl Stream<Item = Bytes> + Send + 'static,
     parting: Parting,
 ) -> Response<ResponseBody> {
-    let frames = Untaken::end(lines, parting.clone()).map(|line| Ok(Frame::data(line))).boxed();
+    let frames =
+        UnreadStream::end(lines, parting.clone()).map(|line| Ok(Frame::data(line))).boxed();
     let mut response = Response::new(ResponseBody::Right(Box::pin(StreamBody::new(frames))));
     response.headers_mut().extend([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),

@@ -73,7 +73,7 @@ fn cause(lost: &Lost) -> Cause {
 }
 
 /// A hold that the server renews.
-struct Kept {
+struct RenewedHold {
     /// `None` once it was left to expire.
     lease: Option<Lease>,
     _room: OwnedSemaphorePermit,
@@ -110,7 +110,7 @@ impl Hold {
             return Ok(Self { events, parting: Parting::default() });
         };
         let parting = Parting::default();
-        let kept = Kept {
+        let kept = RenewedHold {
             lease: Some(lease),
             _room: room,
             parting: parting.clone(),
@@ -119,7 +119,7 @@ impl Hold {
             is_held_reported: false,
             is_ending_reported: false,
         };
-        let events = stream::unfold(kept, Kept::next).boxed();
+        let events = stream::unfold(kept, RenewedHold::next).boxed();
         Ok(Self { events, parting })
     }
 
@@ -129,7 +129,7 @@ impl Hold {
     }
 }
 
-impl Kept {
+impl RenewedHold {
     async fn next(mut self) -> Option<(Event, Self)> {
         let lease = self.lease.as_mut()?;
         if !self.is_held_reported {
@@ -167,7 +167,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for RenewedHold {
     fn drop(&mut self) {
         // A caller who may still work holds the lock for as long as was reported last.
         if self.is_held_reported && self.parting.is_given_up() {

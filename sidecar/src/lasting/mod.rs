@@ -5,9 +5,9 @@
 //! | `hold` | leases that last as long as the response that reports them |
 //! | `loss` | waiting until a lock is lost |
 //! | `watch` | the locks that are taken and freed |
-//! | `untaken` | streams that end when their reader stops reading |
+//! | `unread_stream` | streams that end when their reader stops reading |
 
 pub(crate) mod hold;
 pub(crate) mod loss;
-pub(crate) mod untaken;
+pub(crate) mod unread_stream;
 pub(crate) mod watch;

@@ -10,23 +10,24 @@ use futures_util::{
 use holdfast::{Error, HeldLock, Locks};
 use tokio::time::{Instant, sleep};
 
-/// The shortest pause between two looks at the locks. A look takes at most a tenth of the time, unless that needs more
-/// than the longest pause.
-const INTERVAL: Duration = Duration::from_secs(1);
-const SHARE: u32 = 10;
-const LONGEST: Duration = Duration::from_secs(10);
+/// The shortest and the longest pause between two reads of the locks.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How many times as long as the read before it a pause is, unless that is outside its bounds.
+const PAUSE_PER_READ: u32 = 10;
 
 /// The most locks that are watched.
-const MOST: usize = 10_000;
+const MAX_LOCKS: usize = 10_000;
 
 /// How many locks are asked for at a time.
-const PAGE: u32 = 1_000;
+const PAGE_SIZE: u32 = 1_000;
 
 /// The smallest change of the end of a hold that is reported.
-const BLUR: Duration = Duration::from_millis(500);
+const MIN_REPORTED_CHANGE: Duration = Duration::from_millis(500);
 
 /// How long to wait before a store that failed is watched again.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// An item of a watch that restarts after failures.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) enum Event {
 pub(crate) enum WatchError {
     #[error(transparent)]
     Lock(#[from] Error),
-    #[error("more than {MOST} locks are held: watch fewer, by a prefix")]
+    #[error("more than {MAX_LOCKS} locks are held: watch fewer, by a prefix")]
     TooMany,
 }
 
@@ -87,7 +88,7 @@ struct End {
 ///
 /// # Errors
 ///
-/// If the locks cannot be looked at in the beginning. Later errors are items, the last of the stream.
+/// If the first read of the locks fails. Later errors are items, the last of the stream.
 pub(crate) async fn watch(
     locks: Locks,
     store: String,
@@ -134,7 +135,7 @@ pub(crate) fn watch_again(
             };
             let events = stream::once(events).flatten();
             let reports = events.map(|event| event.map_or_else(Report::Failed, Report::Event));
-            Some((stream::iter([Report::Began]).chain(reports), AFTER_FAILURE))
+            Some((stream::iter([Report::Began]).chain(reports), RETRY_PAUSE))
         }
     });
     watches.flatten().boxed()
@@ -145,14 +146,14 @@ impl View {
         let (mut held, mut cursor) = (HashMap::new(), None);
         loop {
             let asked = Instant::now();
-            let page = locks.list(store, prefix, cursor.as_deref(), PAGE).await?;
+            let page = locks.list(store, prefix, cursor.as_deref(), PAGE_SIZE).await?;
             let answered = Instant::now();
             held.extend(page.locks.into_iter().map(|lock| {
                 let left = lock.time_left.map(Duration::from_millis);
                 let end = left.and_then(|left| End::between(asked, answered, left));
                 (lock.resource_id.clone(), SeenLock { lock, end })
             }));
-            if held.len() > MOST {
+            if held.len() > MAX_LOCKS {
                 return Err(WatchError::TooMany);
             }
             cursor = page.next;
@@ -165,7 +166,7 @@ impl View {
 }
 
 impl End {
-    /// The end of a lock that had this much time left at some moment between these.
+    /// When a lock ends that had `left` at a moment between `asked` and `answered`.
     fn between(asked: Instant, answered: Instant, left: Duration) -> Option<Self> {
         Some(Self { earliest: asked.checked_add(left)?, latest: answered.checked_add(left)? })
     }
@@ -173,7 +174,7 @@ impl End {
 
 /// How long to wait after a look that took this long.
 fn pause_after(took: Duration) -> Duration {
-    (took * SHARE).clamp(INTERVAL, LONGEST)
+    (took * PAUSE_PER_READ).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
 /// The changes between two snapshots: freed locks come before taken ones. An end that moved too little to be reported
@@ -207,7 +208,8 @@ fn changes(before: &View, now: &mut View) -> Vec<Event> {
 fn is_moved(before: Option<End>, now: Option<End>) -> bool {
     match (before, now) {
         (Some(before), Some(now)) => {
-            now.earliest > before.latest + BLUR || now.latest + BLUR < before.earliest
+            now.earliest > before.latest + MIN_REPORTED_CHANGE
+                || now.latest + MIN_REPORTED_CHANGE < before.earliest
         }
         (before, now) => before.is_some() != now.is_some(),
     }

@@ -1,6 +1,6 @@
 //! Reading bodies: how many bytes of them are in memory at a time, and how long one may take to arrive.
 //!
-//! A body of a lock call has some hundred bytes. Longer ones share a budget, and wait for their parts of it as they
+//! The body of a lock call has a few hundred bytes. Longer ones share a budget, and wait for their parts of it as they
 //! arrive: no number of callers can fill the memory, and none takes a part for what it does not send. The others need no
 //! budget: their number is limited by that of the connections and their streams.
 
@@ -24,13 +24,13 @@ use tokio::{
 use crate::throttle::Throttle;
 
 /// A body, or headers, of at most this many bytes needs no part of the budget.
-const SMALL: usize = 8 << 10;
+const UNBUDGETED_BYTES: usize = 8 << 10;
 
 /// The budget is counted in pieces of this many bytes.
-const PIECE: usize = 1 << 10;
+const PERMIT_BYTES: usize = 1 << 10;
 
 /// A body takes this many bytes of the budget at a time.
-const STEP: usize = 64 << 10;
+const BYTES_PER_STEP: usize = 64 << 10;
 
 /// The header that names the caller's trace, and how many bytes of it are kept while a call waits.
 const TRACE: HeaderName = HeaderName::from_static("traceparent");
@@ -119,7 +119,7 @@ pub(crate) enum NotRead {
 impl Intake {
     pub(crate) fn new(limits: BodyLimits) -> Self {
         // One more, for the prefix of a message.
-        let pieces = (limits.memory / PIECE).saturating_add(1).min(Semaphore::MAX_PERMITS);
+        let pieces = (limits.memory / PERMIT_BYTES).saturating_add(1).min(Semaphore::MAX_PERMITS);
         let budget = Arc::new(Semaphore::new(pieces));
         Self(Arc::new(Inner { limits, budget, refused: Throttle::new(1) }))
     }
@@ -186,7 +186,7 @@ impl Intake {
                 return Ok(Whole { bytes: data.copy_to_bytes(wanted), _room: room });
             }
             if whole.is_empty() {
-                whole.reserve(length.map_or(received, |length| length.min(STEP)));
+                whole.reserve(length.map_or(received, |length| length.min(BYTES_PER_STEP)));
             }
             whole.put(data.take(wanted));
             announced_length = announced_length.or_else(|| announced(&whole));
@@ -204,10 +204,10 @@ impl Intake {
         most: usize,
     ) -> Result<(), NotRead> {
         let has = room.as_ref().map_or(0, |room| room.pieces.num_permits());
-        if bytes <= SMALL || bytes <= has * PIECE {
+        if bytes <= UNBUDGETED_BYTES || bytes <= has * PERMIT_BYTES {
             return Ok(());
         }
-        let wanted = pieces(bytes.next_multiple_of(STEP).min(most));
+        let wanted = pieces(bytes.next_multiple_of(BYTES_PER_STEP).min(most));
         let more = self.pieces(wanted as usize - has).await?;
         match room {
             Some(room) => room.pieces.merge(more),
@@ -235,7 +235,7 @@ impl Intake {
     pub(crate) fn headers(&self, headers: &HeaderMap) -> Result<Option<Room>, NotRead> {
         let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
         let bytes = headers.iter().map(field).sum::<usize>();
-        if bytes <= SMALL {
+        if bytes <= UNBUDGETED_BYTES {
             return Ok(None);
         }
         let pieces = self.0.budget.clone().try_acquire_many_owned(pieces(bytes));
@@ -295,5 +295,5 @@ fn check_length(received: usize, length: Option<usize>, most: usize) -> Result<(
 }
 
 fn pieces(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(PIECE)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX)
 }

@@ -12,8 +12,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
     control::{InFlight, Incomplete},
-    lasting::Lasting,
-    long::{LongBody, is_long},
+    long_body::{LongBody, is_long},
+    response_lifetime::Lasting,
 };
 
 /// The body of a request that the server received.

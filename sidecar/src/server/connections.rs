@@ -30,10 +30,10 @@ use super::{
 use crate::throttle::Throttle;
 
 /// How long to wait after the system had no room for another connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long to wait for the end of a connection that was ordered to close before closing another one.
-const NO_PLACE: Duration = Duration::from_millis(20);
+const CLOSE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The open connections of an API.
 pub(super) struct Connections {
@@ -120,7 +120,7 @@ impl Connections {
             Err(error) => {
                 self.complain(&format_args!("cannot accept a connection: {error}"));
                 self.close_longest_waiting();
-                tokio::time::sleep(NO_ROOM).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -152,7 +152,7 @@ impl Connections {
             ));
             self.close_longest_waiting();
             let place = self.places.clone().acquire_owned();
-            if let Ok(Ok(permit)) = tokio::time::timeout(NO_PLACE, place).await {
+            if let Ok(Ok(permit)) = tokio::time::timeout(CLOSE_PAUSE, place).await {
                 return permit;
             }
         }

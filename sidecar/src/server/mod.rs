@@ -8,8 +8,8 @@
 //! | `wire`, `protocol` | the bytes of a connection, and how HTTP is spoken with them |
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
 //! | `control` | the state of a connection, and the orders to it |
-//! | `answer`, `body`, `lasting` | requests and responses, their bodies, responses that last |
-//! | `long`, `unread` | long bodies, and the end of responses that their callers do not read |
+//! | `answer`, `body`, `response_lifetime` | requests and responses, their bodies, responses that last |
+//! | `long_body`, `unread` | long bodies, and the end of responses that their callers do not read |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `heads` | heads of requests over HTTP/2 that have begun to arrive |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
@@ -21,13 +21,13 @@ mod connection;
 mod connections;
 mod control;
 mod heads;
-mod lasting;
 mod limits;
 mod listener;
-mod long;
+mod long_body;
 mod parting;
 mod protocol;
 mod readiness;
+mod response_lifetime;
 mod streams;
 mod turn;
 mod unread;
@@ -43,8 +43,8 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
-    answer::Answer, body::RequestBody, lasting::Lasting, limits::Limits, listener::Listener,
-    readiness::Readiness,
+    answer::Answer, body::RequestBody, limits::Limits, listener::Listener, readiness::Readiness,
+    response_lifetime::Lasting,
 };
 use self::{connections::Connections, control::Order, protocol::ApiKind};
 pub(crate) use self::{parting::Parting, readiness::State, unread::Unread};
@@ -53,10 +53,10 @@ pub(crate) use self::{parting::Parting, readiness::State, unread::Unread};
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long callers have to receive their last event before they are cut off.
-const LAST_WORD: Duration = Duration::from_millis(200);
+const LAST_EVENT_TIME: Duration = Duration::from_millis(200);
 
 /// How long to wait for the end of connections that are cut off.
-const CUT_OFF: Duration = Duration::from_millis(800);
+const CUT_OFF_TIME: Duration = Duration::from_millis(800);
 
 /// A server of any number of APIs. Each has listening sockets of its own.
 #[must_use = "it does nothing until `serve` is called"]
@@ -206,7 +206,7 @@ impl Server {
         tokio::select! {
             biased;
             () = tasks.wait() => return,
-            () = tokio::time::sleep(LAST_WORD) => {}
+            () = tokio::time::sleep(LAST_EVENT_TIME) => {}
         }
         tracing::warn!(
             connections = tasks.len(),
@@ -214,7 +214,7 @@ impl Server {
         );
         all.order(Order::Close);
         // Their holds end with their tasks.
-        let _ = tokio::time::timeout(CUT_OFF, tasks.wait()).await;
+        let _ = tokio::time::timeout(CUT_OFF_TIME, tasks.wait()).await;
     }
 }
 

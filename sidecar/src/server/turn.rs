@@ -14,7 +14,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 
 /// Most polls in a row before the task lets others run.
-const MOST: usize = 8;
+const MAX_POLLS: usize = 8;
 
 /// Nobody polls, and there is nothing to do.
 const IDLE: u8 = 0;
@@ -49,7 +49,7 @@ impl Turn {
     ) -> Poll<T> {
         self.shared.task.register(cx.waker());
         let mut own = Context::from_waker(&self.waker);
-        for _ in 0..MOST {
+        for _ in 0..MAX_POLLS {
             self.shared.state.store(POLLING, Ordering::SeqCst);
             if let Poll::Ready(ready) = poll(&mut own) {
                 return Poll::Ready(ready);
@@ -122,7 +122,7 @@ mod tests {
             cx.waker().wake_by_ref();
             Poll::Pending
         });
-        assert_eq!((polled, polls, count.0.load(Ordering::SeqCst)), (Poll::Pending, MOST, 1));
+        assert_eq!((polled, polls, count.0.load(Ordering::SeqCst)), (Poll::Pending, MAX_POLLS, 1));
     }
 
     #[test]

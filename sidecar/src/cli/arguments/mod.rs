@@ -28,7 +28,7 @@ use self::help::{
     HEALTH_EXAMPLES, LOCKS_EXAMPLES, MAN_EXAMPLES, RUN_EXAMPLES, RUN_LOCKED_EXAMPLES,
     SERVE_EXAMPLES, TRY_LOCK_EXAMPLES, UNLOCK_EXAMPLES,
 };
-pub use self::words::nearest;
+pub use self::words::nearest_name;
 
 /// The name of the values of options that are on or off.
 const BOOL: &str = "BOOL";

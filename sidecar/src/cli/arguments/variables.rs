@@ -59,7 +59,7 @@ pub fn misspelt(command: &Command) -> impl Iterator<Item = String> {
     let unknown: Vec<_> =
         set.filter(|name| name.starts_with("HOLDFAST_") && !ours.contains(name)).collect();
     unknown.into_iter().filter_map(move |name| {
-        let meant = words::nearest(&name, ours.iter().map(String::as_str))?;
+        let meant = words::nearest_name(&name, ours.iter().map(String::as_str))?;
         Some(format!("the variable {name} has no effect; did you mean {meant}?"))
     })
 }

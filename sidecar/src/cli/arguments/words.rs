@@ -196,7 +196,7 @@ fn without(
     };
     match here {
         Here::Only(only) if value != only => {
-            let is_meant = nearest(&value.to_lowercase(), [only].into_iter()).is_some();
+            let is_meant = nearest_name(&value.to_lowercase(), [only].into_iter()).is_some();
             let meant = format!("did you mean {only}?");
             let reason = if is_meant { meant.as_str() } else { reason };
             let value = if value.is_empty() { "''" } else { &value };
@@ -217,7 +217,7 @@ fn unknown(serve: &Command, typed: &str, name: &str) -> String {
     let known = serve.get_arguments().flat_map(names).chain(taken.map(|option| option.name));
     let meant = match is_letter {
         true => Some(format!("-{name}")),
-        false => nearest(&name.to_lowercase(), known).map(|known| format!("--{known}")),
+        false => nearest_name(&name.to_lowercase(), known).map(|known| format!("--{known}")),
     };
     match meant {
         Some(meant) => format!("{typed}: unknown option; did you mean {meant}?"),
@@ -226,7 +226,7 @@ fn unknown(serve: &Command, typed: &str, name: &str) -> String {
 }
 
 /// The known name that is nearest to this one, if it is near.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / LETTERS).min(TYPOS);
     let with_distance = known.map(|known| (strsim::damerau_levenshtein(known, name), known));
     let (distance, known) = with_distance.min_by_key(|(distance, _)| *distance)?;
@@ -246,7 +246,7 @@ pub fn with_one_dash(
     let mut options = words.iter().take_while(|word| *word != "--").filter_map(|word| option(word));
     let is_longer = |typed: &str| typed.len() > letter.len() && typed.starts_with(letter);
     let Typed { typed, name, .. } = options.find(|option| is_longer(option.typed))?;
-    let meant = nearest(&name.to_lowercase(), command.get_arguments().flat_map(names));
+    let meant = nearest_name(&name.to_lowercase(), command.get_arguments().flat_map(names));
     Some((typed.to_owned(), meant.map(|name| format!("--{name}"))))
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::warnings::Warnings;
 use super::{
     arguments::{Check, Log, LogLevel},
-    exit::TROUBLE,
+    exit::FAILURE,
     logging, output,
     runtime::runtime,
     stores,
@@ -54,7 +54,7 @@ pub fn run(args: &Check) -> Result<ExitCode> {
         stores + &surveys.iter().map(servers).collect::<String>() + &self::edge_locks(edge_locks)
     };
     output::print(text.as_bytes())?;
-    Ok(if examined? { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+    Ok(if examined? { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) })
 }
 
 /// What is logged. Warnings that decide the exit code are always shown.

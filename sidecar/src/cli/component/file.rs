@@ -10,12 +10,13 @@ use anyhow::{Context, Result, bail};
 use holdfast::input_file;
 
 /// The largest component, in MiB. One that brings the runtime of Python has less than 50.
-const LARGEST: u64 = 256;
+const MAX_COMPONENT_MIB: u64 = 256;
 
 /// Reads a component.
 pub fn read(file: &Path) -> Result<Vec<u8>> {
     let name = file.display();
-    let wasm = input_file::read(file, LARGEST).with_context(|| format!("cannot read {name}"))?;
+    let wasm =
+        input_file::read(file, MAX_COMPONENT_MIB).with_context(|| format!("cannot read {name}"))?;
     // After the magic number: two bytes of version, then the layer, which is 0 for a core module.
     match wasm.get(..8) {
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(wasm),

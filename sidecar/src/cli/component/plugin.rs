@@ -20,7 +20,7 @@ use wasmtime::{
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView, p2::bindings::Command};
 
 use super::{
-    super::exit::{NO, TROUBLE, YES},
+    super::exit::{FAILURE, NEGATIVE, SUCCESS},
     file,
 };
 
@@ -95,17 +95,17 @@ impl Plugin {
         let ended = match called {
             Ok(ended) => ended,
             Err(error) => match error.downcast_ref() {
-                Some(I32Exit(code)) => return Ok(u8::try_from(*code).unwrap_or(TROUBLE)),
+                Some(I32Exit(code)) => return Ok(u8::try_from(*code).unwrap_or(FAILURE)),
                 None => return Err(plain(error)).with_context(|| format!("{} trapped", self.file)),
             },
         };
         match ended {
-            Ended::Succeeded => Ok(YES),
-            Ended::Failed => Ok(NO),
+            Ended::Succeeded => Ok(SUCCESS),
+            Ended::Failed => Ok(NEGATIVE),
             Ended::Said(text) => {
                 let mut stdout = io::stdout().lock();
                 writeln!(stdout, "{text}").context("cannot write to stdout")?;
-                Ok(YES)
+                Ok(SUCCESS)
             }
         }
     }

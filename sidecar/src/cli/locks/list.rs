@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        arguments::ListLocks, exit::YES, lock::with_locks, naming::named, output,
+        arguments::ListLocks, exit::SUCCESS, lock::with_locks, naming::named, output,
         printable::printable, table::table,
     },
     time::time,
@@ -35,7 +35,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
         }
         let text = if args.json { document(&held) } else { rows(&held) };
         output::print(text.as_bytes())?;
-        Ok(YES)
+        Ok(SUCCESS)
     })
 }
 

@@ -28,7 +28,7 @@ use tokio::{
 use super::{
     super::{
         arguments::{ListLocks, LogLevel},
-        exit::YES,
+        exit::SUCCESS,
         lock::with_open,
         logging,
         naming::named,
@@ -67,13 +67,13 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
             watch(reports, args, address).await
         };
         runtime()?.block_on(watching)?;
-        return Ok(ExitCode::from(YES));
+        return Ok(ExitCode::from(SUCCESS));
     }
     with_open(&args.stores, async |locks| {
         let folders = args.stores.folders().iter().map(|folder| folder.display().to_string());
         let source = folders.collect::<Vec<_>>().join(", ");
         watch(local(locks, args)?, args, &source).await?;
-        Ok(YES)
+        Ok(SUCCESS)
     })
 }
 

@@ -189,7 +189,7 @@ impl Command {
 
     async fn leader_ended(&mut self) -> u8 {
         loop {
-            self.bury_orphans();
+            self.reap_orphans();
             if let Some(code) = self.look() {
                 return code;
             }
@@ -254,13 +254,13 @@ impl Command {
     }
 
     /// Reaps orphans, of the group and of others.
-    fn bury_orphans(&self) {
-        orphans::bury(self.code.is_none().then_some(self.group));
+    fn reap_orphans(&self) {
+        orphans::reap(self.code.is_none().then_some(self.group));
     }
 
     /// Whether no process is left in the group. The leader must have ended.
     fn is_empty(&self) -> bool {
-        self.bury_orphans();
+        self.reap_orphans();
         test_kill_process_group(self.group) == Err(Errno::SRCH)
     }
 }

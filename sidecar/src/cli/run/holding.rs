@@ -20,7 +20,7 @@ pub enum Way {
 /// A lock that is held, and renewed in the background.
 pub enum Holding {
     Local(Lease),
-    Remote(remote::Kept),
+    Remote(remote::RemoteLease),
 }
 
 impl Way {
@@ -79,7 +79,7 @@ impl Holding {
     pub fn fencing_token(&self) -> Option<u64> {
         match self {
             Self::Local(lease) => lease.fencing_token(),
-            Self::Remote(kept) => kept.fencing_token(),
+            Self::Remote(lease) => lease.fencing_token(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Holding {
     pub async fn lost(&self) -> Lost {
         match self {
             Self::Local(lease) => lease.lost().await,
-            Self::Remote(kept) => kept.lost().await,
+            Self::Remote(lease) => lease.lost().await,
         }
     }
 
@@ -95,7 +95,7 @@ impl Holding {
     pub async fn release(self) -> Result<()> {
         let status = match self {
             Self::Local(lease) => lease.release().await.map_err(anyhow::Error::from),
-            Self::Remote(kept) => kept.release().await,
+            Self::Remote(lease) => lease.release().await,
         };
         match status {
             Ok(UnlockStatus::Success) => Ok(()),
@@ -113,7 +113,7 @@ impl Holding {
     pub fn leave(self) {
         match self {
             Self::Local(lease) => lease.leave(),
-            Self::Remote(kept) => kept.leave(),
+            Self::Remote(lease) => lease.leave(),
         }
     }
 

@@ -35,7 +35,7 @@ use super::{
     arguments::{LogLevel, RunLocked, parse::Given},
     exit, logging,
     runtime::runtime,
-    signals::Attentive,
+    signals::SignalRuntime,
 };
 
 /// How long the work at the end goes on before a signal can end it.
@@ -52,14 +52,18 @@ enum Fate {
 }
 
 /// Receives signals from now on: no signal ends this process while it has a lock to give back.
-pub fn attend() -> Result<Attentive<Signals>> {
-    Attentive::new(runtime()?, Signals::new)
+pub fn attend() -> Result<SignalRuntime<Signals>> {
+    SignalRuntime::new(runtime()?, Signals::new)
 }
 
 /// Runs the program, and returns its exit code, or the code that says why it did not run to its end.
-pub fn run(attentive: Attentive<Signals>, args: &RunLocked, given: &Given) -> Result<ExitCode> {
+pub fn run(
+    signal_runtime: SignalRuntime<Signals>,
+    args: &RunLocked,
+    given: &Given,
+) -> Result<ExitCode> {
     logging::start(&args.log, LogLevel::Warn, None);
-    let Attentive { runtime, signals } = attentive;
+    let SignalRuntime { runtime, signals } = signal_runtime;
     let code = runtime.block_on(run_locked(args, given, signals));
     // A thread may still look up the name of a host.
     runtime.shutdown_background();

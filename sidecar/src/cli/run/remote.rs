@@ -34,19 +34,19 @@ use super::{
 };
 
 /// How long a server may take to answer, apart from a wait for the lock.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to try to give back a lock that may have been taken.
 pub const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// How long to wait before asking the server again after it ended a wait early.
-const AGAIN: Duration = Duration::from_millis(250);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long one `await-loss` call waits: a proxy in between may close a connection that is silent for longer.
-const LISTENING: Duration = Duration::from_secs(30);
+const AWAIT_LOSS_WAIT: Duration = Duration::from_secs(30);
 
 /// The shortest time between two questions for a loss.
-const BETWEEN: Duration = Duration::from_secs(1);
+const MIN_AWAIT_LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A server.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ struct Renewing {
 }
 
 /// A lock that is held, and renewed in the background at each third of its time to live.
-pub struct Kept {
+pub struct RemoteLease {
     hold: RemoteLock,
     fencing_token: Option<u64>,
     lost: watch::Receiver<Option<Lost>>,
@@ -114,7 +114,7 @@ impl Server {
 }
 
 /// Takes the lock, and renews it from then on.
-pub async fn hold(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<Kept>> {
+pub async fn hold(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<RemoteLease>> {
     let kept = take(server, args, owner).await;
     if kept.is_err() {
         server.give_back(args, owner).await;
@@ -125,7 +125,7 @@ pub async fn hold(server: &Server, args: &RunLocked, owner: &str) -> Result<Opti
     })
 }
 
-async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<Kept>> {
+async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<RemoteLease>> {
     let hold = RemoteLock::of(server, args, owner);
     let begun = Instant::now();
     let Some(lease) = acquire(&hold, args).await? else { return Ok(None) };
@@ -147,7 +147,7 @@ async fn take(server: &Server, args: &RunLocked, owner: &str) -> Result<Option<K
     };
     let (sender, lost) = watch::channel(None);
     let renewing = tokio::spawn(renewing.renew(valid_until, sender)).abort_handle();
-    Ok(Some(Kept { hold, fencing_token, lost, renewing }))
+    Ok(Some(RemoteLease { hold, fencing_token, lost, renewing }))
 }
 
 /// The lease; `None` if the lock was not free in time.
@@ -157,8 +157,10 @@ async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = if asked { left } else { args.wait };
-        let answer = timeout(left.saturating_add(ANSWER), hold.acquire(wait, !args.no_fencing));
-        let answer = answer.await.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
+        let answer =
+            timeout(left.saturating_add(ANSWER_TIMEOUT), hold.acquire(wait, !args.no_fencing));
+        let answer =
+            answer.await.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER_TIMEOUT:?}")));
         // A server that shuts down ends all waits, and another one may soon start.
         let is_clear =
             answer.as_ref().map_or_else(|problem| problem.is::<ShuttingDown>(), |_| true);
@@ -168,10 +170,10 @@ async fn acquire(hold: &RemoteLock, args: &RunLocked) -> Result<Option<Value>> {
             refused => refused.map(|_held| None),
         };
         loop {
-            if Instant::now() + AGAIN >= deadline {
+            if Instant::now() + RETRY_PAUSE >= deadline {
                 return refused;
             }
-            sleep(AGAIN).await;
+            sleep(RETRY_PAUSE).await;
             // The next try might find the lock held by its own owner.
             if is_clear || hold.give_back().await {
                 break;
@@ -252,19 +254,22 @@ impl RemoteLock {
         let body = json!({
             "resourceId": self.resource,
             "lockOwner": self.owner,
-            "wait": text(LISTENING),
+            "wait": text(AWAIT_LOSS_WAIT),
         });
         sleep(pause).await;
         loop {
             let asked = Instant::now();
-            let answer = timeout(LISTENING + ANSWER, self.call("await-loss", &body)).await;
+            let answer =
+                timeout(AWAIT_LOSS_WAIT + ANSWER_TIMEOUT, self.call("await-loss", &body)).await;
             match answer.unwrap_or_else(|_| Err(anyhow!("no answer"))) {
-                Ok(answer) if answer["status"] == 0 => sleep_until(asked + BETWEEN).await,
+                Ok(answer) if answer["status"] == 0 => {
+                    sleep_until(asked + MIN_AWAIT_LOSS_INTERVAL).await
+                }
                 Ok(_) => return,
                 // The server may lack this call, or a proxy may block it.
                 Err(problem) => {
                     tracing::debug!("a loss would be noticed only at a renewal: {problem:#}");
-                    sleep((self.ttl / 10).clamp(BETWEEN, ANSWER)).await;
+                    sleep((self.ttl / 10).clamp(MIN_AWAIT_LOSS_INTERVAL, ANSWER_TIMEOUT)).await;
                 }
             }
         }
@@ -289,12 +294,12 @@ impl Renewing {
 impl renewal::Kept for Renewing {
     async fn doubtful(&mut self, _valid_until: Instant) {
         self.doubt.as_mut().await;
-        self.doubt = self.lock.clone().doubtful(BETWEEN).boxed();
+        self.doubt = self.lock.clone().doubtful(MIN_AWAIT_LOSS_INTERVAL).boxed();
     }
 
     /// Waits for an answer only so long that there is time for another try.
     async fn extend(&mut self) -> Renewal {
-        let limit = (self.lock.ttl / 4).min(ANSWER);
+        let limit = (self.lock.ttl / 4).min(ANSWER_TIMEOUT);
         let address = &self.lock.server.address;
         let problem = match timeout(limit, self.lock.extend()).await {
             Ok(Ok(renewal)) => return renewal,
@@ -306,7 +311,7 @@ impl renewal::Kept for Renewing {
     }
 }
 
-impl Kept {
+impl RemoteLease {
     /// The number of the grant, if it has one.
     pub fn fencing_token(&self) -> Option<u64> {
         self.fencing_token
@@ -330,7 +335,7 @@ impl Kept {
     /// Releases the lock.
     pub async fn release(self) -> Result<UnlockStatus> {
         self.renewing.abort();
-        let released = timeout(ANSWER / 2, self.hold.release()).await;
+        let released = timeout(ANSWER_TIMEOUT / 2, self.hold.release()).await;
         let released = released.unwrap_or_else(|_| Err(anyhow!("no answer")));
         released.with_context(|| format!("--address {}", self.hold.server.address))
     }

@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
+        argument_error::ArgumentError,
         exit, orphans,
         signals::{self, Signals},
-        wrong::WrongArgument,
     },
     listen::Listening,
     token::ADMIN_TOKEN,
@@ -56,7 +56,7 @@ impl Application {
         let children = children.transpose().context("cannot notice the end of processes")?;
         let [program, arguments @ ..] = words else { return Ok(Self { child: None, children }) };
         if program.is_empty() {
-            bail!(WrongArgument("the command after -- is empty".to_owned()));
+            bail!(ArgumentError("the command after -- is empty".to_owned()));
         }
         let mut command = Command::new(program);
         command.args(arguments).envs(environment).kill_on_drop(true);
@@ -75,7 +75,7 @@ impl Application {
         loop {
             tokio::select! {
                 code = ended(&mut self.child) => return End::InOrder { code, by_signal },
-                () = next(&mut self.children) => orphans::bury(self.pid()),
+                () = next(&mut self.children) => orphans::reap(self.pid()),
                 () = shutdown.cancelled(), if !asked => {
                     note_request();
                     asked = true;

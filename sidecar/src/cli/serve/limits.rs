@@ -6,9 +6,9 @@ use anyhow::{Error, anyhow};
 use holdfast::{BuildError, Limits, resources::OpenError};
 
 use super::super::{
+    argument_error::ArgumentError,
     arguments::{self, Stores, parse::Given},
     stores,
-    wrong::WrongArgument,
 };
 
 /// The library's names of the limits, and the arguments that set them.
@@ -52,7 +52,7 @@ pub fn explained(error: &OpenError, stores: &Stores, given: &Given) -> Error {
         return stores::explained(stores, error);
     };
     match NAMES.iter().find(|(name, _)| name == limit) {
-        Some((_, argument)) => WrongArgument(format!("{} {problem}", given.name(argument))).into(),
+        Some((_, argument)) => ArgumentError(format!("{} {problem}", given.name(argument))).into(),
         None => anyhow!("{error}"),
     }
 }

@@ -12,9 +12,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, UnixListener, lookup_host};
 
 use super::{
-    super::{wrong::WrongArgument, zone::without_zone},
+    super::{argument_error::ArgumentError, zone::without_zone},
+    bound_addresses::{BoundAddress, BoundAddresses, Names},
     socket_file::SocketFile,
-    taken::{BoundAddress, Names, Taken},
 };
 use crate::server::Listener;
 
@@ -62,7 +62,7 @@ impl Bound {
         addresses: &'a [String],
         port: u16,
         names: Names<'a>,
-        taken: &mut Taken<'a>,
+        taken: &mut BoundAddresses<'a>,
     ) -> Result<Self> {
         let mut sockets = Vec::new();
         let mut missing = None;
@@ -74,7 +74,7 @@ impl Bound {
             let bound = match prepared(address, addresses.len() == 1) {
                 Ok((socket, is_dual)) => {
                     let mut place = BoundAddress { address, is_dual, typed: *typed, names };
-                    taken.check(&place).map_err(WrongArgument)?;
+                    taken.check(&place).map_err(ArgumentError)?;
                     socket.bind(address).and_then(|()| {
                         place.address = socket.local_addr()?;
                         port = place.address.port();
@@ -168,7 +168,7 @@ async fn socket_address(address: &str, port: u16) -> Result<SocketAddr> {
     let has_zone = without_zone(bare).is_some();
     if address.contains([':', '/']) && !has_zone {
         let problem = "it is not a host or an IP address alone; the port has its own option";
-        bail!(WrongArgument(problem.to_owned()));
+        bail!(ArgumentError(problem.to_owned()));
     }
     let name = if has_zone { bare } else { address };
     let found: Vec<_> = lookup_host((name, port)).await?.collect();

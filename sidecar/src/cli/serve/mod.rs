@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `start` | from the arguments to the stores and the addresses |
 //! | `ports`, `listen`, `socket_file` | the addresses: which there are, binding them, files of Unix domain sockets |
-//! | `taken` | addresses and ports that are used twice |
-//! | `idle` | options and variables without an effect |
+//! | `bound_addresses` | addresses and ports that are used twice |
+//! | `unused_options` | options and variables without an effect |
 //! | `limits`, `descriptors` | the limits of connections and calls, and how open files are divided |
 //! | `token` | the tokens that callers must send |
 //! | `scrape` | the page of metrics |
@@ -13,8 +13,8 @@
 //! | `service_manager` | notifications for systemd |
 
 mod application;
+mod bound_addresses;
 mod descriptors;
-mod idle;
 mod limits;
 pub mod listen;
 mod ports;
@@ -22,8 +22,8 @@ mod scrape;
 mod service_manager;
 mod socket_file;
 mod start;
-mod taken;
 mod token;
+mod unused_options;
 
 use std::{
     cell::Cell,
@@ -54,7 +54,7 @@ use self::{
 use super::{
     arguments::{LogLevel, Serve, parse::Given},
     logging,
-    signals::{Attentive, Signals},
+    signals::{SignalRuntime, Signals},
     traces::Traces,
 };
 use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sidecar::Sidecar};
@@ -63,17 +63,17 @@ use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sid
 const LAST: Duration = Duration::from_secs(1);
 
 /// Receives signals from now on, which end the server in order or have no effect.
-pub fn attend() -> Result<Attentive<Signals>> {
-    Attentive::new(Runtime::new().context("cannot start the runtime")?, Signals::new)
+pub fn attend() -> Result<SignalRuntime<Signals>> {
+    SignalRuntime::new(Runtime::new().context("cannot start the runtime")?, Signals::new)
 }
 
 pub fn run(
-    attentive: Attentive<Signals>,
+    signal_runtime: SignalRuntime<Signals>,
     args: &Serve,
     given: &Given,
     ignored: &[String],
 ) -> Result<ExitCode> {
-    let Attentive { runtime, mut signals } = attentive;
+    let SignalRuntime { runtime, mut signals } = signal_runtime;
     let outcome = runtime.block_on(async {
         let traces = tokio::select! {
             traces = traces(args) => Some(traces?),
@@ -82,7 +82,7 @@ pub fn run(
         let layer = traces.iter().flatten().map(|traces| traces.layer().boxed()).next();
         logging::start(&args.log, LogLevel::Info, layer);
         let Some(traces) = traces else { return Ok(ended()) };
-        for line in ignored.iter().chain(&idle::options(args, given)) {
+        for line in ignored.iter().chain(&unused_options::warnings(args, given)) {
             tracing::warn!("{line}");
         }
         serve(args, given, traces, signals).await

@@ -4,11 +4,11 @@ use anyhow::{Result, bail};
 
 use super::{
     super::{
+        argument_error::ArgumentError,
         arguments::{Serve, parse::Given},
-        wrong::WrongArgument,
     },
+    bound_addresses::{BoundAddresses, Names},
     listen::{self, Bound, Listening},
-    taken::{Names, Taken},
     token::{ADMIN_TOKEN, token},
 };
 
@@ -24,7 +24,7 @@ pub struct Ports<T> {
 impl Ports<Bound> {
     /// Binds the addresses of all ports that the arguments ask for.
     pub async fn bind(args: &Serve, given: &Given) -> Result<Self> {
-        let taken = &mut Taken::default();
+        let taken = &mut BoundAddresses::default();
         let (http, grpc) = bind_apis(args, given, taken).await?;
         Ok(Self {
             http,
@@ -55,7 +55,7 @@ fn names<'a>(given: &'a Given, addresses: &'a str, port: &'a str) -> Names<'a> {
 async fn bind_apis<'a>(
     args: &'a Serve,
     given: &'a Given,
-    taken: &mut Taken<'a>,
+    taken: &mut BoundAddresses<'a>,
 ) -> Result<(Bound, Bound)> {
     if let Some(folder) = &args.unix_domain_socket {
         let socket = |api| listen::socket(folder, &args.stores.app_id, api);
@@ -71,7 +71,7 @@ async fn bind_apis<'a>(
 async fn bind_public<'a>(
     args: &'a Serve,
     given: &'a Given,
-    taken: &mut Taken<'a>,
+    taken: &mut BoundAddresses<'a>,
 ) -> Result<Option<Bound>> {
     let Some(port) = args.dapr_public_port else { return Ok(None) };
     let names = names(given, "dapr_public_listen_address", "dapr_public_port");
@@ -81,7 +81,7 @@ async fn bind_public<'a>(
 async fn bind_metrics<'a>(
     args: &'a Serve,
     given: &'a Given,
-    taken: &mut Taken<'a>,
+    taken: &mut BoundAddresses<'a>,
 ) -> Result<Option<Bound>> {
     if !args.enable_metrics {
         return Ok(None);
@@ -93,10 +93,10 @@ async fn bind_metrics<'a>(
 async fn bind_admin<'a>(
     args: &'a Serve,
     given: &'a Given,
-    taken: &mut Taken<'a>,
+    taken: &mut BoundAddresses<'a>,
 ) -> Result<Option<Bound>> {
     if !args.enable_admin && args.ui {
-        bail!(WrongArgument("--ui needs --enable-admin".to_owned()));
+        bail!(ArgumentError("--ui needs --enable-admin".to_owned()));
     }
     if !args.enable_admin {
         return Ok(None);
@@ -104,7 +104,7 @@ async fn bind_admin<'a>(
     let names = names(given, "admin_listen_address", "admin_port");
     let admin = Bound::tcp(&args.admin_listen_address, args.admin_port, names, taken).await?;
     if token(ADMIN_TOKEN)?.is_none() && !admin.is_loopback()? {
-        bail!(WrongArgument(format!(
+        bail!(ArgumentError(format!(
             "--admin-listen-address: an address other than loopback needs a token in {ADMIN_TOKEN}"
         )));
     }

@@ -5,7 +5,7 @@ use std::env::{self, VarError};
 use anyhow::{Result, bail};
 use hyper::header::HeaderValue;
 
-use super::super::{arguments::Serve, wrong::WrongArgument};
+use super::super::{argument_error::ArgumentError, arguments::Serve};
 
 /// The variable with the token of the operator API.
 pub const ADMIN_TOKEN: &str = "HOLDFAST_ADMIN_TOKEN";
@@ -18,14 +18,14 @@ pub const API_TOKEN: &str = "DAPR_API_TOKEN";
 pub fn token(variable: &str) -> Result<Option<String>> {
     match env::var(variable) {
         Ok(token) if HeaderValue::from_bytes(token.as_bytes()).is_err() => {
-            bail!(WrongArgument(format!(
+            bail!(ArgumentError(format!(
                 "{variable}: no request can carry this token: it has a line break or another control character"
             )))
         }
         Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => {
-            bail!(WrongArgument(format!("{variable}: the token is not UTF-8")))
+            bail!(ArgumentError(format!("{variable}: the token is not UTF-8")))
         }
     }
 }

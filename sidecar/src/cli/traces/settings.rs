@@ -13,7 +13,7 @@ use hyper::{
 use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Protocol};
 use rustls::RootCertStore;
 
-use super::super::wrong::WrongArgument;
+use super::super::argument_error::ArgumentError;
 
 /// Refuses a value that the libraries would ignore.
 type Check = fn(&str) -> Result<()>;
@@ -69,7 +69,7 @@ impl Settings {
         let get = |name: &str| match var(name) {
             Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
             Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => bail!(WrongArgument(format!("{name} is not UTF-8"))),
+            Err(VarError::NotUnicode(_)) => bail!(ArgumentError(format!("{name} is not UTF-8"))),
         };
         // The variables for traces alone take precedence.
         let first = |kind: &str| {
@@ -94,7 +94,7 @@ impl Settings {
         let sdk = SDK.into_iter().map(|(name, check)| (name.to_owned(), check));
         for (name, check) in exporter.chain(sdk) {
             if let Some(value) = get(&name)? {
-                check(&value).map_err(|error| WrongArgument(format!("{name}: {error:#}")))?;
+                check(&value).map_err(|error| ArgumentError(format!("{name}: {error:#}")))?;
             }
         }
 

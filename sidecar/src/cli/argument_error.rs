@@ -6,4 +6,4 @@
 /// argument could not be read. The code differs from that of a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct WrongArgument(pub String);
+pub struct ArgumentError(pub String);

@@ -23,9 +23,9 @@ pub struct Names<'a> {
 
 /// The addresses that are taken.
 #[derive(Default)]
-pub struct Taken<'a>(Vec<BoundAddress<'a>>);
+pub struct BoundAddresses<'a>(Vec<BoundAddress<'a>>);
 
-impl<'a> Taken<'a> {
+impl<'a> BoundAddresses<'a> {
     /// Fails if this place overlaps with one that is taken.
     pub fn check(&self, place: &BoundAddress<'_>) -> Result<(), String> {
         let clashes = |taken: &&BoundAddress<'_>| taken.includes(place) || place.includes(taken);

@@ -10,9 +10,9 @@ use super::{
 const WITHOUT_ADMIN: &str = "without --enable-admin";
 
 /// The id of an option, whether it has an effect, and the message if it has none.
-type Need = (&'static str, fn(&Serve) -> bool, &'static str);
+type Condition = (&'static str, fn(&Serve) -> bool, &'static str);
 
-const NEEDS: [Need; 9] = [
+const CONDITIONS: [Condition; 9] = [
     ("admin_port", |args| args.enable_admin, WITHOUT_ADMIN),
     ("admin_listen_address", |args| args.enable_admin, WITHOUT_ADMIN),
     ("dapr_public_listen_address", |args| args.dapr_public_port.is_some(), {
@@ -29,9 +29,9 @@ const NEEDS: [Need; 9] = [
 ];
 
 /// A line about each option, or variable, that was set and has no effect.
-pub fn options(args: &Serve, given: &Given) -> Vec<String> {
-    let idle = NEEDS.iter().filter(|(_, has_effect, _)| !has_effect(args));
-    let names = idle.filter_map(|(id, _, why)| Some((given.set(id)?, *why)));
+pub fn warnings(args: &Serve, given: &Given) -> Vec<String> {
+    let unused = CONDITIONS.iter().filter(|(_, has_effect, _)| !has_effect(args));
+    let names = unused.filter_map(|(id, _, why)| Some((given.set(id)?, *why)));
     // The variable of the token stands for no option.
     let has_token = env::var_os(ADMIN_TOKEN).is_some_and(|token| !token.is_empty());
     let token = (has_token && !args.enable_admin).then_some((ADMIN_TOKEN, WITHOUT_ADMIN));

@@ -14,16 +14,16 @@ use crate::server::{Parting, Unread};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stream that ends once it has not been polled for the next item for a minute. It then drops the inner stream.
-pub(crate) struct Untaken<S>(Unread<Pin<Box<S>>>);
+pub(crate) struct UnreadStream<S>(Unread<Pin<Box<S>>>);
 
-impl<S: Stream + Send + 'static> Untaken<S> {
+impl<S: Stream + Send + 'static> UnreadStream<S> {
     /// `parting` learns that its reader was given up. Must be called in a Tokio runtime.
     pub(crate) fn end(items: S, parting: Parting) -> Self {
         Self(Unread::new(Box::pin(items), None, Some(PATIENCE), move || parting.give_up()))
     }
 }
 
-impl<S: Stream> Stream for Untaken<S> {
+impl<S: Stream> Stream for UnreadStream<S> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
@@ -46,15 +46,15 @@ mod tests {
     use super::*;
 
     /// A stream that counts to three, and a receiver that says when it is dropped.
-    fn counting(parting: &Parting) -> (Untaken<impl Stream<Item = u32>>, mpsc::Receiver<()>) {
+    fn counting(parting: &Parting) -> (UnreadStream<impl Stream<Item = u32>>, mpsc::Receiver<()>) {
         let (held, dropped) = mpsc::channel(1);
         let items = stream::iter([1, 2, 3]).chain(stream::pending());
         let items = items.inspect(move |_| drop(held.clone()));
-        (Untaken::end(items, parting.clone()), dropped)
+        (UnreadStream::end(items, parting.clone()), dropped)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn untaken_items_are_dropped_after_a_minute() {
+    async fn unread_items_are_dropped_after_a_minute() {
         let parting = Parting::default();
         let (mut items, mut dropped) = counting(&parting);
         assert_eq!(items.next().await, Some(1));
