@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Gives memory back to the system some seconds after many connections have closed. glibc's allocator keeps it; musl's
+/// Gives memory back to the system a few seconds after many connections have closed. glibc's allocator keeps it; musl's
 /// does not.
 #[cfg(not(target_env = "musl"))]
 #[global_allocator]

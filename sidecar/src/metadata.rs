@@ -14,7 +14,7 @@ const MAX_ENTRIES: usize = 128;
 /// How many bytes the key and the value of an entry may have together.
 const MAX_ENTRY: usize = 16 << 10;
 
-/// How many bytes of JSON, where some characters have six, all added entries may have together: every answer has them.
+/// The largest total size of all added entries, in bytes of JSON. A character may take six bytes.
 const MAX_ADDED: usize = 256 << 10;
 
 /// The entry that warns about the configuration of the sidecar.

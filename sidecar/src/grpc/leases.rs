@@ -33,7 +33,7 @@ pub(super) const SERVICE: &str = "holdfast.lock.v1.Leases";
 /// The paths of the methods.
 pub(super) const METHODS: [&str; 6] = [ACQUIRE, EXTEND, RELEASE, INSPECT, AWAIT_LOSS, HOLD];
 
-/// The most that a time has beside its seconds.
+/// The largest value of `nanos`.
 const MAX_NANOS: u32 = 999_999_999;
 
 const ACQUIRE: &str = "/holdfast.lock.v1.Leases/Acquire";
@@ -41,7 +41,7 @@ const EXTEND: &str = "/holdfast.lock.v1.Leases/Extend";
 const RELEASE: &str = "/holdfast.lock.v1.Leases/Release";
 const INSPECT: &str = "/holdfast.lock.v1.Leases/Inspect";
 const AWAIT_LOSS: &str = "/holdfast.lock.v1.Leases/AwaitLoss";
-/// The only one that is a stream.
+/// The only streaming method.
 pub(super) const HOLD: &str = "/holdfast.lock.v1.Leases/Hold";
 
 /// Answers a call, if it is of one of the methods.
@@ -87,7 +87,7 @@ async fn acquire(service: &DaprService, received: &Received) -> Result<AcquireRe
     }))
 }
 
-/// An empty owner is none.
+/// An empty owner means: make one.
 fn options(
     owner: String,
     ttl: Option<ProtoDuration>,
@@ -149,7 +149,7 @@ async fn await_loss(
     Ok(AwaitLossResponse { status: status.into() })
 }
 
-/// The status of a call that keeps its connection, and has no verdict.
+/// The status of a hold, or of a wait for a loss, that failed.
 fn not_held(service: &DaprService, verb: Verb, error: HoldError) -> Status {
     match error {
         HoldError::TooMany(most) => Status::unavailable(HoldError::too_many(most)),

@@ -207,9 +207,9 @@ pub(super) fn encoded(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX + length);
     bytes.put_u8(0);
-    // Answers have some hundred bytes, and the metadata some hundred KiB.
+    // An answer has a few hundred bytes; the metadata can have a few hundred KiB.
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // It fails only where there is too little room, and this grows.
+    // Encoding fails only if the buffer is full, and this buffer grows.
     let _ = message.encode(&mut bytes);
     bytes.freeze()
 }

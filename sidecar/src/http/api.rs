@@ -96,7 +96,7 @@ impl Api {
     {
         let started = Instant::now();
         let (mut head, mut body) = request.into_parts();
-        // Apart, for the path outlives headers that are dropped.
+        // Taken out, because the path is needed after the headers are dropped.
         let uri = mem::take(&mut head.uri);
         let path = path::clean(uri.path());
         let route = Route::of(head.method.as_str(), &path);
@@ -239,7 +239,7 @@ impl Api {
         }
     }
 
-    /// The reply to a call that keeps its connection, and has no verdict.
+    /// The reply to a hold, or to a wait for a loss, that failed.
     fn not_held(&self, verb: Verb, head: &Parts, error: HoldError) -> Reply {
         match error {
             HoldError::TooMany(most) => reply::overloaded(&HoldError::too_many(most)),

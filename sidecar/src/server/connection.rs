@@ -157,7 +157,7 @@ fn answer<A: Answer>(
     let (in_flight, incomplete) = control.begin(is_http2, has_body, may_grant);
     async move {
         let request = request.map(|body| RequestBody::new(body, incomplete));
-        // In a box, because hyper moves this future several times, and it has some kilobytes.
+        // Boxed, because hyper moves this future several times and it is several kilobytes large.
         let mut response = Box::pin(api.answer(request)).await;
         let lasting = response.extensions_mut().remove::<Lasting>();
         // hyper leaves out the body over HTTP/1 only. Over HTTP/2, callers take a body for a protocol error.

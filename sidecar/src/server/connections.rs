@@ -108,7 +108,9 @@ impl Connections {
                     self.take(accepted, &api).await;
                 }
             }
-            Err(error) => tracing::debug!("a socket was closed with those who wait: {error}"),
+            Err(error) => {
+                tracing::debug!("cannot accept the connections that are still queued: {error}")
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! How HTTP is spoken with the callers of an API: sizes of heads, windows and pings.
+//! The HTTP settings of a connection: sizes of heads, windows and pings.
 
 use std::time::Duration;
 

@@ -226,8 +226,8 @@ pub struct RunLocked {
     /// Owner of the lock: a string that nobody else uses; use a new one for each run [default: a UUID]
     #[arg(long)]
     pub owner: Option<String>,
-    /// Take the lock without a fencing token, for a store that cannot give one. To give them, a store keeps a small key
-    /// for each resource for 30 days
+    /// Take the lock without a fencing token, for a store that cannot give one. With fencing, a store keeps one small
+    /// key for each resource for 30 days
     #[arg(long)]
     pub no_fencing: bool,
     /// Take the lock through a running holdfast server, at http://HOST:PORT, in place of --resources-path. The

@@ -34,7 +34,7 @@ pub struct Words {
 /// Options that count as not given if the last value of each is empty.
 const UNSET_BY_EMPTY: [&str; 3] = ["components-path", "dapr-public-port", "unix-domain-socket"];
 
-/// The option whose values are lists, and add up. Empty parts count for nothing.
+/// The option whose values are lists, and add up. Empty parts are ignored.
 const LIST: &str = "resources-path";
 
 type Rest = Peekable<vec::IntoIter<OsString>>;

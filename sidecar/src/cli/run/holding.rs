@@ -26,7 +26,7 @@ pub enum Holding {
 impl Way {
     /// The way that the arguments name.
     pub async fn open(args: &RunLocked, given: &Given) -> Result<Self> {
-        // A server takes an empty owner for none, and would make one up.
+        // A server treats an empty owner as missing, and would create one.
         if args.owner.as_deref() == Some("") {
             bail!("--owner is empty: without it, the owner is a UUID");
         }
@@ -120,7 +120,7 @@ impl Holding {
     /// Releases a lock that was lost, in case it is still held.
     pub async fn release_if_held(self) {
         if let Err(problem) = self.release().await {
-            tracing::debug!("after the loss: {problem:#}");
+            tracing::debug!("could not release the lock after its loss: {problem:#}");
         }
     }
 }

@@ -215,7 +215,7 @@ impl RemoteLock {
         match timeout(GIVING_BACK, self.release()).await {
             Ok(Ok(_status)) => true,
             Ok(Err(problem)) => {
-                tracing::debug!("what may have been taken: {problem:#}");
+                tracing::debug!("could not give back a lock that may have been taken: {problem:#}");
                 false
             }
             Err(_slow) => false,
@@ -268,7 +268,7 @@ impl RemoteLock {
                 Ok(_) => return,
                 // The server may lack this call, or a proxy may block it.
                 Err(problem) => {
-                    tracing::debug!("a loss would be noticed only at a renewal: {problem:#}");
+                    tracing::debug!("cannot watch for a loss before the next renewal: {problem:#}");
                     sleep((self.ttl / 10).clamp(MIN_AWAIT_LOSS_INTERVAL, ANSWER_TIMEOUT)).await;
                 }
             }

@@ -129,7 +129,7 @@ struct Modes {
 enum Verdict {
     Granted(Held, Option<u64>),
     NotFree,
-    /// The most requests that may wait for the lock already do.
+    /// The queue for the lock is full.
     Crowded,
     /// The server shuts down, and grants no more locks.
     Ending,

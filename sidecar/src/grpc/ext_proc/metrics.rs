@@ -10,7 +10,7 @@ pub(super) struct EdgeMetrics {
     pub(super) granted: Counter,
     /// The lock was not free in time.
     pub(super) refused: Counter,
-    /// The most requests that may wait for the lock already did.
+    /// The queue for the lock was full.
     pub(super) crowded: Counter,
     /// Nobody knows who has the lock, so the request was refused.
     pub(super) in_doubt_refused: Counter,

@@ -166,7 +166,7 @@ fn without_a_loss_call_the_next_renewal_finds_the_loss() {
     let script = format!("trap 'echo term > said; exit 0' TERM; {WORK}");
     let running = Holdfast::start(through(&place, &relay, &options, &script));
     place.process("leader");
-    running.wait_for("a loss would be noticed only at a renewal: ");
+    running.wait_for("cannot watch for a loss before the next renewal: ");
     place.redis.run::<()>(&["DEL", KEY]);
     is_lost(&place, running, "the lock is gone");
 }
