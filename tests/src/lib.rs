@@ -75,6 +75,12 @@ pub const APP_ID: &str = "app1";
 /// A time to live that is longer than any test.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
+/// One second.
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a server may take to start.
+pub(crate) const STARTING: Duration = Duration::from_secs(20);
+
 /// Longer than any single step of a test takes: an event that has not come by then does not come.
 pub const LONG: Duration = Duration::from_secs(60);
 

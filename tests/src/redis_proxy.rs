@@ -12,9 +12,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{free_port, prepared, process::Watched, redis_server::RedisServer, temporary_dir};
-
-const STARTING: Duration = Duration::from_secs(20);
+use crate::{
+    STARTING, free_port, prepared, process::Watched, redis_server::RedisServer, temporary_dir,
+};
 
 /// How long a proxy waits for the server's reply, in milliseconds: less than `readTimeout`.
 const PATIENCE: u64 = 2_000;

@@ -11,13 +11,12 @@ use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    STARTING,
     clock::Clock,
     prepared,
     process::{Watched, suspend},
     redis_options::{HOST, PORT, RedisOptions, TLS_PORT},
 };
-
-const STARTING: Duration = Duration::from_secs(20);
 
 /// A server that runs until it is dropped, and never longer than the test's process.
 pub struct RedisServer {

@@ -8,7 +8,7 @@ use holdfast_proto::leases::{
 };
 use holdfast_sidecar::Sidecar;
 use holdfast_tests::{
-    LONG, STORE,
+    LONG, MINUTE, STORE,
     grpc_client::channel,
     http_api::error,
     http_client::{Response, post},
@@ -23,7 +23,6 @@ const R: Resource<'static> = Resource { store: STORE, id: "r" };
 const HELD: &str = r#"{"status":0}"#;
 const GONE: &str = r#"{"status":1}"#;
 const OTHER: &str = r#"{"status":2}"#;
-const MINUTE: Duration = Duration::from_secs(60);
 
 async fn ask(address: SocketAddr, body: &str) -> Response {
     post(address, "/v1.0/leases/lockstore/await-loss", body.to_owned()).await

@@ -147,7 +147,7 @@ async fn a_caller_who_waits_gets_the_lock_when_it_is_free() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_in_daprs_form() {
+async fn wrong_requests_are_refused_in_daprs_form() {
     let server = http(in_memory()).await;
     let malformed = |cause: &str| {
         error("ERR_MALFORMED_REQUEST", &format!("failed deserializing HTTP body: {cause}"))

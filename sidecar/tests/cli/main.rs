@@ -1,18 +1,18 @@
 //! The command line of `holdfast`.
 //!
-//! - `cli.rs`: `serve`, `check` and single calls.
-//! - `wrong.rs`: the errors for wrong arguments.
+//! - `commands.rs`: `serve`, `check` and single calls.
+//! - `arguments.rs`: the errors for wrong arguments.
 //! - `options.rs`: the forms of options, and errors that name them.
 //! - `start.rs`: the log of `serve` at its start, and signals.
 //! - `listening.rs`: the addresses of `serve`.
-//! - `unwritable.rs`: a stdout that cannot be written to.
+//! - `unwritable_stdout.rs`: a stdout that cannot be written to.
 //! - `sockets.rs`: Unix domain sockets.
-//! - `deaf.rs`: a stderr that cannot be written to.
-//! - `forged.rs`: text that callers send, in the log.
+//! - `unwritable_stderr.rs`: a stderr that cannot be written to.
+//! - `log_injection.rs`: text that callers send, in the log.
 //! - `broken.rs`: resource files that `check` refuses.
 //! - `named_files.rs`: files that arguments and variables name.
-//! - `doubts.rs`: warnings of `check` about a server that answers.
-//! - `beside.rs`: an application beside `serve`.
+//! - `store_warnings.rs`: warnings of `check` about a server that answers.
+//! - `application.rs`: an application beside `serve`.
 //! - `shutdown.rs`: a shutdown over HTTP.
 //! - `manual.rs`: completions and the manual.
 //! - `component/`: `component`.
@@ -24,17 +24,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod beside;
+mod application;
+mod arguments;
 mod broken;
-mod cli;
+mod commands;
 mod component;
-mod deaf;
-mod doubts;
-mod forged;
 mod health;
 mod listening;
 mod locks;
 mod locks_watch;
+mod log_injection;
 mod manual;
 mod named_files;
 mod options;
@@ -43,9 +42,10 @@ mod service_manager;
 mod shutdown;
 mod sockets;
 mod start;
+mod store_warnings;
 mod topology;
-mod unwritable;
-mod wrong;
+mod unwritable_stderr;
+mod unwritable_stdout;
 
 use std::{
     process::{Command, Output},

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Result, ensure};
 use holdfast::{Attempt, Limits, Locks, Resource, UnlockStatus, Verb, store::memory::MemoryStore};
 use holdfast_rules::types as rules;
+use holdfast_tests::MINUTE;
 use tokio::runtime::{self, Runtime};
 
 use crate::{
@@ -21,8 +22,6 @@ use crate::{
 
 /// How many pairs of calls are made between two looks at the clock.
 const PAIRS: usize = 32;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Measures the calls, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {

@@ -12,7 +12,7 @@ use holdfast::{
     Attempt, Locks, Resource, UnlockStatus,
     store::redis::{RedisSettings, RedisStore},
 };
-use holdfast_tests::redis_server::RedisServer;
+use holdfast_tests::{MINUTE, redis_server::RedisServer};
 use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
 
 /// How many callers there are at once.
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Measures the pairs, and adds the rows.
 pub fn measure(rounds: Rounds, table: &mut Table) -> Result<()> {

@@ -11,9 +11,7 @@ use holdfast::{
 };
 
 use super::steps::{assert_released, take};
-use crate::{LONG, MINUTE, eventually, is_granted};
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::{LONG, MINUTE, SECOND, eventually, is_granted};
 
 /// Takes a free key, and returns the number of the grant.
 async fn number(store: &dyn Store, ttl: Duration) -> u64 {

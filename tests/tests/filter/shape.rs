@@ -54,7 +54,7 @@ fn it_imports_what_proxies_have_and_exports_what_they_call() {
 }
 
 #[test]
-fn it_is_small() {
+fn the_filter_does_not_exceed_its_size_limit() {
     let size = fs::metadata(env!("HOLDFAST_FILTER")).unwrap().len();
     assert!(size <= LARGEST, "it has {size} bytes");
 }

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use holdfast::store::{Failure, HeldKey, Released, Store, redis::RedisStore};
 use holdfast_tests::{
-    MINUTE, assert_granted,
+    MINUTE, SECOND, assert_granted,
     redis_server::RedisServer,
     redis_store::{behind_proxy, connect, locker},
 };
 
 use crate::not_done;
-
-const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// All keys with this prefix, page by page, and how many pages there were.
 async fn all(store: &RedisStore, prefix: &str, limit: u32) -> (HashMap<String, HeldKey>, usize) {

@@ -15,10 +15,9 @@ use holdfast_tests::{
     redis_store::{ONCE, PATIENT, Setting, behind_proxy, connect},
 };
 
-use crate::{assert_unknown, not_done};
+use crate::{QUICK_RETRIES, assert_unknown, not_done};
 
 const SOON: Setting = ("readTimeout", "1s");
-const BRISK: Setting = ("redisMaxRetryInterval", "20ms");
 
 /// Makes a call whose caller leaves before the outcome is known.
 async fn abandon(call: impl Future) {
@@ -219,7 +218,7 @@ async fn a_release_whose_reply_is_lost_is_unknown() {
 #[tokio::test]
 async fn a_call_to_a_server_that_is_down_is_not_done() {
     let mut server = RedisServer::start();
-    let store = connect(&server, &[BRISK]).await.unwrap();
+    let store = connect(&server, &[QUICK_RETRIES]).await.unwrap();
     server.kill();
     let refused = Failure::not_done(format!("redis {}: connection refused", server.address()));
     eventually("the cause is the refused connection", async || {
@@ -233,7 +232,7 @@ async fn a_call_to_a_server_that_is_down_is_not_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_under_load_loses_no_reported_lock() {
     let mut server = RedisServer::start();
-    let store = connect(&server, &[BRISK]).await.unwrap();
+    let store = connect(&server, &[QUICK_RETRIES]).await.unwrap();
     // Odd while the server restarts: then a lock may be lost with the server's memory.
     let (upheavals, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let address = server.address();
@@ -308,7 +307,7 @@ async fn killed_connections_are_replaced() {
 #[tokio::test]
 async fn an_acquire_waits_until_a_demoted_server_takes_writes_again() {
     let server = RedisServer::start();
-    let store = connect(&server, &[BRISK, ("redisMaxRetries", "1000")]).await.unwrap();
+    let store = connect(&server, &[QUICK_RETRIES, ("redisMaxRetries", "1000")]).await.unwrap();
     let impatient = connect(&server, &[ONCE]).await.unwrap();
     server.run::<()>(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
     let cause = not_done(impatient.acquire("k", "me", MINUTE).await);

@@ -11,7 +11,7 @@ use holdfast::{
     store::{Acquired, Extended, Failure, Released, Store, redis::RedisStore},
 };
 use holdfast_tests::{
-    MINUTE, assert_granted,
+    MINUTE, SECOND, assert_granted,
     clock::Clock,
     eventually, is_granted, read,
     redis_server::RedisServer,
@@ -19,8 +19,6 @@ use holdfast_tests::{
 };
 
 use crate::{assert_unknown, not_done};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 async fn server_and_store() -> (RedisServer, RedisStore) {
     let server = RedisServer::start();

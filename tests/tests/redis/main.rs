@@ -52,6 +52,9 @@ use holdfast_tests::{
     redis_store::{PATIENT, Setting},
 };
 
+/// Retries that follow each other quickly.
+const QUICK_RETRIES: Setting = ("redisMaxRetryInterval", "20ms");
+
 /// Connections that are replaced all the time: calls that are under way on a replaced connection go on.
 const SHORT_LIVED: [Setting; 4] =
     [PATIENT, ("minIdleConns", "1"), ("maxConnAge", "1ms"), ("idleCheckFrequency", "100ms")];

@@ -17,12 +17,11 @@ use holdfast_tests::{
     redis_store::{ONCE, Setting, connect, connect_to, unconnected},
 };
 
-use crate::{adapter::Adapter, log::Log, narrow_proxy::NarrowProxy, not_done};
-
-const BRISK: Setting = ("redisMaxRetryInterval", "20ms");
+use crate::{QUICK_RETRIES, adapter::Adapter, log::Log, narrow_proxy::NarrowProxy, not_done};
 
 /// Tries for longer than any test takes.
-const PERSISTENT: [Setting; 3] = [BRISK, ("redisMaxRetries", "100000"), ("dialTimeout", "60s")];
+const PERSISTENT: [Setting; 3] =
+    [QUICK_RETRIES, ("redisMaxRetries", "100000"), ("dialTimeout", "60s")];
 
 async fn assert_works(store: &dyn Store) {
     assert_granted(store.acquire("lock||k", "me", MINUTE).await);
@@ -183,7 +182,7 @@ async fn a_call_goes_on_once_a_replica_is_promoted() {
 async fn a_storm_of_kills_does_not_end_the_questions() {
     const CALLS: usize = 300;
     let server = Arc::new(RedisServer::start());
-    let store = connect(&server, &[BRISK]).await.unwrap();
+    let store = connect(&server, &[QUICK_RETRIES]).await.unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let (killed, until) = (server.clone(), over.clone());
     let storm = thread::spawn(move || {
@@ -256,8 +255,8 @@ async fn a_server_that_keeps_no_locks_safely_is_refused_by_later_connections_too
 
     let proxy = Proxy::to(good.port()).await;
     let address = proxy.address();
-    let store = connect_to(&address, &[ONCE, BRISK]).await.unwrap();
-    let settings = [("redisHost", &*address), ONCE, BRISK];
+    let store = connect_to(&address, &[ONCE, QUICK_RETRIES]).await.unwrap();
+    let settings = [("redisHost", &*address), ONCE, QUICK_RETRIES];
     let component = Adapter::with_settings(1, &settings).await;
     let both: [&dyn Store; 2] = [&store, &component];
     for (unfit, words) in [

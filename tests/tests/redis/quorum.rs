@@ -18,7 +18,7 @@ use holdfast::{
     },
 };
 use holdfast_tests::{
-    LONG, MINUTE, STORE, assert_granted,
+    LONG, MINUTE, SECOND, STORE, assert_granted,
     clock::Clock,
     eventually, is_granted,
     proxy::Proxy,
@@ -29,8 +29,6 @@ use holdfast_tests::{
 use tokio::time::timeout;
 
 use crate::{log::Log, not_done};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// In milliseconds, as clocks are set.
 const HOUR: i64 = 3_600_000;

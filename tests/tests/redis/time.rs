@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use holdfast::store::{Acquired, Failure, Released, Store};
 use holdfast_tests::{
-    MINUTE, assert_granted,
+    MINUTE, SECOND, assert_granted,
     clock::Clock,
     eventually, is_granted,
     redis_server::RedisServer,
@@ -14,8 +14,6 @@ use holdfast_tests::{
 };
 
 use crate::{adapter::Adapter, assert_unknown, log::Log, narrow_proxy::NarrowProxy, not_done};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// In milliseconds, as clocks are set.
 const HOUR: i64 = 3_600_000;

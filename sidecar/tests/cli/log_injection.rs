@@ -10,7 +10,7 @@ use holdfast_tests::{
 use crate::HOLDFAST;
 
 #[tokio::test]
-async fn a_caller_writes_no_lines_of_the_log_and_turns_no_text_around() {
+async fn callers_cannot_forge_log_lines() {
     let redis = RedisServer::start();
     let resources =
         Resources::in_redis(&redis, &[("readTimeout", "1s"), ("redisMaxRetries", "-1")]);
