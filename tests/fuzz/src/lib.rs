@@ -10,6 +10,8 @@
 //! | [`redis_replies`] | the replies of a Redis server |
 //! | [`redis_settings`] | settings of a Redis store, one a line |
 //!
+//! The module `components` loads a file of resources for the first two.
+//!
 //! `corpus/` has inputs for each. A test runs the targets with them, and with changes of them. The programs in
 //! `targets/` run the same functions on what libFuzzer makes of them: `cargo xtask fuzz`.
 

@@ -1,9 +1,15 @@
 //! `cargo xtask package` and `cargo xtask publish`, once the components and crates are built.
 //!
-//! - `artifacts.rs`: the list of components and modules.
-//! - `package.rs`: the files of a release. Their contents come from `metadata.rs`, `contract.rs`, `sbom.rs` and
-//!   `sums.rs`.
-//! - `registry.rs`: publishing to an OCI registry, in which a filter has the form of `filter_image.rs`.
+//! | module | what lives there |
+//! |---|---|
+//! | `artifacts` | the list of components and modules |
+//! | [`package`] | the files of a release |
+//! | `metadata` | the custom sections that describe a component |
+//! | `contract` | the contract as a binary WIT package |
+//! | `sbom` | bills of materials |
+//! | `sums` | the file of checksums |
+//! | [`registry`] | publishing to an OCI registry |
+//! | `filter_image` | the form that a filter has there |
 
 mod artifacts;
 mod contract;

@@ -9,7 +9,7 @@ use crate::{
     process::run,
 };
 
-/// Packages that are workspaces of their own, besides the release tool.
+/// Packages outside the workspace, besides the release tool.
 const OUTSIDE: [&str; 4] = [
     "tests/fuzz/targets/Cargo.toml",
     "tests/sdk/rust/Cargo.toml",

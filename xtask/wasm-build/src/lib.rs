@@ -8,11 +8,17 @@
 //! }
 //! ```
 //!
-//! - [`component`] runs the nested cargo, and [`component_or_packaged`] does so only in a checkout (this file).
-//!   [`module`] and [`module_into`] build a core module instead, for hosts that know no components.
-//! - [`Toolchain`] is the compiler (`toolchain.rs`) of [`TARGET`] (`target.rs`).
-//! - [`workspace`] finds the directories.
-//! - `messages.rs` reads the messages of the nested cargo, and `strip.rs` removes debug names from its output.
+//! [`component`] runs the nested cargo, and [`component_or_packaged`] does so only in a checkout. [`module`] and
+//! [`module_into`] build a core module instead, for hosts that know no components.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `messages` | the messages of the nested cargo |
+//! | `strip` | removing debug names from its output |
+//! | `target` | [`TARGET`], the target of components |
+//! | `toolchain` | [`Toolchain`], the compiler for it |
+//! | [`workspace`] | the directories of the workspace |
+//! | `error` | why nothing was built |
 
 use std::{
     fmt::Display,
@@ -63,7 +69,7 @@ pub fn component_or_packaged(package: &str, source: &str) -> Result<PathBuf, Err
 pub fn component(package: &str) -> Result<PathBuf, Error> {
     let built = watched(package, Kind::Component)?;
     let copy = |source| Error::Copy { package: package.into(), source };
-    let stripped = strip::strip(&fs::read(built).map_err(copy)?)
+    let stripped = strip::strip_component_name(&fs::read(built).map_err(copy)?)
         .map_err(|source| Error::NoComponent { package: package.into(), source })?;
     let out_dir = PathBuf::from(workspace::variable("OUT_DIR")?);
     let component = out_dir.join(package).with_added_extension("wasm");

@@ -1,10 +1,13 @@
-//! Removes the names that only debuggers read from a component.
+//! Removes the names that only debuggers read from a component that this workspace builds.
+//!
+//! Another one, in `adapters/compose/`, runs when a user composes the lock component with a store, and
+//! looks into nested components as well.
 
 use wasm_encoder::{Component, RawSection};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
 /// Removes the section `component-name`, in which the linker names the parts of a component.
-pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+pub(crate) fn strip_component_name(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut stripped = Component::new();
     let mut end = 0;
     for payload in Parser::new(0).parse_all(wasm) {
@@ -43,7 +46,7 @@ mod tests {
         component.section(&ComponentNameSection::new());
         let named = component.finish();
         assert_ne!(named, bare);
-        assert_eq!(strip(&named).unwrap(), bare);
-        assert_eq!(strip(&bare).unwrap(), bare);
+        assert_eq!(strip_component_name(&named).unwrap(), bare);
+        assert_eq!(strip_component_name(&bare).unwrap(), bare);
     }
 }

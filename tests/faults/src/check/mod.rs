@@ -13,6 +13,7 @@
 //! | [`losses`] | which locks a failover may lose, and how many it lost |
 //! | [`pace`] | how exactly a client knows the server's clock |
 //! | [`violation`] | the findings |
+//! | `sample` | histories for the tests of the checker |
 
 mod answers;
 mod bounds;
