@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     attempt::{Attempt, Numbered, Wanted},
     ballot::Verdict,
+    disagreement::disagreement,
     fence,
     inspect::inspect,
     nodes::Nodes,
     splits::Splits,
     validity::{less_drift, majority_until},
-    words::disagreement,
 };
 use crate::store::{Acquired, Failure, Grant};
 
@@ -124,7 +124,7 @@ fn until(attempt: &Attempt<'_>, numbered: Option<&Numbered>) -> Option<Instant> 
     Some(longest.map_or(until, |longest| longest.min(until)))
 }
 
-/// The votes, for people.
+/// A readable count of the votes.
 fn votes(attempt: &Attempt<'_>) -> String {
     let Attempt { nodes, ballot, .. } = attempt;
     let said = [(ballot.granted(), "granted the lock"), (ballot.held(), "said that it is held")];

@@ -1,6 +1,6 @@
 //! One attempt to take a lock: asks all nodes at once, and keeps their grants or gives them back.
 //!
-//! Each node has a task. It asks the node, reports the answer, and waits for the fate of the attempt. Unless the
+//! Each node has a task. It asks the node, reports the answer, and waits for the decision about the attempt. Unless the
 //! attempt keeps its grants, the task gives the node's grant back. It also does so if the caller that decides has left.
 //! So nothing is left behind, however late an answer comes and whenever the caller leaves.
 
@@ -45,10 +45,10 @@ pub(super) struct Numbered {
     pub(super) nodes: Vec<usize>,
 }
 
-/// What happens to the grants of an attempt.
+/// What the caller decided about the grants of an attempt.
 #[derive(Clone, Debug)]
-enum Fate {
-    /// The caller has not decided.
+enum Decision {
+    /// Nothing yet.
     Open,
     /// The grants are kept, including those that come late. Each node notes the token, if there is one.
     Kept(Option<Arc<Numbered>>),
@@ -74,18 +74,18 @@ pub(super) struct Attempt<'a> {
     /// Whether the lock is surely no longer ours, for each node that was asked to release it.
     freed: Vec<Option<bool>>,
     reports: mpsc::UnboundedReceiver<Report>,
-    fate: watch::Sender<Fate>,
+    decision: watch::Sender<Decision>,
 }
 
 /// The nodes that may still hold the lock for us after all grants were given back, with their votes.
-pub(super) struct Remains(Vec<Vote>);
+pub(super) struct UnreturnedGrants(Vec<Vote>);
 
 impl<'a> Attempt<'a> {
     /// Asks all nodes.
     pub(super) fn begin(nodes: &'a Nodes, wanted: Arc<Wanted>) -> Self {
         let patience = nodes.settings.patience(wanted.ttl);
         let begun = Instant::now();
-        let (fate, _) = watch::channel(Fate::Open);
+        let (decision, _) = watch::channel(Decision::Open);
         let (sender, reports) = mpsc::unbounded_channel();
         for (index, peer) in nodes.peers().iter().enumerate() {
             let task = AtNode {
@@ -96,11 +96,11 @@ impl<'a> Attempt<'a> {
                 patience,
                 reports: sender.clone(),
             };
-            nodes.spawn(peer, task.run(fate.subscribe()));
+            nodes.spawn(peer, task.run(decision.subscribe()));
         }
         let ballot = Ballot::new(nodes.count());
         let freed = vec![None; nodes.count()];
-        Self { nodes, wanted, ballot, begun, patience, freed, reports, fate }
+        Self { nodes, wanted, ballot, begun, patience, freed, reports, decision }
     }
 
     /// Counts votes until `enough` of them are there, or all. Nothing is lost if the future is dropped.
@@ -125,20 +125,20 @@ impl<'a> Attempt<'a> {
 
     /// Keeps all grants, including those still to come.
     pub(super) fn keep(self, numbered: Option<Numbered>) {
-        self.fate.send_replace(Fate::Kept(numbered.map(Arc::new)));
+        self.decision.send_replace(Decision::Kept(numbered.map(Arc::new)));
     }
 
     /// Gives back all grants, including those still to come, and does not wait.
     pub(super) fn leave(self) {
-        self.fate.send_replace(Fate::GivenBack);
+        self.decision.send_replace(Decision::GivenBack);
     }
 
     /// Gives back all grants. Waits for this and for missing votes, for at most `patience`.
     ///
     /// If it is unknown whether a node granted the lock, the lock is left to the node's store or to its expiry. A
     /// release by the owner's name could end an earlier hold of the same owner, which this must not do.
-    pub(super) async fn give_back(&mut self, patience: Duration) -> Remains {
-        self.fate.send_replace(Fate::GivenBack);
+    pub(super) async fn give_back(&mut self, patience: Duration) -> UnreturnedGrants {
+        self.decision.send_replace(Decision::GivenBack);
         let waiting = async {
             while !(0..self.nodes.count()).all(|node| self.is_done(node)) {
                 if !self.next().await {
@@ -147,12 +147,12 @@ impl<'a> Attempt<'a> {
             }
         };
         let _ = timeout(patience, waiting).await;
-        let remains = (0..self.nodes.count()).filter_map(|node| {
+        let unreturned = (0..self.nodes.count()).filter_map(|node| {
             let vote = self.ballot.vote(node).cloned().unwrap_or(Vote::Late(self.patience));
             let gone = self.freed.get(node) == Some(&Some(true));
             (vote.may_be_ours() && !gone).then_some(vote)
         });
-        Remains(remains.collect())
+        UnreturnedGrants(unreturned.collect())
     }
 
     /// Whether a node will report nothing more.
@@ -165,7 +165,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-impl Remains {
+impl UnreturnedGrants {
     /// How many nodes may still hold the lock for us.
     pub(super) fn count(&self) -> usize {
         self.0.len()
@@ -183,10 +183,10 @@ impl Remains {
     }
 }
 
-/// Waits for the fate of an attempt. The fate stays open if the caller that decides has left.
-async fn decided(fate: &mut watch::Receiver<Fate>) -> Fate {
-    let decided = fate.wait_for(|fate| !matches!(fate, Fate::Open)).await;
-    decided.map_or(Fate::Open, |fate| fate.clone())
+/// Waits for the decision about an attempt. It stays open if the caller that decides has left.
+async fn decided(decision: &mut watch::Receiver<Decision>) -> Decision {
+    let decided = decision.wait_for(|decision| !matches!(decision, Decision::Open)).await;
+    decided.map_or(Decision::Open, |decision| decision.clone())
 }
 
 /// The part of an attempt at one node.
@@ -201,7 +201,7 @@ struct AtNode {
 }
 
 impl AtNode {
-    async fn run(self, mut fate: watch::Receiver<Fate>) {
+    async fn run(self, mut decision: watch::Receiver<Decision>) {
         let Self { index, peer, wanted, until, .. } = &self;
         let place = peer.lanes.join(&wanted.hold);
         let turn = timeout_at(*until, place.turn()).await;
@@ -213,7 +213,7 @@ impl AtNode {
         peer.metrics.voted(&vote);
         // A caller that has left gets no report, and decides nothing.
         let _ = self.reports.send(Report::Vote(*index, vote.clone()));
-        if let Fate::Kept(numbered) = decided(&mut fate).await {
+        if let Decision::Kept(numbered) = decided(&mut decision).await {
             return self.note(&vote, numbered.as_deref()).await;
         }
         let (Vote::Granted(_), Ok(turn)) = (&vote, turn) else { return };
@@ -355,8 +355,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_release_is_known_to_come_late_before_its_turn_ends() {
         let nodes = nodes();
-        let _answers = nodes.ask_by::<Released, _>(MINUTE, |peer, teller| {
-            node_release::release_in_turn(peer, hold(), teller)
+        let _answers = nodes.ask_by::<Released, _>(MINUTE, |peer, sender| {
+            node_release::release_in_turn(peer, hold(), sender)
         });
         assert!(next_in_the_lane_finds_it_unclear(&nodes).await);
     }

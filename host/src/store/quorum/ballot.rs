@@ -6,7 +6,7 @@ use std::time::Duration;
 use holdfast_timing::late::longest_hold;
 use tokio::time::Instant;
 
-use super::{validity::drift, words::late};
+use super::{disagreement::late, validity::drift};
 use crate::types::whole_milliseconds;
 
 /// The vote of a node in an attempt.

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::store::{Extended, Failure};
 
-/// The answer of a node.
+/// The answer of a node to an extend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum ExtendAnswer {
     /// The node surely holds the lock until this time.
     Extended(Instant),
     Gone,
@@ -44,9 +44,9 @@ pub(super) async fn extend(
     answers.wait_for(|answers| ExtendTally::of(answers, nodes).is_certain()).await;
     let counts = ExtendTally::of(&answers, nodes);
     match counts.outcome() {
-        Some(Said::Extended(_)) => valid_for(&answers, nodes),
-        Some(Said::Gone) => Ok(Extended::Gone),
-        Some(Said::HeldByOther) => Ok(Extended::HeldByOther),
+        Some(ExtendAnswer::Extended(_)) => valid_for(&answers, nodes),
+        Some(ExtendAnswer::Gone) => Ok(Extended::Gone),
+        Some(ExtendAnswer::HeldByOther) => Ok(Extended::HeldByOther),
         None => {
             let said = [
                 (counts.extended, "extended the lock"),
@@ -63,20 +63,22 @@ async fn ask(
     hold: Arc<LockId>,
     ttl: Duration,
     may_shorten: bool,
-) -> Result<Said, Failure> {
+) -> Result<ExtendAnswer, Failure> {
     let extended = peer.store.extend(&hold.key, &hold.owner, ttl, may_shorten).await;
     peer.metrics.extended(&extended);
     extended.map(|extended| match extended {
-        Extended::Extended(left) => Said::Extended(after(less_drift(Duration::from_millis(left)))),
-        Extended::Gone => Said::Gone,
-        Extended::HeldByOther => Said::HeldByOther,
+        Extended::Extended(left) => {
+            ExtendAnswer::Extended(after(less_drift(Duration::from_millis(left))))
+        }
+        Extended::Gone => ExtendAnswer::Gone,
+        Extended::HeldByOther => ExtendAnswer::HeldByOther,
     })
 }
 
 /// For how long a majority surely holds the lock.
-fn valid_for(answers: &NodeAnswers<Said>, nodes: &Nodes) -> Result<Extended, Failure> {
-    let ends = answers.good().filter_map(|said| match said {
-        Said::Extended(until) => Some(*until),
+fn valid_for(answers: &NodeAnswers<ExtendAnswer>, nodes: &Nodes) -> Result<Extended, Failure> {
+    let ends = answers.successes().filter_map(|said| match said {
+        ExtendAnswer::Extended(until) => Some(*until),
         _ => None,
     });
     let until = majority_until(ends.collect(), nodes.majority());
@@ -88,24 +90,24 @@ fn valid_for(answers: &NodeAnswers<Said>, nodes: &Nodes) -> Result<Extended, Fai
 }
 
 impl ExtendTally {
-    fn of(answers: &NodeAnswers<Said>, nodes: &Nodes) -> Self {
+    fn of(answers: &NodeAnswers<ExtendAnswer>, nodes: &Nodes) -> Self {
         Self {
-            extended: answers.count(|said| matches!(said, Said::Extended(_))),
-            gone: answers.count(|said| *said == Said::Gone),
-            held_by_other: answers.count(|said| *said == Said::HeldByOther),
+            extended: answers.count(|said| matches!(said, ExtendAnswer::Extended(_))),
+            gone: answers.count(|said| *said == ExtendAnswer::Gone),
+            held_by_other: answers.count(|said| *said == ExtendAnswer::HeldByOther),
             majority: nodes.majority(),
         }
     }
 
-    /// The answer of a majority. The time of [`Said::Extended`] means nothing here.
-    fn outcome(self) -> Option<Said> {
+    /// The answer of a majority. The time of [`ExtendAnswer::Extended`] means nothing here.
+    fn outcome(self) -> Option<ExtendAnswer> {
         match self {
-            _ if self.extended >= self.majority => Some(Said::Extended(Instant::now())),
+            _ if self.extended >= self.majority => Some(ExtendAnswer::Extended(Instant::now())),
             // The owner cannot hold a majority.
             _ if self.gone + self.held_by_other < self.majority => None,
-            _ if self.gone >= self.majority => Some(Said::Gone),
+            _ if self.gone >= self.majority => Some(ExtendAnswer::Gone),
             // Other owners have a part of the lock.
-            _ => Some(Said::HeldByOther),
+            _ => Some(ExtendAnswer::HeldByOther),
         }
     }
 
@@ -125,9 +127,9 @@ mod tests {
         let said = |extended, gone, held_by_other| {
             let counts = ExtendTally { extended, gone, held_by_other, majority: 3 };
             counts.outcome().map(|said| match said {
-                Said::Extended(_) => "extended",
-                Said::Gone => "gone",
-                Said::HeldByOther => "held by other",
+                ExtendAnswer::Extended(_) => "extended",
+                ExtendAnswer::Gone => "gone",
+                ExtendAnswer::HeldByOther => "held by other",
             })
         };
         for extended in 0..=5 {

@@ -15,8 +15,8 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::{
     attempt::{Attempt, Numbered},
+    disagreement::{disagreement, late},
     nodes::{Nodes, after},
-    words::{disagreement, late},
 };
 use crate::store::Failure;
 
@@ -74,8 +74,8 @@ pub(super) async fn raise(nodes: &Nodes, key: &str, at_least: u64) -> Result<(),
         let key = key.clone();
         async move { peer.raise(&key, at_least).await }
     });
-    answers.wait_for(|answers| answers.good().count() >= nodes.majority()).await;
-    let noted = answers.good().count();
+    answers.wait_for(|answers| answers.successes().count() >= nodes.majority()).await;
+    let noted = answers.successes().count();
     match noted >= nodes.majority() {
         true => Ok(()),
         // A token that is noted in vain does no harm.

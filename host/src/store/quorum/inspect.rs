@@ -35,12 +35,12 @@ pub(super) async fn inspect(
 /// may follow.
 fn found(looks: &Looks, nodes: &Nodes, to_come: usize) -> Option<Option<Holding>> {
     let majority = nodes.majority();
-    let holdings: Vec<&Holding> = looks.good().flatten().collect();
+    let holdings: Vec<&Holding> = looks.successes().flatten().collect();
     let Some((owner, most)) = most_named(holdings.iter().map(|it| &*it.owner)) else {
-        return (looks.without() < majority).then_some(None);
+        return (looks.failed_or_missing() < majority).then_some(None);
     };
     if most < majority {
-        return (most + looks.without() < majority).then_some(None);
+        return (most + looks.failed_or_missing() < majority).then_some(None);
     }
     let held = holdings.iter().filter(|it| it.owner == owner);
     // A majority of the nodes holds the lock for that long.
@@ -93,12 +93,12 @@ pub(super) async fn force_release(nodes: &Nodes, key: &str) -> Result<Option<Str
     let mut answers = nodes.ask(turns + patience, force);
     answers.wait_for(|_| false).await;
     let released = answers.count(Option::is_some);
-    if answers.good().count() < nodes.majority() {
+    if answers.successes().count() < nodes.majority() {
         let free = answers.count(Option::is_none);
         let said = [(released, "released the lock"), (free, "said that nobody holds it")];
         return Err(answers.failure(nodes, &said, released > 0));
     }
-    let owners = answers.good().flatten().map(String::as_str);
+    let owners = answers.successes().flatten().map(String::as_str);
     Ok(most_named(owners).map(|(owner, _)| owner.to_owned()))
 }
 

@@ -13,9 +13,9 @@ use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
 use super::{
+    disagreement::{disagreement, late},
     inspect::most_named,
     nodes::{Nodes, Peer},
-    words::{disagreement, late},
 };
 use crate::store::{Failure, HeldKey, Holding, KeyPage};
 
@@ -93,7 +93,7 @@ async fn page(
 
 /// The keys of a node that a majority may hold, and that no earlier node has listed.
 async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<HeldKey> {
-    let looks = keys.into_iter().map(|key| told(nodes, at, key));
+    let looks = keys.into_iter().map(|key| if_listed_here(nodes, at, key));
     stream::iter(looks)
         .buffer_unordered(MAX_CONCURRENT_LOOKS)
         .filter_map(std::future::ready)
@@ -101,21 +101,21 @@ async fn of_majority(nodes: &Nodes, at: &Cursor, keys: Vec<HeldKey>) -> Vec<Held
         .await
 }
 
-/// The key; `None` if another node lists it, or no majority may hold it.
-async fn told(nodes: &Nodes, at: &Cursor, held: HeldKey) -> Option<HeldKey> {
+/// The key if this page lists it; `None` if the page of another node does, or no majority may hold it.
+async fn if_listed_here(nodes: &Nodes, at: &Cursor, held: HeldKey) -> Option<HeldKey> {
     let key: Arc<str> = held.key.as_str().into();
     let mut looks = nodes.ask(nodes.settings.patience(Duration::MAX), |peer| {
         let key = key.clone();
         async move { peer.store.inspect(&key).await }
     });
     looks.wait_for(|_| false).await;
-    let without = looks.without();
+    let failed_or_missing = looks.failed_or_missing();
     let looks: Vec<Option<Holding>> = looks.by_node().map(Option::flatten).collect();
     let owners = looks.iter().flatten().map(|holding| &*holding.owner);
     let (owner, most) = most_named(owners)?;
     // A page may have only the beginning of an owner.
     let is_owner = owner.starts_with(held.owner.trim_end_matches(char::REPLACEMENT_CHARACTER));
-    if most + without < nodes.majority() || !is_owner {
+    if most + failed_or_missing < nodes.majority() || !is_owner {
         return None;
     }
     let has_it = |node: &usize| looks[*node].as_ref().is_some_and(|it| it.owner == owner);

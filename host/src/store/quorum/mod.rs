@@ -63,10 +63,29 @@
 //! | watch | all nodes; ends with the first change at any of them |
 //!
 //! If failures leave that open, the call fails, with the number of nodes for each answer.
+//!
+//! # Modules
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `settings`, `error` | [`QuorumSettings`], and why stores cannot be a quorum |
+//! | `nodes` | the nodes, and questions to all of them at once |
+//! | `lanes` | turns at one node, for the calls about one hold |
+//! | `acquire`, `splits` | taking a lock, in several attempts if callers split the nodes |
+//! | `attempt` | one attempt, which keeps its grants or gives them back |
+//! | `ballot` | the votes of the nodes in an attempt, and the verdict |
+//! | `fence` | the fencing token of a grant |
+//! | `validity` | for how long a majority surely holds a lock |
+//! | `release`, `node_release` | releases, at all nodes and at one of them |
+//! | `extend`, `inspect`, `list`, `watch` | the other calls |
+//! | `survey` | what an operator sees of the nodes |
+//! | `disagreement` | the text of the error if no majority agrees |
+//! | `metrics` | the counts of the nodes' answers |
 
 mod acquire;
 mod attempt;
 mod ballot;
+mod disagreement;
 mod error;
 mod extend;
 mod fence;
@@ -82,7 +101,6 @@ mod splits;
 mod survey;
 mod validity;
 mod watch;
-mod words;
 
 use std::{fmt, time::Duration};
 

@@ -7,7 +7,7 @@ use tokio::{sync::MutexGuard, time::timeout};
 
 use super::{
     lanes::{LockId, PlaceInLane},
-    nodes::{Peer, Teller},
+    nodes::{AnswerSender, Peer},
 };
 use crate::store::{Failure, Released};
 
@@ -37,13 +37,13 @@ pub(super) async fn released(peer: &Peer, hold: &LockId) -> Result<Released, Fai
 }
 
 /// Releases a lock at a node after the earlier calls, for the owner, which gets the outcome.
-pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, teller: Teller<Released>) {
+pub(super) async fn release_in_turn(peer: Arc<Peer>, hold: LockId, sender: AnswerSender<Released>) {
     let place = peer.lanes.join(&hold);
     let Ok(turn) = timeout(LATE_REPLY, place.turn()).await else { return };
     let outcome = timeout(LATE_REPLY, released(&peer, &hold)).await;
     let ended = outcome.as_ref().map_or(ReleaseOutcome::Unclear, ReleaseOutcome::of);
     if let Ok(outcome) = outcome {
-        teller.tell(outcome);
+        sender.send(outcome);
     }
     end(&peer, &place, turn, ended).await;
 }

@@ -15,11 +15,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    disagreement::{disagreement, late},
     error::QuorumError,
     lanes::Lanes,
     metrics::NodeMetrics,
     settings::{Node, QuorumSettings},
-    words::{disagreement, late},
 };
 use crate::store::{Failure, Store, identities::Identities};
 
@@ -77,8 +77,8 @@ pub(super) struct NodeAnswers<T> {
     patience: Duration,
 }
 
-/// Takes the answer of one node.
-pub(super) struct Teller<T> {
+/// Sends the answer of one node to the caller.
+pub(super) struct AnswerSender<T> {
     node: usize,
     answers: mpsc::UnboundedSender<(usize, Result<T, Failure>)>,
 }
@@ -150,11 +150,11 @@ impl Nodes {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        self.ask_by(patience, |peer, teller| {
+        self.ask_by(patience, |peer, sender| {
             let asking = question(peer);
             async move {
                 if let Ok(answer) = timeout(LATE_REPLY, asking).await {
-                    teller.tell(answer);
+                    sender.send(answer);
                 }
             }
         })
@@ -164,15 +164,15 @@ impl Nodes {
     pub(super) fn ask_by<T, F>(
         &self,
         patience: Duration,
-        question: impl Fn(Arc<Peer>, Teller<T>) -> F,
+        question: impl Fn(Arc<Peer>, AnswerSender<T>) -> F,
     ) -> NodeAnswers<T>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (sender, answers) = mpsc::unbounded_channel();
+        let (all, answers) = mpsc::unbounded_channel();
         for (node, peer) in self.peers.iter().enumerate() {
-            let teller = Teller { node, answers: sender.clone() };
-            self.spawn(peer, question(peer.clone(), teller));
+            let sender = AnswerSender { node, answers: all.clone() };
+            self.spawn(peer, question(peer.clone(), sender));
         }
         let by_node = self.peers.iter().map(|_| None).collect();
         NodeAnswers { by_node, answers, until: after(patience), patience }
@@ -217,7 +217,7 @@ impl<T> NodeAnswers<T> {
     }
 
     /// The answers that are not failures.
-    pub(super) fn good(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn successes(&self) -> impl Iterator<Item = &T> {
         self.by_node.iter().flatten().flatten()
     }
 
@@ -228,7 +228,7 @@ impl<T> NodeAnswers<T> {
 
     /// How many answers satisfy `is_such`. Failures do not count.
     pub(super) fn count(&self, is_such: impl Fn(&T) -> bool) -> usize {
-        self.good().filter(|answer| is_such(answer)).count()
+        self.successes().filter(|answer| is_such(answer)).count()
     }
 
     /// How many answers are missing.
@@ -237,8 +237,8 @@ impl<T> NodeAnswers<T> {
     }
 
     /// How many nodes have failed, or have not answered yet.
-    pub(super) fn without(&self) -> usize {
-        self.by_node.len() - self.good().count()
+    pub(super) fn failed_or_missing(&self) -> usize {
+        self.by_node.len() - self.successes().count()
     }
 
     /// The failure of the call if no majority agrees: why nodes failed, and how many other nodes `said` what. It is
@@ -260,8 +260,8 @@ impl<T> NodeAnswers<T> {
     }
 }
 
-impl<T> Teller<T> {
-    pub(super) fn tell(self, answer: Result<T, Failure>) {
+impl<T> AnswerSender<T> {
+    pub(super) fn send(self, answer: Result<T, Failure>) {
         // A caller that has left needs no answer.
         let _ = self.answers.send((self.node, answer));
     }

@@ -24,7 +24,7 @@ struct ReleaseTally {
 pub(super) async fn release(nodes: &Nodes, hold: LockId) -> Result<Released, Failure> {
     let patience = nodes.settings.patience(Duration::MAX);
     let mut answers =
-        nodes.ask_by(patience, |peer, teller| release_in_turn(peer, hold.clone(), teller));
+        nodes.ask_by(patience, |peer, sender| release_in_turn(peer, hold.clone(), sender));
     answers.wait_for(|answers| ReleaseTally::of(answers, nodes).is_certain()).await;
     let counts = ReleaseTally::of(&answers, nodes);
     counts.outcome().ok_or_else(|| {

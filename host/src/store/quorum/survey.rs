@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
+    disagreement::late,
     nodes::{Nodes, Peer},
-    words::late,
 };
 use crate::store::{Role, Server, Survey};
 

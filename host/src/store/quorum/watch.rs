@@ -27,7 +27,7 @@ pub(super) async fn watch(nodes: &Nodes, key: &str) -> Option<Watched> {
         let key = key.clone();
         async move { peer.store.watch(&key).await.ok_or_else(|| Failure::not_done("no watch")) }
     });
-    watches.wait_for(|watches| watches.good().count() >= majority).await;
+    watches.wait_for(|watches| watches.successes().count() >= majority).await;
     let rest = watches.wait_for(|_| false);
     // These nodes need about as long as the others did.
     let _ = timeout(begun.elapsed().max(SHORTEST_GRACE), rest).await;

@@ -1,4 +1,4 @@
-//! The text for people if no majority of the nodes agrees.
+//! The text of the error if no majority of the nodes agrees.
 
 use std::{fmt::Write, time::Duration};
 
