@@ -56,7 +56,7 @@ impl fmt::Display for CircuitBreaker {
 
 /// Why a call may not pass, in the words of daprd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum BreakerRefusal {
     #[error("circuit breaker is open")]
     Open,
     #[error("too many requests")]
@@ -106,12 +106,12 @@ impl Breaker {
     }
 
     /// Lets a call pass, or refuses it.
-    pub(super) fn enter(&self) -> Result<Passage<'_>, Refusal> {
+    pub(super) fn enter(&self) -> Result<Passage<'_>, BreakerRefusal> {
         let mut state = self.current();
         match state.phase {
-            Phase::Open(_) => return Err(Refusal::Open),
+            Phase::Open(_) => return Err(BreakerRefusal::Open),
             Phase::HalfOpen if state.counts.requests >= self.probes() => {
-                return Err(Refusal::TooMany);
+                return Err(BreakerRefusal::TooMany);
             }
             Phase::Closed(_) | Phase::HalfOpen => {}
         }
@@ -242,7 +242,7 @@ mod tests {
         breaker.enter().unwrap().end(success);
     }
 
-    fn refusal(breaker: &Breaker) -> Option<Refusal> {
+    fn refusal(breaker: &Breaker) -> Option<BreakerRefusal> {
         breaker.enter().err()
     }
 
@@ -258,15 +258,15 @@ mod tests {
         pass(&breaker, false);
         assert_eq!(refusal(&breaker), None);
         pass(&breaker, false);
-        assert_eq!(refusal(&breaker), Some(Refusal::Open));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::Open));
         wait(10 * SECOND).await;
-        assert_eq!(refusal(&breaker), Some(Refusal::Open));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::Open));
         wait(Duration::from_millis(1)).await;
 
         let probe = breaker.enter().unwrap();
-        assert_eq!(refusal(&breaker), Some(Refusal::TooMany));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::TooMany));
         probe.end(false);
-        assert_eq!(refusal(&breaker), Some(Refusal::Open));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::Open));
         wait(11 * SECOND).await;
         pass(&breaker, true);
         pass(&breaker, false);
@@ -281,7 +281,7 @@ mod tests {
         wait(11 * SECOND).await;
         pass(&breaker, true);
         let second = breaker.enter().unwrap();
-        assert_eq!(refusal(&breaker), Some(Refusal::TooMany));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::TooMany));
         second.end(true);
         let (_one, _two, _three) =
             (breaker.enter().unwrap(), breaker.enter().unwrap(), breaker.enter().unwrap());
@@ -310,7 +310,7 @@ mod tests {
         let probe = breaker.enter().unwrap();
         early.end(false);
         drop(dropped);
-        assert_eq!(refusal(&breaker), Some(Refusal::TooMany));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::TooMany));
         probe.end(true);
         assert_eq!(refusal(&breaker), None);
     }
@@ -323,7 +323,7 @@ mod tests {
         pass(&breaker, false);
         assert_eq!(refusal(&breaker), None);
         pass(&breaker, false);
-        assert_eq!(refusal(&breaker), Some(Refusal::Open));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::Open));
     }
 
     #[tokio::test(start_paused = true)]
@@ -334,7 +334,7 @@ mod tests {
         }
         assert_eq!(refusal(&breaker), None);
         pass(&breaker, false);
-        assert_eq!(refusal(&breaker), Some(Refusal::Open));
+        assert_eq!(refusal(&breaker), Some(BreakerRefusal::Open));
     }
 
     #[tokio::test(start_paused = true)]
