@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     instance::{Instance, Part},
     names::{LEASE, LOCK, STORE, has_calls},
-    strip::strip,
+    strip::strip_nested_names,
 };
 
 /// A part that calls the lock component and exports another interface.
@@ -47,7 +47,7 @@ pub(crate) fn compose(
     }
     let whole = graph.encode(EncodeOptions::default());
     let whole = whole.map_err(|problem| lock.mismatch(&problem))?;
-    strip(&whole).map_err(|problem| lock.mismatch(&problem))
+    strip_nested_names(&whole).map_err(|problem| lock.mismatch(&problem))
 }
 
 /// Links the lock component to the store, and a plugin to the lock component. The result exports what the

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many failed releases are retried at a time. The locks of any further ones expire.
-const MOST_LATE: usize = 4_096;
+const MAX_RETRIED_RELEASES: usize = 4_096;
 
 /// The requests of one configuration that want or hold locks, and the calls about these locks.
 ///
@@ -407,7 +407,7 @@ impl Filter {
         now: u64,
     ) {
         let (lock, is_first) = (shown(&release.key), release.is_first());
-        let next = release.again(now).filter(|_| may_pass && self.late < MOST_LATE);
+        let next = release.again(now).filter(|_| may_pass && self.late < MAX_RETRIED_RELEASES);
         let Some(next) = next else {
             let line = format!("holdfast: {lock} may stay locked until it expires: {reason}");
             host.log(Level::Warn, &line);

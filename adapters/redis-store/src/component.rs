@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
-use holdfast_redis_rules::{acquire::Wanted, extend::Extend, fence::number_key};
+use holdfast_redis_rules::{acquire::Wanted, extend::Extend, fence::token_key};
 use spin::{Mutex, Once};
 use wasip2::cli::environment::get_environment;
 
@@ -68,9 +68,9 @@ impl Guest for Component {
 
     fn acquire(command: AcquireCommand) -> Result<Acquired, Failure> {
         let AcquireCommand { store, key, owner, ttl, wait, fenced } = command;
-        let number_key = fenced.then(|| number_key(&key));
+        let token_key = fenced.then(|| token_key(&key));
         let ttl = Duration::from_millis(ttl);
-        let lock = Wanted { key: &key, owner: &owner, ttl, number_key: number_key.as_deref() };
+        let lock = Wanted { key: &key, owner: &owner, ttl, token_key: token_key.as_deref() };
         with(&store, |redis| redis.acquire(lock, Duration::from_millis(wait)))
     }
 

@@ -53,7 +53,7 @@ pub(crate) enum NoReply {
 }
 
 impl NoReply {
-    /// The cause, for people; `None` for a deadline, which the caller reports.
+    /// A readable cause; `None` for a deadline, which the caller reports.
     pub(crate) fn cause(self) -> Option<&'static str> {
         match self {
             Self::Late => None,

@@ -11,10 +11,10 @@ use core::{net::IpAddr, time::Duration};
 use holdfast_redis_rules::{
     address::Address,
     clock::Reading,
-    closing::{CLOSES, Closing, LostByChance, Question},
     facts,
     fitness::{Expected, Role, Unfit},
     login::{Login, closed_on, knows_no_users},
+    probes::{CLOSES, LostByChance, Probe, ProbeHistory},
     refusal,
     reply::{Nonsense, Reply},
     settings::Settings,
@@ -52,7 +52,7 @@ impl DialError {
     /// The server refused a command with this error line.
     fn refused(line: String) -> Self {
         let may_pass = refusal::may_pass(&line);
-        Self::new(refusal::login_told(line, "REDIS_USERNAME", "REDIS_PASSWORD"), may_pass)
+        Self::new(refusal::with_login_advice(line, "REDIS_USERNAME", "REDIS_PASSWORD"), may_pass)
     }
 
     /// Locks are not safe with the server.
@@ -64,7 +64,7 @@ impl DialError {
 /// Why a connection cannot be used.
 enum End {
     /// The connection was lost on this question.
-    Lost(Question),
+    Lost(Probe),
     /// No connection, for this reason; `None` if the deadline has passed.
     Failed(Option<DialError>),
 }
@@ -76,21 +76,21 @@ impl From<DialError> for End {
 }
 
 /// Opens a connection, logs it in, selects its database and checks the server. The error is `None` if the deadline has
-/// passed. `closing` is what earlier connections have shown about the server.
+/// passed. `probes` is what earlier connections have shown about the server.
 pub(crate) fn dial(
     address: &Address,
     settings: &Settings,
-    closing: &mut Closing,
+    probes: &mut ProbeHistory,
     deadline: Deadline,
 ) -> Result<Connection, Option<DialError>> {
-    closing.begin();
+    probes.begin();
     loop {
         let connection = connect(address, deadline)?;
-        match (Dialing { connection, closing, deadline, settings }).log_in() {
+        match (Dialing { connection, probes, deadline, settings }).log_in() {
             Ok(connection) => return Ok(connection),
             Err(End::Failed(error)) => return Err(error),
-            Err(End::Lost(question)) => {
-                closing.lost(question).map_err(|LostByChance| Some(DialError::new(LOST, true)))?
+            Err(End::Lost(probe)) => {
+                probes.lost(probe).map_err(|LostByChance| Some(DialError::new(LOST, true)))?
             }
         }
     }
@@ -199,7 +199,7 @@ fn words(code: ErrorCode) -> String {
 /// A connection that is not logged in yet.
 struct Dialing<'a> {
     connection: Connection,
-    closing: &'a mut Closing,
+    probes: &'a mut ProbeHistory,
     deadline: Deadline,
     settings: &'a Settings,
 }
@@ -209,27 +209,27 @@ impl Dialing<'_> {
     fn log_in(mut self) -> Result<Connection, End> {
         let login = Login::new(self.settings);
         self.authenticate(&login)?;
-        let at_once = self.closing.at_once();
+        let at_once = self.probes.at_once();
         let commands = login.commands();
         let mut all: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
         if at_once {
-            all.extend(Question::FACTS.map(Question::words));
+            all.extend(Probe::FACTS.map(Probe::words));
         }
         let asked = now();
         self.send(&all)?;
         for words in &commands {
             match self.connection.reply(self.deadline) {
                 // One of the questions may have closed the connection.
-                Err(NoReply::Lost) if at_once => return Err(End::Lost(Question::Info)),
+                Err(NoReply::Lost) if at_once => return Err(End::Lost(Probe::Info)),
                 reply => accepted(reply, words)?,
             }
         }
         // The server's own report counts, whatever the other questions show.
-        let info = self.ask(Question::Info, at_once)?;
+        let info = self.ask(Probe::Info, at_once)?;
         let expected = Expected { role: Role::Alone, db: self.settings.db };
         facts::doubts(&info, expected).map_err(DialError::unfit)?;
-        let script = self.ask(Question::Script, at_once)?;
-        let time = self.ask(Question::Time, at_once)?;
+        let script = self.ask(Probe::Script, at_once)?;
+        let time = self.ask(Probe::Time, at_once)?;
         let mut connection = self.connection;
         connection.script = facts::script(script);
         connection.clock =
@@ -240,15 +240,15 @@ impl Dialing<'_> {
     fn authenticate(&mut self, login: &Login<'_>) -> Result<(), End> {
         let Some(words) = login.authentication() else { return Ok(()) };
         let Some(older) = login.older_authentication() else { return self.run(&words) };
-        if self.closing.asks(Question::User) {
+        if self.probes.asks(Probe::User) {
             self.send(&[&words])?;
             match self.connection.reply(self.deadline) {
-                Err(NoReply::Lost) => return Err(End::Lost(Question::User)),
+                Err(NoReply::Lost) => return Err(End::Lost(Probe::User)),
                 Ok(Reply::Error(line)) if knows_no_users(&line) => {
-                    self.closing.answered(Question::User);
+                    self.probes.answered(Probe::User);
                 }
                 reply => {
-                    self.closing.answered(Question::User);
+                    self.probes.answered(Probe::User);
                     return accepted(reply, &words);
                 }
             }
@@ -264,12 +264,12 @@ impl Dialing<'_> {
 
     /// The reply to a question, which was `sent` already or is sent now. A question on which the server closes
     /// connections is not sent.
-    fn ask(&mut self, question: Question, sent: bool) -> Result<Reply, End> {
-        if !self.closing.asks(question) {
+    fn ask(&mut self, probe: Probe, sent: bool) -> Result<Reply, End> {
+        if !self.probes.asks(probe) {
             return Ok(Reply::Error(CLOSES.to_string()));
         }
         if !sent {
-            self.send(&[question.words()])?;
+            self.send(&[probe.words()])?;
         }
         match self.connection.reply(self.deadline) {
             // A script blocks the server, or a proxy does not reach it: the error shows nothing about the server.
@@ -277,14 +277,14 @@ impl Dialing<'_> {
                 Err(DialError::new(line, true).into())
             }
             Ok(reply) => {
-                self.closing.answered(question);
-                match question.is_answered_by(&reply) {
+                self.probes.answered(probe);
+                match probe.is_answered_by(&reply) {
                     true => Ok(reply),
                     false => Err(DialError::new(Nonsense.to_string(), true).into()),
                 }
             }
-            Err(NoReply::Lost) => Err(End::Lost(question)),
-            Err(no_reply) => Err(failed(no_reply, question.words())),
+            Err(NoReply::Lost) => Err(End::Lost(probe)),
+            Err(no_reply) => Err(failed(no_reply, probe.words())),
         }
     }
 

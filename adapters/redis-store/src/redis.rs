@@ -10,15 +10,15 @@ use holdfast_redis_rules::{
     acquire::{self, CLOCK_LOST, CLOCK_WAS_SET, Wanted, expiry_is_unknown},
     address::Address,
     clock::{self, Reading, surely},
-    closing::Closing,
     expiry::Expiry,
     extend::{self, Extend},
     fence, inspect,
-    refusal::{Again, ends_connection, has_no_answer, may_be_answered_later, told},
+    probes::ProbeHistory,
+    refusal::{RetryAdvice, ends_connection, has_no_answer, may_be_answered_later, with_advice},
     release::{self, Form, Release, give_back},
     reply::{Nonsense, Reply},
     settings::Settings,
-    term::{Term, Worth},
+    term::{GrantState, Term},
     tries::{Next, Tries},
 };
 use holdfast_timing::{late::longest_hold, milliseconds, pauses::Pauses};
@@ -39,16 +39,16 @@ pub(crate) struct Redis {
     address: Address,
     settings: Settings,
     connection: Option<Connection>,
-    /// The questions on which the server closes connections.
-    closing: Closing,
+    /// What earlier connections have shown about the questions.
+    probes: ProbeHistory,
 }
 
 /// A lock that was taken.
-struct Taken {
+struct GrantedLock {
     /// For how long the lock is surely held, counted from now.
     left: Duration,
     /// The fencing token, if the caller asked for one.
-    number: Option<u64>,
+    token: Option<u64>,
 }
 
 /// Why a command has no outcome.
@@ -70,7 +70,7 @@ enum Tried<T> {
 
 impl Redis {
     pub(crate) fn new(address: Address, settings: Settings) -> Self {
-        Self { address, settings, connection: None, closing: Closing::default() }
+        Self { address, settings, connection: None, probes: ProbeHistory::default() }
     }
 
     /// Takes a lock, and waits for it if it is held.
@@ -94,8 +94,8 @@ impl Redis {
     fn acquire_once(&mut self, lock: Wanted<'_>) -> Result<Acquired, Failure> {
         let mut tries = self.tries();
         match self.run(|redis, connection| redis.try_acquire(connection, &mut tries, lock)) {
-            Ok(Some(Taken { left, number })) => Ok(Acquired::Granted(Grant {
-                fencing_token: number,
+            Ok(Some(GrantedLock { left, token })) => Ok(Acquired::Granted(Grant {
+                fencing_token: token,
                 valid_for: Some(milliseconds(surely(left))),
             })),
             Ok(None) => Ok(Acquired::Held),
@@ -116,15 +116,13 @@ impl Redis {
 
     /// The holder of a lock.
     pub(crate) fn inspect(&mut self, key: &str) -> Result<Option<Holding>, Failure> {
-        let number_key = fence::number_key(key);
+        let token_key = fence::token_key(key);
         let mut tries = self.tries();
         match self
-            .run(|redis, connection| redis.try_inspect(connection, &mut tries, key, &number_key))
+            .run(|redis, connection| redis.try_inspect(connection, &mut tries, key, &token_key))
         {
-            Ok(holding) => Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
-                owner,
-                time_left: left,
-                fencing_token: number,
+            Ok(holding) => Ok(holding.map(|inspect::Holding { owner, left, fencing_token }| {
+                Holding { owner, time_left: left, fencing_token }
             })),
             Err(error) => Err(self.failure(error)),
         }
@@ -170,7 +168,7 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         lock: Wanted<'_>,
-    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
+    ) -> Result<Tried<Option<GrantedLock>>, NoOutcome> {
         if let Err(broken) = self.renew_clock(connection) {
             return Ok(unsent(broken.cause(), tries));
         }
@@ -190,7 +188,7 @@ impl Redis {
         tries: &mut Tries,
         lock: Wanted<'_>,
         term: Term,
-    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
+    ) -> Result<Tried<Option<GrantedLock>>, NoOutcome> {
         let (asked, reply, time) = match self.take_and_read_clock(connection, lock, term) {
             Ok(answers) => answers,
             Err(Broken::Unsent(cause)) => return Ok(unsent(cause, tries)),
@@ -198,9 +196,9 @@ impl Redis {
         };
         let after = note_clock(connection, &time, asked);
         let reply = acquired(connection, lock, reply).map_err(|cause| unknown(cause, term))?;
-        let number = match reply {
+        let token = match reply {
             Ok(acquire::Acquired::Held) => return Ok(Tried::Outcome(None)),
-            Ok(acquire::Acquired::Granted(number)) => number,
+            Ok(acquire::Acquired::Granted(token)) => token,
             Err(line) if expiry_is_unknown(&line) => {
                 connection.clock = None;
                 return Ok(Tried::Failed { cause: line, next: Next::Now });
@@ -210,25 +208,27 @@ impl Redis {
         let Some(after) = after else {
             return Err(self.taken_without_clock(connection, lock, term, time));
         };
-        let worth = term.worth(&after, now());
-        if let Worth::Held { left, .. } = worth {
+        let state = term.check_grant(&after, now());
+        if let GrantState::Held { left, .. } = state {
             let left = left.saturating_sub(now().saturating_sub(asked));
             if !left.is_zero() {
-                return Ok(Tried::Outcome(Some(Taken { left, number })));
+                return Ok(Tried::Outcome(Some(GrantedLock { left, token })));
             }
         }
         let is_over = self.gave_back(connection, lock, term);
-        match worth {
-            Worth::ClockWasSet { lasts } if is_over || lasts.is_zero() => {
+        match state {
+            GrantState::ClockWasSet { lasts } if is_over || lasts.is_zero() => {
                 Ok(unsent(CLOCK_WAS_SET, tries))
             }
-            Worth::ClockWasSet { lasts } => {
+            GrantState::ClockWasSet { lasts } => {
                 Err(NoOutcome::Unknown(CLOCK_WAS_SET.to_string(), Some(lasts)))
             }
-            Worth::Held { .. } if !term.lasts(now()).is_zero() => {
+            GrantState::Held { .. } if !term.lasts(now()).is_zero() => {
                 Err(unknown(RAN_OUT.to_string(), term))
             }
-            Worth::Held { .. } | Worth::RanOut => Err(NoOutcome::NotDone(RAN_OUT.to_string())),
+            GrantState::Held { .. } | GrantState::RanOut => {
+                Err(NoOutcome::NotDone(RAN_OUT.to_string()))
+            }
         }
     }
 
@@ -289,7 +289,7 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         lock: Wanted<'_>,
-    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
+    ) -> Result<Tried<Option<GrantedLock>>, NoOutcome> {
         let ttl = lock.ttl;
         let sent = now();
         let since = || now().saturating_sub(sent);
@@ -303,9 +303,9 @@ impl Redis {
             Err(Broken::Unanswered(cause)) => return Err(unknown(cause)),
         };
         match acquired(connection, lock, reply).map_err(unknown)? {
-            Ok(acquire::Acquired::Granted(number)) => match ttl.saturating_sub(since()) {
+            Ok(acquire::Acquired::Granted(token)) => match ttl.saturating_sub(since()) {
                 Duration::ZERO => Err(NoOutcome::Unknown(RAN_OUT.to_string(), Some(ttl))),
-                left => Ok(Tried::Outcome(Some(Taken { left, number }))),
+                left => Ok(Tried::Outcome(Some(GrantedLock { left, token }))),
             },
             Ok(acquire::Acquired::Held) => Ok(Tried::Outcome(None)),
             Err(line) => Ok(refused(connection, line, Form::Full, tries)),
@@ -380,9 +380,9 @@ impl Redis {
         connection: &mut Connection,
         tries: &mut Tries,
         key: &str,
-        number_key: &str,
+        token_key: &str,
     ) -> Result<Tried<Option<inspect::Holding>>, NoOutcome> {
-        match connection.call(&inspect::words(key, number_key), &self.settings) {
+        match connection.call(&inspect::words(key, token_key), &self.settings) {
             Ok(Reply::Error(line)) => Ok(refused(connection, line, Form::Full, tries)),
             Ok(reply) => match inspect::read(reply) {
                 Ok(holding) => Ok(Tried::Outcome(holding)),
@@ -434,7 +434,7 @@ impl Redis {
         let deadline = Deadline::after(*patience);
         let mut tries = self.tries();
         loop {
-            let error = match dial(&self.address, &self.settings, &mut self.closing, deadline) {
+            let error = match dial(&self.address, &self.settings, &mut self.probes, deadline) {
                 Ok(connection) => {
                     *patience = deadline.left();
                     return Ok(connection);
@@ -505,7 +505,7 @@ fn acquired(
     match reply {
         Reply::Error(line) if has_no_answer(&line) => Err(line),
         Reply::Error(line) => Ok(Err(line)),
-        reply => match acquire::Acquired::read(&reply, lock.number_key.is_some()) {
+        reply => match acquire::Acquired::read(&reply, lock.token_key.is_some()) {
             Ok(acquired) => Ok(Ok(acquired)),
             Err(nonsense) => {
                 connection.distrust();
@@ -522,14 +522,14 @@ fn refused<T>(
     form: Form,
     tries: &mut Tries,
 ) -> Tried<T> {
-    let again = Again::after(&line, form);
-    if again.ends_digests() {
+    let advice = RetryAdvice::after(&line, form);
+    if advice.ends_digests() {
         connection.script = None;
     }
     if ends_connection(&line) {
         connection.distrust();
     }
-    Tried::Failed { next: tries.refused(again, random()), cause: told(line) }
+    Tried::Failed { next: tries.refused(advice, random()), cause: with_advice(line) }
 }
 
 /// The failure of a try that did nothing.

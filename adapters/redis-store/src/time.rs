@@ -82,7 +82,7 @@ pub(crate) fn fresh_owner() -> String {
     format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
 }
 
-/// A limit in words. [`Duration`]'s own form would add 3 KB to the component.
+/// A readable form of a limit. [`Duration`]'s own form would add 3 KB to the component.
 pub(crate) fn written(limit: Duration) -> String {
     match limit.subsec_millis() {
         0 => format!("{}s", limit.as_secs()),

@@ -8,7 +8,7 @@ use core::fmt;
 pub struct Flaw {
     /// The path of the field, as in `refused.status`; empty for the whole value.
     pub field: String,
-    /// The problem in words.
+    /// A readable description of the problem.
     pub message: String,
 }
 

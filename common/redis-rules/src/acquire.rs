@@ -30,17 +30,17 @@ pub struct Wanted<'a> {
     pub owner: &'a str,
     /// The time to live.
     pub ttl: Duration,
-    /// The [key](crate::fence::number_key) of the resource's latest fencing token, if the grant gets one.
-    pub number_key: Option<&'a str>,
+    /// The [key](crate::fence::token_key) of the resource's latest fencing token, if the grant gets one.
+    pub token_key: Option<&'a str>,
 }
 
 impl Wanted<'_> {
     /// Passes the words of the command to `send`.
     pub fn words<T>(&self, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-        let Self { key, owner, ttl, number_key } = *self;
-        if let Some(number_key) = number_key {
+        let Self { key, owner, ttl, token_key } = *self;
+        if let Some(token_key) = token_key {
             let ttl = milliseconds(ttl);
-            return fence::words(Fenced { key, number_key, owner, ttl }, expiry, send);
+            return fence::words(Fenced { key, token_key, owner, ttl }, expiry, send);
         }
         let (option, milliseconds) = expiry.option();
         let mut digits = [0; 20];
@@ -55,18 +55,18 @@ pub fn expiry_is_unknown(error: &str) -> bool {
 }
 
 impl Acquired {
-    /// Reads the reply. `numbered` is whether the command asked for a fencing token.
+    /// Reads the reply. `fenced` is whether the command asked for a fencing token.
     ///
     /// # Errors
     ///
     /// [`Nonsense`] for a reply that the command cannot have. This includes an error line, which
-    /// [`Again::after`](crate::refusal::Again::after) reads.
-    pub fn read(reply: &Reply, numbered: bool) -> Result<Self, Nonsense> {
+    /// [`RetryAdvice::after`](crate::refusal::RetryAdvice::after) reads.
+    pub fn read(reply: &Reply, fenced: bool) -> Result<Self, Nonsense> {
         match reply {
-            Reply::Okay if !numbered => Ok(Self::Granted(None)),
-            Reply::Integer(number) if numbered => u64::try_from(*number)
-                .map(|number| Self::Granted(Some(number)))
-                .map_err(|_| Nonsense),
+            Reply::Okay if !fenced => Ok(Self::Granted(None)),
+            Reply::Integer(token) if fenced => {
+                u64::try_from(*token).map(|token| Self::Granted(Some(token))).map_err(|_| Nonsense)
+            }
             Reply::Nil => Ok(Self::Held),
             _ => Err(Nonsense),
         }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn owned(key: &str, owner: &str, expiry: Expiry) -> Vec<String> {
-        let wanted = Wanted { key, owner, ttl: Duration::ZERO, number_key: None };
+        let wanted = Wanted { key, owner, ttl: Duration::ZERO, token_key: None };
         wanted.words(expiry, |words| words.iter().map(ToString::to_string).collect())
     }
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_number_is_a_numbered_grant() {
+    fn only_a_number_is_a_grant_with_a_token() {
         for (reply, expected) in [
             (Reply::Integer(5), Ok(Acquired::Granted(Some(5)))),
             (Reply::Nil, Ok(Acquired::Held)),

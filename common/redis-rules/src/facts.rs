@@ -1,4 +1,4 @@
-//! Reads a server's answers to the [questions](crate::closing::Question) that follow the login. The server may refuse
+//! Reads a server's answers to the [questions](crate::probes::Probe) that follow the login. The server may refuse
 //! any of them: the answers only make locks better.
 
 use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Why a server does not report a fact itself.
-const OF_A_PROXY: &str = "a proxy answers in its place";
+const ANSWERED_BY_PROXY: &str = "a proxy answers in its place";
 const NONSENSE: &str = "it answers nonsense";
 
 /// Why the locks of a server may end before their time, by its reply to [`fitness::ASK`].
@@ -23,7 +23,7 @@ pub fn doubts(info: &Reply, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     match info {
         Reply::Text(text) => {
             let doubts = fitness::check(text, expected)?;
-            Ok(if is_of_a_proxy(info) { silent(OF_A_PROXY) } else { doubts })
+            Ok(if is_of_a_proxy(info) { silent(ANSWERED_BY_PROXY) } else { doubts })
         }
         Reply::Error(line) => Ok(silent(line)),
         _ => Ok(silent(NONSENSE)),
@@ -39,16 +39,16 @@ pub fn script(reply: Reply) -> Option<String> {
 }
 
 /// The server's clock, in microseconds since 1970, by its replies to [`fitness::ASK`] and [`clock::ASK`]. A reply that
-/// makes no sense [is no answer](crate::closing::Question::is_answered_by), and does not come here.
+/// makes no sense [is no answer](crate::probes::Probe::is_answered_by), and does not come here.
 ///
 /// # Errors
 ///
 /// The reason why the server does not report its clock.
 pub fn clock(info: &Reply, time: Reply) -> Result<u64, String> {
     match time {
-        _ if is_of_a_proxy(info) => Err(OF_A_PROXY.to_owned()),
+        _ if is_of_a_proxy(info) => Err(ANSWERED_BY_PROXY.to_owned()),
         Reply::Error(line) => Err(line),
-        time => clock::read(&time).map_err(|_| OF_A_PROXY.to_owned()),
+        time => clock::read(&time).map_err(|_| ANSWERED_BY_PROXY.to_owned()),
     }
 }
 
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn the_clock_of_a_proxy_is_not_used() {
         let envoy = Reply::Text("redis_mode:cluster\r\ncluster_enabled:1\r\n".into());
-        assert_eq!(clock(&envoy, time()), Err(OF_A_PROXY.into()));
-        assert_eq!(doubts(&envoy, ALONE), Ok(vec![Doubt::Silent(OF_A_PROXY.into())]));
+        assert_eq!(clock(&envoy, time()), Err(ANSWERED_BY_PROXY.into()));
+        assert_eq!(doubts(&envoy, ALONE), Ok(vec![Doubt::Silent(ANSWERED_BY_PROXY.into())]));
     }
 
     #[test]
     fn the_clock_of_a_proxy_that_does_not_say_what_it_is_is_not_used() {
         let envoy = Reply::Texts(vec!["1".into(), "1000005".into()]);
-        assert_eq!(clock(&refused(), envoy), Err(OF_A_PROXY.into()));
+        assert_eq!(clock(&refused(), envoy), Err(ANSWERED_BY_PROXY.into()));
     }
 }

@@ -1,6 +1,6 @@
 //! Gives a grant its fencing token, by the script `fenced.lua`.
 //!
-//! A resource's latest fencing token is kept beside its lock, under a [key of its own](number_key).
+//! A resource's latest fencing token is kept beside its lock, under a [key of its own](token_key).
 
 use alloc::{format, string::String};
 
@@ -23,7 +23,7 @@ pub struct Fenced<'a> {
     /// The lock's key.
     pub key: &'a str,
     /// The key of the resource's latest fencing token.
-    pub number_key: &'a str,
+    pub token_key: &'a str,
     /// The value to set.
     pub owner: &'a str,
     /// The time to live in milliseconds.
@@ -32,7 +32,7 @@ pub struct Fenced<'a> {
 
 /// Passes the words of the command to `send`.
 pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -> T) -> T {
-    let Fenced { key, number_key, owner, ttl } = fenced;
+    let Fenced { key, token_key, owner, ttl } = fenced;
     let (option, milliseconds) = expiry.option();
     let (mut digits, mut kept) = ([0; 20], [0; 20]);
     send(&[
@@ -40,7 +40,7 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
         FENCED_LUA,
         "2",
         key,
-        number_key,
+        token_key,
         owner,
         option,
         decimal(milliseconds, &mut digits),
@@ -50,7 +50,7 @@ pub fn words<T>(fenced: Fenced<'_>, expiry: Expiry, send: impl FnOnce(&[&str]) -
 
 /// The key of a resource's latest fencing token. It begins as all keys of locks do, so that a user who may write these
 /// may write it. No lock has this key, because no resource contains `||`. In a Redis Cluster it is in the lock's slot.
-pub fn number_key(key: &str) -> String {
+pub fn token_key(key: &str) -> String {
     if tag(key).is_some() {
         // Redis takes the first tag, which is the key's own.
         return format!("lock||fence||{key}");
@@ -73,20 +73,20 @@ mod tests {
     use crate::slot::slot;
 
     #[test]
-    fn a_number_is_in_the_slot_of_its_lock() {
+    fn a_token_is_in_the_slot_of_its_lock() {
         for resource in
             ["order-17", "{a}b", "a{b}c{d}", "a}b", "a{b", "{}a", "a{}{b}", "}{", "{{a}}"]
         {
             let key = format!("lock||app||{resource}");
-            let number_key = number_key(&key);
-            assert_eq!(slot(&number_key), slot(&key), "{number_key}");
-            assert!(number_key.starts_with("lock||fence||"), "{number_key}");
+            let token_key = token_key(&key);
+            assert_eq!(slot(&token_key), slot(&key), "{token_key}");
+            assert!(token_key.starts_with("lock||fence||"), "{token_key}");
         }
     }
 
     #[test]
     fn the_words_are_in_the_scripts_order() {
-        let fenced = Fenced { key: "k", number_key: "n", owner: "o", ttl: 1_000 };
+        let fenced = Fenced { key: "k", token_key: "n", owner: "o", ttl: 1_000 };
         words(fenced, Expiry::At(7), |words| {
             assert_eq!(words, ["EVAL", FENCED_LUA, "2", "k", "n", "o", "PXAT", "7", "2592001000"]);
         });

@@ -42,7 +42,7 @@ pub enum Unfit {
     /// The server is a node of a cluster, which keeps only a part of the keys.
     ClusterNode,
     /// The server is not a node of a cluster.
-    NoClusterNode,
+    NotClusterNode,
     /// The server is a Redis Sentinel, which keeps no keys.
     Sentinel,
     /// A proxy leads to the server on connections that clients share, so the database may change at any moment.
@@ -87,7 +87,7 @@ impl fmt::Display for Unfit {
                 "the server is a node of a Redis Cluster, and keeps only a part of the keys: set redisType \
                  to cluster",
             ),
-            Self::NoClusterNode => {
+            Self::NotClusterNode => {
                 f.write_str("redisType is cluster, and the server is not a node of a Redis Cluster")
             }
             Self::Sentinel => f.write_str(
@@ -122,7 +122,7 @@ impl fmt::Display for Doubt {
             ),
             Self::Silent(reason) => write!(
                 f,
-                "the server does not say what it is ({reason}): whether it has replicas, is a replica or a \
+                "the server does not describe itself ({reason}): whether it has replicas, is a replica or a \
                  node of a cluster, may evict locks, or forgets them in a restart, is not known"
             ),
             Self::Failover => f.write_str(
@@ -149,7 +149,7 @@ pub fn check(info: &str, expected: Expected) -> Result<Vec<Doubt>, Unfit> {
     match (is_of_a_proxy(info), field("cluster_enabled")) {
         (true, _) if db != 0 => return Err(Unfit::SharedDatabase),
         (false, Some("1")) if !of_a_cluster => return Err(Unfit::ClusterNode),
-        (false, Some("0")) if of_a_cluster => return Err(Unfit::NoClusterNode),
+        (false, Some("0")) if of_a_cluster => return Err(Unfit::NotClusterNode),
         // Envoy says that it is a node, whatever server it leads to.
         _ => {}
     }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(check(Role::Master { guarded: true }, info), Ok(Vec::new()));
         assert_eq!(check(Role::Master { guarded: false }, info), Ok(vec![Doubt::Failover]));
         let cluster = Role::ClusterMaster { guarded: false };
-        assert_eq!(check(cluster, info), Err(Unfit::NoClusterNode));
+        assert_eq!(check(cluster, info), Err(Unfit::NotClusterNode));
         let node = "role:master\r\nconnected_slaves:1\r\ncluster_enabled:1\r\n";
         assert_eq!(check(cluster, node), Ok(vec![Doubt::Failover]));
         assert_eq!(check(Role::Master { guarded: true }, node), Err(Unfit::ClusterNode));

@@ -15,16 +15,16 @@ pub struct Holding {
     /// How many milliseconds are left; `None` if the lock never expires.
     pub left: Option<u64>,
     /// The resource's latest fencing token, if the server has one.
-    pub number: Option<u64>,
+    pub fencing_token: Option<u64>,
 }
 
-/// The words of the command. `number_key` is the key of the resource's latest fencing token.
-pub fn words<'a>(key: &'a str, number_key: &'a str) -> [&'a str; 5] {
-    ["EVAL", INSPECT_LUA, "2", key, number_key]
+/// The words of the command. `token_key` is the key of the resource's latest fencing token.
+pub fn words<'a>(key: &'a str, token_key: &'a str) -> [&'a str; 5] {
+    ["EVAL", INSPECT_LUA, "2", key, token_key]
 }
 
 /// The words of the command without the fencing token.
-pub fn words_without_number(key: &str) -> [&str; 4] {
+pub fn words_without_token(key: &str) -> [&str; 4] {
     ["EVAL", INSPECT_LUA, "1", key]
 }
 
@@ -40,15 +40,15 @@ pub fn read(reply: Reply) -> Result<Option<Holding>, Nonsense> {
         _ => return Err(Nonsense),
     };
     let mut texts = texts.into_iter();
-    let (Some(owner), Some(left), number, None) =
+    let (Some(owner), Some(left), fencing_token, None) =
         (texts.next(), texts.next(), texts.next(), texts.next())
     else {
         return Err(Nonsense);
     };
     let left = left.parse::<i64>().map_err(|_| Nonsense)?;
     // Another program may have written a value that is not a number.
-    let number = number.and_then(|number| number.parse().ok());
-    Ok(Some(Holding { owner, left: u64::try_from(left).ok(), number }))
+    let fencing_token = fencing_token.and_then(|token| token.parse().ok());
+    Ok(Some(Holding { owner, left: u64::try_from(left).ok(), fencing_token }))
 }
 
 #[cfg(test)]
@@ -61,7 +61,8 @@ mod tests {
     fn what_the_script_returns_is_read() {
         let texts =
             |texts: &[&str]| Reply::Texts(texts.iter().map(|text| (*text).into()).collect());
-        let holding = |left, number| Ok(Some(Holding { owner: "o".into(), left, number }));
+        let holding =
+            |left, fencing_token| Ok(Some(Holding { owner: "o".into(), left, fencing_token }));
         for (reply, expected) in [
             (Reply::Nil, Ok(None)),
             (texts(&["o", "1000"]), holding(Some(1_000), None)),

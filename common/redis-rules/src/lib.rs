@@ -9,7 +9,7 @@
 //! | [`address`] | `host:port` as `redisHost` writes it |
 //! | [`limit`] | durations as a settings file writes them |
 //! | [`login`] | the commands that a new connection starts with |
-//! | [`closing`] | the questions that follow the login, and which of them close a connection |
+//! | [`probes`] | the questions that follow the login, and which of them close a connection |
 //! | [`facts`] | what the answers to these questions say |
 //! | [`fitness`] | which servers are not safe for locks |
 //! | [`disk`] | when changes are on a server's disk |
@@ -22,7 +22,7 @@
 //! | [`slot`], [`redirect`] | where a cluster keeps a key |
 //! | [`expiry`] | when a lock expires, in the form that a command takes |
 //! | [`clock`] | the server's clock, as far as a client knows it |
-//! | [`term`] | when a lock expires by that clock, and what a grant is worth |
+//! | [`term`] | when a lock expires by that clock, and whether a grant counts |
 //! | [`reply`] | the replies of a server |
 //! | [`resp`] | commands and replies as bytes |
 //! | [`refusal`] | which refusals are worth another try |
@@ -37,7 +37,6 @@ pub mod acquire;
 pub mod address;
 pub mod backoff;
 pub mod clock;
-pub mod closing;
 pub mod disk;
 pub mod expiry;
 pub mod extend;
@@ -49,6 +48,7 @@ pub mod inspect;
 pub mod limit;
 pub mod list;
 pub mod login;
+pub mod probes;
 pub mod raise;
 pub mod redirect;
 pub mod refusal;

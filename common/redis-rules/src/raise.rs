@@ -10,12 +10,12 @@ use crate::{
 /// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
 pub const RAISE_LUA: &str = include_str!("raise.lua");
 
-/// Passes the words of the command to `send`. `number_key` is the [key](crate::fence::number_key) of the resource's
+/// Passes the words of the command to `send`. `token_key` is the [key](crate::fence::token_key) of the resource's
 /// latest fencing token.
-pub fn words<T>(number_key: &str, at_least: u64, send: impl FnOnce(&[&str]) -> T) -> T {
+pub fn words<T>(token_key: &str, at_least: u64, send: impl FnOnce(&[&str]) -> T) -> T {
     let (mut digits, mut kept) = ([0; 20], [0; 20]);
     let number = decimal(at_least, &mut digits);
-    send(&["EVAL", RAISE_LUA, "1", number_key, number, decimal(TOKEN_KEPT, &mut kept)])
+    send(&["EVAL", RAISE_LUA, "1", token_key, number, decimal(TOKEN_KEPT, &mut kept)])
 }
 
 /// Reads the reply to a command for `at_least`.

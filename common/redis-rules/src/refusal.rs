@@ -5,9 +5,9 @@ use alloc::{format, string::String};
 
 use crate::release::Form;
 
-/// Whether to send a refused command again.
+/// Whether to send a refused command again, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum RetryAdvice {
     /// No.
     No,
     /// At once, with the script itself in place of its digest.
@@ -21,7 +21,7 @@ pub enum Again {
     Elsewhere,
 }
 
-impl Again {
+impl RetryAdvice {
     /// Reads an error line, without its leading `-`. Its [`code`] decides. `form` is how the command
     /// was sent.
     pub fn after(error: &str, form: Form) -> Self {
@@ -69,7 +69,7 @@ pub fn has_no_answer(error: &str) -> bool {
 /// Whether the server may later answer a question that it refuses with this error line now. A proxy that reaches no
 /// server for a question without a key may never answer it.
 pub fn may_be_answered_later(error: &str) -> bool {
-    let may_pass = matches!(Again::after(error, Form::Full), Again::Later);
+    let may_pass = matches!(RetryAdvice::after(error, Form::Full), RetryAdvice::Later);
     has_no_answer(error) || may_pass && !NOT_REACHED.contains(&error)
 }
 
@@ -118,7 +118,7 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
 
 /// The error line with advice, which gives the settings for the user and the password these names. A line that refuses
 /// no login stays as it is.
-pub fn login_told(line: String, username: &str, password: &str) -> String {
+pub fn with_login_advice(line: String, username: &str, password: &str) -> String {
     match refused_login(&line) {
         Some(RefusedLogin::Missing) => format!("{line} (set {password})"),
         Some(RefusedLogin::Wrong) => format!("{line} (see {username} and {password})"),
@@ -128,7 +128,7 @@ pub fn login_told(line: String, username: &str, password: &str) -> String {
 
 /// Whether a cause says that the user may not use a key. The server's error line may stand alone, or after the name of
 /// one of several servers.
-pub fn tells_of_forbidden_key(cause: &str) -> bool {
+pub fn names_forbidden_key(cause: &str) -> bool {
     // An error inside a script begins as it does on the wire.
     cause.split(": ").any(|part| forbids_key(part.trim_start_matches('-')))
 }
@@ -139,7 +139,7 @@ fn forbids_command_in_script(error: &str) -> bool {
 }
 
 /// The error line for an operator, with advice if the line itself does not say what to do.
-pub fn told(line: String) -> String {
+pub fn with_advice(line: String) -> String {
     match hint(&line) {
         Some(hint) => format!("{line} ({hint})"),
         None => line,
@@ -166,7 +166,7 @@ pub fn forbids_key(error: &str) -> bool {
 /// Whether a server that refuses a connection with this error line may accept one later.
 pub fn may_pass(error: &str) -> bool {
     // A full server reports this with the code of any other error.
-    matches!(Again::after(error, Form::Full), Again::Later | Again::Elsewhere)
+    matches!(RetryAdvice::after(error, Form::Full), RetryAdvice::Later | RetryAdvice::Elsewhere)
         || error.contains("max number of clients")
 }
 
@@ -191,29 +191,29 @@ mod tests {
     #[test]
     fn the_code_decides_about_another_try() {
         for (error, expected) in [
-            ("LOADING Redis is loading the dataset in memory", Again::Later),
-            ("TRYAGAIN x", Again::Later),
-            ("CLUSTERDOWN x", Again::Later),
-            ("MASTERDOWN x", Again::Later),
-            ("READONLY You can't write against a read only replica.", Again::Elsewhere),
-            ("NOAUTH Authentication required.", Again::No),
-            ("BUSY Redis is busy running a script.", Again::Later),
-            ("NOSCRIPT x", Again::InFull { once: true }),
-            ("WRONGPASS invalid username-password pair", Again::No),
-            ("NOPERM x", Again::No),
-            ("MISCONF x", Again::No),
-            ("OOM x", Again::No),
-            ("NOREPLICAS x", Again::No),
-            ("WRONGTYPE x", Again::No),
-            ("MOVED 1 h:2", Again::No),
-            ("ERR LOADING", Again::No),
-            ("ERR Error running script without more", Again::No),
-            ("MISCONF", Again::No),
-            ("LOADING", Again::Later),
-            ("", Again::No),
+            ("LOADING Redis is loading the dataset in memory", RetryAdvice::Later),
+            ("TRYAGAIN x", RetryAdvice::Later),
+            ("CLUSTERDOWN x", RetryAdvice::Later),
+            ("MASTERDOWN x", RetryAdvice::Later),
+            ("READONLY You can't write against a read only replica.", RetryAdvice::Elsewhere),
+            ("NOAUTH Authentication required.", RetryAdvice::No),
+            ("BUSY Redis is busy running a script.", RetryAdvice::Later),
+            ("NOSCRIPT x", RetryAdvice::InFull { once: true }),
+            ("WRONGPASS invalid username-password pair", RetryAdvice::No),
+            ("NOPERM x", RetryAdvice::No),
+            ("MISCONF x", RetryAdvice::No),
+            ("OOM x", RetryAdvice::No),
+            ("NOREPLICAS x", RetryAdvice::No),
+            ("WRONGTYPE x", RetryAdvice::No),
+            ("MOVED 1 h:2", RetryAdvice::No),
+            ("ERR LOADING", RetryAdvice::No),
+            ("ERR Error running script without more", RetryAdvice::No),
+            ("MISCONF", RetryAdvice::No),
+            ("LOADING", RetryAdvice::Later),
+            ("", RetryAdvice::No),
         ] {
-            assert_eq!(Again::after(error, Form::Full), expected, "{error}");
-            let later = matches!(expected, Again::Later | Again::Elsewhere);
+            assert_eq!(RetryAdvice::after(error, Form::Full), expected, "{error}");
+            let later = matches!(expected, RetryAdvice::Later | RetryAdvice::Elsewhere);
             assert_eq!(may_pass(error), later, "{error}");
         }
     }
@@ -227,8 +227,8 @@ mod tests {
             assert!(!has_no_answer(error), "{error}");
         }
         for form in [Form::Short, Form::Full] {
-            assert_eq!(Again::after("no upstream host", form), Again::Later);
-            assert_eq!(Again::after("ERR Connection refused", form), Again::Later);
+            assert_eq!(RetryAdvice::after("no upstream host", form), RetryAdvice::Later);
+            assert_eq!(RetryAdvice::after("ERR Connection refused", form), RetryAdvice::Later);
         }
     }
 
@@ -241,12 +241,12 @@ mod tests {
             "ERR unknown command 'EVALSHA', with args beginning with: 'x'",
         ] {
             let once = error.starts_with("NOSCRIPT");
-            let again = Again::after(error, Form::Short);
-            assert_eq!(again, Again::InFull { once }, "{error}");
-            assert_eq!(again.ends_digests(), !once, "{error}");
+            let advice = RetryAdvice::after(error, Form::Short);
+            assert_eq!(advice, RetryAdvice::InFull { once }, "{error}");
+            assert_eq!(advice.ends_digests(), !once, "{error}");
         }
-        assert_eq!(Again::after("NOPERM x", Form::Full), Again::No);
-        assert_eq!(Again::after("OOM x", Form::Short), Again::No);
+        assert_eq!(RetryAdvice::after("NOPERM x", Form::Full), RetryAdvice::No);
+        assert_eq!(RetryAdvice::after("OOM x", Form::Short), RetryAdvice::No);
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
              can't run this command or subcommand",
         ] {
             for form in [Form::Short, Form::Full] {
-                assert_eq!(Again::after(error, form), Again::No, "{error}");
+                assert_eq!(RetryAdvice::after(error, form), RetryAdvice::No, "{error}");
             }
             assert!(forbids_command(error) && !forbids_key(error), "{error}");
             assert!(hint(error).is_some_and(|hint| hint.contains("+del")), "{error}");
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(super::code(&wrapped("Unknown command".into())), "ERR");
         assert_eq!(super::code("OOM command not allowed"), "OOM");
         let demoted = wrapped("-READONLY You can't write against a read only replica.".into());
-        assert_eq!(Again::after(&demoted, Form::Short), Again::Elsewhere);
+        assert_eq!(RetryAdvice::after(&demoted, Form::Short), RetryAdvice::Elsewhere);
         assert!(ends_connection(&demoted) && ends_connection("NOAUTH x"));
         assert!(!ends_connection("NOPERM x"));
     }
@@ -293,10 +293,10 @@ mod tests {
         ] {
             assert!(!forbids_command(error), "{error}");
             assert_eq!(forbids_key(error), error.starts_with("NOPERM"), "{error}");
-            let told = alloc::format!("redis h:1: {error}");
-            assert_eq!(tells_of_forbidden_key(&told), error.starts_with("NOPERM"), "{error}");
+            let cause = alloc::format!("redis h:1: {error}");
+            assert_eq!(names_forbidden_key(&cause), error.starts_with("NOPERM"), "{error}");
         }
-        assert!(!tells_of_forbidden_key("redis h:1: NOPERM User u may not run the 'time' command"));
+        assert!(!names_forbidden_key("redis h:1: NOPERM User u may not run the 'time' command"));
     }
 
     #[test]
@@ -317,12 +317,12 @@ mod tests {
 
     #[test]
     fn the_hint_names_the_setting_that_is_missing_or_may_be_wrong() {
-        for (line, told) in [
+        for (line, expected) in [
             ("NOAUTH x", "NOAUTH x (set word)"),
             ("WRONGPASS x", "WRONGPASS x (see user and word)"),
             ("NOPERM x", "NOPERM x"),
         ] {
-            assert_eq!(login_told(line.into(), "user", "word"), told);
+            assert_eq!(with_login_advice(line.into(), "user", "word"), expected);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The term of a lock that expires by the server's clock, and what a grant of it is worth.
+//! The term of a lock that expires by the server's clock, and whether a grant of it counts.
 
 use core::time::Duration;
 
@@ -15,9 +15,9 @@ pub struct Term {
     expiry: u64,
 }
 
-/// What a grant is worth.
+/// Whether a grant counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
+pub enum GrantState {
     /// The lock is held.
     Held {
         /// How long the owner may count on the lock, from the sending of the acquire: the time to live at most.
@@ -57,15 +57,15 @@ impl Term {
         lasts(&self.reading, self.expiry, now)
     }
 
-    /// What a grant is worth at the local time `now`. `after` is a reading from after the server's grant.
-    pub fn worth(&self, after: &Reading, now: Duration) -> Worth {
+    /// Whether a grant counts at the local time `now`. `after` is a reading from after the server's grant.
+    pub fn check_grant(&self, after: &Reading, now: Duration) -> GrantState {
         if !self.reading.can_precede(after, self.sent) {
-            return Worth::ClockWasSet { lasts: lasts(after, self.expiry, now) };
+            return GrantState::ClockWasSet { lasts: lasts(after, self.expiry, now) };
         }
         match self.expiry.saturating_mul(1_000).saturating_sub(after.server()) {
-            0 => Worth::RanOut,
+            0 => GrantState::RanOut,
             // The reading is later than the sending, so the lock ends at least this long after it.
-            left => Worth::Held {
+            left => GrantState::Held {
                 left: Duration::from_micros(left).min(self.ttl),
                 lasts: self.lasts(now).min(lasts(after, self.expiry, now)),
             },
@@ -116,13 +116,16 @@ mod tests {
     fn no_time_to_live_is_too_long() {
         let term = Term::new(reading(), MS(104), Duration::MAX);
         assert_eq!(term.expiry(), u64::MAX);
-        assert!(matches!(term.worth(&read_after(NOW + 6, 110), MS(110)), Worth::Held { .. }));
+        assert!(matches!(
+            term.check_grant(&read_after(NOW + 6, 110), MS(110)),
+            GrantState::Held { .. }
+        ));
     }
 
     #[test]
     fn a_prompt_grant_is_worth_its_time_to_live() {
-        let worth = second().worth(&read_after(NOW + 98, 202), MS(202));
-        let Worth::Held { left, lasts } = worth else { panic!("{worth:?}") };
+        let state = second().check_grant(&read_after(NOW + 98, 202), MS(202));
+        let GrantState::Held { left, lasts } = state else { panic!("{state:?}") };
         assert_eq!(left, MS(1_000));
         // The later reading is the closer bound: the clock showed at least NOW + 98.
         assert_eq!(lasts, MS(second().expiry() - NOW - 98));
@@ -131,23 +134,23 @@ mod tests {
     #[test]
     fn a_command_that_was_late_is_worth_less() {
         let expiry = second().expiry();
-        let worth = second().worth(&read_after(NOW + 1_000, 1_110), MS(1_110));
-        let Worth::Held { left, lasts } = worth else { panic!("{worth:?}") };
+        let state = second().check_grant(&read_after(NOW + 1_000, 1_110), MS(1_110));
+        let GrantState::Held { left, lasts } = state else { panic!("{state:?}") };
         assert_eq!(left, MS(expiry - NOW - 1_000));
         // By the first reading, the clock showed at least 1,006 ms less 1 part in 1,000 more than NOW.
         assert_eq!(lasts, Duration::from_micros((expiry - NOW) * 1_000 - 1_004_994));
-        let worth = second().worth(&read_after(expiry, 1_210), MS(1_210));
-        assert_eq!(worth, Worth::RanOut);
-        let worth = second().worth(&read_after(expiry + 5_000, 6_210), MS(6_210));
-        assert_eq!(worth, Worth::RanOut);
+        let state = second().check_grant(&read_after(expiry, 1_210), MS(1_210));
+        assert_eq!(state, GrantState::RanOut);
+        let state = second().check_grant(&read_after(expiry + 5_000, 6_210), MS(6_210));
+        assert_eq!(state, GrantState::RanOut);
     }
 
     #[test]
     fn a_clock_that_was_set_is_found_out() {
         for server in [NOW + 98 + 3_600_000, NOW + 98 - 3_600_000, NOW + 150, NOW + 90] {
-            let worth = second().worth(&read_after(server, 202), MS(202));
+            let state = second().check_grant(&read_after(server, 202), MS(202));
             let left = (second().expiry() + 1).saturating_sub(server);
-            let Worth::ClockWasSet { lasts } = worth else { panic!("{server}: {worth:?}") };
+            let GrantState::ClockWasSet { lasts } = state else { panic!("{server}: {state:?}") };
             assert!(
                 lasts <= MS(left) && lasts >= MS(left.saturating_sub(2)),
                 "{server}: {lasts:?}"

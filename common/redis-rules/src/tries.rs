@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{backoff::Backoff, refusal::Again, release::Form};
+use crate::{backoff::Backoff, refusal::RetryAdvice, release::Form};
 
 /// The tries of one command, or of opening a connection.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl Tries {
     }
 
     /// Decides what to do after the server refused the command. `random` is any number.
-    pub fn refused(&mut self, again: Again, random: u64) -> Next {
-        match again {
-            Again::InFull { .. } if self.form == Form::Short => {
+    pub fn refused(&mut self, advice: RetryAdvice, random: u64) -> Next {
+        match advice {
+            RetryAdvice::InFull { .. } if self.form == Form::Short => {
                 self.form = Form::Full;
                 Next::Now
             }
-            Again::Later | Again::Elsewhere => self.failed(random),
-            Again::InFull { .. } | Again::No => Next::GiveUp,
+            RetryAdvice::Later | RetryAdvice::Elsewhere => self.failed(random),
+            RetryAdvice::InFull { .. } | RetryAdvice::No => Next::GiveUp,
         }
     }
 
@@ -70,22 +70,22 @@ mod tests {
     #[test]
     fn a_refusal_that_may_pass_is_tried_as_often_as_allowed() {
         let mut tries = tries(2);
-        assert_eq!(tries.refused(Again::Later, 0), Next::After(WAIT));
-        assert_eq!(tries.refused(Again::Elsewhere, 0), Next::After(WAIT));
+        assert_eq!(tries.refused(RetryAdvice::Later, 0), Next::After(WAIT));
+        assert_eq!(tries.refused(RetryAdvice::Elsewhere, 0), Next::After(WAIT));
         assert_eq!(tries.failed(0), Next::GiveUp);
     }
 
     #[test]
     fn a_refusal_that_stays_is_final() {
-        assert_eq!(tries(2).refused(Again::No, 0), Next::GiveUp);
+        assert_eq!(tries(2).refused(RetryAdvice::No, 0), Next::GiveUp);
     }
 
     #[test]
     fn a_forgotten_script_costs_no_retry_and_is_sent_in_full_once() {
         let mut tries = tries(0);
         assert_eq!(tries.form(), Form::Short);
-        assert_eq!(tries.refused(Again::InFull { once: true }, 0), Next::Now);
+        assert_eq!(tries.refused(RetryAdvice::InFull { once: true }, 0), Next::Now);
         assert_eq!(tries.form(), Form::Full);
-        assert_eq!(tries.refused(Again::InFull { once: true }, 0), Next::GiveUp);
+        assert_eq!(tries.refused(RetryAdvice::InFull { once: true }, 0), Next::GiveUp);
     }
 }

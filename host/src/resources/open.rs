@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use holdfast_redis_rules::{
-    refusal::{RefusedLogin, tells_of_forbidden_key},
-    settings::{NO_BOOLEAN, boolean},
+    refusal::{RefusedLogin, names_forbidden_key},
+    settings::{NOT_A_BOOLEAN, boolean},
 };
 use tokio::time::{Instant, timeout};
 
@@ -228,7 +228,7 @@ fn failed(definition: &StoreDefinition, cause: OpenCause) -> StoreError {
 fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     match properties.get("fencing").map(str::trim) {
         None | Some("") => Ok(false),
-        Some(value) => boolean(value).ok_or_else(|| properties.wrong("fencing", NO_BOOLEAN)),
+        Some(value) => boolean(value).ok_or_else(|| properties.wrong("fencing", NOT_A_BOOLEAN)),
     }
 }
 
@@ -245,7 +245,7 @@ async fn number_a_grant(
     let key = format!("{key_start}holdfast-check-fencing");
     let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
     match numbered {
-        Err(failure) if tells_of_forbidden_key(failure.cause()) => {
+        Err(failure) if names_forbidden_key(failure.cause()) => {
             let refusal = failure.cause();
             tracing::warn!(
                 store = name,
@@ -288,7 +288,7 @@ async fn open_redis(
     key_start: Option<&str>,
 ) -> Result<Arc<dyn Store>, OpenCause> {
     let settings = match key_start {
-        Some(start) => settings.trial_key_start(start),
+        Some(start) => settings.check_key_prefix(start),
         None => settings,
     };
     let limit = definition.init_timeout;

@@ -73,7 +73,7 @@ impl Properties {
     }
 
     /// The error, with the value as written.
-    pub(crate) fn told(&self, error: &settings::SettingError) -> SettingError {
+    pub(crate) fn with_value(&self, error: &settings::SettingError) -> SettingError {
         self.wrong(&error.setting, &error.problem)
     }
 

@@ -92,6 +92,6 @@ fn a_server_that_may_lose_locks_is_reported_with_the_setting_to_change() {
 fn a_renamed_info_command_is_reported() {
     let arguments = [&LASTING[..], &["--rename-command", "INFO", "about"]].concat();
     let server = RedisServer::start_with(&arguments);
-    let expected = "the server does not say what it is (ERR unknown command 'INFO'";
+    let expected = "the server does not describe itself (ERR unknown command 'INFO'";
     assert_warns(&check(&server, &[]), Some(expected));
 }

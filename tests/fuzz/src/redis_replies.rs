@@ -4,7 +4,7 @@ use holdfast_redis_rules::{
     acquire::Acquired,
     clock,
     fitness::{self, Expected, Role},
-    refusal::{self, Again},
+    refusal::{self, RetryAdvice},
     release::{Form, Released},
     reply::Reply,
     resp,
@@ -98,14 +98,17 @@ fn has_a_meaning(reply: &Reply) {
         Reply::Error(error) => {
             assert_eq!(count, 0);
             assert!(error.contains(refusal::code(error)));
-            let again = Again::after(error, Form::Full);
-            let in_full = matches!(again, Again::InFull { once: true });
-            assert!(!again.ends_digests() && (!in_full || error.contains("NOSCRIPT")), "{again:?}");
+            let advice = RetryAdvice::after(error, Form::Full);
+            let in_full = matches!(advice, RetryAdvice::InFull { once: true });
+            assert!(
+                !advice.ends_digests() && (!in_full || error.contains("NOSCRIPT")),
+                "{advice:?}"
+            );
             if refusal::ends_connection(error) || refusal::forbids_command(error) {
                 assert!(!refusal::code(error).is_empty());
             }
             let _ = refusal::may_pass(error);
-            assert!(refusal::told(error.clone()).starts_with(error.as_str()));
+            assert!(refusal::with_advice(error.clone()).starts_with(error.as_str()));
         }
         Reply::Text(info) => {
             for role in [Role::Alone, Role::Master { guarded: false }] {

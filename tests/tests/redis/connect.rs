@@ -127,7 +127,7 @@ async fn a_user_needs_only_the_commands_of_a_lock() {
     server.run::<()>(&["ACL", "SETUSER", "locker", "resetkeys", "~lock||shop||*", "+info"]);
     for (start, warned) in [("lock||", true), ("lock||shop||", false)] {
         let settings = RedisSettings::new("127.0.0.1").port(server.port());
-        let settings = settings.username("locker").password(SECRET).trial_key_start(start);
+        let settings = settings.username("locker").password(SECRET).check_key_prefix(start);
         let (log, guard) = Log::start();
         RedisStore::connect("locks", settings).await.unwrap();
         drop(guard);

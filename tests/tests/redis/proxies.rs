@@ -108,7 +108,7 @@ async fn the_start_warns_once_of_what_a_proxy_hides(program: Program) {
         Program::Twemproxy => "(it closes the connection when it is asked)",
     };
     assert_eq!(text.matches("WARN").count(), 2, "{text}");
-    for hidden in ["the server does not say what it is ", "a time of the server's clock "] {
+    for hidden in ["the server does not describe itself ", "a time of the server's clock "] {
         assert!(text.contains(&format!("{hidden}{reason}")), "{text}");
     }
 }

@@ -26,7 +26,7 @@ mod store;
 mod unused;
 
 pub use error::SettingError;
-pub use read::{NO_BOOLEAN, boolean};
+pub use read::{NOT_A_BOOLEAN, boolean};
 pub use servers::{Quorum, Sentinel, Servers};
 pub use source::{Found, Source};
 pub use store::{Settings, default_pool_timeout, dial_timeout};

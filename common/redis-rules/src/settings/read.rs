@@ -23,12 +23,12 @@ pub(super) fn flag<'a>(
     match boolean(found.value) {
         Some(false) => Ok(None),
         Some(true) => Ok(Some(found)),
-        None => Err(found.error(NO_BOOLEAN)),
+        None => Err(found.error(NOT_A_BOOLEAN)),
     }
 }
 
 /// The problem with a setting that is not a [`boolean`].
-pub const NO_BOOLEAN: &str = "is not true or false";
+pub const NOT_A_BOOLEAN: &str = "is not true or false";
 
 /// Reads a boolean as Go's `ParseBool` does; `None` for anything else.
 pub fn boolean(value: &str) -> Option<bool> {

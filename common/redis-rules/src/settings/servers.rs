@@ -258,7 +258,7 @@ fn one(source: &impl Source, host: &Found<'_>, written: &str) -> Result<Address,
     Ok(Address { host: name, port: other })
 }
 
-/// Writes the servers in a few words: `host:port`, `mymaster at host:port,host:port`.
+/// Writes the servers in one line: `host:port`, `mymaster at host:port,host:port`.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

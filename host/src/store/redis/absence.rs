@@ -34,10 +34,10 @@ impl Absence {
             |started| format!("the server restarted {} s ago", seconds(now - started)),
         );
         let back = self.ends.map_or_else(
-            || "never again".to_owned(),
-            |ends| format!("again in {} s", seconds(ends - now)),
+            || "it never takes part again".to_owned(),
+            |ends| format!("it takes part again in {} s", seconds(ends - now)),
         );
-        Some(format!("{restarted} and may have lost locks: it takes part {back}"))
+        Some(format!("{restarted} and may have lost locks: {back}"))
     }
 }
 
@@ -59,6 +59,6 @@ mod tests {
         assert!(refusal.starts_with("the server does not report its uptime and"), "{refusal}");
         assert_eq!(started(Some(second), Duration::ZERO), None);
         let refusal = started(None, Duration::MAX).unwrap();
-        assert!(refusal.ends_with("it takes part never again"), "{refusal}");
+        assert!(refusal.ends_with("it never takes part again"), "{refusal}");
     }
 }

@@ -82,7 +82,7 @@ async fn try_a_lock(
 ) -> Result<(), ConnectError> {
     let named = || {
         let name = format!("holdfast-check-{:016x}", fastrand::u64(..));
-        (format!("{}{name}", settings.trial_key_start), name)
+        (format!("{}{name}", settings.check_key_prefix), name)
     };
     let has_node = |key: &str| match nodes {
         Nodes::One(_) => true,
@@ -91,7 +91,7 @@ async fn try_a_lock(
     let mut tries = (0..MAX_TRIED_NAMES).map(|_| named());
     let (key, name) = tries.find(|(key, _)| has_node(key)).unwrap_or_else(named);
     let begun = Instant::now();
-    let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL_TTL, number_key: None };
+    let wanted = Wanted { key: &key, owner: &name, ttl: TRIAL_TTL, token_key: None };
     match run!(nodes, &key, |server, leg| server.try_out(wanted, leg)) {
         Ok(_) => {}
         Err(ended) => match refused_key(&ended) {
@@ -111,7 +111,7 @@ async fn try_a_lock(
     }
     match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Short, leg)) {
         Ok(Released::Released) => {}
-        // The lock may have expired on a slow way.
+        // The lock may have expired on a slow network.
         Ok(_) if begun.elapsed() >= TRIAL_TTL => {}
         Ok(_) => {
             let cause = "a lock that was taken is lost at once".to_owned();

@@ -14,7 +14,9 @@ use holdfast_redis_rules::{
     inspect::{self, Holding},
     list::{self, Part},
     raise,
-    refusal::{Again, code, ends_connection, has_no_answer, may_be_answered_later, told},
+    refusal::{
+        RetryAdvice, code, ends_connection, has_no_answer, may_be_answered_later, with_advice,
+    },
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
     tries::{Next, Tries},
@@ -24,13 +26,13 @@ use tokio::time::timeout;
 
 use super::{
     answer::{NoAnswer, ServerAnswer, ServerGrant},
+    connect_budget::{ConnectBudget, Leg},
     connection::{AskedFor, Connection},
     connections::Connections,
     dial::{Dialer, Note},
     endpoint::Endpoint,
-    leg::{ConnectBudget, Leg},
     membership::Membership,
-    outcome::{NoOutcome, Taken},
+    outcome::{GrantedLock, NoOutcome},
     queue,
     settings::RedisSettings,
     stream::Streams,
@@ -140,7 +142,7 @@ impl Client {
         ConnectBudget::new(self.settings.common.dial_timeout)
     }
 
-    /// The reason why a command would wait now, for people.
+    /// A readable reason why a command would have to wait now.
     pub(super) fn waits_for(&self) -> String {
         let failure = || self.connections.last_failure();
         match self.connections.is_open() {
@@ -169,7 +171,7 @@ impl Client {
         &self,
         wanted: Wanted<'_>,
         leg: Leg<'_>,
-    ) -> Result<Option<Taken>, NoOutcome> {
+    ) -> Result<Option<GrantedLock>, NoOutcome> {
         self.take(wanted, leg, Connection::refusal).await
     }
 
@@ -178,7 +180,7 @@ impl Client {
         &self,
         wanted: Wanted<'_>,
         leg: Leg<'_>,
-    ) -> Result<Option<Taken>, NoOutcome> {
+    ) -> Result<Option<GrantedLock>, NoOutcome> {
         self.take(wanted, leg, |_| None).await
     }
 
@@ -187,7 +189,7 @@ impl Client {
         wanted: Wanted<'_>,
         leg: Leg<'_>,
         refusal: impl Fn(&Connection) -> Option<String>,
-    ) -> Result<Option<Taken>, NoOutcome> {
+    ) -> Result<Option<GrantedLock>, NoOutcome> {
         try_until_outcome!(self, leg, |connection, tries| match refusal(connection) {
             Some(refusal) => Err(NoOutcome::NotDone(refusal)),
             None => self.try_acquire(connection, tries, wanted, leg).await,
@@ -258,11 +260,11 @@ impl Client {
     /// Makes later fencing tokens of the resource larger than `at_least`. A second command changes nothing.
     pub(super) async fn raise(
         &self,
-        number_key: &str,
+        token_key: &str,
         at_least: u64,
         leg: Leg<'_>,
     ) -> Result<(), NoOutcome> {
-        let words = raise::words(number_key, at_least, |words| {
+        let words = raise::words(token_key, at_least, |words| {
             words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()
         });
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -274,15 +276,15 @@ impl Client {
     pub(super) async fn inspect(
         &self,
         key: &str,
-        number_key: &str,
+        token_key: &str,
         leg: Leg<'_>,
     ) -> Result<Option<Holding>, NoOutcome> {
         let texts = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Texts(_));
-        let words = inspect::words(key, number_key);
+        let words = inspect::words(key, token_key);
         match self.run_repeatable(&words, texts, leg, inspect::read).await {
             // The lock and its fencing token are moving to another node of the cluster, one after the other.
             Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
-                let words = inspect::words_without_number(key);
+                let words = inspect::words_without_token(key);
                 self.run_repeatable(&words, texts, leg, inspect::read).await
             }
             outcome => outcome,
@@ -318,7 +320,8 @@ impl Client {
             }
             Ok(answer) => match read(answer.into_reply()) {
                 Ok(outcome) => Ok(Tried::Outcome(outcome)),
-                Err(nonsense) => Err(NoOutcome::NotDone(self.disbelieve(connection, nonsense))),
+                Err(nonsense) =>
+                    Err(NoOutcome::NotDone(self.end_after_nonsense(connection, nonsense))),
             },
             Err(no_answer) => Ok(nothing_done(no_answer.cause(), tries)),
         })
@@ -342,7 +345,7 @@ impl Client {
                 Ok(answer) => match force_release::read(answer.into_reply()) {
                     Ok(owner) => Ok(Tried::Outcome(owner)),
                     Err(nonsense) => {
-                        Err(NoOutcome::Unknown(self.disbelieve(connection, nonsense), None))
+                        Err(NoOutcome::Unknown(self.end_after_nonsense(connection, nonsense), None))
                     }
                 },
                 Err(no_answer) => unsent(no_answer, tries),
@@ -351,9 +354,9 @@ impl Client {
     }
 
     /// Retires a connection after a reply that makes no sense. Returns the cause.
-    fn disbelieve(&self, connection: &Connection, nonsense: Nonsense) -> String {
+    fn end_after_nonsense(&self, connection: &Connection, nonsense: Nonsense) -> String {
         self.connections.retire(connection.id());
-        connection.disbelieve();
+        connection.end_after_nonsense();
         nonsense.to_string()
     }
 
@@ -384,7 +387,7 @@ impl Client {
         tries: &mut Tries,
         wanted: Wanted<'_>,
         leg: Leg<'_>,
-    ) -> Result<Tried<Option<Taken>>, NoOutcome> {
+    ) -> Result<Tried<Option<GrantedLock>>, NoOutcome> {
         let lock = AskedFor { key: wanted.key, owner: wanted.owner, asking: leg.asking };
         let at = match self.renew_clock(connection).await {
             Ok(at) => at,
@@ -396,7 +399,7 @@ impl Client {
                 // The time is checked here for the last time before the caller gets the answer.
                 let left = granted.left.saturating_sub(at.elapsed());
                 if !left.is_zero() {
-                    let taken = Taken { left: surely(left), token: granted.token };
+                    let taken = GrantedLock { left: surely(left), token: granted.token };
                     return Ok(Tried::Outcome(Some(taken)));
                 }
                 if let Some(expiry) = granted.expiry {
@@ -464,14 +467,14 @@ impl Client {
         line: String,
         form: Form,
     ) -> Tried<T> {
-        let again = Again::after(&line, form);
+        let advice = RetryAdvice::after(&line, form);
         if ends_connection(&line) {
             self.connections.retire(connection.id());
         }
-        if again.ends_digests() {
+        if advice.ends_digests() {
             connection.refuse_script();
         }
-        Tried::Failed { next: tries.refused(again, fastrand::u64(..)), cause: told(line) }
+        Tried::Failed { next: tries.refused(advice, fastrand::u64(..)), cause: with_advice(line) }
     }
 }
 

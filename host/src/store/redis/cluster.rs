@@ -32,10 +32,10 @@ use super::{
 };
 
 /// The largest number of [`Known::unproven`] nodes. Redis recommends no larger cluster.
-const MOST_UNPROVEN: usize = 1_000;
+const MAX_UNPROVEN_NODES: usize = 1_000;
 
 /// Separates the name of a node from a cursor of that node.
-const AT: char = '@';
+const CURSOR_SEPARATOR: char = '@';
 
 /// The nodes of a cluster.
 pub(super) struct Cluster {
@@ -65,7 +65,7 @@ struct Known {
     owners: Vec<Option<Arc<Client>>>,
     /// The number of the latest change.
     epoch: Epoch,
-    /// Nodes from answers that did not count. If all nodes were made anew, a majority of those that are asked next may
+    /// Nodes from answers that did not count. If all nodes were replaced, a majority of those that are asked next may
     /// report this.
     unproven: Vec<Address>,
 }
@@ -181,7 +181,7 @@ impl Cluster {
             (known.epoch, "the nodes that answered do not know the latest change");
         if let Err(error) = epoch.learn(newest, of_majority, old) {
             let named = slots.into_iter().map(|(_, address)| address);
-            ask_all::add_servers(&mut known.unproven, named, MOST_UNPROVEN);
+            ask_all::add_servers(&mut known.unproven, named, MAX_UNPROVEN_NODES);
             return Err(error);
         }
         let mut nodes = BTreeMap::new();
@@ -276,7 +276,7 @@ impl Cluster {
         if cursor.is_none() {
             self.ask().await.map_err(|error| NoOutcome::NotDone(error.cause))?;
         }
-        let (from, within) = match cursor.and_then(|cursor| cursor.split_once(AT)) {
+        let (from, within) = match cursor.and_then(|cursor| cursor.split_once(CURSOR_SEPARATOR)) {
             Some((within, node)) => (node, Some(within)),
             None => ("", None),
         };
@@ -290,14 +290,14 @@ impl Cluster {
         let part = node.list(pattern, within).await;
         let mut part = part.map_err(|no_outcome| Ended::at(node.address(), no_outcome))?;
         part.next = match (part.next, nodes.pop()) {
-            (Some(within), _) => Some(format!("{within}{AT}{name}")),
-            (None, Some((next, _))) => Some(format!("0{AT}{next}")),
+            (Some(within), _) => Some(format!("{within}{CURSOR_SEPARATOR}{name}")),
+            (None, Some((next, _))) => Some(format!("0{CURSOR_SEPARATOR}{next}")),
             (None, None) => None,
         };
         Ok(part)
     }
 
-    /// The reason why a command would wait now, for people.
+    /// A readable reason why a command would have to wait now.
     pub(super) fn waits_for(&self) -> String {
         let nodes = self.nodes();
         if nodes.is_empty() {
@@ -331,7 +331,7 @@ fn may_be_replaced(cause: &str) -> bool {
 
 /// Whether a text can be a cursor of [`Cluster::list`].
 pub(super) fn is_cursor(cursor: &str) -> bool {
-    cursor.split_once(AT).is_some_and(|(within, node)| {
+    cursor.split_once(CURSOR_SEPARATOR).is_some_and(|(within, node)| {
         holdfast_redis_rules::list::is_cursor(within) && !node.is_empty()
     })
 }
@@ -387,9 +387,9 @@ mod tests {
     async fn nodes_that_do_not_count_are_not_asked_without_limit() {
         let cluster = cluster("listed");
         assert_eq!(learn(&cluster, 5, "old", false), Ok(()));
-        for node in 0..MOST_UNPROVEN + 10 {
+        for node in 0..MAX_UNPROVEN_NODES + 10 {
             learn(&cluster, 1, &format!("n{node}"), false).unwrap_err();
         }
-        assert_eq!(cluster.addresses().len(), MOST_UNPROVEN + 2);
+        assert_eq!(cluster.addresses().len(), MAX_UNPROVEN_NODES + 2);
     }
 }

@@ -319,7 +319,7 @@ impl Connection {
     }
 
     /// Ends the connection at once, because a reply made no sense: the next replies may belong to other commands.
-    pub(super) fn disbelieve(&self) {
+    pub(super) fn end_after_nonsense(&self) {
         self.end_at_once(Cause::Nonsense);
     }
 

@@ -21,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Cause,
+    connect_budget::Leg,
     connection::{BUSY_COMMANDS, Connection},
     dial::{Dialed, Dialer, Note},
     dial_error::DialError,
     driver::Event,
-    leg::Leg,
     membership::{Identity, Membership},
     metrics::{Closed, RedisMetrics},
     settings::RedisSettings,
-    within::within,
+    time_limit::within,
 };
 
 /// The shortest time from a failed attempt to the next one for which no caller waits. `redisMaxRetryInterval` removes
@@ -219,7 +219,7 @@ impl Connections {
     pub(super) fn leave_others(&self) {
         let mut open = self.write();
         // Read under the lock: of two calls at the same time, the later one must know the newer master.
-        let Some(master) = self.dialer.endpoint().last_told() else { return };
+        let Some(master) = self.dialer.endpoint().reported_master() else { return };
         let moved = self.master.send_if_modified(|known| {
             let moved = known.as_ref() != Some(&master);
             known.clone_from(&Some(master.clone()));

@@ -8,11 +8,11 @@ use std::{
 
 use holdfast_redis_rules::{
     address::Address,
-    closing::{CLOSES, Closing, LostByChance, Question},
     disk, facts,
     fitness::{Doubt, Expected},
     login::{Login, closed_on, knows_no_users},
-    refusal::{login_told, may_be_answered_later},
+    probes::{CLOSES, LostByChance, Probe, ProbeHistory},
+    refusal::{may_be_answered_later, with_login_advice},
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -20,10 +20,10 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    about,
     absence::Absence,
     answer::{Cause, NoAnswer, ServerAnswer},
     connection::{AnswerFuture, Connection, Shared, next_id},
+    description,
     dial_error::DialError,
     driver::{Driver, Event, Socket},
     endpoint::Endpoint,
@@ -39,8 +39,8 @@ pub(super) struct Dialer {
     endpoint: Endpoint,
     streams: Arc<Streams>,
     expected: Expected,
-    /// The questions on which the server closes connections.
-    closing: Mutex<Closing>,
+    /// What earlier connections have shown about the questions.
+    probes: Mutex<ProbeHistory>,
     drivers: TaskTracker,
     /// Ends all drivers at once.
     abort: CancellationToken,
@@ -50,7 +50,7 @@ pub(super) struct Dialer {
 pub(super) struct Dialed {
     pub(super) connection: Connection,
     pub(super) notes: Vec<Note>,
-    /// The server's description of itself, for people.
+    /// A readable description of the server, from its own report.
     pub(super) about: Option<String>,
     /// The server's name for itself.
     pub(super) run_id: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct Dialed {
 /// Why a connection cannot be used.
 enum Unusable {
     /// The connection was lost on this question.
-    Lost(Question),
+    Lost(Probe),
     Failed(DialError),
 }
 
@@ -92,7 +92,7 @@ impl Dialer {
             settings,
             endpoint,
             streams,
-            closing: Mutex::default(),
+            probes: Mutex::default(),
             drivers: TaskTracker::new(),
             abort: CancellationToken::new(),
         }
@@ -152,15 +152,15 @@ impl Dialer {
     where
         F: Fn(u64, Event) + Clone + Send + Unpin + 'static,
     {
-        self.closing().begin();
+        self.probes().begin();
         loop {
             let connection = self.connect(server, on_event.clone(), shaking_hands).await?;
             match self.log_in(connection).await {
                 Ok(dialed) => return Ok(dialed),
                 Err(Unusable::Failed(error)) => return Err(error),
-                Err(Unusable::Lost(question)) => self
-                    .closing()
-                    .lost(question)
+                Err(Unusable::Lost(probe)) => self
+                    .probes()
+                    .lost(probe)
                     .map_err(|LostByChance| DialError::passing(Cause::Lost.to_string()))?,
             }
         }
@@ -168,11 +168,11 @@ impl Dialer {
 
     /// Whether the server does not describe itself, because it closes the connection on that question.
     pub(super) fn is_silent(&self) -> bool {
-        !self.closing().asks(Question::Info)
+        !self.probes().asks(Probe::Info)
     }
 
-    fn closing(&self) -> MutexGuard<'_, Closing> {
-        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn probes(&self) -> MutexGuard<'_, ProbeHistory> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect<F>(
@@ -208,22 +208,22 @@ impl Dialer {
             self.accepted(connection.ask(&words).await, &words)?;
         }
         let asked = Instant::now();
-        let at_once = self.closing().at_once();
-        let sent = |question: Question| at_once.then(|| connection.ask(question.words()));
-        let [info, script, time] = Question::FACTS.map(sent);
+        let at_once = self.probes().at_once();
+        let sent = |probe: Probe| at_once.then(|| connection.ask(probe.words()));
+        let [info, script, time] = Probe::FACTS.map(sent);
         // The server's own report counts, whatever the other questions show.
-        let info = self.ask(&connection, Question::Info, info).await?;
+        let info = self.ask(&connection, Probe::Info, info).await?;
         let doubts = facts::doubts(&info, self.expected).map_err(DialError::unfit)?;
-        let script = self.ask(&connection, Question::Script, script).await?;
-        let time = self.ask(&connection, Question::Time, time).await?;
+        let script = self.ask(&connection, Probe::Script, script).await?;
+        let time = self.ask(&connection, Probe::Time, time).await?;
         let policy = if disk::keeps_file(&info) {
-            let reply = self.ask(&connection, Question::Policy, None).await?;
+            let reply = self.ask(&connection, Probe::Policy, None).await?;
             disk::policy(&reply).map(str::to_owned)
         } else {
             None
         };
-        let about = about::describe(&info, policy.as_deref());
-        let run_id = about::run_id(&info).map(str::to_owned);
+        let about = description::describe(&info, policy.as_deref());
+        let run_id = description::run_id(&info).map(str::to_owned);
         if let Some(absence) = self.absence(&info, policy.as_deref()) {
             connection.set_absence(absence);
         }
@@ -239,7 +239,7 @@ impl Dialer {
             Ok(time) => connection.set_clock(time, asked),
             Err(reason) => notes.push(Note::NoClock(reason)),
         }
-        if !self.closing().left_nothing_out() {
+        if !self.probes().left_nothing_out() {
             connection.set_unasked();
         }
         Ok(Dialed { connection, notes, about, run_id })
@@ -254,13 +254,13 @@ impl Dialer {
         let Some(older) = login.older_authentication() else {
             return Ok(self.accepted(connection.ask(&words).await, &words)?);
         };
-        if self.closing().asks(Question::User) {
+        if self.probes().asks(Probe::User) {
             let answer = connection.ask(&words).await;
             if is_lost(&answer) {
-                return Err(Unusable::Lost(Question::User));
+                return Err(Unusable::Lost(Probe::User));
             }
             let refusal = self.refusal(answer, &words)?;
-            self.closing().answered(Question::User);
+            self.probes().answered(Probe::User);
             match refusal {
                 None => return Ok(()),
                 Some(line) if !knows_no_users(&line) => return Err(refused(line).into()),
@@ -275,15 +275,15 @@ impl Dialer {
     async fn ask(
         &self,
         connection: &Connection,
-        question: Question,
+        probe: Probe,
         sent: Option<AnswerFuture<'_>>,
     ) -> Result<Reply, Unusable> {
-        if !self.closing().asks(question) {
+        if !self.probes().asks(probe) {
             return Ok(Reply::Error(CLOSES.to_owned()));
         }
         let answer = match sent {
             Some(sent) => sent.await,
-            None => connection.ask(question.words()).await,
+            None => connection.ask(probe.words()).await,
         };
         match answer {
             // A script blocks the server, or a proxy does not reach it: the error shows nothing about the server.
@@ -291,15 +291,15 @@ impl Dialer {
                 Err(Unusable::Failed(DialError::passing(line)))
             }
             Ok(answer) => {
-                self.closing().answered(question);
+                self.probes().answered(probe);
                 let reply = answer.into_reply();
-                match question.is_answered_by(&reply) {
+                match probe.is_answered_by(&reply) {
                     true => Ok(reply),
                     false => Err(DialError::passing(Nonsense::TEXT.to_owned()).into()),
                 }
             }
             Err(no_answer) => Err(match no_answer.cause() {
-                Cause::Lost => Unusable::Lost(question),
+                Cause::Lost => Unusable::Lost(probe),
                 Cause::Io(error) => Unusable::Failed(DialError::of_network(&error)),
                 cause => Unusable::Failed(DialError::passing(cause.to_string())),
             }),
@@ -357,7 +357,7 @@ impl Dialer {
 /// The error if the server refused the login with this error line.
 fn refused(line: String) -> DialError {
     let error = DialError::from(line);
-    DialError { cause: login_told(error.cause, "redisUsername", "redisPassword"), ..error }
+    DialError { cause: with_login_advice(error.cause, "redisUsername", "redisPassword"), ..error }
 }
 
 /// Whether the connection was lost in place of an answer.

@@ -23,11 +23,11 @@ impl Endpoint {
         }
     }
 
-    /// The reason for a wait before a connection is open, for people.
+    /// A readable reason for a wait before a connection is open.
     pub(super) fn waits_for(&self) -> String {
         match self {
             Self::Fixed(_) => "no connection yet".to_owned(),
-            Self::Master(sentinels) => match sentinels.last_told() {
+            Self::Master(sentinels) => match sentinels.reported_master() {
                 Some(master) => format!("no connection to the master {master} yet"),
                 None => "no sentinel has reported the master yet".to_owned(),
             },
@@ -35,10 +35,10 @@ impl Endpoint {
     }
 
     /// The address of the master that was reported last; `None` for a server that stays where it is.
-    pub(super) fn last_told(&self) -> Option<Address> {
+    pub(super) fn reported_master(&self) -> Option<Address> {
         match self {
             Self::Fixed(_) => None,
-            Self::Master(sentinels) => sentinels.last_told(),
+            Self::Master(sentinels) => sentinels.reported_master(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Endpoint {
     pub(super) fn is_at(&self, address: &Address) -> bool {
         match self {
             Self::Fixed(_) => true,
-            Self::Master(sentinels) => sentinels.told_last(address),
+            Self::Master(sentinels) => sentinels.is_reported_master(address),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | `nodes`, `cluster`, `topology` | the servers of a store, and which of them has a key |
 //! | `ask_all`, `epoch` | asking many servers the same question, and which answers count |
 //! | `one_question` | one question at a time, whose answer all waiting callers share |
-//! | `leg` | how long a command waits for connections on its way |
+//! | `connect_budget` | how long a command waits for connections on its route |
 //! | `endpoint`, `sentinel` | where a client finds its server |
 //! | `stream` | opening a stream of bytes |
 //! | `dial`, `dial_error` | opening a connection |
@@ -27,11 +27,11 @@
 //! | `watch` | a connection on which the server notifies of changes of locks |
 //! | `answer` | the answer to a command on one connection |
 //! | `absence` | a server that takes no locks for a while |
-//! | `about` | a server in a few words |
+//! | `description` | a one-line description of a server |
 //! | `membership` | the node of a quorum that a store is |
-//! | `within` | waiting for a limited time |
+//! | `time_limit` | waiting for a limited time |
 //! | `settings`, `url`, `tls` | [`RedisSettings`] |
-//! | `written` | a host in another form, such as a URL |
+//! | `host_advice` | a host in another form, such as a URL |
 //! | `metrics` | metrics of connections |
 //!
 //! The connection is Holdfast's own, because the client libraries know no expiry at a time of the server's clock, and
@@ -39,23 +39,24 @@
 //! unasked, and the answers of sentinels: its own client of Sentinel asks one after another, and does not listen to
 //! them.
 
-mod about;
 mod absence;
 mod answer;
 mod ask_all;
 mod check;
 mod client;
 mod cluster;
+mod connect_budget;
 mod connect_error;
 mod connecting;
 mod connection;
 mod connections;
+mod description;
 mod dial;
 mod dial_error;
 mod driver;
 mod endpoint;
 mod epoch;
-mod leg;
+mod host_advice;
 mod membership;
 mod metrics;
 mod nodes;
@@ -68,12 +69,11 @@ mod settings;
 mod store;
 mod stream;
 mod survey;
+mod time_limit;
 mod tls;
 mod topology;
 mod url;
 mod watch;
-mod within;
-mod written;
 
 pub use holdfast_redis_rules::refusal::RefusedLogin;
 

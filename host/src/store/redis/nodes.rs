@@ -12,8 +12,8 @@ use super::{
     ask_all,
     client::Client,
     cluster::{self, Cluster, Hop},
+    connect_budget::{ConnectBudget, Leg},
     endpoint::Endpoint,
-    leg::{ConnectBudget, Leg},
     membership::Membership,
     outcome::{Ended, NoOutcome},
     sentinel::Sentinels,
@@ -77,17 +77,17 @@ impl Nodes {
         Ok(Self::One(Client::new(name, settings, endpoint, streams, membership)))
     }
 
-    /// The way of a command to the server that has the key.
-    pub(super) async fn way(&self, key: &str) -> Result<Way<'_>, NoOutcome> {
+    /// The route of a command to the server that has the key.
+    pub(super) async fn route(&self, key: &str) -> Result<Route<'_>, NoOutcome> {
         match self {
-            Self::One(client) => Ok(Way { budget: client.budget(), to: To::Server(client) }),
+            Self::One(client) => Ok(Route { budget: client.budget(), to: To::Server(client) }),
             Self::Cluster(cluster) => {
                 let slot = slot(key);
-                // Boxed, here and below, because these futures are larger than the way to a single server.
+                // Boxed, here and below, because these futures are larger than the route to a single server.
                 let node = Box::pin(cluster.owner(slot)).await?;
                 let hop = Hop { node, asking: false };
                 let budget = hop.node.budget();
-                Ok(Way { budget, to: To::Node { cluster, slot, hop, hops: 0 } })
+                Ok(Route { budget, to: To::Node { cluster, slot, hop, hops: 0 } })
             }
         }
     }
@@ -110,15 +110,15 @@ impl Nodes {
 
     /// Watches a key at the server that has it; `None` if that server cannot notify of changes.
     pub(super) async fn watch(&self, key: &str) -> Option<Watched> {
-        let mut way = self.way(key).await.ok()?;
+        let mut route = self.route(key).await.ok()?;
         loop {
-            let watched = match way.server().watch(key, way.leg().asking).await {
+            let watched = match route.server().watch(key, route.leg().asking).await {
                 Ok(watched) => Ok(watched),
                 Err(NotWatched::Never) => return None,
                 // The key, or the slots of a lost node, may be at another node.
                 Err(NotWatched::Failed(cause)) => Err(NoOutcome::nothing_done(cause)),
             };
-            if let Some(watched) = way.end(watched).await {
+            if let Some(watched) = route.end(watched).await {
                 return watched.ok();
             }
         }
@@ -134,7 +134,7 @@ impl Nodes {
         }
     }
 
-    /// The reason why a command would wait now, for people.
+    /// A readable reason why a command would have to wait now.
     pub(super) fn waits_for(&self) -> String {
         match self {
             Self::One(client) => client.waits_for(),
@@ -159,8 +159,8 @@ impl Nodes {
     }
 }
 
-/// The way of a command to the server that has its key.
-pub(super) struct Way<'a> {
+/// The route of a command to the server that has its key.
+pub(super) struct Route<'a> {
     budget: ConnectBudget,
     to: To<'a>,
 }
@@ -170,7 +170,7 @@ enum To<'a> {
     Node { cluster: &'a Arc<Cluster>, slot: u16, hop: Hop, hops: usize },
 }
 
-impl Way<'_> {
+impl Route<'_> {
     /// The server to which the command goes next.
     pub(super) fn server(&self) -> &Client {
         match &self.to {
@@ -215,13 +215,13 @@ impl Way<'_> {
 /// closure that borrows is `Send`.
 macro_rules! run {
     ($nodes:expr, $key:expr, |$server:ident, $leg:ident| $command:expr) => {
-        match $nodes.way($key).await {
-            Ok(mut way) => loop {
+        match $nodes.route($key).await {
+            Ok(mut route) => loop {
                 let outcome = {
-                    let ($server, $leg) = (way.server(), way.leg());
+                    let ($server, $leg) = (route.server(), route.leg());
                     $command.await
                 };
-                if let Some(outcome) = way.end(outcome).await {
+                if let Some(outcome) = route.end(outcome).await {
                     break outcome;
                 }
             },

@@ -50,7 +50,7 @@ impl From<NoOutcome> for Ended {
 }
 
 /// A lock that was taken.
-pub(super) struct Taken {
+pub(super) struct GrantedLock {
     /// For how long the lock is surely held, counted from now.
     pub(super) left: Duration,
     /// The fencing token, if the caller asked for one.

@@ -26,7 +26,7 @@ use holdfast_redis_rules::{
     replicas::Guard,
     reply::{Nonsense, Reply},
     resp,
-    term::{Term, Worth},
+    term::{GrantState, Term},
 };
 use holdfast_timing::{
     late::{LATE_REPLY, late, longest_hold},
@@ -78,7 +78,7 @@ pub(super) struct Queue {
 /// A reply to come.
 enum Entry {
     Call(usize),
-    /// The reply to the prefix `ASKING` of the next command. It says nothing.
+    /// The reply to the prefix `ASKING` of the next command. Its content is ignored.
     Asking,
     /// How many replicas have the earlier writes.
     Replicas,
@@ -190,7 +190,7 @@ impl Queue {
 
     /// Adds an acquire, and returns its number. The lock expires at a time of the server's clock if the clock is known.
     pub(super) fn acquire(&mut self, wanted: Wanted<'_>, at: Instant) -> usize {
-        let Wanted { key, owner, ttl, number_key } = wanted;
+        let Wanted { key, owner, ttl, token_key } = wanted;
         let (lifetime, expiry) = match self.clock {
             Some(reading) => {
                 let mut term = Term::new(reading, at - self.origin, ttl);
@@ -202,7 +202,7 @@ impl Queue {
         self.wants_clock |= self.clock.is_some();
         self.wants_replicas |= self.guard.is_some();
         wanted.words(expiry, |words| self.push(words));
-        let (lock, fenced) = (hash(key, owner), number_key.is_some());
+        let (lock, fenced) = (hash(key, owner), token_key.is_some());
         self.insert(CallKind::Acquire { lifetime, ttl, lock, fenced, token: None }, at)
     }
 
@@ -507,7 +507,7 @@ impl Queue {
         wake: &mut Vec<Waker>,
     ) {
         match lifetime {
-            // The next reading of the clock shows what the grant is worth.
+            // The next reading of the clock shows whether the grant counts.
             Lifetime::Until(_) => {
                 if let Some(QueuedCall { kind: CallKind::Acquire { token: known, .. }, .. }) =
                     self.calls.get_mut(number)
@@ -603,13 +603,13 @@ impl Queue {
                 continue;
             };
             let (expiry, token) = (term.expiry(), *token);
-            let answer = match after.map(|after| term.worth(&after, now - self.origin)) {
-                Ok(Worth::Held { left, lasts }) => {
+            let answer = match after.map(|after| term.check_grant(&after, now - self.origin)) {
+                Ok(GrantState::Held { left, lasts }) => {
                     let (expiry, ends) = (Some(expiry), now + lasts);
                     ServerAnswer::Granted(ServerGrant { expiry, left, ends, token })
                 }
-                Ok(Worth::RanOut) => ServerAnswer::RanOut,
-                Ok(Worth::ClockWasSet { lasts }) => {
+                Ok(GrantState::RanOut) => ServerAnswer::RanOut,
+                Ok(GrantState::ClockWasSet { lasts }) => {
                     ServerAnswer::ClockWasSet { expiry, ends: now.checked_add(lasts) }
                 }
                 Err(line) => {

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::future::{join, join_all};
 use holdfast_redis_rules::{
-    address::Address, login::Login, refusal::login_told, settings::Sentinel,
+    address::Address, login::Login, refusal::with_login_advice, settings::Sentinel,
 };
 use redis::{FromRedisValue, Value};
 use tokio::{
@@ -108,7 +108,7 @@ impl Sentinels {
         };
         let Answers { answers, of_majority } =
             ask_all(known, counted, what, |sentinel| self.ask(sentinel)).await?;
-        let (epoch, master) = newest(&answers, self.last_told().as_ref())
+        let (epoch, master) = newest(&answers, self.reported_master().as_ref())
             .ok_or_else(|| DialError::passing(what.to_owned()))?;
         let others = answers.into_iter().flat_map(|it| it.others).collect();
         self.learn(Report { master: master.clone(), epoch, others, of_majority, asked_at })?;
@@ -116,13 +116,13 @@ impl Sentinels {
     }
 
     /// The master that was reported last.
-    pub(super) fn last_told(&self) -> Option<Address> {
+    pub(super) fn reported_master(&self) -> Option<Address> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner).master.clone()
     }
 
     /// Whether this is the master that was reported last.
-    pub(super) fn told_last(&self, address: &Address) -> bool {
-        self.last_told().is_none_or(|master| master == *address)
+    pub(super) fn is_reported_master(&self, address: &Address) -> bool {
+        self.reported_master().is_none_or(|master| master == *address)
     }
 
     /// Where each known sentinel reports the master.
@@ -218,7 +218,7 @@ impl Sentinels {
             if error.cause.starts_with("ERR unknown command") {
                 error.cause.push_str(" (with failover, redisHost lists sentinels)");
             }
-            error.cause = login_told(error.cause, "sentinelUsername", "sentinelPassword");
+            error.cause = with_login_advice(error.cause, "sentinelUsername", "sentinelPassword");
             error
         })
     }
@@ -271,7 +271,7 @@ impl Sentinels {
         if counts.is_ok() {
             learned.others.clear();
         }
-        // Notes the others even if the report does not count: if all sentinels were made anew, a majority of those that
+        // Notes the others even if the report does not count: if all sentinels were replaced, a majority of those that
         // are asked next may report this.
         let others = report.others.into_iter();
         let unlisted = others.filter(|other| !self.sentinel.sentinels.contains(other));

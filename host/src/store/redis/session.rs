@@ -23,7 +23,7 @@ use super::{
     dial_error::DialError,
     driver::Timeouts,
     stream::{NEEDS_TLS, NO_TLS, Stream, Streams},
-    within::within,
+    time_limit::within,
 };
 
 /// The longest reply in bytes.

@@ -16,9 +16,9 @@ use holdfast_redis_rules::{
 
 use super::{
     driver::Timeouts,
+    host_advice::with_host_advice,
     membership::Member,
     tls::{Identity, PemError, Tls},
-    written,
 };
 use crate::store::{
     identities::Identities,
@@ -60,7 +60,7 @@ use crate::store::{
 /// | `idleTimeout` | [`idle_timeout`](Self::idle_timeout) | 5 min | how long a connection beyond `minIdleConns` may be idle |
 /// | `idleCheckFrequency` | [`idle_check`](Self::idle_check) | 1 min | how often age and idleness are checked; -1: never |
 /// | | [`rejoin_after`](Self::rejoin_after) | none | how long a server takes no locks after its start |
-/// | | [`trial_key_start`](Self::trial_key_start) | `lock\|\|holdfast-check\|\|` | the key prefix of the lock that is tried out at the start |
+/// | | [`check_key_prefix`](Self::check_key_prefix) | `lock\|\|holdfast-check\|\|` | the key prefix of the lock that is tried out at the start |
 /// | `redeliverInterval`, `processingTimeout` and other settings of Dapr's Redis components | | | no meaning for a lock |
 ///
 /// As properties, durations are whole numbers of milliseconds or have Go's form (`5s`, `1m30s`); `-1` is no limit, or
@@ -94,7 +94,7 @@ pub struct RedisSettings {
     /// The quorum node that the store is, if it is one from the start.
     pub(super) member: Option<Member>,
     /// The key prefix of the lock that is tried out at the start.
-    pub(super) trial_key_start: String,
+    pub(super) check_key_prefix: String,
     write_timeout_is_set: bool,
     pool_timeout_is_set: bool,
     /// The first setter that got a value that it cannot use. Reported when the settings are used, so that setters can
@@ -202,15 +202,16 @@ impl RedisSettings {
     pub fn parse(properties: &Properties) -> Result<Self, SettingError> {
         properties.check_aliases(settings::names::ALL)?;
         // Read first, so that their mistakes are reported first.
-        let told = |error| properties.told(&error);
-        let servers = Servers::read(properties).map_err(|error| written::told(properties, error));
+        let with_value = |error| properties.with_value(&error);
+        let servers =
+            Servers::read(properties).map_err(|error| with_host_advice(properties, error));
         let servers = Self::to(servers?);
         let mut settings = Self {
-            common: Settings::read(properties).map_err(told)?,
-            pool: Pool::read(properties, default_pool_size()).map_err(told)?,
+            common: Settings::read(properties).map_err(with_value)?,
+            pool: Pool::read(properties, default_pool_size()).map_err(with_value)?,
             ..servers
         };
-        if let Some(tls) = settings::tls::Tls::read(properties).map_err(told)? {
+        if let Some(tls) = settings::tls::Tls::read(properties).map_err(with_value)? {
             settings.tls_enabled = true;
             settings.tls.verify = tls.verify;
             if let Some(settings::tls::Identity { certificate, key }) = tls.identity {
@@ -239,7 +240,7 @@ impl RedisSettings {
             pool: Pool::new(default_pool_size()),
             rejoin_after: None,
             member: None,
-            trial_key_start: "lock||holdfast-check||".to_owned(),
+            check_key_prefix: "lock||holdfast-check||".to_owned(),
             write_timeout_is_set: false,
             pool_timeout_is_set: false,
             mistake: None,
@@ -289,8 +290,8 @@ impl RedisSettings {
     /// The key prefix of the lock that is taken and released at the start, to see whether locks can be taken. Set it to
     /// the prefix of the store's keys, such as `lock||shop||`, so that the start finds a user without permission for
     /// them, and not the first caller. Default: `lock||holdfast-check||`.
-    pub fn trial_key_start(mut self, start: impl Into<String>) -> Self {
-        self.trial_key_start = start.into();
+    pub fn check_key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.check_key_prefix = prefix.into();
         self
     }
 

@@ -25,7 +25,7 @@ use super::{
     connect_error::ConnectError,
     membership::Membership,
     nodes::{Nodes, run},
-    outcome::{Ended, NoOutcome, Taken},
+    outcome::{Ended, GrantedLock, NoOutcome},
     settings::RedisSettings,
     survey,
 };
@@ -52,7 +52,7 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Connects to the server, logs in and checks that locks are safe with it: asks the server to describe itself, and
-    /// takes and releases a [lock](RedisSettings::trial_key_start). `name` is the store's, for logs and metrics.
+    /// takes and releases a [lock](RedisSettings::check_key_prefix). `name` is the store's, for logs and metrics.
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Makes
     /// [`retries`](RedisSettings::retries) more attempts to connect after the first, each of which takes no
@@ -126,7 +126,7 @@ impl RedisStore {
 
     async fn take(&self, wanted: Wanted<'_>) -> Result<Acquired, Failure> {
         match run!(self.nodes, wanted.key, |server, leg| server.acquire(wanted, leg)) {
-            Ok(Some(Taken { left, token })) => Ok(Acquired::Granted(Grant {
+            Ok(Some(GrantedLock { left, token })) => Ok(Acquired::Granted(Grant {
                 fencing_token: token,
                 valid_for: Some(milliseconds(left)),
             })),
@@ -176,7 +176,7 @@ impl Store for RedisStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        Box::pin(async move { self.take(Wanted { key, owner, ttl, number_key: None }).await })
+        Box::pin(async move { self.take(Wanted { key, owner, ttl, token_key: None }).await })
     }
 
     /// The same as [`acquire`](Self::acquire), but a script numbers the grant in the same step.
@@ -187,8 +187,8 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
         Box::pin(async move {
-            let number_key = fence::number_key(key);
-            self.take(Wanted { key, owner, ttl, number_key: Some(&number_key) }).await
+            let token_key = fence::token_key(key);
+            self.take(Wanted { key, owner, ttl, token_key: Some(&token_key) }).await
         })
     }
 
@@ -199,9 +199,9 @@ impl Store for RedisStore {
         at_least: u64,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let number_key = fence::number_key(key);
+            let token_key = fence::token_key(key);
             let raised =
-                run!(self.nodes, key, |server, leg| { server.raise(&number_key, at_least, leg) });
+                run!(self.nodes, key, |server, leg| { server.raise(&token_key, at_least, leg) });
             raised.map_err(|error| self.failure(error))
         })
     }
@@ -230,14 +230,14 @@ impl Store for RedisStore {
     /// Fails with [`Failure::NotDone`] if no connection is open, or no reply makes sense.
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
         Box::pin(async move {
-            let number_key = fence::number_key(key);
+            let token_key = fence::token_key(key);
             let holding =
-                run!(self.nodes, key, |server, leg| { server.inspect(key, &number_key, leg) });
+                run!(self.nodes, key, |server, leg| { server.inspect(key, &token_key, leg) });
             let holding = holding.map_err(|error| self.failure(error))?;
-            Ok(holding.map(|inspect::Holding { owner, left, number }| Holding {
+            Ok(holding.map(|inspect::Holding { owner, left, fencing_token }| Holding {
                 owner,
                 time_left: left,
-                fencing_token: number,
+                fencing_token,
             }))
         })
     }

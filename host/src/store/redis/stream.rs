@@ -19,8 +19,8 @@ use tokio_util::either::Either;
 
 use super::{
     dial_error::DialError,
+    time_limit::within,
     tls::{self, Tls},
-    within::within,
 };
 
 /// How long a connection is idle before TCP probes the peer, and how long it waits between probes.
@@ -132,7 +132,7 @@ async fn connect_to_any(
     outcome
 }
 
-/// A time for people, in milliseconds.
+/// A readable time, in milliseconds.
 fn round(time: Duration) -> Duration {
     const HALF: Duration = Duration::from_micros(500);
     time.checked_add(HALF)

@@ -3,11 +3,13 @@
 use futures_util::future::join_all;
 use holdfast_redis_rules::{address::Address, disk, fitness, reply::Reply, settings::Servers};
 
-use super::{about, client::Client, endpoint::Endpoint, nodes::Nodes, settings::RedisSettings};
+use super::{
+    client::Client, description, endpoint::Endpoint, nodes::Nodes, settings::RedisSettings,
+};
 use crate::store::{Role, Server, Survey};
 
 /// The text for a server that closes the connection when it is asked what it is.
-const SILENT: &str = "it does not say what it is";
+const SILENT: &str = "it does not answer INFO";
 
 /// The role of the server that takes locks, if it has no replicas or does not answer.
 fn role(settings: &RedisSettings) -> Role {
@@ -74,7 +76,7 @@ async fn master(client: &Client, address: String, role: Role) -> Vec<Server> {
         .collect();
     let info = Reply::Text(info);
     let policy = if disk::keeps_file(&info) { client.disk_policy().await } else { None };
-    let about = about::describe(&info, policy.as_deref()).unwrap_or_default();
+    let about = description::describe(&info, policy.as_deref()).unwrap_or_default();
     let about = match client.connections().absence() {
         Some(absence) => format!("{absence}; {about}"),
         None => about,

@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::RangeInclusive, sync::atomic::AtomicBool};
 use holdfast_redis_rules::{
     address::Address,
     login::Login,
-    refusal::{code, login_told},
+    refusal::{code, with_login_advice},
     slot::SLOTS,
 };
 use redis::{FromRedisValue, Value};
@@ -47,7 +47,7 @@ pub(super) async fn ask(
 ) -> Result<Topology, DialError> {
     let opened = Session::open(streams, node, login, timeouts, shaking_hands).await;
     let mut session = opened.map_err(|error| DialError {
-        cause: login_told(error.cause, "redisUsername", "redisPassword"),
+        cause: with_login_advice(error.cause, "redisUsername", "redisPassword"),
         ..error
     })?;
     // A user may be permitted only the question for the slots. The number is asked for first: if the node learns of a

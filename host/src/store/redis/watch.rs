@@ -11,9 +11,9 @@ use std::{
 
 use holdfast_redis_rules::{
     address::Address,
-    closing::Shown,
     inspect::{self, Holding},
     login::Login,
+    probes::ProbeRecord,
     redirect::ASKING,
     refusal::{is_error_line, may_be_answered_later},
     reply::Reply,
@@ -60,7 +60,7 @@ struct State {
     /// No connection is opened before this time.
     closed_until: Option<Instant>,
     /// What connections have shown about the questions of tracking.
-    tracking: Shown,
+    tracking: ProbeRecord,
 }
 
 /// A key that a caller wants to watch.
@@ -258,7 +258,7 @@ impl Tracking {
             self.session.send(&ASKING).await?;
             self.asked.push_back((None, Instant::now()));
         }
-        self.session.send(&inspect::words_without_number(&request.key)).await?;
+        self.session.send(&inspect::words_without_token(&request.key)).await?;
         self.asked.push_back((Some(request), Instant::now()));
         Ok(())
     }
@@ -285,8 +285,8 @@ impl Tracking {
                 let holding = inspect::read(simple(reply)?).map_err(|_| nonsense())?;
                 // The server sends in order, so earlier messages are about earlier changes.
                 let changed = self.watchers.add(&request.key);
-                let holding = holding.map(|Holding { owner, left, number }| {
-                    crate::types::Holding { owner, time_left: left, fencing_token: number }
+                let holding = holding.map(|Holding { owner, left, fencing_token }| {
+                    crate::types::Holding { owner, time_left: left, fencing_token }
                 });
                 // A watcher that has left needs no answer.
                 let _ = request.answer.send(Ok(Watched { holding, changed }));

@@ -8,7 +8,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The lock `k` for a minute.
 fn minute(owner: &str) -> Wanted<'_> {
-    Wanted { key: "k", owner, ttl: MINUTE, number_key: None }
+    Wanted { key: "k", owner, ttl: MINUTE, token_key: None }
 }
 
 /// The server's clock, in seconds since 1970.

@@ -8,12 +8,15 @@ use holdfast_redis_rules::{
 use crate::store::properties::{Properties, SettingError};
 
 /// An error about the servers. If it is about a host in a known form, it says what to write.
-pub(super) fn told(properties: &Properties, error: settings::SettingError) -> SettingError {
+pub(super) fn with_host_advice(
+    properties: &Properties,
+    error: settings::SettingError,
+) -> SettingError {
     let host = properties.find(names::REDIS_HOST).filter(|host| host.name == error.setting);
     let advice = host.and_then(|host| advice(host.value, properties.is_secret(host.name)));
     match advice {
         Some(advice) => SettingError::new(error.setting, advice),
-        None => properties.told(&error),
+        None => properties.with_value(&error),
     }
 }
 
@@ -142,9 +145,9 @@ mod tests {
                     .into(),
             ),
         ] {
-            let told = |is_secret| advice(host, is_secret);
-            assert_eq!(told(false).as_deref(), Some(&*expected), "{host}");
-            let hidden = told(true).unwrap();
+            let shown = |is_secret| advice(host, is_secret);
+            assert_eq!(shown(false).as_deref(), Some(&*expected), "{host}");
+            let hidden = shown(true).unwrap();
             assert!(!hidden.contains("h:") || hidden.contains("host:port"), "{hidden}");
         }
         for host in ["h", "h:1", "a:1,b:2", "[::1]:1"] {

@@ -1,4 +1,4 @@
-//! A server in a few words, by its reply to `INFO`.
+//! A one-line description of a server, by its reply to `INFO`.
 
 use holdfast_redis_rules::{fitness::field, reply::Reply};
 

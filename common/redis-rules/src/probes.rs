@@ -1,4 +1,5 @@
-//! Finds the questions on which a new connection is closed. Some proxies close it on commands that they do not know.
+//! The questions to the server on a new connection. Some proxies close it on commands that they do not know: this finds
+//! the questions on which it is closed.
 //!
 //! A connection may also be lost by chance. So one loss proves nothing, a question that was ever answered is never left
 //! out, and every opening of a connection asks all questions again.
@@ -7,7 +8,7 @@ use crate::{clock, disk, fitness, release::LOAD_RELEASE, reply::Reply};
 
 /// A question to the server on a new connection. The connection can be used without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum Probe {
     /// The login that names Redis's own user.
     User,
     /// What the server is. A server that closes the connection on this question is asked nothing else.
@@ -20,7 +21,7 @@ pub enum Question {
     Policy,
 }
 
-impl Question {
+impl Probe {
     /// The questions that follow the login, and can be sent at once.
     pub const FACTS: [Self; 3] = [Self::Info, Self::Script, Self::Time];
 
@@ -56,8 +57,8 @@ const LOSSES_TO_LEAVE_OUT: u32 = 2;
 
 /// What earlier connections have shown about a server.
 #[derive(Debug, Default)]
-pub struct Closing {
-    about: [About; 5],
+pub struct ProbeHistory {
+    probes: [ProbeState; 5],
     /// Whether a connection was lost on a question. Questions are then no longer sent at once, so that it is known
     /// which one loses the connection.
     lost: bool,
@@ -65,12 +66,12 @@ pub struct Closing {
 
 /// What connections have shown about one question.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Shown {
+pub struct ProbeRecord {
     answered: bool,
     losses: u32,
 }
 
-impl Shown {
+impl ProbeRecord {
     /// Notes that the server has answered the question in any way.
     pub fn answered(&mut self) {
         self.answered = true;
@@ -87,8 +88,8 @@ impl Shown {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct About {
-    shown: Shown,
+struct ProbeState {
+    record: ProbeRecord,
     left_out: bool,
 }
 
@@ -96,10 +97,10 @@ struct About {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostByChance;
 
-impl Closing {
+impl ProbeHistory {
     /// Begins to open a connection, on which every question is asked.
     pub fn begin(&mut self) {
-        self.about.iter_mut().for_each(|about| about.left_out = false);
+        self.probes.iter_mut().for_each(|state| state.left_out = false);
     }
 
     /// Whether the questions may be sent at once.
@@ -108,19 +109,19 @@ impl Closing {
     }
 
     /// Whether to ask this question on the next connection.
-    pub fn asks(&self, question: Question) -> bool {
-        let left_out = |question: Question| self.about[question as usize].left_out;
-        !left_out(question) && (question == Question::User || !left_out(Question::Info))
+    pub fn asks(&self, probe: Probe) -> bool {
+        let left_out = |probe: Probe| self.probes[probe as usize].left_out;
+        !left_out(probe) && (probe == Probe::User || !left_out(Probe::Info))
     }
 
     /// Whether every question was asked on the connection.
     pub fn left_nothing_out(&self) -> bool {
-        self.about.iter().all(|about| !about.left_out)
+        self.probes.iter().all(|state| !state.left_out)
     }
 
     /// Notes that the server has answered the question in any way.
-    pub fn answered(&mut self, question: Question) {
-        self.about[question as usize].shown.answered();
+    pub fn answered(&mut self, probe: Probe) {
+        self.probes[probe as usize].record.answered();
     }
 
     /// Notes that the connection was lost in place of an answer. The caller may open another connection at once.
@@ -128,12 +129,12 @@ impl Closing {
     /// # Errors
     ///
     /// [`LostByChance`] if the question does not close connections.
-    pub fn lost(&mut self, question: Question) -> Result<(), LostByChance> {
+    pub fn lost(&mut self, probe: Probe) -> Result<(), LostByChance> {
         let was_alone = core::mem::replace(&mut self.lost, true);
-        let about = &mut self.about[question as usize];
-        about.left_out = about.shown.lost();
+        let state = &mut self.probes[probe as usize];
+        state.left_out = state.record.lost();
         // If questions were sent at once, another question may have closed the connection.
-        if about.shown.answered && was_alone { Err(LostByChance) } else { Ok(()) }
+        if state.record.answered && was_alone { Err(LostByChance) } else { Ok(()) }
     }
 }
 
@@ -147,62 +148,62 @@ mod tests {
     fn what_makes_no_sense_is_no_answer() {
         let time = |seconds: &str, rest: &str| Reply::Texts(vec![seconds.into(), rest.into()]);
         let refusal = Reply::Error("NOPERM no".into());
-        for question in [Question::Info, Question::Time] {
-            assert!(question.is_answered_by(&refusal), "{question:?}");
+        for probe in [Probe::Info, Probe::Time] {
+            assert!(probe.is_answered_by(&refusal), "{probe:?}");
             for nonsense in [Reply::Okay, Reply::Integer(1), Reply::Nil, time("1", "x")] {
-                assert!(!question.is_answered_by(&nonsense), "{question:?}: {nonsense:?}");
+                assert!(!probe.is_answered_by(&nonsense), "{probe:?}: {nonsense:?}");
             }
         }
-        assert!(Question::Info.is_answered_by(&Reply::Text("role:master".into())));
-        assert!(!Question::Time.is_answered_by(&Reply::Text("role:master".into())));
-        assert!(Question::Time.is_answered_by(&time("1700000000", "123456")));
+        assert!(Probe::Info.is_answered_by(&Reply::Text("role:master".into())));
+        assert!(!Probe::Time.is_answered_by(&Reply::Text("role:master".into())));
+        assert!(Probe::Time.is_answered_by(&time("1700000000", "123456")));
         // Envoy's.
-        assert!(Question::Time.is_answered_by(&time("1700000000", "1700000000123456")));
+        assert!(Probe::Time.is_answered_by(&time("1700000000", "1700000000123456")));
     }
 
     #[test]
     fn a_question_is_left_out_after_two_losses_and_asked_again_later() {
-        let mut closing = Closing::default();
-        closing.begin();
-        assert!(closing.at_once());
-        assert_eq!(closing.lost(Question::Info), Ok(()));
-        assert!(!closing.at_once() && closing.asks(Question::Info));
-        assert_eq!(closing.lost(Question::Info), Ok(()));
-        for question in Question::FACTS {
-            assert!(!closing.asks(question), "{question:?}");
+        let mut probes = ProbeHistory::default();
+        probes.begin();
+        assert!(probes.at_once());
+        assert_eq!(probes.lost(Probe::Info), Ok(()));
+        assert!(!probes.at_once() && probes.asks(Probe::Info));
+        assert_eq!(probes.lost(Probe::Info), Ok(()));
+        for probe in Probe::FACTS {
+            assert!(!probes.asks(probe), "{probe:?}");
         }
-        assert!(closing.asks(Question::User) && !closing.left_nothing_out());
+        assert!(probes.asks(Probe::User) && !probes.left_nothing_out());
 
-        closing.begin();
-        assert!(closing.asks(Question::Info) && closing.left_nothing_out());
-        assert_eq!(closing.lost(Question::Info), Ok(()));
-        assert!(!closing.asks(Question::Info));
+        probes.begin();
+        assert!(probes.asks(Probe::Info) && probes.left_nothing_out());
+        assert_eq!(probes.lost(Probe::Info), Ok(()));
+        assert!(!probes.asks(Probe::Info));
     }
 
     #[test]
     fn a_question_that_was_answered_is_never_left_out() {
-        let mut closing = Closing::default();
-        closing.begin();
-        closing.answered(Question::Info);
-        assert_eq!(closing.lost(Question::Time), Ok(()));
+        let mut probes = ProbeHistory::default();
+        probes.begin();
+        probes.answered(Probe::Info);
+        assert_eq!(probes.lost(Probe::Time), Ok(()));
         for _ in 0..3 {
-            assert_eq!(closing.lost(Question::Info), Err(LostByChance));
-            assert!(closing.asks(Question::Info));
+            assert_eq!(probes.lost(Probe::Info), Err(LostByChance));
+            assert!(probes.asks(Probe::Info));
         }
     }
 
     #[test]
     fn a_question_that_is_left_out_costs_no_other() {
-        let mut closing = Closing::default();
-        closing.begin();
-        closing.answered(Question::Info);
+        let mut probes = ProbeHistory::default();
+        probes.begin();
+        probes.answered(Probe::Info);
         // Sent at once, the reply to the first may be lost with the others.
-        assert_eq!(closing.lost(Question::Info), Ok(()));
-        assert_eq!(closing.lost(Question::Time), Ok(()));
-        assert_eq!(closing.lost(Question::Time), Ok(()));
-        assert!(!closing.asks(Question::Time));
-        for question in [Question::Info, Question::Script, Question::Policy] {
-            assert!(closing.asks(question), "{question:?}");
+        assert_eq!(probes.lost(Probe::Info), Ok(()));
+        assert_eq!(probes.lost(Probe::Time), Ok(()));
+        assert_eq!(probes.lost(Probe::Time), Ok(()));
+        assert!(!probes.asks(Probe::Time));
+        for probe in [Probe::Info, Probe::Script, Probe::Policy] {
+            assert!(probes.asks(probe), "{probe:?}");
         }
     }
 }

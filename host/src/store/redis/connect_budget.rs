@@ -1,4 +1,4 @@
-//! One leg of a command's way: the data that the command carries to the next server.
+//! One leg of a command's route: the data that the command carries to the next server.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,12 +7,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::within::within;
+use super::time_limit::within;
 
-/// How long a command waits for connections, at all servers on its way together.
+/// How long a command waits for connections, at all servers on its route together.
 pub(super) struct ConnectBudget(Mutex<Option<Duration>>);
 
-/// One leg of a way.
+/// One leg of a route.
 #[derive(Clone, Copy)]
 pub(super) struct Leg<'a> {
     /// Whether another node of the cluster sent the command to this one.
@@ -39,12 +39,12 @@ impl ConnectBudget {
 }
 
 impl<'a> Leg<'a> {
-    /// The way to a server without another one in its place.
+    /// The route to a server without another one in its place.
     pub(super) fn only(budget: &'a ConnectBudget) -> Self {
         Self { asking: false, budget, is_one_of_several: false }
     }
 
-    /// The way to a node of a cluster.
+    /// The route to a node of a cluster.
     pub(super) fn to_node(budget: &'a ConnectBudget, asking: bool) -> Self {
         Self { asking, budget, is_one_of_several: true }
     }
