@@ -73,7 +73,7 @@ pub use limits::Limits;
 // For the command `holdfast`, which renews the locks of a server by the same schedule. It is not part of the interface.
 #[doc(hidden)]
 pub use locks::renewal;
-pub use locks::{Attempt, Lease, Locks, LocksBuilder, Lost, Replied, Resource, SPAN_DETAILS};
+pub use locks::{Attempt, JsonReply, Lease, Locks, LocksBuilder, Lost, Resource, SPAN_DETAILS};
 pub use types::{
     Error as LockError, Extended, HeldLock, Holding, LeaseOptions, LockPage, Reply, UnlockStatus,
     Verb,

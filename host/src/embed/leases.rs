@@ -63,7 +63,7 @@ impl Leases {
     }
 
     /// Whether the instance holds no leases.
-    pub(super) fn are_none(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 

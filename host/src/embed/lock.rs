@@ -41,7 +41,7 @@ impl LockCtx {
 
 impl Drop for LockCtx {
     fn drop(&mut self) {
-        if self.leases.are_none() {
+        if self.leases.is_empty() {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };

@@ -59,7 +59,7 @@ impl Admission {
     pub(super) fn record_gauges(&self) {
         let in_flight = self.max_in_flight.saturating_sub(self.in_flight.available_permits());
         self.in_flight_gauge.set(in_flight as f64);
-        // A call that will be refused counts for a moment.
+        // A refused call is counted briefly, so cap the number.
         let waiting = self.waiting.load(Ordering::Relaxed).min(self.max_waiting);
         self.waiting_gauge.set(waiting as f64);
     }

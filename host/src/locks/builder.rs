@@ -21,8 +21,8 @@ use crate::{
 pub struct LocksBuilder {
     app_id: String,
     stores: Vec<Given>,
-    /// The names of the stores that number every grant.
-    numbered: Vec<String>,
+    /// The names of the stores whose grants all get fencing tokens.
+    fencing: Vec<String>,
     limits: Limits,
 }
 
@@ -62,10 +62,10 @@ impl LocksBuilder {
         self.given(name.into(), Some(lowercase(key_prefix.as_ref())), store)
     }
 
-    /// Numbers every grant of the store of that name, also those of [`try_lock`](Locks::try_lock). The number is the
-    /// [fencing token](crate::types::Lease::fencing_token).
-    pub fn number_grants(mut self, name: impl Into<String>) -> Self {
-        self.numbered.push(name.into());
+    /// Gives every grant of the store of that name a [fencing token](crate::types::Lease::fencing_token), also those of
+    /// [`try_lock`](Locks::try_lock).
+    pub fn fencing(mut self, name: impl Into<String>) -> Self {
+        self.fencing.push(name.into());
         self
     }
 
@@ -93,11 +93,11 @@ impl LocksBuilder {
             if stores.iter().any(|other| other.name == name) {
                 return Err(BuildError::DuplicateStore(name));
             }
-            let numbered = self.numbered.contains(&name);
-            stores.push(Arc::new(NamedStore::new(name, key_prefix, store, numbered)));
+            let fencing = self.fencing.contains(&name);
+            stores.push(Arc::new(NamedStore::new(name, key_prefix, store, fencing)));
         }
         let exists = |name: &&String| stores.iter().any(|store| store.name == **name);
-        if let Some(name) = self.numbered.iter().find(|name| !exists(name)) {
+        if let Some(name) = self.fencing.iter().find(|name| !exists(name)) {
             return Err(BuildError::StoreNotFound(name.clone()));
         }
         let pool = Pool::new(&self.limits)?;

@@ -44,7 +44,7 @@ pub(super) struct Shared {
 }
 
 /// The answer to a call.
-pub(super) struct Answered {
+pub(super) struct CallAnswer {
     pub(super) answer: Answer,
     /// The fencing token, if a store that numbers every grant answered a try-lock with a grant.
     pub(super) fencing_token: Option<u64>,
@@ -65,7 +65,7 @@ impl Shared {
         store_name: &str,
         request: Request<'_>,
         owner: Option<&str>,
-    ) -> Result<Answered, Error> {
+    ) -> Result<CallAnswer, Error> {
         let choice = app.store(store_name);
         let mut call = self.count(choice, request.verb(), store_name);
         let span = call.span().clone();
@@ -96,7 +96,7 @@ impl Shared {
             }
             Err(error) => call.set_result(ErrorKind::from(error)),
         }
-        Ok(Answered { answer: answer?, fencing_token: call.fencing_token })
+        Ok(CallAnswer { answer: answer?, fencing_token: call.fencing_token })
     }
 
     /// Begins to count and trace a call.
@@ -128,22 +128,22 @@ impl Shared {
                 let owner = step.owner.as_deref().or(typed_owner);
                 let owner = owner.map_or_else(fresh_owner, str::to_owned);
                 // Boxed, because a future that may wait is large, and would make the future of every call as large.
-                Box::pin(self.take(call, turn, question, store, step, owner)).await
+                Box::pin(self.answer_acquire(call, turn, question, store, step, owner)).await
             }
             Begun::Acquire(AcquireStep { key, owner, ttl, .. }) => {
-                let owner = named(owner.as_deref(), typed_owner)?;
+                let owner = owner_of(owner.as_deref(), typed_owner)?;
                 let ttl = Duration::from_millis(ttl);
                 self.acquire(call, question, store, &key, owner, ttl).await
             }
             Begun::Release(ReleaseStep { key, owner }) => {
-                let owner = named(owner.as_deref(), typed_owner)?;
+                let owner = owner_of(owner.as_deref(), typed_owner)?;
                 match store.release(call, &key, owner).await {
                     Ok(released) => self.answer(question, Outcome::Released(released)),
                     Err(failure) => self.answer(question, Outcome::Failed(&failure)),
                 }
             }
             Begun::Extend(ExtendStep { key, owner, ttl, may_shorten }) => {
-                let owner = named(owner.as_deref(), typed_owner)?;
+                let owner = owner_of(owner.as_deref(), typed_owner)?;
                 let ttl = Duration::from_millis(ttl);
                 match (store.extend(call, &key, owner, ttl, may_shorten).await, question.form) {
                     (Ok(extended), Form::Typed) => Ok(Answer::Extend(extended)),
@@ -187,7 +187,7 @@ impl Shared {
         if let Acquired::Granted(grant) = acquired {
             match answer {
                 Ok(_) => {
-                    call.fencing_token = grant.fencing_token.filter(|_| store.numbered);
+                    call.fencing_token = grant.fencing_token.filter(|_| store.fencing);
                     store.metrics.holds.begin(key, owner, since, ttl);
                 }
                 Err(_) => release_unused(store, key, owner).await,
@@ -209,7 +209,7 @@ impl Shared {
 }
 
 /// The owner of a step, or else of the request.
-fn named<'a>(step: Option<&'a str>, request: Option<&'a str>) -> Result<&'a str, Error> {
+fn owner_of<'a>(step: Option<&'a str>, request: Option<&'a str>) -> Result<&'a str, Error> {
     step.or(request).ok_or_else(|| wrong("names no owner"))
 }
 

@@ -1,4 +1,4 @@
-//! Takes a lease: the tries, the waits between them, and the worth of a grant.
+//! Takes a lease: the tries, the waits between them, and the check of a grant.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ use crate::{
     types::{AcquireStep, Answer, Form, Lease, Outcome},
 };
 
-/// Why a grant is no lease.
+/// Why a grant cannot be used as a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Worthless {
+enum UnusableGrant {
     /// The time of the grant is over.
     #[error("{}", message::RAN_OUT)]
     RanOut,
@@ -36,7 +36,7 @@ pub(super) type TryResult = Result<Option<Lease>, Failure>;
 
 impl Shared {
     /// Takes a lease, waits for it if the step says so, and answers.
-    pub(super) async fn take<'s>(
+    pub(super) async fn answer_acquire<'s>(
         &'s self,
         call: &mut Call<'_>,
         turn: Turn<'s>,
@@ -45,7 +45,7 @@ impl Shared {
         step: AcquireStep,
         owner: String,
     ) -> Result<Answer, Error> {
-        let outcome = self.grant(call, turn, store, &step, &owner).await?;
+        let outcome = self.acquire_lease(call, turn, store, &step, &owner).await?;
         match (outcome, question.form) {
             (Ok(lease), Form::Typed) => Ok(Answer::Acquire(lease)),
             (Ok(lease), Form::Json) => {
@@ -60,7 +60,7 @@ impl Shared {
     }
 
     /// Takes a lease, and waits for it if the step says so.
-    pub(super) async fn grant<'s>(
+    pub(super) async fn acquire_lease<'s>(
         &'s self,
         call: &mut Call<'_>,
         turn: Turn<'s>,
@@ -173,30 +173,34 @@ async fn attempt(
     let begun = Instant::now();
     let (outcome, now) = store.acquire(call, &step.key, owner, ttl, step.fenced).await;
     let Acquired::Granted(grant) = outcome? else { return Ok(None) };
-    let fenced = step.fenced || store.numbered;
-    match worth(grant, fenced, ttl.saturating_sub(now - begun)) {
+    let fenced = step.fenced || store.fencing;
+    match check_grant(grant, fenced, ttl.saturating_sub(now - begun)) {
         Ok((fencing_token, valid_for)) => {
             store.metrics.holds.begin(&step.key, owner, now, Duration::from_millis(valid_for));
             Ok(Some(Lease { owner: owner.to_owned(), fencing_token, valid_for }))
         }
-        Err(worthless) => {
+        Err(unusable) => {
             call.set_result(ErrorKind::StoreFailed);
             // An expired grant needs no release, which could end a newer lock of the same owner.
-            if worthless == Worthless::NotNumbered {
+            if unusable == UnusableGrant::NotNumbered {
                 release_unused(store, &step.key, owner).await;
             }
-            Err(Failure::not_done(worthless.to_string()))
+            Err(Failure::not_done(unusable.to_string()))
         }
     }
 }
 
 /// The fencing token of a grant, and for how many milliseconds the grant is valid. `left` is the rest of the time to
 /// live.
-fn worth(grant: Grant, fenced: bool, left: Duration) -> Result<(Option<u64>, u64), Worthless> {
+fn check_grant(
+    grant: Grant,
+    fenced: bool,
+    left: Duration,
+) -> Result<(Option<u64>, u64), UnusableGrant> {
     let Grant { fencing_token, valid_for } = grant;
     match (fencing_token, valid_for.unwrap_or(milliseconds(left))) {
-        (_, 0) => Err(Worthless::RanOut),
-        (None, _) if fenced => Err(Worthless::NotNumbered),
+        (_, 0) => Err(UnusableGrant::RanOut),
+        (None, _) if fenced => Err(UnusableGrant::NotNumbered),
         (token, valid_for) => Ok((token.filter(|_| fenced), valid_for)),
     }
 }

@@ -48,7 +48,7 @@ pub struct Resource<'a> {
 
 /// The result of a try-lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a lock that is held must not be used"]
+#[must_use = "another owner may hold the lock: check the result"]
 pub enum Attempt {
     /// The owner holds the lock from now on.
     Acquired,
@@ -59,12 +59,12 @@ pub enum Attempt {
 /// The reply to a call in the wire form, with its error and its fencing token as values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Replied {
+pub struct JsonReply {
     /// The reply to the client.
     pub reply: Reply,
     /// The error that the reply carries, if it carries one.
     pub error: Option<types::Error>,
-    /// The fencing token of a try-lock, if the store [numbers every grant](crate::LocksBuilder::number_grants).
+    /// The fencing token of a try-lock, if the store [numbers every grant](crate::LocksBuilder::fencing).
     pub fencing_token: Option<u64>,
 }
 
@@ -91,16 +91,16 @@ impl Locks {
         owner: &str,
         ttl: Duration,
     ) -> Result<Attempt, Error> {
-        Ok(self.try_lock_numbered(resource, owner, ttl).await?.0)
+        Ok(self.try_lock_fenced(resource, owner, ttl).await?.0)
     }
 
     /// [`try_lock`](Self::try_lock), with the fencing token if the store [numbers every
-    /// grant](crate::LocksBuilder::number_grants).
+    /// grant](crate::LocksBuilder::fencing).
     ///
     /// # Errors
     ///
     /// Those of [`try_lock`](Self::try_lock).
-    pub async fn try_lock_numbered(
+    pub async fn try_lock_fenced(
         &self,
         resource: Resource<'_>,
         owner: &str,
@@ -140,7 +140,7 @@ impl Locks {
     /// [`Error::Overloaded`], [`Error::TooManyWaits`], [`Error::WaitsEnded`] and [`Error::Component`]. Every other
     /// outcome is a reply.
     pub async fn json(&self, verb: Verb, store: &str, body: &[u8]) -> Result<Reply, Error> {
-        Ok(self.json_answer(verb, store, body).await?.reply)
+        Ok(self.json_reply(verb, store, body).await?.reply)
     }
 
     /// [`json`](Self::json), with the error and the fencing token of the reply as values.
@@ -148,17 +148,17 @@ impl Locks {
     /// # Errors
     ///
     /// Those of [`json`](Self::json).
-    pub async fn json_answer(
+    pub async fn json_reply(
         &self,
         verb: Verb,
         store: &str,
         body: &[u8],
-    ) -> Result<Replied, Error> {
+    ) -> Result<JsonReply, Error> {
         let request = Request::Json(JsonRequest { verb, body });
         let answered = self.shared.call(&self.app, store, request, None).await?;
         match answered.answer {
             Answer::Json(JsonAnswer { reply, error }) => {
-                Ok(Replied { reply, error, fencing_token: answered.fencing_token })
+                Ok(JsonReply { reply, error, fencing_token: answered.fencing_token })
             }
             answer => Err(no_verdict(answer)),
         }
@@ -195,8 +195,8 @@ impl Locks {
     }
 
     /// Whether a lock that was taken through any handle to the same stores may still be held.
-    pub fn are_held(&self) -> bool {
-        self.shared.stores.iter().any(|store| store.metrics.holds.are_any())
+    pub fn holds_locks(&self) -> bool {
+        self.shared.stores.iter().any(|store| store.metrics.holds.any_held())
     }
 
     /// Ends all waits for locks, current and future, through every handle to the same stores. A call that is the first

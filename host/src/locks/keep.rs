@@ -54,7 +54,7 @@ const SHORTEST_RENEWAL_INTERVAL: Duration = Duration::from_millis(10);
 /// goes on. Work that must never be done twice needs a [fencing token](Self::fencing_token).
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lease {
-    hold: Arc<Kept>,
+    hold: Arc<KeptLock>,
     fencing_token: Option<u64>,
     state: watch::Receiver<State>,
     renewing: AbortHandle,
@@ -63,7 +63,7 @@ pub struct Lease {
 }
 
 /// The lock, and the handle through which it is held.
-struct Kept {
+struct KeptLock {
     locks: Locks,
     store: String,
     id: String,
@@ -73,7 +73,7 @@ struct Kept {
 
 /// The lock to renew, and how often to act on the store's notifications about it.
 struct Renewing {
-    hold: Arc<Kept>,
+    hold: Arc<KeptLock>,
     pace: Pace,
 }
 
@@ -108,7 +108,7 @@ impl Locks {
         // on. After a wait it counts from now.
         let now = if options.wait == 0 { begun } else { Instant::now() };
         let types::Lease { owner, fencing_token, valid_for } = lease;
-        let hold = Arc::new(Kept {
+        let hold = Arc::new(KeptLock {
             locks: self.clone(),
             store: resource.store.to_owned(),
             id: resource.id.to_owned(),
@@ -198,7 +198,7 @@ impl Lease {
     }
 }
 
-impl Kept {
+impl KeptLock {
     fn resource(&self) -> Resource<'_> {
         Resource { store: &self.store, id: &self.id }
     }
@@ -221,19 +221,19 @@ impl Kept {
     }
 }
 
-impl renewal::Kept for Renewing {
+impl renewal::Renewable for Renewing {
     /// Waits until the store reports that another program changed the lock. Never returns if the store cannot report
     /// it.
-    async fn doubtful(&mut self, valid_until: Instant) {
-        let Kept { locks, owner, ttl, .. } = &*self.hold;
+    async fn wait_for_doubt(&mut self, valid_until: Instant) {
+        let KeptLock { locks, owner, ttl, .. } = &*self.hold;
         // The slack covers clocks that differ and times that are rounded.
         let slack = Duration::from_millis(5) + *ttl / 500;
         let end = valid_until.checked_sub(slack);
-        locks.doubtful(self.hold.resource(), owner, end, &mut self.pace).await;
+        locks.wait_for_doubt(self.hold.resource(), owner, end, &mut self.pace).await;
     }
 
     async fn extend(&mut self) -> Renewal {
-        let Kept { locks, owner, ttl, .. } = &*self.hold;
+        let KeptLock { locks, owner, ttl, .. } = &*self.hold;
         match locks.extend(self.hold.resource(), owner, *ttl, false).await {
             Ok(Extended::Extended(left)) => Renewal::Held(Duration::from_millis(left)),
             Ok(Extended::Gone) => Renewal::Lost(Lost::Gone),
@@ -267,7 +267,7 @@ impl fmt::Debug for Lease {
 }
 
 /// Renews the lock until it is lost.
-async fn renew(hold: Arc<Kept>, hold_end: Option<Instant>, state: watch::Sender<State>) {
+async fn renew(hold: Arc<KeptLock>, hold_end: Option<Instant>, state: watch::Sender<State>) {
     let schedule =
         Schedule { ttl: hold.ttl, between: (hold.ttl / 10).max(SHORTEST_RENEWAL_INTERVAL) };
     let mut renewing = Renewing { hold: hold.clone(), pace: Pace::default() };

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A store may cut a longer owner after about this many bytes.
-const MAX_TOLD_OWNER_BYTES: usize = 4_096;
+const MAX_REPORTED_OWNER_BYTES: usize = 4_096;
 
 /// How long to wait before trying to watch again.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -50,14 +50,14 @@ impl Locks {
             tokio::select! {
                 biased;
                 () = &mut over => return Ok(None),
-                () = self.doubtful(resource, owner, None, &mut pace) => {}
+                () = self.wait_for_doubt(resource, owner, None, &mut pace) => {}
             }
         }
     }
 
     /// Waits until the store reports that the owner may have lost the lock, or that the lock expires before `end`, if
     /// there is one. Never returns if the store cannot report changes.
-    pub(super) async fn doubtful(
+    pub(super) async fn wait_for_doubt(
         &self,
         resource: Resource<'_>,
         owner: &str,
@@ -94,13 +94,13 @@ impl Locks {
 
 /// Whether a store's report names this owner of a lock that we hold. The store may cut a long owner in the middle of a
 /// character.
-fn is_same_owner(told: &str, ours: &str) -> bool {
-    if told == ours {
+fn is_same_owner(reported: &str, ours: &str) -> bool {
+    if reported == ours {
         return true;
     }
-    let whole = told.trim_end_matches(char::REPLACEMENT_CHARACTER);
-    ours.len() > MAX_TOLD_OWNER_BYTES
-        && whole.len() + 4 > MAX_TOLD_OWNER_BYTES
+    let whole = reported.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    ours.len() > MAX_REPORTED_OWNER_BYTES
+        && whole.len() + 4 > MAX_REPORTED_OWNER_BYTES
         && ours.starts_with(whole)
 }
 
@@ -111,9 +111,10 @@ mod tests {
     #[test]
     fn an_owner_is_known_by_all_that_a_store_tells_of_it() {
         let long = format!("a{}", "\u{e9}".repeat(4_000));
-        let cut = String::from_utf8_lossy(&long.as_bytes()[..MAX_TOLD_OWNER_BYTES]).into_owned();
+        let cut =
+            String::from_utf8_lossy(&long.as_bytes()[..MAX_REPORTED_OWNER_BYTES]).into_owned();
         let other = format!("b{}", &cut[1..]);
-        for (told, ours, same) in [
+        for (reported, ours, same) in [
             ("abc", "abc", true),
             ("ab", "abc", false),
             ("", "abc", false),
@@ -122,7 +123,7 @@ mod tests {
             (&other, &long, false),
             (&long[..101], &long, false),
         ] {
-            assert_eq!(is_same_owner(told, ours), same, "{told:.10} {ours:.10}");
+            assert_eq!(is_same_owner(reported, ours), same, "{reported:.10} {ours:.10}");
         }
     }
 }

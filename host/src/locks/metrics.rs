@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use ::metrics::{Counter, Histogram};
 
-use super::{calls::CallCounters, holds::Holds};
+use super::{calls::CallCounters, hold_times::HoldTimer};
 use crate::metrics::{LEASES_LOST, LostLabels, OperationLabels, STORE_OPERATION};
 
 /// The handles of one store's metrics.
 pub(super) struct StoreMetrics {
     pub(super) calls: CallCounters,
-    pub(super) holds: Holds,
+    pub(super) holds: HoldTimer,
     pub(super) losses: Losses,
     acquire_seconds: Histogram,
     release_seconds: Histogram,
@@ -34,7 +34,7 @@ impl StoreMetrics {
         let lost = |cause| LEASES_LOST.with(LostLabels { store, cause });
         Self {
             calls: CallCounters::new(store),
-            holds: Holds::new(store),
+            holds: HoldTimer::new(store),
             losses: Losses {
                 gone: lost("gone"),
                 held_by_other: lost("held_by_other"),

@@ -21,7 +21,7 @@
 //! | `admission` | how many calls are in flight, and how many may wait |
 //! | `answers` | the answers to ordinary outcomes, remembered |
 //! | `calls`, `result` | the counts and traces of a call |
-//! | `holds` | how long locks are held |
+//! | `hold_times` | how long locks are held |
 //! | `metrics`, `spans` | the handles of metrics, and the spans |
 
 mod admin;
@@ -33,7 +33,7 @@ mod calls;
 mod drive;
 mod grant;
 mod handle;
-mod holds;
+mod hold_times;
 mod keep;
 mod lease;
 mod loss;
@@ -49,7 +49,7 @@ mod store_calls;
 mod wait;
 
 pub use builder::LocksBuilder;
-pub use handle::{Attempt, Locks, Replied, Resource};
+pub use handle::{Attempt, JsonReply, Locks, Resource};
 pub use keep::Lease;
 pub use renewal::Lost;
 pub use spans::SPAN_DETAILS;

@@ -36,11 +36,11 @@ pub enum Renewal {
     Unknown(String),
 }
 
-/// A lock that is kept, in a store or by a server.
-pub trait Kept: Send {
+/// A lock that can be renewed, in a store or by a server.
+pub trait Renewable: Send {
     /// Ends when the lock, which is valid until `valid_until`, may be lost. The caller drops the future when a renewal
     /// is due.
-    fn doubtful(&mut self, valid_until: Instant) -> impl Future<Output = ()> + Send;
+    fn wait_for_doubt(&mut self, valid_until: Instant) -> impl Future<Output = ()> + Send;
 
     /// Tries once to renew the lock.
     fn extend(&mut self) -> impl Future<Output = Renewal> + Send;
@@ -60,14 +60,14 @@ impl Schedule {
     pub async fn keep(
         &self,
         mut valid_until: Instant,
-        lock: &mut impl Kept,
+        lock: &mut impl Renewable,
         renewed: impl Fn(Instant),
     ) -> Lost {
         loop {
             tokio::select! {
                 () = sleep_until(self.renewal(valid_until)) => {}
                 // The renewal finds out what happened to the lock.
-                () = lock.doubtful(valid_until) => {}
+                () = lock.wait_for_doubt(valid_until) => {}
             }
             match self.prolong(valid_until, lock).await {
                 Ok(until) => valid_until = until,
@@ -85,7 +85,7 @@ impl Schedule {
     pub async fn prolong(
         &self,
         valid_until: Instant,
-        lock: &mut impl Kept,
+        lock: &mut impl Renewable,
     ) -> Result<Instant, Lost> {
         let mut problem = "no answer".to_owned();
         loop {
@@ -125,8 +125,8 @@ mod tests {
         tries: Vec<u64>,
     }
 
-    impl Kept for Unanswered {
-        async fn doubtful(&mut self, _valid_until: Instant) {
+    impl Renewable for Unanswered {
+        async fn wait_for_doubt(&mut self, _valid_until: Instant) {
             pending().await
         }
 

@@ -14,8 +14,8 @@ pub(super) struct NamedStore {
     pub(super) name: String,
     pub(super) key_prefix: Option<String>,
     pub(super) store: Arc<dyn Store>,
-    /// Whether the store numbers every grant.
-    pub(super) numbered: bool,
+    /// Whether every grant gets a fencing token.
+    pub(super) fencing: bool,
     pub(super) metrics: StoreMetrics,
     pub(super) waits: Waits,
 }
@@ -25,14 +25,14 @@ impl NamedStore {
         name: String,
         key_prefix: Option<String>,
         store: Arc<dyn Store>,
-        numbered: bool,
+        fencing: bool,
     ) -> Self {
         let (metrics, waits) = (StoreMetrics::new(&name), Waits::new(&name));
-        Self { name, key_prefix, store, numbered, metrics, waits }
+        Self { name, key_prefix, store, fencing, metrics, waits }
     }
 
     /// The outcome, and the time of its arrival, from which on a granted lock is held. The grant gets a fencing token
-    /// if the call is `fenced`, or if the store numbers every grant.
+    /// if the call is `fenced`, or if every grant of the store gets one.
     pub(super) async fn acquire(
         &self,
         call: &mut Call<'_>,
@@ -43,7 +43,7 @@ impl NamedStore {
     ) -> (Result<Acquired, Failure>, Instant) {
         spans::details(call.span(), key, owner);
         let begun = Instant::now();
-        let outcome = match fenced || self.numbered {
+        let outcome = match fenced || self.fencing {
             false => self.store.acquire(key, owner, ttl).await,
             true => self.store.acquire_fenced(key, owner, ttl).await,
         };

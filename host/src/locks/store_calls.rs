@@ -25,7 +25,7 @@ impl Locks {
         let span = call.span().clone();
         let acquiring = async {
             let (turn, store) = self.admit(&mut call, choice, &name).await?;
-            match self.shared.grant(&mut call, turn, store, &step, &owner).await {
+            match self.shared.acquire_lease(&mut call, turn, store, &step, &owner).await {
                 Ok(Ok(Some(Lease { fencing_token, valid_for, .. }))) => {
                     let valid_for = Some(valid_for);
                     Ok(Acquired::Granted(Grant { fencing_token, valid_for }))

@@ -73,7 +73,7 @@ pub(super) struct First<'a> {
     /// Slows down repeated notifications: a holder that renews the lock causes them too.
     pace: Pace,
     /// When the caller learned that the lock may be free.
-    told: Option<Instant>,
+    notified_at: Option<Instant>,
     _turn: sync::MutexGuard<'a, ()>,
 }
 
@@ -84,7 +84,7 @@ pub(super) enum NextMove {
     Try,
     /// Tries for the last time: the wait is over, and the lock may be free.
     LastTry,
-    /// Leaves: the wait is over, and the store has not reported that the lock is free.
+    /// Gives up: the wait is over, and the store has not reported that the lock is free.
     Leave,
 }
 
@@ -167,7 +167,7 @@ impl PlaceInLine<'_> {
             holder: None,
             pauses: Pauses::default(),
             pace: Pace::default(),
-            told: None,
+            notified_at: None,
             _turn: turn,
         })
     }
@@ -216,14 +216,14 @@ impl First<'_> {
     /// Notes that the wait ended with the lock.
     pub(super) fn acquired(&self) {
         self.place.acquired();
-        if let Some(told) = self.told {
-            self.place.waits.handover_seconds.record(told.elapsed());
+        if let Some(notified_at) = self.notified_at {
+            self.place.waits.handover_seconds.record(notified_at.elapsed());
         }
     }
 
     /// Waits until a try is worth it, or the wait is over.
     pub(super) async fn next(&mut self, store: &dyn Store) -> NextMove {
-        self.told = None;
+        self.notified_at = None;
         if self.place.is_over() {
             return NextMove::Leave;
         }
@@ -250,14 +250,15 @@ impl First<'_> {
                 self.pauses = Pauses::default();
                 let same = self.holder.as_ref() == Some(&holding.owner);
                 self.holder = Some(holding.owner);
-                self.told(holding.time_left.map(Duration::from_millis), changed, same).await
+                self.wait_for_change(holding.time_left.map(Duration::from_millis), changed, same)
+                    .await
             }
         }
     }
 
     /// Waits until the store reports that the lock has changed, or the lock's time is over. `same` is whether the
     /// holder is the same as after the last change.
-    async fn told(
+    async fn wait_for_change(
         &mut self,
         left: Option<Duration>,
         changed: impl Future<Output = ()>,
@@ -285,7 +286,7 @@ impl First<'_> {
             () = line.freed.notified() => {}
             () = expiry => {}
         }
-        self.told = Some(Instant::now());
+        self.notified_at = Some(Instant::now());
         NextMove::Try
     }
 

@@ -22,7 +22,7 @@ pub struct Problem {
     pub edge_lock: Option<String>,
     /// The path of the field, as in `spec.metadata[2].secretKeyRef`; `None` if the problem is not about a field.
     pub field: Option<String>,
-    /// The problem, in words.
+    /// A readable description of the problem.
     pub message: String,
 }
 

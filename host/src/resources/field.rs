@@ -57,7 +57,7 @@ impl Field {
     /// The flaw of a field that was not taken, is not in `known`, and was probably meant to be `name`.
     pub(super) fn misspelt(&self, name: &str, known: &[&str]) -> Option<Flaw> {
         let Node::Map(map) = &self.node else { return None };
-        let is_meant = |key: &&String| known::nearest(key, known) == Some(name);
+        let is_meant = |key: &&String| known::most_similar(key, known) == Some(name);
         let key = map.entries.keys().find(is_meant)?;
         known::unknown_field(&self.path_of(key), "", key, known)
     }

@@ -63,7 +63,7 @@ pub(super) fn unknown_setting(path: &str, name: &str, known: &[&str]) -> Option<
     }
     let misplaced = FIELDS_OF_SPEC.iter().find(|field| field.eq_ignore_ascii_case(name));
     if misplaced.is_some() {
-        return Some(Flaw::at(path, format!("{name} is no setting: it belongs to spec")));
+        return Some(Flaw::at(path, format!("{name} is not a setting: move it to spec")));
     }
     let hint = hint(nearest_setting(name, known));
     Some(Flaw::at(path, format!("unknown setting {name}, so it has no effect{hint}")))
@@ -100,7 +100,7 @@ pub(super) fn unknown_field(path: &str, parent: &str, name: &str, known: &[&str]
     }
     let elsewhere = misplaced().map(|(_, field, _)| *field);
     let all: Vec<&str> = known.iter().copied().chain(elsewhere).collect();
-    let nearest = nearest(name, &all).map(|nearest| match home(nearest) {
+    let nearest = most_similar(name, &all).map(|nearest| match home(nearest) {
         Some(home) => format!("{nearest}, which belongs to {home}"),
         None => nearest.to_owned(),
     });
@@ -125,7 +125,7 @@ pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
     }
     let is_ours = |version: &str| {
         let group = version.split('/').next().unwrap_or_default();
-        group.is_empty() || nearest(group, &["dapr.io", "holdfast.lock"]).is_some()
+        group.is_empty() || most_similar(group, &["dapr.io", "holdfast.lock"]).is_some()
     };
     let same = KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind)).copied();
     let similar = || is_ours(api_version).then(|| similar_kind(kind)).flatten();
@@ -136,7 +136,7 @@ pub(super) fn misspelt_kind(kind: &str, api_version: &str) -> Option<Flaw> {
 fn similar_kind(kind: &str) -> Option<&'static str> {
     // Kubernetes gives such a name to a list of documents of one kind.
     let of_list = kind.strip_suffix(LIST).filter(|of_list| is_one(of_list, &KINDS));
-    of_list.map(|_| LIST).or_else(|| nearest(kind, &[&KINDS[..], &OTHER_KINDS[..]].concat()))
+    of_list.map(|_| LIST).or_else(|| most_similar(kind, &[&KINDS[..], &OTHER_KINDS[..]].concat()))
 }
 
 fn is_one(name: &str, known: &[&str]) -> bool {
@@ -151,7 +151,7 @@ pub(super) fn hint(meant: Option<impl fmt::Display>) -> String {
 /// The known setting that is most similar to `name`, or that contains it: `redisHost` for `host`, `enableTLS` for
 /// `tls`.
 fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    nearest(name, known).or_else(|| {
+    most_similar(name, known).or_else(|| {
         let name = lowercase(name);
         let with_redis = format!("redis{name}");
         let has_it = |known: &&str| {
@@ -163,7 +163,7 @@ fn nearest_setting<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The known name that is most similar to `name`; `None` if none is similar enough.
-pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn most_similar<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > MAX_COMPARED_BYTES {
         return None;
     }

@@ -153,7 +153,7 @@ fn incorrect(component_type: &str) -> String {
     if component_type.is_empty() {
         return "is missing".to_owned();
     }
-    match known::nearest(component_type, &TYPES) {
+    match known::most_similar(component_type, &TYPES) {
         Some(nearest) => format!("incorrect type {component_type} (did you mean {nearest}?)"),
         None => format!(
             "incorrect type {component_type} (the types of locks are lock.redis and lock.in-memory)"

@@ -2,7 +2,7 @@
 
 use super::{
     open_error::{OpenCause, StoreError},
-    opened::OpenStore,
+    opened::OpenedStore,
 };
 use crate::metrics::{
     AppLabels, COMPONENT_INIT, COMPONENT_INIT_FAIL, COMPONENT_LOADED, ComponentFailLabels,
@@ -21,11 +21,11 @@ impl ComponentMetrics {
     }
 
     /// Counts a definition that was read, and the result of opening its store.
-    pub(super) fn opened(&self, outcome: &Result<OpenStore, StoreError>) {
+    pub(super) fn opened(&self, outcome: &Result<OpenedStore, StoreError>) {
         let app_id = &self.app_id;
         COMPONENT_LOADED.with(AppLabels { app_id }).increment(1);
         match outcome {
-            Ok(OpenStore { component_type: component, .. }) => {
+            Ok(OpenedStore { component_type: component, .. }) => {
                 COMPONENT_INIT.with(ComponentLabels { app_id, component }).increment(1);
             }
             Err(StoreError {

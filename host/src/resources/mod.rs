@@ -51,7 +51,7 @@ pub use self::{
     load::{Resources, load},
     open::{in_memory, open, open_each},
     open_error::{OpenCause, OpenError, StoreError},
-    opened::{OpenStore, Opened, Opening, Openings},
+    opened::{OpenResult, OpenResults, OpenedLocks, OpenedStore},
     options::Options,
     source::Source,
 };

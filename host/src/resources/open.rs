@@ -17,7 +17,7 @@ use super::{
     load::{Resources, load},
     metrics::ComponentMetrics,
     open_error::{OpenCause, OpenError, StoreError},
-    opened::{OpenStore, Opened, Opening, Openings},
+    opened::{OpenResult, OpenResults, OpenedLocks, OpenedStore},
     options::Options,
 };
 use crate::{
@@ -74,11 +74,11 @@ use crate::{
 /// # Errors
 ///
 /// See [`OpenError`].
-pub async fn open(options: &Options) -> Result<Opened, OpenError> {
+pub async fn open(options: &Options) -> Result<OpenedLocks, OpenError> {
     let metrics = ComponentMetrics::new(&options.app_id);
     let (mut stores, mut errors) = (Vec::new(), Vec::new());
-    let Openings { stores: openings, edge_locks } = open_each(options, &mut log).await?;
-    for Opening { definition, result } in openings {
+    let OpenResults { stores: openings, edge_locks } = open_each(options, &mut log).await?;
+    for OpenResult { definition, result } in openings {
         metrics.opened(&result);
         match result {
             Ok(store) => stores.push(store),
@@ -91,7 +91,7 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
     if !errors.is_empty() {
         return Err(OpenError::Stores(errors));
     }
-    Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks })
+    Ok(OpenedLocks { locks: options.locks(&stores)?, stores, edge_locks })
 }
 
 /// Locks over a single store in memory, named `lockstore`, for a start without resource files. Does not read the
@@ -100,8 +100,8 @@ pub async fn open(options: &Options) -> Result<Opened, OpenError> {
 /// # Errors
 ///
 /// See [`BuildError`].
-pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
-    let store = OpenStore {
+pub fn in_memory(options: &Options) -> Result<OpenedLocks, BuildError> {
+    let store = OpenedStore {
         name: "lockstore".to_owned(),
         component_type: "lock.in-memory".to_owned(),
         version: "v1".to_owned(),
@@ -111,7 +111,7 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
     };
     ComponentMetrics::new(&options.app_id).opened(&Ok(store.clone()));
     let stores = vec![store];
-    Ok(Opened { locks: options.locks(&stores)?, stores, edge_locks: Vec::new() })
+    Ok(OpenedLocks { locks: options.locks(&stores)?, stores, edge_locks: Vec::new() })
 }
 
 /// Reads resource files and opens the stores that they define, all at the same time, each within its `initTimeout` and
@@ -124,14 +124,14 @@ pub fn in_memory(options: &Options) -> Result<Opened, BuildError> {
 pub async fn open_each(
     options: &Options,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Openings, LoadError> {
+) -> Result<OpenResults, LoadError> {
     let Resources { stores, resiliency, edge_locks } = load(options, notify)?;
     let openings = stores.into_iter().map(async |definition| {
         let opened = open_one(options, &definition).await;
         let result = opened.map(|open| under_policies(open, &resiliency));
-        Opening { definition, result }
+        OpenResult { definition, result }
     });
-    Ok(Openings { stores: join_all(openings).await, edge_locks })
+    Ok(OpenResults { stores: join_all(openings).await, edge_locks })
 }
 
 impl Options {
@@ -140,21 +140,21 @@ impl Options {
     /// # Errors
     ///
     /// See [`BuildError`].
-    pub fn locks(&self, stores: &[OpenStore]) -> Result<Locks, BuildError> {
+    pub fn locks(&self, stores: &[OpenedStore]) -> Result<Locks, BuildError> {
         let builder = Locks::builder().app_id(&self.app_id).limits(self.limits.clone());
         let builder = stores.iter().fold(builder, |builder, open| match &open.key_prefix {
             Some(prefix) => builder.store_with_key_prefix(&open.name, prefix, open.store.clone()),
             None => builder.store(&open.name, open.store.clone()),
         });
-        let numbered = stores.iter().filter(|open| open.fencing);
-        numbered.fold(builder, |builder, open| builder.number_grants(&open.name)).build()
+        let fencing = stores.iter().filter(|open| open.fencing);
+        fencing.fold(builder, |builder, open| builder.fencing(&open.name)).build()
     }
 }
 
 async fn open_one(
     options: &Options,
     definition: &StoreDefinition,
-) -> Result<OpenStore, StoreError> {
+) -> Result<OpenedStore, StoreError> {
     let StoreDefinition { name, component_type, version, init_timeout, .. } = definition;
     let key_prefix = definition.properties.get("keyPrefix").map(lowercase);
     let opening = async {
@@ -171,16 +171,16 @@ async fn open_one(
         if fencing {
             let left = init_timeout.saturating_sub(begun.elapsed());
             let key_start = key_start.unwrap_or_default();
-            let numbering = number_a_grant(name, &*store, &key_start);
-            timeout(left, numbering).await.map_err(|_| OpenCause::Timeout {
+            let trial = try_fencing(name, &*store, &key_start);
+            timeout(left, trial).await.map_err(|_| OpenCause::Timeout {
                 limit: *init_timeout,
-                waited_for: "no answer yet to a lock that is numbered (fencing)".to_owned(),
+                waited_for: "no answer yet to an acquire with a fencing token (fencing)".to_owned(),
             })??;
         }
         Ok((store, fencing))
     };
     let (store, fencing) = opening.await.map_err(|cause| failed(definition, cause))?;
-    Ok(OpenStore {
+    Ok(OpenedStore {
         name: name.clone(),
         component_type: component_type.clone(),
         version: version.clone(),
@@ -232,25 +232,20 @@ fn fencing(properties: &Properties) -> Result<bool, SettingError> {
     }
 }
 
-/// Fails if the store cannot number its grants. A user who may not use this key is accepted with a warning, because
-/// only a use of other keys shows whether the user may use them.
-async fn number_a_grant(
-    name: &str,
-    store: &dyn Store,
-    key_start: &str,
-) -> Result<(), SettingError> {
+/// Fails if the store cannot give its grants fencing tokens. A user who may not use this key is accepted with a
+/// warning, because only a use of other keys shows whether the user may use them.
+async fn try_fencing(name: &str, store: &dyn Store, key_start: &str) -> Result<(), SettingError> {
     let owner = format!("{:016x}", fastrand::u64(..));
     // All checks share one key, because the fencing token of each key is kept for a month. If another check holds the
     // lock, this proves the same.
     let key = format!("{key_start}holdfast-check-fencing");
-    let numbered = store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await;
-    match numbered {
+    match store.acquire_fenced(&key, &owner, Duration::from_secs(10)).await {
         Err(failure) if names_forbidden_key(failure.cause()) => {
             let refusal = failure.cause();
             tracing::warn!(
                 store = name,
-                "no grant could be numbered (fencing), because the user of Redis may not use the key {key}, or that of \
-                 its number, which begins with lock||fence|| ({refusal})"
+                "could not give a grant a fencing token: the user of Redis may not use the key {key}, or the key of its \
+                 token, which begins with lock||fence|| ({refusal})"
             );
         }
         Err(failure) => {
@@ -311,14 +306,14 @@ fn with_a_hint(error: ConnectError, definition: &StoreDefinition) -> OpenCause {
     }
 }
 
-fn under_policies(open: OpenStore, resiliency: &Resiliency) -> OpenStore {
+fn under_policies(open: OpenedStore, resiliency: &Resiliency) -> OpenedStore {
     let names = resiliency.names_for(&open.name);
     if !names.is_empty() {
         let policy = resiliency.policy_for(&open.name);
         tracing::info!("policies of the store {}: {names} ({policy})", open.name);
     }
     let store = resiliency.apply(&open.name, open.store);
-    OpenStore { store, ..open }
+    OpenedStore { store, ..open }
 }
 
 fn log(notice: Notice) {

@@ -10,11 +10,11 @@ use crate::{Locks, store::Store};
 /// The locks over the stores of resource files.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Opened {
+pub struct OpenedLocks {
     /// The locks.
     pub locks: Locks,
     /// The stores that are open, in the order of the files.
-    pub stores: Vec<OpenStore>,
+    pub stores: Vec<OpenedStore>,
     /// The locks that requests of a proxy take, in the order of the files.
     pub edge_locks: Vec<EdgeLock>,
 }
@@ -22,7 +22,7 @@ pub struct Opened {
 /// A store that is open, with the data of its definition.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct OpenStore {
+pub struct OpenedStore {
     /// The name that callers use.
     pub name: String,
     /// The type of the store, as written.
@@ -37,9 +37,9 @@ pub struct OpenStore {
     pub store: Arc<dyn Store>,
 }
 
-impl fmt::Debug for OpenStore {
+impl fmt::Debug for OpenedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenStore")
+        f.debug_struct("OpenedStore")
             .field("name", &self.name)
             .field("component_type", &self.component_type)
             .field("version", &self.version)
@@ -52,9 +52,9 @@ impl fmt::Debug for OpenStore {
 /// The result of opening every store of resource files.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Openings {
+pub struct OpenResults {
     /// One for each store, in the order of the files.
-    pub stores: Vec<Opening>,
+    pub stores: Vec<OpenResult>,
     /// The locks that requests of a proxy take, in the order of the files.
     pub edge_locks: Vec<EdgeLock>,
 }
@@ -62,9 +62,9 @@ pub struct Openings {
 /// The result of opening one store.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Opening {
+pub struct OpenResult {
     /// The store's definition.
     pub definition: StoreDefinition,
     /// The open store, or why it is not open.
-    pub result: Result<OpenStore, StoreError>,
+    pub result: Result<OpenedStore, StoreError>,
 }

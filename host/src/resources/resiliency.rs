@@ -142,7 +142,7 @@ impl Merged<'_> {
             };
             if !stores.iter().any(|store| store.name == target) {
                 let names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();
-                let nearest = known::nearest(&target, &names);
+                let nearest = known::most_similar(&target, &names);
                 let level = if nearest.is_some() { Level::Warning } else { Level::Info };
                 let message = format!("no lock store has this name{}", known::hint(nearest));
                 self.notify(level, &origin, Flaw::at(format!("{TARGETS}.{target}"), message));
@@ -172,7 +172,7 @@ impl Merged<'_> {
 /// The suggestion of a policy for a name that is perhaps misspelt.
 fn hint<T>(named: &Option<String>, policies: &BTreeMap<String, T>) -> String {
     let known: Vec<&str> = policies.keys().map(String::as_str).collect();
-    known::hint(named.as_ref().and_then(|named| known::nearest(named, &known)))
+    known::hint(named.as_ref().and_then(|named| known::most_similar(named, &known)))
 }
 
 fn paths<T>(path: &str, entries: &BTreeMap<String, T>) -> impl Iterator<Item = String> {

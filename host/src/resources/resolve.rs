@@ -84,7 +84,7 @@ impl<'a> Resolver<'a> {
             // The shared prefix would make all types similar.
             let kind = component_type.trim_start_matches(PREFIX);
             let kinds = SecretStore::TYPES.map(|known| known.trim_start_matches(PREFIX));
-            let hint = known::nearest(kind, &kinds).map(|kind| format!("{PREFIX}{kind}"));
+            let hint = known::most_similar(kind, &kinds).map(|kind| format!("{PREFIX}{kind}"));
             let level = if hint.is_some() { Level::Warning } else { Level::Info };
             let message = format!(
                 "{} is not a secret store that Holdfast supports{}",

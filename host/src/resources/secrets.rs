@@ -175,7 +175,8 @@ pub(super) fn doubt_of_flag(name: &str, value: &str) -> Option<String> {
     if is_truthy(value) || is_one_of(value, &["", "n", "no", "false", "f", "off", "0"]) {
         return None;
     }
-    let hint = known::hint(known::nearest(value, &["true", "false", "yes", "no", "on", "off"]));
+    let hint =
+        known::hint(known::most_similar(value, &["true", "false", "yes", "no", "on", "off"]));
     Some(format!("{name} is neither true nor false, so it counts as false{hint}"))
 }
 

@@ -279,7 +279,7 @@ async fn an_unknown_outcome_names_the_owner() {
 #[tokio::test]
 async fn a_store_that_numbers_every_grant_numbers_leases_too() {
     let store = Arc::new(MemoryStore::new());
-    let locks = Locks::builder().store("s", store).number_grants("s").build().unwrap();
+    let locks = Locks::builder().store("s", store).fencing("s").build().unwrap();
     let held = lease(&locks, LeaseOptions::new(MINUTE)).await;
     assert!(held.fencing_token.is_some());
 }

@@ -642,7 +642,7 @@ fn settings_without_effect_are_reported() {
         ),
         (
             "  metadata: [{name: ignoreErrors, value: true}]\n".into(),
-            "spec.metadata[0]: ignoreErrors is no setting: it belongs to spec",
+            "spec.metadata[0]: ignoreErrors is not a setting: move it to spec",
         ),
         (setting("tls"), "unknown setting tls, so it has no effect (did you mean enableTLS?)"),
     ] {

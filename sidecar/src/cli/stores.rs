@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use anyhow::{Error, Result, anyhow};
 use holdfast::{
     Limits,
-    resources::{self, LoadError, OpenError, OpenStore, Opened, Options},
+    resources::{self, LoadError, OpenError, OpenedLocks, OpenedStore, Options},
 };
 
 use super::arguments::Stores;
@@ -16,7 +16,7 @@ pub fn options(stores: &Stores, limits: Limits) -> Options {
 }
 
 /// Locks over the stores that the resource files define, or over one store in memory without a folder.
-pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenError> {
+pub async fn try_open(stores: &Stores, limits: Limits) -> Result<OpenedLocks, OpenError> {
     let options = options(stores, limits);
     if stores.folders().is_empty() {
         Ok(resources::in_memory(&options)?)
@@ -26,7 +26,7 @@ pub async fn try_open(stores: &Stores, limits: Limits) -> Result<Opened, OpenErr
 }
 
 /// As [`try_open`], with an error for people.
-pub async fn open(stores: &Stores, limits: Limits) -> Result<Opened> {
+pub async fn open(stores: &Stores, limits: Limits) -> Result<OpenedLocks> {
     try_open(stores, limits).await.map_err(|error| explained(stores, &error))
 }
 
@@ -40,7 +40,7 @@ pub fn explained(stores: &Stores, error: &OpenError) -> Error {
 }
 
 /// The warning about a store that keeps its locks in memory; `None` for any other store.
-pub fn in_memory_warning(store: &OpenStore) -> Option<String> {
+pub fn in_memory_warning(store: &OpenedStore) -> Option<String> {
     store.component_type.eq_ignore_ascii_case("lock.in-memory").then(|| {
         format!(
             "the locks of the store {} are in the memory of this process: two instances do not exclude \

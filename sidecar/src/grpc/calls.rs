@@ -107,7 +107,7 @@ impl DaprService {
         let resource = Resource { store: &store_name, id: &resource_id };
         // The rules refuse zero, and so every negative expiry.
         let ttl = Duration::from_secs(u64::try_from(expiry_in_seconds).unwrap_or(0));
-        let call = pin!(locks.try_lock_numbered(resource, &lock_owner, ttl));
+        let call = pin!(locks.try_lock_fenced(resource, &lock_owner, ttl));
         match self.sidecar.long_requests().run(received.length(), call).await {
             Ok((attempt, fencing_token)) => {
                 let message = TryLockResponse { success: attempt.is_acquired() };

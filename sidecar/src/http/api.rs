@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use holdfast::{Replied, Resource, Verb};
+use holdfast::{JsonReply, Resource, Verb};
 use holdfast_dapr_api::{
     LeaseCall, Reply, Route,
     body::{self, MAX_BODY_BYTES, MAX_LEASE_BODY_BYTES},
@@ -323,9 +323,9 @@ impl Api {
         {
             return reply::shutting_down(&ending.to_string());
         }
-        let call = pin!(self.sidecar.locks().json_answer(verb, store, &body.bytes));
+        let call = pin!(self.sidecar.locks().json_reply(verb, store, &body.bytes));
         match self.sidecar.long_requests().run(body.bytes.len(), call).await {
-            Ok(Replied { reply, error, fencing_token, .. }) => {
+            Ok(JsonReply { reply, error, fencing_token, .. }) => {
                 if let Some(error) = error.filter(failure::is_of_store) {
                     self.sidecar.failures().log(error.message(), trace_id(&head.headers));
                 }

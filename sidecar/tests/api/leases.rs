@@ -96,7 +96,7 @@ async fn numbers_are_strings_and_grow() {
 
 /// A sidecar whose store numbers every grant.
 fn numbering() -> Sidecar {
-    let builder = Locks::builder().store(STORE, Arc::new(MemoryStore::new())).number_grants(STORE);
+    let builder = Locks::builder().store(STORE, Arc::new(MemoryStore::new())).fencing(STORE);
     Sidecar::new(builder.build().unwrap(), "", Vec::new(), None)
 }
 
@@ -128,7 +128,7 @@ async fn a_store_that_numbers_every_grant_says_the_number_beside_daprs_answer() 
     assert!(taken && number.unwrap().parse::<u64>().unwrap() > 0);
     assert_eq!(numbers().await, (false, None));
 
-    let unknown = Locks::builder().number_grants("x").build().unwrap_err();
+    let unknown = Locks::builder().fencing("x").build().unwrap_err();
     assert_eq!(unknown.to_string(), BuildError::StoreNotFound("x".to_owned()).to_string());
 }
 

@@ -96,7 +96,7 @@ fn serve_on(
     let server = Server::new(sidecar.readiness().clone()).limits(limits);
     let server = server.last_call(sidecar.last_call().clone());
     let server = server.last_word(sidecar.last_word().clone());
-    let server = add(server.lingers_while(move || locks.are_held()), sidecar.clone(), listener);
+    let server = add(server.lingers_while(move || locks.holds_locks()), sidecar.clone(), listener);
     let ended = ending.clone().cancelled_owned();
     let serving = tokio::spawn(server.serve(ended, grace));
     Served { address, sidecar, ending, serving }

@@ -35,7 +35,7 @@ fn assert_warns(document: &Value, expected: Option<&str>) {
 #[test]
 fn a_user_who_may_not_use_the_keys_of_the_store_is_found() {
     const UNTRIED: Option<&str> = Some("may not use the key lock||app1||holdfast-check-");
-    const UNNUMBERED: Option<&str> = Some("no grant could be numbered (fencing)");
+    const UNNUMBERED: Option<&str> = Some("could not give a grant a fencing token");
     let server = RedisServer::start_with(&LASTING);
     let word: Setting<'_> = ("keyPrefix", "Orders");
     let fencing: Setting<'_> = ("fencing", "true");

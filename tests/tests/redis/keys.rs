@@ -87,9 +87,9 @@ async fn a_store_with_fencing_numbers_every_grant() {
     ] {
         let resources = defined(&server, setting);
         let locks = open(&options(&resources)).await.unwrap().locks;
-        let (attempt, number) = locks.try_lock_numbered(resource, "me", minute).await.unwrap();
+        let (attempt, number) = locks.try_lock_fenced(resource, "me", minute).await.unwrap();
         assert_eq!((attempt, number.is_some()), (Attempt::Acquired, numbered), "{setting}");
-        let held = locks.try_lock_numbered(resource, "me", minute).await;
+        let held = locks.try_lock_fenced(resource, "me", minute).await;
         assert_eq!(held, Ok((Attempt::Held, None)));
         assert!(!numbered || number > last, "{number:?} after {last:?}");
         last = number;

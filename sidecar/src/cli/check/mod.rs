@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use futures_util::future::join_all;
 use holdfast::{
     Limits,
-    resources::{EdgeLock, Level, Notice, OpenStore, Opening, Openings, open_each},
+    resources::{EdgeLock, Level, Notice, OpenResult, OpenResults, OpenedStore, open_each},
     store::Survey,
 };
 use holdfast_rules::json::duration;
@@ -33,7 +33,7 @@ const SERVER_HEADINGS: [&str; 3] = ["SERVER", "ROLE", "FOUND"];
 /// The findings.
 #[derive(Default)]
 struct Found {
-    openings: Vec<Opening>,
+    openings: Vec<OpenResult>,
     /// The name of each store that is open, and its servers.
     surveys: Vec<(String, Survey)>,
     edge_locks: Vec<EdgeLock>,
@@ -94,8 +94,8 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
     let opened = open_each(&options, &mut notify)
         .await
         .map_err(|error| stores::explained(&args.stores, &error.into()))?;
-    Openings { stores: *openings, edge_locks: *edge_locks, .. } = opened;
-    let open: Vec<OpenStore> =
+    OpenResults { stores: *openings, edge_locks: *edge_locks, .. } = opened;
+    let open: Vec<OpenedStore> =
         openings.iter().filter_map(|it| it.result.as_ref().ok()).cloned().collect();
     if open.is_empty() {
         let folders = args.stores.folders().iter().map(|folder| folder.display().to_string());
@@ -115,7 +115,7 @@ async fn open(args: &Check, warnings: &Warnings, found: &mut Found) -> Result<bo
         join_all(open.iter().map(async |it| (it.name.clone(), it.store.survey().await))).await;
     join_all(open.iter().map(|open| open.store.close())).await;
     locks?;
-    let stops = |it: &Opening| it.result.is_err() && !it.definition.ignore_errors;
+    let stops = |it: &OpenResult| it.result.is_err() && !it.definition.ignore_errors;
     let fails = unreadable || openings.iter().any(stops) || (args.strict && warnings.any());
     Ok(!fails && !open.is_empty())
 }
@@ -127,7 +127,7 @@ fn warn(args: &Check, warnings: &Warnings, text: String) {
 
 /// The result as JSON.
 fn document(examined: &Result<bool>, found: &Found, warnings: &[String]) -> Value {
-    let stores = found.openings.iter().map(|Opening { definition, result, .. }| {
+    let stores = found.openings.iter().map(|OpenResult { definition, result, .. }| {
         let (outcome, about) = match result {
             Ok(open) => ("ok", open.store.describe()),
             Err(error) if definition.ignore_errors => ("ignored", error.cause.to_string()),
@@ -194,7 +194,7 @@ fn edge_locks(locks: &[EdgeLock]) -> String {
     format!("\n{}", table(EDGE_LOCK_HEADINGS, &locks.iter().map(row).collect::<Vec<_>>()))
 }
 
-fn row(Opening { definition, result, .. }: &Opening) -> [String; 5] {
+fn row(OpenResult { definition, result, .. }: &OpenResult) -> [String; 5] {
     let result = match result {
         Ok(_) => "ok".to_owned(),
         Err(error) if definition.ignore_errors => format!("ignored: {}", error.cause),

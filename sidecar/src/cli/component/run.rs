@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use holdfast::{
     Limits, Locks,
-    resources::{OpenStore, Opened},
+    resources::{OpenedLocks, OpenedStore},
 };
 use tokio::runtime::Runtime;
 
@@ -35,9 +35,9 @@ pub fn run(args: &Run) -> Result<ExitCode> {
 async fn open(args: &Run) -> Result<Locks> {
     let mut limits = Limits::default();
     limits.warm_instances = 1;
-    let Opened { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, limits).await?;
     if args.stores.folders().is_empty() {
-        for OpenStore { name, component_type, .. } in &stores {
+        for OpenedStore { name, component_type, .. } in &stores {
             tracing::warn!(
                 "no --resources-path is given: lending the store {name} of type \
                  {component_type}, whose locks end with this process"

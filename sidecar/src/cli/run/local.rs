@@ -1,7 +1,7 @@
 //! The lock in the store itself, as the resource files define it.
 
 use anyhow::{Result, anyhow};
-use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::Opened};
+use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::OpenedLocks};
 use tokio::time::timeout;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 pub async fn open(args: &RunLocked) -> Result<Locks> {
     let mut limits = Limits::default();
     limits.warm_instances = 1;
-    let Opened { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, limits).await?;
     let chosen = stores.iter().find(|store| store.name == args.store);
     if let Some(warning) = chosen.and_then(stores::in_memory_warning) {
         tracing::warn!("{warning}");

@@ -291,8 +291,8 @@ impl Renewing {
     }
 }
 
-impl renewal::Kept for Renewing {
-    async fn doubtful(&mut self, _valid_until: Instant) {
+impl renewal::Renewable for Renewing {
+    async fn wait_for_doubt(&mut self, _valid_until: Instant) {
         self.doubt.as_mut().await;
         self.doubt = self.lock.clone().doubtful(MIN_AWAIT_LOSS_INTERVAL).boxed();
     }

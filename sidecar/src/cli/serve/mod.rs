@@ -178,13 +178,13 @@ fn sidecar(args: &Serve, ready: &mut Ready) -> Result<Sidecar> {
 /// The server, with an API on each of its ports.
 fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> {
     let Ready { locks, ports, recorder, .. } = ready;
-    let are_held = {
+    let holds_locks = {
         let locks = locks.clone();
-        move || locks.are_held()
+        move || locks.holds_locks()
     };
     let mut server = Server::new(sidecar.readiness().clone())
         .limits(ready.server_limits.clone())
-        .lingers_while(are_held)
+        .lingers_while(holds_locks)
         .last_call(sidecar.last_call().clone())
         .last_word(sidecar.last_word().clone())
         .http(http::Api::new(sidecar.clone()), take(&mut ports.http.listeners))

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use holdfast::{
     Locks,
-    resources::{EdgeLock, OpenStore, Opened},
+    resources::{EdgeLock, OpenedLocks, OpenedStore},
 };
 use holdfast_dapr_api::metadata::RUNTIME_VERSION;
 
@@ -48,7 +48,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let limits = limits::limits(&args.limits);
     let lock_waits = limits.lock_waits.min(server_limits.waits());
     let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
-    let Opened { locks, stores, edge_locks, .. } =
+    let OpenedLocks { locks, stores, edge_locks, .. } =
         opened.map_err(|error| limits::explained(&error, &args.stores, given))?;
     let warning = announce(&stores, !args.stores.folders().is_empty());
     for EdgeLock { name, store, .. } in &edge_locks {
@@ -75,8 +75,8 @@ fn announce_start(args: &Serve) {
 }
 
 /// Logs which stores are served. Returns the warning for callers.
-fn announce(stores: &[OpenStore], from_files: bool) -> Option<String> {
-    for OpenStore { name, component_type, store, .. } in stores {
+fn announce(stores: &[OpenedStore], from_files: bool) -> Option<String> {
+    for OpenedStore { name, component_type, store, .. } in stores {
         let place = store.describe();
         tracing::info!("serving the store {name} of type {component_type}{}", after_colon(&place));
     }
@@ -101,6 +101,6 @@ fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-fn info(store: OpenStore) -> ComponentInfo {
+fn info(store: OpenedStore) -> ComponentInfo {
     ComponentInfo { name: store.name, component_type: store.component_type, version: store.version }
 }

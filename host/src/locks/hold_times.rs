@@ -22,7 +22,7 @@ const SWEEP_FROM: usize = 1024;
 /// Measures how long this process holds locks of one store. Locks that expire are not measured.
 ///
 /// Only a hash of a lock's key and owner is kept: two locks with the same hash would share one time.
-pub(crate) struct Holds {
+pub(crate) struct HoldTimer {
     hasher: RandomState,
     held: Mutex<HeldTimes>,
     seconds: Histogram,
@@ -43,7 +43,7 @@ struct HeldTime {
     until: Instant,
 }
 
-impl Holds {
+impl HoldTimer {
     pub(super) fn new(store: &str) -> Self {
         Self {
             hasher: RandomState::default(),
@@ -88,7 +88,7 @@ impl Holds {
     }
 
     /// Whether any lock is still held.
-    pub(super) fn are_any(&self) -> bool {
+    pub(super) fn any_held(&self) -> bool {
         let now = Instant::now();
         self.lock().by_lock.values().any(|hold| hold.until > now)
     }
