@@ -38,7 +38,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`Locks`] | the handle for all calls: a step of the component, the store, the verdict |
+//! | `locks` | [`Locks`], the handle for all calls: a step of the component, the store, the verdict |
 //! | [`store`] | what a lock needs of a store; stores in Redis, in memory, in a majority of servers |
 //! | [`policy`] | timeouts, retries and circuit breakers on the calls of a store |
 //! | [`embed`] | locks for components in an embedder's own wasmtime |
@@ -46,7 +46,9 @@
 //! | [`metrics`] | all metrics and their labels |
 //! | [`input_file`], [`authorities`] | files that a user names, up to a maximum size; the certificates in them |
 //! | `runtime` | the instances of the lock component: an engine, a pool, the clock of their deadline |
+//! | `error`, `limits` | [`Error`] and [`BuildError`]; [`Limits`] of the calls and the instances |
 //! | `types`, `bindings` | the values of the contract in `wit/`, generated |
+//! | `lowercase` | lower case as in daprd, for the text of keys |
 
 #[cfg(feature = "redis")]
 pub mod authorities;

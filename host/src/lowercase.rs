@@ -1,4 +1,6 @@
 //! Lower case as in daprd: Go's `strings.ToLower`, which maps each character to one other character.
+//!
+//! Own code: `str::to_lowercase` follows a newer Unicode and maps some characters to two.
 
 /// The text in lower case. It is a part of keys, so Holdfast and daprd must write the same text.
 pub(crate) fn lowercase(text: &str) -> String {

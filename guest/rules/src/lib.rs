@@ -13,9 +13,11 @@
 //! | [`scope`] | the stores of an application, and how each one makes its keys |
 //! | [`try_lock`], [`unlock`], [`acquire`], [`extend`], [`inspect`], [`list_locks`], [`force_release`] | one verb each: its checks, and the verdict for each outcome |
 //! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
+//! | `check` | the checks that several verbs share |
 //! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
 //! | [`message`] | every message, word for word |
 //! | [`field`] | which field a message is about |
+//! | `bindings` | what `wit-bindgen` generates |
 //!
 //! ```
 //! use holdfast_rules::{

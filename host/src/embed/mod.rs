@@ -13,7 +13,7 @@
 //!
 //! ```toml
 //! [dependencies]
-//! holdfast = "0.1"
+//! holdfast = { path = "../holdfast/host" }
 //! tokio = { version = "1", features = ["rt-multi-thread"] }
 //! wasmtime-wasi = "48"
 //! ```

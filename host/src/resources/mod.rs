@@ -12,6 +12,8 @@
 //! | `component` | a component as a document defines it |
 //! | `known` | the settings and fields that have a meaning |
 //! | `resolve`, `secrets`, `templates`, `unquote` | the values of a component's settings |
+//! | `environment` | the environment variables that these values refer to |
+//! | `definition` | a lock store with its resolved settings |
 //! | `resiliency` | policies as documents define them |
 //! | `edge_locks` | locks that the requests of a proxy take |
 //! | `load` | all of this together: from folders to definitions and policies |
