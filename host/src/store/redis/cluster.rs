@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     mem,
-    ops::RangeInclusive,
     sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
@@ -28,7 +27,7 @@ use super::{
     session::bounded,
     settings::RedisSettings,
     stream::Streams,
-    topology,
+    topology::{self, Slots},
 };
 
 /// The largest number of [`Known::unproven`] nodes. Redis recommends no larger cluster.
@@ -173,7 +172,7 @@ impl Cluster {
     fn learn(
         &self,
         newest: u64,
-        slots: Vec<(RangeInclusive<u16>, Address)>,
+        slots: Slots<Address>,
         of_majority: bool,
     ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

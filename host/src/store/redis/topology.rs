@@ -19,13 +19,15 @@ use super::{
     stream::Streams,
 };
 
+/// Ranges of slots, and the master that has them.
+pub(super) type Slots<M> = Vec<(RangeInclusive<u16>, M)>;
+
 /// A node's report about its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topology {
     /// The number of the latest change that the node knows.
     pub(super) epoch: u64,
-    /// The slots, and the master that has them.
-    pub(super) slots: Vec<(RangeInclusive<u16>, Master)>,
+    pub(super) slots: Slots<Master>,
 }
 
 /// The master of slots, as one node knows it.
@@ -76,7 +78,7 @@ pub(super) async fn ask(
 pub(super) fn newest(
     reports: &[Topology],
     known: impl Fn(u16) -> Option<String>,
-) -> Option<(u64, Vec<(RangeInclusive<u16>, Address)>)> {
+) -> Option<(u64, Slots<Address>)> {
     let epoch = reports.iter().map(|report| report.epoch).max()?;
     let mut masters: Vec<Vec<(&Master, usize)>> = vec![Vec::new(); SLOTS.into()];
     for (slots, master) in reports.iter().filter(|it| it.epoch == epoch).flat_map(|it| &it.slots) {
@@ -88,7 +90,7 @@ pub(super) fn newest(
             }
         }
     }
-    let mut slots: Vec<(RangeInclusive<u16>, Address)> = Vec::new();
+    let mut slots: Slots<Address> = Vec::new();
     for (slot, masters) in (0..).zip(masters) {
         let is_known =
             |master: &Master| known(slot).is_some_and(|it| it == master.address.to_string());
@@ -127,11 +129,7 @@ fn epoch(info: &str) -> u64 {
 }
 
 /// Reads the reply to `CLUSTER SLOTS`: for each range the first and the last slot, the master, and its replicas.
-fn read(
-    reply: &Value,
-    node: &Address,
-    claims: &HashMap<&str, u64>,
-) -> Option<Vec<(RangeInclusive<u16>, Master)>> {
+fn read(reply: &Value, node: &Address, claims: &HashMap<&str, u64>) -> Option<Slots<Master>> {
     let Value::Array(ranges) = reply else { return None };
     ranges.iter().map(|range| read_range(range, node, claims)).collect()
 }
