@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 use super::unread::Unread;
 
+/// Any error of a body.
+type BoxError = Box<dyn StdError + Send + Sync>;
+
 /// A body of more than this many bytes is long.
 const LONG: u64 = 8 << 10;
 
@@ -49,10 +52,10 @@ impl<B: Send + 'static> LongBody<B> {
 
 impl<B> Body for LongBody<B>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     type Data = Bytes;
-    type Error = Box<dyn StdError + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -73,12 +76,9 @@ where
 
 impl<B> Pieces<B>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn StdError + Send + Sync>>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self { body, rest } = self;
         if rest.is_empty() {
             let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {

@@ -201,10 +201,13 @@ mod tests {
         assert_eq!(claims(""), HashMap::new());
     }
 
+    /// The number of a report, and ranges of slots, each with the master's name and the number of its claim.
+    type Reported<'a> = (u64, &'a [(RangeInclusive<u16>, &'a str, u64)]);
+
     /// The masters of the slots 0 to 9 by the reports of nodes, each with its number and with masters and their claims.
-    fn joint(reports: &[(u64, &[(RangeInclusive<u16>, &str, u64)])], known: &str) -> String {
+    fn joint(reports: &[Reported<'_>], known: &str) -> String {
         let at = |host: &str| Address { host: host.to_owned(), port: 1 };
-        let report = |(epoch, masters): &(u64, &[(RangeInclusive<u16>, &str, u64)])| {
+        let report = |(epoch, masters): &Reported<'_>| {
             let master = |(slots, host, epoch): &(RangeInclusive<u16>, &str, u64)| {
                 (slots.clone(), Master { address: at(host), epoch: *epoch })
             };
