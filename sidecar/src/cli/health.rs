@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     arguments::{Health, parse::Given},
     client, logging,
+    printable::printable,
     runtime::runtime,
     serve::listen,
 };
@@ -58,7 +59,7 @@ async fn ask_over(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
         .body(Full::<Bytes>::default())?;
     let (status, body) = client::ask(stream, request).await?;
     if status != StatusCode::NO_CONTENT {
-        bail!("not ready: {status} {}", String::from_utf8_lossy(&body));
+        bail!("not ready: {status} {}", printable(&String::from_utf8_lossy(&body)));
     }
     Ok(())
 }

@@ -75,6 +75,10 @@ fn health_exits_with_1_and_says_why() {
             "not ready: 500 Internal Server Error starting",
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "not ready: 200 OK"),
+        (
+            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 8\r\n\r\na\nb\x1b[31m",
+            "not ready: 500 Internal Server Error a\\nb\\u{1b}[31m",
+        ),
         ("SSH-2.0-OpenSSH\r\n", "the answer is not HTTP/1.1: "),
     ] {
         let (code, error) = health(&["--port", &answering(answer)]);
