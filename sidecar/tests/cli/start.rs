@@ -203,6 +203,18 @@ fn only_sigterm_and_sigint_end_it() {
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
 }
 
+/// Over HTTP/1.1 it would arrive as another one.
+#[test]
+fn a_token_with_blanks_around_it_is_a_warning() {
+    let variables = [("DAPR_API_TOKEN", "secret "), ("HOLDFAST_ADMIN_TOKEN", "in between")];
+    let admin = ["--enable-admin", "--admin-port", "0"];
+    let holdfast = Holdfast::serve_in(&variables, HOLDFAST, &admin);
+    let line = holdfast.wait_for("DAPR_API_TOKEN: the token begins or ends with a blank");
+    assert!(line.contains(" WARN "), "{line}");
+    let log = holdfast.log();
+    assert_eq!(log.matches("begins or ends").count(), 1, "{log}");
+}
+
 /// Signals that are there before the program begins, which is as early as they can come.
 #[test]
 fn signals_are_taken_from_the_first_moment() {

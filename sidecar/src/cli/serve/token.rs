@@ -32,9 +32,14 @@ pub fn token(variable: &str) -> Result<Option<String>> {
 
 /// Whether all tokens that callers must send can be sent.
 pub fn check(args: &Serve) -> Result<()> {
-    token(API_TOKEN)?;
-    if args.enable_admin {
-        token(ADMIN_TOKEN)?;
+    for variable in [API_TOKEN].into_iter().chain(args.enable_admin.then_some(ADMIN_TOKEN)) {
+        if token(variable)?.is_some_and(|token| token.trim_matches([' ', '\t']) != token) {
+            // Over HTTP/2 it can be sent.
+            tracing::warn!(
+                "{variable}: the token begins or ends with a blank, which HTTP/1.1 takes off a \
+                 header: no request over HTTP/1.1 can carry this token"
+            );
+        }
     }
     Ok(())
 }
