@@ -6,6 +6,9 @@ use holdfast_rules::field::{self, Field};
 
 use super::{arguments::nearest_name, printable::printable};
 
+/// What is wrong with an empty name of a store, for example a variable that is not set.
+pub const EMPTY_STORE: &str = "STORE is empty: it is the name of the lock store";
+
 /// The problem, after the argument that it is about, if it is about one.
 pub fn naming(problem: &str) -> String {
     let argument = match field::refused(problem) {
@@ -27,6 +30,7 @@ pub fn named(error: Error, locks: &Locks, store: &str) -> anyhow::Error {
     let problem = error.to_string();
     let named = naming(&problem);
     match error {
+        Error::Lock(LockError::StoreNotFound(_)) if store.is_empty() => anyhow!(EMPTY_STORE),
         Error::Lock(LockError::StoreNotFound(_)) => anyhow!("{named}; {}", known(locks, store)),
         _ if named == problem => error.into(),
         _ => anyhow!(named),

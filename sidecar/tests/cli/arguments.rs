@@ -280,6 +280,9 @@ fn invalid_arguments_are_named_with_and_without_address() {
         ] {
             is_wrong(STORE, "r", option, code, command, problem);
         }
+        // A variable that is not set.
+        let problem = "STORE is empty: it is the name of the lock store";
+        is_wrong("", "r", &[], 125, "true", problem);
         assert_eq!(redis.run::<Vec<String>>(&["KEYS", "lock||app1||*"]), [""; 0]);
     }
 }
@@ -381,13 +384,7 @@ fn an_unknown_store_is_reported_with_those_that_are_known() {
     let resources = Resources::new(&files);
     let path = ["--resources-path", resources.path()];
     let try_lock = |store| ["try-lock", store, "r", "--owner", "o", "--expiry", "5"];
-    for (store, known) in [
-        ("order", "did you mean orders?"),
-        ("invioces", "did you mean invoices?"),
-        ("x", "the resource files define orders, invoices"),
-        ("", "the resource files define orders, invoices"),
-    ] {
-        let expected = format!("holdfast: STORE: lock store {store} not found; {known}");
+    let are_reported = |store, expected: &str| {
         for words in [
             &try_lock(store)[..],
             &["unlock", store, "r", "--owner", "o"],
@@ -395,10 +392,19 @@ fn an_unknown_store_is_reported_with_those_that_are_known() {
             &["locks", store],
             &["locks", store, "--watch", "--json"],
         ] {
-            is_reported(&[words, &path].concat(), 2, &expected);
+            is_reported(&[words, &path].concat(), 2, expected);
         }
-        is_reported(&[&["run", store, "r"], &path[..], &["--", "true"]].concat(), 125, &expected);
+        is_reported(&[&["run", store, "r"], &path[..], &["--", "true"]].concat(), 125, expected);
+    };
+    for (store, known) in [
+        ("order", "did you mean orders?"),
+        ("invioces", "did you mean invoices?"),
+        ("x", "the resource files define orders, invoices"),
+    ] {
+        let expected = format!("holdfast: STORE: lock store {store} not found; {known}");
+        are_reported(store, &expected);
     }
+    are_reported("", "holdfast: STORE is empty: it is the name of the lock store");
     let (code, reply, stderr) = run_in(&[], &[&try_lock("order")[..], &path, &["--json"]].concat());
     let expected =
         r#"{"errorCode":"ERR_LOCK_STORE_NOT_FOUND","message":"lock store order not found"}"#;

@@ -4,7 +4,10 @@ use anyhow::{Result, anyhow, bail};
 use holdfast::{Lease, Locks, Lost, UnlockStatus};
 
 use super::{
-    super::arguments::{RunLocked, parse::Given},
+    super::{
+        arguments::{RunLocked, parse::Given},
+        naming,
+    },
     local,
     remote::{self, Server},
 };
@@ -26,6 +29,10 @@ pub enum Holding {
 impl Way {
     /// The way that the arguments name.
     pub async fn open(args: &RunLocked, given: &Given) -> Result<Self> {
+        // It is a part of the path of a call, which a server would not find.
+        if args.store.is_empty() {
+            bail!(naming::EMPTY_STORE);
+        }
         // A server treats an empty owner as missing, and would create one.
         if args.owner.as_deref() == Some("") {
             bail!("--owner is empty: without it, the owner is a UUID");
