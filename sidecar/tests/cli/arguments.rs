@@ -316,6 +316,10 @@ fn misplaced_words_are_reported_with_their_place() {
         (&["serve", "./app"], 2, "./app", command),
         (&["component", "run", "job.wasm", "nightly"], 2, "nightly", command),
         (&["serve", "--enable-metrics", "false"], 2, "false", value),
+        (&["try-lock", STORE, "r", "--owner", "-x"], 2, "-x", &format!("{value}: --owner=-x")),
+        (&["unlock", STORE, "r", "--owner", "-xy="], 2, "-xy", &format!("{value}: --owner=-xy=")),
+        (&["try-lock", "--", STORE, "r", "--owner", "o"], 2, "--owner", "write options before --"),
+        (&["unlock", "--", STORE, "r", "--owner=o"], 2, "--owner=o", "write options before --"),
     ] {
         is_reported(args, code, &format!("error: unexpected argument '{word}' found"));
         is_reported(args, code, &format!("  tip: {tip}"));

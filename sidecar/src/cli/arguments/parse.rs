@@ -83,7 +83,8 @@ fn matched(
         let error = variables::named(error, command);
         let (chosen, rest) = chosen(command, &words);
         let error = with_place_of_word(with_bytes(error, chosen, rest));
-        with_case(with_one_dash(error, chosen, rest), chosen)
+        let error = with_case(with_one_dash(error, chosen, rest), chosen);
+        with_place_of_option(with_dashed_value(error, chosen, rest))
     })?;
     let given = Given::of(command, &matches);
     let cli = Cli::from_arg_matches_mut(&mut matches)?;
@@ -202,6 +203,35 @@ fn with_case(mut error: Error, command: &Command) -> Error {
         && let Some(known) = words::in_other_case(command, word)
     {
         error.insert(ContextKind::SuggestedArg, ContextValue::String(known));
+    }
+    error
+}
+
+/// Says how an option gets a value that begins with a dash. Clap proposes `--`, after which it would be no value.
+fn with_dashed_value(mut error: Error, command: &Command, words: &[OsString]) -> Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::SuggestedArg).is_none()
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && let Some((option, value)) = words::dashed_value(command, words, word)
+    {
+        let tip = format!("write the value after an equals sign: {option}={value}");
+        let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    error
+}
+
+/// Says where an option stands, in place of a tip that names the option as it was typed: words after `--` are no
+/// options.
+fn with_place_of_option(mut error: Error) -> Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && let Some(ContextValue::String(meant)) = error.get(ContextKind::SuggestedArg)
+        && word.split_once('=').map_or(word.as_str(), |(name, _)| name) == meant
+    {
+        error.remove(ContextKind::SuggestedArg);
+        let tip = ContextValue::StyledStrs(vec![StyledStr::from("write options before --")]);
+        error.insert(ContextKind::Suggested, tip);
     }
     error
 }

@@ -250,6 +250,21 @@ pub fn with_one_dash(
     Some((typed.to_owned(), meant.map(|name| format!("--{name}"))))
 }
 
+/// The first word that begins like `typed` and follows an option that takes a value, and that option.
+pub fn dashed_value<'a>(
+    command: &Command,
+    words: &'a [OsString],
+    typed: &str,
+) -> Option<(&'a str, &'a str)> {
+    let words = words.iter().take_while(|word| *word != "--");
+    let words: Vec<_> = words.filter_map(|word| word.to_str()).collect();
+    words.windows(2).find_map(|pair| {
+        let &[option, value] = pair else { return None };
+        let arg = find(command, option.strip_prefix("--")?)?;
+        (takes_next(arg) && value.starts_with(typed)).then_some((option, value))
+    })
+}
+
 /// An option of the command whose name differs from a word only in upper case.
 pub fn in_other_case(command: &Command, word: &str) -> Option<String> {
     let name = option(OsStr::new(word))?.name.to_lowercase();
