@@ -189,6 +189,11 @@ impl Connections {
         self.kind != ApiKind::Auxiliary && self.open().iter().any(|(_, control)| control.is_busy())
     }
 
+    /// How many connections have requests that are not finished.
+    pub(super) fn with_requests(&self) -> usize {
+        self.open().iter().filter(|(_, control)| control.has_requests()).count()
+    }
+
     /// Gives all connections the same order.
     pub(super) fn order(&self, order: Order) {
         for (_, control) in self.open().iter() {

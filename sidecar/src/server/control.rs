@@ -257,6 +257,11 @@ impl Control {
         state.in_flight > state.incomplete
     }
 
+    /// Whether a request is not finished, be it that its body has not come.
+    pub(super) fn has_requests(&self) -> bool {
+        self.lock().in_flight > 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever a panic elsewhere left here, the connection can be closed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -208,10 +208,14 @@ impl Server {
             () = tasks.wait() => return,
             () = tokio::time::sleep(LAST_EVENT_TIME) => {}
         }
-        tracing::warn!(
-            connections = tasks.len(),
-            "connections were cut off because their requests did not finish in time"
-        );
+        // The others wait for a request that may still come.
+        let connections = all.with_requests();
+        if connections > 0 {
+            tracing::warn!(
+                connections,
+                "connections were cut off because their requests did not finish in time"
+            );
+        }
         all.order(Order::Close);
         // Their holds end with their tasks.
         let _ = tokio::time::timeout(CUT_OFF_TIME, tasks.wait()).await;
@@ -241,6 +245,10 @@ fn until_last_call(grace: Duration) -> Duration {
 impl AllConnections {
     fn are_busy(&self) -> bool {
         self.0.iter().any(|connections| connections.is_busy())
+    }
+
+    fn with_requests(&self) -> usize {
+        self.0.iter().map(|connections| connections.with_requests()).sum()
     }
 
     fn order(&self, order: Order) {

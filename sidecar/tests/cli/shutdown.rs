@@ -7,6 +7,10 @@ use holdfast_tests::{
     resources::Resources,
 };
 use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::HOLDFAST;
 
@@ -59,6 +63,23 @@ async fn calls_of_other_parts_of_daprs_api_are_logged_once_in_a_while() {
     holdfast.wait_for(said);
     assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
     assert_eq!(holdfast.log().matches("Holdfast serves locks only").count(), 1);
+}
+
+/// They wait for a request that may still come, and cannot be late.
+#[tokio::test]
+async fn idle_connections_are_not_said_to_be_cut_off() {
+    let holdfast = Holdfast::serve(HOLDFAST, &["--dapr-graceful-shutdown-seconds", "0"]);
+    let mut idle = TcpStream::connect(holdfast.http()).await.unwrap();
+    idle.write_all(b"GET /v1.0/healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"\r\n\r\n") {
+        assert_ne!(idle.read_buf(&mut reply).await.unwrap(), 0);
+    }
+    // This one waits until there is no more time to wait for its request.
+    let _new = TcpStream::connect(holdfast.http()).await.unwrap();
+    let (code, log) = holdfast.end().await;
+    assert_eq!(code, 0, "{log}");
+    assert!(!log.contains("cut off"), "{log}");
 }
 
 #[tokio::test]
