@@ -159,6 +159,14 @@ pub enum LoadError {
         /// The place of the second component.
         second: Source,
     },
+    /// A folder was given twice, perhaps under two names, so that each of its components would be there twice.
+    #[error("a resources folder is given twice: {} and {}", first.display(), second.display())]
+    SameFolder {
+        /// The folder, as the caller named it first.
+        first: PathBuf,
+        /// The folder, as the caller named it later.
+        second: PathBuf,
+    },
     /// Documents are ambiguous, types are unknown, components without `ignoreErrors: true` cannot be resolved,
     /// or edge locks have mistakes.
     #[error("{}", join(.0))]

@@ -1,6 +1,6 @@
 //! Reads the definitions of lock stores and their policies from folders.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use holdfast_edge_lock::EdgeLock;
 
@@ -165,6 +165,9 @@ fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadErr
     let mut names = BTreeMap::new();
     for (source, component) in components {
         if let Some(first) = names.insert(&component.name, source) {
+            if let Some((first, second)) = same_folder(first, source) {
+                return Err(LoadError::SameFolder { first, second });
+            }
             return Err(LoadError::Duplicate {
                 name: component.name.clone(),
                 first: first.clone(),
@@ -173,6 +176,19 @@ fn check_names(components: &[(Source, ComponentDocument)]) -> Result<(), LoadErr
         }
     }
     Ok(())
+}
+
+/// The two names of a folder, if the same document was read twice because its folder was given twice.
+fn same_folder(first: &Source, second: &Source) -> Option<(PathBuf, PathBuf)> {
+    let is_same_document = first.document == second.document
+        && first.item == second.item
+        && first.file.file_name() == second.file.file_name();
+    if !is_same_document {
+        return None;
+    }
+    let folders = (first.file.parent()?, second.file.parent()?);
+    let is_same = fs::canonicalize(folders.0).ok()? == fs::canonicalize(folders.1).ok()?;
+    is_same.then(|| (folders.0.to_owned(), folders.1.to_owned()))
 }
 
 /// Why a component is not for this process; `None` if it is. Namespaces are compared only if the process has one.

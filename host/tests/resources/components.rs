@@ -213,6 +213,20 @@ fn a_duplicate_name_is_fatal_and_names_both_places() {
 }
 
 #[test]
+fn a_folder_that_is_given_twice_is_named() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir(outer.path().join("c")).unwrap();
+    fs::write(outer.path().join("c/a.yaml"), lock("a")).unwrap();
+    std::os::unix::fs::symlink("c", outer.path().join("link")).unwrap();
+    for other in ["c", "c/../c", "link"] {
+        let folders = ["c", other].map(|name| outer.path().join(name));
+        let error = load(&Options::new(folders.to_vec()), &mut |_| {}).unwrap_err().to_string();
+        let [first, second] = folders.map(|folder| folder.display().to_string());
+        assert_eq!(error, format!("a resources folder is given twice: {first} and {second}"));
+    }
+}
+
+#[test]
 fn a_bad_document_does_not_affect_the_others() {
     let wrong_type = |from: &str, to: &str| lock("bad").replace(from, to);
     for (bad, expected) in [

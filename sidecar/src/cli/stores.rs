@@ -34,7 +34,9 @@ pub async fn open(stores: &Stores, limits: Limits) -> Result<OpenedLocks> {
 pub fn explained(stores: &Stores, error: &OpenError) -> Error {
     // The text contains the cause, which `anyhow` would repeat.
     match error {
-        OpenError::Load(LoadError::Folder { .. }) => anyhow!("{}: {error}", stores.option()),
+        OpenError::Load(LoadError::Folder { .. } | LoadError::SameFolder { .. }) => {
+            anyhow!("{}: {error}", stores.option())
+        }
         _ => anyhow!("{error}"),
     }
 }
