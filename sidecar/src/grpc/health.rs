@@ -10,10 +10,10 @@ use tonic_health::pb::{
     health_server::Health,
 };
 
-use super::calls;
+use super::{calls, leases};
 use crate::server::{Readiness, State};
 
-/// The health of the process, which has no name, and of its one service. Both are the same.
+/// The health of the process, which has no name, and of its services for locks. All are the same.
 pub(super) struct Checks(pub Readiness);
 
 #[tonic::async_trait]
@@ -54,7 +54,7 @@ impl Health for Checks {
 
 fn is_served(request: &Request<HealthCheckRequest>) -> bool {
     let service = request.get_ref().service.as_str();
-    service.is_empty() || service == calls::SERVICE
+    ["", calls::SERVICE, leases::SERVICE].contains(&service)
 }
 
 fn health(state: State) -> HealthCheckResponse {

@@ -195,7 +195,7 @@ async fn a_call_ends_when_its_caller_leaves() {
 async fn health_reports_the_end_of_the_server() {
     let server = grpc(in_memory()).await;
     let mut health = HealthClient::new(channel(server.address).await);
-    for service in ["", SERVICE] {
+    for service in ["", SERVICE, "holdfast.lock.v1.Leases"] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let checked = health.check(request).await.unwrap().into_inner();
         assert_eq!(checked.status(), ServingStatus::Serving, "{service}");
