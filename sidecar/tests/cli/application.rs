@@ -46,6 +46,8 @@ fn the_application_gets_absolute_paths_of_sockets() {
     command.args(["--app-id", "app1", "--unix-domain-socket", "us"]).current_dir(folder.path());
     command.args(["--", "sh", "-c", "env > environment"]);
     let mut holdfast = Holdfast::start(command);
+    // Of another server.
+    command.env("DAPR_HTTP_PORT", "1").env("DAPR_GRPC_PORT", "2");
     assert_eq!(holdfast.wait(), Some(0), "{}", holdfast.log());
     let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
     let folder = fs::canonicalize(folder.path()).unwrap();
@@ -55,6 +57,9 @@ fn the_application_gets_absolute_paths_of_sockets() {
         assert!(environment.lines().any(|line| line == expected), "{expected}\n{environment}");
     }
 }
+    for variable in ["DAPR_HTTP_PORT=", "DAPR_GRPC_PORT="] {
+        assert!(!environment.lines().any(|line| line.starts_with(variable)), "{environment}");
+    }
 
 /// The application can still use the server while it ends.
 #[test]

@@ -30,6 +30,10 @@ use super::{
 };
 
 /// An application, or none.
+/// Dapr's variables with the port and the URL of an API.
+const HTTP: (&str, &str) = ("DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT");
+const GRPC: (&str, &str) = ("DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT");
+
 pub struct Application {
     child: Option<Child>,
     /// Says that a child has ended, in the first process of a container: it adopts all orphans.
@@ -59,7 +63,12 @@ impl Application {
             bail!(ArgumentError("the command after -- is empty".to_owned()));
         }
         let mut command = Command::new(program);
-        command.args(arguments).envs(environment).kill_on_drop(true);
+        command.args(arguments).kill_on_drop(true);
+        // Those of another server would lead there, where this one has sockets in place of ports.
+        for (port, endpoint) in [HTTP, GRPC] {
+            command.env_remove(port).env_remove(endpoint);
+        }
+        command.envs(environment);
         // A program that may take locks need not be allowed to end the holds of others.
         command.env_remove(ADMIN_TOKEN);
         let name = program.to_string_lossy();
@@ -167,23 +176,20 @@ pub fn note_request() {
 }
 
 /// Dapr's variables for the application: the addresses of the APIs.
-pub fn environment<'a>(
-    app_id: &str,
-    ports: [(&'a [&'a str; 2], &Listening); 2],
-) -> Vec<(&'a str, String)> {
+pub fn environment(app_id: &str, [http, grpc]: [&Listening; 2]) -> Vec<(&'static str, String)> {
     let mut variables = Vec::new();
     if !app_id.is_empty() {
         variables.push(("APP_ID", app_id.to_owned()));
     }
-    for ([port, endpoint], listening) in ports {
+    for ((port, endpoint), listening) in [(HTTP, http), (GRPC, grpc)] {
         let Some(address) = listening.addresses.first() else { continue };
         if let Some(path) = address.strip_prefix("+unix://") {
             // After `unix://` there has to be an absolute one. Without a current folder, a relative one leads nowhere.
             let path = path::absolute(path).unwrap_or_else(|_| path.into());
-            variables.push((*endpoint, format!("unix://{}", path.display())));
+            variables.push((endpoint, format!("unix://{}", path.display())));
         } else if let Some((_, number)) = address.rsplit_once(':') {
-            variables.push((*port, number.to_owned()));
-            variables.push((*endpoint, format!("http{}", reachable(address))));
+            variables.push((port, number.to_owned()));
+            variables.push((endpoint, format!("http{}", reachable(address))));
         }
     }
     variables

@@ -210,11 +210,7 @@ fn server(args: &Serve, sidecar: &Sidecar, ready: &mut Ready) -> Result<Server> 
 
 /// The variables for the application that is started beside the server.
 fn environment(args: &Serve, ports: &Ports<Listening>) -> Vec<(&'static str, String)> {
-    let ports = [
-        (&["DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT"], &ports.http),
-        (&["DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT"], &ports.grpc),
-    ];
-    application::environment(&args.stores.app_id, ports)
+    application::environment(&args.stores.app_id, [&ports.http, &ports.grpc])
 }
 
 /// Serves until `ending`, finishes requests in flight within `grace`, and closes the stores.
