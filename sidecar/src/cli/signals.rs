@@ -1,6 +1,11 @@
 //! The signals that a process gets.
 
-use std::io;
+use std::{
+    fs,
+    future::poll_fn,
+    io,
+    task::Poll,
+};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{self as mask, SigSet};
@@ -50,44 +55,61 @@ impl<S> SignalRuntime<S> {
     }
 }
 
-/// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
-/// from the moment that this is created.
-pub struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-    hangup: unix::Signal,
-    user1: unix::Signal,
-    user2: unix::Signal,
+/// The signals of some names that this process gets from the moment that this is created. Those that it was started to
+/// ignore stay ignored, here and in the programs that it starts, as under nohup.
+pub struct Heard(Vec<(Signal, unix::Signal)>);
+
+impl Heard {
+    pub fn new(names: &[Signal]) -> io::Result<Self> {
+        let ignored = ignored();
+        let heard = names.iter().filter(|signal| ignored & bit(**signal) == 0);
+        let streams = heard.map(|name| Ok((*name, signal(SignalKind::from_raw(name.as_raw()))?)));
+        Ok(Self(streams.collect::<io::Result<_>>()?))
+    }
+
+    /// Waits for the next of the signals that are wanted, and leaves the others for later.
+    pub async fn next(&mut self, is_wanted: impl Fn(Signal) -> bool) -> Signal {
+        poll_fn(|context| {
+            let mut streams = self.0.iter_mut().filter(|(name, _)| is_wanted(*name));
+            let received = streams
+                .find_map(|(name, stream)| stream.poll_recv(context).is_ready().then_some(*name));
+            received.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
 }
 
+/// The signals that this process has ignored since its start, as far as the system reports them.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.as_raw() - 1)
+}
+
+/// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
+/// from the moment that this is created, except for those that the process was started to ignore.
+pub struct Signals(Heard);
+
 impl Signals {
+    const NAMES: [Signal; 5] =
+        [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::USR2];
+
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-            user2: signal(SignalKind::user_defined2())?,
-        })
+        Heard::new(&Self::NAMES).map(Self)
     }
 
     /// Waits for the next signal.
     pub async fn any(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.hangup.recv() => Signal::HUP,
-            _ = self.user1.recv() => Signal::USR1,
-            _ = self.user2.recv() => Signal::USR2,
-        }
+        self.0.next(|_| true).await
     }
 
     /// Waits for the next signal that ends the process, and leaves the others for later.
     pub async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        self.0.next(is_end).await;
     }
 
     /// Waits for the next signal that ends the process, and notes the others.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use holdfast_tests::{
-    holdfast::{Holdfast, serve},
+    holdfast::{Holdfast, command, serve},
     temporary_dir,
 };
 use rustix::process::Signal;
@@ -45,9 +45,9 @@ fn the_application_gets_absolute_paths_of_sockets() {
     let mut command = serve(HOLDFAST);
     command.args(["--app-id", "app1", "--unix-domain-socket", "us"]).current_dir(folder.path());
     command.args(["--", "sh", "-c", "env > environment"]);
-    let mut holdfast = Holdfast::start(command);
     // Of another server.
     command.env("DAPR_HTTP_PORT", "1").env("DAPR_GRPC_PORT", "2");
+    let mut holdfast = Holdfast::start(command);
     assert_eq!(holdfast.wait(), Some(0), "{}", holdfast.log());
     let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
     let folder = fs::canonicalize(folder.path()).unwrap();
@@ -56,10 +56,10 @@ fn the_application_gets_absolute_paths_of_sockets() {
         let expected = format!("{variable}=unix://{}", socket.display());
         assert!(environment.lines().any(|line| line == expected), "{expected}\n{environment}");
     }
-}
     for variable in ["DAPR_HTTP_PORT=", "DAPR_GRPC_PORT="] {
         assert!(!environment.lines().any(|line| line.starts_with(variable)), "{environment}");
     }
+}
 
 /// The application can still use the server while it ends.
 #[test]
@@ -98,6 +98,32 @@ fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
                 || fs::read_to_string(process.join("stat")).is_ok_and(|it| it.contains(") Z "))
         });
     }
+}
+
+/// A shell script that notes the signals that it gets in the file `said`, and ends with 3 once there is a file `end`.
+const PATIENT: &str = "trap 'echo term >> said' TERM; trap 'echo int >> said' INT
+                       trap 'echo usr1 >> said' USR1; echo started > said
+                       while [ ! -e end ]; do sleep 0.05; done; exit 3";
+
+/// As under nohup, or in the background of a script.
+#[test]
+fn signals_that_are_ignored_stay_ignored() {
+    let folder = temporary_dir();
+    let mut ignoring = command("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$@\"", "sh", HOLDFAST]);
+    ignoring.args(serve(HOLDFAST).get_args()).args(["--", "sh", "-c", PATIENT]);
+    ignoring.current_dir(folder.path());
+    let mut holdfast = Holdfast::start(ignoring);
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    wait_until("started", || said().contains("started"));
+    holdfast.signal(Signal::HUP);
+    holdfast.signal(Signal::USR1);
+    wait_until("usr1", || {
+        assert!(!holdfast.log().contains("has ended"), "{}", holdfast.log());
+        said().contains("usr1")
+    });
+    fs::write(folder.path().join("end"), "").unwrap();
+    assert_eq!(holdfast.wait(), Some(3), "{}", holdfast.log());
 }
 
 #[test]
