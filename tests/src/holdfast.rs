@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -201,6 +202,21 @@ impl Holdfast {
         self.wait()
     }
 
+    /// As [`end_by`](Self::end_by), but sends the signal until the end: a second one counts only some time after the
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// When the process does not end within a minute.
+    pub fn end_by_many(&mut self, signal: Signal) -> Option<i32> {
+        let begun = Instant::now();
+        while !self.log.has_ended() && begun.elapsed() < LONG {
+            self.signal(signal);
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.wait()
+    }
+
     /// Waits for the end: the exit code, if it is not a signal that ends the process.
     ///
     /// # Panics
@@ -297,6 +313,10 @@ impl Log {
         };
         let written = self.wait_while(|written| find(written).is_none() && !written.ended);
         find(&written).unwrap_or_else(|| panic!("no {words:?} in the log:\n{}", written.text))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     fn wait_for_end(&self) {

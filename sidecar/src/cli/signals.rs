@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     io,
     task::Poll,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -14,6 +15,10 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{self, SignalKind, signal},
 };
+
+/// How much later than the first a signal has to come to be a second request to end. One request may come as several
+/// signals: to each process of a group, and to one of them besides.
+pub const APART: Duration = Duration::from_secs(1);
 
 /// The signals that would end a process without handlers.
 const DEFERRED: [mask::Signal; 6] = [
@@ -122,11 +127,68 @@ impl Signals {
             note(signal);
         }
     }
+
+    /// Waits during a shutdown for a second request to end. The first may still have to come, if the shutdown began
+    /// otherwise.
+    pub async fn second(&mut self, requests: &mut Requests) {
+        loop {
+            let signal = self.any().await;
+            if !is_end(signal) {
+                note(signal);
+                continue;
+            }
+            match requests.take(signal, Instant::now()) {
+                Request::Second => return,
+                Request::New => note_end(),
+                Request::Repeated => {}
+            }
+        }
+    }
+}
+
+/// The signals that have asked this process to end.
+#[derive(Debug, Default)]
+pub struct Requests {
+    first: Option<Instant>,
+    heard: Vec<Signal>,
+}
+
+/// What such a signal means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// It is the first, or belongs to the first, and is another signal.
+    New,
+    /// It belongs to the first, and is the same signal.
+    Repeated,
+    /// Somebody has asked again.
+    Second,
+}
+
+impl Requests {
+    /// Notes a signal that has come now.
+    pub fn take(&mut self, signal: Signal, now: Instant) -> Request {
+        let first = *self.first.get_or_insert(now);
+        if now.saturating_duration_since(first) >= APART {
+            return Request::Second;
+        }
+        if self.heard.contains(&signal) {
+            return Request::Repeated;
+        }
+        self.heard.push(signal);
+        Request::New
+    }
 }
 
 /// Whether a signal ends the process.
 pub fn is_end(signal: Signal) -> bool {
     signal == Signal::TERM || signal == Signal::INT
+}
+
+/// Logs a signal that asks for a shutdown that has begun.
+pub fn note_end() {
+    tracing::info!(
+        "the shutdown has begun before this signal: another one, {APART:?} later, ends it at once"
+    );
 }
 
 /// Logs a signal that has no effect.
@@ -135,5 +197,24 @@ pub fn note(signal: Signal) {
         tracing::info!("SIGHUP has no effect: resource files are read at the start");
     } else {
         tracing::info!("SIGUSR1 and SIGUSR2 have no effect");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A supervisor may signal a process and then its group, or the group by two signals.
+    #[test]
+    fn signals_of_the_same_second_are_one_request() {
+        let mut requests = Requests::default();
+        let begun = Instant::now();
+        let mut take = |signal, after| requests.take(signal, begun + Duration::from_millis(after));
+        assert_eq!(take(Signal::TERM, 0), Request::New);
+        assert_eq!(take(Signal::TERM, 1), Request::Repeated);
+        assert_eq!(take(Signal::INT, 2), Request::New);
+        assert_eq!(take(Signal::INT, 999), Request::Repeated);
+        assert_eq!(take(Signal::TERM, 1000), Request::Second);
+        assert_eq!(take(Signal::INT, 5000), Request::Second);
     }
 }

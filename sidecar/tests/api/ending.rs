@@ -350,7 +350,7 @@ async fn serving_goes_on_for_the_duration_that_blocks_the_shutdown() {
         .await;
     assert_eq!(server.try_lock("lockstore", "r", "o", 60).await, ACQUIRED);
     // A second signal ends it at once.
-    assert_eq!(server.end_by(Signal::TERM), Some(1));
+    assert_eq!(server.end_by_many(Signal::TERM), Some(1));
 }
 
 #[tokio::test]

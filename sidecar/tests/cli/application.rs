@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use holdfast_tests::{
     holdfast::{Holdfast, command, serve},
+    http_client::{exchange, request},
     temporary_dir,
 };
 use rustix::process::Signal;
@@ -91,7 +92,7 @@ fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
         wait_until("its id", || id().ends_with('\n'));
         holdfast.signal(Signal::TERM);
         holdfast.wait_for("passed a signal on to the application");
-        assert_eq!(holdfast.end_by(Signal::TERM), Some(137), "{start}");
+        assert_eq!(holdfast.end_by_many(Signal::TERM), Some(137), "{start}");
         let process = Path::new("/proc").join(id().trim());
         wait_until("the process has ended", || {
             !process.exists()
@@ -104,6 +105,66 @@ fn an_application_that_does_not_end_is_killed_by_the_second_signal() {
 const PATIENT: &str = "trap 'echo term >> said' TERM; trap 'echo int >> said' INT
                        trap 'echo usr1 >> said' USR1; echo started > said
                        while [ ! -e end ]; do sleep 0.05; done; exit 3";
+
+/// As a supervisor sends them that signals a process and then its group.
+#[test]
+fn two_signals_at_once_are_one_request_to_end() {
+    let folder = temporary_dir();
+    let mut holdfast = beside(PATIENT, folder.path());
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    wait_until("started", || said().contains("started"));
+    holdfast.suspend();
+    holdfast.signal(Signal::TERM);
+    holdfast.signal(Signal::INT);
+    holdfast.signal(Signal::CONT);
+    wait_until("both", || said().contains("term") && said().contains("int"));
+    fs::write(folder.path().join("end"), "").unwrap();
+    assert_eq!(holdfast.wait(), Some(3), "{}", holdfast.log());
+}
+
+#[tokio::test]
+async fn the_first_signal_after_a_request_to_end_kills_no_application() {
+    let folder = temporary_dir();
+    let mut holdfast = beside(PATIENT, folder.path());
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    wait_until("started", || said().contains("started"));
+    let address = holdfast.http().parse().unwrap();
+    assert_eq!(exchange(address, &request("POST", "/v1.0/shutdown", "", b"")).await.status, 204);
+    wait_until("term", || said().contains("term"));
+    holdfast.signal(Signal::TERM);
+    holdfast.wait_for("the shutdown has begun before this signal");
+    fs::write(folder.path().join("end"), "").unwrap();
+    let ended = tokio::task::spawn_blocking(move || (holdfast.wait(), holdfast.log())).await;
+    let (code, log) = ended.unwrap();
+    assert_eq!(code, Some(3), "{log}");
+}
+
+/// Holders of locks have their time, unless a second signal comes.
+#[tokio::test]
+async fn the_first_signal_after_the_end_of_the_application_ends_nothing_at_once() {
+    for twice in [false, true] {
+        let folder = temporary_dir();
+        let mut command = serve(HOLDFAST);
+        command.args(["--dapr-graceful-shutdown-seconds", "3600", "--", "sh", "-c", PATIENT]);
+        command.current_dir(folder.path());
+        let mut holdfast = Holdfast::start_ready(command);
+        holdfast.try_lock("lockstore", "r", "me", 3600).await;
+        fs::write(folder.path().join("end"), "").unwrap();
+        holdfast.wait_for("shutting down");
+        holdfast.signal(Signal::TERM);
+        holdfast.wait_for("the shutdown has begun before this signal");
+        if !twice {
+            holdfast.unlock("lockstore", "r", "me").await;
+        }
+        let ended = tokio::task::spawn_blocking(move || {
+            let code = if twice { holdfast.end_by_many(Signal::TERM) } else { holdfast.wait() };
+            (code, holdfast.log())
+        });
+        let (code, log) = ended.await.unwrap();
+        assert_eq!(code, Some(3), "{log}");
+        assert_eq!(log.contains("a second signal ended the shutdown"), twice, "{log}");
+    }
+}
 
 /// As under nohup, or in the background of a script.
 #[test]

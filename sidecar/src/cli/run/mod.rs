@@ -35,11 +35,8 @@ use super::{
     arguments::{LogLevel, RunLocked, parse::Given},
     exit, logging,
     runtime::runtime,
-    signals::SignalRuntime,
+    signals::{APART, SignalRuntime},
 };
-
-/// How long the work at the end goes on before a signal can end it.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What to do with the lock at the end.
 enum Fate {
@@ -229,7 +226,7 @@ async fn after(time: Option<Duration>) {
 async fn unless_signalled<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
     let signalled = async {
         // The same signal may be sent twice: to the group of this process, and to each process in it.
-        sleep(PATIENCE).await;
+        sleep(APART).await;
         signals.end().await
     };
     tokio::select! {

@@ -6,6 +6,7 @@ use std::{
     io::{self, IsTerminal},
     path,
     process::ExitCode,
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -23,17 +24,18 @@ use super::{
     super::{
         argument_error::ArgumentError,
         exit, orphans,
-        signals::{self, Signals},
+        signals::{self, Request, Requests, Signals},
+        argument_error::ArgumentError,
     },
     listen::Listening,
     token::ADMIN_TOKEN,
 };
 
-/// An application, or none.
 /// Dapr's variables with the port and the URL of an API.
 const HTTP: (&str, &str) = ("DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT");
 const GRPC: (&str, &str) = ("DAPR_GRPC_PORT", "DAPR_GRPC_ENDPOINT");
 
+/// An application, or none.
 pub struct Application {
     child: Option<Child>,
     /// Says that a child has ended, in the first process of a container: it adopts all orphans.
@@ -79,27 +81,40 @@ impl Application {
 
     /// Waits for the end: of the application, or a signal or `shutdown` if there is none. Signals are passed on
     /// to the application, which `shutdown` asks to end as SIGTERM does.
-    pub async fn end(&mut self, signals: &mut Signals, shutdown: &CancellationToken) -> End {
-        let (mut asked, mut by_signal) = (false, false);
+    pub async fn end(
+        &mut self,
+        signals: &mut Signals,
+        requests: &mut Requests,
+        shutdown: &CancellationToken,
+    ) -> End {
+        let (mut by_caller, mut by_signal) = (false, false);
         loop {
             tokio::select! {
                 code = ended(&mut self.child) => return End::InOrder { code, by_signal },
                 () = next(&mut self.children) => orphans::reap(self.pid()),
-                () = shutdown.cancelled(), if !asked => {
+                () = shutdown.cancelled(), if !by_caller && !by_signal => {
                     note_request();
-                    asked = true;
+                    by_caller = true;
                     self.send(Signal::TERM);
                 }
-                signal = signals.any() => match (signals::is_end(signal), asked) {
-                    (true, true) => return End::AtOnce { code: self.kill() },
-                    (is_end, _) => {
-                        asked |= is_end;
-                        by_signal |= is_end;
+                signal = signals.any() => {
+                    if !signals::is_end(signal) {
                         self.pass_on(signal);
+                        continue;
                     }
-                },
+                    match requests.take(signal, Instant::now()) {
+                        Request::Second => return End::AtOnce { code: self.kill() },
+                        // The application was asked to end.
+                        Request::New if by_caller => signals::note_end(),
+                        Request::New => {
+                            by_signal = true;
+                            self.pass_on(signal);
+                        }
+                        Request::Repeated => {}
+                    }
+                }
             }
-            if asked && self.child.is_none() {
+            if (by_caller || by_signal) && self.child.is_none() {
                 return End::InOrder { code: ExitCode::SUCCESS, by_signal };
             }
         }

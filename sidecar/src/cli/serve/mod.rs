@@ -54,7 +54,7 @@ use self::{
 use super::{
     arguments::{LogLevel, Serve, parse::Given},
     logging,
-    signals::{SignalRuntime, Signals},
+    signals::{SignalRuntime, Requests, Signals},
     traces::Traces,
 };
 use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sidecar::Sidecar};
@@ -128,7 +128,9 @@ async fn serve(
     let serving = answer(server, ending.clone(), grace, &ready.locks, traces);
     let code = Cell::new(ExitCode::SUCCESS);
     let at_once = async {
-        let by_signal = match application.end(&mut signals, sidecar.shutdown()).await {
+        let mut requests = Requests::default();
+        let end = application.end(&mut signals, &mut requests, sidecar.shutdown());
+        let by_signal = match end.await {
             End::InOrder { code: ended, by_signal } => {
                 code.set(ended);
                 by_signal
@@ -146,7 +148,10 @@ async fn serve(
         };
         tokio::select! {
             code = shutdown => code,
-            () = signals.next() => ExitCode::FAILURE,
+            () = signals.second(&mut requests) => match args.command.is_empty() {
+                true => ExitCode::FAILURE,
+                false => code.get(),
+            },
         }
     };
     tokio::select! {
