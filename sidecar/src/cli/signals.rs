@@ -95,13 +95,13 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
 }
 
-/// SIGTERM and SIGINT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
+/// SIGTERM, SIGINT and SIGQUIT, which end the process, and SIGHUP, SIGUSR1 and SIGUSR2, which do not. All are received
 /// from the moment that this is created, except for those that the process was started to ignore.
 pub struct Signals(Heard);
 
 impl Signals {
-    const NAMES: [Signal; 5] =
-        [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::USR2];
+    const NAMES: [Signal; 6] =
+        [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
 
     pub fn new() -> io::Result<Self> {
         Heard::new(&Self::NAMES).map(Self)
@@ -181,7 +181,7 @@ impl Requests {
 
 /// Whether a signal ends the process.
 pub fn is_end(signal: Signal) -> bool {
-    signal == Signal::TERM || signal == Signal::INT
+    [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal)
 }
 
 /// Logs a signal that asks for a shutdown that has begun.
@@ -215,6 +215,6 @@ mod tests {
         assert_eq!(take(Signal::INT, 2), Request::New);
         assert_eq!(take(Signal::INT, 999), Request::Repeated);
         assert_eq!(take(Signal::TERM, 1000), Request::Second);
-        assert_eq!(take(Signal::INT, 5000), Request::Second);
+        assert_eq!(take(Signal::QUIT, 5000), Request::Second);
     }
 }

@@ -187,6 +187,19 @@ fn signals_that_are_ignored_stay_ignored() {
     assert_eq!(holdfast.wait(), Some(3), "{}", holdfast.log());
 }
 
+/// As SIGTERM: otherwise the application would live on without its server.
+#[test]
+fn sigquit_ends_the_application_and_the_server_in_order() {
+    let folder = temporary_dir();
+    let mut holdfast = beside(PATIENT, folder.path());
+    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    wait_until("started", || said().contains("started"));
+    holdfast.signal(Signal::QUIT);
+    wait_until("term", || said().contains("term"));
+    fs::write(folder.path().join("end"), "").unwrap();
+    assert_eq!(holdfast.wait(), Some(3), "{}", holdfast.log());
+}
+
 #[test]
 fn an_application_that_a_signal_ends_and_one_that_is_missing() {
     let folder = temporary_dir();

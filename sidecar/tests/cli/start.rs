@@ -190,7 +190,7 @@ fn what_check_says_on_stderr_is_json_in_a_log_of_json() {
 }
 
 #[test]
-fn only_sigterm_and_sigint_end_it() {
+fn only_sigterm_sigint_and_sigquit_end_it() {
     let mut holdfast = Holdfast::serve(HOLDFAST, &[]);
     for (signal, said) in [
         (Signal::HUP, "SIGHUP has no effect"),
@@ -227,7 +227,7 @@ fn signals_are_taken_from_the_first_moment() {
         holdfast.wait_for(said);
         assert_eq!(holdfast.end_by(Signal::TERM), Some(0));
     }
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "QUIT"] {
         let mut holdfast = Holdfast::start(signalled(&serve(HOLDFAST), signal));
         assert_eq!(holdfast.wait(), Some(0), "{signal}: {}", holdfast.log());
     }

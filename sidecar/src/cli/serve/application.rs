@@ -25,7 +25,6 @@ use super::{
         argument_error::ArgumentError,
         exit, orphans,
         signals::{self, Request, Requests, Signals},
-        argument_error::ArgumentError,
     },
     listen::Listening,
     token::ADMIN_TOKEN,
@@ -121,10 +120,12 @@ impl Application {
     }
 
     fn pass_on(&self, signal: Signal) {
-        // A terminal sends the signal to both.
-        if signal == Signal::INT && io::stdin().is_terminal() {
+        // A terminal sends these to both.
+        if [Signal::INT, Signal::QUIT].contains(&signal) && io::stdin().is_terminal() {
             return;
         }
+        // Without a handler it would dump the memory of the application.
+        let signal = if signal == Signal::QUIT { Signal::TERM } else { signal };
         if self.child.is_some() {
             self.send(signal);
         } else if !signals::is_end(signal) {

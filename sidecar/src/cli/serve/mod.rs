@@ -54,7 +54,7 @@ use self::{
 use super::{
     arguments::{LogLevel, Serve, parse::Given},
     logging,
-    signals::{SignalRuntime, Requests, Signals},
+    signals::{Requests, SignalRuntime, Signals},
     traces::Traces,
 };
 use crate::{admin, grpc, http, requests::intake::BodyLimits, server::Server, sidecar::Sidecar};
