@@ -39,6 +39,21 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// A program and its first arguments, which run a command in the folder and the environment of that command.
+pub fn within(mut outer: Command, arguments: &[&str], command: &Command) -> Command {
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer
+}
+
 /// `holdfast serve` on free ports of 127.0.0.1.
 pub fn serve(program: &str) -> Command {
     let mut command = command(program);
@@ -48,12 +63,14 @@ pub fn serve(program: &str) -> Command {
 }
 
 impl Holdfast {
-    /// Starts a command and does not wait until it is ready.
+    /// Starts a command and does not wait until it is ready. Signals are as a shell in the foreground leaves them: the
+    /// parent of the tests may ignore some, as nohup does.
     ///
     /// # Panics
     ///
     /// When it cannot be run.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        let mut command = within(Command::new("/usr/bin/env"), &["--default-signal"], &command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Watched::start(command);
         let log = Log::of(process.process_mut().stderr.take().expect("a pipe"));

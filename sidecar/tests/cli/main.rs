@@ -53,7 +53,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_tests::{APP_ID, LONG, holdfast::command, resources::Resources};
+use holdfast_tests::{
+    APP_ID, LONG,
+    holdfast::{command, within},
+    resources::Resources,
+};
 
 /// The program.
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -83,20 +87,9 @@ fn in_files(resources: &Resources, words: &[&str]) -> Command {
 
 /// The command, with a signal that was sent before it began: it is blocked until the program takes it.
 fn signalled(command: &Command, signal: &str) -> Command {
-    let mut early = Command::new("env");
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => early.env(name, value),
-            None => early.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        early.current_dir(folder);
-    }
-    early.arg(format!("--default-signal={signal}")).arg(format!("--block-signal={signal}"));
-    early.args(["sh", "-c", &format!("kill -{signal} $$; exec \"$@\""), "sh"]);
-    early.arg(command.get_program()).args(command.get_args());
-    early
+    let block = format!("--block-signal={signal}");
+    let script = format!("kill -{signal} $$; exec \"$@\"");
+    within(Command::new("env"), &[&block, "sh", "-c", &script, "sh"], command)
 }
 
 /// A command to which a program and its arguments are added, which becomes the first process of a PID namespace. `None`,

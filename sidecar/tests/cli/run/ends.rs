@@ -1,10 +1,10 @@
 //! The end of `holdfast run`: its exit codes and its messages.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use holdfast_tests::{
     STORE,
-    holdfast::{Holdfast, command},
+    holdfast::{Holdfast, within},
     redis_server::RedisServer,
     resources::Resources,
 };
@@ -26,11 +26,9 @@ fn the_exit_code_is_the_commands_and_the_lock_is_free_again() {
 #[test]
 fn the_end_of_the_command_is_noticed_though_signals_are_blocked() {
     let place = Place::new();
-    let inner = place.command(&[], &["sleep", "1"]);
-    let mut command = command("env");
-    let [defaults, rest @ ..] = &*inner.get_args().collect::<Vec<_>>() else { unreachable!() };
-    command.arg(defaults).arg("--block-signal=CHLD,TERM").args(rest);
-    assert_eq!(Holdfast::start(command).wait(), Some(0));
+    let run = place.command(&[], &["sleep", "1"]);
+    let blocked = within(Command::new("env"), &["--block-signal=CHLD,TERM"], &run);
+    assert_eq!(Holdfast::start(blocked).wait(), Some(0));
     assert!(place.is_free());
 }
 

@@ -63,7 +63,7 @@ impl Place {
 
     /// `holdfast run` with these options before the program, in the folder.
     fn command(&self, options: &[&str], program: &[&str]) -> Command {
-        let mut command = with_default_signals();
+        let mut command = command(HOLDFAST);
         command.args(["run", STORE, RESOURCE, "--app-id", APP_ID]);
         command.args(["--resources-path", self.resources.path()]);
         command.args(options).arg("--").args(program).current_dir(self.folder.path());
@@ -117,14 +117,6 @@ impl Place {
             clients.lines().any(|client| client.contains("flags=t ") && client.contains("cmd=eval"))
         });
     }
-}
-
-/// `holdfast`, with signals as a shell in the foreground leaves them: the parent of the tests may ignore some, as nohup
-/// does.
-fn with_default_signals() -> Command {
-    let mut command = command("env");
-    command.args(["--default-signal", HOLDFAST]);
-    command
 }
 
 /// Whether a process has ended, though perhaps nobody has waited for it.

@@ -17,7 +17,7 @@ use holdfast_tests::{
 };
 use rustix::process::Signal;
 
-use super::{KEY, Place, RESOURCE, WORK, wait_until, with_default_signals};
+use super::{KEY, Place, RESOURCE, WORK, command, wait_until};
 use crate::{HOLDFAST, run_in};
 
 const TOKEN: (&str, &str) = ("DAPR_API_TOKEN", "secret");
@@ -32,7 +32,7 @@ fn server(place: &Place, port: &str) -> Holdfast {
 
 /// `holdfast run` with a shell script, through a server.
 fn through(place: &Place, address: &str, options: &[&str], script: &str) -> Command {
-    let mut command = with_default_signals();
+    let mut command = command(HOLDFAST);
     command.args(["run", STORE, RESOURCE, "--address", &format!("http://{address}")]);
     command.args(options).args(["--", "sh", "-c", script]);
     command.env(TOKEN.0, TOKEN.1).current_dir(place.folder.path());

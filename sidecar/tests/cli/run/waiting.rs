@@ -58,9 +58,7 @@ fn signals_are_taken_from_the_first_moment() {
         ("CONT", 0),
     ] {
         let _ = std::fs::remove_file(place.folder.path().join("said"));
-        let mut run = command(HOLDFAST);
-        run.args(place.command(&[], &["sh", "-c", "echo ran > said"]).get_args().skip(2));
-        run.current_dir(place.folder.path());
+        let run = place.command(&[], &["sh", "-c", "echo ran > said"]);
         let mut running = Holdfast::start(signalled(&run, signal));
         assert_eq!(running.wait(), Some(code), "{signal}: {}", running.log());
         assert_eq!(place.said("said"), if code == 0 { "ran\n" } else { "" }, "{signal}");
@@ -131,7 +129,7 @@ fn signals_that_are_ignored_stay_ignored() {
     let script = format!("trap 'echo usr1 >> said' USR1; {WORK}");
     let run = place.command(&[], &["sh", "-c", &script]);
     let mut command = command("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", HOLDFAST]).args(run.get_args().skip(2));
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", HOLDFAST]).args(run.get_args());
     command.current_dir(place.folder.path());
     let mut running = Holdfast::start(command);
     place.process("leader");
