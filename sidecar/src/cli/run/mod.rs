@@ -18,11 +18,12 @@ mod remote;
 mod signals;
 mod terminal;
 
-use std::{future::pending, process::ExitCode, time::Duration};
+use std::{convert::Infallible, future::pending, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use holdfast::Lost;
-use tokio::time::sleep;
+use rustix::process::Signal;
+use tokio::time::{error::Elapsed, sleep, timeout};
 use uuid::Uuid;
 
 pub use self::terminal::foreground;
@@ -224,13 +225,44 @@ async fn after(time: Option<Duration>) {
 
 /// Runs the work; `None` if a signal ends the process first.
 async fn unless_signalled<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Option<T> {
-    let signalled = async {
-        // The same signal may be sent twice: to the group of this process, and to each process in it.
-        sleep(APART).await;
-        signals.end().await
-    };
     tokio::select! {
         done = work => Some(done),
-        _signal = signalled => None,
+        _signal = later(async || signals.end().await) => None,
+    }
+}
+
+/// Waits for a signal that comes later than [`APART`]: the same signal may be sent twice, to the group of this process
+/// and to each process in it.
+async fn later(mut signal: impl AsyncFnMut() -> Signal) -> Signal {
+    let earlier = async {
+        loop {
+            signal().await;
+        }
+    };
+    let _: Result<Infallible, Elapsed> = timeout(APART, earlier).await;
+    signal().await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        sync::mpsc,
+        time::{Instant, sleep_until},
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_of_the_first_second_ends_nothing() {
+        let (send, mut receive) = mpsc::unbounded_channel();
+        let begun = Instant::now();
+        tokio::spawn(async move {
+            for after in [0, 1, 999, 5000] {
+                sleep_until(begun + Duration::from_millis(after)).await;
+                send.send(Signal::TERM).unwrap();
+            }
+        });
+        assert_eq!(later(async || receive.recv().await.unwrap()).await, Signal::TERM);
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
     }
 }

@@ -184,7 +184,7 @@ fn a_second_signal_ends_holdfast_and_frees_no_lock_of_a_group_that_cannot_be_kil
     running.wait_for("job: sh cannot be killed: the lock is held until it ends");
     running.signal(Signal::TERM);
     running.wait_for("another signal ends holdfast, and the lock then expires");
-    assert_eq!(running.end_by(Signal::TERM), Some(194), "{}", running.log());
+    assert_eq!(running.end_by_many(Signal::TERM), Some(194), "{}", running.log());
     let expected = "holdfast: job: the lock is not released, and expires by itself; sh goes on";
     assert!(running.log().contains(expected), "{}", running.log());
     assert!(!place.is_free());
