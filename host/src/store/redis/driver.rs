@@ -129,7 +129,12 @@ impl<F: Fn(u64, Event)> Driver<F> {
                         self.sent = 0;
                     }
                 }
-                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Ready(Err(error)) => {
+                    if self.socket.may_send_before_an_error() {
+                        self.shared.queue().handed_over(self.batch.len() - self.sent);
+                    }
+                    return Err(error.into());
+                }
                 Poll::Pending => {
                     self.blocked.get_or_insert_with(Instant::now);
                     return Ok(());
@@ -317,6 +322,11 @@ impl Socket {
             },
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
+    }
+
+    /// Whether a write that fails may have sent a part of its bytes: TLS sends them as several records.
+    fn may_send_before_an_error(&self) -> bool {
+        matches!(self, Self::Tls(_))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
