@@ -13,7 +13,7 @@ use holdfast_redis_rules::{
     clock::Reading,
     facts,
     fitness::{Expected, Role, Unfit},
-    login::{Login, closed_on, knows_no_users},
+    login::{Login, LoginNames, knows_no_users},
     probes::{CLOSES, LostByChance, Probe, ProbeHistory},
     refusal,
     reply::{Nonsense, Reply},
@@ -50,9 +50,9 @@ impl DialError {
     }
 
     /// The server refused a command with this error line.
-    fn refused(line: String) -> Self {
+    fn refused(line: String, login: &Login<'_>) -> Self {
         let may_pass = refusal::may_pass(&line);
-        Self::new(refusal::with_login_advice(line, "REDIS_USERNAME", "REDIS_PASSWORD"), may_pass)
+        Self::new(login.with_advice(line), may_pass)
     }
 
     /// Locks are not safe with the server.
@@ -207,7 +207,7 @@ struct Dialing<'a> {
 impl Dialing<'_> {
     /// Logs in, then sends all other commands in one round trip if it may.
     fn log_in(mut self) -> Result<Connection, End> {
-        let login = Login::new(self.settings);
+        let login = Login::new(self.settings, LoginNames::ENVIRONMENT);
         self.authenticate(&login)?;
         let at_once = self.probes.at_once();
         let commands = login.commands();
@@ -221,7 +221,7 @@ impl Dialing<'_> {
             match self.connection.reply(self.deadline) {
                 // One of the questions may have closed the connection.
                 Err(NoReply::Lost) if at_once => return Err(End::Lost(Probe::Info)),
-                reply => accepted(reply, words)?,
+                reply => accepted(reply, words, &login)?,
             }
         }
         // The server's own report counts, whatever the other questions show.
@@ -239,7 +239,7 @@ impl Dialing<'_> {
 
     fn authenticate(&mut self, login: &Login<'_>) -> Result<(), End> {
         let Some(words) = login.authentication() else { return Ok(()) };
-        let Some(older) = login.older_authentication() else { return self.run(&words) };
+        let Some(older) = login.older_authentication() else { return self.run(&words, login) };
         if self.probes.asks(Probe::User) {
             self.send(&[&words])?;
             match self.connection.reply(self.deadline) {
@@ -249,17 +249,17 @@ impl Dialing<'_> {
                 }
                 reply => {
                     self.probes.answered(Probe::User);
-                    return accepted(reply, &words);
+                    return accepted(reply, &words, login);
                 }
             }
         }
-        self.run(&older)
+        self.run(&older, login)
     }
 
     /// Runs a command whose reply matters only if it is an error.
-    fn run(&mut self, words: &[&str]) -> Result<(), End> {
+    fn run(&mut self, words: &[&str], login: &Login<'_>) -> Result<(), End> {
         self.send(&[words])?;
-        accepted(self.connection.reply(self.deadline), words)
+        accepted(self.connection.reply(self.deadline), words, login)
     }
 
     /// The reply to a question, which was `sent` already or is sent now. A question on which the server closes
@@ -284,7 +284,7 @@ impl Dialing<'_> {
                 }
             }
             Err(NoReply::Lost) => Err(End::Lost(probe)),
-            Err(no_reply) => Err(failed(no_reply, probe.words())),
+            Err(no_reply) => Err(failed(no_reply, None)),
         }
     }
 
@@ -298,18 +298,18 @@ impl Dialing<'_> {
 }
 
 /// Fails if the server refused the command or sent no reply.
-fn accepted(reply: Result<Reply, NoReply>, words: &[&str]) -> Result<(), End> {
+fn accepted(reply: Result<Reply, NoReply>, words: &[&str], login: &Login<'_>) -> Result<(), End> {
     match reply {
-        Ok(Reply::Error(line)) => Err(DialError::refused(line).into()),
+        Ok(Reply::Error(line)) => Err(DialError::refused(line, login).into()),
         Ok(_) => Ok(()),
-        Err(no_reply) => Err(failed(no_reply, words)),
+        Err(no_reply) => Err(failed(no_reply, login.closed_on(words))),
     }
 }
 
-/// The error for a command without a reply.
-fn failed(no_reply: NoReply, words: &[&str]) -> End {
+/// The error for a command without a reply, with a hint at the reason.
+fn failed(no_reply: NoReply, hint: Option<String>) -> End {
     End::Failed(no_reply.cause().map(|cause| {
-        let cause = match closed_on(words) {
+        let cause = match &hint {
             Some(hint) => format!("{cause}; {hint}"),
             None => cause.to_string(),
         };

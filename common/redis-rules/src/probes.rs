@@ -114,6 +114,11 @@ impl ProbeHistory {
         !left_out(probe) && (probe == Probe::User || !left_out(Probe::Info))
     }
 
+    /// Whether the server has answered a question.
+    pub fn has_answers(&self) -> bool {
+        self.probes.iter().any(|state| state.record.answered)
+    }
+
     /// Whether every question was asked on the connection.
     pub fn left_nothing_out(&self) -> bool {
         self.probes.iter().all(|state| !state.left_out)

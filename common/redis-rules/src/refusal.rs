@@ -116,16 +116,6 @@ pub fn refused_login(error: &str) -> Option<RefusedLogin> {
     }
 }
 
-/// The error line with advice, which gives the settings for the user and the password these names. A line that refuses
-/// no login stays as it is.
-pub fn with_login_advice(line: String, username: &str, password: &str) -> String {
-    match refused_login(&line) {
-        Some(RefusedLogin::Missing) => format!("{line} (set {password})"),
-        Some(RefusedLogin::Wrong) => format!("{line} (see {username} and {password})"),
-        None => line,
-    }
-}
-
 /// Whether a cause says that the user may not use a key. The server's error line may stand alone, or after the name of
 /// one of several servers.
 pub fn names_forbidden_key(cause: &str) -> bool {
@@ -312,17 +302,6 @@ mod tests {
             ("connection refused", None),
         ] {
             assert_eq!(refused_login(error), refused, "{error}");
-        }
-    }
-
-    #[test]
-    fn the_hint_names_the_setting_that_is_missing_or_may_be_wrong() {
-        for (line, expected) in [
-            ("NOAUTH x", "NOAUTH x (set word)"),
-            ("WRONGPASS x", "WRONGPASS x (see user and word)"),
-            ("NOPERM x", "NOPERM x"),
-        ] {
-            assert_eq!(with_login_advice(line.into(), "user", "word"), expected);
         }
     }
 

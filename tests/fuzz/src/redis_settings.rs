@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast::store::{properties::Properties, redis::RedisSettings};
 use holdfast_redis_rules::{
     address::{self, Address},
-    login::Login,
+    login::{Login, LoginNames},
     reply::Reply,
     resp,
     settings::{Quorum, Servers, SettingError, Settings, pool::Pool, tls::Tls},
@@ -102,7 +102,7 @@ fn comes_back(address: &Address) {
 
 /// The commands of the login are sent as they are.
 fn logs_in(settings: &Settings) {
-    let login = Login::new(settings);
+    let login = Login::new(settings, LoginNames::DAPR);
     let authentication = login.authentication().map(Vec::from);
     for words in authentication.into_iter().chain(login.commands()) {
         let mut sent = Vec::new();

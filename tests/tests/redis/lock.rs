@@ -136,5 +136,5 @@ async fn locks_are_kept_in_the_configured_database() {
     assert!(server.run::<String>(&["INFO", "keyspace"]).contains("db3:keys=1"));
 
     let error = connect(&server, &[("redisDB", "99")]).await.unwrap_err();
-    assert!(error.to_string().contains("DB index is out of range"), "{error}");
+    assert!(error.to_string().contains("DB index is out of range (see redisDB)"), "{error}");
 }

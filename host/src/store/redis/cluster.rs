@@ -11,7 +11,11 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use holdfast_redis_rules::{
-    address::Address, list::Part, login::Login, redirect::Redirect, refusal::is_error_line,
+    address::Address,
+    list::Part,
+    login::{Login, LoginNames},
+    redirect::Redirect,
+    refusal::is_error_line,
     slot::SLOTS,
 };
 
@@ -149,7 +153,7 @@ impl Cluster {
     }
 
     async fn ask_nodes(&self) -> Result<(), DialError> {
-        let login = Login::new(&self.settings.common);
+        let login = Login::new(&self.settings.common, LoginNames::DAPR);
         let limit = ask_all::limit(self.settings.common.dial_timeout);
         let what = "no node reported the slots";
         let nodes = self.addresses();

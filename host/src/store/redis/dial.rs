@@ -10,9 +10,9 @@ use holdfast_redis_rules::{
     address::Address,
     disk, facts,
     fitness::{Doubt, Expected},
-    login::{Login, closed_on, knows_no_users},
+    login::{Login, LoginNames, knows_no_users},
     probes::{CLOSES, LostByChance, Probe, ProbeHistory},
-    refusal::{may_be_answered_later, with_login_advice},
+    refusal::may_be_answered_later,
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -202,10 +202,10 @@ impl Dialer {
 
     /// Logs in, and asks whether locks are safe with the server.
     async fn log_in(&self, mut connection: Connection) -> Result<Dialed, Unusable> {
-        let login = Login::new(&self.settings.common);
+        let login = Login::new(&self.settings.common, LoginNames::DAPR);
         self.authenticate(&connection, &login).await?;
         for words in login.commands() {
-            self.accepted(connection.ask(&words).await, &words)?;
+            self.accepted(connection.ask(&words).await, &words, &login)?;
         }
         let asked = Instant::now();
         let at_once = self.probes().at_once();
@@ -252,22 +252,22 @@ impl Dialer {
     ) -> Result<(), Unusable> {
         let Some(words) = login.authentication() else { return Ok(()) };
         let Some(older) = login.older_authentication() else {
-            return Ok(self.accepted(connection.ask(&words).await, &words)?);
+            return Ok(self.accepted(connection.ask(&words).await, &words, login)?);
         };
         if self.probes().asks(Probe::User) {
             let answer = connection.ask(&words).await;
             if is_lost(&answer) {
                 return Err(Unusable::Lost(Probe::User));
             }
-            let refusal = self.refusal(answer, &words)?;
+            let refusal = self.refusal(answer, &words, login)?;
             self.probes().answered(Probe::User);
             match refusal {
                 None => return Ok(()),
-                Some(line) if !knows_no_users(&line) => return Err(refused(line).into()),
+                Some(line) if !knows_no_users(&line) => return Err(refused(line, login).into()),
                 Some(_) => {}
             }
         }
-        Ok(self.accepted(connection.ask(&older).await, &older)?)
+        Ok(self.accepted(connection.ask(&older).await, &older, login)?)
     }
 
     /// The reply to a question, which was `sent` already or is sent now. A question on which the server closes
@@ -317,13 +317,14 @@ impl Dialer {
         &self,
         answer: Result<ServerAnswer, NoAnswer>,
         words: &[&str],
+        login: &Login<'_>,
     ) -> Result<Option<String>, DialError> {
         match answer {
             Ok(ServerAnswer::Refused(line)) => Ok(Some(line)),
             Ok(_) => Ok(None),
             Err(no_answer) => Err(match no_answer.cause() {
                 cause @ (Cause::Lost | Cause::Nonsense) => {
-                    DialError::passing(format!("{cause}{}", self.why_closed(words)))
+                    DialError::passing(format!("{cause}{}", self.why_closed(words, login)))
                 }
                 Cause::Io(error) => DialError::of_network(&error),
                 cause => DialError::passing(cause.to_string()),
@@ -336,28 +337,32 @@ impl Dialer {
         &self,
         answer: Result<ServerAnswer, NoAnswer>,
         words: &[&str],
+        login: &Login<'_>,
     ) -> Result<(), DialError> {
-        self.refusal(answer, words)?.map_or(Ok(()), |line| Err(refused(line)))
+        self.refusal(answer, words, login)?.map_or(Ok(()), |line| Err(refused(line, login)))
     }
 
     /// The hint for a server that closes the connection on these words, or answers nonsense.
-    fn why_closed(&self, words: &[&str]) -> String {
+    fn why_closed(&self, words: &[&str], login: &Login<'_>) -> String {
         let of_tls = match self.settings.enabled_tls() {
+            // It would have read the first bytes as a handshake.
+            _ if self.probes().has_answers() => None,
             // The server read the first bytes as a handshake, or waited for the rest of one.
             None => Some(NEEDS_TLS),
             // The words may be sent before the server refuses the handshake.
             Some(tls) if tls.identity.is_none() => Some(NEEDS_CERTIFICATE),
             Some(_) => None,
         };
-        let hints: Vec<_> = of_tls.into_iter().chain(closed_on(words)).collect();
+        let hints: Vec<_> =
+            of_tls.map(str::to_owned).into_iter().chain(login.closed_on(words)).collect();
         if hints.is_empty() { String::new() } else { format!(" ({})", hints.join("; ")) }
     }
 }
 
 /// The error if the server refused the login with this error line.
-fn refused(line: String) -> DialError {
+fn refused(line: String, login: &Login<'_>) -> DialError {
     let error = DialError::from(line);
-    DialError { cause: with_login_advice(error.cause, "redisUsername", "redisPassword"), ..error }
+    DialError { cause: login.with_advice(error.cause), ..error }
 }
 
 /// Whether the connection was lost in place of an answer.

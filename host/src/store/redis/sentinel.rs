@@ -11,9 +11,7 @@ use std::{
 };
 
 use futures_util::future::{join, join_all};
-use holdfast_redis_rules::{
-    address::Address, login::Login, refusal::with_login_advice, settings::Sentinel,
-};
+use holdfast_redis_rules::{address::Address, login::Login, settings::Sentinel};
 use redis::{FromRedisValue, Value};
 use tokio::{
     sync::Notify,
@@ -218,7 +216,6 @@ impl Sentinels {
             if error.cause.starts_with("ERR unknown command") {
                 error.cause.push_str(" (with failover, redisHost lists sentinels)");
             }
-            error.cause = with_login_advice(error.cause, "sentinelUsername", "sentinelPassword");
             error
         })
     }

@@ -57,6 +57,7 @@ impl Session {
 
     async fn log_in(&mut self, login: &Login<'_>) -> Result<(), DialError> {
         self.introduce(login).await.map_err(|error| {
+            let error = DialError { cause: login.with_advice(error.cause), ..error };
             // The server read the first bytes as a handshake, and has closed the connection.
             let is_plain = matches!(self.stream, Stream::Left(_));
             if !is_plain || self.answered {

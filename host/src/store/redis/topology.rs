@@ -4,12 +4,7 @@
 
 use std::{collections::HashMap, ops::RangeInclusive, sync::atomic::AtomicBool};
 
-use holdfast_redis_rules::{
-    address::Address,
-    login::Login,
-    refusal::{code, with_login_advice},
-    slot::SLOTS,
-};
+use holdfast_redis_rules::{address::Address, login::Login, refusal::code, slot::SLOTS};
 use redis::{FromRedisValue, Value};
 
 use super::{
@@ -47,11 +42,7 @@ pub(super) async fn ask(
     timeouts: Timeouts,
     shaking_hands: &AtomicBool,
 ) -> Result<Topology, DialError> {
-    let opened = Session::open(streams, node, login, timeouts, shaking_hands).await;
-    let mut session = opened.map_err(|error| DialError {
-        cause: with_login_advice(error.cause, "redisUsername", "redisPassword"),
-        ..error
-    })?;
+    let mut session = Session::open(streams, node, login, timeouts, shaking_hands).await?;
     // A user may be permitted only the question for the slots. The number is asked for first: if the node learns of a
     // change in between, the answer is the new slots with the old number, never the reverse.
     let info = session.ask(&["CLUSTER", "INFO"]).await.ok();

@@ -12,7 +12,7 @@ use std::{
 use holdfast_redis_rules::{
     address::Address,
     inspect::{self, Holding},
-    login::Login,
+    login::{Login, LoginNames},
     probes::ProbeRecord,
     redirect::ASKING,
     refusal::{is_error_line, may_be_answered_later},
@@ -186,7 +186,7 @@ impl Tracking {
         let shaking_hands = AtomicBool::new(false);
         let opening = async {
             let server = connections.find_server().await?;
-            let login = Login::new(&settings.common);
+            let login = Login::new(&settings.common, LoginNames::DAPR);
             let timeouts = settings.timeouts();
             let mut session =
                 Session::open(dialer.streams(), &server, &login, timeouts, &shaking_hands).await?;
