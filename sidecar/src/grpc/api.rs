@@ -6,7 +6,10 @@ use bytes::Bytes;
 use holdfast_proto::DESCRIPTORS;
 use hyper::{HeaderMap, Request, Response, body::Body, http::request::Parts};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, body::Body as GrpcBody, metadata::MetadataMap, service::Routes};
+use tonic::{
+    Code, Status, body::Body as GrpcBody, codec::CompressionEncoding, metadata::MetadataMap,
+    service::Routes,
+};
 use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::server::Builder;
 use tower::ServiceExt;
@@ -76,11 +79,12 @@ impl Api {
         };
         let metrics = Arc::new(GrpcMetrics::new(sidecar.metadata().app_id()));
         let health = HealthServer::new(Checks(sidecar.readiness().clone()));
+        let health = health.accept_compressed(CompressionEncoding::Gzip);
+        let v1 = reflection().build_v1()?.accept_compressed(CompressionEncoding::Gzip);
+        let v1alpha = reflection().build_v1alpha()?.accept_compressed(CompressionEncoding::Gzip);
         let routes = Routes::new(health.max_decoding_message_size(MAX_ROUTED_MESSAGE))
-            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_ROUTED_MESSAGE))
-            .add_service(
-                reflection().build_v1alpha()?.max_decoding_message_size(MAX_ROUTED_MESSAGE),
-            );
+            .add_service(v1.max_decoding_message_size(MAX_ROUTED_MESSAGE))
+            .add_service(v1alpha.max_decoding_message_size(MAX_ROUTED_MESSAGE));
         let edge_locks = EdgeLocks::new(sidecar.all_edge_locks());
         Ok(Self { dapr: DaprService { sidecar, metrics }, edge_locks, routes: routes.prepare() })
     }

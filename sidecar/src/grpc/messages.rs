@@ -1,4 +1,4 @@
-//! The messages of a call that sends several, one after the other.
+//! The messages of a call that sends several, one after the other. None may be compressed: proxies never do that.
 
 use std::{error::Error as StdError, future::pending, mem};
 
@@ -10,7 +10,10 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::unary::{Encoding, PREFIX, check_prefix, framed_length, refusal};
+use super::{
+    compression::Encoding,
+    unary::{PREFIX, framed_length, is_compressed, refusal},
+};
 use crate::requests::intake::{Intake, NotRead, Room};
 
 /// How many bytes are read ahead of the message that is wanted.
@@ -97,7 +100,9 @@ where
         let begun = Some(Instant::now()).filter(|_| !self.buffer.is_empty());
         self.deadline = begun.and_then(|begun| begun.checked_add(limit));
         self.room = None;
-        check_prefix(&whole, &self.encoding)?;
+        if is_compressed(&whole)? {
+            return Err(self.encoding.refusal());
+        }
         decode(&whole.slice(PREFIX..)).map_err(|error| Status::internal(error.to_string()))
     }
 

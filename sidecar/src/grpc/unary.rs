@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, future, stream};
 use holdfast_dapr_api::{FENCING_TOKEN_HEADER, body};
 use holdfast_proto::decode::decode;
@@ -22,10 +22,13 @@ use hyper::{
 use prost::Message;
 use tonic::{Status, body::Body as GrpcBody};
 
-use super::until::trailers;
+use super::{
+    compression::{Encoding, decompress},
+    until::trailers,
+};
 use crate::{
     lasting::unread_stream::UnreadStream,
-    requests::intake::{Intake, NotRead, Whole},
+    requests::intake::{Intake, NotRead, Room},
     server::{Lasting, Parting},
 };
 
@@ -41,7 +44,8 @@ const FENCING_TOKEN: HeaderName = HeaderName::from_static(FENCING_TOKEN_HEADER);
 
 /// The message of a call, in memory.
 pub(crate) struct Received {
-    whole: Whole,
+    message: Bytes,
+    _room: Option<Room>,
 }
 
 impl Received {
@@ -60,56 +64,37 @@ impl Received {
         let most = PREFIX + longest;
         let whole = intake.read(body, most, framed_length).await;
         let whole = whole.map_err(|problem| refusal(problem, longest))?;
-        check_prefix(&whole.bytes, &Encoding::of(headers))?;
-        match framed_length(&whole.bytes) {
-            Some(length) if length <= whole.bytes.len() => Ok(Self { whole }),
-            _ => Err(Status::internal("unexpected EOF: the message is incomplete")),
+        let is_compressed = is_compressed(&whole.bytes)?;
+        let (mut message, mut room) = whole.into_parts();
+        if framed_length(&message).is_none_or(|length| length > message.len()) {
+            return Err(Status::internal("unexpected EOF: the message is incomplete"));
         }
+        message.advance(PREFIX);
+        if is_compressed {
+            Encoding::of(headers).check_gzip()?;
+            message = decompress(&message, longest, intake, &mut room).await?.into();
+        }
+        Ok(Self { message, _room: room })
     }
 
     /// The message's length in bytes.
     pub(super) fn length(&self) -> usize {
-        self.whole.bytes.len() - PREFIX
+        self.message.len()
     }
 
     /// Decodes the message.
     pub(crate) fn message<T: Message + Default>(&self) -> Result<T, Status> {
-        let bytes = self.whole.bytes.slice(PREFIX..);
-        decode(&bytes).map_err(|error| Status::internal(error.to_string()))
+        decode(&self.message).map_err(|error| Status::internal(error.to_string()))
     }
 }
 
-/// How the messages of a call may be compressed, by its headers.
-pub(super) struct Encoding(Option<Box<str>>);
-
-impl Encoding {
-    /// The longest name that is kept, in characters.
-    const MAX_ENCODING_NAME_CHARS: usize = 100;
-
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let name = headers.get("grpc-encoding").and_then(|name| name.to_str().ok());
-        let name = name.filter(|name| !["", "identity"].contains(name));
-        Self(name.map(|name| name.chars().take(Self::MAX_ENCODING_NAME_CHARS).collect()))
-    }
-
-    /// The statuses of gRPC's implementation in Go, which is Dapr's (`rpc_util.go`).
-    fn refusal(&self) -> Status {
-        match &self.0 {
-            None => Status::internal("grpc: compressed flag set with identity or empty encoding"),
-            Some(name) => Status::unimplemented(format!(
-                "grpc: Decompressor is not installed for grpc-encoding {name:?}"
-            )),
-        }
-    }
-}
-
-/// Refuses a message whose prefix is missing, or says that it is compressed.
-pub(super) fn check_prefix(bytes: &[u8], encoding: &Encoding) -> Result<(), Status> {
+/// Whether a message is compressed, by its prefix.
+pub(super) fn is_compressed(bytes: &[u8]) -> Result<bool, Status> {
     let prefix = bytes.first_chunk::<PREFIX>();
     let &[compressed, ..] = prefix.ok_or_else(|| Status::internal("missing request message"))?;
     match compressed {
-        0 => Ok(()),
-        1 => Err(encoding.refusal()),
+        0 => Ok(false),
+        1 => Ok(true),
         other => Err(Status::internal(format!("grpc: received unexpected payload format {other}"))),
     }
 }
@@ -276,7 +261,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::requests::intake::BodyLimits;
+    use crate::{grpc::compression::tests::compressed, requests::intake::BodyLimits};
 
     /// The resource `r`.
     const MESSAGE: &[u8] = b"\0\0\0\0\x03\x12\x01r";
@@ -350,17 +335,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_compressed_is_refused_as_go_does() {
+    async fn a_message_may_be_compressed_with_gzip() {
+        let message = compressed(&MESSAGE[PREFIX..]);
+        let length = u8::try_from(message.len()).unwrap();
+        let body = [&[1, 0, 0, 0, length], &message[..]].concat();
+        for piece in [1, 7, 100] {
+            let received = read(&body, piece, Some("gzip")).await.unwrap();
+            assert_eq!((received.length(), &received.message[..]), (3, &MESSAGE[PREFIX..]));
+        }
+        // A caller that could compress need not.
+        assert!(read(MESSAGE, 8, Some("gzip")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_compressed_otherwise_is_refused_as_go_does() {
         let compressed = &[&[1], &MESSAGE[1..]].concat();
         let no_encoding = "grpc: compressed flag set with identity or empty encoding".to_owned();
         for encoding in [None, Some(""), Some("identity")] {
             let refused = refused(compressed, encoding).await;
             assert_eq!(refused, (Code::Internal, no_encoding.clone()));
         }
-        let gzip = "grpc: Decompressor is not installed for grpc-encoding \"gzip\"".to_owned();
-        assert_eq!(refused(compressed, Some("gzip")).await, (Code::Unimplemented, gzip));
-        // A caller that could compress need not.
-        assert!(read(MESSAGE, 8, Some("gzip")).await.is_ok());
+        let zstd = "grpc: Decompressor is not installed for grpc-encoding \"zstd\"".to_owned();
+        assert_eq!(refused(compressed, Some("zstd")).await, (Code::Unimplemented, zstd));
         let other = "grpc: received unexpected payload format 2".to_owned();
         assert_eq!(refused(b"\x02\0\0\0\0", None).await, (Code::Internal, other));
     }

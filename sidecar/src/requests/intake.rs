@@ -99,7 +99,14 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
-    _room: Option<Room>,
+    room: Option<Room>,
+}
+
+impl Whole {
+    /// The bytes, and their part of the budget.
+    pub(crate) fn into_parts(self) -> (Bytes, Option<Room>) {
+        (self.bytes, self.room)
+    }
 }
 
 /// Why a body was not read.
@@ -183,7 +190,7 @@ impl Intake {
             let wanted = kept - whole.len();
             if whole.is_empty() && body.is_end_stream() {
                 // Almost every body is a single piece, which is not copied.
-                return Ok(Whole { bytes: data.copy_to_bytes(wanted), _room: room });
+                return Ok(Whole { bytes: data.copy_to_bytes(wanted), room });
             }
             if whole.is_empty() {
                 whole.reserve(length.map_or(received, |length| length.min(BYTES_PER_STEP)));
@@ -192,7 +199,7 @@ impl Intake {
             announced_length = announced_length.or_else(|| announced(&whole));
             whole.truncate(announced_length.unwrap_or(usize::MAX));
         }
-        Ok(Whole { bytes: whole.freeze(), _room: room })
+        Ok(Whole { bytes: whole.freeze(), room })
     }
 
     /// Waits until there is room for the bytes that have come of a body, or of a message, if they are many. `most` is

@@ -4,9 +4,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::{StreamExt, stream};
 use holdfast::{Limits, store::memory::MemoryStore};
-use holdfast_proto::runtime::{
-    GetMetadataRequest, GetMetadataResponse, RegisteredComponents, SetMetadataRequest,
-    actor_runtime::ActorRuntimeStatus, unlock_response,
+use holdfast_proto::{
+    leases::{AcquireRequest, leases_client::LeasesClient},
+    runtime::{
+        GetMetadataRequest, GetMetadataResponse, RegisteredComponents, SetMetadataRequest,
+        actor_runtime::ActorRuntimeStatus, dapr_client::DaprClient, unlock_response,
+    },
 };
 use holdfast_tests::{
     LONG,
@@ -16,7 +19,7 @@ use holdfast_tests::{
 use hyper::Method;
 use prost::Message;
 use prost_types::FileDescriptorProto;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, codec::CompressionEncoding};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -60,6 +63,32 @@ async fn the_token_is_required_except_for_health_checks() {
     assert_eq!(&taken.body[..], b"\0\0\0\0\x02\x08\x01");
 
     let mut health = HealthClient::new(channel(server.address).await);
+    let checked = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(checked.status(), ServingStatus::Serving);
+}
+
+/// As daprd: clients may compress all their messages.
+#[tokio::test]
+async fn messages_of_callers_may_be_compressed() {
+    let server = grpc(in_memory()).await;
+    let gzip = CompressionEncoding::Gzip;
+    let channel = channel(server.address).await;
+    let dapr = DaprClient::new(channel.clone()).send_compressed(gzip).accept_compressed(gzip);
+    let mut client = Client(dapr);
+    assert!(client.try_lock("lockstore", "r", "o", 60).await.unwrap());
+    assert!(!client.try_lock("lockstore", "r", "other", 60).await.unwrap());
+    let status = client.unlock("lockstore", "r", "o").await.unwrap();
+    assert_eq!(status, unlock_response::Status::Success);
+
+    let mut leases = LeasesClient::new(channel.clone()).send_compressed(gzip);
+    let acquire = AcquireRequest {
+        store_name: "lockstore".to_owned(),
+        resource_id: "r".to_owned(),
+        ttl: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..AcquireRequest::default()
+    };
+    assert!(leases.acquire(acquire).await.unwrap().into_inner().success);
+    let mut health = HealthClient::new(channel).send_compressed(gzip);
     let checked = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(checked.status(), ServingStatus::Serving);
 }
