@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdfast_rules::message;
 use tracing::Instrument;
 
 use super::{
@@ -107,7 +108,7 @@ impl Locks {
             Some(choice) => Ok((turn, &choice.store)),
             None => {
                 call.set_result(ErrorKind::StoreNotFound);
-                Err(Failure::not_done(format!("lock store {name} not found")))
+                Err(Failure::not_done(message::store_not_found(name)))
             }
         }
     }

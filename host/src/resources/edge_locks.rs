@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_edge_lock::EdgeLock;
+use holdfast_rules::message;
 
 use super::{
     definition::StoreDefinition,
@@ -47,7 +48,7 @@ pub(super) fn read(
         match edge_lock(&name, root, app_id) {
             Ok(Some(lock)) => {
                 if !stores.iter().any(|store| store.name == lock.store) {
-                    let message = format!("lock store {} not found", lock.store);
+                    let message = message::store_not_found(&lock.store);
                     read.problems.push(problem(Flaw::at("spec.store", message)));
                 }
                 if let Some(first) = places.insert(name.clone(), source.clone()) {

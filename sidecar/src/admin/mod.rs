@@ -31,7 +31,7 @@ use tonic::body::Body as GrpcBody;
 use self::{refusal::Refusal, room::Room};
 use crate::{
     http::ResponseBody,
-    server::{Answer, RequestBody},
+    server::{HttpApi, RequestBody},
     sidecar::Sidecar,
     token::Token,
 };
@@ -92,7 +92,7 @@ impl Api {
     }
 }
 
-impl Answer for Api {
+impl HttpApi for Api {
     type Body = Either<ResponseBody, GrpcBody>;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Self::Body> {

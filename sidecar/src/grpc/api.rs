@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     requests::{intake::NotRead, trace_context::TraceParent},
-    server::{Answer, RequestBody},
+    server::{HttpApi, RequestBody},
     sidecar::{Sidecar, start_of},
 };
 
@@ -252,7 +252,7 @@ impl fmt::Debug for Api {
     }
 }
 
-impl Answer for Api {
+impl HttpApi for Api {
     type Body = GrpcBody;
 
     fn answer(

@@ -44,7 +44,7 @@ use crate::{
         trace_context::TraceParent,
     },
     rules_types,
-    server::{Answer, RequestBody},
+    server::{HttpApi, RequestBody},
     sidecar::Sidecar,
 };
 
@@ -404,7 +404,7 @@ impl From<Reply> for ResponseContent {
     }
 }
 
-impl Answer for Api {
+impl HttpApi for Api {
     type Body = ResponseBody;
 
     fn answer(

@@ -23,9 +23,9 @@ use tokio::{
 };
 
 use super::{
-    answer::Answer,
     body::{RequestBody, ResponseBody},
     control::{Control, Order, Side},
+    http_api::HttpApi,
     protocol::{ApiKind, Pings, builder},
     response_lifetime::Lasting,
     streams::{NewStreams, Streams},
@@ -51,7 +51,7 @@ impl Drop for EndByServer {
 /// Serves the requests of a connection until it ends, or until an order or a time limit closes it.
 pub(super) async fn serve<S>(
     stream: S,
-    api: impl Answer,
+    api: impl HttpApi,
     kind: ApiKind,
     pings: Pings,
     control: Arc<Control>,
@@ -145,7 +145,7 @@ fn wake_behind_others(cx: &mut Context<'_>) {
 }
 
 /// Answers a request, which is in flight from the call of this function on.
-fn answer<A: Answer>(
+fn answer<A: HttpApi>(
     request: Request<Incoming>,
     api: A,
     control: Arc<Control>,
@@ -263,7 +263,7 @@ mod tests {
     #[derive(Clone)]
     struct Nothing;
 
-    impl Answer for Nothing {
+    impl HttpApi for Nothing {
         type Body = Empty<Bytes>;
 
         async fn answer(&self, _: Request<RequestBody>) -> Response<Empty<Bytes>> {
@@ -317,7 +317,7 @@ mod tests {
     #[derive(Clone)]
     struct Pages(Arc<Semaphore>);
 
-    impl Answer for Pages {
+    impl HttpApi for Pages {
         type Body = Page;
 
         async fn answer(&self, _: Request<RequestBody>) -> Response<Page> {

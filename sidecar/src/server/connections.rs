@@ -20,9 +20,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    answer::Answer,
     connection,
     control::{CallerLimits, Control, Order},
+    http_api::HttpApi,
     limits::Limits,
     listener::{Listener, Stream},
     protocol::{ApiKind, Pings},
@@ -89,7 +89,7 @@ impl Connections {
     pub(super) async fn accept_all(
         self: Arc<Self>,
         listener: Listener,
-        api: impl Answer,
+        api: impl HttpApi,
         closing: CancellationToken,
     ) {
         let mut closing = pin!(closing.cancelled());
@@ -114,7 +114,7 @@ impl Connections {
         }
     }
 
-    async fn take(self: &Arc<Self>, accepted: io::Result<Stream>, api: &impl Answer) {
+    async fn take(self: &Arc<Self>, accepted: io::Result<Stream>, api: &impl HttpApi) {
         match accepted {
             Ok(Stream::Tcp(stream)) => self.admit(stream, api).await,
             Ok(Stream::Unix(stream)) => self.admit(stream, api).await,
@@ -128,7 +128,7 @@ impl Connections {
     }
 
     /// Serves a connection once there is a place for it.
-    async fn admit<S>(self: &Arc<Self>, stream: S, api: &impl Answer)
+    async fn admit<S>(self: &Arc<Self>, stream: S, api: &impl HttpApi)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -2,6 +2,9 @@
 //!
 //! hyper's own limit for the head of a request also counts the time between requests, and covers neither the
 //! first bytes of a connection nor HTTP/2. So the time limits are kept here, for both.
+//!
+//! hyper-util's `GracefulShutdown` only tells all connections at once to finish. Here a server that ends first goes on
+//! taking requests, so that callers can unlock, and a single connection may have to make room for another.
 
 use std::{
     sync::{

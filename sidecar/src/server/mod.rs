@@ -8,19 +8,19 @@
 //! | `wire`, `protocol` | the bytes of a connection, and how HTTP is spoken with them |
 //! | `streams`, `turn` | the requests of one HTTP/2 connection, and how its task wakes itself |
 //! | `control` | the state of a connection, and the orders to it |
-//! | `answer`, `body`, `response_lifetime` | requests and responses, their bodies, responses that last |
+//! | `http_api`, `body`, `response_lifetime` | requests and responses, their bodies, responses that last |
 //! | `long_body`, `unread` | long bodies, and the end of responses that their callers do not read |
 //! | `parting` | whether the caller or the server has ended a response that lasts |
 //! | `heads` | heads of requests over HTTP/2 that have begun to arrive |
 //! | `limits` | how long a caller is waited for, and how many connections there are |
 //! | `readiness` | the state that the health checks report |
 
-mod answer;
 mod body;
 mod connection;
 mod connections;
 mod control;
 mod heads;
+mod http_api;
 mod limits;
 mod listener;
 mod long_body;
@@ -43,7 +43,7 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
-    answer::Answer, body::RequestBody, limits::Limits, listener::Listener, readiness::Readiness,
+    body::RequestBody, http_api::HttpApi, limits::Limits, listener::Listener, readiness::Readiness,
     response_lifetime::Lasting,
 };
 use self::{connections::Connections, control::Order, protocol::ApiKind};
@@ -114,18 +114,23 @@ impl Server {
     }
 
     /// Adds an HTTP API. The same port serves HTTP/1.1, and HTTP/2 in clear text with prior knowledge.
-    pub fn http(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
+    pub fn http(self, api: impl HttpApi, listeners: Vec<Listener>) -> Self {
         self.add(ApiKind::Http, "http", api, listeners)
     }
 
     /// Adds a gRPC API. It is served over HTTP/2 in clear text only.
-    pub fn grpc(self, api: impl Answer, listeners: Vec<Listener>) -> Self {
+    pub fn grpc(self, api: impl HttpApi, listeners: Vec<Listener>) -> Self {
         self.add(ApiKind::Grpc, "grpc", api, listeners)
     }
 
     /// Adds an HTTP API beside those of the locks: health checks, metrics or the operator API. It has fewer
     /// connections, and a shutdown does not wait for their next requests. `port` is its name in the log.
-    pub fn auxiliary(self, port: &'static str, api: impl Answer, listeners: Vec<Listener>) -> Self {
+    pub fn auxiliary(
+        self,
+        port: &'static str,
+        api: impl HttpApi,
+        listeners: Vec<Listener>,
+    ) -> Self {
         self.add(ApiKind::Auxiliary, port, api, listeners)
     }
 
@@ -133,7 +138,7 @@ impl Server {
         mut self,
         kind: ApiKind,
         port: &'static str,
-        api: impl Answer,
+        api: impl HttpApi,
         listeners: Vec<Listener>,
     ) -> Self {
         let accepting = listeners.into_iter().map(|listener| {

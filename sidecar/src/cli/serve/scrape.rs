@@ -18,7 +18,7 @@ use hyper::{
 };
 use prometheus::{Histogram, HistogramOpts, HistogramVec, Registry, TextEncoder};
 
-use crate::server::{Answer, RequestBody};
+use crate::server::{HttpApi, RequestBody};
 
 /// For how long a page is sent to whoever asks: to make one takes much longer than to send it.
 const PAGE_LASTS: Duration = Duration::from_millis(250);
@@ -91,7 +91,7 @@ impl Scrape {
     }
 }
 
-impl Answer for Scrape {
+impl HttpApi for Scrape {
     type Body = Full<Bytes>;
 
     /// Serves `/`, where daprd has its metrics, and `/metrics`, the default of Prometheus.

@@ -8,7 +8,7 @@ use hyper::{Method, Request, Response, Uri, body::Body};
 use super::body::RequestBody;
 
 /// An API, as a function from requests to responses.
-pub trait Answer: Clone + Send + Sync + 'static {
+pub trait HttpApi: Clone + Send + Sync + 'static {
     /// The body of a response.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>>
         + Send
