@@ -118,7 +118,7 @@ impl fmt::Display for Doubt {
             Self::OnDiskLater(policy) => write!(
                 f,
                 "a crash of the server or its machine can lose the locks that were taken just before: its \
-                 appendfsync is {policy} (set appendfsync to always)"
+                 appendfsync is {policy} (set appendfsync to always, and no-appendfsync-on-rewrite to no)"
             ),
             Self::Silent(reason) => write!(
                 f,

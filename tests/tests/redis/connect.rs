@@ -302,15 +302,17 @@ async fn a_server_with_replicas_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_may_lose_locks_causes_a_warning() {
-    for (policy, persists, writes, warned) in [
-        ("noeviction", "yes", "always", None),
-        ("allkeys-lru", "yes", "always", Some("allkeys-lru")),
-        ("noeviction", "no", "always", Some("set appendonly to yes")),
-        ("noeviction", "yes", "everysec", Some("set appendfsync to always")),
+    let not_in_rewrites = ["--no-appendfsync-on-rewrite", "yes"];
+    for (policy, persists, writes, more, warned) in [
+        ("noeviction", "yes", "always", &[][..], None),
+        ("allkeys-lru", "yes", "always", &[], Some("allkeys-lru")),
+        ("noeviction", "no", "always", &[], Some("set appendonly to yes")),
+        ("noeviction", "yes", "everysec", &[], Some("set appendfsync to always")),
+        ("noeviction", "yes", "always", &not_in_rewrites, Some("no-appendfsync-on-rewrite to no")),
     ] {
         let persistence = ["--appendonly", persists, "--appendfsync", writes];
-        let server =
-            RedisServer::start_with(&[&["--maxmemory-policy", policy][..], &persistence].concat());
+        let eviction = ["--maxmemory-policy", policy];
+        let server = RedisServer::start_with(&[&eviction[..], &persistence, more].concat());
         let (log, guard) = Log::start();
         connect(&server, &[]).await.unwrap();
         drop(guard);

@@ -201,6 +201,19 @@ async fn a_server_stays_out_after_its_start_unless_it_loses_nothing() {
         (&["--appendonly", "no"][..], None, true),
         (&["--appendonly", "yes", "--appendfsync", "everysec"], None, true),
         (&["--appendonly", "yes", "--appendfsync", "always"], None, false),
+        // Locks of the time of a rewrite may not be on the disk.
+        (
+            &[
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+                "--no-appendfsync-on-rewrite",
+                "yes",
+            ],
+            None,
+            true,
+        ),
         (
             &["--appendonly", "yes", "--appendfsync", "always"],
             Some(format!("{all} +info +config|get")),
