@@ -36,8 +36,8 @@ fn answering(answer: &'static str) -> String {
 #[test]
 fn a_port_and_a_socket_are_two_places() {
     let (code, stderr) = health(&["--port", "1", "--unix-domain-socket", "/tmp"]);
-    let expected =
-        "error: the argument '--unix-domain-socket <DIR>' cannot be used with '--port <PORT>'\n";
+    let expected = "error: the argument '--unix-domain-socket <DIR>' cannot be used with '--port <PORT>'\n\n\
+         Usage: holdfast health ";
     assert_eq!(code, Some(2));
     assert!(stderr.starts_with(expected), "{stderr}");
 }

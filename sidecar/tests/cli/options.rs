@@ -270,7 +270,8 @@ fn errors_name_the_option_or_the_variable_that_was_typed() {
         (
             &[("DAPR_HTTP_PORT", "99999")][..],
             &[][..],
-            "invalid value '99999' for the variable DAPR_HTTP_PORT: must be a whole number from 0 to 65535",
+            "invalid value '99999' for the variable DAPR_HTTP_PORT: must be a whole number from 0 to 65535\n\n\
+             Usage: holdfast serve ",
         ),
         (
             &[("DAPR_HTTP_PORT", " 3500 ")],

@@ -80,8 +80,8 @@ fn matched(
     }
     let matches = command.try_get_matches_from_mut(&words);
     let mut matches = matches.map_err(|error| {
-        let error = variables::named(error, command);
         let (chosen, rest) = chosen(command, &words);
+        let error = variables::named(error, &mut chosen.clone());
         let error = with_place_of_word(with_bytes(error, chosen, rest));
         let error = with_case(with_one_dash(error, chosen, rest), chosen);
         with_place_of_option(with_dashed_value(error, chosen, rest))
@@ -95,7 +95,8 @@ fn matched(
     {
         let conflict =
             "the argument '--unix-domain-socket <DIR>' cannot be used with '--port <PORT>'";
-        return Err(command.error(ErrorKind::ArgumentConflict, conflict));
+        let mut chosen = chosen(command, &words).0.clone();
+        return Err(chosen.error(ErrorKind::ArgumentConflict, conflict));
     }
     Ok((cli, given))
 }
