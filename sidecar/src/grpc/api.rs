@@ -21,12 +21,13 @@ use super::{
     calls::{DaprService, FULL_METHODS, METHODS, SERVICE},
     ext_proc,
     ext_proc::EdgeLocks,
+    frame::refusal,
     head,
     health::Checks,
     leases,
     metrics::GrpcMetrics,
     status,
-    unary::{MAX_MESSAGE, refusal},
+    unary::MAX_MESSAGE,
     until::until,
 };
 use crate::{

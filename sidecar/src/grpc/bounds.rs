@@ -5,10 +5,7 @@ use std::pin::Pin;
 use hyper::{Response, http::request::Parts};
 use tonic::{Status, body::Body as GrpcBody};
 
-use super::{
-    deadline::Deadline,
-    unary::{MAX_MESSAGE, refusal},
-};
+use super::{deadline::Deadline, frame::refusal, unary::MAX_MESSAGE};
 use crate::requests::intake::Intake;
 
 /// The bounds of one call.

@@ -15,9 +15,10 @@ use prost::Message;
 use tonic::{Status, body::Body as GrpcBody};
 
 use super::{
+    frame::PREFIX,
     metrics::GrpcMetrics,
     status,
-    unary::{self, MAX_MESSAGE, PREFIX, Received, ResponseMessage},
+    unary::{self, MAX_MESSAGE, Received, ResponseMessage},
 };
 use crate::{
     failure,

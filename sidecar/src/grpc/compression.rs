@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use tokio::task::yield_now;
 use tonic::Status;
 
-use super::unary::refusal;
+use super::frame::refusal;
 use crate::requests::intake::{Intake, Room};
 
 /// How many bytes are decompressed before other calls have their turn.

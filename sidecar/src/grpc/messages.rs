@@ -12,7 +12,7 @@ use tonic::Status;
 
 use super::{
     compression::Encoding,
-    unary::{PREFIX, framed_length, is_compressed, refusal},
+    frame::{PREFIX, framed_length, is_compressed, refusal},
 };
 use crate::requests::intake::{Intake, NotRead, Room};
 

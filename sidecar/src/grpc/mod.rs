@@ -13,7 +13,7 @@
 //! | `head`, `admission` | calls that are refused by their head, and by their token |
 //! | `deadline`, `bounds` | the caller's deadline, and the bounds of a call |
 //! | `unary`, `messages`, `until` | the bodies of calls: one message, several, and those that end early |
-//! | `compression` | messages that are compressed |
+//! | `frame`, `compression` | the prefixes of messages, and messages that are compressed |
 //! | `status` | the status of a call that failed |
 //! | `metrics` | the metrics of calls |
 
@@ -24,6 +24,7 @@ mod calls;
 mod compression;
 mod deadline;
 mod ext_proc;
+mod frame;
 mod head;
 mod health;
 mod leases;

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::pending;
-use holdfast_sidecar::server::{Answer, Readiness, RequestBody, Server};
+use holdfast_sidecar::server::{HttpApi, Readiness, RequestBody, Server};
 use holdfast_tests::{
     LONG,
     certificates::{Authority, Certified},
@@ -161,7 +161,7 @@ impl TraceService for Collector {
 #[derive(Clone)]
 struct Grpc(Routes);
 
-impl Answer for Grpc {
+impl HttpApi for Grpc {
     type Body = tonic::body::Body;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Self::Body> {
@@ -172,7 +172,7 @@ impl Answer for Grpc {
 #[derive(Clone)]
 struct Http(Collector);
 
-impl Answer for Http {
+impl HttpApi for Http {
     type Body = Full<Bytes>;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Self::Body> {

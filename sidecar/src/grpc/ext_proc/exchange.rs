@@ -36,8 +36,9 @@ use super::{
 use crate::{
     grpc::{
         calls::failed,
+        frame::refusal,
         messages::Messages,
-        unary::{MAX_MESSAGE, refusal, stream},
+        unary::{MAX_MESSAGE, stream},
     },
     lasting::hold::HoldError,
     requests::{intake::NotRead, trace_context::TraceParent},
