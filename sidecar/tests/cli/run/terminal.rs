@@ -4,17 +4,21 @@ use std::{
     fs,
     io::{Read, Write},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
 };
 
-use holdfast_tests::process::Watched;
+use holdfast_tests::{LONG, process::Watched};
 
 use super::{Place, wait_until};
 
 /// Runs a shell script on a terminal, on which this is typed: what the terminal shows.
 fn on_terminal(place: &Place, script: &str, typed: &[u8], until: impl Fn() -> bool) -> String {
     fs::write(place.folder.path().join("script.sh"), script).unwrap();
-    let mut terminal = Command::new("script");
-    terminal.args(["-qec", "sh script.sh", "/dev/null"]).current_dir(place.folder.path());
+    // The parent of the tests may ignore some signals, as nohup does.
+    let mut terminal = Command::new("env");
+    terminal.args(["--default-signal", "script", "-qec", "sh script.sh", "/dev/null"]);
+    terminal.current_dir(place.folder.path());
     terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).env("SHELL", "/bin/sh");
     let mut terminal = Watched::start(terminal);
     let process = terminal.process_mut();
@@ -22,8 +26,14 @@ fn on_terminal(place: &Place, script: &str, typed: &[u8], until: impl Fn() -> bo
     let mut screen = process.stdout.take().unwrap();
     wait_until("the terminal is ready", until);
     keyboard.write_all(typed).unwrap();
-    let mut shown = String::new();
-    screen.read_to_string(&mut shown).unwrap();
+    let (send, shown) = mpsc::channel();
+    thread::spawn(move || {
+        let mut shown = String::new();
+        screen.read_to_string(&mut shown).unwrap();
+        // Nobody may wait for it any more.
+        let _ = send.send(shown);
+    });
+    let shown = shown.recv_timeout(LONG).expect("the script does not end");
     drop(keyboard);
     shown
 }
