@@ -146,12 +146,15 @@ async fn waiters_are_served_though_the_event_connection_is_lost() {
 #[tokio::test]
 async fn waiters_are_served_though_the_server_falls_silent() {
     let (server, proxy, store) = behind_proxy(&[PATIENT]).await;
-    let locks = over(store);
+    let store = Arc::new(store);
+    let locks = Locks::builder().store("s", store.clone()).build().unwrap();
     hold(&server);
     let waiting = wait(&locks);
     is_watched(&server).await;
     server.run::<()>(&["PEXPIRE", KEY, "1500"]);
     eventually("it is watched again", async || server.calls("eval") >= 2).await;
+    // The answer to the waiter has come before this one.
+    let _watch = store.watch(KEY).await;
     // Nothing reports that the lock is free, but the latest time at which it is free is known.
     proxy.hold_replies();
     eventually("it is tried", async || {
