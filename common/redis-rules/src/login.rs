@@ -9,7 +9,7 @@ use alloc::{
 
 use crate::{
     refusal::{RefusedLogin, refused_login},
-    settings::{Sentinel, Settings},
+    settings::{Sentinel, Settings, names},
 };
 
 /// The names of the settings of a login, as the operator writes them.
@@ -22,13 +22,22 @@ pub struct LoginNames {
 
 impl LoginNames {
     /// Those in a resource file.
-    pub const DAPR: Self =
-        Self { username: "redisUsername", password: "redisPassword", db: "redisDB" };
+    pub const DAPR: Self = Self {
+        username: names::REDIS_USERNAME.dapr[0],
+        password: names::REDIS_PASSWORD.dapr[0],
+        db: names::REDIS_DB.dapr[0],
+    };
     /// Those in the environment.
-    pub const ENVIRONMENT: Self =
-        Self { username: "REDIS_USERNAME", password: "REDIS_PASSWORD", db: "REDIS_DB" };
-    const SENTINEL: Self =
-        Self { username: "sentinelUsername", password: "sentinelPassword", ..Self::DAPR };
+    pub const ENVIRONMENT: Self = Self {
+        username: names::REDIS_USERNAME.variable,
+        password: names::REDIS_PASSWORD.variable,
+        db: names::REDIS_DB.variable,
+    };
+    const SENTINEL: Self = Self {
+        username: names::SENTINEL_USERNAME.dapr[0],
+        password: names::SENTINEL_PASSWORD.dapr[0],
+        ..Self::DAPR
+    };
 }
 
 /// The commands that log a connection in, select its database and check that the server answers.
