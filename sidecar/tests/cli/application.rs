@@ -8,6 +8,7 @@ use holdfast_tests::{
     temporary_dir,
 };
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::{HOLDFAST, in_pid_namespace, wait_until};
 
@@ -73,7 +74,7 @@ fn signals_are_passed_on_and_the_server_outlives_the_application() {
          while true; do sleep 0.05; done"
     );
     let mut holdfast = beside(&program, folder.path());
-    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    let said = || said(&folder);
     wait_until("started", || said().contains("started"));
     holdfast.signal(Signal::HUP);
     wait_until("hup", || said().contains("hup"));
@@ -106,13 +107,23 @@ const PATIENT: &str = "trap 'echo term >> said' TERM; trap 'echo int >> said' IN
                        trap 'echo usr1 >> said' USR1; echo started > said
                        while [ ! -e end ]; do sleep 0.05; done; exit 3";
 
+/// An application that runs [`PATIENT`] already, its folder first.
+fn patient() -> (TempDir, Holdfast) {
+    let folder = temporary_dir();
+    let holdfast = beside(PATIENT, folder.path());
+    wait_until("started", || said(&folder).contains("started"));
+    (folder, holdfast)
+}
+
+fn said(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("said")).unwrap_or_default()
+}
+
 /// As a supervisor sends them that signals a process and then its group.
 #[test]
 fn two_signals_at_once_are_one_request_to_end() {
-    let folder = temporary_dir();
-    let mut holdfast = beside(PATIENT, folder.path());
-    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
-    wait_until("started", || said().contains("started"));
+    let (folder, mut holdfast) = patient();
+    let said = || said(&folder);
     holdfast.suspend();
     holdfast.signal(Signal::TERM);
     holdfast.signal(Signal::INT);
@@ -124,10 +135,8 @@ fn two_signals_at_once_are_one_request_to_end() {
 
 #[tokio::test]
 async fn the_first_signal_after_a_request_to_end_kills_no_application() {
-    let folder = temporary_dir();
-    let mut holdfast = beside(PATIENT, folder.path());
-    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
-    wait_until("started", || said().contains("started"));
+    let (folder, mut holdfast) = patient();
+    let said = || said(&folder);
     let address = holdfast.http().parse().unwrap();
     assert_eq!(exchange(address, &request("POST", "/v1.0/shutdown", "", b"")).await.status, 204);
     wait_until("term", || said().contains("term"));
@@ -175,7 +184,7 @@ fn signals_that_are_ignored_stay_ignored() {
     ignoring.args(serve(HOLDFAST).get_args()).args(["--", "sh", "-c", PATIENT]);
     ignoring.current_dir(folder.path());
     let mut holdfast = Holdfast::start(ignoring);
-    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    let said = || said(&folder);
     wait_until("started", || said().contains("started"));
     holdfast.signal(Signal::HUP);
     holdfast.signal(Signal::USR1);
@@ -190,10 +199,8 @@ fn signals_that_are_ignored_stay_ignored() {
 /// As SIGTERM: otherwise the application would live on without its server.
 #[test]
 fn sigquit_ends_the_application_and_the_server_in_order() {
-    let folder = temporary_dir();
-    let mut holdfast = beside(PATIENT, folder.path());
-    let said = || fs::read_to_string(folder.path().join("said")).unwrap_or_default();
-    wait_until("started", || said().contains("started"));
+    let (folder, mut holdfast) = patient();
+    let said = || said(&folder);
     holdfast.signal(Signal::QUIT);
     wait_until("term", || said().contains("term"));
     fs::write(folder.path().join("end"), "").unwrap();
