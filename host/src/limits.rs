@@ -1,6 +1,6 @@
 //! How many resources the lock component and its callers may use.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use crate::error::BuildError;
 
@@ -17,10 +17,10 @@ use crate::error::BuildError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many instances are kept warm; at least 1. Default: one for each processor.
+    /// How many instances are kept warm; at least 1. Default: one for each processor, at most 1,000.
     pub warm_instances: usize,
     /// How many instances may exist at a time; at least `warm_instances`, at most 1,000. Default: 4 for
-    /// each processor, at least 16.
+    /// each processor, from 16 to 1,000.
     pub instances: usize,
     /// How much linear memory an instance may have, in bytes: 2 MiB to 4 GiB. Default: 64 MiB.
     pub instance_memory: usize,
@@ -39,12 +39,21 @@ pub struct Limits {
     pub lock_waits: usize,
 }
 
+/// The largest number of instances.
+const MOST_INSTANCES: usize = 1000;
+
 impl Default for Limits {
     fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::for_processors(thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+impl Limits {
+    fn for_processors(processors: usize) -> Self {
+        let instances = processors.saturating_mul(4).clamp(16, MOST_INSTANCES);
         Self {
-            warm_instances: processors,
-            instances: (processors * 4).max(16),
+            warm_instances: processors.min(instances),
+            instances,
             instance_memory: 64 << 20,
             instance_memory_kept: 2 << 20,
             step_deadline: Duration::from_secs(1),
@@ -53,9 +62,7 @@ impl Default for Limits {
             lock_waits: 4096,
         }
     }
-}
 
-impl Limits {
     /// Sets [`warm_instances`](field@Self::warm_instances).
     #[must_use]
     pub fn warm_instances(mut self, warm_instances: usize) -> Self {
@@ -130,7 +137,7 @@ impl Limits {
                 self.warm_instances <= self.instances,
                 "is above the number of instances",
             ),
-            ("instances", self.instances <= 1000, "is above 1000"),
+            ("instances", self.instances <= MOST_INSTANCES, "is above 1000"),
             ("instance_memory", self.instance_memory >= 2 << 20, "is below 2 MiB"),
             ("instance_memory", self.instance_memory <= 4 << 30, "is above 4 GiB"),
             ("step_deadline", self.step_deadline >= Self::TICK, "is below 100 ms"),
@@ -145,6 +152,27 @@ impl Limits {
         match rules.into_iter().find(|(_, kept, _)| !kept) {
             Some((limit, _, problem)) => Err(BuildError::Limit { limit, problem }),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_keep_their_own_bounds() {
+        for (processors, warm, most) in [
+            (1, 1, 16),
+            (4, 4, 16),
+            (5, 5, 20),
+            (250, 250, 1000),
+            (251, 251, 1000),
+            (1001, 1000, 1000),
+        ] {
+            let limits = Limits::for_processors(processors);
+            assert_eq!((limits.warm_instances, limits.instances), (warm, most), "{processors}");
+            limits.check().unwrap();
         }
     }
 }
