@@ -69,14 +69,16 @@ fn is_ipv6(text: &str) -> bool {
 /// An IPv6 address without its zone, which names an interface of this machine; `None` for a text that is not an IPv6
 /// address with a zone.
 pub fn without_zone(text: &str) -> Option<&str> {
-    let (address, _zone) = text.split_once('%')?;
-    address.parse::<Ipv6Addr>().is_ok().then_some(address)
+    let (address, zone) = text.split_once('%')?;
+    (!zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()).then_some(address)
 }
 
 /// Whether this can be a host: it is not empty, and has no bracket and no character that belongs to a URL, a login or a
-/// connection string.
+/// connection string. A percent sign only stands before the zone of an IPv6 address.
 pub fn is_host(host: &str) -> bool {
-    !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
+    !host.is_empty()
+        && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
+        && (!host.contains('%') || without_zone(host).is_some())
 }
 
 /// Reads a port.
@@ -126,6 +128,10 @@ mod tests {
             ("a b", NOT_AN_ADDRESS),
             ("Endpoint=h", NOT_AN_ADDRESS),
             ("h;ssl", NOT_AN_ADDRESS),
+            ("h%1", NOT_AN_ADDRESS),
+            ("fe80::1%", NOT_AN_ADDRESS),
+            ("[fe80::1%]:6379", NOT_AN_ADDRESS),
+            ("127.0.0.1%1:6379", NOT_AN_ADDRESS),
             ("h:0", NOT_A_PORT),
             ("h:65536", NOT_A_PORT),
             ("h:", NOT_A_PORT),

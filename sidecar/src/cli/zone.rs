@@ -1,6 +1,7 @@
 //! IPv6 addresses with a zone, as in `fe80::1%eth0`: the interface through which this machine reaches the address.
 //!
-//! Where the standard library looks up a name, it reads them too, but not where it parses an address.
+//! Where the standard library looks up a name, it reads them too, but not where it parses an address. Addresses of Redis
+//! have the same rule in the crate of its rules, which the sidecar does not know.
 
 use std::net::Ipv6Addr;
 
