@@ -49,11 +49,7 @@ mod zone;
 
 pub use self::{arguments::daprd, signals::defer as defer_signals};
 
-use std::{
-    env,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{env, process::ExitCode};
 
 use self::{
     argument_error::ArgumentError,
@@ -121,10 +117,10 @@ fn refuse(refused: &Refused, wrong: u8) -> ExitCode {
         }
         return ExitCode::from(wrong);
     }
-    match error.print().and_then(|()| io::stdout().flush()) {
+    match output::print_help(error) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::report(None, &format!("cannot write to stdout: {error}"));
+            logging::report(None, &format!("{error:#}"));
             ExitCode::from(FAILURE)
         }
     }

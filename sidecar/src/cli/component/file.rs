@@ -1,13 +1,11 @@
 //! The files of components.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use holdfast::input_file;
+
+use super::super::output;
 
 /// The largest component, in MiB. One that brings the runtime of Python has less than 50.
 const MAX_COMPONENT_MIB: u64 = 256;
@@ -30,9 +28,7 @@ pub fn read(file: &Path) -> Result<Vec<u8>> {
 /// Writes a component into a file, or to stdout for `-`.
 pub fn write(file: &Path, wasm: &[u8]) -> Result<()> {
     if file == "-" {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(wasm).and_then(|()| stdout.flush());
-        return written.context("cannot write to stdout");
+        return output::print(wasm);
     }
     fs::write(file, wasm).with_context(|| format!("cannot write {}", file.display()))
 }

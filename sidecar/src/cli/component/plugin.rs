@@ -1,9 +1,6 @@
 //! A plugin in a wasmtime that has locks and WASI.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use holdfast::{
@@ -20,7 +17,10 @@ use wasmtime::{
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView, p2::bindings::Command};
 
 use super::{
-    super::exit::{FAILURE, NEGATIVE, SUCCESS},
+    super::{
+        exit::{FAILURE, NEGATIVE, SUCCESS},
+        output,
+    },
     file,
 };
 
@@ -103,8 +103,7 @@ impl Plugin {
             Ended::Succeeded => Ok(SUCCESS),
             Ended::Failed => Ok(NEGATIVE),
             Ended::Said(text) => {
-                let mut stdout = io::stdout().lock();
-                writeln!(stdout, "{text}").context("cannot write to stdout")?;
+                output::print(format!("{text}\n").as_bytes())?;
                 Ok(SUCCESS)
             }
         }
