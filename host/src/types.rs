@@ -72,6 +72,20 @@ impl Lease {
     }
 }
 
+impl Holding {
+    /// [`time_left`](Self::time_left) as a duration; `None` if the lock never expires.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.time_left.map(Duration::from_millis)
+    }
+}
+
+impl HeldLock {
+    /// [`time_left`](Self::time_left) as a duration; `None` if the lock never expires.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.time_left.map(Duration::from_millis)
+    }
+}
+
 impl Failure {
     /// Nothing changed in the store.
     pub fn not_done(cause: impl Into<String>) -> Self {

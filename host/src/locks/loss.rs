@@ -67,7 +67,7 @@ impl Locks {
         loop {
             match self.watch(resource).await {
                 Some(Watched { holding: Some(holding), changed }) => {
-                    let left = holding.time_left.map(Duration::from_millis);
+                    let left = holding.time_left();
                     let expiry = left.and_then(|left| Instant::now().checked_add(left));
                     let is_shorter = expiry.zip(end).is_some_and(|(expiry, end)| expiry < end);
                     if is_shorter || !is_same_owner(&holding.owner, owner) {

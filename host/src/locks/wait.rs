@@ -249,9 +249,9 @@ impl First<'_> {
                 self.said_free = false;
                 self.pauses = Pauses::default();
                 let same = self.holder.as_ref() == Some(&holding.owner);
+                let left = holding.time_left();
                 self.holder = Some(holding.owner);
-                self.wait_for_change(holding.time_left.map(Duration::from_millis), changed, same)
-                    .await
+                self.wait_for_change(left, changed, same).await
             }
         }
     }
