@@ -102,7 +102,7 @@ async fn watch(
             too_many => Status::resource_exhausted(too_many.to_string()),
         }
     };
-    let room = room.take().map_err(|error| Status::resource_exhausted(error.to_string()))?;
+    let room = room.take().map_err(|error| Status::unavailable(error.to_string()))?;
     let events = watch::watch(sidecar.locks().clone(), store_name, prefix).await;
     let events = events.map_err(&to_status)?.take_until(sidecar.ending().clone().cancelled_owned());
     let messages = events.map(move |event| {
