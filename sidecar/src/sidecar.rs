@@ -110,23 +110,30 @@ impl Sidecar {
     }
 
     /// Sets how many calls may hold locks, or wait for them, by responses that last: they keep their connections from
-    /// others. 5,000 unless this is called, before the sidecar is cloned.
+    /// others. 5,000 unless this is called.
+    ///
+    /// # Panics
+    ///
+    /// If the sidecar has been cloned.
     #[must_use]
     pub fn max_holds(mut self, most: usize) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.holds = HoldSlots::new(most);
-        }
+        self.not_shared().holds = HoldSlots::new(most);
         self
     }
 
-    /// Sets the locks that requests of a proxy take. There are none unless this is called, before the sidecar is
-    /// cloned.
+    /// Sets the locks that requests of a proxy take. There are none unless this is called.
+    ///
+    /// # Panics
+    ///
+    /// If the sidecar has been cloned.
     #[must_use]
     pub fn edge_locks(mut self, edge_locks: Vec<EdgeLock>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.edge_locks = edge_locks;
-        }
+        self.not_shared().edge_locks = edge_locks;
         self
+    }
+
+    fn not_shared(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.0).expect("a sidecar is configured before it is cloned")
     }
 
     /// The locks that requests of a proxy take.
