@@ -4,7 +4,11 @@ use std::{convert::Infallible, fmt, pin::pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use holdfast_proto::DESCRIPTORS;
-use hyper::{HeaderMap, Request, Response, body::Body, http::request::Parts};
+use hyper::{
+    HeaderMap, Request, Response,
+    body::Body,
+    http::{request::Parts, uri::PathAndQuery},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status, body::Body as GrpcBody, codec::CompressionEncoding, metadata::MetadataMap,
@@ -233,14 +237,18 @@ impl Api {
         let is_lock_call = service == SERVICE && METHODS.contains(&method);
         let is_lease_call = leases::METHODS.contains(&head.uri.path());
         let is_of_proxy = head.uri.path() == ext_proc::PROCESS;
-        if is_lock_call || is_lease_call || is_of_proxy || is_health_check || is_reflection(head) {
+        let is_served =
+            is_lock_call || is_lease_call || is_of_proxy || is_health_check || is_reflection(head);
+        // A query would be a part of the method's name.
+        if is_served && head.uri.query().is_none() {
             return Ok(());
         }
-        self.sidecar().note_foreign("gRPC", head.uri.path());
-        let (called, served) = (format!("{service}/{method}"), METHODS.join(", "));
+        let called = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        self.sidecar().note_foreign("gRPC", called);
+        let served = METHODS.join(", ");
         Err(Status::unimplemented(format!(
             "method {} is not supported: Holdfast serves {served} of {SERVICE}, {}, and {}",
-            start_of(&called),
+            start_of(called.trim_start_matches('/')),
             leases::SERVICE,
             ext_proc::SERVICE
         )))

@@ -138,11 +138,16 @@ async fn other_methods_of_dapr_are_unimplemented() {
         "/dapr.proto.runtime.v1.Dapr/",
         "/dapr.proto.runtime.v1.AppCallback/OnInvoke",
         "/other.Service/Method",
+        "/foo",
+        // A query is a part of the method's name.
+        "/dapr.proto.runtime.v1.Dapr/UnlockAlpha1?x=1",
+        "/grpc.health.v1.Health/Check?",
         "/",
     ] {
         let refused = send(server.address, path, &[], b"").await;
         assert_eq!(refused.trailer("grpc-status"), Some("12"), "{path}");
-        let message = refused.trailer("grpc-message").unwrap().replace("%20", " ");
+        let message = refused.trailer("grpc-message").unwrap();
+        let message = message.replace("%20", " ").replace("%3F", "?");
         assert!(message.contains("Holdfast serves TryLockAlpha1"), "{message}");
         assert!(message.contains(&path[1..]), "{message}");
     }
