@@ -260,3 +260,34 @@ fn the_shutdown_after_the_end_of_the_application_is_not_blocked() {
     assert_eq!(holdfast.wait(), Some(7), "{}", holdfast.log());
     assert!(!holdfast.log().contains("serving until then"), "{}", holdfast.log());
 }
+
+#[test]
+fn the_duration_before_a_shutdown_has_no_effect_beside_an_application() {
+    let mut command = serve(HOLDFAST);
+    command.args(["--dapr-block-shutdown-duration", "1h", "--", "sh", "-c", "exit 7"]);
+    let mut holdfast = Holdfast::start(command);
+    assert_eq!(holdfast.wait(), Some(7), "{}", holdfast.log());
+    let warning = "--dapr-block-shutdown-duration has no effect with a command after --, whose end \
+                   begins the shutdown";
+    assert!(holdfast.log().contains(warning), "{}", holdfast.log());
+}
+
+/// The server raises its own limit.
+#[test]
+fn the_application_has_the_limit_of_open_files_of_before() {
+    let folder = temporary_dir();
+    let server = serve(HOLDFAST);
+    let mut limited = command("sh");
+    limited.args(["-c", "ulimit -Sn 200 && exec \"$0\" \"$@\"", HOLDFAST]);
+    limited.args(server.get_args());
+    let script = "ulimit -Sn > limit; grep 'open files' /proc/$PPID/limits > server";
+    limited.args(["--", "sh", "-c", script]).current_dir(folder.path());
+    let mut holdfast = Holdfast::start(limited);
+    assert_eq!(holdfast.wait(), Some(0), "{}", holdfast.log());
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("limit").trim(), "200");
+    // Soft and hard.
+    let of_server: Vec<_> =
+        read("server").split_whitespace().skip(3).take(2).map(str::to_owned).collect();
+    assert_eq!(of_server[0], of_server[1]);
+}

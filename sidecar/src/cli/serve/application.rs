@@ -26,6 +26,7 @@ use super::{
         exit, orphans,
         signals::{self, Request, Requests, Signals},
     },
+    descriptors::OpenFiles,
     listen::Listening,
     token::ADMIN_TOKEN,
 };
@@ -55,8 +56,13 @@ pub enum End {
 }
 
 impl Application {
-    /// Starts the application that these words name, if there are any. It is killed when this is dropped.
-    pub fn start(words: &[OsString], environment: Vec<(&str, String)>) -> Result<Self> {
+    /// Starts the application that these words name, if there are any. It is killed when this is dropped. Its limit of
+    /// open files is the one from before this process raised its own.
+    pub fn start(
+        words: &[OsString],
+        environment: Vec<(&str, String)>,
+        open_files: OpenFiles,
+    ) -> Result<Self> {
         let children = (getpid() == Pid::INIT).then(|| signal(SignalKind::child()));
         let children = children.transpose().context("cannot notice the end of processes")?;
         let [program, arguments @ ..] = words else { return Ok(Self { child: None, children }) };
@@ -73,27 +79,35 @@ impl Application {
         // A program that may take locks need not be allowed to end the holds of others.
         command.env_remove(ADMIN_TOKEN);
         let name = program.to_string_lossy();
-        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let child = open_files.restore_for(|| command.spawn());
+        let child = child.with_context(|| format!("cannot start {name}"))?;
         tracing::info!(pid = child.id(), "started {name}");
         Ok(Self { child: Some(child), children })
     }
 
     /// Waits for the end: of the application, or a signal or `shutdown` if there is none. Signals are passed on
-    /// to the application, which `shutdown` asks to end as SIGTERM does.
+    /// to the application, which `shutdown` asks to end as SIGTERM does. Calls `begun` once the first of these happens.
     pub async fn end(
         &mut self,
         signals: &mut Signals,
         requests: &mut Requests,
         shutdown: &CancellationToken,
+        begun: impl Fn(),
     ) -> End {
         let (mut by_caller, mut by_signal) = (false, false);
         loop {
             tokio::select! {
-                code = ended(&mut self.child) => return End::InOrder { code, by_signal },
+                code = ended(&mut self.child) => {
+                    if !by_caller && !by_signal {
+                        begun();
+                    }
+                    return End::InOrder { code, by_signal };
+                }
                 () = next(&mut self.children) => orphans::reap(self.pid()),
                 () = shutdown.cancelled(), if !by_caller && !by_signal => {
                     note_request();
                     by_caller = true;
+                    begun();
                     self.send(Signal::TERM);
                 }
                 signal = signals.any() => {
@@ -107,6 +121,9 @@ impl Application {
                         Request::New if by_caller => signals::note_end(),
                         Request::New => {
                             by_signal = true;
+                            if !by_caller {
+                                begun();
+                            }
                             self.pass_on(signal);
                         }
                         Request::Repeated => {}

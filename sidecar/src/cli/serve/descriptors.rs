@@ -6,21 +6,52 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::server::Limits;
 
-/// Raises the limit of open files to the highest that is allowed, as programs in Go do at their start.
-///
-/// Returns the limit, or `None` if there is none.
-pub fn raise() -> Option<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return current;
+/// The limit of open files of this process, which it has raised for itself. `None` stands for no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFiles {
+    /// The limit at the start, which is also that of the application.
+    before: Rlimit,
+    now: Option<u64>,
+}
+
+impl OpenFiles {
+    /// Raises the limit to the highest that is allowed, as programs in Go do at their start.
+    pub fn raise() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let Rlimit { current, maximum } = before;
+        let now = match set(Rlimit { current: maximum, maximum }) {
+            true => maximum,
+            false => current,
+        };
+        Self { before, now }
     }
-    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        Ok(()) => maximum,
-        Err(error) => {
-            tracing::warn!("cannot raise the limit of open files: {error}");
-            current
+
+    /// The limit now.
+    pub fn limit(self) -> Option<u64> {
+        self.now
+    }
+
+    /// Starts a process, with the limit of before, as programs in Go do: a process that calls `select` cannot use more
+    /// than 1,024 files. While it starts, nothing else may need many files.
+    pub fn restore_for<T>(self, start: impl FnOnce() -> T) -> T {
+        let Rlimit { current, maximum } = self.before;
+        if self.now == current {
+            return start();
         }
+        set(self.before);
+        let started = start();
+        set(Rlimit { current: self.now, maximum });
+        started
     }
+}
+
+/// Sets the limit, and says whether that worked.
+fn set(limit: Rlimit) -> bool {
+    let set = setrlimit(Resource::Nofile, limit);
+    if let Err(error) = &set {
+        tracing::warn!("cannot set the limit of open files: {error}");
+    }
+    set.is_ok()
 }
 
 /// Divides the open files: a part is kept for stores, traces and the process itself, a small part is for each

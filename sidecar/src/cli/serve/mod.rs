@@ -120,7 +120,8 @@ async fn serve(
     ready.ports.announce(args.ui);
     let sidecar = sidecar(args, &mut ready)?;
     let server = server(args, &sidecar, &mut ready)?;
-    let mut application = Application::start(&args.command, environment(args, &ready.ports))?;
+    let environment = environment(args, &ready.ports);
+    let mut application = Application::start(&args.command, environment, ready.open_files)?;
     service_manager::ready();
 
     let ending = CancellationToken::new();
@@ -129,7 +130,8 @@ async fn serve(
     let code = Cell::new(ExitCode::SUCCESS);
     let at_once = async {
         let mut requests = Requests::default();
-        let end = application.end(&mut signals, &mut requests, sidecar.shutdown());
+        let begun = service_manager::stopping;
+        let end = application.end(&mut signals, &mut requests, sidecar.shutdown(), begun);
         let by_signal = match end.await {
             End::InOrder { code: ended, by_signal } => {
                 code.set(ended);
@@ -243,7 +245,6 @@ async fn answer(
 /// Serves for `block` more, or until a caller asks for the shutdown, as a server that is about to end. Then ends what
 /// callers wait for.
 async fn shut_down(block: Duration, sidecar: &Sidecar, locks: &Locks) {
-    service_manager::stopping();
     if !block.is_zero() {
         tracing::info!("the shutdown begins in {block:?}; serving until then");
         sidecar.readiness().set_ending();

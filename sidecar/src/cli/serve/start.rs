@@ -12,7 +12,8 @@ use super::{
         arguments::{Serve, parse::Given},
         stores,
     },
-    descriptors, limits,
+    descriptors::{self, OpenFiles},
+    limits,
     listen::Listening,
     ports::Ports,
     scrape::Recorder,
@@ -30,6 +31,7 @@ pub struct Ready {
     pub recorder: Option<Recorder>,
     pub ports: Ports<Listening>,
     pub server_limits: server::Limits,
+    pub open_files: OpenFiles,
 }
 
 /// Binds the addresses first, so that an address in use is reported before any store is opened. Listens
@@ -37,10 +39,11 @@ pub struct Ready {
 pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     announce_start(args);
     token::check(args)?;
+    let open_files = OpenFiles::raise();
     let server_limits = {
         // The public port and the metrics.
         let auxiliary = 2 + usize::from(args.enable_admin);
-        descriptors::divide(descriptors::raise(), args.server.max_connections, auxiliary)
+        descriptors::divide(open_files.limit(), args.server.max_connections, auxiliary)
     };
     let bound = Ports::bind(args, given).await?;
     // Before the first metric is recorded.
@@ -63,6 +66,7 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
         recorder,
         ports: bound.listen()?,
         server_limits,
+        open_files,
     })
 }
 

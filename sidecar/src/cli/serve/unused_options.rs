@@ -12,7 +12,7 @@ const WITHOUT_ADMIN: &str = "without --enable-admin";
 /// The id of an option, whether it has an effect, and the message if it has none.
 type Condition = (&'static str, fn(&Serve) -> bool, &'static str);
 
-const CONDITIONS: [Condition; 9] = [
+const CONDITIONS: [Condition; 10] = [
     ("admin_port", |args| args.enable_admin, WITHOUT_ADMIN),
     ("admin_listen_address", |args| args.enable_admin, WITHOUT_ADMIN),
     ("dapr_public_listen_address", |args| args.dapr_public_port.is_some(), {
@@ -24,6 +24,9 @@ const CONDITIONS: [Condition; 9] = [
     ("dapr_grpc_port", |args| args.unix_domain_socket.is_none(), "with --unix-domain-socket"),
     ("dapr_listen_addresses", |args| args.unix_domain_socket.is_none(), {
         "with --unix-domain-socket"
+    }),
+    ("dapr_block_shutdown_duration", |args| args.command.is_empty(), {
+        "with a command after --, whose end begins the shutdown"
     }),
     ("components_path", |args| args.stores.resources_path.is_empty(), "with --resources-path"),
 ];
