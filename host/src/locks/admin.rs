@@ -86,12 +86,6 @@ impl Locks {
         Ok(ours.collect())
     }
 
-    /// The start of the keys of a store.
-    #[cfg(feature = "resources")]
-    pub(crate) fn key_start(&self, store: &str) -> Result<String, Error> {
-        self.keys(store, "").map(|step| step.key_start)
-    }
-
     /// The prefix of the keys of the resources whose ids begin with `prefix`. Only the rules know it.
     fn keys(&self, store: &str, prefix: &str) -> Result<ListStep, Error> {
         let chosen = app::chosen(self.app.store(store), store);

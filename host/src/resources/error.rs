@@ -9,6 +9,7 @@ use super::source::Source;
 
 /// A problem at one place in the resource files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub struct Problem {
     /// The file with the problem.
     pub file: PathBuf,
@@ -112,6 +113,7 @@ impl Flaw {
 
 /// A problem that did not stop the loading, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Notice {
     /// How serious the problem is.
     pub level: Level,

@@ -17,7 +17,7 @@
 //! | `resiliency` | policies as documents define them |
 //! | `edge_locks` | locks that the requests of a proxy take |
 //! | `load` | all of this together: from folders to definitions and policies |
-//! | `open`, `opened` | from definitions to open stores, and to locks |
+//! | `open`, `opened`, `unopened` | from definitions to open stores, and to locks |
 //! | `metrics` | the metrics of opening stores |
 //! | `error`, `open_error`, `source` | problems, and their places |
 
@@ -42,6 +42,7 @@ mod resolve;
 mod secrets;
 mod source;
 mod templates;
+mod unopened;
 mod unquote;
 mod yaml;
 

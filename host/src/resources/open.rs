@@ -9,6 +9,10 @@ use holdfast_redis_rules::{
     refusal::{RefusedLogin, names_forbidden_key},
     settings::{NOT_A_BOOLEAN, boolean},
 };
+use holdfast_rules::{
+    scope::{Scope, check_app_id},
+    types::StoreInfo,
+};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -19,6 +23,7 @@ use super::{
     open_error::{OpenCause, OpenError, StoreError},
     opened::{OpenResult, OpenResults, OpenedLocks, OpenedStore},
     options::Options,
+    unopened::unopened,
 };
 use crate::{
     BuildError, Locks,
@@ -127,6 +132,10 @@ pub async fn open_each(
 ) -> Result<OpenResults, LoadError> {
     let Resources { stores, resiliency, edge_locks } = load(options, notify)?;
     let openings = stores.into_iter().map(async |definition| {
+        if options.only.as_ref().is_some_and(|only| *only != definition.name) {
+            let result = Ok(unopened(&definition));
+            return OpenResult { definition, result };
+        }
         let opened = open_one(options, &definition).await;
         let result = opened.map(|open| under_policies(open, &resiliency));
         OpenResult { definition, result }
@@ -160,7 +169,7 @@ async fn open_one(
     let opening = async {
         let fencing = fencing(&definition.properties)?;
         let kind = StoreKind::of(definition)?;
-        let key_start = key_start(options, name, key_prefix.as_deref())?;
+        let key_start = key_start(&options.app_id, name, key_prefix.as_deref())?;
         let begun = Instant::now();
         let store: Arc<dyn Store> = match kind {
             StoreKind::Redis(settings) => {
@@ -190,29 +199,24 @@ async fn open_one(
     })
 }
 
-/// The prefix of a store's keys; `None` if no locks can be built. Fails if the rules refuse its `keyPrefix`: only the
-/// rules know which ones are valid.
+/// The prefix of a store's keys; `None` if the application's id is refused, which the caller reports when it builds the
+/// locks of all stores. Asked of the rules as they are linked here: the component would need an engine for each store.
+///
+/// # Errors
+///
+/// The rules refuse the store's `keyPrefix`.
 fn key_start(
-    options: &Options,
+    app_id: &str,
     name: &str,
     key_prefix: Option<&str>,
 ) -> Result<Option<String>, OpenCause> {
-    let builder = Locks::builder().app_id(&options.app_id);
-    // One instance is enough for one question.
-    let builder = builder.limits(options.limits.clone().warm_instances(1));
-    let store = Arc::new(MemoryStore::new());
-    let locks = match key_prefix {
-        Some(prefix) => builder.store_with_key_prefix(name, prefix, store).build(),
-        None => builder.store(name, store).build(),
-    };
-    match locks {
-        Ok(locks) => Ok(locks.key_start(name).ok()),
-        Err(BuildError::Refused(refusal)) if key_prefix.is_some() => {
-            Err(OpenCause::Refused(refusal))
-        }
-        // The caller reports this error when it builds the locks of all stores.
-        Err(_) => Ok(None),
+    if check_app_id(app_id).is_err() {
+        return Ok(None);
     }
+    let key_prefix = key_prefix.map(str::to_owned);
+    let info = StoreInfo { name: name.to_owned(), key_prefix, app_id: app_id.to_owned() };
+    let scope = Scope::new(&[info]).map_err(OpenCause::Refused)?;
+    Ok(scope.named(name).store().map(|store| store.key_start().to_owned()))
 }
 
 fn failed(definition: &StoreDefinition, cause: OpenCause) -> StoreError {

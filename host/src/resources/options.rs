@@ -12,6 +12,7 @@ pub struct Options {
     pub(super) folders: Vec<PathBuf>,
     pub(super) app_id: String,
     pub(super) limits: Limits,
+    pub(super) only: Option<String>,
     pub(super) env: Arc<Env>,
 }
 
@@ -22,6 +23,7 @@ impl Options {
             folders: folders.into_iter().map(Into::into).collect(),
             app_id: String::new(),
             limits: Limits::default(),
+            only: None,
             // A variable that is not UTF-8 counts as not set.
             env: Arc::new(|name| env::var(name).ok()),
         }
@@ -36,6 +38,13 @@ impl Options {
     /// Sets the limits of the locks.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Connects only to the store of this name. The other stores exist, and every call in them fails: their servers may
+    /// be down.
+    pub fn only_store(mut self, name: impl Into<String>) -> Self {
+        self.only = Some(name.into());
         self
     }
 
@@ -58,6 +67,7 @@ impl fmt::Debug for Options {
             .field("folders", &self.folders)
             .field("app_id", &self.app_id)
             .field("limits", &self.limits)
+            .field("only", &self.only)
             .finish_non_exhaustive()
     }
 }

@@ -64,6 +64,11 @@ fn no_answer(error: anyhow::Error) -> anyhow::Error {
 #[error("{0}")]
 pub struct ShuttingDown(String);
 
+/// The call failed in the store, not by a rule of the lock.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreFailed(String);
+
 /// A port of a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Port {
@@ -91,7 +96,13 @@ pub fn refusal(port: Port, status: StatusCode, body: &[u8]) -> anyhow::Error {
         (Port::Http, Some("ERR_LOCK_SHUTTING_DOWN"), Some(message)) => {
             ShuttingDown(printable(message)).into()
         }
-        (_, _, Some(message)) => anyhow!(naming(&printable(message))),
+        (_, _, Some(message)) => {
+            let message = printable(message);
+            let named = naming(&message);
+            // A resource id that the rules refuse has the status and the code of a store's failure.
+            let is_of_store = status == StatusCode::INTERNAL_SERVER_ERROR && named == message;
+            if is_of_store { StoreFailed(message).into() } else { anyhow!(named) }
+        }
         (Port::Http, _, None) => anyhow!("unexpected answer, not from a holdfast server: {status}"),
         (Port::Operators, _, None) => {
             anyhow!("this is not a holdfast operator port: {status}")

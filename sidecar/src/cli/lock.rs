@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use holdfast::{Error, Limits, Locks, Reply, Resource, UnlockStatus, Verb};
+use holdfast::{Error, Locks, Reply, Resource, UnlockStatus, Verb};
 use holdfast_rules::json as rules;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -30,7 +30,7 @@ const GIVING_BACK: Duration = Duration::from_secs(5);
 pub fn try_lock(args: &TryLock) -> Result<ExitCode> {
     let TryLock { lock, owner, expiry } = args;
     let Lock { store, resource, json, .. } = lock;
-    with_locks(&lock.stores, &lock.log, async |locks| {
+    with_locks(&lock.stores, Some(store), &lock.log, async |locks| {
         let resource = Resource { store, id: resource };
         let named = |error| named(error, locks, store);
         let answer = if *json {
@@ -76,7 +76,7 @@ fn print_answer((output, exit): Answer) -> Result<u8> {
 pub fn unlock(args: &Unlock) -> Result<ExitCode> {
     let Unlock { lock, owner, .. } = args;
     let Lock { store, resource, json, .. } = lock;
-    with_locks(&lock.stores, &lock.log, async |locks| {
+    with_locks(&lock.stores, Some(store), &lock.log, async |locks| {
         let Some(owner) = owner else {
             return print_answer(force(locks, lock).await?);
         };
@@ -127,19 +127,21 @@ async fn force(locks: &Locks, args: &Lock) -> Result<Answer> {
     Ok((format!("{name}\n").into_bytes(), exit))
 }
 
-/// Opens the stores and makes the call, which prints its answer and returns the exit code.
+/// Opens one store, or all, and makes the call, which prints its answer and returns the exit code.
 pub fn with_locks(
     stores: &Stores,
+    only: Option<&str>,
     log: &Log,
     call: impl AsyncFnOnce(&Locks) -> Result<u8>,
 ) -> Result<ExitCode> {
     logging::start(log, LogLevel::Warn, None);
-    with_open(stores, call)
+    with_open(stores, only, call)
 }
 
 /// [`with_locks`], for a caller that has started the log.
 pub fn with_open(
     stores: &Stores,
+    only: Option<&str>,
     call: impl AsyncFnOnce(&Locks) -> Result<u8>,
 ) -> Result<ExitCode> {
     if stores.folders().is_empty() {
@@ -150,9 +152,8 @@ pub fn with_open(
     }
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
-        let mut limits = Limits::default();
-        limits.warm_instances = 1;
-        let locks = stores::open(stores, limits).await?.locks;
+        let options = stores::options_of_one(stores, only);
+        let locks = stores::open(stores, &options).await?.locks;
         let answer = call(&locks).await;
         locks.close().await;
         answer

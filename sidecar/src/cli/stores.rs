@@ -16,18 +16,28 @@ pub fn options(stores: &Stores, limits: Limits) -> Options {
 }
 
 /// Locks over the stores that the resource files define, or over one store in memory without a folder.
-pub async fn try_open(stores: &Stores, limits: Limits) -> Result<OpenedLocks, OpenError> {
-    let options = options(stores, limits);
+pub async fn try_open(stores: &Stores, options: &Options) -> Result<OpenedLocks, OpenError> {
     if stores.folders().is_empty() {
-        Ok(resources::in_memory(&options)?)
+        Ok(resources::in_memory(options)?)
     } else {
-        resources::open(&options).await
+        resources::open(options).await
     }
 }
 
 /// As [`try_open`], with an error for people.
-pub async fn open(stores: &Stores, limits: Limits) -> Result<OpenedLocks> {
-    try_open(stores, limits).await.map_err(|error| explained(stores, &error))
+pub async fn open(stores: &Stores, options: &Options) -> Result<OpenedLocks> {
+    try_open(stores, options).await.map_err(|error| explained(stores, &error))
+}
+
+/// The options for a command that makes one call at a time, in one store if it is known.
+pub fn options_of_one(stores: &Stores, only: Option<&str>) -> Options {
+    let mut limits = Limits::default();
+    limits.warm_instances = 1;
+    let options = options(stores, limits);
+    match only {
+        Some(store) => options.only_store(store),
+        None => options,
+    }
 }
 
 /// The error for people, who know a folder by the option that names it.

@@ -287,6 +287,33 @@ fn invalid_arguments_are_named_with_and_without_address() {
     }
 }
 
+#[test]
+fn words_of_the_caller_get_no_advice_for_the_stores() {
+    let resources = Resources::new(&[("memory.yaml", &definition(STORE, "lock.in-memory", &[]))]);
+    let server = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
+    let address = format!("http://{}", server.http());
+    let through = format!("--address {address}: ");
+    for (way, place) in
+        [(&["--resources-path", resources.path()][..], ""), (&["--address", &address], &through)]
+    {
+        for (store, resource, problem) in [
+            (
+                STORE,
+                "a||NOPERM",
+                "RESOURCE: failed to acquire lease: input key/keyPrefix 'a||NOPERM' can't contain '||'",
+            ),
+            ("NOPERM", "r", "STORE: lock store NOPERM not found"),
+        ] {
+            let args = [&["run", store, resource], way, &["--", "true"]].concat();
+            let known = match (place, store) {
+                ("", "NOPERM") => "; the resource files define lockstore",
+                _ => "",
+            };
+            is_reported(&args, 125, &format!("holdfast: {place}{problem}{known}"));
+        }
+    }
+}
+
 /// A time to live is rounded up to a millisecond, which is over once the lock is taken.
 #[test]
 fn a_ttl_that_expires_at_once_is_reported_with_its_option() {

@@ -403,3 +403,30 @@ fn help_has_examples_and_version_prints_the_version() {
         "{limits}"
     );
 }
+
+/// A job must not depend on the servers of other stores.
+#[test]
+fn a_command_connects_only_to_the_store_that_it_names() {
+    let redis = RedisServer::start();
+    let address = redis.address();
+    let up = definition("lockstore", "lock.redis", &[("redisHost", &address)]);
+    let down = definition("other", "lock.redis", &[("redisHost", "127.0.0.1:1")]);
+    let resources = Resources::new(&[("a.yaml", &down), ("b.yaml", &up)]);
+    let folder = ["--resources-path", resources.path()];
+    for (words, code, stdout) in [
+        (&["try-lock", "lockstore", "r", "--owner", "o", "--expiry", "60"][..], 0, "true\n"),
+        (&["unlock", "lockstore", "r", "--owner", "o"], 0, "success\n"),
+        (&["locks", "lockstore"], 0, "no lock is held\n"),
+    ] {
+        let (exit, printed, stderr) = run(&[words, &folder].concat());
+        assert_eq!((exit, printed.as_str()), (code, stdout), "{words:?}: {stderr}");
+    }
+    let words = [&["run", "lockstore", "r"], &folder[..], &["--", "echo", "done"]].concat();
+    let (exit, printed, stderr) = run(&words);
+    assert_eq!((exit, printed.as_str()), (0, "done\n"), "{stderr}");
+    let (exit, _, stderr) = run(&[&["locks"], &folder[..]].concat());
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("component other (lock.redis): redis 127.0.0.1:1: "), "{stderr}");
+    let (_, _, stderr) = run(&[&["unlock", "othre", "r", "--owner", "o"], &folder[..]].concat());
+    assert!(stderr.contains("STORE: lock store othre not found; did you mean other?"), "{stderr}");
+}

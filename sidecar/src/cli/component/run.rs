@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use holdfast::{
-    Limits, Locks,
+    Locks,
     resources::{OpenedLocks, OpenedStore},
 };
 use tokio::runtime::Runtime;
@@ -33,9 +33,8 @@ pub fn run(args: &Run) -> Result<ExitCode> {
 }
 
 async fn open(args: &Run) -> Result<Locks> {
-    let mut limits = Limits::default();
-    limits.warm_instances = 1;
-    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    let options = stores::options_of_one(&args.stores, None);
+    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, &options).await?;
     if args.stores.folders().is_empty() {
         for OpenedStore { name, component_type, .. } in &stores {
             tracing::warn!(

@@ -27,7 +27,7 @@ struct OfStore<'a> {
 }
 
 pub fn run(args: &ListLocks) -> Result<ExitCode> {
-    with_locks(&args.stores, &args.log, async |locks| {
+    with_locks(&args.stores, args.store.as_deref(), &args.log, async |locks| {
         let all = chosen(locks, args)?;
         let mut held = Vec::new();
         for store in all {

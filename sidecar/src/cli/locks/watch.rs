@@ -69,7 +69,7 @@ pub fn run(args: &ListLocks) -> Result<ExitCode> {
         runtime()?.block_on(watching)?;
         return Ok(ExitCode::from(SUCCESS));
     }
-    with_open(&args.stores, async |locks| {
+    with_open(&args.stores, args.store.as_deref(), async |locks| {
         let folders = args.stores.folders().iter().map(|folder| folder.display().to_string());
         let source = folders.collect::<Vec<_>>().join(", ");
         watch(local(locks, args)?, args, &source).await?;

@@ -1,7 +1,7 @@
 //! The lock in the store itself, as the resource files define it.
 
 use anyhow::{Result, anyhow};
-use holdfast::{Lease, LeaseOptions, Limits, Locks, Resource, resources::OpenedLocks};
+use holdfast::{Error, Lease, LeaseOptions, Locks, Resource, resources::OpenedLocks};
 use tokio::time::timeout;
 
 use super::{
@@ -9,12 +9,12 @@ use super::{
     problem::with_hint,
     remote::GIVING_BACK,
 };
+use crate::failure;
 
 /// Connects to the stores.
 pub async fn open(args: &RunLocked) -> Result<Locks> {
-    let mut limits = Limits::default();
-    limits.warm_instances = 1;
-    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, limits).await?;
+    let options = stores::options_of_one(&args.stores, Some(&args.store));
+    let OpenedLocks { locks, stores, .. } = stores::open(&args.stores, &options).await?;
     let chosen = stores.iter().find(|store| store.name == args.store);
     if let Some(warning) = chosen.and_then(stores::in_memory_warning) {
         tracing::warn!("{warning}");
@@ -35,5 +35,7 @@ pub async fn hold(locks: &Locks, args: &RunLocked, owner: &str) -> Result<Option
     if error.is_indeterminate() {
         let _ = timeout(GIVING_BACK, locks.unlock(resource, owner)).await;
     }
-    Err(anyhow!("{}", with_hint(named(error, locks, &args.store).to_string(), args)))
+    let is_of_store = matches!(&error, Error::Lock(error) if failure::is_of_store(error));
+    let error = named(error, locks, &args.store);
+    Err(if is_of_store { anyhow!(with_hint(error.to_string(), args)) } else { error })
 }

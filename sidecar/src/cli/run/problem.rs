@@ -4,12 +4,13 @@ use holdfast_rules::message::RAN_OUT;
 
 use super::super::arguments::RunLocked;
 
-/// The problem of an acquire, with the option that may help, such as `--no-fencing` if the fencing token may be the
-/// cause.
+/// The problem of an acquire that failed in the store, with the option that may help. The store's own words tell the
+/// causes apart: its error has no code for them.
 pub fn with_hint(problem: String, args: &RunLocked) -> String {
     let number = ["NOPERM", "did not number", "unknown command"];
     if !args.no_fencing && number.iter().any(|sign| problem.contains(sign)) {
-        return problem + "; --no-fencing takes the lock without a fencing token";
+        return problem
+            + "; if the fencing token is the cause, --no-fencing takes the lock without one";
     }
     if problem.contains(RAN_OUT) {
         return format!("{problem}: --ttl {:?} is too short", args.ttl);

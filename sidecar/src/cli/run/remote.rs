@@ -28,7 +28,7 @@ use super::{
     super::{
         address::{Address, token},
         arguments::RunLocked,
-        client::{self, Port, ShuttingDown, refusal},
+        client::{self, Port, ShuttingDown, StoreFailed, refusal},
     },
     problem::with_hint,
 };
@@ -120,7 +120,9 @@ pub async fn hold(server: &Server, args: &RunLocked, owner: &str) -> Result<Opti
         server.give_back(args, owner).await;
     }
     kept.map_err(|error| {
-        let problem = with_hint(format!("{error:#}"), args);
+        let is_of_store = error.is::<StoreFailed>();
+        let problem = format!("{error:#}");
+        let problem = if is_of_store { with_hint(problem, args) } else { problem };
         anyhow!("--address {}: {problem}", server.address)
     })
 }

@@ -50,7 +50,8 @@ pub async fn start(args: &Serve, given: &Given) -> Result<Ready> {
     let recorder = args.enable_metrics.then(Recorder::install).transpose()?;
     let limits = limits::limits(&args.limits);
     let lock_waits = limits.lock_waits.min(server_limits.waits());
-    let opened = stores::try_open(&args.stores, limits.lock_waits(lock_waits)).await;
+    let options = stores::options(&args.stores, limits.lock_waits(lock_waits));
+    let opened = stores::try_open(&args.stores, &options).await;
     let OpenedLocks { locks, stores, edge_locks, .. } =
         opened.map_err(|error| limits::explained(&error, &args.stores, given))?;
     let warning = announce(&stores, !args.stores.folders().is_empty());
