@@ -14,7 +14,10 @@ use holdfast_redis_rules::{
     extend::{self, Extend},
     fence, inspect,
     probes::ProbeHistory,
-    refusal::{RetryAdvice, ends_connection, has_no_answer, may_be_answered_later, with_advice},
+    refusal::{
+        RetryAdvice, ends_connection, forbids_key, has_no_answer, may_be_answered_later,
+        with_advice,
+    },
     release::{self, Form, Release, give_back},
     reply::{Nonsense, Reply},
     settings::Settings,
@@ -382,7 +385,12 @@ impl Redis {
         key: &str,
         token_key: &str,
     ) -> Result<Tried<Option<inspect::Holding>>, NoOutcome> {
-        match connection.call(&inspect::words(key, token_key), &self.settings) {
+        let mut reply = connection.call(&inspect::words(key, token_key), &self.settings);
+        // The user may be permitted only the keys of locks.
+        if matches!(&reply, Ok(Reply::Error(line)) if forbids_key(line)) {
+            reply = connection.call(&inspect::words_without_token(key), &self.settings);
+        }
+        match reply {
             Ok(Reply::Error(line)) => Ok(refused(connection, line, Form::Full, tries)),
             Ok(reply) => match inspect::read(reply) {
                 Ok(holding) => Ok(Tried::Outcome(holding)),

@@ -15,10 +15,10 @@ use holdfast_tests::{
     clock::Clock,
     eventually, is_granted, read,
     redis_server::RedisServer,
-    redis_store::{ONCE, behind_proxy, connect, locker},
+    redis_store::{ONCE, behind_proxy, connect, locker, unconnected},
 };
 
-use crate::{assert_unknown, not_done};
+use crate::{adapter::Adapter, assert_unknown, not_done};
 
 async fn server_and_store() -> (RedisServer, RedisStore) {
     let server = RedisServer::start();
@@ -286,6 +286,35 @@ async fn inspect_returns_the_owner_the_remaining_time_and_the_latest_token() {
     server.run::<()>(&["LPUSH", "k", "x"]);
     let cause = not_done(store.inspect("k").await);
     assert!(cause.contains("WRONGTYPE"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_user_who_may_use_the_keys_of_locks_only_inspects_them_without_their_tokens() {
+    let server = RedisServer::start();
+    server.run::<()>(&["ACL", "SETUSER", "app", "on", ">secret", "~lock||app||*", "+@all"]);
+    let login = [("redisUsername", "app"), ("redisPassword", "secret")];
+    let host = server.address();
+    let settings = [&login[..], &[("redisHost", host.as_str())]].concat();
+    let own = unconnected(&host, &login);
+    let component = Adapter::with_settings(1, &settings).await;
+    let both: [(&str, &dyn Store); 2] = [("library", &own), ("component", &component)];
+    for (name, store) in both {
+        let key = format!("lock||app||{name}");
+        assert_eq!(store.inspect(&key).await, Ok(None), "{name}");
+        assert_granted(store.acquire(&key, "me", MINUTE).await);
+        let holding = store.inspect(&key).await.unwrap().unwrap();
+        assert_eq!((&*holding.owner, holding.fencing_token), ("me", None), "{name}");
+        let left = holding.time_left.unwrap();
+        assert!((1..=61_000).contains(&left), "{name}: {left}");
+        // The key of the lock itself is still refused, and the key of a token to those who need it.
+        for outcome in [
+            store.inspect("lock||other||k").await.map(drop),
+            store.acquire_fenced("lock||app||fenced", "me", MINUTE).await.map(drop),
+        ] {
+            let cause = not_done(outcome);
+            assert!(cause.contains("NOPERM"), "{name}: {cause}");
+        }
+    }
 }
 
 const R: Resource<'static> = Resource { store: "s", id: "r" };

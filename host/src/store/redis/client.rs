@@ -15,7 +15,8 @@ use holdfast_redis_rules::{
     list::{self, Part},
     raise,
     refusal::{
-        RetryAdvice, code, ends_connection, has_no_answer, may_be_answered_later, with_advice,
+        RetryAdvice, code, ends_connection, forbids_key, has_no_answer, may_be_answered_later,
+        with_advice,
     },
     release::{Form, Release, Released},
     reply::{Nonsense, Reply},
@@ -282,8 +283,9 @@ impl Client {
         let texts = |reply: &Reply| matches!(reply, Reply::Nil | Reply::Texts(_));
         let words = inspect::words(key, token_key);
         match self.run_repeatable(&words, texts, leg, inspect::read).await {
-            // The lock and its fencing token are moving to another node of the cluster, one after the other.
-            Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" => {
+            // The lock and its fencing token are moving to another node of the cluster, one after the other, or the
+            // user may use only the keys of locks.
+            Err(NoOutcome::NotDone(cause)) if code(&cause) == "TRYAGAIN" || forbids_key(&cause) => {
                 let words = inspect::words_without_token(key);
                 self.run_repeatable(&words, texts, leg, inspect::read).await
             }
