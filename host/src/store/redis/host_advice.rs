@@ -50,14 +50,16 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
                     "is a URL of a Redis Cluster: write {hosts}, cluster in redisType, and {login}"
                 )
             }
-            scheme if scheme.contains("unix") || scheme.contains("socket") => UNIX.to_owned(),
+            scheme if is_word_of_sockets(scheme) => UNIX.to_owned(),
             "http" | "https" => format!(
                 "is a URL of {scheme}, which is not the protocol of Redis: write the host:port of a Redis server"
             ),
             _ => format!("is a URL: write only the host:port of a Redis server, and {login}"),
         });
     }
-    if value.starts_with('/') {
+    // Clients of Redis write a socket also after a word without the slashes of a URL.
+    let path = value.split_once(':').filter(|(word, _)| is_word_of_sockets(word));
+    if path.map_or(value, |(_, path)| path).starts_with('/') {
         return Some(UNIX.to_owned());
     }
     if value.contains('=') {
@@ -67,6 +69,12 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
         ));
     }
     None
+}
+
+/// Whether a word before a path says that the path is that of a Unix domain socket.
+fn is_word_of_sockets(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    word.contains("unix") || word.contains("socket")
 }
 
 const UNIX: &str = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
@@ -116,6 +124,9 @@ mod tests {
             ),
             ("unix:///run/redis.sock?password=hunter2", socket.into()),
             ("redis+unix:///run/redis.sock", socket.into()),
+            ("unix:///tmp/redis.sock", socket.into()),
+            ("unix:/tmp/redis.sock", socket.into()),
+            ("UNIX:/tmp/redis.sock?password=hunter2", socket.into()),
             ("/run/redis.sock", socket.into()),
             (
                 "memcached://hunter2@h",
@@ -150,7 +161,7 @@ mod tests {
             let hidden = shown(true).unwrap();
             assert!(!hidden.contains("h:") || hidden.contains("host:port"), "{hidden}");
         }
-        for host in ["h", "h:1", "a:1,b:2", "[::1]:1"] {
+        for host in ["h", "h:1", "a:1,b:2", "[::1]:1", "unix:1", "unix", "h:/x"] {
             assert_eq!(advice(host, false), None);
         }
     }
