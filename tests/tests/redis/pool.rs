@@ -1,8 +1,11 @@
 //! The effect of the settings of the library's connections, as the server sees it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -10,11 +13,15 @@ use holdfast::store::{Acquired, Failure, Store, redis::RedisStore};
 use holdfast_tests::{
     MINUTE, assert_granted, eventually, is_granted,
     redis_server::RedisServer,
-    redis_store::{ONCE, PATIENT, connect, connect_to},
+    redis_store::{ONCE, PATIENT, connect, connect_to, unconnected},
 };
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::{Instant, sleep},
+};
 
-use crate::not_done;
+use crate::{log::Log, not_done};
 
 async fn acquire_many(store: &RedisStore, count: usize) -> Vec<Result<Acquired, Failure>> {
     join_all((0..count).map(|n| async move {
@@ -174,4 +181,42 @@ async fn redis_max_retries_is_the_number_of_further_attempts_to_connect() {
         assert_eq!(accepted.load(Ordering::SeqCst), attempts, "{retries}");
     }
     server.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_closes_connections_at_once_is_not_called_without_a_pause() {
+    const CONNECTIONS: usize = 12;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (log, _guard) = Log::start();
+    let store = unconnected(&address, &[ONCE, ("minIdleConns", "1")]);
+    // Answers the questions about the server, and closes the connection a little later.
+    let serving = async {
+        let mut accepted = Vec::new();
+        while accepted.len() < CONNECTIONS {
+            let (mut client, _) = listener.accept().await.unwrap();
+            accepted.push(Instant::now());
+            let questions = b"-ERR unknown command\r\n".repeat(3);
+            for (last, replies) in
+                [(&b"PING\r\n"[..], &b"+PONG\r\n"[..]), (b"TIME\r\n", &questions)]
+            {
+                let (mut received, mut buffer) = (Vec::new(), vec![0; 4096]);
+                while !received.ends_with(last) {
+                    let read = client.read(&mut buffer).await.unwrap();
+                    assert_ne!(read, 0, "{}", log.text());
+                    received.extend_from_slice(&buffer[..read]);
+                }
+                client.write_all(replies).await.unwrap();
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        accepted
+    };
+    let (accepted, outcome) = tokio::join!(serving, store.acquire("k", "me", MINUTE));
+    assert!(outcome.is_err(), "{outcome:?}");
+    // The first connection was that of the call, and a little time may pass before one is accepted.
+    let refilled = accepted[CONNECTIONS - 1] - accepted[1];
+    assert!(refilled >= Duration::from_millis(900), "{refilled:?}");
+    let text = log.text();
+    assert_eq!(text.matches("closes connections as soon as they are open").count(), 1, "{text}");
 }

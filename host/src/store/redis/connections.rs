@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -32,9 +32,16 @@ use super::{
     time_limit::within,
 };
 
-/// The shortest time from a failed attempt to the next one for which no caller waits. `redisMaxRetryInterval` removes
-/// the waits of callers, whose attempts are counted. These attempts are not counted.
+/// The shortest time from an attempt to the next one for which no caller waits. `redisMaxRetryInterval` removes the waits
+/// of callers, whose attempts are counted. These attempts are not counted. The pause also follows an attempt that
+/// succeeded: a server may close each connection as soon as it is open.
 const REFILL: Duration = Duration::from_millis(100);
+
+/// A connection that ends at this age, or earlier, was of no use.
+const SHORT_LIFE: Duration = REFILL;
+
+/// After how many short-lived connections in a row the operator is told. One may be lost by chance.
+const SHORT_LIVES_TO_REPORT: u32 = 3;
 
 /// The pool.
 pub(super) struct Connections {
@@ -53,8 +60,9 @@ pub(super) struct Connections {
     refilling: AtomicBool,
     /// The result of the latest attempt to open a connection.
     attempts: watch::Sender<Result<(), DialError>>,
-    /// How many attempts failed in a row, and when the latest of them failed.
-    failures: Mutex<(u32, tokio::time::Instant)>,
+    history: Mutex<History>,
+    /// How many connections in a row have ended [soon](SHORT_LIFE) after they were opened.
+    short_lived: AtomicU32,
     /// The notes about the server that were logged.
     noted: Mutex<Vec<Note>>,
     /// The server's first description of itself.
@@ -65,6 +73,22 @@ pub(super) struct Connections {
     closing: CancellationToken,
     metrics: RedisMetrics,
     me: Weak<Self>,
+}
+
+/// The attempts to open a connection.
+#[derive(Clone, Copy, Default)]
+struct History {
+    /// How many attempts failed in a row.
+    failures: u32,
+    /// When the latest attempt ended.
+    last: Option<tokio::time::Instant>,
+}
+
+impl History {
+    /// How long ago the latest attempt ended.
+    fn since_last(self) -> Duration {
+        self.last.map_or(Duration::MAX, |last| last.elapsed())
+    }
 }
 
 /// A command's place on a connection, until its reply has come. It keeps the connection open.
@@ -114,7 +138,8 @@ impl Connections {
             opening: AtomicBool::new(false),
             refilling: AtomicBool::new(false),
             attempts: watch::Sender::new(Ok(())),
-            failures: Mutex::new((0, tokio::time::Instant::now())),
+            history: Mutex::default(),
+            short_lived: AtomicU32::new(0),
             noted: Mutex::default(),
             about: OnceLock::new(),
             master: watch::Sender::new(None),
@@ -201,6 +226,35 @@ impl Connections {
     /// Gives a connection no more commands. The commands under way on it go on.
     pub(super) fn retire(&self, id: u64) {
         self.remove(id, Closed::Retired);
+    }
+
+    /// Removes a connection that has ended.
+    fn lost(&self, id: u64) {
+        let now = Instant::now();
+        let connections = self.read();
+        let age = connections.iter().find(|it| it.id() == id).map(|it| it.age(now));
+        drop(connections);
+        if let Some(age) = age {
+            self.count_life(age);
+        }
+        self.remove(id, Closed::Lost);
+    }
+
+    /// Notes how long a connection has lasted that was lost.
+    fn count_life(&self, age: Duration) {
+        if age > SHORT_LIFE {
+            self.short_lived.store(0, Ordering::Relaxed);
+            return;
+        }
+        self.short_lived.fetch_add(1, Ordering::Relaxed);
+        if self.closes_at_once() {
+            self.note(Note::ClosesAtOnce);
+        }
+    }
+
+    /// Whether connections end as soon as they are open, again and again.
+    fn closes_at_once(&self) -> bool {
+        self.short_lived.load(Ordering::Relaxed) >= SHORT_LIVES_TO_REPORT
     }
 
     fn remove(&self, id: u64, why: Closed) {
@@ -294,15 +348,14 @@ impl Connections {
         self.note(Note::NoClock(refusal));
     }
 
-    /// Opens another connection if too few are open, but not [at once](REFILL) after a failed attempt.
+    /// Opens another connection if too few are open, but not [at once](REFILL) after the latest attempt.
     fn keep_minimum(&self) {
         if self.read().len() >= self.settings.pool.min_idle {
             return;
         }
-        let (failures, last) = self.failures();
-        match REFILL.saturating_sub(last.elapsed()) {
-            pause if failures > 0 && !pause.is_zero() => self.keep_minimum_after(pause),
-            _ => self.open_another(),
+        match REFILL.saturating_sub(self.history().since_last()) {
+            Duration::ZERO => self.open_another(),
+            pause => self.keep_minimum_after(pause),
         }
     }
 
@@ -320,9 +373,8 @@ impl Connections {
         });
     }
 
-    /// How many attempts failed in a row, and when the latest of them failed.
-    fn failures(&self) -> (u32, tokio::time::Instant) {
-        *self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn history(&self) -> History {
+        *self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_another(&self) {
@@ -343,17 +395,16 @@ impl Connections {
         let on_event = move |id, event| {
             // The driver keeps this closure, and with it the notes about the server, until the connection has ended.
             let _ = &kept;
-            let why = match event {
-                Event::Overdue => Closed::Retired,
-                Event::Closed => Closed::Lost,
-            };
-            if let Some(pool) = me.upgrade() {
-                pool.remove(id, why);
+            let Some(pool) = me.upgrade() else { return };
+            match event {
+                Event::Overdue => pool.retire(id),
+                Event::Closed => pool.lost(id),
             }
         };
         let outcome = self.dialer.dial(on_event).await.and_then(|mut dialed| {
             if dialed.connection.is_closed() {
                 // The server closed the connection right after its answers.
+                self.count_life(Duration::ZERO);
                 return Err(DialError::passing(Cause::Lost.to_string()));
             }
             identity.run_id = dialed.run_id.take();
@@ -369,6 +420,9 @@ impl Connections {
                 self.about.get_or_init(|| about);
             }
             notes.into_iter().for_each(|note| self.note(note));
+            if connection.is_closed() {
+                self.count_life(Duration::ZERO);
+            }
             let mut open = self.write();
             // Checked under the lock that `close` takes, so that `close` misses no connection.
             if !self.closing.is_cancelled()
@@ -389,15 +443,15 @@ impl Connections {
     }
 
     fn wait_before_attempt(&self) -> Duration {
-        let (failures, last) = self.failures();
-        match failures {
+        let history = self.history();
+        match history.failures {
             0 => Duration::ZERO,
-            _ => self
+            failures => self
                 .settings
                 .common
                 .backoff
                 .after(failures, fastrand::u64(..))
-                .saturating_sub(last.elapsed()),
+                .saturating_sub(history.since_last()),
         }
     }
 
@@ -447,21 +501,24 @@ impl Connections {
     }
 
     fn record_attempt(&self, outcome: &Result<Dialed, DialError>) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that closes connections at once, before or after its answers, is reported once.
+        let is_reported = self.closes_at_once();
         let (store, redis) = (&self.name, self.dialer.endpoint());
         self.metrics.connected(outcome.is_ok());
+        history.last = Some(tokio::time::Instant::now());
         match outcome {
             Ok(_) => {
-                if failures.0 > 0 {
+                if history.failures > 0 && !is_reported {
                     tracing::info!(store, %redis, "connected again");
                 }
-                failures.0 = 0;
+                history.failures = 0;
             }
             Err(error) => {
-                if failures.0 == 0 {
+                if history.failures == 0 && !is_reported {
                     tracing::warn!(store, %redis, cause = error.cause, "cannot connect");
                 }
-                *failures = (failures.0.saturating_add(1), tokio::time::Instant::now());
+                history.failures = history.failures.saturating_add(1);
             }
         }
     }

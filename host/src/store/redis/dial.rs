@@ -79,6 +79,8 @@ pub(super) enum Note {
     NoPush(String),
     /// A sentinel does not report that the master has moved, for this reason.
     NoReports(String),
+    /// Connections end as soon as they are open.
+    ClosesAtOnce,
 }
 
 impl Dialer {
@@ -384,6 +386,10 @@ impl fmt::Display for Note {
                 f,
                 "a master that is replaced may be used for 10 seconds more, because a sentinel does not report \
                  it ({reason}): this needs the permissions for SUBSCRIBE and for the channel +switch-master"
+            ),
+            Self::ClosesAtOnce => f.write_str(
+                "the server, or a proxy before it, closes connections as soon as they are open: calls may fail, and \
+                 minIdleConns may not be reached",
             ),
             Self::NoClock(reason) => write!(
                 f,
