@@ -177,6 +177,36 @@ async fn a_permission_that_a_script_lacks_is_named() {
 }
 
 #[tokio::test]
+async fn a_server_that_gives_nothing_back_causes_one_warning() {
+    const WARNING: &str = "is not given back, but expires (ERR ";
+    let renamed = RedisServer::start_with(&["--rename-command", "PEXPIRETIME", ""]);
+    let server = RedisServer::start();
+    let login = [("redisUsername", "u"), ("redisPassword", SECRET)];
+    let password = format!(">{SECRET}");
+    for (server, permissions, login, warnings) in [
+        (&renamed, None, &[][..], 1),
+        (&server, Some("-pexpiretime"), &login[..], 1),
+        (&server, Some("+pexpiretime"), &login[..], 0),
+        // Nothing is given back then, whatever else is missing: the warning about the clock says so.
+        (&server, Some("-time -pexpiretime"), &login[..], 0),
+    ] {
+        if let Some(permissions) = permissions {
+            let user = ["ACL", "SETUSER", "u", "reset", "on", &password, "~lock||*", "+@all"];
+            let permissions: Vec<&str> = permissions.split(' ').collect();
+            server.run::<()>(&[&user[..], &permissions].concat());
+        }
+        let (log, guard) = Log::start();
+        let store = connect(server, login).await.unwrap();
+        assert_works(&store).await;
+        drop(guard);
+        let text = log.text();
+        assert_eq!(text.matches(WARNING).count(), warnings, "{text}");
+        // The lock of the question is released.
+        assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn a_password_is_accepted_by_a_server_without_one() {
     let server = RedisServer::start();
     assert_works(&connect(&server, &[("redisPassword", SECRET)]).await.unwrap()).await;

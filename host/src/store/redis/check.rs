@@ -109,6 +109,8 @@ async fn try_a_lock(
             }
         },
     }
+    // What the server refuses here is only noted, and any other failure comes again with the release.
+    let _ = run!(nodes, &key, |server, leg| server.try_to_give_back(&key, &name, leg));
     match run!(nodes, &key, |server, leg| server.release(&key, &name, Form::Short, leg)) {
         Ok(Released::Released) => {}
         // The lock may have expired on a slow network.

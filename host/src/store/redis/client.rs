@@ -44,6 +44,9 @@ use crate::store::Watched;
 /// How long [`Client::close`] waits for unfinished commands.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// When a grant expires that no server can have made: at the beginning of 1970.
+const EXPIRY_OF_NONE: u64 = 0;
+
 /// A client of one server.
 pub(super) struct Client {
     address: String,
@@ -183,6 +186,35 @@ impl Client {
         leg: Leg<'_>,
     ) -> Result<Option<GrantedLock>, NoOutcome> {
         self.take(wanted, leg, |_| None).await
+    }
+
+    /// Notes it for the operator if the server refuses the command that gives back a grant. The owner holds the lock by
+    /// another grant than that of the command, so it keeps the lock.
+    pub(super) async fn try_to_give_back(
+        &self,
+        key: &str,
+        owner: &str,
+        leg: Leg<'_>,
+    ) -> Result<(), NoOutcome> {
+        let taken = self.connections.take(leg).await;
+        let (place, _permit) = taken.map_err(NoOutcome::NotDone)?;
+        let connection = place.connection();
+        if !connection.has_clock() {
+            // Nothing is given back then, which another note says.
+            return Ok(());
+        }
+        let lock = AskedFor { key, owner, asking: leg.asking };
+        let Ok(ServerAnswer::Refused(line)) = connection.give_back_now(lock, EXPIRY_OF_NONE).await
+        else {
+            return Ok(());
+        };
+        match NoOutcome::nothing_done(line) {
+            NoOutcome::NotDone(line) if !may_be_answered_later(&line) => {
+                self.connections.note(Note::NoGiveBack(line));
+                Ok(())
+            }
+            no_outcome => Err(no_outcome),
+        }
     }
 
     async fn take(

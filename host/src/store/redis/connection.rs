@@ -262,6 +262,11 @@ impl Connection {
         self.shared.queue().set_clock(time, asked);
     }
 
+    /// Whether locks expire by the server's clock.
+    pub(super) fn has_clock(&self) -> bool {
+        self.shared.queue().has_clock()
+    }
+
     /// Stops using the server's clock, for a server that cannot expire a lock by it.
     pub(super) fn forget_clock(&self) {
         self.shared.queue().forget_clock();

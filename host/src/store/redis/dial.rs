@@ -75,6 +75,8 @@ pub(super) enum Note {
     Doubt(Doubt),
     /// The server does not report its clock, for this reason.
     NoClock(String),
+    /// The server refuses the command that gives back a grant, for this reason.
+    NoGiveBack(String),
     /// The server does not notify of changes of locks, for this reason.
     NoPush(String),
     /// A sentinel does not report that the master has moved, for this reason.
@@ -386,6 +388,11 @@ impl fmt::Display for Note {
                 f,
                 "a master that is replaced may be used for 10 seconds more, because a sentinel does not report \
                  it ({reason}): this needs the permissions for SUBSCRIBE and for the channel +switch-master"
+            ),
+            Self::NoGiveBack(reason) => write!(
+                f,
+                "a lock that is granted to a caller who has left, or too late, is not given back, but expires \
+                 ({reason}): this needs Redis 7, and the permission for PEXPIRETIME"
             ),
             Self::ClosesAtOnce => f.write_str(
                 "the server, or a proxy before it, closes connections as soon as they are open: calls may fail, and \

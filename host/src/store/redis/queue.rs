@@ -243,6 +243,11 @@ impl Queue {
         self.clock.is_some_and(|reading| reading.is_old(now - self.origin))
     }
 
+    /// Whether locks expire by the server's clock.
+    pub(super) fn has_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
     /// Stops using the server's clock.
     pub(super) fn forget_clock(&mut self) {
         self.clock = None;
