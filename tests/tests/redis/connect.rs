@@ -18,7 +18,7 @@ use holdfast_tests::{
     redis_store::{ONCE, Setting, connect, connect_to, locker, unconnected},
 };
 
-use crate::{log::Log, not_done};
+use crate::{QUICK_RETRIES, log::Log, not_done};
 
 const SECRET: &str = "s3cret-word";
 const TLS: Setting = ("enableTLS", "true");
@@ -286,6 +286,20 @@ async fn connecting_waits_for_a_server_that_starts_within_the_retries() {
     let (store, server) = tokio::join!(connect_to(&address, &patient), restarting);
     assert_works(&store.unwrap()).await;
     drop(server);
+}
+
+#[tokio::test]
+async fn connecting_tries_another_lock_when_no_reply_came() {
+    let server = RedisServer::start();
+    server.pause_writes();
+    let settings = [("redisMaxRetries", "1000"), QUICK_RETRIES, ("readTimeout", "100ms")];
+    let address = server.address();
+    let (store, ()) = tokio::join!(connect_to(&address, &settings), async {
+        let waiting = |clients: String| clients.matches("cmd=set").count();
+        eventually("two locks wait", async || waiting(server.run(&["CLIENT", "LIST"])) >= 2).await;
+        server.unpause();
+    });
+    assert_works(&store.unwrap()).await;
 }
 
 #[tokio::test]

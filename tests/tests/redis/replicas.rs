@@ -1,8 +1,12 @@
 //! Replicas that must have a lock before it counts.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
-use holdfast::store::{Acquired, Extended, Failure, Released, Store, redis::ConnectError};
+use holdfast::store::{
+    Acquired, Extended, Failure, Released, Store,
+    properties::Properties,
+    redis::{self, ConnectError, RedisSettings},
+};
 use holdfast_tests::{
     MINUTE, assert_granted,
     clock::Clock,
@@ -13,13 +17,16 @@ use holdfast_tests::{
     sentinel_group::{SentinelGroup, SentinelOptions},
 };
 
-use crate::not_done;
+use crate::{QUICK_RETRIES, not_done};
 
 const ONE: Setting = ("minReplicas", "1");
 const TWO: Setting = ("minReplicas", "2");
 
 /// The server waits for a third of it.
 const HASTY: Setting = ("readTimeout", "3s");
+
+/// Tries until the test ends it.
+const PERSISTENT: [Setting; 2] = [("redisMaxRetries", "1000"), QUICK_RETRIES];
 
 /// A server with a replica that is in sync.
 async fn server_and_replica() -> (RedisServer, RedisServer) {
@@ -98,6 +105,44 @@ async fn a_server_with_too_few_replicas_is_refused_at_the_start() {
     let refused = connect(&server, &[TWO, HASTY, ONCE]).await.map(drop).unwrap_err().to_string();
     let few = "a lock cannot be taken: only 1 of 2 replicas have the lock (minReplicas)";
     assert!(refused.ends_with(few), "{refused}");
+}
+
+#[tokio::test]
+async fn a_start_waits_for_replicas_that_come_within_its_tries() {
+    let server = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
+    let settings = [&PERSISTENT[..], &[ONE, HASTY]].concat();
+    let (store, _replica) = tokio::join!(connect(&server, &settings), async {
+        eventually("two locks have no replica", async || server.calls("wait") >= 2).await;
+        replica_of(&server, RedisOptions::new()).await
+    });
+    assert_granted(store.unwrap().acquire("k", "me", MINUTE).await);
+    // The locks of the tries were given back.
+    assert_eq!(server.run::<Vec<String>>(&["KEYS", "*holdfast-check-*"]), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_start_that_is_late_says_why_no_lock_was_taken() {
+    let server = RedisServer::start();
+    let address = server.address();
+    let mut properties: Properties = PERSISTENT.into_iter().collect();
+    for (name, value) in [("redisHost", address.as_str()), ONE, ("readTimeout", "3s")] {
+        properties.insert(name, value);
+    }
+    let settings = RedisSettings::parse(&properties).unwrap();
+    let late = redis::connect_within("locks", settings, Duration::from_millis(2_500)).await;
+    let Err(error @ ConnectError::Late { .. }) = late.map(drop) else { panic!("no late start") };
+    let few = "a lock cannot be taken: only 0 of 1 replicas have the lock (minReplicas)";
+    assert_eq!(error.to_string(), format!("redis {address}: {few}"));
+}
+
+#[tokio::test]
+async fn a_refusal_to_wait_for_replicas_is_not_tried_again_at_the_start() {
+    let (server, _replica) = server_and_replica().await;
+    let settings = [&PERSISTENT[..], &[ONE, ("replicasOnDisk", "true")]].concat();
+    server.forget_calls();
+    let refused = connect(&server, &settings).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("WAITAOF"), "{refused}");
+    assert_eq!(server.calls("set"), 1);
 }
 
 #[tokio::test]

@@ -1,14 +1,18 @@
 //! Checks a server once, before it keeps locks.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use holdfast_redis_rules::{
     acquire::Wanted,
     fitness::Unfit,
     redirect::NEEDS_CLUSTER,
-    refusal::{forbids_key, is_error_line},
+    refusal::{forbids_key, is_error_line, may_be_answered_later},
     release::{Form, Released},
     slot::{SLOTS, slot},
+    tries::{Next, Tries},
 };
 
 use super::{
@@ -27,12 +31,34 @@ const TRIAL_TTL: Duration = Duration::from_secs(5);
 /// How many names to try for a lock whose slot has a node.
 const MAX_TRIED_NAMES: usize = 1_000;
 
+/// Why the latest lock of a check could not be taken or released, while the check goes on.
+#[derive(Default)]
+pub(super) struct LastFailure(Mutex<Option<ConnectError>>);
+
+impl LastFailure {
+    fn set(&self, error: ConnectError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// The cause, which names the server unless it is at `address`; `None` if no lock has failed.
+    pub(super) fn cause(&self, address: &str) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(ConnectError::Unreachable { address: node, cause, .. }) if node != address => {
+                Some(format!("{node}: {cause}"))
+            }
+            Some(ConnectError::Unreachable { cause, .. }) => Some(cause.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Connects, refuses servers that can lose locks, and takes and releases a lock that nobody else uses. `address` is
 /// where the servers are.
 pub(super) async fn check_servers(
     nodes: &Nodes,
     address: &str,
     settings: &RedisSettings,
+    last_failure: &LastFailure,
 ) -> Result<(), ConnectError> {
     match nodes {
         Nodes::One(client) => check_server(client).await?,
@@ -55,7 +81,31 @@ pub(super) async fn check_servers(
             }
         }
     }
-    try_a_lock(nodes, address.to_owned(), settings).await
+    let common = &settings.common;
+    let mut tries = Tries::new(common.retries, common.backoff);
+    loop {
+        let Untaken { error, may_pass } = match try_a_lock(nodes, address, settings).await {
+            Ok(()) => return Ok(()),
+            Err(untaken) => untaken,
+        };
+        match tries.failed(fastrand::u64(..)) {
+            Next::After(wait) if may_pass => {
+                if last_failure.cause(address).is_none() {
+                    tracing::warn!(redis = address, cause = %error, "no lock can be tried out yet");
+                }
+                last_failure.set(error);
+                tokio::time::sleep(wait).await;
+            }
+            _ => return Err(error),
+        }
+    }
+}
+
+/// A lock that could not be taken or released.
+struct Untaken {
+    error: ConnectError,
+    /// Whether another lock may be taken later: too few replicas have this one, or its outcome is unknown.
+    may_pass: bool,
 }
 
 /// Connects, and refuses a server that can lose locks.
@@ -75,11 +125,9 @@ async fn check_server(client: &Client) -> Result<(), ConnectError> {
 
 /// Fails if the server refuses the commands of a lock, or does not answer them. A user who may only use other keys is
 /// accepted with a warning: only a use of such a key shows whether the user may use it.
-async fn try_a_lock(
-    nodes: &Nodes,
-    address: String,
-    settings: &RedisSettings,
-) -> Result<(), ConnectError> {
+///
+/// Each call tries another lock, because the server may still take one whose outcome is unknown.
+async fn try_a_lock(nodes: &Nodes, address: &str, settings: &RedisSettings) -> Result<(), Untaken> {
     let named = || {
         let name = format!("holdfast-check-{:016x}", fastrand::u64(..));
         (format!("{}{name}", settings.check_key_prefix), name)
@@ -100,12 +148,11 @@ async fn try_a_lock(
                 return Ok(());
             }
             None => {
-                let failed = failed(ended, address, "taken");
-                return Err(if settings.common.min_replicas > 0 {
-                    naming_wait(failed)
-                } else {
-                    failed
-                });
+                let mut untaken = failed(ended, address, "taken");
+                if settings.common.min_replicas > 0 {
+                    untaken.error = naming_wait(untaken.error);
+                }
+                return Err(untaken);
             }
         },
     }
@@ -117,7 +164,8 @@ async fn try_a_lock(
         Ok(_) if begun.elapsed() >= TRIAL_TTL => {}
         Ok(_) => {
             let cause = "a lock that was taken is lost at once".to_owned();
-            return Err(ConnectError::Unfit { address, cause });
+            let error = ConnectError::Unfit { address: address.to_owned(), cause };
+            return Err(Untaken { error, may_pass: false });
         }
         Err(ended) => return Err(failed(ended, address, "released")),
     }
@@ -158,11 +206,19 @@ fn untried(key: &str, refusal: &str) -> String {
 }
 
 /// The error if a lock cannot be `done`, at the node that failed or else at `address`.
-fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
+fn failed(ended: Ended, address: &str, done: &str) -> Untaken {
     let is_only_server = ended.node.is_none();
-    let address = ended.node.unwrap_or(address);
+    let address = ended.node.unwrap_or_else(|| address.to_owned());
+    let may_pass = match &ended.no_outcome {
+        // A refusal to wait for replicas stays.
+        NoOutcome::Over(cause) | NoOutcome::Unknown(cause, _) => {
+            !is_error_line(cause) || may_be_answered_later(cause)
+        }
+        // Its own tries are over, or no try helps.
+        NoOutcome::NotDone(_) | NoOutcome::Elsewhere(..) => false,
+    };
     let about = |cause| format!("a lock cannot be {done}: {cause}");
-    match ended.no_outcome {
+    let error = match ended.no_outcome {
         NoOutcome::Elsewhere(_, line) if is_only_server => {
             ConnectError::Unfit { address, cause: about(format!("{line} ({NEEDS_CLUSTER})")) }
         }
@@ -173,5 +229,6 @@ fn failed(ended: Ended, address: String, done: &str) -> ConnectError {
         NoOutcome::NotDone(cause) | NoOutcome::Over(cause) | NoOutcome::Unknown(cause, _) => {
             ConnectError::Unreachable { address, cause: about(cause), login: None }
         }
-    }
+    };
+    Untaken { error, may_pass }
 }

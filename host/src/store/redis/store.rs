@@ -21,7 +21,7 @@ use holdfast_timing::milliseconds;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    check,
+    check::{self, LastFailure},
     connect_error::ConnectError,
     membership::Membership,
     nodes::{Nodes, run},
@@ -56,7 +56,8 @@ impl RedisStore {
     ///
     /// Must be called in a Tokio runtime with time and I/O enabled. Makes
     /// [`retries`](RedisSettings::retries) more attempts to connect after the first, each of which takes no
-    /// longer than [`dial_timeout`](RedisSettings::dial_timeout).
+    /// longer than [`dial_timeout`](RedisSettings::dial_timeout), and as many more tries to take the lock if too few
+    /// replicas have it or its outcome is unknown.
     ///
     /// ```no_run
     /// use holdfast::store::redis::{RedisSettings, RedisStore};
@@ -85,14 +86,17 @@ impl RedisStore {
         let store = Self::unconnected(name, settings)?;
         {
             // Kept until the error has named the step that did not end.
+            let last_failure = LastFailure::default();
+            let (nodes, address) = (&store.nodes, &store.address);
             let mut checking =
-                pin!(check::check_servers(&store.nodes, &store.address, &store.settings));
+                pin!(check::check_servers(nodes, address, &store.settings, &last_failure));
             match deadline {
                 None => checking.await?,
                 Some(deadline) => {
                     timeout_at(deadline, checking.as_mut()).await.unwrap_or_else(|_| {
-                        let (address, cause) = (store.address.clone(), store.nodes.waits_for());
-                        Err(ConnectError::Late { address, cause })
+                        let cause = last_failure.cause(address);
+                        let cause = cause.unwrap_or_else(|| nodes.waits_for());
+                        Err(ConnectError::Late { address: address.clone(), cause })
                     })?;
                 }
             }
