@@ -13,10 +13,13 @@ use holdfast_tests::{
     MINUTE, assert_granted,
     certificates::{Authority, Certified, self_signed},
     eventually, free_port,
+    proxy::Proxy,
     redis_options::RedisOptions,
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect, connect_to, locker, unconnected},
 };
+
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use crate::{QUICK_RETRIES, log::Log, not_done};
 
@@ -406,6 +409,33 @@ async fn tls_to_a_port_without_it_says_so() {
     let quick = [TLS, ANY, ONCE, ("dialTimeout", "1s")];
     let (cause, _) = unreachable(connect(&server, &quick).await, &server);
     assert!(cause.contains("enableTLS"), "{cause}");
+}
+
+#[tokio::test]
+async fn nobody_is_told_to_switch_tls_off_for_a_server_that_has_spoken_it() {
+    let tls = TlsServer::start(false);
+    let proxy = Proxy::to(tls.server.tls_port()).await;
+    let store = connect_to(&proxy.address(), &[TLS, ANY, ONCE]).await.unwrap();
+    assert_works(&store).await;
+    // A front that accepts connections, and closes each of them without an answer.
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    proxy.lead_to(front.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = front.accept().await {
+            let _ = client.read(&mut [0; 4096]).await;
+        }
+    });
+    proxy.cut();
+    eventually("the handshake fails", async || {
+        let Err(failure) = store.acquire("k", "me", MINUTE).await else { return false };
+        let text = format!("{failure:?}");
+        assert!(!text.contains("enableTLS"), "{text}");
+        text.contains("TLS: tls handshake eof")
+    })
+    .await;
+    // A store that has not seen the server does not know better.
+    let error = connect_to(&proxy.address(), &[TLS, ANY, ONCE]).await.unwrap_err().to_string();
+    assert!(error.contains("set enableTLS to false"), "{error}");
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -160,7 +163,10 @@ impl Dialer {
         loop {
             let connection = self.connect(server, on_event.clone(), shaking_hands).await?;
             match self.log_in(connection).await {
-                Ok(dialed) => return Ok(dialed),
+                Ok(dialed) => {
+                    self.streams.answered(server).store(true, Ordering::Relaxed);
+                    return Ok(dialed);
+                }
                 Err(Unusable::Failed(error)) => return Err(error),
                 Err(Unusable::Lost(probe)) => self
                     .probes()

@@ -3,7 +3,10 @@
 //! The codec of the crate `redis` reads the replies: `redis-protocol` overflows its stack on arrays in arrays.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,8 +38,8 @@ pub(super) struct Session {
     codec: ValueCodec,
     received: BytesMut,
     timeouts: Timeouts,
-    /// Whether the server has sent anything that makes sense.
-    answered: bool,
+    /// Whether a server at this address has ever sent anything that makes sense.
+    answered: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -50,7 +53,8 @@ impl Session {
     ) -> Result<Self, DialError> {
         let stream = streams.open(address, shaking_hands).await?;
         let (codec, received) = (ValueCodec::default(), BytesMut::new());
-        let mut session = Self { stream, codec, received, timeouts, answered: false };
+        let answered = streams.answered(address);
+        let mut session = Self { stream, codec, received, timeouts, answered };
         session.log_in(login).await?;
         Ok(session)
     }
@@ -60,7 +64,7 @@ impl Session {
             let error = DialError { cause: login.with_advice(error.cause), ..error };
             // The server read the first bytes as a handshake, and has closed the connection.
             let is_plain = matches!(self.stream, Stream::Left(_));
-            if !is_plain || self.answered {
+            if !is_plain || self.answered.load(Ordering::Relaxed) {
                 return error;
             }
             DialError { cause: format!("{} ({NEEDS_TLS})", error.cause), ..error }
@@ -115,7 +119,7 @@ impl Session {
     pub(super) async fn next(&mut self) -> Result<Value, DialError> {
         loop {
             if let Some(value) = self.codec.decode(&mut self.received).map_err(|_| nonsense())? {
-                self.answered = true;
+                self.answered.store(true, Ordering::Relaxed);
                 return Ok(value);
             }
             if self.received.len() > MAX_REPLY_BYTES {
@@ -150,4 +154,43 @@ pub(super) async fn bounded<T>(
 /// The error of a reply that no command can have.
 pub(super) fn nonsense() -> DialError {
     DialError::passing(Nonsense::TEXT.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_redis_rules::login::LoginNames;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::store::redis::settings::RedisSettings;
+
+    #[tokio::test]
+    async fn a_server_that_has_answered_is_not_asked_for_tls_when_it_closes_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let address = Address { host: address.ip().to_string(), port: address.port() };
+        let settings = RedisSettings::new("127.0.0.1").password("word").checked().unwrap();
+        let streams = Streams::new(None, None).unwrap();
+        let mut causes = Vec::new();
+        for answers in [false, true, false] {
+            let serving = async {
+                let (mut client, _) = listener.accept().await.unwrap();
+                assert_ne!(client.read(&mut [0; 1024]).await.unwrap(), 0);
+                // One for each command of the login. The connection ends unless it is kept.
+                let replies = b"+OK\r\n".repeat(3);
+                if answers {
+                    client.write_all(&replies).await.unwrap();
+                }
+                answers.then_some(client)
+            };
+            let login = Login::new(&settings.common, LoginNames::DAPR);
+            let (timeouts, hands) = (settings.timeouts(), AtomicBool::new(false));
+            let opening = Session::open(&streams, &address, &login, timeouts, &hands);
+            let (opened, _kept) = tokio::join!(opening, serving);
+            causes.push(opened.err().map_or_else(String::new, |error| error.cause));
+        }
+        assert!(causes[0].contains("enableTLS"), "{causes:?}");
+        assert_eq!(causes[1], "");
+        assert!(!causes[2].is_empty() && !causes[2].contains("enableTLS"), "{causes:?}");
+    }
 }

@@ -1,10 +1,11 @@
 //! Opens a stream of bytes to a server: name, TCP and TLS.
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -34,6 +35,9 @@ pub(super) const NO_TLS: &str =
 pub(super) const NEEDS_TLS: &str =
     "does the server speak TLS on this port? Then set enableTLS: true";
 
+/// The largest number of addresses that are remembered. Masters may come and go at ever new ones.
+const MAX_ADDRESSES: usize = 1_000;
+
 /// An open stream, with or without TLS.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
@@ -42,8 +46,11 @@ pub(super) struct Streams {
     tls: Option<TlsConnector>,
     /// How long all addresses of a name may take together.
     limit: Option<Duration>,
-    /// How many TLS handshakes are under way.
+    /// How many TLS handshakes are under way with servers that have not answered yet.
     handshakes: AtomicUsize,
+    /// Whether the server at an address has ever answered, in the way that the settings say. If it did, `enableTLS` is
+    /// right, and an error has another reason.
+    answered: Mutex<HashMap<String, Arc<AtomicBool>>>,
 }
 
 /// A handshake that is under way.
@@ -67,7 +74,7 @@ impl Streams {
     pub(super) fn new(tls: Option<&Tls>, limit: Option<Duration>) -> Result<Self, String> {
         let tls = tls.map(tls::client_config).transpose()?;
         let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
-        Ok(Self { tls, limit, handshakes: AtomicUsize::new(0) })
+        Ok(Self { tls, limit, handshakes: AtomicUsize::new(0), answered: Mutex::default() })
     }
 
     /// The hint for a caller that waits for a connection: a server without TLS may wait for the end of a command.
@@ -75,7 +82,17 @@ impl Streams {
         if self.handshakes.load(Ordering::Relaxed) > 0 { NO_TLS } else { "" }
     }
 
-    /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` while the TLS handshake runs.
+    /// Whether the server at this address has ever answered. The caller sets it after an answer that makes sense.
+    pub(super) fn answered(&self, address: &Address) -> Arc<AtomicBool> {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.len() >= MAX_ADDRESSES {
+            answered.clear();
+        }
+        answered.entry(address.to_string()).or_default().clone()
+    }
+
+    /// Opens a stream on which nothing was sent yet. Sets `shaking_hands` while the TLS handshake runs with a server that
+    /// has never answered.
     pub(super) async fn open(
         &self,
         address: &Address,
@@ -90,10 +107,14 @@ impl Streams {
         SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
         let Some(connector) = &self.tls else { return Ok(Stream::Left(tcp)) };
         let name = certified(address).map_err(|cause| DialError::lasting(cause.to_owned()))?;
-        shaking_hands.store(true, Ordering::Relaxed);
-        let _under_way = Handshake::begin(&self.handshakes);
-        let stream = connector.connect(name, tcp).await.map_err(tls_error)?;
+        let answered = self.answered(address);
+        let is_new = !answered.load(Ordering::Relaxed);
+        shaking_hands.store(is_new, Ordering::Relaxed);
+        let _under_way = is_new.then(|| Handshake::begin(&self.handshakes));
+        let connected = connector.connect(name, tcp).await;
+        let stream = connected.map_err(|error| tls_error(error, is_new))?;
         shaking_hands.store(false, Ordering::Relaxed);
+        answered.store(true, Ordering::Relaxed);
         Ok(Stream::Right(Box::new(stream)))
     }
 }
@@ -139,11 +160,13 @@ fn round(time: Duration) -> Duration {
         .map_or(time, |time| Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000))
 }
 
-fn tls_error(error: io::Error) -> DialError {
+/// The error of a handshake. `is_new` is whether the server has never answered.
+fn tls_error(error: io::Error, is_new: bool) -> DialError {
     if let Some(refusal) = tls::refusal(&error) {
         return DialError::lasting(refusal);
     }
-    let hint = if tls::speaks_no_tls(&error) || error.kind() == io::ErrorKind::UnexpectedEof {
+    let has_no_tls = tls::speaks_no_tls(&error) || error.kind() == io::ErrorKind::UnexpectedEof;
+    let hint = if has_no_tls && is_new {
         NO_TLS
     } else if tls::is_own_authority(&error) {
         " (the server's certificate is its own authority: have an authority sign a certificate for the \
