@@ -18,7 +18,7 @@ use holdfast::{
     },
 };
 use holdfast_tests::{
-    LONG, MINUTE, assert_granted, eventually, is_granted,
+    LONG, MINUTE, assert_granted, eventually, free_port, is_granted,
     redis_cluster::{ClusterOptions, RedisCluster},
     redis_server::RedisServer,
     redis_store::{ONCE, Setting, connect_to, unconnected},
@@ -59,6 +59,31 @@ fn token(outcome: Result<Acquired, holdfast::store::Failure>) -> u64 {
 fn another(cluster: &RedisCluster, key: &str) -> usize {
     let owner = cluster.owner_of(cluster.slot_of(key));
     (0..3).find(|node| *node != owner).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_at_an_address_that_leads_nowhere_is_named_with_the_node_that_reported_it() {
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    let port = nowhere.split_once(':').unwrap().1;
+    let announced = ["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", port];
+    let node = RedisServer::start_with(&[&["--cluster-enabled", "yes"], &announced[..]].concat());
+    node.run::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let error = connect(&node.address(), &[ONCE]).await.unwrap_err().to_string();
+    let expected = format!(
+        "redis {nowhere}: connection refused (redisHost does not list this address: {} named it. ",
+        node.address()
+    );
+    assert!(error.starts_with(&expected) && error.contains("cluster-announce-ip"), "{error}");
+
+    // Calls say so as well.
+    let store = unconnected(&node.address(), &[CLUSTER, ONCE]);
+    let cause = not_done(store.acquire("k", "me", MINUTE).await);
+    assert!(cause.starts_with(&expected), "{cause}");
+
+    // A setting lists the address, so there is nothing to explain.
+    let both = format!("{},{nowhere}", node.address());
+    let error = connect(&both, &[ONCE]).await.unwrap_err().to_string();
+    assert_eq!(error, format!("redis {nowhere}: connection refused"));
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ impl Client {
     /// The host of a server that stays where it is.
     pub(super) fn host(&self) -> &str {
         match self.endpoint() {
-            Endpoint::Fixed(address) => &address.host,
+            Endpoint::Fixed(address) | Endpoint::Named { address, .. } => &address.host,
             Endpoint::Master(_) => "",
         }
     }

@@ -31,7 +31,7 @@ use super::{
     session::bounded,
     settings::RedisSettings,
     stream::Streams,
-    topology::{self, Slots},
+    topology::{self, Slots, Topology},
 };
 
 /// The largest number of [`Known::unproven`] nodes. Redis recommends no larger cluster.
@@ -103,11 +103,11 @@ impl Cluster {
     ) -> Result<Hop, NoOutcome> {
         match no_outcome {
             NoOutcome::Elsewhere(Redirect::Moved(slot, place), _) => {
-                let node = self.moved(slot, place.seen_from(node.host()));
+                let node = self.moved(slot, place.seen_from(node.host()), node.address());
                 Ok(Hop { node, asking: false })
             }
             NoOutcome::Elsewhere(Redirect::Ask(place), _) => {
-                let node = self.node(place.seen_from(node.host()));
+                let node = self.node(place.seen_from(node.host()), node.address());
                 Ok(Hop { node, asking: true })
             }
             NoOutcome::NotDone(cause) if may_be_replaced(&cause) => {
@@ -166,18 +166,19 @@ impl Cluster {
         let Answers { answers, of_majority } = topologies.await?;
         let known = |slot| self.known_owner(slot).map(|owner| owner.address().to_owned());
         match topology::newest(&answers, known) {
-            Some((newest, slots)) => self.learn(newest, slots, of_majority),
+            Some((newest, slots)) => self.learn(newest, slots, of_majority, &answers),
             None => Ok(()),
         }
     }
 
-    /// Notes the report of nodes, and ends the calls at nodes that have no slot any more. Fails if the report does not
+    /// Notes the joint report of nodes, and ends the calls at nodes that have no slot any more. Fails if the report does not
     /// [count](Epoch::learn).
     fn learn(
         &self,
         newest: u64,
         slots: Slots<Address>,
         of_majority: bool,
+        reports: &[Topology],
     ) -> Result<(), DialError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let (mut epoch, old) =
@@ -192,7 +193,8 @@ impl Cluster {
         for (slots, address) in slots {
             let (_, client) = nodes.entry(address.to_string()).or_insert_with_key(|name| {
                 let client = known.nodes.get(name).map(|(_, client)| client.clone());
-                (address.clone(), client.unwrap_or_else(|| self.client(address.clone())))
+                let new = || self.client(address.clone(), topology::named_by(reports, &address));
+                (address.clone(), client.unwrap_or_else(new))
             });
             for slot in slots {
                 if let Some(owner) = owners.get_mut(usize::from(slot)) {
@@ -209,9 +211,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Notes that a slot has moved. Returns the node that has it.
-    fn moved(&self, slot: u16, address: Address) -> Arc<Client> {
-        let node = self.node(address);
+    /// Notes that a slot has moved, by the answer of the node `by`. Returns the node that has it.
+    fn moved(&self, slot: u16, address: Address, by: &str) -> Arc<Client> {
+        let node = self.node(address, by);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(owner) = known.owners.get_mut(usize::from(slot)) {
             *owner = Some(node.clone());
@@ -219,14 +221,20 @@ impl Cluster {
         node
     }
 
-    fn node(&self, address: Address) -> Arc<Client> {
+    /// The node at an address that the node `by` has named.
+    fn node(&self, address: Address, by: &str) -> Arc<Client> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let node = known.nodes.entry(address.to_string());
-        node.or_insert_with(|| (address.clone(), self.client(address))).1.clone()
+        let new = || (address.clone(), self.client(address, Some(by.to_owned())));
+        node.or_insert_with(new).1.clone()
     }
 
-    fn client(&self, address: Address) -> Arc<Client> {
-        let endpoint = Endpoint::Fixed(address);
+    /// Makes a client of the node at an address. `by` is the node that named the address.
+    fn client(&self, address: Address, by: Option<String>) -> Arc<Client> {
+        let endpoint = match by {
+            Some(by) if !self.listed.contains(&address) => Endpoint::Named { address, by },
+            _ => Endpoint::Fixed(address),
+        };
         let (settings, streams) = (self.settings.clone(), self.streams.clone());
         Arc::new(Client::new(&self.name, settings, endpoint, streams, self.membership.clone()))
     }
@@ -354,7 +362,7 @@ mod tests {
         master: &str,
         of_majority: bool,
     ) -> Result<(), DialError> {
-        cluster.learn(epoch, vec![(0..=SLOTS - 1, at(master))], of_majority)
+        cluster.learn(epoch, vec![(0..=SLOTS - 1, at(master))], of_majority, &[])
     }
 
     /// A cluster for which the settings list this node.

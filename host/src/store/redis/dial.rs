@@ -15,7 +15,7 @@ use holdfast_redis_rules::{
     fitness::{Doubt, Expected},
     login::{Login, LoginNames, knows_no_users},
     probes::{CLOSES, LostByChance, Probe, ProbeHistory},
-    refusal::may_be_answered_later,
+    refusal::{is_error_line, may_be_answered_later},
     rejoin,
     reply::{Nonsense, Reply},
 };
@@ -142,12 +142,28 @@ impl Dialer {
             let server = self.endpoint.find().await?;
             self.dial_to(&server, on_event, &shaking_hands).await.map_err(|error| {
                 match &self.endpoint {
-                    Endpoint::Fixed(_) => error,
+                    Endpoint::Fixed(_) | Endpoint::Named { .. } => error,
                     Endpoint::Master(_) => error.about(server),
                 }
             })
         };
-        bounded(self.settings.common.dial_timeout, dialing, &shaking_hands).await
+        let dialed = bounded(self.settings.common.dial_timeout, dialing, &shaking_hands).await;
+        dialed.map_err(|error| self.with_origin(error))
+    }
+
+    /// The error, with the node that named the address if no setting does, and if no server has ever answered there.
+    fn with_origin(&self, error: DialError) -> DialError {
+        let Endpoint::Named { address, by } = &self.endpoint else { return error };
+        let answered = is_error_line(&error.cause) || error.refused.is_some();
+        if answered || self.streams.answered(address).load(Ordering::Relaxed) {
+            return error;
+        }
+        let cause = format!(
+            "{} (redisHost does not list this address: {by} named it. If it cannot be reached from here, set \
+             cluster-announce-ip of the node to one that can)",
+            error.cause
+        );
+        DialError { cause, ..error }
     }
 
     async fn dial_to<F>(

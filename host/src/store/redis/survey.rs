@@ -23,7 +23,9 @@ fn role(settings: &RedisSettings) -> Role {
 pub(super) async fn survey(nodes: &Nodes, settings: &RedisSettings) -> Survey {
     let servers = match nodes {
         Nodes::One(client) => match client.endpoint() {
-            Endpoint::Fixed(address) => master(client, address.to_string(), role(settings)).await,
+            Endpoint::Fixed(address) | Endpoint::Named { address, .. } => {
+                master(client, address.to_string(), role(settings)).await
+            }
             Endpoint::Master(sentinels) => {
                 let mut servers = match client.connections().find_server().await {
                     Ok(address) => master(client, address.to_string(), role(settings)).await,

@@ -20,6 +20,8 @@ pub(super) type Slots<M> = Vec<(RangeInclusive<u16>, M)>;
 /// A node's report about its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topology {
+    /// The `host:port` at which the node was asked.
+    pub(super) from: String,
     /// The number of the latest change that the node knows.
     pub(super) epoch: u64,
     pub(super) slots: Slots<Master>,
@@ -59,7 +61,7 @@ pub(super) async fn ask(
     let nodes = session.ask(&["CLUSTER", "NODES"]).await.ok();
     let nodes = nodes.and_then(|nodes| String::from_redis_value(nodes).ok()).unwrap_or_default();
     let slots = read(&slots, node, &claims(&nodes)).ok_or_else(nonsense)?;
-    Ok(Topology { epoch: epoch(&info), slots })
+    Ok(Topology { from: node.to_string(), epoch: epoch(&info), slots })
 }
 
 /// The joint report of nodes: the number of the newest change, and the master of each slot.
@@ -101,6 +103,12 @@ pub(super) fn newest(
         }
     }
     Some((epoch, slots))
+}
+
+/// The first node by whose report there is a master at this address.
+pub(super) fn named_by(reports: &[Topology], address: &Address) -> Option<String> {
+    let names = |report: &&Topology| report.slots.iter().any(|(_, it)| it.address == *address);
+    reports.iter().find(names).map(|report| report.from.clone())
 }
 
 /// The numbers of the nodes' claims, by the ids of the nodes, from the reply to `CLUSTER NODES`: a line for each node,
@@ -202,7 +210,8 @@ mod tests {
             let master = |(slots, host, epoch): &(RangeInclusive<u16>, &str, u64)| {
                 (slots.clone(), Master { address: at(host), epoch: *epoch })
             };
-            Topology { epoch: *epoch, slots: masters.iter().map(master).collect() }
+            let slots = masters.iter().map(master).collect();
+            Topology { from: "asked:1".to_owned(), epoch: *epoch, slots }
         };
         let reports: Vec<Topology> = reports.iter().map(report).collect();
         let (epoch, slots) = newest(&reports, |_| Some(at(known).to_string())).unwrap();
