@@ -83,7 +83,7 @@ func (f field) fields(known ...string) (map[string]field, error) {
 			return nil, named.flaw("unknown field; the fields here are " + strings.Join(known, ", "))
 		}
 		if taken[found] {
-			return nil, named.flaw("is there more than once")
+			return nil, named.flaw("is given twice")
 		}
 		taken[found] = true
 		fields[found] = field{path: f.below(found), value: entries[name]}

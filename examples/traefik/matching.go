@@ -55,7 +55,7 @@ func readMatch(f field) (match, error) {
 			lower = ":authority"
 		}
 		if _, found := m.headers[lower]; found {
-			return match{}, value.flaw("is there more than once")
+			return match{}, value.flaw("is given twice")
 		}
 		m.headers[lower] = text
 	}

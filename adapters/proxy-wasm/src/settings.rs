@@ -63,7 +63,7 @@ fn locks(field: Field) -> Result<Vec<Arc<EdgeLock>>, Flaw> {
         let lock = EdgeLock::read_named(item)?;
         if locks.iter().any(|known| known.name == lock.name) {
             let field = format!("locks[{index}].name");
-            return Err(Flaw { field, message: "is there twice".into() });
+            return Err(Flaw { field, message: "is given twice".into() });
         }
         locks.push(Arc::new(lock));
     }
@@ -123,7 +123,7 @@ mod tests {
                 json!([lock("a", "1m")]),
                 "locks[0].ttl: must be seconds, such as 30s or 0.25s",
             ),
-            ("locks", json!([lock("a", "1s"), lock("a", "1s")]), "locks[1].name: is there twice"),
+            ("locks", json!([lock("a", "1s"), lock("a", "1s")]), "locks[1].name: is given twice"),
             (
                 "lock",
                 json!([]),

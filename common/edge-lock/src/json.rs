@@ -26,7 +26,7 @@ pub fn read(text: &[u8]) -> Result<Value, Flaw> {
         message: format!("the configuration is not JSON: {problem}"),
     })?;
     match twice.into_inner() {
-        Some(field) => Err(Flaw { field, message: "is there more than once".to_string() }),
+        Some(field) => Err(Flaw { field, message: "is given twice".to_string() }),
         None => Ok(tree),
     }
 }
@@ -126,7 +126,7 @@ mod tests {
             (r#"{"a":{"a":"a"},"b":["a",{"a":1,"x":[{}],"a":2}]}"#, "b[1].a"),
             (r#"[{"a":[]},{"a":",:{\"","b":1,"a":{}}]"#, "[1].a"),
         ] {
-            let flaw = Flaw { field: field.into(), message: "is there more than once".into() };
+            let flaw = Flaw { field: field.into(), message: "is given twice".into() };
             assert_eq!(read(text.as_bytes()), Err(flaw), "{text}");
         }
     }

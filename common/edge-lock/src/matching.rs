@@ -76,7 +76,7 @@ fn headers(field: Field) -> Result<Vec<(String, String)>, Flaw> {
     for (name, value) in field.entries()? {
         let name = header(&name, &value)?;
         if headers.iter().any(|(known, _)| *known == name) {
-            return Err(value.flaw("is there more than once"));
+            return Err(value.flaw("is given twice"));
         }
         headers.push((name, value.text()?));
     }

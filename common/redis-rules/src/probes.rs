@@ -50,7 +50,7 @@ impl Probe {
 }
 
 /// Why the server does not answer a question that is left out.
-pub const CLOSES: &str = "it closes the connection when it is asked";
+pub const CLOSES: &str = "it closes the connection instead of answering";
 
 /// After how many losses a question is left out.
 const LOSSES_TO_LEAVE_OUT: u32 = 2;

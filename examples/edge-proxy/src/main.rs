@@ -97,7 +97,7 @@ impl Node {
             };
             let loaded = load().with_context(|| format!("plugin {}", plugin.name))?;
             if plugins.insert(plugin.name.clone(), loaded).is_some() {
-                bail!("plugin {} is given more than once", plugin.name);
+                bail!("plugin {} is given twice", plugin.name);
             }
         }
         Ok(Self { plugins, upstream: options.upstream.clone() })

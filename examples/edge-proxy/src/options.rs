@@ -62,7 +62,7 @@ impl FromStr for PluginOptions {
         for setting in rest.split(',').filter(|setting| !setting.is_empty()) {
             let (key, value) = pair(setting)?;
             if settings.insert(key.clone(), value).is_some() {
-                bail!("{key} is given more than once");
+                bail!("{key} is given twice");
             }
         }
         let mut number = |key: &str, default: u32| match settings.remove(key) {
@@ -124,7 +124,7 @@ mod tests {
                 "quote=a.wasm,app-id=a|",
                 "app-id must not contain `|`, which separates the parts of a key",
             ),
-            ("quote=a.wasm,app-id=a,app-id=b", "app-id is given more than once"),
+            ("quote=a.wasm,app-id=a,app-id=b", "app-id is given twice"),
             (
                 "quote=a.wasm,app-id=a,calls=0",
                 "calls must be a whole number from 1 to 4294967295, not 0",

@@ -45,7 +45,7 @@ function wished(body) {
   }
   const { maxHold, max_hold, ...rest } = Object(asked);
   if (maxHold === undefined && max_hold === undefined) return { body };
-  if (maxHold !== undefined && max_hold !== undefined) return { problem: "maxHold is there twice" };
+  if (maxHold !== undefined && max_hold !== undefined) return { problem: "maxHold is given twice" };
   const acquire = new TextEncoder().encode(JSON.stringify(rest));
   const text = maxHold ?? max_hold;
   if (text === null || text === undefined) return { body: acquire };

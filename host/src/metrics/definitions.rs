@@ -167,7 +167,7 @@ metrics! {
     LOCK_WAIT: Metric<Histogram, WaitLabels<'_>> =
         Metric::histogram("holdfast_lock_wait_seconds", Unit::Seconds, HOLD_SECONDS);
 
-    /// Time from a waiter's notice that the lock is free to its grant.
+    /// Time between the notification that a lock is free and the waiter's grant.
     LOCK_HANDOVER: Metric<Histogram, StoreLabels<'_>> =
         Metric::histogram("holdfast_lock_handover_seconds", Unit::Seconds, STORE_SECONDS);
 

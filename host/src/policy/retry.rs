@@ -67,7 +67,7 @@ impl fmt::Display for Retry {
         }
         match self.max_retries {
             Some(retries) => write!(f, ", {retries} times"),
-            None => f.write_str(", for ever"),
+            None => f.write_str(", without limit"),
         }
     }
 }

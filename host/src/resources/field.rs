@@ -31,15 +31,13 @@ impl Field {
         let spellings: Vec<String> = map.entries.keys().filter(is_it).cloned().collect();
         match spellings.as_slice() {
             [] => Ok(Self { path, node: Node::Null }),
-            [key] if map.repeated.contains(key) => {
-                Err(Flaw::ambiguous(path, "is there more than once"))
-            }
+            [key] if map.repeated.contains(key) => Err(Flaw::ambiguous(path, "is given twice")),
             [key] => {
                 let node = map.entries.remove(key).unwrap_or(Node::Null);
                 Ok(Self { path, node })
             }
             [one, another, ..] => {
-                Err(Flaw::ambiguous(path, format!("is there twice, as {one} and {another}")))
+                Err(Flaw::ambiguous(path, format!("is given twice, as {one} and {another}")))
             }
         }
     }
@@ -115,9 +113,7 @@ impl Field {
         match self.node {
             Node::Null => Ok(Vec::new()),
             Node::Map(map) => match map.repeated.first() {
-                Some(key) => {
-                    Err(Flaw::ambiguous(format!("{}.{key}", self.path), "is there more than once"))
-                }
+                Some(key) => Err(Flaw::ambiguous(format!("{}.{key}", self.path), "is given twice")),
                 None => Ok(map
                     .entries
                     .into_iter()

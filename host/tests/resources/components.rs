@@ -563,13 +563,13 @@ fn a_document_that_says_two_things_at_once_stops_the_start() {
         ),
         (
             twice("value: a\n    VALUE: b"),
-            "document 1, spec.metadata[0].value: is there twice, as VALUE and value",
+            "document 1, spec.metadata[0].value: is given twice, as VALUE and value",
         ),
-        (twice("value: a\n    value: a"), "spec.metadata[0].value: is there more than once"),
-        (text("type:", "type: lock.in-memory\n  type:"), "spec.type: is there more than once"),
-        (text("spec:", "Spec: {}\nspec:"), "spec: is there twice, as Spec and spec"),
-        (text("kind:", "scopes: [a]\nscopes: [b]\nkind:"), "scopes: is there more than once"),
-        (text("name: l", "name: l\n  name: m"), "metadata.name: is there more than once"),
+        (twice("value: a\n    value: a"), "spec.metadata[0].value: is given twice"),
+        (text("type:", "type: lock.in-memory\n  type:"), "spec.type: is given twice"),
+        (text("spec:", "Spec: {}\nspec:"), "spec: is given twice, as Spec and spec"),
+        (text("kind:", "scopes: [a]\nscopes: [b]\nkind:"), "scopes: is given twice"),
+        (text("name: l", "name: l\n  name: m"), "metadata.name: is given twice"),
     ] {
         let error = Case::of(format!("{text}---\n{}", lock("other"))).load().error();
         assert!(error.ends_with(expected), "{error} - {expected}");

@@ -125,7 +125,7 @@ targets: {components: {lockstore: {outbound: {retry: constant, circuitBreaker: c
     assert_eq!(names, "retry constant; circuitBreaker cb");
     assert_eq!(
         policy,
-        "retry every 5s, for ever; circuitBreaker opens when consecutiveFailures > 5, for 60s"
+        "retry every 5s, without limit; circuitBreaker opens when consecutiveFailures > 5, for 60s"
     );
     let exponential = spec.replace("retry: constant", "retry: exponential");
     let outcome = Outcome::of(&[("res.yaml", &document(&exponential, ""))]);

@@ -149,7 +149,7 @@ fn parameters(query: &str) -> Result<Vec<(&str, String)>, String> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if parameters.iter().any(|(earlier, _)| *earlier == name) {
-            return Err(format!("{name} is there twice"));
+            return Err(format!("{name} is given twice"));
         }
         if !is_well_escaped(value) {
             return Err(format!("{name}: invalid URL escape"));
@@ -206,7 +206,7 @@ fn named_resource(
     let mut named = in_path.map(|escaped| text("resource", &escaped)).transpose()?;
     for (name, value) in parameters {
         match name {
-            "resource" if named.is_some() => return Err("resource is there twice".to_owned()),
+            "resource" if named.is_some() => return Err("resource is given twice".to_owned()),
             "resource" => named = Some(value),
             _ => return Err(unknown(name)),
         }
@@ -268,7 +268,7 @@ mod tests {
             ("prefx=a", "unknown parameter 'prefx'"),
             ("prefix=%zz", "prefix: invalid URL escape"),
             ("prefix=%ff", "prefix: not UTF-8"),
-            ("limit=1&limit=2", "limit is there twice"),
+            ("limit=1&limit=2", "limit is given twice"),
         ] {
             assert_eq!(query(wrong), Err(problem.to_owned()));
         }
@@ -277,13 +277,13 @@ mod tests {
         assert_eq!(watch("store=s&prefix=a"), Ok(expected));
         assert_eq!(watch("store="), Ok(WatchQuery::default()));
         assert_eq!(watch("cursor=1"), Err("unknown parameter 'cursor'".to_owned()));
-        assert_eq!(watch("store=s&store=t"), Err("store is there twice".to_owned()));
+        assert_eq!(watch("store=s&store=t"), Err("store is given twice".to_owned()));
         let resource = |query| parameters(query).and_then(|query| named_resource(None, query));
         assert_eq!(resource("resource=.%2F+b%2b"), Ok("./ b+".to_owned()));
         assert_eq!(resource("resource="), Ok(String::new()));
         for (wrong, problem) in [
             ("", "resource is missing"),
-            ("resource=a&resource=b", "resource is there twice"),
+            ("resource=a&resource=b", "resource is given twice"),
             ("resource=a&prefix=b", "unknown parameter 'prefix'"),
         ] {
             assert_eq!(resource(wrong), Err(problem.to_owned()));
@@ -293,7 +293,7 @@ mod tests {
         };
         assert_eq!(in_path("a+b%2f", ""), Ok("a+b/".to_owned()));
         for (path, query, problem) in [
-            ("a", "resource=b", "resource is there twice"),
+            ("a", "resource=b", "resource is given twice"),
             ("a", "prefix=b", "unknown parameter 'prefix'"),
             ("a%ff", "", "resource: not UTF-8"),
         ] {

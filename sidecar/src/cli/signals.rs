@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{self, SignalKind, signal},
 };
 
-/// How much later than the first a signal has to come to be a second request to end. One request may come as several
+/// Signals within this time of the first one belong to the same request to end. One request may come as several
 /// signals: to each process of a group, and to one of them besides.
 pub const APART: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,7 @@ const DEFERRED: [mask::Signal; 6] = [
 /// Unblocks all signals, even if the parent of this process had blocked some: a blocked SIGCHLD would hide the end of a
 /// program, and a blocked SIGTERM a request to end. Call it before other threads start, because they inherit the mask.
 pub fn unblock() {
-    // It fails for an unknown way to change the mask only.
+    // `pthread_sigmask` fails only for an invalid `how`.
     let _ = SigSet::all().thread_unblock();
 }
 
@@ -187,7 +187,7 @@ pub fn is_end(signal: Signal) -> bool {
 /// Logs a signal that asks for a shutdown that has begun.
 pub fn note_end() {
     tracing::info!(
-        "the shutdown has begun before this signal: another one, {APART:?} later, ends it at once"
+        "the shutdown is already under way; another signal after {APART:?} ends it at once"
     );
 }
 

@@ -141,7 +141,7 @@ async fn the_first_signal_after_a_request_to_end_kills_no_application() {
     assert_eq!(exchange(address, &request("POST", "/v1.0/shutdown", "", b"")).await.status, 204);
     wait_until("term", || said().contains("term"));
     holdfast.signal(Signal::TERM);
-    holdfast.wait_for("the shutdown has begun before this signal");
+    holdfast.wait_for("the shutdown is already under way; another signal after 1s ends it at once");
     fs::write(folder.path().join("end"), "").unwrap();
     let ended = tokio::task::spawn_blocking(move || (holdfast.wait(), holdfast.log())).await;
     let (code, log) = ended.unwrap();
@@ -161,7 +161,8 @@ async fn the_first_signal_after_the_end_of_the_application_ends_nothing_at_once(
         fs::write(folder.path().join("end"), "").unwrap();
         holdfast.wait_for("shutting down");
         holdfast.signal(Signal::TERM);
-        holdfast.wait_for("the shutdown has begun before this signal");
+        holdfast
+            .wait_for("the shutdown is already under way; another signal after 1s ends it at once");
         if !twice {
             holdfast.unlock("lockstore", "r", "me").await;
         }

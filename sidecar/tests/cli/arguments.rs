@@ -143,7 +143,7 @@ fn wrong_arguments_that_serve_finds_later_end_it_with_the_same_code() {
         (
             &[],
             &["--dapr-listen-addresses", "127.0.0.1,127.0.0.1"],
-            "--dapr-listen-addresses: 127.0.0.1 is there twice",
+            "--dapr-listen-addresses: 127.0.0.1 is given twice",
         ),
         (
             &[],

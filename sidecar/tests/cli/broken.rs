@@ -42,7 +42,7 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
             "incorrect type LOCK.REDIS (did you mean lock.redis?)",
         ),
         (definition("a", "lock.etcd", &[]), "the types are lock.redis and lock.in-memory"),
-        (memory_and("  type: lock.redis\n"), "spec.type: is there more than once"),
+        (memory_and("  type: lock.redis\n"), "spec.type: is given twice"),
         (redis(&[("redisHost", "b:1")]), "spec.metadata[1]: redisHost is set twice"),
         (redis(&[("REDISHOST", "b:1")]), "spec.metadata[1]: REDISHOST is set twice"),
         (value_and_reference, "redisHost has both value and secretKeyRef: leave one out"),
@@ -50,8 +50,8 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
         (definition("a", "lock.redis", &[]), "redisHost is empty"),
         (
             at("redis://localhost:6379"),
-            "redisHost is a URL of Redis: write localhost:6379, and what else it says in redisUsername, \
-             redisPassword and redisDB",
+            "redisHost is a URL of Redis: write localhost:6379, and the URL's user, password and database in \
+             redisUsername, redisPassword and redisDB",
         ),
         (
             at("https://cache.example.net"),

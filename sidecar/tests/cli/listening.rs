@@ -120,7 +120,7 @@ fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
         (
             &[],
             &["--dapr-listen-addresses", "127.0.0.1,127.0.0.1"],
-            twice("127.0.0.1 is there twice"),
+            twice("127.0.0.1 is given twice"),
         ),
         (
             &[],
@@ -147,7 +147,7 @@ fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
         (
             &[],
             &["--dapr-listen-addresses", ","],
-            twice("an empty address, which stands for all, is there twice"),
+            twice("an empty address, which stands for all, is given twice"),
         ),
         (
             &[("DAPR_LISTEN_ADDRESSES", "[::1],::1")],
@@ -157,7 +157,7 @@ fn addresses_that_are_the_same_are_named_before_a_store_is_opened() {
         (
             &[],
             &["--metrics-listen-address", "127.0.0.1,127.0.0.1"],
-            "holdfast: --metrics-listen-address: 127.0.0.1 is there twice\n".to_owned(),
+            "holdfast: --metrics-listen-address: 127.0.0.1 is given twice\n".to_owned(),
         ),
     ] {
         if !has_ipv6() && expected.contains("::1") {

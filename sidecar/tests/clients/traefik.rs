@@ -649,12 +649,12 @@ fn settings_that_are_wrong_are_named() {
         (
             "match",
             json!({"headers": {"X-A": "a", "x-a": "b"}}),
-            "match.headers.x-a: is there more than once",
+            "match.headers.x-a: is given twice",
         ),
         (
             "match",
             json!({"headers": {":authority": "a", "host": "b"}}),
-            "match.headers.host: is there more than once",
+            "match.headers.host: is given twice",
         ),
         ("match", json!({"headers": {"": "a"}}), "match.headers.\"\": is not the name of a header"),
         ("match", json!({"authorities": ["*"]}), "match.authorities[0]: is not a host"),
@@ -663,7 +663,7 @@ fn settings_that_are_wrong_are_named() {
             json!({"pathPrefix": "/a b"}),
             "match.pathPrefix: must be as requests have it: printable ASCII, without spaces and #",
         ),
-        ("Store", json!("s"), "store: is there more than once"),
+        ("Store", json!("s"), "store: is given twice"),
         ("Store2", json!("s"), &unknown),
     ] {
         assert_eq!(refusal(&mut traefik, field, value), flaw);

@@ -20,7 +20,7 @@ fn a_wrong_configuration_is_refused_and_the_field_is_named() {
         ),
         (
             json!({"cluster": "c", "locks": [lock("a", "1s"), lock("a", "1s")]}),
-            "locks[1].name: is there twice",
+            "locks[1].name: is given twice",
         ),
         (
             json!({"cluster": "c", "timout": "1s", "locks": [lock("a", "1s")]}),
@@ -37,7 +37,7 @@ fn a_wrong_configuration_is_refused_and_the_field_is_named() {
     }
     let twice = r#"{"cluster": "c", "locks": [{"ttl": "1s", "ttl": "2s"}]}"#;
     let log = Proxy::start(twice).err().unwrap();
-    assert_eq!(log, ["holdfast: locks[0].ttl: is there more than once"]);
+    assert_eq!(log, ["holdfast: locks[0].ttl: is given twice"]);
 }
 
 #[test]

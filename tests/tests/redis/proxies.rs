@@ -105,7 +105,7 @@ async fn the_start_warns_once_of_what_a_proxy_hides(program: Program) {
     let text = log.text();
     let reason = match program {
         Program::Envoy => "(a proxy answers in its place)",
-        Program::Twemproxy => "(it closes the connection when it is asked)",
+        Program::Twemproxy => "(it closes the connection instead of answering)",
     };
     assert_eq!(text.matches("WARN").count(), 2, "{text}");
     for hidden in ["the server does not describe itself ", "a time of the server's clock "] {

@@ -163,7 +163,7 @@ async fn try_a_lock(nodes: &Nodes, address: &str, settings: &RedisSettings) -> R
         // The lock may have expired on a slow network.
         Ok(_) if begun.elapsed() >= TRIAL_TTL => {}
         Ok(_) => {
-            let cause = "a lock that was taken is lost at once".to_owned();
+            let cause = "the server lost a test lock right after granting it".to_owned();
             let error = ConnectError::Unfit { address: address.to_owned(), cause };
             return Err(Untaken { error, may_pass: false });
         }

@@ -27,7 +27,7 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
         Some(hosts) => hosts,
         None => "its host:port".to_owned(),
     };
-    let login = "what else it says in redisUsername, redisPassword and redisDB";
+    let login = "the URL's user, password and database in redisUsername, redisPassword and redisDB";
     if let Some((scheme, rest)) = value.split_once("://") {
         // The user, and the text after the hosts, are not shown.
         let rest = rest.rsplit('@').next().unwrap_or_default();
@@ -65,7 +65,7 @@ fn advice(value: &str, is_secret: bool) -> Option<String> {
     if value.contains('=') {
         let hosts = shown(value.split([',', ';']).next().unwrap_or_default());
         return Some(format!(
-            "is a connection string: write {hosts}, and what else it says in redisPassword, and in enableTLS for ssl"
+            "is a connection string: write {hosts}, its password in redisPassword, and its ssl in enableTLS"
         ));
     }
     None
@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_error_for_a_host_in_another_form_says_what_to_write() {
-        let login = "and what else it says in redisUsername, redisPassword and redisDB";
+        let login =
+            "and the URL's user, password and database in redisUsername, redisPassword and redisDB";
         let socket = "is a Unix domain socket, which Holdfast does not connect to: write the host:port of a Redis server";
         for (host, expected) in [
             ("redis://h", format!("is a URL of Redis: write h:6379, {login}")),
@@ -134,25 +135,23 @@ mod tests {
             ),
             (
                 "h.redis.cache.windows.net:6380,password=hunter2,ssl=True,abortConnect=False",
-                "is a connection string: write h.redis.cache.windows.net:6380, and what else it says in \
-                 redisPassword, and in enableTLS for ssl"
+                "is a connection string: write h.redis.cache.windows.net:6380, its password in redisPassword, and its \
+                 ssl in enableTLS"
                     .into(),
             ),
             (
                 "h:6379;password=hunter2",
-                "is a connection string: write h:6379, and what else it says in redisPassword, and in enableTLS for ssl"
+                "is a connection string: write h:6379, its password in redisPassword, and its ssl in enableTLS"
                     .into(),
             ),
             (
                 "Endpoint=h;password=hunter2",
-                "is a connection string: write its host:port, and what else it says in redisPassword, and in \
-                 enableTLS for ssl"
+                "is a connection string: write its host:port, its password in redisPassword, and its ssl in enableTLS"
                     .into(),
             ),
             (
                 "password=hunter2,h:6380",
-                "is a connection string: write its host:port, and what else it says in redisPassword, and in \
-                 enableTLS for ssl"
+                "is a connection string: write its host:port, its password in redisPassword, and its ssl in enableTLS"
                     .into(),
             ),
         ] {

@@ -157,7 +157,7 @@ impl Sentinels {
             let sentinel = &known[next % known.len()];
             if let Err(error) = self.subscribe(sentinel, moved).await {
                 tracing::debug!(
-                    "no word of a new master from the sentinel {sentinel}: {}",
+                    "not listening for failovers at the sentinel {sentinel}: {}",
                     error.cause
                 );
                 if !error.may_pass {

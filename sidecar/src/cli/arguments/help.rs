@@ -51,8 +51,8 @@ Takes the lock, runs COMMAND, renews the lock at each third of --ttl, and frees 
 never starts without the lock.
 
 COMMAND gets these variables:
-  HOLDFAST_RESOURCE       RESOURCE
-  HOLDFAST_OWNER          The owner of the lock: that of --owner, or a UUID, new for each run
+  HOLDFAST_RESOURCE       The resource id, as in RESOURCE
+  HOLDFAST_OWNER          The owner of the lock: --owner, or a new UUID for each run
   HOLDFAST_FENCING_TOKEN  The fencing token of the grant, larger than that of every earlier one. Send it
                           along with what COMMAND writes, and have the receiver refuse smaller ones
 

@@ -60,7 +60,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, selected: &mut TableState, sourc
         .row_highlight_style(Style::new().reversed());
     frame.render_stateful_widget(shown, table, selected);
 
-    let block = Block::new().borders(Borders::TOP).title("what came and went");
+    let block = Block::new().borders(Borders::TOP).title("recent changes");
     let lines = view.history().take(HISTORY.into()).map(|one| change(one, now));
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), history);
 }

@@ -136,7 +136,7 @@ async fn release(args: &RunLocked, holding: Holding, signals: &mut Signals) {
         Some(Ok(())) => {}
         Some(Err(problem)) => tracing::warn!("{}: {problem}", args.resource),
         None => {
-            tracing::warn!("{}: it could not be released, and expires by itself", args.resource)
+            tracing::warn!("{}: could not release the lock, which expires by itself", args.resource)
         }
     }
 }

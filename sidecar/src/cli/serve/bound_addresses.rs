@@ -66,7 +66,7 @@ impl BoundAddress<'_> {
 fn twice(first: &BoundAddress<'_>, second: &BoundAddress<'_>) -> String {
     let option = first.names.addresses;
     if first.typed == second.typed {
-        return format!("{option}: {} is there twice", first.shown());
+        return format!("{option}: {} is given twice", first.shown());
     }
     if first.canonical() == second.canonical() && first.typed.is_some() && second.typed.is_some() {
         return format!("{option}: {} and {} are the same address", first.shown(), second.shown());

@@ -88,7 +88,7 @@ fn a_release_that_hangs_is_ended_by_a_signal() {
     place.redis.suspend();
     std::fs::write(place.folder.path().join("go"), "").unwrap();
     let begun = std::time::Instant::now();
-    while !running.log().contains("it could not be released, and expires by itself") {
+    while !running.log().contains("job: could not release the lock, which expires by itself") {
         assert!(begun.elapsed() < holdfast_tests::LONG, "{}", running.log());
         running.signal(Signal::TERM);
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -57,7 +57,7 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
         ),
         (
             with("match", json!({ "headers": { "X-A": "a", "x-a": "b" } })),
-            "spec.match.headers.x-a: is there more than once",
+            "spec.match.headers.x-a: is given twice",
         ),
         (
             with("match", json!({ "pathPrefix": "/a b" })),
