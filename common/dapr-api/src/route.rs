@@ -27,7 +27,8 @@ pub enum Route<'a> {
         /// The store's name.
         store: Cow<'a, str>,
     },
-    /// `POST /v1.0/leases/{store}/hold`: take a lease, or wait for it, and keep it as long as the response lasts
+    /// `POST /v1.0/leases/{store}/hold`: take a lease, waiting for the lock if the call asks for
+    /// it, and keep the lease as long as the response lasts
     Hold {
         /// The store's name.
         store: Cow<'a, str>,
@@ -59,7 +60,7 @@ pub enum Route<'a> {
 /// A call about a lease, which Dapr does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseCall {
-    /// Take a lease, or wait for it.
+    /// Take a lease, waiting for the lock if the call asks for it.
     Acquire,
     /// Prolong a lease.
     Extend,

@@ -9,7 +9,7 @@ pub const ASK: [&str; 3] = ["CONFIG", "GET", "*appendfsync*"];
 /// The answer of a server that writes each change to disk before it replies.
 pub const ALWAYS: &str = "always";
 
-/// The answer of a server that does so unless it rewrites the file just then.
+/// The answer of a server that does so except while it rewrites the append-only file.
 const EXCEPT_IN_REWRITES: &str = "always, except while it rewrites the file";
 
 /// Whether a server keeps an append-only file, by its reply to [`fitness::ASK`](crate::fitness::ASK).

@@ -6,7 +6,7 @@ use crate::{
     types::{Error, ListStep, Verb},
 };
 
-/// The most locks that a page may be asked for.
+/// The largest `limit` of a page.
 pub const MAX_PAGE_LOCKS: u32 = 1_000;
 
 /// Checks a request for about `limit` locks whose resource ids begin with `prefix`.

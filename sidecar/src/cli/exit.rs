@@ -2,14 +2,14 @@
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
-/// A command that answers yes or no answers yes.
+/// The command succeeded. If it answers yes or no, the answer is yes.
 pub const SUCCESS: u8 = 0;
-/// It answers no.
+/// The answer is no.
 pub const NEGATIVE: u8 = 1;
-/// It cannot answer.
+/// The command failed. If it answers yes or no, there is no answer.
 pub const FAILURE: u8 = 2;
 
-/// The exit code of a shell for a program that a signal ended is this and the signal.
+/// The exit code for a program that a signal ended is this plus the number of the signal, as in a shell.
 const BY_SIGNAL: u8 = 128;
 
 // The codes of `run` that are not its command's. Up to 127 they are those of GNU timeout.

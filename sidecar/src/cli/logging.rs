@@ -96,7 +96,7 @@ pub fn say(log: &Log, level: Level, text: &str) {
 
 /// Logs the error that ends a command, even if the command failed before its log was started.
 fn last(log: &Log, error: &str) {
-    // Fails if it was.
+    // Fails if the log was started already, which is fine.
     let _ = tracing_subscriber::registry().with(layers(log, LogLevel::Error, None)).try_init();
     tracing::error!("{error}");
 }

@@ -4,8 +4,8 @@
 use nix::sys::wait::{Id, WaitPidFlag};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-/// Reaps the adopted processes that have ended: nobody else does. Leaves the `child`, for which somebody waits, and
-/// stops at it if it has ended.
+/// Reaps the adopted processes that have ended. Leaves `child` to its own waiter, and stops if `child` is the next one
+/// to reap.
 pub fn reap(child: Option<Pid>) {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(status) = nix::sys::wait::waitid(Id::All, ended)

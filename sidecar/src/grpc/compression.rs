@@ -76,7 +76,7 @@ pub(super) async fn decompress(
                 "grpc: received message after decompression larger than max {longest}"
             )));
         }
-        // No more than for the longest message that is not compressed, which always fits in.
+        // At most the size of the longest uncompressed message, which always fits the budget.
         let bytes = (compressed.len() + message.len()).min(longest);
         let made = intake.make_room(room, bytes, longest).await;
         made.map_err(|problem| refusal(problem, longest))?;

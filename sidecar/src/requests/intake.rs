@@ -1,8 +1,8 @@
 //! Reading bodies: how many bytes of them are in memory at a time, and how long one may take to arrive.
 //!
-//! The body of a lock call has a few hundred bytes. Longer ones share a budget, and wait for their parts of it as they
-//! arrive: no number of callers can fill the memory, and none takes a part for what it does not send. The others need no
-//! budget: their number is limited by that of the connections and their streams.
+//! The body of a lock call has a few hundred bytes. Longer bodies share a budget and take from it as their bytes
+//! arrive, so callers cannot exhaust the memory, and none takes more than 64 KiB beyond what it has sent. Short bodies
+//! need no budget: the limits on connections and streams bound their number.
 
 use std::{
     error::Error as StdError, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration,

@@ -9,7 +9,7 @@ pub struct Limits {
     /// How long the head of a request may take from its first byte, and the first one from the start of the
     /// connection. Default: 10 s, as in Dapr 1.18.
     pub head: Duration,
-    /// How long a connection may wait for its next request; gRPC's connections may wait for ever. Default:
+    /// How long a connection may wait for its next request; gRPC connections may stay idle without limit. Default:
     /// 2 minutes. Clients that keep connections give them up earlier, those in Go after 90 s, so they do not
     /// send a request to a connection that is being closed.
     pub idle: Duration,

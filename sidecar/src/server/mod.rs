@@ -242,7 +242,7 @@ async fn ceases(holds: impl Fn() -> bool) {
     }
 }
 
-/// After how much of the grace period no more requests are taken. The rest is for those in flight.
+/// How long into the grace period new requests are accepted. The rest is for requests in flight.
 fn until_last_call(grace: Duration) -> Duration {
     grace.saturating_sub((grace / 5).min(Duration::from_secs(1)))
 }

@@ -91,6 +91,6 @@ impl<T> Drop for Unread<T> {
 }
 
 fn lock<T>(state: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
-    // A source that has panicked is asked no more.
+    // A source that has panicked is not polled again.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
 //! A store over several stores. A lock is held if a majority of them holds it.
 //!
-//! The nodes are independent: no node copies from another. As long as 2 of 3 nodes work, or 3 of 5, locks go on, and a
-//! node that loses its data loses no lock. This is the algorithm Redlock with three answers to its critics: tokens that
-//! grow, times by each node's own clock, and a node that has lost its data is kept out.
+//! The nodes are independent: no node copies from another. Locks stay available while a majority of the nodes works (2
+//! of 3, 3 of 5), and a node that loses its data loses no lock. This is the algorithm Redlock with three answers to its
+//! critics: tokens that grow, times by each node's own clock, and a node that has lost its data is kept out.
 //!
 //! # Acquire
 //!
@@ -21,9 +21,8 @@
 //! - **Granted** is answered with the grant that makes the majority; later grants are kept as well. The lock is valid
 //!   for as long as a majority surely holds it, by each node's report, and no longer than the time to live less the
 //!   time since the beginning of this attempt, both less the drift of clocks: a hundredth, and 2 ms.
-//! - **Held** is answered with the denial that makes the majority, as soon as the other nodes have had as much time
-//!   again, or one owner was found at a majority. Fewer than `M` nodes can have granted the lock then, so it is surely
-//!   not ours.
+//! - **Held**: once a majority has denied the lock, the store waits for the other nodes for as long again, or until one
+//!   owner has a majority, and then answers. Fewer than `M` nodes can have granted the lock, so it is not ours.
 //! - **A split vote** means that several callers each got a few nodes. The attempt's grants are given back, and after a
 //!   random pause another attempt follows: 8 at most, in a quarter of the time to live, and no more than 2 s. If a
 //!   majority is divided, the store waits for the nodes that have not answered for as long again, at least 50 ms. After

@@ -48,8 +48,7 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An open connection. When it is dropped it takes no more commands, and ends after the commands that it has are
-/// answered.
+/// An open connection. After a drop it accepts no new commands, and closes once the commands in flight are answered.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     id: u64,

@@ -223,7 +223,7 @@ impl Connections {
         least
     }
 
-    /// Gives a connection no more commands. The commands under way on it go on.
+    /// Stops sending new commands on a connection. Commands in flight complete.
     pub(super) fn retire(&self, id: u64) {
         self.remove(id, Closed::Retired);
     }
@@ -303,7 +303,7 @@ impl Connections {
         removed.filter(|connection| leaves(connection)).for_each(|it| it.leave_server());
     }
 
-    /// Gives no more commands to connections to a server that is another node of the quorum that the store has joined.
+    /// Stops sending new commands on connections whose server is already another node of this quorum.
     pub(super) fn leave_twins(&self) {
         let is_known =
             |connection: &Connection| self.membership.note(connection.identity()).is_ok();

@@ -299,7 +299,7 @@ impl renewal::Renewable for Renewing {
         self.doubt = self.lock.clone().doubtful(MIN_AWAIT_LOSS_INTERVAL).boxed();
     }
 
-    /// Waits for an answer only so long that there is time for another try.
+    /// Waits for an answer for a quarter of the time to live, at most [`ANSWER_TIMEOUT`], so that another try fits in.
     async fn extend(&mut self) -> Renewal {
         let limit = (self.lock.ttl / 4).min(ANSWER_TIMEOUT);
         let address = &self.lock.server.address;

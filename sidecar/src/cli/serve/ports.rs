@@ -112,7 +112,7 @@ async fn bind_admin<'a>(
 }
 
 impl Ports<Listening> {
-    /// Logs the addresses. The HTTP API comes last, so that its line means that all are there.
+    /// Logs the addresses, those of the HTTP API last: once one of its lines appears, every port is open.
     pub fn announce(&self, page: bool) {
         for address in self.public.iter().flat_map(|public| &public.addresses) {
             tracing::info!("serving health checks and metadata without a token on http{address}");

@@ -20,7 +20,7 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, Registry, TextEncoder};
 
 use crate::server::{HttpApi, RequestBody};
 
-/// For how long a page is sent to whoever asks: to make one takes much longer than to send it.
+/// How long a rendered page is reused. Rendering one takes much longer than sending it.
 const PAGE_LASTS: Duration = Duration::from_millis(250);
 
 /// The recorder of this process.
