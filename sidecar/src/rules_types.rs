@@ -1,7 +1,7 @@
 //! Verbs and errors of the library as types of the rules, which word the answers to callers. The contract generates one
 //! type of each for the host, and one for the rules.
 
-use holdfast::{LockError, Verb};
+use holdfast::{LockError, Verb, types::IndeterminateOutcome};
 use holdfast_rules::types;
 
 /// The verb as the type of the rules.
@@ -32,6 +32,27 @@ pub(crate) fn error(error: LockError) -> types::Error {
         LockError::RequestTooLarge(message) => Error::RequestTooLarge(message),
         LockError::Other(message) => Error::Other(message),
         LockError::Indeterminate(outcome) => Error::Indeterminate(types::IndeterminateOutcome {
+            message: outcome.message,
+            held_until: outcome.held_until,
+        }),
+    }
+}
+
+/// An error of the rules as the type of the library.
+pub(crate) fn lock_error(error: types::Error) -> LockError {
+    use types::Error;
+    match error {
+        Error::StoreNotConfigured(message) => LockError::StoreNotConfigured(message),
+        Error::StoreNotFound(message) => LockError::StoreNotFound(message),
+        Error::ResourceIdEmpty(message) => LockError::ResourceIdEmpty(message),
+        Error::LockOwnerEmpty(message) => LockError::LockOwnerEmpty(message),
+        Error::ExpiryNotPositive(message) => LockError::ExpiryNotPositive(message),
+        Error::ResourceIdReserved(message) => LockError::ResourceIdReserved(message),
+        Error::StoreFailed(message) => LockError::StoreFailed(message),
+        Error::MalformedRequest(message) => LockError::MalformedRequest(message),
+        Error::RequestTooLarge(message) => LockError::RequestTooLarge(message),
+        Error::Other(message) => LockError::Other(message),
+        Error::Indeterminate(outcome) => LockError::Indeterminate(IndeterminateOutcome {
             message: outcome.message,
             held_until: outcome.held_until,
         }),

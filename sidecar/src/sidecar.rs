@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use holdfast::{Locks, resources::EdgeLock};
+use holdfast_rules::scope::{Choice, Scope};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,8 @@ pub struct Sidecar(Arc<Inner>);
 
 struct Inner {
     locks: Locks,
+    /// The stores of `locks`, for checks that `locks` does not make.
+    scope: Scope,
     metadata: Metadata,
     readiness: Readiness,
     token: Option<Token>,
@@ -91,8 +94,10 @@ impl Sidecar {
         let intake = Intake::new(limits);
         let token = token.filter(|token| !token.is_empty()).map(Token::new);
         let metadata = Metadata::new(app_id.into(), components);
+        let scope = Scope::of_names(locks.store_names().map(str::to_owned));
         Self(Arc::new(Inner {
             locks,
+            scope,
             metadata,
             readiness: Readiness::new(),
             token,
@@ -192,6 +197,11 @@ impl Sidecar {
     /// The locks that are served.
     pub fn locks(&self) -> &Locks {
         &self.0.locks
+    }
+
+    /// The store that a call names, for checks that the locks do not make.
+    pub(crate) fn store<'s>(&'s self, name: &'s str) -> Choice<'s> {
+        self.0.scope.named(name)
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {

@@ -12,6 +12,7 @@
 //! | [`types`] | the values of the contract in `wit/types.wit`, generated |
 //! | [`scope`] | the stores of an application, and how each one makes its keys |
 //! | [`try_lock`], [`unlock`], [`acquire`], [`extend`], [`inspect`], [`list_locks`], [`force_release`] | one verb each: its checks, and the verdict for each outcome |
+//! | [`lasting`] | the calls that a server makes of an acquire and an inspect: the checks of their own fields |
 //! | [`json`] | the verbs in the wire form of Dapr's HTTP API |
 //! | `check` | the checks that several verbs share |
 //! | [`steps`] | all verbs in all forms behind two functions, for a host that drives the store |
@@ -53,6 +54,7 @@ pub mod field;
 pub mod force_release;
 pub mod inspect;
 pub mod json;
+pub mod lasting;
 pub mod list_locks;
 pub mod message;
 pub mod scope;

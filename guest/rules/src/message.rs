@@ -46,7 +46,8 @@ pub fn expiry_not_positive(store_name: &str) -> String {
 
 /// The expiry exceeds what a store accepts. Dapr's API cannot express such an expiry.
 pub fn expiry_too_long(store_name: &str) -> String {
-    format!("ExpiryInSeconds is above {} in lock store {store_name}", i32::MAX)
+    let quoted = cut(store_name, MAX_QUOTED_BYTES);
+    format!("ExpiryInSeconds is above {} in lock store {quoted}", i32::MAX)
 }
 
 /// The time to live of a lease is zero or missing.
@@ -103,12 +104,12 @@ macro_rules! message_of {
 
 /// A time of a lease exceeds what a store accepts. `field` is its name.
 pub fn time_too_long(field: &str, store_name: &str) -> String {
-    format!("{field} is above {} s in lock store {store_name}", i32::MAX)
+    format!("{field} is above {} s in lock store {}", i32::MAX, cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The limit of a page of locks is 0 or too large.
 pub fn limit_out_of_range(store_name: &str, most: u32) -> String {
-    format!("limit is not from 1 to {most} in lock store {store_name}")
+    format!("limit is not from 1 to {most} in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
 /// The cause for a verb that has no JSON form.
@@ -164,4 +165,27 @@ fn rfc3339(milliseconds: u64) -> Option<String> {
     let (year, month, day, hour, minute, second) = datealgo::secs_to_datetime(seconds);
     let fraction = milliseconds % 1000;
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_quotes_at_most_4_kib_of_a_name() {
+        let name = "é".repeat(10_000);
+        for message in [
+            store_not_found(&name),
+            resource_id_empty(&name),
+            lock_owner_empty(&name),
+            expiry_not_positive(&name),
+            expiry_too_long(&name),
+            ttl_not_positive(&name),
+            time_too_long("maxHold", &name),
+            limit_out_of_range(&name, 1_000),
+            resource_id_reserved(Verb::Acquire, &name),
+        ] {
+            assert_eq!(message.matches('é').count(), 2_048, "{message:.80}");
+        }
+    }
 }

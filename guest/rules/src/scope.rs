@@ -52,6 +52,13 @@ impl Scope {
         stores.iter().map(Store::new).collect::<Result<_, _>>().map(|stores| Self { stores })
     }
 
+    /// Stores of these names, for code that only checks calls: their keys have no prefix.
+    pub fn of_names(names: impl IntoIterator<Item = String>) -> Self {
+        let key_start = format!("lock{SEPARATOR}");
+        let store = |name| Store { name, key_start: key_start.clone() };
+        Self { stores: names.into_iter().map(store).collect() }
+    }
+
     /// Whether no lock store is configured.
     pub fn is_empty(&self) -> bool {
         self.stores.is_empty()

@@ -7,13 +7,13 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt, stream};
-use holdfast::{Lease, LeaseOptions, LockError, Lost, Resource};
+use holdfast::{Lease, LeaseOptions, Lost, Resource};
 use holdfast_proto::leases::hold_event::lost::Cause;
-use holdfast_rules::{MAX_TIME, message};
+use holdfast_rules::{acquire::AcquireTerms, lasting::check_hold, types::Error as RulesError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::{server::Parting, sidecar::Sidecar};
+use crate::{rules_types::lock_error, server::Parting, sidecar::Sidecar};
 
 /// The reason for ending a hold that outlasts the grace period of its server.
 const SHUT_DOWN: &str = "the server has shut down and no longer renews the lock";
@@ -55,6 +55,11 @@ pub(crate) enum HoldError {
 }
 
 impl HoldError {
+    /// The rules refuse the call.
+    pub(super) fn refused(error: RulesError) -> Self {
+        Self::Locks(lock_error(error).into())
+    }
+
     /// The message for too many holds.
     pub(crate) fn too_many(most: usize) -> String {
         format!("too many calls: {most} hold locks by their connections")
@@ -97,14 +102,16 @@ impl Hold {
         resource: Resource<'_>,
         terms: &HoldTerms,
     ) -> Result<Self, HoldError> {
-        let longest = Duration::from_millis(MAX_TIME);
-        if terms.max_hold.is_some_and(|max_hold| max_hold > longest) {
-            let message = message::time_too_long("maxHold", resource.store);
-            return Err(HoldError::Locks(LockError::MalformedRequest(message).into()));
-        }
+        let HoldTerms { options, max_hold } = terms;
+        let LeaseOptions { owner, ttl, wait, fenced } = options;
+        let owner_is_empty = owner.as_deref().is_some_and(str::is_empty);
+        let asked = AcquireTerms { ttl: *ttl, wait: *wait, fenced: *fenced };
+        let store = sidecar.store(resource.store);
+        check_hold(store, resource.id, owner_is_empty, asked, *max_hold)
+            .map_err(HoldError::refused)?;
         let room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
         let locks = sidecar.locks();
-        let kept = locks.keep(resource, &terms.options, terms.max_hold).await;
+        let kept = locks.keep(resource, options, *max_hold).await;
         let Some(lease) = kept.map_err(HoldError::Locks)? else {
             let events = stream::iter([Event::NotHeld]).boxed();
             return Ok(Self { events, parting: Parting::default() });

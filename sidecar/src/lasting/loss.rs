@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use holdfast::{LockError, Lost, Resource};
+use holdfast::{Lost, Resource};
 use holdfast_proto::leases::await_loss_response::Status;
-use holdfast_rules::{MAX_TIME, message};
+use holdfast_rules::lasting::check_await_loss;
 
 use super::hold::HoldError;
 use crate::sidecar::Sidecar;
@@ -21,14 +21,8 @@ pub(crate) async fn await_loss(
     owner: &str,
     wait: Duration,
 ) -> Result<Status, HoldError> {
-    let refused = |error: LockError| Err(HoldError::Locks(error.into()));
-    if owner.is_empty() {
-        return refused(LockError::LockOwnerEmpty(message::lock_owner_empty(resource.store)));
-    }
-    if wait > Duration::from_millis(MAX_TIME) {
-        let message = message::time_too_long("wait", resource.store);
-        return refused(LockError::MalformedRequest(message));
-    }
+    let store = sidecar.store(resource.store);
+    check_await_loss(store, resource.id, !owner.is_empty(), wait).map_err(HoldError::refused)?;
     let _room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
     let lost = tokio::select! {
         lost = sidecar.locks().await_loss(resource, owner, wait) => lost.map_err(HoldError::Locks)?,

@@ -120,12 +120,28 @@ async fn wrong_requests_are_refused() {
             malformed,
             "LockOwner is empty in lock store lockstore",
         ),
+        ("lockstore", "{}", 400, malformed, "ResourceId is empty in lock store lockstore"),
         (
             "lockstore",
             r#"{"lockOwner":"me"}"#,
             400,
             malformed,
             "ResourceId is empty in lock store lockstore",
+        ),
+        ("x", r#"{"resourceId":"r"}"#, 400, malformed, "LockOwner is empty in lock store x"),
+        (
+            "x",
+            r#"{"resourceId":"r","lockOwner":"me","wait":"3000000000s"}"#,
+            400,
+            "ERR_LOCK_STORE_NOT_FOUND",
+            "lock store x not found",
+        ),
+        (
+            "lockstore",
+            r#"{"resourceId":"a||b","lockOwner":"me","wait":"3000000000s"}"#,
+            500,
+            "ERR_LEASE_INSPECT",
+            "failed to inspect lock: input key/keyPrefix 'a||b' can't contain '||'",
         ),
         (
             "x",
@@ -187,6 +203,25 @@ async fn over_grpc_it_is_the_same_call() {
     }
     take(&server.sidecar, "somebody else").await;
     assert_eq!(status(&mut client, 0).await, Status::LockBelongsToOthers);
-    let refused = client.await_loss(AwaitLossRequest::default()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
+    for (request, message) in [
+        (AwaitLossRequest::default(), "ResourceId is empty in lock store "),
+        (
+            AwaitLossRequest { store_name: "x".to_owned(), ..request(3_000_000_000) },
+            "lock store x not found",
+        ),
+        (request(3_000_000_000), "wait is above 2147483647 s in lock store lockstore"),
+    ] {
+        let refused = client.await_loss(request).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_quotes_no_more_than_4_kib_of_the_name_of_a_store() {
+    let server = http(in_memory()).await;
+    let name = "s".repeat(20_000);
+    let message = format!("LockOwner is empty in lock store {}", &name[..4_096]);
+    let path = format!("/v1.0/leases/{name}/await-loss");
+    let refused = post(server.address, &path, r#"{"resourceId":"r","wait":"3000000000s"}"#).await;
+    assert_eq!(refused.body, error("ERR_MALFORMED_REQUEST", &message));
 }

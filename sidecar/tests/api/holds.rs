@@ -275,8 +275,21 @@ async fn over_grpc_wrong_requests_have_a_status() {
     let mut client = LeasesClient::new(channel(server.address).await);
     let refused = client.hold(HoldRequest { store_name: "x".to_owned(), ..request(0) }).await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
-    let refused = client.hold(HoldRequest { ttl: None, ..request(0) }).await.unwrap_err();
-    assert_eq!(refused.message(), "ttl is not positive in lock store lockstore");
+    let longer = HoldRequest {
+        max_hold: Some(ProtoDuration { seconds: 3_000_000_000, nanos: 0 }),
+        ..request(0)
+    };
+    for (request, message) in [
+        (HoldRequest { ttl: None, ..request(0) }, "ttl is not positive in lock store lockstore"),
+        (
+            HoldRequest { ttl: None, ..longer.clone() },
+            "ttl is not positive in lock store lockstore",
+        ),
+        (longer, "maxHold is above 2147483647 s in lock store lockstore"),
+    ] {
+        let refused = client.hold(request).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
+    }
     // A deadline ends the call, and the hold.
     let mut request = tonic::Request::new(request(0));
     request.set_timeout(Duration::from_secs(60));
@@ -305,10 +318,56 @@ async fn the_number_of_holds_that_keep_connections_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_longest_hold_beyond_all_bounds_is_refused() {
+async fn a_longest_hold_beyond_all_bounds_is_refused_after_the_checks_of_an_acquire() {
     let server = http(in_memory()).await;
+    let malformed = "ERR_MALFORMED_REQUEST";
+    for (store, body, status, code, message) in [
+        ("x", r#"{"ttl":"0s"}"#, 400, malformed, "ttl is not positive in lock store x"),
+        ("x", r#"{"ttl":"60s"}"#, 400, malformed, "ResourceId is empty in lock store x"),
+        (
+            "x",
+            r#"{"resourceId":"r","ttl":"60s"}"#,
+            400,
+            "ERR_LOCK_STORE_NOT_FOUND",
+            "lock store x not found",
+        ),
+        (
+            "lockstore",
+            r#"{"resourceId":"a||b","ttl":"60s"}"#,
+            500,
+            "ERR_LEASE_ACQUIRE",
+            "failed to acquire lease: input key/keyPrefix 'a||b' can't contain '||'",
+        ),
+        (
+            "lockstore",
+            r#"{"resourceId":"r","ttl":"3000000000s"}"#,
+            400,
+            malformed,
+            "ttl is above 2147483647 s in lock store lockstore",
+        ),
+        (
+            "lockstore",
+            r#"{"resourceId":"r","ttl":"60s","wait":"3000000000s"}"#,
+            400,
+            malformed,
+            "wait is above 2147483647 s in lock store lockstore",
+        ),
+        (
+            "lockstore",
+            r#"{"resourceId":"r","ttl":"60s"}"#,
+            400,
+            malformed,
+            "maxHold is above 2147483647 s in lock store lockstore",
+        ),
+    ] {
+        let path = format!("/v1.0/leases/{store}/hold");
+        let body = format!(r#"{},"maxHold":"2147483648s"}}"#, body.strip_suffix('}').unwrap());
+        let refused = post(server.address, &path, &body).await;
+        assert_eq!((refused.status, &*refused.body), (status, &*error(code, message)), "{body}");
+    }
+    let name = "s".repeat(20_000);
     let body = r#"{"resourceId":"r","ttl":"60s","maxHold":"2147483648s"}"#;
-    let refused = post(server.address, "/v1.0/leases/lockstore/hold", body).await;
-    let message = "maxHold is above 2147483647 s in lock store lockstore";
-    assert_eq!(refused.body, error("ERR_MALFORMED_REQUEST", message));
+    let refused = post(server.address, &format!("/v1.0/leases/{name}/hold"), body).await;
+    let message = format!("lock store {} not found", &name[..4_096]);
+    assert_eq!(refused.body, error("ERR_LOCK_STORE_NOT_FOUND", &message));
 }

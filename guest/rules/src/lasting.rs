@@ -1,0 +1,124 @@
+//! hold and await-loss: the calls that last as long as their responses. They are not verbs of the contract: a server
+//! makes them of an acquire and an inspect, and checks here what these do not check.
+
+use core::time::Duration;
+
+use crate::{
+    acquire::{self, AcquireTerms},
+    check,
+    scope::Choice,
+    types::{Error, Verb},
+};
+
+/// Checks the time that a hold lasts at most. The acquire of the hold makes all other checks.
+///
+/// # Errors
+///
+/// If the time is above [`MAX_TIME`](crate::MAX_TIME): the first check that fails, in the order of an acquire; this one
+/// comes last.
+pub fn check_hold(
+    store: Choice<'_>,
+    resource_id: &str,
+    owner_is_empty: bool,
+    terms: AcquireTerms,
+    max_hold: Option<Duration>,
+) -> Result<(), Error> {
+    let max_hold = max_hold.map_or(0, milliseconds);
+    check::is_in_range(store, "maxHold", max_hold).or_else(|too_long| {
+        acquire::begin(store, resource_id, owner_is_empty, terms)?;
+        Err(too_long)
+    })
+}
+
+/// Checks the owner and the wait of an await-loss. The inspect of the await-loss makes all other checks.
+///
+/// # Errors
+///
+/// If the owner is empty, or the wait is above [`MAX_TIME`](crate::MAX_TIME): the first check that fails, in the order
+/// of an unlock; that of the wait comes last.
+pub fn check_await_loss(
+    store: Choice<'_>,
+    resource_id: &str,
+    has_owner: bool,
+    wait: Duration,
+) -> Result<(), Error> {
+    let in_range = check::is_in_range(store, "wait", milliseconds(wait));
+    if has_owner && in_range.is_ok() {
+        return Ok(());
+    }
+    check::key(Verb::Inspect, store, resource_id, has_owner)?;
+    in_range
+}
+
+/// Whole milliseconds, rounded up as in the other calls about leases.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::Scope;
+
+    const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+    const TOO_LONG: Duration = LONGEST.saturating_add(Duration::from_nanos(1));
+    const TERMS: AcquireTerms = AcquireTerms { ttl: 1, wait: 0, fenced: false };
+
+    #[test]
+    fn a_hold_has_the_checks_of_an_acquire_before_its_own() {
+        let (none, some) = (Scope::of_names([]), Scope::of_names(["s".into()]));
+        let no_ttl = AcquireTerms { ttl: 0, ..TERMS };
+        let long_ttl = AcquireTerms { ttl: u64::MAX, ..TERMS };
+        let long_wait = AcquireTerms { wait: u64::MAX, ..TERMS };
+        for (scope, store, id, owner_is_empty, terms, refusal) in [
+            (&none, "x", "", true, no_ttl, "ttl is not positive in lock store x"),
+            (&none, "x", "", true, TERMS, "lock store is not configured"),
+            (&some, "x", "", true, TERMS, "ResourceId is empty in lock store x"),
+            (&some, "x", "a||b", true, TERMS, "LockOwner is empty in lock store x"),
+            (&some, "x", "a||b", false, TERMS, "lock store x not found"),
+            (
+                &some,
+                "s",
+                "a||b",
+                false,
+                long_ttl,
+                "failed to acquire lease: input key/keyPrefix 'a||b' can't contain '||'",
+            ),
+            (&some, "s", "r", false, long_ttl, "ttl is above 2147483647 s in lock store s"),
+            (&some, "s", "r", false, long_wait, "wait is above 2147483647 s in lock store s"),
+            (&some, "s", "r", false, TERMS, "maxHold is above 2147483647 s in lock store s"),
+        ] {
+            let check =
+                |max_hold| check_hold(scope.named(store), id, owner_is_empty, terms, max_hold);
+            assert_eq!(check(Some(TOO_LONG)).unwrap_err().message(), refusal);
+            // The acquire refuses the rest.
+            assert_eq!((check(Some(LONGEST)), check(None)), (Ok(()), Ok(())), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn an_await_loss_has_the_checks_of_an_unlock_before_its_own() {
+        let (none, some) = (Scope::of_names([]), Scope::of_names(["s".into()]));
+        for (scope, store, id, has_owner, refusal) in [
+            (&none, "x", "", false, "lock store is not configured"),
+            (&some, "x", "", false, "ResourceId is empty in lock store x"),
+            (&some, "x", "a||b", false, "LockOwner is empty in lock store x"),
+            (&some, "x", "a||b", true, "lock store x not found"),
+            (
+                &some,
+                "s",
+                "a||b",
+                true,
+                "failed to inspect lock: input key/keyPrefix 'a||b' can't contain '||'",
+            ),
+            (&some, "s", "r", true, "wait is above 2147483647 s in lock store s"),
+        ] {
+            let check = |wait| check_await_loss(scope.named(store), id, has_owner, wait);
+            assert_eq!(check(TOO_LONG).unwrap_err().message(), refusal);
+            // The inspect refuses the rest, but knows no owner.
+            let expected = if has_owner { None } else { Some(refusal) };
+            let in_time = check(LONGEST);
+            assert_eq!(in_time.as_ref().err().map(Error::message), expected);
+        }
+    }
+}
