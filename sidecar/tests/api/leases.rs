@@ -168,6 +168,12 @@ async fn wrong_requests_are_refused_in_daprs_form() {
         ),
         (
             "acquire",
+            r#"{"resourceId":"r","ttl":30}"#,
+            400,
+            malformed("field 'ttl': invalid type: a number, expected a string at line 1 column 26"),
+        ),
+        (
+            "acquire",
             r#"{"resourceId":"r","ttl":"1s","fenced":"yes"}"#,
             400,
             malformed(

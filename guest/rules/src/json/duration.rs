@@ -5,13 +5,14 @@ use alloc::{format, string::String};
 use super::reader::{Problem, Reader};
 use crate::message;
 
-/// Reads a time in milliseconds, rounded up. A time that a `u64` cannot hold becomes `u64::MAX`.
+/// Reads a time in milliseconds, rounded up, from the value that `reader` has returned. A time that a `u64` cannot hold
+/// becomes `u64::MAX`.
 ///
 /// # Errors
 ///
 /// If the value has another type or form, or is negative.
-pub fn read(value: &str) -> Result<u64, Problem> {
-    let text = Reader::new(value).string().map_err(Problem::Json)?;
+pub fn read(reader: &Reader<'_>, value: &str) -> Result<u64, Problem> {
+    let text = reader.value_as_string(value).map_err(Problem::Json)?;
     milliseconds(&text).ok_or_else(|| {
         let quoted = message::cut(&text, 64);
         Problem::Value(format!("invalid value: {quoted}, expected seconds such as 30s or 0.25s"))

@@ -14,12 +14,12 @@ const MAX_NUMBER_BYTES: usize = 1024;
 /// How many bytes of a longer number the error quotes.
 const MAX_QUOTED_BYTES: usize = 64;
 
-/// Reads a 32-bit integer from a JSON number, or from a string that is one.
+/// Reads a 32-bit integer from a JSON number, or from a string that is one: the value that `reader` has returned.
 ///
 /// # Errors
 ///
 /// If the value has another type, is not whole, or is out of range.
-pub fn read(value: &str) -> Result<i32, Problem> {
+pub fn read(reader: &Reader<'_>, value: &str) -> Result<i32, Problem> {
     if value.len() > MAX_NUMBER_BYTES {
         let start = message::cut(value, MAX_QUOTED_BYTES);
         return Err(Problem::Value(format!(
@@ -29,7 +29,7 @@ pub fn read(value: &str) -> Result<i32, Problem> {
     if !value.starts_with('"') {
         return integer(value).map_err(Problem::Value);
     }
-    let text = Reader::new(value).string().map_err(Problem::Json)?;
+    let text = reader.value_as_string(value).map_err(Problem::Json)?;
     // The string must be one JSON number without white space around it.
     match Reader::only_value(&text) {
         Ok(number) if number.len() == text.len() => integer(number).map_err(Problem::Value),

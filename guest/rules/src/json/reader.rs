@@ -8,7 +8,7 @@ use alloc::{borrow::Cow, format, string::String, vec::Vec};
 
 /// A problem with the value of a field.
 pub enum Problem {
-    /// The value is malformed JSON, or of another type. The text ends with the place in the value.
+    /// The value is malformed JSON, or of another type. The text ends with the place.
     Json(String),
     /// The value is JSON of the right type, but the field cannot have it.
     Value(String),
@@ -121,6 +121,17 @@ impl<'t> Reader<'t> {
     pub fn field_value(&mut self) -> Result<&'t str, String> {
         let value = self.colon().and_then(|()| self.value());
         value.map_err(|flaw| self.error(flaw.text()))
+    }
+
+    /// Reads the value that [`field_value`](Self::field_value) has returned as a string.
+    ///
+    /// # Errors
+    ///
+    /// The flaw in the JSON, or the other type, and its place.
+    pub fn value_as_string(&self, value: &str) -> Result<Cow<'t, str>, String> {
+        // Reads the whole text, not the value, so that the place of an error is the place in the text.
+        let mut reader = Self { place: self.place - value.len(), ..Self::new(self.text) };
+        reader.string()
     }
 
     /// Reads the end of the text.

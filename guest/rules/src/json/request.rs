@@ -115,7 +115,7 @@ fn parse(call: Call, body: &[u8]) -> Result<Body<'_>, String> {
         if value == "null" {
             continue;
         }
-        body.set(field, value).map_err(|problem| match problem {
+        body.set(field, &reader, value).map_err(|problem| match problem {
             Problem::Json(text) => format!("field '{name}': {text}"),
             Problem::Value(text) => reader.refusal(&format!("field '{name}': {text}")),
         })?;
@@ -173,24 +173,25 @@ impl Field {
 }
 
 impl<'b> Body<'b> {
-    fn set(&mut self, field: Field, value: &'b str) -> Result<(), Problem> {
+    /// Sets a field to the value that `reader` has returned.
+    fn set(&mut self, field: Field, reader: &Reader<'b>, value: &'b str) -> Result<(), Problem> {
         match field {
             // The URL names the store. A name in the body is ignored, but must be a string.
-            Field::StoreName => drop(string(value)?),
-            Field::ResourceId => self.resource_id = string(value)?,
-            Field::LockOwner => self.lock_owner = string(value)?,
-            Field::ExpiryInSeconds => self.expiry_in_seconds = expiry::read(value)?,
-            Field::Ttl => self.ttl = duration::read(value)?,
-            Field::Wait => self.wait = duration::read(value)?,
+            Field::StoreName => drop(string(reader, value)?),
+            Field::ResourceId => self.resource_id = string(reader, value)?,
+            Field::LockOwner => self.lock_owner = string(reader, value)?,
+            Field::ExpiryInSeconds => self.expiry_in_seconds = expiry::read(reader, value)?,
+            Field::Ttl => self.ttl = duration::read(reader, value)?,
+            Field::Wait => self.wait = duration::read(reader, value)?,
             Field::Fenced => self.fenced = boolean(value)?,
             Field::MayShorten => self.may_shorten = boolean(value)?,
-            Field::MaxHold => self.max_hold = Some(duration::read(value)?),
+            Field::MaxHold => self.max_hold = Some(duration::read(reader, value)?),
         }
         Ok(())
     }
 }
 
-fn string(value: &str) -> Result<Cow<'_, str>, Problem> {
+fn string<'b>(reader: &Reader<'b>, value: &'b str) -> Result<Cow<'b, str>, Problem> {
     // A value without an escape is the text itself. Reading it again would double the cost of a body.
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     if let Some(text) = quoted
@@ -198,7 +199,7 @@ fn string(value: &str) -> Result<Cow<'_, str>, Problem> {
     {
         return Ok(Cow::Borrowed(text));
     }
-    Reader::new(value).string().map_err(Problem::Json)
+    reader.value_as_string(value).map_err(Problem::Json)
 }
 
 fn boolean(value: &str) -> Result<bool, Problem> {

@@ -1,6 +1,7 @@
 //! Bodies that Dapr accepts and rejects, and replies byte for byte.
 
 use alloc::{
+    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -270,7 +271,67 @@ fn a_message_names_the_field() {
     let reply = try_lock(r#"{"resourceId":7}"#).unwrap_err();
     assert_eq!(
         text(&reply),
-        r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: field 'resourceId': invalid type: a number, expected a string at line 1 column 1"}"#
+        r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: field 'resourceId': invalid type: a number, expected a string at line 1 column 15"}"#
+    );
+}
+
+#[test]
+fn the_place_of_an_error_is_that_in_the_body() {
+    let unlock = |body: &str| Body::read(Verb::Unlock, body.as_bytes()).unwrap_err();
+    for (body, flaw) in [
+        (
+            r#"{"resourceId":5}"#,
+            "field 'resourceId': invalid type: a number, expected a string at line 1 column 15",
+        ),
+        (
+            "{\"resourceId\":\"a\",\n\"storeName\":\"é\",\n\"lockOwner\" : 7}",
+            "field 'lockOwner': invalid type: a number, expected a string at line 3 column 15",
+        ),
+        (
+            r#"{"lockOwner":true}"#,
+            "field 'lockOwner': invalid type: a boolean, expected a string at line 1 column 17",
+        ),
+        (r#"{"storeName":1e999}"#, "field 'storeName': number out of range at line 1 column 18"),
+        (
+            r#"{"lockOwner":"\ud800"}"#,
+            "field 'lockOwner': unexpected end of hex escape at line 1 column 21",
+        ),
+        (r#"{"resourceId":"a\x"}"#, "invalid escape at line 1 column 18"),
+    ] {
+        // serde_json quotes the value of another type, and so has other words.
+        let theirs = serde_json::from_str::<BTreeMap<String, String>>(body).unwrap_err();
+        let place = format!("at line {} column {}", theirs.line(), theirs.column());
+        assert!(flaw.ends_with(&place), "{body}: {theirs}");
+        assert_eq!(unlock(body).message(), message::malformed_request(flaw), "{body}");
+    }
+    let read = |body: &str| Body::read_hold(body.as_bytes()).unwrap_err();
+    for (body, message) in [
+        (
+            r#"{"lockOwner":[1,2]}"#,
+            "failed deserializing HTTP body: field 'lockOwner': invalid type: an array, expected a string at line 1 \
+             column 14",
+        ),
+        (
+            r#"{"lockOwner":{"a":1}}"#,
+            "failed deserializing HTTP body: field 'lockOwner': invalid type: an object, expected a string at line 1 \
+             column 14",
+        ),
+        (
+            r#"{"resourceId":"a","ttl":30,"wait":"1s"}"#,
+            "failed deserializing HTTP body: field 'ttl': invalid type: a number, expected a string at line 1 column 26",
+        ),
+        (
+            "{\"ttl\":\"1s\",\n \"maxHold\":false}",
+            "failed deserializing HTTP body: field 'maxHold': invalid type: a boolean, expected a string at line 2 \
+             column 16",
+        ),
+    ] {
+        assert_eq!(read(body).message(), message);
+    }
+    let refusal = try_lock("{\n\"expiryInSeconds\":\"\\udc00\"}").unwrap_err();
+    assert_eq!(
+        text(&refusal),
+        r#"{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: field 'expiryInSeconds': lone leading surrogate in hex escape at line 2 column 25"}"#
     );
 }
 
