@@ -83,12 +83,11 @@ pub(super) async fn serve<S>(
             if view.answering
                 && let Poll::Ready(ahead) = shared.poll_ahead(cx)
             {
-                match left(&ahead, view.is_gone_at_end) {
-                    Some(why) => return Poll::Ready(End::Closed(why)),
-                    None if matches!(ahead, Ahead::TooMuch) => {
-                        connection.as_mut().graceful_shutdown();
-                    }
-                    None => {}
+                if let Some(why) = left(&ahead, view.is_gone_at_end) {
+                    return Poll::Ready(End::Closed(why));
+                }
+                if matches!(ahead, Ahead::TooMuch) {
+                    connection.as_mut().graceful_shutdown();
                 }
             }
             if expires(timer.as_mut(), view.deadline, cx) {
@@ -107,16 +106,21 @@ pub(super) async fn serve<S>(
     };
     // Dropped before the requests and their responses.
     let _end = EndByServer(control.clone());
+    log(in_turns(&shared, &mut poll).await);
+}
+
+/// Polls a connection, in turns with the other tasks, until it ends.
+async fn in_turns<S, T>(shared: &Wire<S>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let turn = Turn::new();
-    let end = poll_fn(|cx| {
+    poll_fn(|cx| {
         shared.begin_turn();
         let polled = turn.poll(cx, &mut poll);
         if polled.is_pending() && shared.is_put_off() {
             wake_behind_others(cx);
         }
         polled
-    });
-    log(end.await);
+    })
+    .await
 }
 
 /// Why the connection ends, if reading ahead of an answer shows that its caller has left. A caller that sends nothing

@@ -201,29 +201,7 @@ impl Server {
         drop(accepting);
         last_call.cancel();
 
-        all.order(Order::Finish);
-        tokio::select! {
-            biased;
-            () = tasks.wait() => return,
-            () = passes(begun, grace) => {}
-        }
-        last_word.cancel();
-        tokio::select! {
-            biased;
-            () = tasks.wait() => return,
-            () = tokio::time::sleep(LAST_EVENT_TIME) => {}
-        }
-        // The others wait for a request that may still come.
-        let connections = all.with_requests();
-        if connections > 0 {
-            tracing::warn!(
-                connections,
-                "connections were cut off because their requests did not finish in time"
-            );
-        }
-        all.order(Order::Close);
-        // Their holds end with their tasks.
-        let _ = tokio::time::timeout(CUT_OFF_TIME, tasks.wait()).await;
+        all.finish(&tasks, begun, grace, &last_word).await;
     }
 }
 
@@ -254,6 +232,39 @@ impl AllConnections {
 
     fn with_requests(&self) -> usize {
         self.0.iter().map(|connections| connections.with_requests()).sum()
+    }
+
+    /// Has the requests in flight finish, and cuts off those that take longer than the grace period.
+    async fn finish(
+        &self,
+        tasks: &TaskTracker,
+        begun: Instant,
+        grace: Duration,
+        last_word: &CancellationToken,
+    ) {
+        self.order(Order::Finish);
+        tokio::select! {
+            biased;
+            () = tasks.wait() => return,
+            () = passes(begun, grace) => {}
+        }
+        last_word.cancel();
+        tokio::select! {
+            biased;
+            () = tasks.wait() => return,
+            () = tokio::time::sleep(LAST_EVENT_TIME) => {}
+        }
+        // The others wait for a request that may still come.
+        let connections = self.with_requests();
+        if connections > 0 {
+            tracing::warn!(
+                connections,
+                "connections were cut off because their requests did not finish in time"
+            );
+        }
+        self.order(Order::Close);
+        // Their holds end with their tasks.
+        let _ = tokio::time::timeout(CUT_OFF_TIME, tasks.wait()).await;
     }
 
     fn order(&self, order: Order) {
