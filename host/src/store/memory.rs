@@ -20,7 +20,7 @@ use super::{
 /// It uses tokio's clock, so a test that pauses that clock decides when a lock expires.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    leases: Mutex<StoredLocks>,
+    locks: Mutex<StoredLocks>,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct StoredLocks {
     by_key: HashMap<String, StoredLock>,
     /// The latest fencing token, of any key.
     last_token: u64,
-    /// How many leases were left after the last sweep.
+    /// How many locks were left after the last sweep.
     after_sweep: usize,
     watchers: Watchers,
 }
@@ -46,26 +46,26 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn leases(&self) -> MutexGuard<'_, StoredLocks> {
+    fn locks(&self) -> MutexGuard<'_, StoredLocks> {
         // Every change to the map is a single call, so a panic elsewhere cannot leave it half done.
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StoredLocks {
     fn acquire(&mut self, key: &str, owner: &str, ttl: Duration, fenced: bool) -> Acquired {
         let now = Instant::now();
-        if self.by_key.get(key).is_some_and(|lease| lease.until > now) {
+        if self.by_key.get(key).is_some_and(|lock| lock.until > now) {
             return Acquired::Held;
         }
         self.sweep(now);
         let fencing_token = fenced.then(|| self.next_token());
-        let lease = StoredLock {
+        let lock = StoredLock {
             owner: owner.to_owned(),
             until: after(now, ttl, Instant::checked_add),
             fencing_token,
         };
-        self.by_key.insert(key.to_owned(), lease);
+        self.by_key.insert(key.to_owned(), lock);
         self.watchers.changed(key);
         Acquired::Granted(Grant { fencing_token, valid_for: None })
     }
@@ -79,11 +79,11 @@ impl StoredLocks {
         self.last_token
     }
 
-    /// Notes a token that another store has given. A numbered grant takes it over, so that an inspect finds the latest
-    /// fencing token of the resource.
+    /// Notes a token that another store has given. A grant with a fencing token takes it over, so that an inspect finds
+    /// the latest token of the resource.
     fn raise_token(&mut self, key: &str, at_least: u64) {
         self.last_token = self.last_token.max(at_least);
-        let token = self.by_key.get_mut(key).and_then(|lease| lease.fencing_token.as_mut());
+        let token = self.by_key.get_mut(key).and_then(|lock| lock.fencing_token.as_mut());
         if let Some(token) = token {
             *token = at_least.max(*token);
         }
@@ -92,15 +92,15 @@ impl StoredLocks {
     fn extend(&mut self, key: &str, owner: &str, ttl: Duration, may_shorten: bool) -> Extended {
         let now = Instant::now();
         match self.by_key.get_mut(key) {
-            Some(lease) if lease.until > now => {
-                if lease.owner != owner {
+            Some(lock) if lock.until > now => {
+                if lock.owner != owner {
                     return Extended::HeldByOther;
                 }
                 let until = after(now, ttl, Instant::checked_add);
-                if until > lease.until || may_shorten {
-                    lease.until = until;
+                if until > lock.until || may_shorten {
+                    lock.until = until;
                 }
-                let left = milliseconds(lease.until - now);
+                let left = milliseconds(lock.until - now);
                 self.watchers.changed(key);
                 Extended::Extended(left)
             }
@@ -109,19 +109,19 @@ impl StoredLocks {
     }
 
     fn inspect(&self, key: &str) -> Option<Holding> {
-        let lease = self.by_key.get(key)?;
-        let left = lease.until.saturating_duration_since(Instant::now());
+        let lock = self.by_key.get(key)?;
+        let left = lock.until.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| Holding {
-            owner: lease.owner.clone(),
+            owner: lock.owner.clone(),
             time_left: Some(milliseconds(left)),
-            fencing_token: lease.fencing_token,
+            fencing_token: lock.fencing_token,
         })
     }
 
     fn release(&mut self, key: &str, owner: &str) -> Released {
         match self.by_key.get(key) {
-            Some(lease) if lease.until > Instant::now() => {
-                if lease.owner != owner {
+            Some(lock) if lock.until > Instant::now() => {
+                if lock.owner != owner {
                     return Released::HeldByOther;
                 }
                 self.by_key.remove(key);
@@ -140,11 +140,11 @@ impl StoredLocks {
         let mut keys: Vec<HeldKey> = self
             .by_key
             .iter()
-            .filter(|(key, lease)| lease.until > now && is_asked_for(key))
-            .map(|(key, lease)| HeldKey {
+            .filter(|(key, lock)| lock.until > now && is_asked_for(key))
+            .map(|(key, lock)| HeldKey {
                 key: key.clone(),
-                owner: lease.owner.clone(),
-                time_left: Some(milliseconds(lease.until - now)),
+                owner: lock.owner.clone(),
+                time_left: Some(milliseconds(lock.until - now)),
             })
             .collect();
         keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -155,17 +155,17 @@ impl StoredLocks {
     }
 
     fn force_release(&mut self, key: &str) -> Option<String> {
-        let lease = self.by_key.remove(key)?;
+        let lock = self.by_key.remove(key)?;
         self.watchers.changed(key);
-        (lease.until > Instant::now()).then_some(lease.owner)
+        (lock.until > Instant::now()).then_some(lock.owner)
     }
 
-    /// Forgets expired leases each time the number of leases has doubled, so that the cost of an acquire
+    /// Forgets expired locks each time the number of locks has doubled, so that the cost of an acquire
     /// stays constant on average.
     fn sweep(&mut self, now: Instant) {
         const SWEEP_FROM: usize = 1024;
         if self.by_key.len() >= SWEEP_FROM.max(self.after_sweep * 2) {
-            self.by_key.retain(|_, lease| lease.until > now);
+            self.by_key.retain(|_, lock| lock.until > now);
             self.after_sweep = self.by_key.len();
         }
     }
@@ -185,7 +185,7 @@ impl Store for MemoryStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let acquired = self.leases().acquire(key, owner, ttl, false);
+        let acquired = self.locks().acquire(key, owner, ttl, false);
         Box::pin(std::future::ready(Ok(acquired)))
     }
 
@@ -194,7 +194,7 @@ impl Store for MemoryStore {
         key: &'a str,
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Released, Failure>> {
-        let released = self.leases().release(key, owner);
+        let released = self.locks().release(key, owner);
         Box::pin(std::future::ready(Ok(released)))
     }
 
@@ -204,7 +204,7 @@ impl Store for MemoryStore {
         owner: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Acquired, Failure>> {
-        let acquired = self.leases().acquire(key, owner, ttl, true);
+        let acquired = self.locks().acquire(key, owner, ttl, true);
         Box::pin(std::future::ready(Ok(acquired)))
     }
 
@@ -213,7 +213,7 @@ impl Store for MemoryStore {
         key: &'a str,
         at_least: u64,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        self.leases().raise_token(key, at_least);
+        self.locks().raise_token(key, at_least);
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -224,12 +224,12 @@ impl Store for MemoryStore {
         ttl: Duration,
         may_shorten: bool,
     ) -> BoxFuture<'a, Result<Extended, Failure>> {
-        let extended = self.leases().extend(key, owner, ttl, may_shorten);
+        let extended = self.locks().extend(key, owner, ttl, may_shorten);
         Box::pin(std::future::ready(Ok(extended)))
     }
 
     fn inspect<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Holding>, Failure>> {
-        let holding = self.leases().inspect(key);
+        let holding = self.locks().inspect(key);
         Box::pin(std::future::ready(Ok(holding)))
     }
 
@@ -240,19 +240,19 @@ impl Store for MemoryStore {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<KeyPage, Failure>> {
-        let page = self.leases().list(prefix, cursor, limit as usize);
+        let page = self.locks().list(prefix, cursor, limit as usize);
         Box::pin(std::future::ready(Ok(page)))
     }
 
     fn force_release<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Failure>> {
-        let owner = self.leases().force_release(key);
+        let owner = self.locks().force_release(key);
         Box::pin(std::future::ready(Ok(owner)))
     }
 
     /// An expiry notifies nobody: the time left shows when it is.
     fn watch<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Watched>> {
-        let mut leases = self.leases();
-        let watched = Watched { holding: leases.inspect(key), changed: leases.watchers.add(key) };
+        let mut locks = self.locks();
+        let watched = Watched { holding: locks.inspect(key), changed: locks.watchers.add(key) };
         Box::pin(std::future::ready(Some(watched)))
     }
 }
@@ -317,7 +317,7 @@ mod tests {
             }
             tokio::time::advance(MINUTE).await;
         }
-        assert!(store.leases().by_key.len() <= 1024, "{}", store.leases().by_key.len());
+        assert!(store.locks().by_key.len() <= 1024, "{}", store.locks().by_key.len());
     }
 
     #[tokio::test(start_paused = true)]
