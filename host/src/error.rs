@@ -42,7 +42,7 @@ impl Error {
         matches!(self, Self::Lock(types::Error::Indeterminate(_)))
     }
 
-    /// After an indeterminate try-lock: the latest time at which the lock, if it was taken, expires.
+    /// After an indeterminate try-lock or acquire: the latest time at which the lock, if it was taken, expires.
     /// `None` after any other error, or if no bound is known.
     pub fn held_until(&self) -> Option<SystemTime> {
         match self {

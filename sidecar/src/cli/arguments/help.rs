@@ -17,7 +17,8 @@ Examples:
 pub(super) const SERVE_EXAMPLES: &str = "\
 The log goes to stderr. Its line 'listening on http://ADDRESS:PORT' means that the server is ready;
 the line of the gRPC API comes before it. systemd is notified too.
-SIGTERM and SIGINT shut the server down gracefully; a second one ends it at once.
+SIGTERM and SIGINT shut the server down gracefully; a second one, at least 1s after the
+first, ends it at once.
 
 Options may have one dash or two, as in daprd. If one is given twice, the last one counts. daprd's options that
 have no effect here are accepted with a warning.
