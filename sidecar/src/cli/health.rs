@@ -59,7 +59,8 @@ async fn ask_over(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
         .body(Full::<Bytes>::default())?;
     let (status, body) = client::ask(stream, request).await?;
     if status != StatusCode::NO_CONTENT {
-        bail!("not ready: {status} {}", printable(&String::from_utf8_lossy(&body)));
+        let problem = format!("not ready: {status} {}", printable(&String::from_utf8_lossy(&body)));
+        bail!("{}", problem.trim_end());
     }
     Ok(())
 }

@@ -75,17 +75,19 @@ fn health_exits_with_1_and_says_why() {
             "not ready: 500 Internal Server Error starting",
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "not ready: 200 OK"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "not ready: 404 Not Found"),
         (
             "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 8\r\n\r\na\nb\x1b[31m",
             "not ready: 500 Internal Server Error a\\nb\\u{1b}[31m",
         ),
-        ("SSH-2.0-OpenSSH\r\n", "the answer is not HTTP/1.1: "),
     ] {
-        let (code, error) = health(&["--port", &answering(answer)]);
-        assert_eq!(code, Some(1), "{answer}");
-        assert!(error.contains(reason), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
+        let port = answering(answer);
+        let expected = format!("holdfast: 127.0.0.1, port {port}: {reason}\n");
+        assert_eq!(health(&["--port", &port]), (Some(1), expected), "{answer}");
     }
+    let (code, error) = health(&["--port", &answering("SSH-2.0-OpenSSH\r\n")]);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("the answer is not HTTP/1.1: "), "{error}");
     let (code, error) = health(&["--port", &answering(""), "--timeout", "1"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("no answer within 1s"), "{error}");
