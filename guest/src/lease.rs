@@ -65,7 +65,7 @@ fn lease(command: AcquireCommand, grant: Grant) -> Result<Lease, Error> {
     if fenced && fencing_token.is_none() {
         // The outcome of the release changes nothing for the caller.
         let _ = store::release(&ReleaseCommand { store, key, owner });
-        return Err(failed(Verb::Acquire, Failure::NotDone(message::NOT_NUMBERED.to_string())));
+        return Err(failed(Verb::Acquire, Failure::NotDone(message::NO_FENCING_TOKEN.to_string())));
     }
     match valid_for.unwrap_or(ttl) {
         0 => Err(failed(Verb::Acquire, Failure::NotDone(message::RAN_OUT.to_string()))),

@@ -35,5 +35,5 @@ pub use route::{LeaseCall, Route};
 pub const TOKEN_HEADER: &str = "dapr-api-token";
 
 /// The header of an HTTP response, or the trailing metadata of a gRPC call, that carries the fencing token of a
-/// try-lock, from a store that numbers every grant.
+/// try-lock, from a store that gives every grant one.
 pub const FENCING_TOKEN_HEADER: &str = "holdfast-fencing-token";

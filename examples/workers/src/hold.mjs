@@ -81,8 +81,8 @@ class Held {
       start: (controller) => {
         this.#controller = controller;
         const { owner, fencingToken } = this.#lease;
-        const numbered = fencingToken === undefined ? {} : { fencingToken: String(fencingToken) };
-        this.#send({ held: { lockOwner: owner, ...numbered, validFor: this.#validFor() } });
+        const token = fencingToken === undefined ? {} : { fencingToken: String(fencingToken) };
+        this.#send({ held: { lockOwner: owner, ...token, validFor: this.#validFor() } });
         // While the caller does not read, the stream is not asked for more, but the lock must still be renewed.
         this.#caller.later(this.#keep().catch((problem) => controller.error(problem)));
       },

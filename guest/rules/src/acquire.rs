@@ -13,7 +13,7 @@ pub struct AcquireTerms {
     pub ttl: u64,
     /// How long to wait, in milliseconds.
     pub wait: u64,
-    /// Whether the grant is numbered.
+    /// Whether the grant has a fencing token.
     pub fenced: bool,
 }
 

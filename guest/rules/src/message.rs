@@ -59,7 +59,7 @@ pub fn ttl_not_positive(store_name: &str) -> String {
 pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
 /// The cause for a lease that a store granted without the requested fencing token.
-pub const NOT_NUMBERED: &str = "the store did not number the grant";
+pub const NO_FENCING_TOKEN: &str = "the store granted the lock without a fencing token";
 
 /// Adds the owner to the cause of an acquire whose outcome is unknown: the caller may not know the owner, and needs it
 /// to release the lock.

@@ -46,7 +46,7 @@ pub(super) struct Shared {
 /// The answer to a call.
 pub(super) struct CallAnswer {
     pub(super) answer: Answer,
-    /// The fencing token, if a store that numbers every grant answered a try-lock with a grant.
+    /// The fencing token, if a store that gives every grant one answered a try-lock with a grant.
     pub(super) fencing_token: Option<u64>,
 }
 

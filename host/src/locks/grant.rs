@@ -27,8 +27,8 @@ enum UnusableGrant {
     #[error("{}", message::RAN_OUT)]
     RanOut,
     /// The store granted without the requested fencing token.
-    #[error("{}", message::NOT_NUMBERED)]
-    NotNumbered,
+    #[error("{}", message::NO_FENCING_TOKEN)]
+    NoFencingToken,
 }
 
 /// How a try ended: with a lease, with `None` because the lock is held, or with a failure.
@@ -182,7 +182,7 @@ async fn attempt(
         Err(unusable) => {
             call.set_result(ErrorKind::StoreFailed);
             // An expired grant needs no release, which could end a newer lock of the same owner.
-            if unusable == UnusableGrant::NotNumbered {
+            if unusable == UnusableGrant::NoFencingToken {
                 release_unused(store, &step.key, owner).await;
             }
             Err(Failure::not_done(unusable.to_string()))
@@ -200,7 +200,7 @@ fn check_grant(
     let Grant { fencing_token, valid_for } = grant;
     match (fencing_token, valid_for.unwrap_or(milliseconds(left))) {
         (_, 0) => Err(UnusableGrant::RanOut),
-        (None, _) if fenced => Err(UnusableGrant::NotNumbered),
+        (None, _) if fenced => Err(UnusableGrant::NoFencingToken),
         (token, valid_for) => Ok((token.filter(|_| fenced), valid_for)),
     }
 }

@@ -64,7 +64,7 @@ pub struct JsonReply {
     pub reply: Reply,
     /// The error that the reply carries, if it carries one.
     pub error: Option<types::Error>,
-    /// The fencing token of a try-lock, if the store [numbers every grant](crate::LocksBuilder::fencing).
+    /// The fencing token of a try-lock, if the store [gives every grant one](crate::LocksBuilder::fencing).
     pub fencing_token: Option<u64>,
 }
 
@@ -94,8 +94,8 @@ impl Locks {
         Ok(self.try_lock_fenced(resource, owner, ttl).await?.0)
     }
 
-    /// [`try_lock`](Self::try_lock), with the fencing token if the store [numbers every
-    /// grant](crate::LocksBuilder::fencing).
+    /// [`try_lock`](Self::try_lock), with the fencing token if the store [gives every
+    /// grant one](crate::LocksBuilder::fencing).
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ pub struct OpenedStore {
     pub version: String,
     /// The `keyPrefix` of the store in lower case; `None` for the default.
     pub key_prefix: Option<String>,
-    /// Whether the store numbers every grant: the setting `fencing`.
+    /// Whether the store gives every grant a fencing token: the setting `fencing`.
     pub fencing: bool,
     /// The store, under its policies.
     pub store: Arc<dyn Store>,

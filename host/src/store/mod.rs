@@ -61,9 +61,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Released, Failure>>;
 
     /// As [`acquire`](Store::acquire), but the grant has a [fencing token](Grant::fencing_token). The token is larger
-    /// than that of every earlier numbered grant of the same key: across release, expiry and a restart.
+    /// than every earlier one of the same key: across release, expiry and a restart.
     ///
-    /// A store that cannot number its grants refuses the command. This is the default.
+    /// A store that has no fencing tokens refuses the command. This is the default.
     fn acquire_fenced<'a>(
         &'a self,
         key: &'a str,

@@ -62,7 +62,7 @@ impl DaprService {
                 Err(refusal) => return Some(refusal.into_http()),
             };
         Some(match method {
-            TRY_LOCK => self.numbered_response(method, &received, self.try_lock(&received).await),
+            TRY_LOCK => self.fenced_response(method, &received, self.try_lock(&received).await),
             UNLOCK => self.response(method, &received, self.unlock(&received).await),
             SET_METADATA => self.response(method, &received, self.set_metadata(&received)),
             _ => {
@@ -82,11 +82,11 @@ impl DaprService {
         answer: Result<T, Status>,
     ) -> Response<GrpcBody> {
         let answer = answer.map(|message| ResponseMessage { message, fencing_token: None });
-        self.numbered_response(method, received, answer)
+        self.fenced_response(method, received, answer)
     }
 
     /// [`response`](Self::response), for an answer that may have a fencing token.
-    fn numbered_response<T: Message>(
+    fn fenced_response<T: Message>(
         &self,
         method: &'static str,
         received: &Received,

@@ -88,7 +88,7 @@ impl Received {
 /// The answer to a call.
 pub(crate) struct ResponseMessage<T> {
     pub(crate) message: T,
-    /// The number of the grant that a try-lock got, for the trailing metadata.
+    /// The fencing token that a try-lock got, for the trailing metadata.
     pub(crate) fencing_token: Option<u64>,
 }
 

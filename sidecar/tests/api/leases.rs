@@ -94,7 +94,7 @@ async fn numbers_are_strings_and_grow() {
     }
 }
 
-/// A sidecar whose store numbers every grant.
+/// A sidecar whose store gives every grant a fencing token.
 fn numbering() -> Sidecar {
     let builder = Locks::builder().store(STORE, Arc::new(MemoryStore::new())).fencing(STORE);
     Sidecar::new(builder.build().unwrap(), "", Vec::new(), None)

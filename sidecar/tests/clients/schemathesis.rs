@@ -36,10 +36,10 @@ fn check(document: &str, address: &str, header: &str) {
     assert!(output.contains("No issues found"), "{output}");
 }
 
-/// A store in Redis that numbers every grant, and one in memory that does not.
+/// A store in Redis that gives every grant a fencing token, and one in memory that does not.
 fn stores(server: &RedisServer) -> Resources {
-    let numbered = redis(STORE, server, &[("fencing", "true")]);
-    Resources::new(&[("stores.yaml", &(numbered + &in_memory("memory")))])
+    let fenced = redis(STORE, server, &[("fencing", "true")]);
+    Resources::new(&[("stores.yaml", &(fenced + &in_memory("memory")))])
 }
 
 #[test]

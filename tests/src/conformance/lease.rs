@@ -13,7 +13,7 @@ use holdfast::{
 use super::steps::{assert_released, take};
 use crate::{LONG, MINUTE, SECOND, eventually, is_granted};
 
-/// Takes a free key, and returns the number of the grant.
+/// Takes a free key, and returns the fencing token.
 async fn number(store: &dyn Store, ttl: Duration) -> u64 {
     match store.acquire_fenced("k", "me", ttl).await {
         Ok(Acquired::Granted(Grant { fencing_token: Some(number), .. })) => number,

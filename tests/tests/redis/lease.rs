@@ -26,7 +26,7 @@ async fn server_and_store() -> (RedisServer, RedisStore) {
     (server, store)
 }
 
-/// Takes the lock, and returns the number of the grant.
+/// Takes the lock, and returns the fencing token.
 async fn number(store: &RedisStore, key: &str, ttl: Duration) -> u64 {
     match store.acquire_fenced(key, "me", ttl).await {
         Ok(Acquired::Granted(grant)) => grant.fencing_token.expect("a number"),
@@ -254,7 +254,7 @@ async fn the_commands_that_the_documentation_lists_are_enough() {
     assert_eq!(store.inspect("lock||k").await.unwrap().unwrap().owner, "me");
     assert_eq!(store.release("lock||k", "me").await, Ok(Released::Released));
 
-    // Without the clock, a lease can be extended and cannot be numbered.
+    // Without the clock, a lease can be extended, and has no fencing token.
     let login = locker(&server, "s3cret-word", "+ping +set +get +del +eval +info +pttl +pexpire");
     let store = connect(&server, &login).await.unwrap();
     assert_granted(store.acquire("lock||k", "me", SECOND).await);
@@ -276,7 +276,7 @@ async fn inspect_returns_the_owner_the_remaining_time_and_the_latest_token() {
     let left = holding.time_left.unwrap();
     assert!((50_000..=61_000).contains(&left), "{left}");
 
-    // A lock of daprd, which is not numbered.
+    // A lock of daprd, which has no fencing token.
     assert_eq!(store.release("k", "me").await, Ok(Released::Released));
     server.run::<()>(&["SET", "k", "daprd's", "EX", "60", "NX"]);
     let holding = store.inspect("k").await.unwrap().unwrap();

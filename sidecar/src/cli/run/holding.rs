@@ -82,7 +82,7 @@ impl Way {
 }
 
 impl Holding {
-    /// The number of the grant, if it has one.
+    /// The fencing token, if the grant has one.
     pub fn fencing_token(&self) -> Option<u64> {
         match self {
             Self::Local(lease) => lease.fencing_token(),

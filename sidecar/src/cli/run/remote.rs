@@ -314,7 +314,7 @@ impl renewal::Renewable for Renewing {
 }
 
 impl RemoteLease {
-    /// The number of the grant, if it has one.
+    /// The fencing token, if the grant has one.
     pub fn fencing_token(&self) -> Option<u64> {
         self.fencing_token
     }
