@@ -31,16 +31,17 @@ pub(super) fn read(root: Node) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
     if root.is_null() {
         return vec![(None, Ok(Document::Empty))];
     }
+    let is_edge_lock = has_edge_lock(&root.node);
     let documents = match root.take("kind").and_then(Field::text) {
         // As `kubectl get -o yaml` prints.
         Ok(kind) if kind == LIST => items_of_list(root).map(|items| {
             let items = items.into_iter().enumerate();
             items.map(|(item, root)| (Some(item), read_one(root))).collect()
         }),
-        Ok(kind) => Ok(vec![(None, read_kind(kind, root))]),
+        Ok(kind) => read_kind(kind, root).map(|document| vec![(None, Ok(document))]),
         Err(flaw) => Err(flaw),
     };
-    documents.unwrap_or_else(|flaw| vec![(None, Err(flaw))])
+    documents.unwrap_or_else(|flaw| vec![(None, Err(stopping_if(is_edge_lock, flaw)))])
 }
 
 fn items_of_list(mut root: Field) -> Result<Vec<Field>, Flaw> {
@@ -53,11 +54,39 @@ fn items_of_list(mut root: Field) -> Result<Vec<Field>, Flaw> {
 }
 
 fn read_one(mut root: Field) -> Result<Document, Flaw> {
-    let kind = root.take("kind")?.text()?;
-    read_kind(kind, root)
+    let is_edge_lock = has_edge_lock(&root.node);
+    let kind = root.take("kind").and_then(Field::text);
+    kind.and_then(|kind| read_kind(kind, root)).map_err(|flaw| stopping_if(is_edge_lock, flaw))
+}
+
+/// The flaw of a document, which stops the start if the document is an edge lock's: without this lock, requests that
+/// should wait would pass.
+fn stopping_if(is_edge_lock: bool, flaw: Flaw) -> Flaw {
+    Flaw { stops_the_start: flaw.stops_the_start || is_edge_lock, ..flaw }
+}
+
+/// Whether a value of the tree mentions edge locks.
+fn has_edge_lock(node: &Node) -> bool {
+    match node {
+        Node::Text(text) => mentions_edge_lock(text),
+        Node::List(items) => items.iter().any(has_edge_lock),
+        Node::Map(map) => map.entries.values().any(has_edge_lock),
+        Node::Null | Node::Bool(_) | Node::Number(_) => false,
+    }
+}
+
+/// Whether the text has a part that hardly any document has but an edge lock's.
+pub(super) fn mentions_edge_lock(text: &str) -> bool {
+    [EDGE_LOCK, EDGE_LOCK_GROUP].iter().any(|part| text.contains(part))
 }
 
 fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
+    // The kind alone would make it a resource that is skipped, or one with a wrong `apiVersion`.
+    if kind != EDGE_LOCK && has_version_of_edge_lock(&root) {
+        let is = if kind.is_empty() { "is missing" } else { &format!("is {kind}") };
+        let flaw = root.flaw_at("kind", &format!("{is}, and must be {EDGE_LOCK} here"));
+        return Err(stopping_if(true, flaw));
+    }
     match kind.as_str() {
         "" => {
             let missing = || root.flaw_at("kind", "is missing: this is not a resource of Dapr");
@@ -69,15 +98,20 @@ fn read_kind(kind: String, mut root: Field) -> Result<Document, Flaw> {
         EDGE_LOCK => Ok(Document::EdgeLock(root)),
         _ => {
             let api_version = root.take("apiVersion").and_then(Field::text).unwrap_or_default();
-            if api_version.starts_with("holdfast.lock/") {
-                // Without this edge lock, requests that should wait would pass.
-                let message = format!("is {kind}, and must be {EDGE_LOCK} here");
-                return Err(Flaw::ambiguous("kind", message));
-            }
             Ok(Document::Other { kind, api_version })
         }
     }
 }
 
+fn has_version_of_edge_lock(root: &Field) -> bool {
+    let Node::Map(map) = &root.node else { return false };
+    let mut versions =
+        map.entries.iter().filter(|(name, _)| name.eq_ignore_ascii_case("apiVersion"));
+    versions.any(|(_, node)| matches!(node, Node::Text(text) if text.starts_with(EDGE_LOCK_GROUP)))
+}
+
 /// The only kind that Dapr does not have.
 const EDGE_LOCK: &str = "EdgeLock";
+
+/// What the `apiVersion` of this kind begins with.
+const EDGE_LOCK_GROUP: &str = "holdfast.lock/";

@@ -1,7 +1,7 @@
 //! Documents of kind `EdgeLock`: which requests of a proxy take which lock.
 //!
 //! Dapr does not have this kind. A document with a mistake prevents the start: without its lock, requests that should
-//! wait would pass.
+//! wait would pass. The same holds for a document that is not YAML, or whose kind is missing, if it mentions edge locks.
 
 use std::collections::BTreeMap;
 

@@ -93,13 +93,13 @@ impl fmt::Display for Problem {
 pub(super) struct Flaw {
     pub(super) field: Option<String>,
     pub(super) message: String,
-    /// Whether the document is ambiguous, so that it must not be skipped.
-    pub(super) is_ambiguous: bool,
+    /// Whether the document must not be skipped: it is ambiguous, or an edge lock's.
+    pub(super) stops_the_start: bool,
 }
 
 impl Flaw {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { field: None, message: message.into(), is_ambiguous: false }
+        Self { field: None, message: message.into(), stops_the_start: false }
     }
 
     pub(super) fn at(field: impl Into<String>, message: impl Into<String>) -> Self {
@@ -107,7 +107,7 @@ impl Flaw {
     }
 
     pub(super) fn ambiguous(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { is_ambiguous: true, ..Self::at(field, message) }
+        Self { stops_the_start: true, ..Self::at(field, message) }
     }
 }
 
@@ -170,7 +170,7 @@ pub enum LoadError {
         second: PathBuf,
     },
     /// Documents are ambiguous, types are unknown, components without `ignoreErrors: true` cannot be resolved,
-    /// or edge locks have mistakes.
+    /// or edge locks have mistakes or cannot be read.
     #[error("{}", join(.0))]
     Components(
         /// The problems, at least one, in the order of the files.

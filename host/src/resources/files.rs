@@ -27,8 +27,8 @@ pub(super) struct Found {
     pub(super) components: Vec<(Source, ComponentDocument)>,
     pub(super) resiliency: Vec<(Source, Field)>,
     pub(super) edge_locks: Vec<(Source, Field)>,
-    /// Documents that are ambiguous.
-    pub(super) ambiguous: Vec<Problem>,
+    /// Documents that are ambiguous, and those of edge locks that cannot be read.
+    pub(super) stopping: Vec<Problem>,
 }
 
 /// Reads every document of the folders, in order.
@@ -112,8 +112,8 @@ impl Found {
                     None => (Level::Info, Flaw::at("kind", message)),
                 }
             }
-            Err(flaw) if flaw.is_ambiguous => {
-                return self.ambiguous.push(Problem::of_document(source, flaw));
+            Err(flaw) if flaw.stops_the_start => {
+                return self.stopping.push(Problem::of_document(source, flaw));
             }
             Err(flaw) => (Level::Error, flaw),
         };
@@ -122,12 +122,29 @@ impl Found {
 }
 
 fn read_part(part: &yaml::RawDocument<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
-    let text = str::from_utf8(part.text).map_err(|_| {
+    let text = str::from_utf8(part.text).map_err(|error| {
         let is_utf16 = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| part.text.starts_with(*mark));
-        Flaw::new(if is_utf16 { "in UTF-16: save it in UTF-8" } else { "not valid UTF-8" })
+        if is_utf16 {
+            return Flaw::new("in UTF-16: save it in UTF-8");
+        }
+        let valid = &part.text[..error.valid_up_to()];
+        let line = part.line + valid.iter().filter(|byte| **byte == b'\n').count();
+        Flaw::new(format!("not valid UTF-8 (line {line})"))
     });
     match text.and_then(|text| yaml::parse(text, part.line)) {
         Ok(root) => document::read(root),
-        Err(flaw) => vec![(None, Err(flaw))],
+        Err(flaw) => {
+            let stops_the_start = flaw.stops_the_start || is_probably_edge_lock(part.text);
+            vec![(None, Err(Flaw { stops_the_start, ..flaw }))]
+        }
     }
+}
+
+/// Whether text that cannot be read shows, outside of comments, that it is an edge lock's.
+fn is_probably_edge_lock(text: &[u8]) -> bool {
+    // In UTF-16, every other byte of a name in ASCII is zero.
+    let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.split(['\n', '\r']).filter(|line| !line.trim_start().starts_with('#'));
+    lines.any(document::mentions_edge_lock)
 }

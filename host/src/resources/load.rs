@@ -55,16 +55,17 @@ pub struct Resources {
 /// twice, in whatever case), Dapr has no type like a component's, a component cannot be resolved (its version or a
 /// secret does not exist) and has no `ignoreErrors: true`, or a document of kind `EdgeLock`, or with its `apiVersion`,
 /// has a mistake. A document of another kind that is not a well-formed component is not an error: it is skipped with a
-/// notice of [`Level::Error`], and so is a file that cannot be read.
+/// notice of [`Level::Error`], and so is a file that cannot be read. If such a document mentions `EdgeLock` or
+/// `holdfast.lock/`, it counts as an edge lock's.
 pub fn load(options: &Options, notify: &mut dyn FnMut(Notice)) -> Result<Resources, LoadError> {
     let app_id = options.app_id.as_str();
     let env = &*options.env;
     let namespace = env("NAMESPACE").filter(|namespace| !namespace.is_empty());
 
-    let files::Found { components, resiliency, edge_locks, ambiguous } =
+    let files::Found { components, resiliency, edge_locks, stopping } =
         files::read_folders(&options.folders, notify)?;
-    if !ambiguous.is_empty() {
-        return Err(LoadError::Components(ambiguous));
+    if !stopping.is_empty() {
+        return Err(LoadError::Components(stopping));
     }
     let components = without_foreign(components, app_id, namespace.as_deref(), notify);
     check_names(&components)?;

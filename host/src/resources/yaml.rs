@@ -105,7 +105,7 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
                 "more follows the document (line {}): put a line --- between documents",
                 in_file(at)
             );
-            Err(Flaw { is_ambiguous: true, ..Flaw::new(message) })
+            Err(Flaw { stops_the_start: true, ..Flaw::new(message) })
         }
     }
 }
@@ -497,7 +497,7 @@ mod tests {
             ("--- a\n... \n# comment\n--- b\n", 4),
         ] {
             let flaw = parse(text, 1).err().unwrap();
-            assert!(flaw.is_ambiguous, "{text}");
+            assert!(flaw.stops_the_start, "{text}");
             let expected = format!("more follows the document (line {line})");
             assert!(flaw.message.starts_with(&expected), "{text}: {}", flaw.message);
         }

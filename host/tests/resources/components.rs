@@ -226,6 +226,81 @@ fn a_folder_that_is_given_twice_is_named() {
     }
 }
 
+const EDGE_LOCK: &str = r#"apiVersion: holdfast.lock/v1alpha1
+kind: EdgeLock
+metadata:
+  name: reports
+spec:
+  store: l
+  resource: "{:authority}{:path}"
+  ttl: 60s
+"#;
+
+/// Without it, requests that should wait would pass.
+#[test]
+fn an_edge_lock_that_cannot_be_read_stops_the_start() {
+    let version = "apiVersion: holdfast.lock/v1alpha1\n";
+    let changed = |from: &str, to: &str| EDGE_LOCK.replacen(from, to, 1).into_bytes();
+    let indented = EDGE_LOCK.replace('\n', "\n  ");
+    let list = |item: &str| format!("kind: List\nitems:\n- {item}\n").into_bytes();
+    let not_utf8 = EDGE_LOCK.bytes().map(|byte| if byte == b'{' { 0xff } else { byte }).collect();
+    let utf16: Vec<u8> =
+        format!("\u{feff}{EDGE_LOCK}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, expected) in [
+        (changed("\"{:authority}{:path}\"", "{:authority}{:path}"), ": not valid YAML: "),
+        (changed("  ttl", "\tttl"), ": not valid YAML: tabs disallowed"),
+        (changed(version, "apiVersion: [\n"), ": not valid YAML: "),
+        (changed("kind: EdgeLock", "kind: ]"), ": not valid YAML: "),
+        (changed("spec:", "{}\n\nspec:"), ": not valid YAML: "),
+        (changed("kind: EdgeLock\n", ""), ", kind: is missing, and must be EdgeLock here"),
+        (changed("EdgeLock", "''"), ", kind: is missing, and must be EdgeLock here"),
+        (changed("EdgeLock", "Component"), ", kind: is Component, and must be EdgeLock here"),
+        (changed("EdgeLock", "Resiliency"), ", kind: is Resiliency, and must be EdgeLock here"),
+        (changed("EdgeLock", "[EdgeLock]"), ", kind: must be text"),
+        (changed("kind", "kin"), ", kind: is missing, and must be EdgeLock here"),
+        (
+            EDGE_LOCK.replace(version, "").replace("kind", "kin").into_bytes(),
+            ", kin: unknown field kin",
+        ),
+        (format!("- {indented}").into_bytes(), ": the document must be a mapping"),
+        (
+            list(&indented.replace("  kind: EdgeLock\n", "")),
+            ", items[0].kind: is missing, and must be EdgeLock here",
+        ),
+        (list(&format!("kind: List\n  items: [{{{version}}}]")), "is List inside a List"),
+        (
+            String::from_utf8(list(&indented)).unwrap().replace("items", "itmes").into(),
+            ", itmes: unknown field",
+        ),
+        (not_utf8, ": not valid UTF-8 (line 7)"),
+        ([EDGE_LOCK.as_bytes(), b"# \xff"].concat(), ": not valid UTF-8 (line 9)"),
+        (utf16, ": in UTF-16: save it in UTF-8"),
+    ] {
+        let store = lock("l");
+        let outcome = Case::default()
+            .folder(&[("a.yaml", store.as_bytes()), ("b.yaml", bytes.as_slice())])
+            .load();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(outcome.result.is_err(), "{text}");
+        let error = outcome.error();
+        assert!(
+            error.contains("b.yaml, document 1") && error.contains(expected),
+            "{text}: {error}"
+        );
+    }
+    let case = Case::of(lock("l") + "---\n" + EDGE_LOCK).load();
+    assert_eq!((case.names(), case.errors()), (vec!["l"], vec![]));
+}
+
+#[test]
+fn a_comment_does_not_make_a_document_an_edge_locks() {
+    for bad in ["# as in the EdgeLock\na: [", "a: ]\n  # holdfast.lock/v1alpha1"] {
+        let outcome = Case::of(format!("{}---\n{bad}", lock("l"))).load();
+        assert_eq!(outcome.names(), ["l"]);
+        assert!(outcome.errors()[0].contains("document 2: not valid YAML: "), "{bad}");
+    }
+}
+
 #[test]
 fn a_bad_document_does_not_affect_the_others() {
     let wrong_type = |from: &str, to: &str| lock("bad").replace(from, to);
@@ -311,7 +386,7 @@ fn invalid_utf8_affects_only_its_document() {
     file.extend(lock("b").into_bytes());
     let outcome = Case::of(file).load();
     assert_eq!(outcome.names(), ["a", "b"]);
-    assert!(outcome.errors()[0].ends_with("a.yaml, document 2: not valid UTF-8"));
+    assert!(outcome.errors()[0].ends_with("a.yaml, document 2: not valid UTF-8 (line 9)"));
 }
 
 #[test]

@@ -30,6 +30,8 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
     let secret = "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: lockstore\nspec:\n  \
                   type: lock.redis\n  version: v1\n  metadata:\n  - name: redisHost\n    secretKeyRef:\n      \
                   name: A\n      key: A\nauth:\n  secretStore: nowhere\n";
+    let edge_lock = "---\napiVersion: holdfast.lock/v1alpha1\nkind: EdgeLock\nmetadata:\n  name: e\nspec:\n  \
+                     store: lockstore\n  resource: \"{:authority}{:path}\"\n  ttl: 60s\n";
     let texts = [
         ("kind: [\n".to_owned(), "document 1: not valid YAML"),
         ("kind: Component\nmetadata:\n\tname: x\n".to_owned(), "tabs disallowed"),
@@ -85,10 +87,15 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
         (definition("a", "lock.in-memory", &[("keyPrefix", "a||b")]), "can't contain '||'"),
         (memory_and("scopes:\n- other\n"), "the app id \"app1\" is not among them"),
         (memory_and(timeouts), "spec.policies.timeouts.fast: must be a number of milliseconds"),
+        (memory_and(&edge_lock.replace('"', "")), "holdfast: "),
+        (
+            memory_and(&edge_lock.replace("kind: EdgeLock\n", "")),
+            "kind: is missing, and must be EdgeLock here",
+        ),
         (other_kind.to_owned(), " define no lock store that can be used"),
     ];
     let texts = texts.into_iter().map(|(text, words)| (text.into_bytes(), words));
-    texts.chain([(b"kind: \xff\n".to_vec(), "document 1: not valid UTF-8")]).collect()
+    texts.chain([(b"kind: \xff\n".to_vec(), "document 1: not valid UTF-8 (line 1)")]).collect()
 }
 
 #[test]

@@ -78,6 +78,11 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
             "metadata.name: is the name of an edge lock in ",
         ),
         (with("ttl", json!("60s")).replace("spec:", "sepc:"), "edge lock reports, "),
+        (
+            with("ttl", json!("60s")).replace("kind: EdgeLock\n", ""),
+            "kind: is missing, and must be EdgeLock here",
+        ),
+        (with("ttl", json!("60s")) + "a: {b}{c}\n", "document 1: not valid YAML: "),
     ] {
         let log = refused(&documents);
         assert!(log.contains(complaint), "{complaint}: {log}");
