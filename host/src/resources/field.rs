@@ -31,8 +31,10 @@ impl Field {
         let spellings: Vec<String> = map.entries.keys().filter(is_it).cloned().collect();
         match spellings.as_slice() {
             [] => Ok(Self { path, node: Node::Null }),
-            [key] if map.repeated.contains(key) => Err(Flaw::ambiguous(path, "is given twice")),
             [key] => {
+                if let Some(how) = map.repeated.get(key) {
+                    return Err(Flaw::ambiguous(path, *how));
+                }
                 let node = map.entries.remove(key).unwrap_or(Node::Null);
                 Ok(Self { path, node })
             }
@@ -112,8 +114,8 @@ impl Field {
     pub(super) fn entries(self) -> Result<Vec<(String, Self)>, Flaw> {
         match self.node {
             Node::Null => Ok(Vec::new()),
-            Node::Map(map) => match map.repeated.first() {
-                Some(key) => Err(Flaw::ambiguous(format!("{}.{key}", self.path), "is given twice")),
+            Node::Map(map) => match map.repeated.first_key_value() {
+                Some((key, how)) => Err(Flaw::ambiguous(format!("{}.{key}", self.path), *how)),
                 None => Ok(map
                     .entries
                     .into_iter()

@@ -30,9 +30,15 @@ pub(super) enum Node {
 #[derive(Clone, Default)]
 pub(super) struct Mapping {
     pub(super) entries: BTreeMap<String, Node>,
-    /// The keys that occur more than once.
-    pub(super) repeated: BTreeSet<String>,
+    /// The keys that occur more than once, and how.
+    pub(super) repeated: BTreeMap<String, &'static str>,
 }
+
+/// How a key that is written twice occurs, or one that comes from two `<<`.
+const TWICE: &str = "is given twice";
+
+/// How a key occurs that `<<` merges in, after it is written.
+const MERGED_OVER: &str = "is given twice, the second time by the `<<` below it: put `<<` first";
 
 /// How many levels deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -231,63 +237,78 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a mapping. A repeated key replaces the earlier one. A key that `<<` merges in replaces none. If one `<<`
-    /// merges several mappings, the first one counts; if several `<<` have the same key, the key counts as repeated.
+    /// Reads a mapping, as Dapr's library does from its first entry to its last: each replaces what precedes it, and so
+    /// does each key that `<<` merges in, although YAML lets `<<` replace none. So a key counts as repeated if it is
+    /// written more than once, precedes a `<<` that has it too, or comes from several `<<` alone. If one `<<` merges
+    /// several mappings, the first one counts.
     fn map(&mut self, depth: usize) -> Result<Mapping, YamlError> {
         let Mapping { mut entries, mut repeated } = Mapping::default();
-        let mut merged = Vec::new();
+        let mut written = BTreeSet::new();
         loop {
             let (event, line) = self.next()?;
             if event == Event::MappingEnd {
                 break;
             }
-            let is_merge =
-                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let is_merge = is_merge(&event);
             let key = self
                 .node(event, line, depth + 1)?
                 .into_text()
                 .ok_or(YamlError::Here(line, "a key that is a list or a mapping"))?;
             let (event, line) = self.next()?;
             match self.node(event, line, depth + 1)? {
-                Node::Map(base) if is_merge => merged.push(base),
-                Node::List(bases) if is_merge => {
+                base if is_merge => {
+                    let bases = match base {
+                        Node::List(bases) => bases,
+                        base => vec![base],
+                    };
                     let mut all = Mapping::default();
                     for base in bases {
-                        match base {
-                            Node::Map(base) => all.merge(base),
-                            _ => return Err(YamlError::Here(line, "`<<` merges mappings only")),
+                        let Node::Map(base) = base else {
+                            return Err(YamlError::Here(line, "`<<` merges mappings only"));
+                        };
+                        all.fill(base);
+                    }
+                    for (key, value) in all.entries {
+                        let before = entries.insert(key.clone(), value);
+                        if written.contains(&key) {
+                            repeated.insert(key, MERGED_OVER);
+                        } else if before.is_some() || all.repeated.contains_key(&key) {
+                            repeated.insert(key, TWICE);
                         }
                     }
-                    merged.push(all);
                 }
-                _ if is_merge => return Err(YamlError::Here(line, "`<<` merges mappings only")),
                 value => {
-                    if entries.insert(key.clone(), value).is_some() {
-                        repeated.insert(key);
+                    if written.insert(key.clone()) {
+                        // It replaces what was merged in, however often.
+                        repeated.remove(&key);
+                    } else {
+                        repeated.insert(key.clone(), TWICE);
                     }
+                    entries.insert(key, value);
                 }
             }
         }
-        let mut bases = Mapping::default();
-        for base in merged {
-            let twice = base.entries.keys().filter(|key| bases.entries.contains_key(*key));
-            let twice: Vec<_> = twice.cloned().collect();
-            bases.merge(base);
-            bases.repeated.extend(twice);
-        }
-        let mut mapping = Mapping { entries, repeated };
-        mapping.merge(bases);
-        Ok(mapping)
+        Ok(Mapping { entries, repeated })
     }
+}
+
+/// Whether a key is the one that merges mappings.
+fn is_merge(key: &Event<'_>) -> bool {
+    let Event::Scalar(text, style, _, tag) = key else { return false };
+    text == "<<"
+        && match tag.as_deref() {
+            Some(tag) => tag.is_yaml_core_schema() && tag.suffix == "merge",
+            None => *style == ScalarStyle::Plain,
+        }
 }
 
 impl Mapping {
     /// Adds the entries of `base` whose keys are missing here.
-    fn merge(&mut self, base: Self) {
+    fn fill(&mut self, base: Self) {
         for (key, value) in base.entries {
             if let Entry::Vacant(place) = self.entries.entry(key) {
-                if base.repeated.contains(place.key()) {
-                    self.repeated.insert(place.key().clone());
+                if let Some(how) = base.repeated.get(place.key()) {
+                    self.repeated.insert(place.key().clone(), how);
                 }
                 place.insert(value);
             }
@@ -319,7 +340,7 @@ impl Node {
         match self {
             Self::List(items) => items.iter().find_map(Self::repeated_key),
             Self::Map(map) => {
-                let here = map.repeated.first().map(String::as_str);
+                let here = map.repeated.keys().next().map(String::as_str);
                 here.or_else(|| map.entries.values().find_map(Self::repeated_key))
             }
             _ => None,
@@ -519,6 +540,14 @@ mod tests {
             ("a: &a {k: 1, k: 2}\nb: {<<: *a}", true),
             ("a: &a {k: 1, k: 2}\nb: {<<: *a, k: 3}", false),
             ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: *a, <<: *c}", true),
+            ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: *a, <<: *c, k: 3}", false),
+            ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: *a, k: 3, <<: *c}", true),
+            ("b: {k: 1, <<: {k: 2}}", true),
+            ("b: {k: 1, <<: {k: 2}, k: 3}", true),
+            ("b: {k: 1, <<: [{j: 2}, {k: 2}]}", true),
+            ("b: {k: 1, <<: {j: 2}, <<: {i: 2}}", false),
+            ("b: {k: 1, \"<<\": {k: 2}}", false),
+            ("b: {k: 1, !!str <<: {k: 2}}", false),
             ("a: &a {k: 1}\nc: &c {k: 2}\nb: {<<: [*a, *c]}", false),
             ("b: [{k: 1, k: 2}]", true),
         ] {
@@ -587,6 +616,16 @@ mod tests {
             json(yaml),
             r#"{"base":{"w":2,"x":1},"one":{"w":2,"x":1},"three":{"w":2,"x":1,"z":4},"two":{"w":3,"x":1}}"#
         );
+        // As in Dapr's library: a later key or `<<` replaces what is there, and the first mapping of a list counts.
+        for (yaml, expected) in [
+            ("{<<: {k: 1, j: 1}, k: 2}", r#"{"j":1,"k":2}"#),
+            ("{k: 2, <<: {k: 1, j: 1}}", r#"{"j":1,"k":1}"#),
+            ("{<<: {k: 1}, <<: {k: 2}}", r#"{"k":2}"#),
+            ("{k: 0, <<: [{k: 1, i: 1}, {k: 2, j: 2}]}", r#"{"i":1,"j":2,"k":1}"#),
+            ("{<<: {<<: {k: 1, j: 1}, k: 2}, i: 3}", r#"{"i":3,"j":1,"k":2}"#),
+        ] {
+            assert_eq!(json(yaml), expected, "{yaml}");
+        }
         assert!(error("a: &a [*a]").contains("alias"));
         assert!(error("a: *nowhere").contains("line 1"));
         assert!(error("<<: 5").contains("merges"));

@@ -267,7 +267,10 @@ fn an_edge_lock_that_cannot_be_read_stops_the_start() {
             list(&indented.replace("  kind: EdgeLock\n", "")),
             ", items[0].kind: is missing, and must be EdgeLock here",
         ),
-        (list(&format!("kind: List\n  items: [{{{version}}}]")), "is List inside a List"),
+        (
+            list(&format!("kind: List\n  items: [{{{}}}]", version.trim_end())),
+            "is List inside a List",
+        ),
         (
             String::from_utf8(list(&indented)).unwrap().replace("items", "itmes").into(),
             ", itmes: unknown field",
@@ -522,6 +525,23 @@ spec:
     let outcome = Case::of(text).load();
     assert_eq!(outcome.names(), ["123"]);
     assert_eq!(outcome.value(), "5");
+}
+
+/// YAML keeps the key that precedes `<<`, and Dapr's library the one that is merged in.
+#[test]
+fn a_key_before_a_merge_that_has_it_too_is_ambiguous() {
+    let entry = |lines: &str| format!("{}  metadata:\n  - {lines}\n", lock("a"));
+    let merge = "<<: {name: keyPrefix, value: name}";
+    let case = Case::of(entry(&format!("name: keyPrefix\n    value: none\n    {merge}")));
+    let error = case.load().error();
+    assert!(
+        error.ends_with(
+            "spec.metadata[0].value: is given twice, the second time by the `<<` below it: put `<<` first"
+        ),
+        "{error}"
+    );
+    let case = Case::of(entry(&format!("{merge}\n    value: none")));
+    assert_eq!(case.load().stores()[0].properties.get("keyPrefix"), Some("none"));
 }
 
 #[test]
