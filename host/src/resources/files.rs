@@ -121,20 +121,27 @@ impl Found {
     }
 }
 
+/// The problem with a file for which [`is_utf16`] holds.
+pub(super) const IN_UTF16: &str = "in UTF-16: save it in UTF-8";
+
+/// Whether a file begins with the byte order mark of UTF-16.
+pub(super) fn is_utf16(file: &[u8]) -> bool {
+    [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| file.starts_with(*mark))
+}
+
 fn read_part(part: &yaml::RawDocument<'_>) -> Vec<(Option<usize>, Result<Document, Flaw>)> {
-    let text = str::from_utf8(part.text).map_err(|error| {
-        let is_utf16 = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| part.text.starts_with(*mark));
-        if is_utf16 {
-            return Flaw::new("in UTF-16: save it in UTF-8");
+    let text = str::from_utf8(part.text()).map_err(|error| {
+        if is_utf16(part.text()) {
+            return Flaw::new(IN_UTF16);
         }
-        let valid = &part.text[..error.valid_up_to()];
-        let line = part.line + valid.iter().filter(|byte| **byte == b'\n').count();
+        let valid = &part.text()[..error.valid_up_to()];
+        let line = part.line() + valid.iter().filter(|byte| **byte == b'\n').count();
         Flaw::new(format!("not valid UTF-8 (line {line})"))
     });
-    match text.and_then(|text| yaml::parse(text, part.line)) {
+    match text.and_then(|text| yaml::parse(text, part.line())) {
         Ok(root) => document::read(root),
         Err(flaw) => {
-            let stops_the_start = flaw.stops_the_start || is_probably_edge_lock(part.text);
+            let stops_the_start = flaw.stops_the_start || is_probably_edge_lock(part.text());
             vec![(None, Err(Flaw { stops_the_start, ..flaw }))]
         }
     }

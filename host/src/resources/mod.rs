@@ -6,7 +6,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `options` | which files to read, and for which application |
-//! | `files`, `yaml` | from a folder to YAML documents |
+//! | `files`, `yaml`, `white_space` | from a folder to YAML documents |
 //! | `document` | a document by its kind |
 //! | `field`, `metadata` | reading a document field by field, and the fields that several kinds of documents share |
 //! | `component` | a component as a document defines it |
@@ -44,6 +44,7 @@ mod source;
 mod templates;
 mod unopened;
 mod unquote;
+mod white_space;
 mod yaml;
 
 pub use holdfast_edge_lock::EdgeLock;

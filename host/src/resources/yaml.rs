@@ -4,6 +4,7 @@
 //! reads the scalars of YAML 1.1 as Dapr does and also limits the growth of aliases.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     fmt::Write as _,
 };
@@ -11,7 +12,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-use super::error::Flaw;
+use super::{error::Flaw, white_space};
 
 /// A value. Numbers are kept as JSON text: `1.50` is `1.5`, `0x10` is `16`.
 ///
@@ -47,38 +48,72 @@ const MAX_DEPTH: usize = 64;
 /// so the reader checks the size before it copies a node.
 const MAX_EXPANDED_BYTES: usize = 8 << 20;
 
+/// How much text is parsed for a document at most, in bytes: it is parsed anew after each place that is changed.
+const MAX_PARSED_BYTES: usize = 32 << 20;
+
 /// The size of a node without its text, in bytes.
 const NODE_BYTES: usize = 32;
 
-/// A document of a file: its text, from its `---` on.
+/// A document of a file.
 pub(super) struct RawDocument<'a> {
-    pub(super) text: &'a [u8],
+    /// The document, from its `---` on.
+    whole: &'a [u8],
+    /// The length of its first line if that separates it from the document above, but is not YAML; otherwise 0.
+    separator: usize,
+    /// The line of the file on which the document starts, from 1.
+    line: usize,
+}
+
+impl<'a> RawDocument<'a> {
+    /// The text of the document.
+    pub(super) fn text(&self) -> &'a [u8] {
+        &self.whole[self.separator..]
+    }
+
     /// The line of the file on which the text starts, from 1.
-    pub(super) line: usize,
+    pub(super) fn line(&self) -> usize {
+        self.line + usize::from(self.separator > 0)
+    }
 }
 
 /// Splits a file at its lines `---`, whatever text is between them, so that a broken document does not affect the
 /// others. Comments before the first `---` belong to the first document.
+///
+/// daprd splits a file at every line that begins with three dashes, after a line that is not such a separator, and
+/// drops the rest of that line. So `----` and `---# comment` separate documents too, although they are not YAML.
+/// `---text` does not: daprd loses the text.
 pub(super) fn split(file: &[u8]) -> Vec<RawDocument<'_>> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let mut parts = Vec::new();
     let (mut start, mut start_line, mut only_comments) = (0, 1, true);
-    let mut offset = 0;
+    let (mut offset, mut separator) = (0, 0);
+    // At the start of the file, and after a line that daprd drops, daprd does not look for a separator.
+    let mut is_split = true;
     for (index, line) in file.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let separates = line
-            .strip_prefix(b"---")
-            .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
-        if separates && !only_comments {
-            parts.push(RawDocument { text: &file[start..offset], line: start_line });
-            (start, start_line) = (offset, index + 1);
-        }
         // YAML ends a line at a lone carriage return too, and a comment with it.
         let is_comment = |part: &[u8]| matches!(part.trim_ascii_start().first(), None | Some(b'#'));
-        only_comments &= line.split(|byte| *byte == b'\r').all(is_comment) && !separates;
+        let is_comment = |line: &[u8]| line.split(|byte| *byte == b'\r').all(is_comment);
+        let after_dashes = line.strip_prefix(b"---");
+        let separates =
+            after_dashes.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
+        is_split = after_dashes.is_some() && !is_split;
+        let is_dropped = is_split && !separates && is_comment(&line[dashes(line)..]);
+        if is_dropped || separates && !only_comments {
+            let whole = &file[start..offset];
+            parts.push(RawDocument { whole, separator, line: start_line });
+            (start, start_line) = (offset, index + 1);
+            separator = if is_dropped { line.len() } else { 0 };
+        }
+        only_comments = is_dropped || only_comments && is_comment(line) && !separates;
         offset += line.len();
     }
-    parts.push(RawDocument { text: &file[start..], line: start_line });
+    parts.push(RawDocument { whole: &file[start..], separator, line: start_line });
     parts
+}
+
+/// The number of dashes at the start of a line.
+fn dashes(line: &[u8]) -> usize {
+    line.iter().take_while(|byte| **byte == b'-').count()
 }
 
 /// Reads the document of `text`, whose first line has the number `line` in its file.
@@ -92,17 +127,17 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
     if are_directives(text) {
         return Ok(Node::Null);
     }
-    let mut reader =
-        Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), weight: 0 };
     let in_file = |at: usize| line + at.max(1) - 1;
-    let node = reader.document().map_err(|error| {
+    let flaw = |error: YamlError| {
         let (at, what) = match &error {
             YamlError::Syntax(scan) => (scan.marker().line(), scan.info()),
             YamlError::Here(line, what) => (*line, *what),
         };
-        Flaw::new(format!("not valid YAML: {what} (line {})", in_file(at)))
-    })?;
-    match reader.rest() {
+        let advice = advice(text, at, &in_file);
+        Flaw::new(format!("not valid YAML: {what} (line {}){advice}", in_file(at)))
+    };
+    let (node, rest) = read_mended(text).map_err(flaw)?;
+    match rest {
         None => Ok(node),
         // These directives belong to the next document, which is another part of the file.
         Some(_) if ends_with_directives(text) => Ok(node),
@@ -112,6 +147,41 @@ pub(super) fn parse(text: &str, line: usize) -> Result<Node, Flaw> {
                 in_file(at)
             );
             Err(Flaw { stops_the_start: true, ..Flaw::new(message) })
+        }
+    }
+}
+
+/// What to write instead, where the words of the parser do not show it.
+fn advice(text: &str, at: usize, in_file: &impl Fn(usize) -> usize) -> String {
+    let is_bare = |line: &str| line.contains(": {:") || line.contains(": {{");
+    if text.lines().nth(at.saturating_sub(1)).is_some_and(is_bare) {
+        return ": put a value that begins with a brace in quotes".into();
+    }
+    let separates = |rest: &str| rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace());
+    let joined =
+        text.lines().position(|line| line.strip_prefix("---").is_some_and(|it| !separates(it)));
+    joined.map_or_else(String::new, |index| {
+        format!(": put a blank or a line break after the dashes of line {}", in_file(index + 1))
+    })
+}
+
+/// Reads the document, and the line of what follows it. White space that the parser does not allow, but Dapr's library,
+/// is changed first.
+fn read_mended(text: &str) -> Result<(Node, Option<usize>), YamlError> {
+    let mut text = Cow::Borrowed(text);
+    let mut left = MAX_PARSED_BYTES;
+    loop {
+        let mut reader =
+            Reader { parser: Parser::new_from_str(&text), anchors: HashMap::new(), weight: 0 };
+        let error = match reader.document() {
+            Ok(node) => return Ok((node, reader.rest())),
+            Err(error) => error,
+        };
+        let YamlError::Syntax(scan) = &error else { return Err(error) };
+        left = left.saturating_sub(text.len());
+        match white_space::mended(&text, scan) {
+            Some(mended) if left > 0 => text = Cow::Owned(mended),
+            _ => return Err(error),
         }
     }
 }
@@ -632,6 +702,57 @@ mod tests {
     }
 
     #[test]
+    fn white_space_is_read_as_daprs_library_reads_it() {
+        for (yaml, expected) in [
+            ("a:\tb", r#"{"a":"b"}"#),
+            ("a:\t\tb\nc:\t- d", ""),
+            ("a:\t-1\nb: \"c:\td\" # e:\tf\ng: |\n  h:\ti\nj:\tk:\tl\n", ""),
+            (
+                "a:\t-1\nb: \"c:\td\" # e:\tf\ng: |\n  h:\ti\nj:\t'k:\tl'\n\u{e9}: [\u{e9}, {m:\to}]",
+                "{\"a\":-1,\"b\":\"c:\\td\",\"g\":\"h:\\ti\\n\",\"j\":\"k:\\tl\",\"\u{e9}\":[\"\u{e9}\",{\"m\":\"o\"}]}",
+            ),
+            ("a: [b,\nc,\n d]\ne: f", r#"{"a":["b","c","d"],"e":"f"}"#),
+            ("a:\n  b: [{c: d,\n  e: f}]\n  g: h", r#"{"a":{"b":[{"c":"d","e":"f"}],"g":"h"}}"#),
+            ("a:\n- {b: c,\nd: e}", r#"{"a":[{"b":"c","d":"e"}]}"#),
+            (
+                "a:\n- {\n\t\"b\": \"c\",\n\t\"d\": [\n\t\t\"e\"\n\t]\n  }",
+                r#"{"a":[{"b":"c","d":["e"]}]}"#,
+            ),
+            ("a:\n  b: \"c\n  d\"\n  e: 'f''\n\n g'", r#"{"a":{"b":"c d","e":"f'\ng"}}"#),
+            ("a:\n  b: \"c\\\n d\"", r#"{"a":{"b":"cd"}}"#),
+            ("a:\n  b: 'c\n\td\n  \te'", r#"{"a":{"b":"c d e"}}"#),
+            ("a:\n  b: [\nc\n]\n  d: {\n\"e\": f}", r#"{"a":{"b":["c"],"d":{"e":"f"}}}"#),
+            ("a: [\"b\",\n\"c\n d\"]", r#"{"a":["b","c d"]}"#),
+            (r#"a: "it\'s \\'""#, r#"{"a":"it's \\'"}"#),
+            // A tab that indents a block, and what is no white space.
+            ("a:\n\tb: c", ""),
+            ("a:\n  b: c\n\td: e", ""),
+            ("a: [b]\n\tc: d", ""),
+            ("a:\n- [\n\t1\n\t]", ""),
+            (r#"a: "\d""#, ""),
+            ("a: \"b\n... c\"", ""),
+        ] {
+            match parse(yaml, 1) {
+                Ok(_) => assert_eq!(json(yaml), expected, "{yaml}"),
+                Err(flaw) => assert_eq!(expected, "", "{yaml}: {}", flaw.message),
+            }
+        }
+        let many = "a:\n".to_owned() + &"- b:\tc\n".repeat(300);
+        assert!(parse(&many, 1).is_ok());
+    }
+
+    #[test]
+    fn a_message_says_what_to_write() {
+        for (yaml, end) in [
+            ("a: 1\nb: {:c}{:d}\n", "(line 3): put a value that begins with a brace in quotes"),
+            ("a: 1\n---b\nc: 2\n", ": put a blank or a line break after the dashes of line 3"),
+        ] {
+            let message = parse(yaml, 2).err().unwrap().message;
+            assert!(message.ends_with(end), "{message}");
+        }
+    }
+
+    #[test]
     fn what_is_no_base64_is_refused() {
         for binary in ["aGVsbG8", "aGVs bG8=", "/w==", "*"] {
             let error = error(&format!("a:\n  !!binary \"{binary}\""));
@@ -671,7 +792,7 @@ mod tests {
         let split_lines = |file: &str| {
             split(file.as_bytes())
                 .iter()
-                .map(|part| (part.line, String::from_utf8_lossy(part.text).into_owned()))
+                .map(|part| (part.line(), String::from_utf8_lossy(part.text()).into_owned()))
                 .collect::<Vec<_>>()
         };
         let parts = |expected: &[(usize, &str)]| {
@@ -688,6 +809,14 @@ mod tests {
             ("---\n---\na", &[(1, "---\n"), (2, "---\na")]),
             ("# c\ra\n---\nb", &[(1, "# c\ra\n"), (2, "---\nb")]),
             ("# c\r\r# d\n---\nb", &[(1, "# c\r\r# d\n---\nb")]),
+            ("a\n----\nb\n", &[(1, "a\n"), (3, "b\n")]),
+            ("a\n------- # c\r\nb", &[(1, "a\n"), (3, "b")]),
+            ("a\n---# c\n---\nb", &[(1, "a\n"), (3, "---\nb")]),
+            ("# c\n----\na", &[(1, "# c\n"), (3, "a")]),
+            ("---\n----\na", &[(1, "---\n"), (3, "a")]),
+            ("----\na", &[(1, "----\na")]),
+            ("a\n---\n----\nb", &[(1, "a\n"), (2, "---\n----\nb")]),
+            ("a\n---b\nc", &[(1, "a\n---b\nc")]),
             ("a: |\n  ---\n  x\n-----BEGIN", &[(1, "a: |\n  ---\n  x\n-----BEGIN")]),
         ] {
             assert_eq!(split_lines(file), parts(expected), "{file:?}");
@@ -704,7 +833,7 @@ mod tests {
         #[test]
         fn never_panics(text in "[-:a0 \n\t\"'&*#{}\\[\\],|>!%?~.<\\\\\r\u{e9}]{0,60}") {
             for part in split(text.as_bytes()) {
-                let _ = parse(std::str::from_utf8(part.text).unwrap(), part.line);
+                let _ = parse(std::str::from_utf8(part.text()).unwrap(), part.line());
             }
         }
 
@@ -717,7 +846,7 @@ mod tests {
 
         #[test]
         fn parts_are_the_file(text in "(---|a|#|\n|\r| ){0,30}") {
-            let whole: Vec<u8> = split(text.as_bytes()).iter().flat_map(|part| part.text.to_vec()).collect();
+            let whole: Vec<u8> = split(text.as_bytes()).iter().flat_map(|part| part.whole.to_vec()).collect();
             prop_assert_eq!(whole, text.into_bytes());
         }
     }
