@@ -31,6 +31,12 @@ pub fn read(text: &[u8]) -> Result<Value, Flaw> {
     }
 }
 
+/// What is wrong with text that is not JSON, and where; `None` if it is JSON. It contains no part of the text.
+pub fn problem(text: &[u8]) -> Option<String> {
+    // Any value is taken, so that no message is about a value: only such messages have parts of the text.
+    serde_json::from_slice::<Value>(text).err().map(|problem| problem.to_string())
+}
+
 /// Reads a part of the tree, at its path. Without the paths, a tree would keep only the last of several fields of one
 /// name.
 #[derive(Clone, Copy)]
@@ -140,6 +146,7 @@ mod tests {
         ] {
             let flaw = read(text.as_bytes()).unwrap_err();
             assert_eq!(flaw.message, format!("the configuration is not JSON: {problem}"));
+            assert_eq!(super::problem(text.as_bytes()).as_deref(), Some(problem));
         }
     }
 }

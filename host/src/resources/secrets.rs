@@ -96,7 +96,10 @@ fn read_file(properties: &Properties) -> Result<BTreeMap<String, Values>, String
         Err(flaw) if !flaw.field.is_empty() => {
             return Err(format!("the secrets file {path} has {} twice", flaw.field));
         }
-        _ => return Err(format!("the secrets file {path} is not a JSON object")),
+        _ => {
+            let why = why_no_json(&bytes).map_or_else(String::new, |why| format!(": {why}"));
+            return Err(format!("the secrets file {path} is not a JSON object{why}"));
+        }
     };
     let twice = |of: &str, found: Twice| {
         let Twice { name, first, second } = found;
@@ -120,6 +123,21 @@ fn read_file(properties: &Properties) -> Result<BTreeMap<String, Values>, String
         flatten(Value::Object(entries), separator).map_err(|it| twice("the secret", it))?;
     let single = |(name, value): (String, _)| (name.clone(), BTreeMap::from([(name, value)]));
     Ok(values.into_iter().map(single).collect())
+}
+
+/// What is wrong with text that is not JSON. It contains nothing of the text, which is secret.
+fn why_no_json(text: &[u8]) -> Option<String> {
+    if files::is_utf16(text) {
+        return Some(files::IN_UTF16.to_owned());
+    }
+    if text.starts_with(b"\xef\xbb\xbf") {
+        return Some("it begins with a byte order mark: save it in UTF-8 without one".to_owned());
+    }
+    if text.trim_ascii().is_empty() {
+        return Some("it is empty".to_owned());
+    }
+
+    json::problem(text)
 }
 
 /// Two values with one name. Each path is an array of JSON.

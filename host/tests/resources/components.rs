@@ -1124,12 +1124,37 @@ fn a_secret_store_that_cannot_be_opened_is_an_error_of_its_own() {
 
 #[test]
 fn a_secrets_file_that_is_no_object_is_refused() {
-    for json in ["[]", "{\"pw\": \"hunter2\"", "\"hunter2\"", ""] {
-        let case = Case::default().folder(&[("s.json", json.as_bytes())]);
+    let utf16: Vec<u8> =
+        "\u{feff}{\"pw\": \"hunter2\"}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let cases: &[(&[u8], &str)] = &[
+        (b"[]", ""),
+        (b"\"hunter2\"", ""),
+        (b"", ": it is empty"),
+        (b" \r\n", ": it is empty"),
+        (b"{\"pw\": \"hunter2\"", ": EOF while parsing an object at line 1 column 16"),
+        (b"{\n\"pw\": \"hunter2\",\n}", ": trailing comma at line 3 column 1"),
+        (b"{\"pw\": \"hunter2\"} // hunter2", ": trailing characters at line 1 column 19"),
+        (b"{\"pw\": \"hunter2\"}\n{}", ": trailing characters at line 2 column 1"),
+        (b"{\"pw\": hunter2}", ": expected value at line 1 column 8"),
+        (
+            b"{\"pw\": \"hunter2\n\"}",
+            ": control character (\\u0000-\\u001F) found while parsing a string at line 2 column 0",
+        ),
+        (b"{\"hunter2\": \"\xff\"}", ": invalid unicode code point at line 1 column 14"),
+        (b"pw: hunter2\n", ": expected value at line 1 column 1"),
+        (
+            b"\xef\xbb\xbf{\"pw\": \"hunter2\"}",
+            ": it begins with a byte order mark: save it in UTF-8 without one",
+        ),
+        (&utf16, ": in UTF-16: save it in UTF-8"),
+    ];
+    for (json, why) in cases {
+        let case = Case::default().folder(&[("s.json", json)]);
         let settings = format!("{{name: secretsFile, value: '{}'}}", case.path("s.json").display());
         let case =
             case.folder(&[("a.yaml", vault("secretstores.local.file", &settings).as_bytes())]);
-        assert!(case.load().error().ends_with("is not a JSON object"), "{json}");
+        let error = case.load().error();
+        assert!(error.ends_with(&format!("s.json is not a JSON object{why}")), "{why}: {error}");
     }
 }
 
