@@ -73,6 +73,9 @@ func readHeader(f field, name string) (string, error) {
 	switch lower {
 	case ":method", ":scheme", ":authority", ":path", pathOnly:
 		return lower, nil
+	case "method", "scheme", "authority", "path", "path-only":
+		// No client sends a header of this name, so all requests would have one resource.
+		return "", f.flaw(fmt.Sprintf("has {%s} without a colon: did you mean {:%s}?", name, lower))
 	}
 	if strings.HasPrefix(name, ":") {
 		return "", f.flaw(fmt.Sprintf("has {%s}, which is unknown: use {:method}, {:scheme}, {:authority}, "+

@@ -109,6 +109,9 @@ fn name_of(name: &str) -> Result<String, String> {
     } else if name.starts_with(':') {
         let known = PSEUDO.map(|name| format!("{{{name}}}")).join(", ");
         Err(format!("has {{{name}}}, which is unknown: use {known} or {{a header's name}}"))
+    } else if PSEUDO.iter().any(|pseudo| pseudo[1..] == lower) {
+        // No client sends a header of this name, so all requests would have one resource.
+        Err(format!("has {{{name}}} without a colon: did you mean {{:{lower}}}?"))
     } else if !is_token(name) {
         Err(format!("has {{{name}}}, which is not the name of a header"))
     } else {
@@ -187,6 +190,7 @@ mod tests {
             ("a|{x-none}|b", "a|%7Cb"),
             ("{{{:method}}}", "{GET}"),
             ("{{:method}}", "{:method}"),
+            ("{{path}}{x-path}", "{path}"),
         ] {
             let made = Template::read(template).unwrap().of(&request());
             assert_eq!(made.as_deref(), Some(resource), "{template}");
@@ -214,6 +218,11 @@ mod tests {
             (":method}", "has a single brace: write {{ or }} for a brace"),
             ("{}", "has {}, which is not the name of a header"),
             ("{x tenant}", "has {x tenant}, which is not the name of a header"),
+            ("a{path}", "has {path} without a colon: did you mean {:path}?"),
+            ("{Path-Only}", "has {Path-Only} without a colon: did you mean {:path-only}?"),
+            ("{:path}{method}", "has {method} without a colon: did you mean {:method}?"),
+            ("{scheme}", "has {scheme} without a colon: did you mean {:scheme}?"),
+            ("{authority}", "has {authority} without a colon: did you mean {:authority}?"),
             ("a||b", "may not contain ||, which separates the parts of a key"),
         ] {
             assert_eq!(Template::read(template), Err(reason.to_owned()), "{template}");

@@ -603,6 +603,16 @@ fn settings_that_are_wrong_are_named() {
         ("resource", json!(null), "is missing".to_owned()),
         ("resource", json!("{:path"), "has a single brace: write {{ or }} for a brace".to_owned()),
         ("resource", json!("{:port}"), format!("has {{:port}}, which is unknown: {names}")),
+        (
+            "resource",
+            json!("{:authority}{path}"),
+            "has {path} without a colon: did you mean {:path}?".to_owned(),
+        ),
+        (
+            "resource",
+            json!("{Path-Only}"),
+            "has {Path-Only} without a colon: did you mean {:path-only}?".to_owned(),
+        ),
         ("resource", json!("{}"), "has {}, which is not the name of a header".to_owned()),
         (
             "resource",

@@ -38,6 +38,10 @@ fn a_mistake_in_an_edge_lock_stops_the_start_and_is_named() {
         (with("ttl", json!(null)), "spec.ttl: is missing"),
         (with("wait", json!(5)), "spec.wait: must be seconds, such as 30s or 0.25s"),
         (with("resource", json!("{:port}")), "spec.resource: has {:port}, which is unknown"),
+        (
+            with("resource", json!("{:authority}{path}")),
+            "spec.resource: has {path} without a colon: did you mean {:path}?",
+        ),
         (with("maxWaiting", json!(0)), "spec.maxWaiting: must be at least 1"),
         (with("inDoubt", json!("maybe")), "spec.inDoubt: must be closed or open"),
         (with("onClientGone", json!("hold")), "spec.onClientGone: must be keep or free"),
