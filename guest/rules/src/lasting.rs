@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::{
     acquire::{self, AcquireTerms},
-    check,
+    check, message,
     scope::Choice,
     types::{Error, Verb},
 };
@@ -14,8 +14,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// If the time is above [`MAX_TIME`](crate::MAX_TIME): the first check that fails, in the order of an acquire; this one
-/// comes last.
+/// If the time is 0, or above [`MAX_TIME`](crate::MAX_TIME): the first check that fails, in the order of an acquire; this
+/// one comes last.
 pub fn check_hold(
     store: Choice<'_>,
     resource_id: &str,
@@ -23,11 +23,17 @@ pub fn check_hold(
     terms: AcquireTerms,
     max_hold: Option<Duration>,
 ) -> Result<(), Error> {
-    let max_hold = max_hold.map_or(0, milliseconds);
-    check::is_in_range(store, "maxHold", max_hold).or_else(|too_long| {
-        acquire::begin(store, resource_id, owner_is_empty, terms)?;
-        Err(too_long)
-    })
+    let refusal = match max_hold.map(milliseconds) {
+        None => return Ok(()),
+        // The lock would be taken for its whole time to live, and nobody would hold it.
+        Some(0) => Error::MalformedRequest(message::max_hold_not_positive(store.name())),
+        Some(longest) => match check::is_in_range(store, "maxHold", longest) {
+            Ok(()) => return Ok(()),
+            Err(too_long) => too_long,
+        },
+    };
+    acquire::begin(store, resource_id, owner_is_empty, terms)?;
+    Err(refusal)
 }
 
 /// Checks the owner and the wait of an await-loss. The inspect of the await-loss makes all other checks.
@@ -94,6 +100,10 @@ mod tests {
             // The acquire refuses the rest.
             assert_eq!((check(Some(LONGEST)), check(None)), (Ok(()), Ok(())), "{refusal}");
         }
+        let zero = check_hold(some.named("s"), "r", false, TERMS, Some(Duration::ZERO));
+        assert_eq!(zero.unwrap_err().message(), "maxHold is not positive in lock store s");
+        let zero = check_hold(some.named("s"), "", false, TERMS, Some(Duration::ZERO));
+        assert_eq!(zero.unwrap_err().message(), "ResourceId is empty in lock store s");
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub fn ttl_not_positive(store_name: &str) -> String {
     format!("ttl is not positive in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
 }
 
+/// The longest time to hold a lock is zero.
+pub fn max_hold_not_positive(store_name: &str) -> String {
+    format!("maxHold is not positive in lock store {}", cut(store_name, MAX_QUOTED_BYTES))
+}
+
 /// The cause for a lease that expired before its caller could learn of it.
 pub const RAN_OUT: &str = "the lock ran out before the reply came";
 
@@ -181,6 +186,7 @@ mod tests {
             expiry_not_positive(&name),
             expiry_too_long(&name),
             ttl_not_positive(&name),
+            max_hold_not_positive(&name),
             time_too_long("maxHold", &name),
             limit_out_of_range(&name, 1_000),
             resource_id_reserved(Verb::Acquire, &name),

@@ -286,6 +286,10 @@ async fn over_grpc_wrong_requests_have_a_status() {
             "ttl is not positive in lock store lockstore",
         ),
         (longer, "maxHold is above 2147483647 s in lock store lockstore"),
+        (
+            HoldRequest { max_hold: Some(ProtoDuration { seconds: 0, nanos: 0 }), ..request(0) },
+            "maxHold is not positive in lock store lockstore",
+        ),
     ] {
         let refused = client.hold(request).await.unwrap_err();
         assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
@@ -365,6 +369,10 @@ async fn a_longest_hold_beyond_all_bounds_is_refused_after_the_checks_of_an_acqu
         let refused = post(server.address, &path, &body).await;
         assert_eq!((refused.status, &*refused.body), (status, &*error(code, message)), "{body}");
     }
+    let body = r#"{"resourceId":"r","ttl":"60s","maxHold":"0s"}"#;
+    let refused = post(server.address, "/v1.0/leases/lockstore/hold", body).await;
+    let message = "maxHold is not positive in lock store lockstore";
+    assert_eq!((refused.status, refused.body), (400, error(malformed, message)));
     let name = "s".repeat(20_000);
     let body = r#"{"resourceId":"r","ttl":"60s","maxHold":"2147483648s"}"#;
     let refused = post(server.address, &format!("/v1.0/leases/{name}/hold"), body).await;
