@@ -14,8 +14,11 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # The stores of the server, one in Redis and one in memory.
 STORES = ["lockstore", "memory"]
 
-# How long a call may wait for a lock, or hold it. The longer times of the document would only take time.
+# How long a call may wait for a lock. The longer times of the document would only take time.
 SHORT = r"^0\.0[0-9]{1,8}s$"
+
+# How long a call may hold a lock: a short time as well, and positive.
+SHORT_HOLD = r"^0\.0[1-9][0-9]{0,7}s$"
 
 # The duration of a hold that names none: it would have no end.
 HOLD = "0.01s"
@@ -37,7 +40,7 @@ def before_load_schema(context, raw_schema):
         elif name == "Wait":
             schema["pattern"] = SHORT
         elif name.endswith("Request"):
-            schema.get("properties", {}).get("maxHold", {}).update(pattern=SHORT)
+            schema.get("properties", {}).get("maxHold", {}).update(pattern=SHORT_HOLD)
         else:
             close(schema)
     for path in raw_schema["paths"].values():
