@@ -14,10 +14,7 @@ use holdfast_redis_rules::{
     extend::{self, Extend},
     fence, inspect,
     probes::ProbeHistory,
-    refusal::{
-        RetryAdvice, ends_connection, forbids_key, has_no_answer, may_be_answered_later,
-        with_advice,
-    },
+    refusal::{RetryAdvice, ends_connection, has_no_answer, may_be_answered_later, with_advice},
     release::{self, Form, Release, give_back},
     reply::{Nonsense, Reply},
     settings::Settings,
@@ -387,7 +384,7 @@ impl Redis {
     ) -> Result<Tried<Option<inspect::Holding>>, NoOutcome> {
         let mut reply = connection.call(&inspect::words(key, token_key), &self.settings);
         // The user may be permitted only the keys of locks.
-        if matches!(&reply, Ok(Reply::Error(line)) if forbids_key(line)) {
+        if matches!(&reply, Ok(Reply::Error(line)) if line.starts_with("NOPERM")) {
             reply = connection.call(&inspect::words_without_token(key), &self.settings);
         }
         match reply {

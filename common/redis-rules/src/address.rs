@@ -76,9 +76,8 @@ pub fn without_zone(text: &str) -> Option<&str> {
 /// Whether this can be a host: it is not empty, and has no bracket and no character that belongs to a URL, a login or a
 /// connection string. A percent sign only stands before the zone of an IPv6 address.
 pub fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
-        && (!host.contains('%') || without_zone(host).is_some())
+    let address = without_zone(host).unwrap_or(host);
+    !host.is_empty() && !address.contains(['/', '@', ' ', '[', ']', '=', ';', '%'])
 }
 
 /// Reads a port.

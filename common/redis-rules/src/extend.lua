@@ -1,12 +1,4 @@
--- Makes a lock last longer if the owner holds it.
---
--- KEYS[1]: the lock's key
--- ARGV[1]: the owner
--- ARGV[2]: for how many milliseconds the lock lasts from now on
--- ARGV[3]: when it ends at the latest, in milliseconds since 1970, however late this runs; 0 if that is not known
--- ARGV[4]: 1 if a lock that would last longer ends earlier now, else 0
---
--- Returns how many milliseconds are left at least; -1 if the lock is not set, -2 if another owner holds it.
+-- Extends a lock: see extend.rs
 local owner = redis.call('GET', KEYS[1])
 if not owner then
   return -1

@@ -7,7 +7,18 @@ use crate::{
     resp::decimal,
 };
 
-/// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
+/// The script. It is sent in full, so it is described here: Redis compiles it once, and a lost script needs no second
+/// try. It makes a lock last longer if the owner holds it.
+///
+/// | | |
+/// |---|---|
+/// | `KEYS[1]` | the key of the lock |
+/// | `ARGV[1]` | the owner |
+/// | `ARGV[2]` | for how many milliseconds the lock lasts from now on |
+/// | `ARGV[3]` | when it ends at the latest, in milliseconds since 1970, however late this runs; 0 if that is not known |
+/// | `ARGV[4]` | 1 if a lock that would last longer ends earlier now, else 0 |
+///
+/// Returns how many milliseconds are left at least; -1 if the lock is not set, -2 if another owner holds it.
 pub const EXTEND_LUA: &str = include_str!("extend.lua");
 
 /// The command.

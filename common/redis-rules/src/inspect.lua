@@ -1,10 +1,4 @@
--- Reads the holder of a lock.
---
--- KEYS[1]: the lock's key
--- KEYS[2]: the key of the resource's latest fencing token, if it is wanted
---
--- Returns nil if nobody does, or the first 4,096 bytes of the owner, the milliseconds that are left (-1 for ever), and
--- the fencing token, if there is one.
+-- Reads the holder of a lock: see inspect.rs
 local owner = redis.call('GET', KEYS[1])
 if not owner then
   return false

@@ -4,7 +4,12 @@ use alloc::string::String;
 
 use crate::reply::{Nonsense, Reply};
 
-/// The script. It is sent in full: Redis compiles it once, and a lost script needs no second try.
+/// The script. It is sent in full, so it is described here: Redis compiles it once, and a lost script needs no second
+/// try.
+///
+/// `KEYS[1]` is the key of the lock. `KEYS[2]` is the key of the resource's latest fencing token, if it is wanted. Returns
+/// nil if nobody holds the lock, or the first 4,096 bytes of the owner, the milliseconds that are left (-1 for ever),
+/// and the fencing token, if there is one.
 pub const INSPECT_LUA: &str = include_str!("inspect.lua");
 
 /// The holder of a lock.
