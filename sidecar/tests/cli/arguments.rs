@@ -287,15 +287,19 @@ fn invalid_arguments_are_named_with_and_without_address() {
     }
 }
 
-#[test]
-fn words_of_the_caller_get_no_advice_for_the_stores() {
+/// Tests both ways to a store in memory: in the command itself, and through a server. Each has the options of `run`, and
+/// what stands before the problem in its errors.
+fn in_both_ways(test: impl Fn(&[&str], &str)) {
     let resources = Resources::new(&[("memory.yaml", &definition(STORE, "lock.in-memory", &[]))]);
     let server = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
     let address = format!("http://{}", server.http());
-    let through = format!("--address {address}: ");
-    for (way, place) in
-        [(&["--resources-path", resources.path()][..], ""), (&["--address", &address], &through)]
-    {
+    test(&["--resources-path", resources.path()], "");
+    test(&["--address", &address], &format!("--address {address}: "));
+}
+
+#[test]
+fn words_of_the_caller_get_no_advice_for_the_stores() {
+    in_both_ways(|way, place| {
         for (store, resource, problem) in [
             (
                 STORE,
@@ -311,26 +315,20 @@ fn words_of_the_caller_get_no_advice_for_the_stores() {
             };
             is_reported(&args, 125, &format!("holdfast: {place}{problem}{known}"));
         }
-    }
+    });
 }
 
 /// A time to live is rounded up to a millisecond, which is over once the lock is taken.
 #[test]
 fn a_ttl_that_expires_at_once_is_reported_with_its_option() {
-    let resources = Resources::new(&[("memory.yaml", &definition(STORE, "lock.in-memory", &[]))]);
-    let server = Holdfast::serve(HOLDFAST, &["--resources-path", resources.path()]);
-    let address = format!("http://{}", server.http());
-    let through = format!("--address {address}: ");
-    for (way, place) in
-        [(&["--resources-path", resources.path()][..], ""), (&["--address", &address], &through)]
-    {
+    in_both_ways(|way, place| {
         let args = [&["run", STORE, "r", "--ttl", "1ns"], way, &["--", "true"]].concat();
         let line = format!(
             "holdfast: {place}failed to acquire lease: the lock ran out before the reply came: \
              --ttl 1ns is too short"
         );
         is_reported(&args, 125, &line);
-    }
+    });
 }
 
 #[test]
