@@ -77,7 +77,9 @@ pub fn without_zone(text: &str) -> Option<&str> {
 /// connection string. A percent sign only stands before the zone of an IPv6 address.
 pub fn is_host(host: &str) -> bool {
     let address = without_zone(host).unwrap_or(host);
-    !host.is_empty() && !address.contains(['/', '@', ' ', '[', ']', '=', ';', '%'])
+    !host.is_empty()
+        && !host.contains(['/', '@', ' ', '[', ']', '=', ';'])
+        && !address.contains('%')
 }
 
 /// Reads a port.
@@ -129,6 +131,8 @@ mod tests {
             ("h;ssl", NOT_AN_ADDRESS),
             ("h%1", NOT_AN_ADDRESS),
             ("fe80::1%", NOT_AN_ADDRESS),
+            ("fe80::1%eth 0", NOT_AN_ADDRESS),
+            ("[fe80::1%eth0/64]:6379", NOT_AN_ADDRESS),
             ("[fe80::1%]:6379", NOT_AN_ADDRESS),
             ("127.0.0.1%1:6379", NOT_AN_ADDRESS),
             ("h:0", NOT_A_PORT),
