@@ -487,6 +487,9 @@ mod tests {
     fn the_help_shows_the_librarys_limits() {
         let limits = holdfast::Limits::default();
         let serve = command().find_subcommand("serve").unwrap().clone();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(limits.warm_instances, processors.min(1000));
+        assert_eq!(limits.instances, (4 * processors).clamp(16, 1000));
         for (id, default) in [
             ("guest_instances", "4 per CPU, from 16 to 1000".to_owned()),
             ("guest_warm_instances", "one per CPU".to_owned()),
