@@ -11,6 +11,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use holdfast_timing::whole_milliseconds;
+
 pub use crate::bindings::holdfast::lock::types::*;
 
 impl Error {
@@ -116,11 +118,6 @@ impl Failure {
 
 fn time(milliseconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
-}
-
-/// The time in whole milliseconds, rounded up.
-pub(crate) fn whole_milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since 1970, rounded up.

@@ -17,9 +17,14 @@ pub mod go_duration;
 pub mod late;
 pub mod pauses;
 
-/// A time in whole milliseconds; `u64::MAX` if a `u64` cannot hold them.
+/// A time in whole milliseconds, rounded down; `u64::MAX` if a `u64` cannot hold them.
 pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time in whole milliseconds, rounded up; `u64::MAX` if a `u64` cannot hold them.
+pub fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// `now` plus `time`, by the clock's `checked_add`. If the clock cannot hold the sum, `time` is 136 years instead.

@@ -1,8 +1,6 @@
 //! hold and await-loss: the calls that last as long as their responses. They are not verbs of the contract: a server
 //! makes them of an acquire and an inspect, and checks here what these do not check.
 
-use core::time::Duration;
-
 use crate::{
     acquire::{self, AcquireTerms},
     check, message,
@@ -10,7 +8,7 @@ use crate::{
     types::{Error, Verb},
 };
 
-/// Checks the time that a hold lasts at most. The acquire of the hold makes all other checks.
+/// Checks the time that a hold lasts at most, in milliseconds. The acquire of the hold makes all other checks.
 ///
 /// # Errors
 ///
@@ -21,9 +19,9 @@ pub fn check_hold(
     resource_id: &str,
     owner_is_empty: bool,
     terms: AcquireTerms,
-    max_hold: Option<Duration>,
+    max_hold: Option<u64>,
 ) -> Result<(), Error> {
-    let refusal = match max_hold.map(milliseconds) {
+    let refusal = match max_hold {
         None => return Ok(()),
         // The lock would be taken for its whole time to live, and nobody would hold it.
         Some(0) => Error::MalformedRequest(message::max_hold_not_positive(store.name())),
@@ -36,7 +34,7 @@ pub fn check_hold(
     Err(refusal)
 }
 
-/// Checks the owner and the wait of an await-loss. The inspect of the await-loss makes all other checks.
+/// Checks the owner of an await-loss, and its wait, in milliseconds. The inspect of the await-loss makes all other checks.
 ///
 /// # Errors
 ///
@@ -46,9 +44,9 @@ pub fn check_await_loss(
     store: Choice<'_>,
     resource_id: &str,
     has_owner: bool,
-    wait: Duration,
+    wait: u64,
 ) -> Result<(), Error> {
-    let in_range = check::is_in_range(store, "wait", milliseconds(wait));
+    let in_range = check::is_in_range(store, "wait", wait);
     if has_owner && in_range.is_ok() {
         return Ok(());
     }
@@ -56,18 +54,12 @@ pub fn check_await_loss(
     in_range
 }
 
-/// Whole milliseconds, rounded up as in the other calls about leases.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::Scope;
+    use crate::{MAX_TIME, scope::Scope};
 
-    const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
-    const TOO_LONG: Duration = LONGEST.saturating_add(Duration::from_nanos(1));
+    const TOO_LONG: u64 = MAX_TIME + 1;
     const TERMS: AcquireTerms = AcquireTerms { ttl: 1, wait: 0, fenced: false };
 
     #[test]
@@ -98,11 +90,11 @@ mod tests {
                 |max_hold| check_hold(scope.named(store), id, owner_is_empty, terms, max_hold);
             assert_eq!(check(Some(TOO_LONG)).unwrap_err().message(), refusal);
             // The acquire refuses the rest.
-            assert_eq!((check(Some(LONGEST)), check(None)), (Ok(()), Ok(())), "{refusal}");
+            assert_eq!((check(Some(MAX_TIME)), check(None)), (Ok(()), Ok(())), "{refusal}");
         }
-        let zero = check_hold(some.named("s"), "r", false, TERMS, Some(Duration::ZERO));
+        let zero = check_hold(some.named("s"), "r", false, TERMS, Some(0));
         assert_eq!(zero.unwrap_err().message(), "maxHold is not positive in lock store s");
-        let zero = check_hold(some.named("s"), "", false, TERMS, Some(Duration::ZERO));
+        let zero = check_hold(some.named("s"), "", false, TERMS, Some(0));
         assert_eq!(zero.unwrap_err().message(), "ResourceId is empty in lock store s");
     }
 
@@ -127,7 +119,7 @@ mod tests {
             assert_eq!(check(TOO_LONG).unwrap_err().message(), refusal);
             // The inspect refuses the rest, but knows no owner.
             let expected = if has_owner { None } else { Some(refusal) };
-            let in_time = check(LONGEST);
+            let in_time = check(MAX_TIME);
             assert_eq!(in_time.as_ref().err().map(Error::message), expected);
         }
     }

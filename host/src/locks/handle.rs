@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use holdfast_timing::whole_milliseconds;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +15,7 @@ use crate::{
     error::{BuildError, Error},
     types::{
         self, Answer, JsonAnswer, JsonRequest, Reply, Request, StoreInfo, TryLockRequest,
-        UnlockRequest, UnlockStatus, Verb, whole_milliseconds,
+        UnlockRequest, UnlockStatus, Verb,
     },
 };
 

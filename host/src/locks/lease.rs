@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use holdfast_timing::whole_milliseconds;
+
 use super::{
     app,
     handle::{Locks, Resource, no_verdict},
@@ -11,7 +13,7 @@ use crate::{
     store::Watched,
     types::{
         AcquireRequest, Answer, Begun, ExtendRequest, Extended, Holding, InspectRequest,
-        InspectStep, Lease, LeaseOptions, Request, whole_milliseconds,
+        InspectStep, Lease, LeaseOptions, Request,
     },
 };
 

@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt, stream};
 use holdfast::{Lease, LeaseOptions, Lost, Resource};
 use holdfast_proto::leases::hold_event::lost::Cause;
 use holdfast_rules::{acquire::AcquireTerms, lasting::check_hold, types::Error as RulesError};
+use holdfast_timing::whole_milliseconds;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +108,8 @@ impl Hold {
         let owner_is_empty = owner.as_deref().is_some_and(str::is_empty);
         let asked = AcquireTerms { ttl: *ttl, wait: *wait, fenced: *fenced };
         let store = sidecar.store(resource.store);
-        check_hold(store, resource.id, owner_is_empty, asked, *max_hold)
+        let longest = max_hold.map(whole_milliseconds);
+        check_hold(store, resource.id, owner_is_empty, asked, longest)
             .map_err(HoldError::refused)?;
         let room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
         let locks = sidecar.locks();

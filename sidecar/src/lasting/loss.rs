@@ -5,6 +5,7 @@ use std::time::Duration;
 use holdfast::{Lost, Resource};
 use holdfast_proto::leases::await_loss_response::Status;
 use holdfast_rules::lasting::check_await_loss;
+use holdfast_timing::whole_milliseconds;
 
 use super::hold::HoldError;
 use crate::sidecar::Sidecar;
@@ -22,7 +23,8 @@ pub(crate) async fn await_loss(
     wait: Duration,
 ) -> Result<Status, HoldError> {
     let store = sidecar.store(resource.store);
-    check_await_loss(store, resource.id, !owner.is_empty(), wait).map_err(HoldError::refused)?;
+    let longest = whole_milliseconds(wait);
+    check_await_loss(store, resource.id, !owner.is_empty(), longest).map_err(HoldError::refused)?;
     let _room = sidecar.room_for_hold().map_err(HoldError::TooMany)?;
     let lost = tokio::select! {
         lost = sidecar.locks().await_loss(resource, owner, wait) => lost.map_err(HoldError::Locks)?,

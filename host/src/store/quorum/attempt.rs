@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_timing::late::LATE_REPLY;
+use holdfast_timing::{late::LATE_REPLY, whole_milliseconds};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout, timeout_at},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     store::{Acquired, Failure},
-    types::{UnknownOutcome, whole_milliseconds},
+    types::UnknownOutcome,
 };
 
 /// The cause for a node at which an earlier call of the same owner has not ended.

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use holdfast_timing::late::longest_hold;
+use holdfast_timing::{late::longest_hold, whole_milliseconds};
 use tokio::time::Instant;
 
 use super::{disagreement::late, validity::drift};
-use crate::types::whole_milliseconds;
 
 /// The vote of a node in an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use holdfast::{
 };
 use holdfast_dapr_api::TOKEN_HEADER;
 use holdfast_rules::json::duration;
-use holdfast_timing::{after, go_duration::parse_go_duration};
+use holdfast_timing::{after, go_duration::parse_go_duration, whole_milliseconds};
 use hyper::{
     Request, StatusCode,
     body::Bytes,
@@ -352,6 +352,5 @@ fn validity(answer: &Value) -> Result<Duration> {
 
 /// The form of a time in the API, rounded up as the library rounds it.
 fn text(time: Duration) -> String {
-    let milliseconds = time.as_nanos().div_ceil(1_000_000);
-    duration(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+    duration(whole_milliseconds(time))
 }
